@@ -1,0 +1,122 @@
+//! What states a proposal, a build and a verification may be in, and which steps lead where.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// The text is no state that this version of Kavi knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no known state")]
+pub struct UnknownState(pub String);
+
+macro_rules! states {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)* }
+
+        impl $name {
+            /// Every state.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The spelling in the ledger.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownState;
+            fn from_str(text: &str) -> Result<Self, UnknownState> {
+                match text {
+                    $($text => Ok(Self::$variant),)*
+                    other => Err(UnknownState(other.to_owned())),
+                }
+            }
+        }
+    };
+}
+
+states!(
+    /// Where a proposal stands. Only `TRUSTED` runs.
+    ProposalStatus {
+        /// A spec, nothing accepted yet (also after a failed build).
+        Proposed = "PROPOSED",
+        /// A person turned it down.
+        Rejected = "REJECTED",
+        /// A build left sources that passed the workspace gate.
+        Built = "BUILT",
+        /// Every gate passed on those sources.
+        Verified = "VERIFIED",
+        /// A person promoted the exact bytes; the one active revision of its name.
+        Trusted = "TRUSTED",
+        /// Was trusted; another revision is active now. Rollback may bring it back.
+        Superseded = "SUPERSEDED",
+        /// Was trusted; a person took the trust back for good.
+        Revoked = "REVOKED",
+    }
+);
+
+states!(
+    /// Where one build attempt stands.
+    BuildStatus {
+        /// The packet is frozen and the workspace lies ready.
+        Started = "STARTED",
+        /// The builder or the workspace gate failed.
+        Failed = "FAILED",
+        /// The sources were accepted.
+        Succeeded = "SUCCEEDED",
+    }
+);
+
+states!(
+    /// The outcome of a gate or of a whole verification.
+    Verdict {
+        /// Nothing found.
+        Passed = "PASSED",
+        /// Something found.
+        Failed = "FAILED",
+        /// Not run, because what it needs did not come about.
+        Skipped = "SKIPPED",
+    }
+);
+
+states!(
+    /// A decision of a person.
+    Decision {
+        /// VERIFIED → TRUSTED.
+        Promote = "PROMOTE",
+        /// SUPERSEDED → TRUSTED.
+        Rollback = "ROLLBACK",
+        /// TRUSTED or SUPERSEDED → REVOKED.
+        Revoke = "REVOKE",
+    }
+);
+
+states!(
+    /// Who writes the sources of a build.
+    BuilderKind {
+        /// Claude Code.
+        Claude = "claude",
+        /// A person: sources from a folder.
+        Import = "import",
+    }
+);
+
+impl ProposalStatus {
+    /// Whether a build may start.
+    pub fn is_buildable(self) -> bool {
+        matches!(self, Self::Proposed | Self::Built)
+    }
+
+    /// Whether a verification may start.
+    pub fn is_verifiable(self) -> bool {
+        matches!(self, Self::Built | Self::Verified)
+    }
+}

@@ -1,0 +1,20 @@
+//! Pure values: what the rest of Kavi talks about.
+//!
+//! Everything here is parsed once, at the edge, into a type that cannot be wrong; nothing here reads a
+//! file, a clock or the environment, and nothing here knows a database or an engine.
+
+pub mod digest;
+pub mod effect;
+pub mod example;
+pub mod execution;
+pub mod finding;
+pub mod grants;
+pub mod id;
+pub mod json;
+pub mod lifecycle;
+pub mod name;
+pub mod schema;
+pub mod snapshot;
+pub mod spec;
+pub mod time;
+pub mod vault_path;

@@ -1,0 +1,146 @@
+//! Skill names.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A skill's name: `[a-z][a-z0-9_]{0,63}`, not a reserved word. Also the crate name of its source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SkillName(String);
+
+/// Why a text is not a skill name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// Characters or length are off.
+    #[error("`{0}` is not a skill name: use a lower-case letter, then letters, digits or `_`, 64 characters at most")]
+    Shape(String),
+    /// A word that Rust, Kavi or a file system keeps for itself.
+    #[error("`{0}` is reserved and cannot name a skill")]
+    Reserved(String),
+}
+
+/// Names that mean something else: to Rust, to Kavi, or to a file system a vault may be synced to.
+const RESERVED: &[&str] = &[
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "aux",
+    "break",
+    "con",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "kavi",
+    "kavi_sdk",
+    "let",
+    "loop",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "nul",
+    "prn",
+    "proc_macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "serde",
+    "serde_json",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "type",
+    "union",
+    "unsafe",
+    "use",
+    "wasi",
+    "where",
+    "while",
+    "yield",
+];
+
+impl SkillName {
+    /// Parses a name.
+    ///
+    /// # Errors
+    /// [`InvalidName`] says which rule is broken.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let mut chars = text.chars();
+        let first = chars.next().is_some_and(|c| c.is_ascii_lowercase());
+        let rest = chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !first || !rest || text.len() > 64 {
+            return Err(InvalidName::Shape(text.to_owned()));
+        }
+        let device =
+            |stem: &str| text.strip_prefix(stem).is_some_and(|n| n.len() == 1 && n.chars().all(|c| c.is_ascii_digit()));
+        if RESERVED.binary_search(&text).is_ok() || device("com") || device("lpt") {
+            return Err(InvalidName::Reserved(text.to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SkillName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for SkillName {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        Self::parse(&text)
+    }
+}
+
+impl From<SkillName> for String {
+    fn from(name: SkillName) -> Self {
+        name.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserved_list_is_sorted_for_the_search() {
+        assert!(RESERVED.is_sorted());
+    }
+
+    #[test]
+    fn names_are_one_shape() {
+        for good in ["write_note", "a", "http_get_json", "com", "com10", &"a".repeat(64)] {
+            assert!(SkillName::parse(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", "../x", "Write", "1a", "_a", "a-b", "a b", "ünote", "con", "com1", "fn", "-rf", "a\n", &"a".repeat(65)]
+        {
+            assert!(SkillName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The spec of a skill: what a person agreed that it should be.
+
+use serde::{Deserialize, Serialize};
+
+use super::{effect::EffectClass, example::Example, name::SkillName, schema::IoSchema, vault_path::VaultPath};
+
+/// What a skill is to be. Everything a person reads before a promotion is in here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkillSpec {
+    /// Version of this format.
+    pub v: u32,
+    /// Its name.
+    pub name: SkillName,
+    /// What it does, for people and agents.
+    pub description: String,
+    /// What it may touch.
+    pub side_effect_class: EffectClass,
+    /// Vault folders it may write below; only for `FILE_WRITE`.
+    pub paths: Vec<VaultPath>,
+    /// Names of secrets it needs.
+    pub required_secrets: Vec<String>,
+    /// Its input and output.
+    pub io: IoSchema,
+    /// Golden cases.
+    pub examples: Vec<Example>,
+}
+
+/// Longest description, in bytes.
+pub const MAX_DESCRIPTION_BYTES: usize = 2_000;
+/// Most write folders.
+pub const MAX_PATHS: usize = 16;
+/// Most examples.
+pub const MAX_EXAMPLES: usize = 64;
+
+/// Why a spec is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSpec {
+    /// No description.
+    #[error("the description is empty")]
+    EmptyDescription,
+    /// Too long, or with characters that hide.
+    #[error("the description is longer than {MAX_DESCRIPTION_BYTES} bytes or has control or invisible characters")]
+    BadDescription,
+    /// FILE_WRITE without a folder.
+    #[error("a FILE_WRITE skill needs at least one vault folder that it may write below")]
+    NoPaths,
+    /// Folders for a class that writes nothing.
+    #[error("a {0} skill writes no files, so it cannot have vault folders to write below")]
+    PathsWithoutWrite(EffectClass),
+    /// Too many folders or examples.
+    #[error("more than {1} {0}")]
+    TooMany(&'static str, usize),
+    /// Secrets for a class that has none.
+    #[error("a {0} skill gets no secrets, so it cannot require any")]
+    SecretsWithoutGrant(EffectClass),
+    /// A secret's name is off.
+    #[error("`{0}` is not a secret's name: use A-Z, 0-9 and `_`, starting with a letter, 64 characters at most")]
+    BadSecretName(String),
+    /// An example does not fit the schema or the paths.
+    #[error("example `{name}`: {why}")]
+    BadExample {
+        /// Which example.
+        name: String,
+        /// What does not fit.
+        why: String,
+    },
+}
+
+impl SkillSpec {
+    /// Checks what the types alone cannot say.
+    ///
+    /// # Errors
+    /// [`InvalidSpec`] for the first rule that is broken.
+    pub fn check(&self) -> Result<(), InvalidSpec> {
+        if self.description.trim().is_empty() {
+            return Err(InvalidSpec::EmptyDescription);
+        }
+        let hides = |c: char| (c.is_control() && c != '\n') || super::vault_path::is_hidden(c);
+        if self.description.len() > MAX_DESCRIPTION_BYTES || self.description.chars().any(hides) {
+            return Err(InvalidSpec::BadDescription);
+        }
+        let writes = self.side_effect_class == EffectClass::FileWrite;
+        if writes && self.paths.is_empty() {
+            return Err(InvalidSpec::NoPaths);
+        }
+        if !writes && !self.paths.is_empty() {
+            return Err(InvalidSpec::PathsWithoutWrite(self.side_effect_class));
+        }
+        if self.paths.len() > MAX_PATHS {
+            return Err(InvalidSpec::TooMany("vault folders", MAX_PATHS));
+        }
+        if self.examples.len() > MAX_EXAMPLES {
+            return Err(InvalidSpec::TooMany("examples", MAX_EXAMPLES));
+        }
+        self.check_secrets()?;
+        self.examples.iter().try_for_each(|example| self.check_example(example))
+    }
+
+    fn check_secrets(&self) -> Result<(), InvalidSpec> {
+        let granted = matches!(self.side_effect_class, EffectClass::Network | EffectClass::SecretRead);
+        if !granted && !self.required_secrets.is_empty() {
+            return Err(InvalidSpec::SecretsWithoutGrant(self.side_effect_class));
+        }
+        for name in &self.required_secrets {
+            let first = name.starts_with(|c: char| c.is_ascii_uppercase());
+            let rest = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+            if !first || !rest || name.len() > 64 {
+                return Err(InvalidSpec::BadSecretName(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_example(&self, example: &Example) -> Result<(), InvalidSpec> {
+        let bad = |why: String| Err(InvalidSpec::BadExample { name: example.name.clone(), why });
+        if let Err(error) = self.io.check_input(&example.input) {
+            return bad(format!("input: {error}"));
+        }
+        if let super::example::Expectation::Ok(output) = &example.expect
+            && let Err(error) = self.io.check_output(output)
+        {
+            return bad(format!("output: {error}"));
+        }
+        match example.files.keys().find(|path| !self.may_write(path)) {
+            Some(path) => bad(format!("`{path}` lies outside the folders it may write below")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the skill may write `path`.
+    pub fn may_write(&self, path: &VaultPath) -> bool {
+        self.side_effect_class == EffectClass::FileWrite && self.paths.iter().any(|folder| path.is_within(folder))
+    }
+}
