@@ -1,1 +1,242 @@
-//! artifacts
+//! Files with a digest: the content-addressed store, and the artifacts that people read.
+//!
+//! Guarantees: a file is there whole and on disk (data and folder fsynced) before its digest is given back; what is
+//! read back has the digest it was asked for, checked over the very buffer that is handed out.
+//!
+//! Deliberately never: decides what a file means, follows a symbolic link, or changes a file once it has its name.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::model::digest::Digest;
+
+/// Largest file that is read back: well above any component, snapshot or transcript that Kavi writes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// What can go wrong with a stored file.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// The file is missing.
+    #[error("{what} {digest} is missing from the store")]
+    Missing {
+        /// Component, source...
+        what: &'static str,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// Something else lies in its place, or its bytes changed.
+    #[error("{what} {expected:?} was changed on disk: {found}")]
+    Changed {
+        /// Component, source...
+        what: &'static str,
+        /// The digest it should have.
+        expected: Digest,
+        /// What is there now.
+        found: String,
+    },
+    /// The operating system said no.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ArtifactError {
+    let path = path.to_owned();
+    move |source| ArtifactError::Io { path, source }
+}
+
+/// What a stored file is. Each kind has a folder of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A compiled component.
+    Component,
+    /// A source file of a snapshot.
+    Source,
+    /// The list of files of a snapshot.
+    Snapshot,
+}
+
+impl Kind {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Component => "components",
+            Self::Source => "sources",
+            Self::Snapshot => "snapshots",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Component => "component",
+            Self::Source => "source file",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// Files by their digest.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// A store below `root`.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Where a file with this digest lies.
+    pub fn path(&self, kind: Kind, digest: Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join(kind.folder()).join(&name[..2]).join(&name)
+    }
+
+    /// Stores `bytes` durably. Storing the same bytes again mends a file that was changed.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`] when the file or its folder cannot be written and synced.
+    pub fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Digest, ArtifactError> {
+        let digest = Digest::of(bytes);
+        if self.get(kind, digest).is_err() {
+            write_durably(&self.path(kind, digest), bytes)?;
+        }
+        Ok(digest)
+    }
+
+    /// The bytes with this digest: one open, one buffer, hashed after reading.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Missing`] or [`ArtifactError::Changed`].
+    pub fn get(&self, kind: Kind, digest: Digest) -> Result<Vec<u8>, ArtifactError> {
+        let path = self.path(kind, digest);
+        let what = kind.word();
+        let changed = |found: String| ArtifactError::Changed { what, expected: digest, found };
+        let bytes = match read_once(&path) {
+            Ok(bytes) => bytes,
+            Err(ReadError::Missing) => return Err(ArtifactError::Missing { what, digest }),
+            Err(ReadError::NotAFile(kind)) => return Err(changed(kind)),
+            Err(ReadError::Io(source)) => return Err(ArtifactError::Io { path, source }),
+        };
+        let found = Digest::of(&bytes);
+        if found == digest { Ok(bytes) } else { Err(changed(format!("its sha256 is now {found}"))) }
+    }
+}
+
+/// Why a file could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// There is none.
+    Missing,
+    /// Not a plain file, or too big.
+    NotAFile(String),
+    /// The operating system said no.
+    Io(std::io::Error),
+}
+
+/// Reads a plain file through one open that follows no link and waits for nothing.
+///
+/// # Errors
+/// [`ReadError`] says why not.
+pub fn read_once(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(rustix::io::Errno::NOENT) => return Err(ReadError::Missing),
+        Err(rustix::io::Errno::LOOP) => return Err(ReadError::NotAFile("it is a symbolic link".to_owned())),
+        Err(error) => return Err(ReadError::Io(error.into())),
+    };
+    let mut file = File::from(fd);
+    let meta = file.metadata().map_err(ReadError::Io)?;
+    if !meta.is_file() {
+        return Err(ReadError::NotAFile("it is not a regular file".to_owned()));
+    }
+    if meta.size() > MAX_BYTES {
+        return Err(ReadError::NotAFile(format!("it has {} bytes, more than {MAX_BYTES}", meta.size())));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
+    (&mut file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(ReadError::Io)?;
+    Ok(bytes)
+}
+
+/// Writes a file whole: a temporary neighbour, fsync, rename, fsync of the folder.
+///
+/// # Errors
+/// [`ArtifactError::Io`]; the old file, if any, is untouched then.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    create_folders_durably(folder)?;
+    let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
+    temp.write_all(bytes).map_err(io(path))?;
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    temp.as_file().set_permissions(readable).map_err(io(path))?;
+    temp.as_file().sync_all().map_err(io(path))?;
+    temp.persist(path).map_err(|error| io(path)(error.error))?;
+    sync_folder(folder)
+}
+
+/// Makes a folder and those above it, each fsynced into its parent.
+///
+/// # Errors
+/// [`ArtifactError::Io`] when one cannot be made.
+pub fn create_folders_durably(folder: &Path) -> Result<(), ArtifactError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_folders_durably(parent)?;
+        match fs::create_dir(folder) {
+            Ok(()) => sync_folder(parent)?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(folder)(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// [`ArtifactError::Io`] when the folder cannot be opened or synced.
+pub fn sync_folder(folder: &Path) -> Result<(), ArtifactError> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder).and_then(|file| file.sync_all()).map_err(io(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_comes_back_or_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let store = Store::new(dir.path().join("store"));
+        let digest = store.put(Kind::Component, b"bytes")?;
+        assert_eq!(store.get(Kind::Component, digest)?, b"bytes");
+        assert!(matches!(store.get(Kind::Source, digest), Err(ArtifactError::Missing { .. })));
+
+        let path = store.path(Kind::Component, digest);
+        fs::write(&path, b"bytez")?;
+        assert!(matches!(store.get(Kind::Component, digest), Err(ArtifactError::Changed { .. })));
+        store.put(Kind::Component, b"bytes")?;
+        assert_eq!(store.get(Kind::Component, digest)?, b"bytes");
+
+        fs::remove_file(&path)?;
+        fs::write(dir.path().join("else"), b"bytes")?;
+        std::os::unix::fs::symlink(dir.path().join("else"), &path)?;
+        assert!(matches!(store.get(Kind::Component, digest), Err(ArtifactError::Changed { .. })));
+
+        fs::remove_file(&path)?;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0)?;
+        assert!(matches!(store.get(Kind::Component, digest), Err(ArtifactError::Changed { .. })));
+        Ok(())
+    }
+}

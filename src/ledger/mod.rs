@@ -1,1 +1,121 @@
-//! ledger
+//! The ledger: what was proposed, built, verified, decided and run. The only truth about trust.
+//!
+//! Guarantees: every change is one `BEGIN IMMEDIATE` transaction with `synchronous=FULL`, so it is there whole after
+//! a crash or not at all; a change of state names the state it starts from and fails when another process was
+//! faster; a file whose schema differs from this version's migrations is refused.
+//!
+//! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or
+//! deletes a row.
+
+mod artifacts;
+mod builds;
+mod codec;
+mod error;
+mod executions;
+mod migrations;
+mod promotions;
+mod proposals;
+mod verifications;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+
+pub use artifacts::ArtifactRow;
+pub use builds::{Build, BuildEnd, NewBuild};
+pub use error::LedgerError;
+pub use executions::{EffectsState, ExecutionRow};
+pub use promotions::{Promotion, PromotionRequest};
+pub use proposals::{NewProposal, Proposal, Trust};
+pub use verifications::{GateRow, Verification};
+
+/// How long a writer waits for another process before it gives up.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The oldest SQLite without the WAL-reset bug (3.51.3).
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// An open ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    conn: Connection,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path`, creating it when `path` does not exist and `create` says so, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the file is missing, is no ledger, is damaged, or was written by a newer Kavi.
+    pub fn open(path: &Path, create: Create) -> Result<Self, LedgerError> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(LedgerError::OldSqlite(rusqlite::version().to_owned()));
+        }
+        let mut flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        match create {
+            Create::IfMissing => flags |= OpenFlags::SQLITE_OPEN_CREATE,
+            Create::Never if !path.exists() => return Err(LedgerError::Missing(path.to_owned())),
+            Create::Never => {}
+        }
+        let conn = Connection::open_with_flags(path, flags)?;
+        Self::set_up(conn)
+    }
+
+    /// A ledger in memory, for tests.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when SQLite fails.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        Self::set_up(Connection::open_in_memory()?)
+    }
+
+    fn set_up(conn: Connection) -> Result<Self, LedgerError> {
+        conn.busy_timeout(BUSY)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        conn.pragma_update(None, "trusted_schema", "OFF")?;
+        conn.pragma_update(None, "foreign_keys", "ON")?;
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        conn.pragma_update(None, "cell_size_check", "ON")?;
+        let current = migrations::state(&conn)?;
+        if current.is_foreign() {
+            return Err(LedgerError::NotALedger);
+        }
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        let mut ledger = Self { conn };
+        migrations::bring_up(&mut ledger.conn)?;
+        migrations::check_schema(&ledger.conn)?;
+        Ok(ledger)
+    }
+
+    /// Runs `work` in one immediate transaction.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        let value = work(&tx)?;
+        tx.commit()?;
+        Ok(value)
+    }
+
+    /// SQLite's own check of the whole file. Slow on a large ledger: for `status` and `doctor`, not for every run.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] with SQLite's first complaint.
+    pub fn check_integrity(&self) -> Result<(), LedgerError> {
+        let verdict: String = self.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(LedgerError::Damaged(verdict));
+        }
+        let orphan = self.conn.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some();
+        if orphan { Err(LedgerError::Damaged("a row refers to one that is missing".to_owned())) } else { Ok(()) }
+    }
+}
+
+/// Whether opening may make a new ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// `kavi init`.
+    IfMissing,
+    /// Every other command: a ledger that vanished is a fault, not an empty start.
+    Never,
+}

@@ -109,6 +109,38 @@ states!(
     }
 );
 
+states!(
+    /// Why a build or a verification failed.
+    FailureKind {
+        /// Exports, imports or examples are not what the spec says.
+        VerifyInvariant = "VERIFY_INVARIANT",
+        /// The source uses what a skill may not.
+        VerifyPolicy = "VERIFY_POLICY",
+        /// A test failed, or tests are missing.
+        VerifyTest = "VERIFY_TEST",
+        /// Format, lint or compile.
+        VerifyLint = "VERIFY_LINT",
+        /// The builder ran out of time or stalled.
+        Timeout = "TIMEOUT",
+        /// The workspace holds what it may not.
+        GateViolation = "GATE_VIOLATION",
+        /// The builder failed.
+        BuildError = "BUILD_ERROR",
+        /// None of these.
+        Unknown = "UNKNOWN",
+    }
+);
+
+states!(
+    /// Whether the files of a run are in the vault.
+    EffectsState {
+        /// Recorded, not all of them moved yet; recovery finishes it.
+        Pending = "PENDING",
+        /// All there.
+        Applied = "APPLIED",
+    }
+);
+
 impl ProposalStatus {
     /// Whether a build may start.
     pub fn is_buildable(self) -> bool {

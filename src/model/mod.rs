@@ -3,6 +3,7 @@
 //! Everything here is parsed once, at the edge, into a type that cannot be wrong; nothing here reads a
 //! file, a clock or the environment, and nothing here knows a database or an engine.
 
+pub mod artifact;
 pub mod digest;
 pub mod effect;
 pub mod example;
@@ -11,10 +12,13 @@ pub mod finding;
 pub mod grants;
 pub mod id;
 pub mod json;
+pub mod layout;
 pub mod lifecycle;
+pub mod limits;
 pub mod name;
 pub mod schema;
 pub mod snapshot;
 pub mod spec;
+pub mod text;
 pub mod time;
 pub mod vault_path;

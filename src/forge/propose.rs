@@ -1,0 +1,152 @@
+//! Propose: a spec in the ledger. Pure parsing first, then one write.
+
+use std::path::Path;
+
+use super::Forge;
+use crate::ledger::{LedgerError, NewProposal, Proposal};
+use crate::model::{
+    artifact::ArtifactKind,
+    effect::{EffectClass, UnknownClass},
+    example::{Example, Expectation},
+    id::ProposalId,
+    json::{self, JsonError, JsonLimits},
+    name::{InvalidName, SkillName},
+    schema::{IoSchema, SchemaError},
+    spec::{InvalidSpec, SkillSpec},
+    vault_path::{InvalidVaultPath, VaultPath},
+};
+
+/// A proposal as it was typed.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// `--name`
+    pub name: String,
+    /// `--desc`
+    pub description: String,
+    /// `--side-effect`
+    pub side_effect: String,
+    /// `--io-schema-json`
+    pub io_schema: String,
+    /// `--required-secrets`, a JSON list of names.
+    pub required_secrets: String,
+    /// `--path`
+    pub paths: Vec<String>,
+    /// `--example`, read from files already.
+    pub examples: Vec<ExampleText>,
+}
+
+/// One example as it was read.
+#[derive(Debug, Clone)]
+pub struct ExampleText {
+    /// Its name in reports.
+    pub name: String,
+    /// The input, or a whole golden case when there is no output.
+    pub input: Vec<u8>,
+    /// The output that must come back.
+    pub output: Option<Vec<u8>>,
+}
+
+/// Why a proposal is refused. Nothing has been written then.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// `--name`
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// `--side-effect`
+    #[error(transparent)]
+    Class(#[from] UnknownClass),
+    /// `--io-schema-json`
+    #[error("the schema is refused: {0}")]
+    Schema(#[from] SchemaError),
+    /// `--required-secrets`
+    #[error("the required secrets are not a JSON list of names: {0}")]
+    Secrets(String),
+    /// `--path`
+    #[error(transparent)]
+    Path(#[from] InvalidVaultPath),
+    /// `--example`
+    #[error("example `{name}` cannot be read: {source}")]
+    Example {
+        /// Which example.
+        name: String,
+        /// What is wrong with its JSON.
+        source: JsonError,
+    },
+    /// `--example` with one file that is no golden case.
+    #[error("example `{name}` is no golden case {{name, input, vault, expect, files}}: {message}")]
+    Case {
+        /// Which example.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The parts do not fit each other.
+    #[error(transparent)]
+    Spec(#[from] InvalidSpec),
+}
+
+/// Turns what was typed into a spec that cannot be wrong.
+///
+/// # Errors
+/// [`ProposeError`] for the first part that is refused.
+pub fn parse(request: &Request) -> Result<SkillSpec, ProposeError> {
+    let secrets = match request.required_secrets.trim() {
+        "" => Vec::new(),
+        text => serde_json::from_str(text).map_err(|error| ProposeError::Secrets(error.to_string()))?,
+    };
+    let spec = SkillSpec {
+        v: 1,
+        name: SkillName::parse(&request.name)?,
+        description: request.description.trim().to_owned(),
+        side_effect_class: request.side_effect.parse::<EffectClass>()?,
+        paths: request.paths.iter().map(|path| VaultPath::parse(path)).collect::<Result<_, _>>()?,
+        required_secrets: secrets,
+        io: IoSchema::parse(&request.io_schema)?,
+        examples: request.examples.iter().map(parse_example).collect::<Result<_, _>>()?,
+    };
+    spec.check()?;
+    Ok(spec)
+}
+
+fn parse_example(text: &ExampleText) -> Result<Example, ProposeError> {
+    let parse = |bytes: &[u8]| {
+        json::parse(bytes, JsonLimits::default())
+            .map_err(|source| ProposeError::Example { name: text.name.clone(), source })
+    };
+    let input = parse(&text.input)?;
+    match &text.output {
+        Some(output) => Ok(Example {
+            name: text.name.clone(),
+            input,
+            vault: Default::default(),
+            expect: Expectation::Ok(parse(output)?),
+            files: Default::default(),
+        }),
+        None => serde_json::from_value(input)
+            .map_err(|error| ProposeError::Case { name: text.name.clone(), message: error.to_string() }),
+    }
+}
+
+/// Why a checked proposal could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The artifact.
+    #[error(transparent)]
+    Artifact(#[from] crate::artifacts::ArtifactError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Writes a proposal: the spec's artifact first, then the ledger's row that makes it count.
+///
+/// # Errors
+/// [`WriteError`]; the ledger is unchanged then.
+pub fn write(forge: &Forge<'_>, spec: &SkillSpec) -> Result<Proposal, WriteError> {
+    let id = ProposalId::new(forge.ids);
+    // Re-ordered by key, so that one spec has one digest.
+    let text = json::canonical(&serde_json::to_value(spec).map_err(|error| LedgerError::BadValue(error.to_string()))?);
+    let path = Path::new(spec.name.as_str()).join(id.to_string()).join("SKILL_SPEC.json");
+    let artifact = forge.write_artifact(ArtifactKind::SkillSpec, &path, text.as_bytes(), id.to_string())?;
+    Ok(forge.ledger.insert_proposal(&NewProposal { id, spec, spec_json: &text, artifact: &artifact })?)
+}

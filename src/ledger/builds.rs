@@ -1,0 +1,232 @@
+//! Build attempts. One attempt is one frozen packet; iteration is across attempts, never within one.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals};
+use crate::model::{
+    digest::Digest,
+    finding::Finding,
+    id::{BuildId, IdPrefix, ProposalId},
+    lifecycle::{BuildStatus, BuilderKind, FailureKind, ProposalStatus},
+    time::Timestamp,
+};
+
+/// One build attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Its id.
+    pub id: BuildId,
+    /// What it builds.
+    pub proposal_id: ProposalId,
+    /// `skill/{name}-{first eight digits of the id}`.
+    pub branch_name: String,
+    /// Who writes the sources.
+    pub builder: BuilderKind,
+    /// Counted per proposal, from 1.
+    pub attempt_number: u32,
+    /// The attempt before it.
+    pub parent_build_id: Option<BuildId>,
+    /// Where it stands.
+    pub status: BuildStatus,
+    /// The cage that the builder ran in, in words.
+    pub confinement: String,
+    /// The frozen packet.
+    pub packet_sha256: Digest,
+    /// The accepted sources of a success.
+    pub snapshot_sha256: Option<Digest>,
+    /// Why it failed.
+    pub failure_kind: Option<FailureKind>,
+    /// One sentence on the outcome.
+    pub summary: String,
+    /// What the workspace gate found.
+    pub findings: Vec<Finding>,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// A build attempt about to start.
+#[derive(Debug)]
+pub struct NewBuild<'a> {
+    /// Its id.
+    pub id: BuildId,
+    /// What it builds.
+    pub proposal_id: ProposalId,
+    /// `skill/{name}-{id8}`.
+    pub branch_name: String,
+    /// Who writes the sources.
+    pub builder: BuilderKind,
+    /// The cage, in words.
+    pub confinement: String,
+    /// The artifact that holds the packet.
+    pub packet: &'a ArtifactRow,
+}
+
+/// How a build attempt ended.
+#[derive(Debug)]
+pub struct BuildEnd {
+    /// The accepted sources, or why there are none.
+    pub outcome: Result<Digest, Option<FailureKind>>,
+    /// One sentence.
+    pub summary: String,
+    /// The cage that was really in force, in words.
+    pub confinement: String,
+    /// What the workspace gate found.
+    pub findings: Vec<Finding>,
+    /// Log and patch summary.
+    pub artifacts: Vec<ArtifactRow>,
+    /// When it was over.
+    pub finished_at: Timestamp,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
+    Ok(Build {
+        id: row.get("id")?,
+        proposal_id: row.get("proposal_id")?,
+        branch_name: row.get("branch_name")?,
+        builder: row.get("builder")?,
+        attempt_number: row.get("attempt_number")?,
+        parent_build_id: row.get("parent_build_id")?,
+        status: row.get("status")?,
+        confinement: row.get("confinement")?,
+        packet_sha256: row.get("packet_sha256")?,
+        snapshot_sha256: row.get("snapshot_sha256")?,
+        failure_kind: row.get("failure_kind")?,
+        summary: row.get("summary")?,
+        findings: codec::json_column(row, "findings_json")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+    })
+}
+
+fn get(conn: &Connection, id: BuildId) -> Result<Build, LedgerError> {
+    conn.query_row("SELECT * FROM builds WHERE id = ?1", [id], from_row)
+        .optional()?
+        .ok_or_else(|| LedgerError::NotFound { what: "build", key: id.to_string() })
+}
+
+pub(super) fn latest(conn: &Connection, proposal: ProposalId) -> Result<Option<Build>, LedgerError> {
+    let sql = "SELECT * FROM builds WHERE proposal_id = ?1 ORDER BY attempt_number DESC LIMIT 1";
+    Ok(conn.query_row(sql, [proposal], from_row).optional()?)
+}
+
+impl Ledger {
+    /// Starts an attempt: the proposal goes (back) to PROPOSED, an attempt that was left unfinished is closed.
+    ///
+    /// The caller holds the proposal's build lock, so an unfinished attempt belongs to nobody.
+    ///
+    /// # Errors
+    /// [`LedgerError::WrongState`] when the proposal is not buildable.
+    pub fn start_build(&self, new: &NewBuild<'_>) -> Result<Build, LedgerError> {
+        self.write(|tx| {
+            let buildable: Vec<_> = ProposalStatus::ALL.iter().copied().filter(|s| s.is_buildable()).collect();
+            proposals::step(tx, new.proposal_id, &buildable, ProposalStatus::Proposed, "build")?;
+            let started_at = new.packet.created_at;
+            tx.execute(
+                "UPDATE builds SET status = 'FAILED', finished_at = ?2,
+                     summary = summary || '; closed when the next attempt started'
+                 WHERE proposal_id = ?1 AND status = 'STARTED'",
+                params![new.proposal_id, started_at],
+            )?;
+            let parent = latest(tx, new.proposal_id)?;
+            tx.execute(
+                "INSERT INTO builds (id, proposal_id, branch_name, builder, attempt_number, parent_build_id, status,
+                     confinement, packet_sha256, summary, findings_json, started_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'STARTED', ?7, ?8, 'no result was recorded', '[]', ?9)",
+                params![
+                    new.id,
+                    new.proposal_id,
+                    new.branch_name,
+                    new.builder,
+                    parent.as_ref().map_or(1, |build| build.attempt_number + 1),
+                    parent.map(|build| build.id),
+                    new.confinement,
+                    new.packet.sha256,
+                    started_at,
+                ],
+            )?;
+            artifacts::insert(tx, new.packet)?;
+            get(tx, new.id)
+        })
+    }
+
+    /// Ends an attempt; a success makes its proposal BUILT.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when the attempt is no longer open.
+    pub fn finish_build(&self, id: BuildId, end: &BuildEnd) -> Result<Build, LedgerError> {
+        self.write(|tx| {
+            let (status, snapshot, kind) = match end.outcome {
+                Ok(snapshot) => (BuildStatus::Succeeded, Some(snapshot), None),
+                Err(kind) => (BuildStatus::Failed, None, kind),
+            };
+            let changed = tx.execute(
+                "UPDATE builds SET status = ?2, snapshot_sha256 = ?3, failure_kind = ?4, summary = ?5,
+                     findings_json = ?6, finished_at = ?7, confinement = ?8
+                 WHERE id = ?1 AND status = 'STARTED'",
+                params![
+                    id,
+                    status,
+                    snapshot,
+                    kind,
+                    end.summary,
+                    codec::to_json(&end.findings)?,
+                    end.finished_at,
+                    end.confinement
+                ],
+            )?;
+            if changed != 1 {
+                return Err(LedgerError::Conflict(format!("build {id}")));
+            }
+            for artifact in &end.artifacts {
+                artifacts::insert(tx, artifact)?;
+            }
+            let build = get(tx, id)?;
+            if status == BuildStatus::Succeeded {
+                let from = [ProposalStatus::Proposed];
+                proposals::step(tx, build.proposal_id, &from, ProposalStatus::Built, "finish a build")?;
+            }
+            Ok(build)
+        })
+    }
+
+    /// Says in words why an open attempt was left open.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when the attempt is no longer open.
+    pub fn leave_build_open(&self, id: BuildId, summary: &str) -> Result<Build, LedgerError> {
+        self.write(|tx| {
+            let sql = "UPDATE builds SET summary = ?2 WHERE id = ?1 AND status = 'STARTED'";
+            if tx.execute(sql, params![id, summary])? != 1 {
+                return Err(LedgerError::Conflict(format!("build {id}")));
+            }
+            get(tx, id)
+        })
+    }
+
+    /// One build.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is none.
+    pub fn build(&self, id: BuildId) -> Result<Build, LedgerError> {
+        get(&self.conn, id)
+    }
+
+    /// The one build whose id starts with `prefix`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
+    pub fn build_by_prefix(&self, prefix: &IdPrefix) -> Result<Build, LedgerError> {
+        get(&self.conn, codec::by_prefix(&self.conn, ("builds", "id"), "build", prefix)?)
+    }
+
+    /// The attempts of a proposal, first to last.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn builds_of(&self, proposal: ProposalId) -> Result<Vec<Build>, LedgerError> {
+        let mut statement = self.conn.prepare("SELECT * FROM builds WHERE proposal_id = ?1 ORDER BY attempt_number")?;
+        Ok(statement.query_map([proposal], from_row)?.collect::<Result<_, _>>()?)
+    }
+}

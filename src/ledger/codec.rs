@@ -1,0 +1,85 @@
+//! Between the model's types and SQLite's text.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use super::LedgerError;
+use crate::model::{
+    digest::Digest,
+    effect::EffectClass,
+    id::{ArtifactId, BuildId, ExecutionId, ProposalId, PromotionId, VerificationId},
+    artifact::ArtifactKind,
+    lifecycle::{BuildStatus, BuilderKind, Decision, EffectsState, FailureKind, ProposalStatus, Verdict},
+    name::SkillName,
+    time::Timestamp,
+};
+
+macro_rules! as_text {
+    ($($name:ty => $parse:expr;)*) => {$(
+        impl ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(ToSqlOutput::from(self.to_string()))
+            }
+        }
+
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                $parse(value.as_str()?).map_err(FromSqlError::other)
+            }
+        }
+    )*};
+}
+
+as_text! {
+    ProposalId => ProposalId::parse;
+    BuildId => BuildId::parse;
+    VerificationId => VerificationId::parse;
+    PromotionId => PromotionId::parse;
+    ArtifactId => ArtifactId::parse;
+    ExecutionId => ExecutionId::parse;
+    Digest => Digest::parse;
+    SkillName => SkillName::parse;
+    Timestamp => Timestamp::parse;
+    EffectClass => str::parse::<EffectClass>;
+    ProposalStatus => str::parse::<ProposalStatus>;
+    BuildStatus => str::parse::<BuildStatus>;
+    Verdict => str::parse::<Verdict>;
+    Decision => str::parse::<Decision>;
+    ArtifactKind => str::parse::<ArtifactKind>;
+    EffectsState => str::parse::<EffectsState>;
+    FailureKind => str::parse::<FailureKind>;
+    BuilderKind => str::parse::<BuilderKind>;
+}
+
+/// JSON text out of a value.
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, LedgerError> {
+    serde_json::to_string(value).map_err(|error| LedgerError::BadValue(error.to_string()))
+}
+
+/// A value out of JSON text in a column.
+pub(super) fn json_column<T: serde::de::DeserializeOwned>(row: &rusqlite::Row<'_>, name: &str) -> rusqlite::Result<T> {
+    let text: String = row.get(name)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+/// Finds the one id in `table` that starts with `prefix`.
+pub(super) fn by_prefix<T: FromSql>(
+    conn: &rusqlite::Connection,
+    (table, column): (&'static str, &'static str),
+    what: &'static str,
+    prefix: &crate::model::id::IdPrefix,
+) -> Result<T, LedgerError> {
+    // A prefix is hexadecimal digits and hyphens: nothing in it means something to GLOB.
+    let mut found = conn
+        .prepare(&format!("SELECT {column} FROM {table} WHERE {column} GLOB ?1 || '*' LIMIT 100"))?
+        .query_map([prefix.as_str()], |row| row.get(0))?
+        .collect::<Result<Vec<T>, _>>()?;
+    match (found.pop(), found.len()) {
+        (Some(id), 0) => Ok(id),
+        (Some(_), others) => {
+            Err(LedgerError::Ambiguous { what, prefix: prefix.as_str().to_owned(), count: others + 1 })
+        }
+        (None, _) => Err(LedgerError::NotFound { what, key: prefix.as_str().to_owned() }),
+    }
+}

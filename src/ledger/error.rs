@@ -1,0 +1,80 @@
+//! What can go wrong with the ledger.
+
+use std::path::PathBuf;
+
+/// What can go wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// There is no file.
+    #[error("there is no ledger at {0}")]
+    Missing(PathBuf),
+    /// A database of something else.
+    #[error("the file is a database, but not a ledger of Kavi's")]
+    NotALedger,
+    /// Written by a later version.
+    #[error("the ledger has schema version {found}, this kavi knows versions up to {known}")]
+    Newer {
+        /// The version in the file.
+        found: i64,
+        /// The newest version of this build.
+        known: i64,
+    },
+    /// The tables are not those of the migrations.
+    #[error("the ledger's schema differs from the one that its version has")]
+    ForeignSchema,
+    /// The file is damaged.
+    #[error("the ledger is damaged: {0}")]
+    Damaged(String),
+    /// A value in a row cannot be what it should be.
+    #[error("the ledger holds a value that cannot be: {0}")]
+    BadValue(String),
+    /// SQLite is too old.
+    #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
+    OldSqlite(String),
+    /// Nothing has this id or name.
+    #[error("there is no {what} `{key}`")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// By which id, prefix or name.
+        key: String,
+    },
+    /// A prefix fits several.
+    #[error("`{prefix}` fits {count} {what}s, give more of the id")]
+    Ambiguous {
+        /// What was looked for.
+        what: &'static str,
+        /// The prefix.
+        prefix: String,
+        /// How many fit.
+        count: usize,
+    },
+    /// The state is not the one that the step starts from.
+    #[error("{what} `{id}` is {found}, which is not a state to {step} from")]
+    WrongState {
+        /// Proposal, build...
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// The state it is in.
+        found: String,
+        /// What was tried.
+        step: &'static str,
+    },
+    /// Another process changed the row first.
+    #[error("another process changed {0} in the meantime")]
+    Conflict(String),
+    /// SQLite failed.
+    #[error("the ledger's database failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl LedgerError {
+    /// Whether the ledger itself is at fault, rather than the question.
+    pub fn is_broken_ledger(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound { .. } | Self::Ambiguous { .. } | Self::WrongState { .. } | Self::Conflict(_) | Self::Missing(_)
+        )
+    }
+}

@@ -1,0 +1,214 @@
+//! Decisions of people: promote, rollback, revoke. Each is one transaction that checks again what it rests on.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Ledger, LedgerError, Proposal, builds, proposals, verifications};
+use crate::model::{
+    digest::Digest,
+    id::{ProposalId, PromotionId, VerificationId},
+    lifecycle::{Decision, ProposalStatus, Verdict},
+    name::SkillName,
+    time::Timestamp,
+};
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promotion {
+    /// Its id.
+    pub id: PromotionId,
+    /// The proposal whose state it changed.
+    pub proposal_id: ProposalId,
+    /// What was decided.
+    pub decision: Decision,
+    /// The state before.
+    pub from_status: ProposalStatus,
+    /// The state after.
+    pub to_status: ProposalStatus,
+    /// The component it is about.
+    pub component_sha256: Digest,
+    /// The spec it is about.
+    pub spec_sha256: Digest,
+    /// The verification it rests on.
+    pub verification_id: Option<VerificationId>,
+    /// Who decided.
+    pub approved_by: String,
+    /// Why, where a reason is asked for.
+    pub reason: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Who decided, why and when.
+#[derive(Debug, Clone)]
+pub struct PromotionRequest {
+    /// The id of the decision.
+    pub id: PromotionId,
+    /// Who decided.
+    pub approved_by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Promotion> {
+    Ok(Promotion {
+        id: row.get("id")?,
+        proposal_id: row.get("proposal_id")?,
+        decision: row.get("decision")?,
+        from_status: row.get("from_status")?,
+        to_status: row.get("to_status")?,
+        component_sha256: row.get("component_sha256")?,
+        spec_sha256: row.get("spec_sha256")?,
+        verification_id: row.get("verification_id")?,
+        approved_by: row.get("approved_by")?,
+        reason: row.get("reason")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+impl Ledger {
+    /// VERIFIED → TRUSTED as the next revision of its name; the revision that was active becomes SUPERSEDED.
+    ///
+    /// `component` is the one whose bytes lie in the store; it must be the one that the newest verification passed.
+    ///
+    /// # Errors
+    /// [`LedgerError::WrongState`] or [`LedgerError::Conflict`] when the proposal is not exactly what was shown.
+    pub fn promote(
+        &self,
+        id: ProposalId,
+        verification: VerificationId,
+        component: Digest,
+        request: &PromotionRequest,
+    ) -> Result<Proposal, LedgerError> {
+        self.write(|tx| {
+            let proposal = proposals::get(tx, id)?;
+            let changed = || LedgerError::Conflict(format!("proposal {id}"));
+            let checked = verifications::latest(tx, id)?.ok_or_else(changed)?;
+            let built = builds::latest(tx, id)?.ok_or_else(changed)?;
+            let same = checked.id == verification
+                && checked.status == Verdict::Passed
+                && checked.component_sha256 == Some(component)
+                && built.id == checked.build_id
+                && built.snapshot_sha256 == Some(checked.snapshot_sha256);
+            if !same {
+                return Err(changed());
+            }
+            if let Some(active) = proposals::trusted(tx, &proposal.spec.name)? {
+                tx.execute("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
+            }
+            let from = proposals::get(tx, id)?.status;
+            if from != ProposalStatus::Verified {
+                return Err(wrong_state(id, from, "promote"));
+            }
+            tx.execute(
+                "UPDATE skill_proposals SET status = 'TRUSTED', component_sha256 = ?2, snapshot_sha256 = ?3,
+                     revision = (SELECT coalesce(max(revision), 0) + 1 FROM skill_proposals WHERE name = ?4)
+                 WHERE id = ?1",
+                params![id, component, checked.snapshot_sha256, proposal.spec.name],
+            )?;
+            record(tx, Decision::Promote, id, from, Some(verification), request)
+        })
+    }
+
+    /// Back to the newest superseded revision before the active one (or before the newest, when none is active).
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is none to go back to.
+    pub fn rollback(&self, name: &SkillName, request: &PromotionRequest) -> Result<Proposal, LedgerError> {
+        self.write(|tx| {
+            let active = proposals::trusted(tx, name)?;
+            let below = active.as_ref().and_then(|active| active.trust).map_or(u32::MAX, |trust| trust.revision);
+            let target: Option<ProposalId> = tx
+                .query_row(
+                    "SELECT id FROM skill_proposals WHERE name = ?1 AND status = 'SUPERSEDED' AND revision < ?2
+                     ORDER BY revision DESC LIMIT 1",
+                    params![name, below],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let target = target.ok_or_else(|| LedgerError::NotFound {
+                what: "earlier trusted revision of skill",
+                key: name.to_string(),
+            })?;
+            if let Some(active) = active {
+                tx.execute("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
+            }
+            tx.execute("UPDATE skill_proposals SET status = 'TRUSTED' WHERE id = ?1", [target])?;
+            record(tx, Decision::Rollback, target, ProposalStatus::Superseded, None, request)
+        })
+    }
+
+    /// Takes the trust in a revision back for good. Without a revision: the active one.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is no such revision, [`LedgerError::WrongState`] when it is revoked already.
+    pub fn revoke(
+        &self,
+        name: &SkillName,
+        revision: Option<u32>,
+        request: &PromotionRequest,
+    ) -> Result<Proposal, LedgerError> {
+        self.write(|tx| {
+            let key = revision.map_or_else(|| name.to_string(), |revision| format!("{name}@{revision}"));
+            let id: Option<ProposalId> = match revision {
+                Some(revision) => tx
+                    .query_row(
+                        "SELECT id FROM skill_proposals WHERE name = ?1 AND revision = ?2",
+                        params![name, revision],
+                        |row| row.get(0),
+                    )
+                    .optional()?,
+                None => proposals::trusted(tx, name)?.map(|active| active.id),
+            };
+            let id = id.ok_or(LedgerError::NotFound { what: "trusted skill", key })?;
+            let from = [ProposalStatus::Trusted, ProposalStatus::Superseded];
+            let was = proposals::step(tx, id, &from, ProposalStatus::Revoked, "revoke")?;
+            record(tx, Decision::Revoke, id, was, None, request)
+        })
+    }
+
+    /// The decisions about a proposal, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn promotions_of(&self, proposal: ProposalId) -> Result<Vec<Promotion>, LedgerError> {
+        let mut statement = self.conn.prepare("SELECT * FROM promotions WHERE proposal_id = ?1 ORDER BY rowid")?;
+        Ok(statement.query_map([proposal], from_row)?.collect::<Result<_, _>>()?)
+    }
+}
+
+fn wrong_state(id: ProposalId, found: ProposalStatus, step: &'static str) -> LedgerError {
+    LedgerError::WrongState { what: "proposal", id: id.to_string(), found: found.to_string(), step }
+}
+
+fn record(
+    conn: &Connection,
+    decision: Decision,
+    id: ProposalId,
+    from: ProposalStatus,
+    verification: Option<VerificationId>,
+    request: &PromotionRequest,
+) -> Result<Proposal, LedgerError> {
+    let after = proposals::get(conn, id)?;
+    let trust = after.trust.ok_or_else(|| wrong_state(id, after.status, "decide on"))?;
+    conn.execute(
+        "INSERT INTO promotions (id, proposal_id, decision, from_status, to_status, component_sha256, spec_sha256,
+             verification_id, approved_by, reason, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            request.id,
+            id,
+            decision,
+            from,
+            after.status,
+            trust.component_sha256,
+            after.spec_sha256,
+            verification,
+            request.approved_by,
+            request.reason,
+            request.at,
+        ],
+    )?;
+    Ok(after)
+}

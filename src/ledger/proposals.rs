@@ -1,0 +1,215 @@
+//! Proposals and what became of them.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec};
+use crate::model::{
+    digest::Digest,
+    id::{IdPrefix, ProposalId},
+    lifecycle::ProposalStatus,
+    name::SkillName,
+    spec::SkillSpec,
+    time::Timestamp,
+};
+
+/// One proposal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// Its id.
+    pub id: ProposalId,
+    /// What the skill is to be.
+    pub spec: SkillSpec,
+    /// Digest of the spec's text, which a person promotes.
+    pub spec_sha256: Digest,
+    /// The trusted revision it sets out to follow.
+    pub parent: Option<ProposalId>,
+    /// Where it stands.
+    pub status: ProposalStatus,
+    /// What was promoted, once it was.
+    pub trust: Option<Trust>,
+    /// When it was proposed.
+    pub created_at: Timestamp,
+}
+
+/// What a promotion fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// The revision of the name, from 1.
+    pub revision: u32,
+    /// The component that was promoted.
+    pub component_sha256: Digest,
+    /// The sources it was compiled from.
+    pub snapshot_sha256: Digest,
+}
+
+/// A proposal to be written.
+#[derive(Debug)]
+pub struct NewProposal<'a> {
+    /// Its id.
+    pub id: ProposalId,
+    /// What the skill is to be.
+    pub spec: &'a SkillSpec,
+    /// The spec's text, as it lies in the artifact.
+    pub spec_json: &'a str,
+    /// The artifact that holds it.
+    pub artifact: &'a ArtifactRow,
+}
+
+const COLUMNS: &str =
+    "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, created_at";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<(Proposal, String)> {
+    let spec_json: String = row.get("spec_json")?;
+    let trust = match row.get::<_, Option<u32>>("revision")? {
+        Some(revision) => Some(Trust {
+            revision,
+            component_sha256: row.get("component_sha256")?,
+            snapshot_sha256: row.get("snapshot_sha256")?,
+        }),
+        None => None,
+    };
+    let proposal = Proposal {
+        id: row.get("id")?,
+        spec: codec::json_column(row, "spec_json")?,
+        spec_sha256: row.get("spec_sha256")?,
+        parent: row.get("parent_proposal_id")?,
+        status: row.get("status")?,
+        trust,
+        created_at: row.get("created_at")?,
+    };
+    Ok((proposal, spec_json))
+}
+
+/// A spec that no longer has its digest was edited behind Kavi's back.
+fn checked((proposal, spec_json): (Proposal, String)) -> Result<Proposal, LedgerError> {
+    if Digest::of(spec_json.as_bytes()) == proposal.spec_sha256 {
+        Ok(proposal)
+    } else {
+        Err(LedgerError::Damaged(format!("the spec of proposal {} does not have its digest", proposal.id)))
+    }
+}
+
+pub(super) fn get(conn: &Connection, id: ProposalId) -> Result<Proposal, LedgerError> {
+    conn.query_row(&format!("SELECT {COLUMNS} FROM skill_proposals WHERE id = ?1"), [id], from_row)
+        .optional()?
+        .ok_or_else(|| LedgerError::NotFound { what: "proposal", key: id.to_string() })
+        .and_then(checked)
+}
+
+/// Moves a proposal from one state to another, or says which state it is in.
+pub(super) fn step(
+    conn: &Connection,
+    id: ProposalId,
+    from: &[ProposalStatus],
+    to: ProposalStatus,
+    name_of_step: &'static str,
+) -> Result<ProposalStatus, LedgerError> {
+    let found = get(conn, id)?.status;
+    if !from.contains(&found) {
+        return Err(LedgerError::WrongState {
+            what: "proposal",
+            id: id.to_string(),
+            found: found.to_string(),
+            step: name_of_step,
+        });
+    }
+    conn.execute("UPDATE skill_proposals SET status = ?2 WHERE id = ?1", params![id, to])?;
+    Ok(found)
+}
+
+pub(super) fn trusted(conn: &Connection, name: &SkillName) -> Result<Option<Proposal>, LedgerError> {
+    conn.query_row(
+        &format!("SELECT {COLUMNS} FROM skill_proposals WHERE name = ?1 AND status = 'TRUSTED'"),
+        [name],
+        from_row,
+    )
+    .optional()?
+    .map(checked)
+    .transpose()
+}
+
+impl Ledger {
+    /// Writes a proposal and its spec's artifact. The trusted revision of its name, if any, becomes its parent.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be written.
+    pub fn insert_proposal(&self, new: &NewProposal<'_>) -> Result<Proposal, LedgerError> {
+        self.write(|tx| {
+            let spec = new.spec;
+            let parent = trusted(tx, &spec.name)?.map(|parent| parent.id);
+            tx.execute(
+                "INSERT INTO skill_proposals (id, name, description, io_schema_json, side_effect_class,
+                     required_secrets_json, spec_json, spec_sha256, parent_proposal_id, status, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'PROPOSED', ?10)",
+                params![
+                    new.id,
+                    spec.name,
+                    spec.description,
+                    codec::to_json(&spec.io)?,
+                    spec.side_effect_class,
+                    codec::to_json(&spec.required_secrets)?,
+                    new.spec_json,
+                    Digest::of(new.spec_json.as_bytes()),
+                    parent,
+                    new.artifact.created_at,
+                ],
+            )?;
+            artifacts::insert(tx, new.artifact)?;
+            get(tx, new.id)
+        })
+    }
+
+    /// One proposal.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is none.
+    pub fn proposal(&self, id: ProposalId) -> Result<Proposal, LedgerError> {
+        get(&self.conn, id)
+    }
+
+    /// The one proposal whose id starts with `prefix`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
+    pub fn proposal_by_prefix(&self, prefix: &IdPrefix) -> Result<Proposal, LedgerError> {
+        get(&self.conn, codec::by_prefix(&self.conn, ("skill_proposals", "id"), "proposal", prefix)?)
+    }
+
+    /// Every proposal, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn proposals(&self) -> Result<Vec<Proposal>, LedgerError> {
+        self.select("ORDER BY created_at, rowid", [])
+    }
+
+    /// Every proposal of a name, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn proposals_named(&self, name: &SkillName) -> Result<Vec<Proposal>, LedgerError> {
+        self.select("WHERE name = ?1 ORDER BY created_at, rowid", [name])
+    }
+
+    /// Every trusted skill, by name.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn all_trusted(&self) -> Result<Vec<Proposal>, LedgerError> {
+        self.select("WHERE status = 'TRUSTED' ORDER BY name", [])
+    }
+
+    /// The trusted revision of a name.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn trusted(&self, name: &SkillName) -> Result<Option<Proposal>, LedgerError> {
+        trusted(&self.conn, name)
+    }
+
+    fn select<P: rusqlite::Params>(&self, rest: &str, params: P) -> Result<Vec<Proposal>, LedgerError> {
+        let mut statement = self.conn.prepare(&format!("SELECT {COLUMNS} FROM skill_proposals {rest}"))?;
+        let rows = statement.query_map(params, from_row)?.collect::<Result<Vec<_>, _>>()?;
+        rows.into_iter().map(checked).collect()
+    }
+}

@@ -1,0 +1,163 @@
+//! Verifications, one row a gate.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{ArtifactRow, Ledger, LedgerError, artifacts, builds, codec, proposals};
+use crate::model::{
+    digest::Digest,
+    finding::Finding,
+    id::{BuildId, ProposalId, VerificationId},
+    lifecycle::{ProposalStatus, Verdict},
+    time::Timestamp,
+};
+
+/// One verification of one build's sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// Its id.
+    pub id: VerificationId,
+    /// The proposal.
+    pub proposal_id: ProposalId,
+    /// The build whose sources were checked.
+    pub build_id: BuildId,
+    /// PASSED when every gate passed.
+    pub status: Verdict,
+    /// The sources that were checked.
+    pub snapshot_sha256: Digest,
+    /// The component that they compiled to.
+    pub component_sha256: Option<Digest>,
+    /// The compiler, in its own words.
+    pub toolchain: String,
+    /// The pre-built SDK it was compiled against.
+    pub sdk_sha256: Digest,
+    /// The cage that the tools ran in, in words.
+    pub confinement: String,
+    /// The report, relative to the workspace.
+    pub report_path: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// The gates, in the order they are shown.
+    pub gates: Vec<GateRow>,
+}
+
+/// The outcome of one gate.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct GateRow {
+    /// Its name.
+    pub gate: String,
+    /// Its outcome.
+    pub status: Verdict,
+    /// What it found.
+    pub findings: Vec<Finding>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Verification> {
+    Ok(Verification {
+        id: row.get("id")?,
+        proposal_id: row.get("proposal_id")?,
+        build_id: row.get("build_id")?,
+        status: row.get("status")?,
+        snapshot_sha256: row.get("snapshot_sha256")?,
+        component_sha256: row.get("component_sha256")?,
+        toolchain: row.get("toolchain")?,
+        sdk_sha256: row.get("sdk_sha256")?,
+        confinement: row.get("confinement")?,
+        report_path: row.get("report_path")?,
+        created_at: row.get("created_at")?,
+        gates: Vec::new(),
+    })
+}
+
+fn with_gates(conn: &Connection, mut verification: Verification) -> Result<Verification, LedgerError> {
+    let mut statement =
+        conn.prepare("SELECT * FROM verification_gates WHERE verification_id = ?1 ORDER BY position")?;
+    verification.gates = statement
+        .query_map([verification.id], |row| {
+            Ok(GateRow {
+                gate: row.get("gate")?,
+                status: row.get("status")?,
+                findings: codec::json_column(row, "findings_json")?,
+                duration_ms: row.get("duration_ms")?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(verification)
+}
+
+pub(super) fn latest(conn: &Connection, proposal: ProposalId) -> Result<Option<Verification>, LedgerError> {
+    let sql = "SELECT * FROM verifications WHERE proposal_id = ?1 ORDER BY rowid DESC LIMIT 1";
+    conn.query_row(sql, [proposal], from_row).optional()?.map(|found| with_gates(conn, found)).transpose()
+}
+
+impl Ledger {
+    /// Writes a verification with its gates and report, and moves the proposal to VERIFIED, or back to BUILT.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when a newer build came in between, [`LedgerError::WrongState`] when the proposal moved.
+    pub fn insert_verification(&self, new: &Verification, report: &ArtifactRow) -> Result<(), LedgerError> {
+        self.write(|tx| {
+            let newest = builds::latest(tx, new.proposal_id)?;
+            if newest.is_none_or(|build| build.id != new.build_id || build.snapshot_sha256 != Some(new.snapshot_sha256)) {
+                return Err(LedgerError::Conflict(format!("proposal {}", new.proposal_id)));
+            }
+            let to = match new.status {
+                Verdict::Passed => ProposalStatus::Verified,
+                _ => ProposalStatus::Built,
+            };
+            let from = [ProposalStatus::Built, ProposalStatus::Verified];
+            proposals::step(tx, new.proposal_id, &from, to, "verify")?;
+            insert(tx, new)?;
+            artifacts::insert(tx, report)
+        })
+    }
+
+    /// The newest verification of a proposal.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn latest_verification(&self, proposal: ProposalId) -> Result<Option<Verification>, LedgerError> {
+        latest(&self.conn, proposal)
+    }
+
+    /// Every verification of a proposal, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn verifications_of(&self, proposal: ProposalId) -> Result<Vec<Verification>, LedgerError> {
+        let mut statement = self.conn.prepare("SELECT * FROM verifications WHERE proposal_id = ?1 ORDER BY rowid")?;
+        let rows = statement.query_map([proposal], from_row)?.collect::<Result<Vec<_>, _>>()?;
+        rows.into_iter().map(|row| with_gates(&self.conn, row)).collect()
+    }
+}
+
+fn insert(conn: &Connection, new: &Verification) -> Result<(), LedgerError> {
+    conn.execute(
+        "INSERT INTO verifications (id, proposal_id, build_id, status, snapshot_sha256, component_sha256, toolchain,
+             sdk_sha256, confinement, report_path, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            new.id,
+            new.proposal_id,
+            new.build_id,
+            new.status,
+            new.snapshot_sha256,
+            new.component_sha256,
+            new.toolchain,
+            new.sdk_sha256,
+            new.confinement,
+            new.report_path,
+            new.created_at,
+        ],
+    )?;
+    let mut statement = conn.prepare(
+        "INSERT INTO verification_gates (verification_id, position, gate, status, findings_json, duration_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for (position, gate) in new.gates.iter().enumerate() {
+        let findings = codec::to_json(&gate.findings)?;
+        statement.execute(params![new.id, position, gate.gate, gate.status, findings, gate.duration_ms])?;
+    }
+    Ok(())
+}

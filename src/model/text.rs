@@ -1,0 +1,43 @@
+//! Text that a model, a guest or a file wrote, made fit to be shown.
+
+use super::vault_path::is_hidden;
+
+/// One line of foreign text: control, bidirectional and invisible characters escaped, cut after `max` characters.
+pub fn line(text: &str, max: usize) -> String {
+    shown(text, max, |c| c.is_control() || is_hidden(c))
+}
+
+/// Foreign text of several lines: as [`line`], but newlines and tabs stay.
+pub fn block(text: &str, max: usize) -> String {
+    shown(text, max, |c| (c.is_control() && c != '\n' && c != '\t') || is_hidden(c))
+}
+
+fn shown(text: &str, max: usize, escape: impl Fn(char) -> bool) -> String {
+    let mut out = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == max {
+            out.push('…');
+            break;
+        }
+        if escape(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
+/// Foreign text inside a Markdown code span or block: as [`block`], and no backtick can end the fence.
+pub fn fenced(text: &str, max: usize) -> String {
+    block(text, max).replace('`', "'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_get_no_orders() {
+        assert_eq!(line("a\x1b[31m\u{202e}b\nc", 100), "a\\u{1b}[31m\\u{202e}b\\u{a}c");
+        assert_eq!(block("a\nb\u{9b}1m", 100), "a\nb\\u{9b}1m");
+        assert_eq!(line("äöü", 2), "äö…");
+        assert_eq!(fenced("```\nrm", 100), "'''\nrm");
+    }
+}
