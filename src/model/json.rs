@@ -1,1 +1,300 @@
-//! The one strict JSON parser. (being written)
+//! The one strict JSON parser.
+//!
+//! Everything that comes from outside as JSON (inputs, outputs, schemas, records) is read here, so that no two
+//! parts of Kavi can read the same bytes differently.
+//!
+//! Guarantees, each one a refusal with a position:
+//! - at most [`JsonLimits::max_bytes`] bytes, UTF-8, without a byte order mark;
+//! - nesting of at most [`JsonLimits::max_depth`] (never more than [`MAX_DEPTH`]), found by a scan that does
+//!   not recurse, so neither reading, comparing, writing nor dropping the value can exhaust the stack;
+//! - at most [`JsonLimits::max_values`] keys and values, because a byte of text can cost a hundred of memory;
+//! - no key twice in one object: readers differ on which one counts;
+//! - exactly one value, nothing behind it;
+//! - no lone surrogates, which no UTF-8 string can hold;
+//! - no U+0000 in strings or keys: it ends the text early for C libraries, terminals and some databases, so
+//!   two readers would see two different texts;
+//! - every integer is held exactly (`i64` or `u64`), a larger one is refused rather than rounded; a number
+//!   with a fraction or an exponent is the nearest `f64`, refused when that is infinite or when it turns a
+//!   number other than zero into zero.
+//!
+//! It never repairs: no comments, no trailing commas, no `NaN`.
+
+use std::{cell::RefCell, fmt};
+
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+mod scan;
+
+/// The deepest nesting that any limit can allow.
+pub const MAX_DEPTH: usize = 127;
+
+/// How large a document may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonLimits {
+    /// Most bytes of text.
+    pub max_bytes: usize,
+    /// Most arrays and objects inside each other; above [`MAX_DEPTH`] it counts as that.
+    pub max_depth: usize,
+    /// Most keys and values together.
+    pub max_values: usize,
+}
+
+impl Default for JsonLimits {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 20, max_depth: 64, max_values: 1 << 16 }
+    }
+}
+
+/// A place in the text; both count from 1, columns in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The byte in the line.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} column {}", self.line, self.column)
+    }
+}
+
+/// Why a text is not taken as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Too many bytes.
+    #[error("the json has {bytes} bytes, {limit} are allowed")]
+    TooLarge {
+        /// What it has.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// It starts with a byte order mark.
+    #[error("the json starts with a byte order mark: write it as utf-8 without one")]
+    ByteOrderMark,
+    /// It is not UTF-8.
+    #[error("the json is not utf-8 at {0}")]
+    NotUtf8(Position),
+    /// Nested too deeply.
+    #[error("the json is nested more than {limit} deep at {at}")]
+    TooDeep {
+        /// Where.
+        at: Position,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// Too many keys and values.
+    #[error("the json has more than {limit} keys and values at {at}")]
+    TooManyValues {
+        /// Where.
+        at: Position,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A key stands twice in one object.
+    #[error("the key `{}` stands twice in one object at {at}", shown(key))]
+    DuplicateKey {
+        /// The key.
+        key: String,
+        /// Where, just behind the second one.
+        at: Position,
+    },
+    /// A string holds U+0000.
+    #[error("a string holds U+0000 at {0}")]
+    NulInString(Position),
+    /// A string holds half of a surrogate pair.
+    #[error("a string holds half of a surrogate pair at {0}")]
+    LoneSurrogate(Position),
+    /// A number that would be changed by reading it.
+    #[error("the number `{}` cannot be held without changing it at {at}", shown(number))]
+    NumberOutOfRange {
+        /// The number as written.
+        number: String,
+        /// Where.
+        at: Position,
+    },
+    /// Something stands behind the value.
+    #[error("something stands behind the json value at {0}")]
+    TrailingData(Position),
+    /// Not JSON.
+    #[error("not json: {why} at {at}")]
+    Syntax {
+        /// What is wrong.
+        why: String,
+        /// Where.
+        at: Position,
+    },
+}
+
+/// Reads one JSON value out of `bytes`.
+///
+/// # Errors
+/// [`JsonError`] names the rule that is broken and where.
+pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    if bytes.len() > limits.max_bytes {
+        return Err(JsonError::TooLarge { bytes: bytes.len(), limit: limits.max_bytes });
+    }
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        return Err(JsonError::ByteOrderMark);
+    }
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(scan::position(bytes, error.valid_up_to())))?;
+    scan::scan(text, limits)?;
+    build(text)
+}
+
+/// The text of `value` that digests are taken of: keys in order of their bytes, no spaces, `-0.0` as `0.0`.
+///
+/// Values that are equal have the same text, and [`parse`] gives the value back. It is not RFC 8785: that
+/// orders keys by UTF-16 and writes every number as a double.
+pub fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
+/// `text` as it may stand in a message: at most 80 characters, with control and invisible ones escaped.
+pub fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == 80 {
+            out.push('…');
+            break;
+        }
+        match c {
+            c if super::vault_path::is_hidden(c) => out.extend(c.escape_unicode()),
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn write_canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Number(number) if number.is_f64() && number.as_f64() == Some(0.0) => text.push_str("0.0"),
+        Value::Null | Value::Bool(_) | Value::Number(_) => text.push_str(&value.to_string()),
+        Value::String(string) => write_string(string, text),
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_canonical(item, text);
+            }
+            text.push(']');
+        }
+        Value::Object(map) => {
+            // Sorted here although the map is sorted already: any dependency can turn on serde_json's
+            // `preserve_order` for the whole program, and digests must not change with it.
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| key.as_bytes());
+            text.push('{');
+            for (index, (key, item)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_string(key, text);
+                text.push(':');
+                write_canonical(item, text);
+            }
+            text.push('}');
+        }
+    }
+}
+
+fn write_string(string: &str, text: &mut String) {
+    text.push_str(&Value::from(string).to_string());
+}
+
+/// Builds the value of a text that has passed the scan.
+fn build(text: &str) -> Result<Value, JsonError> {
+    let duplicate = RefCell::new(None);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = StrictValue(&duplicate).deserialize(&mut reader).map_err(|error| {
+        let at = position_of(&error);
+        match duplicate.take() {
+            Some(key) => JsonError::DuplicateKey { key, at },
+            None => syntax(&error),
+        }
+    })?;
+    reader.end().map_err(|error| JsonError::TrailingData(position_of(&error)))?;
+    Ok(value)
+}
+
+fn position_of(error: &serde_json::Error) -> Position {
+    Position { line: error.line(), column: error.column() }
+}
+
+fn syntax(error: &serde_json::Error) -> JsonError {
+    let at = position_of(error);
+    let text = error.to_string();
+    let suffix = format!(" at {at}");
+    JsonError::Syntax { why: text.strip_suffix(&suffix).unwrap_or(&text).to_owned(), at }
+}
+
+/// Builds a [`Value`] and refuses duplicate keys, which it leaves in the cell: serde's errors are only texts.
+#[derive(Clone, Copy)]
+struct StrictValue<'a>(&'a RefCell<Option<String>>);
+
+impl<'de> DeserializeSeed<'de> for StrictValue<'_> {
+    type Value = Value;
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for StrictValue<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a json value")
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            if map.contains_key(&key) {
+                self.0.replace(Some(key));
+                return Err(A::Error::custom("duplicate key"));
+            }
+            let value = access.next_value_seed(self)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The scan in front of the parser: what can be judged from the tokens alone.
+//!
+//! It walks the text once without recursion and refuses too much nesting, too many values, numbers that
+//! reading would change, U+0000 and lone surrogates. It does not check the grammar: a text that is not JSON
+//! may pass, and the parser behind it refuses it.
+
+use super::{JsonError, JsonLimits, MAX_DEPTH, Position};
+
+/// Where byte `offset` stands.
+pub(super) fn position(bytes: &[u8], offset: usize) -> Position {
+    let before = bytes.get(..offset).unwrap_or(bytes);
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
+    let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+    Position { line, column: offset - line_start + 1 }
+}
+
+/// Scans the whole of `text`.
+pub(super) fn scan(text: &str, limits: JsonLimits) -> Result<(), JsonError> {
+    Scan { text, at: 0, depth: 0, values: 0, limits }.run()
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+    values: usize,
+    limits: JsonLimits,
+}
+
+impl Scan<'_> {
+    fn run(mut self) -> Result<(), JsonError> {
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => {
+                    self.count_value()?;
+                    self.string()?;
+                }
+                b'{' | b'[' => {
+                    self.count_value()?;
+                    self.open()?;
+                }
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.at += 1;
+                }
+                b'-' | b'0'..=b'9' => {
+                    self.count_value()?;
+                    self.number()?;
+                }
+                b'a'..=b'z' => {
+                    self.count_value()?;
+                    self.skip_while(|b| b.is_ascii_alphabetic());
+                }
+                _ => self.at += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn here(&self) -> Position {
+        position(self.text.as_bytes(), self.at)
+    }
+
+    fn skip_while(&mut self, keep: impl Fn(u8) -> bool) {
+        while self.peek().is_some_and(&keep) {
+            self.at += 1;
+        }
+    }
+
+    fn count_value(&mut self) -> Result<(), JsonError> {
+        self.values += 1;
+        if self.values > self.limits.max_values {
+            return Err(JsonError::TooManyValues { at: self.here(), limit: self.limits.max_values });
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), JsonError> {
+        let limit = self.limits.max_depth.min(MAX_DEPTH);
+        self.depth += 1;
+        if self.depth > limit {
+            return Err(JsonError::TooDeep { at: self.here(), limit });
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        self.skip_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+        let number = &self.text[start..self.at];
+        let digits = number.strip_prefix('-').unwrap_or(number);
+        let fits = if digits.bytes().all(|b| b.is_ascii_digit()) {
+            digits.is_empty() || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok()
+        } else {
+            number.parse::<f64>().map_or(true, |value| value.is_finite() && (value != 0.0 || is_zero(digits)))
+        };
+        if fits {
+            return Ok(());
+        }
+        let at = position(self.text.as_bytes(), start);
+        Err(JsonError::NumberOutOfRange { number: number.to_owned(), at })
+    }
+
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                b'\\' => self.escape()?,
+                _ => self.at += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        match self.unit(self.at) {
+            None => self.at += 2,
+            Some(0) => return Err(JsonError::NulInString(self.here())),
+            Some(0xD800..=0xDBFF) if matches!(self.unit(self.at + 6), Some(0xDC00..=0xDFFF)) => self.at += 12,
+            Some(0xD800..=0xDFFF) => return Err(JsonError::LoneSurrogate(self.here())),
+            Some(_) => self.at += 6,
+        }
+        Ok(())
+    }
+
+    /// The UTF-16 unit of a `\uXXXX` that starts at `at`.
+    fn unit(&self, at: usize) -> Option<u16> {
+        let hex = self.text.get(at..at + 6)?.strip_prefix("\\u")?;
+        if hex.starts_with('+') { None } else { u16::from_str_radix(hex, 16).ok() }
+    }
+}
+
+/// Whether the digits in front of an exponent are all zero.
+fn is_zero(digits: &str) -> bool {
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    !mantissa.bytes().any(|b| matches!(b, b'1'..=b'9'))
+}
