@@ -54,7 +54,7 @@ macro_rules! export_skill {
                     $crate::call::call($run, &input).map_err(::core::convert::Into::into)
                 }
             }
-            $crate::bindings::skill::__export_skill!(Skill with_types_in $crate::bindings::skill);
+            $crate::bindings::skill::__export_skill! { Skill with_types_in $crate::bindings::skill }
         };
         // Elsewhere the function's type is checked just the same.
         #[cfg(not(all(target_family = "wasm", not(test))))]
@@ -76,5 +76,11 @@ mod tests {
         ];
         let sums: String = files.iter().map(|(path, sum)| format!("{sum}  {path}\n")).collect();
         assert_eq!(sums, include_str!("bindings/SHA256SUMS"), "regenerate as sdk/src/bindings/mod.rs says");
+    }
+
+    #[test]
+    fn the_example_of_the_guide_is_the_one_that_is_tested() {
+        let block = format!("```rust,ignore\n{}```\n", include_str!("../tests/example/main.rs"));
+        assert!(include_str!("../README.md").contains(&block), "copy tests/example/main.rs into README.md");
     }
 }

@@ -71,12 +71,10 @@ mod tests {
 
     #[test]
     fn writes_the_note_and_says_where_and_what() {
-        let output = call(run, note("Inbox/AI/hello.md", "Hello")).unwrap();
+        let output = call(run, note("Inbox/AI/hello.md", "Hello"));
         let text = "# Hello\n\nSome *text*.\n";
-        assert_eq!(
-            output,
-            json!({ "written_path": "Inbox/AI/hello.md", "sha256": sha256(text) })
-        );
+        let expected = json!({ "written_path": "Inbox/AI/hello.md", "sha256": sha256(text) });
+        assert_eq!(output, Ok(expected));
         assert_eq!(written("Inbox/AI/hello.md").as_deref(), Some(text));
         assert_eq!(written_paths(), ["Inbox/AI/hello.md"]);
     }
