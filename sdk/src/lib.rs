@@ -1,1 +1,86 @@
+#![doc = include_str!("../README.md")]
 
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+#[allow(unsafe_code, missing_docs, clippy::all, reason = "generated: the only place that meets raw memory")]
+pub mod bindings;
+#[doc(hidden)]
+pub mod call;
+mod error;
+#[cfg(target_family = "wasm")]
+mod export;
+mod hash;
+pub mod log;
+mod path;
+mod roots;
+pub mod testing;
+pub mod vault;
+
+pub use error::SkillError;
+pub use hash::sha256;
+pub use serde::{self, Deserialize, Serialize};
+pub use serde_json::{self, Value, json};
+
+/// What a skill needs, with one `use kavi_sdk::prelude::*;`.
+pub mod prelude {
+    pub use crate::{Deserialize, Serialize, SkillError, Value, json, log, serde_json, sha256, vault};
+}
+
+/// Makes a function `fn(Input) -> Result<Output, SkillError>` the skill that this crate is. Once in a crate.
+///
+/// `Input` is anything that deserialises from JSON and `Output` anything that serialises to it. An input that does
+/// not fit is answered as invalid input before the function is called.
+///
+/// ```
+/// use kavi_sdk::prelude::*;
+///
+/// fn run(input: String) -> Result<usize, SkillError> {
+///     Ok(input.len())
+/// }
+/// kavi_sdk::export_skill!(run);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export_skill {
+    ($run:path $(,)?) => {
+        // Only the component itself exports: a test binary, for wasm or not, is a program with a `main`.
+        #[cfg(all(target_family = "wasm", not(test)))]
+        const _: () = {
+            struct Skill;
+            impl $crate::bindings::skill::Guest for Skill {
+                fn run(
+                    input: ::std::string::String,
+                ) -> ::core::result::Result<::std::string::String, $crate::bindings::skill::Error> {
+                    $crate::call::call($run, &input).map_err(::core::convert::Into::into)
+                }
+            }
+            $crate::bindings::skill::__export_skill! { Skill with_types_in $crate::bindings::skill }
+        };
+        // Elsewhere the function's type is checked just the same.
+        #[cfg(not(all(target_family = "wasm", not(test))))]
+        const _: fn(&str) -> ::core::result::Result<::std::string::String, $crate::SkillError> =
+            |input| $crate::call::call($run, input);
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bindings_are_those_of_the_contract() {
+        let files = [
+            ("wit/skill.wit", sha256(include_bytes!("../../wit/skill.wit"))),
+            ("sdk/src/bindings/skill.rs", sha256(include_bytes!("bindings/skill.rs"))),
+            ("sdk/src/bindings/skill_test.rs", sha256(include_bytes!("bindings/skill_test.rs"))),
+        ];
+        let sums: String = files.iter().map(|(path, sum)| format!("{sum}  {path}\n")).collect();
+        assert_eq!(sums, include_str!("bindings/SHA256SUMS"), "regenerate as sdk/src/bindings/mod.rs says");
+    }
+
+    #[test]
+    fn the_example_of_the_guide_is_the_one_that_is_tested() {
+        let block = format!("```rust,ignore\n{}```\n", include_str!("../tests/example/main.rs"));
+        assert!(include_str!("../README.md").contains(&block), "copy tests/example/main.rs into README.md");
+    }
+}

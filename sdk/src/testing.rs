@@ -1,0 +1,135 @@
+//! For the tests of a skill, and for nothing else: a skill that uses this outside of its tests is refused.
+//!
+//! Kavi runs each test in a fresh instance with an empty vault of its own, so tests never see each other's files.
+//! Under a plain `cargo test` every test thread has a temporary vault (with `--test-threads=1` they share one).
+//!
+//! ```
+//! use kavi_sdk::prelude::*;
+//! use kavi_sdk::testing;
+//!
+//! #[derive(Deserialize)]
+//! struct Input {
+//!     path: String,
+//! }
+//! fn run(input: Input) -> Result<usize, SkillError> {
+//!     let text = vault::read(&input.path)?;
+//!     vault::write("copy.md", &text)?;
+//!     Ok(text.len())
+//! }
+//!
+//! testing::seed("notes/a.md", "hello");
+//! let output = testing::call(run, json!({ "path": "notes/a.md" }));
+//! assert_eq!(output, Ok(json!(5)));
+//! assert_eq!(testing::written("copy.md").as_deref(), Some("hello"));
+//! assert_eq!(testing::written_paths(), ["copy.md"]);
+//! assert!(matches!(testing::call(run, json!({})), Err(SkillError::InvalidInput(_))));
+//! ```
+
+use std::fs;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::roots::roots;
+use crate::{SkillError, call as call_text};
+
+/// Puts a file into the test's vault, as if it had been there before the run.
+///
+/// # Panics
+/// Fails the test if the path is none inside the vault or the file cannot be made.
+pub fn seed(path: impl AsRef<str>, contents: impl AsRef<str>) {
+    let (path, made) = (path.as_ref(), put(path.as_ref(), contents.as_ref()));
+    assert!(made.is_ok(), "cannot seed `{path}`: {}", made.err().unwrap_or_default());
+}
+
+#[cfg(target_family = "wasm")]
+use crate::bindings::skill_test::kavi::skill::testing::seed as put;
+
+#[cfg(not(target_family = "wasm"))]
+fn put(path: &str, contents: &str) -> Result<(), String> {
+    // Hidden files may lie in a vault even though no skill can name them.
+    let named = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+    crate::path::check(named.strip_prefix('.').unwrap_or(named))?;
+    let place = roots().vault.join(path);
+    let made = place.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::write(&place, contents)).map_err(|error| error.to_string())
+}
+
+/// What the skill wrote to a file of this path, if it did. A seeded file is no written one.
+///
+/// # Panics
+/// Fails the test if the bytes are not UTF-8.
+pub fn written(path: impl AsRef<str>) -> Option<String> {
+    let path = path.as_ref();
+    let bytes = fs::read(roots().out.join(path)).ok()?;
+    let text = String::from_utf8(bytes);
+    assert!(text.is_ok(), "`{path}` was written and is not UTF-8 text");
+    text.ok()
+}
+
+/// The paths of all files that the skill wrote, sorted.
+pub fn written_paths() -> Vec<String> {
+    let mut paths = Vec::new();
+    collect(&roots().out, "", &mut paths);
+    paths.sort();
+    paths
+}
+
+fn collect(folder: &Path, prefix: &str, paths: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            collect(&entry.path(), &format!("{path}/"), paths);
+        } else {
+            paths.push(path);
+        }
+    }
+}
+
+/// Runs a skill as its host would: from JSON, to JSON.
+///
+/// # Errors
+/// What the skill answers, and invalid input for an input that does not fit its type.
+pub fn call<I, O>(run: impl FnOnce(I) -> Result<O, SkillError>, input: Value) -> Result<Value, SkillError>
+where
+    I: DeserializeOwned,
+    O: Serialize,
+{
+    let output = call_text::call(run, &input.to_string())?;
+    serde_json::from_str(&output).map_err(SkillError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{json, vault};
+
+    #[test]
+    fn seeded_files_are_not_written_ones() -> Result<(), SkillError> {
+        seed("a/b.md", "x");
+        assert_eq!(written("a/b.md"), None);
+        vault::write("c.md", "y")?;
+        vault::write("a/d.md", "z")?;
+        assert_eq!(written_paths(), ["a/d.md", "c.md"]);
+        assert_eq!(written("c.md").as_deref(), Some("y"));
+        Ok(())
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot seed `../x`")]
+    fn a_seed_stays_in_the_vault() {
+        seed("../x", "");
+    }
+
+    #[test]
+    fn a_call_speaks_json_on_both_sides() {
+        fn double(input: i32) -> Result<i32, SkillError> {
+            input.checked_mul(2).ok_or_else(|| SkillError::failed("too large"))
+        }
+        assert_eq!(call(double, json!(21)), Ok(json!(42)));
+        assert_eq!(call(double, json!(i32::MAX)), Err(SkillError::failed("too large")));
+        assert!(matches!(call(double, json!("x")), Err(SkillError::InvalidInput(_))));
+    }
+}

@@ -1,0 +1,303 @@
+//! Files: the vault that the skill was given, as one tree.
+//!
+//! Paths are relative to the vault's root and `/`-separated, like `Inbox/AI/note.md`. Empty paths, absolute ones,
+//! `.` and `..`, hidden names (`.git`), backslashes, control and invisible characters, and names that end with a
+//! dot or a space are refused as invalid input, and so are paths over 1024 bytes, names over 200 bytes and more
+//! than 16 levels.
+//!
+//! Reading shows the vault as it was when the run began, with this run's own writes on top. Writes are staged:
+//! they reach the vault all together after the run has succeeded and its output has been checked, or not at all.
+//! A skill writes only if its side-effect class is `FILE_WRITE`, and only below the folders that its
+//! specification declares; the rest is refused by the host, whatever the skill tries.
+//!
+//! ```
+//! use kavi_sdk::prelude::*;
+//! # fn main() -> Result<(), SkillError> {
+//! vault::write("Inbox/AI/a.md", "# A\n")?;
+//! assert_eq!(vault::read("Inbox/AI/a.md")?, "# A\n");
+//! assert!(vault::exists("Inbox/AI")?);
+//! for entry in vault::list("Inbox")? {
+//!     assert_eq!((entry.path(), entry.is_folder()), ("Inbox/AI", true));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::SkillError;
+use crate::path::{check, check_name};
+use crate::roots::roots;
+
+/// One file or folder of a [`list`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    path: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    File,
+    Folder,
+}
+
+impl Entry {
+    /// Its path inside the vault, as [`read`] and [`list`] take it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The last component of its path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    /// Whether it is a file.
+    pub fn is_file(&self) -> bool {
+        self.kind == Kind::File
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.kind == Kind::Folder
+    }
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// Invalid input for a path that is none, not found for a file that does not exist, failed for a folder, for bytes
+/// that are not UTF-8 and for a file that cannot be read.
+pub fn read(path: impl AsRef<str>) -> Result<String, SkillError> {
+    let path = path.as_ref();
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|_| SkillError::failed(format!("`{path}` is not UTF-8 text; take its bytes with read_bytes")))
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// As [`read`], but any bytes will do.
+pub fn read_bytes(path: impl AsRef<str>) -> Result<Vec<u8>, SkillError> {
+    let path = parse(path.as_ref())?;
+    match find(path)? {
+        Some((_, Kind::Folder)) => Err(SkillError::failed(format!("`{path}` is a folder, not a file"))),
+        Some((place, Kind::File)) => fs::read(place).map_err(|error| explain(path, "read", &error)),
+        None => Err(SkillError::not_found(format!("`{path}` is not in the vault"))),
+    }
+}
+
+/// Writes a file, with the folders that lead to it. What it held is replaced.
+///
+/// # Errors
+/// Invalid input for a path that is none, denied where this skill may not write, failed if a folder is in the
+/// place of the file (or a file in the place of one of its folders) or if the bytes cannot be written.
+pub fn write(path: impl AsRef<str>, contents: impl AsRef<[u8]>) -> Result<(), SkillError> {
+    let path = parse(path.as_ref())?;
+    for (end, _) in path.match_indices('/') {
+        let folder = &path[..end];
+        if matches!(find(folder)?, Some((_, Kind::File))) {
+            return Err(SkillError::failed(format!("`{folder}` is a file, not a folder")));
+        }
+    }
+    if matches!(find(path)?, Some((_, Kind::Folder))) {
+        return Err(SkillError::failed(format!("`{path}` is a folder, not a file")));
+    }
+    let out = roots().out;
+    if !out.is_dir() {
+        return Err(SkillError::denied(format!("`{path}` cannot be written: this skill's class grants no writing")));
+    }
+    let place = out.join(path);
+    place
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(&place, contents))
+        .map_err(|error| explain(path, "written", &error))
+}
+
+/// What is directly inside a folder, sorted by path. `""` is the root of the vault.
+///
+/// Names that are no vault paths (hidden ones, for example) are left out.
+///
+/// # Errors
+/// Invalid input for a path that is none, not found for a folder that does not exist, failed for a file.
+pub fn list(folder: impl AsRef<str>) -> Result<Vec<Entry>, SkillError> {
+    let (path, prefix) = match folder.as_ref() {
+        "" => ("", String::new()),
+        folder => parse(folder).map(|path| (path, format!("{path}/")))?,
+    };
+    let roots = roots();
+    let mut names = BTreeMap::new();
+    let mut found = path.is_empty();
+    // The run's own writes come last, so that they win.
+    for root in [roots.vault, roots.out] {
+        let place = if path.is_empty() { root } else { root.join(path) };
+        match kind_of(&place).map_err(|error| explain(path, "listed", &error))? {
+            Some(Kind::Folder) => {
+                found = true;
+                add_names(&place, &mut names).map_err(|error| explain(path, "listed", &error))?;
+            }
+            Some(Kind::File) => return Err(SkillError::failed(format!("`{path}` is a file, not a folder"))),
+            None => {}
+        }
+    }
+    if !found {
+        return Err(SkillError::not_found(format!("`{path}` is not in the vault")));
+    }
+    Ok(names.into_iter().map(|(name, kind)| Entry { path: format!("{prefix}{name}"), kind }).collect())
+}
+
+/// Whether a file or folder of this path exists.
+///
+/// # Errors
+/// Invalid input for a path that is none, failed if the vault cannot be looked at.
+pub fn exists(path: impl AsRef<str>) -> Result<bool, SkillError> {
+    find(parse(path.as_ref())?).map(|found| found.is_some())
+}
+
+fn parse(text: &str) -> Result<&str, SkillError> {
+    check(text).map_err(|why| {
+        SkillError::invalid_input(format!("`{}` is not a path inside the vault: {why}", text.escape_debug()))
+    })
+}
+
+/// Where a path lies: among this run's writes, else in the vault.
+fn find(path: &str) -> Result<Option<(PathBuf, Kind)>, SkillError> {
+    let roots = roots();
+    for root in [roots.out, roots.vault] {
+        let place = root.join(path);
+        if let Some(kind) = kind_of(&place).map_err(|error| explain(path, "looked at", &error))? {
+            return Ok(Some((place, kind)));
+        }
+    }
+    Ok(None)
+}
+
+/// What lies at a place. A folder that was not granted is an empty one: its absence says nothing.
+fn kind_of(place: &Path) -> io::Result<Option<Kind>> {
+    match fs::metadata(place) {
+        Ok(about) if about.is_dir() => Ok(Some(Kind::Folder)),
+        Ok(about) if about.is_file() => Ok(Some(Kind::File)),
+        Ok(_) => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn add_names(folder: &Path, names: &mut BTreeMap<String, Kind>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if check_name(&name).is_err() {
+            continue;
+        }
+        if let Some(kind) = kind_of(&entry.path())? {
+            names.insert(name, kind);
+        }
+    }
+    Ok(())
+}
+
+/// The same words on every platform: the system's own differ and name places that are not the vault's.
+fn explain(path: &str, what: &str, error: &io::Error) -> SkillError {
+    let message = |why: &str| format!("`{path}` cannot be {what}: {why}");
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => SkillError::denied(message("not permitted")),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            SkillError::failed(message("no room is left"))
+        }
+        _ => SkillError::failed(message(&error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{seed, written};
+
+    type Result = std::result::Result<(), SkillError>;
+
+    #[test]
+    fn a_write_is_visible_to_a_later_read_and_leaves_the_vault_alone() -> Result {
+        seed("notes/a.md", "old");
+        assert_eq!(read("notes/a.md")?, "old");
+        write("notes/a.md", "new")?;
+        assert_eq!(read("notes/a.md")?, "new");
+        assert_eq!(written("notes/a.md").as_deref(), Some("new"));
+        let untouched = fs::read_to_string(roots().vault.join("notes/a.md"))?;
+        assert_eq!(untouched, "old");
+        Ok(())
+    }
+
+    #[test]
+    fn a_list_merges_the_vault_and_the_writes() -> Result {
+        seed("n/b.md", "");
+        seed("n/sub/x.md", "");
+        seed("n/.hidden", "");
+        write("n/a.md", "")?;
+        write("n/b.md", "again")?;
+        let entries = list("n/")?;
+        let paths: Vec<_> = entries.iter().map(|e| (e.path(), e.name(), e.is_folder())).collect();
+        assert_eq!(paths, [("n/a.md", "a.md", false), ("n/b.md", "b.md", false), ("n/sub", "sub", true)]);
+        assert!(entries[0].is_file());
+        let root: Vec<_> = list("")?.into_iter().map(|e| e.path).collect();
+        assert_eq!(root, ["n"]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_exist_is_not_found() -> Result {
+        assert!(list("")?.is_empty());
+        assert!(!exists("a")?);
+        assert_eq!(read("a"), Err(SkillError::not_found("`a` is not in the vault")));
+        assert_eq!(list("a"), Err(SkillError::not_found("`a` is not in the vault")));
+        seed("a", "");
+        assert!(exists("a")?);
+        assert!(!exists("a/b")?);
+        assert_eq!(list("a"), Err(SkillError::failed("`a` is a file, not a folder")));
+        Ok(())
+    }
+
+    #[test]
+    fn files_and_folders_do_not_replace_each_other() -> Result {
+        seed("file", "");
+        seed("folder/x", "");
+        assert_eq!(write("file/x", ""), Err(SkillError::failed("`file` is a file, not a folder")));
+        assert_eq!(write("folder", ""), Err(SkillError::failed("`folder` is a folder, not a file")));
+        assert_eq!(read("folder"), Err(SkillError::failed("`folder` is a folder, not a file")));
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_that_leads_out_is_refused_everywhere() {
+        for bad in ["", "/etc/passwd", "../x", "a/../../x", "a\0"] {
+            let refused = |got: std::result::Result<_, SkillError>| matches!(got, Err(SkillError::InvalidInput(_)));
+            assert!(refused(read(bad).map(drop)), "{bad:?}");
+            assert!(refused(write(bad, "")), "{bad:?}");
+            assert!(refused(exists(bad).map(drop)), "{bad:?}");
+            assert!(bad.is_empty() || refused(list(bad).map(drop)), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_utf8_and_bytes_are_anything() -> Result {
+        write("x.bin", [0xFF, 0xFE])?;
+        assert!(matches!(read("x.bin"), Err(SkillError::Failed(_))));
+        assert_eq!(read_bytes("x.bin")?, [0xFF, 0xFE]);
+        Ok(())
+    }
+
+    #[test]
+    fn without_a_folder_to_write_to_writing_is_denied() -> Result {
+        fs::remove_dir_all(roots().out)?;
+        assert!(matches!(write("a.md", ""), Err(SkillError::Denied(_))));
+        seed("a.md", "x");
+        assert_eq!(read("a.md")?, "x");
+        assert_eq!(list("")?.len(), 1);
+        Ok(())
+    }
+}
