@@ -1,0 +1,308 @@
+//! The compiler over a snapshot: rustc and its relatives, in the cage, with a manifest that is Kavi's own.
+//!
+//! Guarantees: the sources are written out of the snapshot into a fresh folder; every flag is ours; the tools see
+//! the toolchain, the SDK and these sources at fixed places and nothing else, so that the same snapshot gives the same bytes.
+//!
+//! Deliberately never: runs cargo, a build script or anything that was compiled.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::toolchain::{TARGET, Toolchain};
+use super::workspace::{self, WorkspaceError};
+use crate::artifacts::{self, ReadError};
+use crate::cage::{Cage, CageError, Exit, Finished, Job, Limits, Mount};
+use crate::model::{finding::Finding, name::SkillName, snapshot::Snapshot};
+
+/// Where things lie inside the cage.
+const INSIDE_TOOLCHAIN: &str = "/tc";
+const INSIDE_KIT: &str = "/kit";
+const INSIDE_SOURCES: &str = "/s";
+const INSIDE_OUT: &str = "/o";
+
+/// Why a tool gave no verdict on the sources.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The sources could not be laid out.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The tool could not be run.
+    #[error(transparent)]
+    Cage(#[from] CageError),
+    /// The kit lacks a library.
+    #[error("the SDK kit lacks `{0}`: delete the cache folder and try again")]
+    Kit(&'static str),
+    /// A file.
+    #[error("{path}: {message}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// A fresh folder with the sources of one snapshot, and a place for what comes of them.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    cage: &'a Cage,
+    toolchain: &'a Toolchain,
+    name: &'a SkillName,
+    folder: tempfile::TempDir,
+}
+
+/// What a compiler made and said.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The component, when it compiled.
+    pub component: Option<Vec<u8>>,
+    /// What the compiler found.
+    pub findings: Vec<Finding>,
+    /// The cage it ran in.
+    pub confinement: crate::cage::Applied,
+}
+
+/// Which of the two programs a snapshot makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// The component that is promoted.
+    Release,
+    /// The test program of the same sources.
+    Tests,
+}
+
+impl<'a> Bench<'a> {
+    /// Lays the sources out below `parent`.
+    ///
+    /// # Errors
+    /// [`CompileError`] when they cannot be written.
+    pub fn new(
+        cage: &'a Cage,
+        toolchain: &'a Toolchain,
+        name: &'a SkillName,
+        snapshot: &Snapshot,
+        parent: &Path,
+    ) -> Result<Self, CompileError> {
+        let io = |source: std::io::Error| CompileError::File { path: parent.to_owned(), message: source.to_string() };
+        fs::create_dir_all(parent).map_err(io)?;
+        let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(io)?;
+        let bench = Self { cage, toolchain, name, folder };
+        workspace::write(&bench.sources(), Some(snapshot))?;
+        // Stops the search for a configuration file above, where there is no cage to hide it.
+        fs::write(bench.sources().join("rustfmt.toml"), "").map_err(io)?;
+        fs::write(bench.sources().join("clippy.toml"), "").map_err(io)?;
+        Ok(bench)
+    }
+
+    fn sources(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    fn root_file(&self) -> PathBuf {
+        self.sources().join("src/lib.rs")
+    }
+
+    /// A tool of the toolchain over these sources.
+    fn job(&self, tool: &str, out: &Path) -> Job {
+        let limits = Limits {
+            wall: Duration::from_secs(120),
+            cpu: Some(Duration::from_secs(90)),
+            address_space: Some(4 << 30),
+            file_size: Some(256 << 20),
+            ..Limits::default()
+        };
+        Job::new(self.toolchain.sysroot.join("bin").join(tool))
+            .cwd(self.sources())
+            .env("PATH", format!("{INSIDE_TOOLCHAIN}/bin"))
+            .env_path("TMPDIR", out)
+            .mount(Mount::read_only(&self.toolchain.sysroot, INSIDE_TOOLCHAIN))
+            .mount(Mount::read_only(&self.toolchain.kit, INSIDE_KIT))
+            .mount(Mount::read_only(self.sources(), INSIDE_SOURCES))
+            .mount(Mount::read_write(out, INSIDE_OUT))
+            .limits(limits)
+    }
+
+    /// The flags that rustc and clippy share.
+    fn flags(&self, job: Job) -> Result<Job, CompileError> {
+        let sdk = self.toolchain.library("libkavi_sdk").ok_or(CompileError::Kit("kavi_sdk"))?;
+        let serde = self.toolchain.library("libserde").ok_or(CompileError::Kit("serde"))?;
+        let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+        Ok(job
+            .args(["--crate-name", self.name.as_str(), "--edition", "2024", "--target", TARGET])
+            .args(["-F", "unsafe_code", "--error-format", "json"])
+            .path_arg(self.root_file())
+            .arg("-L")
+            .prefixed_path_arg("dependency=", self.toolchain.kit.join("deps"))
+            .arg("-L")
+            .prefixed_path_arg("dependency=", self.toolchain.kit.join("macros"))
+            .arg("--extern")
+            .prefixed_path_arg("kavi_sdk=", sdk)
+            .arg("--extern")
+            .prefixed_path_arg("serde=", serde)
+            // Without a cage the places are not fixed; then the names are.
+            .arg(remap(&self.sources(), INSIDE_SOURCES))
+            .arg(remap(&self.toolchain.sysroot, INSIDE_TOOLCHAIN)))
+    }
+
+    fn out(&self, name: &str) -> Result<PathBuf, CompileError> {
+        let out = self.folder.path().join(name);
+        fs::create_dir(&out).map_err(|error| CompileError::File { path: out.clone(), message: error.to_string() })?;
+        Ok(out)
+    }
+
+    /// Compiles one of the two programs.
+    ///
+    /// # Errors
+    /// [`CompileError`] when the compiler could not be run; what it found in the sources is in [`Compiled`].
+    pub fn compile(&self, product: Product) -> Result<Compiled, CompileError> {
+        let (folder, kind): (&str, &[&str]) = match product {
+            Product::Release => ("release", &["--crate-type", "cdylib", "-C", "opt-level=s"]),
+            Product::Tests => ("tests", &["--test", "-C", "opt-level=0", "-C", "debug-assertions=off"]),
+        };
+        let out = self.out(folder)?;
+        let file = out.join("skill.wasm");
+        let job = self
+            .flags(self.job("rustc", &out))?
+            .args(kind.iter().copied())
+            .args(["-C", "codegen-units=1", "-C", "strip=symbols", "-o"])
+            .path_arg(&file);
+        let done = self.cage.run(&job, &mut |_, _| {})?;
+        let mut findings = diagnostics(&done, "compile", Level::Errors);
+        let component = match (done.exit.success(), artifacts::read_once(&file)) {
+            (true, Ok(bytes)) => Some(bytes),
+            (true, Err(error)) => {
+                let message = match error {
+                    ReadError::Missing => "the compiler left no file".to_owned(),
+                    ReadError::NotAFile(what) => what,
+                    ReadError::Io(error) => error.to_string(),
+                };
+                return Err(CompileError::File { path: file, message });
+            }
+            (false, _) => {
+                if findings.is_empty() {
+                    findings.push(ended(&done, "compile", "rustc"));
+                }
+                None
+            }
+        };
+        Ok(Compiled { component, findings, confinement: done.confinement })
+    }
+
+    /// What clippy and rustc warn of. Lints are asked for here, so that no attribute in the source is needed.
+    ///
+    /// # Errors
+    /// [`CompileError`] when clippy could not be run.
+    pub fn lint(&self) -> Result<Vec<Finding>, CompileError> {
+        let out = self.out("lint")?;
+        let job = self
+            .flags(self.job("clippy-driver", &out))?
+            .args(["--crate-type", "cdylib", "--emit", "metadata", "-W", "clippy::all", "-o"])
+            .path_arg(out.join("skill.rmeta"));
+        let done = self.cage.run(&job, &mut |_, _| {})?;
+        let mut findings = diagnostics(&done, "lint", Level::ErrorsAndWarnings);
+        if !done.exit.success() && findings.is_empty() {
+            findings.push(ended(&done, "lint", "clippy-driver"));
+        }
+        Ok(findings)
+    }
+
+    /// Where rustfmt would write something else.
+    ///
+    /// # Errors
+    /// [`CompileError`] when rustfmt could not be run.
+    pub fn format(&self) -> Result<Vec<Finding>, CompileError> {
+        let out = self.out("format")?;
+        let job = self
+            .job("rustfmt", &out)
+            .args(["--check", "--edition", "2024", "--color", "never"])
+            .path_arg(self.root_file());
+        let done = self.cage.run(&job, &mut |_, _| {})?;
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        let mut findings: Vec<Finding> = text.lines().filter_map(|line| self.format_finding(line)).collect();
+        if !done.exit.success() && findings.is_empty() {
+            findings.push(ended(&done, "format", "rustfmt"));
+        }
+        Ok(findings)
+    }
+
+    /// `Diff in PATH:LINE:`
+    fn format_finding(&self, line: &str) -> Option<Finding> {
+        let place = line.strip_prefix("Diff in ")?.trim_end_matches(':');
+        let (path, line) = place.rsplit_once(':')?;
+        let file = relative(path);
+        Some(Finding::new("format/rustfmt", "rustfmt would write this differently").at(file, line.parse().ok()?))
+    }
+}
+
+/// `src/…` out of a path that a tool printed.
+fn relative(path: &str) -> String {
+    let at = path.rfind("/src/").map_or(0, |at| at + 1);
+    path[at..].to_owned()
+}
+
+/// A tool that ended badly without saying why.
+fn ended(done: &Finished, gate: &str, tool: &str) -> Finding {
+    let how = match done.exit {
+        Exit::Code(code) => format!("ended with code {code}"),
+        Exit::Signal(signal) => format!("was ended by signal {signal}"),
+        Exit::WallClock => "ran out of time".to_owned(),
+        Exit::Idle => "stalled".to_owned(),
+        Exit::OutputLimit => "wrote too much".to_owned(),
+    };
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let said = if last.is_empty() { String::new() } else { format!(": {}", crate::model::text::line(last, 300)) };
+    Finding::new(format!("{gate}/tool"), format!("{tool} {how}{said}"))
+}
+
+/// Which of a compiler's messages count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Errors,
+    ErrorsAndWarnings,
+}
+
+/// One message of `--error-format json`, as far as it is needed.
+#[derive(Deserialize)]
+struct Diagnostic {
+    message: String,
+    code: Option<Code>,
+    level: String,
+    #[serde(default)]
+    spans: Vec<Span>,
+}
+
+#[derive(Deserialize)]
+struct Code {
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    file_name: String,
+    line_start: u32,
+    is_primary: bool,
+}
+
+fn diagnostics(done: &Finished, gate: &str, wanted: Level) -> Vec<Finding> {
+    let text = String::from_utf8_lossy(&done.stderr);
+    let parsed = text.lines().filter_map(|line| serde_json::from_str::<Diagnostic>(line).ok());
+    let counts = |d: &Diagnostic| {
+        let level = d.level == "error" || d.level.starts_with("error:") || (d.level == "warning" && wanted == Level::ErrorsAndWarnings);
+        let closing = d.spans.is_empty() && (d.message.starts_with("aborting due to") || d.message.contains("warnings emitted") || d.message.contains("warning emitted"));
+        level && !closing
+    };
+    parsed.filter(counts).take(100).map(|diagnostic| finding(diagnostic, gate)).collect()
+}
+
+fn finding(diagnostic: Diagnostic, gate: &str) -> Finding {
+    let rule = diagnostic.code.map_or_else(|| diagnostic.level.clone(), |code| code.code);
+    let finding = Finding::new(format!("{gate}/{rule}"), crate::model::text::line(&diagnostic.message, 500));
+    match diagnostic.spans.iter().find(|span| span.is_primary) {
+        Some(span) => finding.at(relative(&span.file_name), span.line_start),
+        None => finding,
+    }
+}

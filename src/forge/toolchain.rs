@@ -1,0 +1,270 @@
+//! The toolchain: which rustc, and the SDK built once with it.
+//!
+//! Guarantees: the compiler is named by an absolute path inside one sysroot, never through a proxy that looks at the
+//! current folder; the SDK kit is built from the sources in this binary against a lock file, under a lock, and moved
+//! into place whole; every use checks that its files have the digests they were built with.
+//!
+//! Deliberately never: looks at a tree that a model wrote, or needs the network once the kit is there.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::sdk_sources;
+use crate::artifacts;
+use crate::cage::{Cage, CageError, Finished, Job, Limits};
+use crate::model::digest::Digest;
+
+/// The target of every skill.
+pub const TARGET: &str = "wasm32-wasip2";
+
+/// What of the person's environment Kavi's own tools get.
+#[derive(Debug, Clone, Default)]
+pub struct HostTools {
+    /// Where programs are looked for.
+    pub path: OsString,
+    /// Variables that rustup, cargo and the linker need: homes, certificates, the chosen toolchain.
+    pub vars: Vec<(String, OsString)>,
+    /// Where the kit goes.
+    pub cache: PathBuf,
+}
+
+/// A toolchain that is ready to compile skills.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    /// The compiler's own folder.
+    pub sysroot: PathBuf,
+    /// `rustc -vV`, in one line.
+    pub version: String,
+    /// The pre-built SDK: `deps/*.rlib` for wasm, `macros/*.so` for this machine.
+    pub kit: PathBuf,
+    /// Digest over the names and digests of the kit's files.
+    pub kit_sha256: Digest,
+}
+
+/// Why there is no toolchain. Each says what to run.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolchainError {
+    /// A program is missing.
+    #[error("`{program}` is not there: {hint}")]
+    Missing {
+        /// The program or part.
+        program: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A program failed.
+    #[error("{what} failed: {message}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// What it said last.
+        message: String,
+    },
+    /// A process could not be run at all.
+    #[error(transparent)]
+    Cage(#[from] CageError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] artifacts::ArtifactError),
+}
+
+impl HostTools {
+    fn find(&self, program: &str) -> Option<PathBuf> {
+        std::env::split_paths(&self.path).map(|folder| folder.join(program)).find(|path| path.is_file())
+    }
+
+    /// A job of one of Kavi's own tools, in `cwd`, with the person's homes and certificates.
+    fn job(&self, program: impl Into<PathBuf>, cwd: &Path) -> Job {
+        let limits = Limits { wall: Duration::from_secs(900), ..Limits::default() };
+        let job = Job::new(program).cwd(cwd).env("PATH", self.path.clone()).limits(limits);
+        self.vars.iter().fold(job, |job, (name, value)| job.env(name, value.clone()))
+    }
+}
+
+/// Finds the toolchain and sets up what is missing, telling `say` what it does.
+///
+/// # Errors
+/// [`ToolchainError`] names what is missing and the command that gets it.
+pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Result<Toolchain, ToolchainError> {
+    artifacts::create_folders_durably(&tools.cache)?;
+    let rustc = tools.find("rustc").ok_or_else(|| ToolchainError::Missing {
+        program: "rustc".to_owned(),
+        hint: "install a Rust toolchain (rustup), 1.95 or later, and see that it is on PATH".to_owned(),
+    })?;
+    let sysroot = PathBuf::from(ask(cage, tools.job(rustc, &tools.cache).args(["--print", "sysroot"]), "rustc")?);
+    let version = ask(cage, tools.job(sysroot.join("bin/rustc"), &tools.cache).arg("-vV"), "rustc")?;
+    let version = version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let _lock = lock(&tools.cache.join("setup.lock"))?;
+    ensure_parts(cage, tools, &sysroot, say)?;
+    let key = Digest::of(format!("{}\n{version}\n{}", sdk_sources::digest(), KIT_VERSION).as_bytes());
+    let kit = tools.cache.join(format!("kit-{}", key.short()));
+    let kit_sha256 = match check_kit(&kit) {
+        Some(digest) => digest,
+        None => {
+            say("building the SDK once for this toolchain (wasm32-wasip2, release)");
+            build_kit(cage, tools, &sysroot, &kit)?
+        }
+    };
+    Ok(Toolchain { sysroot, version, kit, kit_sha256 })
+}
+
+/// Counts up when the way the kit is built changes.
+const KIT_VERSION: &str = "kit 1";
+
+/// The parts of a toolchain beyond the compiler: (what it is, where it lies, what rustup calls it).
+fn ensure_parts(cage: &Cage, tools: &HostTools, sysroot: &Path, say: &mut dyn FnMut(&str)) -> Result<(), ToolchainError> {
+    let parts: [(&str, PathBuf, [&str; 3]); 3] = [
+        ("the target wasm32-wasip2", sysroot.join("lib/rustlib").join(TARGET).join("lib"), ["target", "add", TARGET]),
+        ("rustfmt", sysroot.join("bin/rustfmt"), ["component", "add", "rustfmt"]),
+        ("clippy", sysroot.join("bin/clippy-driver"), ["component", "add", "clippy"]),
+    ];
+    for (what, place, command) in parts {
+        if place.exists() {
+            continue;
+        }
+        let by_hand = format!("run `rustup {}`", command.join(" "));
+        let missing = |why: &str| ToolchainError::Missing { program: what.to_owned(), hint: format!("{by_hand}{why}") };
+        let rustup = tools.find("rustup").ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
+        say(&format!("adding {what} to the toolchain: rustup {}", command.join(" ")));
+        // Into this toolchain, whatever rustup's default is.
+        let toolchain = sysroot.file_name().map(OsStr::to_owned).unwrap_or_default();
+        let job = tools.job(rustup, &tools.cache).args(command).arg("--toolchain").arg(toolchain);
+        let done = cage.run_tool(&job, &mut |_, _| {})?;
+        if !done.exit.success() || !place.exists() {
+            return Err(missing(&format!(", which failed here: {}", last_words(&done))));
+        }
+    }
+    Ok(())
+}
+
+fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Result<Digest, ToolchainError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ToolchainError::File(artifacts::ArtifactError::Io { path, source })
+    };
+    let scratch = tempfile::Builder::new().prefix("kit-build-").tempdir_in(&tools.cache).map_err(io(&tools.cache))?;
+    let tree = scratch.path().join("tree");
+    for (path, bytes) in sdk_sources::FILES {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&tree)).map_err(io(&path))?;
+        fs::write(&path, bytes).map_err(io(&path))?;
+    }
+    let target = scratch.path().join("target");
+    let cargo = tools.find("cargo").ok_or_else(|| ToolchainError::Missing {
+        program: "cargo".to_owned(),
+        hint: "install a Rust toolchain (rustup) and see that it is on PATH".to_owned(),
+    })?;
+    let cargo_in_sysroot = Some(sysroot.join("bin/cargo")).filter(|path| path.is_file()).unwrap_or(cargo);
+    let build = |network: &str| {
+        // Paths of this machine stay out of what every skill is linked with.
+        let flags = format!("--remap-path-prefix={}=/kit\u{1f}{}", scratch.path().display(), registry_remap(tools));
+        tools
+            .job(&cargo_in_sysroot, &tree)
+            .args(["build", "--release", "--locked", "--package", "kavi-sdk", "--target", TARGET])
+            .args(["--config", &format!("net.offline={network}")])
+            .arg("--target-dir")
+            .arg(target.as_os_str())
+            .env("RUSTC", sysroot.join("bin/rustc").into_os_string())
+            .env("CARGO_ENCODED_RUSTFLAGS", flags)
+    };
+    // Offline first: what a person has is enough in every case but the first.
+    let mut done = cage.run_tool(&build("true"), &mut |_, _| {})?;
+    if !done.exit.success() {
+        done = cage.run_tool(&build("false"), &mut |_, _| {})?;
+    }
+    if !done.exit.success() {
+        let message = format!(
+            "{}; the SDK's dependencies must be reachable once: run `cargo fetch` in a checkout of kavi, or try again with a network",
+            last_words(&done)
+        );
+        return Err(ToolchainError::Failed { what: "building the SDK".to_owned(), message });
+    }
+    let fresh = scratch.path().join("kit");
+    collect(&target.join(TARGET).join("release/deps"), "rlib", &fresh.join("deps")).map_err(io(&fresh))?;
+    collect(&target.join("release/deps"), "so", &fresh.join("macros")).map_err(io(&fresh))?;
+    let (digest, list) = list_kit(&fresh).map_err(io(&fresh))?;
+    artifacts::write_durably(&fresh.join("FILES"), list.as_bytes())?;
+    if kit.exists() {
+        fs::remove_dir_all(kit).map_err(io(kit))?;
+    }
+    fs::rename(&fresh, kit).map_err(io(kit))?;
+    artifacts::sync_folder(&tools.cache)?;
+    Ok(digest)
+}
+
+fn registry_remap(tools: &HostTools) -> String {
+    let var = |name: &str| tools.vars.iter().find(|(key, _)| key == name).map(|(_, value)| PathBuf::from(value));
+    let home = var("CARGO_HOME").or_else(|| var("HOME").map(|home| home.join(".cargo"))).unwrap_or_default();
+    format!("--remap-path-prefix={}=/cargo", home.display())
+}
+
+/// Copies the files with this extension, each fsynced.
+fn collect(from: &Path, extension: &str, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new(extension)) {
+            let target = to.join(path.file_name().unwrap_or_default());
+            fs::copy(&path, &target)?;
+            File::open(&target)?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
+/// The kit's files with their digests, one a line, and the digest of that list.
+fn list_kit(kit: &Path) -> std::io::Result<(Digest, String)> {
+    let mut lines = Vec::new();
+    for folder in ["deps", "macros"] {
+        for entry in fs::read_dir(kit.join(folder))? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            lines.push(format!("{} {folder}/{name}\n", Digest::of(&fs::read(&path)?)));
+        }
+    }
+    lines.sort_by(|a, b| a[65..].cmp(&b[65..]));
+    let list = lines.concat();
+    Ok((Digest::of(list.as_bytes()), list))
+}
+
+/// The digest of a kit whose files are those it was built with.
+fn check_kit(kit: &Path) -> Option<Digest> {
+    let listed = fs::read_to_string(kit.join("FILES")).ok()?;
+    let (digest, list) = list_kit(kit).ok()?;
+    (list == listed && list.contains("libkavi_sdk-")).then_some(digest)
+}
+
+impl Toolchain {
+    /// The one library of the kit whose name starts with `stem`.
+    pub fn library(&self, stem: &str) -> Option<PathBuf> {
+        let prefix = format!("{stem}-");
+        let entries = fs::read_dir(self.kit.join("deps")).ok()?;
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        paths.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+    }
+}
+
+fn ask(cage: &Cage, job: Job, what: &str) -> Result<String, ToolchainError> {
+    let done = cage.run_tool(&job, &mut |_, _| {})?;
+    if !done.exit.success() {
+        return Err(ToolchainError::Failed { what: what.to_owned(), message: last_words(&done) });
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+/// The last lines that a tool wrote to stderr, shown safely.
+fn last_words(done: &Finished) -> String {
+    let text = String::from_utf8_lossy(&done.stderr);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(4)..].join("; ");
+    if last.is_empty() { format!("{:?}", done.exit) } else { crate::model::text::line(&last, 600) }
+}
+
+fn lock(path: &Path) -> Result<File, ToolchainError> {
+    let io = |source| artifacts::ArtifactError::Io { path: path.to_owned(), source };
+    let file = File::create(path).map_err(io)?;
+    file.lock().map_err(io)?;
+    Ok(file)
+}
