@@ -115,14 +115,14 @@ fn every_invariant_names_tests_that_run() -> Result<(), Box<dyn Error>> {
         }
         for (file, test) in &row.tests {
             let Ok(text) = fs::read_to_string(root.join(file)) else {
-                wrong.push(format!("{}: `{file}` cannot be read", row.id));
+                wrong.push(format!("{}: `{file}` cannot be read (for `{test}`)", row.id));
                 continue;
             };
             match proof(text.parse()?, test) {
                 Proof::Runs => {}
                 Proof::Ignored => wrong.push(format!("{}: `{file}::{test}` is ignored", row.id)),
                 Proof::NotATest => wrong.push(format!("{}: `{file}::{test}` has no `#[test]`", row.id)),
-                Proof::Missing => wrong.push(format!("{}: there is no `{test}` in `{file}`", row.id)),
+                Proof::Missing => wrong.push(format!("{}: there is no test `{test}` in `{file}`", row.id)),
             }
         }
     }
