@@ -10,6 +10,8 @@ mod mentions;
 mod rules;
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/trusted.rs"]
+mod trusted;
 
 use std::{error::Error, fs, path::Path};
 
@@ -119,6 +121,9 @@ fn no_way_round_the_table() {
     refuses("src/cage/mod.rs", "use crate::Ledger;", "imports");
     refuses("src/cage/mod.rs", "extern crate rusqlite as r;", "imports");
     refuses("src/cage/mod.rs", "#[path = \"../ledger/mod.rs\"] mod books;", "imports");
+    refuses("src/cage/mod.rs", "#[path = \"beside.rs\"] mod books;", "imports");
+    refuses("src/cage/mod.rs", "#[cfg(test)] #[path = \"../ledger/mod.rs\"] mod books;", "imports");
+    accepts("src/cage/mod.rs", "#[cfg(test)] #[path = \"../../sdk/src/path.rs\"] mod sdk_path;");
 }
 
 #[test]
@@ -188,9 +193,11 @@ fn a_test_module_in_a_file_of_its_own_is_a_test_module() {
     let parent = Source::new("src/forge/mod.rs", "//! A.\n#[cfg(test)]\nmod tests;\nmod build;\n");
     let child = |name: &str| Source::new(name, "//! A.\nfn f() { println!(); }\n");
     let root = Source::new("src/lib.rs", "//! A.");
-    let found = check(&[root, parent, child("src/forge/tests.rs"), child("src/forge/build.rs")]);
+    let build = Source::new("src/forge/build.rs", "//! A.\n#[cfg(test)] #[path = \"build_tests.rs\"] mod tests;");
+    let beside = Source::new("src/forge/build_tests.rs", "use super::super::super::invoke; fn f() { println!(); }");
+    let found = check(&[root, parent, child("src/forge/tests.rs"), child("src/forge/packet.rs"), build, beside]);
     let list: Vec<(&str, &str)> = found.iter().map(|violation| (violation.path.as_str(), violation.rule)).collect();
-    assert_eq!(list, [("src/forge/build.rs", "print")]);
+    assert_eq!(list, [("src/forge/build_tests.rs", "imports"), ("src/forge/packet.rs", "print")]);
 }
 
 #[test]

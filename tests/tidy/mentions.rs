@@ -27,7 +27,7 @@ pub enum Kind {
     Unsafe,
     /// `extern crate`
     ExternCrate,
-    /// `#[path = …] mod`
+    /// `#[path = "file"] mod a;`: the file, then the module's path.
     PathAttribute,
     /// `#[cfg(test)] mod a;`, a module with a file of its own that only the tests have.
     TestModule,
@@ -239,12 +239,7 @@ impl Module {
                 keep(Kind::ExternCrate);
                 return at + 2;
             }
-            Some("mod") => {
-                if attributes.iter().any(|text| text.split([' ', '=']).next() == Some("path")) {
-                    keep(Kind::PathAttribute);
-                }
-                return self.scan_mod(tokens, at, part);
-            }
+            Some("mod") => return self.scan_mod(tokens, at, part, attributes),
             Some("use") if !is_punct(tokens.get(at + 1), '<') => return self.scan_use(tokens, at + 1, part),
             Some(word) if !KEYWORDS.contains(&word) => return self.scan_path(tokens, at, part),
             _ => {}
@@ -252,16 +247,19 @@ impl Module {
         at + 1
     }
 
-    fn scan_mod(&mut self, tokens: &[TokenTree], at: usize, part: Part) -> usize {
+    fn scan_mod(&mut self, tokens: &[TokenTree], at: usize, part: Part, attributes: &[String]) -> usize {
         let Some(inner) = tokens.get(at + 1).and_then(name) else { return at + 1 };
+        let mut names = [self.path.as_slice(), &[inner]].concat();
         if let Some(TokenTree::Group(group)) = tokens.get(at + 2) {
-            let path = [self.path.as_slice(), &[inner]].concat();
-            self.inner.push((path, group.clone(), part));
+            self.inner.push((names, group.clone(), part));
             return at + 3;
         }
-        if part == Part::Tests {
-            let names = [self.path.as_slice(), &[inner]].concat();
-            let line = tokens[at].span().start().line;
+        let line = tokens[at].span().start().line;
+        let elsewhere = attributes.iter().find(|text| text.split([' ', '=']).next() == Some("path"));
+        if let Some(file) = elsewhere {
+            names.insert(0, file.split('"').nth(1).unwrap_or_default().to_owned());
+            self.raw.push(Raw { kind: Kind::PathAttribute, names, binds: None, absolute: true, line, part });
+        } else if part == Part::Tests {
             self.raw.push(Raw { kind: Kind::TestModule, names, binds: None, absolute: true, line, part });
         }
         at + 2

@@ -1,12 +1,14 @@
 //! The rules of the house, and the check of source files against them.
 
-use std::{collections::BTreeSet, fmt};
-
-use syn::visit::Visit;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{
     mentions::{self, Kind, Mention, Part},
     tree::{self, Source},
+    trusted,
 };
 
 /// Which modules of ours each module may use. `error` wraps what every module below `app` can report, and
@@ -163,8 +165,7 @@ const UNSAFE_PLACES: &[&str] = &[];
 /// Longest file of ours, in lines. The aim is 400.
 const MAX_LINES: usize = 500;
 
-/// The type that only `registry` makes, and where.
-const TRUSTED: &str = "TrustedSkill";
+/// Where a `TrustedSkill` is made.
 const TRUSTED_HOME: &str = "src/registry/";
 
 /// One broken rule.
@@ -191,27 +192,43 @@ impl fmt::Display for Violation {
 /// Checks `sources` against every rule; in order of file and line.
 pub fn check(sources: &[Source]) -> Vec<Violation> {
     let modules = tree::modules(sources);
-    let read = |source: &Source, part| mentions::read(&source.text, source.module(), part, &modules);
-    let test_modules: BTreeSet<Vec<String>> = sources
-        .iter()
-        .flat_map(|source| read(source, Part::Program).unwrap_or_default())
-        .filter(|mention| mention.kind == Kind::TestModule)
-        .map(|mention| mention.path)
-        .collect();
+    let only_tests = only_tests(sources, &modules);
     let mut found = BTreeSet::new();
     for source in sources.iter().filter(|source| !source.lies_in(GENERATED)) {
-        let module = source.module();
-        let tests_only = (1..=module.len()).any(|length| test_modules.contains(&module[..length]));
-        let part = if tests_only { Part::Tests } else { Part::Program };
+        let (module, part) = match only_tests.get(&source.path) {
+            Some(module) => (module.clone(), Part::Tests),
+            None => (source.module(), Part::Program),
+        };
         let mut file = File { source, found: &mut found };
         file.check_shape(part);
-        match read(source, part) {
+        match mentions::read(&source.text, module, part, &modules) {
             Ok(mentions) => mentions.iter().for_each(|mention| file.check_mention(mention)),
             Err(error) => file.report(error.span().start().line, "parse", "this is not Rust".to_owned(), "mend it"),
         }
         file.check_trusted();
     }
     found.into_iter().collect()
+}
+
+/// The files that only the tests have, with the module that each of them is.
+fn only_tests(sources: &[Source], modules: &BTreeSet<Vec<String>>) -> BTreeMap<String, Vec<String>> {
+    let mut files = BTreeMap::new();
+    for source in sources {
+        let mentions = mentions::read(&source.text, source.module(), Part::Program, modules).unwrap_or_default();
+        for mention in mentions.iter().filter(|mention| mention.part == Part::Tests) {
+            match (mention.kind, mention.path.split_first()) {
+                (Kind::PathAttribute, Some((file, module))) => {
+                    files.insert(source.beside(file), module.to_vec());
+                }
+                (Kind::TestModule, _) => {
+                    let below = sources.iter().filter(|other| other.module().starts_with(&mention.path));
+                    files.extend(below.map(|other| (other.path.clone(), other.module())));
+                }
+                _ => {}
+            }
+        }
+    }
+    files
 }
 
 /// One file and what was found so far.
@@ -259,8 +276,13 @@ impl File<'_> {
                 self.report(mention.line, "imports", "`extern crate`".to_owned(), todo);
             }
             Kind::PathAttribute => {
-                let todo = "put the file where its module says, so that the import table can be checked";
-                self.report(mention.line, "imports", "a module with `#[path]`".to_owned(), todo);
+                // Tests may lie in a file beside theirs, and may take the SDK's rules in to compare them with ours.
+                let file = self.source.beside(mention.path.first().map_or("", String::as_str));
+                let fine = [self.source.folder(), "sdk/src"].contains(&tree::folder(&file));
+                if mention.part == Part::Program || !fine {
+                    let todo = "put the file where its module says, so that the import table can be checked";
+                    self.report(mention.line, "imports", "a module with `#[path]`".to_owned(), todo);
+                }
             }
             Kind::Use | Kind::Glob | Kind::Path | Kind::Macro => {
                 self.check_import(mention);
@@ -324,10 +346,8 @@ impl File<'_> {
     }
 
     fn check_trusted(&mut self) {
-        let Ok(file) = syn::parse_file(&self.source.text) else { return };
-        let mut seen = Trusted { at_home: self.source.lies_in(&[TRUSTED_HOME]), found: Vec::new() };
-        seen.visit_file(&file);
-        for (line, what, todo) in seen.found {
+        let at_home = self.source.lies_in(&[TRUSTED_HOME]);
+        for (line, what, todo) in trusted::other_ways(&self.source.text, at_home) {
             self.report(line, "trust", what.to_owned(), todo);
         }
     }
@@ -344,67 +364,4 @@ fn matches(pattern: &str, mention: &Mention) -> bool {
         None => name == wanted,
     });
     same && (mention.path.len() >= wanted.len() || (mention.kind == Kind::Glob && !mention.path.is_empty()))
-}
-
-/// Looks for other ways to come by a trusted skill than through the registry.
-struct Trusted {
-    at_home: bool,
-    found: Vec<(usize, &'static str, &'static str)>,
-}
-
-impl Trusted {
-    fn is_it(path: &syn::Path) -> bool {
-        path.segments.last().is_some_and(|segment| segment.ident == TRUSTED)
-    }
-
-    fn add(&mut self, ident: &syn::Ident, what: &'static str, todo: &'static str) {
-        self.found.push((ident.span().start().line, what, todo));
-    }
-}
-
-impl<'ast> Visit<'ast> for Trusted {
-    fn visit_expr_struct(&mut self, node: &'ast syn::ExprStruct) {
-        if Self::is_it(&node.path)
-            && !self.at_home
-            && let Some(last) = node.path.segments.last()
-        {
-            self.add(&last.ident, "a `TrustedSkill` is made outside `registry`", "ask the registry for it");
-        }
-        syn::visit::visit_expr_struct(self, node);
-    }
-
-    fn visit_expr_call(&mut self, node: &'ast syn::ExprCall) {
-        if let syn::Expr::Path(path) = &*node.func
-            && Self::is_it(&path.path)
-            && !self.at_home
-            && let Some(last) = path.path.segments.last()
-        {
-            self.add(&last.ident, "a `TrustedSkill` is made outside `registry`", "ask the registry for it");
-        }
-        syn::visit::visit_expr_call(self, node);
-    }
-
-    fn visit_item_struct(&mut self, node: &'ast syn::ItemStruct) {
-        if node.ident == TRUSTED {
-            if !self.at_home {
-                self.add(&node.ident, "`TrustedSkill` is defined outside `registry`", "define it in `registry` alone");
-            }
-            if node.fields.iter().any(|field| !matches!(field.vis, syn::Visibility::Inherited)) {
-                self.add(&node.ident, "`TrustedSkill` has a field that others can set", "make its fields private");
-            }
-            let derives = node.attrs.iter().filter(|attribute| attribute.path().is_ident("derive"));
-            for derive in derives {
-                let _ = derive.parse_nested_meta(|meta| {
-                    if meta.path.is_ident("Default")
-                        || meta.path.segments.last().is_some_and(|s| s.ident == "Deserialize")
-                    {
-                        let todo = "remove the derive: only the registry's check of the digest makes one";
-                        self.add(&node.ident, "`TrustedSkill` can be made by a derive", todo);
-                    }
-                    Ok(())
-                });
-            }
-        }
-        syn::visit::visit_item_struct(self, node);
-    }
 }

@@ -34,6 +34,24 @@ impl Source {
         places.iter().any(|place| self.path.starts_with(place))
     }
 
+    /// The folder that the file lies in.
+    pub fn folder(&self) -> &str {
+        folder(&self.path)
+    }
+
+    /// The path of `file` as seen from the file's folder, from the repository's root.
+    pub fn beside(&self, file: &str) -> String {
+        let mut names: Vec<&str> = self.folder().split('/').collect();
+        for name in file.split('/') {
+            match name {
+                ".." => drop(names.pop()),
+                "." => {}
+                _ => names.push(name),
+            }
+        }
+        names.join("/")
+    }
+
     /// The module path of the file inside its crate: `src/forge/verify/mod.rs` is `forge::verify`.
     pub fn module(&self) -> Vec<String> {
         let inner = self.path.split_once("src/").map_or(self.path.as_str(), |(_, rest)| rest);
@@ -44,6 +62,11 @@ impl Source {
         }
         names
     }
+}
+
+/// The folder part of a path.
+pub fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Every module of `kavi` that has a file of its own.
