@@ -255,7 +255,8 @@ impl File<'_> {
             let what = format!("{lines} lines, more than {MAX_LINES}");
             self.report(lines, "length", what, "split the file by what its parts are for; the aim is 400");
         }
-        let opens_with_doc = self.source.text.trim_start().starts_with("//!");
+        let opening = self.source.text.trim_start();
+        let opens_with_doc = opening.starts_with("//!") || opening.starts_with("#![doc = include_str!(");
         if !opens_with_doc && part == Part::Program && self.source.path != "src/main.rs" {
             let todo = "open with `//!`: what it does, what it guarantees, what it deliberately never does";
             self.report(1, "docs", "the module does not say what it is for".to_owned(), todo);
