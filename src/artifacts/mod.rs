@@ -112,6 +112,16 @@ impl Store {
         Ok(digest)
     }
 
+    /// Makes a stored file and its name durable, whoever wrote it.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`] when it cannot be synced.
+    pub fn sync(&self, kind: Kind, digest: Digest) -> Result<(), ArtifactError> {
+        let path = self.path(kind, digest);
+        File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
+        sync_folder(path.parent().unwrap_or(&self.root))
+    }
+
     /// The bytes with this digest: one open, one buffer, hashed after reading.
     ///
     /// # Errors

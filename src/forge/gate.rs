@@ -227,6 +227,11 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a path is one that a skill's source may have.
+pub fn is_source(path: &str) -> bool {
+    source_role(path) == Role::Source
+}
+
 /// The role of a path that is not named in [`Allowed`].
 fn source_role(path: &str) -> Role {
     let names: Vec<&str> = path.split('/').collect();

@@ -111,27 +111,30 @@ impl Ledger {
         })
     }
 
-    /// Back to the newest superseded revision before the active one (or before the newest, when none is active).
+    /// What a rollback would go back to: the newest superseded revision before the active one, or before the newest
+    /// one when none is active.
     ///
     /// # Errors
-    /// [`LedgerError::NotFound`] when there is none to go back to.
-    pub fn rollback(&self, name: &SkillName, request: &PromotionRequest) -> Result<Proposal, LedgerError> {
+    /// [`LedgerError::NotFound`] when there is none.
+    pub fn rollback_target(&self, name: &SkillName) -> Result<Proposal, LedgerError> {
+        rollback_target(&self.conn, name)
+    }
+
+    /// Back to `target`, which [`Ledger::rollback_target`] gave.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when another process decided something in between.
+    pub fn rollback(
+        &self,
+        name: &SkillName,
+        target: ProposalId,
+        request: &PromotionRequest,
+    ) -> Result<Proposal, LedgerError> {
         self.write(|tx| {
-            let active = proposals::trusted(tx, name)?;
-            let below = active.as_ref().and_then(|active| active.trust).map_or(u32::MAX, |trust| trust.revision);
-            let target: Option<ProposalId> = tx
-                .query_row(
-                    "SELECT id FROM skill_proposals WHERE name = ?1 AND status = 'SUPERSEDED' AND revision < ?2
-                     ORDER BY revision DESC LIMIT 1",
-                    params![name, below],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            let target = target.ok_or_else(|| LedgerError::NotFound {
-                what: "earlier trusted revision of skill",
-                key: name.to_string(),
-            })?;
-            if let Some(active) = active {
+            if rollback_target(tx, name)?.id != target {
+                return Err(LedgerError::Conflict(format!("skill {name}")));
+            }
+            if let Some(active) = proposals::trusted(tx, name)? {
                 tx.execute("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
             }
             tx.execute("UPDATE skill_proposals SET status = 'TRUSTED' WHERE id = ?1", [target])?;
@@ -176,6 +179,16 @@ impl Ledger {
         let mut statement = self.conn.prepare("SELECT * FROM promotions WHERE proposal_id = ?1 ORDER BY rowid")?;
         Ok(statement.query_map([proposal], from_row)?.collect::<Result<_, _>>()?)
     }
+}
+
+fn rollback_target(conn: &Connection, name: &SkillName) -> Result<Proposal, LedgerError> {
+    let active = proposals::trusted(conn, name)?;
+    let below = active.and_then(|active| active.trust).map_or(u32::MAX, |trust| trust.revision);
+    let sql = "SELECT id FROM skill_proposals WHERE name = ?1 AND status = 'SUPERSEDED' AND revision < ?2
+               ORDER BY revision DESC LIMIT 1";
+    let target: Option<ProposalId> = conn.query_row(sql, params![name, below], |row| row.get(0)).optional()?;
+    let missing = || LedgerError::NotFound { what: "earlier trusted revision of skill", key: name.to_string() };
+    proposals::get(conn, target.ok_or_else(missing)?)
 }
 
 fn wrong_state(id: ProposalId, found: ProposalStatus, step: &'static str) -> LedgerError {

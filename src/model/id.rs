@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub struct InvalidId(pub String);
 
 /// Where new identifiers come from. Injected, so that tests and snapshots are repeatable.
-pub trait IdSource: fmt::Debug {
+pub trait IdSource: fmt::Debug + Send + Sync {
     /// The next identifier; never one that was handed out before.
     fn next(&self) -> Uuid;
 }

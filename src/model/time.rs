@@ -58,7 +58,7 @@ impl From<Timestamp> for String {
 }
 
 /// Where "now" comes from. Injected, so that tests, snapshots and replays are repeatable.
-pub trait Clock: fmt::Debug {
+pub trait Clock: fmt::Debug + Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
 }

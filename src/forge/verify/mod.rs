@@ -14,7 +14,6 @@ mod report;
 mod test;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use super::compile::{Bench, CompileError, Compiled, Product};
 use super::toolchain::Toolchain;
@@ -29,6 +28,7 @@ use crate::model::{
     lifecycle::{BuildStatus, Verdict},
     limits::Limits,
     snapshot::Snapshot,
+    time::Clock,
 };
 use crate::runtime::{Runtime, RuntimeError};
 
@@ -77,11 +77,15 @@ struct Gate {
 
 impl Gate {
     /// Runs a gate and takes its time.
-    fn run(name: &'static str, work: impl FnOnce() -> Result<Vec<Finding>, VerifyError>) -> Result<Self, VerifyError> {
-        let start = Instant::now();
+    fn run(
+        clock: &dyn Clock,
+        name: &'static str,
+        work: impl FnOnce() -> Result<Vec<Finding>, VerifyError>,
+    ) -> Result<Self, VerifyError> {
+        let start = clock.now();
         let findings = work()?;
         let verdict = if findings.is_empty() { Verdict::Passed } else { Verdict::Failed };
-        let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(clock.now().as_millis() - start.as_millis()).unwrap_or(0);
         Ok(Self { name, verdict, findings, millis })
     }
 
@@ -127,7 +131,7 @@ pub fn run(
     let scratch_root = forge.layout.state().join("scratch");
     let bench = Bench::new(forge.cage, toolchain, &proposal.spec.name, &snapshot, &scratch_root)?;
     let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
-    let runtime = Runtime::new(limits.clone())?;
+    let runtime = Runtime::new(limits)?;
     let subject =
         Subject { forge, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
     let checked = check(&subject, &bench, progress)?;
@@ -175,10 +179,10 @@ fn release_side(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(Vec<Gate>, Compiled), VerifyError> {
     progress("policy");
-    let policy = Gate::run("policy", || policy::check(subject))?;
+    let policy = Gate::run(subject.forge.clock, "policy", || policy::check(subject))?;
     progress("compile");
     let mut compiled = None;
-    let compile = Gate::run("compile", || {
+    let compile = Gate::run(subject.forge.clock, "compile", || {
         let made = bench.compile(Product::Release)?;
         let findings = made.findings.clone();
         compiled = Some(made);
@@ -187,7 +191,7 @@ fn release_side(
     let compiled = compiled.ok_or_else(|| VerifyError::Scan("the compiler was not run".to_owned()))?;
     progress("invariants");
     let invariants = match &compiled.component {
-        Some(component) => Gate::run("invariants", || invariants::check(subject, component))?,
+        Some(component) => Gate::run(subject.forge.clock, "invariants", || invariants::check(subject, component))?,
         None => Gate::skipped("invariants", "there is no component to look at: the sources do not compile"),
     };
     Ok((vec![policy, compile, invariants], compiled))
@@ -200,11 +204,11 @@ fn test_side(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Gate>, VerifyError> {
     progress("format");
-    let format = Gate::run("format", || Ok(bench.format()?))?;
+    let format = Gate::run(subject.forge.clock, "format", || Ok(bench.format()?))?;
     progress("lint");
-    let lint = Gate::run("lint", || Ok(bench.lint()?))?;
+    let lint = Gate::run(subject.forge.clock, "lint", || Ok(bench.lint()?))?;
     progress("test");
-    let test = Gate::run("test", || test::check(subject, bench))?;
+    let test = Gate::run(subject.forge.clock, "test", || test::check(subject, bench))?;
     Ok(vec![format, lint, test])
 }
 
@@ -281,7 +285,7 @@ pub fn check_invariants(
     let scratch_root = forge.layout.state().join("scratch");
     let bench = Bench::new(forge.cage, toolchain, &proposal.spec.name, &snapshot, &scratch_root)?;
     let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
-    let runtime = Runtime::new(limits.clone())?;
+    let runtime = Runtime::new(limits)?;
     let subject =
         Subject { forge, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
     let compiled = bench.compile(Product::Release)?;

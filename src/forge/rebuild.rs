@@ -1,0 +1,128 @@
+//! Rebuild: what is derived from the ledger, derived again. The same ledger gives the same bytes.
+//!
+//! Derived are `registry.yaml`, each skill's `artifacts_out/NAME/INDEX.md` and the specs' files. Nothing that is written
+//! here is ever read by Kavi.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::Forge;
+use crate::artifacts::{self, ArtifactError, ReadError};
+use crate::ledger::{LedgerError, Proposal};
+use crate::model::{artifact::ArtifactKind, digest::Digest, json, name::SkillName, text};
+use crate::registry::{self, RenderError};
+
+/// Why something could not be derived.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The registry's text.
+    #[error(transparent)]
+    Registry(#[from] RenderError),
+}
+
+/// What a rebuild found and did.
+#[derive(Debug, Default)]
+pub struct Rebuilt {
+    /// Files that were written, because they were missing or differed.
+    pub written: Vec<PathBuf>,
+    /// Files that were right already.
+    pub unchanged: usize,
+    /// Artifacts that cannot be derived and are missing or changed, each with what is wrong.
+    pub damaged: Vec<(PathBuf, String)>,
+}
+
+/// Derives everything and looks at every artifact that cannot be derived.
+///
+/// # Errors
+/// [`RebuildError`] when the ledger cannot be read or a file cannot be written.
+pub fn all(forge: &Forge<'_>) -> Result<Rebuilt, RebuildError> {
+    let mut rebuilt = Rebuilt::default();
+    put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
+    let proposals = forge.ledger.proposals()?;
+    let names: BTreeSet<&SkillName> = proposals.iter().map(|proposal| &proposal.spec.name).collect();
+    for name in names {
+        put(&mut rebuilt, index_path(forge, name), &index(forge, name)?)?;
+    }
+    for row in forge.ledger.artifacts()? {
+        let path = forge.layout.root.join(&row.path);
+        let spec = (row.kind == ArtifactKind::SkillSpec)
+            .then(|| proposals.iter().find(|proposal| proposal.id.to_string() == row.related_id))
+            .flatten()
+            .and_then(|proposal| serde_json::to_value(&proposal.spec).ok())
+            .map(|value| json::canonical(&value))
+            .filter(|text| Digest::of(text.as_bytes()) == row.sha256);
+        match (spec, artifacts::read_once(&path)) {
+            (Some(text), _) => put(&mut rebuilt, path, &text)?,
+            (None, Ok(bytes)) if Digest::of(&bytes) == row.sha256 => rebuilt.unchanged += 1,
+            (None, Ok(_)) => rebuilt.damaged.push((path, "its bytes were changed".to_owned())),
+            (None, Err(ReadError::Missing)) => rebuilt.damaged.push((path, "it is missing".to_owned())),
+            (None, Err(error)) => rebuilt.damaged.push((path, format!("it cannot be read: {error:?}"))),
+        }
+    }
+    Ok(rebuilt)
+}
+
+/// Derives what a decision about one proposal changes.
+///
+/// # Errors
+/// [`RebuildError`]; the decision stands all the same.
+pub fn after_decision(forge: &Forge<'_>, proposal: &Proposal) -> Result<(), RebuildError> {
+    let mut rebuilt = Rebuilt::default();
+    put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
+    after_step(forge, &proposal.spec.name)
+}
+
+/// Derives what a step of one name changes: its index.
+///
+/// # Errors
+/// [`RebuildError`]; the step stands all the same.
+pub fn after_step(forge: &Forge<'_>, name: &SkillName) -> Result<(), RebuildError> {
+    put(&mut Rebuilt::default(), index_path(forge, name), &index(forge, name)?)
+}
+
+fn put(rebuilt: &mut Rebuilt, path: PathBuf, text: &str) -> Result<(), RebuildError> {
+    if matches!(artifacts::read_once(&path), Ok(bytes) if bytes == text.as_bytes()) {
+        rebuilt.unchanged += 1;
+    } else {
+        artifacts::write_durably(&path, text.as_bytes())?;
+        rebuilt.written.push(path);
+    }
+    Ok(())
+}
+
+fn index_path(forge: &Forge<'_>, name: &SkillName) -> PathBuf {
+    forge.layout.artifacts().join(name.as_str()).join("INDEX.md")
+}
+
+/// Everything that is on file about a name, in the ledger's order.
+fn index(forge: &Forge<'_>, name: &SkillName) -> Result<String, RebuildError> {
+    let mut out = format!("# `{name}`\n\nDerived from the ledger; `kavi rebuild` writes it again.\n");
+    for proposal in forge.ledger.proposals_named(name)? {
+        let revision = proposal.trust.map(|trust| format!(", revision {}", trust.revision)).unwrap_or_default();
+        out.push_str(&format!(
+            "\n## Proposal `{}`: {}{revision}\n\n{}\n\n",
+            proposal.id,
+            proposal.status,
+            text::fenced(&proposal.spec.description, 2_000).lines().map(|line| format!("> {line}\n")).collect::<String>(),
+        ));
+        for decision in forge.ledger.promotions_of(proposal.id)? {
+            let who = text::fenced(&decision.approved_by, 200);
+            out.push_str(&format!("- {} {} by `{who}`\n", decision.created_at, decision.decision));
+        }
+        let mut related = vec![proposal.id.to_string()];
+        related.extend(forge.ledger.builds_of(proposal.id)?.iter().map(|build| build.id.to_string()));
+        related.extend(forge.ledger.verifications_of(proposal.id)?.iter().map(|found| found.id.to_string()));
+        for id in related {
+            for row in forge.ledger.artifacts_of(&id)? {
+                out.push_str(&format!("- {} {} `{}` sha256 `{}`\n", row.created_at, row.kind, row.path, row.sha256));
+            }
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,37 @@
+//! The invariants gate: the component is what the spec says. Its world, its exact imports and exports for its class, the
+//! sources it may come from, and the spec's examples run on the very bytes that would be promoted.
+
+use super::{Subject, VerifyError, examples};
+use crate::forge::gate;
+use crate::model::finding::Finding;
+use crate::policy::grants;
+use crate::runtime::inspect;
+
+pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Result<Vec<Finding>, VerifyError> {
+    let mut findings = sources(subject);
+    findings.extend(interface(subject, component));
+    if findings.is_empty() {
+        findings.extend(examples::check(subject, component)?);
+    }
+    Ok(findings)
+}
+
+/// The snapshot holds what a packet asks for and nothing else: also when it did not come through the workspace gate.
+fn sources(subject: &Subject<'_>) -> Vec<Finding> {
+    let outside = subject.snapshot.files().filter(|(path, _)| !gate::is_source(path));
+    let outside = outside.map(|(path, _)| Finding::new("invariants/sources", "no packet asks for this file").in_file(path));
+    let missing = subject.snapshot.get("src/lib.rs").is_none();
+    let missing = missing.then(|| Finding::new("invariants/sources", "the skill's source is missing").in_file("src/lib.rs"));
+    outside.chain(missing).collect()
+}
+
+fn interface(subject: &Subject<'_>, component: &[u8]) -> Vec<Finding> {
+    let class = subject.proposal.spec.side_effect_class;
+    let grants = grants::of(class);
+    let found = match inspect::interface(component) {
+        Ok(found) => found,
+        Err(error) => return vec![Finding::new("invariants/component", error.to_string())],
+    };
+    let mismatches = inspect::check(&found, &grants, inspect::SKILL_VERSION);
+    mismatches.iter().map(|m| Finding::new("invariants/interface", format!("{m} (class {class})"))).collect()
+}
