@@ -1,0 +1,283 @@
+//! Staged files into the vault, all of them or none, whatever happens in between.
+//!
+//! A run writes into a staging folder on the vault's own file system. When its output has been validated, the files are
+//! made durable there, every folder they need is made and every place is looked at; then the record is written as
+//! PENDING with the list of files; then each file is renamed to its place; then the record says APPLIED. A crash before
+//! the record leaves nothing but staging to be swept; a crash after it is finished by [`recover`], which only repeats
+//! renames. All of it is under one lock a workspace, so that nobody recovers what is still being done.
+//!
+//! Guarantees: no link is followed inside the vault; a place that is taken by anything but a regular file is refused
+//! before the record exists. Known limit: while the renames go on, a reader may see some files of one run and not others.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::artifacts::{self, ArtifactError};
+use crate::ledger::{EffectsState, ExecutionRow, Ledger, LedgerError};
+use crate::model::{
+    execution::{Effect, ExecutionRecord},
+    id::ExecutionId,
+    layout::Layout,
+    vault_path::VaultPath,
+};
+
+/// Why files did not reach the vault.
+#[derive(Debug, thiserror::Error)]
+pub enum EffectsError {
+    /// A place in the vault cannot take the file. Nothing was changed.
+    #[error("`{path}` cannot be written in the vault: {why}")]
+    Place {
+        /// Where.
+        path: VaultPath,
+        /// Why not.
+        why: String,
+    },
+    /// The vault or the staging folder cannot be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Recorded, but not all there.
+    #[error("run {id} is recorded, but `{path}` could not be moved into the vault: {why}")]
+    Unfinished {
+        /// Which run.
+        id: String,
+        /// The first file that is missing.
+        path: VaultPath,
+        /// Why.
+        why: String,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> EffectsError {
+    let path = path.to_owned();
+    move |source| EffectsError::Io { path, source }
+}
+
+/// One run's staging folder. Locked while its process lives, removed when it is dropped.
+#[derive(Debug)]
+pub struct Staging {
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// The name of the lock file beside `out`.
+const LOCK: &str = "lock";
+
+impl Staging {
+    /// An empty staging folder for one run, on the file system of the vault.
+    ///
+    /// # Errors
+    /// [`EffectsError::Io`] when it cannot be made.
+    pub fn create(layout: &Layout, id: ExecutionId) -> Result<Self, EffectsError> {
+        let folder = root(layout)?.join(id.to_string());
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        let lock = File::create(folder.join(LOCK)).map_err(io(&folder))?;
+        lock.lock().map_err(io(&folder))?;
+        let out = folder.join("out");
+        fs::create_dir(&out).map_err(io(&out))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// What the guest sees as `/out`.
+    pub fn out(&self) -> PathBuf {
+        self.folder.join("out")
+    }
+
+    /// Leaves the files for [`recover`].
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next recovery.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Where staging folders lie: below the workspace's own folder, or in the vault when that is on another file system.
+fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).map_err(io(path));
+    let near = if device(&layout.vault)? == device(&layout.state())? {
+        layout.staging()
+    } else {
+        layout.vault.join(".kavi-staging")
+    };
+    fs::create_dir_all(&near).map_err(io(&near))?;
+    Ok(near)
+}
+
+/// Writes the record of a successful run and moves its files into the vault.
+///
+/// # Errors
+/// [`EffectsError`]. Only `Unfinished` has written anything, and that is finished by the next [`recover`].
+pub fn commit(
+    ledger: &Ledger,
+    layout: &Layout,
+    staging: Staging,
+    record: &ExecutionRecord,
+) -> Result<(), EffectsError> {
+    if record.effects.is_empty() {
+        return Ok(ledger.insert_execution(record, EffectsState::Applied)?);
+    }
+    make_durable(&staging.out(), &record.effects)?;
+    let _lock = lock(layout)?;
+    let vault = open_vault(layout)?;
+    for effect in &record.effects {
+        look(&vault, &effect.path)?;
+    }
+    ledger.insert_execution(record, EffectsState::Pending)?;
+    match apply(&vault, &staging.out(), &record.effects) {
+        Ok(()) => Ok(ledger.effects_applied(record.execution_id)?),
+        Err((path, why)) => {
+            staging.keep();
+            Err(EffectsError::Unfinished { id: record.execution_id.short(), path, why: why.to_string() })
+        }
+    }
+}
+
+/// Finishes what a crash left half done, and sweeps staging folders that belong to nobody.
+///
+/// # Errors
+/// [`EffectsError`] when a recorded run's files still cannot be moved.
+pub fn recover(ledger: &Ledger, layout: &Layout) -> Result<Vec<ExecutionRow>, EffectsError> {
+    let staging = root(layout)?;
+    let nothing_staged = fs::read_dir(&staging).map_err(io(&staging))?.next().is_none();
+    if nothing_staged && ledger.pending_effects()?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _lock = lock(layout)?;
+    let pending = ledger.pending_effects()?;
+    let vault = open_vault(layout)?;
+    for row in &pending {
+        let folder = staging.join(row.record.execution_id.to_string());
+        apply(&vault, &folder.join("out"), &row.record.effects).map_err(|(path, why)| EffectsError::Unfinished {
+            id: row.record.execution_id.short(),
+            path,
+            why: why.to_string(),
+        })?;
+        ledger.effects_applied(row.record.execution_id)?;
+    }
+    sweep(&staging)?;
+    Ok(pending)
+}
+
+/// Removes staging folders whose process is gone.
+fn sweep(staging: &Path) -> Result<(), EffectsError> {
+    for entry in fs::read_dir(staging).map_err(io(staging))? {
+        let folder = entry.map_err(io(staging))?.path();
+        let dead = match File::open(folder.join(LOCK)) {
+            Ok(file) => file.try_lock().is_ok(),
+            // Its process died, or is about to make the lock: an empty folder is left for the next sweep.
+            Err(_) => folder.join("out").exists(),
+        };
+        if dead {
+            fs::remove_dir_all(&folder).map_err(io(&folder))?;
+        }
+    }
+    Ok(())
+}
+
+fn lock(layout: &Layout) -> Result<File, EffectsError> {
+    let folder = layout.locks();
+    fs::create_dir_all(&folder).map_err(io(&folder))?;
+    let path = folder.join("effects");
+    let file = File::create(&path).map_err(io(&path))?;
+    file.lock().map_err(io(&path))?;
+    Ok(file)
+}
+
+fn open_vault(layout: &Layout) -> Result<OwnedFd, EffectsError> {
+    rustix::fs::open(&layout.vault, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| io(&layout.vault)(error.into()))
+}
+
+/// Every staged file on disk, with permissions of Kavi's choosing.
+fn make_durable(out: &Path, effects: &[Effect]) -> Result<(), EffectsError> {
+    for effect in effects {
+        let path = out.join(effect.path.as_str());
+        let file = File::open(&path).map_err(io(&path))?;
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        file.set_permissions(readable).and_then(|()| file.sync_all()).map_err(io(&path))?;
+        let mut folder = path.parent();
+        while let Some(at) = folder.filter(|at| at.starts_with(out)) {
+            artifacts::sync_folder(at)?;
+            folder = at.parent();
+        }
+    }
+    Ok(artifacts::sync_folder(out.parent().unwrap_or(out))?)
+}
+
+/// Whether a file can be put at `path`. Makes the folders that are missing.
+fn look(vault: &OwnedFd, path: &VaultPath) -> Result<(), EffectsError> {
+    let place = |why: String| EffectsError::Place { path: path.clone(), why };
+    let (folder, name) = open_folder(vault, path).map_err(|(folder, error)| place(reason(&folder, error)))?;
+    match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(place(error.to_string())),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
+        Ok(_) => Err(place("something that is not a regular file lies there".to_owned())),
+    }
+}
+
+fn reason(folder: &str, error: Errno) -> String {
+    match error {
+        Errno::LOOP | Errno::NOTDIR => format!("`{folder}` is a symbolic link or no folder"),
+        other => format!("folder `{folder}`: {other}"),
+    }
+}
+
+/// Opens the folder that `path` lies in, one component after the other, making what is missing.
+fn open_folder<'p>(vault: &OwnedFd, path: &'p VaultPath) -> Result<(OwnedFd, &'p str), (String, Errno)> {
+    let (folders, name) = path.split();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fail = |at: &str| {
+        let at = at.to_owned();
+        move |error| (at, error)
+    };
+    let mut at = rustix::fs::openat(vault, ".", flags, Mode::empty()).map_err(fail("."))?;
+    for folder in folders {
+        match rustix::fs::mkdirat(&at, folder, Mode::from_raw_mode(0o755)) {
+            Ok(()) => rustix::fs::fsync(&at).map_err(fail(folder))?,
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err((folder.to_owned(), error)),
+        }
+        at = rustix::fs::openat(&at, folder, flags, Mode::empty()).map_err(fail(folder))?;
+    }
+    Ok((at, name))
+}
+
+/// Renames every file to its place. A file that is no longer staged has been moved before.
+fn apply(vault: &OwnedFd, out: &Path, effects: &[Effect]) -> Result<(), (VaultPath, Errno)> {
+    for effect in effects {
+        let fail = |error| (effect.path.clone(), error);
+        let (folder, name) = open_folder(vault, &effect.path).map_err(|(_, error)| fail(error))?;
+        match rustix::fs::renameat(CWD, out.join(effect.path.as_str()), &folder, name) {
+            Ok(()) => rustix::fs::fsync(&folder).map_err(fail)?,
+            Err(Errno::NOENT) if is_regular(&folder, name) => {}
+            Err(error) => return Err(fail(error)),
+        }
+    }
+    Ok(())
+}
+
+fn is_regular(folder: &OwnedFd, name: &str) -> bool {
+    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}

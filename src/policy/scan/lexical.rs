@@ -1,0 +1,285 @@
+//! The look at the bytes that comes before any parser: sizes, plain text, nesting.
+//!
+//! Guarantees, when it finds nothing, that every file is UTF-8 without hidden or control characters, has only ASCII
+//! outside of literals and comments, and nests so little that a recursive parser cannot run out of stack.
+//! It walks each file once, without recursion, and never builds a tree.
+
+use super::report::{Report, Rule, quote};
+use super::unicode;
+use crate::model::snapshot::Snapshot;
+
+/// Most bytes of one file. The reviewer reads it: more is not a small capability.
+pub const MAX_FILE_BYTES: usize = 256 * 1024;
+/// Most bytes over all files.
+pub const MAX_TOTAL_BYTES: usize = 1024 * 1024;
+/// Most files.
+pub const MAX_FILES: usize = 64;
+/// Deepest nesting of brackets. `syn` and `rustc` recurse on each.
+pub const MAX_NESTING: usize = 64;
+/// Longest run of code characters without an end of a statement or list element: operators nest without brackets.
+pub const MAX_RUN: usize = 8 * 1024;
+/// Most `<` not closed by `>` between two statements: generic arguments nest without brackets.
+const MAX_ANGLES: usize = 96;
+/// Most `else` between the brackets of one block: each nests in the one before.
+const MAX_ELSE: usize = 256;
+/// Most `|` and `->` between two statements: closures and function types nest without brackets.
+const MAX_BARS: usize = 1024;
+
+/// Checks the files of `snapshot` before they are parsed.
+pub(super) fn check(snapshot: &Snapshot, report: &mut Report) {
+    if snapshot.bytes() > MAX_TOTAL_BYTES {
+        report.add(Rule::Size, "src/lib.rs", 0, format!("the sources are larger than {MAX_TOTAL_BYTES} bytes"));
+        return;
+    }
+    if snapshot.files().count() > MAX_FILES {
+        report.add(Rule::Size, "src/lib.rs", 0, format!("there are more than {MAX_FILES} source files"));
+        return;
+    }
+    for (path, bytes) in snapshot.files() {
+        if bytes.len() > MAX_FILE_BYTES {
+            report.add(Rule::Size, path, 0, format!("the file is larger than {MAX_FILE_BYTES} bytes"));
+            continue;
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => check_text(path, text, report),
+            Err(error) => {
+                let line = line_at(bytes, error.valid_up_to());
+                report.add(Rule::Encoding, path, line, "the file is not UTF-8");
+            }
+        }
+    }
+}
+
+fn line_at(bytes: &[u8], offset: usize) -> u32 {
+    let newlines = bytes.iter().take(offset).filter(|byte| **byte == b'\n').count();
+    u32::try_from(newlines + 1).unwrap_or(u32::MAX)
+}
+
+fn check_text(path: &str, text: &str, report: &mut Report) {
+    if text.trim_start().starts_with("---") {
+        report.add(Rule::Encoding, path, 1, "the file starts with front matter: start with code or a `//!` comment");
+        return;
+    }
+    let mut walk = Walk { chars: text.chars().collect(), at: 0, line: 1, frames: vec![Frame::default()], path, report };
+    walk.run();
+}
+
+/// What the walk is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Code,
+    /// A literal or a comment.
+    Text,
+}
+
+/// Counters between one pair of brackets.
+#[derive(Debug, Default)]
+struct Frame {
+    run: usize,
+    angles: usize,
+    bars: usize,
+    elses: usize,
+}
+
+struct Walk<'a> {
+    chars: Vec<char>,
+    at: usize,
+    line: u32,
+    frames: Vec<Frame>,
+    path: &'a str,
+    report: &'a mut Report,
+}
+
+impl Walk<'_> {
+    fn peek(&self, ahead: usize) -> Option<char> {
+        self.chars.get(self.at + ahead).copied()
+    }
+
+    fn starts(&self, text: &str) -> bool {
+        text.chars().enumerate().all(|(ahead, c)| self.peek(ahead) == Some(c))
+    }
+
+    fn object(&mut self, rule: Rule, message: String) {
+        self.report.add(rule, self.path, self.line, message);
+    }
+
+    /// Steps over one character and checks that it may stand there.
+    fn step(&mut self, place: Place) {
+        let Some(c) = self.peek(0) else { return };
+        match c {
+            '\n' => self.line += 1,
+            '\t' => {}
+            '\r' if self.peek(1) == Some('\n') => {}
+            _ if c.is_control() => {
+                self.object(Rule::Encoding, format!("a control character {}: write it as an escape", unicode::name(c)));
+            }
+            _ if c.is_ascii() => {}
+            _ if unicode::is_hidden(c) => {
+                let joins = place == Place::Text && unicode::joins_emoji(&self.chars, self.at);
+                if !joins {
+                    let hint = "write it as an escape in a literal, and not at all elsewhere";
+                    self.object(Rule::Unicode, format!("a character that hides, {}: {hint}", unicode::name(c)));
+                }
+            }
+            _ if place == Place::Code => {
+                let hint = "outside of literals and comments only ASCII may stand";
+                self.object(Rule::Identifier, format!("the character {} in code: {hint}", quote(&c.to_string())));
+            }
+            _ => {}
+        }
+        self.at += 1;
+    }
+
+    fn steps(&mut self, count: usize, place: Place) {
+        for _ in 0..count {
+            self.step(place);
+        }
+    }
+
+    fn run(&mut self) {
+        let mut name_before = false;
+        while let Some(c) = self.peek(0) {
+            if self.starts("//") {
+                while self.peek(0).is_some_and(|c| c != '\n') {
+                    self.step(Place::Text);
+                }
+            } else if self.starts("/*") {
+                self.block_comment();
+            } else if c == '"' {
+                self.string();
+            } else if c == '\'' {
+                self.quoted();
+            } else if !name_before && let Some(hashes) = self.raw_string() {
+                self.raw(hashes);
+            } else if !self.code(c) {
+                return;
+            }
+            name_before = c.is_ascii_alphanumeric() || c == '_';
+        }
+    }
+
+    fn block_comment(&mut self) {
+        let mut depth = 0_usize;
+        while self.peek(0).is_some() {
+            if self.starts("/*") {
+                depth += 1;
+                self.steps(2, Place::Text);
+            } else if self.starts("*/") {
+                depth -= 1;
+                self.steps(2, Place::Text);
+                if depth == 0 {
+                    return;
+                }
+            } else {
+                self.step(Place::Text);
+            }
+        }
+    }
+
+    fn string(&mut self) {
+        self.step(Place::Text);
+        while let Some(c) = self.peek(0) {
+            self.step(Place::Text);
+            match c {
+                '\\' => self.step(Place::Text),
+                '"' => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// A character, or the mark of a lifetime.
+    fn quoted(&mut self) {
+        if self.peek(1) == Some('\\') {
+            self.steps(3, Place::Text);
+            while self.peek(0).is_some_and(|c| c != '\'' && c != '\n') {
+                self.step(Place::Text);
+            }
+            self.step(Place::Text);
+        } else if self.peek(2) == Some('\'') {
+            self.steps(3, Place::Text);
+        } else {
+            self.step(Place::Code);
+        }
+    }
+
+    /// The number of `#` when a raw string starts here.
+    fn raw_string(&self) -> Option<usize> {
+        let prefix = ["r", "br", "cr"].into_iter().find(|prefix| {
+            self.starts(prefix) && matches!(self.peek(prefix.len()), Some('"' | '#'))
+        })?;
+        let mut hashes = 0;
+        while self.peek(prefix.len() + hashes) == Some('#') {
+            hashes += 1;
+        }
+        (self.peek(prefix.len() + hashes) == Some('"')).then_some(hashes)
+    }
+
+    fn raw(&mut self, hashes: usize) {
+        while self.peek(0).is_some_and(|c| c != '"') {
+            self.step(Place::Text);
+        }
+        self.step(Place::Text);
+        while let Some(c) = self.peek(0) {
+            self.step(Place::Text);
+            if c == '"' && (0..hashes).all(|ahead| self.peek(ahead) == Some('#')) {
+                self.steps(hashes, Place::Text);
+                return;
+            }
+        }
+    }
+
+    /// One character of code; false when the file nests too deeply to go on.
+    fn code(&mut self, c: char) -> bool {
+        match c {
+            '(' | '[' | '{' => self.frames.push(Frame::default()),
+            ')' | ']' | '}' if self.frames.len() > 1 => {
+                self.frames.pop();
+            }
+            _ => {}
+        }
+        let starts_else = c == 'e' && self.starts("else");
+        let arrow = self.starts("->");
+        let closes = c == '>' && self.at > 0 && !matches!(self.chars.get(self.at - 1), Some('-' | '='));
+        let ends_block = c == '}' && self.ends_statement();
+        let depth = self.frames.len();
+        let Some(frame) = self.frames.last_mut() else { return false };
+        match c {
+            ';' => *frame = Frame { elses: frame.elses, ..Frame::default() },
+            ',' => frame.run = 0,
+            '}' if ends_block => *frame = Frame { elses: frame.elses, ..Frame::default() },
+            '<' => frame.angles += 1,
+            '>' if closes => frame.angles = frame.angles.saturating_sub(1),
+            '|' => frame.bars += 1,
+            '-' if arrow => frame.bars += 1,
+            _ if starts_else => frame.elses += 1,
+            _ => {}
+        }
+        frame.run += usize::from(!c.is_whitespace());
+        let too_long = frame.run > MAX_RUN || frame.angles > MAX_ANGLES;
+        if depth > MAX_NESTING || too_long || frame.bars > MAX_BARS || frame.elses > MAX_ELSE {
+            self.object(Rule::Nesting, "the code nests too deeply here, or one expression is too long".to_owned());
+            return false;
+        }
+        self.step(Place::Code);
+        true
+    }
+
+    /// Whether the `}` here ends what came before: what follows starts anew and does not go on with an operator.
+    fn ends_statement(&self) -> bool {
+        let rest = self.chars.get(self.at + 1..).unwrap_or_default();
+        let mut rest = rest.iter().copied().skip_while(|c| c.is_whitespace());
+        let word: String = rest.by_ref().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').take(8).collect();
+        let ends = rest.next().is_none();
+        match word.as_str() {
+            "as" | "else" | "in" => false,
+            "" => ends || self.next_is_start(),
+            _ => true,
+        }
+    }
+
+    fn next_is_start(&self) -> bool {
+        let rest = self.chars.get(self.at + 1..).unwrap_or_default();
+        matches!(rest.iter().find(|c| !c.is_whitespace()), None | Some('#' | '}' | ')' | ']' | '"' | '/'))
+    }
+}

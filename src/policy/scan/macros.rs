@@ -1,0 +1,59 @@
+//! Macro calls, and the one that makes a function the skill.
+//!
+//! Guarantees that every macro that is called, also in the arguments of another one, is on the list or local, and that
+//! the crate exports exactly one skill, at its root. What stands in the arguments is scanned as code by the others.
+
+use super::names::Names;
+use super::report::{Report, Rule, quote};
+use super::structure::ROOT;
+use super::tables;
+use super::tokens::{Audience, File, Kind, Part};
+
+/// The macro that makes a function the skill.
+const EXPORT: &str = "export_skill";
+
+/// Checks the macro calls of `files`.
+pub(super) fn check(files: &[File], names: &Names, report: &mut Report) {
+    let mut exports = 0_usize;
+    for file in files {
+        for (at, token) in file.tokens.iter().enumerate() {
+            if token.part != Part::Plain || file.macro_call(at).is_none() {
+                continue;
+            }
+            let name = token.text.as_str();
+            if !tables::is_macro(name) && !names.macros.contains(name) {
+                let message = format!("the macro {}: {}", quote(&format!("{name}!")), tables::macro_hint(name));
+                report.add(Rule::Macro, &file.path, token.line, message);
+            }
+            if name == EXPORT {
+                exports += 1;
+                if let Some(message) = check_export(file, at, names) {
+                    report.add(Rule::Export, &file.path, token.line, message);
+                }
+            }
+        }
+    }
+    if exports != 1 {
+        let message = format!("`kavi_sdk::export_skill!(…)` stands {exports} times in the crate: it stands once");
+        report.add(Rule::Export, ROOT, 0, message);
+    }
+}
+
+/// What is wrong with the export whose name is at `at`.
+fn check_export(file: &File, at: usize, names: &Names) -> Option<String> {
+    let token = file.get(at)?;
+    if file.path != ROOT || token.depth != 0 || token.audience == Audience::Tests {
+        return Some("the skill is exported at the root of `src/lib.rs`".to_owned());
+    }
+    let qualified = file.is_separator(at.wrapping_sub(2)) && file.is_word(at.wrapping_sub(3), tables::SDK);
+    if !qualified || file.is_separator(at.wrapping_sub(5)) && file.before(at, 6).is_some_and(|t| t.is_name()) {
+        return Some("write it `kavi_sdk::export_skill!(…)`".to_owned());
+    }
+    let open = at + 2;
+    let close = file.pair_of(open);
+    let end = if file.is_punct(close.wrapping_sub(1), ',') { close - 1 } else { close };
+    match file.get(open + 1) {
+        Some(name) if end == open + 2 && name.kind == Kind::Ident && names.root_functions.contains(&name.text) => None,
+        _ => Some("its argument is the name of a function in `src/lib.rs`".to_owned()),
+    }
+}

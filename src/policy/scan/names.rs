@@ -1,0 +1,132 @@
+//! Every name that the crate declares, over all its files at once.
+//!
+//! The scanner does not resolve names as the compiler does. It takes the union over the crate instead: a name that
+//! means a half-open module anywhere is judged as that module everywhere. This errs on the side of refusing, and no
+//! order of globs, shadowing or re-exports can defeat it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::imports::{self, Leaf, Target};
+use super::{structure, tables};
+use super::tokens::{Audience, File, Kind, Part};
+
+/// Rounds that follow aliases of aliases.
+const ROUNDS: usize = 16;
+
+/// The names that the crate declares.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Every item, import and macro.
+    pub(super) declared: BTreeSet<String>,
+    /// The modules.
+    pub(super) modules: BTreeSet<String>,
+    /// The local macros.
+    pub(super) macros: BTreeSet<String>,
+    /// The modules for the tests alone, declared by code of the skill.
+    pub(super) test_modules: BTreeSet<String>,
+    /// The types that only test code declares.
+    pub(super) test_types: BTreeSet<String>,
+    /// The functions at the crate's root.
+    pub(super) root_functions: BTreeSet<String>,
+    /// Other names of half-open modules of the standard library.
+    aliases: BTreeMap<String, BTreeSet<Vec<String>>>,
+    /// Whether the crate names `std::path`, whose types have methods that ask the file system.
+    pub(super) has_paths: bool,
+}
+
+/// The words that declare the name after them.
+const DECLARING: &[&str] = &["const", "enum", "fn", "mod", "static", "struct", "trait", "type", "union"];
+
+impl Names {
+    /// The names that `files` declare.
+    pub(super) fn collect(files: &[File]) -> Self {
+        let mut names = Self::default();
+        let mut skill_types = BTreeSet::new();
+        for file in files {
+            names.declarations(file, &mut skill_types);
+        }
+        names.test_types.retain(|name| !skill_types.contains(name));
+        let leaves: Vec<Leaf> = files.iter().flat_map(imports::leaves).collect();
+        for leaf in &leaves {
+            names.declared.extend(leaf.name().map(str::to_owned));
+        }
+        for _ in 0..ROUNDS {
+            let before = names.aliases.values().map(BTreeSet::len).sum::<usize>();
+            leaves.iter().for_each(|leaf| names.follow(leaf));
+            if names.aliases.values().map(BTreeSet::len).sum::<usize>() == before {
+                break;
+            }
+        }
+        let path = ["std", "core", "alloc"].map(|root| [root, "path"]);
+        names.has_paths = leaves.iter().any(|leaf| path.iter().any(|path| leaf.names(path)))
+            || files.iter().any(|file| (0..file.tokens.len()).any(|at| path.iter().any(|path| spells(file, at, path))));
+        names
+    }
+
+    fn declarations(&mut self, file: &File, skill_types: &mut BTreeSet<String>) {
+        for (at, token) in file.tokens.iter().enumerate() {
+            if token.part != Part::Plain || token.kind != Kind::Ident {
+                continue;
+            }
+            if file.local_macro(at).is_some() {
+                self.macros.extend(file.segment(at + 2).map(str::to_owned));
+                self.declared.extend(file.segment(at + 2).map(str::to_owned));
+            }
+            let Some(name) = file.segment(at + 1).map(str::to_owned) else { continue };
+            if !DECLARING.contains(&&*token.text) {
+                continue;
+            }
+            match &*token.text {
+                "mod" => {
+                    self.modules.insert(name.clone());
+                    if structure::is_for_tests(file, at) {
+                        self.test_modules.insert(name.clone());
+                    }
+                }
+                "enum" | "struct" | "trait" | "type" | "union" => {
+                    let audience = token.audience;
+                    if audience == Audience::Tests { &mut self.test_types } else { &mut *skill_types }
+                        .insert(name.clone());
+                }
+                "fn" if token.depth == 0 && file.path == structure::ROOT => {
+                    self.root_functions.insert(name.clone());
+                }
+                _ => {}
+            }
+            self.declared.insert(name);
+        }
+    }
+
+    /// Notes the other name that an import gives to a half-open module.
+    fn follow(&mut self, leaf: &Leaf) {
+        let Target::Name(name) = &leaf.target else { return };
+        let mut targets: Vec<Vec<String>> = self.meanings(&leaf.path);
+        if let [.., root, module] = leaf.path.as_slice()
+            && tables::STD_ROOTS.contains(&root.as_str())
+            && matches!(tables::module(module), Some(tables::Open::Only(_)))
+        {
+            targets.push(vec![module.clone()]);
+        }
+        if !targets.is_empty() {
+            self.aliases.entry(name.clone()).or_default().extend(targets);
+        }
+    }
+
+    /// What `path` means when its last name is another one of a half-open module.
+    fn meanings(&self, path: &[String]) -> Vec<Vec<String>> {
+        path.last().map(|last| self.alias(last)).unwrap_or_default()
+    }
+
+    /// The half-open modules that `name` may stand for, as paths below the standard library's root.
+    pub(super) fn alias(&self, name: &str) -> Vec<Vec<String>> {
+        self.aliases.get(name).map(|targets| targets.iter().cloned().collect()).unwrap_or_default()
+    }
+}
+
+/// Whether the tokens from `at` spell `path`.
+fn spells(file: &File, at: usize, path: &[&str]) -> bool {
+    path.iter().enumerate().all(|(i, name)| {
+        let here = at + 3 * i;
+        file.segment(here) == Some(name) && (i == 0 || file.is_separator(here - 2))
+    })
+}

@@ -1,0 +1,226 @@
+//! Paths: every `a::b` in code, in types, in macro arguments and in imports.
+//!
+//! Guarantees that a path that leads into the standard library, from wherever it starts and under whatever name, ends
+//! on the list in `tables`; that nothing internal of `kavi_sdk` is named; and that no path starts with a crate that
+//! the skill does not have. It reads tokens, not types: where two readings are possible it takes the worse one.
+
+use super::names::Names;
+use super::report::{Objection, Report, Rule, quote};
+use super::tables::{self, Open};
+use super::tokens::{Audience, File, Kind, Part, Token, Zone};
+
+/// How a path starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// With its first name.
+    Plain,
+    /// With `::`.
+    Leading,
+    /// After a type: `<T>::name`.
+    Type,
+    /// In an import.
+    Import,
+    /// It is the name of a macro that is called.
+    Macro,
+}
+
+/// Where a path stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) audience: Audience,
+    pub(super) start: Start,
+}
+
+/// The first objection to `path`.
+pub(super) fn check(path: &[String], place: Place, names: &Names) -> Option<Objection> {
+    let refuse = |why: &str| Some((Rule::Path, format!("{}: {why}", quote(&path.join("::")))));
+    if (path.len() > 1 || place.start == Start::Import) && path.iter().any(|name| name.starts_with("__")) {
+        return refuse("a name that starts with `__` is internal to its crate");
+    }
+    for (at, name) in path.iter().enumerate() {
+        let rest = path.get(at + 1..).unwrap_or_default();
+        let objection = if tables::STD_ROOTS.contains(&name.as_str()) {
+            check_std(rest, place.start)
+        } else if name == tables::SDK {
+            check_sdk(rest, place.audience)
+        } else if rest.is_empty() {
+            None
+        } else {
+            let below = |target: Vec<String>| [target, rest.to_vec()].concat();
+            names.alias(name).into_iter().find_map(|target| check_std(&below(target), place.start))
+        };
+        if let Some(why) = objection {
+            return refuse(&why);
+        }
+    }
+    if place.audience == Audience::Skill && (path.len() > 1 || place.start == Start::Import)
+        && let Some(name) = path.iter().find(|name| names.test_modules.contains(*name))
+    {
+        return Some((Rule::Test, format!("the skill names its test module `{name}`: a skill has no test code")));
+    }
+    check_root(path, place, names).or_else(|| check_file_method(path, place, names))
+}
+
+/// What is wrong with `path` below the root of the standard library.
+fn check_std(path: &[String], start: Start) -> Option<String> {
+    let [first, rest @ ..] = path else { return None };
+    let first = first.as_str();
+    if start == Start::Macro {
+        let last = path.last().map_or(first, String::as_str);
+        let is_there = matches!(path, [_]) || matches!((first, last, path.len()), ("pin", "pin", 2) | ("task", "ready", 2));
+        return (!is_there || !tables::is_macro(last)).then(|| tables::macro_hint(last).to_owned());
+    }
+    match (tables::module(first), rest) {
+        (Some(Open::All), _) | (Some(Open::Only(_)), []) => None,
+        (Some(Open::Only(open)), [name, ..]) if open.contains(&name.as_str()) => None,
+        (None, []) if start == Start::Import && first != "panic" && tables::is_macro(first) => None,
+        _ => Some(tables::module_hint(first).to_owned()),
+    }
+}
+
+/// What is wrong with `path` below `kavi_sdk`.
+fn check_sdk(path: &[String], audience: Audience) -> Option<String> {
+    let first = path.first()?;
+    if tables::SDK_INTERNAL.contains(&first.as_str()) {
+        return Some("this part of the SDK is for its own macro".to_owned());
+    }
+    let testing = first == "testing" && audience == Audience::Skill;
+    testing.then(|| "this part of the SDK is for the test module".to_owned())
+}
+
+/// Whether the path starts with something that the crate or the language declares.
+fn check_root(path: &[String], place: Place, names: &Names) -> Option<Objection> {
+    let first = path.first()?;
+    let has_root = match place.start {
+        Start::Type => true,
+        Start::Leading => tables::is_root(first),
+        Start::Plain | Start::Macro if path.len() == 1 => true,
+        Start::Plain | Start::Import | Start::Macro => {
+            tables::is_root(first)
+                || tables::PATH_KEYWORDS.contains(&first.as_str())
+                || first.starts_with(|c: char| c.is_ascii_uppercase())
+                || tables::is_given(first)
+                || names.declared.contains(first)
+        }
+    };
+    let message = || format!("{}: there is no `{first}`; a skill has `std` and `kavi_sdk`", quote(&path.join("::")));
+    (!has_root).then(|| (Rule::Path, message()))
+}
+
+/// Whether the path names a method of `Path` that asks the file system.
+fn check_file_method(path: &[String], place: Place, names: &Names) -> Option<Objection> {
+    let [.., owner, name] = path else {
+        let asks = names.has_paths && place.start == Start::Type && is_file_method(path.first()?);
+        return asks.then(|| file_method(path.first().map_or("", String::as_str)));
+    };
+    let is_module = names.modules.contains(owner)
+        || tables::SDK_MODULES.contains(&owner.as_str())
+        || tables::PATH_KEYWORDS.contains(&owner.as_str()) && owner != "Self";
+    (names.has_paths && is_file_method(name) && !is_module).then(|| file_method(name))
+}
+
+fn is_file_method(name: &str) -> bool {
+    tables::FILE_METHODS.contains(&name)
+}
+
+fn file_method(name: &str) -> Objection {
+    (Rule::Path, format!("`{name}` may ask the file system, as `std::path` is in use: ask `kavi_sdk::vault`"))
+}
+
+/// Checks the paths of `file`, but for those of imports and attributes.
+pub(super) fn check_file(file: &File, names: &Names, report: &mut Report) {
+    for (at, token) in file.tokens.iter().enumerate() {
+        if token.part != Part::Plain {
+            continue;
+        }
+        if let Some((rule, message)) = check_token(file, at, token, names) {
+            report.add(rule, &file.path, token.line, message);
+        }
+    }
+}
+
+/// The objection to the path that starts at the token `at`.
+pub(super) fn check_at(file: &File, at: usize, names: &Names) -> Option<Objection> {
+    file.get(at).and_then(|token| check_token(file, at, token, names))
+}
+
+fn check_token(file: &File, at: usize, token: &Token, names: &Names) -> Option<Objection> {
+    if file.is_separator(at) && file.before(at, 1).is_some_and(|before| before.kind == Kind::Close) {
+        return Some((Rule::Path, "a path goes on after a bracket".to_owned()));
+    }
+    if names.has_paths && is_file_method(&token.text) && token.is_name() {
+        let called = file.before(at, 1).is_some_and(|before| before.is_punct('.'));
+        if called || token.zone == Zone::Rules || token.zone == Zone::Arguments && is_bare(file, at) {
+            return Some(file_method(&token.text));
+        }
+    }
+    file.segment(at)?;
+    let start = start_of(file, at)?;
+    if start == Start::Type && goes_through_module(file, at) {
+        return Some((Rule::Path, "generic arguments on what is no type".to_owned()));
+    }
+    let mut path = Vec::new();
+    let mut end = at;
+    while let Some(name) = file.segment(end) {
+        path.push(name.to_owned());
+        if !file.is_separator(end + 1) {
+            end += 1;
+            break;
+        }
+        end += 3;
+    }
+    // `a::` without a name after it.
+    if file.is_separator(end.saturating_sub(2)) && file.segment(end).is_none() && !file.is_punct(end, '<') {
+        return Some((Rule::Path, format!("{} goes on with what is no name", quote(&path.join("::")))));
+    }
+    let is_macro = file.is_punct(end, '!') && file.opens(end + 1);
+    let start = if is_macro && start != Start::Leading { Start::Macro } else { start };
+    check(&path, Place { audience: token.audience, start }, names)
+}
+
+/// Whether the name at `at` is an argument of its own.
+fn is_bare(file: &File, at: usize) -> bool {
+    !file.is_separator(at + 1) && !file.before(at, 1).is_some_and(|before| before.is_punct(':')) && !file.opens(at + 1)
+}
+
+/// How the path that starts at `at` starts; `None` inside a path.
+fn start_of(file: &File, at: usize) -> Option<Start> {
+    if at < 2 || !file.is_separator(at - 2) {
+        return Some(Start::Plain);
+    }
+    match file.before(at, 3) {
+        Some(before) if before.is_punct('>') => Some(Start::Type),
+        Some(_) if file.segment(at - 3).is_some() => None,
+        _ => Some(Start::Leading),
+    }
+}
+
+/// Whether the `>::` before `at` closes generic arguments of a lower-case name: `std::<>::fs`, `m<>::f`.
+fn goes_through_module(file: &File, at: usize) -> bool {
+    let mut open = 0_usize;
+    let mut here = at.saturating_sub(3);
+    loop {
+        let Some(token) = file.get(here) else { return true };
+        let arrow = file.before(here, 1).is_some_and(|b| b.kind == Kind::Joint && (b.text == "-" || b.text == "="));
+        if token.kind == Kind::Close {
+            here = token.pair;
+        } else if token.kind == Kind::Open {
+            return false;
+        } else if token.is_punct('>') && !arrow {
+            open += 1;
+        } else if token.is_punct('<') {
+            open -= 1;
+            if open == 0 {
+                break;
+            }
+        }
+        let Some(next) = here.checked_sub(1) else { return false };
+        here = next;
+    }
+    let name = match here.checked_sub(1) {
+        Some(before) if before >= 2 && file.is_separator(before - 1) => before.checked_sub(2),
+        before => before,
+    };
+    let owner = name.and_then(|at| file.segment(at));
+    owner.is_some_and(|owner| owner != "Self" && !owner.starts_with(|c: char| c.is_ascii_uppercase()))
+}

@@ -1,0 +1,119 @@
+//! What the scanner reports: its rules and the list that findings are gathered in.
+//!
+//! Guarantees that the list stays short and its texts stay small, whatever the source says. It never decides anything.
+
+use crate::model::finding::Finding;
+
+/// Most findings of one scan: more tell a reader nothing.
+const MAX_FINDINGS: usize = 64;
+/// Longest piece of source that a message quotes, in characters.
+const MAX_QUOTE: usize = 80;
+
+/// What the scanner can object to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Bytes that are not plain text.
+    Encoding,
+    /// Too many bytes or files.
+    Size,
+    /// Too deep or too long an expression.
+    Nesting,
+    /// Characters that show as nothing or reorder what is shown.
+    Unicode,
+    /// A name that could be taken for another one.
+    Identifier,
+    /// Files and modules that do not fit together.
+    Structure,
+    /// The skill's entry point.
+    Export,
+    /// A path that is not on the list.
+    Path,
+    /// An import that hides where a name comes from.
+    Import,
+    /// An attribute that is not on the list.
+    Attribute,
+    /// Conditional compilation.
+    Cfg,
+    /// A lint level.
+    Lint,
+    /// A serde attribute that is not on the list.
+    Serde,
+    /// A macro that is not on the list.
+    Macro,
+    /// A local macro that could build paths.
+    LocalMacro,
+    /// Code that the compiler cannot vouch for.
+    Unsafe,
+    /// Foreign code.
+    Extern,
+    /// A test that is not what it seems, or a test module that changes the skill.
+    Test,
+    /// Text that is not Rust as the scanner knows it.
+    Syntax,
+}
+
+impl Rule {
+    /// The rule's name in a finding.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Encoding => "policy/encoding",
+            Self::Size => "policy/size",
+            Self::Nesting => "policy/nesting",
+            Self::Unicode => "policy/unicode",
+            Self::Identifier => "policy/identifier",
+            Self::Structure => "policy/structure",
+            Self::Export => "policy/export",
+            Self::Path => "policy/path",
+            Self::Import => "policy/import",
+            Self::Attribute => "policy/attribute",
+            Self::Cfg => "policy/cfg",
+            Self::Lint => "policy/lint",
+            Self::Serde => "policy/serde",
+            Self::Macro => "policy/macro",
+            Self::LocalMacro => "policy/local-macro",
+            Self::Unsafe => "policy/unsafe",
+            Self::Extern => "policy/extern",
+            Self::Test => "policy/test",
+            Self::Syntax => "policy/syntax",
+        }
+    }
+}
+
+/// An objection without its place.
+pub(super) type Objection = (Rule, String);
+
+/// The findings of one scan.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Adds a finding, once.
+    pub(super) fn add(&mut self, rule: Rule, file: &str, line: u32, message: impl Into<String>) {
+        let finding = Finding::new(rule.name(), message).at(file, line);
+        if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Whether nothing was found.
+    pub(super) fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// The findings in order of their places.
+    pub(super) fn finish(mut self) -> Vec<Finding> {
+        self.findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        self.findings
+    }
+}
+
+/// A piece of source as a message may quote it: one line, printable, short.
+pub(super) fn quote(text: &str) -> String {
+    let mut short: String = text.chars().take(MAX_QUOTE).flat_map(char::escape_debug).collect();
+    if text.chars().count() > MAX_QUOTE {
+        short.push('…');
+    }
+    format!("`{short}`")
+}
