@@ -1,1 +1,4 @@
 //! forge
+
+pub mod scaffold;
+pub mod sdk_sources;
