@@ -32,6 +32,9 @@ fn workspace(name: &str) -> Result<PathBuf> {
             put(&root, &path, text.as_bytes())?;
         }
     }
+    // What cargo and editors leave beside the skills is no skill.
+    put(&root, "skills/target/CACHEDIR.TAG", b"")?;
+    put(&root, "skills/.idea/modules.xml", b"")?;
     Ok(root)
 }
 
