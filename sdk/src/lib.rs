@@ -23,7 +23,7 @@ pub use serde_json::{self, Value, json};
 
 /// What a skill needs, with one `use kavi_sdk::prelude::*;`.
 pub mod prelude {
-    pub use crate::{Deserialize, Serialize, SkillError, Value, json, log, serde_json, sha256, vault};
+    pub use crate::{Deserialize, Serialize, SkillError, Value, json, log, serde, serde_json, sha256, vault};
 }
 
 /// Makes a function `fn(Input) -> Result<Output, SkillError>` the skill that this crate is. Once in a crate.
