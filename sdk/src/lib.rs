@@ -2,7 +2,8 @@
 
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
-#[allow(unsafe_code, missing_docs, clippy::all, reason = "generated: the only place that meets raw memory")]
+#[allow(unsafe_code, reason = "generated: the only place that meets raw memory")]
+#[allow(missing_docs, clippy::all, clippy::panic, clippy::unwrap_used, reason = "generated")]
 pub mod bindings;
 #[doc(hidden)]
 pub mod call;
