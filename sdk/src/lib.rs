@@ -2,7 +2,8 @@
 
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
-#[allow(unsafe_code, missing_docs, clippy::all, reason = "generated: the only place that meets raw memory")]
+#[allow(unsafe_code, reason = "generated: the only place that meets raw memory")]
+#[allow(missing_docs, clippy::all, clippy::panic, clippy::unwrap_used, reason = "generated")]
 pub mod bindings;
 #[doc(hidden)]
 pub mod call;
@@ -23,7 +24,7 @@ pub use serde_json::{self, Value, json};
 
 /// What a skill needs, with one `use kavi_sdk::prelude::*;`.
 pub mod prelude {
-    pub use crate::{Deserialize, Serialize, SkillError, Value, json, log, serde_json, sha256, vault};
+    pub use crate::{Deserialize, Serialize, SkillError, Value, json, log, serde, serde_json, sha256, vault};
 }
 
 /// Makes a function `fn(Input) -> Result<Output, SkillError>` the skill that this crate is. Once in a crate.

@@ -11,6 +11,7 @@
 
 pub mod build;
 pub mod builder;
+pub mod compile;
 pub mod gate;
 pub mod import;
 pub mod packet;
@@ -18,6 +19,8 @@ pub mod patch;
 pub mod promote;
 pub mod propose;
 pub mod rebuild;
+pub mod scaffold;
+pub mod sdk_sources;
 pub mod snapshots;
 pub mod toolchain;
 pub mod verify;
