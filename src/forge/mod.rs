@@ -1,1 +1,3 @@
-//! forge
+//! The forge: how a proposal becomes a skill that a person can promote.
+
+pub mod builder;
