@@ -57,6 +57,15 @@ impl fmt::Display for UsdCents {
     }
 }
 
+/// What network the agent has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// None but a loopback of its own, and all the walls of a cage.
+    None,
+    /// That of the machine, and with it no walls but the agent's own locks and a private home.
+    Host,
+}
+
 /// How Claude Code is run.
 #[derive(Debug, Clone)]
 pub struct ClaudeConfig {
@@ -73,6 +82,8 @@ pub struct ClaudeConfig {
     /// How long it may print nothing. It prints once per finished block of an answer, so this must be longer
     /// than the model takes to write the longest file.
     pub idle: Duration,
+    /// What network it has.
+    pub network: Network,
     /// Where the provider is, when not at its usual place.
     pub base_url: Option<String>,
     /// The key for the provider.
@@ -173,6 +184,7 @@ mod tests {
             max_budget: UsdCents(205),
             wall: Duration::from_secs(600),
             idle: Duration::from_secs(240),
+            network: Network::None,
             base_url: None,
             api_key: SecretString::from("sk-ant-made-up-0000"),
         }

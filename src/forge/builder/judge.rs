@@ -114,10 +114,12 @@ pub enum AgentFailure {
     #[error("claude code was interrupted before it had finished")]
     Interrupted,
     /// It ended without a closing event.
-    #[error("claude code ended with code {code} and gave no result")]
+    #[error("claude code ended with code {code} and gave no result{}", .complaint.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
     NoResult {
         /// The exit code.
         code: i32,
+        /// The first line on standard error.
+        complaint: Option<String>,
     },
     /// A signal ended it.
     #[error("claude code was ended by signal {signal}")]
@@ -169,7 +171,7 @@ impl AgentFailure {
             Self::NotLockedDown { .. } | Self::Malformed { .. } => {
                 "install the claude code version that kavi was tested with"
             }
-            Self::NoResult { .. } => "read the transcript and run `kavi doctor`",
+            Self::NoResult { .. } => "check that the builder's executable is claude code and that it is the version kavi was tested with",
             Self::Stalled { .. } | Self::OutputLimit => "read the transcript, then run `kavi build-skill` again",
         }
     }
@@ -225,7 +227,7 @@ fn only_result(code: i32, summary: &Summary) -> Result<&ResultEvent, AgentFailur
         (Some(_), several) => Err(malformed(format!("it closed {several} times"))),
         // An interrupt ends it with code 0 and nothing said.
         (None, _) if code == 0 => Err(AgentFailure::Interrupted),
-        (None, _) => Err(AgentFailure::NoResult { code }),
+        (None, _) => Err(AgentFailure::NoResult { code, complaint: summary.complaint.clone() }),
     }
 }
 

@@ -90,7 +90,9 @@ fn an_interrupt_is_a_failure_with_or_without_a_closing_event() {
     assert_eq!(failure(ZERO, &silent), Some(AgentFailure::Interrupted));
     let told = with(|r| (r.subtype, r.is_error) = ("error_during_execution".into(), true));
     assert_eq!(failure(ZERO, &told), Some(AgentFailure::Interrupted));
-    assert_eq!(failure(ONE, &silent), Some(AgentFailure::NoResult { code: 1 }));
+    let complaint = Some("error: unknown option '--restricted'".to_owned());
+    let complaining = Summary { complaint: complaint.clone(), ..silent };
+    assert_eq!(failure(ONE, &complaining), Some(AgentFailure::NoResult { code: 1, complaint }));
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn every_failure_has_a_kind_and_a_lower_case_message() {
         (AgentFailure::Denied { denials: Vec::new() }, "GATE_VIOLATION"),
         (AgentFailure::NotLockedDown { extra: String::new() }, "GATE_VIOLATION"),
         (AgentFailure::Unauthorised, "BUILD_ERROR"),
-        (AgentFailure::NoResult { code: 1 }, "BUILD_ERROR"),
+        (AgentFailure::NoResult { code: 1, complaint: None }, "BUILD_ERROR"),
     ] {
         assert_eq!(failure.kind().as_str(), kind);
         assert!(failure.to_string().starts_with("claude code"));

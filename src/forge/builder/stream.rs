@@ -156,6 +156,8 @@ pub struct Summary {
     pub tool_errors: u64,
     /// Times the agent asked the provider again.
     pub api_retries: u64,
+    /// The first line on standard error.
+    pub complaint: Option<String>,
     /// Lines that were JSON objects.
     pub events: u64,
     /// Lines that were not, or were too long.
