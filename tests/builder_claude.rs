@@ -119,7 +119,12 @@ fn the_packet_arrives_whole_and_the_environment_is_only_what_was_promised() -> O
 #[test]
 fn an_error_of_the_provider_is_a_failure() -> Outcome {
     for status in [400, 403, 404, 429, 500, 529] {
-        let steps = vec![init(), api_error(Some(status), "x"), closing("success", true, Some(status), "api_error"), Step::Exit(1)];
+        let steps = vec![
+            init(),
+            api_error(Some(status), "x"),
+            closing("success", true, Some(status), "api_error"),
+            Step::Exit(1),
+        ];
         assert_eq!(failure(steps)?, AgentFailure::ApiError { status });
     }
     let retry = |attempt| Step::Retry { attempt, status: Some(401), error: "authentication_failed".into() };
@@ -130,9 +135,11 @@ fn an_error_of_the_provider_is_a_failure() -> Outcome {
 
 #[test]
 fn no_connection_is_a_failure() -> Outcome {
-    let steps = vec![init(), api_error(None, "server_error"), closing("success", true, None, "api_error"), Step::Exit(1)];
+    let steps =
+        vec![init(), api_error(None, "server_error"), closing("success", true, None, "api_error"), Step::Exit(1)];
     assert_eq!(failure(steps)?, AgentFailure::ConnectionFailed);
-    let steps = vec![init(), api_error(None, "max_output_tokens"), closing("success", true, None, "api_error"), Step::Exit(1)];
+    let steps =
+        vec![init(), api_error(None, "max_output_tokens"), closing("success", true, None, "api_error"), Step::Exit(1)];
     assert_eq!(failure(steps)?, AgentFailure::AnswerTooLong);
     Ok(())
 }
@@ -320,7 +327,8 @@ fn without_any_one_lock_the_stand_in_refuses_to_work() -> Outcome {
     let env: Vec<_> = env.iter().collect();
     assert!(works(&args, &env)?);
     for lost in 0..args.len() {
-        let rest: Vec<String> = args.iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, arg)| arg.clone()).collect();
+        let rest: Vec<String> =
+            args.iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, arg)| arg.clone()).collect();
         assert!(!works(&rest, &env)?, "it works without {:?}", args[lost]);
     }
     for lost in 0..env.len() {

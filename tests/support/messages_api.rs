@@ -193,7 +193,8 @@ fn answer(
             respond(connection, 200, "text/event-stream", events(blocks, turn, model).as_bytes())
         }
         Reply::Message(blocks) | Reply::Cut(blocks) if !streaming => {
-            let message = message(blocks.iter().enumerate().map(|(i, block)| content(block, turn, i)), blocks, turn, model);
+            let message =
+                message(blocks.iter().enumerate().map(|(i, block)| content(block, turn, i)), blocks, turn, model);
             respond(connection, 200, "application/json", message.to_string().as_bytes())
         }
         Reply::Message(blocks) | Reply::Cut(blocks) => {
@@ -222,10 +223,8 @@ fn respond(connection: &TcpStream, status: u16, content_type: &str, body: &[u8])
 }
 
 fn head(mut connection: &TcpStream, status: u16, content_type: &str, length: usize) -> io::Result<()> {
-    write!(
-        connection,
-        "HTTP/1.1 {status} Made Up\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-    )
+    write!(connection, "HTTP/1.1 {status} Made Up\r\ncontent-type: {content_type}\r\n")?;
+    write!(connection, "content-length: {length}\r\nconnection: close\r\n\r\n")
 }
 
 fn error_body(kind: &str) -> String {

@@ -25,7 +25,7 @@ pub fn standin(folder: &Path, steps: Vec<Step>) -> io::Result<PathBuf> {
     let path = folder.join("claude");
     // The program writes its own copy: a file that this process had open for writing could be inherited by a
     // child of another test's thread, and would then be too busy to be executed.
-    let mut child = Command::new(program.as_ref().map_err(io::Error::other)?)
+    let mut child = Command::new(program.as_ref().map_err(|error| io::Error::other(error.clone()))?)
         .args([OsStr::new(script::MAKE), path.as_os_str()])
         .stdin(Stdio::piped())
         .spawn()?;

@@ -83,9 +83,9 @@ impl ClaudeError {
             Self::Unreadable { .. } => {
                 Some("install it with `npm install @anthropic-ai/claude-code` and name the program in kavi.toml")
             }
-            Self::NotNative { .. } => {
-                Some("name the native program in kavi.toml, e.g. node_modules/@anthropic-ai/claude-code-linux-x64/claude")
-            }
+            Self::NotNative { .. } => Some(
+                "name the native program in kavi.toml, e.g. node_modules/@anthropic-ai/claude-code-linux-x64/claude",
+            ),
             Self::Scratch(_) => Some("check the space and the permissions of the folder for temporary files"),
             Self::Cage(error) => error.hint(),
         }

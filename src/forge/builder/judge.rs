@@ -114,7 +114,7 @@ pub enum AgentFailure {
     #[error("claude code was interrupted before it had finished")]
     Interrupted,
     /// It ended without a closing event.
-    #[error("claude code ended with code {code} and gave no result{}", .complaint.as_deref().map(|said| format!(": {said}")).unwrap_or_default())]
+    #[error("claude code ended with code {code} and gave no result{}", after_colon(.complaint))]
     NoResult {
         /// The exit code.
         code: i32,
@@ -164,14 +164,16 @@ impl AgentFailure {
             Self::Unauthorised => "set ANTHROPIC_API_KEY to a key that is valid, then run `kavi build-skill` again",
             Self::ConnectionFailed => "check the network and the builder's base url, then run `kavi build-skill` again",
             Self::TurnLimit { .. } | Self::BudgetLimit | Self::TimedOut { .. } | Self::AnswerTooLong => {
-                "make the proposal smaller, or raise the builder's limit in kavi.toml, then run `kavi build-skill` again"
+                "make the proposal smaller or raise the builder's limit in kavi.toml, then run `kavi build-skill` again"
             }
             Self::ModelRefused => "read the transcript, then word the proposal differently",
             Self::Denied { .. } => "read the transcript: the skill must be written inside its workspace alone",
             Self::NotLockedDown { .. } | Self::Malformed { .. } => {
                 "install the claude code version that kavi was tested with"
             }
-            Self::NoResult { .. } => "check that the builder's executable is claude code and that it is the version kavi was tested with",
+            Self::NoResult { .. } => {
+                "check that the builder's executable is claude code and that it is the version kavi was tested with"
+            }
             Self::Stalled { .. } | Self::OutputLimit => "read the transcript, then run `kavi build-skill` again",
         }
     }
@@ -281,6 +283,10 @@ fn kept_inside(result: &ResultEvent, summary: &Summary) -> Result<(), AgentFailu
 
 fn malformed(what: impl Into<String>) -> AgentFailure {
     AgentFailure::Malformed { what: what.into() }
+}
+
+fn after_colon(text: &Option<String>) -> String {
+    text.as_deref().map(|text| format!(": {text}")).unwrap_or_default()
 }
 
 /// The first few denials, and how many more there were.

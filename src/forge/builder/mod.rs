@@ -4,6 +4,7 @@
 //! the gate to look, nothing more.
 //! Never: decides whether a source is good.
 
+pub mod claude;
 pub mod command;
 pub mod judge;
 pub mod secret;

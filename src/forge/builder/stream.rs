@@ -91,8 +91,7 @@ impl fmt::Display for Denial {
 }
 
 /// Tokens, as the agent counted them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// Tokens sent, without the cached ones.
     pub input_tokens: u64,
@@ -302,9 +301,9 @@ impl<'a> StreamParser<'a> {
             api_error_status: raw.api_error_status,
             stop_reason: raw.stop_reason.as_deref().map(shown),
             terminal_reason: raw.terminal_reason.as_deref().map(shown),
-            num_turns: raw.num_turns,
-            total_cost_usd: raw.total_cost_usd,
-            usage: raw.usage,
+            num_turns: raw.num_turns.unwrap_or_default(),
+            total_cost_usd: raw.total_cost_usd.unwrap_or_default(),
+            usage: usage(raw.usage.as_ref()),
         });
         progress(Progress::Finished);
     }
@@ -323,18 +322,12 @@ struct RawResult {
     subtype: String,
     is_error: bool,
     permission_denials: Vec<Value>,
-    #[serde(default)]
     api_error_status: Option<u16>,
-    #[serde(default)]
     stop_reason: Option<String>,
-    #[serde(default)]
     terminal_reason: Option<String>,
-    #[serde(default)]
-    num_turns: u64,
-    #[serde(default)]
-    total_cost_usd: f64,
-    #[serde(default)]
-    usage: Usage,
+    num_turns: Option<u64>,
+    total_cost_usd: Option<f64>,
+    usage: Option<Value>,
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
@@ -347,6 +340,17 @@ fn label(value: &Value, key: &str) -> Option<String> {
 
 fn status(value: &Value, key: &str) -> Option<u16> {
     value.get(key).and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok())
+}
+
+/// The count of tokens. Bookkeeping only, so a number that is missing is no reason to fail.
+fn usage(value: Option<&Value>) -> Usage {
+    let count = |key: &str| value.and_then(|usage| usage.get(key)).and_then(Value::as_u64).unwrap_or_default();
+    Usage {
+        input_tokens: count("input_tokens"),
+        output_tokens: count("output_tokens"),
+        cache_creation_input_tokens: count("cache_creation_input_tokens"),
+        cache_read_input_tokens: count("cache_read_input_tokens"),
+    }
 }
 
 fn list(value: Option<&Value>) -> &[Value] {

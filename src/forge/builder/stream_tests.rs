@@ -99,6 +99,8 @@ fn a_closing_event_without_its_foundations_is_malformed() {
         let (summary, _) = read(&[line.as_bytes()]);
         assert_eq!((summary.results, summary.malformed_results, summary.result), (1, 1, None), "{missing}");
     }
+    let (summary, _) = read(&[RESULT.replace("200", "null").replace("0.0021", "null").as_bytes()]);
+    assert_eq!(summary.result.map(|result| (result.usage.input_tokens, result.total_cost_usd)), Some((0, 0.0)));
     let (summary, _) = read(&[RESULT.replace("\"is_error\":false", "\"is_error\":\"false\"").as_bytes()]);
     assert_eq!(summary.malformed_results, 1);
 }
