@@ -158,7 +158,7 @@ impl Default for BuilderSettings {
             max_turns: 40,
             max_budget_usd: 2.0,
             timeout_s: 600,
-            idle_s: 120,
+            idle_s: 240,
         }
     }
 }

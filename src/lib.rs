@@ -1,7 +1,23 @@
 //! Kavi: a governed forge and WebAssembly runtime for skills.
+//!
+//! A skill goes this way, and the code reads in the same order:
+//!
+//! 1. [`forge::propose`]: a spec, in the [`ledger`].
+//! 2. [`forge::build`]: a frozen packet, a builder, the gate over its workspace, a snapshot of its sources.
+//! 3. [`forge::verify`]: every gate over that snapshot and the component it compiles to, in the [`cage`] and in wasm.
+//! 4. [`forge::promote`]: a person trusts the exact bytes, in one transaction.
+//! 5. [`invoke`]: the [`registry`] checks the bytes, the [`runtime`] runs them with the grants of their class
+//!    ([`policy::grants`]), and their files reach the vault together with their record, or not at all.
+//!
+//! [`model`] holds the values all of them talk about; [`app`] wires them; [`cli`] is the one front so far.
+//! `docs/ARCHITECTURE.md` maps the rest, `tests/tidy.rs` holds the modules to who may use whom.
 
+pub mod app;
 pub mod artifacts;
 pub mod cage;
+pub mod cli;
+pub mod config;
+pub mod error;
 pub mod forge;
 pub mod invoke;
 pub mod ledger;

@@ -30,7 +30,7 @@ mod wire;
 mod watch;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 
@@ -101,6 +101,12 @@ impl Cage {
     #[must_use]
     pub fn only_by(exe: PathBuf, method: Method) -> Self {
         Self { exe, confinement: Confinement::Required, method: OnceLock::from(method) }
+    }
+
+    /// This binary, for jobs that are a hidden verb of it.
+    #[must_use]
+    pub fn exe(&self) -> &Path {
+        &self.exe
     }
 
     /// The choice that was made for untrusted jobs.

@@ -1,5 +1,6 @@
 //! What a run gives back: how it ended, what it said, and which walls stood around it.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,24 @@ pub enum Applied {
     },
     /// Nothing confined it: emptied environment, own session, limits, clocks, death of the whole tree.
     Unconfined,
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unconfined => f.write_str("UNCONFINED: no cage stood around it"),
+            Self::Caged { by, landlock_abi, user_namespace } => {
+                let by = match by {
+                    Maker::Own => "own cage",
+                    Maker::OwnAsRoot => "own cage, made as root",
+                    Maker::Bubblewrap => "bubblewrap",
+                };
+                let landlock = landlock_abi.map_or_else(|| "no Landlock".to_owned(), |abi| format!("Landlock {abi}"));
+                let user = if *user_namespace { "user namespace" } else { "no user namespace" };
+                write!(f, "{by} ({landlock}, {user})")
+            }
+        }
+    }
 }
 
 /// Who made a cage.

@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::builder::claude::{self, ClaudeConfig};
+use super::builder::claude::{self, ClaudeAttempt};
+use super::builder::command::{ClaudeConfig, Network};
 use super::workspace::{Workspace, WorkspaceError};
 use super::{Forge, gate, import, packet, patch, snapshots};
 use crate::artifacts::{self, ArtifactError};
@@ -214,9 +215,8 @@ fn ask_claude(
         LedgerError::Conflict(format!("the workspace of proposal {}", proposal.id))
     })?)
     .into_owned();
-    let folders = claude::Folders { workspace: workspace.root(), home: workspace.home(), temp: workspace.temp() };
-    let attempt =
-        claude::run(forge.cage, config, &folders, &packet, &mut |event| progress(Progress::Builder(event.to_string())))?;
+    let mut tell = |event: super::builder::stream::Progress| progress(Progress::Builder(event.to_string()));
+    let attempt = claude::run(forge.cage, config, &workspace.root(), &packet, &mut tell)?;
     progress(Progress::Stage("workspace gate"));
     let mut made = match &attempt.verdict {
         Err(failure) => {
@@ -232,10 +232,38 @@ fn ask_claude(
             Ok(accepted) => Made::accepted(accepted.snapshot),
         },
     };
-    made.confinement = attempt.confinement.clone();
-    made.log = attempt.log();
+    made.confinement = attempt.confinement.to_string();
+    made.log = log_of(config, &attempt);
     made.transcript = Some(attempt.transcript);
     Ok(made)
+}
+
+/// What the build log says of the agent. No key is in it: the key is only ever in the agent's environment.
+fn log_of(config: &ClaudeConfig, attempt: &ClaudeAttempt) -> serde_json::Value {
+    let verdict = match &attempt.verdict {
+        Ok(accepted) => format!("accepted after {} turns", accepted.turns),
+        Err(failure) => format!("refused: {failure}"),
+    };
+    let network = match config.network {
+        Network::None => "none",
+        Network::Host => "host",
+    };
+    serde_json::json!({
+        "executable": config.executable.file_name().map(|name| name.to_string_lossy()),
+        "arguments": super::builder::command::command(config, "HOME", "TMPDIR").args,
+        "network": network,
+        "verdict": verdict,
+        "model": attempt.summary.model,
+        "agent_version": attempt.summary.agent_version,
+        "tools": attempt.summary.tools,
+        "denials": attempt.summary.denials,
+        "tool_errors": attempt.summary.tool_errors,
+        "api_retries": attempt.summary.api_retries,
+        "events": attempt.summary.events,
+        "unparsed_lines": attempt.summary.unparsed_lines,
+        "stderr": crate::model::text::block(&String::from_utf8_lossy(&attempt.stderr), 4_000),
+        "duration_ms": u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+    })
 }
 
 fn finish(

@@ -159,8 +159,8 @@ impl<'a> Bench<'a> {
     /// [`CompileError`] when the compiler could not be run; what it found in the sources is in [`Compiled`].
     pub fn compile(&self, product: Product) -> Result<Compiled, CompileError> {
         let (folder, kind): (&str, &[&str]) = match product {
-            Product::Release => ("release", &["--crate-type", "cdylib", "-C", "opt-level=s"]),
-            Product::Tests => ("tests", &["--test", "-C", "opt-level=0", "-C", "debug-assertions=off"]),
+            Product::Release => ("release", &["--crate-type", "cdylib", "-C", "opt-level=s", "-C", "overflow-checks=on"]),
+            Product::Tests => ("tests", &["--test", "-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=off"]),
         };
         let out = self.out(folder)?;
         let file = out.join("skill.wasm");

@@ -38,7 +38,7 @@ impl Workspace {
         let workspace = Self { attempt: folder.to_owned(), allowed: Allowed::default() };
         let parent = folder.parent().unwrap_or(folder);
         fs::create_dir_all(parent).map_err(|source| WorkspaceError { path: parent.to_owned(), source })?;
-        for folder in [folder.to_owned(), workspace.root(), workspace.home(), workspace.temp()] {
+        for folder in [folder.to_owned(), workspace.root()] {
             fs::create_dir(&folder).map_err(|source| WorkspaceError { path: folder.clone(), source })?;
         }
         let mut workspace = workspace;
@@ -58,16 +58,6 @@ impl Workspace {
     /// The folder that the builder works in.
     pub fn root(&self) -> PathBuf {
         self.attempt.join("workspace")
-    }
-
-    /// The builder's private home.
-    pub fn home(&self) -> PathBuf {
-        self.attempt.join("home")
-    }
-
-    /// The builder's private folder for temporary files.
-    pub fn temp(&self) -> PathBuf {
-        self.attempt.join("tmp")
     }
 
     /// Removes all of it.

@@ -22,7 +22,7 @@ pub enum InvalidName {
 
 /// Names that mean something else: to Rust, to Kavi, or to a file system a vault may be synced to.
 const RESERVED: &[&str] = &[
-    "alloc", "as", "async", "aux", "await", "break", "con", "const", "continue", "core", "crate", "dyn", "else", "enum", "extern", "false", "fn", "for", "gen", "if", "impl", "in", "kavi", "kavi_sdk", "let", "loop", "match", "mod", "move", "mut", "nul", "prn", "proc_macro", "pub", "ref", "return", "self", "serde", "serde_json", "static", "std", "struct", "super", "test", "trait", "true", "type", "union", "unsafe", "use", "wasi", "where", "while", "yield",
+    "alloc", "as", "async", "aux", "await", "break", "con", "const", "continue", "core", "crate", "dyn", "else", "enum", "extern", "false", "fn", "for", "gen", "if", "impl", "in", "kavi", "kavi_sdk", "let", "loop", "match", "mod", "move", "mut", "nul", "prn", "proc_macro", "pub", "ref", "return", "self", "serde", "serde_json", "static", "std", "struct", "super", "target", "test", "trait", "true", "type", "union", "unsafe", "use", "wasi", "where", "while", "yield",
 ];
 
 impl SkillName {

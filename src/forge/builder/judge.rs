@@ -8,9 +8,11 @@
 
 use std::time::Duration;
 
+
 use serde::Serialize;
 
 use super::stream::{Denial, ResultEvent, Summary, Usage};
+use crate::model::lifecycle::FailureKind;
 
 /// The tools the agent is given. None of them runs a program.
 pub const TOOLS: [&str; 5] = ["Read", "Edit", "Write", "Glob", "Grep"];
@@ -41,31 +43,6 @@ pub struct Accepted {
     pub usage: Usage,
     /// Tool calls that came back as errors: no reason to refuse, but worth knowing.
     pub tool_errors: u64,
-}
-
-/// The kinds of failure that a builder can cause, as research files them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum FailureKind {
-    /// A limit on time was hit.
-    #[serde(rename = "TIMEOUT")]
-    Timeout,
-    /// The agent reached for what it may not have.
-    #[serde(rename = "GATE_VIOLATION")]
-    GateViolation,
-    /// The agent ended without a usable result.
-    #[serde(rename = "BUILD_ERROR")]
-    BuildError,
-}
-
-impl FailureKind {
-    /// The spelling in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "TIMEOUT",
-            Self::GateViolation => "GATE_VIOLATION",
-            Self::BuildError => "BUILD_ERROR",
-        }
-    }
 }
 
 /// Why an attempt does not count.

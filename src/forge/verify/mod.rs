@@ -168,7 +168,7 @@ fn check(subject: &Subject<'_>, bench: &Bench<'_>, progress: &(dyn Fn(&str) + Sy
     let (mut gates, compiled) = release?;
     gates.extend(tests?);
     gates.sort_by_key(|gate| GATES.iter().position(|name| *name == gate.name));
-    let confinement = describe(&compiled.confinement);
+    let confinement = compiled.confinement.to_string();
     Ok(Checked { gates, component: compiled.component, confinement })
 }
 
@@ -257,14 +257,6 @@ fn record(
     forge.ledger.insert_verification(&verification, &artifact)?;
     let report = forge.layout.root.join(&artifact.path);
     Ok(Verified { verification, report })
-}
-
-/// The cage in words, for the record.
-pub fn describe(applied: &crate::cage::Applied) -> String {
-    match applied {
-        crate::cage::Applied::Unconfined => "UNCONFINED: no cage stood around the tools".to_owned(),
-        caged => serde_json::to_value(caged).map(|value| value.to_string()).unwrap_or_default(),
-    }
 }
 
 /// The invariants gate alone, on a component compiled afresh from the newest build. Records nothing.

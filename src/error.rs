@@ -1,0 +1,322 @@
+//! The top-level error: what every verb can fail with, its kind, its hint, and its exit code. One place for all of them.
+
+use crate::artifacts::ArtifactError;
+use crate::cage::CageError;
+use crate::config::ConfigError;
+use crate::forge::build::BuildError;
+use crate::forge::builder::claude::ClaudeError;
+use crate::forge::compile::CompileError;
+use crate::forge::promote::PromoteError;
+use crate::forge::propose::{ProposeError, WriteError};
+use crate::forge::rebuild::RebuildError;
+use crate::forge::toolchain::ToolchainError;
+use crate::forge::verify::VerifyError;
+use crate::invoke::run::InvokeError;
+use crate::ledger::LedgerError;
+use crate::registry::TrustError;
+use crate::runtime::RunError;
+
+/// Everything that a verb can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something was typed that cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// A person said no, or was not there to be asked.
+    #[error("{0}")]
+    Refused(String),
+    /// The gates or an attempt failed; the report has been printed.
+    #[error("{message}")]
+    Verification {
+        /// What failed.
+        message: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// An attempt to build failed.
+    #[error("{message}")]
+    Attempt {
+        /// What failed.
+        message: String,
+        /// What to do next.
+        hint: String,
+        /// Whether the workspace held what it may not.
+        violation: Violation,
+    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A proposal.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// Writing a proposal.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A build.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A verification.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A decision.
+    #[error(transparent)]
+    Promote(#[from] PromoteError),
+    /// A rebuild.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    /// A run.
+    #[error(transparent)]
+    Invoke(#[from] InvokeError),
+    /// The toolchain.
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A stored file.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A file or a stream.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was read or written.
+        what: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// Whether a failed attempt was a gate violation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Violation {
+    /// The workspace held what it may not.
+    Yes,
+    /// The builder failed otherwise.
+    No,
+}
+
+/// What went wrong, in a word that scripts can rely on. Each has one exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something failed that is none of the others.
+    Failed,
+    /// Something was typed that cannot be.
+    Usage,
+    /// Policy, trust or a person said no.
+    Refused,
+    /// A gate failed.
+    Verification,
+    /// The skill failed or hit a limit.
+    Skill,
+    /// A tool or service is missing.
+    Tool,
+    /// Our bug, or a broken ledger.
+    Internal,
+}
+
+impl Kind {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::Verification => "verification-failed",
+            Self::Skill => "skill-failed",
+            Self::Tool => "tool-missing",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Verification => 4,
+            Self::Skill => 5,
+            Self::Tool => 6,
+            Self::Internal => 70,
+        }
+    }
+}
+
+impl Error {
+    /// What went wrong, in a word.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Usage(_) | Self::Propose(_) => Kind::Usage,
+            Self::Refused(_) => Kind::Refused,
+            Self::Verification { .. } => Kind::Verification,
+            Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
+            Self::Attempt { .. } | Self::Io { .. } => Kind::Failed,
+            Self::Config(ConfigError::NoCacheFolder) => Kind::Tool,
+            Self::Config(_) => Kind::Usage,
+            Self::Write(WriteError::Ledger(error)) | Self::Ledger(error) => ledger(error),
+            Self::Write(WriteError::Artifact(error)) | Self::Artifact(error) => artifact(error),
+            Self::Build(error) => build(error),
+            Self::Verify(error) => verify(error),
+            Self::Promote(error) => promote(error),
+            Self::Rebuild(RebuildError::Ledger(error)) => ledger(error),
+            Self::Rebuild(_) => Kind::Failed,
+            Self::Invoke(error) => invoke(error),
+            Self::Toolchain(error) => toolchain(error),
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Verification { hint, .. } | Self::Attempt { hint, .. } => return Some(hint.clone()).filter(|h| !h.is_empty()),
+            Self::Config(ConfigError::NoWorkspace(_)) => "run `kavi init` to make a workspace, or name one with --workspace",
+            Self::Config(ConfigError::NoCacheFolder) => "set HOME or KAVI_CACHE_DIR",
+            Self::Config(ConfigError::Malformed { .. }) => "mend kavi.toml; `kavi init` writes one with every setting explained",
+            Self::Propose(ProposeError::Schema(_)) => {
+                "e.g. --io-schema-json '{\"input\":{\"title\":\"str\"},\"output\":{\"path\":\"str\"}}'"
+            }
+            Self::Propose(_) => "see `kavi propose-skill --help`; nothing was written",
+            Self::Build(BuildError::Claude(error)) => return error.hint().map(str::to_owned),
+            Self::Build(BuildError::Busy(_)) => "wait for it to end, then try again",
+            Self::Build(BuildError::Ledger(error)) | Self::Ledger(error) => return ledger_hint(error),
+            Self::Verify(VerifyError::NotBuilt { .. }) => "run `kavi build-skill` first",
+            Self::Verify(VerifyError::Compile(CompileError::Cage(error))) => return error.hint().map(str::to_owned),
+            Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
+            Self::Promote(PromoteError::NotVerified { .. } | PromoteError::NotPassed(_)) => "run `kavi verify-skill` first",
+            Self::Promote(PromoteError::Registry(_)) => "run `kavi rebuild`",
+            Self::Promote(PromoteError::Ledger(error)) => return ledger_hint(error),
+            Self::Invoke(InvokeError::Trust(error)) => return trust_hint(error),
+            Self::Invoke(InvokeError::Input(_) | InvokeError::InputJson(_)) => {
+                "run `kavi show NAME` for the schema and an example call"
+            }
+            Self::Invoke(InvokeError::NotGranted { .. }) => "READ_ONLY and FILE_WRITE skills can be run",
+            Self::Invoke(InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. })) => {
+                "limits are set in [limits] of kavi.toml"
+            }
+            Self::Invoke(InvokeError::Effects(_)) => "mend the folder; the next `kavi run-skill` or `kavi status` finishes recorded runs",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn ledger(error: &LedgerError) -> Kind {
+    match error {
+        LedgerError::NotFound { .. } | LedgerError::Ambiguous { .. } => Kind::Usage,
+        LedgerError::WrongState { .. } | LedgerError::Conflict(_) => Kind::Refused,
+        LedgerError::Missing(_) => Kind::Internal,
+        _ => Kind::Internal,
+    }
+}
+
+fn ledger_hint(error: &LedgerError) -> Option<String> {
+    let text = match error {
+        LedgerError::NotFound { .. } => "see `kavi list-skills` and `kavi status`",
+        LedgerError::Ambiguous { .. } => "give more digits of the id",
+        LedgerError::WrongState { .. } => "see `kavi show` for where it stands",
+        LedgerError::Conflict(_) => "look at `kavi show` and try again",
+        LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
+        LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
+        LedgerError::ForeignSchema | LedgerError::Damaged(_) | LedgerError::NotALedger | LedgerError::BadValue(_) => {
+            "nothing runs on a ledger that cannot be believed: restore it from a backup"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn artifact(error: &ArtifactError) -> Kind {
+    match error {
+        ArtifactError::Missing { .. } | ArtifactError::Changed { .. } => Kind::Refused,
+        ArtifactError::Io { .. } => Kind::Failed,
+    }
+}
+
+fn cage(error: &CageError) -> Kind {
+    match error {
+        CageError::NoCage { .. } | CageError::Start { .. } => Kind::Tool,
+        _ => Kind::Failed,
+    }
+}
+
+fn build(error: &BuildError) -> Kind {
+    match error {
+        BuildError::Busy(_) => Kind::Refused,
+        BuildError::Source(_) => Kind::Usage,
+        BuildError::Claude(ClaudeError::Cage(error)) => cage(error),
+        BuildError::Claude(ClaudeError::Unreadable { .. } | ClaudeError::NotNative { .. }) => Kind::Tool,
+        BuildError::Claude(ClaudeError::Scratch(_)) | BuildError::Workspace(_) => Kind::Failed,
+        BuildError::Artifact(error) => artifact(error),
+        BuildError::Ledger(error) => ledger(error),
+    }
+}
+
+fn verify(error: &VerifyError) -> Kind {
+    match error {
+        VerifyError::NotBuilt { .. } => Kind::Refused,
+        VerifyError::Artifact(error) => artifact(error),
+        VerifyError::Ledger(error) => ledger(error),
+        VerifyError::Compile(CompileError::Cage(error)) => cage(error),
+        VerifyError::Compile(CompileError::Kit(_)) => Kind::Tool,
+        _ => Kind::Failed,
+    }
+}
+
+fn promote(error: &PromoteError) -> Kind {
+    match error {
+        PromoteError::Approver(_) | PromoteError::NoReason => Kind::Usage,
+        PromoteError::NotVerified { .. } | PromoteError::NotPassed(_) | PromoteError::Inspect(_) => Kind::Refused,
+        PromoteError::Artifact(error) => artifact(error),
+        PromoteError::Ledger(error) => ledger(error),
+        PromoteError::Registry(_) => Kind::Failed,
+    }
+}
+
+fn toolchain(error: &ToolchainError) -> Kind {
+    match error {
+        ToolchainError::Missing { .. } | ToolchainError::Failed { .. } => Kind::Tool,
+        ToolchainError::Cage(error) => cage(error),
+        ToolchainError::File(error) => artifact(error),
+    }
+}
+
+fn invoke(error: &InvokeError) -> Kind {
+    match error {
+        InvokeError::Trust(TrustError::Unknown(_)) => Kind::Usage,
+        InvokeError::Trust(TrustError::Ledger(error)) | InvokeError::Ledger(error) => ledger(error),
+        InvokeError::Trust(_) | InvokeError::NotGranted { .. } => Kind::Refused,
+        InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
+        InvokeError::Run(RunError::Refused(_)) => Kind::Refused,
+        InvokeError::Run(RunError::Host(_)) => Kind::Internal,
+        InvokeError::Run(RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::Runtime(_)) => Kind::Failed,
+        InvokeError::Runtime(_) | InvokeError::Effects(_) => Kind::Failed,
+        _ => Kind::Skill,
+    }
+}
+
+fn trust_hint(error: &TrustError) -> Option<String> {
+    match error {
+        TrustError::Unknown(_) => Some("see `kavi list-skills`".to_owned()),
+        TrustError::NotTrusted { name, id, .. } => {
+            Some(format!("see `kavi show {name}`; promote it with `kavi promote-skill {} --approved-by NAME`", id.short()))
+        }
+        TrustError::Bytes { name, proposal, .. } => Some(format!(
+            "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \
+             or verify and promote it again (`kavi show {}`)",
+            proposal.id.short()
+        )),
+        TrustError::Ledger(error) => ledger_hint(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_the_documented_ones() {
+        let kinds =
+            [Kind::Failed, Kind::Usage, Kind::Refused, Kind::Verification, Kind::Skill, Kind::Tool, Kind::Internal];
+        assert_eq!(kinds.map(Kind::exit_code), [1, 2, 3, 4, 5, 6, 70]);
+    }
+}
