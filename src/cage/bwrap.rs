@@ -1,0 +1,57 @@
+//! The cage made by bubblewrap, for machines that give namespaces to it and not to us.
+//!
+//! Bubblewrap makes the namespaces and the tree; our own inner stage runs inside as the first process and adds
+//! Landlock, the system call filter, the limits and the look around, exactly as in our own cage. What differs: the
+//! tree has no `/etc` of its own, and writable mounts are kept from executing by Landlock alone.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::error::CageError;
+use super::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use super::linux::CAGE_ID;
+use super::linux::inner::Mode;
+use super::wire::Bind;
+
+/// Where the program is looked for. Never in a search path.
+const PLACES: [&str; 3] = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
+/// Where our own binary appears inside.
+const STAGE: &str = "/.kavi/kavi";
+
+/// The command that makes the cage and starts our inner stage in it.
+pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<Command, CageError> {
+    let Some(bwrap) = PLACES.iter().find(|place| fs::metadata(place).is_ok_and(|metadata| metadata.is_file())) else {
+        return Err(CageError::NoCage { why: format!("bubblewrap is at none of {}", PLACES.join(", ")) });
+    };
+    let mut command = Command::new(bwrap);
+    let id = CAGE_ID.to_string();
+    command.args(["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]);
+    command.args(["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv", "--as-pid-1"]);
+    command.args(["--cap-drop", "ALL", "--uid", &id, "--gid", &id, "--hostname", "kavi"]);
+    for system in SYSTEM.iter().chain(&SYSTEM_ALIASES) {
+        let Ok(metadata) = fs::symlink_metadata(system) else { continue };
+        if metadata.is_symlink() {
+            let target = fs::read_link(system).map_err(CageError::io("read a system link"))?;
+            command.arg("--symlink").arg(target).arg(system);
+        } else {
+            command.args(["--ro-bind", system, system]);
+        }
+    }
+    // Root is still root's id to the kernel in here, and would own the settings.
+    command.args(["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]);
+    let size = scratch_bytes.to_string();
+    for scratch in [INSIDE_TMP, INSIDE_HOME] {
+        command.args(["--size", &size, "--tmpfs", scratch]);
+    }
+    for bind in binds {
+        let how = match bind.access {
+            Access::ReadOnly => "--ro-bind",
+            Access::ReadWrite | Access::ReadWriteExecute => "--bind",
+        };
+        command.args([how, &bind.host, &bind.inside]);
+    }
+    command.arg("--ro-bind").arg(exe).arg(STAGE);
+    command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(Mode::Bubblewrap));
+    Ok(command)
+}

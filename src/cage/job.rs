@@ -1,0 +1,346 @@
+//! A job: which program, with what, seeing what, for how long.
+//!
+//! A job is written in *host* paths. [`Job::plan`] renders them once: inside a cage as the path under the mount that
+//! covers them, outside as they are. Fixed mount points therefore give the same command line, and the same bytes, on
+//! every machine. Nothing here touches the system.
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use super::error::CageError;
+use super::wire::{Bind, JobSpec, Rlimits};
+
+/// The private home directory in every cage: empty, writable, gone afterwards. Set `HOME` to it yourself.
+pub const INSIDE_HOME: &str = "/home/kavi";
+/// The private temporary directory in every cage.
+pub const INSIDE_TMP: &str = "/tmp";
+
+/// System folders that every cage sees read-only at their own place, as far as the machine has them: what a
+/// dynamically linked program needs to start.
+pub(super) const SYSTEM: [&str; 3] = ["/usr/lib", "/usr/lib32", "/usr/lib64"];
+/// The usual names of the above, which are links on a merged `/usr` and folders elsewhere.
+pub(super) const SYSTEM_ALIASES: [&str; 3] = ["/lib", "/lib32", "/lib64"];
+
+/// Places inside that belong to the cage itself.
+const RESERVED: [&str; 6] = ["/proc", "/dev", "/sys", INSIDE_TMP, INSIDE_HOME, "/etc/passwd"];
+
+const MIB: u64 = 1024 * 1024;
+
+/// What a job may do with a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Read and execute.
+    ReadOnly,
+    /// Read and write; nothing on it can be executed or loaded as code.
+    ReadWrite,
+    /// Read, write and execute, for a job that must run or load what it wrote.
+    ReadWriteExecute,
+}
+
+impl Access {
+    pub(super) fn writable(self) -> bool {
+        !matches!(self, Self::ReadOnly)
+    }
+}
+
+/// A host file or folder and where the job sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Absolute path on the host. Its last component must not be a symbolic link.
+    pub host: PathBuf,
+    /// Absolute path in the cage.
+    pub inside: PathBuf,
+    /// What the job may do with it.
+    pub access: Access,
+}
+
+impl Mount {
+    /// A mount that can be read and executed.
+    #[must_use]
+    pub fn read_only(host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
+        Self { host: host.into(), inside: inside.into(), access: Access::ReadOnly }
+    }
+
+    /// A mount that can be read and written, but not executed.
+    #[must_use]
+    pub fn read_write(host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
+        Self { host: host.into(), inside: inside.into(), access: Access::ReadWrite }
+    }
+}
+
+/// How much a job may use. A wall clock and an output limit always apply; core dumps are always off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Time from the start of the program to its death.
+    pub wall: Duration,
+    /// Longest silence on standard output and error together.
+    pub idle: Option<Duration>,
+    /// Processor time of each process, rounded up to seconds.
+    pub cpu: Option<Duration>,
+    /// Address space of each process, in bytes. Not for programs that reserve much (node, wasmtime).
+    pub address_space: Option<u64>,
+    /// Private writable memory of each process, in bytes.
+    pub data: Option<u64>,
+    /// Largest file, in bytes.
+    pub file_size: Option<u64>,
+    /// Processes and threads together. Needs the cage: outside, the system counts all that the user runs.
+    pub processes: Option<u64>,
+    /// Open files of each process.
+    pub open_files: u64,
+    /// Bytes on standard output and error together; more ends the job.
+    pub output_bytes: u64,
+    /// Size of the private `/tmp`, home and `/dev/shm` together, in bytes.
+    pub scratch_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wall: Duration::from_secs(300),
+            idle: None,
+            cpu: None,
+            address_space: None,
+            data: None,
+            file_size: Some(1024 * MIB),
+            processes: Some(256),
+            open_files: 1024,
+            output_bytes: 64 * MIB,
+            scratch_bytes: 512 * MIB,
+        }
+    }
+}
+
+/// A text that becomes part of a command line or an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Text(OsString),
+    Path { prefix: String, host: PathBuf },
+}
+
+/// A program to run, with all that it may see. Anything not said here is absent: the environment is empty, standard
+/// input is at its end, the working directory is `/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub(super) program: PathBuf,
+    args: Vec<Word>,
+    env: Vec<(String, Word)>,
+    cwd: Option<PathBuf>,
+    pub(super) stdin: Vec<u8>,
+    mounts: Vec<Mount>,
+    pub(super) limits: Limits,
+    pub(super) capture: usize,
+}
+
+impl Job {
+    /// A job that runs the program at this host path.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            stdin: Vec::new(),
+            mounts: Vec::new(),
+            limits: Limits::default(),
+            capture: 4 * 1024 * 1024,
+        }
+    }
+
+    /// Adds a plain argument.
+    #[must_use]
+    pub fn arg(mut self, text: impl Into<OsString>) -> Self {
+        self.args.push(Word::Text(text.into()));
+        self
+    }
+
+    /// Adds plain arguments.
+    #[must_use]
+    pub fn args<T: Into<OsString>>(mut self, texts: impl IntoIterator<Item = T>) -> Self {
+        self.args.extend(texts.into_iter().map(|text| Word::Text(text.into())));
+        self
+    }
+
+    /// Adds an argument that is a host path, seen by the job under its mount.
+    #[must_use]
+    pub fn path_arg(self, host: impl Into<PathBuf>) -> Self {
+        self.prefixed_path_arg("", host)
+    }
+
+    /// Adds an argument that ends in a host path, as in `dependency=PATH`.
+    #[must_use]
+    pub fn prefixed_path_arg(mut self, prefix: impl Into<String>, host: impl Into<PathBuf>) -> Self {
+        self.args.push(Word::Path { prefix: prefix.into(), host: host.into() });
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, key: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.env.push((key.into(), Word::Text(value.into())));
+        self
+    }
+
+    /// Sets an environment variable to a host path, seen by the job under its mount.
+    #[must_use]
+    pub fn env_path(mut self, key: impl Into<String>, host: impl Into<PathBuf>) -> Self {
+        self.env.push((key.into(), Word::Path { prefix: String::new(), host: host.into() }));
+        self
+    }
+
+    /// Sets the working directory, a host path.
+    #[must_use]
+    pub fn cwd(mut self, host: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(host.into());
+        self
+    }
+
+    /// What the job reads from its standard input.
+    #[must_use]
+    pub fn stdin(mut self, bytes: Vec<u8>) -> Self {
+        self.stdin = bytes;
+        self
+    }
+
+    /// Lets the job see a host file or folder.
+    #[must_use]
+    pub fn mount(mut self, mount: Mount) -> Self {
+        self.mounts.push(mount);
+        self
+    }
+
+    /// Replaces the limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many bytes of each output stream are kept for [`super::Finished`]; the rest is seen by the watcher only.
+    #[must_use]
+    pub fn capture(mut self, bytes: usize) -> Self {
+        self.capture = bytes;
+        self
+    }
+
+    /// Renders the job for one kind of place.
+    pub(super) fn plan(&self, view: View) -> Result<Plan, CageError> {
+        let binds = match view {
+            View::Caged => check_mounts(&self.mounts)?,
+            View::Host => Vec::new(),
+        };
+        let render = |host: &Path| match view {
+            View::Caged => inside_path(&self.mounts, host),
+            View::Host => text_path(host),
+        };
+        let word = |what: &str, word: &Word| match word {
+            Word::Text(text) => plain(what, text),
+            Word::Path { prefix, host } => plain(what, &OsString::from(format!("{prefix}{}", render(host)?))),
+        };
+        let args = self.args.iter().enumerate().map(|(i, arg)| word(&format!("argument {}", i + 1), arg));
+        let mut env = Vec::with_capacity(self.env.len());
+        for (key, value) in &self.env {
+            if key.is_empty() || key.contains(['=', '\0']) {
+                let what = format!("environment variable {key:?}");
+                return Err(CageError::BadText { what, why: "a name is not empty and has no `=` or NUL" });
+            }
+            env.push((key.clone(), word(&format!("environment variable {key}"), value)?));
+        }
+        let spec = JobSpec {
+            program: Some(render(&self.program)?),
+            args: args.collect::<Result<_, _>>()?,
+            env,
+            cwd: self.cwd.as_deref().map(render).transpose()?.unwrap_or_else(|| "/".to_owned()),
+            limits: self.rlimits(view),
+        };
+        Ok(Plan { binds, spec })
+    }
+
+    fn rlimits(&self, view: View) -> Rlimits {
+        let limits = &self.limits;
+        Rlimits {
+            cpu_seconds: limits.cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
+            address_space: limits.address_space,
+            data: limits.data,
+            file_size: limits.file_size,
+            processes: match view {
+                View::Caged => limits.processes,
+                View::Host => None,
+            },
+            open_files: limits.open_files,
+        }
+    }
+}
+
+/// For which kind of place a job is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    Caged,
+    Host,
+}
+
+/// A rendered job.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub binds: Vec<Bind>,
+    pub spec: JobSpec,
+}
+
+fn plain(what: &str, text: &OsString) -> Result<String, CageError> {
+    let bad = |why| CageError::BadText { what: what.to_owned(), why };
+    let text = text.to_str().ok_or_else(|| bad("it is not UTF-8"))?;
+    if text.contains('\0') { Err(bad("it contains a NUL")) } else { Ok(text.to_owned()) }
+}
+
+/// The path as text, if it is absolute, does not climb and is UTF-8.
+fn text_path(path: &Path) -> Result<String, CageError> {
+    let bad = |why| CageError::BadPath { path: path.to_owned(), why };
+    if !path.is_absolute() {
+        return Err(bad("it is not absolute"));
+    }
+    if path.components().any(|part| matches!(part, Component::ParentDir)) {
+        return Err(bad("it contains `..`"));
+    }
+    let text = path.to_str().ok_or_else(|| bad("it is not UTF-8"))?;
+    if text.contains('\0') { Err(bad("it contains a NUL")) } else { Ok(text.to_owned()) }
+}
+
+/// Where the job sees a host path: under the mount that covers it most closely.
+fn inside_path(mounts: &[Mount], host: &Path) -> Result<String, CageError> {
+    text_path(host)?;
+    let covering = mounts.iter().filter(|mount| host.starts_with(&mount.host));
+    if let Some(mount) = covering.max_by_key(|mount| mount.host.components().count()) {
+        let rest = host.strip_prefix(&mount.host).unwrap_or(Path::new(""));
+        let joined = if rest.as_os_str().is_empty() { mount.inside.clone() } else { mount.inside.join(rest) };
+        return text_path(&joined);
+    }
+    if SYSTEM.iter().chain(&SYSTEM_ALIASES).any(|system| host.starts_with(system)) {
+        return text_path(host);
+    }
+    Err(CageError::Unmounted { path: host.to_owned() })
+}
+
+/// Refuses mounts that would cover the cage's own places, and orders the rest from the root downwards.
+fn check_mounts(mounts: &[Mount]) -> Result<Vec<Bind>, CageError> {
+    let mut binds = Vec::with_capacity(mounts.len());
+    for mount in mounts {
+        let bad = |why| CageError::BadMount { host: mount.host.clone(), inside: mount.inside.clone(), why };
+        let host = text_path(&mount.host)?;
+        let inside = text_path(&mount.inside)?;
+        if mount.inside.components().count() < 2 {
+            return Err(bad("it would cover the whole tree"));
+        }
+        let covers = |own: &str| mount.inside.starts_with(own) || Path::new(own).starts_with(&mount.inside);
+        if RESERVED.iter().chain(&SYSTEM_ALIASES).any(|own| covers(own)) {
+            return Err(bad("that place belongs to the cage"));
+        }
+        if mounts.iter().filter(|other| other.inside == mount.inside).count() > 1 {
+            return Err(bad("two mounts have that place"));
+        }
+        binds.push(Bind { host, inside, access: mount.access });
+    }
+    binds.sort_by_key(|bind| Path::new(&bind.inside).components().count());
+    Ok(binds)
+}

@@ -1,0 +1,70 @@
+//! The second wall around files: what the mounts allow, said once more to Landlock, which no mount can undo.
+
+use std::path::Path;
+
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
+};
+
+use super::{Failed, at};
+use crate::cage::error::Step;
+use crate::cage::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use crate::cage::wire::Bind;
+
+/// The newest version whose rights we know and mean. Older kernels get what they have.
+const KNOWN: ABI = ABI::V6;
+
+/// Confines this process and its children. Gives the version in force; none where the kernel has no Landlock.
+pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, Failed> {
+    let failed = |what: &str| at(Step::Landlock, what.to_owned());
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(KNOWN))
+        .map_err(failed("handle"))?
+        .scope(Scope::from_all(KNOWN))
+        .map_err(failed("scope"))?
+        .create()
+        .map_err(failed("create"))?;
+    // The tree holds nothing but what was put there, so its folders may be listed.
+    rules = allow(rules, "/", AccessFs::ReadDir.into())?;
+    let run = AccessFs::from_read(KNOWN);
+    for system in SYSTEM.iter().chain(&SYSTEM_ALIASES) {
+        rules = allow(rules, system, run)?;
+    }
+    for read in ["/etc", "/proc"] {
+        rules = allow(rules, read, AccessFs::ReadFile | AccessFs::ReadDir)?;
+    }
+    for device in ["null", "zero", "full", "random", "urandom"] {
+        rules = allow(rules, &format!("/dev/{device}"), AccessFs::ReadFile | AccessFs::WriteFile)?;
+    }
+    for scratch in [INSIDE_TMP, INSIDE_HOME, "/dev/shm"] {
+        rules = allow(rules, scratch, writing())?;
+    }
+    for bind in binds {
+        let rights = match bind.access {
+            Access::ReadOnly => run,
+            Access::ReadWrite => writing(),
+            Access::ReadWriteExecute => writing() | AccessFs::Execute,
+        };
+        rules = allow(rules, &bind.inside, rights)?;
+    }
+    let status = rules.restrict_self().map_err(failed("restrict"))?;
+    Ok(match status.landlock {
+        LandlockStatus::Available { effective_abi, .. } => Some(effective_abi as u32),
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => None,
+    })
+}
+
+/// All but running what was written, making devices, and commanding them.
+fn writing() -> BitFlags<AccessFs> {
+    AccessFs::from_all(KNOWN) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev)
+}
+
+/// Allows what the place can take; a place that the machine does not have needs no rule.
+fn allow(rules: RulesetCreated, place: &str, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, Failed> {
+    let Ok(metadata) = std::fs::metadata(Path::new(place)) else { return Ok(rules) };
+    let rights = if metadata.is_dir() { rights } else { rights & AccessFs::from_file(KNOWN) };
+    let fd = PathFd::new(place).map_err(at(Step::Landlock, place))?;
+    rules.add_rule(PathBeneath::new(fd, rights)).map_err(at(Step::Landlock, place))
+}

@@ -1,0 +1,290 @@
+//! The file tree of a cage.
+//!
+//! Sources are opened before anything is covered and bound by descriptor, so that what was looked at is what is bound.
+//! Mount points are created only in the cage's own memory file system, never through a mount into a host folder.
+//! Mounts that lie inside a source come along and are tightened like the source itself.
+
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
+    mount_remount, unmount,
+};
+
+use super::namespaces::Right;
+use super::{CAGE_ID, Failed, at};
+use crate::cage::error::Step;
+use crate::cage::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use crate::cage::wire::{Bind, OuterOrder};
+
+/// Where the new tree is built; covered in our own mount namespace only.
+const BASE: &str = "/tmp";
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+/// Parts of `/proc` that say or do more than a job needs.
+const HIDDEN_FOLDERS: [&str; 3] = ["acpi", "scsi", "asound"];
+const HIDDEN_FILES: [&str; 8] =
+    ["kcore", "keys", "key-users", "kallsyms", "kmsg", "sysrq-trigger", "timer_list", "sched_debug"];
+const FROZEN: [&str; 4] = ["sys", "fs", "irq", "bus"];
+
+/// What the outer stage keeps of a built tree.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// The writable sources.
+    pub writable: Vec<OwnedFd>,
+}
+
+/// A source, opened.
+struct Opened {
+    bind: Bind,
+    fd: OwnedFd,
+    kind: FileType,
+}
+
+/// Builds everything but `/proc`, which must be mounted from within the process namespace.
+pub(super) fn build(order: &OuterOrder, right: Right) -> Result<Tree, Failed> {
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(at(Step::Mounts, "make mounts private"))?;
+    let before: HashSet<u64> = table()?.into_iter().map(|entry| entry.id).collect();
+    let (binds, links) = with_system(&order.binds)?;
+    let opened = binds.into_iter().map(|bind| open(bind, right)).collect::<Result<Vec<_>, _>>()?;
+    let devices = DEVICES.map(|name| open(device(name), Right::User)).into_iter().collect::<Result<Vec<_>, _>>()?;
+
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    memory(BASE, MountFlags::NOSUID | MountFlags::NODEV, "mode=0755,size=1m,nr_inodes=8192")?;
+    for (link, target) in links {
+        symlink(&target, under(&link)).map_err(at(Step::Mounts, link))?;
+    }
+    for source in opened.iter().chain(&devices) {
+        let covered = opened.iter().any(|other| beneath(&source.bind.inside, &other.bind.inside));
+        place(source, covered)?;
+    }
+    furnish(order.scratch_bytes)?;
+    tighten(&opened, &before)?;
+    let writable = opened.into_iter().filter(|source| source.bind.access.writable()).map(|source| source.fd);
+    Ok(Tree { writable: writable.collect() })
+}
+
+/// The job's mounts and the system's, from the root downwards, and the links to make.
+fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Vec<(String, PathBuf)>), Failed> {
+    let mut binds = job.to_vec();
+    let mut links = Vec::new();
+    for system in SYSTEM.iter().chain(&SYSTEM_ALIASES).chain(&["/etc/ld.so.cache"]) {
+        let Ok(metadata) = fs::symlink_metadata(system) else { continue };
+        let given = job.iter().any(|bind| bind.inside == **system || beneath(system, &bind.inside));
+        if metadata.is_symlink() {
+            let target = fs::read_link(system).map_err(at(Step::Mounts, system))?;
+            links.push(((*system).to_owned(), target));
+        } else if !given {
+            let host = (*system).to_owned();
+            binds.push(Bind { inside: host.clone(), host, access: Access::ReadOnly });
+        }
+    }
+    binds.sort_by_key(|bind| Path::new(&bind.inside).components().count());
+    Ok((binds, links))
+}
+
+fn device(name: &str) -> Bind {
+    let path = format!("/dev/{name}");
+    Bind { host: path.clone(), inside: path, access: Access::ReadWrite }
+}
+
+fn beneath(path: &str, folder: &str) -> bool {
+    path != folder && Path::new(path).starts_with(folder)
+}
+
+fn open(bind: Bind, right: Right) -> Result<Opened, Failed> {
+    let failed = |why: &str| (Step::Mounts, format!("{}: {why}", bind.host));
+    let fd = openat(CWD, &bind.host, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| failed(&error.to_string()))?;
+    let stat = fstat(&fd).map_err(|error| failed(&error.to_string()))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind == FileType::Symlink {
+        return Err(failed("it is a symbolic link; give the path that it points to"));
+    }
+    // Root's job becomes another user: say now what would only show as a riddle later.
+    let needed = if kind == FileType::Directory { 0o005 } else { 0o004 };
+    if right == Right::Root && !bind.access.writable() && stat.st_mode & needed != needed && stat.st_uid != CAGE_ID {
+        return Err(failed("the user inside the cage cannot read it; allow others to read it"));
+    }
+    Ok(Opened { bind, fd, kind })
+}
+
+fn under(inside: &str) -> String {
+    format!("{BASE}{inside}")
+}
+
+fn place(source: &Opened, covered: bool) -> Result<(), Failed> {
+    let inside = &source.bind.inside;
+    let target = under(inside);
+    if !covered {
+        let parent = Path::new(&target).parent().unwrap_or(Path::new(BASE));
+        make_folders(parent)?;
+        if source.kind == FileType::Directory {
+            make_folders(Path::new(&target))?;
+        } else {
+            fs::File::create(&target).map_err(at(Step::Mounts, inside))?;
+        }
+    } else if fs::symlink_metadata(&target).is_err() {
+        return Err((Step::Mounts, format!("{inside}: no such place in the mount that covers it")));
+    }
+    let by_descriptor = format!("/proc/self/fd/{}", source.fd.as_raw_fd());
+    mount_bind_recursive(by_descriptor, &target).map_err(at(Step::Mounts, format!("bind {inside}")))
+}
+
+fn make_folders(path: &Path) -> Result<(), Failed> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(at(Step::Mounts, path.display()))
+}
+
+fn memory(target: &str, flags: MountFlags, options: &str) -> Result<(), Failed> {
+    let options = CString::new(options).map_err(at(Step::Mounts, target))?;
+    mount("kavi", target, "tmpfs", flags, Some(options.as_c_str())).map_err(at(Step::Mounts, format!("tmpfs {target}")))
+}
+
+/// The cage's own places: private scratch, links in `/dev`, a few files in `/etc`, the mount point of `/proc`.
+fn furnish(scratch_bytes: u64) -> Result<(), Failed> {
+    for folder in [INSIDE_TMP, INSIDE_HOME, "/dev/shm", "/etc", "/proc"] {
+        make_folders(Path::new(&under(folder)))?;
+    }
+    let scratch = under(INSIDE_TMP);
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    // Pages are what memory costs; the count of names must be bounded as well.
+    memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=200k"))?;
+    for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)] {
+        let folder = format!("{scratch}/{name}");
+        fs::create_dir(&folder).map_err(at(Step::Mounts, place))?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(Step::Mounts, place))?;
+        std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(Step::Mounts, place))?;
+        // The last one covers the scratch itself.
+        mount_bind(&folder, under(place)).map_err(at(Step::Mounts, place))?;
+    }
+    for (link, target) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
+        symlink(format!("/proc/self/fd{target}"), under(&format!("/dev/{link}"))).map_err(at(Step::Mounts, link))?;
+    }
+    let passwd = format!("kavi:x:{CAGE_ID}:{CAGE_ID}::{INSIDE_HOME}:/nonexistent\n");
+    let group = format!("kavi:x:{CAGE_ID}:\n");
+    for (file, text) in [("passwd", &*passwd), ("group", &*group), ("hosts", "127.0.0.1 localhost\n::1 localhost\n")] {
+        fs::write(under(&format!("/etc/{file}")), text).map_err(at(Step::Mounts, file))?;
+    }
+    Ok(())
+}
+
+/// One line of `/proc/self/mountinfo`.
+struct Entry {
+    id: u64,
+    point: String,
+    flags: MountFlags,
+}
+
+fn table() -> Result<Vec<Entry>, Failed> {
+    let text = fs::read_to_string("/proc/self/mountinfo").map_err(at(Step::Mounts, "mountinfo"))?;
+    Ok(text.lines().filter_map(parse_entry).collect())
+}
+
+fn parse_entry(line: &str) -> Option<Entry> {
+    let mut fields = line.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    let point = unescape(fields.nth(3)?);
+    let mut flags = MountFlags::empty();
+    for option in fields.next()?.split(',') {
+        flags |= match option {
+            "ro" => MountFlags::RDONLY,
+            "nosuid" => MountFlags::NOSUID,
+            "nodev" => MountFlags::NODEV,
+            "noexec" => MountFlags::NOEXEC,
+            // Those about access times stay as they are when none is given.
+            _ => MountFlags::empty(),
+        };
+    }
+    Some(Entry { id, point, flags })
+}
+
+/// Undoes the kernel's octal escapes of blank, tab, line end and backslash.
+fn unescape(field: &str) -> String {
+    field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+/// Gives every bound mount, and what came along inside it, the rights of its source. Rights only ever shrink: an
+/// unprivileged namespace may not drop a restriction that was there.
+fn tighten(opened: &[Opened], before: &HashSet<u64>) -> Result<(), Failed> {
+    for entry in table()?.iter().filter(|entry| !before.contains(&entry.id)) {
+        let Some(inside) = entry.point.strip_prefix(BASE) else { continue };
+        let covering = opened.iter().filter(|source| Path::new(inside).starts_with(&source.bind.inside));
+        let Some(source) = covering.max_by_key(|source| source.bind.inside.len()) else { continue };
+        let wanted = MountFlags::NOSUID
+            | MountFlags::NODEV
+            | match source.bind.access {
+                Access::ReadOnly => MountFlags::RDONLY,
+                Access::ReadWrite => MountFlags::NOEXEC,
+                Access::ReadWriteExecute => MountFlags::empty(),
+            };
+        mount_remount(&entry.point, MountFlags::BIND | entry.flags | wanted, "")
+            .map_err(at(Step::Mounts, format!("tighten {inside}")))?;
+    }
+    Ok(())
+}
+
+/// Mounts `/proc` for this process namespace and closes the parts that reach beyond it.
+pub(super) fn mount_proc() -> Result<(), Failed> {
+    let proc = under("/proc");
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", &proc, "proc", flags, None).map_err(at(Step::Mounts, "/proc"))?;
+    for name in FROZEN {
+        let place = format!("{proc}/{name}");
+        if fs::symlink_metadata(&place).is_ok() {
+            mount_bind(&place, &place).map_err(at(Step::Mounts, name))?;
+            mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY | flags, "").map_err(at(Step::Mounts, name))?;
+        }
+    }
+    for name in HIDDEN_FOLDERS {
+        let place = format!("{proc}/{name}");
+        if fs::symlink_metadata(&place).is_ok() {
+            memory(&place, flags | MountFlags::RDONLY, "mode=0555,size=4k,nr_inodes=2")?;
+        }
+    }
+    for name in HIDDEN_FILES {
+        let place = format!("{proc}/{name}");
+        if fs::symlink_metadata(&place).is_ok() {
+            mount_bind(under("/dev/null"), &place).map_err(at(Step::Mounts, name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the tree the root and lets go of the old one.
+pub(super) fn enter() -> Result<(), Failed> {
+    let failed = |what| at(Step::Pivot, what);
+    rustix::process::chdir(BASE).map_err(failed("chdir"))?;
+    // The old root is stacked onto the new one and taken off again: no place in the tree has to be kept for it.
+    rustix::process::pivot_root(".", ".").map_err(failed("pivot_root"))?;
+    unmount(".", UnmountFlags::DETACH).map_err(failed("unmount the old root"))?;
+    rustix::process::chdir("/").map_err(failed("chdir"))?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    mount_remount("/", flags, "").map_err(failed("make the root read-only"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MountFlags, beneath, parse_entry};
+
+    #[test]
+    fn a_mount_line_gives_its_place_and_its_restrictions() {
+        let line = r"31 23 0:27 / /run/a\040b rw,nosuid,nodev,relatime shared:5 - tmpfs tmpfs rw,size=5k";
+        let entry = parse_entry(line);
+        let entry = entry.as_ref().map(|entry| (entry.id, &*entry.point, entry.flags));
+        assert_eq!(entry, Some((31, "/run/a b", MountFlags::NOSUID | MountFlags::NODEV)));
+        assert!(parse_entry("nonsense").is_none());
+    }
+
+    #[test]
+    fn a_folder_is_not_beneath_itself_or_its_namesake() {
+        assert!(beneath("/usr/lib", "/usr"));
+        assert!(!beneath("/usr", "/usr"));
+        assert!(!beneath("/usr/library", "/usr/lib"));
+    }
+}

@@ -1,0 +1,110 @@
+//! What a run gives back: how it ended, what it said, and which walls stood around it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One of the job's output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// Its first process ended with this code.
+    Code(i32),
+    /// Its first process was ended by this signal; also how the kernel's limits show (24 = processor time,
+    /// 25 = file size).
+    Signal(i32),
+    /// It was killed at its wall clock.
+    WallClock,
+    /// It was killed because it said nothing for too long.
+    Idle,
+    /// It was killed because it said too much.
+    OutputLimit,
+}
+
+impl Exit {
+    /// Whether the job ended by itself with code 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+/// A job that ran. Every process of it is dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub exit: Exit,
+    /// Standard output, up to the job's capture.
+    pub stdout: Vec<u8>,
+    /// Standard error, up to the job's capture.
+    pub stderr: Vec<u8>,
+    /// Bytes of output that were not kept.
+    pub dropped_bytes: u64,
+    /// From the start of the program to its death.
+    pub duration: Duration,
+    /// What was in force, for the record.
+    pub confinement: Applied,
+}
+
+/// The walls that stood around a job, as the stage inside them found them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Applied {
+    /// Our own cage or bubblewrap's, checked from the inside before the job was started.
+    Caged {
+        /// Who made the namespaces.
+        by: Maker,
+        /// The Landlock version in force; none on a kernel without it.
+        landlock_abi: Option<u32>,
+        /// Whether the job is in a user namespace of its own. Only a cage made by root may lack one.
+        user_namespace: bool,
+    },
+    /// Nothing confined it: emptied environment, own session, limits, clocks, death of the whole tree.
+    Unconfined,
+}
+
+/// Who made a cage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Maker {
+    /// Kavi, as an ordinary user.
+    Own,
+    /// Kavi, started by root, which gives its identity up before the job.
+    OwnAsRoot,
+    /// The `bwrap` program.
+    Bubblewrap,
+}
+
+/// What this machine gives, for `kavi doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum CageReport {
+    /// Our own cage works.
+    Own {
+        /// The Landlock version; none on a kernel without it.
+        landlock_abi: Option<u32>,
+        /// Whether it is made as root.
+        as_root: bool,
+    },
+    /// Our own does not, bubblewrap does.
+    Bubblewrap {
+        /// The Landlock version; none on a kernel without it.
+        landlock_abi: Option<u32>,
+        /// Why our own does not.
+        why_not_own: String,
+    },
+    /// There is no cage.
+    None {
+        /// What was tried and how it failed.
+        why: String,
+    },
+}

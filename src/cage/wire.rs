@@ -1,0 +1,142 @@
+//! What is said over the control socket between Kavi and its stages.
+//!
+//! A stage is our own binary, started again with a hidden verb. Its standard input is one end of a Unix socket pair.
+//! Over it the stage gets its orders and the three descriptors of the job, and reports how far it came. The socket is
+//! also the leash: when Kavi closes its end, or dies, the stage ends everything that it started.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::Step;
+use super::job::Access;
+use super::outcome::Applied;
+
+/// Largest order. A command line of the kernel's own maximum fits.
+const MAX_ORDER: usize = 16 * 1024 * 1024;
+
+/// A mount as a stage sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Bind {
+    pub host: String,
+    pub inside: String,
+    pub access: Access,
+}
+
+/// Resource limits of the job's processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rlimits {
+    pub cpu_seconds: Option<u64>,
+    pub address_space: Option<u64>,
+    pub data: Option<u64>,
+    pub file_size: Option<u64>,
+    pub processes: Option<u64>,
+    pub open_files: u64,
+}
+
+/// A command line in the job's own view. No program means a probe: walls only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct JobSpec {
+    pub program: Option<String>,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub cwd: String,
+    pub limits: Rlimits,
+}
+
+/// Orders for the outer stage.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OuterOrder {
+    pub binds: Vec<Bind>,
+    pub scratch_bytes: u64,
+}
+
+/// Orders for the stage that starts the job.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct JobOrder {
+    pub binds: Vec<Bind>,
+    pub job: JobSpec,
+}
+
+/// What a stage reports, one JSON text per line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Report {
+    /// The walls stand, nothing of the job has run; waiting for [`GO`].
+    Ready(Applied),
+    /// The job's first process ended by itself.
+    Exited(i32),
+    /// The job's first process was ended by a signal.
+    Signalled(i32),
+    /// Nothing of the job has run, or its fate is unknown.
+    Failed { step: Step, why: String },
+}
+
+/// The byte that lets a ready stage start the job.
+pub(super) const GO: u8 = b'g';
+
+/// Sends an order, with descriptors. The first byte carries them, so that no read can part them from it.
+pub(super) fn send_order<T: Serialize>(mut socket: &UnixStream, order: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let body = serde_json::to_vec(order)?;
+    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_ORDER);
+    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the order is too long"))?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::Error::other("too many descriptors for one order"));
+    }
+    rustix::net::sendmsg(socket, &[IoSlice::new(b"o")], &mut control, SendFlags::empty())?;
+    socket.write_all(&length.to_le_bytes())?;
+    socket.write_all(&body)
+}
+
+/// Receives one order and its descriptors, and not a byte more: the next one may be for another stage.
+pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io::Result<(T, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut first = [0u8; 1];
+    let got =
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::empty())?;
+    if got.bytes != 1 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            for fd in received {
+                // Not every unix can ask for this while receiving; a stage has one thread, so nothing slips through.
+                rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+                fds.push(fd);
+            }
+        }
+    }
+    let mut length = [0u8; 4];
+    socket.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MAX_ORDER {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the order is too long"));
+    }
+    let mut body = vec![0u8; length];
+    socket.read_exact(&mut body)?;
+    Ok((serde_json::from_slice(&body)?, fds))
+}
+
+/// Sends one report.
+pub(super) fn send_report(mut socket: &UnixStream, report: &Report) -> io::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    socket.write_all(&line)
+}
+
+/// Waits until Kavi says go. False when it will not.
+pub(super) fn wait_for_go(mut socket: &UnixStream) -> bool {
+    let mut byte = [0u8; 1];
+    matches!(socket.read(&mut byte), Ok(1)) && byte[0] == GO
+}
