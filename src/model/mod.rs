@@ -12,6 +12,7 @@ pub mod grants;
 pub mod id;
 pub mod json;
 pub mod lifecycle;
+pub mod limits;
 pub mod name;
 pub mod schema;
 pub mod snapshot;
