@@ -184,7 +184,6 @@ fn features() -> WasmFeatures {
         | WasmFeatures::BULK_MEMORY
         | WasmFeatures::BULK_MEMORY_OPT
         | WasmFeatures::FLOATS
-        | WasmFeatures::GC_TYPES
         | WasmFeatures::COMPONENT_MODEL
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use wasmtime::{
     Store, Trap, UpdateDeadline, WasmBacktrace,
-    component::{ComponentType, Instance, InstancePre, Lift},
+    component::{ComponentType, Instance, InstancePre, Lift, TypedFunc},
 };
 
 use crate::model::example::ErrorKind;
@@ -69,10 +69,12 @@ impl Compiled {
         }
         let pre = self.link(request, World::Skill)?;
         let state = State::new(request, Vec::new())?;
-        let (ended, observed) = execute(state, &pre, |store, instance| {
-            let run = instance.get_typed_func::<(&str,), (Result<String, SkillError>,)>(&mut *store, RUN)?;
-            Ok(run.call(store, (request.input,))?.0)
-        });
+        type Run<'a> = TypedFunc<(&'a str,), (Result<String, SkillError>,)>;
+        let find = |store: &mut Store<State>, instance: Instance| -> wasmtime::Result<Run<'_>> {
+            instance.get_typed_func(store, RUN)
+        };
+        let call = |store: &mut Store<State>, run: Run<'_>| Ok(run.call(store, (request.input,))?.0);
+        let (ended, observed) = execute(state, &pre, find, call);
         let result = match ended {
             Ok(result) => result.map_err(GuestError::from),
             Err(error) => return Err(RunFailure { error, observed }),
@@ -96,15 +98,18 @@ impl Compiled {
         let arguments = std::iter::once("tests").chain(arguments.iter().copied()).map(str::to_owned).collect();
         let pre = self.link(request, World::Tests)?;
         let state = State::new(request, arguments)?;
-        let (ended, observed) = execute(state, &pre, |store, instance| {
-            let exports = self.interface.exports.iter();
-            let name = exports.map(|export| &export.name).find(|name| inspect::split_version(name).0 == TEST_RUN);
+        type Run = TypedFunc<(), (Result<(), ()>,)>;
+        let exports = self.interface.exports.iter();
+        let name = exports.map(|export| &export.name).find(|name| inspect::split_version(name).0 == TEST_RUN);
+        let find = |store: &mut Store<State>, instance: Instance| -> wasmtime::Result<Run> {
             let run = name
                 .and_then(|name| instance.get_export_index(&mut *store, None, name))
                 .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), RUN))
                 .ok_or_else(|| wasmtime::Error::msg("no run function"))?;
-            Ok(instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?.call(store, ())?.0)
-        });
+            instance.get_typed_func(store, run)
+        };
+        let call = |store: &mut Store<State>, run: Run| Ok(run.call(store, ())?.0);
+        let (ended, observed) = execute(state, &pre, find, call);
         let exit = match ended {
             Ok(Ok(())) => TestExit::Returned,
             Ok(Err(())) => TestExit::ReturnedErr,
@@ -141,29 +146,32 @@ impl Compiled {
     }
 }
 
-/// Instantiates and calls, within all limits, and takes the store apart again.
-fn execute<R>(
+/// Instantiates, finds the function, calls it, within all limits, and takes the store apart again.
+pub(super) fn execute<F, R>(
     state: State,
     pre: &InstancePre<State>,
-    call: impl FnOnce(&mut Store<State>, &Instance) -> wasmtime::Result<R>,
+    find: impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<F>,
+    call: impl FnOnce(&mut Store<State>, F) -> wasmtime::Result<R>,
 ) -> (Result<R, RunError>, Observed) {
     // A panic in the host's own code must not take the other runs with it. The store that it happened in is
     // dropped, so nothing half-changed is ever looked at again.
     let run = || {
         let mut store = prepare(state, pre);
         let _running = Running::start();
-        let mut ended = match pre.instantiate(&mut store) {
-            Ok(instance) => call(&mut store, &instance).map_err(|error| explain(&error, &store, Phase::Running)),
-            Err(error) => Err(explain(&error, &store, Phase::Starting)),
-        };
-        if ended.is_ok()
-            && let Err(stop) = store.data().deadline.check_all()
-        {
-            ended = Err(stop.into());
-        }
+        let ended = pre.instantiate(&mut store).and_then(|instance| find(&mut store, instance));
+        let ended = ended.map_err(|error| explain(&error, &store, Phase::Starting));
+        let ended = ended.and_then(|function| {
+            call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running))
+        });
+        // The guest's clean-up counts as well, and the end may have come without a heartbeat.
+        let ended = ended.and_then(|result| match store.data().deadline.check_all() {
+            Ok(()) => Ok(result),
+            Err(stop) => Err(stop.into()),
+        });
         (ended, store.into_data().observed())
     };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| (Err(RunError::Host(text_of(&*panic))), Observed::default()))
+    let panicked = |panic: Box<dyn Any + Send>| (Err(RunError::Host(text_of(&*panic))), Observed::default());
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
 }
 
 fn prepare(state: State, pre: &InstancePre<State>) -> Store<State> {
