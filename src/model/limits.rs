@@ -81,7 +81,7 @@ impl Default for Limits {
             resource_handles: 1_024,
             descriptors: 128,
             directory_entries: 250_000,
-            hostcall_bytes: 4 << 20,
+            hostcall_bytes: 1 << 20,
             random_bytes: 1 << 20,
             input_bytes: 1 << 20,
             output_bytes: 1 << 20,

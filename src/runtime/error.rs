@@ -1,0 +1,150 @@
+//! What can go wrong before, in and after a run.
+
+use std::{io, path::PathBuf};
+
+use super::{
+    inspect::{InspectError, Mismatch},
+    outcome::Observed,
+};
+
+/// The engine cannot be made, or the bytes cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// A limit that the engine cannot keep.
+    #[error("limit `{limit}` is {value}, the most that is safe is {most} (change [limits] in kavi.toml)")]
+    UnsafeLimit {
+        /// The limit.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+        /// The largest value that is accepted.
+        most: u64,
+    },
+    /// The engine refuses its configuration.
+    #[error("the wasm engine cannot be made: {0}")]
+    Engine(String),
+    /// No thread for the heartbeat.
+    #[error("the thread that keeps deadlines cannot be started")]
+    Thread(#[from] io::Error),
+    /// The bytes are no component that this runtime takes.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// The component is valid, the engine cannot compile it.
+    #[error("the component cannot be compiled: {0}")]
+    Compile(String),
+    /// A grant names an interface that this runtime does not have.
+    #[error("the grants name `{0}`, which this runtime cannot give")]
+    UnknownInterface(String),
+}
+
+/// Why a run has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A limit was reached. The run was ended there.
+    #[error("limit `{limit}` of {value} reached")]
+    LimitExceeded {
+        /// Its name in `[limits]`.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// The run took too long.
+    #[error("the skill ran longer than `{limit}` of {value} ms")]
+    Timeout {
+        /// `wall_ms` or `cpu_ms`.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// The guest did what WebAssembly forbids, which is also how a panic ends.
+    #[error("the skill trapped: {reason}")]
+    Trap {
+        /// The engine's word for it.
+        reason: String,
+    },
+    /// A skill ended its process instead of returning.
+    #[error("the skill exited with code {code} instead of returning")]
+    GuestExit {
+        /// The exit code.
+        code: u8,
+    },
+    /// The component asks for more than its grants, or does not offer what it must.
+    #[error("the component is refused: {}", list(.0))]
+    Refused(Vec<Mismatch>),
+    /// The component cannot be instantiated with what it is given.
+    #[error("the component cannot be instantiated: {reason}")]
+    Instantiate {
+        /// The engine's reason.
+        reason: String,
+    },
+    /// A folder of the request cannot be opened.
+    #[error("folder `{}` cannot be opened as {guest}", path.display())]
+    Folder {
+        /// Its name in the guest.
+        guest: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The staging folder is not empty, so what the run wrote could not be told from what was there.
+    #[error("staging folder `{}` is not empty", path.display())]
+    StagingNotEmpty {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The grants cannot be linked.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The host's own code panicked. The run is over, the runtime is not.
+    #[error("internal error in the runtime: {0}")]
+    Host(String),
+}
+
+fn list(mismatches: &[Mismatch]) -> String {
+    mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A run without a result, and what it said until then.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct RunFailure {
+    /// Why there is no result.
+    #[source]
+    pub error: RunError,
+    /// What was observed until then.
+    pub observed: Observed,
+}
+
+impl From<RunError> for RunFailure {
+    fn from(error: RunError) -> Self {
+        Self { error, observed: Observed::default() }
+    }
+}
+
+impl From<RunFailure> for RunError {
+    fn from(failure: RunFailure) -> Self {
+        failure.error
+    }
+}
+
+/// Ends a run from inside a host function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stop {
+    #[error("limit `{name}` of {value} reached")]
+    Limit { name: &'static str, value: u64 },
+    #[error("`{name}` of {value} ms is over")]
+    Timeout { name: &'static str, value: u64 },
+    #[error("exit with code {0}")]
+    Exit(u8),
+}
+
+impl From<Stop> for RunError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Limit { name, value } => Self::LimitExceeded { limit: name, value },
+            Stop::Timeout { name, value } => Self::Timeout { limit: name, value },
+            Stop::Exit(code) => Self::GuestExit { code },
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What a run is asked and what it gives back.
+
+use std::path::Path;
+
+use crate::model::{example::ErrorKind, execution::Determinism, grants::Grants, limits::Limits};
+
+use super::error::RunError;
+
+/// Everything that one run is given. Nothing else reaches the guest.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The input, JSON as far as the skill is concerned.
+    pub input: &'a str,
+    /// What the run may use.
+    pub grants: &'a Grants,
+    /// The folder that the guest sees as `/vault`, if its grants include it.
+    pub vault: Option<&'a Path>,
+    /// The empty folder that the guest sees as `/out`, if its grants include it.
+    pub out: Option<&'a Path>,
+    /// The guest's clock and the seed of its random numbers.
+    pub determinism: Determinism,
+    /// The limits of this run.
+    pub limits: &'a Limits,
+}
+
+/// A skill that returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its output or its error.
+    pub result: Result<String, GuestError>,
+    /// What it said and used on the way.
+    pub observed: Observed,
+}
+
+/// An error that a skill returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestError {
+    /// Its kind.
+    pub kind: ErrorKind,
+    /// Its text, as the guest wrote it.
+    pub message: String,
+}
+
+/// A test component that ran.
+#[derive(Debug)]
+pub struct TestOutcome {
+    /// How it ended.
+    pub exit: TestExit,
+    /// What it said and used on the way.
+    pub observed: Observed,
+}
+
+/// How a test component ended.
+#[derive(Debug)]
+pub enum TestExit {
+    /// `run` returned ok.
+    Returned,
+    /// `run` returned an error.
+    ReturnedErr,
+    /// The guest called exit. A test harness that finished does not.
+    GuestExit(u8),
+    /// It was ended: a trap, a limit, a deadline.
+    Trap(RunError),
+}
+
+/// What a guest said and used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Its log, in order.
+    pub logs: Vec<LogLine>,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// One line of a guest's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The text, as the guest wrote it: escape it before showing it.
+    pub message: String,
+}
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// For the skill's author.
+    Debug,
+    /// What happened.
+    Info,
+    /// Odd, but the work went on.
+    Warn,
+    /// What stopped the work.
+    Error,
+}
+
+impl LogLevel {
+    /// The spelling in WIT.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What a run used. Times are the host's and differ from run to run; the rest does not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Real time.
+    pub wall_us: u64,
+    /// Processor time.
+    pub cpu_us: u64,
+    /// Largest sum of all linear memories.
+    pub memory_bytes: u64,
+    /// Growth of files in `/out`.
+    pub staged_bytes: u64,
+    /// Files and folders made in `/out`.
+    pub staged_files: u64,
+    /// Log lines that were beyond the limits and are lost.
+    pub dropped_log_lines: u64,
+}

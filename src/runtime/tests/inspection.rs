@@ -1,0 +1,141 @@
+//! What is read from a component before it is compiled.
+
+use super::*;
+use inspect::{ExportKind, InspectError, Mismatch, check, check_tests, interface};
+
+fn bytes(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
+const RUN: &str = r#"(core module $m (func (export "f") (result i32) i32.const 1)) (core instance $i (instantiate $m))
+    (func (export "run") (result u32) (canon lift (core func $i "f")))"#;
+
+fn mismatches(fields: &str, grants: &Grants) -> Vec<Mismatch> {
+    check(&interface(&bytes(&format!("(component {fields})"))).unwrap(), grants, "0.1.0")
+}
+
+#[test]
+fn only_components_are_taken() {
+    assert_eq!(interface(&bytes("(module)")), Err(InspectError::CoreModule));
+    for bytes in [&b""[..], b"hello", b"\0asm", &bytes("(component)")[..6]] {
+        assert!(matches!(interface(bytes), Err(InspectError::Invalid(_))), "{bytes:?}");
+    }
+}
+
+#[test]
+fn features_that_skills_do_not_need_are_refused() {
+    for fields in [
+        "(memory 1 1 shared)",
+        "(memory i64 1)",
+        "(memory 1) (memory 1)",
+        "(func (result v128) (v128.const i32x4 0 0 0 0))",
+        "(tag)",
+        "(type (struct))",
+        "(func $f (return_call $f))",
+    ] {
+        let component = bytes(&format!("(component (core module {fields}))"));
+        assert!(matches!(interface(&component), Err(InspectError::Invalid(_))), "{fields}");
+        assert!(RUNTIME.compile(&component, Tier::Fast).is_err());
+    }
+}
+
+#[test]
+fn the_interface_is_read_exactly() {
+    let text = r#"(component
+        (import "wasi:io/streams@0.2.6" (instance (export "f" (func)) (export "t" (type (sub resource)))))
+        (import "plain" (func))
+        (core module (memory 2 5)) (core module (memory 1))
+        (component (core module $m (memory 3)) (import "inner" (func)))
+        (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#;
+    let found = interface(&bytes(text)).unwrap();
+    let import = |name: &str, functions: &[&str], is_interface| inspect::Import {
+        name: name.into(),
+        functions: functions.iter().map(|name| (*name).to_owned()).collect(),
+        is_interface,
+    };
+    assert_eq!(found.imports, [import("wasi:io/streams@0.2.6", &["f"], true), import("plain", &[], false)]);
+    let export = inspect::Export { name: "wasi:cli/run@0.2.0".into(), kind: ExportKind::Interface };
+    assert_eq!(found.exports, [export]);
+    let memory = |minimum: u64, maximum: Option<u64>| inspect::Memory {
+        minimum_bytes: minimum << 16,
+        maximum_bytes: maximum.map(|pages| pages << 16),
+    };
+    assert_eq!(found.memories, [memory(2, Some(5)), memory(1, None), memory(3, None)]);
+    assert!(!found.makes_resources);
+}
+
+#[test]
+fn a_skill_within_its_grants_has_no_mismatch() {
+    assert_eq!(mismatches(RUN, &PURE), []);
+    let earlier = format!(r#"(import "wasi:io/error@0.2.0" (instance)) {RUN}"#);
+    assert_eq!(mismatches(&earlier, &PURE), []);
+}
+
+#[test]
+fn an_import_must_be_granted_by_its_exact_name() {
+    for name in ["wasi:sockets/tcp@0.2.6", "wasi:io/errors@0.2.6", "kavi:skill/testing@0.1.0", "evil:io/error@0.2.6"] {
+        let found = mismatches(&format!(r#"(import "{name}" (instance)) {RUN}"#), &PURE);
+        assert_eq!(found, [Mismatch::NotGranted { import: name.into() }]);
+    }
+    for import in [r#"(import "log" (func))"#, r#"(import "c" (component))"#] {
+        assert!(matches!(mismatches(&format!("{import} {RUN}"), &PURE)[..], [Mismatch::NotGranted { .. }]));
+    }
+}
+
+#[test]
+fn another_version_is_refused_by_a_message_that_names_both() {
+    for (name, version) in [
+        ("kavi:skill/log", "0.2.0"),
+        ("kavi:skill/log", "0.1.1"),
+        ("wasi:io/error", "0.3.0"),
+        ("wasi:io/error", "0.2.13"),
+        ("wasi:io/error", "1.2.6"),
+    ] {
+        let found = mismatches(&format!(r#"(import "{name}@{version}" (instance)) {RUN}"#), &PURE);
+        let [Mismatch::Version { interface, built_for, wanted }] = &found[..] else { panic!("{name} {version}") };
+        assert_eq!((interface.as_str(), built_for.as_str()), (name, version));
+        let message = found[0].to_string();
+        assert!(message.contains(version) && message.contains(wanted), "{message}");
+    }
+    let found = mismatches(&format!(r#"(import "wasi:io/error" (instance)) {RUN}"#), &PURE);
+    assert!(matches!(found[..], [Mismatch::Version { .. }]));
+}
+
+#[test]
+fn a_denied_function_is_refused_within_a_granted_interface() {
+    let grants = Grants { denied_functions: &["wasi:io/poll#[method]pollable.block"], ..PURE };
+    let import = r#"(import "wasi:io/poll@0.2.6" (instance (export "pollable" (type $p (sub resource)))
+        (export "[method]pollable.block" (func (param "self" (borrow $p))))))"#;
+    let found = mismatches(&format!("{import} {RUN}"), &grants);
+    assert_eq!(found, [Mismatch::Denied { function: "wasi:io/poll#[method]pollable.block".into() }]);
+}
+
+#[test]
+fn run_is_the_only_export() {
+    assert_eq!(mismatches("", &PURE), [Mismatch::Missing { export: "run".into() }]);
+    let more = format!(r#"{RUN} (instance $i) (export "more" (instance $i))"#);
+    assert_eq!(mismatches(&more, &PURE), [Mismatch::Unexpected { export: "more".into() }]);
+    let found = mismatches(r#"(instance $i) (export "run" (instance $i))"#, &PURE);
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn a_component_makes_no_resources() {
+    let fields = format!(
+        r#"(type $r (resource (rep i32))) (core func $new (canon resource.new $r)) {RUN}"#
+    );
+    assert_eq!(mismatches(&fields, &PURE), [Mismatch::MakesResources]);
+}
+
+#[test]
+fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
+    let tests = GUEST.interface();
+    assert_eq!(check_tests(tests, &PURE, "0.1.0"), []);
+    assert!(check(tests, &PURE, "0.1.0").contains(&Mismatch::Missing { export: "run".into() }));
+    let skill = interface(&bytes(&format!("(component {RUN})"))).unwrap();
+    assert_eq!(check_tests(&skill, &PURE, "0.1.0").len(), 2);
+    let limits = tight();
+    let request =
+        Request { input: "", grants: &WRITER, vault: None, out: None, determinism: determinism(1), limits: &limits };
+    assert!(matches!(GUEST.run(&request), Err(RunFailure { error: RunError::Refused(_), .. })));
+}

@@ -1,0 +1,179 @@
+//! What plain Rust sees of the world.
+
+use rustix::fs::{CWD, FileType, Mode};
+
+use super::*;
+
+#[test]
+fn environment_arguments_and_standard_input_are_empty() {
+    assert_eq!(guest(&["environment"]), "[] 1\n");
+    assert_eq!(guest(&["stdin"]), "Ok(0)\n");
+}
+
+#[test]
+fn time_is_virtual_and_waiting_takes_none() {
+    // 08:30:00.25 and the first look; then 90 seconds later, three looks on.
+    let expected = "Ok(1795163400.250002s)\n90.000001s Ok(1795163490.250004s)\n";
+    let seen = guest(&["time"]);
+    assert!(seen.starts_with("Ok(1795163400.25000") && seen.contains("\n90.00000"), "{seen} {expected}");
+    let outcome = Folders::new().try_guest(&["sleep-an-hour"], &tight());
+    assert!(matches!(outcome.exit, TestExit::Returned), "{outcome:?}");
+}
+
+#[test]
+fn the_same_record_gives_the_same_bytes() {
+    let with_seed = |seed| {
+        let (limits, folders) = (tight(), Folders::new());
+        let (vault, out) = (folders.vault(""), folders.out(""));
+        let request = Request {
+            input: "",
+            grants: &WRITER,
+            vault: Some(&vault),
+            out: Some(&out),
+            determinism: determinism(seed),
+            limits: &limits,
+        };
+        let run = |verb| GUEST.run_test(&[verb], &request).unwrap().observed.stdout;
+        [run("chance"), run("time")].concat()
+    };
+    assert_eq!(with_seed(1), with_seed(1));
+    assert_ne!(with_seed(1), with_seed(2));
+}
+
+#[test]
+fn a_listing_is_sorted_and_tells_nothing_of_the_machine() {
+    let folders = Folders::new();
+    for name in ["z.md", "m.md", "Z.md", "b"] {
+        std::fs::write(folders.vault(name), name).unwrap();
+    }
+    let listed = folders.guest(&["list", "/vault"]);
+    let names: Vec<&str> = listed.lines().map(|line| line.split('"').nth(1).unwrap()).collect();
+    assert_eq!(names, ["Z.md", "a.md", "b", "m.md", "sub", "z.md"]);
+    assert!(listed.contains("Ok((true, false, 5, Some(Ok(0ns))))"), "{listed}");
+    assert!(listed.contains("Ok((false, true, 0, Some(Ok(0ns))))"), "{listed}");
+}
+
+#[test]
+fn files_work_as_in_any_rust_program() {
+    let folders = Folders::new();
+    let expected = "Ok(\"hello world\")\nnew Err(AlreadyExists)\ndown Err(InvalidInput)\nfile as folder \
+                    Err(NotADirectory)\nunlink a folder true\nOk(11)\nErr(NotFound) true\n";
+    let seen = folders.guest(&["files"]);
+    assert_eq!(seen.replace("down Err(PermissionDenied)", "down Err(InvalidInput)"), expected);
+    assert_eq!(std::fs::read_to_string(folders.out("d.md")).unwrap(), "hello world");
+    assert_eq!(guest(&["seek"]), "b56789 Ok(\"012a\")\n");
+    assert_eq!(guest(&["read", "/vault/a.md"]), "Ok(\"alpha\")\n");
+    assert_eq!(guest(&["read", "/vault/sub/../a.md"]), "Ok(\"alpha\")\n");
+}
+
+#[test]
+fn the_vault_is_read_only() {
+    let folders = Folders::new();
+    let seen = folders.guest(&["change", "/vault"]);
+    assert_eq!(seen.lines().count(), 9);
+    for line in seen.lines() {
+        assert!(line.ends_with("Err(ReadOnlyFilesystem)"), "{seen}");
+    }
+    assert_eq!(std::fs::read_to_string(folders.vault("a.md")).unwrap(), "alpha");
+    assert_eq!(std::fs::read_dir(folders.vault("")).unwrap().count(), 2);
+}
+
+#[test]
+fn nothing_outside_the_folders_can_be_named() {
+    let folders = Folders::new();
+    for path in ["/vault/../outside.md", "/vault/sub/../../outside.md", "/out/../vault/a.md"] {
+        assert_eq!(folders.guest(&["read", path]), "Err(PermissionDenied)\n", "{path}");
+    }
+    for path in ["/etc/passwd", "../outside.md", "outside.md", "/proc/self/environ", "/"] {
+        let seen = folders.guest(&["read", path]);
+        assert!(seen.starts_with("Err("), "{path} gives {seen}");
+    }
+    assert_eq!(folders.guest(&["write", "/out/../escaped.md", "x"]), "Err(PermissionDenied)\n");
+    assert!(!folders.0.path().join("escaped.md").exists());
+}
+
+#[test]
+fn links_that_lie_in_the_vault_are_not_followed() {
+    let folders = Folders::new();
+    std::os::unix::fs::symlink("/etc/passwd", folders.vault("absolute.md")).unwrap();
+    std::os::unix::fs::symlink("a.md", folders.vault("inside.md")).unwrap();
+    std::os::unix::fs::symlink("../", folders.vault("up")).unwrap();
+    for path in ["/vault/absolute.md", "/vault/inside.md", "/vault/up/outside.md", "/vault/up/vault/a.md"] {
+        let seen = folders.guest(&["read", path]);
+        assert_eq!(seen, "Err(FilesystemLoop)\n", "{path}");
+    }
+    assert!(folders.guest(&["list", "/vault"]).contains("\"inside.md\""));
+}
+
+#[test]
+fn pipes_and_sockets_that_lie_in_the_vault_are_not_opened() {
+    let folders = Folders::new();
+    rustix::fs::mknodat(CWD, folders.vault("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folders.vault("socket")).unwrap();
+    for path in ["/vault/pipe", "/vault/socket"] {
+        assert_eq!(folders.guest(&["read", path]), "Err(PermissionDenied)\n", "{path}");
+    }
+}
+
+#[test]
+fn no_link_and_no_time_can_be_set() {
+    let folders = Folders::new();
+    let seen = folders.guest(&["links"]);
+    let expected = "hard Err(PermissionDenied)\nsoft Err(PermissionDenied)\nread Err(PermissionDenied)\ntimes \
+                    Err(PermissionDenied)\nnames 1\n";
+    assert_eq!(seen, expected);
+    assert_eq!(std::fs::read_dir(folders.out("")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_folder_that_is_not_granted_is_not_there() {
+    let folders = Folders::new();
+    let (vault, out, limits) = (folders.vault(""), folders.out(""), tight());
+    let request = Request {
+        input: "",
+        grants: &PURE,
+        vault: Some(&vault),
+        out: Some(&out),
+        determinism: determinism(1),
+        limits: &limits,
+    };
+    for path in ["/vault/a.md", "/out/a.md"] {
+        let outcome = GUEST.run_test(&["read", path], &request).unwrap();
+        let seen = String::from_utf8(outcome.observed.stdout).unwrap();
+        assert!(seen.starts_with("Err("), "{path} gives {seen}");
+    }
+}
+
+#[test]
+fn staging_must_be_an_empty_folder_and_no_link() {
+    let folders = Folders::new();
+    let limits = tight();
+    let run = |out: &Path| {
+        let request = Request {
+            input: "",
+            grants: &WRITER,
+            vault: None,
+            out: Some(out),
+            determinism: determinism(1),
+            limits: &limits,
+        };
+        GUEST.run_test(&["fine"], &request).map(drop)
+    };
+    assert!(matches!(run(&folders.vault("")), Err(RunError::StagingNotEmpty { .. })));
+    assert!(matches!(run(&folders.out("missing")), Err(RunError::Folder { guest: "/out", .. })));
+    std::os::unix::fs::symlink(folders.out(""), folders.0.path().join("link")).unwrap();
+    assert!(matches!(run(&folders.0.path().join("link")), Err(RunError::Folder { .. })));
+    assert!(run(&folders.out("")).is_ok());
+}
+
+#[test]
+fn an_exit_and_a_panic_are_told_apart() {
+    let exit = Folders::new().try_guest(&["exit", "7"], &tight()).exit;
+    // std reports any code but zero as 1 through the stable interface.
+    assert!(matches!(exit, TestExit::GuestExit(1)), "{exit:?}");
+    let exit = Folders::new().try_guest(&["exit", "0"], &tight()).exit;
+    assert!(matches!(exit, TestExit::GuestExit(0)), "{exit:?}");
+    let outcome = Folders::new().try_guest(&["panic"], &tight());
+    assert!(matches!(outcome.exit, TestExit::Trap(RunError::Trap { .. })), "{outcome:?}");
+    assert!(String::from_utf8(outcome.observed.stderr).unwrap().contains("on purpose"));
+}

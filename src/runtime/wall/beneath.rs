@@ -1,0 +1,162 @@
+//! File system calls that cannot leave a folder.
+//!
+//! Every name goes through `openat2` with `RESOLVE_BENEATH`, no symbolic links and no magic links. Nothing is
+//! opened for use before a look at it (`O_PATH`) has shown a regular file or a folder, because opening alone
+//! can act: on the other end of a pipe, or on a device.
+
+use std::{
+    borrow::Cow,
+    ffi::CString,
+    fs::File,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat},
+    io::Errno,
+};
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+    ReadWrite,
+}
+
+impl Access {
+    fn flags(self) -> OFlags {
+        match self {
+            Self::Read => OFlags::RDONLY,
+            Self::Write => OFlags::WRONLY,
+            Self::ReadWrite => OFlags::RDWR,
+        }
+    }
+}
+
+/// Something open, and what the kernel says of it.
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) stat: Stat,
+}
+
+impl Opened {
+    pub(super) fn is_folder(&self) -> bool {
+        kind(&self.stat) == FileType::Directory
+    }
+}
+
+/// What kind of thing a stat describes.
+pub(super) fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    // Races with renames make the kernel give up with EAGAIN; it is then asked again.
+    for _ in 0..8 {
+        match rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, mode, resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::BUSY)
+}
+
+/// Opens a regular file or a folder that exists.
+pub(super) fn open(dir: BorrowedFd<'_>, path: &str, access: Access) -> Result<Opened, Errno> {
+    let look = open_beneath(dir, path, OFlags::PATH, Mode::empty())?;
+    let flags = match kind(&rustix::fs::fstat(&look)?) {
+        FileType::Directory if access == Access::Read => OFlags::RDONLY | OFlags::DIRECTORY,
+        FileType::Directory => return Err(Errno::ISDIR),
+        FileType::RegularFile => access.flags(),
+        _ => return Err(Errno::PERM),
+    };
+    let fd = open_beneath(dir, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW, Mode::empty())?;
+    let stat = rustix::fs::fstat(&fd)?;
+    match kind(&stat) {
+        FileType::Directory | FileType::RegularFile => Ok(Opened { file: fd.into(), stat }),
+        _ => Err(Errno::PERM),
+    }
+}
+
+/// Makes a file that does not exist.
+pub(super) fn create(dir: BorrowedFd<'_>, path: &str, access: Access) -> Result<Opened, Errno> {
+    let flags = access.flags() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let fd = open_beneath(dir, path, flags, Mode::from_raw_mode(0o644))?;
+    let stat = rustix::fs::fstat(&fd)?;
+    Ok(Opened { file: fd.into(), stat })
+}
+
+/// A folder in which one name is looked up.
+pub(super) enum Parent<'a> {
+    Open(BorrowedFd<'a>),
+    Below(OwnedFd),
+}
+
+impl AsFd for Parent<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Open(fd) => fd.as_fd(),
+            Self::Below(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// The folder at `path`, only to look names up in it.
+pub(super) fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&str>) -> Result<Parent<'a>, Errno> {
+    match path {
+        None => Ok(Parent::Open(dir)),
+        Some(path) => {
+            open_beneath(dir, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map(Parent::Below)
+        }
+    }
+}
+
+/// What `name` in a folder is; a link is itself.
+pub(super) fn stat(parent: &Parent<'_>, name: &str) -> Result<Stat, Errno> {
+    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Makes a folder.
+pub(super) fn make_folder(parent: &Parent<'_>, name: &str) -> Result<(), Errno> {
+    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
+}
+
+/// Removes a file.
+pub(super) fn remove_file(parent: &Parent<'_>, name: &str) -> Result<(), Errno> {
+    rustix::fs::unlinkat(parent, name, AtFlags::empty())
+}
+
+/// Removes an empty folder.
+pub(super) fn remove_folder(parent: &Parent<'_>, name: &str) -> Result<(), Errno> {
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+/// Renames, replacing what is there.
+pub(super) fn rename(from: &Parent<'_>, old: &str, to: &Parent<'_>, new: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(from, old, to, new, RenameFlags::empty())
+}
+
+/// Reads the names in a folder, `.` and `..` left out, in the order of the file system. `more` is asked before
+/// every entry, so that a huge folder cannot outlast a deadline.
+pub(super) fn list<E: From<Errno>>(
+    folder: &File,
+    mut more: impl FnMut() -> Result<(), E>,
+) -> Result<Vec<(CString, FileType)>, E> {
+    let mut entries = Vec::new();
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        more()?;
+        let entry = entry?;
+        let name: Cow<'_, _> = entry.file_name().into();
+        if name.as_ref() == c"." || name.as_ref() == c".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => kind(&rustix::fs::statat(folder, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)?),
+            known => known,
+        };
+        entries.push((name.into_owned(), kind));
+    }
+    Ok(entries)
+}

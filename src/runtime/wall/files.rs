@@ -1,0 +1,483 @@
+//! `wasi:filesystem` over the two folders of a run.
+
+use std::{
+    os::{
+        fd::AsFd,
+        unix::fs::FileExt,
+    },
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{FileType, Stat},
+    io::Errno,
+};
+use wasmtime::component::Resource;
+
+use super::{
+    super::{
+        bindings::filesystem::{
+            preopens,
+            types::{
+                self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
+                MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+            },
+        },
+        state::{State, count},
+    },
+    FsError,
+    beneath::{self, Access, Opened},
+    io::{CHUNK_BYTES, InputStream, IoError, OutputStream},
+    path::GuestPath,
+    staging::{Area, OpenFile, size},
+};
+
+/// A file or folder that the guest has open.
+#[derive(Clone)]
+pub struct Descriptor {
+    open: Arc<OpenFile>,
+    area: Area,
+    folder: bool,
+    depth: usize,
+    flags: DescriptorFlags,
+}
+
+/// A listing that the guest is reading, last entry first.
+#[derive(Debug)]
+pub struct Entries {
+    left: Vec<DirectoryEntry>,
+    held: u64,
+}
+
+impl Descriptor {
+    fn file(self) -> Result<Self, ErrorCode> {
+        if self.folder { Err(ErrorCode::IsDirectory) } else { Ok(self) }
+    }
+
+    fn folder(self) -> Result<Self, ErrorCode> {
+        if self.folder { Ok(self) } else { Err(ErrorCode::NotDirectory) }
+    }
+
+    fn writable_file(self) -> Result<Self, ErrorCode> {
+        let file = self.file()?;
+        file.area.writable()?;
+        if file.flags.contains(DescriptorFlags::WRITE) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
+    }
+
+    fn readable_file(self) -> Result<Self, ErrorCode> {
+        let file = self.file()?;
+        if file.flags.contains(DescriptorFlags::READ) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
+    }
+
+    fn writable_folder(self) -> Result<Self, ErrorCode> {
+        let folder = self.folder()?;
+        folder.area.writable()?;
+        Ok(folder)
+    }
+}
+
+fn type_of(kind: FileType) -> DescriptorType {
+    match kind {
+        FileType::RegularFile => DescriptorType::RegularFile,
+        FileType::Directory => DescriptorType::Directory,
+        FileType::Symlink => DescriptorType::SymbolicLink,
+        FileType::Fifo => DescriptorType::Fifo,
+        FileType::Socket => DescriptorType::Socket,
+        FileType::CharacterDevice => DescriptorType::CharacterDevice,
+        FileType::BlockDevice => DescriptorType::BlockDevice,
+        FileType::Unknown => DescriptorType::Unknown,
+    }
+}
+
+/// What the guest may know: kind and size. Times, links and the size of a folder differ between machines.
+fn describe(stat: &Stat) -> DescriptorStat {
+    let kind = beneath::kind(stat);
+    DescriptorStat {
+        type_: type_of(kind),
+        link_count: 1,
+        size: if kind == FileType::RegularFile { size(stat) } else { 0 },
+        data_access_timestamp: None,
+        data_modification_timestamp: None,
+        status_change_timestamp: None,
+    }
+}
+
+fn hash_of(number: u64) -> MetadataHashValue {
+    MetadataHashValue { lower: number, upper: 0 }
+}
+
+/// What a path names in its folder: looked at, not opened, links not followed.
+fn look(folder: &Descriptor, flags: PathFlags, path: &GuestPath<'_>) -> Result<Stat, FsError> {
+    let fd = folder.open.file.as_fd();
+    let stat = match path.split() {
+        None => rustix::fs::fstat(fd)?,
+        Some((parent, name)) => beneath::stat(&beneath::parent(fd, parent.as_deref())?, name)?,
+    };
+    match beneath::kind(&stat) {
+        FileType::Directory => Ok(stat),
+        _ if path.is_folder() => Err(ErrorCode::NotDirectory.into()),
+        FileType::Symlink if flags.contains(PathFlags::SYMLINK_FOLLOW) => Err(ErrorCode::Loop.into()),
+        _ => Ok(stat),
+    }
+}
+
+/// What an open asks for.
+struct Wanted {
+    access: Access,
+    folder: bool,
+    create: bool,
+    exclusive: bool,
+    truncate: bool,
+}
+
+impl Wanted {
+    fn new(open: OpenFlags, flags: DescriptorFlags, path: &GuestPath<'_>) -> Self {
+        let access = match (flags.contains(DescriptorFlags::READ), flags.contains(DescriptorFlags::WRITE)) {
+            (true, true) => Access::ReadWrite,
+            (false, true) => Access::Write,
+            (_, false) => Access::Read,
+        };
+        Self {
+            access,
+            folder: open.contains(OpenFlags::DIRECTORY) || path.is_folder(),
+            create: open.contains(OpenFlags::CREATE),
+            exclusive: open.contains(OpenFlags::EXCLUSIVE),
+            truncate: open.contains(OpenFlags::TRUNCATE),
+        }
+    }
+
+    fn changes(&self) -> bool {
+        self.access != Access::Read || self.create || self.truncate
+    }
+}
+
+impl State {
+    fn descriptor(&self, handle: &Resource<Descriptor>) -> Result<Descriptor, FsError> {
+        Ok(self.get(handle)?.clone())
+    }
+
+    fn open(&mut self, folder: &Descriptor, path: &GuestPath<'_>, wanted: &Wanted) -> Result<Opened, FsError> {
+        self.files.room_for_descriptor()?;
+        let fd = folder.open.file.as_fd();
+        let opened = match beneath::open(fd, &path.text(), wanted.access) {
+            Ok(_) if wanted.create && wanted.exclusive => return Err(ErrorCode::Exist.into()),
+            Err(Errno::NOENT) if wanted.create && !wanted.folder => {
+                // Looked up first, so that a missing folder is not paid for as a file.
+                if let Some((parent, _)) = path.split() {
+                    beneath::parent(fd, parent.as_deref())?;
+                }
+                self.files.pay_for_entry(folder.depth + path.depth())?;
+                beneath::create(fd, &path.text(), wanted.access)?
+            }
+            other => other?,
+        };
+        if wanted.folder && !opened.is_folder() {
+            return Err(ErrorCode::NotDirectory.into());
+        }
+        if wanted.truncate && !opened.is_folder() {
+            rustix::fs::ftruncate(&opened.file, 0)?;
+        }
+        Ok(opened)
+    }
+
+    fn remove(
+        &mut self,
+        handle: &Resource<Descriptor>,
+        path: &str,
+        remove: fn(&beneath::Parent<'_>, &str) -> Result<(), Errno>,
+        folder: bool,
+    ) -> Result<(), FsError> {
+        let dir = self.descriptor(handle)?.writable_folder()?;
+        let path = GuestPath::parse(path)?;
+        let (parent, name) = path.split().ok_or(ErrorCode::Invalid)?;
+        let parent = beneath::parent(dir.open.file.as_fd(), parent.as_deref())?;
+        let stat = beneath::stat(&parent, name)?;
+        if path.is_folder() && !folder {
+            let is_folder = beneath::kind(&stat) == FileType::Directory;
+            return Err(if is_folder { ErrorCode::IsDirectory } else { ErrorCode::NotDirectory }.into());
+        }
+        remove(&parent, name)?;
+        self.files.forget(&stat);
+        Ok(())
+    }
+
+    fn list(&mut self, folder: &Descriptor) -> Result<Entries, FsError> {
+        let mut seen = 0;
+        let listed = beneath::list::<FsError>(&folder.open.file, || {
+            seen += 1;
+            self.deadline.check()?;
+            Ok(self.files.room_for_entries(seen)?)
+        })?;
+        let mut left = Vec::with_capacity(listed.len());
+        for (name, kind) in listed {
+            let name = name.into_string().map_err(|_| ErrorCode::IllegalByteSequence)?;
+            left.push(DirectoryEntry { type_: type_of(kind), name });
+        }
+        left.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+        let held = left.len() as u64;
+        self.files.hold_entries(held)?;
+        Ok(Entries { left, held })
+    }
+
+    fn rename(&mut self, from: &Descriptor, old: &GuestPath<'_>, to: &Descriptor, new: &GuestPath<'_>) -> Result<(), FsError> {
+        let (old_parent, old_name) = old.split().ok_or(ErrorCode::Invalid)?;
+        let (new_parent, new_name) = new.split().ok_or(ErrorCode::Invalid)?;
+        let (old_depth, new_depth) = (from.depth + old.depth(), to.depth + new.depth());
+        let old_parent = beneath::parent(from.open.file.as_fd(), old_parent.as_deref())?;
+        let new_parent = beneath::parent(to.open.file.as_fd(), new_parent.as_deref())?;
+        let moved = beneath::stat(&old_parent, old_name)?;
+        if beneath::kind(&moved) == FileType::Directory {
+            // What lies in the folder would go down with it, past a depth that was checked when it was made.
+            if new_depth > old_depth {
+                return Err(ErrorCode::NotPermitted.into());
+            }
+        } else if old.is_folder() || new.is_folder() {
+            return Err(ErrorCode::NotDirectory.into());
+        }
+        self.files.check_depth(new_depth)?;
+        let replaced = beneath::stat(&new_parent, new_name);
+        beneath::rename(&old_parent, old_name, &new_parent, new_name)?;
+        if let Ok(replaced) = replaced
+            && (replaced.st_dev, replaced.st_ino) != (moved.st_dev, moved.st_ino)
+        {
+            self.files.forget(&replaced);
+        }
+        Ok(())
+    }
+}
+
+impl types::Host for State {
+    fn filesystem_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
+        Ok(Some(self.get(&error)?.0))
+    }
+
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        match error {
+            FsError::Code(code) => Ok(code),
+            FsError::Trap(error) => Err(error),
+        }
+    }
+}
+
+impl types::HostDescriptor for State {
+    fn open_at(
+        &mut self,
+        handle: Resource<Descriptor>,
+        _: PathFlags,
+        path: String,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> Result<Resource<Descriptor>, FsError> {
+        let folder = self.descriptor(&handle)?.folder()?;
+        let path = GuestPath::parse(&path)?;
+        let wanted = Wanted::new(open, flags, &path);
+        if wanted.changes() {
+            folder.area.writable()?;
+        }
+        let opened = self.open(&folder, &path, &wanted)?;
+        let is_folder = opened.is_folder();
+        let open = self.files.admit(opened)?;
+        let depth = folder.depth + path.depth();
+        Ok(self.push(Descriptor { open, area: folder.area, folder: is_folder, depth, flags })?)
+    }
+
+    fn read_via_stream(&mut self, handle: Resource<Descriptor>, offset: u64) -> Result<Resource<InputStream>, FsError> {
+        let file = self.descriptor(&handle)?.readable_file()?;
+        Ok(self.push(InputStream::File(file.open, offset))?)
+    }
+
+    fn write_via_stream(
+        &mut self,
+        handle: Resource<Descriptor>,
+        offset: u64,
+    ) -> Result<Resource<OutputStream>, FsError> {
+        let file = self.descriptor(&handle)?.writable_file()?;
+        Ok(self.push(OutputStream::At(file.open, offset))?)
+    }
+
+    fn append_via_stream(&mut self, handle: Resource<Descriptor>) -> Result<Resource<OutputStream>, FsError> {
+        let file = self.descriptor(&handle)?.writable_file()?;
+        Ok(self.push(OutputStream::Append(file.open))?)
+    }
+
+    fn read(&mut self, handle: Resource<Descriptor>, length: u64, offset: u64) -> Result<(Vec<u8>, bool), FsError> {
+        let file = self.descriptor(&handle)?.readable_file()?;
+        let mut bytes = vec![0; count(length).min(CHUNK_BYTES)];
+        let read = file.open.file.read_at(&mut bytes, offset)?;
+        bytes.truncate(read);
+        Ok((bytes, read == 0 && length > 0))
+    }
+
+    fn write(&mut self, handle: Resource<Descriptor>, bytes: Vec<u8>, offset: u64) -> Result<u64, FsError> {
+        let file = self.descriptor(&handle)?.writable_file()?;
+        self.files.write(&file.open, &bytes, offset)?;
+        Ok(bytes.len() as u64)
+    }
+
+    fn set_size(&mut self, handle: Resource<Descriptor>, size: u64) -> Result<(), FsError> {
+        let file = self.descriptor(&handle)?.writable_file()?;
+        self.files.set_size(&file.open, size)
+    }
+
+    fn advise(&mut self, _: Resource<Descriptor>, _: u64, _: u64, _: Advice) -> Result<(), FsError> {
+        Ok(())
+    }
+
+    // The host makes staged files durable when it commits them.
+    fn sync_data(&mut self, _: Resource<Descriptor>) -> Result<(), FsError> {
+        Ok(())
+    }
+
+    fn sync(&mut self, _: Resource<Descriptor>) -> Result<(), FsError> {
+        Ok(())
+    }
+
+    fn get_flags(&mut self, handle: Resource<Descriptor>) -> Result<DescriptorFlags, FsError> {
+        Ok(self.descriptor(&handle)?.flags)
+    }
+
+    fn get_type(&mut self, handle: Resource<Descriptor>) -> Result<DescriptorType, FsError> {
+        let folder = self.descriptor(&handle)?.folder;
+        Ok(if folder { DescriptorType::Directory } else { DescriptorType::RegularFile })
+    }
+
+    fn read_directory(&mut self, handle: Resource<Descriptor>) -> Result<Resource<Entries>, FsError> {
+        let folder = self.descriptor(&handle)?.folder()?;
+        let entries = self.list(&folder)?;
+        Ok(self.push(entries)?)
+    }
+
+    fn create_directory_at(&mut self, handle: Resource<Descriptor>, path: String) -> Result<(), FsError> {
+        let folder = self.descriptor(&handle)?.folder()?;
+        let path = GuestPath::parse(&path)?;
+        let (parent, name) = path.split().ok_or(ErrorCode::Exist)?;
+        let parent = beneath::parent(folder.open.file.as_fd(), parent.as_deref())?;
+        match beneath::stat(&parent, name) {
+            Ok(_) => return Err(ErrorCode::Exist.into()),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        folder.area.writable()?;
+        self.files.pay_for_entry(folder.depth + path.depth())?;
+        Ok(beneath::make_folder(&parent, name)?)
+    }
+
+    fn stat(&mut self, handle: Resource<Descriptor>) -> Result<DescriptorStat, FsError> {
+        Ok(describe(&rustix::fs::fstat(&self.descriptor(&handle)?.open.file)?))
+    }
+
+    fn stat_at(
+        &mut self,
+        handle: Resource<Descriptor>,
+        flags: PathFlags,
+        path: String,
+    ) -> Result<DescriptorStat, FsError> {
+        let folder = self.descriptor(&handle)?.folder()?;
+        Ok(describe(&look(&folder, flags, &GuestPath::parse(&path)?)?))
+    }
+
+    fn remove_directory_at(&mut self, handle: Resource<Descriptor>, path: String) -> Result<(), FsError> {
+        self.remove(&handle, &path, beneath::remove_folder, true)
+    }
+
+    fn unlink_file_at(&mut self, handle: Resource<Descriptor>, path: String) -> Result<(), FsError> {
+        self.remove(&handle, &path, beneath::remove_file, false)
+    }
+
+    fn rename_at(
+        &mut self,
+        handle: Resource<Descriptor>,
+        old: String,
+        target: Resource<Descriptor>,
+        new: String,
+    ) -> Result<(), FsError> {
+        let from = self.descriptor(&handle)?.writable_folder()?;
+        let to = self.descriptor(&target)?.writable_folder()?;
+        self.rename(&from, &GuestPath::parse(&old)?, &to, &GuestPath::parse(&new)?)
+    }
+
+    fn is_same_object(&mut self, a: Resource<Descriptor>, b: Resource<Descriptor>) -> wasmtime::Result<bool> {
+        Ok(self.get(&a)?.open.number == self.get(&b)?.open.number)
+    }
+
+    fn metadata_hash(&mut self, handle: Resource<Descriptor>) -> Result<MetadataHashValue, FsError> {
+        Ok(hash_of(self.descriptor(&handle)?.open.number))
+    }
+
+    fn metadata_hash_at(
+        &mut self,
+        handle: Resource<Descriptor>,
+        flags: PathFlags,
+        path: String,
+    ) -> Result<MetadataHashValue, FsError> {
+        let folder = self.descriptor(&handle)?.folder()?;
+        let stat = look(&folder, flags, &GuestPath::parse(&path)?)?;
+        Ok(hash_of(self.files.number(&stat)?))
+    }
+
+    fn set_times(&mut self, _: Resource<Descriptor>, _: NewTimestamp, _: NewTimestamp) -> Result<(), FsError> {
+        Err(ErrorCode::NotPermitted.into())
+    }
+
+    fn set_times_at(
+        &mut self,
+        _: Resource<Descriptor>,
+        _: PathFlags,
+        _: String,
+        _: NewTimestamp,
+        _: NewTimestamp,
+    ) -> Result<(), FsError> {
+        Err(ErrorCode::NotPermitted.into())
+    }
+
+    fn link_at(
+        &mut self,
+        _: Resource<Descriptor>,
+        _: PathFlags,
+        _: String,
+        _: Resource<Descriptor>,
+        _: String,
+    ) -> Result<(), FsError> {
+        Err(ErrorCode::NotPermitted.into())
+    }
+
+    fn symlink_at(&mut self, _: Resource<Descriptor>, _: String, _: String) -> Result<(), FsError> {
+        Err(ErrorCode::NotPermitted.into())
+    }
+
+    fn readlink_at(&mut self, _: Resource<Descriptor>, _: String) -> Result<String, FsError> {
+        Err(ErrorCode::NotPermitted.into())
+    }
+
+    fn drop(&mut self, handle: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.delete(handle).map(drop)
+    }
+}
+
+impl types::HostDirectoryEntryStream for State {
+    fn read_directory_entry(&mut self, handle: Resource<Entries>) -> Result<Option<DirectoryEntry>, FsError> {
+        Ok(self.get_mut(&handle)?.left.pop())
+    }
+
+    fn drop(&mut self, handle: Resource<Entries>) -> wasmtime::Result<()> {
+        let entries = self.delete(handle)?;
+        self.files.release_entries(entries.held);
+        Ok(())
+    }
+}
+
+impl preopens::Host for State {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let roots: Vec<_> = self.files.roots().collect();
+        let mut directories = Vec::new();
+        for (area, name, open) in roots {
+            let flags = match area {
+                Area::Vault => DescriptorFlags::READ,
+                Area::Out => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
+            };
+            let root = self.push(Descriptor { open, area, folder: true, depth: 0, flags })?;
+            directories.push((root, name.to_owned()));
+        }
+        Ok(directories)
+    }
+}

@@ -1,0 +1,122 @@
+//! The wall around WASI: all that a guest can reach of this machine.
+//!
+//! Plain WASI 0.2 on the guest's side, so that a skill is plain Rust with `std::fs`. On this side there is no
+//! asynchrony, no thread and no stock implementation: a host call either answers at once or ends the run.
+//! Clocks are virtual, random numbers are seeded, standard input is closed, environment and arguments are
+//! empty. Files are opened with `openat2` beneath `/vault` and `/out`, are regular files and folders only, and
+//! everything that could differ between two machines (order, times, inode numbers) is replaced.
+//!
+//! Deliberately never: follow or make a symbolic or hard link, set a time, open a device, a pipe or a socket.
+//! What it cannot do: end a file call that hangs in the kernel.
+
+pub(super) mod ambient;
+mod beneath;
+pub(super) mod files;
+pub(super) mod io;
+mod path;
+pub(super) mod staging;
+
+use rustix::io::Errno;
+use wasmtime::component::HasData;
+
+use super::{bindings::filesystem::types::ErrorCode, error::Stop, state::State};
+
+/// Tells the linker that host functions work on the store's [`State`].
+pub(super) struct Wall;
+
+impl HasData for Wall {
+    type Data<'a> = &'a mut State;
+}
+
+/// A file operation that did not work: the guest is told, or the run ends.
+#[derive(Debug)]
+pub enum FsError {
+    /// Told to the guest.
+    Code(ErrorCode),
+    /// Ends the run.
+    Trap(wasmtime::Error),
+}
+
+/// A stream operation that did not work: the guest is told, or the run ends.
+#[derive(Debug)]
+pub enum StreamError {
+    /// The stream is at its end.
+    Closed,
+    /// Told to the guest.
+    Failed(ErrorCode),
+    /// Ends the run.
+    Trap(wasmtime::Error),
+}
+
+impl From<ErrorCode> for FsError {
+    fn from(code: ErrorCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<wasmtime::Error> for FsError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Trap(error)
+    }
+}
+
+impl From<Stop> for FsError {
+    fn from(stop: Stop) -> Self {
+        Self::Trap(stop.into())
+    }
+}
+
+impl From<Errno> for FsError {
+    fn from(errno: Errno) -> Self {
+        Self::Code(code_of(errno))
+    }
+}
+
+impl From<std::io::Error> for FsError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Code(Errno::from_io_error(&error).map_or(ErrorCode::Io, code_of))
+    }
+}
+
+impl From<wasmtime::Error> for StreamError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Trap(error)
+    }
+}
+
+impl From<Stop> for StreamError {
+    fn from(stop: Stop) -> Self {
+        Self::Trap(stop.into())
+    }
+}
+
+impl From<FsError> for StreamError {
+    fn from(error: FsError) -> Self {
+        match error {
+            FsError::Code(code) => Self::Failed(code),
+            FsError::Trap(error) => Self::Trap(error),
+        }
+    }
+}
+
+/// What the guest is told. Errors that would describe the host's state beyond the folders are all `io`.
+fn code_of(errno: Errno) -> ErrorCode {
+    match errno {
+        Errno::ACCESS => ErrorCode::Access,
+        Errno::BADF => ErrorCode::BadDescriptor,
+        Errno::BUSY => ErrorCode::Busy,
+        Errno::EXIST => ErrorCode::Exist,
+        Errno::FBIG => ErrorCode::FileTooLarge,
+        Errno::INVAL => ErrorCode::Invalid,
+        Errno::ISDIR => ErrorCode::IsDirectory,
+        Errno::LOOP => ErrorCode::Loop,
+        Errno::NAMETOOLONG => ErrorCode::NameTooLong,
+        Errno::NOENT => ErrorCode::NoEntry,
+        Errno::NOSPC | Errno::DQUOT => ErrorCode::InsufficientSpace,
+        Errno::NOTDIR => ErrorCode::NotDirectory,
+        Errno::NOTEMPTY => ErrorCode::NotEmpty,
+        Errno::PERM | Errno::XDEV => ErrorCode::NotPermitted,
+        Errno::ROFS => ErrorCode::ReadOnly,
+        _ => ErrorCode::Io,
+    }
+}

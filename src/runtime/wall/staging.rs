@@ -1,0 +1,282 @@
+//! The two folders of a run, and the accounts kept about them.
+//!
+//! Quotas are exact while the guest runs: growth is paid for before it happens, by apparent size (a sparse
+//! file costs its full length), and nothing is ever paid back.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::{fd::AsFd, unix::fs::FileExt},
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::fs::{Mode, OFlags, Stat};
+
+use crate::model::limits::Limits;
+
+use super::{
+    super::{
+        bindings::filesystem::types::ErrorCode,
+        error::{RunError, Stop},
+        outcome::Request,
+    },
+    FsError,
+    beneath::{self, Access, Opened},
+    path::GuestPath,
+};
+
+/// Which of the two folders something lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Area {
+    /// `/vault`, read-only.
+    Vault,
+    /// `/out`, read-write.
+    Out,
+}
+
+impl Area {
+    /// Refuses what would change the vault.
+    pub(super) fn writable(self) -> Result<(), ErrorCode> {
+        match self {
+            Self::Vault => Err(ErrorCode::ReadOnly),
+            Self::Out => Ok(()),
+        }
+    }
+}
+
+/// A file or folder that is open for the guest, or that a stream of the guest still uses.
+pub(super) struct OpenFile {
+    pub(super) file: File,
+    /// Its number, in the place of its inode.
+    pub(super) number: u64,
+    // Counts this file among the open ones for as long as it lives.
+    _ticket: Option<Arc<()>>,
+}
+
+/// One kind of account: what was used, and how much there is.
+struct Account {
+    name: &'static str,
+    used: u64,
+    limit: u64,
+}
+
+impl Account {
+    fn new(name: &'static str, limit: u64) -> Self {
+        Self { name, used: 0, limit }
+    }
+
+    fn stop(&self) -> Stop {
+        Stop::Limit { name: self.name, value: self.limit }
+    }
+
+    fn pay(&mut self, amount: u64) -> Result<(), Stop> {
+        let used = self.used.checked_add(amount).filter(|used| *used <= self.limit).ok_or(self.stop())?;
+        self.used = used;
+        Ok(())
+    }
+}
+
+/// The folders of a run.
+pub(in super::super) struct Files {
+    vault: Option<Arc<OpenFile>>,
+    out: Option<Arc<OpenFile>>,
+    tickets: Arc<()>,
+    descriptors: Account,
+    entries: Account,
+    bytes: Account,
+    files: Account,
+    depth: Account,
+    numbers: HashMap<(u64, u64), u64>,
+    next_number: u64,
+}
+
+impl Files {
+    /// Opens the folders that the request gives and its grants include.
+    pub(in super::super) fn open(request: &Request<'_>) -> Result<Self, RunError> {
+        let limits = request.limits;
+        let mut files = Self::empty(limits);
+        if let Some(path) = request.vault.filter(|_| request.grants.vault) {
+            files.vault = Some(files.root("/vault", path, OFlags::empty())?);
+        }
+        if let Some(path) = request.out.filter(|_| request.grants.out) {
+            // The host made this folder: if it is a link now, somebody else was here.
+            let root = files.root("/out", path, OFlags::NOFOLLOW)?;
+            let unreadable = |source| RunError::Folder { guest: "/out", path: path.into(), source };
+            let entries = beneath::list::<rustix::io::Errno>(&root.file, || Ok(()));
+            if !entries.map_err(|errno| unreadable(errno.into()))?.is_empty() {
+                return Err(RunError::StagingNotEmpty { path: path.into() });
+            }
+            files.out = Some(root);
+        }
+        Ok(files)
+    }
+
+    fn empty(limits: &Limits) -> Self {
+        Self {
+            vault: None,
+            out: None,
+            tickets: Arc::new(()),
+            descriptors: Account::new("descriptors", limits.descriptors),
+            entries: Account::new("directory_entries", limits.directory_entries),
+            bytes: Account::new("staged_bytes", limits.staged_bytes),
+            files: Account::new("staged_files", limits.staged_files),
+            depth: Account::new("staged_depth", limits.staged_depth),
+            numbers: HashMap::new(),
+            next_number: 1,
+        }
+    }
+
+    fn root(&mut self, guest: &'static str, path: &Path, flags: OFlags) -> Result<Arc<OpenFile>, RunError> {
+        let failed = |errno: rustix::io::Errno| RunError::Folder { guest, path: path.into(), source: errno.into() };
+        let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+        let stat = rustix::fs::fstat(&fd).map_err(failed)?;
+        let number = self.next_number;
+        self.next_number += 1;
+        self.numbers.insert((stat.st_dev, stat.st_ino), number);
+        Ok(Arc::new(OpenFile { file: fd.into(), number, _ticket: None }))
+    }
+
+    /// The folders that the guest starts with.
+    pub(super) fn roots(&self) -> impl Iterator<Item = (Area, &'static str, Arc<OpenFile>)> {
+        let vault = self.vault.iter().map(|root| (Area::Vault, "/vault", root.clone()));
+        vault.chain(self.out.iter().map(|root| (Area::Out, "/out", root.clone())))
+    }
+
+    /// Bytes and files that were paid for.
+    pub(in super::super) fn staged(&self) -> (u64, u64) {
+        (self.bytes.used, self.files.used)
+    }
+
+    /// Refuses one more open file when there are too many.
+    pub(super) fn room_for_descriptor(&self) -> Result<(), Stop> {
+        let open = Arc::strong_count(&self.tickets) as u64 - 1;
+        if open < self.descriptors.limit { Ok(()) } else { Err(self.descriptors.stop()) }
+    }
+
+    /// Counts and numbers a file that was just opened.
+    pub(super) fn admit(&mut self, opened: Opened) -> Result<Arc<OpenFile>, Stop> {
+        let number = self.number(&opened.stat)?;
+        Ok(Arc::new(OpenFile { file: opened.file, number, _ticket: Some(self.tickets.clone()) }))
+    }
+
+    /// The number that stands for an inode: files are numbered in the order in which the guest asks.
+    pub(super) fn number(&mut self, stat: &Stat) -> Result<u64, Stop> {
+        let key = (stat.st_dev, stat.st_ino);
+        if let Some(number) = self.numbers.get(&key) {
+            return Ok(*number);
+        }
+        if self.numbers.len() as u64 >= self.entries.limit {
+            return Err(self.entries.stop());
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        self.numbers.insert(key, number);
+        Ok(number)
+    }
+
+    /// Forgets the number of a file that was removed: the file system may use its inode again.
+    pub(super) fn forget(&mut self, stat: &Stat) {
+        self.numbers.remove(&(stat.st_dev, stat.st_ino));
+    }
+
+    /// Counts the entries of a listing for as long as the guest holds it.
+    pub(super) fn hold_entries(&mut self, entries: u64) -> Result<(), Stop> {
+        self.entries.pay(entries)
+    }
+
+    /// Whether a listing of so many entries fits with those that are held.
+    pub(super) fn room_for_entries(&self, entries: u64) -> Result<(), Stop> {
+        let room = self.entries.limit.saturating_sub(self.entries.used);
+        if entries <= room { Ok(()) } else { Err(self.entries.stop()) }
+    }
+
+    /// Gives the entries of a listing back.
+    pub(super) fn release_entries(&mut self, entries: u64) {
+        self.entries.used -= entries;
+    }
+
+    /// Pays for one file or folder so deep in its area.
+    pub(super) fn pay_for_entry(&mut self, depth: usize) -> Result<(), Stop> {
+        self.check_depth(depth)?;
+        self.files.pay(1)
+    }
+
+    /// Refuses what is too deep.
+    pub(super) fn check_depth(&self, depth: usize) -> Result<(), Stop> {
+        if depth as u64 <= self.depth.limit { Ok(()) } else { Err(self.depth.stop()) }
+    }
+
+    /// Writes all of `bytes` at `offset`, after paying for the growth.
+    pub(super) fn write(&mut self, file: &OpenFile, bytes: &[u8], offset: u64) -> Result<(), FsError> {
+        let end = offset.checked_add(bytes.len() as u64).ok_or(ErrorCode::FileTooLarge)?;
+        if !bytes.is_empty() {
+            self.pay_for_growth(file, end)?;
+            file.file.write_all_at(bytes, offset)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the length of a file, after paying for the growth.
+    pub(super) fn set_size(&mut self, file: &OpenFile, size: u64) -> Result<(), FsError> {
+        self.pay_for_growth(file, size)?;
+        Ok(rustix::fs::ftruncate(&file.file, size)?)
+    }
+
+    fn pay_for_growth(&mut self, file: &OpenFile, end: u64) -> Result<(), FsError> {
+        let size = size(&rustix::fs::fstat(&file.file)?);
+        Ok(self.bytes.pay(end.saturating_sub(size))?)
+    }
+
+    /// Puts a file into the vault for a test, with the folders it lies in. Paid for like staged files.
+    pub(in super::super) fn seed(&mut self, path: &str, contents: &str) -> Result<Result<(), String>, Stop> {
+        let Some(vault) = self.vault.clone() else { return Ok(Err("this test has no vault".into())) };
+        let relative = path.strip_prefix("/vault/").unwrap_or(path);
+        match self.seed_beneath(&vault, relative, contents) {
+            Ok(()) => Ok(Ok(())),
+            Err(FsError::Code(code)) => Ok(Err(format!("`{path}` cannot be put into the vault: {code:?}"))),
+            Err(FsError::Trap(error)) => match error.downcast::<Stop>() {
+                Ok(stop) => Err(stop),
+                Err(error) => Ok(Err(format!("`{path}` cannot be put into the vault: {error}"))),
+            },
+        }
+    }
+
+    fn seed_beneath(&mut self, vault: &OpenFile, path: &str, contents: &str) -> Result<(), FsError> {
+        let path = GuestPath::parse(path)?;
+        let root = vault.file.as_fd();
+        let Some((folders, _)) = path.split().filter(|_| !path.is_folder()) else {
+            return Err(ErrorCode::IsDirectory.into());
+        };
+        let mut below: Vec<&str> = Vec::new();
+        for folder in folders.iter().flat_map(|folders| folders.split('/')) {
+            let parent = beneath::parent(root, (!below.is_empty()).then(|| below.join("/")).as_deref())?;
+            below.push(folder);
+            match beneath::stat(&parent, folder) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::NOENT) => {
+                    self.pay_for_entry(below.len())?;
+                    beneath::make_folder(&parent, folder)?;
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        self.room_for_descriptor()?;
+        let opened = match beneath::open(root, &path.text(), Access::Write) {
+            Err(rustix::io::Errno::NOENT) => {
+                self.pay_for_entry(path.depth())?;
+                beneath::create(root, &path.text(), Access::Write)?
+            }
+            other => other?,
+        };
+        let file = self.admit(opened)?;
+        self.set_size(&file, 0)?;
+        self.write(&file, contents.as_bytes(), 0)
+    }
+}
+
+/// The apparent size of a file.
+pub(super) fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
