@@ -19,6 +19,7 @@ use super::compile::{Bench, CompileError, Compiled, Product};
 use super::toolchain::Toolchain;
 use super::{Forge, snapshots};
 use crate::artifacts::{ArtifactError, Kind};
+use crate::cage::Cage;
 use crate::ledger::{Build, GateRow, LedgerError, Proposal, Verification};
 use crate::model::{
     artifact::ArtifactKind,
@@ -97,7 +98,9 @@ impl Gate {
 
 /// What every gate looks at.
 struct Subject<'a> {
-    forge: &'a Forge<'a>,
+    /// Not the whole forge: gates run in several threads, and none of them has business with the ledger.
+    cage: &'a Cage,
+    clock: &'a dyn Clock,
     proposal: &'a Proposal,
     snapshot: &'a Snapshot,
     limits: &'a Limits,
@@ -133,7 +136,7 @@ pub fn run(
     let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(limits)?;
     let subject =
-        Subject { forge, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
+        Subject { cage: forge.cage, clock: forge.clock, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
     let checked = check(&subject, &bench, progress)?;
     record(forge, proposal, &build, digest, toolchain, checked)
 }
@@ -179,10 +182,10 @@ fn release_side(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(Vec<Gate>, Compiled), VerifyError> {
     progress("policy");
-    let policy = Gate::run(subject.forge.clock, "policy", || policy::check(subject))?;
+    let policy = Gate::run(subject.clock, "policy", || policy::check(subject))?;
     progress("compile");
     let mut compiled = None;
-    let compile = Gate::run(subject.forge.clock, "compile", || {
+    let compile = Gate::run(subject.clock, "compile", || {
         let made = bench.compile(Product::Release)?;
         let findings = made.findings.clone();
         compiled = Some(made);
@@ -191,7 +194,7 @@ fn release_side(
     let compiled = compiled.ok_or_else(|| VerifyError::Scan("the compiler was not run".to_owned()))?;
     progress("invariants");
     let invariants = match &compiled.component {
-        Some(component) => Gate::run(subject.forge.clock, "invariants", || invariants::check(subject, component))?,
+        Some(component) => Gate::run(subject.clock, "invariants", || invariants::check(subject, component))?,
         None => Gate::skipped("invariants", "there is no component to look at: the sources do not compile"),
     };
     Ok((vec![policy, compile, invariants], compiled))
@@ -204,11 +207,11 @@ fn test_side(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Gate>, VerifyError> {
     progress("format");
-    let format = Gate::run(subject.forge.clock, "format", || Ok(bench.format()?))?;
+    let format = Gate::run(subject.clock, "format", || Ok(bench.format()?))?;
     progress("lint");
-    let lint = Gate::run(subject.forge.clock, "lint", || Ok(bench.lint()?))?;
+    let lint = Gate::run(subject.clock, "lint", || Ok(bench.lint()?))?;
     progress("test");
-    let test = Gate::run(subject.forge.clock, "test", || test::check(subject, bench))?;
+    let test = Gate::run(subject.clock, "test", || test::check(subject, bench))?;
     Ok(vec![format, lint, test])
 }
 
@@ -279,7 +282,7 @@ pub fn check_invariants(
     let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(limits)?;
     let subject =
-        Subject { forge, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
+        Subject { cage: forge.cage, clock: forge.clock, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
     let compiled = bench.compile(Product::Release)?;
     match (&compiled.component, proposal.trust) {
         (None, _) => Ok(compiled.findings),

@@ -33,9 +33,9 @@ pub(super) fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, VerifyError> 
         data: Some(512 << 20),
         ..Limits::default()
     };
-    let exe = subject.forge.cage.exe();
+    let exe = subject.cage.exe();
     let job = Job::new(exe).mount(Mount::read_only(exe, "/kavi")).arg(VERB).stdin(input).limits(limits);
-    let done = subject.forge.cage.run(&job, &mut |_, _| {}).map_err(super::CompileError::from)?;
+    let done = subject.cage.run(&job, &mut |_, _| {}).map_err(super::CompileError::from)?;
     if !done.exit.success() {
         let message = format!("the source cannot be scanned within the limits ({:?})", done.exit);
         return Ok(vec![Finding::new("policy/limits", message)]);
