@@ -1,21 +1,263 @@
-//! Input and output schemas. (being written)
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+//! Input and output schemas: what a skill is given and what it gives back.
+//!
+//! A schema is written as JSON Schema 2020-12 or in the shorthand (see [`shorthand`]), each side as it likes:
+//! `{"input": {"title": "str"}, "output": {"path": "str"}}`. Either way it is kept in one normal form, which is
+//! what is stored, shown, digested and checked.
+//!
+//! Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `minProperties`,
+//! `maxProperties`, `items`, `minItems`, `maxItems`, `uniqueItems` (of scalars), `minLength`, `maxLength`,
+//! `pattern`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `anyOf`, `oneOf`,
+//! `$ref` to `#/$defs/…` of the same side, and for people `title`, `description`, `default`, `examples`.
+//!
+//! Guarantees of an [`IoSchema`]:
+//! - it holds no keyword that is not checked: anything else is refused with its JSON pointer;
+//! - both sides are objects, and every object in them is closed: nothing is accepted that is not described;
+//! - neither side accepts everything or nothing; for each a fitting value is known;
+//! - it refers to nothing outside itself, and no reference is left in it, so it is as large as it looks;
+//! - checking a value takes time that is bounded by the sizes of schema and value: patterns are linear, their
+//!   total work is capped ([`MAX_PATTERN_WORK`]), and nothing recurses deeper than the schema.
+//!
+//! It never fetches anything, never coerces a value, and never fills in a `default`. As in JSON Schema, `1.0`
+//! is an `integer`; lengths count characters (Unicode scalar values).
+//!
+//! Values that are checked come from [`super::json::parse`], which bounds their depth and size.
 
-/// Placeholder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IoSchema {}
-/// Placeholder.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("mismatch")]
-pub struct Mismatch;
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::{Map, Value, json};
+
+use super::json::{self, JsonLimits};
+
+mod assertions;
+mod dice;
+mod error;
+pub mod generate;
+mod keywords;
+mod mismatch;
+mod normal;
+mod pattern;
+mod sample;
+pub mod shorthand;
+
+pub use error::{SchemaError, Side};
+pub use mismatch::{MAX_PROBLEMS, Mismatch, Problem};
+
+/// Largest schema, in bytes of text, as written and in normal form.
+pub const MAX_TEXT_BYTES: usize = 64 << 10;
+/// Most steps that matching patterns against one value may take: bytes of its text times the size of the
+/// patterns. About two seconds at worst; a megabyte of text against patterns of 256 characters just fits.
+pub const MAX_PATTERN_WORK: u64 = 1 << 28;
+
+/// The schemas of a skill's input and output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IoSchema {
+    input: Schema,
+    output: Schema,
+}
+
+/// One schema in normal form, compiled. Cloning shares it.
+#[derive(Clone)]
+pub struct Schema(Arc<Compiled>);
+
+struct Compiled {
+    value: Value,
+    validator: jsonschema::Validator,
+    pattern_steps: u64,
+    example: Value,
+}
+
 impl IoSchema {
-    /// Placeholder.
-    pub fn check_input(&self, _: &Value) -> Result<(), Mismatch> {
-        Ok(())
+    /// Parses the text of an i/o schema, each side in JSON Schema or in the shorthand.
+    ///
+    /// # Errors
+    /// [`SchemaError`] names the rule that is broken and the JSON pointer.
+    pub fn parse(text: &str) -> Result<Self, SchemaError> {
+        let limits = JsonLimits { max_bytes: MAX_TEXT_BYTES, ..JsonLimits::default() };
+        Self::from_value(&json::parse(text.as_bytes(), limits)?)
     }
-    /// Placeholder.
-    pub fn check_output(&self, _: &Value) -> Result<(), Mismatch> {
-        Ok(())
+
+    /// The i/o schema in `value`, written as for [`IoSchema::parse`].
+    ///
+    /// # Errors
+    /// [`SchemaError`] as for [`IoSchema::parse`].
+    pub fn from_value(value: &Value) -> Result<Self, SchemaError> {
+        let not_io = |why: String| SchemaError::NotIo(why);
+        let map = value.as_object().ok_or_else(|| not_io("it is not an object".to_owned()))?;
+        if let Some(key) = map.keys().find(|key| !matches!(key.as_str(), "input" | "output")) {
+            return Err(not_io(format!("it has `{}`", json::shown(key))));
+        }
+        let side = |side: Side| match map.get(side.as_str()) {
+            Some(node) => Schema::new(side, node),
+            None => Err(not_io(format!("it lacks `{}`", side.as_str()))),
+        };
+        let schema = Self { input: side(Side::Input)?, output: side(Side::Output)? };
+        // What is stored has to be readable again, so the normal form obeys the same limit.
+        if schema.canonical_text().len() > MAX_TEXT_BYTES {
+            let what = "bytes in normal form";
+            return Err(SchemaError::TooLarge { what, limit: MAX_TEXT_BYTES });
+        }
+        Ok(schema)
+    }
+
+    /// The schema of the input.
+    pub fn input(&self) -> &Schema {
+        &self.input
+    }
+
+    /// The schema of the output.
+    pub fn output(&self) -> &Schema {
+        &self.output
+    }
+
+    /// The JSON Schema of the input, in normal form.
+    pub fn input_schema(&self) -> &Value {
+        self.input.as_value()
+    }
+
+    /// The JSON Schema of the output, in normal form.
+    pub fn output_schema(&self) -> &Value {
+        self.output.as_value()
+    }
+
+    /// Both, as they are stored.
+    pub fn to_value(&self) -> Value {
+        json!({"input": self.input_schema(), "output": self.output_schema()})
+    }
+
+    /// The one text of this schema, for digests.
+    pub fn canonical_text(&self) -> String {
+        json::canonical(&self.to_value())
+    }
+
+    /// Checks an input.
+    ///
+    /// # Errors
+    /// [`Mismatch`] says where it does not fit and why.
+    pub fn check_input(&self, value: &Value) -> Result<(), Mismatch> {
+        self.input.check(value)
+    }
+
+    /// Checks an output.
+    ///
+    /// # Errors
+    /// [`Mismatch`] says where it does not fit and why.
+    pub fn check_output(&self, value: &Value) -> Result<(), Mismatch> {
+        self.output.check(value)
+    }
+
+    /// A small input that fits, to show how the skill is called.
+    pub fn example_input(&self) -> Value {
+        self.input.example().clone()
     }
 }
+
+impl Schema {
+    fn new(side: Side, node: &Value) -> Result<Self, SchemaError> {
+        let normal::Normal { value, pattern_steps } = normal::side(side, node)?;
+        let validator = compile(&value).map_err(|why| SchemaError::NotCompiled { side, why })?;
+        let example = sample::example(&value, |candidate| validator.is_valid(candidate));
+        let example = example.ok_or(SchemaError::Unsatisfiable { side })?;
+        Ok(Self(Arc::new(Compiled { value, validator, pattern_steps, example })))
+    }
+
+    /// The JSON Schema, in normal form.
+    pub fn as_value(&self) -> &Value {
+        &self.0.value
+    }
+
+    /// A small value that fits.
+    pub fn example(&self) -> &Value {
+        &self.0.example
+    }
+
+    /// Checks a value.
+    ///
+    /// # Errors
+    /// [`Mismatch`] says where it does not fit and why.
+    pub fn check(&self, value: &Value) -> Result<(), Mismatch> {
+        if self.0.pattern_steps > 0 {
+            let text = text_bytes(value);
+            if text.saturating_mul(self.0.pattern_steps) > MAX_PATTERN_WORK {
+                return Err(Mismatch::whole(format!(
+                    "has {text} bytes of text, too many to match the patterns against"
+                )));
+            }
+        }
+        check(&self.0.validator, value)
+    }
+
+    /// Whether a value fits.
+    pub fn accepts(&self, value: &Value) -> bool {
+        self.check(value).is_ok()
+    }
+}
+
+/// Compiles a schema that is in normal form, or a part of one.
+fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .with_pattern_options(pattern::engine())
+        .offline()
+        .build(schema)
+        .map_err(|error| json::shown(&error.to_string()))
+}
+
+fn check(validator: &jsonschema::Validator, value: &Value) -> Result<(), Mismatch> {
+    // Far cheaper than collecting errors, and nearly every value fits.
+    if validator.is_valid(value) { Ok(()) } else { Err(Mismatch::collect(validator.iter_errors(value))) }
+}
+
+/// Bytes of all strings of a value; keys are not matched against patterns.
+fn text_bytes(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.len() as u64,
+        Value::Array(items) => items.iter().map(text_bytes).sum(),
+        Value::Object(map) => map.values().map(text_bytes).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.value == other.0.value
+    }
+}
+
+impl Eq for Schema {}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Schema({})", self.0.value)
+    }
+}
+
+impl fmt::Debug for IoSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoSchema").field("input", &self.input).field("output", &self.output).finish()
+    }
+}
+
+impl Serialize for IoSchema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sides = [("input", self.input_schema()), ("output", self.output_schema())];
+        serializer.collect_map(sides)
+    }
+}
+
+/// Reads what [`Serialize`] wrote, with every check of [`IoSchema::parse`]; the shorthand is refused here, since
+/// what is stored is in normal form.
+impl<'de> Deserialize<'de> for IoSchema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::Object(Map::deserialize(deserializer)?);
+        let schema = Self::from_value(&value).map_err(D::Error::custom)?;
+        if schema.to_value() == value {
+            Ok(schema)
+        } else {
+            Err(D::Error::custom("the i/o schema is not in normal form: propose it again"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+//! The rules of one schema: each keyword checked against what it may be, its type and the rules beside it.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Number, Value};
+
+use super::{
+    error::SchemaError,
+    keywords::{self, Scope, TYPES, Type},
+    normal::{Empty, Normaliser, join},
+    pattern,
+};
+
+/// Most values of an `enum`.
+const MAX_ENUM: usize = 256;
+
+/// Adds the rules of `map` to `out`, in their normal form.
+pub(super) fn add<'a>(
+    normaliser: &mut Normaliser<'a>,
+    map: &'a Map<String, Value>,
+    at: &str,
+    depth: usize,
+    empty: Empty,
+    out: &mut Map<String, Value>,
+) -> Result<(), SchemaError> {
+    let types = types(map, at)?;
+    applicable(map, &types, at)?;
+    choices(normaliser, map, at, out)?;
+    match types.as_slice() {
+        [] => return Ok(()),
+        [one] => out.insert("type".to_owned(), Value::from(*one)),
+        several => out.insert("type".to_owned(), Value::from(several)),
+    };
+    // With a list of choices the type only checks the choices.
+    let listed = out.contains_key("enum") || out.contains_key("const");
+    let has = |kind: Type| !listed && types.iter().any(|name| kind.covers(name));
+    if has(Type::String) {
+        string(normaliser, map, at, out)?;
+    }
+    if has(Type::Number) {
+        number(map, at, out)?;
+    }
+    if has(Type::Array) {
+        array(normaliser, map, at, depth, out)?;
+    }
+    if has(Type::Object) {
+        object(normaliser, map, at, depth, empty, out)?;
+    }
+    Ok(())
+}
+
+/// Refuses values in a schema that the schema itself refuses.
+pub(super) fn values_fit(schema: &Map<String, Value>, at: &str) -> Result<(), SchemaError> {
+    let listed = |key: &'static str| {
+        let items = schema.get(key).and_then(Value::as_array).into_iter().flatten();
+        items.enumerate().map(move |(index, value)| (format!("{key}/{index}"), value))
+    };
+    let single = |key: &'static str| schema.get(key).map(|value| (key.to_owned(), value));
+    let mut values: Vec<(String, &Value)> = listed("examples").chain(single("default")).collect();
+    if schema.contains_key("type") {
+        values.extend(listed("enum").chain(single("const")));
+    }
+    if values.is_empty() {
+        return Ok(());
+    }
+    let refuse = |key: &str, why: String| SchemaError::BadValue { at: format!("{at}/{key}"), why };
+    let validator = match super::compile(&Value::Object(schema.clone())) {
+        Ok(validator) => validator,
+        Err(why) => return Err(refuse("", why)),
+    };
+    values.iter().try_for_each(|(key, value)| {
+        super::check(&validator, value).map_err(|mismatch| refuse(key, mismatch.to_string()))
+    })
+}
+
+fn malformed(at: &str, keyword: &str, why: &'static str) -> SchemaError {
+    SchemaError::Malformed { at: join(at, keyword), why }
+}
+
+fn contradiction(at: &str, why: &'static str) -> SchemaError {
+    SchemaError::Contradiction { at: at.to_owned(), why }
+}
+
+/// The types that are named, in the order of [`TYPES`].
+fn types(map: &Map<String, Value>, at: &str) -> Result<Vec<&'static str>, SchemaError> {
+    let wrong = || malformed(at, "type", "must be a type of json schema, or a list of different ones");
+    let named = |value: &Value| TYPES.into_iter().find(|name| value == name).ok_or_else(wrong);
+    match map.get("type") {
+        None if map.contains_key("enum") || map.contains_key("const") => Ok(Vec::new()),
+        None => Err(SchemaError::Vacuous { at: at.to_owned(), why: "says nothing: give it a `type`" }),
+        Some(Value::Array(names)) => {
+            let mut found = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+            found.sort_by_key(|name| TYPES.iter().position(|other| other == name));
+            found.dedup();
+            if found.len() == names.len() && !found.is_empty() { Ok(found) } else { Err(wrong()) }
+        }
+        Some(name) => named(name).map(|name| vec![name]),
+    }
+}
+
+/// Refuses rules that are about another type, which a reader would take for a promise.
+fn applicable(map: &Map<String, Value>, types: &[&str], at: &str) -> Result<(), SchemaError> {
+    let idle = |key: &&String| match keywords::scope(key) {
+        Some(Scope::Of(kind)) => !types.iter().any(|name| kind.covers(name)),
+        _ => false,
+    };
+    match map.keys().find(idle) {
+        Some(keyword) => Err(SchemaError::Inapplicable {
+            at: join(at, keyword),
+            keyword: keyword.clone(),
+            why: "it is about a type that this schema does not have",
+        }),
+        None => Ok(()),
+    }
+}
+
+fn choices(
+    normaliser: &mut Normaliser<'_>,
+    map: &Map<String, Value>,
+    at: &str,
+    out: &mut Map<String, Value>,
+) -> Result<(), SchemaError> {
+    if map.contains_key("enum") && map.contains_key("const") {
+        return Err(contradiction(at, "`enum` and `const` say the same thing twice: use one"));
+    }
+    // A list of choices that has to obey further rules would hide which of them are real.
+    let limited = map.keys().any(|key| matches!(keywords::scope(key), Some(Scope::Of(_))));
+    if limited && (map.contains_key("enum") || map.contains_key("const")) {
+        return Err(contradiction(at, "beside `enum` or `const` no other rule than `type` may stand"));
+    }
+    if let Some(value) = map.get("const") {
+        let value = normaliser.literal(value, &join(at, "const"))?;
+        out.insert("const".to_owned(), value);
+    }
+    let Some(values) = map.get("enum") else { return Ok(()) };
+    let wrong = || malformed(at, "enum", "must be a list of 1 to 256 different values");
+    let list = values.as_array().ok_or_else(wrong)?;
+    let distinct = list.iter().enumerate().all(|(i, value)| !list.iter().take(i).any(|other| other == value));
+    if list.is_empty() || list.len() > MAX_ENUM || !distinct {
+        return Err(wrong());
+    }
+    let values = normaliser.literal(values, &join(at, "enum"))?;
+    out.insert("enum".to_owned(), values);
+    Ok(())
+}
+
+fn string(
+    normaliser: &mut Normaliser<'_>,
+    map: &Map<String, Value>,
+    at: &str,
+    out: &mut Map<String, Value>,
+) -> Result<(), SchemaError> {
+    counts(map, at, ("minLength", "maxLength"), 1 << 16, out)?;
+    let Some(value) = map.get("pattern") else { return Ok(()) };
+    let text = value.as_str().ok_or_else(|| malformed(at, "pattern", "must be a string"))?;
+    let steps = pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
+    normaliser.pattern(steps)?;
+    let value = normaliser.literal(value, &join(at, "pattern"))?;
+    out.insert("pattern".to_owned(), value);
+    Ok(())
+}
+
+fn number(map: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) -> Result<(), SchemaError> {
+    for key in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"] {
+        match map.get(key) {
+            None => {}
+            Some(value @ Value::Number(_)) => {
+                out.insert(key.to_owned(), value.clone());
+            }
+            Some(_) => return Err(malformed(at, key, "must be a number")),
+        }
+    }
+    let bound = |key: &str| map.get(key).and_then(Value::as_number);
+    if bound("multipleOf").is_some_and(|step| step.as_f64().is_none_or(|step| step <= 0.0)) {
+        return Err(malformed(at, "multipleOf", "must be more than 0"));
+    }
+    let (low, above) = (bound("minimum"), bound("exclusiveMinimum"));
+    let (high, below) = (bound("maximum"), bound("exclusiveMaximum"));
+    if (low.is_some() && above.is_some()) || (high.is_some() && below.is_some()) {
+        return Err(contradiction(at, "a bound is given twice, with and without `exclusive`: use one"));
+    }
+    if let (Some(low), Some(high)) = (low.or(above), high.or(below)) {
+        let exclusive = above.is_some() || below.is_some();
+        match compare(low, high) {
+            Ordering::Less => {}
+            Ordering::Equal if !exclusive => {}
+            Ordering::Equal | Ordering::Greater => {
+                return Err(contradiction(at, "no number lies between the lower and the upper bound"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Exact for two integers, as doubles otherwise.
+fn compare(left: &Number, right: &Number) -> Ordering {
+    match (left.as_i128(), right.as_i128()) {
+        (Some(left), Some(right)) => left.cmp(&right),
+        _ => left.as_f64().unwrap_or(f64::NAN).total_cmp(&right.as_f64().unwrap_or(f64::NAN)),
+    }
+}
+
+fn array<'a>(
+    normaliser: &mut Normaliser<'a>,
+    map: &'a Map<String, Value>,
+    at: &str,
+    depth: usize,
+    out: &mut Map<String, Value>,
+) -> Result<(), SchemaError> {
+    counts(map, at, ("minItems", "maxItems"), 1 << 10, out)?;
+    let Some(items) = map.get("items") else {
+        let why = "accepts any items: say what they are with `items`";
+        return Err(SchemaError::Vacuous { at: at.to_owned(), why });
+    };
+    let items = normaliser.schema(items, &join(at, "items"), depth + 1)?;
+    match map.get("uniqueItems") {
+        None | Some(Value::Bool(false)) => {}
+        // Comparing nested items is quadratic for items that are made to hash alike.
+        Some(Value::Bool(true)) if !is_scalar(&items) => {
+            let why = "only items that are text, numbers, booleans or null can be unique";
+            return Err(malformed(at, "uniqueItems", why));
+        }
+        Some(value @ Value::Bool(true)) => {
+            out.insert("uniqueItems".to_owned(), value.clone());
+        }
+        Some(_) => return Err(malformed(at, "uniqueItems", "must be true or false")),
+    }
+    out.insert("items".to_owned(), items);
+    Ok(())
+}
+
+/// Whether a normal schema accepts neither arrays nor objects.
+fn is_scalar(schema: &Value) -> bool {
+    let nests = |value: &Value| matches!(value.as_str(), Some("array" | "object"));
+    match schema.get("type") {
+        Some(Value::Array(names)) => !names.iter().any(nests),
+        Some(name) => !nests(name),
+        None => {
+            let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten().chain(schema.get("const"));
+            let branches = ["anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)).filter_map(Value::as_array);
+            values.into_iter().all(|value| !value.is_array() && !value.is_object()) && branches.flatten().all(is_scalar)
+        }
+    }
+}
+
+fn object<'a>(
+    normaliser: &mut Normaliser<'a>,
+    map: &'a Map<String, Value>,
+    at: &str,
+    depth: usize,
+    empty: Empty,
+    out: &mut Map<String, Value>,
+) -> Result<(), SchemaError> {
+    let mut properties = Map::new();
+    match map.get("properties") {
+        None => {}
+        Some(Value::Object(given)) => {
+            for (name, node) in given {
+                let at = join(&join(at, "properties"), name);
+                normaliser.property(name, &at)?;
+                properties.insert(name.clone(), normaliser.schema(node, &at, depth + 1)?);
+            }
+        }
+        Some(_) => return Err(malformed(at, "properties", "must be an object of schemas")),
+    }
+    let extra = match map.get("additionalProperties") {
+        None | Some(Value::Bool(false)) => Value::Bool(false),
+        Some(Value::Bool(true)) => return Err(SchemaError::Open { at: join(at, "additionalProperties") }),
+        Some(node) => normaliser.schema(node, &join(at, "additionalProperties"), depth + 1)?,
+    };
+    if properties.is_empty() && extra == Value::Bool(false) && empty == Empty::Refused {
+        let why = "accepts nothing but {}: name its `properties`, or give `additionalProperties` a schema";
+        return Err(SchemaError::Vacuous { at: at.to_owned(), why });
+    }
+    let required = required(map, &properties, at)?;
+    let (least, most) = counts(map, at, ("minProperties", "maxProperties"), 256, out)?;
+    let closed = extra == Value::Bool(false);
+    if most.is_some_and(|most| most < required.len() as u64)
+        || (closed && least.is_some_and(|least| least > properties.len() as u64))
+    {
+        return Err(contradiction(at, "`minProperties` or `maxProperties` contradicts `properties` or `required`"));
+    }
+    if !required.is_empty() {
+        out.insert("required".to_owned(), Value::from(required));
+    }
+    out.insert("properties".to_owned(), Value::Object(properties));
+    out.insert("additionalProperties".to_owned(), extra);
+    Ok(())
+}
+
+fn required(map: &Map<String, Value>, properties: &Map<String, Value>, at: &str) -> Result<Vec<String>, SchemaError> {
+    let wrong = || malformed(at, "required", "must be a list of different names");
+    let Some(value) = map.get("required") else { return Ok(Vec::new()) };
+    let mut names = Vec::new();
+    for name in value.as_array().ok_or_else(wrong)? {
+        let name = name.as_str().ok_or_else(wrong)?;
+        if !properties.contains_key(name) {
+            return Err(SchemaError::UnknownRequired { at: join(at, "required"), name: name.to_owned() });
+        }
+        names.push(name.to_owned());
+    }
+    names.sort_unstable();
+    let given = names.len();
+    names.dedup();
+    if names.len() == given { Ok(names) } else { Err(wrong()) }
+}
+
+/// Copies a pair of counts; the lower one is at most `cap`, since every check has to make values that reach it.
+fn counts(
+    map: &Map<String, Value>,
+    at: &str,
+    (least, most): (&str, &str),
+    cap: u64,
+    out: &mut Map<String, Value>,
+) -> Result<(Option<u64>, Option<u64>), SchemaError> {
+    let read = |key: &str| match map.get(key) {
+        None => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(count) => Ok(Some(count)),
+            None => Err(malformed(at, key, "must be a whole number, 0 or more")),
+        },
+    };
+    let (low, high) = (read(least)?, read(most)?);
+    if low.is_some_and(|low| low > cap) {
+        return Err(malformed(at, least, "is too large: 65536 characters, 1024 items or 256 properties at most"));
+    }
+    if let (Some(low), Some(high)) = (low, high)
+        && low > high
+    {
+        return Err(contradiction(at, "the lower count is above the upper one"));
+    }
+    for (key, count) in [(least, low), (most, high)] {
+        if let Some(count) = count {
+            out.insert(key.to_owned(), Value::from(count));
+        }
+    }
+    Ok((low, high))
+}

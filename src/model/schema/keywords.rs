@@ -1,0 +1,123 @@
+//! The closed set of keywords.
+
+use serde_json::{Map, Value};
+
+use super::{error::SchemaError, normal::join};
+
+/// What a keyword is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// It tells people something.
+    Annotation,
+    /// It holds for values of any type.
+    Any,
+    /// It stands without other rules beside it.
+    Alone,
+    /// It stands at the root of a side.
+    Root,
+    /// It is about values of this type.
+    Of(Type),
+}
+
+/// The types that keywords are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    Object,
+    Array,
+    String,
+    Number,
+}
+
+impl Type {
+    /// Whether a JSON Schema type of this name is meant.
+    pub(super) fn covers(self, name: &str) -> bool {
+        match self {
+            Self::Object => name == "object",
+            Self::Array => name == "array",
+            Self::String => name == "string",
+            Self::Number => name == "number" || name == "integer",
+        }
+    }
+}
+
+/// The types of JSON Schema.
+pub(super) const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
+
+/// What `keyword` is about; `None` when it is not supported.
+pub(super) fn scope(keyword: &str) -> Option<Scope> {
+    Some(match keyword {
+        "title" | "description" | "default" | "examples" => Scope::Annotation,
+        "type" | "enum" | "const" => Scope::Any,
+        "$ref" | "anyOf" | "oneOf" => Scope::Alone,
+        "$schema" | "$defs" => Scope::Root,
+        "properties" | "required" | "additionalProperties" | "minProperties" | "maxProperties" => {
+            Scope::Of(Type::Object)
+        }
+        "items" | "minItems" | "maxItems" | "uniqueItems" => Scope::Of(Type::Array),
+        "minLength" | "maxLength" | "pattern" => Scope::Of(Type::String),
+        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => Scope::Of(Type::Number),
+        _ => return None,
+    })
+}
+
+/// Whether an object is read as JSON Schema rather than as shorthand.
+pub(super) fn is_json_schema(map: &Map<String, Value>) -> bool {
+    let names_a_type = match map.get("type") {
+        Some(Value::String(name)) => TYPES.contains(&name.as_str()),
+        Some(Value::Array(_)) => true,
+        _ => false,
+    };
+    names_a_type
+        || map.keys().any(|key| key.starts_with('$') || matches!(key.as_str(), "enum" | "const" | "anyOf" | "oneOf"))
+        || map.get("properties").is_some_and(Value::is_object)
+}
+
+/// Refuses keywords outside the set, and those of the root elsewhere.
+pub(super) fn known(map: &Map<String, Value>, at: &str, is_root: bool) -> Result<(), SchemaError> {
+    let refused = map.keys().find(|key| match scope(key) {
+        None => true,
+        Some(Scope::Root) => !is_root,
+        Some(_) => false,
+    });
+    match refused {
+        Some(keyword) => {
+            Err(SchemaError::UnknownKeyword { at: join(at, keyword), keyword: keyword.clone(), hint: hint(keyword) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses rules beside a keyword that takes none.
+pub(super) fn stands_alone(map: &Map<String, Value>, alone: &str, at: &str) -> Result<(), SchemaError> {
+    let rule =
+        |key: &&String| key.as_str() != alone && !matches!(scope(key), Some(Scope::Annotation | Scope::Root) | None);
+    match map.keys().find(rule) {
+        Some(keyword) => Err(SchemaError::Inapplicable {
+            at: join(at, keyword),
+            keyword: keyword.clone(),
+            why: "beside $ref, anyOf or oneOf only title, description, default and examples may stand",
+        }),
+        None => Ok(()),
+    }
+}
+
+fn hint(keyword: &str) -> &'static str {
+    match keyword {
+        "format" => "it is not checked by every reader, so say it with `pattern`, `minimum` or in the description",
+        "allOf" | "not" | "if" | "then" | "else" | "dependentSchemas" | "dependentRequired" => {
+            "write the combined schema out, or list the alternatives with `anyOf`"
+        }
+        "patternProperties" | "propertyNames" | "unevaluatedProperties" => {
+            "name the `properties`, or give `additionalProperties` a schema"
+        }
+        "prefixItems" | "contains" | "minContains" | "maxContains" | "unevaluatedItems" | "additionalItems" => {
+            "use an object with named properties, or `items`"
+        }
+        "nullable" => "add \"null\" to `type`",
+        "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" | "definitions" => {
+            "only `#/$defs/NAME` with `$defs` at the root of the same schema can be referred to"
+        }
+        "$schema" | "$defs" => "it stands only at the root of a schema",
+        _ => "see the list of supported keywords in the documentation of schemas",
+    }
+}

@@ -1,0 +1,153 @@
+//! Why a value does not fit a schema, in words.
+
+use std::fmt;
+
+use jsonschema::{
+    ErrorIterator, ValidationError,
+    error::{TypeKind, ValidationErrorKind as Kind},
+};
+use serde_json::Value;
+
+use super::super::json::shown;
+
+/// Most problems that are listed.
+pub const MAX_PROBLEMS: usize = 5;
+
+/// A value that does not fit a schema: where and why, at most [`MAX_PROBLEMS`] times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    problems: Vec<Problem>,
+    more: usize,
+}
+
+/// One place that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// JSON pointer into the value, empty for the whole.
+    pub pointer: String,
+    /// The rule that is broken, with values cut at 80 characters and control characters escaped.
+    pub rule: String,
+}
+
+impl Mismatch {
+    /// What does not fit, the first few.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub(super) fn whole(rule: String) -> Self {
+        Self { problems: vec![Problem { pointer: String::new(), rule }], more: 0 }
+    }
+
+    pub(super) fn collect(mut errors: ErrorIterator<'_>) -> Self {
+        let problems: Vec<Problem> = errors.by_ref().take(MAX_PROBLEMS).map(|error| problem(&error)).collect();
+        if problems.is_empty() {
+            return Self::whole("does not fit".to_owned());
+        }
+        Self { problems, more: errors.count() }
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Problem { pointer, rule }) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            if pointer.is_empty() {
+                write!(f, "the whole value {rule}")?;
+            } else {
+                write!(f, "`{}` {rule}", shown(pointer))?;
+            }
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+fn problem(error: &ValidationError<'_>) -> Problem {
+    Problem { pointer: error.instance_path().as_str().to_owned(), rule: rule(error) }
+}
+
+fn rule(error: &ValidationError<'_>) -> String {
+    let is = || shown(&error.instance().to_string());
+    match error.kind() {
+        Kind::Type { kind } => format!("is {}, must be {}", kind_of(error.instance()), types(kind)),
+        Kind::Required { property } => format!("lacks `{}`", shown(property.as_str().unwrap_or_default())),
+        Kind::AdditionalProperties { unexpected } => format!("has what is not in the schema: {}", names(unexpected)),
+        Kind::Enum { options } => format!("is {}, must be one of {}", is(), shown(&options.to_string())),
+        Kind::Constant { expected_value } => format!("is {}, must be {}", is(), shown(&expected_value.to_string())),
+        Kind::Minimum { limit } => format!("is {}, must be at least {limit}", is()),
+        Kind::Maximum { limit } => format!("is {}, must be at most {limit}", is()),
+        Kind::ExclusiveMinimum { limit } => format!("is {}, must be more than {limit}", is()),
+        Kind::ExclusiveMaximum { limit } => format!("is {}, must be less than {limit}", is()),
+        Kind::MultipleOf { multiple_of } => format!("is {}, must be a multiple of {multiple_of}", is()),
+        Kind::MinLength { limit } => format!("is {}, must have at least {limit} characters", is()),
+        Kind::MaxLength { limit } => format!("is {}, must have at most {limit} characters", is()),
+        Kind::Pattern { pattern } => format!("is {}, must match `{}`", is(), shown(pattern)),
+        Kind::MinItems { limit } => format!("has {} items, must have at least {limit}", count(error.instance())),
+        Kind::MaxItems { limit } => format!("has {} items, must have at most {limit}", count(error.instance())),
+        Kind::UniqueItems => "has an item twice".to_owned(),
+        Kind::MinProperties { limit } => {
+            format!("has {} properties, must have at least {limit}", count(error.instance()))
+        }
+        Kind::MaxProperties { limit } => {
+            format!("has {} properties, must have at most {limit}", count(error.instance()))
+        }
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            format!("is {}, fits none of the {} alternatives{}", is(), context.len(), nearest(context))
+        }
+        Kind::OneOfMultipleValid { .. } => format!("is {}, fits more than one alternative", is()),
+        other => format!("breaks `{}`", other.keyword()),
+    }
+}
+
+/// What keeps the value from the alternative that it misses in another way than by its type.
+fn nearest(context: &[Vec<ValidationError<'_>>]) -> String {
+    let of_its_type = |errors: &&Vec<ValidationError<'_>>| {
+        errors.first().is_some_and(|error| !matches!(error.kind(), Kind::Type { .. }))
+    };
+    match context.iter().find(of_its_type).and_then(|errors| errors.first()) {
+        Some(error) => {
+            let Problem { pointer, rule } = problem(error);
+            format!("; the nearest: `{}` {}", shown(&pointer), shown(&rule))
+        }
+        None => String::new(),
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn types(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(one) => one.to_string(),
+        TypeKind::Multiple(set) => set.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.len(),
+        Value::Object(map) => map.len(),
+        _ => 0,
+    }
+}
+
+fn names(unexpected: &[String]) -> String {
+    let listed: Vec<String> = unexpected.iter().take(3).map(|name| format!("`{}`", shown(name))).collect();
+    let more = if unexpected.len() > listed.len() { ", …" } else { "" };
+    format!("{}{more}", listed.join(", "))
+}

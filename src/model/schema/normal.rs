@@ -1,0 +1,278 @@
+//! From a schema as it was written to the form that is stored, shown and checked.
+//!
+//! The normal form is JSON Schema 2020-12 within a closed subset: references are put in place, objects are
+//! closed, `required` is sorted. Normalising a normal form gives it back.
+
+use serde_json::{Map, Value};
+
+use super::{
+    error::{SchemaError, Side},
+    keywords::{self, Scope},
+    shorthand,
+};
+use crate::model::{json, vault_path::is_hidden};
+
+/// The one dialect.
+pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// Most schemas inside each other.
+const MAX_DEPTH: usize = 24;
+/// Most schemas inside one side, with references in place.
+const MAX_NODES: usize = 1_024;
+/// Most properties in one side, with references in place.
+const MAX_PROPERTIES: usize = 512;
+/// Most patterns in one side, with references in place.
+const MAX_PATTERNS: usize = 32;
+/// Most bytes of values and texts in one side, with references in place.
+const MAX_LITERAL_BYTES: usize = super::MAX_TEXT_BYTES;
+/// Longest name of a property, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+
+/// One side in its normal form.
+pub(super) struct Normal {
+    /// The schema.
+    pub(super) value: Value,
+    /// Steps that matching its patterns costs for each byte of text.
+    pub(super) pattern_steps: u64,
+}
+
+/// Normalises one side of an i/o schema.
+pub(super) fn side(side: Side, node: &Value) -> Result<Normal, SchemaError> {
+    let at = format!("/{}", side.as_str());
+    let Value::Object(map) = node else {
+        return Err(SchemaError::Vacuous { at, why: "must be an object that names its properties" });
+    };
+    let mut normaliser = Normaliser::new(map, &at)?;
+    let out = if keywords::is_json_schema(map) {
+        normaliser.root(map, side, &at)?
+    } else {
+        shorthand::object(&mut normaliser, map, &at, 0)?
+    };
+    Ok(Normal { value: Value::Object(out), pattern_steps: normaliser.pattern_steps })
+}
+
+/// `pointer` with one more name.
+pub(super) fn join(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Whether a schema may be an object without any property.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Empty {
+    Allowed,
+    Refused,
+}
+
+/// The state of normalising one side.
+pub(super) struct Normaliser<'a> {
+    defs: Option<&'a Map<String, Value>>,
+    defs_at: String,
+    used: Vec<&'a str>,
+    /// The references that are being put in place, outermost first.
+    open: Vec<&'a str>,
+    nodes: usize,
+    properties: usize,
+    patterns: usize,
+    literal_bytes: usize,
+    pattern_steps: u64,
+}
+
+impl<'a> Normaliser<'a> {
+    fn new(root: &'a Map<String, Value>, at: &str) -> Result<Self, SchemaError> {
+        let defs_at = join(at, "$defs");
+        let defs = match root.get("$defs") {
+            None => None,
+            Some(Value::Object(defs)) => Some(defs),
+            Some(_) => return Err(SchemaError::Malformed { at: defs_at, why: "must be an object of schemas" }),
+        };
+        Ok(Self {
+            defs,
+            defs_at,
+            used: Vec::new(),
+            open: Vec::new(),
+            nodes: 0,
+            properties: 0,
+            patterns: 0,
+            literal_bytes: 0,
+            pattern_steps: 0,
+        })
+    }
+
+    fn root(&mut self, map: &'a Map<String, Value>, side: Side, at: &str) -> Result<Map<String, Value>, SchemaError> {
+        if map.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
+            return Err(SchemaError::Dialect { at: join(at, "$schema") });
+        }
+        if map.get("type").is_none_or(|kind| kind != "object") {
+            let why = "must be an object: write \"type\": \"object\" and its \"properties\"";
+            return Err(SchemaError::Vacuous { at: at.to_owned(), why });
+        }
+        let no_properties = map.get("properties").is_none_or(|p| p.as_object().is_none_or(Map::is_empty));
+        let says_so = map.contains_key("properties") && map.get("additionalProperties") == Some(&Value::Bool(false));
+        match side {
+            Side::Output if no_properties => {
+                return Err(SchemaError::Vacuous { at: at.to_owned(), why: "an output has at least one property" });
+            }
+            Side::Input if no_properties && !says_so => {
+                let why =
+                    "an input without properties says so with \"properties\": {} and \"additionalProperties\": false";
+                return Err(SchemaError::Vacuous { at: at.to_owned(), why });
+            }
+            Side::Input | Side::Output => {}
+        }
+        let empty = if side == Side::Input { Empty::Allowed } else { Empty::Refused };
+        let out = self.schema_map(map, at, 0, empty)?;
+        let unused = self.defs.and_then(|defs| defs.keys().find(|name| !self.used.contains(&name.as_str())));
+        match unused {
+            Some(name) => Err(SchemaError::UnusedDefinition { at: join(&self.defs_at, name) }),
+            None => Ok(out),
+        }
+    }
+
+    /// Normalises one JSON Schema.
+    pub(super) fn schema(&mut self, node: &'a Value, at: &str, depth: usize) -> Result<Value, SchemaError> {
+        match node {
+            Value::Object(map) => self.schema_map(map, at, depth, Empty::Refused).map(Value::Object),
+            Value::Bool(true) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts everything" }),
+            Value::Bool(false) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts nothing" }),
+            _ => Err(SchemaError::Malformed { at: at.to_owned(), why: "must be a schema, which is an object" }),
+        }
+    }
+
+    fn schema_map(
+        &mut self,
+        map: &'a Map<String, Value>,
+        at: &str,
+        depth: usize,
+        empty: Empty,
+    ) -> Result<Map<String, Value>, SchemaError> {
+        self.count_node(depth)?;
+        keywords::known(map, at, depth == 0)?;
+        let mut out = self.annotations(map, at)?;
+        if let Some(reference) = map.get("$ref") {
+            keywords::stands_alone(map, "$ref", at)?;
+            self.reference(reference, &mut out, at, depth)?;
+        } else if let Some(keyword) = ["anyOf", "oneOf"].into_iter().find(|keyword| map.contains_key(*keyword)) {
+            keywords::stands_alone(map, keyword, at)?;
+            let branches = self.alternatives(map.get(keyword), &join(at, keyword), depth)?;
+            out.insert(keyword.to_owned(), branches);
+        } else {
+            super::assertions::add(self, map, at, depth, empty, &mut out)?;
+        }
+        super::assertions::values_fit(&out, at)?;
+        Ok(out)
+    }
+
+    fn reference(
+        &mut self,
+        reference: &'a Value,
+        out: &mut Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<(), SchemaError> {
+        let at = join(at, "$ref");
+        let Value::String(text) = reference else {
+            return Err(SchemaError::Malformed { at, why: "must be a string" });
+        };
+        let name = text.strip_prefix("#/$defs/").map(|name| name.replace("~1", "/").replace("~0", "~"));
+        let target = name.and_then(|name| self.defs.and_then(|defs| defs.get_key_value(&name)));
+        let Some((name, node)) = target else {
+            return Err(SchemaError::BadRef { at, reference: text.clone() });
+        };
+        if self.open.contains(&name.as_str()) {
+            return Err(SchemaError::CyclicRef { at, reference: text.clone() });
+        }
+        if !self.used.contains(&name.as_str()) {
+            self.used.push(name);
+        }
+        self.open.push(name);
+        let target_at = join(&self.defs_at, name);
+        let target = self.schema(node, &target_at, depth + 1)?;
+        self.open.pop();
+        if let Value::Object(target) = target {
+            for (key, value) in target {
+                out.entry(key).or_insert(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn alternatives(&mut self, branches: Option<&'a Value>, at: &str, depth: usize) -> Result<Value, SchemaError> {
+        let Some(Value::Array(branches)) = branches else {
+            return Err(SchemaError::Malformed { at: at.to_owned(), why: "must be a list of schemas" });
+        };
+        if !(2..=16).contains(&branches.len()) {
+            return Err(SchemaError::Malformed { at: at.to_owned(), why: "must have 2 to 16 alternatives" });
+        }
+        let schemas =
+            branches.iter().enumerate().map(|(i, branch)| self.schema(branch, &join(at, &i.to_string()), depth + 1));
+        schemas.collect::<Result<Vec<_>, _>>().map(Value::Array)
+    }
+
+    /// Copies what a schema says to people.
+    fn annotations(&mut self, map: &Map<String, Value>, at: &str) -> Result<Map<String, Value>, SchemaError> {
+        let mut out = Map::new();
+        for (key, value) in map.iter().filter(|(key, _)| keywords::scope(key) == Some(Scope::Annotation)) {
+            let at = join(at, key);
+            match (key.as_str(), value) {
+                ("title" | "description", Value::String(_)) | ("examples", Value::Array(_)) | ("default", _) => {}
+                ("examples", _) => return Err(SchemaError::Malformed { at, why: "must be a list of values" }),
+                _ => return Err(SchemaError::Malformed { at, why: "must be a string" }),
+            }
+            let value = self.literal(value, &at)?;
+            out.insert(key.clone(), value);
+        }
+        Ok(out)
+    }
+
+    /// Copies a value of the schema that is not itself a schema.
+    pub(super) fn literal(&mut self, value: &Value, at: &str) -> Result<Value, SchemaError> {
+        if !is_plain(value) {
+            return Err(SchemaError::HiddenText { at: at.to_owned() });
+        }
+        self.literal_bytes += json::canonical(value).len();
+        within("bytes of texts and values (references in place)", self.literal_bytes, MAX_LITERAL_BYTES)?;
+        Ok(value.clone())
+    }
+
+    /// Takes the name of a property.
+    pub(super) fn property(&mut self, name: &str, at: &str) -> Result<(), SchemaError> {
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            let why = "the name of a property has 1 to 128 bytes";
+            return Err(SchemaError::Malformed { at: at.to_owned(), why });
+        }
+        if name.chars().any(|c| c.is_control() || is_hidden(c)) {
+            return Err(SchemaError::HiddenText { at: at.to_owned() });
+        }
+        self.properties += 1;
+        self.literal_bytes += name.len();
+        within("properties (references in place)", self.properties, MAX_PROPERTIES)
+    }
+
+    /// Takes a pattern that costs `steps` a byte.
+    pub(super) fn pattern(&mut self, steps: u64) -> Result<(), SchemaError> {
+        self.patterns += 1;
+        self.pattern_steps = self.pattern_steps.saturating_add(steps);
+        within("patterns (references in place)", self.patterns, MAX_PATTERNS)
+    }
+
+    /// Takes one schema at `depth`.
+    pub(super) fn count_node(&mut self, depth: usize) -> Result<(), SchemaError> {
+        self.nodes += 1;
+        within("schemas inside each other", depth, MAX_DEPTH)?;
+        within("schemas (references in place)", self.nodes, MAX_NODES)
+    }
+}
+
+fn within(what: &'static str, count: usize, limit: usize) -> Result<(), SchemaError> {
+    if count > limit { Err(SchemaError::TooLarge { what, limit }) } else { Ok(()) }
+}
+
+/// Whether a value has no text that shows as something else than it is.
+fn is_plain(value: &Value) -> bool {
+    let plain = |text: &str| !text.chars().any(|c| is_hidden(c) || (c.is_control() && c != '\n' && c != '\t'));
+    match value {
+        Value::String(text) => plain(text),
+        Value::Array(items) => items.iter().all(is_plain),
+        Value::Object(map) => map.iter().all(|(key, value)| plain(key) && is_plain(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}

@@ -1,0 +1,108 @@
+//! Patterns: what is taken, what one costs to match, and texts that match it.
+
+use regex_syntax::{
+    Parser,
+    hir::{Class, Hir, HirKind},
+};
+use serde_json::json;
+
+use super::dice::Dice;
+
+/// Longest pattern, in bytes.
+const MAX_BYTES: usize = 512;
+/// Most memory one compiled pattern may take.
+const MAX_COMPILED_BYTES: usize = 64 << 10;
+/// Longest text that is made for a pattern, in characters.
+const MAX_SAMPLE: usize = 4_096;
+
+/// The engine of every validator: linear in the text, bounded in memory.
+pub(super) fn engine() -> jsonschema::PatternOptions<jsonschema::Regex> {
+    jsonschema::PatternOptions::regex().size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES)
+}
+
+/// Checks a pattern; what comes back is about the number of steps it costs for each byte of text.
+///
+/// Taken is what ECMA-262 and the linear engine have in common: no look-around, no back-references.
+pub(super) fn check(pattern: &str) -> Result<u64, &'static str> {
+    if pattern.len() > MAX_BYTES {
+        return Err("the pattern is longer than 512 bytes");
+    }
+    let Ok(hir) = Parser::new().parse(pattern) else {
+        return Err("not a regular expression of the linear engine (no look-around, no back-references)");
+    };
+    let schema = json!({"type": "string", "pattern": pattern});
+    if super::compile(&schema).is_err() {
+        return Err("not a regular expression, or it compiles to more than 64 KiB: use smaller repetitions");
+    }
+    Ok(steps(&hir).max(1))
+}
+
+/// An estimate of the states of the automaton.
+fn steps(hir: &Hir) -> u64 {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        HirKind::Class(_) => 1,
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
+            steps(&repetition.sub).saturating_mul(u64::from(times))
+        }
+        HirKind::Capture(capture) => steps(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().fold(0, |sum: u64, part| sum.saturating_add(steps(part)))
+        }
+    }
+}
+
+/// A text made along a pattern. It nearly always matches; anchors in odd places can make it fail.
+pub(super) fn sample(pattern: &str, dice: &mut Dice) -> Option<String> {
+    let hir = Parser::new().parse(pattern).ok()?;
+    let mut text = Vec::new();
+    write(&hir, dice, &mut text);
+    String::from_utf8(text).ok()
+}
+
+fn write(hir: &Hir, dice: &mut Dice, text: &mut Vec<u8>) {
+    if text.len() > MAX_SAMPLE {
+        return;
+    }
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => text.extend_from_slice(&literal.0),
+        HirKind::Class(class) => {
+            let c = character(class, dice);
+            text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        HirKind::Repetition(repetition) => {
+            let most =
+                repetition.max.unwrap_or(repetition.min.saturating_add(8)).min(repetition.min.saturating_add(64));
+            let times = match dice.below(4) {
+                0 => repetition.min,
+                1 => most,
+                _ => repetition.min + dice.below(u64::from(most - repetition.min) + 1) as u32,
+            };
+            (0..times).for_each(|_| write(&repetition.sub, dice, text));
+        }
+        HirKind::Capture(capture) => write(&capture.sub, dice, text),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| write(part, dice, text)),
+        HirKind::Alternation(parts) => {
+            if let Some(part) = dice.pick(parts) {
+                write(part, dice, text);
+            }
+        }
+    }
+}
+
+/// A character of the class: printable ASCII when it has one, mostly, as `\d` and `\w` mean only that here.
+fn character(class: &Class, dice: &mut Dice) -> char {
+    let ranges: Vec<(u32, u32)> = match class {
+        Class::Unicode(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+        Class::Bytes(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+    };
+    let printable: Vec<(u32, u32)> =
+        ranges.iter().map(|(from, to)| ((*from).max(0x20), (*to).min(0x7E))).filter(|(from, to)| from <= to).collect();
+    let pool = if printable.is_empty() || dice.below(16) == 0 { &ranges } else { &printable };
+    let Some((from, to)) = dice.pick(pool).copied() else { return 'x' };
+    let code = from + dice.below(u64::from(to - from) + 1) as u32;
+    char::from_u32(code).filter(|c| *c != '\0').or(char::from_u32(to)).unwrap_or('x')
+}
