@@ -33,7 +33,7 @@ pub use crate::forge::verify::Verified;
 pub use crate::invoke::run::Ran;
 
 /// What every process of Kavi has before it knows a workspace.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Host {
     /// This binary.
     pub exe: PathBuf,
@@ -46,9 +46,8 @@ pub struct Host {
 impl Host {
     /// What Kavi's own tools get of the person's environment.
     fn tools(&self) -> Result<HostTools, Error> {
-        let wanted = [
-            "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "HTTPS_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
-        ];
+        let wanted =
+            ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "HTTPS_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
         let vars = wanted.iter().filter_map(|name| self.environment.get(name).map(|v| ((*name).to_owned(), v.clone())));
         Ok(HostTools {
             path: self.environment.get("PATH").cloned().unwrap_or_default(),
@@ -179,10 +178,17 @@ impl App {
             written.push(config.layout.ledger());
         }
         let root = config.layout.root.clone();
-        let host = Host { exe: host.exe.clone(), environment: host.environment.clone(), cwd: host.cwd.clone() };
-        let app = Self::with_config(host, config, Walls::AsConfigured)?;
+        let app = Self::with_config(host.clone(), config, Walls::AsConfigured)?;
         written.extend(app.rebuild()?.written);
         Ok(Made { root, written })
+    }
+
+    /// The toolchain, set up if need be, without a workspace.
+    ///
+    /// # Errors
+    /// When a part is missing and cannot be had.
+    pub fn set_up(host: &Host, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
+        Ok(toolchain::ensure(&Cage::new(host.exe.clone(), Confinement::Required), &host.tools()?, say)?)
     }
 
     fn forge(&self) -> Forge<'_> {
@@ -217,8 +223,7 @@ impl App {
     /// # Errors
     /// When the ledger cannot be read or a recorded run cannot be finished.
     pub fn status(&self) -> Result<Status, Error> {
-        let recovered =
-            effects::recover(&self.ledger, &self.config.layout).map_err(run::InvokeError::from)?;
+        let recovered = effects::recover(&self.ledger, &self.config.layout).map_err(run::InvokeError::from)?;
         Ok(Status {
             layout: self.config.layout.clone(),
             integrity: self.ledger.check_integrity(),
@@ -295,12 +300,16 @@ impl App {
             let path = self.host.environment.get("PATH").cloned().unwrap_or_default();
             std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
         };
-        let missing = |program: String, hint: &str| toolchain::ToolchainError::Missing { program, hint: hint.to_owned() };
+        let missing =
+            |program: String, hint: &str| toolchain::ToolchainError::Missing { program, hint: hint.to_owned() };
         let executable = executable.ok_or_else(|| {
             missing(program.display().to_string(), "install Claude Code, or name its program in [builder] of kavi.toml")
         })?;
         let api_key = self.host.environment.text("ANTHROPIC_API_KEY").ok_or_else(|| {
-            missing("ANTHROPIC_API_KEY".to_owned(), "set it in the environment of kavi; or write the skill yourself and use `--builder import --from DIR`")
+            missing(
+                "ANTHROPIC_API_KEY".to_owned(),
+                "set it in the environment of kavi; or write the skill yourself and use `--builder import --from DIR`",
+            )
         })?;
         let model: ModelName = settings.model.parse().map_err(|error| Error::Usage(format!("kavi.toml: {error}")))?;
         Ok(Builder::Claude(ClaudeConfig {
@@ -460,6 +469,19 @@ impl App {
             verifications,
             proposal,
         })
+    }
+
+    /// Where the component of a trusted proposal lies.
+    pub fn component_path(&self, proposal: &Proposal) -> Option<PathBuf> {
+        proposal.trust.map(|trust| self.store.path(artifacts::Kind::Component, trust.component_sha256))
+    }
+
+    /// Writes the source of the skill that comes with Kavi into a new folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_bundled_skill(folder: &Path) -> Result<(), Error> {
+        Ok(artifacts::write_durably(&folder.join("src/lib.rs"), include_bytes!("../skills/write_note/src/lib.rs"))?)
     }
 
     /// Writes a new skill crate. Never replaces a file.

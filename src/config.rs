@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::model::{layout::{self, Layout}, limits::Limits};
+use crate::model::{
+    layout::{self, Layout},
+    limits::Limits,
+};
 
 /// The kavi.toml that `kavi init` writes: every setting with its default.
 pub const TEMPLATE: &str = include_str!("config/kavi.toml");

@@ -1,8 +1,22 @@
+//! The `kavi` program: parse, wire, map the outcome to an exit code. Everything else is in the library.
+
 use std::process::ExitCode;
 
+use kavi::app::Host;
+use kavi::config::Environment;
+
 fn main() -> ExitCode {
+    // Children of Kavi's own come first: before any thread, and before the environment is looked at.
     if let Some(code) = kavi::cage::child_entry(std::env::args_os()) {
         return code;
     }
-    ExitCode::SUCCESS
+    if let Some(code) = kavi::forge::verify::child_entry(std::env::args_os()) {
+        return code;
+    }
+    let environment = Environment::read();
+    match (std::env::current_exe(), std::env::current_dir()) {
+        (Ok(exe), Ok(cwd)) => kavi::cli::run(std::env::args_os(), Host { exe, environment, cwd }),
+        (Err(error), _) => kavi::cli::cannot_start("this program's own file cannot be found", &error),
+        (_, Err(error)) => kavi::cli::cannot_start("the current folder cannot be read", &error),
+    }
 }

@@ -151,7 +151,11 @@ for address in ('1.1.1.1', '169.254.169.254', '10.0.0.1'):
 #[test]
 fn kernel_settings_cannot_be_written() {
     for file in ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/irq/default_smp_affinity"] {
-        assert_eq!(says(&format!("(echo x > {file}) 2>/dev/null && echo written || echo refused")), "refused", "{file}");
+        assert_eq!(
+            says(&format!("(echo x > {file}) 2>/dev/null && echo written || echo refused")),
+            "refused",
+            "{file}"
+        );
     }
     for file in ["/proc/kcore", "/proc/kallsyms", "/proc/sysrq-trigger"] {
         assert_eq!(says(&format!("test -c {file} || ! test -e {file} && echo covered")), "covered", "{file}");
@@ -203,8 +207,7 @@ fn only_read_write_mounts_can_be_written() {
     let script = "cat /in/given; for f in /in/new /in/given /x /etc/passwd /etc/x /usr/bin/x /usr/lib/x /dev/x /lib/x \
         /proc/x; do (echo x > $f) 2>/dev/null && echo wrote $f; done; touch /in/given 2>/dev/null && echo touched; \
         rm -f /in/given 2>/dev/null && echo removed; chmod 777 /in 2>/dev/null && echo moded; echo made > /out/made";
-    let job =
-        shell(script).mount(Mount::read_only(closed.path(), "/in")).mount(Mount::read_write(open.path(), "/out"));
+    let job = shell(script).mount(Mount::read_only(closed.path(), "/in")).mount(Mount::read_write(open.path(), "/out"));
     let done = run(&job);
     assert_eq!(text(&done.stdout), "given", "{}", text(&done.stderr));
     assert_eq!(fs::read_to_string(open.path().join("made")).unwrap(), "made\n");
@@ -316,8 +319,7 @@ fn mounts_that_cannot_be_made_are_refused() {
     symlink("/etc", one.path().join("link")).unwrap();
     assert!(refusal(Mount::read_only(one.path().join("link"), "/x")).contains("symbolic link"));
     // A mount point is never made in a host folder.
-    let nested =
-        shell("true").mount(Mount::read_only(one.path(), "/x")).mount(Mount::read_write(one.path(), "/x/new"));
+    let nested = shell("true").mount(Mount::read_only(one.path(), "/x")).mount(Mount::read_write(one.path(), "/x/new"));
     assert!(matches!(cage().run(&nested, &mut |_, _| {}), Err(CageError::Setup { step: Step::Mounts, .. })));
     assert!(!one.path().join("new").exists());
     if is_root() {

@@ -114,7 +114,12 @@ pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Resu
 const KIT_VERSION: &str = "kit 1";
 
 /// The parts of a toolchain beyond the compiler: (what it is, where it lies, what rustup calls it).
-fn ensure_parts(cage: &Cage, tools: &HostTools, sysroot: &Path, say: &mut dyn FnMut(&str)) -> Result<(), ToolchainError> {
+fn ensure_parts(
+    cage: &Cage,
+    tools: &HostTools,
+    sysroot: &Path,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), ToolchainError> {
     let parts: [(&str, PathBuf, [&str; 3]); 3] = [
         ("the target wasm32-wasip2", sysroot.join("lib/rustlib").join(TARGET).join("lib"), ["target", "add", TARGET]),
         ("rustfmt", sysroot.join("bin/rustfmt"), ["component", "add", "rustfmt"]),
@@ -126,7 +131,8 @@ fn ensure_parts(cage: &Cage, tools: &HostTools, sysroot: &Path, say: &mut dyn Fn
         }
         let by_hand = format!("run `rustup {}`", command.join(" "));
         let missing = |why: &str| ToolchainError::Missing { program: what.to_owned(), hint: format!("{by_hand}{why}") };
-        let rustup = tools.find("rustup").ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
+        let rustup =
+            tools.find("rustup").ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
         say(&format!("adding {what} to the toolchain: rustup {}", command.join(" ")));
         // Into this toolchain, whatever rustup's default is.
         let toolchain = sysroot.file_name().map(OsStr::to_owned).unwrap_or_default();

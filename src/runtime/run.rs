@@ -160,9 +160,8 @@ pub(super) fn execute<F, R>(
         let _running = Running::start();
         let ended = pre.instantiate(&mut store).and_then(|instance| find(&mut store, instance));
         let ended = ended.map_err(|error| explain(&error, &store, Phase::Starting));
-        let ended = ended.and_then(|function| {
-            call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running))
-        });
+        let ended = ended
+            .and_then(|function| call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running)));
         // The guest's clean-up counts as well, and the end may have come without a heartbeat.
         let ended = ended.and_then(|result| match store.data().deadline.check_all() {
             Ok(()) => Ok(result),

@@ -155,7 +155,8 @@ fn furnish(scratch_bytes: u64) -> Result<(), Failed> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     // Pages are what memory costs; the count of names must be bounded as well.
     memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=200k"))?;
-    for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)] {
+    for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)]
+    {
         let folder = format!("{scratch}/{name}");
         fs::create_dir(&folder).map_err(at(Step::Mounts, place))?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(Step::Mounts, place))?;

@@ -8,7 +8,6 @@
 
 use std::time::Duration;
 
-
 use serde::Serialize;
 
 use super::stream::{Denial, ResultEvent, Summary, Usage};

@@ -12,7 +12,7 @@ use crate::model::{finding::Finding, snapshot::Snapshot};
 use crate::policy::scan;
 
 /// The hidden verb of the child.
-pub const VERB: &str = "__scan";
+pub(super) const VERB: &str = "__scan";
 
 pub(super) fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, VerifyError> {
     // Sizes, nesting, encoding: cheap and safe in this process, and what makes the rest safe to parse.
@@ -44,7 +44,7 @@ pub(super) fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, VerifyError> 
 }
 
 /// The child: files as JSON on stdin, findings as JSON on stdout.
-pub fn child() -> ExitCode {
+pub(super) fn child() -> ExitCode {
     let mut input = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut input);
     let files = read.ok().and_then(|_| serde_json::from_slice::<BTreeMap<String, String>>(&input).ok());

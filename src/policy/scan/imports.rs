@@ -50,9 +50,8 @@ pub(super) fn leaves(file: &File) -> Vec<Leaf> {
 }
 
 fn starts(file: &File) -> impl Iterator<Item = usize> {
-    (0..file.tokens.len()).filter(|at| {
-        file.is_word(*at, "use") && file.get(*at).is_some_and(|token| token.part == Part::Import)
-    })
+    (0..file.tokens.len())
+        .filter(|at| file.is_word(*at, "use") && file.get(*at).is_some_and(|token| token.part == Part::Import))
 }
 
 /// The paths of the import whose `use` is at `at`; `None` when it cannot be read.

@@ -205,9 +205,9 @@ impl Walk<'_> {
 
     /// The number of `#` when a raw string starts here.
     fn raw_string(&self) -> Option<usize> {
-        let prefix = ["r", "br", "cr"].into_iter().find(|prefix| {
-            self.starts(prefix) && matches!(self.peek(prefix.len()), Some('"' | '#'))
-        })?;
+        let prefix = ["r", "br", "cr"]
+            .into_iter()
+            .find(|prefix| self.starts(prefix) && matches!(self.peek(prefix.len()), Some('"' | '#')))?;
         let mut hashes = 0;
         while self.peek(prefix.len() + hashes) == Some('#') {
             hashes += 1;

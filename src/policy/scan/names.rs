@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::imports::{self, Leaf, Target};
-use super::{structure, tables};
 use super::tokens::{Audience, File, Kind, Part};
+use super::{structure, tables};
 
 /// Rounds that follow aliases of aliases.
 const ROUNDS: usize = 16;

@@ -24,7 +24,9 @@ fn starts_item(file: &File, at: usize) -> bool {
     file.before(at, 1).is_none_or(|before| match before.kind {
         Kind::Open => before.text == "{",
         Kind::Close => before.text != ")",
-        Kind::Joint | Kind::Alone => before.is_punct(';') || before.is_punct('>') && file.before(at, 2).is_some_and(|b| b.is_punct('=')),
+        Kind::Joint | Kind::Alone => {
+            before.is_punct(';') || before.is_punct('>') && file.before(at, 2).is_some_and(|b| b.is_punct('='))
+        }
         _ => true,
     })
 }
@@ -50,7 +52,10 @@ fn is_for_test_type(file: &File, at: usize, names: &Names) -> bool {
         here = file.pair_of(here).max(here) + 1;
     }
     let mut head = subject;
-    while file.is_punct(head, '&') || file.is_word(head, "mut") || file.get(head).is_some_and(|t| t.kind == Kind::Lifetime) {
+    while file.is_punct(head, '&')
+        || file.is_word(head, "mut")
+        || file.get(head).is_some_and(|t| t.kind == Kind::Lifetime)
+    {
         head += 1;
     }
     file.segment(head).is_some_and(|name| names.test_types.contains(name)) && !file.is_separator(head + 1)

@@ -66,7 +66,9 @@ pub(super) fn check(attribute: Attribute<'_>, names: &Names) -> Option<Objection
     let file = attribute.file;
     let mut at = list.start;
     while at < list.end {
-        let Some(token) = file.get(at).filter(|token| token.is_name()) else { return refuse("serde", "a key is no name") };
+        let Some(token) = file.get(at).filter(|token| token.is_name()) else {
+            return refuse("serde", "a key is no name");
+        };
         let key = token.text.as_str();
         let Some((_, value)) = KEYS.iter().find(|(known, _)| *known == key) else {
             return refuse(key, "it is not on the list of serde's keys that a skill may use");
@@ -137,7 +139,11 @@ fn check_path(key: &str, text: &str, audience: Audience, names: &Names) -> Optio
     for token in &mut file.tokens {
         token.audience = audience;
     }
-    if file.tokens.iter().any(|token| token.kind == Kind::Ident && token.text == "unsafe" || token.kind == Kind::Literal) {
+    if file
+        .tokens
+        .iter()
+        .any(|token| token.kind == Kind::Ident && token.text == "unsafe" || token.kind == Kind::Literal)
+    {
         return refuse(key, "its value is no plain path");
     }
     let single = file.get(0).filter(|_| file.tokens.len() == 1);

@@ -233,24 +233,27 @@ const PRINT_HINT: &str = "nobody reads the standard output; use `log::info` and 
 const DEBUG_HINT: &str = "it is gone from the promoted program but not from the tested one; use `assert!`";
 
 /// Traits that may be derived, by the last name of their path.
-pub(super) const DERIVES: &[&str] = &[
-    "Clone",
-    "Copy",
-    "Debug",
-    "Default",
-    "Deserialize",
-    "Eq",
-    "Hash",
-    "Ord",
-    "PartialEq",
-    "PartialOrd",
-    "Serialize",
-];
+pub(super) const DERIVES: &[&str] =
+    &["Clone", "Copy", "Debug", "Default", "Deserialize", "Eq", "Hash", "Ord", "PartialEq", "PartialOrd", "Serialize"];
 
 /// Names of attributes that mean something to the scanner: no import may take one.
 pub(super) const ATTRIBUTES: &[&str] = &[
-    "cfg", "cfg_attr", "cold", "default", "deprecated", "derive", "doc", "inline", "macro_use", "must_use",
-    "non_exhaustive", "repr", "rustfmt", "serde", "test", "track_caller",
+    "cfg",
+    "cfg_attr",
+    "cold",
+    "default",
+    "deprecated",
+    "derive",
+    "doc",
+    "inline",
+    "macro_use",
+    "must_use",
+    "non_exhaustive",
+    "repr",
+    "rustfmt",
+    "serde",
+    "test",
+    "track_caller",
 ];
 
 /// Keywords that may be part of a path.
@@ -258,9 +261,9 @@ pub(super) const PATH_KEYWORDS: &[&str] = &["Self", "crate", "self", "super"];
 
 const KEYWORDS: &[&str] = &[
     "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
-    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match",
-    "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait",
-    "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super",
+    "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
 /// Whether `word` is a keyword, also a reserved one.

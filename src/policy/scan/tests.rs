@@ -171,7 +171,9 @@ fn attributes_outside_the_list_are_refused() {
             "fn f() { builtin # offset_of(S, x); }",
         ],
     );
-    for inner in ["#![feature(test)]", "#![no_std]", "#![no_main]", "#![recursion_limit = \"9\"]", "#![crate_type = \"bin\"]"] {
+    for inner in
+        ["#![feature(test)]", "#![no_std]", "#![no_main]", "#![recursion_limit = \"9\"]", "#![crate_type = \"bin\"]"]
+    {
         let text = format!("{inner}\n{HEAD}{TAIL}");
         assert!(rules(&scan(&snapshot(&[("src/lib.rs", &text)]))).contains(&"attribute"), "{inner}");
     }
@@ -202,7 +204,12 @@ fn conditional_code_and_lint_levels_are_refused() {
     refused("macro", &["fn f() -> bool { cfg!(test) }", "fn f() -> bool { std::cfg!(debug_assertions) }"]);
     refused(
         "lint",
-        &["#[allow(unused)] fn f() {}", "#[expect(unused)] fn f() {}", "mod m { #![allow(unsafe_code)] }", "#[deny(x)] fn f() {}"],
+        &[
+            "#[allow(unused)] fn f() {}",
+            "#[expect(unused)] fn f() {}",
+            "mod m { #![allow(unsafe_code)] }",
+            "#[deny(x)] fn f() {}",
+        ],
     );
 }
 
@@ -312,9 +319,18 @@ fn unsafe_and_foreign_code_is_refused() {
     );
     refused(
         "extern",
-        &["extern crate std as s;", "extern \"C\" { fn f(); }", "pub extern \"C\" fn f() {}", "extern crate alloc;", "type F = extern \"C\" fn();"],
+        &[
+            "extern crate std as s;",
+            "extern \"C\" { fn f(); }",
+            "pub extern \"C\" fn f() {}",
+            "extern crate alloc;",
+            "type F = extern \"C\" fn();",
+        ],
     );
-    refused("identifier", &["mod std {}", "mod core {}", "struct std;", "trait alloc {}", "fn f() { let r#fs = 1; }", "fn ж() {}"]);
+    refused(
+        "identifier",
+        &["mod std {}", "mod core {}", "struct std;", "trait alloc {}", "fn f() { let r#fs = 1; }", "fn ж() {}"],
+    );
 }
 
 #[test]
@@ -390,14 +406,24 @@ fn bytes_are_plain_visible_and_few() {
         assert_eq!(with(text).as_deref(), Some("policy/encoding"), "{text:?}");
     }
     assert_eq!(check(b"---\nx\n---\n").as_deref(), Some("policy/encoding"));
-    for text in ["// \u{202e}", "/* \u{2066} */", "fn f() { \"\u{200b}\"; }", "/// \u{e0041}\n", "'\u{ad}'", "r#\"\u{feff}\"#", "\u{200e}"] {
+    for text in [
+        "// \u{202e}",
+        "/* \u{2066} */",
+        "fn f() { \"\u{200b}\"; }",
+        "/// \u{e0041}\n",
+        "'\u{ad}'",
+        "r#\"\u{feff}\"#",
+        "\u{200e}",
+    ] {
         assert_eq!(with(text).as_deref(), Some("policy/unicode"), "{text:?}");
     }
     assert_eq!(check("\u{feff}fn f() {}".as_bytes()).as_deref(), Some("policy/unicode"));
     for text in ["fn \u{441}() {}", "let \u{a0} x", "\u{37e}", "'\u{e9}x"] {
         assert_eq!(with(text).as_deref(), Some("policy/identifier"), "{text:?}");
     }
-    for (open, close) in [("(", ")"), ("[", "]"), ("{", "}"), ("Vec<", ">"), ("!", ""), ("a<u8, ", ">"), ("|a, b| ", "")] {
+    for (open, close) in
+        [("(", ")"), ("[", "]"), ("{", "}"), ("Vec<", ">"), ("!", ""), ("a<u8, ", ">"), ("|a, b| ", "")]
+    {
         let text = format!("fn f() {{ {}1{} }}", open.repeat(20_000), close.repeat(20_000));
         assert_eq!(with(&text).as_deref(), Some("policy/nesting"), "{open}");
     }
@@ -409,7 +435,10 @@ fn bytes_are_plain_visible_and_few() {
     let many = (0..=MAX_FILES).map(|i| (format!("src/f{i}.rs"), Vec::new())).collect();
     assert_eq!(rules(&precheck(&Snapshot::new(many))), ["size"]);
     assert_eq!(with("/* [[[[ ( */ const X: &str = \"[[[[(((\"; const C: char = '(';"), None);
-    assert_eq!(with("const X: &str = \"é 👩‍💻 ❤️ Ж 中\"; // ünïcödé — “quotes”\nconst C: [char; 2] = ['é', '\\''];"), None);
+    assert_eq!(
+        with("const X: &str = \"é 👩‍💻 ❤️ Ж 中\"; // ünïcödé — “quotes”\nconst C: [char; 2] = ['é', '\\''];"),
+        None
+    );
 }
 
 #[test]
@@ -477,10 +506,72 @@ fn honest_code_passes() {
 
 /// Pieces that hostile and honest code is made of.
 const PIECES: &[&str] = &[
-    "std", "::", "fs", "use", "as", "*", "{", "}", "(", ")", "[", "]", "<", ">", "#", "!", "$", "macro_rules", "mod", "x",
-    "cfg", "test", "impl", "for", "where", ";", ",", "=", "=>", "->", "'a", "'x'", "\"s\"", "r#\"s\"#", "r#type", "unsafe",
-    "extern", "serde", "derive", "crate", "self", "super", "pub", ":", ".", "&", "|", "1", "/// d\n", "/* c */", "\n", "ident",
-    "kavi_sdk", "export_skill", "run", "fn", "struct", "é", "\u{202e}", "'", "\"", "r#", "path", "$crate", "if", "else",
+    "std",
+    "::",
+    "fs",
+    "use",
+    "as",
+    "*",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "<",
+    ">",
+    "#",
+    "!",
+    "$",
+    "macro_rules",
+    "mod",
+    "x",
+    "cfg",
+    "test",
+    "impl",
+    "for",
+    "where",
+    ";",
+    ",",
+    "=",
+    "=>",
+    "->",
+    "'a",
+    "'x'",
+    "\"s\"",
+    "r#\"s\"#",
+    "r#type",
+    "unsafe",
+    "extern",
+    "serde",
+    "derive",
+    "crate",
+    "self",
+    "super",
+    "pub",
+    ":",
+    ".",
+    "&",
+    "|",
+    "1",
+    "/// d\n",
+    "/* c */",
+    "\n",
+    "ident",
+    "kavi_sdk",
+    "export_skill",
+    "run",
+    "fn",
+    "struct",
+    "é",
+    "\u{202e}",
+    "'",
+    "\"",
+    "r#",
+    "path",
+    "$crate",
+    "if",
+    "else",
 ];
 
 proptest! {

@@ -19,12 +19,11 @@ pub(super) fn joins_emoji(chars: &[char], at: usize) -> bool {
     let after = chars.get(at + 1).copied();
     match chars.get(at) {
         Some('\u{FE0F}') => {
-            let keycap = before.is_some_and(|c| c.is_ascii_digit() || c == '#' || c == '*') && after == Some('\u{20E3}');
+            let keycap =
+                before.is_some_and(|c| c.is_ascii_digit() || c == '#' || c == '*') && after == Some('\u{20E3}');
             keycap || before.is_some_and(is_emoji)
         }
-        Some('\u{200D}') => {
-            before.is_some_and(|c| is_emoji(c) || c == '\u{FE0F}') && after.is_some_and(is_emoji)
-        }
+        Some('\u{200D}') => before.is_some_and(|c| is_emoji(c) || c == '\u{FE0F}') && after.is_some_and(is_emoji),
         _ => false,
     }
 }
@@ -55,7 +54,8 @@ mod tests {
         for text in ["❤️", "👩‍💻", "🏳️‍🌈", "1️⃣", "👍🏽", "☀️ und ⭐"] {
             assert!(joined(text), "{text}");
         }
-        for text in ["a\u{200d}b", "a\u{fe0f}", "👩\u{200d}a", "👩\u{200d}\u{200d}👩", "❤\u{fe0f}\u{fe0f}", "1\u{fe0f}"] {
+        for text in ["a\u{200d}b", "a\u{fe0f}", "👩\u{200d}a", "👩\u{200d}\u{200d}👩", "❤\u{fe0f}\u{fe0f}", "1\u{fe0f}"]
+        {
             assert!(!joined(text), "{text:?}");
         }
         for c in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{e0041}', '\u{e0100}', '\u{ad}', '\u{3164}', '\u{feff}'] {
