@@ -10,8 +10,8 @@ use std::process::Command;
 
 use super::error::CageError;
 use super::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
-use super::linux::CAGE_ID;
 use super::linux::inner::Mode;
+use super::linux::{CAGE_ID, mounts};
 use super::wire::Bind;
 
 /// Where the program is looked for. Never in a search path.
@@ -39,7 +39,8 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
         }
     }
     // Root is still root's id to the kernel in here, and would own the settings.
-    command.args(["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]);
+    command.args(["--dev", "/dev", "--proc", "/proc"]);
+    cover_proc(&mut command);
     let size = scratch_bytes.to_string();
     for scratch in [INSIDE_TMP, INSIDE_HOME] {
         command.args(["--size", &size, "--tmpfs", scratch]);
@@ -54,4 +55,20 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
     command.arg("--ro-bind").arg(exe).arg(STAGE);
     command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(Mode::Bubblewrap));
     Ok(command)
+}
+
+/// Closes the parts of `/proc` that reach beyond the cage.
+fn cover_proc(command: &mut Command) {
+    let there = |names: &'static [&'static str]| {
+        names.iter().map(|name| format!("/proc/{name}")).filter(|place| fs::symlink_metadata(place).is_ok())
+    };
+    for place in there(&mounts::FROZEN) {
+        command.args(["--ro-bind", &place, &place]);
+    }
+    for place in there(&mounts::HIDDEN_FOLDERS) {
+        command.args(["--tmpfs", &place, "--remount-ro", &place]);
+    }
+    for place in there(&mounts::HIDDEN_FILES) {
+        command.args(["--ro-bind", "/dev/null", &place]);
+    }
 }

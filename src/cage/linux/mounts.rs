@@ -27,10 +27,10 @@ use crate::cage::wire::{Bind, OuterOrder};
 const BASE: &str = "/tmp";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Parts of `/proc` that say or do more than a job needs.
-const HIDDEN_FOLDERS: [&str; 3] = ["acpi", "scsi", "asound"];
-const HIDDEN_FILES: [&str; 8] =
+pub(in crate::cage) const HIDDEN_FOLDERS: [&str; 3] = ["acpi", "scsi", "asound"];
+pub(in crate::cage) const HIDDEN_FILES: [&str; 8] =
     ["kcore", "keys", "key-users", "kallsyms", "kmsg", "sysrq-trigger", "timer_list", "sched_debug"];
-const FROZEN: [&str; 4] = ["sys", "fs", "irq", "bus"];
+pub(in crate::cage) const FROZEN: [&str; 4] = ["sys", "fs", "irq", "bus"];
 
 /// What the outer stage keeps of a built tree.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(super) fn build(order: &OuterOrder, right: Right) -> Result<Tree, Failed> {
         let covered = opened.iter().any(|other| beneath(&source.bind.inside, &other.bind.inside));
         place(source, covered)?;
     }
-    furnish(order.scratch_bytes)?;
+    furnish(order.scratch_bytes, right)?;
     tighten(&opened, &before)?;
     let writable = opened.into_iter().filter(|source| source.bind.access.writable()).map(|source| source.fd);
     Ok(Tree { writable: writable.collect() })
@@ -147,7 +147,7 @@ fn memory(target: &str, flags: MountFlags, options: &str) -> Result<(), Failed> 
 }
 
 /// The cage's own places: private scratch, links in `/dev`, a few files in `/etc`, the mount point of `/proc`.
-fn furnish(scratch_bytes: u64) -> Result<(), Failed> {
+fn furnish(scratch_bytes: u64, right: Right) -> Result<(), Failed> {
     for folder in [INSIDE_TMP, INSIDE_HOME, "/dev/shm", "/etc", "/proc"] {
         make_folders(Path::new(&under(folder)))?;
     }
@@ -159,7 +159,9 @@ fn furnish(scratch_bytes: u64) -> Result<(), Failed> {
         let folder = format!("{scratch}/{name}");
         fs::create_dir(&folder).map_err(at(Step::Mounts, place))?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(Step::Mounts, place))?;
-        std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(Step::Mounts, place))?;
+        if right == Right::Root {
+            std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(Step::Mounts, place))?;
+        }
         // The last one covers the scratch itself.
         mount_bind(&folder, under(place)).map_err(at(Step::Mounts, place))?;
     }
