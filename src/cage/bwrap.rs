@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::error::CageError;
+use super::error::{CageError, Step};
 use super::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
 use super::linux::inner::Mode;
 use super::linux::{CAGE_ID, mounts};
@@ -46,6 +46,7 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
         command.args(["--size", &size, "--tmpfs", scratch]);
     }
     for bind in binds {
+        check(bind, binds)?;
         let how = match bind.access {
             Access::ReadOnly => "--ro-bind",
             Access::ReadWrite | Access::ReadWriteExecute => "--bind",
@@ -55,6 +56,29 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
     command.arg("--ro-bind").arg(exe).arg(STAGE);
     command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(Mode::Bubblewrap));
     Ok(command)
+}
+
+/// Refuses what bubblewrap would do and our own cage does not: follow a link, make a mount point in a host folder.
+fn check(bind: &Bind, all: &[Bind]) -> Result<(), CageError> {
+    let refuse = |path: &Path, why: &str| {
+        Err(CageError::Setup { step: Step::Mounts, why: format!("{}: {why}", path.display()) })
+    };
+    let host = Path::new(&bind.host);
+    match fs::symlink_metadata(host) {
+        Err(error) => return refuse(host, &error.to_string()),
+        Ok(metadata) if metadata.is_symlink() => {
+            return refuse(host, "it is a symbolic link; give the path that it points to");
+        }
+        Ok(_) => {}
+    }
+    let inside = Path::new(&bind.inside);
+    let covering = all.iter().filter(|other| other.inside != bind.inside && inside.starts_with(&other.inside));
+    let Some(covering) = covering.max_by_key(|other| other.inside.len()) else { return Ok(()) };
+    let point = inside.strip_prefix(&covering.inside).map(|rest| Path::new(&covering.host).join(rest));
+    match point {
+        Ok(point) if fs::symlink_metadata(&point).is_ok() => Ok(()),
+        _ => refuse(inside, "no such place in the mount that covers it"),
+    }
 }
 
 /// Closes the parts of `/proc` that reach beyond the cage.

@@ -329,6 +329,9 @@ fn check_mounts(mounts: &[Mount]) -> Result<Vec<Bind>, CageError> {
         let bad = |why| CageError::BadMount { host: mount.host.clone(), inside: mount.inside.clone(), why };
         let host = text_path(&mount.host)?;
         let inside = text_path(&mount.inside)?;
+        if mount.host.components().count() < 2 {
+            return Err(bad("it would show the whole host"));
+        }
         if mount.inside.components().count() < 2 {
             return Err(bad("it would cover the whole tree"));
         }

@@ -39,6 +39,9 @@ pub(super) struct Tree {
     pub writable: Vec<OwnedFd>,
 }
 
+/// Links to make, and what they say.
+type Links = Vec<(String, PathBuf)>;
+
 /// A source, opened.
 struct Opened {
     bind: Bind,
@@ -71,7 +74,7 @@ pub(super) fn build(order: &OuterOrder, right: Right) -> Result<Tree, Failed> {
 }
 
 /// The job's mounts and the system's, from the root downwards, and the links to make.
-fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Vec<(String, PathBuf)>), Failed> {
+fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Links), Failed> {
     let mut binds = job.to_vec();
     let mut links = Vec::new();
     for system in SYSTEM.iter().chain(&SYSTEM_ALIASES).chain(&["/etc/ld.so.cache"]) {
@@ -154,8 +157,9 @@ fn furnish(scratch_bytes: u64, right: Right) -> Result<(), Failed> {
     let scratch = under(INSIDE_TMP);
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     // Pages are what memory costs; the count of names must be bounded as well.
-    memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=200k"))?;
-    for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)] {
+    memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=64k"))?;
+    for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)]
+    {
         let folder = format!("{scratch}/{name}");
         fs::create_dir(&folder).map_err(at(Step::Mounts, place))?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(Step::Mounts, place))?;
