@@ -42,6 +42,8 @@ fn close_number(_fd: i32) {
 }
 
 /// Sets the limits of this process and so of the job.
+///
+/// The stage itself has to live within them: an address space too small for it is told as a failed set-up or start.
 pub(super) fn limit(limits: &Rlimits) -> io::Result<()> {
     // Zero would keep the kernel from writing a file, but not from piping the dump to the host's crash handler. One byte
     // stops both.
