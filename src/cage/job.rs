@@ -121,7 +121,7 @@ enum Word {
 
 /// A program to run, with all that it may see. Anything not said here is absent: the environment is empty, standard
 /// input is at its end, the working directory is `/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Job {
     pub(super) program: PathBuf,
     args: Vec<Word>,
@@ -131,6 +131,15 @@ pub struct Job {
     mounts: Vec<Mount>,
     pub(super) limits: Limits,
     pub(super) capture: usize,
+}
+
+/// Says what runs and what it sees, not what it is given: arguments, environment and input may be secret or huge.
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { program, mounts, limits, .. } = self;
+        let job = &mut f.debug_struct("Job");
+        job.field("program", program).field("mounts", mounts).field("limits", limits).finish_non_exhaustive()
+    }
 }
 
 impl Job {
@@ -329,6 +338,9 @@ fn check_mounts(mounts: &[Mount]) -> Result<Vec<Bind>, CageError> {
         let bad = |why| CageError::BadMount { host: mount.host.clone(), inside: mount.inside.clone(), why };
         let host = text_path(&mount.host)?;
         let inside = text_path(&mount.inside)?;
+        if mount.host.components().count() < 2 {
+            return Err(bad("it would show the whole host"));
+        }
         if mount.inside.components().count() < 2 {
             return Err(bad("it would cover the whole tree"));
         }

@@ -13,9 +13,16 @@
 //! - When `run` returns, every process of the job is dead, however it ended.
 //! - Fails closed: without a cage, [`Confinement::Required`] refuses.
 //!
+//! What it does not bound: the memory of all processes together (the limits are per process, and no cgroup is assumed),
+//! and the groups of an ordinary user, which stay with the job though only its mounts can make use of them. As root, the
+//! job is `nobody`: what it is to read must be readable by others, while writable mounts change hands for the run.
+//!
 //! On other systems than Linux nothing is confined: `Required` refuses there, always.
 //!
 //! Deliberately never: look a program up in a search path, pass an environment variable on, start a shell, retry.
+
+// What only Linux can use is still checked everywhere.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 mod bare;
 #[cfg(target_os = "linux")]
