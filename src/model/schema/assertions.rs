@@ -150,7 +150,7 @@ fn string(
     at: &str,
     out: &mut Map<String, Value>,
 ) -> Result<(), SchemaError> {
-    counts(map, at, ("minLength", "maxLength"), 1 << 16, out)?;
+    counts(map, at, ("minLength", "maxLength"), 4_096, out)?;
     let Some(value) = map.get("pattern") else { return Ok(()) };
     let text = value.as_str().ok_or_else(|| malformed(at, "pattern", "must be a string"))?;
     let steps = pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
@@ -207,7 +207,7 @@ fn array<'a>(
     depth: usize,
     out: &mut Map<String, Value>,
 ) -> Result<(), SchemaError> {
-    counts(map, at, ("minItems", "maxItems"), 1 << 10, out)?;
+    counts(map, at, ("minItems", "maxItems"), 256, out)?;
     let Some(items) = map.get("items") else {
         let why = "accepts any items: say what they are with `items`";
         return Err(SchemaError::Vacuous { at: at.to_owned(), why });
@@ -322,7 +322,7 @@ fn counts(
     };
     let (low, high) = (read(least)?, read(most)?);
     if low.is_some_and(|low| low > cap) {
-        return Err(malformed(at, least, "is too large: 65536 characters, 1024 items or 256 properties at most"));
+        return Err(malformed(at, least, "is too large: 4096 characters, 256 items or 256 properties at most"));
     }
     if let (Some(low), Some(high)) = (low, high)
         && low > high
