@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Number, Value};
 
 use super::{
+    checker::Checker,
     error::SchemaError,
     keywords::{self, Scope, TYPES, Type},
     normal::{Empty, Normaliser, join},
@@ -64,13 +65,10 @@ pub(super) fn values_fit(schema: &Map<String, Value>, at: &str) -> Result<(), Sc
         return Ok(());
     }
     let refuse = |key: &str, why: String| SchemaError::BadValue { at: format!("{at}/{key}"), why };
-    let validator = match super::compile(&Value::Object(schema.clone())) {
-        Ok(validator) => validator,
-        Err(why) => return Err(refuse("", why)),
-    };
-    values.iter().try_for_each(|(key, value)| {
-        super::check(&validator, value).map_err(|mismatch| refuse(key, mismatch.to_string()))
-    })
+    let checker = Checker::new(&Value::Object(schema.clone())).map_err(|why| refuse("", why))?;
+    values
+        .iter()
+        .try_for_each(|(key, value)| checker.check(value).map_err(|mismatch| refuse(key, mismatch.to_string())))
 }
 
 fn malformed(at: &str, keyword: &str, why: &'static str) -> SchemaError {
@@ -153,8 +151,8 @@ fn string(
     counts(map, at, ("minLength", "maxLength"), 4_096, out)?;
     let Some(value) = map.get("pattern") else { return Ok(()) };
     let text = value.as_str().ok_or_else(|| malformed(at, "pattern", "must be a string"))?;
-    let steps = pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
-    normaliser.pattern(steps)?;
+    pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
+    normaliser.count_pattern()?;
     let value = normaliser.literal(value, &join(at, "pattern"))?;
     out.insert("pattern".to_owned(), value);
     Ok(())
