@@ -106,7 +106,8 @@ impl Demo {
         self.heading("verify: every gate");
         let spinner = Spinner::new(&self.out);
         let toolchain = self.app.toolchain(&mut |line| spinner.note(line))?;
-        let verified = self.app.verify(proposal, &toolchain, &|_| {})?;
+        let built = self.app.find(&proposal.id.to_string())?;
+        let verified = self.app.verify(&built, &toolchain, &|_| {})?;
         drop(spinner);
         let verification = &verified.verification;
         self.out.remark(views::gates(&verification.gates).trim_end());
