@@ -217,7 +217,8 @@ pub fn interface(bytes: &[u8]) -> Result<Interface, InspectError> {
                     found.imports.push(match entity {
                         Some(ComponentEntityType::Instance(id)) => {
                             let functions = types[id].exports.iter();
-                            let functions = functions.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
+                            let functions =
+                                functions.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
                             let functions = functions.map(|(name, _)| name.clone()).collect();
                             Import { name: name.to_owned(), functions, is_interface: true }
                         }
@@ -280,9 +281,7 @@ pub fn check(interface: &Interface, grants: &Grants, wit_version: &str) -> Vec<M
 /// needs; exports `wasi:cli/run` and nothing else.
 pub fn check_tests(interface: &Interface, grants: &Grants, wit_version: &str) -> Vec<Mismatch> {
     let mut mismatches = check_imports(interface, grants, wit_version, TEST_IMPORTS);
-    let is_run = |export: &&Export| {
-        export.kind == ExportKind::Interface && split_version(&export.name).0 == TEST_RUN
-    };
+    let is_run = |export: &&Export| export.kind == ExportKind::Interface && split_version(&export.name).0 == TEST_RUN;
     if !interface.exports.iter().any(|export| is_run(&export)) {
         mismatches.push(Mismatch::Missing { export: TEST_RUN.into() });
     }

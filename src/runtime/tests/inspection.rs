@@ -121,9 +121,7 @@ fn run_is_the_only_export() {
 
 #[test]
 fn a_component_makes_no_resources() {
-    let fields = format!(
-        r#"(type $r (resource (rep i32))) (core func $new (canon resource.new $r)) {RUN}"#
-    );
+    let fields = format!(r#"(type $r (resource (rep i32))) (core func $new (canon resource.new $r)) {RUN}"#);
     assert_eq!(mismatches(&fields, &PURE), [Mismatch::MakesResources]);
 }
 

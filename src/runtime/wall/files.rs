@@ -1,10 +1,7 @@
 //! `wasi:filesystem` over the two folders of a run.
 
 use std::{
-    os::{
-        fd::AsFd,
-        unix::fs::FileExt,
-    },
+    os::{fd::AsFd, unix::fs::FileExt},
     sync::Arc,
 };
 
@@ -219,7 +216,13 @@ impl State {
         Ok(Entries { left, held })
     }
 
-    fn rename(&mut self, from: &Descriptor, old: &GuestPath<'_>, to: &Descriptor, new: &GuestPath<'_>) -> Result<(), FsError> {
+    fn rename(
+        &mut self,
+        from: &Descriptor,
+        old: &GuestPath<'_>,
+        to: &Descriptor,
+        new: &GuestPath<'_>,
+    ) -> Result<(), FsError> {
         let (old_parent, old_name) = old.split().ok_or(ErrorCode::Invalid)?;
         let (new_parent, new_name) = new.split().ok_or(ErrorCode::Invalid)?;
         let (old_depth, new_depth) = (from.depth + old.depth(), to.depth + new.depth());
