@@ -89,7 +89,14 @@ pub struct Compiled {
     pub(super) component: Component,
     pub(super) interface: Interface,
     // The last linking: most components are run in one way, with one set of grants.
-    pub(super) linked: Mutex<Option<((World, Grants), InstancePre<State>)>>,
+    pub(super) linked: Mutex<Option<Linked>>,
+}
+
+/// A component with its imports, for one way of running it.
+pub(super) struct Linked {
+    pub(super) world: World,
+    pub(super) grants: Grants,
+    pub(super) pre: InstancePre<State>,
 }
 
 impl fmt::Debug for Compiled {

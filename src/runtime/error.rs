@@ -113,12 +113,12 @@ pub struct RunFailure {
     #[source]
     pub error: RunError,
     /// What was observed until then.
-    pub observed: Observed,
+    pub observed: Box<Observed>,
 }
 
 impl From<RunError> for RunFailure {
     fn from(error: RunError) -> Self {
-        Self { error, observed: Observed::default() }
+        Self { error, observed: Box::default() }
     }
 }
 

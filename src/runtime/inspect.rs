@@ -8,7 +8,7 @@ use std::fmt;
 
 use wasmparser::{
     CanonicalFunction, ComponentExternalKind, Encoding, Parser, Payload, Validator, WasmFeatures,
-    component_types::ComponentEntityType,
+    component_types::{ComponentAnyTypeId, ComponentEntityType},
 };
 
 use crate::model::grants::Grants;
@@ -20,6 +20,8 @@ pub const SKILL_VERSION: &str = "0.1.0";
 
 /// The name of a skill's only export.
 pub(super) const RUN: &str = "run";
+/// The types that the world of a skill uses by name.
+const WORLD_TYPES: &[&str] = &["error"];
 /// The interface that a test component exports.
 pub(super) const TEST_RUN: &str = "wasi:cli/run";
 
@@ -89,8 +91,19 @@ pub struct Import {
     pub name: String,
     /// The functions used, if it is an interface.
     pub functions: Vec<String>,
-    /// Whether it is an interface; anything else is never granted.
-    pub is_interface: bool,
+    /// What it is.
+    pub kind: ImportKind,
+}
+
+/// What an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportKind {
+    /// An interface.
+    Interface,
+    /// A plain type, as a world's `use` leaves it behind. It carries no authority.
+    Type,
+    /// Anything else: never granted.
+    Other,
 }
 
 /// One export.
@@ -214,16 +227,18 @@ pub fn interface(bytes: &[u8]) -> Result<Interface, InspectError> {
                 for import in section {
                     let name = import.map_err(invalid)?.name.name;
                     let entity = types.component_item_for_import(name).map(|item| item.ty);
-                    found.imports.push(match entity {
+                    let (kind, functions) = match entity {
                         Some(ComponentEntityType::Instance(id)) => {
-                            let functions = types[id].exports.iter();
-                            let functions =
-                                functions.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
-                            let functions = functions.map(|(name, _)| name.clone()).collect();
-                            Import { name: name.to_owned(), functions, is_interface: true }
+                            let exports = types[id].exports.iter();
+                            let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
+                            (ImportKind::Interface, functions.map(|(name, _)| name.clone()).collect())
                         }
-                        _ => Import { name: name.to_owned(), functions: Vec::new(), is_interface: false },
-                    });
+                        Some(ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(_), .. }) => {
+                            (ImportKind::Type, Vec::new())
+                        }
+                        _ => (ImportKind::Other, Vec::new()),
+                    };
+                    found.imports.push(Import { name: name.to_owned(), functions, kind });
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
@@ -297,8 +312,12 @@ fn check_imports(interface: &Interface, grants: &Grants, wit_version: &str, more
     }
     for import in &interface.imports {
         let (name, version) = split_version(&import.name);
-        let granted = grants.imports.contains(&name) || more.contains(&name);
-        if !granted || !import.is_interface {
+        let granted = match import.kind {
+            ImportKind::Interface => grants.imports.contains(&name) || more.contains(&name),
+            ImportKind::Type if WORLD_TYPES.contains(&&*import.name) => continue,
+            ImportKind::Type | ImportKind::Other => false,
+        };
+        if !granted {
             mismatches.push(Mismatch::NotGranted { import: import.name.clone() });
             continue;
         }

@@ -1,7 +1,7 @@
 //! What is read from a component before it is compiled.
 
 use super::*;
-use inspect::{ExportKind, InspectError, Mismatch, check, check_tests, interface};
+use inspect::{ExportKind, ImportKind, InspectError, Mismatch, check, check_tests, interface};
 
 fn bytes(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
@@ -48,12 +48,15 @@ fn the_interface_is_read_exactly() {
         (component (core module $m (memory 3)) (import "inner" (func)))
         (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#;
     let found = interface(&bytes(text)).unwrap();
-    let import = |name: &str, functions: &[&str], is_interface| inspect::Import {
+    let import = |name: &str, functions: &[&str], kind| inspect::Import {
         name: name.into(),
         functions: functions.iter().map(|name| (*name).to_owned()).collect(),
-        is_interface,
+        kind,
     };
-    assert_eq!(found.imports, [import("wasi:io/streams@0.2.6", &["f"], true), import("plain", &[], false)]);
+    assert_eq!(
+        found.imports,
+        [import("wasi:io/streams@0.2.6", &["f"], ImportKind::Interface), import("plain", &[], ImportKind::Other)]
+    );
     let export = inspect::Export { name: "wasi:cli/run@0.2.0".into(), kind: ExportKind::Interface };
     assert_eq!(found.exports, [export]);
     let memory = |minimum: u64, maximum: Option<u64>| inspect::Memory {
@@ -69,6 +72,8 @@ fn a_skill_within_its_grants_has_no_mismatch() {
     assert_eq!(mismatches(RUN, &PURE), []);
     let earlier = format!(r#"(import "wasi:io/error@0.2.0" (instance)) {RUN}"#);
     assert_eq!(mismatches(&earlier, &PURE), []);
+    let used = format!(r#"(type $t (enum "a")) (import "error" (type $e (eq $t))) {RUN}"#);
+    assert_eq!(mismatches(&used, &PURE), []);
 }
 
 #[test]
@@ -77,7 +82,13 @@ fn an_import_must_be_granted_by_its_exact_name() {
         let found = mismatches(&format!(r#"(import "{name}" (instance)) {RUN}"#), &PURE);
         assert_eq!(found, [Mismatch::NotGranted { import: name.into() }]);
     }
-    for import in [r#"(import "log" (func))"#, r#"(import "c" (component))"#] {
+    for import in [
+        r#"(import "log" (func))"#,
+        r#"(import "c" (component))"#,
+        r#"(import "error" (func))"#,
+        r#"(import "error" (type (sub resource)))"#,
+        r#"(type $t (enum "a")) (import "other" (type (eq $t)))"#,
+    ] {
         assert!(matches!(mismatches(&format!("{import} {RUN}"), &PURE)[..], [Mismatch::NotGranted { .. }]));
     }
 }
