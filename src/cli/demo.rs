@@ -46,14 +46,14 @@ struct Demo {
 
 impl Demo {
     fn new(out: Out, host: Host, root: &Path, walls: Walls) -> Result<Self, Error> {
-        out.remark(&format!("== a throwaway workspace: {}", root.display()));
+        out.say(&format!("== a throwaway workspace: {}", root.display()));
         App::init(&host, root)?;
         let app = App::open(host, Some(root), walls)?;
         Ok(Self { out, app })
     }
 
     fn heading(&self, text: &str) {
-        self.out.remark(&format!("\n== {text}"));
+        self.out.say(&format!("\n== {text}"));
     }
 
     fn show(&self, scratch: &Path) -> Result<Value, Error> {
@@ -98,7 +98,7 @@ impl Demo {
         let Some(snapshot) = attempt.build.snapshot_sha256 else {
             return Err(Error::Refused(attempt.build.summary));
         };
-        self.out.remark(&format!("{}; snapshot {snapshot}", attempt.build.summary));
+        self.out.say(&format!("{}; snapshot {snapshot}", attempt.build.summary));
         Ok(())
     }
 
@@ -110,8 +110,8 @@ impl Demo {
         let verified = self.app.verify(&built, &toolchain, &|_| {})?;
         drop(spinner);
         let verification = &verified.verification;
-        self.out.remark(views::gates(&verification.gates).trim_end());
-        self.out.remark(&format!("tools ran in: {}", verification.confinement));
+        self.out.say(views::gates(&verification.gates).trim_end());
+        self.out.say(&format!("tools ran in: {}", verification.confinement));
         if verification.status != Verdict::Passed {
             return Err(Error::Verification {
                 message: "the bundled skill does not pass".to_owned(),
@@ -125,7 +125,7 @@ impl Demo {
         self.heading("promote: a person trusts the exact bytes");
         let report = self.app.promotion(self.app.find(&proposal.id.to_string())?)?;
         let trusted = self.app.promote(&report, &Approver::parse("kavi demo")?)?;
-        self.out.remark(&format!("{} is TRUSTED as sha256 {}", trusted.spec.name, report.component_sha256));
+        self.out.say(&format!("{} is TRUSTED as sha256 {}", trusted.spec.name, report.component_sha256));
         Ok(trusted)
     }
 
@@ -136,11 +136,11 @@ impl Demo {
         let name = skill_name()?;
         let ran = self.app.run(&name, input.to_string().as_bytes())?;
         let output = ran.record.output_json.clone().unwrap_or_default();
-        self.out.remark(&format!("output {output}"));
+        self.out.say(&format!("output {output}"));
         let path = self.app.layout().vault.join("Inbox/AI/hello.md");
         let what = path.display().to_string();
         let note = std::fs::read_to_string(&path).map_err(|source| Error::Io { what, source })?;
-        self.out.remark(&format!("vault_out/Inbox/AI/hello.md:\n{}", indent(&note)));
+        self.out.say(&format!("vault_out/Inbox/AI/hello.md:\n{}", indent(&note)));
         Ok((json!(ran.record), note))
     }
 
@@ -157,7 +157,7 @@ impl Demo {
         std::fs::write(&path, bytes).map_err(io)?;
         match self.app.run(&skill_name()?, b"{\"path\":\"Inbox/AI/x.md\",\"title\":\"x\",\"body\":\"x\"}") {
             Err(error) if error.kind() == Kind::Refused => {
-                self.out.remark(&format!("refused, exit code {}: {error}", error.kind().exit_code()));
+                self.out.say(&format!("refused, exit code {}: {error}", error.kind().exit_code()));
                 Ok(json!({ "exit_code": error.kind().exit_code(), "message": error.to_string() }))
             }
             Err(error) => Err(error),

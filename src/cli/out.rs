@@ -49,6 +49,13 @@ impl Out {
         }
     }
 
+    /// A part of a longer result, for people only, on stdout.
+    pub fn say(&self, line: &str) {
+        if !self.is_json() {
+            write_stdout(line);
+        }
+    }
+
     /// A remark on the way, for people only, on stderr.
     pub fn remark(&self, line: &str) {
         if !self.is_json() {
