@@ -24,7 +24,7 @@ pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     pub(super) target: Target,
     /// Whether it gives another name than the path's last.
-    renamed: bool,
+    pub(super) renamed: bool,
     line: u32,
     audience: Audience,
 }

@@ -4,6 +4,7 @@
 //! the crate exports exactly one skill, at its root. What stands in the arguments is scanned as code by the others.
 
 use super::names::Names;
+use super::paths::{file_method, is_file_method};
 use super::report::{Report, Rule, quote};
 use super::structure::ROOT;
 use super::tables;
@@ -24,6 +25,12 @@ pub(super) fn check(files: &[File], names: &Names, report: &mut Report) {
             if !tables::is_macro(name) && !names.macros.contains(name) {
                 let message = format!("the macro {}: {}", quote(&format!("{name}!")), tables::macro_hint(name));
                 report.add(Rule::Macro, &file.path, token.line, message);
+            }
+            if names.has_paths && names.macros.contains(name) {
+                let asks = file.tokens.get(at..file.pair_of(at + 2)).unwrap_or_default().iter().find(|t| is_file_method(t));
+                if let Some((rule, message)) = asks.map(|token| file_method(&token.text)) {
+                    report.add(rule, &file.path, token.line, message);
+                }
             }
             if name == EXPORT {
                 exports += 1;

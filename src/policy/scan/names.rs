@@ -19,7 +19,9 @@ pub(super) struct Names {
     /// Every item, import and macro.
     pub(super) declared: BTreeSet<String>,
     /// The modules.
-    pub(super) modules: BTreeSet<String>,
+    modules: BTreeSet<String>,
+    /// Names that stand for something else than a module, somewhere.
+    not_modules: BTreeSet<String>,
     /// The local macros.
     pub(super) macros: BTreeSet<String>,
     /// The modules for the tests alone, declared by code of the skill.
@@ -48,6 +50,9 @@ impl Names {
         names.test_types.retain(|name| !skill_types.contains(name));
         let leaves: Vec<Leaf> = files.iter().flat_map(imports::leaves).collect();
         for leaf in &leaves {
+            if leaf.renamed {
+                names.not_modules.extend(leaf.name().map(str::to_owned));
+            }
             names.declared.extend(leaf.name().map(str::to_owned));
         }
         for _ in 0..ROUNDS {
@@ -84,6 +89,7 @@ impl Names {
                     }
                 }
                 "enum" | "struct" | "trait" | "type" | "union" => {
+                    self.not_modules.insert(name.clone());
                     let audience = token.audience;
                     if audience == Audience::Tests { &mut self.test_types } else { &mut *skill_types }
                         .insert(name.clone());
@@ -95,6 +101,13 @@ impl Names {
             }
             self.declared.insert(name);
         }
+    }
+
+    /// Whether `name` is a module wherever it stands in the crate.
+    pub(super) fn is_module(&self, name: &str) -> bool {
+        let known = self.modules.contains(name) || tables::SDK_MODULES.contains(&name);
+        let keyword = tables::PATH_KEYWORDS.contains(&name) && name != "Self";
+        keyword || known && !self.not_modules.contains(name)
     }
 
     /// Notes the other name that an import gives to a half-open module.

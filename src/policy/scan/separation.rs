@@ -5,8 +5,9 @@
 //! for a type of the skill could replace a method of it in the tested program alone.
 
 use super::names::Names;
+use super::paths::is_arrow;
 use super::report::{Report, Rule};
-use super::tokens::{Audience, File, Kind, Part};
+use super::tokens::{Audience, File, Kind, Part, Zone};
 
 /// Checks the implementations in the test code of `file`.
 pub(super) fn check(file: &File, names: &Names, report: &mut Report) {
@@ -19,12 +20,15 @@ pub(super) fn check(file: &File, names: &Names, report: &mut Report) {
     }
 }
 
-/// Whether the `impl` at `at` starts an item and is no `impl Trait`.
+/// Whether the `impl` at `at` may start an item and is no `impl Trait`. Within a macro it is one unless it stands where
+/// only a type can.
 fn starts_item(file: &File, at: usize) -> bool {
+    let plain = file.get(at).is_some_and(|token| token.zone == Zone::Code);
     file.before(at, 1).is_none_or(|before| match before.kind {
-        Kind::Open => before.text == "{",
+        Kind::Open => !plain || before.text == "{",
         Kind::Close => before.text != ")",
-        Kind::Joint | Kind::Alone => before.is_punct(';') || before.is_punct('>') && file.before(at, 2).is_some_and(|b| b.is_punct('=')),
+        Kind::Joint | Kind::Alone if plain => before.is_punct(';'),
+        Kind::Joint | Kind::Alone => !before.text.contains([':', '>', '&']),
         _ => true,
     })
 }
@@ -61,10 +65,12 @@ fn past_angles(file: &File, at: usize) -> usize {
     let mut open = 0_usize;
     let mut here = at;
     while let Some(token) = file.get(here) {
-        let arrow = file.before(here, 1).is_some_and(|b| b.kind == Kind::Joint && (b.text == "-" || b.text == "="));
+        if token.is_punct(';') || token.kind == Kind::Open && token.text == "{" && file.before(here, 1).is_some_and(|b| b.is_punct('>')) {
+            break;
+        }
         if token.is_punct('<') {
             open += 1;
-        } else if token.is_punct('>') && !arrow {
+        } else if token.is_punct('>') && !is_arrow(file, here) {
             open = open.saturating_sub(1);
         }
         here = file.pair_of(here).max(here) + 1;
