@@ -8,7 +8,7 @@ use super::paths::{file_method, is_file_method};
 use super::report::{Report, Rule, quote};
 use super::structure::ROOT;
 use super::tables;
-use super::tokens::{Audience, File, Kind, Part};
+use super::tokens::{Audience, File, Kind, Part, Zone};
 
 /// The macro that makes a function the skill.
 const EXPORT: &str = "export_skill";
@@ -19,6 +19,10 @@ pub(super) fn check(files: &[File], names: &Names, report: &mut Report) {
     for file in files {
         for (at, token) in file.tokens.iter().enumerate() {
             if token.part != Part::Plain || file.macro_call(at).is_none() {
+                continue;
+            }
+            // The name of a fragment: `local_macros` refuses to call one.
+            if token.zone == Zone::Rules && file.before(at, 1).is_some_and(|before| before.is_punct('$')) {
                 continue;
             }
             let name = token.text.as_str();

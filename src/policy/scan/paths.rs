@@ -151,7 +151,7 @@ pub(super) fn check_at(file: &File, at: usize, names: &Names) -> Option<Objectio
 }
 
 fn check_token(file: &File, at: usize, token: &Token, names: &Names) -> Option<Objection> {
-    if file.is_separator(at) && file.before(at, 1).is_some_and(|before| before.kind == Kind::Close) {
+    if file.is_separator(at) && token.zone != Zone::Rules && follows_bracket(file, at) {
         return Some((Rule::Path, "a path goes on after a bracket".to_owned()));
     }
     if names.has_paths && is_file_method(token) {
@@ -177,12 +177,22 @@ fn check_token(file: &File, at: usize, token: &Token, names: &Names) -> Option<O
         end += 3;
     }
     // `a::` without a name after it.
-    if file.is_separator(end.saturating_sub(2)) && file.segment(end).is_none() && !file.is_punct(end, '<') {
+    let open_end = file.is_separator(end.saturating_sub(2)) && file.segment(end).is_none() && !file.is_punct(end, '<');
+    if open_end && token.zone != Zone::Rules {
         return Some((Rule::Path, format!("{} goes on with what is no name", quote(&path.join("::")))));
     }
     let is_macro = file.is_punct(end, '!') && file.opens(end + 1);
     let start = if is_macro && start != Start::Leading { Start::Macro } else { start };
     check(&path, Place { audience: token.audience, start }, names)
+}
+
+/// Whether the `::` at `at` goes on after a bracket, other than that of an item or attribute which ends before it.
+fn follows_bracket(file: &File, at: usize) -> bool {
+    let before = file.before(at, 1).filter(|before| before.kind == Kind::Close);
+    before.is_some_and(|before| {
+        let ends = before.zone == Zone::Code && (before.text == "}" || before.part == Part::Attribute);
+        !ends
+    })
 }
 
 /// How the path that starts at `at` starts; `None` inside a path.
