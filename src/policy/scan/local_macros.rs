@@ -40,7 +40,8 @@ fn check_rules(file: &File, open: usize) -> Option<(usize, Objection)> {
         let matcher = at;
         let arrow = file.pair_of(matcher) + 1;
         let body = arrow + 2;
-        let fits = file.opens(matcher) && file.is_punct(arrow, '=') && file.is_punct(arrow + 1, '>') && file.opens(body);
+        let fits =
+            file.opens(matcher) && file.is_punct(arrow, '=') && file.is_punct(arrow + 1, '>') && file.opens(body);
         if !fits {
             return objection(at, "this is no rule");
         }
@@ -68,7 +69,8 @@ fn check_matcher(file: &File, open: usize) -> Option<(usize, Objection)> {
         match file.get(at + 3) {
             Some(kind) if named && FRAGMENTS.contains(&kind.text.as_str()) => {}
             Some(kind) if named => {
-                let why = format!("a fragment {} carries loose tokens: take `expr`, `ty` or `ident`", quote(&kind.text));
+                let why =
+                    format!("a fragment {} carries loose tokens: take `expr`, `ty` or `ident`", quote(&kind.text));
                 return objection(at, &why);
             }
             _ => return objection(at, "this is no fragment"),
@@ -89,7 +91,8 @@ fn check_body(file: &File, open: usize) -> Option<(usize, Objection)> {
                 return objection(at, "a path is put together from pieces");
             }
         }
-        if file.is_punct(at, '!') && !(file.is_punct(at + 1, '=') && file.get(at).is_some_and(|t| t.kind == Kind::Joint))
+        if file.is_punct(at, '!')
+            && !(file.is_punct(at + 1, '=') && file.get(at).is_some_and(|t| t.kind == Kind::Joint))
             && !is_plain_bang(file, at)
         {
             return objection(at, "the name of a macro may be put together from pieces");

@@ -31,7 +31,8 @@ pub(super) fn check(files: &[File], names: &Names, report: &mut Report) {
                 report.add(Rule::Macro, &file.path, token.line, message);
             }
             if names.has_paths && names.macros.contains(name) {
-                let asks = file.tokens.get(at..file.pair_of(at + 2)).unwrap_or_default().iter().find(|t| is_file_method(t));
+                let asks =
+                    file.tokens.get(at..file.pair_of(at + 2)).unwrap_or_default().iter().find(|t| is_file_method(t));
                 if let Some((rule, message)) = asks.map(|token| file_method(&token.text)) {
                     report.add(rule, &file.path, token.line, message);
                 }

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::imports::{self, Leaf, Target};
-use super::{structure, tables};
 use super::tokens::{Audience, File, Kind, Part};
+use super::{structure, tables};
 
 /// Rounds that follow aliases of aliases.
 const ROUNDS: usize = 16;
@@ -26,8 +26,8 @@ pub(super) struct Names {
     pub(super) macros: BTreeSet<String>,
     /// The modules for the tests alone, declared by code of the skill.
     pub(super) test_modules: BTreeSet<String>,
-    /// The types that only test code declares.
-    pub(super) test_types: BTreeSet<String>,
+    /// The local macros of the skill that may expand to an implementation.
+    pub(super) implementing: BTreeSet<String>,
     /// The functions at the crate's root.
     pub(super) root_functions: BTreeSet<String>,
     /// Other names of half-open modules of the standard library.
@@ -43,11 +43,8 @@ impl Names {
     /// The names that `files` declare.
     pub(super) fn collect(files: &[File]) -> Self {
         let mut names = Self::default();
-        let mut skill_types = BTreeSet::new();
-        for file in files {
-            names.declarations(file, &mut skill_types);
-        }
-        names.test_types.retain(|name| !skill_types.contains(name));
+        files.iter().for_each(|file| names.declarations(file));
+        files.iter().for_each(|file| names.implementations(file));
         let leaves: Vec<Leaf> = files.iter().flat_map(imports::leaves).collect();
         for leaf in &leaves {
             if leaf.renamed {
@@ -62,13 +59,12 @@ impl Names {
                 break;
             }
         }
-        let path = ["std", "core", "alloc"].map(|root| [root, "path"]);
-        names.has_paths = leaves.iter().any(|leaf| path.iter().any(|path| leaf.names(path)))
-            || files.iter().any(|file| (0..file.tokens.len()).any(|at| path.iter().any(|path| spells(file, at, path))));
+        let imports = |root: &&str| leaves.iter().any(|leaf| leaf.names(&[root, "path"]));
+        names.has_paths = tables::STD_ROOTS.iter().any(imports) || files.iter().any(names_paths);
         names
     }
 
-    fn declarations(&mut self, file: &File, skill_types: &mut BTreeSet<String>) {
+    fn declarations(&mut self, file: &File) {
         for (at, token) in file.tokens.iter().enumerate() {
             if token.part != Part::Plain || token.kind != Kind::Ident {
                 continue;
@@ -90,9 +86,6 @@ impl Names {
                 }
                 "enum" | "struct" | "trait" | "type" | "union" => {
                     self.not_modules.insert(name.clone());
-                    let audience = token.audience;
-                    if audience == Audience::Tests { &mut self.test_types } else { &mut *skill_types }
-                        .insert(name.clone());
                 }
                 "fn" if token.depth == 0 && file.path == structure::ROOT => {
                     self.root_functions.insert(name.clone());
@@ -100,6 +93,21 @@ impl Names {
                 _ => {}
             }
             self.declared.insert(name);
+        }
+    }
+
+    /// Notes the macros of the skill whose rules hold an implementation or call another local macro, which may.
+    fn implementations(&mut self, file: &File) {
+        for (at, token) in file.tokens.iter().enumerate() {
+            let Some(open) = file.local_macro(at).filter(|_| token.audience == Audience::Skill) else { continue };
+            let implements = (open..file.pair_of(open)).any(|at| {
+                let calls =
+                    file.macro_call(at).is_some() && file.segment(at).is_some_and(|name| self.macros.contains(name));
+                calls || file.is_word(at, "impl")
+            });
+            if implements {
+                self.implementing.extend(file.segment(at + 2).map(str::to_owned));
+            }
         }
     }
 
@@ -136,10 +144,10 @@ impl Names {
     }
 }
 
-/// Whether the tokens from `at` spell `path`.
-fn spells(file: &File, at: usize, path: &[&str]) -> bool {
-    path.iter().enumerate().all(|(i, name)| {
-        let here = at + 3 * i;
-        file.segment(here) == Some(name) && (i == 0 || file.is_separator(here - 2))
+/// Whether `file` spells `std::path`.
+pub(super) fn names_paths(file: &File) -> bool {
+    (0..file.tokens.len()).any(|at| {
+        let root = file.segment(at).is_some_and(|name| tables::STD_ROOTS.contains(&name));
+        root && file.is_separator(at + 1) && file.segment(at + 3) == Some("path")
     })
 }

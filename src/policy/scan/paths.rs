@@ -56,7 +56,8 @@ pub(super) fn check(path: &[String], place: Place, names: &Names) -> Option<Obje
             return refuse(&why);
         }
     }
-    if place.audience == Audience::Skill && (path.len() > 1 || place.start == Start::Import)
+    if place.audience == Audience::Skill
+        && (path.len() > 1 || place.start == Start::Import)
         && let Some(name) = path.iter().find(|name| names.test_modules.contains(*name))
     {
         return Some((Rule::Test, format!("the skill names its test module `{name}`: a skill has no test code")));
@@ -70,7 +71,8 @@ fn check_std(path: &[String], start: Start) -> Option<String> {
     let first = first.as_str();
     if start == Start::Macro {
         let last = path.last().map_or(first, String::as_str);
-        let is_there = matches!(path, [_]) || matches!((first, last, path.len()), ("pin", "pin", 2) | ("task", "ready", 2));
+        let is_there =
+            matches!(path, [_]) || matches!((first, last, path.len()), ("pin", "pin", 2) | ("task", "ready", 2));
         return (!is_there || !tables::is_macro(last)).then(|| tables::macro_hint(last).to_owned());
     }
     match (tables::module(first), rest) {

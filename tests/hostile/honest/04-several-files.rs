@@ -20,12 +20,14 @@ pub(crate) struct Input {
 #[derive(Debug, Serialize)]
 pub(crate) struct Output {
     pub(crate) path: String,
+    #[serde(serialize_with = "dates::iso::serialize")]
+    day: Date,
 }
 
 pub(crate) fn run(input: Input) -> Result<Output, SkillError> {
     let path = format!("Inbox/AI/{}-{}.md", input.date, slug(&input.title));
     vault::write(&path, prose::heading(&input.title))?;
-    Ok(Output { path })
+    Ok(Output { path, day: input.date })
 }
 
 kavi_sdk::export_skill!(run);

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn levels_have_values() {
         let output = run(Input { level: Level::High }).unwrap();
-        assert_eq!(output.value, 10);
+        assert_eq!(output.value, 5);
     }
 
     mod deeper {
