@@ -56,7 +56,8 @@ fn check_name(file: &File, at: usize, token: &Token) -> Option<Objection> {
     if token.part == Part::Attribute || token.kind != Kind::Ident {
         return None;
     }
-    if token.zone != Zone::Code && matches!(token.text.as_str(), "mod" | "macro_rules") {
+    // A local macro may take such a word for a name and put it before tokens of its own.
+    if token.zone != Zone::Code && matches!(token.text.as_str(), "mod" | "use" | "macro_rules") {
         let rule = if token.zone == Zone::Rules { Rule::LocalMacro } else { Rule::Macro };
         return Some((rule, format!("`{}` within a macro", token.text)));
     }

@@ -30,7 +30,6 @@ fn honest_code_passes() {
         "#[derive(kavi_sdk::serde::Serialize)] #[serde(crate = \"kavi_sdk::serde\")] struct S { #[serde(with = \"crate::hex\")] x: u8 } mod hex {}",
         "macro_rules! square { ($x:expr) => { $x * $x }; ($x:expr, $($y:expr),+ $(,)?) => { square!($x) + $($y)+* }; }",
         "macro_rules! map { ($($k:expr => $v:expr),* $(,)?) => {{ let mut m = ::std::collections::BTreeMap::new(); $(m.insert($k, $v);)* m }} } fn f() { let _ = map!{ \"a\" => 1, \"b\" => u8::MAX }; }",
-        "macro_rules! text { ($v:expr) => {{ use std::fmt::Write as _; let mut s = String::new(); let _ = write!(s, \"{}\", $v); s }} }",
         "use std::path::Path; struct N { exists: bool, metadata: u8 } fn f(n: &N, p: &str) -> bool { let exists = n.exists; assert!(exists, \"{}\", n.metadata); Path::new(p).is_absolute() }",
         "macro_rules! point { ($name:ident { $($field:ident : $ty:ty),* $(,)? }) => { #[derive(Debug)] struct $name { $($field: $ty),* } impl $name { fn zero() -> Self { Self { $($field: <$ty>::default()),* } } } } } point!(P { x: u8, y: u8 });",
         "macro_rules! check { ($c:expr, $m:literal) => { if !$c { return Err(SkillError::invalid_input($m)); } } }",
