@@ -25,6 +25,7 @@ use crate::model::{
 };
 
 mod agent;
+mod doctor;
 mod workspace;
 
 pub use crate::cage::CageReport;
@@ -35,6 +36,7 @@ pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::Verified;
 pub use crate::invoke::run::Ran;
 pub use crate::ledger::{ArtifactRow, Build, GateRow, Promotion, Proposal, Verification};
+pub use doctor::{Check, Health};
 pub use workspace::Made;
 
 /// Performs what this process was started for, when Kavi started it as a child of its own.

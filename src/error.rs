@@ -25,6 +25,9 @@ pub enum Error {
     /// A person said no, or was not there to be asked.
     #[error("{0}")]
     Refused(String),
+    /// A check of `kavi doctor` failed; all of them have been printed.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The gates or an attempt failed; the report has been printed.
     #[error("{message}")]
     Verification {
@@ -154,7 +157,7 @@ impl Error {
             Self::Reported(kind) => *kind,
             Self::Verification { .. } => Kind::Verification,
             Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
-            Self::Attempt { .. } | Self::Io { .. } => Kind::Failed,
+            Self::Attempt { .. } | Self::Unhealthy(_) | Self::Io { .. } => Kind::Failed,
             Self::Config(ConfigError::NoCacheFolder) => Kind::Tool,
             Self::Config(_) => Kind::Usage,
             Self::Write(WriteError::Ledger(error)) | Self::Ledger(error) => ledger(error),

@@ -8,6 +8,7 @@
 mod build;
 mod check_invariants;
 mod demo;
+mod doctor;
 mod init;
 mod list;
 mod new;
@@ -112,6 +113,7 @@ enum Verb {
     RunSkill(run::Args),
     Show(show::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Rebuild(rebuild::Args),
     Setup(setup::Args),
 }
@@ -133,6 +135,7 @@ impl Verb {
             Self::ListSkills(args) => args.json.json,
             Self::Show(args) => args.json.json,
             Self::Status(args) => args.json.json,
+            Self::Doctor(args) => args.json.json,
             Self::Rebuild(args) => args.json.json,
             Self::Setup(args) => args.json.json,
             // Here it is the input.
@@ -156,6 +159,7 @@ impl Verb {
             Self::RunSkill(args) => run::run(context, &args),
             Self::Show(args) => show::run(context, &args),
             Self::Status(args) => status::run(context, &args),
+            Self::Doctor(args) => doctor::run(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
         }
