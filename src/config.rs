@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::model::{layout::{self, Layout}, limits::Limits};
+use crate::model::{
+    layout::{self, Layout},
+    limits::Limits,
+};
 
 /// The kavi.toml that `kavi init` writes: every setting with its default.
 pub const TEMPLATE: &str = include_str!("config/kavi.toml");
@@ -86,6 +89,12 @@ impl Environment {
     /// A variable's value as text.
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).and_then(|value| value.to_str()).map(str::to_owned)
+    }
+
+    /// The first file of this name in the folders of PATH.
+    pub fn program(&self, name: &Path) -> Option<PathBuf> {
+        let path = self.get("PATH")?;
+        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
     }
 
     /// The folder that caches go to: KAVI_CACHE_DIR, or `kavi` below XDG_CACHE_HOME or `~/.cache`.

@@ -25,6 +25,9 @@ pub enum Error {
     /// A person said no, or was not there to be asked.
     #[error("{0}")]
     Refused(String),
+    /// A check of `kavi doctor` failed; all of them have been printed.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The gates or an attempt failed; the report has been printed.
     #[error("{message}")]
     Verification {
@@ -43,6 +46,9 @@ pub enum Error {
         /// Whether the workspace held what it may not.
         violation: Violation,
     },
+    /// Failed, and everything about it has been printed.
+    #[error("failed")]
+    Reported(Kind),
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -148,9 +154,10 @@ impl Error {
         match self {
             Self::Usage(_) | Self::Propose(_) => Kind::Usage,
             Self::Refused(_) => Kind::Refused,
+            Self::Reported(kind) => *kind,
             Self::Verification { .. } => Kind::Verification,
             Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
-            Self::Attempt { .. } | Self::Io { .. } => Kind::Failed,
+            Self::Attempt { .. } | Self::Unhealthy(_) | Self::Io { .. } => Kind::Failed,
             Self::Config(ConfigError::NoCacheFolder) => Kind::Tool,
             Self::Config(_) => Kind::Usage,
             Self::Write(WriteError::Ledger(error)) | Self::Ledger(error) => ledger(error),
@@ -168,10 +175,16 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Verification { hint, .. } | Self::Attempt { hint, .. } => return Some(hint.clone()).filter(|h| !h.is_empty()),
-            Self::Config(ConfigError::NoWorkspace(_)) => "run `kavi init` to make a workspace, or name one with --workspace",
+            Self::Verification { hint, .. } | Self::Attempt { hint, .. } => {
+                return Some(hint.clone()).filter(|h| !h.is_empty());
+            }
+            Self::Config(ConfigError::NoWorkspace(_)) => {
+                "run `kavi init` to make a workspace, or name one with --workspace"
+            }
             Self::Config(ConfigError::NoCacheFolder) => "set HOME or KAVI_CACHE_DIR",
-            Self::Config(ConfigError::Malformed { .. }) => "mend kavi.toml; `kavi init` writes one with every setting explained",
+            Self::Config(ConfigError::Malformed { .. }) => {
+                "mend kavi.toml; `kavi init` writes one with every setting explained"
+            }
             Self::Propose(ProposeError::Schema(_)) => {
                 "e.g. --io-schema-json '{\"input\":{\"title\":\"str\"},\"output\":{\"path\":\"str\"}}'"
             }
@@ -182,7 +195,9 @@ impl Error {
             Self::Verify(VerifyError::NotBuilt { .. }) => "run `kavi build-skill` first",
             Self::Verify(VerifyError::Compile(CompileError::Cage(error))) => return error.hint().map(str::to_owned),
             Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
-            Self::Promote(PromoteError::NotVerified { .. } | PromoteError::NotPassed(_)) => "run `kavi verify-skill` first",
+            Self::Promote(PromoteError::NotVerified { .. } | PromoteError::NotPassed(_)) => {
+                "run `kavi verify-skill` first"
+            }
             Self::Promote(PromoteError::Registry(_)) => "run `kavi rebuild`",
             Self::Promote(PromoteError::Ledger(error)) => return ledger_hint(error),
             Self::Invoke(InvokeError::Trust(error)) => return trust_hint(error),
@@ -193,7 +208,9 @@ impl Error {
             Self::Invoke(InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. })) => {
                 "limits are set in [limits] of kavi.toml"
             }
-            Self::Invoke(InvokeError::Effects(_)) => "mend the folder; the next `kavi run-skill` or `kavi status` finishes recorded runs",
+            Self::Invoke(InvokeError::Effects(_)) => {
+                "mend the folder; the next `kavi run-skill` or `kavi status` finishes recorded runs"
+            }
             _ => return None,
         };
         Some(text.to_owned())
@@ -288,7 +305,9 @@ fn invoke(error: &InvokeError) -> Kind {
         InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
         InvokeError::Run(RunError::Refused(_)) => Kind::Refused,
         InvokeError::Run(RunError::Host(_)) => Kind::Internal,
-        InvokeError::Run(RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::Runtime(_)) => Kind::Failed,
+        InvokeError::Run(RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::Runtime(_)) => {
+            Kind::Failed
+        }
         InvokeError::Runtime(_) | InvokeError::Effects(_) => Kind::Failed,
         _ => Kind::Skill,
     }
@@ -297,9 +316,10 @@ fn invoke(error: &InvokeError) -> Kind {
 fn trust_hint(error: &TrustError) -> Option<String> {
     match error {
         TrustError::Unknown(_) => Some("see `kavi list-skills`".to_owned()),
-        TrustError::NotTrusted { name, id, .. } => {
-            Some(format!("see `kavi show {name}`; promote it with `kavi promote-skill {} --approved-by NAME`", id.short()))
-        }
+        TrustError::NotTrusted { name, id, .. } => Some(format!(
+            "see `kavi show {name}`; promote it with `kavi promote-skill {} --approved-by NAME`",
+            id.short()
+        )),
         TrustError::Bytes { name, proposal, .. } => Some(format!(
             "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \
              or verify and promote it again (`kavi show {}`)",

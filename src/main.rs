@@ -1,8 +1,19 @@
+//! The `kavi` program: parse, wire, map the outcome to an exit code. Everything else is in the library.
+
 use std::process::ExitCode;
 
+use kavi::app::Host;
+use kavi::config::Environment;
+
 fn main() -> ExitCode {
-    if let Some(code) = kavi::cage::child_entry(std::env::args_os()) {
+    // Children of Kavi's own come first: before any thread, and before the environment is looked at.
+    if let Some(code) = kavi::app::child_entry(std::env::args_os(), std::io::stdin(), std::io::stdout()) {
         return code;
     }
-    ExitCode::SUCCESS
+    let environment = Environment::read();
+    match (std::env::current_exe(), std::env::current_dir()) {
+        (Ok(exe), Ok(cwd)) => kavi::cli::run(std::env::args_os(), Host { exe, environment, cwd }),
+        (Err(error), _) => kavi::cli::cannot_start("this program's own file cannot be found", &error),
+        (_, Err(error)) => kavi::cli::cannot_start("the current folder cannot be read", &error),
+    }
 }

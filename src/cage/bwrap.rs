@@ -8,10 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::error::CageError;
+use super::error::{CageError, Step};
 use super::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
-use super::linux::CAGE_ID;
 use super::linux::inner::Mode;
+use super::linux::{CAGE_ID, mounts};
 use super::wire::Bind;
 
 /// Where the program is looked for. Never in a search path.
@@ -39,12 +39,14 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
         }
     }
     // Root is still root's id to the kernel in here, and would own the settings.
-    command.args(["--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]);
+    command.args(["--dev", "/dev", "--proc", "/proc"]);
+    cover_proc(&mut command);
     let size = scratch_bytes.to_string();
     for scratch in [INSIDE_TMP, INSIDE_HOME] {
         command.args(["--size", &size, "--tmpfs", scratch]);
     }
     for bind in binds {
+        check(bind, binds)?;
         let how = match bind.access {
             Access::ReadOnly => "--ro-bind",
             Access::ReadWrite | Access::ReadWriteExecute => "--bind",
@@ -54,4 +56,43 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
     command.arg("--ro-bind").arg(exe).arg(STAGE);
     command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(Mode::Bubblewrap));
     Ok(command)
+}
+
+/// Refuses what bubblewrap would do and our own cage does not: follow a link, make a mount point in a host folder.
+fn check(bind: &Bind, all: &[Bind]) -> Result<(), CageError> {
+    let refuse = |path: &Path, why: &str| {
+        Err(CageError::Setup { step: Step::Mounts, why: format!("{}: {why}", path.display()) })
+    };
+    let host = Path::new(&bind.host);
+    match fs::symlink_metadata(host) {
+        Err(error) => return refuse(host, &error.to_string()),
+        Ok(metadata) if metadata.is_symlink() => {
+            return refuse(host, "it is a symbolic link; give the path that it points to");
+        }
+        Ok(_) => {}
+    }
+    let inside = Path::new(&bind.inside);
+    let covering = all.iter().filter(|other| other.inside != bind.inside && inside.starts_with(&other.inside));
+    let Some(covering) = covering.max_by_key(|other| other.inside.len()) else { return Ok(()) };
+    let point = inside.strip_prefix(&covering.inside).map(|rest| Path::new(&covering.host).join(rest));
+    match point {
+        Ok(point) if fs::symlink_metadata(&point).is_ok() => Ok(()),
+        _ => refuse(inside, "no such place in the mount that covers it"),
+    }
+}
+
+/// Closes the parts of `/proc` that reach beyond the cage.
+fn cover_proc(command: &mut Command) {
+    let there = |names: &'static [&'static str]| {
+        names.iter().map(|name| format!("/proc/{name}")).filter(|place| fs::symlink_metadata(place).is_ok())
+    };
+    for place in there(&mounts::FROZEN) {
+        command.args(["--ro-bind", &place, &place]);
+    }
+    for place in there(&mounts::HIDDEN_FOLDERS) {
+        command.args(["--tmpfs", &place, "--remount-ro", &place]);
+    }
+    for place in there(&mounts::HIDDEN_FILES) {
+        command.args(["--ro-bind", "/dev/null", &place]);
+    }
 }

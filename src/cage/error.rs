@@ -65,8 +65,9 @@ pub enum CageError {
         /// The system's answer.
         why: String,
     },
-    /// The stage vanished without saying how the job ended (killed from outside, or out of memory).
-    #[error("the stage that watched {} ended without a report: {why}", program.display())]
+    /// The job may have run, but how it ended or what it left is unknown: its stage was killed from outside, or could
+    /// not clean up.
+    #[error("the fate of {} is unknown: {why}", program.display())]
     Lost {
         /// The program, as a host path.
         program: PathBuf,
@@ -113,7 +114,7 @@ pub enum Step {
     Namespaces,
     /// Building the file tree.
     Mounts,
-    /// Giving a writable folder to the cage's user, or taking it back.
+    /// Giving a writable folder to the cage's user.
     Ownership,
     /// Entering the new tree.
     Pivot,

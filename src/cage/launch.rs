@@ -42,8 +42,12 @@ fn close_number(_fd: i32) {
 }
 
 /// Sets the limits of this process and so of the job.
+///
+/// The stage itself has to live within them: an address space too small for it is told as a failed set-up or start.
 pub(super) fn limit(limits: &Rlimits) -> io::Result<()> {
-    cap(Resource::Core, Some(0), 0)?;
+    // Zero would keep the kernel from writing a file, but not from piping the dump to the host's crash handler. One byte
+    // stops both.
+    cap(Resource::Core, Some(1), 0)?;
     // One second between the signal that a program may catch and the one that it may not.
     cap(Resource::Cpu, limits.cpu_seconds, 1)?;
     cap(Resource::Fsize, limits.file_size, 0)?;

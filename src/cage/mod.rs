@@ -14,9 +14,16 @@
 //! - When `run` returns, every process of the job is dead, however it ended.
 //! - Fails closed: without a cage, [`Confinement::Required`] refuses.
 //!
+//! What it does not bound: the memory of all processes together (the limits are per process, and no cgroup is assumed),
+//! and the groups of an ordinary user, which stay with the job though only its mounts can make use of them. As root, the
+//! job is `nobody`: what it is to read must be readable by others, while writable mounts change hands for the run.
+//!
 //! On other systems than Linux nothing is confined: `Required` refuses there, always.
 //!
 //! Deliberately never: look a program up in a search path, pass an environment variable on, start a shell, retry.
+
+// What only Linux can use is still checked everywhere.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 mod bare;
 #[cfg(target_os = "linux")]
@@ -29,8 +36,8 @@ mod launch;
 #[cfg(target_os = "linux")]
 mod linux;
 mod outcome;
-mod wire;
 mod watch;
+mod wire;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -186,19 +193,13 @@ mod caged {
                 Err(error) => error.to_string(),
             };
             match self.probe_by(Method::Bubblewrap) {
-                Ok(Applied::Caged { landlock_abi, .. }) => {
-                    CageReport::Bubblewrap { landlock_abi, why_not_own: own }
-                }
+                Ok(Applied::Caged { landlock_abi, .. }) => CageReport::Bubblewrap { landlock_abi, why_not_own: own },
                 Ok(Applied::Unconfined) => CageReport::None { why: own },
                 Err(error) => CageReport::None { why: format!("own cage: {own}; bubblewrap: {error}") },
             }
         }
 
-        pub(super) fn run_caged(
-            &self,
-            job: &Job,
-            watch: &mut dyn FnMut(Stream, &[u8]),
-        ) -> Result<Finished, CageError> {
+        pub(super) fn run_caged(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
             let plan = job.plan(View::Caged)?;
             let order = JobOrder { binds: plan.binds, job: plan.spec };
             if let Some(method) = self.method.get() {

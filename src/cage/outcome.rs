@@ -127,3 +127,18 @@ pub enum CageReport {
         why: String,
     },
 }
+
+impl fmt::Display for CageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let landlock =
+            |abi: &Option<u32>| abi.map_or_else(|| "no Landlock".to_owned(), |abi| format!("Landlock {abi}"));
+        match self {
+            Self::Own { landlock_abi, as_root: true } => write!(f, "own, made as root, {}", landlock(landlock_abi)),
+            Self::Own { landlock_abi, as_root: false } => write!(f, "own, {}", landlock(landlock_abi)),
+            Self::Bubblewrap { landlock_abi, why_not_own } => {
+                write!(f, "bubblewrap, {} (our own does not work: {why_not_own})", landlock(landlock_abi))
+            }
+            Self::None { why } => write!(f, "none: {why}"),
+        }
+    }
+}

@@ -99,13 +99,20 @@ pub(super) fn run<T: Serialize>(
         reported: None,
         verdict: None,
     };
-    // A stage that died before it took its orders has said why on its error output.
-    let watched = sent.and_then(|()| session.watch_until_closed());
+    let watched = forgive_death(sent).and_then(|()| forgive_death(session.watch_until_closed()));
     session.close_control();
     let reaped = reap(&mut child);
     session.last_words();
-    watched.and(reaped).map_err(CageError::io("watch a stage of the cage")).or_else(|error| session.excuse(error))?;
+    watched.and(reaped).map_err(CageError::io("watch a stage of the cage"))?;
     session.judge()
+}
+
+/// A stage that dies while it is spoken to breaks the socket. That is no error of ours: what it said before tells more.
+fn forgive_death(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+        other => other,
+    }
 }
 
 /// Waits for the stage to end; kills it when it does not.
@@ -231,11 +238,6 @@ impl Session<'_> {
                 self.control = None;
                 return Ok(());
             }
-            // A stage that is killed with orders unread resets the socket: it is closed, like any other end.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                self.control = None;
-                return Ok(());
-            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         };
@@ -337,11 +339,6 @@ impl Session<'_> {
                 break;
             }
         }
-    }
-
-    /// A broken socket is no error of its own when the stage has said why it broke.
-    fn excuse(&self, error: CageError) -> Result<(), CageError> {
-        if self.reported.is_some() || !self.said.is_empty() { Ok(()) } else { Err(error) }
     }
 
     fn judge(self) -> Result<Finished, CageError> {

@@ -123,8 +123,7 @@ pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io:
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut first = [0u8; 1];
-    let got =
-        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::empty())?;
+    let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::empty())?;
     if got.bytes != 1 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

@@ -1,1 +1,229 @@
-//! placeholder
+//! The command line: one file a verb, human and JSON output, one place that maps errors to exit codes.
+//!
+//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included; progress and questions
+//! go to stderr; text that a model or a guest wrote is escaped before a terminal sees it.
+//!
+//! Deliberately never: decides anything that the library decides.
+
+mod build;
+mod check_invariants;
+mod demo;
+mod doctor;
+mod init;
+mod list;
+mod new;
+mod out;
+mod progress;
+mod promote;
+mod propose;
+mod rebuild;
+mod revoke;
+mod rollback;
+mod run;
+mod setup;
+mod show;
+mod status;
+mod verify;
+mod views;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::app::{App, Host, Walls};
+use crate::error::{Error, Kind};
+use out::Out;
+
+/// A governed forge and WebAssembly runtime for skills that an AI agent writes and a person promotes.
+#[derive(Debug, Parser)]
+#[command(name = "kavi", version, max_term_width = 110, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kavi demo                      the whole way of a skill, in a throwaway workspace
+  kavi init notes && cd notes    a workspace of your own
+  kavi propose-skill --name write_note --desc 'Writes a note' --side-effect FILE_WRITE --path Inbox/AI \\
+      --io-schema-json '{\"input\":{\"path\":\"str\",\"title\":\"str\",\"body\":\"str\"},\"output\":{\"written_path\":\"str\",\"sha256\":\"str\"}}'
+  kavi build-skill write_note --builder import --from skills/write_note
+  kavi verify-skill write_note
+  kavi promote-skill write_note --approved-by 'Ada Lovelace'
+  kavi run-skill write_note --json '{\"path\":\"Inbox/AI/hello.md\",\"title\":\"Hello\",\"body\":\"World\"}'
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 verification failed, 5 skill failed or hit a limit,
+6 a tool or service is missing, 70 an error of kavi's own or a broken ledger.";
+
+/// What every verb takes.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The workspace; else KAVI_WORKSPACE, else the first folder upwards from here with a kavi.toml.
+    #[arg(long, global = true, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
+    output: Output,
+    /// Run tools on a model's sources without a cage. Recorded with the attempt and shown at promotion.
+    #[arg(long, global = true)]
+    unconfined: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Tables and sentences.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// `--json` of verbs that take no input: short for `--output json`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct JsonFlag {
+    /// Short for `--output json`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Demo(demo::Args),
+    Init(init::Args),
+    New(new::Args),
+    #[command(visible_alias = "propose")]
+    ProposeSkill(propose::Args),
+    #[command(visible_alias = "build")]
+    BuildSkill(build::Args),
+    #[command(visible_alias = "verify")]
+    VerifySkill(verify::Args),
+    CheckInvariants(check_invariants::Args),
+    #[command(visible_alias = "promote")]
+    PromoteSkill(promote::Args),
+    Rollback(rollback::Args),
+    Revoke(revoke::Args),
+    #[command(visible_aliases = ["list", "skills"])]
+    ListSkills(list::Args),
+    #[command(visible_alias = "run")]
+    RunSkill(run::Args),
+    Show(show::Args),
+    Status(status::Args),
+    Doctor(doctor::Args),
+    Rebuild(rebuild::Args),
+    Setup(setup::Args),
+}
+
+impl Verb {
+    /// Whether `--json` was given to a verb where it is short for `--output json`.
+    fn json(&self) -> bool {
+        match self {
+            Self::Demo(args) => args.json.json,
+            Self::Init(args) => args.json.json,
+            Self::New(args) => args.json.json,
+            Self::ProposeSkill(args) => args.json.json,
+            Self::BuildSkill(args) => args.json.json,
+            Self::VerifySkill(args) => args.json.json,
+            Self::CheckInvariants(args) => args.json.json,
+            Self::PromoteSkill(args) => args.json.json,
+            Self::Rollback(args) => args.json.json,
+            Self::Revoke(args) => args.json.json,
+            Self::ListSkills(args) => args.json.json,
+            Self::Show(args) => args.json.json,
+            Self::Status(args) => args.json.json,
+            Self::Doctor(args) => args.json.json,
+            Self::Rebuild(args) => args.json.json,
+            Self::Setup(args) => args.json.json,
+            // Here it is the input.
+            Self::RunSkill(_) => false,
+        }
+    }
+
+    fn run(self, context: Context) -> Result<(), Error> {
+        match self {
+            Self::Demo(args) => demo::run(context, &args),
+            Self::Init(args) => init::run(context, &args),
+            Self::New(args) => new::run(context, &args),
+            Self::ProposeSkill(args) => propose::run(context, &args),
+            Self::BuildSkill(args) => build::run(context, &args),
+            Self::VerifySkill(args) => verify::run(context, &args),
+            Self::CheckInvariants(args) => check_invariants::run(context, &args),
+            Self::PromoteSkill(args) => promote::run(context, &args),
+            Self::Rollback(args) => rollback::run(context, &args),
+            Self::Revoke(args) => revoke::run(context, &args),
+            Self::ListSkills(args) => list::run(context, &args),
+            Self::RunSkill(args) => run::run(context, &args),
+            Self::Show(args) => show::run(context, &args),
+            Self::Status(args) => status::run(context, &args),
+            Self::Doctor(args) => doctor::run(context, &args),
+            Self::Rebuild(args) => rebuild::run(context, &args),
+            Self::Setup(args) => setup::run(context, &args),
+        }
+    }
+}
+
+/// What a verb gets besides its own arguments.
+#[derive(Debug)]
+struct Context {
+    host: Host,
+    out: Out,
+    workspace: Option<PathBuf>,
+    walls: Walls,
+}
+
+impl Context {
+    /// Opens the workspace and gives the printer back beside it.
+    fn open(self) -> Result<(App, Out), Error> {
+        let app = App::open(self.host, self.workspace.as_deref(), self.walls)?;
+        Ok((app, self.out))
+    }
+}
+
+/// Runs one command line.
+pub fn run(args: impl IntoIterator<Item = OsString>, host: Host) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&args, &error),
+    };
+    let format = if cli.verb.json() { Output::Json } else { cli.global.output };
+    let out = Out::new(format);
+    let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
+    let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls };
+    match cli.verb.run(context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// A command line that cannot be parsed, or a question for help.
+fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
+    let wants_json = args.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
+        || args.iter().any(|arg| arg == "--output=json");
+    if !error.use_stderr() {
+        // --help and --version; a reader that went away early is no failure.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if wants_json {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Out::new(Output::Json).error(&Error::Usage(message));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(Kind::Usage.exit_code())
+}
+
+/// The process cannot even find out where it is.
+pub fn cannot_start(what: &str, source: &std::io::Error) -> ExitCode {
+    Out::new(Output::Human).error(&Error::Usage(format!("{what}: {source}")));
+    ExitCode::from(Kind::Failed.exit_code())
+}

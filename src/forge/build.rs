@@ -212,9 +212,10 @@ fn ask_claude(
 ) -> Result<Made, BuildError> {
     progress(Progress::Stage("claude code"));
     let before = gate::inspect(&workspace.root(), &workspace.allowed)?.ok().map(|accepted| accepted.snapshot.digest());
-    let packet = String::from_utf8_lossy(&artifacts::read_once(&workspace.root().join("PACKET.md")).map_err(|_| {
-        LedgerError::Conflict(format!("the workspace of proposal {}", proposal.id))
-    })?)
+    let packet = String::from_utf8_lossy(
+        &artifacts::read_once(&workspace.root().join("PACKET.md"))
+            .map_err(|_| LedgerError::Conflict(format!("the workspace of proposal {}", proposal.id)))?,
+    )
     .into_owned();
     let mut tell = |event: super::builder::stream::Progress| progress(Progress::Builder(event.to_string()));
     let around = Surroundings { cage: forge.cage, clock: forge.clock, ids: forge.ids };
@@ -325,8 +326,12 @@ fn write_artifacts(
         "summary": made.summary,
     });
     let text = serde_json::to_string_pretty(&log).unwrap_or_default();
-    let mut rows =
-        vec![forge.write_artifact(ArtifactKind::BuildLog, &folder.join("BUILD_LOG.json"), text.as_bytes(), related.clone())?];
+    let mut rows = vec![forge.write_artifact(
+        ArtifactKind::BuildLog,
+        &folder.join("BUILD_LOG.json"),
+        text.as_bytes(),
+        related.clone(),
+    )?];
     if let Some(transcript) = &made.transcript {
         let path = folder.join("TRANSCRIPT.jsonl");
         rows.push(forge.write_artifact(ArtifactKind::BuildLog, &path, transcript, related.clone())?);
@@ -361,4 +366,3 @@ fn lock(forge: &Forge<'_>, proposal: &Proposal) -> Result<File, BuildError> {
         Err(std::fs::TryLockError::Error(source)) => Err(io(source).into()),
     }
 }
-

@@ -159,8 +159,12 @@ impl<'a> Bench<'a> {
     /// [`CompileError`] when the compiler could not be run; what it found in the sources is in [`Compiled`].
     pub fn compile(&self, product: Product) -> Result<Compiled, CompileError> {
         let (folder, kind): (&str, &[&str]) = match product {
-            Product::Release => ("release", &["--crate-type", "cdylib", "-C", "opt-level=s", "-C", "overflow-checks=on"]),
-            Product::Tests => ("tests", &["--test", "-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=off"]),
+            Product::Release => {
+                ("release", &["--crate-type", "cdylib", "-C", "opt-level=s", "-C", "overflow-checks=on"])
+            }
+            Product::Tests => {
+                ("tests", &["--test", "-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=off"])
+            }
         };
         let out = self.out(folder)?;
         let file = out.join("skill.wasm");
@@ -291,8 +295,13 @@ fn diagnostics(done: &Finished, gate: &str, wanted: Level) -> Vec<Finding> {
     let text = String::from_utf8_lossy(&done.stderr);
     let parsed = text.lines().filter_map(|line| serde_json::from_str::<Diagnostic>(line).ok());
     let counts = |d: &Diagnostic| {
-        let level = d.level == "error" || d.level.starts_with("error:") || (d.level == "warning" && wanted == Level::ErrorsAndWarnings);
-        let closing = d.spans.is_empty() && (d.message.starts_with("aborting due to") || d.message.contains("warnings emitted") || d.message.contains("warning emitted"));
+        let level = d.level == "error"
+            || d.level.starts_with("error:")
+            || (d.level == "warning" && wanted == Level::ErrorsAndWarnings);
+        let closing = d.spans.is_empty()
+            && (d.message.starts_with("aborting due to")
+                || d.message.contains("warnings emitted")
+                || d.message.contains("warning emitted"));
         level && !closing
     };
     parsed.filter(counts).take(100).map(|diagnostic| finding(diagnostic, gate)).collect()

@@ -68,7 +68,15 @@ pub fn inspect(root: &Path, allowed: &Allowed) -> Result<Result<Accepted, Vec<Fi
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(root, flags, Mode::empty()).map_err(fail)?;
     let device = rustix::fs::fstat(&fd).map_err(fail)?.st_dev;
-    let mut walk = Walk { allowed, device, files: BTreeMap::new(), aside: BTreeMap::new(), seen: Vec::new(), total: 0, findings: Vec::new() };
+    let mut walk = Walk {
+        allowed,
+        device,
+        files: BTreeMap::new(),
+        aside: BTreeMap::new(),
+        seen: Vec::new(),
+        total: 0,
+        findings: Vec::new(),
+    };
     walk.folder(&fd, "");
     walk.check_whole();
     Ok(if walk.findings.is_empty() {
@@ -102,7 +110,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn refuse(&mut self, rule: &str, path: &str, message: impl Into<String>) {
         if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(Finding::new(format!("workspace/{rule}"), message).in_file(path.escape_debug().to_string()));
+            self.findings
+                .push(Finding::new(format!("workspace/{rule}"), message).in_file(path.escape_debug().to_string()));
         }
     }
 
@@ -174,7 +183,11 @@ impl Walk<'_> {
                 self.refuse("outside", path, "the folder is outside the allowlist (`src/` with `.rs` files)");
             }
             (Role::Outside, _) => {
-                self.refuse("outside", path, "the file is outside the allowlist (`src/lib.rs` and further `src/**/*.rs`)");
+                self.refuse(
+                    "outside",
+                    path,
+                    "the file is outside the allowlist (`src/lib.rs` and further `src/**/*.rs`)",
+                );
             }
         }
     }
@@ -332,9 +345,22 @@ mod tests {
     #[test]
     fn what_is_outside_the_allowlist_is_named() -> Anything {
         for planted in [
-            "build.rs", "Cargo.toml", "Cargo.lock", ".cargo/config.toml", ".git/config", "rust-toolchain.toml", "clippy.toml",
-            "CLAUDE.md", ".claude/settings.json", ".mcp.json", "src/notes.md", "src/.hidden.rs", "src/Upper.rs", "src/a b.rs",
-            "src/a/b/c/d.rs", "tests/more.rs",
+            "build.rs",
+            "Cargo.toml",
+            "Cargo.lock",
+            ".cargo/config.toml",
+            ".git/config",
+            "rust-toolchain.toml",
+            "clippy.toml",
+            "CLAUDE.md",
+            ".claude/settings.json",
+            ".mcp.json",
+            "src/notes.md",
+            "src/.hidden.rs",
+            "src/Upper.rs",
+            "src/a b.rs",
+            "src/a/b/c/d.rs",
+            "tests/more.rs",
         ] {
             let dir = workspace()?;
             let path = dir.path().join(planted);
@@ -354,7 +380,17 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("src/d.rs"), FileType::Fifo, Mode::RWXU, 0)?;
         fs::File::create(dir.path().join("src/e.rs"))?.set_len(1 << 40)?;
         let found = rules(dir.path(), &Allowed::default())?;
-        assert_eq!(found, ["workspace/kind", "workspace/kind", "workspace/link", "workspace/kind", "workspace/size", "workspace/link"]);
+        assert_eq!(
+            found,
+            [
+                "workspace/kind",
+                "workspace/kind",
+                "workspace/link",
+                "workspace/kind",
+                "workspace/size",
+                "workspace/link"
+            ]
+        );
         Ok(())
     }
 

@@ -19,8 +19,18 @@ pub fn allowed() -> Allowed {
 
 /// Keys of `[package]` that change nothing about what is compiled.
 const HARMLESS: &[&str] = &[
-    "name", "version", "edition", "rust-version", "description", "authors", "license", "publish", "keywords", "categories",
-    "readme", "repository",
+    "name",
+    "version",
+    "edition",
+    "rust-version",
+    "description",
+    "authors",
+    "license",
+    "publish",
+    "keywords",
+    "categories",
+    "readme",
+    "repository",
 ];
 
 /// Checks that a manifest describes what Kavi will compile: the SDK as the only dependency, no build script, no features.
@@ -38,7 +48,8 @@ pub fn check_manifest(bytes: &[u8]) -> Vec<Finding> {
             }
             ("dependencies", Some(dependencies)) => {
                 let odd = dependencies.keys().filter(|name| !PERMITTED.contains(&name.as_str()));
-                findings.extend(odd.map(|name| finding(format!("it depends on `{name}`; a skill may use kavi-sdk only"))));
+                findings
+                    .extend(odd.map(|name| finding(format!("it depends on `{name}`; a skill may use kavi-sdk only"))));
             }
             ("lib", Some(lib)) => {
                 let odd = lib.keys().filter(|key| !["crate-type", "name", "doctest"].contains(&key.as_str()));
@@ -46,7 +57,8 @@ pub fn check_manifest(bytes: &[u8]) -> Vec<Finding> {
             }
             // What a workspace root and its profiles say is not read: kavi's own flags and lints hold.
             ("workspace" | "lints" | "profile", Some(_)) => {}
-            _ => findings.push(finding(format!("`{key}` is not for a skill to set: kavi compiles with its own manifest"))),
+            _ => findings
+                .push(finding(format!("`{key}` is not for a skill to set: kavi compiles with its own manifest"))),
         }
     }
     findings

@@ -28,7 +28,8 @@ pub fn summary(proposal: &Proposal, build: &Build, before: Option<&Snapshot>, af
 
 /// The unified diff from one snapshot to another.
 pub fn diff(before: Option<&Snapshot>, after: &Snapshot) -> String {
-    let paths: BTreeSet<&str> = after.files().chain(before.into_iter().flat_map(Snapshot::files)).map(|(p, _)| p).collect();
+    let paths: BTreeSet<&str> =
+        after.files().chain(before.into_iter().flat_map(Snapshot::files)).map(|(p, _)| p).collect();
     let text_of = |snapshot: Option<&Snapshot>, path: &str| {
         String::from_utf8_lossy(snapshot.and_then(|s| s.get(path)).unwrap_or_default()).into_owned()
     };
@@ -37,7 +38,9 @@ pub fn diff(before: Option<&Snapshot>, after: &Snapshot) -> String {
         let (old, new) = (text_of(before, path), text_of(Some(after), path));
         if old != new {
             let diff = TextDiff::from_lines(&old, &new);
-            out.push_str(&diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string());
+            out.push_str(
+                &diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string(),
+            );
         }
     }
     out

@@ -109,7 +109,10 @@ fn index(forge: &Forge<'_>, name: &SkillName) -> Result<String, RebuildError> {
             "\n## Proposal `{}`: {}{revision}\n\n{}\n\n",
             proposal.id,
             proposal.status,
-            text::fenced(&proposal.spec.description, 2_000).lines().map(|line| format!("> {line}\n")).collect::<String>(),
+            text::fenced(&proposal.spec.description, 2_000)
+                .lines()
+                .map(|line| format!("> {line}\n"))
+                .collect::<String>(),
         ));
         for decision in forge.ledger.promotions_of(proposal.id)? {
             let who = text::fenced(&decision.approved_by, 200);

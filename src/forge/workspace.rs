@@ -74,7 +74,8 @@ impl Workspace {
 /// # Errors
 /// [`WorkspaceError`] when a file cannot be written.
 pub fn write(root: &Path, snapshot: Option<&Snapshot>) -> Result<(), WorkspaceError> {
-    let make = |path: &Path| fs::create_dir_all(path).map_err(|source| WorkspaceError { path: path.to_owned(), source });
+    let make =
+        |path: &Path| fs::create_dir_all(path).map_err(|source| WorkspaceError { path: path.to_owned(), source });
     make(&root.join("src"))?;
     for (path, bytes) in snapshot.into_iter().flat_map(Snapshot::files) {
         let path = root.join(path);

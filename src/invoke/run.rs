@@ -212,10 +212,9 @@ impl Draft<'_> {
             limits: self.invoker.limits,
         };
         let outcome = compiled.run(&request).map_err(|failure| InvokeError::Run(failure.error))?;
-        let output = outcome.result.map_err(|error| InvokeError::Skill {
-            kind: error.kind,
-            message: text::line(&error.message, 2_000),
-        })?;
+        let output = outcome
+            .result
+            .map_err(|error| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) })?;
         let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
         spec.io.check_output(&output).map_err(InvokeError::Output)?;
         let effects = staged::collect(&out)?;

@@ -47,7 +47,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn artifacts_of(&self, related_id: &str) -> Result<Vec<ArtifactRow>, LedgerError> {
-        let mut statement = self.conn.prepare("SELECT * FROM artifacts WHERE related_id = ?1 ORDER BY created_at, rowid")?;
+        let mut statement =
+            self.conn.prepare("SELECT * FROM artifacts WHERE related_id = ?1 ORDER BY created_at, rowid")?;
         Ok(statement.query_map([related_id], from_row)?.collect::<Result<_, _>>()?)
     }
 

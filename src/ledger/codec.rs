@@ -4,10 +4,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use super::LedgerError;
 use crate::model::{
+    artifact::ArtifactKind,
     digest::Digest,
     effect::EffectClass,
-    id::{ArtifactId, BuildId, ExecutionId, ProposalId, PromotionId, VerificationId},
-    artifact::ArtifactKind,
+    id::{ArtifactId, BuildId, ExecutionId, PromotionId, ProposalId, VerificationId},
     lifecycle::{BuildStatus, BuilderKind, Decision, EffectsState, FailureKind, ProposalStatus, Verdict},
     name::SkillName,
     time::Timestamp,
@@ -58,9 +58,8 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, LedgerErr
 /// A value out of JSON text in a column.
 pub(super) fn json_column<T: serde::de::DeserializeOwned>(row: &rusqlite::Row<'_>, name: &str) -> rusqlite::Result<T> {
     let text: String = row.get(name)?;
-    serde_json::from_str(&text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })
+    serde_json::from_str(&text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
 }
 
 /// Finds the one id in `table` that starts with `prefix`.

@@ -74,7 +74,11 @@ impl LedgerError {
     pub fn is_broken_ledger(&self) -> bool {
         !matches!(
             self,
-            Self::NotFound { .. } | Self::Ambiguous { .. } | Self::WrongState { .. } | Self::Conflict(_) | Self::Missing(_)
+            Self::NotFound { .. }
+                | Self::Ambiguous { .. }
+                | Self::WrongState { .. }
+                | Self::Conflict(_)
+                | Self::Missing(_)
         )
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{Ledger, LedgerError, Proposal, builds, proposals, verifications};
 use crate::model::{
     digest::Digest,
-    id::{ProposalId, PromotionId, VerificationId},
+    id::{PromotionId, ProposalId, VerificationId},
     lifecycle::{Decision, ProposalStatus, Verdict},
     name::SkillName,
     time::Timestamp,

@@ -99,7 +99,8 @@ impl Ledger {
     pub fn insert_verification(&self, new: &Verification, report: &ArtifactRow) -> Result<(), LedgerError> {
         self.write(|tx| {
             let newest = builds::latest(tx, new.proposal_id)?;
-            if newest.is_none_or(|build| build.id != new.build_id || build.snapshot_sha256 != Some(new.snapshot_sha256)) {
+            if newest.is_none_or(|build| build.id != new.build_id || build.snapshot_sha256 != Some(new.snapshot_sha256))
+            {
                 return Err(LedgerError::Conflict(format!("proposal {}", new.proposal_id)));
             }
             let to = match new.status {

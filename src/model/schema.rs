@@ -15,7 +15,7 @@
 //! - neither side accepts everything or nothing; for each a fitting value is known;
 //! - it refers to nothing outside itself, and no reference is left in it, so it is as large as it looks;
 //! - checking a value takes time that is bounded by the sizes of schema and value: patterns are linear, their
-//!   total work is capped ([`MAX_PATTERN_WORK`]), and nothing recurses deeper than the schema.
+//!   total work is capped ([`MAX_PATTERN_WORK`]), a mismatch is explained only where that is cheap.
 //!
 //! It never fetches anything, never coerces a value, and never fills in a `default`. As in JSON Schema, `1.0`
 //! is an `integer`; lengths count characters (Unicode scalar values).
@@ -30,6 +30,7 @@ use serde_json::{Map, Value, json};
 use super::json::{self, JsonLimits};
 
 mod assertions;
+mod checker;
 mod dice;
 mod error;
 pub mod generate;
@@ -40,14 +41,15 @@ mod pattern;
 mod sample;
 pub mod shorthand;
 
+use checker::Checker;
 pub use error::{SchemaError, Side};
 pub use mismatch::{MAX_PROBLEMS, Mismatch, Problem};
 
 /// Largest schema, in bytes of text, as written and in normal form.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Most steps that matching patterns against one value may take: bytes of its text times the size of the
-/// patterns. About two seconds at worst; a megabyte of text against patterns of 256 characters just fits.
-pub const MAX_PATTERN_WORK: u64 = 1 << 28;
+/// patterns. One or two seconds at worst; a megabyte of text against patterns of 128 characters just fits.
+pub const MAX_PATTERN_WORK: u64 = 1 << 27;
 
 /// The schemas of a skill's input and output.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,8 +64,7 @@ pub struct Schema(Arc<Compiled>);
 
 struct Compiled {
     value: Value,
-    validator: jsonschema::Validator,
-    pattern_steps: u64,
+    checker: Checker,
     example: Value,
 }
 
@@ -154,11 +155,11 @@ impl IoSchema {
 
 impl Schema {
     fn new(side: Side, node: &Value) -> Result<Self, SchemaError> {
-        let normal::Normal { value, pattern_steps } = normal::side(side, node)?;
-        let validator = compile(&value).map_err(|why| SchemaError::NotCompiled { side, why })?;
-        let example = sample::example(&value, |candidate| validator.is_valid(candidate));
+        let value = normal::side(side, node)?;
+        let checker = Checker::new(&value).map_err(|why| SchemaError::NotCompiled { side, why })?;
+        let example = sample::example(&value, |candidate| checker.check(candidate).is_ok());
         let example = example.ok_or(SchemaError::Unsatisfiable { side })?;
-        Ok(Self(Arc::new(Compiled { value, validator, pattern_steps, example })))
+        Ok(Self(Arc::new(Compiled { value, checker, example })))
     }
 
     /// The JSON Schema, in normal form.
@@ -176,45 +177,12 @@ impl Schema {
     /// # Errors
     /// [`Mismatch`] says where it does not fit and why.
     pub fn check(&self, value: &Value) -> Result<(), Mismatch> {
-        if self.0.pattern_steps > 0 {
-            let text = text_bytes(value);
-            if text.saturating_mul(self.0.pattern_steps) > MAX_PATTERN_WORK {
-                return Err(Mismatch::whole(format!(
-                    "has {text} bytes of text, too many to match the patterns against"
-                )));
-            }
-        }
-        check(&self.0.validator, value)
+        self.0.checker.check(value)
     }
 
     /// Whether a value fits.
     pub fn accepts(&self, value: &Value) -> bool {
         self.check(value).is_ok()
-    }
-}
-
-/// Compiles a schema that is in normal form, or a part of one.
-fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .with_pattern_options(pattern::engine())
-        .offline()
-        .build(schema)
-        .map_err(|error| json::shown(&error.to_string()))
-}
-
-fn check(validator: &jsonschema::Validator, value: &Value) -> Result<(), Mismatch> {
-    // Far cheaper than collecting errors, and nearly every value fits.
-    if validator.is_valid(value) { Ok(()) } else { Err(Mismatch::collect(validator.iter_errors(value))) }
-}
-
-/// Bytes of all strings of a value; keys are not matched against patterns.
-fn text_bytes(value: &Value) -> u64 {
-    match value {
-        Value::String(text) => text.len() as u64,
-        Value::Array(items) => items.iter().map(text_bytes).sum(),
-        Value::Object(map) => map.values().map(text_bytes).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 
@@ -246,7 +214,7 @@ impl Serialize for IoSchema {
 }
 
 /// Reads what [`Serialize`] wrote, with every check of [`IoSchema::parse`]; the shorthand is refused here, since
-/// what is stored is in normal form.
+/// what is stored is in normal form. Keys that stand twice are found only by [`json::parse`], so read with that.
 impl<'de> Deserialize<'de> for IoSchema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::Object(Map::deserialize(deserializer)?);

@@ -9,13 +9,7 @@ use serde::Serialize;
 
 use crate::artifacts::{ArtifactError, Kind, Store};
 use crate::ledger::{Ledger, LedgerError, Proposal};
-use crate::model::{
-    digest::Digest,
-    id::ProposalId,
-    lifecycle::ProposalStatus,
-    name::SkillName,
-    spec::SkillSpec,
-};
+use crate::model::{digest::Digest, id::ProposalId, lifecycle::ProposalStatus, name::SkillName, spec::SkillSpec};
 
 /// A skill whose bytes were promoted and have been checked. Only [`load`] makes one.
 #[derive(Debug)]
@@ -140,7 +134,9 @@ pub fn render(trusted: &[Proposal]) -> Result<String, RenderError> {
     let entries: Vec<Entry<'_>> = trusted.iter().filter_map(entry).collect();
     let yaml = serde_saphyr::to_string(&serde_json::json!({ "v": 1, "skills": entries }))
         .map_err(|error| RenderError(error.to_string()))?;
-    Ok(format!("# Derived from the ledger by kavi. Never read: an edit here changes nothing. `kavi rebuild` writes it again.\n{yaml}"))
+    Ok(format!(
+        "# Derived from the ledger by kavi. Never read: an edit here changes nothing. `kavi rebuild` writes it again.\n{yaml}"
+    ))
 }
 
 fn entry(proposal: &Proposal) -> Option<Entry<'_>> {

@@ -1,9 +1,6 @@
 //! The linker of one run: it has what the grants list, and nothing else.
 
-use wasmtime::{
-    Engine,
-    component::Linker,
-};
+use wasmtime::{Engine, component::Linker};
 
 use super::{
     bindings::{cli, clocks, filesystem, io, random},
@@ -54,10 +51,7 @@ const INTERFACES: &[(&str, Link)] = &[
 ];
 
 /// A linker with the named interfaces.
-pub(super) fn linker<'a>(
-    engine: &Engine,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<Linker<State>, RuntimeError> {
+pub(super) fn linker<'a>(engine: &Engine, names: impl Iterator<Item = &'a str>) -> Result<Linker<State>, RuntimeError> {
     let mut linker = Linker::new(engine);
     for name in names {
         let known = INTERFACES.iter().find(|(known, _)| *known == name);

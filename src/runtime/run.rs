@@ -14,7 +14,7 @@ use wasmtime::{
 use crate::model::example::ErrorKind;
 
 use super::{
-    engine::{Compiled, chain},
+    engine::{Compiled, Linked, chain},
     error::{RunError, RunFailure, Stop},
     inspect::{self, Mismatch, RUN, SKILL_VERSION, TEST_IMPORTS, TEST_RUN},
     linker::linker,
@@ -77,14 +77,14 @@ impl Compiled {
         let (ended, observed) = execute(state, &pre, find, call);
         let result = match ended {
             Ok(result) => result.map_err(GuestError::from),
-            Err(error) => return Err(RunFailure { error, observed }),
+            Err(error) => return Err(RunFailure { error, observed: observed.into() }),
         };
         let (limit, value, bytes) = match &result {
             Ok(output) => ("output_bytes", limits.output_bytes, output.len()),
             Err(error) => ("error_bytes", limits.error_bytes, error.message.len()),
         };
         if bytes as u64 > value {
-            return Err(RunFailure { error: RunError::LimitExceeded { limit, value }, observed });
+            return Err(RunFailure { error: RunError::LimitExceeded { limit, value }, observed: observed.into() });
         }
         Ok(Outcome { result, observed })
     }
@@ -122,8 +122,9 @@ impl Compiled {
 
     fn link(&self, request: &Request<'_>, world: World) -> Result<InstancePre<State>, RunError> {
         let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pre)) = linked.as_ref().filter(|(key, _)| *key == (world, *request.grants)) {
-            return Ok(pre.clone());
+        let same = |linked: &&Linked| linked.world == world && linked.grants == *request.grants;
+        if let Some(linked) = linked.as_ref().filter(same) {
+            return Ok(linked.pre.clone());
         }
         let mismatches: Vec<Mismatch> = match world {
             World::Skill => inspect::check(&self.interface, request.grants, SKILL_VERSION),
@@ -141,7 +142,7 @@ impl Compiled {
         let linker = linker(self.component.engine(), names)?;
         let refused = |error| RunError::Instantiate { reason: chain(&error) };
         let pre = linker.instantiate_pre(&self.component).map_err(refused)?;
-        *linked = Some(((world, *request.grants), pre.clone()));
+        *linked = Some(Linked { world, grants: *request.grants, pre: pre.clone() });
         Ok(pre)
     }
 }
@@ -160,9 +161,8 @@ pub(super) fn execute<F, R>(
         let _running = Running::start();
         let ended = pre.instantiate(&mut store).and_then(|instance| find(&mut store, instance));
         let ended = ended.map_err(|error| explain(&error, &store, Phase::Starting));
-        let ended = ended.and_then(|function| {
-            call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running))
-        });
+        let ended = ended
+            .and_then(|function| call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running)));
         // The guest's clean-up counts as well, and the end may have come without a heartbeat.
         let ended = ended.and_then(|result| match store.data().deadline.check_all() {
             Ok(()) => Ok(result),

@@ -60,7 +60,8 @@ fn walk(root: &Path, prefix: &str, effects: &mut Vec<Effect>) -> Result<(), Stag
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => walk(root, &path, effects)?,
             FileType::RegularFile if stat.st_nlink == 1 => {
-                let bytes = std::fs::read(root.join(&path)).map_err(|source| StagedError::Io { path: root.join(&path), source })?;
+                let bytes = std::fs::read(root.join(&path))
+                    .map_err(|source| StagedError::Io { path: root.join(&path), source })?;
                 let path = VaultPath::parse(&path)?;
                 effects.push(Effect { path, sha256: Digest::of(&bytes), bytes: bytes.len() as u64 });
             }

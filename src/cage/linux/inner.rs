@@ -95,16 +95,14 @@ fn settle(mode: Mode) -> Result<bool, Failed> {
     let user_namespace = match mode {
         Mode::OwnAsRoot => {
             privileges::become_cage_user()?;
-            namespaces::nest()?
+            // The walls that root made stand without one, where the machine has none to give.
+            namespaces::nest().is_ok()
         }
-        Mode::Own | Mode::Bubblewrap => true,
+        Mode::Own => namespaces::nest().map(|()| true)?,
+        Mode::Bubblewrap => true,
     };
     privileges::tie_and_close()?;
-    let bounding = match mode {
-        Mode::Bubblewrap => Bounding::Gone,
-        Mode::OwnAsRoot if !user_namespace => Bounding::Gone,
-        Mode::Own | Mode::OwnAsRoot => Bounding::Drop,
-    };
+    let bounding = if mode != Mode::Bubblewrap && user_namespace { Bounding::Drop } else { Bounding::Gone };
     privileges::drop_all(bounding)?;
     Ok(user_namespace)
 }

@@ -21,8 +21,7 @@ pub(super) fn raise() -> Result<(), Failed> {
     sendto(netlink.as_raw_fd(), &request(), &NetlinkAddr::new(0, 0), MsgFlags::empty())
         .map_err(at(Step::Loopback, "send"))?;
     let mut answer = [0u8; 256];
-    let length =
-        recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).map_err(at(Step::Loopback, "receive"))?;
+    let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).map_err(at(Step::Loopback, "receive"))?;
     match verdict(&answer[..length]) {
         Some(0) => Ok(()),
         Some(code) => Err((Step::Loopback, std::io::Error::from_raw_os_error(code.saturating_neg()).to_string())),

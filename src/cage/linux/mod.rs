@@ -6,13 +6,13 @@
 //!
 //! As an ordinary user a user namespace comes first and lends the rights to build. As root the tree is built by root
 //! (which can bind files out of a closed home), and the inner stage then becomes [`CAGE_ID`] for good: root without
-//! capabilities would still own `/proc/sys`.
+//! capabilities would still own `/proc/sys`. Both ways the job ends up in a further user namespace that owns nothing.
 
 pub(super) mod check;
 pub(super) mod inner;
 pub(super) mod landlock;
 mod loopback;
-mod mounts;
+pub(super) mod mounts;
 mod namespaces;
 pub(super) mod outer;
 mod ownership;

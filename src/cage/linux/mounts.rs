@@ -27,10 +27,10 @@ use crate::cage::wire::{Bind, OuterOrder};
 const BASE: &str = "/tmp";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Parts of `/proc` that say or do more than a job needs.
-const HIDDEN_FOLDERS: [&str; 3] = ["acpi", "scsi", "asound"];
-const HIDDEN_FILES: [&str; 8] =
+pub(in crate::cage) const HIDDEN_FOLDERS: [&str; 3] = ["acpi", "scsi", "asound"];
+pub(in crate::cage) const HIDDEN_FILES: [&str; 8] =
     ["kcore", "keys", "key-users", "kallsyms", "kmsg", "sysrq-trigger", "timer_list", "sched_debug"];
-const FROZEN: [&str; 4] = ["sys", "fs", "irq", "bus"];
+pub(in crate::cage) const FROZEN: [&str; 4] = ["sys", "fs", "irq", "bus"];
 
 /// What the outer stage keeps of a built tree.
 #[derive(Debug)]
@@ -38,6 +38,9 @@ pub(super) struct Tree {
     /// The writable sources.
     pub writable: Vec<OwnedFd>,
 }
+
+/// Links to make, and what they say.
+type Links = Vec<(String, PathBuf)>;
 
 /// A source, opened.
 struct Opened {
@@ -64,14 +67,14 @@ pub(super) fn build(order: &OuterOrder, right: Right) -> Result<Tree, Failed> {
         let covered = opened.iter().any(|other| beneath(&source.bind.inside, &other.bind.inside));
         place(source, covered)?;
     }
-    furnish(order.scratch_bytes)?;
+    furnish(order.scratch_bytes, right)?;
     tighten(&opened, &before)?;
     let writable = opened.into_iter().filter(|source| source.bind.access.writable()).map(|source| source.fd);
     Ok(Tree { writable: writable.collect() })
 }
 
 /// The job's mounts and the system's, from the root downwards, and the links to make.
-fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Vec<(String, PathBuf)>), Failed> {
+fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Links), Failed> {
     let mut binds = job.to_vec();
     let mut links = Vec::new();
     for system in SYSTEM.iter().chain(&SYSTEM_ALIASES).chain(&["/etc/ld.so.cache"]) {
@@ -147,19 +150,22 @@ fn memory(target: &str, flags: MountFlags, options: &str) -> Result<(), Failed> 
 }
 
 /// The cage's own places: private scratch, links in `/dev`, a few files in `/etc`, the mount point of `/proc`.
-fn furnish(scratch_bytes: u64) -> Result<(), Failed> {
+fn furnish(scratch_bytes: u64, right: Right) -> Result<(), Failed> {
     for folder in [INSIDE_TMP, INSIDE_HOME, "/dev/shm", "/etc", "/proc"] {
         make_folders(Path::new(&under(folder)))?;
     }
     let scratch = under(INSIDE_TMP);
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     // Pages are what memory costs; the count of names must be bounded as well.
-    memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=200k"))?;
-    for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)] {
+    memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=64k"))?;
+    for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)]
+    {
         let folder = format!("{scratch}/{name}");
         fs::create_dir(&folder).map_err(at(Step::Mounts, place))?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(Step::Mounts, place))?;
-        std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(Step::Mounts, place))?;
+        if right == Right::Root {
+            std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(Step::Mounts, place))?;
+        }
         // The last one covers the scratch itself.
         mount_bind(&folder, under(place)).map_err(at(Step::Mounts, place))?;
     }

@@ -58,26 +58,27 @@ pub(super) fn leave(right: Right) -> Result<(), Failed> {
         Right::Root => unshare(common).map_err(at(Step::Namespaces, "unshare")),
         Right::User => {
             unshare(common | CloneFlags::CLONE_NEWUSER).map_err(at(Step::Namespaces, "unshare"))?;
-            map_to_cage_id(ids)
+            // Root of this namespace, so that the inner stage still has the rights to build after its exec.
+            map(0, ids)
         }
     }
 }
 
-/// Puts the cage's user into a user namespace of its own, after root has become it. False when the machine has no user
-/// namespaces to give: the walls that root made stand without one.
-pub(super) fn nest() -> Result<bool, Failed> {
-    if unshare(CloneFlags::CLONE_NEWUSER).is_err() {
-        return Ok(false);
-    }
-    map_to_cage_id((CAGE_ID, CAGE_ID)).map(|()| true)
+/// Puts this process into one more user namespace, which owns none of the other namespaces: whatever the job might
+/// become in it, it is nothing towards its mounts, its network and its processes.
+pub(super) fn nest() -> Result<(), Failed> {
+    let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(at(Step::Namespaces, "unshare the inner user namespace"))?;
+    map(CAGE_ID, ids)
 }
 
-fn map_to_cage_id((uid, gid): (u32, u32)) -> Result<(), Failed> {
+/// Makes this process's user and group appear as one id, the only one of the new user namespace.
+fn map(inside: u32, (uid, gid): (u32, u32)) -> Result<(), Failed> {
     let write = |file: &str, text: String| fs::write(file, text).map_err(at(Step::Namespaces, file));
     // Without this the kernel lets nobody unprivileged map a group.
     write("/proc/self/setgroups", "deny".to_owned())?;
-    write("/proc/self/uid_map", format!("{CAGE_ID} {uid} 1"))?;
-    write("/proc/self/gid_map", format!("{CAGE_ID} {gid} 1"))
+    write("/proc/self/uid_map", format!("{inside} {uid} 1"))?;
+    write("/proc/self/gid_map", format!("{inside} {gid} 1"))
 }
 
 #[cfg(test)]

@@ -41,8 +41,9 @@ fn live(control: &UnixStream) -> Result<(), Failed> {
     let tree = mounts::build(&order, right)?;
     let handed = hand(&tree, right, Way::ToCage);
     let lived = handed.and_then(|()| inner(control, right));
-    // Whatever happened, what the cage's user owns now is not left to it.
-    let back = hand(&tree, right, Way::BackToRoot);
+    // Whatever happened, what the cage's user owns now is not left to it. The job may have run, so a failure here is
+    // none of the set-up.
+    let back = hand(&tree, right, Way::BackToRoot).map_err(|(_, why)| (Step::Watch, why));
     lived.and(back)
 }
 
@@ -50,8 +51,13 @@ fn hand(tree: &Tree, right: Right, way: Way) -> Result<(), Failed> {
     if right == Right::User {
         return Ok(());
     }
+    // All of them, also after one that failed.
     let outcomes: Vec<_> = tree.writable.iter().map(|root| ownership::hand(root, way)).collect();
-    outcomes.into_iter().collect::<Result<(), _>>().map_err(at(Step::Ownership, "a writable mount"))
+    let what = match way {
+        Way::ToCage => "giving a writable mount to the cage's user",
+        Way::BackToRoot => "taking a writable mount back",
+    };
+    outcomes.into_iter().collect::<Result<(), _>>().map_err(at(Step::Ownership, what))
 }
 
 /// Starts the inner stage and stays until it, and with it every process of its namespace, is dead.

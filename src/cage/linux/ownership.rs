@@ -1,8 +1,9 @@
 //! As root: gives writable folders to the cage's user before a job and takes them back afterwards.
 //!
-//! Both walks hold descriptors, never follow a link, and stay on what the folder itself holds. Before, only folders and
-//! files with a single name change hands: a second name could lie outside. Afterwards, everything that the cage's user
-//! owns goes back to root, except files that carry a set-id bit: those must never become root's.
+//! Both walks hold descriptors, never follow a link, and stay on the folder's own file system. Before, only what root
+//! owns changes hands, and of files only those with a single name: a second name could lie outside. Afterwards,
+//! everything that the cage's user owns goes back to root, except files that carry a set-id bit: those must never become
+//! root's.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -24,6 +25,7 @@ pub(super) enum Way {
 /// Changes the owner of a mounted file or folder and of what it holds.
 pub(super) fn hand(root: &OwnedFd, way: Way) -> Result<(), Errno> {
     let stat = statat(root, c"", AtFlags::EMPTY_PATH)?;
+    let file_system = stat.st_dev;
     if moves(&stat, way) {
         change(root, c"", way, AtFlags::EMPTY_PATH)?;
     }
@@ -43,20 +45,21 @@ pub(super) fn hand(root: &OwnedFd, way: Way) -> Result<(), Errno> {
         }
         let here = folder.fd()?;
         let stat = statat(here, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if stat.st_dev != file_system {
+            continue;
+        }
         if moves(&stat, way) {
             change(here, name, way, AtFlags::SYMLINK_NOFOLLOW)?;
         }
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && stack_has_room(stack.len()) {
-            let Some(parent) = stack.last() else { break };
-            let child = enter(parent.fd()?, name)?;
+        let child = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => enter(here, name)?,
+            _ => continue,
+        };
+        if stack.len() < MAX_DEPTH {
             stack.push(child);
         }
     }
     Ok(())
-}
-
-fn stack_has_room(depth: usize) -> bool {
-    depth < MAX_DEPTH
 }
 
 fn enter(parent: impl AsFd, name: &std::ffi::CStr) -> Result<Dir, Errno> {
@@ -77,6 +80,7 @@ fn moves(stat: &Stat, way: Way) -> bool {
     let kind = FileType::from_raw_mode(stat.st_mode);
     let set_id = Mode::from_raw_mode(stat.st_mode).intersects(Mode::SUID | Mode::SGID);
     match way {
+        Way::ToCage if stat.st_uid != 0 => false,
         Way::ToCage => match kind {
             FileType::Directory => true,
             FileType::RegularFile => stat.st_nlink == 1 && !set_id,

@@ -5,7 +5,7 @@
 //! adds, and the second set of numbers (x32) that the kernel keeps for x86-64.
 //!
 //! Not here, on purpose: namespaces, mounts, tracing and other processes' memory, kernel keys, BPF, io_uring, perf,
-//! userfaultfd, modules, kexec, file handles, clocks, quotas, swap.
+//! userfaultfd, modules, kexec, file handles, clocks, quotas, swap, and System V memory, which no limit counts.
 
 use std::collections::BTreeMap;
 
@@ -62,13 +62,20 @@ fn conditional() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backend
     rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![family(libc::AF_UNIX)?])?]);
     // No typing into a terminal on another's behalf.
     let not = |request: u64| when(1, Len::Dword, Op::Ne, request);
-    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(vec![not(libc::TIOCSTI as u64)?, not(TIOCLINUX)?])?]);
+    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(vec![not(TIOCSTI)?, not(TIOCLINUX)?])?]);
+    // The limit on core dumps stays: see `launch::limit`. Reading it is free.
+    let core = u64::from(libc::RLIMIT_CORE);
+    rules.insert(libc::SYS_setrlimit, vec![SeccompRule::new(vec![when(0, Len::Dword, Op::Ne, core)?])?]);
+    let read_only = SeccompRule::new(vec![when(2, Len::Qword, Op::Eq, 0)?])?;
+    let another = SeccompRule::new(vec![when(1, Len::Dword, Op::Ne, core)?])?;
+    rules.insert(libc::SYS_prlimit64, vec![read_only, another]);
     // Asking for the personality, or for the plain one.
     let personality = |value| SeccompRule::new(vec![when(0, Len::Dword, Op::Eq, value)?]);
     rules.insert(libc::SYS_personality, vec![personality(0)?, personality(0xffff_ffff)?]);
     Ok(rules)
 }
 
+const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541c;
 
 /// Allowed with any arguments, on every architecture.
@@ -102,7 +109,7 @@ const FREE: &[c_long] = &[
     libc::SYS_getresgid, libc::SYS_getgroups, libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid,
     libc::SYS_setregid, libc::SYS_setresuid, libc::SYS_setresgid, libc::SYS_setfsuid, libc::SYS_setfsgid,
     libc::SYS_setgroups, libc::SYS_capget, libc::SYS_capset, libc::SYS_prctl, libc::SYS_getrlimit,
-    libc::SYS_setrlimit, libc::SYS_prlimit64, libc::SYS_getrusage, libc::SYS_times, libc::SYS_set_tid_address,
+    libc::SYS_getrusage, libc::SYS_times, libc::SYS_set_tid_address,
     libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_rseq, libc::SYS_futex, libc::SYS_futex_waitv,
     libc::SYS_getpriority, libc::SYS_setpriority, libc::SYS_ioprio_get, libc::SYS_ioprio_set, libc::SYS_getcpu,
     libc::SYS_sched_yield, libc::SYS_sched_getaffinity, libc::SYS_sched_setaffinity, libc::SYS_sched_getparam,
@@ -125,9 +132,6 @@ const FREE: &[c_long] = &[
     libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4, libc::SYS_connect, libc::SYS_getsockname,
     libc::SYS_getpeername, libc::SYS_getsockopt, libc::SYS_setsockopt, libc::SYS_sendto, libc::SYS_recvfrom,
     libc::SYS_sendmsg, libc::SYS_recvmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg, libc::SYS_shutdown,
-    // System V and POSIX messages between the job's own processes
-    libc::SYS_shmget, libc::SYS_shmat, libc::SYS_shmdt, libc::SYS_shmctl, libc::SYS_semget, libc::SYS_semop,
-    libc::SYS_semtimedop, libc::SYS_semctl,
     // the rest
     libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom,
 ];

@@ -76,7 +76,12 @@ fn compare(
         }
         (Expectation::Ok(_), Err(error)) => return Err(format!("{}: {}", error.kind.as_str(), error.message)),
         (Expectation::Err(expected), Err(error)) => {
-            return Err(format!("expected the error {}, got {}: {}", expected.as_str(), error.kind.as_str(), error.message));
+            return Err(format!(
+                "expected the error {}, got {}: {}",
+                expected.as_str(),
+                error.kind.as_str(),
+                error.message
+            ));
         }
         (Expectation::Err(expected), Ok(output)) => {
             return Err(format!("expected the error {}, got {output}", expected.as_str()));

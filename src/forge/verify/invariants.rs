@@ -19,9 +19,11 @@ pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Result<Vec<Findi
 /// The snapshot holds what a packet asks for and nothing else: also when it did not come through the workspace gate.
 fn sources(subject: &Subject<'_>) -> Vec<Finding> {
     let outside = subject.snapshot.files().filter(|(path, _)| !gate::is_source(path));
-    let outside = outside.map(|(path, _)| Finding::new("invariants/sources", "no packet asks for this file").in_file(path));
+    let outside =
+        outside.map(|(path, _)| Finding::new("invariants/sources", "no packet asks for this file").in_file(path));
     let missing = subject.snapshot.get("src/lib.rs").is_none();
-    let missing = missing.then(|| Finding::new("invariants/sources", "the skill's source is missing").in_file("src/lib.rs"));
+    let missing =
+        missing.then(|| Finding::new("invariants/sources", "the skill's source is missing").in_file("src/lib.rs"));
     outside.chain(missing).collect()
 }
 

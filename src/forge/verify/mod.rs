@@ -64,6 +64,17 @@ pub enum VerifyError {
     Scan(String),
 }
 
+/// Performs the source scan when this process was started as one: sources from `input`, findings to `output`.
+///
+/// `args` are the process's arguments, the program's name included. `None` means that this is no child.
+pub fn child_entry(
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+    input: impl std::io::Read,
+    output: impl std::io::Write,
+) -> Option<std::process::ExitCode> {
+    (args.into_iter().nth(1)? == policy::VERB).then(|| policy::child(input, output))
+}
+
 /// The gates, in the order they are shown.
 pub const GATES: [&str; 6] = ["format", "lint", "compile", "test", "policy", "invariants"];
 
@@ -135,15 +146,21 @@ pub fn run(
     let bench = Bench::new(forge.cage, toolchain, &proposal.spec.name, &snapshot, &scratch_root)?;
     let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(limits)?;
-    let subject =
-        Subject { cage: forge.cage, clock: forge.clock, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
+    let subject = Subject {
+        cage: forge.cage,
+        clock: forge.clock,
+        proposal,
+        snapshot: &snapshot,
+        limits,
+        runtime: &runtime,
+        scratch: scratch.path(),
+    };
     let checked = check(&subject, &bench, progress)?;
     record(forge, proposal, &build, digest, toolchain, checked)
 }
 
 fn buildable(forge: &Forge<'_>, proposal: &Proposal) -> Result<(Build, Digest), VerifyError> {
-    let not_built =
-        || VerifyError::NotBuilt { id: proposal.id.short(), status: proposal.status.to_string() };
+    let not_built = || VerifyError::NotBuilt { id: proposal.id.short(), status: proposal.status.to_string() };
     if !proposal.status.is_verifiable() {
         return Err(not_built());
     }
@@ -281,8 +298,15 @@ pub fn check_invariants(
     let bench = Bench::new(forge.cage, toolchain, &proposal.spec.name, &snapshot, &scratch_root)?;
     let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(limits)?;
-    let subject =
-        Subject { cage: forge.cage, clock: forge.clock, proposal, snapshot: &snapshot, limits, runtime: &runtime, scratch: scratch.path() };
+    let subject = Subject {
+        cage: forge.cage,
+        clock: forge.clock,
+        proposal,
+        snapshot: &snapshot,
+        limits,
+        runtime: &runtime,
+        scratch: scratch.path(),
+    };
     let compiled = bench.compile(Product::Release)?;
     match (&compiled.component, proposal.trust) {
         (None, _) => Ok(compiled.findings),

@@ -26,7 +26,13 @@ pub(super) fn render(proposal: &Proposal, build: &Build, verification: &Verifica
         verification.created_at,
     );
     for gate in &verification.gates {
-        out.push_str(&format!("| {} | {} | {} | {} |\n", gate.gate, gate.status, gate.findings.len(), gate.duration_ms));
+        out.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            gate.gate,
+            gate.status,
+            gate.findings.len(),
+            gate.duration_ms
+        ));
     }
     for gate in verification.gates.iter().filter(|gate| gate.status != Verdict::Passed) {
         out.push_str(&format!("\n## {}\n\n", gate.gate));

@@ -15,7 +15,8 @@ const MAX_TESTS: usize = 200;
 pub(super) fn check(subject: &Subject<'_>, bench: &Bench<'_>) -> Result<Vec<Finding>, VerifyError> {
     let made = bench.compile(Product::Tests)?;
     let Some(component) = made.component else {
-        let rename = |finding: Finding| Finding { rule: finding.rule.replacen("compile/", "test/compile/", 1), ..finding };
+        let rename =
+            |finding: Finding| Finding { rule: finding.rule.replacen("compile/", "test/compile/", 1), ..finding };
         return Ok(made.findings.into_iter().map(rename).collect());
     };
     let compiled = match subject.runtime.compile(&component, Tier::Fast) {
@@ -25,7 +26,9 @@ pub(super) fn check(subject: &Subject<'_>, bench: &Bench<'_>) -> Result<Vec<Find
     let run = |arguments: &[&str]| run_one(subject, &compiled, arguments);
     let listed = match run(&["--list", "--format", "terse"])? {
         Ok(TestOutcome { exit: TestExit::Returned, observed }) => names(&observed.stdout),
-        Ok(outcome) => return Ok(vec![Finding::new("test/list", format!("the tests cannot be listed: {}", how(&outcome)))]),
+        Ok(outcome) => {
+            return Ok(vec![Finding::new("test/list", format!("the tests cannot be listed: {}", how(&outcome)))]);
+        }
         Err(error) => return Ok(vec![Finding::new("test/component", error.to_string())]),
     };
     let mut findings = count(listed.len());
@@ -120,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_panic_tells_its_place_and_its_words() {
-        let text = "\nthread 'tests::a' (1) panicked at /s/src/lib.rs:12:5:\nassertion failed: x\n  left: 1\nnote: run with\n";
+        let text =
+            "\nthread 'tests::a' (1) panicked at /s/src/lib.rs:12:5:\nassertion failed: x\n  left: 1\nnote: run with\n";
         let (place, said) = panic_message(text);
         assert_eq!(place, Some(("src/lib.rs".to_owned(), 12)));
         assert_eq!(said.as_deref(), Some("assertion failed: x   left: 1"));

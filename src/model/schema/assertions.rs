@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Number, Value};
 
 use super::{
+    checker::Checker,
     error::SchemaError,
     keywords::{self, Scope, TYPES, Type},
     normal::{Empty, Normaliser, join},
@@ -64,13 +65,10 @@ pub(super) fn values_fit(schema: &Map<String, Value>, at: &str) -> Result<(), Sc
         return Ok(());
     }
     let refuse = |key: &str, why: String| SchemaError::BadValue { at: format!("{at}/{key}"), why };
-    let validator = match super::compile(&Value::Object(schema.clone())) {
-        Ok(validator) => validator,
-        Err(why) => return Err(refuse("", why)),
-    };
-    values.iter().try_for_each(|(key, value)| {
-        super::check(&validator, value).map_err(|mismatch| refuse(key, mismatch.to_string()))
-    })
+    let checker = Checker::new(&Value::Object(schema.clone())).map_err(|why| refuse("", why))?;
+    values
+        .iter()
+        .try_for_each(|(key, value)| checker.check(value).map_err(|mismatch| refuse(key, mismatch.to_string())))
 }
 
 fn malformed(at: &str, keyword: &str, why: &'static str) -> SchemaError {
@@ -150,11 +148,11 @@ fn string(
     at: &str,
     out: &mut Map<String, Value>,
 ) -> Result<(), SchemaError> {
-    counts(map, at, ("minLength", "maxLength"), 1 << 16, out)?;
+    counts(map, at, ("minLength", "maxLength"), 4_096, out)?;
     let Some(value) = map.get("pattern") else { return Ok(()) };
     let text = value.as_str().ok_or_else(|| malformed(at, "pattern", "must be a string"))?;
-    let steps = pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
-    normaliser.pattern(steps)?;
+    pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
+    normaliser.count_pattern()?;
     let value = normaliser.literal(value, &join(at, "pattern"))?;
     out.insert("pattern".to_owned(), value);
     Ok(())
@@ -207,7 +205,7 @@ fn array<'a>(
     depth: usize,
     out: &mut Map<String, Value>,
 ) -> Result<(), SchemaError> {
-    counts(map, at, ("minItems", "maxItems"), 1 << 10, out)?;
+    counts(map, at, ("minItems", "maxItems"), 256, out)?;
     let Some(items) = map.get("items") else {
         let why = "accepts any items: say what they are with `items`";
         return Err(SchemaError::Vacuous { at: at.to_owned(), why });
@@ -322,7 +320,7 @@ fn counts(
     };
     let (low, high) = (read(least)?, read(most)?);
     if low.is_some_and(|low| low > cap) {
-        return Err(malformed(at, least, "is too large: 65536 characters, 1024 items or 256 properties at most"));
+        return Err(malformed(at, least, "is too large: 4096 characters, 256 items or 256 properties at most"));
     }
     if let (Some(low), Some(high)) = (low, high)
         && low > high

@@ -24,11 +24,9 @@ impl Dice {
 
     /// A number from `low` to `high`, both included; `low` when there is none.
     pub(super) fn between(&mut self, low: i128, high: i128) -> i128 {
-        let random = u128::from(self.0.next_u64()) << 64 | u128::from(self.0.next_u64());
-        match u128::try_from(high.saturating_sub(low)) {
-            Ok(span) => low.saturating_add((random % span.saturating_add(1) & (u128::MAX >> 1)) as i128),
-            Err(_) => low,
-        }
+        let Ok(span) = u128::try_from(high.saturating_sub(low)) else { return low };
+        let random = (u128::from(self.0.next_u64()) << 64) | u128::from(self.0.next_u64());
+        low.saturating_add(i128::try_from(random % span.saturating_add(1)).unwrap_or(0))
     }
 
     /// A number from 0 to 1, 1 excluded.

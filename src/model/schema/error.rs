@@ -171,8 +171,8 @@ pub enum SchemaError {
         /// Where.
         at: String,
     },
-    /// No value was found that fits.
-    #[error("/{}: no value was found that fits: loosen the bounds or simplify the patterns", side.as_str())]
+    /// No value of up to 64 KiB was found that fits.
+    #[error("/{}: no value of up to 64 KiB was found that fits: loosen the bounds or simplify the patterns", side.as_str())]
     Unsatisfiable {
         /// Which schema.
         side: Side,

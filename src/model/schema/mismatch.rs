@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jsonschema::{
-    ErrorIterator, ValidationError,
+    ErrorIterator, JsonType, ValidationError,
     error::{TypeKind, ValidationErrorKind as Kind},
 };
 use serde_json::Value;
@@ -76,7 +76,7 @@ fn problem(error: &ValidationError<'_>) -> Problem {
 fn rule(error: &ValidationError<'_>) -> String {
     let is = || shown(&error.instance().to_string());
     match error.kind() {
-        Kind::Type { kind } => format!("is {}, must be {}", kind_of(error.instance()), types(kind)),
+        Kind::Type { kind } => format!("is {}, must be {}", what(error.instance()), types(kind)),
         Kind::Required { property } => format!("lacks `{}`", shown(property.as_str().unwrap_or_default())),
         Kind::AdditionalProperties { unexpected } => format!("has what is not in the schema: {}", names(unexpected)),
         Kind::Enum { options } => format!("is {}, must be one of {}", is(), shown(&options.to_string())),
@@ -120,21 +120,28 @@ fn nearest(context: &[Vec<ValidationError<'_>>]) -> String {
     }
 }
 
-fn kind_of(value: &Value) -> &'static str {
+/// A value where only its type is wrong.
+fn what(value: &Value) -> String {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Value::Array(_) => "an array".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => shown(&value.to_string()),
     }
 }
 
 fn types(kind: &TypeKind) -> String {
+    let name = |one: JsonType| match one {
+        JsonType::Null => "null",
+        JsonType::Boolean => "a boolean",
+        JsonType::Integer => "an integer",
+        JsonType::Number => "a number",
+        JsonType::String => "a string",
+        JsonType::Array => "an array",
+        JsonType::Object => "an object",
+    };
     match kind {
-        TypeKind::Single(one) => one.to_string(),
-        TypeKind::Multiple(set) => set.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or "),
+        TypeKind::Single(one) => name(*one).to_owned(),
+        TypeKind::Multiple(set) => set.iter().map(name).collect::<Vec<_>>().join(" or "),
     }
 }
 

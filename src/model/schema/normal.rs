@@ -27,16 +27,8 @@ const MAX_LITERAL_BYTES: usize = super::MAX_TEXT_BYTES;
 /// Longest name of a property, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
-/// One side in its normal form.
-pub(super) struct Normal {
-    /// The schema.
-    pub(super) value: Value,
-    /// Steps that matching its patterns costs for each byte of text.
-    pub(super) pattern_steps: u64,
-}
-
 /// Normalises one side of an i/o schema.
-pub(super) fn side(side: Side, node: &Value) -> Result<Normal, SchemaError> {
+pub(super) fn side(side: Side, node: &Value) -> Result<Value, SchemaError> {
     let at = format!("/{}", side.as_str());
     let Value::Object(map) = node else {
         return Err(SchemaError::Vacuous { at, why: "must be an object that names its properties" });
@@ -47,7 +39,7 @@ pub(super) fn side(side: Side, node: &Value) -> Result<Normal, SchemaError> {
     } else {
         shorthand::object(&mut normaliser, map, &at, 0)?
     };
-    Ok(Normal { value: Value::Object(out), pattern_steps: normaliser.pattern_steps })
+    Ok(Value::Object(out))
 }
 
 /// `pointer` with one more name.
@@ -73,7 +65,6 @@ pub(super) struct Normaliser<'a> {
     properties: usize,
     patterns: usize,
     literal_bytes: usize,
-    pattern_steps: u64,
 }
 
 impl<'a> Normaliser<'a> {
@@ -93,7 +84,6 @@ impl<'a> Normaliser<'a> {
             properties: 0,
             patterns: 0,
             literal_bytes: 0,
-            pattern_steps: 0,
         })
     }
 
@@ -247,10 +237,9 @@ impl<'a> Normaliser<'a> {
         within("properties (references in place)", self.properties, MAX_PROPERTIES)
     }
 
-    /// Takes a pattern that costs `steps` a byte.
-    pub(super) fn pattern(&mut self, steps: u64) -> Result<(), SchemaError> {
+    /// Takes one pattern.
+    pub(super) fn count_pattern(&mut self) -> Result<(), SchemaError> {
         self.patterns += 1;
-        self.pattern_steps = self.pattern_steps.saturating_add(steps);
         within("patterns (references in place)", self.patterns, MAX_PATTERNS)
     }
 

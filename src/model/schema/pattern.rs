@@ -6,7 +6,7 @@ use regex_syntax::{
 };
 use serde_json::json;
 
-use super::dice::Dice;
+use super::{checker::compile, dice::Dice};
 
 /// Longest pattern, in bytes.
 const MAX_BYTES: usize = 512;
@@ -20,36 +20,41 @@ pub(super) fn engine() -> jsonschema::PatternOptions<jsonschema::Regex> {
     jsonschema::PatternOptions::regex().size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES)
 }
 
-/// Checks a pattern; what comes back is about the number of steps it costs for each byte of text.
+/// Checks a pattern.
 ///
 /// Taken is what ECMA-262 and the linear engine have in common: no look-around, no back-references.
-pub(super) fn check(pattern: &str) -> Result<u64, &'static str> {
+pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     if pattern.len() > MAX_BYTES {
         return Err("the pattern is longer than 512 bytes");
     }
-    let Ok(hir) = Parser::new().parse(pattern) else {
+    if Parser::new().parse(pattern).is_err() {
         return Err("not a regular expression of the linear engine (no look-around, no back-references)");
-    };
+    }
     let schema = json!({"type": "string", "pattern": pattern});
-    if super::compile(&schema).is_err() {
+    if compile(&schema).is_err() {
         return Err("not a regular expression, or it compiles to more than 64 KiB: use smaller repetitions");
     }
-    Ok(steps(&hir).max(1))
+    Ok(())
+}
+
+/// About the number of steps that matching a pattern costs for each byte of text.
+pub(super) fn steps(pattern: &str) -> u64 {
+    Parser::new().parse(pattern).map_or(u64::MAX, |hir| states(&hir).max(1))
 }
 
 /// An estimate of the states of the automaton.
-fn steps(hir: &Hir) -> u64 {
+fn states(hir: &Hir) -> u64 {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len() as u64,
         HirKind::Class(_) => 1,
         HirKind::Repetition(repetition) => {
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
-            steps(&repetition.sub).saturating_mul(u64::from(times))
+            states(&repetition.sub).saturating_mul(u64::from(times))
         }
-        HirKind::Capture(capture) => steps(&capture.sub),
+        HirKind::Capture(capture) => states(&capture.sub),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().fold(0, |sum: u64, part| sum.saturating_add(steps(part)))
+            parts.iter().fold(0, |sum: u64, part| sum.saturating_add(states(part)))
         }
     }
 }

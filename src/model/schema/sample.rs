@@ -12,10 +12,12 @@ use crate::model::json;
 const SOFT_VALUES: usize = 500;
 /// Most bytes of text in a sample before everything is as short as it may be.
 const SOFT_BYTES: usize = 16 << 10;
-/// Most values or bytes of text at all.
-const HARD_LIMIT: usize = 1 << 16;
-/// Largest example, in bytes of canonical text: half of what the parser takes.
-const MAX_EXAMPLE_BYTES: usize = 512 << 10;
+/// Most values at all; a schema that asks for more has no example.
+const HARD_VALUES: usize = 4 << 10;
+/// Most bytes of text at all.
+const HARD_BYTES: usize = 128 << 10;
+/// Largest example, in bytes of canonical text.
+const MAX_EXAMPLE_BYTES: usize = 64 << 10;
 /// The largest integer that every reader holds exactly.
 const MAX_SAFE: i128 = (1 << 53) - 1;
 
@@ -77,7 +79,7 @@ impl Sampler {
 
     fn value(&mut self, schema: &Value) -> Value {
         self.values += 1;
-        if self.values > HARD_LIMIT || self.bytes > 8 * HARD_LIMIT {
+        if self.values > HARD_VALUES || self.bytes > HARD_BYTES {
             return Value::Null;
         }
         let list = |key: &str| schema.get(key).and_then(Value::as_array);

@@ -40,7 +40,8 @@ fn check_rules(file: &File, open: usize) -> Option<(usize, Objection)> {
         let matcher = at;
         let arrow = file.pair_of(matcher) + 1;
         let body = arrow + 2;
-        let fits = file.opens(matcher) && file.is_punct(arrow, '=') && file.is_punct(arrow + 1, '>') && file.opens(body);
+        let fits =
+            file.opens(matcher) && file.is_punct(arrow, '=') && file.is_punct(arrow + 1, '>') && file.opens(body);
         if !fits {
             return objection(at, "this is no rule");
         }
@@ -68,7 +69,8 @@ fn check_matcher(file: &File, open: usize) -> Option<(usize, Objection)> {
         match file.get(at + 3) {
             Some(kind) if named && FRAGMENTS.contains(&kind.text.as_str()) => {}
             Some(kind) if named => {
-                let why = format!("a fragment {} carries loose tokens: take `expr`, `ty` or `ident`", quote(&kind.text));
+                let why =
+                    format!("a fragment {} carries loose tokens: take `expr`, `ty` or `ident`", quote(&kind.text));
                 return objection(at, &why);
             }
             _ => return objection(at, "this is no fragment"),
@@ -83,13 +85,14 @@ fn check_body(file: &File, open: usize) -> Option<(usize, Objection)> {
             return objection(at, "this `$` is no name and no repetition");
         }
         if file.is_separator(at) {
-            let from = is_spelled(file, at.wrapping_sub(1)) || file.before(at, 1).is_some_and(|token| token.is_punct('>'));
+            let from = is_spelled(file, at.wrapping_sub(1)) || is_firm(file, at - 1);
             let to = is_spelled(file, at + 2) || file.is_punct(at + 2, '<');
             if !from || !to {
                 return objection(at, "a path is put together from pieces");
             }
         }
-        if file.is_punct(at, '!') && !(file.is_punct(at + 1, '=') && file.get(at).is_some_and(|t| t.kind == Kind::Joint))
+        if file.is_punct(at, '!')
+            && !(file.is_punct(at + 1, '=') && file.get(at).is_some_and(|t| t.kind == Kind::Joint))
             && !is_plain_bang(file, at)
         {
             return objection(at, "the name of a macro may be put together from pieces");
@@ -106,12 +109,17 @@ fn is_spelled(file: &File, at: usize) -> bool {
 
 /// Whether the `!` at `at` calls a macro that the rule spells out, or negates what follows.
 fn is_plain_bang(file: &File, at: usize) -> bool {
-    let Some(before) = file.before(at, 1) else { return false };
-    match before.kind {
-        Kind::Ident | Kind::RawIdent if file.segment(at - 1).is_some() => is_spelled(file, at - 1) && file.opens(at + 1),
-        Kind::Ident | Kind::RawIdent => true,
-        Kind::Open => !file.before(at, 2).is_some_and(|token| token.is_punct('$')),
-        Kind::Joint | Kind::Alone => !before.text.contains(['*', '+', '?', '$']),
-        Kind::Lifetime | Kind::Literal | Kind::Close => false,
-    }
+    let Some(before) = at.checked_sub(1) else { return false };
+    is_spelled(file, before) && file.opens(at + 1) || is_firm(file, before)
+}
+
+/// Whether the token at `at` can never be the end of a name that was handed in: a keyword, an operator that is no mark
+/// of a repetition, or a bracket that starts none.
+fn is_firm(file: &File, at: usize) -> bool {
+    file.get(at).is_some_and(|token| match token.kind {
+        Kind::Ident => file.segment(at).is_none() && !file.before(at, 1).is_some_and(|before| before.is_punct('$')),
+        Kind::Open => !file.before(at, 1).is_some_and(|before| before.is_punct('$')),
+        Kind::Joint | Kind::Alone => !token.text.contains(['*', '+', '?', '$']),
+        Kind::RawIdent | Kind::Lifetime | Kind::Literal | Kind::Close => false,
+    })
 }

@@ -5,7 +5,7 @@
 //! other path. Strings that serde takes as names are free text.
 
 use super::attributes::{Attribute, is_string};
-use super::names::Names;
+use super::names::{Names, names_paths};
 use super::paths;
 use super::report::{Objection, Rule, quote};
 use super::tokens::{Audience, File, Kind};
@@ -66,7 +66,9 @@ pub(super) fn check(attribute: Attribute<'_>, names: &Names) -> Option<Objection
     let file = attribute.file;
     let mut at = list.start;
     while at < list.end {
-        let Some(token) = file.get(at).filter(|token| token.is_name()) else { return refuse("serde", "a key is no name") };
+        let Some(token) = file.get(at).filter(|token| token.is_name()) else {
+            return refuse("serde", "a key is no name");
+        };
         let key = token.text.as_str();
         let Some((_, value)) = KEYS.iter().find(|(known, _)| *known == key) else {
             return refuse(key, "it is not on the list of serde's keys that a skill may use");
@@ -137,8 +139,16 @@ fn check_path(key: &str, text: &str, audience: Audience, names: &Names) -> Optio
     for token in &mut file.tokens {
         token.audience = audience;
     }
-    if file.tokens.iter().any(|token| token.kind == Kind::Ident && token.text == "unsafe" || token.kind == Kind::Literal) {
+    if file
+        .tokens
+        .iter()
+        .any(|token| token.kind == Kind::Ident && token.text == "unsafe" || token.kind == Kind::Literal)
+    {
         return refuse(key, "its value is no plain path");
+    }
+    // A type of `std::path` that comes in here would escape the check of its methods.
+    if names_paths(&file) && !names.has_paths {
+        return refuse(key, "it names `std::path`: import what you need of it");
     }
     let single = file.get(0).filter(|_| file.tokens.len() == 1);
     if audience == Audience::Skill && single.is_some_and(|token| names.test_modules.contains(&token.text)) {

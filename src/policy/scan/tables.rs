@@ -142,6 +142,8 @@ pub(super) const FILE_METHODS: &[&str] = &[
 pub(super) const STD_ROOTS: &[&str] = &["std", "core", "alloc"];
 /// The one dependency.
 pub(super) const SDK: &str = "kavi_sdk";
+/// The crate that derived code refers to, and so in every skill's reach.
+const SERDE: &str = "serde";
 /// Names below `kavi_sdk` that its own macro uses, and nobody else.
 pub(super) const SDK_INTERNAL: &[&str] = &["bindings", "call", "export", "wit_bindgen"];
 /// Modules of `kavi_sdk` whose glob import is understood.
@@ -149,7 +151,6 @@ pub(super) const SDK_GLOBS: &[&str] = &["log", "prelude", "testing", "vault"];
 /// Lower-case names that `kavi_sdk::prelude::*` or a glob of the standard library brings.
 const GLOB_NAMES: &[&str] = &[
     "log",
-    "serde",
     "serde_json",
     "vault",
     "atomic",
@@ -233,24 +234,27 @@ const PRINT_HINT: &str = "nobody reads the standard output; use `log::info` and 
 const DEBUG_HINT: &str = "it is gone from the promoted program but not from the tested one; use `assert!`";
 
 /// Traits that may be derived, by the last name of their path.
-pub(super) const DERIVES: &[&str] = &[
-    "Clone",
-    "Copy",
-    "Debug",
-    "Default",
-    "Deserialize",
-    "Eq",
-    "Hash",
-    "Ord",
-    "PartialEq",
-    "PartialOrd",
-    "Serialize",
-];
+pub(super) const DERIVES: &[&str] =
+    &["Clone", "Copy", "Debug", "Default", "Deserialize", "Eq", "Hash", "Ord", "PartialEq", "PartialOrd", "Serialize"];
 
 /// Names of attributes that mean something to the scanner: no import may take one.
 pub(super) const ATTRIBUTES: &[&str] = &[
-    "cfg", "cfg_attr", "cold", "default", "deprecated", "derive", "doc", "inline", "macro_use", "must_use",
-    "non_exhaustive", "repr", "rustfmt", "serde", "test", "track_caller",
+    "cfg",
+    "cfg_attr",
+    "cold",
+    "default",
+    "deprecated",
+    "derive",
+    "doc",
+    "inline",
+    "macro_use",
+    "must_use",
+    "non_exhaustive",
+    "repr",
+    "rustfmt",
+    "serde",
+    "test",
+    "track_caller",
 ];
 
 /// Keywords that may be part of a path.
@@ -258,9 +262,9 @@ pub(super) const PATH_KEYWORDS: &[&str] = &["Self", "crate", "self", "super"];
 
 const KEYWORDS: &[&str] = &[
     "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
-    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match",
-    "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait",
-    "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super",
+    "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
 /// Whether `word` is a keyword, also a reserved one.
@@ -275,7 +279,7 @@ pub(super) fn module(name: &str) -> Option<Open> {
 
 /// Whether `name` is a crate that every path may start with.
 pub(super) fn is_root(name: &str) -> bool {
-    STD_ROOTS.contains(&name) || name == SDK
+    STD_ROOTS.contains(&name) || name == SDK || name == SERDE
 }
 
 /// Whether the macro `name` is on the list.

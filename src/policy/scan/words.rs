@@ -32,7 +32,9 @@ fn check_token(file: &File, at: usize, token: &Token) -> Option<Objection> {
         (Kind::Ident, "static") if file.is_word(at + 1, "mut") => {
             objection(Rule::Unsafe, "a mutable static needs unsafe code: use a `Mutex` or pass the value on")
         }
-        (Kind::Ident, "union") if file.segment(at + 1).is_some() => objection(Rule::Unsafe, "a union needs unsafe code"),
+        (Kind::Ident, "union") if file.segment(at + 1).is_some() => {
+            objection(Rule::Unsafe, "a union needs unsafe code")
+        }
         (Kind::Ident, "raw") if is_raw_borrow(file, at) => objection(Rule::Unsafe, "a raw pointer"),
         (Kind::Joint | Kind::Alone, "*") if is_raw_pointer(file, at) => objection(Rule::Unsafe, "a raw pointer"),
         (Kind::Joint | Kind::Alone, "#") if file.attribute(at).is_none() => {
@@ -41,7 +43,9 @@ fn check_token(file: &File, at: usize, token: &Token) -> Option<Objection> {
         (Kind::Joint | Kind::Alone, "$") if token.zone != Zone::Rules => {
             objection(Rule::Syntax, "a `$` outside of a local macro")
         }
-        (Kind::Literal, text) if text.starts_with('(') => objection(Rule::Syntax, "a comment that looks like an error mark"),
+        (Kind::Literal, text) if text.starts_with('(') => {
+            objection(Rule::Syntax, "a comment that looks like an error mark")
+        }
         (Kind::Open, "") => objection(Rule::Syntax, "an invisible bracket"),
         _ => None,
     }
@@ -52,10 +56,10 @@ fn check_name(file: &File, at: usize, token: &Token) -> Option<Objection> {
     if token.part == Part::Attribute || token.kind != Kind::Ident {
         return None;
     }
+    // A local macro may take such a word for a name and put it before tokens of its own.
     if token.zone != Zone::Code && matches!(token.text.as_str(), "mod" | "use" | "macro_rules") {
-        let captures = token.text == "use" && file.is_punct(at + 1, '<');
         let rule = if token.zone == Zone::Rules { Rule::LocalMacro } else { Rule::Macro };
-        return (!captures).then(|| (rule, format!("`{}` within a macro", token.text)));
+        return Some((rule, format!("`{}` within a macro", token.text)));
     }
     if token.text == "macro_rules" && file.local_macro(at).is_none() {
         return Some((Rule::LocalMacro, "`macro_rules` that declares no macro".to_owned()));
@@ -68,7 +72,8 @@ fn check_name(file: &File, at: usize, token: &Token) -> Option<Objection> {
 
 /// `*const T` and `*mut T`; not the product with a constant block.
 fn is_raw_pointer(file: &File, at: usize) -> bool {
-    let repeats = file.before(at, 1).is_some_and(|token| token.kind == Kind::Close) && file.get(at).is_some_and(|t| t.zone == Zone::Rules);
+    let repeats = file.before(at, 1).is_some_and(|token| token.kind == Kind::Close)
+        && file.get(at).is_some_and(|t| t.zone == Zone::Rules);
     !repeats && (file.is_word(at + 1, "mut") || file.is_word(at + 1, "const") && !file.is_open(at + 2, "{"))
 }
 

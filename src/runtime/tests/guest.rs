@@ -150,7 +150,10 @@ fn files() {
     file.write_all(b" world").unwrap();
     file.sync_all().unwrap();
     println!("{:?}", fs::read_to_string("/out/a/../a/./b//c.md"));
-    println!("new {:?}", OpenOptions::new().write(true).create_new(true).open("/out/a/b/c.md").map(drop).map_err(|error| error.kind()));
+    println!(
+        "new {:?}",
+        OpenOptions::new().write(true).create_new(true).open("/out/a/b/c.md").map(drop).map_err(|error| error.kind())
+    );
     fs::rename("/out/a/b/c.md", "/out/d.md").unwrap();
     fs::copy("/out/d.md", "/out/e.md").unwrap();
     println!("down {:?}", fs::rename("/out/a", "/out/a/b/c").map_err(|error| error.kind()));
@@ -160,7 +163,11 @@ fn files() {
     fs::remove_dir_all("/out/a").unwrap();
     fs::remove_file("/out/e.md").unwrap();
     println!("{:?}", fs::metadata("/out/d.md").map(|metadata| metadata.len()));
-    println!("{:?} {}", fs::metadata("/out/e.md").map(drop).map_err(|error| error.kind()), fs::exists("/out/f").unwrap());
+    println!(
+        "{:?} {}",
+        fs::metadata("/out/e.md").map(drop).map_err(|error| error.kind()),
+        fs::exists("/out/f").unwrap()
+    );
 }
 
 fn seek() {

@@ -1,14 +1,25 @@
 //! What is read from a component before it is compiled.
 
 use super::*;
-use inspect::{ExportKind, InspectError, Mismatch, check, check_tests, interface};
+use inspect::{ExportKind, ImportKind, InspectError, Mismatch, check, check_tests, interface};
 
 fn bytes(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-const RUN: &str = r#"(core module $m (func (export "f") (result i32) i32.const 1)) (core instance $i (instantiate $m))
-    (func (export "run") (result u32) (canon lift (core func $i "f")))"#;
+/// A skill that is well formed and does nothing.
+const RUN: &str = r#"
+  (import "kavi:skill/types@0.1.0" (instance $types
+    (type $e (variant (case "invalid-input" string) (case "not-found" string) (case "denied" string) (case "failed" string)))
+    (export "error" (type (eq $e)))))
+  (alias export $types "error" (type $error))
+  (core module $m
+    (memory (export "memory") 1)
+    (func (export "f") (param i32 i32) (result i32) i32.const 0)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0))
+  (core instance $m (instantiate $m))
+  (func (export "run") (param "input" string) (result (result string (error $error)))
+    (canon lift (core func $m "f") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))"#;
 
 fn mismatches(fields: &str, grants: &Grants) -> Vec<Mismatch> {
     check(&interface(&bytes(&format!("(component {fields})"))).unwrap(), grants, "0.1.0")
@@ -48,12 +59,15 @@ fn the_interface_is_read_exactly() {
         (component (core module $m (memory 3)) (import "inner" (func)))
         (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#;
     let found = interface(&bytes(text)).unwrap();
-    let import = |name: &str, functions: &[&str], is_interface| inspect::Import {
+    let import = |name: &str, functions: &[&str], kind| inspect::Import {
         name: name.into(),
         functions: functions.iter().map(|name| (*name).to_owned()).collect(),
-        is_interface,
+        kind,
     };
-    assert_eq!(found.imports, [import("wasi:io/streams@0.2.6", &["f"], true), import("plain", &[], false)]);
+    assert_eq!(
+        found.imports,
+        [import("wasi:io/streams@0.2.6", &["f"], ImportKind::Interface), import("plain", &[], ImportKind::Other)]
+    );
     let export = inspect::Export { name: "wasi:cli/run@0.2.0".into(), kind: ExportKind::Interface };
     assert_eq!(found.exports, [export]);
     let memory = |minimum: u64, maximum: Option<u64>| inspect::Memory {
@@ -69,6 +83,8 @@ fn a_skill_within_its_grants_has_no_mismatch() {
     assert_eq!(mismatches(RUN, &PURE), []);
     let earlier = format!(r#"(import "wasi:io/error@0.2.0" (instance)) {RUN}"#);
     assert_eq!(mismatches(&earlier, &PURE), []);
+    let used = format!(r#"(type $t (enum "a")) (import "error" (type $e (eq $t))) {RUN}"#);
+    assert_eq!(mismatches(&used, &PURE), []);
 }
 
 #[test]
@@ -77,7 +93,13 @@ fn an_import_must_be_granted_by_its_exact_name() {
         let found = mismatches(&format!(r#"(import "{name}" (instance)) {RUN}"#), &PURE);
         assert_eq!(found, [Mismatch::NotGranted { import: name.into() }]);
     }
-    for import in [r#"(import "log" (func))"#, r#"(import "c" (component))"#] {
+    for import in [
+        r#"(import "log" (func))"#,
+        r#"(import "c" (component))"#,
+        r#"(import "error" (func))"#,
+        r#"(import "error" (type (sub resource)))"#,
+        r#"(type $t (enum "a")) (import "other" (type (eq $t)))"#,
+    ] {
         assert!(matches!(mismatches(&format!("{import} {RUN}"), &PURE)[..], [Mismatch::NotGranted { .. }]));
     }
 }
@@ -120,10 +142,41 @@ fn run_is_the_only_export() {
 }
 
 #[test]
+fn run_is_of_the_type_in_the_contract() {
+    for (right, wrong) in [
+        ("\"input\" string", "\"input\" (list u8)"),
+        ("(result (result string (error $error)))", "(result string)"),
+        ("(result (result string (error $error)))", "(result (result string))"),
+        ("(result (result string (error $error)))", "(result (result (error $error)))"),
+        ("(result (result string (error $error)))", "(result (result string (error string)))"),
+        ("(case \"failed\" string)", "(case \"failed\")"),
+        ("(case \"failed\" string)", ""),
+        ("(case \"failed\" string)", "(case \"odd\" string)"),
+    ] {
+        assert!(RUN.contains(right));
+        assert_eq!(mismatches(&RUN.replace(right, wrong), &PURE), [Mismatch::RunType], "{wrong}");
+    }
+}
+
+#[test]
+fn code_that_could_take_minutes_to_compile_is_refused() {
+    let component = |function: &str| bytes(&format!("(component (core module (func {function})))"));
+    let is_refused = |runtime: &Runtime, component: &[u8], tier| {
+        matches!(runtime.compile(component, tier), Err(RuntimeError::CompileEffort { .. }))
+    };
+    // Many values alive at once are what the optimising compiler is slow at.
+    let alive = format!("(param i32) (result i32) {}{}", "(local.get 0)".repeat(60_000), "i32.xor ".repeat(59_999));
+    assert!(is_refused(&RUNTIME, &component(&alive), Tier::Optimised));
+    assert!(RUNTIME.compile(&component(&alive), Tier::Fast).is_ok());
+    // Eight bytes declare fifty thousand locals.
+    let locals = component(&format!("(local {})", "i64 ".repeat(49_000)));
+    let strict = Runtime::new(&Limits { compile_effort: 1_000, ..Limits::default() }).unwrap();
+    assert!(is_refused(&strict, &locals, Tier::Optimised) && is_refused(&strict, &locals, Tier::Fast));
+}
+
+#[test]
 fn a_component_makes_no_resources() {
-    let fields = format!(
-        r#"(type $r (resource (rep i32))) (core func $new (canon resource.new $r)) {RUN}"#
-    );
+    let fields = format!(r#"(type $r (resource (rep i32))) (core func $new (canon resource.new $r)) {RUN}"#);
     assert_eq!(mismatches(&fields, &PURE), [Mismatch::MakesResources]);
 }
 

@@ -25,7 +25,10 @@ fn memory_and_stack() {
     // The stack that Rust keeps in linear memory is the smaller one, and ends with a trap.
     let outcome = Folders::new().try_guest(&["recurse"], &tight());
     assert!(
-        matches!(outcome.exit, TestExit::Trap(RunError::Trap { .. } | RunError::LimitExceeded { limit: "stack_bytes", .. })),
+        matches!(
+            outcome.exit,
+            TestExit::Trap(RunError::Trap { .. } | RunError::LimitExceeded { limit: "stack_bytes", .. })
+        ),
         "{outcome:?}"
     );
     assert_eq!(guest(&["fine"]), "fine\n");

@@ -107,9 +107,7 @@ impl AsFd for Parent<'_> {
 pub(super) fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&str>) -> Result<Parent<'a>, Errno> {
     match path {
         None => Ok(Parent::Open(dir)),
-        Some(path) => {
-            open_beneath(dir, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map(Parent::Below)
-        }
+        Some(path) => open_beneath(dir, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map(Parent::Below),
     }
 }
 

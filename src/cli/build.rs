@@ -1,0 +1,125 @@
+//! `kavi build-skill`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::progress::Spinner;
+use super::{Context, JsonFlag, views};
+use crate::app::{App, Attempt, Builder, Progress};
+use crate::error::{Error, Violation};
+use crate::model::lifecycle::{BuildStatus, FailureKind};
+
+/// Make one attempt to build a proposal: packet, workspace, builder, gate, snapshot.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi build-skill 67e55044                                 Claude Code writes it
+  kavi build-skill write_note --builder import --from skills/write_note
+  kavi build-skill 67e55044 --no-invoke                     packet and workspace only")]
+pub struct Args {
+    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    id: String,
+    /// Who writes the sources. Without it: import when --from is given, else claude.
+    #[arg(long, value_enum)]
+    builder: Option<BuilderArg>,
+    /// The skill crate to import: a folder with src/lib.rs.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Invoke the builder (the default).
+    #[arg(long, overrides_with = "no_invoke")]
+    invoke: bool,
+    /// Write packet and workspace and stop.
+    #[arg(long)]
+    no_invoke: bool,
+    /// Wall clock of the attempt, in seconds; else [builder] timeout_s of kavi.toml.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BuilderArg {
+    /// Claude Code, locked down.
+    Claude,
+    /// Sources that a person wrote.
+    Import,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let cwd = context.host.cwd.clone();
+    let (app, out) = context.open()?;
+    let proposal = app.find_newest(&args.id)?;
+    let builder = choose(&app, args, &cwd)?;
+    if args.no_invoke {
+        let attempt = app.prepare_build(&proposal, &builder)?;
+        let human = views::facts(&[
+            ("build", attempt.build.id.to_string()),
+            ("packet sha256", attempt.build.packet_sha256.to_string()),
+            ("workspace", place(&attempt)),
+        ]);
+        let hint = attempt.hint.as_deref().unwrap_or_default();
+        out.result(&format!("{human}next: {hint}"), &document(&attempt));
+        return Ok(());
+    }
+    let spinner = Spinner::new(&out);
+    let attempt = app.build(&proposal, &builder, &mut |progress| match progress {
+        Progress::Stage(stage) => spinner.stage(stage),
+        Progress::Builder(line) => spinner.note(&line),
+    })?;
+    drop(spinner);
+    report(&attempt, &out)
+}
+
+fn choose(app: &App, args: &Args, cwd: &std::path::Path) -> Result<Builder, Error> {
+    let kind = args.builder.unwrap_or(if args.from.is_some() { BuilderArg::Import } else { BuilderArg::Claude });
+    match (kind, &args.from) {
+        (BuilderArg::Import, Some(from)) => Ok(Builder::Import(cwd.join(from))),
+        (BuilderArg::Import, None) => Err(Error::Usage("--builder import needs --from DIR".to_owned())),
+        (BuilderArg::Claude, Some(_)) => Err(Error::Usage("--from goes with --builder import".to_owned())),
+        (BuilderArg::Claude, None) => app.claude(args.timeout.map(Duration::from_secs)),
+    }
+}
+
+fn place(attempt: &Attempt) -> String {
+    attempt.workspace.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+fn document(attempt: &Attempt) -> serde_json::Value {
+    let mut machine = views::build(&attempt.build);
+    machine["workspace"] = json!(attempt.workspace);
+    machine
+}
+
+fn report(attempt: &Attempt, out: &super::out::Out) -> Result<(), Error> {
+    let build = &attempt.build;
+    let mut human = views::facts(&[
+        ("build", build.id.to_string()),
+        ("attempt", build.attempt_number.to_string()),
+        ("outcome", build.status.to_string()),
+        ("summary", build.summary.clone()),
+        ("confinement", build.confinement.clone()),
+    ]);
+    build.findings.iter().for_each(|finding| human.push_str(&views::finding(finding)));
+    if build.status == BuildStatus::Succeeded {
+        let digest = build.snapshot_sha256.map(|digest| digest.to_string()).unwrap_or_default();
+        human.push_str(&format!("snapshot {digest}\nnext: kavi verify-skill {}\n", build.proposal_id.short()));
+        out.result(&human, &document(attempt));
+        return Ok(());
+    }
+    if attempt.workspace.is_some() {
+        human.push_str(&format!("workspace kept at {}\n", place(attempt)));
+    }
+    let violation = if build.failure_kind == Some(FailureKind::GateViolation) { Violation::Yes } else { Violation::No };
+    let kind = build.failure_kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
+    let hint = || format!("see `kavi show {}`, then build again", build.proposal_id.short());
+    let error = Error::Attempt {
+        message: format!("attempt {} failed{kind}: {}", build.attempt_number, build.summary),
+        hint: attempt.hint.clone().unwrap_or_else(hint),
+        violation,
+    };
+    Err(out.failure(&human, &document(attempt), error))
+}

@@ -1,0 +1,55 @@
+//! `kavi list-skills`
+
+use serde_json::json;
+
+use super::{Context, JsonFlag, views};
+use crate::app::Proposal;
+use crate::error::Error;
+use crate::model::text;
+
+/// List the trusted skills; with --all every proposal.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kavi list-skills\n  kavi list-skills --all --json")]
+pub struct Args {
+    /// Every proposal, whatever its state.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let proposals = if args.all { app.proposals()? } else { app.trusted()? };
+    let human = match proposals.as_slice() {
+        [] if args.all => "no proposals; make one with `kavi propose-skill`".to_owned(),
+        [] => "no trusted skills; `kavi list-skills --all` shows every proposal".to_owned(),
+        proposals => views::table(
+            &["skill", "rev", "class", "status", "proposal", "component", "what it does"],
+            proposals.iter().map(row).collect(),
+        ),
+    };
+    let document = |proposal: &Proposal| {
+        let mut machine = views::proposal(proposal);
+        machine["description"] = json!(proposal.spec.description);
+        machine["input_schema"] = proposal.spec.io.input_schema().clone();
+        machine["output_schema"] = proposal.spec.io.output_schema().clone();
+        machine["example_input"] = proposal.spec.io.example_input();
+        machine
+    };
+    out.result(&human, &json!({ "skills": proposals.iter().map(document).collect::<Vec<_>>() }));
+    Ok(())
+}
+
+fn row(proposal: &Proposal) -> Vec<String> {
+    let trust = proposal.trust;
+    vec![
+        proposal.spec.name.to_string(),
+        trust.map(|trust| trust.revision.to_string()).unwrap_or_else(|| "-".to_owned()),
+        proposal.spec.side_effect_class.to_string(),
+        proposal.status.to_string(),
+        proposal.id.short(),
+        trust.map(|trust| trust.component_sha256.short()).unwrap_or_else(|| "-".to_owned()),
+        text::line(&proposal.spec.description, 60),
+    ]
+}

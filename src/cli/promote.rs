@@ -1,0 +1,97 @@
+//! `kavi promote-skill`
+
+use serde_json::json;
+
+use super::{Context, JsonFlag, views};
+use crate::app::{Approver, Report};
+use crate::error::Error;
+use crate::model::text;
+
+/// Trust the exact bytes that passed verification. Shows what is being trusted, and asks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi promote-skill write_note --approved-by 'Ada Lovelace'
+  kavi promote-skill 67e55044 --approved-by ada --yes --json")]
+pub struct Args {
+    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    id: String,
+    /// Who approves; recorded.
+    #[arg(long, value_name = "NAME")]
+    approved_by: String,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let approver = Approver::parse(&args.approved_by)?;
+    let (app, out) = context.open()?;
+    let report = app.promotion(app.find_newest(&args.id)?)?;
+    let shown = describe(&report);
+    if !args.yes {
+        if !out.can_ask() {
+            return Err(Error::Refused("nobody can be asked here: look at `kavi show`, then give --yes".to_owned()));
+        }
+        out.remark(&shown);
+        if !out.ask("Trust exactly this?") {
+            return Err(Error::Refused("not promoted".to_owned()));
+        }
+    }
+    let promoted = app.promote(&report, &approver)?;
+    let revision = promoted.trust.map(|trust| trust.revision).unwrap_or_default();
+    let name = &promoted.spec.name;
+    let mut human = if args.yes { shown } else { String::new() };
+    human.push_str(&format!(
+        "{name} revision {revision} is TRUSTED\nnext: kavi run-skill {name} --json '{}'\n",
+        promoted.spec.io.example_input()
+    ));
+    let mut machine = views::proposal(&promoted);
+    machine["trusted"] = document(&report);
+    machine["approved_by"] = json!(args.approved_by.trim());
+    out.result(&human, &machine);
+    Ok(())
+}
+
+fn describe(report: &Report) -> String {
+    let spec = &report.proposal.spec;
+    let gates = report.gates().iter().map(|gate| format!("{} {}", gate.gate, gate.status));
+    let mut rows = vec![
+        ("skill", spec.name.to_string()),
+        ("what it does", text::line(&spec.description, 400)),
+        ("class", spec.side_effect_class.to_string()),
+        ("may write below", views::list(spec.paths.iter().map(|path| format!("{path}/")))),
+        ("secrets", views::list(spec.required_secrets.iter().cloned())),
+        ("imports", views::list(report.imports.iter().map(|import| text::line(import, 200)))),
+        ("source", format!("{} lines in {} files", report.source_lines, report.source_files)),
+        ("gates", views::list(gates)),
+        ("confinement", report.verification.confinement.clone()),
+        ("component", format!("sha256 {}, {} bytes", report.component_sha256, report.component_bytes)),
+    ];
+    if let Some(replaces) = &report.replaces {
+        let revision = replaces.trust.map(|trust| trust.revision).unwrap_or_default();
+        rows.push(("replaces", format!("revision {revision}")));
+        rows.push(("differences", views::list(report.changes.iter().cloned())));
+    }
+    views::facts(&rows)
+}
+
+fn document(report: &Report) -> serde_json::Value {
+    let spec = &report.proposal.spec;
+    json!({
+        "side_effect_class": spec.side_effect_class,
+        "paths": spec.paths,
+        "required_secrets": spec.required_secrets,
+        "imports": report.imports,
+        "source_lines": report.source_lines,
+        "source_files": report.source_files,
+        "gates": report.gates(),
+        "confinement": report.verification.confinement,
+        "component_sha256": report.component_sha256,
+        "component_bytes": report.component_bytes,
+        "replaces": report.replaces.as_ref().map(views::proposal),
+        "differences": report.changes,
+    })
+}

@@ -1,0 +1,34 @@
+//! `kavi revoke`
+
+use super::{Context, JsonFlag, rollback, views};
+use crate::error::Error;
+
+/// Take the trust in a revision back for good.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi revoke write_note --why 'writes outside its folder' --approved-by ada
+  kavi revoke write_note@2 --why 'superseded by a fix' --approved-by ada")]
+pub struct Args {
+    /// The skill (its active revision), or NAME@REVISION.
+    #[arg(value_name = "NAME[@REVISION]")]
+    name: String,
+    /// Why; recorded.
+    #[arg(long)]
+    why: String,
+    /// Who decides; recorded.
+    #[arg(long, value_name = "NAME")]
+    approved_by: Option<String>,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let (app, out) = context.open()?;
+    let revoked = app.revoke(&args.name, &approver, &args.why)?;
+    let (name, revision) = (&revoked.spec.name, revoked.trust.map(|trust| trust.revision).unwrap_or_default());
+    let next = format!("next: `kavi rollback {name}` for the revision before it, or promote another");
+    out.result(&format!("{name} revision {revision} is REVOKED\n{next}"), &views::proposal(&revoked));
+    Ok(())
+}

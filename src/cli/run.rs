@@ -1,0 +1,73 @@
+//! `kavi run-skill`
+
+use std::io::Read as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Context;
+use crate::app::Ran;
+use crate::error::Error;
+use crate::model::{name::SkillName, text};
+
+/// Run a trusted skill: check its bytes, validate the input, run it with the grants of its class, commit its files.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi run-skill write_note --json '{\"path\":\"Inbox/AI/hello.md\",\"title\":\"Hello\",\"body\":\"World\"}'
+  kavi run-skill write_note --json @note.json
+  echo '{…}' | kavi run-skill write_note --json - --output json")]
+pub struct Args {
+    /// The skill.
+    name: String,
+    /// The input: JSON, `@FILE`, or `-` for standard input.
+    #[arg(long = "json", value_name = "JSON", allow_hyphen_values = true)]
+    input: String,
+}
+
+/// Longest input that is read; the limit of a run is smaller.
+const MAX_INPUT: u64 = 16 << 20;
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let name = SkillName::parse(&args.name).map_err(|error| Error::Usage(error.to_string()))?;
+    let cwd = context.host.cwd.clone();
+    let (app, out) = context.open()?;
+    let input = read_input(&cwd, &args.input)?;
+    let ran = app.run(&name, &input)?;
+    for line in &ran.observed.logs {
+        out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
+    }
+    let record = &ran.record;
+    let output = record.output_json.clone().unwrap_or_default();
+    out.result(&text::block(&format!("{output:#}"), usize::MAX), &document(&ran));
+    let written: Vec<&str> = record.effects.iter().map(|effect| effect.path.as_str()).collect();
+    if !written.is_empty() {
+        out.remark(&format!("wrote {} (run {})", written.join(", "), record.execution_id.short()));
+    }
+    Ok(())
+}
+
+fn document(ran: &Ran) -> serde_json::Value {
+    let logs = ran.observed.logs.iter().map(|line| json!({ "level": line.level.as_str(), "message": line.message }));
+    let mut machine = json!(ran.record);
+    machine["output"] = json!(ran.record.output_json);
+    machine["logs"] = logs.collect();
+    machine
+}
+
+fn read_input(cwd: &Path, text: &str) -> Result<Vec<u8>, Error> {
+    let io = |what: String| move |source| Error::Io { what, source };
+    let mut bytes = Vec::new();
+    if text == "-" {
+        let stdin = std::io::stdin().lock();
+        stdin.take(MAX_INPUT).read_to_end(&mut bytes).map_err(io("standard input".to_owned()))?;
+    } else if let Some(file) = text.strip_prefix('@') {
+        let path = cwd.join(file);
+        let name = path.display().to_string();
+        let file = std::fs::File::open(&path).map_err(|source| Error::Usage(format!("{name}: {source}")))?;
+        file.take(MAX_INPUT).read_to_end(&mut bytes).map_err(io(name))?;
+    } else {
+        bytes = text.as_bytes().to_vec();
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,134 @@
+//! `kavi show`
+
+use serde_json::json;
+
+use super::{Context, JsonFlag, views};
+use crate::app::Dossier;
+use crate::app::{Build, Proposal, Verification};
+use crate::error::Error;
+use crate::model::text;
+
+/// Everything known of a proposal or skill: spec, attempts, gates, hashes, who promoted it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kavi show write_note\n  kavi show write_note@1\n  kavi show 67e55044 --json")]
+pub struct Args {
+    /// A proposal's id, a unique prefix of it, a skill's name, or NAME@REVISION.
+    id: String,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let dossier = app.dossier(app.find(&args.id)?)?;
+    out.result(&human(&dossier), &machine(&dossier));
+    Ok(())
+}
+
+fn human(dossier: &Dossier) -> String {
+    let proposal = &dossier.proposal;
+    let mut out = spec(proposal);
+    for build in &dossier.builds {
+        out.push_str(&attempt(build));
+    }
+    if let Some(newest) = dossier.verifications.last() {
+        out.push_str(&verified(newest, dossier.verifications.len()));
+    }
+    for decision in &dossier.promotions {
+        let why = decision.reason.as_ref().map(|why| format!(": {}", text::line(why, 300))).unwrap_or_default();
+        let by = text::line(&decision.approved_by, 100);
+        out.push_str(&format!(
+            "\n{} {} by {by}{why}\n  component {}\n",
+            decision.created_at, decision.decision, decision.component_sha256
+        ));
+    }
+    let others = dossier.lineage.iter().filter(|other| other.id != proposal.id);
+    let others: Vec<String> =
+        others.map(|other| format!("{} {}{}", other.id.short(), other.status, revision(other))).collect();
+    if !others.is_empty() {
+        out.push_str(&format!("\nother proposals of this name: {}\n", others.join(", ")));
+    }
+    out.push_str(&format!("\nartifacts\n{}", artifacts(dossier)));
+    out
+}
+
+fn revision(proposal: &Proposal) -> String {
+    proposal.trust.map(|trust| format!(" (revision {})", trust.revision)).unwrap_or_default()
+}
+
+fn spec(proposal: &Proposal) -> String {
+    let spec = &proposal.spec;
+    let mut rows = vec![
+        ("skill", format!("{}{}", spec.name, revision(proposal))),
+        ("status", proposal.status.to_string()),
+        ("proposal", proposal.id.to_string()),
+        ("proposed", proposal.created_at.to_string()),
+        ("what it does", text::line(&spec.description, 400)),
+        ("class", spec.side_effect_class.to_string()),
+        ("may write below", views::list(spec.paths.iter().map(|path| format!("{path}/")))),
+        ("secrets", views::list(spec.required_secrets.iter().cloned())),
+        ("input", spec.io.input_schema().to_string()),
+        ("output", spec.io.output_schema().to_string()),
+        ("examples", views::list(spec.examples.iter().map(|example| text::line(&example.name, 100)))),
+        ("example call", format!("kavi run-skill {} --json '{}'", spec.name, spec.io.example_input())),
+        ("spec sha256", proposal.spec_sha256.to_string()),
+    ];
+    if let Some(trust) = proposal.trust {
+        rows.push(("component", trust.component_sha256.to_string()));
+        rows.push(("snapshot", trust.snapshot_sha256.to_string()));
+    }
+    if let Some(parent) = proposal.parent {
+        rows.push(("follows", parent.to_string()));
+    }
+    views::facts(&rows)
+}
+
+fn attempt(build: &Build) -> String {
+    let kind = build.failure_kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
+    let mut out = format!(
+        "\nattempt {} by {}: {}{kind}\n  {}\n  build {}\n  packet {}\n  confinement {}\n",
+        build.attempt_number,
+        build.builder,
+        build.status,
+        text::line(&build.summary, 500),
+        build.id,
+        build.packet_sha256,
+        build.confinement,
+    );
+    if let Some(snapshot) = build.snapshot_sha256 {
+        out.push_str(&format!("  snapshot {snapshot}\n"));
+    }
+    build.findings.iter().for_each(|finding| out.push_str(&views::finding(finding)));
+    out
+}
+
+fn verified(verification: &Verification, count: usize) -> String {
+    format!(
+        "\nverification {} ({} of {count}), {}\n  snapshot {}\n  component {}\n  toolchain {}\n  SDK kit {}\n  confinement {}\n\n{}",
+        verification.status,
+        verification.id,
+        verification.created_at,
+        verification.snapshot_sha256,
+        verification.component_sha256.map_or_else(|| "none".to_owned(), |digest| digest.to_string()),
+        text::line(&verification.toolchain, 200),
+        verification.sdk_sha256,
+        verification.confinement,
+        views::gates(&verification.gates),
+    )
+}
+
+fn artifacts(dossier: &Dossier) -> String {
+    dossier.artifacts.iter().map(|row| format!("  {} {} {}\n", row.kind, row.sha256.short(), row.path)).collect()
+}
+
+fn machine(dossier: &Dossier) -> serde_json::Value {
+    let artifact = |row: &crate::app::ArtifactRow| json!({ "id": row.id, "kind": row.kind, "path": row.path, "sha256": row.sha256, "created_at": row.created_at });
+    let mut machine = views::proposal(&dossier.proposal);
+    machine["spec"] = json!(dossier.proposal.spec);
+    machine["builds"] = dossier.builds.iter().map(views::build).collect();
+    machine["verifications"] = dossier.verifications.iter().map(views::verification).collect();
+    machine["promotions"] = dossier.promotions.iter().map(views::promotion).collect();
+    machine["lineage"] = dossier.lineage.iter().map(views::proposal).collect();
+    machine["artifacts"] = dossier.artifacts.iter().map(artifact).collect();
+    machine
+}

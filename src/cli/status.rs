@@ -1,0 +1,65 @@
+//! `kavi status`
+
+use serde_json::json;
+
+use super::{Context, JsonFlag, views};
+use crate::app::Status;
+use crate::error::Error;
+use crate::model::lifecycle::ProposalStatus;
+
+/// The workspace at a glance: where things lie, whether the ledger is sound, what is in it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kavi status\n  kavi status --json")]
+pub struct Args {
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let status = app.status()?;
+    out.result(&human(&status), &machine(&status));
+    status.integrity.map_err(Error::from)
+}
+
+fn counts(status: &Status) -> Vec<(&'static str, usize)> {
+    let count = |wanted: ProposalStatus| status.proposals.iter().filter(|proposal| proposal.status == wanted).count();
+    ProposalStatus::ALL.iter().map(|state| (state.as_str(), count(*state))).collect()
+}
+
+fn human(status: &Status) -> String {
+    let proposals =
+        counts(status).into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}"));
+    let (runs, failed) = status.executions;
+    let mut rows = vec![
+        ("workspace", status.layout.root.display().to_string()),
+        ("vault", status.layout.vault.display().to_string()),
+        ("ledger", status.layout.ledger().display().to_string()),
+        ("ledger check", status.integrity.as_ref().map_or_else(|error| error.to_string(), |()| "ok".to_owned())),
+        ("registry", status.layout.registry().display().to_string()),
+        ("proposals", views::list(proposals)),
+        ("runs", format!("{runs}, {failed} failed")),
+        ("cage", status.cage.to_string()),
+    ];
+    if !status.recovered.is_empty() {
+        rows.push(("recovered", format!("{} runs whose files were still on their way", status.recovered.len())));
+    }
+    views::facts(&rows)
+}
+
+fn machine(status: &Status) -> serde_json::Value {
+    let (runs, failed) = status.executions;
+    let recovered: Vec<String> = status.recovered.iter().map(|row| row.record.execution_id.to_string()).collect();
+    json!({
+        "workspace": status.layout.root,
+        "vault": status.layout.vault,
+        "ledger": status.layout.ledger(),
+        "ledger_ok": status.integrity.is_ok(),
+        "registry": status.layout.registry(),
+        "artifacts": status.layout.artifacts(),
+        "proposals": counts(status).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "executions": { "count": runs, "failed": failed },
+        "recovered": recovered,
+        "cage": status.cage,
+    })
+}

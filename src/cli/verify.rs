@@ -1,0 +1,53 @@
+//! `kavi verify-skill`
+
+use serde_json::json;
+
+use super::progress::Spinner;
+use super::{Context, JsonFlag, views};
+use crate::error::Error;
+use crate::model::lifecycle::Verdict;
+
+/// Run every gate over the newest build of a proposal.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kavi verify-skill write_note\n  kavi verify-skill 67e55044 --json")]
+pub struct Args {
+    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    id: String,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let proposal = app.find_newest(&args.id)?;
+    let spinner = Spinner::new(&out);
+    let toolchain = app.toolchain(&mut |line| spinner.note(line))?;
+    let verified = app.verify(&proposal, &toolchain, &|stage| spinner.stage(stage))?;
+    drop(spinner);
+    let verification = &verified.verification;
+    let passed = verification.status == Verdict::Passed;
+    let mut human = views::gates(&verification.gates);
+    human.push_str(&format!("\nreport {}\nconfinement {}\n", verified.report.display(), verification.confinement));
+    let short = proposal.id.short();
+    let mut machine = views::verification(verification);
+    machine["report"] = json!(verified.report);
+    if passed {
+        human.push_str(&format!(
+            "{} {}\nnext: kavi promote-skill {short} --approved-by NAME\n",
+            proposal.spec.name, verification.status
+        ));
+        out.result(&human, &machine);
+        return Ok(());
+    }
+    let failed: Vec<&str> = verification
+        .gates
+        .iter()
+        .filter(|gate| gate.status != Verdict::Passed)
+        .map(|gate| gate.gate.as_str())
+        .collect();
+    let error = Error::Verification {
+        message: format!("verification failed: {}", failed.join(", ")),
+        hint: format!("mend the sources, then `kavi build-skill {short}` again"),
+    };
+    Err(out.failure(&human, &machine, error))
+}

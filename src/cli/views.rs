@@ -1,0 +1,134 @@
+//! What several verbs show: tables for people, documents for machines. Both come from the same values.
+
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use crate::app::{Build, GateRow, Promotion, Proposal, Verification};
+use crate::model::{finding::Finding, lifecycle::Verdict, text};
+
+/// A plain table: readable on a terminal and in a pipe.
+pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Two columns: what it is, and what it says.
+pub fn facts(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
+}
+
+/// A proposal, in short.
+pub fn proposal(proposal: &Proposal) -> Value {
+    json!({
+        "id": proposal.id,
+        "name": proposal.spec.name,
+        "status": proposal.status,
+        "revision": proposal.trust.map(|trust| trust.revision),
+        "side_effect_class": proposal.spec.side_effect_class,
+        "component_sha256": proposal.trust.map(|trust| trust.component_sha256),
+        "snapshot_sha256": proposal.trust.map(|trust| trust.snapshot_sha256),
+        "spec_sha256": proposal.spec_sha256,
+        "parent_proposal_id": proposal.parent,
+        "created_at": proposal.created_at,
+    })
+}
+
+/// A build attempt.
+pub fn build(build: &Build) -> Value {
+    json!({
+        "id": build.id,
+        "proposal_id": build.proposal_id,
+        "branch_name": build.branch_name,
+        "builder": build.builder,
+        "attempt_number": build.attempt_number,
+        "parent_build_id": build.parent_build_id,
+        "status": build.status,
+        "failure_kind": build.failure_kind,
+        "summary": build.summary,
+        "confinement": build.confinement,
+        "packet_sha256": build.packet_sha256,
+        "snapshot_sha256": build.snapshot_sha256,
+        "findings": build.findings,
+        "started_at": build.started_at,
+        "finished_at": build.finished_at,
+    })
+}
+
+/// A verification with its gates.
+pub fn verification(verification: &Verification) -> Value {
+    json!({
+        "id": verification.id,
+        "proposal_id": verification.proposal_id,
+        "build_id": verification.build_id,
+        "status": verification.status,
+        "snapshot_sha256": verification.snapshot_sha256,
+        "component_sha256": verification.component_sha256,
+        "toolchain": verification.toolchain,
+        "sdk_sha256": verification.sdk_sha256,
+        "confinement": verification.confinement,
+        "report": verification.report_path,
+        "created_at": verification.created_at,
+        "gates": verification.gates,
+    })
+}
+
+/// A decision.
+pub fn promotion(promotion: &Promotion) -> Value {
+    json!({
+        "id": promotion.id,
+        "proposal_id": promotion.proposal_id,
+        "decision": promotion.decision,
+        "from_status": promotion.from_status,
+        "to_status": promotion.to_status,
+        "component_sha256": promotion.component_sha256,
+        "spec_sha256": promotion.spec_sha256,
+        "approved_by": promotion.approved_by,
+        "reason": promotion.reason,
+        "created_at": promotion.created_at,
+    })
+}
+
+/// Gates as a table, and their findings below it.
+pub fn gates(gates: &[GateRow]) -> String {
+    let row = |gate: &GateRow| {
+        vec![
+            gate.gate.clone(),
+            gate.status.to_string(),
+            gate.findings.len().to_string(),
+            format!("{} ms", gate.duration_ms),
+        ]
+    };
+    let mut out = table(&["gate", "outcome", "findings", "time"], gates.iter().map(row).collect());
+    for gate in gates.iter().filter(|gate| gate.status != Verdict::Passed) {
+        out.push('\n');
+        gate.findings.iter().for_each(|found| out.push_str(&finding(found)));
+    }
+    out
+}
+
+/// One finding: `src/lib.rs:3: policy/path: message`.
+pub fn finding(finding: &Finding) -> String {
+    let place = match (&finding.file, finding.line, &finding.test) {
+        (Some(file), Some(line), _) => format!("{file}:{line}: "),
+        (Some(file), None, _) => format!("{file}: "),
+        (None, _, Some(test)) => format!("{test}: "),
+        _ => String::new(),
+    };
+    let test = match (&finding.file, &finding.test) {
+        (Some(_), Some(test)) => format!("({test}) "),
+        _ => String::new(),
+    };
+    let line = format!("{place}{}: {test}{}", finding.rule, finding.message);
+    format!("  {}\n", text::line(&line, 1_500))
+}
+
+/// A list, or a word for none.
+pub fn list(items: impl IntoIterator<Item = String>) -> String {
+    let all: Vec<String> = items.into_iter().collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}

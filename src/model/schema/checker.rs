@@ -1,0 +1,113 @@
+//! A compiled schema and the bounds on what checking a value against it may cost.
+
+use serde_json::{Map, Value};
+
+use super::{MAX_PATTERN_WORK, mismatch::Mismatch, pattern};
+use crate::model::json;
+
+/// Most schemas inside alternatives times the size of a value for which a mismatch is explained. For every
+/// alternative that fails the validator keeps a copy of the value, about 400 bytes for each unit of this.
+const MAX_EXPLAINED: u64 = 1 << 17;
+
+/// A schema in normal form, or a part of one, ready to check values.
+pub(super) struct Checker {
+    validator: jsonschema::Validator,
+    /// Steps that matching the patterns costs for each byte of text.
+    pattern_steps: u64,
+    /// Schemas inside `anyOf` and `oneOf`.
+    alternatives: u64,
+}
+
+impl Checker {
+    /// Compiles a schema.
+    pub(super) fn new(schema: &Value) -> Result<Self, String> {
+        let mut cost = Cost::default();
+        cost.add(schema, Place::Outside);
+        let Cost { pattern_steps, alternatives } = cost;
+        Ok(Self { validator: compile(schema)?, pattern_steps, alternatives })
+    }
+
+    /// Checks a value.
+    pub(super) fn check(&self, value: &Value) -> Result<(), Mismatch> {
+        let size = Size::of(value);
+        if size.text.saturating_mul(self.pattern_steps) > MAX_PATTERN_WORK {
+            let rule = format!("has {} bytes of text, too many to match the patterns against", size.text);
+            return Err(Mismatch::whole(rule));
+        }
+        // Far cheaper than collecting errors, and nearly every value fits.
+        if self.validator.is_valid(value) {
+            return Ok(());
+        }
+        let explained = (size.values + size.text / 32).saturating_mul(self.alternatives) <= MAX_EXPLAINED;
+        if explained {
+            Err(Mismatch::collect(self.validator.iter_errors(value)))
+        } else {
+            Err(Mismatch::whole("does not fit, and is too large to say where: the schema has alternatives".to_owned()))
+        }
+    }
+}
+
+/// Compiles a schema with a linear engine for patterns and without any way to fetch another schema.
+pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .with_pattern_options(pattern::engine())
+        .offline()
+        .build(schema)
+        .map_err(|error| json::shown(&error.to_string()))
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Outside,
+    InsideAlternatives,
+}
+
+#[derive(Default)]
+struct Cost {
+    pattern_steps: u64,
+    alternatives: u64,
+}
+
+impl Cost {
+    fn add(&mut self, schema: &Value, place: Place) {
+        if let Place::InsideAlternatives = place {
+            self.alternatives += 1;
+        }
+        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
+            self.pattern_steps = self.pattern_steps.saturating_add(pattern::steps(pattern));
+        }
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);
+        let single = ["items", "additionalProperties"].into_iter().filter_map(|key| schema.get(key));
+        properties.chain(single).for_each(|below| self.add(below, place));
+        let branches = ["anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array());
+        branches.flatten().for_each(|branch| self.add(branch, Place::InsideAlternatives));
+    }
+}
+
+/// How large a value is.
+#[derive(Default)]
+struct Size {
+    /// Values, itself included.
+    values: u64,
+    /// Bytes of all strings; keys are not matched against patterns.
+    text: u64,
+}
+
+impl Size {
+    fn of(value: &Value) -> Self {
+        let mut size = Self::default();
+        size.add(value);
+        size
+    }
+
+    fn add(&mut self, value: &Value) {
+        self.values += 1;
+        match value {
+            Value::String(text) => self.text += text.len() as u64,
+            Value::Array(items) => items.iter().for_each(|item| self.add(item)),
+            Value::Object(map) => map.values().for_each(|item| self.add(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
