@@ -3,6 +3,8 @@
 //! Guarantees: one [`App`] is one workspace with its ledger open; everything a front can do is a method here.
 //! Deliberately never: prints, asks, or reads the environment.
 
+mod retry;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,12 +14,12 @@ use crate::config::{self, Config, ConfinementSetting, Environment};
 use crate::error::Error;
 use crate::forge::builder::command::{ClaudeConfig, ModelName, Network, UsdCents};
 use crate::forge::toolchain::{self, HostTools, Toolchain};
-use crate::forge::{Forge, build, promote, propose, rebuild, scaffold, sdk_sources, verify};
+use crate::forge::{Forge, promote, propose, rebuild, scaffold, sdk_sources, verify};
 use crate::invoke::{effects, run};
 use crate::ledger::{Build, Create, ExecutionRow, Ledger, LedgerError, Promotion, Proposal, Verification};
 use crate::model::{
     finding::Finding,
-    id::{IdPrefix, IdSource, RandomIds},
+    id::{BuildId, IdPrefix, IdSource, RandomIds},
     layout::Layout,
     name::SkillName,
     spec::SkillSpec,
@@ -31,6 +33,8 @@ pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::Verified;
 pub use crate::invoke::run::Ran;
+pub use crate::ledger::{Acknowledgement, Research};
+pub use retry::{Advise, End, Forged, Look, Plan, Step};
 
 /// What every process of Kavi has before it knows a workspace.
 #[derive(Debug, Clone)]
@@ -96,6 +100,10 @@ pub struct Dossier {
     pub builds: Vec<Build>,
     /// Its verifications.
     pub verifications: Vec<Verification>,
+    /// The looks into its failures.
+    pub research: Vec<Research>,
+    /// The attempts that a person let go ahead.
+    pub acknowledgements: Vec<(BuildId, Acknowledgement)>,
     /// The decisions about it.
     pub promotions: Vec<Promotion>,
     /// Every proposal of the same name.
@@ -325,31 +333,6 @@ impl App {
         }))
     }
 
-    /// Makes one attempt to build.
-    ///
-    /// # Errors
-    /// When no attempt could be made or recorded; a failed attempt is an [`Attempt`].
-    pub fn build(
-        &self,
-        proposal: &Proposal,
-        builder: &Builder,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Attempt, Error> {
-        let attempt = build::run(&self.forge(), proposal, builder, progress)?;
-        rebuild::after_step(&self.forge(), &proposal.spec.name)?;
-        Ok(attempt)
-    }
-
-    /// Writes packet and workspace and stops.
-    ///
-    /// # Errors
-    /// When they cannot be written.
-    pub fn prepare_build(&self, proposal: &Proposal, builder: &Builder) -> Result<Attempt, Error> {
-        let attempt = build::prepare_only(&self.forge(), proposal, builder)?;
-        rebuild::after_step(&self.forge(), &proposal.spec.name)?;
-        Ok(attempt)
-    }
-
     /// The toolchain, set up if need be.
     ///
     /// # Errors
@@ -462,6 +445,8 @@ impl App {
         related.extend(verifications.iter().map(|verification| verification.id.to_string()));
         let artifacts = related.iter().map(|id| self.ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
+            research: self.ledger.research_of(proposal.id)?,
+            acknowledgements: self.ledger.acknowledgements_of(proposal.id)?,
             promotions: self.ledger.promotions_of(proposal.id)?,
             lineage: self.ledger.proposals_named(&proposal.spec.name)?,
             artifacts: artifacts.concat(),
