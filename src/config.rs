@@ -117,6 +117,7 @@ struct Settings {
     vault: PathBuf,
     confinement: ConfinementSetting,
     builder: BuilderSettings,
+    advice: AdviceSettings,
     limits: Limits,
 }
 
@@ -126,6 +127,7 @@ impl Default for Settings {
             vault: "vault_out".into(),
             confinement: ConfinementSetting::Required,
             builder: BuilderSettings::default(),
+            advice: AdviceSettings::default(),
             limits: Limits::default(),
         }
     }
@@ -197,6 +199,34 @@ impl BuilderSettings {
     }
 }
 
+/// The `[advice]` table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdviceSettings {
+    /// Whether a model is asked when the command line does not say.
+    pub ask: bool,
+    /// An OpenAI-compatible server.
+    pub base_url: String,
+    /// The model; empty means the first that the server lists.
+    pub model: String,
+    /// From asking to the last byte of the answer, in seconds.
+    pub timeout_s: u64,
+    /// Longest question, in characters.
+    pub prompt_chars: usize,
+}
+
+impl Default for AdviceSettings {
+    fn default() -> Self {
+        Self {
+            ask: false,
+            base_url: "http://localhost:8000/v1".to_owned(),
+            model: String::new(),
+            timeout_s: 60,
+            prompt_chars: 24_000,
+        }
+    }
+}
+
 /// One workspace's configuration, resolved.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -206,6 +236,8 @@ pub struct Config {
     pub confinement: ConfinementSetting,
     /// The coding agent.
     pub builder: BuilderSettings,
+    /// The model that is asked for advice.
+    pub advice: AdviceSettings,
     /// Limits of a run.
     pub limits: Limits,
 }
@@ -249,6 +281,7 @@ impl Config {
             layout: Layout { vault: root.join(settings.vault), root },
             confinement: settings.confinement,
             builder: settings.builder,
+            advice: settings.advice,
             limits: settings.limits,
         })
     }
@@ -267,7 +300,9 @@ mod tests {
 
     #[test]
     fn unknown_settings_are_errors() {
-        for bad in ["valut = 'x'", "confinement = 'none'", "[builder]\nmodel = 3", "[limits]\nwall = 1"] {
+        for bad in
+            ["valut = 'x'", "confinement = 'none'", "[builder]\nmodel = 3", "[advice]\nkey = 'x'", "[limits]\nwall = 1"]
+        {
             assert!(toml::from_str::<Settings>(bad).is_err(), "{bad}");
         }
     }

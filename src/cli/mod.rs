@@ -9,6 +9,7 @@ mod build;
 mod check_invariants;
 mod demo;
 mod doctor;
+mod forge;
 mod init;
 mod list;
 mod new;
@@ -17,6 +18,7 @@ mod progress;
 mod promote;
 mod propose;
 mod rebuild;
+mod research;
 mod revoke;
 mod rollback;
 mod run;
@@ -100,6 +102,9 @@ enum Verb {
     ProposeSkill(propose::Args),
     #[command(visible_alias = "build")]
     BuildSkill(build::Args),
+    #[command(visible_alias = "research")]
+    ResearchSkill(research::Args),
+    Forge(forge::Args),
     #[command(visible_alias = "verify")]
     VerifySkill(verify::Args),
     CheckInvariants(check_invariants::Args),
@@ -127,6 +132,8 @@ impl Verb {
             Self::New(args) => args.json.json,
             Self::ProposeSkill(args) => args.json.json,
             Self::BuildSkill(args) => args.json.json,
+            Self::ResearchSkill(args) => args.json.json,
+            Self::Forge(args) => args.json.json,
             Self::VerifySkill(args) => args.json.json,
             Self::CheckInvariants(args) => args.json.json,
             Self::PromoteSkill(args) => args.json.json,
@@ -150,6 +157,8 @@ impl Verb {
             Self::New(args) => new::run(context, &args),
             Self::ProposeSkill(args) => propose::run(context, &args),
             Self::BuildSkill(args) => build::run(context, &args),
+            Self::ResearchSkill(args) => research::run(context, &args),
+            Self::Forge(args) => forge::run(context, &args),
             Self::VerifySkill(args) => verify::run(context, &args),
             Self::CheckInvariants(args) => check_invariants::run(context, &args),
             Self::PromoteSkill(args) => promote::run(context, &args),

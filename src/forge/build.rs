@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::builder::claude::{self, ClaudeAttempt, Surroundings};
 use super::builder::command::{self, ClaudeConfig};
+use super::promote::Approver;
+use super::research::{self, GoError, ResearchError};
 use super::workspace::{Workspace, WorkspaceError};
 use super::{Forge, gate, import, packet, patch, snapshots};
 use crate::artifacts::{self, ArtifactError};
@@ -20,6 +22,7 @@ use crate::model::{
     finding::Finding,
     id::BuildId,
     lifecycle::{BuildStatus, BuilderKind, FailureKind},
+    research::Escalation,
     snapshot::Snapshot,
 };
 
@@ -67,6 +70,20 @@ pub enum BuildError {
     /// Another process builds the same proposal.
     #[error("another process is building proposal {0}")]
     Busy(String),
+    /// A person must look first.
+    #[error("proposal {id} waits for a person: {}", listed(.escalations))]
+    Escalated {
+        /// The proposal.
+        id: String,
+        /// Why.
+        escalations: Vec<Escalation>,
+    },
+    /// A person's go, and nobody asked for one.
+    #[error("nothing about proposal {0} waits for an acknowledgement")]
+    NothingToAcknowledge(String),
+    /// Where the proposal stands cannot be read.
+    #[error(transparent)]
+    Standing(#[from] ResearchError),
     /// `--from` is no folder that can be read.
     #[error(transparent)]
     Source(#[from] gate::GateError),
@@ -84,20 +101,30 @@ pub enum BuildError {
     Ledger(#[from] LedgerError),
 }
 
+/// The escalations, one after the other, in words.
+pub fn listed(escalations: &[Escalation]) -> String {
+    let each = escalations.iter().map(|escalation| format!("{} ({})", escalation.trigger, escalation.why));
+    each.collect::<Vec<_>>().join("; ")
+}
+
 /// Opens an attempt: freezes its packet and lays out its workspace. Nothing else, for `--no-invoke`.
 ///
 /// # Errors
-/// [`BuildError`] when the proposal is not buildable or a file cannot be written.
-pub fn prepare(forge: &Forge<'_>, proposal: &Proposal, builder: BuilderKind) -> Result<(Build, Workspace), BuildError> {
-    let before = forge.ledger.builds_of(proposal.id)?.pop();
-    let verification = match &before {
-        Some(build) => forge.ledger.latest_verification(proposal.id)?.filter(|v| v.build_id == build.id),
-        None => None,
-    };
-    let told = before.as_ref().map(|build| packet::Before { build, verification: verification.as_ref() });
-    let packet = packet::render(proposal, told);
+/// [`BuildError`] when the proposal is not buildable, waits for a person, or a file cannot be written.
+pub fn prepare(
+    forge: &Forge<'_>,
+    proposal: &Proposal,
+    builder: BuilderKind,
+    by: Option<&Approver>,
+) -> Result<(Build, Workspace), BuildError> {
+    let standing = research::standing(forge, proposal)?;
+    let go = standing.go_ahead(by.map(Approver::as_str)).map_err(|error| match error {
+        GoError::Needed(escalations) => BuildError::Escalated { id: proposal.id.short(), escalations },
+        GoError::Pointless => BuildError::NothingToAcknowledge(proposal.id.short()),
+    })?;
+    let packet = packet::render(proposal, standing.before());
     let id = BuildId::new(forge.ids);
-    let number = before.as_ref().map_or(1, |build| build.attempt_number + 1);
+    let number = standing.newest_build().map_or(1, |build| build.attempt_number + 1);
     let path = folder(proposal, number).join("BUILD_PACKET.md");
     let artifact = forge.write_artifact(ArtifactKind::BuildPacket, &path, packet.as_bytes(), id.to_string())?;
     let build = forge.ledger.start_build(&NewBuild {
@@ -107,8 +134,10 @@ pub fn prepare(forge: &Forge<'_>, proposal: &Proposal, builder: BuilderKind) -> 
         builder,
         confinement: "not started".to_owned(),
         packet: &artifact,
+        decided_after: standing.newest_verification(),
+        acknowledgement: go.as_ref(),
     })?;
-    let sources = match before.and_then(|build| build.snapshot_sha256) {
+    let sources = match standing.sources() {
         Some(digest) => Some(snapshots::load(forge.store, digest)?),
         None => None,
     };
@@ -120,10 +149,15 @@ pub fn prepare(forge: &Forge<'_>, proposal: &Proposal, builder: BuilderKind) -> 
 ///
 /// # Errors
 /// [`BuildError`] when the proposal is not buildable or a file cannot be written.
-pub fn prepare_only(forge: &Forge<'_>, proposal: &Proposal, builder: &Builder) -> Result<Attempt, BuildError> {
+pub fn prepare_only(
+    forge: &Forge<'_>,
+    proposal: &Proposal,
+    builder: &Builder,
+    by: Option<&Approver>,
+) -> Result<Attempt, BuildError> {
     let _lock = lock(forge, proposal)?;
-    let (build, workspace) = prepare(forge, proposal, builder.kind())?;
-    let build = forge.ledger.leave_build_open(build.id, "packet and workspace written, builder not invoked")?;
+    let (build, workspace) = prepare(forge, proposal, builder.kind(), by)?;
+    let build = forge.ledger.leave_build_open(build.id)?;
     let hint = format!(
         "write the sources there, then run `kavi build-skill {} --builder import --from DIR` on a copy of its `src`",
         proposal.id.short()
@@ -140,11 +174,12 @@ pub fn run(
     forge: &Forge<'_>,
     proposal: &Proposal,
     builder: &Builder,
+    by: Option<&Approver>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Attempt, BuildError> {
     let _lock = lock(forge, proposal)?;
     progress(Progress::Stage("packet and workspace"));
-    let (build, workspace) = prepare(forge, proposal, builder.kind())?;
+    let (build, workspace) = prepare(forge, proposal, builder.kind(), by)?;
     let made = match builder {
         Builder::Import(from) => import_sources(from, progress),
         Builder::Claude(config) => ask_claude(forge, config, &workspace, proposal, progress),
@@ -337,10 +372,10 @@ fn write_artifacts(
         rows.push(forge.write_artifact(ArtifactKind::BuildLog, &path, transcript, related.clone())?);
     }
     if let Ok(after) = &made.outcome {
-        let before = match build.parent_build_id {
-            Some(parent) => forge.ledger.build(parent)?.snapshot_sha256,
-            None => None,
-        };
+        // The attempt between may have left nothing: what this one started from is what was accepted last.
+        let earlier = forge.ledger.builds_of(proposal.id)?;
+        let earlier = earlier.into_iter().rev().filter(|other| other.attempt_number < build.attempt_number);
+        let before = earlier.filter_map(|other| other.snapshot_sha256).next();
         let before = before.map(|digest| snapshots::load(forge.store, digest)).transpose()?;
         let summary = patch::summary(proposal, build, before.as_ref(), after);
         let path = folder.join("PATCH_SUMMARY.md");
@@ -350,12 +385,12 @@ fn write_artifacts(
 }
 
 /// The folder of an attempt's artifacts.
-fn folder(proposal: &Proposal, attempt: u32) -> PathBuf {
+pub(super) fn folder(proposal: &Proposal, attempt: u32) -> PathBuf {
     Path::new(proposal.spec.name.as_str()).join(proposal.id.to_string()).join(format!("build-{attempt}"))
 }
 
 /// Held while a proposal is built: an attempt that is open without it belongs to nobody.
-fn lock(forge: &Forge<'_>, proposal: &Proposal) -> Result<File, BuildError> {
+pub(super) fn lock(forge: &Forge<'_>, proposal: &Proposal) -> Result<File, BuildError> {
     let path = forge.layout.locks().join(format!("build-{}", proposal.id));
     let io = |source| ArtifactError::Io { path: path.clone(), source };
     artifacts::create_folders_durably(&forge.layout.locks())?;
