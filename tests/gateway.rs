@@ -27,7 +27,8 @@ type Outcome = Fallible<()>;
 const KEY: &str = "sk-ant-made-up-0000";
 const WORD: &str = "a-word";
 const QUESTION: &str = r#"{"model":"m","max_tokens":1000,"messages":[{"role":"user","content":"hello"}]}"#;
-const STREAMED: &str = r#"{"model":"m","max_tokens":1000,"stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+const STREAMED: &str =
+    r#"{"model":"m","max_tokens":1000,"stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
 
 const LIMITS: Limits = Limits {
     max_requests: 1000,
@@ -203,8 +204,11 @@ fn a_provider_that_tells_the_key_or_more_does_not_reach_the_agent() -> Outcome {
 fn who_does_not_know_the_word_spends_nothing() -> Outcome {
     let api = hello()?;
     let account = at_gateway(&api.base_url(), LIMITS, |socket| {
-        for shown in ["", "x-api-key: \r\n", "x-api-key: a-wor\r\n", "x-api-key: a-word2\r\n", "authorization: a-word\r\n"] {
-            let bytes = format!("POST /v1/messages HTTP/1.1\r\n{shown}content-length: {}\r\n\r\n{QUESTION}", QUESTION.len());
+        for shown in
+            ["", "x-api-key: \r\n", "x-api-key: a-wor\r\n", "x-api-key: a-word2\r\n", "authorization: a-word\r\n"]
+        {
+            let bytes =
+                format!("POST /v1/messages HTTP/1.1\r\n{shown}content-length: {}\r\n\r\n{QUESTION}", QUESTION.len());
             assert_eq!(status(&send(socket, bytes.as_bytes())?), 401, "{shown}");
         }
         let twice = request("POST /v1/messages", "x-api-key: other\r\n", QUESTION);
@@ -362,7 +366,10 @@ fn the_provider_does_nothing_for_the_agent_but_answer() -> Outcome {
         for (key, value) in [
             ("mcp_servers", json!([{"type": "url", "url": "https://evil.example", "name": "x"}])),
             ("tools", json!([{"type": "web_fetch_20250910", "name": "web_fetch"}])),
-            ("messages", json!([{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://evil.example/?x"}}]}])),
+            (
+                "messages",
+                json!([{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://evil.example/?x"}}]}]),
+            ),
         ] {
             let mut body: serde_json::Value = serde_json::from_str(QUESTION)?;
             body[key] = value;
@@ -380,7 +387,10 @@ fn a_stream_passes_as_it_comes() -> Outcome {
     let (seen, was_seen) = mpsc::channel::<()>();
     let url = odd_provider(move |mut connection, _| {
         let start = json!({"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}});
-        let _ = write!(connection, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+        let _ = write!(
+            connection,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
         let event = |data: &serde_json::Value| format!("event: x\ndata: {data}\n\n");
         let chunk = |text: String| format!("{:x}\r\n{text}\r\n", text.len());
         let _ = connection.write_all(chunk(event(&start)).as_bytes());
@@ -453,7 +463,8 @@ fn one_question_is_asked_at_a_time() -> Outcome {
     let limits = Limits { max_output_tokens: 50, ..LIMITS };
     let account = at_gateway(&api.base_url(), limits, |socket| {
         let answers = thread::scope(|scope| {
-            let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| send(socket, &post(QUESTION)).unwrap_or_default())).collect();
+            let asking: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| send(socket, &post(QUESTION)).unwrap_or_default())).collect();
             asking.into_iter().filter_map(|asked| asked.join().ok()).map(|answer| status(&answer)).collect::<Vec<_>>()
         });
         assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1, "{answers:?}");
@@ -486,7 +497,8 @@ fn a_provider_that_is_not_there_or_points_elsewhere_costs_nothing() -> Outcome {
 
 #[test]
 fn a_provider_that_talks_nonsense_is_no_answer() -> Outcome {
-    for nonsense in ["nonsense\r\n\r\n", "", "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx"] {
+    for nonsense in ["nonsense\r\n\r\n", "", "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx"]
+    {
         let url = odd_provider(move |mut connection, _| drop(connection.write_all(nonsense.as_bytes())))?;
         let account = at_gateway(&url, LIMITS, |socket| {
             assert_eq!(status(&send(socket, &post(QUESTION))?), 502, "{nonsense:?}");
@@ -518,6 +530,63 @@ fn without_encryption_the_key_is_not_sent() -> Outcome {
     assert_eq!(ends(&account), [End::Unreachable("there is no encrypted connection to the provider")]);
     let heard = plain.join().map_err(|_| "the provider panicked")??;
     assert!(!String::from_utf8_lossy(&heard).contains(KEY));
+    Ok(())
+}
+
+/// An encrypted provider on the loopback that answers once, and the certificate that vouches for it.
+fn encrypted_provider() -> Fallible<(String, String, thread::JoinHandle<io::Result<String>>)> {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("https://{}", listener.local_addr()?);
+    let provider = thread::spawn(move || -> io::Result<String> {
+        let mut connection = listener.accept()?.0;
+        let mut session = rustls::ServerConnection::new(config.into()).map_err(io::Error::other)?;
+        let mut stream = rustls::Stream::new(&mut session, &mut connection);
+        let (mut heard, mut buffer) = (String::new(), [0; 4096]);
+        while !heard.ends_with(QUESTION) {
+            match stream.read(&mut buffer)? {
+                0 => break,
+                got => heard.push_str(&String::from_utf8_lossy(&buffer[..got])),
+            }
+        }
+        let body = r#"{"usage":{"input_tokens":3,"output_tokens":4}}"#;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        Ok(heard)
+    });
+    Ok((url, made.cert.pem(), provider))
+}
+
+#[test]
+fn an_encrypted_provider_is_asked_when_somebody_trusted_vouches_for_it() -> Outcome {
+    let (url, certificate, asked) = encrypted_provider()?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("roots.pem");
+    std::fs::write(&file, certificate)?;
+    let provider = Provider { roots: Roots::from_file(&file)?, ..provider(&url)? };
+    let (answer, account) = serve(&provider, LIMITS, Door::Socket, WORD, &SystemClock, |address| match address {
+        Address::Socket(path) => send(path, &post(QUESTION)),
+        Address::Port(_) => Err("a port".into()),
+    })?;
+    assert_eq!(status(&answer?), 200);
+    assert!(asked.join().map_err(|_| "the provider panicked")??.contains(&format!("x-api-key: {KEY}\r\n")));
+    assert_eq!((account.totals.tokens.input, account.totals.tokens.output), (3, 4));
+
+    let (url, _, asked) = encrypted_provider()?;
+    let account = at_gateway(&url, LIMITS, |socket| {
+        assert_eq!(status(&send(socket, &post(QUESTION))?), 502);
+        Ok(())
+    })?;
+    assert_eq!(ends(&account), [End::Unreachable("there is no encrypted connection to the provider")]);
+    assert!(asked.join().map_err(|_| "the provider panicked")?.is_err(), "somebody nobody vouches for was asked");
     Ok(())
 }
 

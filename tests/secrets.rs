@@ -123,7 +123,9 @@ impl House {
     fn find(&self, attempt: &Attempt) -> Vec<String> {
         let canaries = canaries();
         let mut found = Vec::new();
-        for folder in [self.workspace.path().to_owned(), self.beside.path().join("tmp"), self.beside.path().join("cache")] {
+        for folder in
+            [self.workspace.path().to_owned(), self.beside.path().join("tmp"), self.beside.path().join("cache")]
+        {
             found.extend(search(&folder, &canaries).unwrap().0);
         }
         let Called { stdout, stderr, .. } = &attempt.called;
@@ -173,7 +175,8 @@ fn post(headers: &[(&str, &str)], save: &str) -> Step {
 /// An agent that looks for secrets wherever it can and leaves all it finds in its workspace and its transcript.
 fn thief(house: &Path) -> Vec<Step> {
     let mut steps = vec![init(), Step::WriteEnvironment { path: "found-environment".into() }];
-    for (index, file) in ["home/.ssh/id_ed25519", "home/.claude/.credentials.json", "home/.netrc", "home/key"].iter().enumerate()
+    for (index, file) in
+        ["home/.ssh/id_ed25519", "home/.claude/.credentials.json", "home/.netrc", "home/key"].iter().enumerate()
     {
         steps.push(copy(house.join(file), &format!("found-file-{index}")));
     }
@@ -218,8 +221,12 @@ fn the_api_key_is_in_no_log_artifact_or_error() {
         let attempt = house.attempt(Some(KEY));
         assert_eq!(attempt.called.code, code, "{:?}", attempt.called);
         assert_eq!(house.find(&attempt), Vec::<String>::new());
-        let keys: Vec<_> = attempt.api.requests().iter().map(|request| request.header("x-api-key").map(str::to_owned)).collect();
-        assert!(!keys.is_empty() && keys.iter().all(|key| key.as_deref() == Some(KEY)), "the key went nowhere: {keys:?}");
+        let keys: Vec<_> =
+            attempt.api.requests().iter().map(|request| request.header("x-api-key").map(str::to_owned)).collect();
+        assert!(
+            !keys.is_empty() && keys.iter().all(|key| key.as_deref() == Some(KEY)),
+            "the key went nowhere: {keys:?}"
+        );
         let log = find_file(house.workspace.path(), "BUILD_LOG.json").expect("a build log");
         let log: serde_json::Value = serde_json::from_slice(&fs::read(log).unwrap()).unwrap();
         let account = &log["builder_log"]["gateway"];
@@ -237,7 +244,8 @@ fn the_environment_of_kavi_reaches_no_child() {
     assert_eq!(attempt.called.code, 0, "{:?}", attempt.called);
     let agent = attempt.seen.iter().find(|bytes| bytes.windows(19).any(|window| window == b"ANTHROPIC_BASE_URL="));
     let agent = String::from_utf8_lossy(agent.expect("the agent was never seen")).into_owned();
-    let names: Vec<_> = agent.split('\0').filter_map(|entry| entry.split('=').next()).filter(|name| !name.is_empty()).collect();
+    let names: Vec<_> =
+        agent.split('\0').filter_map(|entry| entry.split('=').next()).filter(|name| !name.is_empty()).collect();
     let expected = [
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_BASE_URL",
@@ -265,7 +273,11 @@ fn the_agent_cannot_read_the_persons_files() {
     let found = find_file(house.workspace.path(), "found-answer").expect("what the thief found");
     let found = |name: &str| String::from_utf8_lossy(&fs::read(found.with_file_name(name)).unwrap()).into_owned();
     for index in 0..4 {
-        assert!(found(&format!("found-file-{index}")).contains("No such file"), "{}", found(&format!("found-file-{index}")));
+        assert!(
+            found(&format!("found-file-{index}")).contains("No such file"),
+            "{}",
+            found(&format!("found-file-{index}"))
+        );
     }
     assert!(found("found-1-environ").contains("denied"), "{}", found("found-1-environ"));
     assert!(found("found-1-mem").contains("denied"), "{}", found("found-1-mem"));

@@ -93,7 +93,9 @@ fn a_forward_to_nothing_closes_and_the_job_goes_on() {
     let socket = one.path().join("gate");
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
-    let Some(job) = python(&format!("{ASK}\ntry: print(repr(ask('x')))\nexcept OSError: print(repr(''))")) else { return };
+    let Some(job) = python(&format!("{ASK}\ntry: print(repr(ask('x')))\nexcept OSError: print(repr(''))")) else {
+        return;
+    };
     let done = run(&job.loopback_forward(4711, &socket).limits(seconds(20)));
     assert_eq!(text(&done.stdout), "''", "{}", text(&done.stderr));
 }

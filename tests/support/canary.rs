@@ -22,7 +22,8 @@ impl Canary {
         let bytes = secret.as_bytes();
         let mut forms: Vec<(String, Vec<u8>)> = Vec::new();
         let mut add = |form: &str, bytes: Vec<u8>| forms.push((form.to_owned(), bytes));
-        let each = |write: &dyn Fn(u8) -> String| bytes.iter().map(|byte| write(*byte)).collect::<String>().into_bytes();
+        let each =
+            |write: &dyn Fn(u8) -> String| bytes.iter().map(|byte| write(*byte)).collect::<String>().into_bytes();
         add("plain", bytes.to_vec());
         add("reversed", bytes.iter().rev().copied().collect());
         add("hex", each(&|byte| format!("{byte:02x}")));
@@ -32,7 +33,10 @@ impl Canary {
         add("percent, every byte, small", each(&|byte| format!("%{byte:02x}")));
         add("percent, as in a url", each(&|byte| in_url(byte, &format!("%{byte:02X}"))));
         add("percent, as in a url, small", each(&|byte| in_url(byte, &format!("%{byte:02x}"))));
-        add("json escapes", secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>().into_bytes());
+        add(
+            "json escapes",
+            secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>().into_bytes(),
+        );
         let json = serde_json::json!(secret).to_string();
         add("json", json.trim_matches('"').as_bytes().to_vec());
         add("json in json", serde_json::json!(json).to_string().trim_matches(['"', '\\']).as_bytes().to_vec());
