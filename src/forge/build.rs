@@ -88,6 +88,11 @@ pub enum BuildError {
 /// # Errors
 /// [`BuildError`] when the proposal is not buildable or a file cannot be written.
 pub fn prepare(forge: &Forge<'_>, proposal: &Proposal, builder: BuilderKind) -> Result<(Build, Workspace), BuildError> {
+    // Said again by the transaction that opens the attempt; here it is so that a refusal leaves no packet behind.
+    if !proposal.status.is_buildable() {
+        let (id, found) = (proposal.id.to_string(), proposal.status.to_string());
+        return Err(LedgerError::WrongState { what: "proposal", id, found, step: "build" }.into());
+    }
     let before = forge.ledger.builds_of(proposal.id)?.pop();
     let verification = match &before {
         Some(build) => forge.ledger.latest_verification(proposal.id)?.filter(|v| v.build_id == build.id),
