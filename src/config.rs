@@ -91,6 +91,12 @@ impl Environment {
         self.get(name).and_then(|value| value.to_str()).map(str::to_owned)
     }
 
+    /// The first file of this name in the folders of PATH.
+    pub fn program(&self, name: &Path) -> Option<PathBuf> {
+        let path = self.get("PATH")?;
+        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    }
+
     /// The folder that caches go to: KAVI_CACHE_DIR, or `kavi` below XDG_CACHE_HOME or `~/.cache`.
     ///
     /// # Errors

@@ -11,9 +11,10 @@ use kavi::{
     forge::builder::{
         claude::{ClaudeAttempt, ClaudeError, run},
         command::{ClaudeConfig, CommandLine, Network, UsdCents, command},
-        judge::{AgentFailure, FailureKind},
+        judge::AgentFailure,
         stream::Progress,
     },
+    model::lifecycle::FailureKind,
 };
 use secrecy::SecretString;
 use standin::{Step, closing, init, standin, success, write};

@@ -22,7 +22,13 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// What of the person's environment Kavi's own tools get.
 #[derive(Debug, Clone, Default)]
 pub struct HostTools {
-    /// Where programs are looked for.
+    /// The compiler, or rustup's proxy for it.
+    pub rustc: Option<PathBuf>,
+    /// Cargo, or rustup's proxy for it.
+    pub cargo: Option<PathBuf>,
+    /// Rustup, where the toolchain came that way.
+    pub rustup: Option<PathBuf>,
+    /// Where those look for further programs, such as the linker.
     pub path: OsString,
     /// Variables that rustup, cargo and the linker need: homes, certificates, the chosen toolchain.
     pub vars: Vec<(String, OsString)>,
@@ -71,10 +77,6 @@ pub enum ToolchainError {
 }
 
 impl HostTools {
-    fn find(&self, program: &str) -> Option<PathBuf> {
-        std::env::split_paths(&self.path).map(|folder| folder.join(program)).find(|path| path.is_file())
-    }
-
     /// A job of one of Kavi's own tools, in `cwd`, with the person's homes and certificates.
     fn job(&self, program: impl Into<PathBuf>, cwd: &Path) -> Job {
         let limits = Limits { wall: Duration::from_secs(900), ..Limits::default() };
@@ -89,7 +91,7 @@ impl HostTools {
 /// [`ToolchainError`] names what is missing and the command that gets it.
 pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Result<Toolchain, ToolchainError> {
     artifacts::create_folders_durably(&tools.cache)?;
-    let rustc = tools.find("rustc").ok_or_else(|| ToolchainError::Missing {
+    let rustc = tools.rustc.clone().ok_or_else(|| ToolchainError::Missing {
         program: "rustc".to_owned(),
         hint: "install a Rust toolchain (rustup), 1.95 or later, and see that it is on PATH".to_owned(),
     })?;
@@ -132,7 +134,7 @@ fn ensure_parts(
         let by_hand = format!("run `rustup {}`", command.join(" "));
         let missing = |why: &str| ToolchainError::Missing { program: what.to_owned(), hint: format!("{by_hand}{why}") };
         let rustup =
-            tools.find("rustup").ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
+            tools.rustup.clone().ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
         say(&format!("adding {what} to the toolchain: rustup {}", command.join(" ")));
         // Into this toolchain, whatever rustup's default is.
         let toolchain = sysroot.file_name().map(OsStr::to_owned).unwrap_or_default();
@@ -158,7 +160,7 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
         fs::write(&path, bytes).map_err(io(&path))?;
     }
     let target = scratch.path().join("target");
-    let cargo = tools.find("cargo").ok_or_else(|| ToolchainError::Missing {
+    let cargo = tools.cargo.clone().ok_or_else(|| ToolchainError::Missing {
         program: "cargo".to_owned(),
         hint: "install a Rust toolchain (rustup) and see that it is on PATH".to_owned(),
     })?;
