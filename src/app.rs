@@ -12,12 +12,12 @@ use crate::cage::{Cage, Confinement};
 use crate::config::{Config, ConfinementSetting, Environment};
 use crate::error::Error;
 use crate::forge::toolchain::{self, HostTools, Toolchain};
-use crate::forge::{Forge, build, promote, propose, rebuild, verify};
+use crate::forge::{Forge, promote, propose, rebuild, verify};
 use crate::invoke::{effects, run};
 use crate::ledger::{Create, ExecutionRow, Ledger, LedgerError};
 use crate::model::{
     finding::Finding,
-    id::{IdPrefix, IdSource, RandomIds},
+    id::{BuildId, IdPrefix, IdSource, RandomIds},
     layout::Layout,
     name::SkillName,
     spec::SkillSpec,
@@ -25,6 +25,8 @@ use crate::model::{
 };
 
 mod agent;
+mod doctor;
+mod retry;
 mod workspace;
 
 pub use crate::cage::CageReport;
@@ -34,7 +36,11 @@ pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::Verified;
 pub use crate::invoke::run::Ran;
-pub use crate::ledger::{ArtifactRow, Build, GateRow, Promotion, Proposal, Verification};
+pub use crate::ledger::{
+    Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification,
+};
+pub use doctor::{Check, Health};
+pub use retry::{Advise, End, Forged, Look, Plan, Step};
 pub use workspace::Made;
 
 /// Performs what this process was started for, when Kavi started it as a child of its own.
@@ -107,6 +113,10 @@ pub struct Dossier {
     pub builds: Vec<Build>,
     /// Its verifications.
     pub verifications: Vec<Verification>,
+    /// The looks into its failures.
+    pub research: Vec<Research>,
+    /// The attempts that a person let go ahead.
+    pub acknowledgements: Vec<(BuildId, Acknowledgement)>,
     /// The decisions about it.
     pub promotions: Vec<Promotion>,
     /// Every proposal of the same name.
@@ -263,31 +273,6 @@ impl App {
         Ok(proposal)
     }
 
-    /// Makes one attempt to build.
-    ///
-    /// # Errors
-    /// When no attempt could be made or recorded; a failed attempt is an [`Attempt`].
-    pub fn build(
-        &self,
-        proposal: &Proposal,
-        builder: &Builder,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Attempt, Error> {
-        let attempt = build::run(&self.forge(), proposal, builder, progress)?;
-        rebuild::after_step(&self.forge(), &proposal.spec.name)?;
-        Ok(attempt)
-    }
-
-    /// Writes packet and workspace and stops.
-    ///
-    /// # Errors
-    /// When they cannot be written.
-    pub fn prepare_build(&self, proposal: &Proposal, builder: &Builder) -> Result<Attempt, Error> {
-        let attempt = build::prepare_only(&self.forge(), proposal, builder)?;
-        rebuild::after_step(&self.forge(), &proposal.spec.name)?;
-        Ok(attempt)
-    }
-
     /// The toolchain, set up if need be.
     ///
     /// # Errors
@@ -400,6 +385,8 @@ impl App {
         related.extend(verifications.iter().map(|verification| verification.id.to_string()));
         let artifacts = related.iter().map(|id| self.ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
+            research: self.ledger.research_of(proposal.id)?,
+            acknowledgements: self.ledger.acknowledgements_of(proposal.id)?,
             promotions: self.ledger.promotions_of(proposal.id)?,
             lineage: self.ledger.proposals_named(&proposal.spec.name)?,
             artifacts: artifacts.concat(),

@@ -94,7 +94,7 @@ impl Demo {
         self.heading("build: the bundled source, through the gate over its folder, into one snapshot");
         let crate_folder = scratch.join("write_note");
         App::write_bundled_skill(&crate_folder)?;
-        let attempt = self.app.build(proposal, &Builder::Import(crate_folder), &mut |_| {})?;
+        let attempt = self.app.build(proposal, &Builder::Import(crate_folder), None, &mut |_| {})?;
         let Some(snapshot) = attempt.build.snapshot_sha256 else {
             return Err(Error::Refused(attempt.build.summary));
         };

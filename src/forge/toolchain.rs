@@ -85,23 +85,47 @@ impl HostTools {
     }
 }
 
-/// Finds the toolchain and sets up what is missing, telling `say` what it does.
+/// What a toolchain still lacks, in words. Sets nothing up.
 ///
 /// # Errors
-/// [`ToolchainError`] names what is missing and the command that gets it.
-pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Result<Toolchain, ToolchainError> {
+/// [`ToolchainError`] when there is no compiler at all.
+pub fn look(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, ToolchainError> {
     artifacts::create_folders_durably(&tools.cache)?;
+    let (sysroot, version) = find(cage, tools)?;
+    let missing = parts(&sysroot).into_iter().filter(|part| !part.place.exists());
+    let mut missing: Vec<String> = missing.map(|part| part.what.to_owned()).collect();
+    if check_kit(&kit_folder(tools, &version)).is_none() {
+        missing.push("the SDK compiled for it".to_owned());
+    }
+    Ok(missing)
+}
+
+/// The compiler's own folder, and what it says of itself.
+fn find(cage: &Cage, tools: &HostTools) -> Result<(PathBuf, String), ToolchainError> {
     let rustc = tools.rustc.clone().ok_or_else(|| ToolchainError::Missing {
         program: "rustc".to_owned(),
         hint: "install a Rust toolchain (rustup), 1.95 or later, and see that it is on PATH".to_owned(),
     })?;
     let sysroot = PathBuf::from(ask(cage, tools.job(rustc, &tools.cache).args(["--print", "sysroot"]), "rustc")?);
     let version = ask(cage, tools.job(sysroot.join("bin/rustc"), &tools.cache).arg("-vV"), "rustc")?;
-    let version = version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    Ok((sysroot, version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")))
+}
+
+fn kit_folder(tools: &HostTools, version: &str) -> PathBuf {
+    let key = Digest::of(format!("{}\n{version}\n{KIT_VERSION}", sdk_sources::digest()).as_bytes());
+    tools.cache.join(format!("kit-{}", key.short()))
+}
+
+/// Finds the toolchain and sets up what is missing, telling `say` what it does.
+///
+/// # Errors
+/// [`ToolchainError`] names what is missing and the command that gets it.
+pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Result<Toolchain, ToolchainError> {
+    artifacts::create_folders_durably(&tools.cache)?;
+    let (sysroot, version) = find(cage, tools)?;
     let _lock = lock(&tools.cache.join("setup.lock"))?;
     ensure_parts(cage, tools, &sysroot, say)?;
-    let key = Digest::of(format!("{}\n{version}\n{}", sdk_sources::digest(), KIT_VERSION).as_bytes());
-    let kit = tools.cache.join(format!("kit-{}", key.short()));
+    let kit = kit_folder(tools, &version);
     let kit_sha256 = match check_kit(&kit) {
         Some(digest) => digest,
         None => {
@@ -115,19 +139,30 @@ pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Resu
 /// Counts up when the way the kit is built changes.
 const KIT_VERSION: &str = "kit 1";
 
-/// The parts of a toolchain beyond the compiler: (what it is, where it lies, what rustup calls it).
+/// A part of a toolchain beyond the compiler.
+struct Part {
+    what: &'static str,
+    place: PathBuf,
+    /// What rustup is told to get it.
+    command: [&'static str; 3],
+}
+
+fn parts(sysroot: &Path) -> [Part; 3] {
+    let part = |what, place: &str, command| Part { what, place: sysroot.join(place), command };
+    [
+        part("the target wasm32-wasip2", "lib/rustlib/wasm32-wasip2/lib", ["target", "add", TARGET]),
+        part("rustfmt", "bin/rustfmt", ["component", "add", "rustfmt"]),
+        part("clippy", "bin/clippy-driver", ["component", "add", "clippy"]),
+    ]
+}
+
 fn ensure_parts(
     cage: &Cage,
     tools: &HostTools,
     sysroot: &Path,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), ToolchainError> {
-    let parts: [(&str, PathBuf, [&str; 3]); 3] = [
-        ("the target wasm32-wasip2", sysroot.join("lib/rustlib").join(TARGET).join("lib"), ["target", "add", TARGET]),
-        ("rustfmt", sysroot.join("bin/rustfmt"), ["component", "add", "rustfmt"]),
-        ("clippy", sysroot.join("bin/clippy-driver"), ["component", "add", "clippy"]),
-    ];
-    for (what, place, command) in parts {
+    for Part { what, place, command } in parts(sysroot) {
         if place.exists() {
             continue;
         }

@@ -15,6 +15,7 @@ mod executions;
 mod migrations;
 mod promotions;
 mod proposals;
+mod research;
 mod verifications;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ pub use error::LedgerError;
 pub use executions::{EffectsState, ExecutionRow};
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
+pub use research::{Acknowledgement, Research};
 pub use verifications::{GateRow, Verification};
 
 /// How long a writer waits for another process before it gives up.
