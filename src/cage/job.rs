@@ -128,7 +128,8 @@ enum Word {
 }
 
 /// A program to run, with all that it may see. Anything not said here is absent: the environment is empty, standard
-/// input is at its end, the working directory is `/`.
+/// input is at its end, the working directory is `/`. Its `Debug` form says what runs and what it sees, not
+/// what it is given: arguments, environment and input may be secret or huge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Job {
     pub(super) program: PathBuf,
@@ -142,13 +143,19 @@ pub struct Job {
     pub(super) capture: usize,
 }
 
-/// Says what runs and what it sees, not what it is given: arguments, environment and input may be secret or huge.
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { program, mounts, limits, forward, .. } = self;
-        let job = &mut f.debug_struct("Job");
-        job.field("program", program).field("mounts", mounts).field("limits", limits).field("forward", forward);
-        job.finish_non_exhaustive()
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Job")
+            .field("program", &self.program)
+            .field("env", &names)
+            .field("cwd", &self.cwd)
+            .field("stdin_bytes", &self.stdin.len())
+            .field("mounts", &self.mounts)
+            .field("limits", &self.limits)
+            .field("forward", &self.forward)
+            .field("capture", &self.capture)
+            .finish()
     }
 }
 
