@@ -313,7 +313,9 @@ fn build(error: &BuildError) -> Kind {
         BuildError::Source(_) => Kind::Usage,
         BuildError::Claude(ClaudeError::Cage(error)) => cage(error),
         BuildError::Claude(ClaudeError::Unreadable { .. } | ClaudeError::NotNative { .. }) => Kind::Tool,
-        BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => Kind::Failed,
+        BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => {
+            Kind::Failed
+        }
         BuildError::Artifact(error) => artifact(error),
         BuildError::Ledger(error) => ledger(error),
     }
