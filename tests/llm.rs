@@ -34,7 +34,11 @@ fn a_question_gets_its_answer_and_carries_nothing_else() -> Outcome {
     let shape: Vec<_> = requests.iter().map(|request| (request.method.as_str(), request.path.as_str())).collect();
     assert_eq!(shape, [("GET", "/v1/models"), ("POST", "/v1/chat/completions")]);
     let body = &requests[1].body;
-    assert_eq!(body["messages"][1]["content"].as_str().map(|text| text.chars().count()), Some(1_000), "the bound holds");
+    assert_eq!(
+        body["messages"][1]["content"].as_str().map(|text| text.chars().count()),
+        Some(1_000),
+        "the bound holds"
+    );
     assert_eq!((&body["model"], &body["stream"]), (&json!(MODEL), &json!(false)));
     for request in &requests {
         let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -96,7 +100,8 @@ fn a_redirect_is_not_followed() -> Outcome {
     let api = OpenAiApi::start(Answer::Redirect(to))?;
     let outcome = ask(&api, PLENTY)?;
     assert!(matches!(outcome, Err(Unavailable::Status { status: 307, .. })), "{outcome:?}");
-    let models = OpenAiApi::with_models(Answer::Redirect(format!("{}/models", elsewhere.base_url())), Answer::says("x"))?;
+    let models =
+        OpenAiApi::with_models(Answer::Redirect(format!("{}/models", elsewhere.base_url())), Answer::says("x"))?;
     assert!(matches!(ask(&models, PLENTY)?, Err(Unavailable::Status { status: 307, .. })));
     assert!(elsewhere.requests().is_empty(), "{:?}", elsewhere.requests());
     Ok(())

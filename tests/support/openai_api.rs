@@ -96,8 +96,7 @@ impl OpenAiApi {
     pub fn with_models(models: Answer, chat: Answer) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let shared =
-            Arc::new(Shared { models, chat, requests: Mutex::default(), stopping: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { models, chat, requests: Mutex::default(), stopping: AtomicBool::new(false) });
         let for_acceptor = Arc::clone(&shared);
         let acceptor = thread::spawn(move || {
             for connection in listener.incoming() {
