@@ -201,6 +201,7 @@ fn facts_are_capped_and_tamed() {
         .at("src/\u{7}lib.rs", 3)
         .in_test("t\nt");
     let many: Vec<Finding> = std::iter::repeat_n(wild, 200).collect();
+    let many: Vec<Finding> = many.into_iter().enumerate().map(|(n, one)| one.at("src/\u{7}lib.rs", n as u32)).collect();
     let found = classified(&[("policy", &many)]);
     assert_eq!((found.facts.findings.len(), found.facts.omitted), (MAX_FINDINGS, 200 - MAX_FINDINGS));
     assert!(found.facts.excerpt.chars().count() <= MAX_EXCERPT);
