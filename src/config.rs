@@ -91,6 +91,12 @@ impl Environment {
         self.get(name).and_then(|value| value.to_str()).map(str::to_owned)
     }
 
+    /// The first file of this name in the folders of PATH.
+    pub fn program(&self, name: &Path) -> Option<PathBuf> {
+        let path = self.get("PATH")?;
+        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    }
+
     /// The folder that caches go to: KAVI_CACHE_DIR, or `kavi` below XDG_CACHE_HOME or `~/.cache`.
     ///
     /// # Errors
@@ -153,6 +159,18 @@ pub struct BuilderSettings {
     pub timeout_s: u64,
     /// Longest silence of the agent, in seconds.
     pub idle_s: u64,
+    /// A file that holds the provider's key, relative to kavi.toml. The environment comes first.
+    pub key_file: Option<PathBuf>,
+    /// Requests to the provider in one attempt.
+    pub max_requests: u64,
+    /// Bytes of all requests of one attempt.
+    pub max_request_bytes: u64,
+    /// Bytes of all answers of one attempt.
+    pub max_response_bytes: u64,
+    /// Tokens sent in one attempt, the cached ones included.
+    pub max_input_tokens: u64,
+    /// Tokens received in one attempt.
+    pub max_output_tokens: u64,
 }
 
 impl Default for BuilderSettings {
@@ -164,6 +182,12 @@ impl Default for BuilderSettings {
             max_budget_usd: 2.0,
             timeout_s: 600,
             idle_s: 240,
+            key_file: None,
+            max_requests: 200,
+            max_request_bytes: 64 * 1024 * 1024,
+            max_response_bytes: 64 * 1024 * 1024,
+            max_input_tokens: 8_000_000,
+            max_output_tokens: 400_000,
         }
     }
 }

@@ -27,6 +27,9 @@ pub enum Error {
     /// A person said no, or was not there to be asked.
     #[error("{0}")]
     Refused(String),
+    /// A check of `kavi doctor` failed; all of them have been printed.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The gates or an attempt failed; the report has been printed.
     #[error("{message}")]
     Verification {
@@ -167,7 +170,7 @@ impl Error {
             Self::Reported(kind) => *kind,
             Self::Verification { .. } => Kind::Verification,
             Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
-            Self::Attempt { .. } | Self::Io { .. } => Kind::Failed,
+            Self::Attempt { .. } | Self::Unhealthy(_) | Self::Io { .. } => Kind::Failed,
             Self::Config(ConfigError::NoCacheFolder) => Kind::Tool,
             Self::Config(_) => Kind::Usage,
             Self::Write(WriteError::Ledger(error)) | Self::Ledger(error) => ledger(error),
@@ -306,7 +309,7 @@ fn build(error: &BuildError) -> Kind {
         BuildError::Source(_) => Kind::Usage,
         BuildError::Claude(ClaudeError::Cage(error)) => cage(error),
         BuildError::Claude(ClaudeError::Unreadable { .. } | ClaudeError::NotNative { .. }) => Kind::Tool,
-        BuildError::Claude(ClaudeError::Scratch(_)) | BuildError::Workspace(_) => Kind::Failed,
+        BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => Kind::Failed,
         BuildError::Artifact(error) => artifact(error),
         BuildError::Ledger(error) => ledger(error),
     }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::out::Out;
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
+use crate::app::Proposal;
 use crate::app::{App, Approver, Builder, Host, Request, Walls};
 use crate::error::{Error, Kind};
-use crate::ledger::Proposal;
 use crate::model::{lifecycle::Verdict, name::SkillName};
 
 /// Show the whole way of a skill in a throwaway workspace: propose, build, verify, promote, run, and a refusal.

@@ -8,6 +8,7 @@
 mod build;
 mod check_invariants;
 mod demo;
+mod doctor;
 mod forge;
 mod init;
 mod list;
@@ -117,6 +118,7 @@ enum Verb {
     RunSkill(run::Args),
     Show(show::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Rebuild(rebuild::Args),
     Setup(setup::Args),
 }
@@ -140,6 +142,7 @@ impl Verb {
             Self::ListSkills(args) => args.json.json,
             Self::Show(args) => args.json.json,
             Self::Status(args) => args.json.json,
+            Self::Doctor(args) => args.json.json,
             Self::Rebuild(args) => args.json.json,
             Self::Setup(args) => args.json.json,
             // Here it is the input.
@@ -165,6 +168,7 @@ impl Verb {
             Self::RunSkill(args) => run::run(context, &args),
             Self::Show(args) => show::run(context, &args),
             Self::Status(args) => status::run(context, &args),
+            Self::Doctor(args) => doctor::run(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
         }

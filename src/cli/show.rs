@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{Context, JsonFlag, views};
 use crate::app::Dossier;
+use crate::app::{Build, Proposal, Verification};
 use crate::error::Error;
-use crate::ledger::{Build, Proposal, Verification};
 use crate::model::text;
 
 /// Everything known of a proposal or skill: spec, attempts, gates, hashes, who promoted it.
@@ -130,7 +130,7 @@ fn artifacts(dossier: &Dossier) -> String {
 }
 
 fn machine(dossier: &Dossier) -> serde_json::Value {
-    let artifact = |row: &crate::ledger::ArtifactRow| json!({ "id": row.id, "kind": row.kind, "path": row.path, "sha256": row.sha256, "created_at": row.created_at });
+    let artifact = |row: &crate::app::ArtifactRow| json!({ "id": row.id, "kind": row.kind, "path": row.path, "sha256": row.sha256, "created_at": row.created_at });
     let acknowledgement = |(build, go): &(crate::model::id::BuildId, crate::app::Acknowledgement)| json!({ "build_id": build, "acknowledged_by": go.acknowledged_by, "escalations": go.escalations });
     let mut machine = views::proposal(&dossier.proposal);
     machine["spec"] = json!(dossier.proposal.spec);

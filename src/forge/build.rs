@@ -7,13 +7,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::builder::claude::{self, ClaudeAttempt};
-use super::builder::command::{ClaudeConfig, Network};
+use super::builder::claude::{self, ClaudeAttempt, Surroundings};
+use super::builder::command::{self, ClaudeConfig};
 use super::promote::Approver;
 use super::research::{self, GoError, ResearchError};
 use super::workspace::{Workspace, WorkspaceError};
 use super::{Forge, gate, import, packet, patch, snapshots};
 use crate::artifacts::{self, ArtifactError};
+use crate::cage::Applied;
 use crate::ledger::{ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
 use crate::model::{
     artifact::ArtifactKind,
@@ -252,7 +253,8 @@ fn ask_claude(
     )
     .into_owned();
     let mut tell = |event: super::builder::stream::Progress| progress(Progress::Builder(event.to_string()));
-    let attempt = claude::run(forge.cage, config, &workspace.root(), &packet, &mut tell)?;
+    let around = Surroundings { cage: forge.cage, clock: forge.clock, ids: forge.ids };
+    let attempt = claude::run(around, config, &workspace.root(), &packet, &mut tell)?;
     progress(Progress::Stage("workspace gate"));
     let mut made = match &attempt.verdict {
         Err(failure) => {
@@ -274,20 +276,21 @@ fn ask_claude(
     Ok(made)
 }
 
-/// What the build log says of the agent. No key is in it: the key is only ever in the agent's environment.
+/// What the build log says of the agent and of what passed at the gateway. No key is in it: neither had one to tell.
 fn log_of(config: &ClaudeConfig, attempt: &ClaudeAttempt) -> serde_json::Value {
     let verdict = match &attempt.verdict {
         Ok(accepted) => format!("accepted after {} turns", accepted.turns),
         Err(failure) => format!("refused: {failure}"),
     };
-    let network = match config.network {
-        Network::None => "none",
-        Network::Host => "host",
+    let network = match attempt.confinement {
+        Applied::Caged { .. } => "none but the gateway's socket",
+        Applied::Unconfined => "UNCONFINED: the machine's; the gateway at a port of its loopback",
     };
     serde_json::json!({
         "executable": config.executable.file_name().map(|name| name.to_string_lossy()),
-        "arguments": super::builder::command::command(config, "HOME", "TMPDIR").args,
+        "arguments": command::arguments(config),
         "network": network,
+        "gateway": attempt.account,
         "verdict": verdict,
         "model": attempt.summary.model,
         "agent_version": attempt.summary.agent_version,

@@ -13,6 +13,7 @@ pub mod build;
 pub mod builder;
 pub mod compile;
 pub mod gate;
+pub mod gateway;
 pub mod import;
 pub mod packet;
 pub mod patch;

@@ -64,11 +64,15 @@ pub enum VerifyError {
     Scan(String),
 }
 
-/// Performs the source scan when this process was started as one. To be called early in `main`.
+/// Performs the source scan when this process was started as one: sources from `input`, findings to `output`.
 ///
 /// `args` are the process's arguments, the program's name included. `None` means that this is no child.
-pub fn child_entry(args: impl IntoIterator<Item = std::ffi::OsString>) -> Option<std::process::ExitCode> {
-    (args.into_iter().nth(1)? == policy::VERB).then(policy::child)
+pub fn child_entry(
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+    input: impl std::io::Read,
+    output: impl std::io::Write,
+) -> Option<std::process::ExitCode> {
+    (args.into_iter().nth(1)? == policy::VERB).then(|| policy::child(input, output))
 }
 
 /// The gates, in the order they are shown.

@@ -2,7 +2,7 @@
 //! child that may be killed, because a parser fed by an enemy can be made to hang or to overflow its stack.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -43,15 +43,15 @@ pub(super) fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, VerifyError> 
     serde_json::from_slice(&done.stdout).map_err(|error| VerifyError::Scan(error.to_string()))
 }
 
-/// The child: files as JSON on stdin, findings as JSON on stdout.
-pub(super) fn child() -> ExitCode {
+/// The child: files as JSON from `from`, findings as JSON to `to`.
+pub(super) fn child(mut from: impl Read, mut to: impl Write) -> ExitCode {
     let mut input = Vec::new();
-    let read = std::io::stdin().lock().read_to_end(&mut input);
+    let read = from.read_to_end(&mut input);
     let files = read.ok().and_then(|_| serde_json::from_slice::<BTreeMap<String, String>>(&input).ok());
     let Some(files) = files else { return ExitCode::FAILURE };
     let snapshot = Snapshot::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect());
     let findings = serde_json::to_vec(&scan::scan(&snapshot)).unwrap_or_default();
-    match std::io::stdout().write_all(&findings) {
+    match to.write_all(&findings).and_then(|()| to.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
