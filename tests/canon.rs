@@ -277,6 +277,22 @@ fn the_loop_mends_what_failed_and_never_promotes() {
 }
 
 #[test]
+fn the_loop_verifies_what_lies_built_and_takes_a_persons_sources_once() {
+    let bench = Bench::new();
+    let folder = bench.workspace.source("shout", sources::GOOD);
+    let from = folder.to_string_lossy();
+    bench.call(&["build-skill", &bench.id, "--from", &from]).expect(0);
+    let forged = bench.call(&["forge", &bench.id, "--from", &from]).expect(0).json();
+    let steps: Vec<_> = forged["steps"].as_array().unwrap().iter().map(|step| bench::text(&step["step"])).collect();
+    assert_eq!(steps, ["verify"], "what was built needs no attempt");
+
+    let again = bench.workspace.propose("shout", "READ_ONLY", sources::SCHEMA, &[]);
+    let folder = bench.workspace.source("worse", &sources::unformatted());
+    let forged = bench.call(&["forge", &again, "--from", &folder.to_string_lossy()]).expect(4).json();
+    assert_eq!(forged["steps"].as_array().unwrap().len(), 3, "the same sources are not tried again");
+}
+
+#[test]
 fn the_loop_ends_with_its_attempts_and_says_what_failed() {
     let bench = Bench::new();
     bench.agent(writes(&sources::not_trimmed()), "");

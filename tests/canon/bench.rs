@@ -50,10 +50,13 @@ impl Bench {
         fs::write(self.workspace.path().join("kavi.toml"), text).expect("kavi.toml");
     }
 
-    /// The binary with a made-up key in its environment.
+    /// The binary with a made-up key in its environment, and a proxy that leads nowhere: none is ever used.
     pub fn call(&self, args: &[&str]) -> Called {
         let mut command = self.workspace.command();
         command.args(args).args(["--output", "json"]).env("ANTHROPIC_API_KEY", "sk-ant-made-up-0000");
+        for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+            command.env(name, "http://127.0.0.1:1");
+        }
         command.stdin(Stdio::null()).output().expect("kavi starts").into()
     }
 
