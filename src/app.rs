@@ -36,9 +36,7 @@ pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::Verified;
 pub use crate::invoke::run::Ran;
-pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification,
-};
+pub use crate::ledger::{Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification};
 pub use doctor::{Check, Health};
 pub use retry::{Advise, End, Forged, Look, Plan, Step};
 pub use workspace::Made;

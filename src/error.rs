@@ -243,7 +243,7 @@ fn ledger(error: &LedgerError) -> Kind {
     match error {
         LedgerError::NotFound { .. } | LedgerError::Ambiguous { .. } => Kind::Usage,
         LedgerError::WrongState { .. } | LedgerError::Conflict(_) => Kind::Refused,
-        LedgerError::Missing(_) => Kind::Internal,
+        LedgerError::Busy(_) => Kind::Failed,
         _ => Kind::Internal,
     }
 }
@@ -279,6 +279,10 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Conflict(_) => "look at `kavi show` and try again",
         LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
+        LedgerError::Busy(_) => "wait for it to end, then try again",
+        LedgerError::Sqlite(_) => {
+            "see that the ledger's file and folder can be read and written; `kavi status` checks it"
+        }
         LedgerError::ForeignSchema | LedgerError::Damaged(_) | LedgerError::NotALedger | LedgerError::BadValue(_) => {
             "nothing runs on a ledger that cannot be believed: restore it from a backup"
         }
@@ -309,7 +313,9 @@ fn build(error: &BuildError) -> Kind {
         BuildError::Source(_) => Kind::Usage,
         BuildError::Claude(ClaudeError::Cage(error)) => cage(error),
         BuildError::Claude(ClaudeError::Unreadable { .. } | ClaudeError::NotNative { .. }) => Kind::Tool,
-        BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => Kind::Failed,
+        BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => {
+            Kind::Failed
+        }
         BuildError::Artifact(error) => artifact(error),
         BuildError::Ledger(error) => ledger(error),
     }
@@ -369,7 +375,7 @@ fn trust_hint(error: &TrustError) -> Option<String> {
         )),
         TrustError::Bytes { name, proposal, .. } => Some(format!(
             "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \
-             or verify and promote it again (`kavi show {}`)",
+             or propose, build and promote it again (`kavi show {}`)",
             proposal.id.short()
         )),
         TrustError::Ledger(error) => ledger_hint(error),

@@ -395,7 +395,8 @@ fn an_attempt_that_was_cut_off_has_failed_whatever_it_says() -> Outcome {
 
 #[test]
 fn a_status_of_the_gateways_own_is_not_blamed_on_the_provider() -> Outcome {
-    let gives_up = |status| [api_error(Some(status), "x"), closing("success", true, Some(status), "api_error"), Step::Exit(1)];
+    let gives_up =
+        |status| [api_error(Some(status), "x"), closing("success", true, Some(status), "api_error"), Step::Exit(1)];
     let unreachable = [vec![init(), post("/v1/messages", QUESTION, "answer")], gives_up(502).into()].concat();
     assert_eq!(failure(unreachable)?, AgentFailure::ConnectionFailed);
     let refused = [vec![init(), post("/v1/files", QUESTION, "answer")], gives_up(403).into()].concat();

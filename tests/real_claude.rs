@@ -121,7 +121,8 @@ fn environment_of(program: &Path, stop: &AtomicBool) -> Option<BTreeMap<String, 
             {
                 let entries = environment.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
                 let entries = entries.map(|entry| String::from_utf8_lossy(entry).into_owned());
-                let pair = |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+                let pair =
+                    |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
                 return Some(entries.filter_map(pair).collect());
             }
         }

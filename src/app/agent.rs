@@ -22,7 +22,8 @@ impl App {
         } else {
             self.host.environment.program(program)
         };
-        let missing = |program: String, hint: &str| toolchain::ToolchainError::Missing { program, hint: hint.to_owned() };
+        let missing =
+            |program: String, hint: &str| toolchain::ToolchainError::Missing { program, hint: hint.to_owned() };
         let executable = executable.ok_or_else(|| {
             missing(program.display().to_string(), "install Claude Code, or name its program in [builder] of kavi.toml")
         })?;

@@ -56,7 +56,9 @@ struct Place(Arc<AtomicU64>);
 
 impl Place {
     fn take(open: &Arc<AtomicU64>) -> Option<Self> {
-        let taken = open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| (count < FORWARD_CONNECTIONS).then_some(count + 1));
+        let taken = open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| {
+            (count < FORWARD_CONNECTIONS).then_some(count + 1)
+        });
         taken.is_ok().then(|| Self(Arc::clone(open)))
     }
 }

@@ -117,6 +117,11 @@ pub fn prepare(
     builder: BuilderKind,
     by: Option<&Approver>,
 ) -> Result<(Build, Workspace), BuildError> {
+    // Said again by the transaction that opens the attempt; here it is so that a refusal leaves no packet behind.
+    if !proposal.status.is_buildable() {
+        let (id, found) = (proposal.id.to_string(), proposal.status.to_string());
+        return Err(LedgerError::WrongState { what: "proposal", id, found, step: "build" }.into());
+    }
     let standing = research::standing(forge, proposal)?;
     let go = standing.go_ahead(by.map(Approver::as_str)).map_err(|error| match error {
         GoError::Needed(escalations) => BuildError::Escalated { id: proposal.id.short(), escalations },

@@ -20,6 +20,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether nothing was ever written to the file.
+    pub(super) fn is_empty(self) -> bool {
+        self.version == 0 && self.tables == 0 && self.application_id == 0
+    }
+
     /// Whether the file belongs to another program.
     pub(super) fn is_foreign(self) -> bool {
         self.application_id != APPLICATION_ID && (self.tables > 0 || self.application_id != 0)

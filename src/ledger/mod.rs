@@ -61,6 +61,10 @@ impl Ledger {
             Create::Never => {}
         }
         let conn = Connection::open_with_flags(path, flags)?;
+        // To SQLite an empty file is a new database; to Kavi it is a ledger that lost everything.
+        if create == Create::Never && migrations::state(&conn)?.is_empty() {
+            return Err(LedgerError::Damaged("it is empty".to_owned()));
+        }
         Self::set_up(conn)
     }
 

@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use crate::cage::{Applied, Cage, CageError, Confinement, Exit, Finished, INSIDE_HOME, INSIDE_TMP, Job, Limits, Mount, Stream};
+use crate::cage::{
+    Applied, Cage, CageError, Confinement, Exit, Finished, INSIDE_HOME, INSIDE_TMP, Job, Limits, Mount, Stream,
+};
 
 use super::{
     command::{ClaudeConfig, CommandLine, Private, command},
@@ -108,7 +110,9 @@ impl ClaudeError {
             Self::NotNative { .. } => Some(
                 "name the native program in kavi.toml, e.g. node_modules/@anthropic-ai/claude-code-linux-x64/claude",
             ),
-            Self::Scratch(_) | Self::Gateway(_) => Some("check the space and the permissions of the folder for temporary files"),
+            Self::Scratch(_) | Self::Gateway(_) => {
+                Some("check the space and the permissions of the folder for temporary files")
+            }
             Self::Cage(error) => error.hint(),
         }
     }

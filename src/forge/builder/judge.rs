@@ -150,9 +150,15 @@ impl AgentFailure {
             Self::ApiError { .. } | Self::Interrupted | Self::Terminated { .. } => {
                 "run `kavi build-skill` again; each run is a new attempt"
             }
-            Self::Unauthorised => "set ANTHROPIC_API_KEY or the key file to a key that is valid, then run `kavi build-skill` again",
+            Self::Unauthorised => {
+                "set ANTHROPIC_API_KEY or the key file to a key that is valid, then run `kavi build-skill` again"
+            }
             Self::ConnectionFailed => "check the network and the builder's base url, then run `kavi build-skill` again",
-            Self::TurnLimit { .. } | Self::BudgetLimit | Self::BudgetSpent { .. } | Self::TimedOut { .. } | Self::AnswerTooLong => {
+            Self::TurnLimit { .. }
+            | Self::BudgetLimit
+            | Self::BudgetSpent { .. }
+            | Self::TimedOut { .. }
+            | Self::AnswerTooLong => {
                 "make the proposal smaller or raise the builder's limit in kavi.toml, then run `kavi build-skill` again"
             }
             Self::ModelRefused => "read the transcript, then word the proposal differently",
@@ -202,11 +208,7 @@ pub fn judge(exit: AgentExit, summary: &Summary) -> Result<Accepted, AgentFailur
 ///
 /// # Errors
 /// The first [`AgentFailure`] that applies.
-pub fn judge_with(
-    exit: AgentExit,
-    summary: &Summary,
-    account: &Account,
-) -> Result<Accepted, AgentFailure> {
+pub fn judge_with(exit: AgentExit, summary: &Summary, account: &Account) -> Result<Accepted, AgentFailure> {
     if let Some(limit) = account.crossed {
         return Err(AgentFailure::BudgetSpent { limit });
     }

@@ -52,7 +52,9 @@ impl KeyError {
         match self {
             Self::NoKey => "set ANTHROPIC_API_KEY to the key alone, or write it alone into the key file",
             Self::Unreadable { .. } => "write the key into that file, or name another as key_file in kavi.toml",
-            Self::Unsafe { .. } => "make it a plain file of your own and `chmod 600` it; if others could read it, get a new key",
+            Self::Unsafe { .. } => {
+                "make it a plain file of your own and `chmod 600` it; if others could read it, get a new key"
+            }
         }
     }
 }

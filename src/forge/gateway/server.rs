@@ -137,12 +137,7 @@ impl<'a> Server<'a> {
     }
 
     /// Takes connections until the other end of `leash` is gone.
-    pub(super) fn run<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        listener: &Listener,
-        leash: &UnixStream,
-    ) {
+    pub(super) fn run<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, listener: &Listener, leash: &UnixStream) {
         for number in 0.. {
             let mut fds = [PollFd::from_borrowed_fd(listener.fd(), PollFlags::IN), PollFd::new(leash, PollFlags::IN)];
             let polled = poll(&mut fds, None);

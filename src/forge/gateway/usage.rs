@@ -148,8 +148,7 @@ mod tests {
         \"cache_creation_input_tokens\":200,\"cache_read_input_tokens\":3000,\"output_tokens\":1}}}\n\n";
     const TEXT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
         \"delta\":{\"type\":\"text_delta\",\"text\":\"usage message_stop\"}}\n\n";
-    const DELTA: &str =
-        "event: message_delta\r\ndata:{\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":42}}\r\n\r\n";
+    const DELTA: &str = "event: message_delta\r\ndata:{\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":42}}\r\n\r\n";
     const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
     fn cost(form: Form, text: &str, piece: usize) -> Tokens {
@@ -168,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_document_tells_its_cost() {
-        let text = r#"{"content":[],"usage":{"input_tokens":5,"cache_read_input_tokens":null,"output_tokens":6,"x":{}}}"#;
+        let text =
+            r#"{"content":[],"usage":{"input_tokens":5,"cache_read_input_tokens":null,"output_tokens":6,"x":{}}}"#;
         assert_eq!(cost(Form::Document, text, 10), Tokens { input: 5, output: 6 });
     }
 
