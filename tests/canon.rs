@@ -12,7 +12,6 @@ mod sources;
 #[path = "support/standin.rs"]
 mod standin;
 #[path = "support/kavi.rs"]
-#[allow(dead_code, reason = "the canon uses a part of it")]
 mod support;
 
 use std::fs;
