@@ -12,8 +12,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use super::wire::Forward;
 
 /// What a thread here needs of a stack, and more.
 const STACK: usize = 128 * 1024;
+/// How long a client may go on sending after its answer.
+const LINGER: Duration = Duration::from_secs(3);
 /// A pause after a connection that could not be accepted.
 const BREATH: Duration = Duration::from_millis(10);
 
@@ -74,18 +76,24 @@ fn carry(client: &TcpStream, socket: &Path, place: &Arc<Place>) -> io::Result<()
     client.set_nodelay(true)?;
     let gate = UnixStream::connect(socket)?;
     let (from_gate, to_client) = (gate.try_clone()?, client.try_clone()?);
+    // Nothing is ever sent on this; its end is the news.
+    let (saying, said_all) = mpsc::channel::<()>();
     // The place is free again when both directions are at their end.
     let place = Arc::clone(place);
     in_thread(move || {
         let _place = place;
         let _ = pass(&from_gate, &to_client);
-        // Nothing more will come: the client hears so, and what it still sends has no reader.
+        // Nothing more will come, and the client hears so. What it is still sending is taken for a while: were the
+        // connection closed over it, the end of the answer could be lost.
+        let _ = to_client.shutdown(Shutdown::Write);
+        let _ = said_all.recv_timeout(LINGER);
         let _ = to_client.shutdown(Shutdown::Both);
         let _ = from_gate.shutdown(Shutdown::Both);
     })?;
     let passed = pass(client, &gate);
     // The client has said all; the answer may still be on its way.
     let _ = gate.shutdown(Shutdown::Write);
+    drop(saying);
     passed
 }
 

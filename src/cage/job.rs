@@ -128,8 +128,8 @@ enum Word {
 }
 
 /// A program to run, with all that it may see. Anything not said here is absent: the environment is empty, standard
-/// input is at its end, the working directory is `/`. Its `Debug` form tells no value of the environment and nothing of
-/// standard input.
+/// input is at its end, the working directory is `/`. Its `Debug` form says what runs and what it sees, not
+/// what it is given: arguments, environment and input may be secret or huge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Job {
     pub(super) program: PathBuf,
@@ -148,7 +148,6 @@ impl fmt::Debug for Job {
         let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
         f.debug_struct("Job")
             .field("program", &self.program)
-            .field("args", &self.args)
             .field("env", &names)
             .field("cwd", &self.cwd)
             .field("stdin_bytes", &self.stdin.len())
@@ -379,6 +378,9 @@ fn check_mounts(mounts: &[Mount]) -> Result<Vec<Bind>, CageError> {
         let bad = |why| CageError::BadMount { host: mount.host.clone(), inside: mount.inside.clone(), why };
         let host = text_path(&mount.host)?;
         let inside = text_path(&mount.inside)?;
+        if mount.host.components().count() < 2 {
+            return Err(bad("it would show the whole host"));
+        }
         if mount.inside.components().count() < 2 {
             return Err(bad("it would cover the whole tree"));
         }

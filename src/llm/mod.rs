@@ -43,7 +43,10 @@ impl FromStr for BaseUrl {
         let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).ok_or_else(invalid)?;
         let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '@' | '?' | '#' | '\\');
         let host = rest.split('/').next().unwrap_or_default();
-        let parses = ureq::http::Uri::from_str(text).is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        let parses = ureq::http::Uri::from_str(text).is_ok_and(|uri| {
+            let port = uri.authority().is_some_and(|a| a.port_u16().is_some() || a.as_str() == a.host());
+            port && uri.host().is_some_and(|host| !host.is_empty())
+        });
         if host.is_empty() || !rest.chars().all(plain) || !parses {
             return Err(invalid());
         }

@@ -116,7 +116,7 @@ mod tests {
     fn what_the_agent_needs_may_pass() {
         let tools = json!([{"name": "Read", "input_schema": {}}, {"type": "custom", "name": "Write"}]);
         assert_eq!(with("tools", tools), Ok(Question { max_tokens: 100 }));
-        assert_eq!(with("system", json!([{"type": "text", "text": "x", "cache_control": {}}])).is_ok(), true);
+        assert!(with("system", json!([{"type": "text", "text": "x", "cache_control": {}}])).is_ok());
         let messages = json!([
             {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "data": "eA=="}}]},
             {"role": "assistant", "content": [

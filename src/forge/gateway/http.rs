@@ -58,6 +58,15 @@ impl Client {
         };
     }
 
+    /// Says that nothing more will come.
+    pub fn fall_silent(&self) {
+        // One that has ended already is as good.
+        let _ = match self {
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
     /// How long a read may wait; no time is for ever.
     pub fn patience(&self, read: Option<Duration>) -> io::Result<()> {
         match self {

@@ -85,25 +85,35 @@ impl Line {
 /// The lines of an attempt.
 #[derive(Debug, Default)]
 pub struct Log {
-    lines: Vec<Line>,
+    lines: Vec<(u64, Line)>,
     unlisted: u64,
-    last: Option<End>,
+    last: Option<(u64, End)>,
 }
 
 impl Log {
-    /// Adds a line.
-    pub fn push(&mut self, line: Line) {
-        self.last = Some(line.end);
+    /// Adds the line of the request with this number. They come in the order of their ends.
+    pub fn push(&mut self, number: u64, line: Line) {
+        if self.last.is_none_or(|(last, _)| last < number) {
+            self.last = Some((number, line.end));
+        }
         if self.lines.len() < MOST_LINES {
-            self.lines.push(line);
+            self.lines.push((number, line));
         } else {
             self.unlisted = self.unlisted.saturating_add(1);
         }
     }
 
     /// The account of the attempt.
-    pub fn close(self, limits: Limits, totals: Totals, crossed: Option<Limit>) -> Account {
-        Account { limits, totals, crossed, last: self.last, lines: self.lines, unlisted: self.unlisted }
+    pub fn close(mut self, limits: Limits, totals: Totals, crossed: Option<Limit>) -> Account {
+        self.lines.sort_by_key(|(number, _)| *number);
+        Account {
+            limits,
+            totals,
+            crossed,
+            last: self.last.map(|(_, end)| end),
+            lines: self.lines.into_iter().map(|(_, line)| line).collect(),
+            unlisted: self.unlisted,
+        }
     }
 }
 
@@ -119,7 +129,7 @@ pub struct Account {
     /// How its last request ended.
     #[serde(skip)]
     pub last: Option<End>,
-    /// Its requests, in the order of their ends.
+    /// Its requests, in their order.
     pub lines: Vec<Line>,
     /// Requests beyond those.
     pub unlisted: u64,
@@ -150,11 +160,23 @@ mod tests {
     #[test]
     fn a_flood_of_requests_fills_no_log() -> Result<(), Box<dyn std::error::Error>> {
         let mut log = Log::default();
-        for _ in 0..MOST_LINES + 7 {
-            log.push(Line::begin(Timestamp::from_millis(0)?));
+        for number in 0..2007 {
+            log.push(number, Line::begin(Timestamp::from_millis(0)?));
         }
         let account = log.close(LIMITS, Totals::default(), None);
         assert_eq!((account.lines.len(), account.unlisted), (MOST_LINES, 7));
+        Ok(())
+    }
+
+    #[test]
+    fn requests_are_told_in_their_order_although_they_end_in_another() -> Result<(), Box<dyn std::error::Error>> {
+        let mut log = Log::default();
+        for (number, end) in [(2, End::Refused("second")), (1, End::Answered)] {
+            log.push(number, Line { end, ..Line::begin(Timestamp::from_millis(0)?) });
+        }
+        let account = log.close(LIMITS, Totals::default(), None);
+        assert_eq!(account.last, Some(End::Refused("second")));
+        assert_eq!(account.lines.first().map(|line| line.end), Some(End::Answered));
         Ok(())
     }
 }

@@ -159,7 +159,7 @@ impl<'a> Server<'a> {
                 continue;
             }
             let served = Builder::new().spawn_scoped(scope, move || {
-                self.serve(client);
+                self.serve(number, client);
                 locked(&self.clients).remove(&number);
             });
             if served.is_err() {
@@ -192,7 +192,7 @@ impl<'a> Server<'a> {
     }
 
     /// One connection, which is one request.
-    fn serve(&self, mut client: Client) {
+    fn serve(&self, number: u64, mut client: Client) {
         let began = Instant::now();
         let mut line = Line::begin(self.clock.now());
         if client.write_patience(PIECE_TIME).is_err() {
@@ -214,7 +214,8 @@ impl<'a> Server<'a> {
             }
         };
         line.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        locked(&self.log).push(line);
+        locked(&self.log).push(number, line);
+        client.fall_silent();
         linger(&mut client);
         client.end();
     }
