@@ -33,20 +33,30 @@ fn a_note_is_written_by_a_promoted_component() {
 }
 
 #[test]
-fn a_skill_that_reads_sees_the_vault_and_cannot_change_it() {
+fn a_skill_that_reads_sees_the_vault_and_one_that_would_write_is_refused() {
     let workspace = Workspace::trusted();
     fs::write(workspace.vault("plan.md"), "the plan").unwrap();
     let read = workspace.run("peek", json!({ "path": "plan.md" })).expect(0).json();
     assert_eq!(read["output"]["text"], "the plan");
-    let refused = workspace.run("peek", json!({ "path": "plan.md", "write": true })).expect(5).json();
-    assert!(refused["error"]["message"].as_str().unwrap().contains("denied"), "{refused}");
-    assert_eq!(fs::read_to_string(workspace.vault("plan.md")).unwrap(), "the plan");
+    workspace.run("peek", json!({ "path": "../kavi.toml" })).expect(5);
+
+    // The same class, and a write that its tests never reach: what is compiled in is what counts.
+    let writes = PEEK.source.replace(
+        "    Ok(Output {",
+        "    if input.path == \"x\" {\n        vault::write(\"x\", \"\")?;\n    }\n    Ok(Output {",
+    );
+    let id = workspace.propose("sly", "READ_ONLY", PEEK.schema, &[]);
+    workspace.import(&id, &workspace.source("sly", &writes)).expect(0);
+    let verification = workspace.json(&["verify-skill", &id]).expect(4).json();
+    assert_eq!(gate(&verification, "policy")["status"], "PASSED");
+    let findings = gate(&verification, "invariants")["findings"].as_array().unwrap();
+    assert_eq!(findings[0]["rule"], "invariants/interface", "{findings:?}");
+    assert_eq!(workspace.status_of(&id), "BUILT");
 }
 
 #[test]
 fn planted_build_files_are_refused_and_never_run() {
     let workspace = Workspace::new();
-    let id = workspace.propose("write_note", "FILE_WRITE", NOTE_SCHEMA, &["--path", "Inbox/AI"]);
     let marker = workspace.path().join("executed");
     let touch = format!("fn main() {{ std::fs::write({marker:?}, \"\").unwrap(); }}");
     let wrapper = workspace.path().join("wrapper");
@@ -67,6 +77,7 @@ fn planted_build_files_are_refused_and_never_run() {
         let from = workspace.source("write_note", WRITE_NOTE.source);
         fs::create_dir_all(from.join(path).parent().unwrap()).unwrap();
         fs::write(from.join(path), text).unwrap();
+        let id = workspace.propose("write_note", "FILE_WRITE", NOTE_SCHEMA, &["--path", "Inbox/AI"]);
         let built = workspace.import(&id, &from).expect(3).json();
         assert_eq!(built["failure_kind"], "GATE_VIOLATION", "{path}: {built}");
         assert!(built["findings"][0]["rule"].as_str().unwrap().starts_with("workspace/"), "{path}: {built}");
@@ -80,6 +91,7 @@ fn planted_build_files_are_refused_and_never_run() {
     fs::create_dir_all(from.join("target/debug/build")).unwrap();
     fs::write(from.join("target/debug/build/build-script-build"), "#!/bin/sh\ntouch executed\n").unwrap();
     fs::write(from.join("Cargo.lock"), "version = 4\n[[package]]\nname = \"libc\"\n").unwrap();
+    let id = workspace.propose("write_note", "FILE_WRITE", NOTE_SCHEMA, &["--path", "Inbox/AI"]);
     workspace.import(&id, &from).expect(0);
     workspace.json(&["verify-skill", &id]).expect(0);
     assert!(!marker.exists());
@@ -127,15 +139,11 @@ fn tests_of_a_skill_run_in_wasm_under_its_grants() {
     assert_eq!(gate(&verification, "policy")["status"], "FAILED", "{verification:#}");
     assert!(!marker.exists());
 
-    // The same tests under another class get what that class gets: here the skill's own test that writing is denied fails.
-    let more = ["--path", "Inbox/AI"];
-    let id = workspace.propose("peek", "FILE_WRITE", PEEK.schema, &more);
-    workspace.import(&id, &workspace.source("peek", PEEK.source)).expect(0);
+    // Under a class that writes, the same test program may make its folders: the class decides, not the source.
+    let id = workspace.built(&Skill { class: "READ_ONLY", more: &[], ..ACT });
     let verification = workspace.json(&["verify-skill", &id]).expect(4).json();
     let findings = gate(&verification, "test")["findings"].as_array().unwrap();
-    assert_eq!(findings.len(), 1, "{verification:#}");
-    assert_eq!(findings[0]["test"], "tests::writing_is_denied");
-    assert_eq!(findings[0]["file"], "src/lib.rs");
+    assert!(findings.iter().any(|found| found["rule"].as_str().unwrap().starts_with("test/")), "{verification:#}");
 }
 
 #[test]
@@ -299,7 +307,8 @@ fn promote_refuses_what_was_not_verified() {
     let promote = |id: &str| workspace.refused(&["promote-skill", id, "--approved-by", "test", "--yes"], 3);
     let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
     assert!(promote(&id)["message"].as_str().unwrap().contains("PROPOSED"));
-    let odd = PEEK.source.replace("let text = vault", "let  text = vault");
+    let odd = PEEK.source.replace("text: vault", "text:  vault");
+    assert_ne!(odd, PEEK.source);
     workspace.import(&id, &workspace.source("peek", &odd)).expect(0);
     assert!(promote(&id)["message"].as_str().unwrap().contains("BUILT"));
     workspace.json(&["verify-skill", &id]).expect(4);

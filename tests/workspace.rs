@@ -32,7 +32,9 @@ impl Bench {
     fn refused(&self, what: &str, plant: impl FnOnce(&Path)) -> Vec<(String, String)> {
         let from = self.workspace.source("peek", PEEK.source);
         plant(&from);
-        let built = self.workspace.import(&self.id, &from).expect(3).json();
+        // A proposal of its own: after a violation the next attempt waits for a person.
+        let id = self.workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+        let built = self.workspace.import(&id, &from).expect(3).json();
         fs::remove_dir_all(&from).unwrap();
         assert_eq!(built["status"], "FAILED", "{what}");
         assert_eq!(built["failure_kind"], "GATE_VIOLATION", "{what}");
@@ -47,10 +49,10 @@ impl Bench {
             .map(|found| (text(found, "rule"), text(found, "file")))
             .collect();
         assert!(!findings.is_empty(), "{what}");
-        assert_eq!(self.workspace.status_of(&self.id), "PROPOSED", "{what}");
+        assert_eq!(self.workspace.status_of(&id), "PROPOSED", "{what}");
         let store = support::files(&self.workspace.path().join(".kavi"));
         assert!(!store.keys().any(|path| path.starts_with("store/") && path.contains("sources/")), "{what}: {store:?}");
-        self.workspace.refused(&["verify-skill", &self.id], 3);
+        self.workspace.refused(&["verify-skill", &id], 3);
         findings
     }
 }
@@ -202,7 +204,8 @@ fn a_manifest_that_asks_for_more_is_refused() {
     ] {
         let from = bench.workspace.source("peek", PEEK.source);
         put(from.join("Cargo.toml"), format!("{head}{more}"));
-        let built = bench.workspace.import(&bench.id, &from).expect(3).json();
+        let id = bench.workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+        let built = bench.workspace.import(&id, &from).expect(3).json();
         let findings = built["findings"].as_array().unwrap();
         assert!(findings.iter().all(|found| found["rule"] == "workspace/manifest" && found["file"] == "Cargo.toml"));
         let named = |found: &Value| found["message"].as_str().unwrap().contains(named);
@@ -215,19 +218,26 @@ fn a_manifest_that_asks_for_more_is_refused() {
 #[test]
 fn everything_that_is_wrong_is_listed_at_once() {
     let bench = Bench::new();
-    let found = bench.refused("several things", |from| {
+    let plant = |from: &Path| {
         put(from.join("build.rs"), "fn main() {}");
         put(from.join("src/notes.md"), "");
         symlink("/etc/passwd", from.join("src/a.rs")).unwrap();
-    });
+    };
+    let found = bench.refused("several things", plant);
     let rules: Vec<&str> = found.iter().map(|(rule, _)| rule.as_str()).collect();
     assert_eq!(rules, ["workspace/outside", "workspace/kind", "workspace/outside"]);
-    // For people too, and the attempt with its findings is kept.
-    let from = bench.workspace.source("peek", PEEK.source);
-    put(from.join("build.rs"), "fn main() {}");
-    let human = bench.workspace.call(&["build-skill", &bench.id, "--from", "crates/peek"]).expect(3);
+
+    // For people too. The attempt with its findings is kept, and the next one waits for a person.
+    plant(&bench.workspace.source("peek", PEEK.source));
+    let build = ["build-skill", bench.id.as_str(), "--from", "crates/peek"];
+    let human = bench.workspace.call(&build).expect(3);
     assert!(human.stdout.contains("build.rs: workspace/outside"), "{human:?}");
-    assert!(human.stderr.contains("error: attempt 2 failed (GATE_VIOLATION)"), "{human:?}");
+    assert!(human.stderr.contains("error: attempt 1 failed (GATE_VIOLATION)"), "{human:?}");
+    let error = bench.workspace.refused(&build, 3);
+    assert!(error["message"].as_str().unwrap().contains("waits for a person"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("--acknowledge"), "{error}");
+    bench.workspace.refused(&[&build[..], &["--acknowledge", " "]].concat(), 2);
+    bench.workspace.json(&[&build[..], &["--acknowledge", "ada"]].concat()).expect(3);
     let shown = bench.workspace.show(&bench.id);
     assert_eq!(shown["builds"].as_array().unwrap().len(), 2);
     assert_eq!(shown["builds"][1]["parent_build_id"], shown["builds"][0]["id"]);

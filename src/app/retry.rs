@@ -13,7 +13,7 @@ use crate::ledger::{Build, LedgerError, Proposal, Research};
 use crate::llm;
 use crate::model::{
     id::{BuildId, IdPrefix, ProposalId},
-    lifecycle::{BuildStatus, Verdict},
+    lifecycle::{BuildStatus, BuilderKind, Verdict},
     research::Escalation,
 };
 
@@ -110,7 +110,7 @@ impl App {
     pub fn prepare_build(
         &self,
         proposal: &Proposal,
-        builder: &Builder,
+        builder: BuilderKind,
         by: Option<&Approver>,
     ) -> Result<Attempt, Error> {
         let attempt = build::prepare_only(&self.forge(), proposal, builder, by)?;

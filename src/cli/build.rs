@@ -10,7 +10,7 @@ use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
 use crate::app::{App, Approver, Attempt, Builder, Progress};
 use crate::error::{Error, Violation};
-use crate::model::lifecycle::{BuildStatus, FailureKind};
+use crate::model::lifecycle::{BuildStatus, BuilderKind, FailureKind};
 
 /// Make one attempt to build a proposal: packet, workspace, builder, gate, snapshot.
 #[derive(Debug, clap::Args)]
@@ -64,10 +64,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
     let proposal = app.find_newest(&args.id)?;
-    let builder = args.builder.choose(&app, &cwd)?;
     let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
     if args.no_invoke {
-        let attempt = app.prepare_build(&proposal, &builder, by.as_ref())?;
+        // Nothing of the builder has to be there for this: no program, no key, no folder.
+        let attempt = app.prepare_build(&proposal, args.builder.kind(), by.as_ref())?;
         let human = views::facts(&[
             ("build", attempt.build.id.to_string()),
             ("packet sha256", attempt.build.packet_sha256.to_string()),
@@ -77,6 +77,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.result(&format!("{human}next: {hint}"), &document(&attempt));
         return Ok(());
     }
+    let builder = args.builder.choose(&app, &cwd)?;
     let spinner = Spinner::new(&out);
     let attempt = app.build(&proposal, &builder, by.as_ref(), &mut |progress| match progress {
         Progress::Stage(stage) => spinner.stage(stage),
@@ -89,12 +90,19 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 impl BuilderArgs {
     /// The builder that was asked for.
     pub fn choose(&self, app: &App, cwd: &Path) -> Result<Builder, Error> {
-        let kind = self.builder.unwrap_or(if self.from.is_some() { BuilderArg::Import } else { BuilderArg::Claude });
-        match (kind, &self.from) {
-            (BuilderArg::Import, Some(from)) => Ok(Builder::Import(cwd.join(from))),
-            (BuilderArg::Import, None) => Err(Error::Usage("--builder import needs --from DIR".to_owned())),
-            (BuilderArg::Claude, Some(_)) => Err(Error::Usage("--from goes with --builder import".to_owned())),
-            (BuilderArg::Claude, None) => app.claude(self.timeout.map(Duration::from_secs)),
+        match (self.kind(), &self.from) {
+            (BuilderKind::Import, Some(from)) => Ok(Builder::Import(cwd.join(from))),
+            (BuilderKind::Import, None) => Err(Error::Usage("--builder import needs --from DIR".to_owned())),
+            (BuilderKind::Claude, Some(_)) => Err(Error::Usage("--from goes with --builder import".to_owned())),
+            (BuilderKind::Claude, None) => app.claude(self.timeout.map(Duration::from_secs)),
+        }
+    }
+
+    /// Its kind: as named, else import when there is a folder to import from.
+    fn kind(&self) -> BuilderKind {
+        match (self.builder, &self.from) {
+            (Some(BuilderArg::Import), _) | (None, Some(_)) => BuilderKind::Import,
+            (Some(BuilderArg::Claude), _) | (None, None) => BuilderKind::Claude,
         }
     }
 }

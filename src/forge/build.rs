@@ -157,11 +157,11 @@ pub fn prepare(
 pub fn prepare_only(
     forge: &Forge<'_>,
     proposal: &Proposal,
-    builder: &Builder,
+    builder: BuilderKind,
     by: Option<&Approver>,
 ) -> Result<Attempt, BuildError> {
     let _lock = lock(forge, proposal)?;
-    let (build, workspace) = prepare(forge, proposal, builder.kind(), by)?;
+    let (build, workspace) = prepare(forge, proposal, builder, by)?;
     let build = forge.ledger.leave_build_open(build.id)?;
     let hint = format!(
         "write the sources there, then run `kavi build-skill {} --builder import --from DIR` on a copy of its `src`",
@@ -182,6 +182,10 @@ pub fn run(
     by: Option<&Approver>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Attempt, BuildError> {
+    if let Builder::Import(from) = builder {
+        // A folder that is not there is a slip of the pen, not an attempt.
+        gate::open(from)?;
+    }
     let _lock = lock(forge, proposal)?;
     progress(Progress::Stage("packet and workspace"));
     let (build, workspace) = prepare(forge, proposal, builder.kind(), by)?;

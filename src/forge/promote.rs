@@ -46,7 +46,7 @@ pub enum PromoteError {
     #[error("`{0}` names nobody: give 1 to 100 readable characters")]
     Approver(String),
     /// No reason.
-    #[error("a revocation needs a reason")]
+    #[error("a revocation needs a reason: give --why TEXT")]
     NoReason,
     /// Not VERIFIED.
     #[error("proposal {id} is {status}: only VERIFIED proposals can be promoted")]

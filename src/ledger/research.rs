@@ -127,3 +127,125 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{BuildEnd, Create, NewBuild, NewProposal};
+    use crate::model::{
+        artifact::ArtifactKind,
+        digest::Digest,
+        id::{ArtifactId, RandomIds},
+        json,
+        lifecycle::{BuilderKind, Trigger},
+        spec::SkillSpec,
+    };
+
+    type Anything = Result<(), Box<dyn std::error::Error>>;
+
+    fn artifact(path: &str) -> Result<ArtifactRow, Box<dyn std::error::Error>> {
+        Ok(ArtifactRow {
+            id: ArtifactId::new(&RandomIds),
+            kind: ArtifactKind::ResearchNote,
+            path: path.to_owned(),
+            sha256: Digest::of(b""),
+            created_at: Timestamp::from_millis(0)?,
+            related_id: String::new(),
+        })
+    }
+
+    fn proposed(ledger: &Ledger) -> Result<ProposalId, Box<dyn std::error::Error>> {
+        let io = serde_json::json!({
+            "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"],
+            "additionalProperties": false,
+        });
+        let spec: SkillSpec = serde_json::from_value(serde_json::json!({
+            "v": 1, "name": "skill", "description": "d", "side_effect_class": "READ_ONLY", "paths": [],
+            "required_secrets": [], "examples": [],
+            "io": { "input": io, "output": io },
+        }))?;
+        let id = ProposalId::new(&RandomIds);
+        let spec_json = json::canonical(&serde_json::to_value(&spec)?);
+        ledger.insert_proposal(&NewProposal {
+            id,
+            spec: &spec,
+            spec_json: &spec_json,
+            artifact: &artifact("spec")?,
+        })?;
+        Ok(id)
+    }
+
+    #[test]
+    fn a_go_is_written_with_its_attempt_or_not_at_all() -> Anything {
+        let ledger = Ledger::in_memory()?;
+        let proposal = proposed(&ledger)?;
+        let go = Acknowledgement {
+            acknowledged_by: "Ada".to_owned(),
+            escalations: vec![Escalation { trigger: Trigger::Ambiguous, why: "nobody knows".to_owned() }],
+        };
+        let packet = artifact("packet")?;
+        let new = |decided_after| NewBuild {
+            id: BuildId::new(&RandomIds),
+            proposal_id: proposal,
+            branch_name: "skill/x".to_owned(),
+            builder: BuilderKind::Claude,
+            confinement: String::new(),
+            packet: &packet,
+            decided_after,
+            acknowledgement: Some(&go),
+        };
+        // Decided on a verification that is not the newest one.
+        let stale = ledger.start_build(&new(Some(VerificationId::new(&RandomIds))));
+        assert!(matches!(stale, Err(LedgerError::Conflict(_))), "{stale:?}");
+        assert!(ledger.acknowledgements_of(proposal)?.is_empty() && ledger.builds_of(proposal)?.is_empty());
+
+        let build = ledger.start_build(&new(None))?;
+        assert_eq!(ledger.acknowledgements_of(proposal)?, [(build.id, go.clone())]);
+        let end = BuildEnd {
+            outcome: Err(None),
+            summary: "over".to_owned(),
+            confinement: String::new(),
+            findings: Vec::new(),
+            artifacts: Vec::new(),
+            finished_at: Timestamp::from_millis(1)?,
+        };
+        ledger.finish_build(build.id, &end)?;
+        let research = Research {
+            id: ResearchId::new(&RandomIds),
+            build_id: build.id,
+            verification_id: None,
+            classified: Classified {
+                kind: FailureKind::Unknown,
+                facts: Facts {
+                    gate: None,
+                    failed_gates: Vec::new(),
+                    findings: Vec::new(),
+                    omitted: 0,
+                    excerpt: "over".to_owned(),
+                },
+            },
+            hint: Some("a hint".to_owned()),
+            advice: AdviceOutcome::Unreachable { why: "nobody".to_owned() },
+            escalations: go.escalations,
+            note_path: "note".to_owned(),
+            created_at: Timestamp::from_millis(2)?,
+        };
+        ledger.insert_research(&research, &[artifact("note")?])?;
+        assert_eq!(ledger.research_of(proposal)?, [research]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_ledger_of_the_version_before_is_brought_up() -> Anything {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("ledger.db");
+        let old = Connection::open(&path)?;
+        old.execute_batch(include_str!("migrations/0001_spine.sql"))?;
+        old.pragma_update(None, "application_id", 0x4B61_7669)?;
+        old.pragma_update(None, "user_version", 1)?;
+        drop(old);
+        let ledger = Ledger::open(&path, Create::Never)?;
+        assert!(ledger.research_of(ProposalId::new(&RandomIds))?.is_empty());
+        Ok(())
+    }
+}

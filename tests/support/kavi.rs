@@ -84,11 +84,11 @@ pub const ACT: Skill = Skill {
     source: include_str!("skills/act.rs"),
 };
 
-/// Reads the vault, and tries to write it.
+/// Reads the vault.
 pub const PEEK: Skill = Skill {
     name: "peek",
     class: "READ_ONLY",
-    schema: r#"{"input":{"type":"object","properties":{"path":{"type":"string"},"write":{"type":"boolean"}},"required":["path"],"additionalProperties":false},"output":{"text":"str"}}"#,
+    schema: r#"{"input":{"path":"str"},"output":{"text":"str"}}"#,
     more: &[],
     source: include_str!("skills/peek.rs"),
 };

@@ -1,5 +1,7 @@
 //! Puts a failed attempt into one kind, with its facts. Pure: the same rows give the same kind, and no model takes part.
 
+use std::collections::HashSet;
+
 use crate::ledger::{Build, GateRow, Verification};
 use crate::model::{
     finding::Finding,
@@ -54,22 +56,30 @@ impl<'a> Event<'a> {
 fn of_verification(gates: &[GateRow]) -> Classified {
     let failed: Vec<&GateRow> = gates.iter().filter(|gate| gate.status == Verdict::Failed).collect();
     let compiles = !failed.iter().any(|gate| gate.gate == "compile");
-    let rank = |kind: FailureKind| ORDER.iter().position(|other| *other == kind).unwrap_or(ORDER.len());
-    let mut found: Vec<(usize, &str, &Finding)> = Vec::new();
+    let rank = |gate: &str, rule: &str| {
+        let kind = kind_of(gate, rule, compiles);
+        // Of several gates that speak for one kind the compiler goes first: the others only repeat it.
+        (ORDER.iter().position(|other| *other == kind).unwrap_or(ORDER.len()), gate != "compile")
+    };
+    let mut found: Vec<((usize, bool), &str, &Finding)> = Vec::new();
     for gate in &failed {
-        found
-            .extend(gate.findings.iter().map(|one| (rank(kind_of(&gate.gate, &one.rule, compiles)), &*gate.gate, one)));
+        found.extend(gate.findings.iter().map(|one| (rank(&gate.gate, &one.rule), gate.gate.as_str(), one)));
     }
-    // Stable: within a kind the gates' own order stays.
+    // Stable: the gates' own order stays otherwise.
     found.sort_by_key(|(rank, ..)| *rank);
     let silent = failed.iter().filter(|gate| gate.findings.is_empty());
-    let by_silent = silent.map(|gate| (rank(kind_of(&gate.gate, "", compiles)), gate.gate.as_str()));
-    let decisive = found.first().map(|(rank, gate, _)| (*rank, *gate)).into_iter().chain(by_silent).min();
+    let silent = silent.map(|gate| (rank(&gate.gate, ""), gate.gate.as_str()));
+    let loudest = found.first().map(|(rank, gate, _)| (*rank, *gate));
+    let decisive = loudest.into_iter().chain(silent).min_by_key(|(rank, _)| *rank);
     let (kind, gate) = match decisive {
-        Some((rank, gate)) => (ORDER.get(rank).copied().unwrap_or(FailureKind::Unknown), Some(gate.to_owned())),
+        Some(((rank, _), gate)) => (ORDER.get(rank).copied().unwrap_or(FailureKind::Unknown), Some(gate.to_owned())),
         None => (FailureKind::Unknown, None),
     };
-    let findings: Vec<&Finding> = found.into_iter().map(|(.., finding)| finding).collect();
+    // Several gates compile the same sources and say the same of them.
+    let mut said = HashSet::new();
+    let findings = found.into_iter().map(|(.., finding)| finding);
+    let findings: Vec<&Finding> =
+        findings.filter(|one| said.insert((&one.file, one.line, &one.test, &one.message))).collect();
     let failed_gates = failed.iter().map(|gate| gate.gate.clone()).collect();
     Classified { kind, facts: facts(gate, failed_gates, &findings, "") }
 }

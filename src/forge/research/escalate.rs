@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::classify::Event;
+use crate::forge::patch;
 use crate::ledger::Research;
 use crate::model::{
     effect::EffectClass,
@@ -42,11 +43,8 @@ pub struct Change {
 impl Change {
     /// Compares the sources that came with a packet with those that the attempt left.
     pub fn between(before: &Snapshot, after: &Snapshot) -> Self {
-        let diff = crate::forge::patch::diff(Some(before), after);
-        let count = |sign: char, header: &str| {
-            diff.lines().filter(|line| line.starts_with(sign) && !line.starts_with(header)).count()
-        };
-        Self { changed: count('+', "+++ ").max(count('-', "--- ")), of: before.lines() }
+        let (removed, added) = patch::changed_lines(before, after);
+        Self { changed: removed.max(added), of: before.lines() }
     }
 
     fn is_large(self) -> bool {

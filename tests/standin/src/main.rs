@@ -169,6 +169,14 @@ impl Session {
                 "total_cost_usd": 0.0021, "usage": {"input_tokens": 200, "output_tokens": 100, "service_tier": "standard"},
                 "permission_denials": self.denials, "result": "Done.", "session_id": "stand-in",
             }))?,
+            Step::IfPacketSays { text, then, otherwise } => {
+                let steps = if self.packet.contains(&text) { then } else { otherwise };
+                for step in steps {
+                    if let Some(code) = self.step(step)? {
+                        return Ok(Some(code));
+                    }
+                }
+            }
             Step::Exit(code) => return Ok(Some(u8::try_from(code)?)),
         }
         Ok(None)

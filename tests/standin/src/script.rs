@@ -74,6 +74,8 @@ pub enum Step {
         terminal_reason: String,
         stop_reason: Option<String>,
     },
+    /// Does one of two things, by what the packet says.
+    IfPacketSays { text: String, then: Vec<Step>, otherwise: Vec<Step> },
     /// Ends with this code.
     Exit(i32),
 }

@@ -1,12 +1,10 @@
-//! Reads a file of the vault and, when it is told to, tries to write one: its class does not let it.
+//! Reads a file of the vault.
 
 use kavi_sdk::prelude::*;
 
 #[derive(Deserialize)]
 struct Input {
     path: String,
-    #[serde(default)]
-    write: bool,
 }
 
 #[derive(Serialize)]
@@ -15,11 +13,9 @@ struct Output {
 }
 
 fn run(input: Input) -> Result<Output, SkillError> {
-    let text = vault::read(&input.path)?;
-    if input.write {
-        vault::write(&input.path, "overwritten")?;
-    }
-    Ok(Output { text })
+    Ok(Output {
+        text: vault::read(&input.path)?,
+    })
 }
 
 kavi_sdk::export_skill!(run);
@@ -43,10 +39,9 @@ mod tests {
     }
 
     #[test]
-    fn writing_is_denied() {
+    fn nothing_is_written() {
         seed("a.md", "text");
-        let output = call(run, json!({ "path": "a.md", "write": true }));
-        assert!(matches!(output, Err(SkillError::Denied(_))), "{output:?}");
+        assert!(call(run, json!({ "path": "a.md" })).is_ok());
         assert!(written_paths().is_empty());
     }
 }
