@@ -8,7 +8,6 @@ mod messages_api;
 #[path = "support/standin.rs"]
 mod standin;
 #[path = "support/kavi.rs"]
-#[allow(dead_code, reason = "each test that includes this uses a part of it")]
 mod support;
 
 use std::{
