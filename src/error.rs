@@ -15,6 +15,7 @@ use crate::forge::verify::VerifyError;
 use crate::invoke::run::InvokeError;
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
+use crate::model::{lifecycle::ProposalStatus, name::SkillName};
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 
@@ -369,16 +370,27 @@ fn invoke(error: &InvokeError) -> Kind {
 fn trust_hint(error: &TrustError) -> Option<String> {
     match error {
         TrustError::Unknown(_) => Some("see `kavi list-skills`".to_owned()),
-        TrustError::NotTrusted { name, id, .. } => Some(format!(
-            "see `kavi show {name}`; promote it with `kavi promote-skill {} --approved-by NAME`",
-            id.short()
-        )),
+        TrustError::NotTrusted { name, id, status } => Some(not_trusted_hint(name, &id.short(), *status)),
         TrustError::Bytes { name, proposal, .. } => Some(format!(
             "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \
              or propose, build and promote it again (`kavi show {}`)",
             proposal.id.short()
         )),
         TrustError::Ledger(error) => ledger_hint(error),
+    }
+}
+
+/// The step that comes next for a proposal in this state.
+fn not_trusted_hint(name: &SkillName, id: &str, status: ProposalStatus) -> String {
+    match status {
+        ProposalStatus::Proposed => format!("build it with `kavi build-skill {id}`"),
+        ProposalStatus::Built => format!("verify it with `kavi verify-skill {id}`"),
+        ProposalStatus::Verified => {
+            format!("see `kavi show {id}`; promote it with `kavi promote-skill {id} --approved-by NAME`")
+        }
+        ProposalStatus::Rejected | ProposalStatus::Trusted | ProposalStatus::Superseded | ProposalStatus::Revoked => {
+            format!("see `kavi show {name}`; go back with `kavi rollback {name}`, or propose it again")
+        }
     }
 }
 

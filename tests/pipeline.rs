@@ -147,6 +147,39 @@ fn tests_of_a_skill_run_in_wasm_under_its_grants() {
 }
 
 #[test]
+fn a_guest_sees_no_environment() {
+    let workspace = Workspace::new();
+    // Neither when it is compiled, nor when it runs. The policy gate refuses to ask; the others compile and run it.
+    let tests = r#"
+    #[test]
+    fn there_is_no_environment() {
+        assert_eq!(std::env::vars_os().count(), 0);
+        assert!(std::env::var("MADE_UP_TOKEN").is_err());
+        assert!(std::env::args().all(|arg| !arg.contains("made-up")));
+        assert!(std::env::current_dir().map_or(true, |folder| folder.as_os_str() == "/"));
+        let mut line = String::new();
+        assert_eq!(std::io::stdin().read_line(&mut line).unwrap_or(0), 0);
+    }
+
+    #[test]
+    fn there_was_none_for_the_compiler() {
+        assert_eq!(option_env!("MADE_UP_TOKEN"), None);
+        assert_eq!(option_env!("HOME"), None);
+        assert_eq!(option_env!("USER"), None);
+    }
+}
+"#;
+    let source = format!("{}{tests}", PEEK.source.trim_end().strip_suffix('}').unwrap());
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    workspace.import(&id, &workspace.source("peek", &source)).expect(0);
+    let mut verify = workspace.command();
+    verify.args(["verify-skill", &id, "--json"]).env("MADE_UP_TOKEN", "made-up-secret").env("USER", "made-up-user");
+    let verification = support::feed(verify, "made-up-secret\n").expect(4).json();
+    assert_eq!(gate(&verification, "test")["status"], "PASSED", "{verification:#}");
+    assert_eq!(gate(&verification, "policy")["status"], "FAILED", "{verification:#}");
+}
+
+#[test]
 fn every_stage_names_the_same_snapshot_and_component() {
     let workspace = Workspace::trusted();
     let ran = workspace.note("Inbox/AI/a.md").expect(0).json();

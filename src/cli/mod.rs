@@ -223,7 +223,9 @@ fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
     }
     if wants_json {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // The first paragraph in one line: what is wrong, and with which argument.
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
         Out::new(Output::Json).error(&Error::Usage(message));
     } else {
         let _ = error.print();

@@ -112,7 +112,7 @@ fn attempt(build: &Build) -> String {
 
 fn verified(verification: &Verification, count: usize) -> String {
     format!(
-        "\nverification {} ({} of {count}), {}\n  snapshot {}\n  component {}\n  toolchain {}\n  SDK kit {}\n  confinement {}\n\n{}",
+        "\nverification {} ({}, the last of {count}), {}\n  snapshot {}\n  component {}\n  toolchain {}\n  SDK kit {}\n  confinement {}\n\n{}",
         verification.status,
         verification.id,
         verification.created_at,
