@@ -451,3 +451,25 @@ fn classes_that_are_not_granted_yet_can_be_trusted_and_say_so() {
     // The refusal is on the record.
     assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE NOT success AND error LIKE 'NotGranted%'"), 1);
 }
+
+#[test]
+fn the_demo_shows_the_whole_way_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = |args: &[&str]| -> support::Called {
+        let mut command = support::kavi(folder.path());
+        command.arg("demo").args(args).env("TMPDIR", folder.path()).output().unwrap().into()
+    };
+    let shown = demo(&[]).expect(0).stdout;
+    for word in
+        ["propose", "build", "verify", "invariants  PASSED", "is TRUSTED", "# Hello from Kavi", "refused, exit code 3"]
+    {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "a throwaway workspace is thrown away");
+    let document = demo(&["--keep", "kept", "--json"]).expect(0).json();
+    assert_eq!(document["refusal"]["exit_code"], 3);
+    assert_eq!(document["note"], "# Hello from Kavi\n\nWritten by a component.\n");
+    let note = fs::read_to_string(folder.path().join("kept/vault_out/Inbox/AI/hello.md")).unwrap();
+    assert_eq!(document["note"], note);
+    demo(&["--keep", "kept"]).expect(3);
+}
