@@ -40,7 +40,7 @@ impl Bench {
         assert_eq!(built["failure_kind"], "GATE_VIOLATION", "{what}");
         assert_eq!(built["snapshot_sha256"], Value::Null, "{what}");
         assert_eq!(built["error"]["kind"], "refused", "{what}");
-        assert!(built["error"]["hint"].as_str().unwrap().contains("kavi show"), "{what}");
+        assert!(built["error"]["hint"].as_str().unwrap().contains("kavi research-skill"), "{what}");
         let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
         let findings: Vec<(String, String)> = built["findings"]
             .as_array()

@@ -3,7 +3,7 @@
 //! Guarantees: a home and a folder for temporary files of this attempt alone, gone afterwards; an environment
 //! of nothing but what [`super::command`] lists; a wall clock, an idle clock and a limit on output; when this
 //! returns, every process of the attempt is dead; it never had the API key, which stays with the
-//! [gateway](crate::forge::gateway), and has no network but the way there. Without a cage, which is a person's
+//! [gateway], and has no network but the way there. Without a cage, which is a person's
 //! recorded choice, it has the machine's network and could look for the key as any program of that person's could.
 //! Never: looks at what was written (the gate does), asks again after a failure (an attempt is one run), or
 //! takes the agent's word for anything.

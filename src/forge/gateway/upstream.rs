@@ -76,6 +76,10 @@ impl BaseUrl {
         if authority.as_str().contains('@') {
             return Err(refused("it holds a user or a password"));
         }
+        // The parser takes any digits for a port.
+        if authority.host().is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
+            return Err(refused("its host or port is none"));
+        }
         if uri.query().is_some() || text.contains('#') {
             return Err(refused("it has a query"));
         }
@@ -306,6 +310,9 @@ mod tests {
             "http://127.0.0.1@evil.example",
             "https://api.anthropic.com?x",
             "https://api.anthropic.com#x",
+            "http://127.0.0.1:99999",
+            "http://127.0.0.1:",
+            "https://:443",
             "/v1",
             "",
             "api.anthropic.com",
