@@ -143,6 +143,24 @@ fn the_policy_alone_can_fail() {
 }
 
 #[test]
+fn without_a_cage_what_the_scan_refused_is_not_compiled() {
+    let workspace = Workspace::new();
+    let secret = workspace.path().join("secret.txt");
+    fs::write(&secret, "made-up-secret").unwrap();
+    let source = PEEK.source.replacen("fn run", &format!("const LEAK: u32 = include!({secret:?});\n\nfn run"), 1);
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    workspace.import(&id, &workspace.source("peek", &source)).expect(0);
+    let called = workspace.json(&["verify-skill", &id, "--unconfined"]).expect(4);
+    assert!(!called.stdout.contains("made-up-secret"), "{called:?}");
+    let document = called.json();
+    assert!(document["confinement"].as_str().unwrap().contains("UNCONFINED"), "{document:#}");
+    for gate in document["gates"].as_array().unwrap() {
+        let expected = if gate["gate"] == "policy" { "FAILED" } else { "SKIPPED" };
+        assert_eq!(gate["status"], expected, "{gate:#}");
+    }
+}
+
+#[test]
 fn an_example_that_does_not_hold_fails_the_invariants_alone() {
     let cases = [
         ("in.json", r#"{"path":"a.md"}"#),

@@ -19,7 +19,7 @@ use super::compile::{Bench, CompileError, Compiled, Product};
 use super::toolchain::Toolchain;
 use super::{Forge, snapshots};
 use crate::artifacts::{ArtifactError, Kind};
-use crate::cage::Cage;
+use crate::cage::{Applied, Cage, Confinement};
 use crate::ledger::{Build, GateRow, LedgerError, Proposal, Verification};
 use crate::model::{
     artifact::ArtifactKind,
@@ -177,8 +177,13 @@ struct Checked {
     confinement: String,
 }
 
-/// Runs all gates: the two compilations and what hangs on each in two threads, the small ones between them.
+/// Runs all gates: first the scan, then the two compilations and what hangs on each in two threads.
 fn check(subject: &Subject<'_>, bench: &Bench<'_>, progress: &(dyn Fn(&str) + Sync)) -> Result<Checked, VerifyError> {
+    progress("policy");
+    let policy = Gate::run(subject.clock, "policy", || policy::check(subject))?;
+    if policy.verdict != Verdict::Passed && subject.cage.confinement() == Confinement::Unconfined {
+        return Ok(not_compiled(policy));
+    }
     let (release, tests) = std::thread::scope(|scope| {
         let release = scope.spawn(|| release_side(subject, bench, progress));
         let tests = test_side(subject, bench, progress);
@@ -187,19 +192,29 @@ fn check(subject: &Subject<'_>, bench: &Bench<'_>, progress: &(dyn Fn(&str) + Sy
     let release = release.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let (mut gates, compiled) = release?;
     gates.extend(tests?);
+    gates.push(policy);
     gates.sort_by_key(|gate| GATES.iter().position(|name| *name == gate.name));
     let confinement = compiled.confinement.to_string();
     Ok(Checked { gates, component: compiled.component, confinement })
 }
 
-/// compile and invariants; policy meanwhile costs nothing.
+/// Without a cage, a compiler would read any file that a source names into its messages. What the scan refused is not
+/// given to it then.
+fn not_compiled(policy: Gate) -> Checked {
+    let why = "not run: there is no cage, and the policy gate refused these sources";
+    let others = GATES.into_iter().filter(|name| *name != policy.name).map(|name| Gate::skipped(name, why));
+    let mut gates: Vec<Gate> = others.collect();
+    gates.push(policy);
+    gates.sort_by_key(|gate| GATES.iter().position(|name| *name == gate.name));
+    Checked { gates, component: None, confinement: Applied::Unconfined.to_string() }
+}
+
+/// compile and invariants.
 fn release_side(
     subject: &Subject<'_>,
     bench: &Bench<'_>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(Vec<Gate>, Compiled), VerifyError> {
-    progress("policy");
-    let policy = Gate::run(subject.clock, "policy", || policy::check(subject))?;
     progress("compile");
     let mut compiled = None;
     let compile = Gate::run(subject.clock, "compile", || {
@@ -214,7 +229,7 @@ fn release_side(
         Some(component) => Gate::run(subject.clock, "invariants", || invariants::check(subject, component))?,
         None => Gate::skipped("invariants", "there is no component to look at: the sources do not compile"),
     };
-    Ok((vec![policy, compile, invariants], compiled))
+    Ok((vec![compile, invariants], compiled))
 }
 
 /// format, lint and test.
