@@ -9,6 +9,7 @@
 
 mod examples;
 mod invariants;
+mod plan;
 mod policy;
 mod report;
 mod test;
