@@ -29,7 +29,7 @@ pub use crate::forge::build::{Attempt, Builder, Progress};
 pub use crate::forge::promote::{Approver, Report};
 pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
-pub use crate::forge::verify::Verified;
+pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::run::Ran;
 
 /// What every process of Kavi has before it knows a workspace.
@@ -366,9 +366,10 @@ impl App {
         &self,
         proposal: &Proposal,
         toolchain: &Toolchain,
+        reuse: Reuse,
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Verified, Error> {
-        let verified = verify::run(&self.forge(), proposal, toolchain, &self.config.limits, progress)?;
+        let verified = verify::run(&self.forge(), proposal, toolchain, &self.config.limits, reuse, progress)?;
         rebuild::after_step(&self.forge(), &proposal.spec.name)?;
         Ok(verified)
     }

@@ -1,12 +1,16 @@
 //! The policy gate: what the source may name. The scan itself is pure and lies in `policy::scan`; here it is run in a
-//! child that may be killed, because a parser fed by an enemy can be made to hang or to overflow its stack.
+//! child that may be killed, because a parser fed by an enemy can be made to hang or to overflow its stack. The same
+//! child makes the plan of the source that later gates go by.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Subject, VerifyError};
+use serde::{Deserialize, Serialize};
+
+use super::plan::{self, Plan};
+use super::{Subject, VerifyError, programs};
 use crate::cage::{Job, Limits, Mount};
 use crate::model::{finding::Finding, snapshot::Snapshot};
 use crate::policy::scan;
@@ -14,18 +18,28 @@ use crate::policy::scan;
 /// The hidden verb of the child.
 pub(super) const VERB: &str = "__scan";
 
-pub(super) fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, VerifyError> {
+/// What was read out of a source.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Read {
+    /// What the policy gate found.
+    pub(super) findings: Vec<Finding>,
+    /// The plan, or why there is none.
+    pub(super) plan: Result<Plan, String>,
+}
+
+impl Read {
+    fn refused(findings: Vec<Finding>) -> Self {
+        Self { findings, plan: Err("the source is not safe to parse".to_owned()) }
+    }
+}
+
+pub(super) fn read(subject: &Subject<'_>) -> Result<Read, VerifyError> {
     // Sizes, nesting, encoding: cheap and safe in this process, and what makes the rest safe to parse.
     let early = scan::precheck(subject.snapshot);
     if !early.is_empty() {
-        return Ok(early);
+        return Ok(Read::refused(early));
     }
-    let files: BTreeMap<&str, &str> = subject
-        .snapshot
-        .files()
-        .map(|(path, bytes)| std::str::from_utf8(bytes).map(|text| (path, text)))
-        .collect::<Result<_, _>>()
-        .map_err(|error| VerifyError::Scan(error.to_string()))?;
+    let files = programs::text_files(subject.snapshot)?;
     let input = serde_json::to_vec(&files).map_err(|error| VerifyError::Scan(error.to_string()))?;
     let limits = Limits {
         wall: Duration::from_secs(20),
@@ -35,23 +49,26 @@ pub(super) fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, VerifyError> 
     };
     let exe = subject.cage.exe();
     let job = Job::new(exe).mount(Mount::read_only(exe, "/kavi")).arg(VERB).stdin(input).limits(limits);
-    let done = subject.cage.run(&job, &mut |_, _| {}).map_err(super::CompileError::from)?;
+    let done = subject.cage.run(&job.capture(64 << 20), &mut |_, _| {}).map_err(super::CompileError::from)?;
     if !done.exit.success() {
         let message = format!("the source cannot be scanned within the limits ({:?})", done.exit);
-        return Ok(vec![Finding::new("policy/limits", message)]);
+        return Ok(Read::refused(vec![Finding::new("policy/limits", message)]));
     }
     serde_json::from_slice(&done.stdout).map_err(|error| VerifyError::Scan(error.to_string()))
 }
 
-/// The child: files as JSON on stdin, findings as JSON on stdout.
+/// The child: files as JSON on stdin, what was read out of them as JSON on stdout.
 pub(super) fn child() -> ExitCode {
     let mut input = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut input);
     let files = read.ok().and_then(|_| serde_json::from_slice::<BTreeMap<String, String>>(&input).ok());
     let Some(files) = files else { return ExitCode::FAILURE };
-    let snapshot = Snapshot::new(files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect());
-    let findings = serde_json::to_vec(&scan::scan(&snapshot)).unwrap_or_default();
-    match std::io::stdout().write_all(&findings) {
+    let bytes = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
+    let snapshot = Snapshot::new(bytes);
+    let seed = snapshot.digest().to_string();
+    let read = Read { findings: scan::scan(&snapshot), plan: plan::make(&files, seed.as_bytes()) };
+    let answer = serde_json::to_vec(&read).unwrap_or_default();
+    match std::io::stdout().write_all(&answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

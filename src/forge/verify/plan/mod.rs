@@ -36,7 +36,7 @@ pub(super) const EMPTY_VALUES: u32 = 2;
 pub(super) const OTHER_VALUES: u32 = 3;
 /// Every `if` takes the other branch.
 pub(super) const OTHER_BRANCHES: u32 = 4;
-/// `kavi_sdk::testing::call` answers `Ok(null)`.
+/// `kavi_sdk::testing::call` answers with an output of no sense, another one each time.
 pub(super) const CALLS_SUCCEED: u32 = 5;
 /// The first mutant; the others follow.
 pub(super) const FIRST_MUTANT: u32 = 100;
@@ -46,8 +46,8 @@ pub(super) const FIRST_MUTANT: u32 = 100;
 pub(super) struct Plan {
     /// The exported function: its name, file and line. `None` when it was not found.
     pub(super) entry: Option<(String, String, u32)>,
-    /// What makes a program of the tests that can be sabotaged.
-    pub(super) probes: Vec<Edit>,
+    /// What makes a program of the tests that can be sabotaged. Each part can be left out.
+    pub(super) probes: Vec<Vec<Edit>>,
     /// The tests, by the name the harness gives them.
     pub(super) tests: BTreeMap<String, TestFacts>,
     /// Small changes of the skill.
@@ -106,7 +106,7 @@ mod unit {
         let plan = plan(SOURCE)?;
         let files: BTreeMap<String, String> = [("src/lib.rs".to_owned(), SOURCE.to_owned())].into();
         let mutants: Vec<&Edit> = plan.mutants.iter().flat_map(|mutant| &mutant.edits).collect();
-        for edits in [plan.probes.iter().collect::<Vec<_>>(), mutants] {
+        for edits in [plan.probes.iter().flatten().collect::<Vec<_>>(), mutants] {
             let changed = apply(&files, edits.iter().copied())?;
             let text = &changed["src/lib.rs"];
             assert_eq!(text.lines().count(), SOURCE.lines().count() + 2);

@@ -82,8 +82,12 @@ fn early_returns(source: &Source, function: &Function<'_>, found: &mut Found) {
 
 /// A value without the paths that make it unmistakable.
 fn short(value: &str) -> String {
-    value.replace("::core::result::Result::", "").replace("::core::option::Option::", "").replace("::kavi_sdk::", "")
-        .replace("::std::string::", "").replace("::std::vec::", "")
+    value
+        .replace("::core::result::Result::", "")
+        .replace("::core::option::Option::", "")
+        .replace("::kavi_sdk::", "")
+        .replace("::std::string::", "")
+        .replace("::std::vec::", "")
 }
 
 /// The walk over one body.
@@ -229,7 +233,10 @@ fn is_number(node: &syn::ExprBinary) -> bool {
 
 /// Methods whose absence or number nobody needs to notice.
 fn is_unseen_method(name: &str) -> bool {
-    name.contains("capacity") || name.starts_with("reserve") || name.starts_with("shrink") || name.starts_with("sort")
+    name.contains("capacity")
+        || name.starts_with("reserve")
+        || name.starts_with("shrink")
+        || name.starts_with("sort")
         || matches!(name, "dedup" | "clear" | "truncate")
 }
 
@@ -247,7 +254,8 @@ fn is_unseen(expr: &Expr) -> bool {
             _ => false,
         },
         Expr::MethodCall(call) => {
-            is_unseen_method(&call.method.to_string()) || matches!(call.method.to_string().as_str(), "expect" | "map_err")
+            is_unseen_method(&call.method.to_string())
+                || matches!(call.method.to_string().as_str(), "expect" | "map_err")
         }
         Expr::Try(inner) => is_unseen(&inner.expr),
         _ => false,

@@ -11,16 +11,16 @@ use super::{EMPTY_VALUES, OTHER_BRANCHES, OTHER_VALUES, RUN_FAILS};
 const CALL: &str = "call";
 
 /// What goes into the functions of the skill.
-pub(super) fn of_the_skill(sources: &[Source], functions: &[Function<'_>], entries: &[usize]) -> Vec<Edit> {
+pub(super) fn of_the_skill(sources: &[Source], functions: &[Function<'_>], entries: &[usize]) -> Vec<Vec<Edit>> {
     let mut edits = Vec::new();
     for (index, function) in functions.iter().enumerate() {
         let source = &sources[function.source];
         if entries.contains(&index) {
-            let fail = "::core::result::Result::Err(::kavi_sdk::SkillError::failed(\"kavi\"))";
-            edits.push(source.at_start_of(function.block, instead(RUN_FAILS, fail)));
+            let fail = "::core::result::Result::Err(::kavi_sdk::SkillError::failed(crate::__kavi::word()))";
+            edits.push(vec![source.at_start_of(function.block, instead(RUN_FAILS, fail))]);
         } else if let Some((empty, other)) = values(&function.sig.output) {
             let both = format!("{}{}", instead(EMPTY_VALUES, empty), instead(OTHER_VALUES, other));
-            edits.push(source.at_start_of(function.block, both));
+            edits.push(vec![source.at_start_of(function.block, both)]);
         }
         let mut conditions = Conditions { source, edits: &mut edits };
         conditions.visit_block(function.block);
@@ -90,14 +90,14 @@ pub(super) fn binds(condition: &Expr) -> bool {
 /// Finds the conditions of a function.
 struct Conditions<'a> {
     source: &'a Source,
-    edits: &'a mut Vec<Edit>,
+    edits: &'a mut Vec<Vec<Edit>>,
 }
 
 impl<'a> Visit<'a> for Conditions<'_> {
     fn visit_expr_if(&mut self, node: &'a syn::ExprIf) {
         if !binds(&node.cond) {
             let open = format!("crate::__kavi::flip({OTHER_BRANCHES}, ");
-            self.edits.extend(self.source.around(node.cond.span(), open, ")".to_owned()));
+            self.edits.push(self.source.around(node.cond.span(), open, ")".to_owned()).to_vec());
         }
         syn::visit::visit_expr_if(self, node);
     }
@@ -112,11 +112,9 @@ impl<'a> Visit<'a> for Conditions<'_> {
 }
 
 /// What goes around the calls in the tests.
-pub(super) fn of_the_tests(sources: &[Source], functions: &[Function<'_>]) -> Vec<Edit> {
-    let tests: Vec<(&Source, &Item)> = sources
-        .iter()
-        .flat_map(|source| test_items(source).into_iter().map(move |(_, item)| (source, item)))
-        .collect();
+pub(super) fn of_the_tests(sources: &[Source], functions: &[Function<'_>]) -> Vec<Vec<Edit>> {
+    let tests: Vec<(&Source, &Item)> =
+        sources.iter().flat_map(|source| test_items(source).into_iter().map(move |(_, item)| (source, item))).collect();
     let own = |item: &Item| matches!(item, Item::Fn(function) if function.sig.ident == CALL);
     if tests.iter().any(|(_, item)| own(item)) || functions.iter().any(|function| function.sig.ident == CALL) {
         return Vec::new();
@@ -146,7 +144,7 @@ impl Place<'_> {
 }
 
 /// Finds `call(…)` with whatever path before it, also inside of macros.
-fn calls(place: &Place<'_>, tokens: TokenStream, edits: &mut Vec<Edit>) {
+fn calls(place: &Place<'_>, tokens: TokenStream, edits: &mut Vec<Vec<Edit>>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for (at, token) in tokens.iter().enumerate() {
         if let TokenTree::Ident(word) = token
@@ -156,9 +154,11 @@ fn calls(place: &Place<'_>, tokens: TokenStream, edits: &mut Vec<Edit>) {
             && let Some(start) = path_start(&tokens, at)
         {
             let open = start.span();
-            edits.push(place.edit(open.start().line, open.byte_range().start, Side::Before, "crate::__kavi::answer("));
             let close = arguments.span_close();
-            edits.push(place.edit(close.end().line, close.byte_range().end, Side::After, ")"));
+            edits.push(vec![
+                place.edit(open.start().line, open.byte_range().start, Side::Before, "crate::__kavi::answer("),
+                place.edit(close.end().line, close.byte_range().end, Side::After, ")"),
+            ]);
         }
         if let TokenTree::Group(group) = token {
             calls(place, group.stream(), edits);
@@ -190,7 +190,7 @@ mod unit {
     fn probed(source: &str) -> Result<String, String> {
         let files = [(tree::ROOT.to_owned(), source.to_owned())].into();
         let plan = super::super::make(&files, b"")?;
-        let text = splice::apply(&files, &plan.probes)?.remove(tree::ROOT).unwrap_or_default();
+        let text = splice::apply(&files, plan.probes.iter().flatten())?.remove(tree::ROOT).unwrap_or_default();
         Ok(text.split("\nmod __kavi").next().unwrap_or_default().to_owned())
     }
 

@@ -38,7 +38,11 @@ const SUPPORT: &str = concat!(
     "pub(crate) fn flip(number: u64, value: bool) -> bool { value != on(number) } ",
     "#[cfg(test)] pub(crate) fn answer(got: ::core::result::Result<::kavi_sdk::Value, ::kavi_sdk::SkillError>) ",
     "-> ::core::result::Result<::kavi_sdk::Value, ::kavi_sdk::SkillError> { ",
-    "if on(5) { ::core::result::Result::Ok(::kavi_sdk::Value::Null) } else { got } } }\n"
+    "if on(5) { ::core::result::Result::Ok(::kavi_sdk::Value::String(word())) } else { got } } ",
+    // No two are alike, so that a test which compares two answers notices as well.
+    "pub(crate) fn word() -> ::std::string::String { ",
+    "static COUNT: ::std::sync::atomic::AtomicU64 = ::std::sync::atomic::AtomicU64::new(0); ",
+    "::std::format!(\"kavi {}\", COUNT.fetch_add(1, ::std::sync::atomic::Ordering::Relaxed)) } }\n"
 );
 
 /// The files with these insertions, given in the order they were thought of: an outer one before those within it.

@@ -25,7 +25,16 @@ pub(in super::super) struct TestFacts {
 
 /// What can make a test fail.
 const ASSERTIONS: [&str; 10] = [
-    "assert", "assert_eq", "assert_ne", "panic", "unreachable", "todo", "unwrap", "expect", "unwrap_err", "expect_err",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "panic",
+    "unreachable",
+    "todo",
+    "unwrap",
+    "expect",
+    "unwrap_err",
+    "expect_err",
 ];
 
 /// The tests of a crate by the name that the harness gives them.

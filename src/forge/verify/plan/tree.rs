@@ -77,9 +77,8 @@ pub(super) fn load(files: &BTreeMap<String, String>) -> Result<Vec<Source>, Stri
         if text.starts_with('\u{feff}') || text.starts_with("#!") {
             return Err(format!("`{path}` does not start with code"));
         }
-        let file = syn::parse_file(text).map_err(|error| {
-            format!("`{path}`, line {}: {error}", error.span().start().line)
-        })?;
+        let file =
+            syn::parse_file(text).map_err(|error| format!("`{path}`, line {}: {error}", error.span().start().line))?;
         declared(&file.items, &folder, &module, audience, files, &mut wanted);
         sources.push(Source { path, text: text.clone(), file, module, audience });
     }
