@@ -3,26 +3,31 @@
 //! Guarantees: one [`App`] is one workspace with its ledger open; everything a front can do is a method here.
 //! Deliberately never: prints, asks, or reads the environment.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::ExitCode;
 
 use crate::artifacts::{self, Store};
 use crate::cage::{Cage, Confinement};
-use crate::config::{self, Config, ConfinementSetting, Environment};
+use crate::config::{Config, ConfinementSetting, Environment};
 use crate::error::Error;
-use crate::forge::builder::command::{ClaudeConfig, ModelName, Network, UsdCents};
 use crate::forge::toolchain::{self, HostTools, Toolchain};
-use crate::forge::{Forge, build, promote, propose, rebuild, scaffold, sdk_sources, verify};
+use crate::forge::{Forge, promote, propose, rebuild, verify};
 use crate::invoke::{effects, run};
-use crate::ledger::{Build, Create, ExecutionRow, Ledger, LedgerError, Promotion, Proposal, Verification};
+use crate::ledger::{Create, ExecutionRow, Ledger, LedgerError};
 use crate::model::{
     finding::Finding,
-    id::{IdPrefix, IdSource, RandomIds},
+    id::{BuildId, IdPrefix, IdSource, RandomIds},
     layout::Layout,
     name::SkillName,
     spec::SkillSpec,
     time::{Clock, SystemClock},
 };
+
+mod agent;
+mod doctor;
+mod retry;
+mod workspace;
 
 pub use crate::cage::CageReport;
 pub use crate::forge::build::{Attempt, Builder, Progress};
@@ -31,6 +36,22 @@ pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::run::Ran;
+pub use crate::ledger::{Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification};
+pub use doctor::{Check, Health};
+pub use retry::{Advise, End, Forged, Look, Plan, Step};
+pub use workspace::Made;
+
+/// Performs what this process was started for, when Kavi started it as a child of its own.
+///
+/// `None` means that a person started it.
+pub fn child_entry(
+    args: impl IntoIterator<Item = OsString>,
+    input: impl std::io::Read,
+    output: impl std::io::Write,
+) -> Option<ExitCode> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    crate::cage::child_entry(args.clone()).or_else(|| verify::child_entry(args, input, output))
+}
 
 /// What every process of Kavi has before it knows a workspace.
 #[derive(Debug, Clone)]
@@ -50,6 +71,9 @@ impl Host {
             ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "HTTPS_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
         let vars = wanted.iter().filter_map(|name| self.environment.get(name).map(|v| ((*name).to_owned(), v.clone())));
         Ok(HostTools {
+            rustc: self.environment.program(Path::new("rustc")),
+            cargo: self.environment.program(Path::new("cargo")),
+            rustup: self.environment.program(Path::new("rustup")),
             path: self.environment.get("PATH").cloned().unwrap_or_default(),
             vars: vars.collect(),
             cache: self.environment.cache_folder()?,
@@ -78,15 +102,6 @@ pub enum Walls {
     Unconfined,
 }
 
-/// What `kavi init` made.
-#[derive(Debug)]
-pub struct Made {
-    /// The workspace.
-    pub root: PathBuf,
-    /// Files that were written.
-    pub written: Vec<PathBuf>,
-}
-
 /// Everything that is known of one proposal.
 #[derive(Debug)]
 pub struct Dossier {
@@ -96,12 +111,16 @@ pub struct Dossier {
     pub builds: Vec<Build>,
     /// Its verifications.
     pub verifications: Vec<Verification>,
+    /// The looks into its failures.
+    pub research: Vec<Research>,
+    /// The attempts that a person let go ahead.
+    pub acknowledgements: Vec<(BuildId, Acknowledgement)>,
     /// The decisions about it.
     pub promotions: Vec<Promotion>,
     /// Every proposal of the same name.
     pub lineage: Vec<Proposal>,
     /// Its artifacts: path and digest.
-    pub artifacts: Vec<crate::ledger::ArtifactRow>,
+    pub artifacts: Vec<ArtifactRow>,
 }
 
 /// A workspace at a glance.
@@ -146,41 +165,6 @@ impl App {
             config,
             ledger,
         })
-    }
-
-    /// Makes a workspace in `folder`, or completes one. Never replaces a file.
-    ///
-    /// # Errors
-    /// When a file cannot be written, or what is there is no workspace of Kavi's.
-    pub fn init(host: &Host, folder: &Path) -> Result<Made, Error> {
-        let root = host.cwd.join(folder);
-        let mut written = Vec::new();
-        let mut put = |path: &str, bytes: &[u8]| -> Result<(), Error> {
-            let path = root.join(path);
-            if !path.exists() {
-                artifacts::write_durably(&path, bytes)?;
-                written.push(path);
-            }
-            Ok(())
-        };
-        put(crate::model::layout::MARKER, config::TEMPLATE.as_bytes())?;
-        let config = Config::load(&root)?;
-        for (path, text) in scaffold::shared_files() {
-            put(path, text.as_bytes())?;
-        }
-        put(".kavi/.gitignore", b"*\n")?;
-        artifacts::create_folders_durably(&config.layout.vault.join("Inbox/AI"))?;
-        artifacts::create_folders_durably(&config.layout.artifacts())?;
-        write_sdk(&config.layout)?;
-        let fresh = !config.layout.ledger().exists();
-        Ledger::open(&config.layout.ledger(), Create::IfMissing)?;
-        if fresh {
-            written.push(config.layout.ledger());
-        }
-        let root = config.layout.root.clone();
-        let app = Self::with_config(host.clone(), config, Walls::AsConfigured)?;
-        written.extend(app.rebuild()?.written);
-        Ok(Made { root, written })
     }
 
     /// The toolchain, set up if need be, without a workspace.
@@ -285,69 +269,6 @@ impl App {
         let proposal = propose::write(&self.forge(), spec)?;
         rebuild::after_step(&self.forge(), &proposal.spec.name)?;
         Ok(proposal)
-    }
-
-    /// The Claude Code builder as configured, with this wall clock or the configured one.
-    ///
-    /// # Errors
-    /// When the program, the key or the model's name is missing or odd.
-    pub fn claude(&self, timeout: Option<Duration>) -> Result<Builder, Error> {
-        let settings = &self.config.builder;
-        let program = &settings.claude;
-        let executable = if program.components().count() > 1 {
-            Some(self.config.layout.root.join(program))
-        } else {
-            let path = self.host.environment.get("PATH").cloned().unwrap_or_default();
-            std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
-        };
-        let missing =
-            |program: String, hint: &str| toolchain::ToolchainError::Missing { program, hint: hint.to_owned() };
-        let executable = executable.ok_or_else(|| {
-            missing(program.display().to_string(), "install Claude Code, or name its program in [builder] of kavi.toml")
-        })?;
-        let api_key = self.host.environment.text("ANTHROPIC_API_KEY").ok_or_else(|| {
-            missing(
-                "ANTHROPIC_API_KEY".to_owned(),
-                "set it in the environment of kavi; or write the skill yourself and use `--builder import --from DIR`",
-            )
-        })?;
-        let model: ModelName = settings.model.parse().map_err(|error| Error::Usage(format!("kavi.toml: {error}")))?;
-        Ok(Builder::Claude(ClaudeConfig {
-            executable,
-            model,
-            max_turns: settings.max_turns,
-            max_budget: UsdCents((settings.max_budget_usd * 100.0).round() as u32),
-            wall: timeout.unwrap_or(settings.timeout()),
-            idle: Duration::from_secs(settings.idle_s),
-            base_url: self.host.environment.text("ANTHROPIC_BASE_URL"),
-            api_key: api_key.into(),
-            network: Network::Host,
-        }))
-    }
-
-    /// Makes one attempt to build.
-    ///
-    /// # Errors
-    /// When no attempt could be made or recorded; a failed attempt is an [`Attempt`].
-    pub fn build(
-        &self,
-        proposal: &Proposal,
-        builder: &Builder,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Attempt, Error> {
-        let attempt = build::run(&self.forge(), proposal, builder, progress)?;
-        rebuild::after_step(&self.forge(), &proposal.spec.name)?;
-        Ok(attempt)
-    }
-
-    /// Writes packet and workspace and stops.
-    ///
-    /// # Errors
-    /// When they cannot be written.
-    pub fn prepare_build(&self, proposal: &Proposal, builder: &Builder) -> Result<Attempt, Error> {
-        let attempt = build::prepare_only(&self.forge(), proposal, builder)?;
-        rebuild::after_step(&self.forge(), &proposal.spec.name)?;
-        Ok(attempt)
     }
 
     /// The toolchain, set up if need be.
@@ -463,6 +384,8 @@ impl App {
         related.extend(verifications.iter().map(|verification| verification.id.to_string()));
         let artifacts = related.iter().map(|id| self.ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
+            research: self.ledger.research_of(proposal.id)?,
+            acknowledgements: self.ledger.acknowledgements_of(proposal.id)?,
             promotions: self.ledger.promotions_of(proposal.id)?,
             lineage: self.ledger.proposals_named(&proposal.spec.name)?,
             artifacts: artifacts.concat(),
@@ -476,38 +399,6 @@ impl App {
     pub fn component_path(&self, proposal: &Proposal) -> Option<PathBuf> {
         proposal.trust.map(|trust| self.store.path(artifacts::Kind::Component, trust.component_sha256))
     }
-
-    /// Writes the source of the skill that comes with Kavi into a new folder.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write_bundled_skill(folder: &Path) -> Result<(), Error> {
-        Ok(artifacts::write_durably(&folder.join("src/lib.rs"), include_bytes!("../skills/write_note/src/lib.rs"))?)
-    }
-
-    /// Writes a new skill crate. Never replaces a file.
-    ///
-    /// # Errors
-    /// When a file of that name exists or cannot be written.
-    pub fn new_skill(&self, name: &SkillName) -> Result<Vec<PathBuf>, Error> {
-        let root = &self.config.layout.root;
-        let folder = self.config.layout.skills().join(name.as_str());
-        if folder.exists() {
-            return Err(Error::Refused(format!("{} exists already", folder.display())));
-        }
-        write_sdk(&self.config.layout)?;
-        for (path, text) in scaffold::shared_files() {
-            if !root.join(path).exists() {
-                artifacts::write_durably(&root.join(path), text.as_bytes())?;
-            }
-        }
-        let mut written = Vec::new();
-        for (path, text) in scaffold::files(name) {
-            artifacts::write_durably(&root.join(&path), text.as_bytes())?;
-            written.push(root.join(path));
-        }
-        Ok(written)
-    }
 }
 
 /// `NAME` or `NAME@REVISION`.
@@ -516,15 +407,4 @@ fn parse_skill_key(key: &str) -> (&str, Option<u32>) {
         Some((name, revision)) => (name, revision.parse().ok()),
         None => (key, None),
     }
-}
-
-/// Puts the SDK's sources where editors and plain cargo find them. These are Kavi's own files: they are replaced.
-fn write_sdk(layout: &Layout) -> Result<(), Error> {
-    for (path, bytes) in sdk_sources::FILES {
-        let path = layout.state().join(path);
-        if !matches!(artifacts::read_once(&path), Ok(there) if there == *bytes) {
-            artifacts::write_durably(&path, bytes)?;
-        }
-    }
-    Ok(())
 }

@@ -91,6 +91,12 @@ impl Environment {
         self.get(name).and_then(|value| value.to_str()).map(str::to_owned)
     }
 
+    /// The first file of this name in the folders of PATH.
+    pub fn program(&self, name: &Path) -> Option<PathBuf> {
+        let path = self.get("PATH")?;
+        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    }
+
     /// The folder that caches go to: KAVI_CACHE_DIR, or `kavi` below XDG_CACHE_HOME or `~/.cache`.
     ///
     /// # Errors
@@ -111,6 +117,7 @@ struct Settings {
     vault: PathBuf,
     confinement: ConfinementSetting,
     builder: BuilderSettings,
+    advice: AdviceSettings,
     limits: Limits,
 }
 
@@ -120,6 +127,7 @@ impl Default for Settings {
             vault: "vault_out".into(),
             confinement: ConfinementSetting::Required,
             builder: BuilderSettings::default(),
+            advice: AdviceSettings::default(),
             limits: Limits::default(),
         }
     }
@@ -151,6 +159,18 @@ pub struct BuilderSettings {
     pub timeout_s: u64,
     /// Longest silence of the agent, in seconds.
     pub idle_s: u64,
+    /// A file that holds the provider's key, relative to kavi.toml. The environment comes first.
+    pub key_file: Option<PathBuf>,
+    /// Requests to the provider in one attempt.
+    pub max_requests: u64,
+    /// Bytes of all requests of one attempt.
+    pub max_request_bytes: u64,
+    /// Bytes of all answers of one attempt.
+    pub max_response_bytes: u64,
+    /// Tokens sent in one attempt, the cached ones included.
+    pub max_input_tokens: u64,
+    /// Tokens received in one attempt.
+    pub max_output_tokens: u64,
 }
 
 impl Default for BuilderSettings {
@@ -162,6 +182,12 @@ impl Default for BuilderSettings {
             max_budget_usd: 2.0,
             timeout_s: 600,
             idle_s: 240,
+            key_file: None,
+            max_requests: 200,
+            max_request_bytes: 64 * 1024 * 1024,
+            max_response_bytes: 64 * 1024 * 1024,
+            max_input_tokens: 8_000_000,
+            max_output_tokens: 400_000,
         }
     }
 }
@@ -170,6 +196,34 @@ impl BuilderSettings {
     /// Wall clock of one attempt.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_s)
+    }
+}
+
+/// The `[advice]` table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdviceSettings {
+    /// Whether a model is asked when the command line does not say.
+    pub ask: bool,
+    /// An OpenAI-compatible server.
+    pub base_url: String,
+    /// The model; empty means the first that the server lists.
+    pub model: String,
+    /// From asking to the last byte of the answer, in seconds.
+    pub timeout_s: u64,
+    /// Longest question, in characters.
+    pub prompt_chars: usize,
+}
+
+impl Default for AdviceSettings {
+    fn default() -> Self {
+        Self {
+            ask: false,
+            base_url: "http://localhost:8000/v1".to_owned(),
+            model: String::new(),
+            timeout_s: 60,
+            prompt_chars: 24_000,
+        }
     }
 }
 
@@ -182,6 +236,8 @@ pub struct Config {
     pub confinement: ConfinementSetting,
     /// The coding agent.
     pub builder: BuilderSettings,
+    /// The model that is asked for advice.
+    pub advice: AdviceSettings,
     /// Limits of a run.
     pub limits: Limits,
 }
@@ -225,6 +281,7 @@ impl Config {
             layout: Layout { vault: root.join(settings.vault), root },
             confinement: settings.confinement,
             builder: settings.builder,
+            advice: settings.advice,
             limits: settings.limits,
         })
     }
@@ -243,7 +300,9 @@ mod tests {
 
     #[test]
     fn unknown_settings_are_errors() {
-        for bad in ["valut = 'x'", "confinement = 'none'", "[builder]\nmodel = 3", "[limits]\nwall = 1"] {
+        for bad in
+            ["valut = 'x'", "confinement = 'none'", "[builder]\nmodel = 3", "[advice]\nkey = 'x'", "[limits]\nwall = 1"]
+        {
             assert!(toml::from_str::<Settings>(bad).is_err(), "{bad}");
         }
     }

@@ -3,16 +3,19 @@
 use crate::artifacts::ArtifactError;
 use crate::cage::CageError;
 use crate::config::ConfigError;
-use crate::forge::build::BuildError;
+use crate::forge::build::{BuildError, listed};
 use crate::forge::builder::claude::ClaudeError;
 use crate::forge::compile::CompileError;
 use crate::forge::promote::PromoteError;
 use crate::forge::propose::{ProposeError, WriteError};
 use crate::forge::rebuild::RebuildError;
+use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
 use crate::invoke::run::InvokeError;
 use crate::ledger::LedgerError;
+use crate::model::research::Escalation;
+use crate::model::{lifecycle::ProposalStatus, name::SkillName};
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 
@@ -25,6 +28,9 @@ pub enum Error {
     /// A person said no, or was not there to be asked.
     #[error("{0}")]
     Refused(String),
+    /// A check of `kavi doctor` failed; all of them have been printed.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The gates or an attempt failed; the report has been printed.
     #[error("{message}")]
     Verification {
@@ -43,6 +49,14 @@ pub enum Error {
         /// Whether the workspace held what it may not.
         violation: Violation,
     },
+    /// A person must look before the next attempt.
+    #[error("proposal {id} waits for a person: {}", listed(.escalations))]
+    Escalated {
+        /// The proposal.
+        id: String,
+        /// Why.
+        escalations: Vec<Escalation>,
+    },
     /// Failed, and everything about it has been printed.
     #[error("failed")]
     Reported(Kind),
@@ -58,6 +72,9 @@ pub enum Error {
     /// A build.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A look into a failure.
+    #[error(transparent)]
+    Research(#[from] ResearchError),
     /// A verification.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -150,16 +167,17 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage(_) | Self::Propose(_) => Kind::Usage,
-            Self::Refused(_) => Kind::Refused,
+            Self::Refused(_) | Self::Escalated { .. } => Kind::Refused,
             Self::Reported(kind) => *kind,
             Self::Verification { .. } => Kind::Verification,
             Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
-            Self::Attempt { .. } | Self::Io { .. } => Kind::Failed,
+            Self::Attempt { .. } | Self::Unhealthy(_) | Self::Io { .. } => Kind::Failed,
             Self::Config(ConfigError::NoCacheFolder) => Kind::Tool,
             Self::Config(_) => Kind::Usage,
             Self::Write(WriteError::Ledger(error)) | Self::Ledger(error) => ledger(error),
             Self::Write(WriteError::Artifact(error)) | Self::Artifact(error) => artifact(error),
             Self::Build(error) => build(error),
+            Self::Research(error) => research(error),
             Self::Verify(error) => verify(error),
             Self::Promote(error) => promote(error),
             Self::Rebuild(RebuildError::Ledger(error)) => ledger(error),
@@ -187,6 +205,14 @@ impl Error {
             }
             Self::Propose(_) => "see `kavi propose-skill --help`; nothing was written",
             Self::Build(BuildError::Claude(error)) => return error.hint().map(str::to_owned),
+            Self::Build(BuildError::Escalated { id, .. }) | Self::Escalated { id, .. } => {
+                return Some(format!(
+                    "look at it with `kavi show {id}`, then let it go ahead by name: \
+                     `kavi build-skill {id} --acknowledge NAME`"
+                ));
+            }
+            Self::Build(BuildError::NothingToAcknowledge(_)) => "leave --acknowledge away",
+            Self::Build(BuildError::Standing(error)) | Self::Research(error) => return research_hint(error),
             Self::Build(BuildError::Busy(_)) => "wait for it to end, then try again",
             Self::Build(BuildError::Ledger(error)) | Self::Ledger(error) => return ledger_hint(error),
             Self::Verify(VerifyError::NotBuilt { .. }) => "run `kavi build-skill` first",
@@ -218,8 +244,31 @@ fn ledger(error: &LedgerError) -> Kind {
     match error {
         LedgerError::NotFound { .. } | LedgerError::Ambiguous { .. } => Kind::Usage,
         LedgerError::WrongState { .. } | LedgerError::Conflict(_) => Kind::Refused,
-        LedgerError::Missing(_) => Kind::Internal,
+        LedgerError::Busy(_) => Kind::Failed,
         _ => Kind::Internal,
+    }
+}
+
+fn research(error: &ResearchError) -> Kind {
+    match error {
+        ResearchError::NotNewest { .. } | ResearchError::NotFailed { .. } => Kind::Usage,
+        ResearchError::Busy(_) => Kind::Refused,
+        ResearchError::Artifact(error) => artifact(error),
+        ResearchError::Ledger(error) => ledger(error),
+    }
+}
+
+fn research_hint(error: &ResearchError) -> Option<String> {
+    match error {
+        ResearchError::NotNewest { newest, .. } => {
+            Some(format!("the newest failure counts: run `kavi research-skill {newest}`"))
+        }
+        ResearchError::NotFailed { proposal, .. } => {
+            Some(format!("see `kavi show {proposal}`; what is built is checked with `kavi verify-skill {proposal}`"))
+        }
+        ResearchError::Busy(_) => Some("wait for it to end, then try again".to_owned()),
+        ResearchError::Ledger(error) => ledger_hint(error),
+        ResearchError::Artifact(_) => None,
     }
 }
 
@@ -231,6 +280,10 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Conflict(_) => "look at `kavi show` and try again",
         LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
+        LedgerError::Busy(_) => "wait for it to end, then try again",
+        LedgerError::Sqlite(_) => {
+            "see that the ledger's file and folder can be read and written; `kavi status` checks it"
+        }
         LedgerError::ForeignSchema | LedgerError::Damaged(_) | LedgerError::NotALedger | LedgerError::BadValue(_) => {
             "nothing runs on a ledger that cannot be believed: restore it from a backup"
         }
@@ -255,11 +308,15 @@ fn cage(error: &CageError) -> Kind {
 
 fn build(error: &BuildError) -> Kind {
     match error {
-        BuildError::Busy(_) => Kind::Refused,
+        BuildError::Busy(_) | BuildError::Escalated { .. } => Kind::Refused,
+        BuildError::NothingToAcknowledge(_) => Kind::Usage,
+        BuildError::Standing(error) => research(error),
         BuildError::Source(_) => Kind::Usage,
         BuildError::Claude(ClaudeError::Cage(error)) => cage(error),
         BuildError::Claude(ClaudeError::Unreadable { .. } | ClaudeError::NotNative { .. }) => Kind::Tool,
-        BuildError::Claude(ClaudeError::Scratch(_)) | BuildError::Workspace(_) => Kind::Failed,
+        BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => {
+            Kind::Failed
+        }
         BuildError::Artifact(error) => artifact(error),
         BuildError::Ledger(error) => ledger(error),
     }
@@ -313,16 +370,27 @@ fn invoke(error: &InvokeError) -> Kind {
 fn trust_hint(error: &TrustError) -> Option<String> {
     match error {
         TrustError::Unknown(_) => Some("see `kavi list-skills`".to_owned()),
-        TrustError::NotTrusted { name, id, .. } => Some(format!(
-            "see `kavi show {name}`; promote it with `kavi promote-skill {} --approved-by NAME`",
-            id.short()
-        )),
+        TrustError::NotTrusted { name, id, status } => Some(not_trusted_hint(name, &id.short(), *status)),
         TrustError::Bytes { name, proposal, .. } => Some(format!(
             "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \
-             or verify and promote it again (`kavi show {}`)",
+             or propose, build and promote it again (`kavi show {}`)",
             proposal.id.short()
         )),
         TrustError::Ledger(error) => ledger_hint(error),
+    }
+}
+
+/// The step that comes next for a proposal in this state.
+fn not_trusted_hint(name: &SkillName, id: &str, status: ProposalStatus) -> String {
+    match status {
+        ProposalStatus::Proposed => format!("build it with `kavi build-skill {id}`"),
+        ProposalStatus::Built => format!("verify it with `kavi verify-skill {id}`"),
+        ProposalStatus::Verified => {
+            format!("see `kavi show {id}`; promote it with `kavi promote-skill {id} --approved-by NAME`")
+        }
+        ProposalStatus::Rejected | ProposalStatus::Trusted | ProposalStatus::Superseded | ProposalStatus::Revoked => {
+            format!("see `kavi show {name}`; go back with `kavi rollback {name}`, or propose it again")
+        }
     }
 }
 

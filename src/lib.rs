@@ -5,6 +5,7 @@
 //! 1. [`forge::propose`]: a spec, in the [`ledger`].
 //! 2. [`forge::build`]: a frozen packet, a builder, the gate over its workspace, a snapshot of its sources.
 //! 3. [`forge::verify`]: every gate over that snapshot and the component it compiles to, in the [`cage`] and in wasm.
+//!    An attempt that failed is classified and explained by [`forge::research`], and tried again.
 //! 4. [`forge::promote`]: a person trusts the exact bytes, in one transaction.
 //! 5. [`invoke`]: the [`registry`] checks the bytes, the [`runtime`] runs them with the grants of their class
 //!    ([`policy::grants`]), and their files reach the vault together with their record, or not at all.
@@ -21,6 +22,7 @@ pub mod error;
 pub mod forge;
 pub mod invoke;
 pub mod ledger;
+pub mod llm;
 pub mod model;
 pub mod policy;
 pub mod registry;

@@ -7,10 +7,7 @@ use kavi::config::Environment;
 
 fn main() -> ExitCode {
     // Children of Kavi's own come first: before any thread, and before the environment is looked at.
-    if let Some(code) = kavi::cage::child_entry(std::env::args_os()) {
-        return code;
-    }
-    if let Some(code) = kavi::forge::verify::child_entry(std::env::args_os()) {
+    if let Some(code) = kavi::app::child_entry(std::env::args_os(), std::io::stdin(), std::io::stdout()) {
         return code;
     }
     let environment = Environment::read();

@@ -1,6 +1,8 @@
 //! Every way in which a run of Claude Code can end, with a program that stands in for it, through the real
 //! pieces: command line, cage, stream, judge.
 
+#[path = "support/messages_api.rs"]
+mod messages_api;
 #[path = "support/standin.rs"]
 mod standin;
 
@@ -9,13 +11,15 @@ use std::{error::Error, fs, path::Path, time::Duration};
 use kavi::{
     cage::{Cage, Confinement},
     forge::builder::{
-        claude::{ClaudeAttempt, ClaudeError, run},
-        command::{ClaudeConfig, CommandLine, Network, UsdCents, command},
-        judge::{AgentFailure, FailureKind},
+        claude::{ClaudeAttempt, ClaudeError, Surroundings, run},
+        command::{ClaudeConfig, CommandLine, Private, UsdCents, command},
+        judge::AgentFailure,
         stream::Progress,
     },
+    forge::gateway::{BaseUrl, End, Key, Limit, Limits, Provider, Roots},
+    model::{id::RandomIds, lifecycle::FailureKind, time::SystemClock},
 };
-use secrecy::SecretString;
+use messages_api::{Block, MessagesApi, Reply};
 use standin::{Step, closing, init, standin, success, write};
 use tempfile::TempDir;
 
@@ -23,10 +27,21 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 const KEY: &str = "sk-ant-made-up-0000";
 
+const BOTH: [Confinement; 2] = [Confinement::Required, Confinement::Unconfined];
+
+const LIMITS: Limits = Limits {
+    max_requests: 10,
+    max_request_bytes: 100_000,
+    max_response_bytes: 100_000,
+    max_input_tokens: 1_000_000,
+    max_output_tokens: 1_000_000,
+};
+
 /// A folder with a stand-in that does `steps`, and an empty workspace beside it.
 struct Bench {
     folder: TempDir,
     config: ClaudeConfig,
+    confinement: Confinement,
 }
 
 impl Bench {
@@ -40,11 +55,11 @@ impl Bench {
             max_budget: UsdCents(200),
             wall: Duration::from_secs(60),
             idle: Duration::from_secs(30),
-            network: Network::None,
-            base_url: None,
-            api_key: SecretString::from(KEY),
+            // Nobody is there.
+            provider: provider("http://127.0.0.1:9")?,
+            limits: LIMITS,
         };
-        Ok(Self { folder, config })
+        Ok(Self { folder, config, confinement: Confinement::Required })
     }
 
     fn workspace(&self) -> std::path::PathBuf {
@@ -52,15 +67,24 @@ impl Bench {
     }
 
     fn run(&self, packet: &str) -> Result<(ClaudeAttempt, Vec<Progress>), ClaudeError> {
-        let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), Confinement::Required);
+        let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), self.confinement);
+        let around = Surroundings { cage: &cage, clock: &SystemClock, ids: &RandomIds };
         let mut seen = Vec::new();
-        let attempt = run(&cage, &self.config, &self.workspace(), packet, &mut |progress| seen.push(progress))?;
+        let attempt = run(around, &self.config, &self.workspace(), packet, &mut |progress| seen.push(progress))?;
         Ok((attempt, seen))
     }
 
     fn read(&self, file: &str) -> std::io::Result<String> {
         fs::read_to_string(self.workspace().join(file))
     }
+}
+
+fn provider(url: &str) -> Result<Provider, Box<dyn Error>> {
+    Ok(Provider { base_url: BaseUrl::parse(url)?, proxy: None, roots: Roots::Usual, key: Key::parse(KEY)? })
+}
+
+fn private(folder: &str) -> Private<'_> {
+    Private { home: folder, tmp: folder, base_url: "http://127.0.0.1:9", word: "a-word" }
 }
 
 /// The failure that these steps end in.
@@ -75,16 +99,16 @@ fn api_error(status: Option<u16>, error: &str) -> Step {
 
 #[test]
 fn success_writes_its_files_and_tells_its_cost() -> Outcome {
-    for network in [Network::None, Network::Host] {
+    for confinement in BOTH {
         let steps = vec![init(), Step::Say("I will.".into()), write("src/lib.rs", "pub fn f() {}\n"), success()];
         let mut bench = Bench::new(steps)?;
-        bench.config.network = network;
+        bench.confinement = confinement;
         let (attempt, seen) = bench.run("a packet")?;
         let accepted = attempt.verdict?;
         assert_eq!((accepted.turns, accepted.cost_usd, accepted.usage.input_tokens), (2, 0.0021, 200));
         assert_eq!(bench.read("src/lib.rs")?, "pub fn f() {}\n");
         let seen: Vec<String> = seen.iter().map(ToString::to_string).collect();
-        assert_eq!(seen, ["started with claude-made-up", "Write src/lib.rs", "finished"], "{network:?}");
+        assert_eq!(seen, ["started with claude-made-up", "Write src/lib.rs", "finished"], "{confinement:?}");
         assert_eq!(attempt.summary.unparsed_lines, 0);
         assert!(attempt.transcript.ends_with(b"\n"));
     }
@@ -93,7 +117,7 @@ fn success_writes_its_files_and_tells_its_cost() -> Outcome {
 
 #[test]
 fn the_packet_arrives_whole_and_the_environment_is_only_what_was_promised() -> Outcome {
-    for network in [Network::None, Network::Host] {
+    for confinement in BOTH {
         let steps = vec![
             init(),
             Step::WritePacket { path: "packet".into() },
@@ -101,13 +125,13 @@ fn the_packet_arrives_whole_and_the_environment_is_only_what_was_promised() -> O
             success(),
         ];
         let mut bench = Bench::new(steps)?;
-        bench.config.network = network;
+        bench.confinement = confinement;
         let packet = "a line with ünïcode and \u{1b} in it\n".repeat(10_000);
         bench.run(&packet)?.0.verdict?;
         assert!(bench.read("packet")? == packet);
         let environment = bench.read("environment")?;
         let names: Vec<&str> = environment.lines().filter_map(|line| line.split('=').next()).collect();
-        let expected = command(&bench.config, "", "").env;
+        let expected = command(&bench.config, private("")).env;
         assert_eq!(names.len(), expected.len(), "{environment}");
         assert!(names.iter().all(|name| expected.contains_key(*name)), "{environment}");
         let home = environment.lines().find_map(|line| line.strip_prefix("HOME=")).unwrap_or("/");
@@ -200,15 +224,15 @@ fn a_signal_is_a_failure_even_after_a_success() -> Outcome {
 
 #[test]
 fn the_clocks_stop_it() -> Outcome {
-    for network in [Network::None, Network::Host] {
+    for confinement in BOTH {
         let after = Duration::from_secs(2);
         let mut stalled = Bench::new(vec![init(), success(), Step::Hang])?;
-        (stalled.config.idle, stalled.config.network) = (after, network);
+        (stalled.config.idle, stalled.confinement) = (after, confinement);
         let verdict = stalled.run("a packet")?.0.verdict;
         assert_eq!(verdict.clone().err(), Some(AgentFailure::Stalled { after }));
         assert_eq!(verdict.err().map(|failure| failure.kind()), Some(FailureKind::Timeout));
         let mut busy = Bench::new(vec![init(), success(), Step::Babble { every_ms: 50 }])?;
-        (busy.config.wall, busy.config.network) = (after, network);
+        (busy.config.wall, busy.confinement) = (after, confinement);
         assert_eq!(busy.run("a packet")?.0.verdict.err(), Some(AgentFailure::TimedOut { after }));
     }
     Ok(())
@@ -262,13 +286,13 @@ fn a_program_that_does_not_take_the_flags_says_so() -> Outcome {
 
 #[test]
 fn nothing_writes_after_the_end() -> Outcome {
-    for network in [Network::None, Network::Host] {
+    for confinement in BOTH {
         let later = Step::WriteLater { path: "src/lib.rs".into(), content: "evil".into(), after_ms: 300 };
         let mut bench = Bench::new(vec![init(), write("src/lib.rs", "good"), later, success()])?;
-        bench.config.network = network;
+        bench.confinement = confinement;
         bench.run("a packet")?.0.verdict?;
         std::thread::sleep(Duration::from_millis(900));
-        assert_eq!(bench.read("src/lib.rs")?, "good", "{network:?}");
+        assert_eq!(bench.read("src/lib.rs")?, "good", "{confinement:?}");
     }
     Ok(())
 }
@@ -294,7 +318,7 @@ fn links_are_left_as_they_are_for_the_gate() -> Outcome {
 }
 
 #[test]
-fn the_key_is_in_nothing_that_is_handed_back() -> Outcome {
+fn a_key_that_the_agent_came_by_is_in_nothing_that_is_handed_back() -> Outcome {
     let steps = vec![
         init(),
         Step::Say(format!("the key is {KEY}")),
@@ -311,12 +335,93 @@ fn the_key_is_in_nothing_that_is_handed_back() -> Outcome {
     Ok(())
 }
 
+const QUESTION: &str = r#"{"model":"m","max_tokens":1000,"messages":[{"role":"user","content":"hello"}]}"#;
+
+/// Asks the provider and writes the answer down.
+fn post(target: &str, body: &str, save: &str) -> Step {
+    Step::Post { target: target.into(), headers: vec![], body: body.into(), save: save.into() }
+}
+
+#[test]
+fn the_agent_asks_through_the_gateway_and_never_has_the_key() -> Outcome {
+    for confinement in BOTH {
+        let api = MessagesApi::start(vec![Reply::Message(vec![Block::text("hello yourself")])])?;
+        let steps = vec![
+            init(),
+            post("/v1/messages?beta=true", QUESTION, "answer"),
+            post("/v1/files", QUESTION, "refused"),
+            Step::WriteEnvironment { path: "environment".into() },
+            success(),
+        ];
+        let mut bench = Bench::new(steps)?;
+        (bench.confinement, bench.config.provider) = (confinement, provider(&api.base_url())?);
+        let attempt = bench.run("a packet")?.0;
+        assert!(attempt.verdict.is_ok(), "{:?}", attempt.verdict);
+        let (answer, refused) = (bench.read("answer")?, bench.read("refused")?);
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("hello yourself"), "{answer}");
+        assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+        let environment = bench.read("environment")?;
+        assert!(!environment.contains(KEY) && !environment.contains(&api.base_url()), "{environment}");
+        let asked = api.requests();
+        assert_eq!(asked.iter().map(|request| request.header("x-api-key")).collect::<Vec<_>>(), [Some(KEY)]);
+        let lines: Vec<_> = attempt.account.lines.iter().map(|line| (&*line.path, line.status)).collect();
+        assert_eq!(lines, [("/v1/messages?beta=true", Some(200)), ("/v1/files", Some(403))]);
+        assert_eq!((attempt.account.totals.requests, attempt.account.totals.tokens.input), (2, 100));
+    }
+    Ok(())
+}
+
+#[test]
+fn an_attempt_that_was_cut_off_has_failed_whatever_it_says() -> Outcome {
+    let api = MessagesApi::start(vec![Reply::Message(vec![Block::text("hello")])])?;
+    let steps = vec![
+        init(),
+        post("/v1/messages", QUESTION, "first"),
+        post("/v1/messages", QUESTION, "second"),
+        write("src/lib.rs", "x"),
+        success(),
+    ];
+    let mut bench = Bench::new(steps)?;
+    bench.config.provider = provider(&api.base_url())?;
+    bench.config.limits.max_output_tokens = 50;
+    let attempt = bench.run("a packet")?.0;
+    let failure = attempt.verdict.err().ok_or("the attempt was accepted")?;
+    assert_eq!(failure, AgentFailure::BudgetSpent { limit: Limit::MaxOutputTokens });
+    assert!(failure.hint().contains("kavi.toml"));
+    assert!(bench.read("second")?.contains("the attempt's budget is spent: max_output_tokens"));
+    assert_eq!(api.requests().len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_status_of_the_gateways_own_is_not_blamed_on_the_provider() -> Outcome {
+    let gives_up =
+        |status| [api_error(Some(status), "x"), closing("success", true, Some(status), "api_error"), Step::Exit(1)];
+    let unreachable = [vec![init(), post("/v1/messages", QUESTION, "answer")], gives_up(502).into()].concat();
+    assert_eq!(failure(unreachable)?, AgentFailure::ConnectionFailed);
+    let refused = [vec![init(), post("/v1/files", QUESTION, "answer")], gives_up(403).into()].concat();
+    assert!(matches!(failure(refused)?, AgentFailure::GatewayRefused { .. }));
+    Ok(())
+}
+
+#[test]
+fn a_stalled_answer_does_not_outlive_the_attempt() -> Outcome {
+    let api = MessagesApi::start(vec![Reply::Stall])?;
+    let mut bench = Bench::new(vec![init(), post("/v1/messages", QUESTION, "answer"), success()])?;
+    bench.config.provider = provider(&api.base_url())?;
+    bench.config.idle = Duration::from_secs(2);
+    let attempt = bench.run("a packet")?.0;
+    assert!(matches!(attempt.verdict, Err(AgentFailure::Stalled { .. })), "{:?}", attempt.verdict);
+    assert_eq!(attempt.account.lines.iter().map(|line| line.end).collect::<Vec<_>>(), [End::Abandoned]);
+    assert_eq!(attempt.account.totals.tokens.output, 1000, "an answer that was left is charged in full");
+    Ok(())
+}
+
 #[test]
 fn without_any_one_lock_the_stand_in_refuses_to_work() -> Outcome {
     let bench = Bench::new(vec![init(), success()])?;
     let home = TempDir::new()?;
-    let private = home.path().to_string_lossy();
-    let CommandLine { args, env } = command(&bench.config, &private, &private);
+    let CommandLine { args, env } = command(&bench.config, private(&home.path().to_string_lossy()));
     let works = |args: &[String], env: &[(&String, &String)]| -> Result<bool, Box<dyn Error>> {
         let packet = bench.folder.path().join("packet");
         fs::write(&packet, "a packet")?;

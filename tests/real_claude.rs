@@ -10,10 +10,11 @@
 mod messages_api;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env,
     error::Error,
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
@@ -22,15 +23,16 @@ use std::{
 };
 
 use kavi::{
-    cage::{Cage, Confinement},
+    cage::{Applied, Cage, Confinement},
     forge::builder::{
-        claude::{ClaudeAttempt, run},
-        command::{ClaudeConfig, Network, UsdCents, command},
+        claude::{ClaudeAttempt, Surroundings, run},
+        command::{ClaudeConfig, Private, UsdCents, command},
         judge::{AgentFailure, TOOLS},
     },
+    forge::gateway::{BaseUrl, End, Key, Limit, Limits, Provider, Roots},
+    model::{id::RandomIds, time::SystemClock},
 };
 use messages_api::{Block, MessagesApi, Reply};
-use secrecy::SecretString;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -58,6 +60,7 @@ fn program(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
 struct Bench {
     folder: TempDir,
     config: ClaudeConfig,
+    confinement: Confinement,
 }
 
 impl Bench {
@@ -71,11 +74,21 @@ impl Bench {
             max_budget: UsdCents(200),
             wall: Duration::from_secs(120),
             idle: Duration::from_secs(60),
-            network: Network::Host,
-            base_url: Some(api.base_url()),
-            api_key: SecretString::from(KEY),
+            provider: Provider {
+                base_url: BaseUrl::parse(&api.base_url())?,
+                proxy: None,
+                roots: Roots::Usual,
+                key: Key::parse(KEY)?,
+            },
+            limits: Limits {
+                max_requests: 40,
+                max_request_bytes: 4 << 20,
+                max_response_bytes: 4 << 20,
+                max_input_tokens: 1_000_000,
+                max_output_tokens: 1_000_000,
+            },
         };
-        Ok(Self { folder, config })
+        Ok(Self { folder, config, confinement: Confinement::Required })
     }
 
     fn workspace(&self) -> PathBuf {
@@ -83,26 +96,34 @@ impl Bench {
     }
 
     fn run(&self) -> Result<ClaudeAttempt, Box<dyn Error>> {
-        let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), Confinement::Required);
+        let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), self.confinement);
+        let around = Surroundings { cage: &cage, clock: &SystemClock, ids: &RandomIds };
         let mut show = |progress| eprintln!("  {progress}");
-        let attempt = run(&cage, &self.config, &self.workspace(), "Write the skill.", &mut show)?;
+        let attempt = run(around, &self.config, &self.workspace(), "Write the skill.", &mut show)?;
+        for line in &attempt.account.lines {
+            eprintln!("  {}", json!(line));
+        }
         eprintln!("{:#?}\n{}", attempt.summary, String::from_utf8_lossy(&attempt.stderr));
         Ok(attempt)
     }
 }
 
-/// The names in the environment of the process that runs `program`, as soon as there is one.
-fn environment_of(program: &Path, stop: &AtomicBool) -> Option<BTreeSet<String>> {
-    let program = program.canonicalize().ok()?;
+/// The environment of the process that runs `program`, as soon as there is one: seen from outside, where its cage's
+/// paths mean nothing.
+fn environment_of(program: &Path, stop: &AtomicBool) -> Option<BTreeMap<String, String>> {
+    let file = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    let program = file(program)?;
     while !stop.load(Ordering::SeqCst) {
         for process in fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()) {
-            let ours = fs::read_link(process.join("exe")).is_ok_and(|exe| exe == program);
+            let ours = file(&process.join("exe")) == Some(program);
             // For a moment after its start a process has no environment yet.
             if let Some(environment) = fs::read(process.join("environ")).ok().filter(|bytes| ours && !bytes.is_empty())
             {
                 let entries = environment.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
                 let entries = entries.map(|entry| String::from_utf8_lossy(entry).into_owned());
-                return Some(entries.filter_map(|entry| entry.split('=').next().map(str::to_owned)).collect());
+                let pair =
+                    |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+                return Some(entries.filter_map(pair).collect());
             }
         }
         thread::sleep(Duration::from_millis(5));
@@ -118,7 +139,8 @@ fn real_claude_cli_builds_a_skill() -> Outcome {
     builds(&program)?;
     is_judged(&program)?;
     obeys_nothing_that_lies_in_its_workspace(&program)?;
-    reaches_nothing_from_a_cage(&program)
+    is_cut_off(&program)?;
+    works_without_a_cage(&program)
 }
 
 /// A session that writes, reads and edits.
@@ -150,7 +172,15 @@ fn builds(program: &Path) -> Outcome {
     assert!(!String::from_utf8_lossy(&attempt.transcript).contains(KEY));
 
     let environment = environment.map_err(|_| "the observer panicked")?.ok_or("the program was never seen")?;
-    assert_eq!(environment, command(&bench.config, "", "").env.into_keys().collect());
+    let private = Private { home: "", tmp: "", base_url: "", word: "" };
+    let names: Vec<_> = command(&bench.config, private).env.into_keys().collect();
+    assert_eq!(environment.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+    assert!(!format!("{environment:?}").contains(KEY), "{environment:?}");
+    assert_eq!(environment.get("ANTHROPIC_BASE_URL").map(String::as_str), Some("http://127.0.0.1:7717"));
+    assert!(matches!(attempt.confinement, Applied::Caged { .. }));
+    assert!(attempt.account.lines.iter().all(|line| matches!(line.end, End::Answered | End::Greeted)));
+    let posts = u64::try_from(api.requests().len())?;
+    assert_eq!((attempt.account.totals.tokens.input, attempt.account.totals.tokens.output), (100 * posts, 50 * posts));
     for request in api.requests() {
         eprintln!("{} {} {:?}", request.method, request.path, request.headers);
         assert_eq!(request.header("x-api-key"), Some(KEY));
@@ -220,12 +250,35 @@ fn obeys_nothing_that_lies_in_its_workspace(program: &Path) -> Outcome {
     Ok(())
 }
 
-/// In a cage it starts, and finds no provider.
-fn reaches_nothing_from_a_cage(program: &Path) -> Outcome {
-    let api = MessagesApi::start(vec![Reply::Message(vec![Block::text("Done.")])])?;
+/// A budget that is spent, and a provider that is not there: it understands what the gateway says and gives up.
+fn is_cut_off(program: &Path) -> Outcome {
+    let api = MessagesApi::start(vec![Reply::Message(vec![Block::write("a", "x")])])?;
     let mut bench = Bench::new(program, &api)?;
-    bench.config.network = Network::None;
+    bench.config.limits.max_output_tokens = 100;
+    let attempt = bench.run()?;
+    assert_eq!(attempt.verdict.err(), Some(AgentFailure::BudgetSpent { limit: Limit::MaxOutputTokens }));
+    assert_eq!(api.requests().len(), 2);
+    let status = attempt.summary.result.and_then(|result| result.api_error_status);
+    assert_eq!(status, Some(403), "it did not give up by itself");
+
+    let gone = MessagesApi::start(vec![])?;
+    let bench = Bench::new(program, &gone)?;
+    drop(gone);
     assert_eq!(bench.run()?.verdict.err(), Some(AgentFailure::ConnectionFailed));
-    assert_eq!(api.requests().len(), 0);
+    Ok(())
+}
+
+/// A person's choice: the same through a port of the machine's loopback.
+fn works_without_a_cage(program: &Path) -> Outcome {
+    let api = MessagesApi::start(vec![
+        Reply::Message(vec![Block::write("src/lib.rs", SOURCE)]),
+        Reply::Message(vec![Block::text("Done.")]),
+    ])?;
+    let mut bench = Bench::new(program, &api)?;
+    bench.confinement = Confinement::Unconfined;
+    let attempt = bench.run()?;
+    assert!(attempt.verdict.is_ok(), "{:?}", attempt.verdict);
+    assert_eq!(attempt.confinement, Applied::Unconfined);
+    assert!(api.requests().iter().all(|request| request.header("x-api-key") == Some(KEY)));
     Ok(())
 }

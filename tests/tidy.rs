@@ -203,7 +203,7 @@ fn a_test_module_in_a_file_of_its_own_is_a_test_module() {
 #[test]
 fn environment_clock_and_ids_are_handed_in() {
     refuses("src/forge/build.rs", "fn f() { std::env::var_os(\"HOME\"); }", "environment");
-    refuses("src/llm/mod.rs", "use std::env;", "environment");
+    refuses("src/llm/mod.rs", "use std::env; fn f() { env::var(\"HOME\"); }", "environment");
     accepts("src/config.rs", "use std::env; fn f() { env::vars(); }");
     accepts("src/llm/mod.rs", "const VERSION: &str = env!(\"CARGO_PKG_VERSION\");");
     refuses("src/ledger/mod.rs", "use std::time::SystemTime; fn f() { SystemTime::now(); }", "clock");

@@ -46,6 +46,9 @@ pub enum CageError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A job that is to reach a socket by way of its loopback, without a cage that has a loopback of its own.
+    #[error("a loopback forward needs a cage: outside of one the port would be the machine's")]
+    ForwardOutside,
     /// A stage of the cage failed before the job was started. Nothing of the job has run.
     #[error("the cage could not be set up at step {step}: {why}")]
     Setup {
@@ -127,6 +130,8 @@ pub enum Step {
     Seccomp,
     /// Checking from the inside that the walls stand.
     SelfCheck,
+    /// Opening the forward.
+    Forward,
     /// Starting the program.
     Start,
     /// Watching the program.
@@ -147,6 +152,7 @@ impl std::fmt::Display for Step {
             Self::Limits => "limits",
             Self::Seccomp => "seccomp",
             Self::SelfCheck => "self-check",
+            Self::Forward => "forward",
             Self::Start => "start",
             Self::Watch => "watch",
         })

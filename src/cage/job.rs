@@ -5,11 +5,12 @@
 //! every machine. Nothing here touches the system.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::error::CageError;
-use super::wire::{Bind, JobSpec, Rlimits};
+use super::wire::{Bind, Forward, JobSpec, Rlimits};
 
 /// The private home directory in every cage: empty, writable, gone afterwards. Set `HOME` to it yourself.
 pub const INSIDE_HOME: &str = "/home/kavi";
@@ -112,6 +113,13 @@ impl Default for Limits {
     }
 }
 
+/// Where a job sees the socket of its forward.
+const INSIDE_SOCKET: &str = "/.kavi/gate";
+/// Connections that a forward carries at a time.
+pub(super) const FORWARD_CONNECTIONS: u64 = 16;
+/// Threads that a forward takes: one that listens, two for each connection.
+const FORWARD_THREADS: u64 = 1 + 2 * FORWARD_CONNECTIONS;
+
 /// A text that becomes part of a command line or an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Word {
@@ -120,7 +128,8 @@ enum Word {
 }
 
 /// A program to run, with all that it may see. Anything not said here is absent: the environment is empty, standard
-/// input is at its end, the working directory is `/`.
+/// input is at its end, the working directory is `/`. Its `Debug` form says what runs and what it sees, not
+/// what it is given: arguments, environment and input may be secret or huge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Job {
     pub(super) program: PathBuf,
@@ -130,15 +139,23 @@ pub struct Job {
     pub(super) stdin: Vec<u8>,
     mounts: Vec<Mount>,
     pub(super) limits: Limits,
+    forward: Option<(u16, PathBuf)>,
     pub(super) capture: usize,
 }
 
-/// Says what runs and what it sees, not what it is given: arguments, environment and input may be secret or huge.
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { program, mounts, limits, .. } = self;
-        let job = &mut f.debug_struct("Job");
-        job.field("program", program).field("mounts", mounts).field("limits", limits).finish_non_exhaustive()
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Job")
+            .field("program", &self.program)
+            .field("env", &names)
+            .field("cwd", &self.cwd)
+            .field("stdin_bytes", &self.stdin.len())
+            .field("mounts", &self.mounts)
+            .field("limits", &self.limits)
+            .field("forward", &self.forward)
+            .field("capture", &self.capture)
+            .finish()
     }
 }
 
@@ -154,6 +171,7 @@ impl Job {
             stdin: Vec::new(),
             mounts: Vec::new(),
             limits: Limits::default(),
+            forward: None,
             capture: 4 * 1024 * 1024,
         }
     }
@@ -220,6 +238,17 @@ impl Job {
         self
     }
 
+    /// Lets the job reach one Unix socket of the host, by connecting to this port of its own loopback. Needs a cage:
+    /// outside of one the port would be the machine's. Anybody inside the cage's namespaces must be allowed to write to
+    /// the socket; keep it in a closed folder instead.
+    #[must_use]
+    pub fn loopback_forward(mut self, port: u16, socket: impl Into<PathBuf>) -> Self {
+        let socket = socket.into();
+        self.mounts.push(Mount::read_only(&socket, INSIDE_SOCKET));
+        self.forward = Some((port, socket));
+        self
+    }
+
     /// Replaces the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -236,6 +265,13 @@ impl Job {
 
     /// Renders the job for one kind of place.
     pub(super) fn plan(&self, view: View) -> Result<Plan, CageError> {
+        let forward = match (&self.forward, view) {
+            (None, _) => None,
+            (Some((port, socket)), View::Caged) => {
+                Some(Forward { port: *port, socket: inside_path(&self.mounts, socket)? })
+            }
+            (Some(_), View::Host) => return Err(CageError::ForwardOutside),
+        };
         let binds = match view {
             View::Caged => check_mounts(&self.mounts)?,
             View::Host => Vec::new(),
@@ -263,6 +299,7 @@ impl Job {
             env,
             cwd: self.cwd.as_deref().map(render).transpose()?.unwrap_or_else(|| "/".to_owned()),
             limits: self.rlimits(view),
+            forward,
         };
         Ok(Plan { binds, spec })
     }
@@ -275,7 +312,10 @@ impl Job {
             data: limits.data,
             file_size: limits.file_size,
             processes: match view {
-                View::Caged => limits.processes,
+                View::Caged => limits.processes.map(|count| match self.forward {
+                    Some(_) => count.saturating_add(FORWARD_THREADS),
+                    None => count,
+                }),
                 View::Host => None,
             },
             open_files: limits.open_files,

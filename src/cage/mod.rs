@@ -6,7 +6,8 @@
 //!
 //! Guarantees of `run` where it is confined:
 //! - The job sees a tree of its own: system libraries and its mounts, a private `/tmp` and home, a minimal `/dev`, a
-//!   `/proc` of its own with `/proc/sys` read-only. No network but an own loopback, no other process, no capability, no
+//!   `/proc` of its own with `/proc/sys` read-only. No network but an own loopback, on which one port may lead to one
+//!   Unix socket of the host ([`Job::loopback_forward`]). No other process, no capability, no
 //!   new privilege, no new namespace, no inherited descriptor or environment variable, no controlling terminal.
 //! - Two walls: namespaces, and Landlock with a system call filter inside them. The stage inside checks them before the
 //!   job is started and its findings are in [`Finished::confinement`].
@@ -28,6 +29,8 @@ mod bare;
 #[cfg(target_os = "linux")]
 mod bwrap;
 mod error;
+#[cfg(target_os = "linux")]
+mod forward;
 mod job;
 mod launch;
 #[cfg(target_os = "linux")]
@@ -251,7 +254,7 @@ mod caged {
                 processes: None,
                 open_files: 64,
             };
-            let spec = JobSpec { program: None, args: vec![], env: vec![], cwd: "/".to_owned(), limits };
+            let spec = JobSpec { program: None, args: vec![], env: vec![], cwd: "/".to_owned(), limits, forward: None };
             let order = JobOrder { binds: Vec::new(), job: spec };
             self.run_by(method, &order, &Job::new("/"), &mut |_, _| {}).map(|finished| finished.confinement)
         }

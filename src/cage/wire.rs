@@ -4,6 +4,7 @@
 //! Over it the stage gets its orders and the three descriptors of the job, and reports how far it came. The socket is
 //! also the leash: when Kavi closes its end, or dies, the stage ends everything that it started.
 
+use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -41,14 +42,34 @@ pub(super) struct Rlimits {
     pub open_files: u64,
 }
 
-/// A command line in the job's own view. No program means a probe: walls only.
+/// A port on the cage's loopback and the socket that it leads to, as the cage sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Forward {
+    pub port: u16,
+    pub socket: String,
+}
+
+/// A command line in the job's own view. No program means a probe: walls only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JobSpec {
     pub program: Option<String>,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
     pub cwd: String,
     pub limits: Rlimits,
+    pub forward: Option<Forward>,
+}
+
+impl fmt::Debug for JobSpec {
+    /// Names of the environment only: a value may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("JobSpec")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("env", &names)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Orders for the outer stage.

@@ -1,6 +1,6 @@
 //! `kavi build-skill`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
-use crate::app::{App, Attempt, Builder, Progress};
+use crate::app::{App, Approver, Attempt, Builder, Progress};
 use crate::error::{Error, Violation};
-use crate::model::lifecycle::{BuildStatus, FailureKind};
+use crate::model::lifecycle::{BuildStatus, BuilderKind, FailureKind};
 
 /// Make one attempt to build a proposal: packet, workspace, builder, gate, snapshot.
 #[derive(Debug, clap::Args)]
@@ -18,27 +18,38 @@ use crate::model::lifecycle::{BuildStatus, FailureKind};
 Examples:
   kavi build-skill 67e55044                                 Claude Code writes it
   kavi build-skill write_note --builder import --from skills/write_note
+  kavi build-skill 67e55044 --acknowledge 'Ada Lovelace'    after a failure that a person must look at
   kavi build-skill 67e55044 --no-invoke                     packet and workspace only")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
     id: String,
-    /// Who writes the sources. Without it: import when --from is given, else claude.
-    #[arg(long, value_enum)]
-    builder: Option<BuilderArg>,
-    /// The skill crate to import: a folder with src/lib.rs.
-    #[arg(long, value_name = "DIR")]
-    from: Option<PathBuf>,
+    #[command(flatten)]
+    builder: BuilderArgs,
     /// Invoke the builder (the default).
     #[arg(long, overrides_with = "no_invoke")]
     invoke: bool,
     /// Write packet and workspace and stop.
     #[arg(long)]
     no_invoke: bool,
-    /// Wall clock of the attempt, in seconds; else [builder] timeout_s of kavi.toml.
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: Option<u64>,
     #[command(flatten)]
     pub json: JsonFlag,
+}
+
+/// Who writes the sources of an attempt, and who lets it go ahead.
+#[derive(Debug, clap::Args)]
+pub struct BuilderArgs {
+    /// Who writes the sources. Without it: import when --from is given, else claude.
+    #[arg(long, value_enum)]
+    builder: Option<BuilderArg>,
+    /// The skill crate to import: a folder with src/lib.rs.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Wall clock of an attempt, in seconds; else [builder] timeout_s of kavi.toml.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: Option<u64>,
+    /// Let the next attempt go ahead although a person must look first: your name; recorded.
+    #[arg(long, value_name = "NAME")]
+    pub acknowledge: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,9 +64,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
     let proposal = app.find_newest(&args.id)?;
-    let builder = choose(&app, args, &cwd)?;
+    let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
     if args.no_invoke {
-        let attempt = app.prepare_build(&proposal, &builder)?;
+        // Nothing of the builder has to be there for this: no program, no key, no folder.
+        let attempt = app.prepare_build(&proposal, args.builder.kind(), by.as_ref())?;
         let human = views::facts(&[
             ("build", attempt.build.id.to_string()),
             ("packet sha256", attempt.build.packet_sha256.to_string()),
@@ -65,8 +77,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.result(&format!("{human}next: {hint}"), &document(&attempt));
         return Ok(());
     }
+    let builder = args.builder.choose(&app, &cwd)?;
     let spinner = Spinner::new(&out);
-    let attempt = app.build(&proposal, &builder, &mut |progress| match progress {
+    let attempt = app.build(&proposal, &builder, by.as_ref(), &mut |progress| match progress {
         Progress::Stage(stage) => spinner.stage(stage),
         Progress::Builder(line) => spinner.note(&line),
     })?;
@@ -74,13 +87,23 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     report(&attempt, &out)
 }
 
-fn choose(app: &App, args: &Args, cwd: &std::path::Path) -> Result<Builder, Error> {
-    let kind = args.builder.unwrap_or(if args.from.is_some() { BuilderArg::Import } else { BuilderArg::Claude });
-    match (kind, &args.from) {
-        (BuilderArg::Import, Some(from)) => Ok(Builder::Import(cwd.join(from))),
-        (BuilderArg::Import, None) => Err(Error::Usage("--builder import needs --from DIR".to_owned())),
-        (BuilderArg::Claude, Some(_)) => Err(Error::Usage("--from goes with --builder import".to_owned())),
-        (BuilderArg::Claude, None) => app.claude(args.timeout.map(Duration::from_secs)),
+impl BuilderArgs {
+    /// The builder that was asked for.
+    pub fn choose(&self, app: &App, cwd: &Path) -> Result<Builder, Error> {
+        match (self.kind(), &self.from) {
+            (BuilderKind::Import, Some(from)) => Ok(Builder::Import(cwd.join(from))),
+            (BuilderKind::Import, None) => Err(Error::Usage("--builder import needs --from DIR".to_owned())),
+            (BuilderKind::Claude, Some(_)) => Err(Error::Usage("--from goes with --builder import".to_owned())),
+            (BuilderKind::Claude, None) => app.claude(self.timeout.map(Duration::from_secs)),
+        }
+    }
+
+    /// Its kind: as named, else import when there is a folder to import from.
+    fn kind(&self) -> BuilderKind {
+        match (self.builder, &self.from) {
+            (Some(BuilderArg::Import), _) | (None, Some(_)) => BuilderKind::Import,
+            (Some(BuilderArg::Claude), _) | (None, None) => BuilderKind::Claude,
+        }
     }
 }
 
@@ -115,7 +138,7 @@ fn report(attempt: &Attempt, out: &super::out::Out) -> Result<(), Error> {
     }
     let violation = if build.failure_kind == Some(FailureKind::GateViolation) { Violation::Yes } else { Violation::No };
     let kind = build.failure_kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
-    let hint = || format!("see `kavi show {}`, then build again", build.proposal_id.short());
+    let hint = || format!("see why with `kavi research-skill {}`, then build again", build.id.short());
     let error = Error::Attempt {
         message: format!("attempt {} failed{kind}: {}", build.attempt_number, build.summary),
         hint: attempt.hint.clone().unwrap_or_else(hint),

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use super::out::Out;
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
-use crate::app::{App, Approver, Builder, Host, Request, Reuse, Walls};
+use crate::app::{App, Approver, Builder, Host, Proposal, Request, Reuse, Walls};
 use crate::error::{Error, Kind};
-use crate::ledger::Proposal;
 use crate::model::{lifecycle::Verdict, name::SkillName};
 
 /// Show the whole way of a skill in a throwaway workspace: propose, build, verify, promote, run, and a refusal.
@@ -94,7 +93,7 @@ impl Demo {
         self.heading("build: the bundled source, through the gate over its folder, into one snapshot");
         let crate_folder = scratch.join("write_note");
         App::write_bundled_skill(&crate_folder)?;
-        let attempt = self.app.build(proposal, &Builder::Import(crate_folder), &mut |_| {})?;
+        let attempt = self.app.build(proposal, &Builder::Import(crate_folder), None, &mut |_| {})?;
         let Some(snapshot) = attempt.build.snapshot_sha256 else {
             return Err(Error::Refused(attempt.build.summary));
         };

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{Context, JsonFlag, views};
+use crate::app::Proposal;
 use crate::error::Error;
-use crate::ledger::Proposal;
 use crate::model::text;
 
 /// List the trusted skills; with --all every proposal.

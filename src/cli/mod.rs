@@ -8,6 +8,8 @@
 mod build;
 mod check_invariants;
 mod demo;
+mod doctor;
+mod forge;
 mod init;
 mod list;
 mod new;
@@ -16,6 +18,7 @@ mod progress;
 mod promote;
 mod propose;
 mod rebuild;
+mod research;
 mod revoke;
 mod rollback;
 mod run;
@@ -99,6 +102,9 @@ enum Verb {
     ProposeSkill(propose::Args),
     #[command(visible_alias = "build")]
     BuildSkill(build::Args),
+    #[command(visible_alias = "research")]
+    ResearchSkill(research::Args),
+    Forge(forge::Args),
     #[command(visible_alias = "verify")]
     VerifySkill(verify::Args),
     CheckInvariants(check_invariants::Args),
@@ -112,6 +118,7 @@ enum Verb {
     RunSkill(run::Args),
     Show(show::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Rebuild(rebuild::Args),
     Setup(setup::Args),
 }
@@ -125,6 +132,8 @@ impl Verb {
             Self::New(args) => args.json.json,
             Self::ProposeSkill(args) => args.json.json,
             Self::BuildSkill(args) => args.json.json,
+            Self::ResearchSkill(args) => args.json.json,
+            Self::Forge(args) => args.json.json,
             Self::VerifySkill(args) => args.json.json,
             Self::CheckInvariants(args) => args.json.json,
             Self::PromoteSkill(args) => args.json.json,
@@ -133,6 +142,7 @@ impl Verb {
             Self::ListSkills(args) => args.json.json,
             Self::Show(args) => args.json.json,
             Self::Status(args) => args.json.json,
+            Self::Doctor(args) => args.json.json,
             Self::Rebuild(args) => args.json.json,
             Self::Setup(args) => args.json.json,
             // Here it is the input.
@@ -147,6 +157,8 @@ impl Verb {
             Self::New(args) => new::run(context, &args),
             Self::ProposeSkill(args) => propose::run(context, &args),
             Self::BuildSkill(args) => build::run(context, &args),
+            Self::ResearchSkill(args) => research::run(context, &args),
+            Self::Forge(args) => forge::run(context, &args),
             Self::VerifySkill(args) => verify::run(context, &args),
             Self::CheckInvariants(args) => check_invariants::run(context, &args),
             Self::PromoteSkill(args) => promote::run(context, &args),
@@ -156,6 +168,7 @@ impl Verb {
             Self::RunSkill(args) => run::run(context, &args),
             Self::Show(args) => show::run(context, &args),
             Self::Status(args) => status::run(context, &args),
+            Self::Doctor(args) => doctor::run(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
         }
@@ -210,7 +223,9 @@ fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
     }
     if wants_json {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // The first paragraph in one line: what is wrong, and with which argument.
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
         Out::new(Output::Json).error(&Error::Usage(message));
     } else {
         let _ = error.print();

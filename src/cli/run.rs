@@ -56,16 +56,17 @@ fn document(ran: &Ran) -> serde_json::Value {
 }
 
 fn read_input(cwd: &Path, text: &str) -> Result<Vec<u8>, Error> {
-    let io = |what: String| move |source| Error::Io { what, source };
+    let stdin_broke = |source| Error::Io { what: "standard input".to_owned(), source };
     let mut bytes = Vec::new();
     if text == "-" {
         let stdin = std::io::stdin().lock();
-        stdin.take(MAX_INPUT).read_to_end(&mut bytes).map_err(io("standard input".to_owned()))?;
+        stdin.take(MAX_INPUT).read_to_end(&mut bytes).map_err(stdin_broke)?;
     } else if let Some(file) = text.strip_prefix('@') {
         let path = cwd.join(file);
         let name = path.display().to_string();
-        let file = std::fs::File::open(&path).map_err(|source| Error::Usage(format!("{name}: {source}")))?;
-        file.take(MAX_INPUT).read_to_end(&mut bytes).map_err(io(name))?;
+        let unreadable = |source| Error::Usage(format!("{name}: {source}"));
+        let file = std::fs::File::open(&path).map_err(unreadable)?;
+        file.take(MAX_INPUT).read_to_end(&mut bytes).map_err(unreadable)?;
     } else {
         bytes = text.as_bytes().to_vec();
     }

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{Context, JsonFlag, views};
 use crate::app::Dossier;
+use crate::app::{Build, Proposal, Verification};
 use crate::error::Error;
-use crate::ledger::{Build, Proposal, Verification};
 use crate::model::text;
 
 /// Everything known of a proposal or skill: spec, attempts, gates, hashes, who promoted it.
@@ -30,6 +30,14 @@ fn human(dossier: &Dossier) -> String {
     let mut out = spec(proposal);
     for build in &dossier.builds {
         out.push_str(&attempt(build));
+    }
+    for (build, go) in &dossier.acknowledgements {
+        let triggers = views::list(go.escalations.iter().map(|escalation| escalation.trigger.to_string()));
+        let by = text::line(&go.acknowledged_by, 100);
+        out.push_str(&format!("\nbuild {} was let go ahead by {by}, in spite of {triggers}\n", build.short()));
+    }
+    if let Some(newest) = dossier.research.last() {
+        out.push_str(&format!("\nresearch of build {}\n{}", newest.build_id.short(), super::research::human(newest)));
     }
     if let Some(newest) = dossier.verifications.last() {
         out.push_str(&verified(newest, dossier.verifications.len()));
@@ -104,7 +112,7 @@ fn attempt(build: &Build) -> String {
 
 fn verified(verification: &Verification, count: usize) -> String {
     format!(
-        "\nverification {} ({} of {count}), {}\n  snapshot {}\n  component {}\n  toolchain {}\n  SDK kit {}\n  confinement {}\n\n{}",
+        "\nverification {} ({}, the last of {count}), {}\n  snapshot {}\n  component {}\n  toolchain {}\n  SDK kit {}\n  confinement {}\n\n{}",
         verification.status,
         verification.id,
         verification.created_at,
@@ -122,11 +130,14 @@ fn artifacts(dossier: &Dossier) -> String {
 }
 
 fn machine(dossier: &Dossier) -> serde_json::Value {
-    let artifact = |row: &crate::ledger::ArtifactRow| json!({ "id": row.id, "kind": row.kind, "path": row.path, "sha256": row.sha256, "created_at": row.created_at });
+    let artifact = |row: &crate::app::ArtifactRow| json!({ "id": row.id, "kind": row.kind, "path": row.path, "sha256": row.sha256, "created_at": row.created_at });
+    let acknowledgement = |(build, go): &(crate::model::id::BuildId, crate::app::Acknowledgement)| json!({ "build_id": build, "acknowledged_by": go.acknowledged_by, "escalations": go.escalations });
     let mut machine = views::proposal(&dossier.proposal);
     machine["spec"] = json!(dossier.proposal.spec);
     machine["builds"] = dossier.builds.iter().map(views::build).collect();
     machine["verifications"] = dossier.verifications.iter().map(views::verification).collect();
+    machine["research"] = dossier.research.iter().map(super::research::document).collect();
+    machine["acknowledgements"] = dossier.acknowledgements.iter().map(acknowledgement).collect();
     machine["promotions"] = dossier.promotions.iter().map(views::promotion).collect();
     machine["lineage"] = dossier.lineage.iter().map(views::proposal).collect();
     machine["artifacts"] = dossier.artifacts.iter().map(artifact).collect();

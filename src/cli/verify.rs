@@ -52,7 +52,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         .collect();
     let error = Error::Verification {
         message: format!("verification failed: {}", failed.join(", ")),
-        hint: format!("mend the sources, then `kavi build-skill {short}` again"),
+        hint: format!(
+            "see why with `kavi research-skill {}`, then `kavi build-skill {short}` again",
+            verification.build_id.short()
+        ),
     };
     Err(out.failure(&human, &machine, error))
 }

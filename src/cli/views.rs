@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use crate::ledger::{Build, GateRow, Promotion, Proposal, Verification};
+use crate::app::{Build, GateRow, Promotion, Proposal, Verification};
 use crate::model::{finding::Finding, lifecycle::Verdict, text};
 
 /// A plain table: readable on a terminal and in a pipe.

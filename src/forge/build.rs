@@ -7,11 +7,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::builder::claude::{self, ClaudeAttempt};
-use super::builder::command::{ClaudeConfig, Network};
+use super::builder::claude::{self, ClaudeAttempt, Surroundings};
+use super::builder::command::{self, ClaudeConfig};
+use super::promote::Approver;
+use super::research::{self, GoError, ResearchError};
 use super::workspace::{Workspace, WorkspaceError};
 use super::{Forge, gate, import, packet, patch, snapshots};
 use crate::artifacts::{self, ArtifactError};
+use crate::cage::Applied;
 use crate::ledger::{ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
 use crate::model::{
     artifact::ArtifactKind,
@@ -19,6 +22,7 @@ use crate::model::{
     finding::Finding,
     id::BuildId,
     lifecycle::{BuildStatus, BuilderKind, FailureKind},
+    research::Escalation,
     snapshot::Snapshot,
 };
 
@@ -66,6 +70,20 @@ pub enum BuildError {
     /// Another process builds the same proposal.
     #[error("another process is building proposal {0}")]
     Busy(String),
+    /// A person must look first.
+    #[error("proposal {id} waits for a person: {}", listed(.escalations))]
+    Escalated {
+        /// The proposal.
+        id: String,
+        /// Why.
+        escalations: Vec<Escalation>,
+    },
+    /// A person's go, and nobody asked for one.
+    #[error("nothing about proposal {0} waits for an acknowledgement")]
+    NothingToAcknowledge(String),
+    /// Where the proposal stands cannot be read.
+    #[error(transparent)]
+    Standing(#[from] ResearchError),
     /// `--from` is no folder that can be read.
     #[error(transparent)]
     Source(#[from] gate::GateError),
@@ -83,20 +101,35 @@ pub enum BuildError {
     Ledger(#[from] LedgerError),
 }
 
+/// The escalations, one after the other, in words.
+pub fn listed(escalations: &[Escalation]) -> String {
+    let each = escalations.iter().map(|escalation| format!("{} ({})", escalation.trigger, escalation.why));
+    each.collect::<Vec<_>>().join("; ")
+}
+
 /// Opens an attempt: freezes its packet and lays out its workspace. Nothing else, for `--no-invoke`.
 ///
 /// # Errors
-/// [`BuildError`] when the proposal is not buildable or a file cannot be written.
-pub fn prepare(forge: &Forge<'_>, proposal: &Proposal, builder: BuilderKind) -> Result<(Build, Workspace), BuildError> {
-    let before = forge.ledger.builds_of(proposal.id)?.pop();
-    let verification = match &before {
-        Some(build) => forge.ledger.latest_verification(proposal.id)?.filter(|v| v.build_id == build.id),
-        None => None,
-    };
-    let told = before.as_ref().map(|build| packet::Before { build, verification: verification.as_ref() });
-    let packet = packet::render(proposal, told);
+/// [`BuildError`] when the proposal is not buildable, waits for a person, or a file cannot be written.
+pub fn prepare(
+    forge: &Forge<'_>,
+    proposal: &Proposal,
+    builder: BuilderKind,
+    by: Option<&Approver>,
+) -> Result<(Build, Workspace), BuildError> {
+    // Said again by the transaction that opens the attempt; here it is so that a refusal leaves no packet behind.
+    if !proposal.status.is_buildable() {
+        let (id, found) = (proposal.id.to_string(), proposal.status.to_string());
+        return Err(LedgerError::WrongState { what: "proposal", id, found, step: "build" }.into());
+    }
+    let standing = research::standing(forge, proposal)?;
+    let go = standing.go_ahead(by.map(Approver::as_str)).map_err(|error| match error {
+        GoError::Needed(escalations) => BuildError::Escalated { id: proposal.id.short(), escalations },
+        GoError::Pointless => BuildError::NothingToAcknowledge(proposal.id.short()),
+    })?;
+    let packet = packet::render(proposal, standing.before());
     let id = BuildId::new(forge.ids);
-    let number = before.as_ref().map_or(1, |build| build.attempt_number + 1);
+    let number = standing.newest_build().map_or(1, |build| build.attempt_number + 1);
     let path = folder(proposal, number).join("BUILD_PACKET.md");
     let artifact = forge.write_artifact(ArtifactKind::BuildPacket, &path, packet.as_bytes(), id.to_string())?;
     let build = forge.ledger.start_build(&NewBuild {
@@ -106,8 +139,10 @@ pub fn prepare(forge: &Forge<'_>, proposal: &Proposal, builder: BuilderKind) -> 
         builder,
         confinement: "not started".to_owned(),
         packet: &artifact,
+        decided_after: standing.newest_verification(),
+        acknowledgement: go.as_ref(),
     })?;
-    let sources = match before.and_then(|build| build.snapshot_sha256) {
+    let sources = match standing.sources() {
         Some(digest) => Some(snapshots::load(forge.store, digest)?),
         None => None,
     };
@@ -119,10 +154,15 @@ pub fn prepare(forge: &Forge<'_>, proposal: &Proposal, builder: BuilderKind) -> 
 ///
 /// # Errors
 /// [`BuildError`] when the proposal is not buildable or a file cannot be written.
-pub fn prepare_only(forge: &Forge<'_>, proposal: &Proposal, builder: &Builder) -> Result<Attempt, BuildError> {
+pub fn prepare_only(
+    forge: &Forge<'_>,
+    proposal: &Proposal,
+    builder: BuilderKind,
+    by: Option<&Approver>,
+) -> Result<Attempt, BuildError> {
     let _lock = lock(forge, proposal)?;
-    let (build, workspace) = prepare(forge, proposal, builder.kind())?;
-    let build = forge.ledger.leave_build_open(build.id, "packet and workspace written, builder not invoked")?;
+    let (build, workspace) = prepare(forge, proposal, builder, by)?;
+    let build = forge.ledger.leave_build_open(build.id)?;
     let hint = format!(
         "write the sources there, then run `kavi build-skill {} --builder import --from DIR` on a copy of its `src`",
         proposal.id.short()
@@ -139,11 +179,16 @@ pub fn run(
     forge: &Forge<'_>,
     proposal: &Proposal,
     builder: &Builder,
+    by: Option<&Approver>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Attempt, BuildError> {
+    if let Builder::Import(from) = builder {
+        // A folder that is not there is a slip of the pen, not an attempt.
+        gate::open(from)?;
+    }
     let _lock = lock(forge, proposal)?;
     progress(Progress::Stage("packet and workspace"));
-    let (build, workspace) = prepare(forge, proposal, builder.kind())?;
+    let (build, workspace) = prepare(forge, proposal, builder.kind(), by)?;
     let made = match builder {
         Builder::Import(from) => import_sources(from, progress),
         Builder::Claude(config) => ask_claude(forge, config, &workspace, proposal, progress),
@@ -217,7 +262,8 @@ fn ask_claude(
     )
     .into_owned();
     let mut tell = |event: super::builder::stream::Progress| progress(Progress::Builder(event.to_string()));
-    let attempt = claude::run(forge.cage, config, &workspace.root(), &packet, &mut tell)?;
+    let around = Surroundings { cage: forge.cage, clock: forge.clock, ids: forge.ids };
+    let attempt = claude::run(around, config, &workspace.root(), &packet, &mut tell)?;
     progress(Progress::Stage("workspace gate"));
     let mut made = match &attempt.verdict {
         Err(failure) => {
@@ -239,20 +285,21 @@ fn ask_claude(
     Ok(made)
 }
 
-/// What the build log says of the agent. No key is in it: the key is only ever in the agent's environment.
+/// What the build log says of the agent and of what passed at the gateway. No key is in it: neither had one to tell.
 fn log_of(config: &ClaudeConfig, attempt: &ClaudeAttempt) -> serde_json::Value {
     let verdict = match &attempt.verdict {
         Ok(accepted) => format!("accepted after {} turns", accepted.turns),
         Err(failure) => format!("refused: {failure}"),
     };
-    let network = match config.network {
-        Network::None => "none",
-        Network::Host => "host",
+    let network = match attempt.confinement {
+        Applied::Caged { .. } => "none but the gateway's socket",
+        Applied::Unconfined => "UNCONFINED: the machine's; the gateway at a port of its loopback",
     };
     serde_json::json!({
         "executable": config.executable.file_name().map(|name| name.to_string_lossy()),
-        "arguments": super::builder::command::command(config, "HOME", "TMPDIR").args,
+        "arguments": command::arguments(config),
         "network": network,
+        "gateway": attempt.account,
         "verdict": verdict,
         "model": attempt.summary.model,
         "agent_version": attempt.summary.agent_version,
@@ -334,10 +381,10 @@ fn write_artifacts(
         rows.push(forge.write_artifact(ArtifactKind::BuildLog, &path, transcript, related.clone())?);
     }
     if let Ok(after) = &made.outcome {
-        let before = match build.parent_build_id {
-            Some(parent) => forge.ledger.build(parent)?.snapshot_sha256,
-            None => None,
-        };
+        // The attempt between may have left nothing: what this one started from is what was accepted last.
+        let earlier = forge.ledger.builds_of(proposal.id)?;
+        let earlier = earlier.into_iter().rev().filter(|other| other.attempt_number < build.attempt_number);
+        let before = earlier.filter_map(|other| other.snapshot_sha256).next();
         let before = before.map(|digest| snapshots::load(forge.store, digest)).transpose()?;
         let summary = patch::summary(proposal, build, before.as_ref(), after);
         let path = folder.join("PATCH_SUMMARY.md");
@@ -347,12 +394,12 @@ fn write_artifacts(
 }
 
 /// The folder of an attempt's artifacts.
-fn folder(proposal: &Proposal, attempt: u32) -> PathBuf {
+pub(super) fn folder(proposal: &Proposal, attempt: u32) -> PathBuf {
     Path::new(proposal.spec.name.as_str()).join(proposal.id.to_string()).join(format!("build-{attempt}"))
 }
 
 /// Held while a proposal is built: an attempt that is open without it belongs to nobody.
-fn lock(forge: &Forge<'_>, proposal: &Proposal) -> Result<File, BuildError> {
+pub(super) fn lock(forge: &Forge<'_>, proposal: &Proposal) -> Result<File, BuildError> {
     let path = forge.layout.locks().join(format!("build-{}", proposal.id));
     let io = |source| ArtifactError::Io { path: path.clone(), source };
     artifacts::create_folders_durably(&forge.layout.locks())?;

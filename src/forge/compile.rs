@@ -229,21 +229,32 @@ impl<'a> Bench<'a> {
             .args(["--check", "--edition", "2024", "--color", "never"])
             .path_arg(self.root_file());
         let done = self.cage.run(&job, &mut |_, _| {})?;
-        let text = String::from_utf8_lossy(&done.stdout).into_owned();
-        let mut findings: Vec<Finding> = text.lines().filter_map(|line| self.format_finding(line)).collect();
+        let mut findings = format_findings(&String::from_utf8_lossy(&done.stdout));
         if !done.exit.success() && findings.is_empty() {
             findings.push(ended(&done, "format", "rustfmt"));
         }
         Ok(findings)
     }
+}
 
-    /// `Diff in PATH:LINE:`
-    fn format_finding(&self, line: &str) -> Option<Finding> {
-        let place = line.strip_prefix("Diff in ")?.trim_end_matches(':');
-        let (path, line) = place.rsplit_once(':')?;
-        let file = relative(path);
-        Some(Finding::new("format/rustfmt", "rustfmt would write this differently").at(file, line.parse().ok()?))
+/// One finding a hunk: `Diff in PATH:LINE:`, then lines that are right, then the first that is not.
+fn format_findings(diff: &str) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut right = true;
+    for line in diff.lines() {
+        let place = line.strip_prefix("Diff in ").and_then(|place| place.trim_end_matches(':').rsplit_once(':'));
+        if let Some((path, at)) = place {
+            let finding = Finding::new("format/rustfmt", "rustfmt would write this differently");
+            findings.push(finding.at(relative(path), at.parse().unwrap_or(1)));
+            right = true;
+        } else if right && line.starts_with(' ') {
+            let at = findings.last_mut().and_then(|finding| finding.line.as_mut());
+            at.into_iter().for_each(|at| *at += 1);
+        } else {
+            right = false;
+        }
     }
+    findings
 }
 
 /// `src/…` out of a path that a tool printed.

@@ -64,10 +64,8 @@ pub struct GateError {
 /// # Errors
 /// [`GateError`] when `root` is no folder that can be read.
 pub fn inspect(root: &Path, allowed: &Allowed) -> Result<Result<Accepted, Vec<Finding>>, GateError> {
-    let fail = |source| GateError { path: root.to_owned(), source };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(root, flags, Mode::empty()).map_err(fail)?;
-    let device = rustix::fs::fstat(&fd).map_err(fail)?.st_dev;
+    let fd = open(root)?;
+    let device = rustix::fs::fstat(&fd).map_err(|source| GateError { path: root.to_owned(), source })?.st_dev;
     let mut walk = Walk {
         allowed,
         device,
@@ -84,6 +82,15 @@ pub fn inspect(root: &Path, allowed: &Allowed) -> Result<Result<Accepted, Vec<Fi
     } else {
         Err(walk.findings)
     })
+}
+
+/// Opens the folder that is to be walked.
+///
+/// # Errors
+/// [`GateError`] when `root` is no folder that can be read.
+pub fn open(root: &Path) -> Result<OwnedFd, GateError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(root, flags, Mode::empty()).map_err(|source| GateError { path: root.to_owned(), source })
 }
 
 /// What an entry's path is to the gate.

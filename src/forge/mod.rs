@@ -1,7 +1,7 @@
 //! The forge: from a spec to a trusted component.
 //!
 //! Read in this order, which is the way of the data: [`propose`] → [`packet`] and [`workspace`] → [`builder`] →
-//! [`gate`] → [`build`] → [`verify`] → [`promote`] → [`rebuild`].
+//! [`gate`] → [`build`] → [`verify`] → [`research`] after a failure → [`promote`] → [`rebuild`].
 //!
 //! Guarantees: what a builder left is read once, by Kavi's own walk, into one snapshot, and every later stage reads
 //! that snapshot; nothing is trusted but by a transaction in the ledger after its bytes are on disk.
@@ -13,12 +13,14 @@ pub mod build;
 pub mod builder;
 pub mod compile;
 pub mod gate;
+pub mod gateway;
 pub mod import;
 pub mod packet;
 pub mod patch;
 pub mod promote;
 pub mod propose;
 pub mod rebuild;
+pub mod research;
 pub mod scaffold;
 pub mod sdk_sources;
 pub mod snapshots;

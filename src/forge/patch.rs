@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use similar::TextDiff;
+use similar::{ChangeTag, TextDiff};
 
 use crate::ledger::{Build, Proposal};
 use crate::model::{snapshot::Snapshot, text};
@@ -28,22 +28,43 @@ pub fn summary(proposal: &Proposal, build: &Build, before: Option<&Snapshot>, af
 
 /// The unified diff from one snapshot to another.
 pub fn diff(before: Option<&Snapshot>, after: &Snapshot) -> String {
+    let mut out = String::new();
+    for (path, old, new) in changed_files(before, after) {
+        let diff = TextDiff::from_lines(&old, &new);
+        out.push_str(
+            &diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string(),
+        );
+    }
+    out
+}
+
+/// How many lines were removed from one snapshot to another, and how many were added.
+pub fn changed_lines(before: &Snapshot, after: &Snapshot) -> (usize, usize) {
+    let (mut removed, mut added) = (0, 0);
+    for (_, old, new) in changed_files(Some(before), after) {
+        for change in TextDiff::from_lines(&old, &new).iter_all_changes() {
+            match change.tag() {
+                ChangeTag::Delete => removed += 1,
+                ChangeTag::Insert => added += 1,
+                ChangeTag::Equal => {}
+            }
+        }
+    }
+    (removed, added)
+}
+
+/// The files that differ: path, text before, text after.
+fn changed_files<'a>(
+    before: Option<&'a Snapshot>,
+    after: &'a Snapshot,
+) -> impl Iterator<Item = (&'a str, String, String)> {
     let paths: BTreeSet<&str> =
-        after.files().chain(before.into_iter().flat_map(Snapshot::files)).map(|(p, _)| p).collect();
+        after.files().chain(before.into_iter().flat_map(Snapshot::files)).map(|(path, _)| path).collect();
     let text_of = |snapshot: Option<&Snapshot>, path: &str| {
         String::from_utf8_lossy(snapshot.and_then(|s| s.get(path)).unwrap_or_default()).into_owned()
     };
-    let mut out = String::new();
-    for path in paths {
-        let (old, new) = (text_of(before, path), text_of(Some(after), path));
-        if old != new {
-            let diff = TextDiff::from_lines(&old, &new);
-            out.push_str(
-                &diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string(),
-            );
-        }
-    }
-    out
+    let both = paths.into_iter().map(move |path| (path, text_of(before, path), text_of(Some(after), path)));
+    both.filter(|(_, old, new)| old != new)
 }
 
 /// Keeps a model's text from ending the fence or giving orders to a terminal.

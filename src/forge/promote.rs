@@ -32,6 +32,11 @@ impl Approver {
         let readable = !name.is_empty() && name.chars().count() <= 100 && text::line(name, 200) == name;
         if readable { Ok(Self(name.to_owned())) } else { Err(PromoteError::Approver(text::line(name, 100))) }
     }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Why a decision is not carried out. Nothing has changed then.
@@ -41,7 +46,7 @@ pub enum PromoteError {
     #[error("`{0}` names nobody: give 1 to 100 readable characters")]
     Approver(String),
     /// No reason.
-    #[error("a revocation needs a reason")]
+    #[error("a revocation needs a reason: give --why TEXT")]
     NoReason,
     /// Not VERIFIED.
     #[error("proposal {id} is {status}: only VERIFIED proposals can be promoted")]

@@ -4,6 +4,7 @@
 //! here is ever read by Kavi.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 
 use super::Forge;
@@ -42,6 +43,7 @@ pub struct Rebuilt {
 /// # Errors
 /// [`RebuildError`] when the ledger cannot be read or a file cannot be written.
 pub fn all(forge: &Forge<'_>) -> Result<Rebuilt, RebuildError> {
+    let _lock = lock(forge)?;
     let mut rebuilt = Rebuilt::default();
     put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
     let proposals = forge.ledger.proposals()?;
@@ -73,9 +75,11 @@ pub fn all(forge: &Forge<'_>) -> Result<Rebuilt, RebuildError> {
 /// # Errors
 /// [`RebuildError`]; the decision stands all the same.
 pub fn after_decision(forge: &Forge<'_>, proposal: &Proposal) -> Result<(), RebuildError> {
+    let _lock = lock(forge)?;
     let mut rebuilt = Rebuilt::default();
     put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
-    after_step(forge, &proposal.spec.name)
+    let name = &proposal.spec.name;
+    put(&mut rebuilt, index_path(forge, name), &index(forge, name)?)
 }
 
 /// Derives what a step of one name changes: its index.
@@ -83,7 +87,17 @@ pub fn after_decision(forge: &Forge<'_>, proposal: &Proposal) -> Result<(), Rebu
 /// # Errors
 /// [`RebuildError`]; the step stands all the same.
 pub fn after_step(forge: &Forge<'_>, name: &SkillName) -> Result<(), RebuildError> {
+    let _lock = lock(forge)?;
     put(&mut Rebuilt::default(), index_path(forge, name), &index(forge, name)?)
+}
+
+/// Held from the look into the ledger until the files are written, so that a slow process never puts an older view
+/// in the place of a newer one.
+fn lock(forge: &Forge<'_>) -> Result<File, RebuildError> {
+    let path = forge.layout.locks().join("views");
+    artifacts::create_folders_durably(&forge.layout.locks())?;
+    let file = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    Ok(file.map_err(|source| ArtifactError::Io { path, source })?)
 }
 
 fn put(rebuilt: &mut Rebuilt, path: PathBuf, text: &str) -> Result<(), RebuildError> {

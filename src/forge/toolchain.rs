@@ -22,7 +22,13 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// What of the person's environment Kavi's own tools get.
 #[derive(Debug, Clone, Default)]
 pub struct HostTools {
-    /// Where programs are looked for.
+    /// The compiler, or rustup's proxy for it.
+    pub rustc: Option<PathBuf>,
+    /// Cargo, or rustup's proxy for it.
+    pub cargo: Option<PathBuf>,
+    /// Rustup, where the toolchain came that way.
+    pub rustup: Option<PathBuf>,
+    /// Where those look for further programs, such as the linker.
     pub path: OsString,
     /// Variables that rustup, cargo and the linker need: homes, certificates, the chosen toolchain.
     pub vars: Vec<(String, OsString)>,
@@ -71,10 +77,6 @@ pub enum ToolchainError {
 }
 
 impl HostTools {
-    fn find(&self, program: &str) -> Option<PathBuf> {
-        std::env::split_paths(&self.path).map(|folder| folder.join(program)).find(|path| path.is_file())
-    }
-
     /// A job of one of Kavi's own tools, in `cwd`, with the person's homes and certificates.
     fn job(&self, program: impl Into<PathBuf>, cwd: &Path) -> Job {
         let limits = Limits { wall: Duration::from_secs(900), ..Limits::default() };
@@ -83,23 +85,47 @@ impl HostTools {
     }
 }
 
+/// What a toolchain still lacks, in words. Sets nothing up.
+///
+/// # Errors
+/// [`ToolchainError`] when there is no compiler at all.
+pub fn look(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, ToolchainError> {
+    artifacts::create_folders_durably(&tools.cache)?;
+    let (sysroot, version) = find(cage, tools)?;
+    let missing = parts(&sysroot).into_iter().filter(|part| !part.place.exists());
+    let mut missing: Vec<String> = missing.map(|part| part.what.to_owned()).collect();
+    if check_kit(&kit_folder(tools, &version)).is_none() {
+        missing.push("the SDK compiled for it".to_owned());
+    }
+    Ok(missing)
+}
+
+/// The compiler's own folder, and what it says of itself.
+fn find(cage: &Cage, tools: &HostTools) -> Result<(PathBuf, String), ToolchainError> {
+    let rustc = tools.rustc.clone().ok_or_else(|| ToolchainError::Missing {
+        program: "rustc".to_owned(),
+        hint: "install a Rust toolchain (rustup), 1.95 or later, and see that it is on PATH".to_owned(),
+    })?;
+    let sysroot = PathBuf::from(ask(cage, tools.job(rustc, &tools.cache).args(["--print", "sysroot"]), "rustc")?);
+    let version = ask(cage, tools.job(sysroot.join("bin/rustc"), &tools.cache).arg("-vV"), "rustc")?;
+    Ok((sysroot, version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")))
+}
+
+fn kit_folder(tools: &HostTools, version: &str) -> PathBuf {
+    let key = Digest::of(format!("{}\n{version}\n{KIT_VERSION}", sdk_sources::digest()).as_bytes());
+    tools.cache.join(format!("kit-{}", key.short()))
+}
+
 /// Finds the toolchain and sets up what is missing, telling `say` what it does.
 ///
 /// # Errors
 /// [`ToolchainError`] names what is missing and the command that gets it.
 pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Result<Toolchain, ToolchainError> {
     artifacts::create_folders_durably(&tools.cache)?;
-    let rustc = tools.find("rustc").ok_or_else(|| ToolchainError::Missing {
-        program: "rustc".to_owned(),
-        hint: "install a Rust toolchain (rustup), 1.95 or later, and see that it is on PATH".to_owned(),
-    })?;
-    let sysroot = PathBuf::from(ask(cage, tools.job(rustc, &tools.cache).args(["--print", "sysroot"]), "rustc")?);
-    let version = ask(cage, tools.job(sysroot.join("bin/rustc"), &tools.cache).arg("-vV"), "rustc")?;
-    let version = version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let (sysroot, version) = find(cage, tools)?;
     let _lock = lock(&tools.cache.join("setup.lock"))?;
     ensure_parts(cage, tools, &sysroot, say)?;
-    let key = Digest::of(format!("{}\n{version}\n{}", sdk_sources::digest(), KIT_VERSION).as_bytes());
-    let kit = tools.cache.join(format!("kit-{}", key.short()));
+    let kit = kit_folder(tools, &version);
     let kit_sha256 = match check_kit(&kit) {
         Some(digest) => digest,
         None => {
@@ -113,26 +139,37 @@ pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Resu
 /// Counts up when the way the kit is built changes.
 const KIT_VERSION: &str = "kit 1";
 
-/// The parts of a toolchain beyond the compiler: (what it is, where it lies, what rustup calls it).
+/// A part of a toolchain beyond the compiler.
+struct Part {
+    what: &'static str,
+    place: PathBuf,
+    /// What rustup is told to get it.
+    command: [&'static str; 3],
+}
+
+fn parts(sysroot: &Path) -> [Part; 3] {
+    let part = |what, place: &str, command| Part { what, place: sysroot.join(place), command };
+    [
+        part("the target wasm32-wasip2", "lib/rustlib/wasm32-wasip2/lib", ["target", "add", TARGET]),
+        part("rustfmt", "bin/rustfmt", ["component", "add", "rustfmt"]),
+        part("clippy", "bin/clippy-driver", ["component", "add", "clippy"]),
+    ]
+}
+
 fn ensure_parts(
     cage: &Cage,
     tools: &HostTools,
     sysroot: &Path,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), ToolchainError> {
-    let parts: [(&str, PathBuf, [&str; 3]); 3] = [
-        ("the target wasm32-wasip2", sysroot.join("lib/rustlib").join(TARGET).join("lib"), ["target", "add", TARGET]),
-        ("rustfmt", sysroot.join("bin/rustfmt"), ["component", "add", "rustfmt"]),
-        ("clippy", sysroot.join("bin/clippy-driver"), ["component", "add", "clippy"]),
-    ];
-    for (what, place, command) in parts {
+    for Part { what, place, command } in parts(sysroot) {
         if place.exists() {
             continue;
         }
         let by_hand = format!("run `rustup {}`", command.join(" "));
         let missing = |why: &str| ToolchainError::Missing { program: what.to_owned(), hint: format!("{by_hand}{why}") };
         let rustup =
-            tools.find("rustup").ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
+            tools.rustup.clone().ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
         say(&format!("adding {what} to the toolchain: rustup {}", command.join(" ")));
         // Into this toolchain, whatever rustup's default is.
         let toolchain = sysroot.file_name().map(OsStr::to_owned).unwrap_or_default();
@@ -158,7 +195,7 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
         fs::write(&path, bytes).map_err(io(&path))?;
     }
     let target = scratch.path().join("target");
-    let cargo = tools.find("cargo").ok_or_else(|| ToolchainError::Missing {
+    let cargo = tools.cargo.clone().ok_or_else(|| ToolchainError::Missing {
         program: "cargo".to_owned(),
         hint: "install a Rust toolchain (rustup) and see that it is on PATH".to_owned(),
     })?;

@@ -77,12 +77,19 @@ pub struct Staging {
 /// The name of the lock file beside `out`.
 const LOCK: &str = "lock";
 
+/// Held while files go into the vault.
+const EFFECTS: &str = "effects";
+/// Held while a staging folder is made, and while those of the dead are removed.
+const MAKING: &str = "staging";
+
 impl Staging {
     /// An empty staging folder for one run, on the file system of the vault.
     ///
     /// # Errors
     /// [`EffectsError::Io`] when it cannot be made.
     pub fn create(layout: &Layout, id: ExecutionId) -> Result<Self, EffectsError> {
+        // Nobody sweeps while a folder is there and its lock is not.
+        let _making = lock(layout, MAKING)?;
         let folder = root(layout)?.join(id.to_string());
         fs::create_dir_all(&folder).map_err(io(&folder))?;
         let lock = File::create(folder.join(LOCK)).map_err(io(&folder))?;
@@ -137,7 +144,7 @@ pub fn commit(
         return Ok(ledger.insert_execution(record, EffectsState::Applied)?);
     }
     make_durable(&staging.out(), &record.effects)?;
-    let _lock = lock(layout)?;
+    let _lock = lock(layout, EFFECTS)?;
     let vault = open_vault(layout)?;
     for effect in &record.effects {
         look(&vault, &effect.path)?;
@@ -162,7 +169,7 @@ pub fn recover(ledger: &Ledger, layout: &Layout) -> Result<Vec<ExecutionRow>, Ef
     if nothing_staged && ledger.pending_effects()?.is_empty() {
         return Ok(Vec::new());
     }
-    let _lock = lock(layout)?;
+    let _lock = lock(layout, EFFECTS)?;
     let pending = ledger.pending_effects()?;
     let vault = open_vault(layout)?;
     for row in &pending {
@@ -174,6 +181,7 @@ pub fn recover(ledger: &Ledger, layout: &Layout) -> Result<Vec<ExecutionRow>, Ef
         })?;
         ledger.effects_applied(row.record.execution_id)?;
     }
+    let _making = lock(layout, MAKING)?;
     sweep(&staging)?;
     Ok(pending)
 }
@@ -184,8 +192,8 @@ fn sweep(staging: &Path) -> Result<(), EffectsError> {
         let folder = entry.map_err(io(staging))?.path();
         let dead = match File::open(folder.join(LOCK)) {
             Ok(file) => file.try_lock().is_ok(),
-            // Its process died, or is about to make the lock: an empty folder is left for the next sweep.
-            Err(_) => folder.join("out").exists(),
+            // Its process died before it could lock it: nobody is making one now.
+            Err(_) => true,
         };
         if dead {
             fs::remove_dir_all(&folder).map_err(io(&folder))?;
@@ -194,10 +202,10 @@ fn sweep(staging: &Path) -> Result<(), EffectsError> {
     Ok(())
 }
 
-fn lock(layout: &Layout) -> Result<File, EffectsError> {
+fn lock(layout: &Layout, name: &str) -> Result<File, EffectsError> {
     let folder = layout.locks();
     fs::create_dir_all(&folder).map_err(io(&folder))?;
-    let path = folder.join("effects");
+    let path = folder.join(name);
     let file = File::create(&path).map_err(io(&path))?;
     file.lock().map_err(io(&path))?;
     Ok(file)

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals};
+use super::{Acknowledgement, ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals, research, verifications};
 use crate::model::{
     digest::Digest,
     finding::Finding,
-    id::{BuildId, IdPrefix, ProposalId},
+    id::{BuildId, IdPrefix, ProposalId, VerificationId},
     lifecycle::{BuildStatus, BuilderKind, FailureKind, ProposalStatus},
     time::Timestamp,
 };
@@ -61,6 +61,22 @@ pub struct NewBuild<'a> {
     pub confinement: String,
     /// The artifact that holds the packet.
     pub packet: &'a ArtifactRow,
+    /// The proposal's newest verification when it was decided that the attempt may go ahead.
+    pub decided_after: Option<VerificationId>,
+    /// The person's go, where one was needed.
+    pub acknowledgement: Option<&'a Acknowledgement>,
+}
+
+/// How the summary of an attempt begins whose builder was deliberately not invoked.
+const NOT_INVOKED: &str = "packet and workspace written, builder not invoked";
+
+impl Build {
+    /// Whether the builder was deliberately not invoked (`--no-invoke`): such an attempt has neither failed nor
+    /// succeeded, also after the next one closed it.
+    pub fn was_not_invoked(&self) -> bool {
+        let open = self.status == BuildStatus::Started || self.failure_kind.is_none();
+        open && self.snapshot_sha256.is_none() && self.summary.starts_with(NOT_INVOKED)
+    }
 }
 
 /// How a build attempt ended.
@@ -117,9 +133,13 @@ impl Ledger {
     /// The caller holds the proposal's build lock, so an unfinished attempt belongs to nobody.
     ///
     /// # Errors
-    /// [`LedgerError::WrongState`] when the proposal is not buildable.
+    /// [`LedgerError::WrongState`] when the proposal is not buildable, [`LedgerError::Conflict`] when it was verified
+    /// after it was decided that the attempt may go ahead.
     pub fn start_build(&self, new: &NewBuild<'_>) -> Result<Build, LedgerError> {
         self.write(|tx| {
+            if verifications::latest(tx, new.proposal_id)?.map(|found| found.id) != new.decided_after {
+                return Err(LedgerError::Conflict(format!("proposal {}", new.proposal_id)));
+            }
             let buildable: Vec<_> = ProposalStatus::ALL.iter().copied().filter(|s| s.is_buildable()).collect();
             proposals::step(tx, new.proposal_id, &buildable, ProposalStatus::Proposed, "build")?;
             let started_at = new.packet.created_at;
@@ -147,6 +167,9 @@ impl Ledger {
                 ],
             )?;
             artifacts::insert(tx, new.packet)?;
+            if let Some(go) = new.acknowledgement {
+                research::insert_acknowledgement(tx, new.id, go, started_at)?;
+            }
             get(tx, new.id)
         })
     }
@@ -191,14 +214,14 @@ impl Ledger {
         })
     }
 
-    /// Says in words why an open attempt was left open.
+    /// Says that an open attempt was left open on purpose.
     ///
     /// # Errors
     /// [`LedgerError::Conflict`] when the attempt is no longer open.
-    pub fn leave_build_open(&self, id: BuildId, summary: &str) -> Result<Build, LedgerError> {
+    pub fn leave_build_open(&self, id: BuildId) -> Result<Build, LedgerError> {
         self.write(|tx| {
             let sql = "UPDATE builds SET summary = ?2 WHERE id = ?1 AND status = 'STARTED'";
-            if tx.execute(sql, params![id, summary])? != 1 {
+            if tx.execute(sql, params![id, NOT_INVOKED])? != 1 {
                 return Err(LedgerError::Conflict(format!("build {id}")));
             }
             get(tx, id)

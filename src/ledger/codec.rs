@@ -7,7 +7,7 @@ use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
     effect::EffectClass,
-    id::{ArtifactId, BuildId, ExecutionId, PromotionId, ProposalId, VerificationId},
+    id::{ArtifactId, BuildId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
     lifecycle::{BuildStatus, BuilderKind, Decision, EffectsState, FailureKind, ProposalStatus, Verdict},
     name::SkillName,
     time::Timestamp,
@@ -33,6 +33,7 @@ as_text! {
     ProposalId => ProposalId::parse;
     BuildId => BuildId::parse;
     VerificationId => VerificationId::parse;
+    ResearchId => ResearchId::parse;
     PromotionId => PromotionId::parse;
     ArtifactId => ArtifactId::parse;
     ExecutionId => ExecutionId::parse;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 /// What can go wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -64,9 +66,26 @@ pub enum LedgerError {
     /// Another process changed the row first.
     #[error("another process changed {0} in the meantime")]
     Conflict(String),
+    /// Another process held the file for too long.
+    #[error("another process holds the ledger: {0}")]
+    Busy(String),
     /// SQLite failed.
     #[error("the ledger's database failed: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
+}
+
+/// What SQLite says, by whose fault it is.
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        match (error.sqlite_error_code(), &error) {
+            (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _) => Self::Damaged(error.to_string()),
+            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Busy(error.to_string()),
+            (_, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
+                Self::BadValue(error.to_string())
+            }
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 impl LedgerError {
@@ -78,6 +97,7 @@ impl LedgerError {
                 | Self::Ambiguous { .. }
                 | Self::WrongState { .. }
                 | Self::Conflict(_)
+                | Self::Busy(_)
                 | Self::Missing(_)
         )
     }

@@ -15,6 +15,7 @@ mod executions;
 mod migrations;
 mod promotions;
 mod proposals;
+mod research;
 mod verifications;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ pub use error::LedgerError;
 pub use executions::{EffectsState, ExecutionRow};
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
+pub use research::{Acknowledgement, Research};
 pub use verifications::{GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.
@@ -59,6 +61,10 @@ impl Ledger {
             Create::Never => {}
         }
         let conn = Connection::open_with_flags(path, flags)?;
+        // To SQLite an empty file is a new database; to Kavi it is a ledger that lost everything.
+        if create == Create::Never && migrations::state(&conn)?.is_empty() {
+            return Err(LedgerError::Damaged("it is empty".to_owned()));
+        }
         Self::set_up(conn)
     }
 

@@ -79,6 +79,10 @@ id_type!(
     VerificationId
 );
 id_type!(
+    /// One look into why an attempt failed.
+    ResearchId
+);
+id_type!(
     /// One decision of a person: promote, rollback, revoke.
     PromotionId
 );

@@ -112,11 +112,11 @@ states!(
 states!(
     /// Why a build or a verification failed.
     FailureKind {
-        /// Exports, imports or examples are not what the spec says.
+        /// Exports, imports, limits or reproducibility are not what the class and the spec promise.
         VerifyInvariant = "VERIFY_INVARIANT",
         /// The source uses what a skill may not.
         VerifyPolicy = "VERIFY_POLICY",
-        /// A test failed, or tests are missing.
+        /// It does not do what it should: a test, an example or a drawn input failed, or tests are missing.
         VerifyTest = "VERIFY_TEST",
         /// Format, lint or compile.
         VerifyLint = "VERIFY_LINT",
@@ -128,6 +128,22 @@ states!(
         BuildError = "BUILD_ERROR",
         /// None of these.
         Unknown = "UNKNOWN",
+    }
+);
+
+states!(
+    /// Why a person must say go before the next attempt.
+    Trigger {
+        /// Three failed builds in a row, or more.
+        RepeatedFailure = "REPEATED_FAILURE",
+        /// The policy or the invariants failed.
+        SecurityClass = "SECURITY_CLASS",
+        /// A class, host, path or secret that the last packet did not have.
+        PermissionWidening = "PERMISSION_WIDENING",
+        /// The attempt rewrote more than half of what its packet came with.
+        LargeDiff = "LARGE_DIFF",
+        /// The kind is unknown, or advice was asked for and there is none.
+        Ambiguous = "AMBIGUOUS",
     }
 );
 

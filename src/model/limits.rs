@@ -15,6 +15,8 @@ pub struct Limits {
     pub cpu_ms: u64,
     /// Size of a component.
     pub component_bytes: u64,
+    /// An estimate, from its code alone, of the microseconds that a component takes to compile at worst.
+    pub compile_effort: u64,
     /// All linear memories together.
     pub memory_bytes: u64,
     /// Elements of all tables together.
@@ -72,6 +74,7 @@ impl Default for Limits {
             wall_ms: 10_000,
             cpu_ms: 5_000,
             component_bytes: 16 << 20,
+            compile_effort: 10_000_000,
             memory_bytes: 128 << 20,
             table_elements: 100_000,
             instances: 64,

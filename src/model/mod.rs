@@ -16,6 +16,7 @@ pub mod layout;
 pub mod lifecycle;
 pub mod limits;
 pub mod name;
+pub mod research;
 pub mod schema;
 pub mod snapshot;
 pub mod spec;

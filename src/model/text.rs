@@ -7,7 +7,7 @@ pub fn line(text: &str, max: usize) -> String {
     shown(text, max, |c| c.is_control() || is_hidden(c))
 }
 
-/// Foreign text of several lines: as [`line`], but newlines and tabs stay.
+/// Foreign text of several lines: as [`line()`], but newlines and tabs stay.
 pub fn block(text: &str, max: usize) -> String {
     shown(text, max, |c| (c.is_control() && c != '\n' && c != '\t') || is_hidden(c))
 }

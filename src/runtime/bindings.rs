@@ -15,8 +15,8 @@ wasmtime::component::bindgen!({
         "wasi:io/poll.pollable": crate::runtime::wall::io::Pollable,
         "wasi:io/streams.input-stream": crate::runtime::wall::io::InputStream,
         "wasi:io/streams.output-stream": crate::runtime::wall::io::OutputStream,
-        "wasi:filesystem/types.descriptor": crate::runtime::wall::files::Descriptor,
-        "wasi:filesystem/types.directory-entry-stream": crate::runtime::wall::files::Entries,
+        "wasi:filesystem/types.descriptor": crate::runtime::wall::descriptor::Descriptor,
+        "wasi:filesystem/types.directory-entry-stream": crate::runtime::wall::descriptor::Entries,
     },
 });
 

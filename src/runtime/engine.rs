@@ -11,7 +11,7 @@ use crate::model::{grants::Grants, limits::Limits};
 
 use super::{
     error::RuntimeError,
-    inspect::{self, InspectError, Interface},
+    inspect::{self, Code, InspectError, Interface},
     run::World,
     state::State,
     ticker,
@@ -22,6 +22,7 @@ pub struct Runtime {
     optimised: Engine,
     fast: Engine,
     component_bytes: u64,
+    compile_effort: u64,
 }
 
 impl fmt::Debug for Runtime {
@@ -37,6 +38,17 @@ pub enum Tier {
     Optimised,
     /// Winch, for test components, which are large and run once.
     Fast,
+}
+
+impl Tier {
+    /// Microseconds that this code takes to compile at worst, within a small factor. The divisors were measured
+    /// on code made to be slow; what a Rust compiler makes takes far less.
+    fn effort(self, code: &Code) -> u64 {
+        match self {
+            Self::Optimised => code.squares / 1_600 + code.locals / 32,
+            Self::Fast => code.squares / 60_000 + code.bytes / 4 + code.locals / 24,
+        }
+    }
 }
 
 impl Runtime {
@@ -62,19 +74,25 @@ impl Runtime {
             optimised: engine(Tier::Optimised)?,
             fast: engine(Tier::Fast)?,
             component_bytes: limits.component_bytes,
+            compile_effort: limits.compile_effort,
         })
     }
 
     /// Validates and compiles exactly these bytes.
     ///
     /// # Errors
-    /// [`RuntimeError::Inspect`] for what is no component, [`RuntimeError::Compile`] for what the engine refuses.
+    /// [`RuntimeError::Inspect`] for what is no component, [`RuntimeError::CompileEffort`] for what could take
+    /// minutes to compile, [`RuntimeError::Compile`] for what the engine refuses.
     pub fn compile(&self, bytes: &[u8], tier: Tier) -> Result<Compiled, RuntimeError> {
         if bytes.len() as u64 > self.component_bytes {
             let too_large = InspectError::TooLarge { bytes: bytes.len() as u64, limit: self.component_bytes };
             return Err(too_large.into());
         }
         let interface = inspect::interface(bytes)?;
+        let effort = tier.effort(&interface.code);
+        if effort > self.compile_effort {
+            return Err(RuntimeError::CompileEffort { effort, limit: self.compile_effort });
+        }
         let engine = match tier {
             Tier::Optimised => &self.optimised,
             Tier::Fast => &self.fast,
@@ -112,9 +130,16 @@ impl Compiled {
     }
 }
 
-/// An error of the engine and its causes, on one line.
+/// The longest text of the engine's that is passed on: parts of it are names that the component chose.
+const LONGEST_REASON: usize = 1_000;
+
+/// An error of the engine and its causes, on one line, without the guest's backtrace.
 pub(super) fn chain(error: &wasmtime::Error) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let causes = error.chain().map(ToString::to_string);
+    let causes = causes.filter(|cause| !cause.starts_with("error while executing at wasm backtrace"));
+    let mut text = causes.collect::<Vec<_>>().join(": ").replace('\n', " ");
+    text.truncate(text.floor_char_boundary(LONGEST_REASON));
+    text
 }
 
 /// The configuration of both tiers.
@@ -125,6 +150,8 @@ fn config(tier: Tier, limits: &Limits) -> Config {
         Tier::Fast => Strategy::Winch,
     });
     config.cranelift_opt_level(OptLevel::Speed);
+    // The one thing in these features that the specification leaves open.
+    config.cranelift_nan_canonicalization(true);
     config.wasm_features(WasmFeatures::all(), false);
     config.wasm_features(features(), true);
     config.epoch_interruption(true);

@@ -29,6 +29,14 @@ pub enum RuntimeError {
     /// The bytes are no component that this runtime takes.
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    /// The component is valid, but its code could take too long to compile.
+    #[error("limit `compile_effort` of {limit} reached: the component's code may take {effort} µs to compile")]
+    CompileEffort {
+        /// The estimate.
+        effort: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// The component is valid, the engine cannot compile it.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
@@ -101,8 +109,14 @@ pub enum RunError {
     Host(String),
 }
 
+/// The first few, because a component can have any number of them.
 fn list(mismatches: &[Mismatch]) -> String {
-    mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    const SHOWN: usize = 8;
+    let shown = mismatches.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    match mismatches.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
 }
 
 /// A run without a result, and what it said until then.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 mod files;
+mod forward;
 mod life;
 mod limits;
 mod walls;

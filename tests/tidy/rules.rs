@@ -85,7 +85,8 @@ const RULES: &[Rule] = &[
             "process_wrap",
             "tokio::process",
         ],
-        allowed: &["src/cage/"],
+        // The runtime's tests compile their guest with rustc.
+        allowed: &["src/cage/", "src/runtime/tests/"],
         tests: Tests::Included,
         todo: "start the program through `cage`, which confines it and ends its whole tree",
     },
@@ -106,23 +107,34 @@ const RULES: &[Rule] = &[
     },
     Rule {
         id: "environment",
-        patterns: &["std::env"],
-        // The SDK's stand-in for the vault, when a skill's own tests run outside of Kavi.
-        allowed: &["src/config.rs", "src/main.rs", "sdk/src/roots.rs"],
+        // `env::consts` and `env::split_paths` read nothing.
+        patterns: &[
+            "std::env::args*",
+            "std::env::current_*",
+            "std::env::home_dir",
+            "std::env::remove_var",
+            "std::env::set_*",
+            "std::env::temp_dir",
+            "std::env::var*",
+        ],
+        // The SDK's stand-in for the vault, when a skill's own tests run outside of Kavi; a guest that looks around.
+        allowed: &["src/config.rs", "src/main.rs", "sdk/src/roots.rs", "src/runtime/tests/guest.rs"],
         tests: Tests::Included,
         todo: "resolve the value in `config` and hand it in",
     },
     Rule {
         id: "clock",
         patterns: &["std::time::SystemTime::now", "jiff::Timestamp::now", "jiff::Zoned::now"],
-        allowed: &["src/model/time.rs"],
+        // A guest that asks for the time is what the clock's tests are about.
+        allowed: &["src/model/time.rs", "src/runtime/tests/guest.rs"],
         tests: Tests::Included,
         todo: "take a `&dyn Clock`, so that tests and replays are repeatable",
     },
     Rule {
         id: "timer",
         patterns: &["std::time::Instant::now"],
-        allowed: &["src/model/time.rs", "src/cage/", "src/runtime/"],
+        // The gateway's deadlines are about a peer, not about a child process or a guest.
+        allowed: &["src/model/time.rs", "src/cage/", "src/runtime/", "src/forge/gateway/"],
         tests: Tests::Included,
         todo: "take a `&dyn Clock`, or put the limit where `cage` or `runtime` enforces it",
     },
@@ -148,8 +160,11 @@ const RULES: &[Rule] = &[
             "src/cli/",
             "src/mcp/",
             "src/app.rs",
+            "src/app/",
             "src/config.rs",
             "src/main.rs",
+            // A thread, because the parser needs a stack of known size.
+            "src/policy/scan/syntax.rs",
         ],
         tests: Tests::Exempt,
         todo: "decide on values here, and read or write in a module that acts",
@@ -164,6 +179,9 @@ const UNSAFE_PLACES: &[&str] = &[];
 
 /// Longest file of ours, in lines. The aim is 400.
 const MAX_LINES: usize = 500;
+
+/// The same for a file of nothing but tests, which may hold a long table.
+const MAX_TEST_LINES: usize = 700;
 
 /// Where a `TrustedSkill` is made.
 const TRUSTED_HOME: &str = "src/registry/";
@@ -251,8 +269,9 @@ impl File<'_> {
             self.report(1, "imports", format!("`{top}` is a module that the import table does not know"), todo);
         }
         let lines = self.source.text.lines().count();
-        if lines > MAX_LINES {
-            let what = format!("{lines} lines, more than {MAX_LINES}");
+        let most = if part == Part::Tests { MAX_TEST_LINES } else { MAX_LINES };
+        if lines > most {
+            let what = format!("{lines} lines, more than {most}");
             self.report(lines, "length", what, "split the file by what its parts are for; the aim is 400");
         }
         let opening = self.source.text.trim_start();

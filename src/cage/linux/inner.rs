@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::privileges::{self, Bounding};
 use super::{Failed, at, check, landlock, loopback, mounts, namespaces, seccomp};
 use crate::cage::error::Step;
+use crate::cage::forward;
 use crate::cage::launch::{self, Fate, OwnGroup};
 use crate::cage::outcome::{Applied, Maker};
 use crate::cage::wire::{self, JobOrder, Report};
@@ -60,6 +61,9 @@ fn live(control: &UnixStream, mode: Mode) -> Result<Option<Report>, Failed> {
     launch::limit(&order.job.limits).map_err(at(Step::Limits, "limits"))?;
     seccomp::filter()?;
     check::walls()?;
+    if let Some(order) = &order.job.forward {
+        forward::open(order).map_err(at(Step::Forward, format!("port {}", order.port)))?;
+    }
     let by = match mode {
         Mode::Own => Maker::Own,
         Mode::OwnAsRoot => Maker::OwnAsRoot,

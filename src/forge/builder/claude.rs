@@ -2,7 +2,9 @@
 //!
 //! Guarantees: a home and a folder for temporary files of this attempt alone, gone afterwards; an environment
 //! of nothing but what [`super::command`] lists; a wall clock, an idle clock and a limit on output; when this
-//! returns, every process of the attempt is dead; the API key is in nothing that is handed back.
+//! returns, every process of the attempt is dead; it never had the API key, which stays with the
+//! [gateway], and has no network but the way there. Without a cage, which is a person's
+//! recorded choice, it has the machine's network and could look for the key as any program of that person's could.
 //! Never: looks at what was written (the gate does), asks again after a failure (an attempt is one run), or
 //! takes the agent's word for anything.
 
@@ -13,20 +15,26 @@ use std::{
     time::Duration,
 };
 
-use crate::cage::{Applied, Cage, CageError, Exit, Finished, INSIDE_HOME, INSIDE_TMP, Job, Limits, Mount, Stream};
+use crate::cage::{
+    Applied, Cage, CageError, Confinement, Exit, Finished, INSIDE_HOME, INSIDE_TMP, Job, Limits, Mount, Stream,
+};
 
 use super::{
-    command::{ClaudeConfig, CommandLine, Network, command},
-    judge::{Accepted, AgentExit, AgentFailure, judge},
-    secret::Redactor,
+    command::{ClaudeConfig, CommandLine, Private, command},
+    judge::{Accepted, AgentExit, AgentFailure, judge_with},
     stream::{Progress, StreamParser, Summary, shown},
 };
+use crate::forge::gateway::{self, Account, Address, Door, GatewayError};
+use crate::model::{id::IdSource, time::Clock};
 
 /// Where the agent finds its workspace in a cage.
 const INSIDE_WORKSPACE: &str = "/work";
 
 /// Where the agent's program lies in a cage.
 const INSIDE_PROGRAM: &str = "/opt/kavi/claude";
+
+/// The port of the cage's loopback at which the agent finds its provider.
+const INSIDE_PORT: u16 = 7717;
 
 /// The most it may print. Every file it writes is in there twice.
 const OUTPUT_BYTES: u64 = 32 * 1024 * 1024;
@@ -49,6 +57,19 @@ pub struct ClaudeAttempt {
     pub duration: Duration,
     /// The walls that stood around it.
     pub confinement: Applied,
+    /// What passed at the gateway.
+    pub account: Account,
+}
+
+/// What an attempt needs of its surroundings.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Where it runs.
+    pub cage: &'a Cage,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Where its word for the gateway comes from.
+    pub ids: &'a dyn IdSource,
 }
 
 /// The agent could not be run.
@@ -71,6 +92,9 @@ pub enum ClaudeError {
     /// A private folder could not be made.
     #[error("cannot make a private folder for claude code: {0}")]
     Scratch(io::Error),
+    /// The gateway could not be opened.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// The cage refused or failed.
     #[error(transparent)]
     Cage(#[from] CageError),
@@ -86,7 +110,9 @@ impl ClaudeError {
             Self::NotNative { .. } => Some(
                 "name the native program in kavi.toml, e.g. node_modules/@anthropic-ai/claude-code-linux-x64/claude",
             ),
-            Self::Scratch(_) => Some("check the space and the permissions of the folder for temporary files"),
+            Self::Scratch(_) | Self::Gateway(_) => {
+                Some("check the space and the permissions of the folder for temporary files")
+            }
             Self::Cage(error) => error.hint(),
         }
     }
@@ -97,28 +123,36 @@ impl ClaudeError {
 /// # Errors
 /// [`ClaudeError`] when it could not be run at all. An agent that ran and failed is an attempt with a verdict.
 pub fn run(
-    cage: &Cage,
+    around: Surroundings<'_>,
     config: &ClaudeConfig,
     workspace: &Path,
     packet: &str,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ClaudeAttempt, ClaudeError> {
-    let redactor = Redactor::new(config.api_key.clone());
     let program = native_program(&config.executable)?;
-    let place = Place::new(config.network, workspace)?;
-    let job = job(config, &program, workspace, &place, packet);
-    let mut parser = StreamParser::new(&place.workspace, &redactor);
+    let confinement = around.cage.confinement();
+    let place = Place::new(confinement, workspace)?;
+    let door = match confinement {
+        Confinement::Required => Door::Socket,
+        Confinement::Unconfined => Door::Loopback,
+    };
+    let word = gateway::word(around.ids);
+    let mut parser = StreamParser::new(&place.workspace);
+    // The second wall: an agent without a cage could come by the key in other ways than through the gateway.
+    let mut blotter = config.provider.key.blotter();
     let mut watch = |stream: Stream, bytes: &[u8]| {
         if stream == Stream::Stdout {
-            parser.push(bytes, progress);
+            parser.push(&blotter.push(bytes), progress);
         }
     };
-    let finished = match config.network {
-        Network::None => cage.run(&job, &mut watch)?,
-        Network::Host => cage.run_tool(&job, &mut watch)?,
-    };
+    let (finished, account) = gateway::serve(&config.provider, config.limits, door, &word, around.clock, |address| {
+        let job = job(config, &program, workspace, packet, &place, address, &word);
+        around.cage.run(&job, &mut watch)
+    })?;
+    let finished = finished?;
+    parser.push(&blotter.finish(), progress);
     let summary = parser.finish(progress);
-    Ok(conclude(config, finished, summary, &redactor))
+    Ok(conclude(config, finished, summary, account))
 }
 
 /// The paths of an attempt as the agent sees them, and the folders that go away with it.
@@ -131,8 +165,8 @@ struct Place {
 }
 
 impl Place {
-    fn new(network: Network, workspace: &Path) -> Result<Self, ClaudeError> {
-        if network == Network::None {
+    fn new(confinement: Confinement, workspace: &Path) -> Result<Self, ClaudeError> {
+        if confinement == Confinement::Required {
             let [home, tmp, workspace] = [INSIDE_HOME, INSIDE_TMP, INSIDE_WORKSPACE].map(String::from);
             return Ok(Self { home, tmp, workspace, _scratch: None });
         }
@@ -147,8 +181,22 @@ impl Place {
     }
 }
 
-fn job(config: &ClaudeConfig, program: &Path, workspace: &Path, place: &Place, packet: &str) -> Job {
-    let CommandLine { args, env } = command(config, &place.home, &place.tmp);
+fn job(
+    config: &ClaudeConfig,
+    program: &Path,
+    workspace: &Path,
+    packet: &str,
+    place: &Place,
+    address: &Address,
+    word: &str,
+) -> Job {
+    let port = match address {
+        Address::Socket(_) => INSIDE_PORT,
+        Address::Port(port) => *port,
+    };
+    let base_url = format!("http://127.0.0.1:{port}");
+    let private = Private { home: &place.home, tmp: &place.tmp, base_url: &base_url, word };
+    let CommandLine { args, env } = command(config, private);
     let limits = Limits {
         wall: config.wall,
         idle: Some(config.idle),
@@ -164,7 +212,11 @@ fn job(config: &ClaudeConfig, program: &Path, workspace: &Path, place: &Place, p
         .mount(Mount::read_write(workspace, INSIDE_WORKSPACE))
         .limits(limits)
         .capture(usize::try_from(OUTPUT_BYTES).unwrap_or(usize::MAX));
-    env.into_iter().fold(job, |job, (name, value)| job.env(name, value))
+    let job = env.into_iter().fold(job, |job, (name, value)| job.env(name, value));
+    match address {
+        Address::Socket(socket) => job.loopback_forward(INSIDE_PORT, socket),
+        Address::Port(_) => job,
+    }
 }
 
 /// The program behind the links that package managers make, if it needs nothing but its own file and the
@@ -179,8 +231,9 @@ fn native_program(path: &Path) -> Result<PathBuf, ClaudeError> {
     }
 }
 
-fn conclude(config: &ClaudeConfig, finished: Finished, mut summary: Summary, redactor: &Redactor) -> ClaudeAttempt {
-    let stderr = redactor.redact(&finished.stderr).into_owned();
+fn conclude(config: &ClaudeConfig, finished: Finished, mut summary: Summary, account: Account) -> ClaudeAttempt {
+    let key = &config.provider.key;
+    let stderr = key.blot(&finished.stderr);
     let complaint = String::from_utf8_lossy(&stderr).lines().map(str::trim).find(|line| !line.is_empty()).map(shown);
     summary.complaint = complaint;
     let exit = match finished.exit {
@@ -191,11 +244,12 @@ fn conclude(config: &ClaudeConfig, finished: Finished, mut summary: Summary, red
         Exit::OutputLimit => AgentExit::OutputLimit,
     };
     ClaudeAttempt {
-        transcript: redactor.redact(&finished.stdout).into_owned(),
+        transcript: key.blot(&finished.stdout),
         stderr,
-        verdict: judge(exit, &summary),
+        verdict: judge_with(exit, &summary, &account),
         summary,
         duration: finished.duration,
         confinement: finished.confinement,
+        account,
     }
 }

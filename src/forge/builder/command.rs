@@ -2,14 +2,13 @@
 //!
 //! Guarantees: only file tools that the agent confines to its workspace, no shell, no settings, hooks, plugins,
 //! skills, MCP servers or memory of anything that lies on the machine, no permission prompts, limits on turns
-//! and spending, and an environment that is exactly what is listed here.
+//! and spending, and an environment that is exactly what is listed here: no key, and an address of the gateway alone.
 //! Never: the wall. Whatever this program does to itself, the cage around it and the gate behind it hold.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 use super::judge::TOOLS;
+use crate::forge::gateway::{Limits, Provider};
 
 /// What is added to the agent's own instructions. The task itself is the packet on standard input.
 const SYSTEM_PROMPT: &str = "You write one Kavi skill. Your task is the packet you are given; it is the whole \
@@ -57,15 +56,6 @@ impl fmt::Display for UsdCents {
     }
 }
 
-/// What network the agent has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// None but a loopback of its own, and all the walls of a cage.
-    None,
-    /// That of the machine, and with it no walls but the agent's own locks and a private home.
-    Host,
-}
-
 /// How Claude Code is run.
 #[derive(Debug, Clone)]
 pub struct ClaudeConfig {
@@ -82,12 +72,23 @@ pub struct ClaudeConfig {
     /// How long it may print nothing. It prints once per finished block of an answer, so this must be longer
     /// than the model takes to write the longest file.
     pub idle: Duration,
-    /// What network it has.
-    pub network: Network,
-    /// Where the provider is, when not at its usual place.
-    pub base_url: Option<String>,
-    /// The key for the provider.
-    pub api_key: SecretString,
+    /// The provider and the key, for the gateway alone.
+    pub provider: Provider,
+    /// What the attempt may use of the provider.
+    pub limits: Limits,
+}
+
+/// What belongs to one attempt, as its agent sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Private<'a> {
+    /// A home.
+    pub home: &'a str,
+    /// A folder for temporary files.
+    pub tmp: &'a str,
+    /// Where the gateway is.
+    pub base_url: &'a str,
+    /// What it shows there in place of a key.
+    pub word: &'a str,
 }
 
 /// Arguments and environment. Its `Debug` form tells no value of the environment.
@@ -106,12 +107,13 @@ impl fmt::Debug for CommandLine {
     }
 }
 
-/// How to start Claude Code with `config` and these private folders, as it will see them.
-pub fn command(config: &ClaudeConfig, home: &str, tmp: &str) -> CommandLine {
-    CommandLine { args: arguments(config), env: environment(config, home, tmp) }
+/// How to start Claude Code with `config` and what belongs to the attempt.
+pub fn command(config: &ClaudeConfig, private: Private<'_>) -> CommandLine {
+    CommandLine { args: arguments(config), env: environment(config, private) }
 }
 
-fn arguments(config: &ClaudeConfig) -> Vec<String> {
+/// The arguments alone.
+pub fn arguments(config: &ClaudeConfig) -> Vec<String> {
     let tools = TOOLS.join(",");
     let (model, turns, budget) =
         (config.model.to_string(), config.max_turns.to_string(), config.max_budget.to_string());
@@ -150,12 +152,13 @@ fn arguments(config: &ClaudeConfig) -> Vec<String> {
     args.iter().map(ToString::to_string).collect()
 }
 
-fn environment(config: &ClaudeConfig, home: &str, tmp: &str) -> BTreeMap<String, String> {
-    let mut env: BTreeMap<String, String> = [
-        ("HOME", home),
-        ("TMPDIR", tmp),
+fn environment(config: &ClaudeConfig, private: Private<'_>) -> BTreeMap<String, String> {
+    [
+        ("HOME", private.home),
+        ("TMPDIR", private.tmp),
         ("PATH", "/usr/bin:/bin"),
-        ("ANTHROPIC_API_KEY", config.api_key.expose_secret()),
+        ("ANTHROPIC_API_KEY", private.word),
+        ("ANTHROPIC_BASE_URL", private.base_url),
         ("CLAUDE_CODE_MAX_RETRIES", &MAX_RETRIES.to_string()),
         // A request that takes longer than the agent may be silent could never succeed.
         ("API_TIMEOUT_MS", &config.idle.as_millis().to_string()),
@@ -165,16 +168,13 @@ fn environment(config: &ClaudeConfig, home: &str, tmp: &str) -> BTreeMap<String,
         ("DISABLE_AUTOUPDATER", "1"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    if let Some(url) = &config.base_url {
-        env.insert("ANTHROPIC_BASE_URL".to_owned(), url.clone());
-    }
-    env
+    .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forge::gateway::{BaseUrl, Key, Roots};
 
     fn config() -> ClaudeConfig {
         ClaudeConfig {
@@ -184,15 +184,28 @@ mod tests {
             max_budget: UsdCents(205),
             wall: Duration::from_secs(600),
             idle: Duration::from_secs(240),
-            network: Network::None,
-            base_url: None,
-            api_key: SecretString::from("sk-ant-made-up-0000"),
+            provider: Provider {
+                base_url: BaseUrl::default(),
+                proxy: None,
+                roots: Roots::Usual,
+                key: Key::parse("sk-ant-made-up-0000").unwrap_or_else(|_| unreachable!("a plain key")),
+            },
+            limits: Limits {
+                max_requests: 1,
+                max_request_bytes: 2,
+                max_response_bytes: 3,
+                max_input_tokens: 4,
+                max_output_tokens: 5,
+            },
         }
     }
 
+    const PRIVATE: Private<'_> =
+        Private { home: "/home/agent", tmp: "/scratch", base_url: "http://127.0.0.1:1", word: "a-word" };
+
     #[test]
     fn the_locks_are_exactly_these() {
-        let CommandLine { args, .. } = command(&config(), "/home", "/tmp");
+        let CommandLine { args, .. } = command(&config(), PRIVATE);
         let (prompt, args) = args.split_last().unwrap_or_else(|| unreachable!("no arguments"));
         assert_eq!(prompt, SYSTEM_PROMPT);
         insta::assert_snapshot!(args.join(" "), @"-p --output-format stream-json --verbose --model claude-x --restricted --safe-mode --setting-sources  --strict-mcp-config --disable-slash-commands --no-session-persistence --tools Read,Edit,Write,Glob,Grep --permission-mode acceptEdits --permission-prompts none --max-turns 40 --max-budget-usd 2.05 --append-system-prompt");
@@ -202,10 +215,11 @@ mod tests {
 
     #[test]
     fn the_environment_is_exactly_this() {
-        let env = command(&config(), "/home/agent", "/scratch").env;
+        let env = command(&config(), PRIVATE).env;
         let text: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         insta::assert_snapshot!(text.join("\n"), @r"
-        ANTHROPIC_API_KEY=sk-ant-made-up-0000
+        ANTHROPIC_API_KEY=a-word
+        ANTHROPIC_BASE_URL=http://127.0.0.1:1
         API_TIMEOUT_MS=240000
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
         CLAUDE_CODE_MAX_RETRIES=2
@@ -216,16 +230,12 @@ mod tests {
         PATH=/usr/bin:/bin
         TMPDIR=/scratch
         ");
-        let with_url = ClaudeConfig { base_url: Some("http://127.0.0.1:1".into()), ..config() };
-        let with_url = command(&with_url, "/home/agent", "/scratch").env;
-        assert_eq!(with_url.get("ANTHROPIC_BASE_URL").map(String::as_str), Some("http://127.0.0.1:1"));
-        assert_eq!(with_url.len(), env.len() + 1);
     }
 
     #[test]
-    fn the_key_is_in_no_argument_and_in_no_debug_form() {
-        let command = command(&config(), "/home", "/tmp");
-        assert!(!command.args.iter().any(|arg| arg.contains("made-up")));
+    fn the_key_is_in_no_argument_no_variable_and_no_debug_form() {
+        let command = command(&config(), PRIVATE);
+        assert!(!command.args.iter().chain(command.env.values()).any(|text| text.contains("made-up")));
         assert!(!format!("{command:?} {:?}", config()).contains("made-up"));
     }
 

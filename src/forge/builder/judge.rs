@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::stream::{Denial, ResultEvent, Summary, Usage};
+use crate::forge::gateway::{Account, End, Limit};
 use crate::model::lifecycle::FailureKind;
 
 /// The tools the agent is given. None of them runs a program.
@@ -59,6 +60,18 @@ pub enum AgentFailure {
     /// The provider could not be reached, or did not answer in time.
     #[error("claude code gave up: the model provider could not be reached")]
     ConnectionFailed,
+    /// The gateway cut it off.
+    #[error("claude code was cut off at the gateway: the attempt's {limit} is spent")]
+    BudgetSpent {
+        /// The limit.
+        limit: Limit,
+    },
+    /// The gateway did not let its request through.
+    #[error("claude code gave up: the gateway refused its request, {why}")]
+    GatewayRefused {
+        /// The gateway's reason.
+        why: &'static str,
+    },
     /// The model declined to go on.
     #[error("claude code gave up: the model refused the task")]
     ModelRefused,
@@ -137,14 +150,20 @@ impl AgentFailure {
             Self::ApiError { .. } | Self::Interrupted | Self::Terminated { .. } => {
                 "run `kavi build-skill` again; each run is a new attempt"
             }
-            Self::Unauthorised => "set ANTHROPIC_API_KEY to a key that is valid, then run `kavi build-skill` again",
+            Self::Unauthorised => {
+                "set ANTHROPIC_API_KEY or the key file to a key that is valid, then run `kavi build-skill` again"
+            }
             Self::ConnectionFailed => "check the network and the builder's base url, then run `kavi build-skill` again",
-            Self::TurnLimit { .. } | Self::BudgetLimit | Self::TimedOut { .. } | Self::AnswerTooLong => {
+            Self::TurnLimit { .. }
+            | Self::BudgetLimit
+            | Self::BudgetSpent { .. }
+            | Self::TimedOut { .. }
+            | Self::AnswerTooLong => {
                 "make the proposal smaller or raise the builder's limit in kavi.toml, then run `kavi build-skill` again"
             }
             Self::ModelRefused => "read the transcript, then word the proposal differently",
             Self::Denied { .. } => "read the transcript: the skill must be written inside its workspace alone",
-            Self::NotLockedDown { .. } | Self::Malformed { .. } => {
+            Self::NotLockedDown { .. } | Self::Malformed { .. } | Self::GatewayRefused { .. } => {
                 "install the claude code version that kavi was tested with"
             }
             Self::NoResult { .. } => {
@@ -182,6 +201,25 @@ pub fn judge(exit: AgentExit, summary: &Summary) -> Result<Accepted, AgentFailur
         cost_usd: result.total_cost_usd,
         usage: result.usage,
         tool_errors: summary.tool_errors,
+    })
+}
+
+/// Judges an attempt once more, knowing what passed at the gateway: the agent sees statuses, the gateway knows whose.
+///
+/// # Errors
+/// The first [`AgentFailure`] that applies.
+pub fn judge_with(exit: AgentExit, summary: &Summary, account: &Account) -> Result<Accepted, AgentFailure> {
+    if let Some(limit) = account.crossed {
+        return Err(AgentFailure::BudgetSpent { limit });
+    }
+    judge(exit, summary).map_err(|failure| match (&failure, account.last) {
+        (AgentFailure::ApiError { .. } | AgentFailure::Unauthorised, Some(End::Unreachable(_) | End::BrokenOff(_))) => {
+            AgentFailure::ConnectionFailed
+        }
+        (AgentFailure::ApiError { .. } | AgentFailure::Unauthorised, Some(End::Refused(why))) => {
+            AgentFailure::GatewayRefused { why }
+        }
+        _ => failure,
     })
 }
 

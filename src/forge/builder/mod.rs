@@ -7,5 +7,4 @@
 pub mod claude;
 pub mod command;
 pub mod judge;
-pub mod secret;
 pub mod stream;

@@ -3,16 +3,14 @@
 //! Guarantees: memory is bounded (a line longer than [`MAX_LINE`] is dropped and counted, lists are capped);
 //! no input makes it fail, since bytes that are no event are counted and skipped; every text that came from
 //! the agent is shortened and its control, bidirectional and other invisible characters are escaped before
-//! it leaves this module; the API key is blotted out before a line is read.
+//! it leaves this module.
 //! Never: runs, opens, or believes anything the agent said. Whether an attempt counts is `judge`'s decision,
 //! and what it left behind is the gate's.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use super::secret::Redactor;
 
 /// The longest line that is read. A `Write` of a whole source file and its echo fit many times over.
 pub const MAX_LINE: usize = 8 * 1024 * 1024;
@@ -165,19 +163,18 @@ pub struct Summary {
 
 /// Puts the stream together from the pieces in which it arrives.
 #[derive(Debug)]
-pub struct StreamParser<'a> {
+pub struct StreamParser {
     workspace: String,
-    redactor: &'a Redactor,
     line: Vec<u8>,
     too_long: bool,
     summary: Summary,
 }
 
-impl<'a> StreamParser<'a> {
+impl StreamParser {
     /// A parser that shows paths relative to `workspace`, as the agent sees that folder.
-    pub fn new(workspace: &str, redactor: &'a Redactor) -> Self {
+    pub fn new(workspace: &str) -> Self {
         let workspace = format!("{}/", workspace.trim_end_matches('/'));
-        Self { workspace, redactor, line: Vec::new(), too_long: false, summary: Summary::default() }
+        Self { workspace, line: Vec::new(), too_long: false, summary: Summary::default() }
     }
 
     /// Takes the next piece, telling `progress` what it completes.
@@ -212,7 +209,6 @@ impl<'a> StreamParser<'a> {
         if !too_long && line.trim_ascii().is_empty() {
             return;
         }
-        let line: Cow<'_, [u8]> = self.redactor.redact(&line);
         match serde_json::from_slice::<Value>(&line) {
             Ok(event @ Value::Object(_)) if !too_long => {
                 self.summary.events += 1;

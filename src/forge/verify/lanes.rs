@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::gate::{Gate, Said};
 use super::plan::Plan;
-use super::policy::{self, Read};
+use super::policy::{self, Answer};
 use super::{Subject, VerifyError, conformance, examples, invariants, limits, mutation, test};
 use crate::forge::compile::{Compiled, Product};
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
@@ -49,7 +49,7 @@ struct Board<'a> {
     /// `None` when it could not be had. Always set in the end, so that nobody waits for ever.
     release: OnceLock<Option<Release>>,
     /// The same.
-    read: OnceLock<Option<Read>>,
+    read: OnceLock<Option<Answer>>,
 }
 
 /// Runs the gates that `todo` names. `others` tells whether those that are not run have passed.

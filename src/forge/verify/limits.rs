@@ -1,7 +1,7 @@
 //! The limits gate: what it costs to load the component. Its size, the memory it declares, and its compile time, which
 //! is taken in a child that may be killed.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Result<Vec<Findi
         )]);
     }
     let mut findings = match inspect::interface(component) {
-        Ok(interface) => memory(&interface, subject.limits).into_iter().collect::<Vec<_>>(),
+        Ok(interface) => memory(&interface.memories, subject.limits).into_iter().collect::<Vec<_>>(),
         Err(error) => return Ok(vec![Finding::new("limits/component", error.to_string())]),
     };
     findings.extend(compile(subject, component)?);
@@ -38,8 +38,8 @@ pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Result<Vec<Findi
 }
 
 /// What the component asks for before its first instruction.
-fn memory(interface: &inspect::Interface, limits: &Limits) -> Option<Finding> {
-    let declared = interface.memories.iter().fold(0_u64, |sum, memory| sum.saturating_add(memory.minimum_bytes));
+fn memory(memories: &[inspect::Memory], limits: &Limits) -> Option<Finding> {
+    let declared = memories.iter().fold(0_u64, |sum, memory| sum.saturating_add(memory.minimum_bytes));
     let most = limits.memory_bytes;
     (declared > most).then(|| {
         Finding::new("limits/memory", format!("it declares {declared} bytes of memory, at most {most} are given"))
@@ -66,10 +66,10 @@ fn compile(subject: &Subject<'_>, component: &[u8]) -> Result<Option<Finding>, V
     })
 }
 
-/// The child: a component on stdin, nothing on stdout, or why it cannot be compiled.
-pub(super) fn child() -> ExitCode {
+/// The child: a component from `from`; nothing to `to`, or why it cannot be compiled.
+pub(super) fn child(mut from: impl Read, mut to: impl Write) -> ExitCode {
     let mut component = Vec::new();
-    if std::io::stdin().lock().read_to_end(&mut component).is_err() {
+    if from.read_to_end(&mut component).is_err() {
         return ExitCode::from(2);
     }
     // The parent has checked the size against its own limit.
@@ -77,7 +77,7 @@ pub(super) fn child() -> ExitCode {
     let made = Runtime::new(&limits).and_then(|runtime| runtime.compile(&component, Tier::Optimised));
     match made {
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => match std::io::stdout().write_all(error.to_string().as_bytes()) {
+        Err(error) => match to.write_all(error.to_string().as_bytes()).and_then(|()| to.flush()) {
             Ok(()) => ExitCode::FAILURE,
             Err(_) => ExitCode::from(2),
         },
@@ -87,21 +87,16 @@ pub(super) fn child() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::inspect::{Interface, Memory};
+    use crate::runtime::inspect::Memory;
 
     #[test]
     fn memories_count_together() {
-        let memory_of = |bytes| Memory { minimum_bytes: bytes, maximum_bytes: None };
-        let interface = |memories| Interface {
-            imports: Vec::new(),
-            exports: Vec::new(),
-            bytes: 8,
-            memories,
-            makes_resources: false,
+        let memories = |sizes: &[u64]| -> Vec<Memory> {
+            sizes.iter().map(|bytes| Memory { minimum_bytes: *bytes, maximum_bytes: None }).collect()
         };
         let limits = Limits { memory_bytes: 100, ..Limits::default() };
-        assert!(memory(&interface(vec![memory_of(60), memory_of(40)]), &limits).is_none());
-        assert!(memory(&interface(vec![memory_of(60), memory_of(41)]), &limits).is_some());
-        assert!(memory(&interface(vec![memory_of(u64::MAX), memory_of(u64::MAX)]), &limits).is_some());
+        assert!(memory(&memories(&[60, 40]), &limits).is_none());
+        assert!(memory(&memories(&[60, 41]), &limits).is_some());
+        assert!(memory(&memories(&[u64::MAX, u64::MAX]), &limits).is_some());
     }
 }

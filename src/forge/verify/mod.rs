@@ -82,13 +82,17 @@ pub enum VerifyError {
     Scan(String),
 }
 
-/// Performs the work of a child when this process was started as one. To be called early in `main`.
+/// Performs the work of a child when this process was started as one: what it is given from `input`, its answer to `output`.
 ///
 /// `args` are the process's arguments, the program's name included. `None` means that this is no child.
-pub fn child_entry(args: impl IntoIterator<Item = std::ffi::OsString>) -> Option<std::process::ExitCode> {
+pub fn child_entry(
+    args: impl IntoIterator<Item = std::ffi::OsString>,
+    input: impl std::io::Read,
+    output: impl std::io::Write,
+) -> Option<std::process::ExitCode> {
     match args.into_iter().nth(1)?.to_str()? {
-        policy::VERB => Some(policy::child()),
-        limits::VERB => Some(limits::child()),
+        policy::VERB => Some(policy::child(input, output)),
+        limits::VERB => Some(limits::child(input, output)),
         _ => None,
     }
 }

@@ -75,7 +75,7 @@ const REPRESENTATIONS: &[&str] =
 
 fn refusal(name: &str, why: &str) -> Objection {
     match name {
-        "cfg_attr" => (Rule::Cfg, "`cfg_attr`: the tested program would not be the promoted one".to_owned()),
+        "cfg" | "cfg_attr" => (Rule::Cfg, format!("`{name}`: the tested program would not be the promoted one")),
         "allow" | "expect" | "warn" | "deny" | "forbid" => {
             (Rule::Lint, format!("`{name}`: lint levels are set by Kavi, mend the code instead"))
         }
@@ -169,7 +169,9 @@ impl Attribute<'_> {
 
     fn check_cfg(self, open: usize) -> Option<Objection> {
         let plain = self.file.get(self.start).is_some_and(|token| token.zone == Zone::Code);
-        let fits = plain && structure::is_cfg_test(self.file, open) && structure::is_on_module(self.file, self.start);
+        let fits = plain
+            && structure::is_cfg_test(self.file, open)
+            && structure::module_after(self.file, self.start).is_some();
         let message = "`cfg` other than `#[cfg(test)]` on a module: the tested program would not be the promoted one";
         (!fits).then(|| (Rule::Cfg, message.to_owned()))
     }
@@ -181,14 +183,9 @@ impl Attribute<'_> {
     }
 
     fn check_macro_use(self) -> Option<Objection> {
-        let on_module = structure::is_on_module(self.file, self.start);
-        let for_skill = self.file.get(self.close + 1).is_some_and(|token| token.audience == Audience::Skill);
-        let fits = self.is_bare() && on_module && (for_skill || self.within_tests());
-        (!fits).then(|| refusal("macro_use", "it stands on a module of the skill, and nowhere else"))
-    }
-
-    /// Whether the attribute itself, and not only what it stands on, is in test code.
-    fn within_tests(self) -> bool {
-        self.file.get(self.start).is_some_and(|token| token.audience == Audience::Tests)
+        let module = structure::module_after(self.file, self.start).and_then(|at| self.file.get(at));
+        let same = module.is_some_and(|token| self.file.get(self.start).is_some_and(|t| t.audience == token.audience));
+        let fits = self.is_bare() && same;
+        (!fits).then(|| refusal("macro_use", "it stands on a module, and on none for the tests alone"))
     }
 }

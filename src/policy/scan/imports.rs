@@ -24,7 +24,7 @@ pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     pub(super) target: Target,
     /// Whether it gives another name than the path's last.
-    renamed: bool,
+    pub(super) renamed: bool,
     line: u32,
     audience: Audience,
 }
@@ -114,7 +114,7 @@ fn group(file: &File, open: usize, prefix: &[String], leaves: &mut Vec<Leaf>) ->
 /// Checks the imports of `file`.
 pub(super) fn check(file: &File, names: &Names, report: &mut Report) {
     for at in starts(file) {
-        let Some(leaves) = read(file, at) else {
+        let Some(leaves) = read(file, at).filter(|leaves| !leaves.is_empty()) else {
             report.add(Rule::Import, &file.path, file.line(at), "this import cannot be read");
             continue;
         };

@@ -19,7 +19,7 @@ pub const MAX_NESTING: usize = 64;
 /// Longest run of code characters without an end of a statement or list element: operators nest without brackets.
 pub const MAX_RUN: usize = 8 * 1024;
 /// Most `<` not closed by `>` between two statements: generic arguments nest without brackets.
-const MAX_ANGLES: usize = 96;
+const MAX_ANGLES: usize = 512;
 /// Most `else` between the brackets of one block: each nests in the one before.
 const MAX_ELSE: usize = 256;
 /// Most `|` and `->` between two statements: closures and function types nest without brackets.

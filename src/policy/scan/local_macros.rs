@@ -85,8 +85,7 @@ fn check_body(file: &File, open: usize) -> Option<(usize, Objection)> {
             return objection(at, "this `$` is no name and no repetition");
         }
         if file.is_separator(at) {
-            let from =
-                is_spelled(file, at.wrapping_sub(1)) || file.before(at, 1).is_some_and(|token| token.is_punct('>'));
+            let from = is_spelled(file, at.wrapping_sub(1)) || is_firm(file, at - 1);
             let to = is_spelled(file, at + 2) || file.is_punct(at + 2, '<');
             if !from || !to {
                 return objection(at, "a path is put together from pieces");
@@ -110,14 +109,17 @@ fn is_spelled(file: &File, at: usize) -> bool {
 
 /// Whether the `!` at `at` calls a macro that the rule spells out, or negates what follows.
 fn is_plain_bang(file: &File, at: usize) -> bool {
-    let Some(before) = file.before(at, 1) else { return false };
-    match before.kind {
-        Kind::Ident | Kind::RawIdent if file.segment(at - 1).is_some() => {
-            is_spelled(file, at - 1) && file.opens(at + 1)
-        }
-        Kind::Ident | Kind::RawIdent => true,
-        Kind::Open => !file.before(at, 2).is_some_and(|token| token.is_punct('$')),
-        Kind::Joint | Kind::Alone => !before.text.contains(['*', '+', '?', '$']),
-        Kind::Lifetime | Kind::Literal | Kind::Close => false,
-    }
+    let Some(before) = at.checked_sub(1) else { return false };
+    is_spelled(file, before) && file.opens(at + 1) || is_firm(file, before)
+}
+
+/// Whether the token at `at` can never be the end of a name that was handed in: a keyword, an operator that is no mark
+/// of a repetition, or a bracket that starts none.
+fn is_firm(file: &File, at: usize) -> bool {
+    file.get(at).is_some_and(|token| match token.kind {
+        Kind::Ident => file.segment(at).is_none() && !file.before(at, 1).is_some_and(|before| before.is_punct('$')),
+        Kind::Open => !file.before(at, 1).is_some_and(|before| before.is_punct('$')),
+        Kind::Joint | Kind::Alone => !token.text.contains(['*', '+', '?', '$']),
+        Kind::RawIdent | Kind::Lifetime | Kind::Literal | Kind::Close => false,
+    })
 }

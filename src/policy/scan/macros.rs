@@ -4,10 +4,11 @@
 //! the crate exports exactly one skill, at its root. What stands in the arguments is scanned as code by the others.
 
 use super::names::Names;
+use super::paths::{file_method, is_file_method};
 use super::report::{Report, Rule, quote};
 use super::structure::ROOT;
 use super::tables;
-use super::tokens::{Audience, File, Kind, Part};
+use super::tokens::{Audience, File, Kind, Part, Zone};
 
 /// The macro that makes a function the skill.
 const EXPORT: &str = "export_skill";
@@ -20,10 +21,21 @@ pub(super) fn check(files: &[File], names: &Names, report: &mut Report) {
             if token.part != Part::Plain || file.macro_call(at).is_none() {
                 continue;
             }
+            // The name of a fragment: `local_macros` refuses to call one.
+            if token.zone == Zone::Rules && file.before(at, 1).is_some_and(|before| before.is_punct('$')) {
+                continue;
+            }
             let name = token.text.as_str();
             if !tables::is_macro(name) && !names.macros.contains(name) {
                 let message = format!("the macro {}: {}", quote(&format!("{name}!")), tables::macro_hint(name));
                 report.add(Rule::Macro, &file.path, token.line, message);
+            }
+            if names.has_paths && names.macros.contains(name) {
+                let asks =
+                    file.tokens.get(at..file.pair_of(at + 2)).unwrap_or_default().iter().find(|t| is_file_method(t));
+                if let Some((rule, message)) = asks.map(|token| file_method(&token.text)) {
+                    report.add(rule, &file.path, token.line, message);
+                }
             }
             if name == EXPORT {
                 exports += 1;

@@ -19,13 +19,15 @@ pub(super) struct Names {
     /// Every item, import and macro.
     pub(super) declared: BTreeSet<String>,
     /// The modules.
-    pub(super) modules: BTreeSet<String>,
+    modules: BTreeSet<String>,
+    /// Names that stand for something else than a module, somewhere.
+    not_modules: BTreeSet<String>,
     /// The local macros.
     pub(super) macros: BTreeSet<String>,
     /// The modules for the tests alone, declared by code of the skill.
     pub(super) test_modules: BTreeSet<String>,
-    /// The types that only test code declares.
-    pub(super) test_types: BTreeSet<String>,
+    /// The local macros of the skill that may expand to an implementation.
+    pub(super) implementing: BTreeSet<String>,
     /// The functions at the crate's root.
     pub(super) root_functions: BTreeSet<String>,
     /// Other names of half-open modules of the standard library.
@@ -41,13 +43,13 @@ impl Names {
     /// The names that `files` declare.
     pub(super) fn collect(files: &[File]) -> Self {
         let mut names = Self::default();
-        let mut skill_types = BTreeSet::new();
-        for file in files {
-            names.declarations(file, &mut skill_types);
-        }
-        names.test_types.retain(|name| !skill_types.contains(name));
+        files.iter().for_each(|file| names.declarations(file));
+        files.iter().for_each(|file| names.implementations(file));
         let leaves: Vec<Leaf> = files.iter().flat_map(imports::leaves).collect();
         for leaf in &leaves {
+            if leaf.renamed {
+                names.not_modules.extend(leaf.name().map(str::to_owned));
+            }
             names.declared.extend(leaf.name().map(str::to_owned));
         }
         for _ in 0..ROUNDS {
@@ -57,13 +59,12 @@ impl Names {
                 break;
             }
         }
-        let path = ["std", "core", "alloc"].map(|root| [root, "path"]);
-        names.has_paths = leaves.iter().any(|leaf| path.iter().any(|path| leaf.names(path)))
-            || files.iter().any(|file| (0..file.tokens.len()).any(|at| path.iter().any(|path| spells(file, at, path))));
+        let imports = |root: &&str| leaves.iter().any(|leaf| leaf.names(&[root, "path"]));
+        names.has_paths = tables::STD_ROOTS.iter().any(imports) || files.iter().any(names_paths);
         names
     }
 
-    fn declarations(&mut self, file: &File, skill_types: &mut BTreeSet<String>) {
+    fn declarations(&mut self, file: &File) {
         for (at, token) in file.tokens.iter().enumerate() {
             if token.part != Part::Plain || token.kind != Kind::Ident {
                 continue;
@@ -84,9 +85,7 @@ impl Names {
                     }
                 }
                 "enum" | "struct" | "trait" | "type" | "union" => {
-                    let audience = token.audience;
-                    if audience == Audience::Tests { &mut self.test_types } else { &mut *skill_types }
-                        .insert(name.clone());
+                    self.not_modules.insert(name.clone());
                 }
                 "fn" if token.depth == 0 && file.path == structure::ROOT => {
                     self.root_functions.insert(name.clone());
@@ -95,6 +94,28 @@ impl Names {
             }
             self.declared.insert(name);
         }
+    }
+
+    /// Notes the macros of the skill whose rules hold an implementation or call another local macro, which may.
+    fn implementations(&mut self, file: &File) {
+        for (at, token) in file.tokens.iter().enumerate() {
+            let Some(open) = file.local_macro(at).filter(|_| token.audience == Audience::Skill) else { continue };
+            let implements = (open..file.pair_of(open)).any(|at| {
+                let calls =
+                    file.macro_call(at).is_some() && file.segment(at).is_some_and(|name| self.macros.contains(name));
+                calls || file.is_word(at, "impl")
+            });
+            if implements {
+                self.implementing.extend(file.segment(at + 2).map(str::to_owned));
+            }
+        }
+    }
+
+    /// Whether `name` is a module wherever it stands in the crate.
+    pub(super) fn is_module(&self, name: &str) -> bool {
+        let known = self.modules.contains(name) || tables::SDK_MODULES.contains(&name);
+        let keyword = tables::PATH_KEYWORDS.contains(&name) && name != "Self";
+        keyword || known && !self.not_modules.contains(name)
     }
 
     /// Notes the other name that an import gives to a half-open module.
@@ -123,10 +144,10 @@ impl Names {
     }
 }
 
-/// Whether the tokens from `at` spell `path`.
-fn spells(file: &File, at: usize, path: &[&str]) -> bool {
-    path.iter().enumerate().all(|(i, name)| {
-        let here = at + 3 * i;
-        file.segment(here) == Some(name) && (i == 0 || file.is_separator(here - 2))
+/// Whether `file` spells `std::path`.
+pub(super) fn names_paths(file: &File) -> bool {
+    (0..file.tokens.len()).any(|at| {
+        let root = file.segment(at).is_some_and(|name| tables::STD_ROOTS.contains(&name));
+        root && file.is_separator(at + 1) && file.segment(at + 3) == Some("path")
     })
 }

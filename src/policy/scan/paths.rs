@@ -9,6 +9,9 @@ use super::report::{Objection, Report, Rule, quote};
 use super::tables::{self, Open};
 use super::tokens::{Audience, File, Kind, Part, Token, Zone};
 
+/// Most tokens between the angle brackets of one path.
+const MAX_ARGUMENTS: usize = 256;
+
 /// How a path starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
@@ -111,21 +114,24 @@ fn check_root(path: &[String], place: Place, names: &Names) -> Option<Objection>
 
 /// Whether the path names a method of `Path` that asks the file system.
 fn check_file_method(path: &[String], place: Place, names: &Names) -> Option<Objection> {
-    let [.., owner, name] = path else {
-        let asks = names.has_paths && place.start == Start::Type && is_file_method(path.first()?);
-        return asks.then(|| file_method(path.first().map_or("", String::as_str)));
+    let (name, owners) = path.split_last()?;
+    if !names.has_paths || !tables::FILE_METHODS.contains(&name.as_str()) {
+        return None;
+    }
+    let asks = match owners.last() {
+        None => place.start == Start::Type,
+        Some(owner) => !names.is_module(owner),
     };
-    let is_module = names.modules.contains(owner)
-        || tables::SDK_MODULES.contains(&owner.as_str())
-        || tables::PATH_KEYWORDS.contains(&owner.as_str()) && owner != "Self";
-    (names.has_paths && is_file_method(name) && !is_module).then(|| file_method(name))
+    asks.then(|| file_method(name))
 }
 
-fn is_file_method(name: &str) -> bool {
-    tables::FILE_METHODS.contains(&name)
+/// Whether the token is the name of a method that asks the file system.
+pub(super) fn is_file_method(token: &Token) -> bool {
+    token.is_name() && tables::FILE_METHODS.contains(&token.text.as_str())
 }
 
-fn file_method(name: &str) -> Objection {
+/// The objection to the method `name`.
+pub(super) fn file_method(name: &str) -> Objection {
     (Rule::Path, format!("`{name}` may ask the file system, as `std::path` is in use: ask `kavi_sdk::vault`"))
 }
 
@@ -147,12 +153,13 @@ pub(super) fn check_at(file: &File, at: usize, names: &Names) -> Option<Objectio
 }
 
 fn check_token(file: &File, at: usize, token: &Token, names: &Names) -> Option<Objection> {
-    if file.is_separator(at) && file.before(at, 1).is_some_and(|before| before.kind == Kind::Close) {
+    if file.is_separator(at) && token.zone != Zone::Rules && follows_bracket(file, at) {
         return Some((Rule::Path, "a path goes on after a bracket".to_owned()));
     }
-    if names.has_paths && is_file_method(&token.text) && token.is_name() {
-        let called = file.before(at, 1).is_some_and(|before| before.is_punct('.'));
-        if called || token.zone == Zone::Rules || token.zone == Zone::Arguments && is_bare(file, at) {
+    if names.has_paths && is_file_method(token) {
+        let on_value = file.before(at, 1).is_some_and(|before| before.is_punct('.'));
+        let called = on_value && (file.is_open(at + 1, "(") || file.is_separator(at + 1));
+        if called || token.zone == Zone::Rules {
             return Some(file_method(&token.text));
         }
     }
@@ -172,7 +179,8 @@ fn check_token(file: &File, at: usize, token: &Token, names: &Names) -> Option<O
         end += 3;
     }
     // `a::` without a name after it.
-    if file.is_separator(end.saturating_sub(2)) && file.segment(end).is_none() && !file.is_punct(end, '<') {
+    let open_end = file.is_separator(end.saturating_sub(2)) && file.segment(end).is_none() && !file.is_punct(end, '<');
+    if open_end && token.zone != Zone::Rules {
         return Some((Rule::Path, format!("{} goes on with what is no name", quote(&path.join("::")))));
     }
     let is_macro = file.is_punct(end, '!') && file.opens(end + 1);
@@ -180,9 +188,13 @@ fn check_token(file: &File, at: usize, token: &Token, names: &Names) -> Option<O
     check(&path, Place { audience: token.audience, start }, names)
 }
 
-/// Whether the name at `at` is an argument of its own.
-fn is_bare(file: &File, at: usize) -> bool {
-    !file.is_separator(at + 1) && !file.before(at, 1).is_some_and(|before| before.is_punct(':')) && !file.opens(at + 1)
+/// Whether the `::` at `at` goes on after a bracket, other than that of an item or attribute which ends before it.
+fn follows_bracket(file: &File, at: usize) -> bool {
+    let before = file.before(at, 1).filter(|before| before.kind == Kind::Close);
+    before.is_some_and(|before| {
+        let ends = before.zone == Zone::Code && (before.text == "}" || before.part == Part::Attribute);
+        !ends
+    })
 }
 
 /// How the path that starts at `at` starts; `None` inside a path.
@@ -191,27 +203,31 @@ fn start_of(file: &File, at: usize) -> Option<Start> {
         return Some(Start::Plain);
     }
     match file.before(at, 3) {
-        Some(before) if before.is_punct('>') => Some(Start::Type),
+        Some(before) if before.is_punct('>') && !is_arrow(file, at - 3) => Some(Start::Type),
         Some(_) if file.segment(at - 3).is_some() => None,
         _ => Some(Start::Leading),
     }
+}
+
+/// Whether the `>` at `at` is that of `->` or `=>`.
+pub(super) fn is_arrow(file: &File, at: usize) -> bool {
+    file.before(at, 1).is_some_and(|before| before.kind == Kind::Joint && matches!(before.text.as_str(), "-" | "="))
 }
 
 /// Whether the `>::` before `at` closes generic arguments of a lower-case name: `std::<>::fs`, `m<>::f`.
 fn goes_through_module(file: &File, at: usize) -> bool {
     let mut open = 0_usize;
     let mut here = at.saturating_sub(3);
-    loop {
-        let Some(token) = file.get(here) else { return true };
-        let arrow = file.before(here, 1).is_some_and(|b| b.kind == Kind::Joint && (b.text == "-" || b.text == "="));
+    for steps in 0.. {
+        let Some(token) = file.get(here).filter(|_| steps < MAX_ARGUMENTS) else { return true };
         if token.kind == Kind::Close {
             here = token.pair;
-        } else if token.kind == Kind::Open {
+        } else if token.kind == Kind::Open || token.is_punct(';') {
             return false;
-        } else if token.is_punct('>') && !arrow {
+        } else if token.is_punct('>') && !is_arrow(file, here) {
             open += 1;
         } else if token.is_punct('<') {
-            open -= 1;
+            open = open.saturating_sub(1);
             if open == 0 {
                 break;
             }

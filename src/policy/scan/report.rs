@@ -6,6 +6,8 @@ use crate::model::finding::Finding;
 
 /// Most findings of one scan: more tell a reader nothing.
 const MAX_FINDINGS: usize = 64;
+/// Longest message, in characters.
+const MAX_MESSAGE: usize = 300;
 /// Longest piece of source that a message quotes, in characters.
 const MAX_QUOTE: usize = 80;
 
@@ -91,6 +93,7 @@ pub(super) struct Report {
 impl Report {
     /// Adds a finding, once.
     pub(super) fn add(&mut self, rule: Rule, file: &str, line: u32, message: impl Into<String>) {
+        let message: String = message.into().chars().take(MAX_MESSAGE).collect();
         let finding = Finding::new(rule.name(), message).at(file, line);
         if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
             self.findings.push(finding);

@@ -5,34 +5,46 @@
 //! for a type of the skill could replace a method of it in the tested program alone.
 
 use super::names::Names;
-use super::report::{Report, Rule};
-use super::tokens::{Audience, File, Kind, Part};
+use super::paths::is_arrow;
+use super::report::{Report, Rule, quote};
+use super::tokens::{Audience, File, Kind, Part, Zone};
 
 /// Checks the implementations in the test code of `file`.
 pub(super) fn check(file: &File, names: &Names, report: &mut Report) {
     for (at, token) in file.tokens.iter().enumerate() {
-        let item = token.part == Part::Plain && token.audience == Audience::Tests && file.is_word(at, "impl");
-        if item && starts_item(file, at) && !is_for_test_type(file, at, names) {
-            let message = "the tests implement something for a type of the skill: write a function, or derive it there";
+        if token.part != Part::Plain || token.audience == Audience::Skill {
+            continue;
+        }
+        if file.is_word(at, "impl") && starts_item(file, at) && !is_for_test_type(file, at) {
+            let message = "the tests implement something for a type that is not declared beside it: write a function";
+            report.add(Rule::Test, &file.path, token.line, message);
+        }
+        if file.macro_call(at).is_some() && names.implementing.contains(&token.text) {
+            let message = format!("the tests call {}, which may implement something for the skill", quote(&token.text));
             report.add(Rule::Test, &file.path, token.line, message);
         }
     }
 }
 
-/// Whether the `impl` at `at` starts an item and is no `impl Trait`.
+/// Whether the `impl` at `at` may start an item and is no `impl Trait`. Within a macro it is one unless it stands where
+/// only a type can.
 fn starts_item(file: &File, at: usize) -> bool {
+    let plain = file.get(at).is_some_and(|token| token.zone == Zone::Code);
     file.before(at, 1).is_none_or(|before| match before.kind {
-        Kind::Open => before.text == "{",
+        Kind::Open => !plain || before.text == "{",
         Kind::Close => before.text != ")",
-        Kind::Joint | Kind::Alone => {
-            before.is_punct(';') || before.is_punct('>') && file.before(at, 2).is_some_and(|b| b.is_punct('='))
-        }
+        Kind::Joint | Kind::Alone if plain => before.is_punct(';'),
+        Kind::Joint | Kind::Alone => !before.text.contains([':', '>', '&']),
         _ => true,
     })
 }
 
-/// Whether the type that is implemented for is declared by test code and nowhere else.
-fn is_for_test_type(file: &File, at: usize, names: &Names) -> bool {
+/// Whether the type that is implemented for is declared between the same brackets, so that nothing else can be meant.
+/// What is handed to a macro may be put together anew, and never is.
+fn is_for_test_type(file: &File, at: usize) -> bool {
+    if file.get(at).is_none_or(|token| token.zone == Zone::Arguments) {
+        return false;
+    }
     let mut here = at + 1;
     if file.is_punct(here, '<') {
         here = past_angles(file, here);
@@ -58,7 +70,24 @@ fn is_for_test_type(file: &File, at: usize, names: &Names) -> bool {
     {
         head += 1;
     }
-    file.segment(head).is_some_and(|name| names.test_types.contains(name)) && !file.is_separator(head + 1)
+    !file.is_separator(head + 1) && file.segment(head).is_some_and(|name| is_declared_beside(file, at, name))
+}
+
+/// Whether a `struct` or `enum` of this name stands between the same brackets as `at`.
+fn is_declared_beside(file: &File, at: usize, name: &str) -> bool {
+    let mut first = at;
+    while let Some(before) = first.checked_sub(1).filter(|before| !file.opens(*before)) {
+        first = file.pair_of(before).min(before);
+    }
+    let mut here = first;
+    while let Some(token) = file.get(here).filter(|token| token.kind != Kind::Close) {
+        let declares = file.is_word(here, "struct") || file.is_word(here, "enum");
+        if declares && token.part == Part::Plain && file.segment(here + 1) == Some(name) {
+            return true;
+        }
+        here = file.pair_of(here).max(here) + 1;
+    }
+    false
 }
 
 /// The first token after the `<…>` that opens at `at`.
@@ -66,10 +95,14 @@ fn past_angles(file: &File, at: usize) -> usize {
     let mut open = 0_usize;
     let mut here = at;
     while let Some(token) = file.get(here) {
-        let arrow = file.before(here, 1).is_some_and(|b| b.kind == Kind::Joint && (b.text == "-" || b.text == "="));
+        if token.is_punct(';')
+            || token.kind == Kind::Open && token.text == "{" && file.before(here, 1).is_some_and(|b| b.is_punct('>'))
+        {
+            break;
+        }
         if token.is_punct('<') {
             open += 1;
-        } else if token.is_punct('>') && !arrow {
+        } else if token.is_punct('>') && !is_arrow(file, here) {
             open = open.saturating_sub(1);
         }
         here = file.pair_of(here).max(here) + 1;

@@ -5,7 +5,7 @@
 //! other path. Strings that serde takes as names are free text.
 
 use super::attributes::{Attribute, is_string};
-use super::names::Names;
+use super::names::{Names, names_paths};
 use super::paths;
 use super::report::{Objection, Rule, quote};
 use super::tokens::{Audience, File, Kind};
@@ -145,6 +145,10 @@ fn check_path(key: &str, text: &str, audience: Audience, names: &Names) -> Optio
         .any(|token| token.kind == Kind::Ident && token.text == "unsafe" || token.kind == Kind::Literal)
     {
         return refuse(key, "its value is no plain path");
+    }
+    // A type of `std::path` that comes in here would escape the check of its methods.
+    if names_paths(&file) && !names.has_paths {
+        return refuse(key, "it names `std::path`: import what you need of it");
     }
     let single = file.get(0).filter(|_| file.tokens.len() == 1);
     if audience == Audience::Skill && single.is_some_and(|token| names.test_modules.contains(&token.text)) {

@@ -48,6 +48,9 @@ pub(super) fn load(snapshot: &Snapshot, report: &mut Report) -> Vec<File> {
         }
     }
     for (path, _) in snapshot.files() {
+        if path == "src/main.rs" || path.starts_with("src/bin/") {
+            report.add(Rule::Structure, path, 0, "cargo would build this file as a program: give it another name");
+        }
         if !seen.contains(path) {
             report.add(Rule::Structure, path, 0, "no `mod` declaration leads to this file: declare it or leave it out");
         }
@@ -167,8 +170,8 @@ pub(super) fn is_cfg_test(file: &File, open: usize) -> bool {
     group && file.pair_of(open + 2) == open + 4 && close == open + 5
 }
 
-/// Whether the attribute that starts at `at` belongs to a `mod` declaration.
-pub(super) fn is_on_module(file: &File, at: usize) -> bool {
+/// The `mod` of the declaration that the attribute which starts at `at` belongs to.
+pub(super) fn module_after(file: &File, at: usize) -> Option<usize> {
     let mut next = at;
     while let Some(close) = file.attribute(next) {
         next = close + 1;
@@ -179,5 +182,6 @@ pub(super) fn is_on_module(file: &File, at: usize) -> bool {
             next = file.pair_of(next) + 1;
         }
     }
-    file.is_word(next, "mod") && file.get(next).is_some_and(|token| token.zone == Zone::Code)
+    let declares = file.is_word(next, "mod") && file.get(next).is_some_and(|token| token.zone == Zone::Code);
+    declares.then_some(next)
 }

@@ -104,9 +104,8 @@ impl<'ast> Visit<'ast> for Tree<'_> {
         let line = syn::spanned::Spanned::span(path).start().line;
         let names: Vec<String> =
             path.segments.iter().map(|segment| segment.ident.to_string().trim_start_matches("r#").to_owned()).collect();
-        let start = if path.leading_colon.is_some() { Start::Leading } else { Start::Type };
         let audience = self.audience(u32::try_from(line).unwrap_or(u32::MAX));
-        if let Some((rule, message)) = paths::check(&names, Place { audience, start }, self.names) {
+        if let Some((rule, message)) = paths::check(&names, Place { audience, start: Start::Type }, self.names) {
             self.object(rule, path, &message);
         }
         visit::visit_path(self, path);

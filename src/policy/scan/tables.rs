@@ -142,6 +142,8 @@ pub(super) const FILE_METHODS: &[&str] = &[
 pub(super) const STD_ROOTS: &[&str] = &["std", "core", "alloc"];
 /// The one dependency.
 pub(super) const SDK: &str = "kavi_sdk";
+/// The crate that derived code refers to, and so in every skill's reach.
+const SERDE: &str = "serde";
 /// Names below `kavi_sdk` that its own macro uses, and nobody else.
 pub(super) const SDK_INTERNAL: &[&str] = &["bindings", "call", "export", "wit_bindgen"];
 /// Modules of `kavi_sdk` whose glob import is understood.
@@ -149,7 +151,6 @@ pub(super) const SDK_GLOBS: &[&str] = &["log", "prelude", "testing", "vault"];
 /// Lower-case names that `kavi_sdk::prelude::*` or a glob of the standard library brings.
 const GLOB_NAMES: &[&str] = &[
     "log",
-    "serde",
     "serde_json",
     "vault",
     "atomic",
@@ -278,7 +279,7 @@ pub(super) fn module(name: &str) -> Option<Open> {
 
 /// Whether `name` is a crate that every path may start with.
 pub(super) fn is_root(name: &str) -> bool {
-    STD_ROOTS.contains(&name) || name == SDK
+    STD_ROOTS.contains(&name) || name == SDK || name == SERDE
 }
 
 /// Whether the macro `name` is on the list.

@@ -7,6 +7,9 @@ use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
 use super::tables;
 
+/// Most tokens of one import.
+const MAX_IMPORT: usize = 2048;
+
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -156,9 +159,9 @@ impl File {
                 self.set(at..=close, |token| token.part = Part::Attribute);
             } else if self.is_word(at, "use") && !self.is_punct(at + 1, '<') {
                 let depth = self.tokens.get(at).map_or(0, |token| token.depth);
-                let end = (at..self.tokens.len())
-                    .find(|i| self.is_punct(*i, ';') || self.tokens.get(*i).is_some_and(|t| t.depth < depth))
-                    .unwrap_or(self.tokens.len());
+                let end = (at..at + MAX_IMPORT)
+                    .find(|i| self.is_punct(*i, ';') || self.tokens.get(*i).is_none_or(|t| t.depth < depth))
+                    .unwrap_or(at + MAX_IMPORT);
                 self.set(at..=end, |token| token.part = Part::Import);
             } else if let Some(open) = self.local_macro(at) {
                 self.set(open..=self.pair_of(open), |token| token.zone = Zone::Rules);

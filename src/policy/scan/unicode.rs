@@ -1,7 +1,8 @@
 //! Characters that a reviewer cannot see, or that change the order of what they see.
 //!
 //! The table holds every `Default_Ignorable_Code_Point` and every `Bidi_Control` of Unicode 17 (with the tags and
-//! variation selectors), the line and paragraph separators and the interlinear marks. It never lets one pass because
+//! variation selectors), the line and paragraph separators, the interlinear marks and the
+//! joiners of hieroglyphs. It never lets one pass because
 //! of where it stands, but for the two that build one emoji out of several, which [`joins_emoji`] tells apart.
 
 /// Whether `c` shows as nothing or reorders what is shown.
@@ -9,7 +10,7 @@ pub(super) fn is_hidden(c: char) -> bool {
     matches!(u32::from(c),
         0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
         | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB
-        | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+        | 0x13430..=0x13440 | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
 }
 
 /// Whether the character at `at` only makes an emoji of its neighbours: a variation selector 16 right after an emoji,

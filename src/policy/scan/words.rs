@@ -56,10 +56,10 @@ fn check_name(file: &File, at: usize, token: &Token) -> Option<Objection> {
     if token.part == Part::Attribute || token.kind != Kind::Ident {
         return None;
     }
+    // A local macro may take such a word for a name and put it before tokens of its own.
     if token.zone != Zone::Code && matches!(token.text.as_str(), "mod" | "use" | "macro_rules") {
-        let captures = token.text == "use" && file.is_punct(at + 1, '<');
         let rule = if token.zone == Zone::Rules { Rule::LocalMacro } else { Rule::Macro };
-        return (!captures).then(|| (rule, format!("`{}` within a macro", token.text)));
+        return Some((rule, format!("`{}` within a macro", token.text)));
     }
     if token.text == "macro_rules" && file.local_macro(at).is_none() {
         return Some((Rule::LocalMacro, "`macro_rules` that declares no macro".to_owned()));

@@ -7,8 +7,19 @@ fn bytes(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
-const RUN: &str = r#"(core module $m (func (export "f") (result i32) i32.const 1)) (core instance $i (instantiate $m))
-    (func (export "run") (result u32) (canon lift (core func $i "f")))"#;
+/// A skill that is well formed and does nothing.
+const RUN: &str = r#"
+  (import "kavi:skill/types@0.1.0" (instance $types
+    (type $e (variant (case "invalid-input" string) (case "not-found" string) (case "denied" string) (case "failed" string)))
+    (export "error" (type (eq $e)))))
+  (alias export $types "error" (type $error))
+  (core module $m
+    (memory (export "memory") 1)
+    (func (export "f") (param i32 i32) (result i32) i32.const 0)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0))
+  (core instance $m (instantiate $m))
+  (func (export "run") (param "input" string) (result (result string (error $error)))
+    (canon lift (core func $m "f") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))"#;
 
 fn mismatches(fields: &str, grants: &Grants) -> Vec<Mismatch> {
     check(&interface(&bytes(&format!("(component {fields})"))).unwrap(), grants, "0.1.0")
@@ -128,6 +139,39 @@ fn run_is_the_only_export() {
     assert_eq!(mismatches(&more, &PURE), [Mismatch::Unexpected { export: "more".into() }]);
     let found = mismatches(r#"(instance $i) (export "run" (instance $i))"#, &PURE);
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn run_is_of_the_type_in_the_contract() {
+    for (right, wrong) in [
+        ("\"input\" string", "\"input\" (list u8)"),
+        ("(result (result string (error $error)))", "(result string)"),
+        ("(result (result string (error $error)))", "(result (result string))"),
+        ("(result (result string (error $error)))", "(result (result (error $error)))"),
+        ("(result (result string (error $error)))", "(result (result string (error string)))"),
+        ("(case \"failed\" string)", "(case \"failed\")"),
+        ("(case \"failed\" string)", ""),
+        ("(case \"failed\" string)", "(case \"odd\" string)"),
+    ] {
+        assert!(RUN.contains(right));
+        assert_eq!(mismatches(&RUN.replace(right, wrong), &PURE), [Mismatch::RunType], "{wrong}");
+    }
+}
+
+#[test]
+fn code_that_could_take_minutes_to_compile_is_refused() {
+    let component = |function: &str| bytes(&format!("(component (core module (func {function})))"));
+    let is_refused = |runtime: &Runtime, component: &[u8], tier| {
+        matches!(runtime.compile(component, tier), Err(RuntimeError::CompileEffort { .. }))
+    };
+    // Many values alive at once are what the optimising compiler is slow at.
+    let alive = format!("(param i32) (result i32) {}{}", "(local.get 0)".repeat(60_000), "i32.xor ".repeat(59_999));
+    assert!(is_refused(&RUNTIME, &component(&alive), Tier::Optimised));
+    assert!(RUNTIME.compile(&component(&alive), Tier::Fast).is_ok());
+    // Eight bytes declare fifty thousand locals.
+    let locals = component(&format!("(local {})", "i64 ".repeat(49_000)));
+    let strict = Runtime::new(&Limits { compile_effort: 1_000, ..Limits::default() }).unwrap();
+    assert!(is_refused(&strict, &locals, Tier::Optimised) && is_refused(&strict, &locals, Tier::Fast));
 }
 
 #[test]

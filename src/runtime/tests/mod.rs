@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod harness;
 mod inspection;
 mod limits;
 mod skills;
@@ -39,19 +40,23 @@ const WRITER: Grants = Grants { vault: true, out: true, ..PURE };
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(&Limits::default()).unwrap());
 
 /// `guest.rs`, compiled.
-static GUEST: LazyLock<Compiled> = LazyLock::new(|| {
+static GUEST: LazyLock<Compiled> = LazyLock::new(|| rustc("guest.rs", &[]));
+
+/// Compiles one file beside this one.
+fn rustc(source: &str, flags: &[&str]) -> Compiled {
     let folder = tempfile::tempdir().unwrap();
     let wasm = folder.path().join("guest.wasm");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runtime/tests/guest.rs");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runtime/tests").join(source);
     let rustc = Command::new("rustc")
         .args(["--edition", "2024", "--target", "wasm32-wasip2", "-C", "opt-level=1", "-C", "strip=symbols"])
+        .args(flags)
         .arg(source)
         .arg("-o")
         .arg(&wasm)
         .status();
     assert!(rustc.unwrap().success(), "the guest does not compile (rustup target add wasm32-wasip2)");
     RUNTIME.compile(&std::fs::read(wasm).unwrap(), Tier::Fast).unwrap()
-});
+}
 
 fn determinism(seed: u8) -> Determinism {
     Determinism { clock: Timestamp::parse("2026-11-20T08:30:00.250Z").unwrap(), seed: [seed; 32] }

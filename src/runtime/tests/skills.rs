@@ -247,12 +247,17 @@ fn an_interface_of_another_shape_is_refused() {
 }
 
 #[test]
-fn a_run_of_another_type_is_refused() {
-    let text = "(component (core module $m (func (export \"f\") (result i32) i32.const 1)) (core instance $i \
-                (instantiate $m)) (func (export \"run\") (result u32) (canon lift (core func $i \"f\"))))";
-    let compiled = RUNTIME.compile(&wat::parse_str(text).unwrap(), Tier::Optimised).unwrap();
-    let error = run(&compiled, &PURE, "", &tight()).map_err(RunError::from).unwrap_err();
-    assert!(matches!(error, RunError::Instantiate { .. }), "{error:?}");
+fn a_panic_of_the_host_ends_one_run_and_no_more() {
+    let compiled = ECHO.compile();
+    assert!(run(&compiled, &PURE, "", &tight()).is_ok());
+    let limits = tight();
+    let request =
+        Request { input: "", grants: &PURE, vault: None, out: None, determinism: determinism(1), limits: &limits };
+    let pre = compiled.linked.lock().unwrap().as_ref().unwrap().pre.clone();
+    let state = state::State::new(&request, Vec::new()).unwrap();
+    let ended = run::execute(state, &pre, |_, _| Ok(()), |_, ()| -> wasmtime::Result<()> { panic!("a bug of ours") });
+    assert!(matches!(&ended.0, Err(RunError::Host(text)) if text == "a bug of ours"), "{:?}", ended.0);
+    assert_eq!(run(&compiled, &PURE, "x", &tight()).unwrap().result, Ok("x".into()));
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! `wasi:filesystem` over the two folders of a run.
 
-use std::{
-    os::{fd::AsFd, unix::fs::FileExt},
-    sync::Arc,
-};
+use std::os::{fd::AsFd, unix::fs::FileExt};
 
 use rustix::{
     fs::{FileType, Stat},
@@ -22,69 +19,12 @@ use super::{
         },
         state::{State, count},
     },
-    FsError,
-    beneath::{self, Access, Opened},
+    FsError, beneath,
+    descriptor::{Descriptor, Entries, Removal, Wanted, look, type_of},
     io::{CHUNK_BYTES, InputStream, IoError, OutputStream},
     path::GuestPath,
-    staging::{Area, OpenFile, size},
+    staging::{Area, size},
 };
-
-/// A file or folder that the guest has open.
-#[derive(Clone)]
-pub struct Descriptor {
-    open: Arc<OpenFile>,
-    area: Area,
-    folder: bool,
-    depth: usize,
-    flags: DescriptorFlags,
-}
-
-/// A listing that the guest is reading, last entry first.
-#[derive(Debug)]
-pub struct Entries {
-    left: Vec<DirectoryEntry>,
-    held: u64,
-}
-
-impl Descriptor {
-    fn file(self) -> Result<Self, ErrorCode> {
-        if self.folder { Err(ErrorCode::IsDirectory) } else { Ok(self) }
-    }
-
-    fn folder(self) -> Result<Self, ErrorCode> {
-        if self.folder { Ok(self) } else { Err(ErrorCode::NotDirectory) }
-    }
-
-    fn writable_file(self) -> Result<Self, ErrorCode> {
-        let file = self.file()?;
-        file.area.writable()?;
-        if file.flags.contains(DescriptorFlags::WRITE) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
-    }
-
-    fn readable_file(self) -> Result<Self, ErrorCode> {
-        let file = self.file()?;
-        if file.flags.contains(DescriptorFlags::READ) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
-    }
-
-    fn writable_folder(self) -> Result<Self, ErrorCode> {
-        let folder = self.folder()?;
-        folder.area.writable()?;
-        Ok(folder)
-    }
-}
-
-fn type_of(kind: FileType) -> DescriptorType {
-    match kind {
-        FileType::RegularFile => DescriptorType::RegularFile,
-        FileType::Directory => DescriptorType::Directory,
-        FileType::Symlink => DescriptorType::SymbolicLink,
-        FileType::Fifo => DescriptorType::Fifo,
-        FileType::Socket => DescriptorType::Socket,
-        FileType::CharacterDevice => DescriptorType::CharacterDevice,
-        FileType::BlockDevice => DescriptorType::BlockDevice,
-        FileType::Unknown => DescriptorType::Unknown,
-    }
-}
 
 /// What the guest may know: kind and size. Times, links and the size of a folder differ between machines.
 fn describe(stat: &Stat) -> DescriptorStat {
@@ -101,152 +41,6 @@ fn describe(stat: &Stat) -> DescriptorStat {
 
 fn hash_of(number: u64) -> MetadataHashValue {
     MetadataHashValue { lower: number, upper: 0 }
-}
-
-/// What a path names in its folder: looked at, not opened, links not followed.
-fn look(folder: &Descriptor, flags: PathFlags, path: &GuestPath<'_>) -> Result<Stat, FsError> {
-    let fd = folder.open.file.as_fd();
-    let stat = match path.split() {
-        None => rustix::fs::fstat(fd)?,
-        Some((parent, name)) => beneath::stat(&beneath::parent(fd, parent.as_deref())?, name)?,
-    };
-    match beneath::kind(&stat) {
-        FileType::Directory => Ok(stat),
-        _ if path.is_folder() => Err(ErrorCode::NotDirectory.into()),
-        FileType::Symlink if flags.contains(PathFlags::SYMLINK_FOLLOW) => Err(ErrorCode::Loop.into()),
-        _ => Ok(stat),
-    }
-}
-
-/// What an open asks for.
-struct Wanted {
-    access: Access,
-    folder: bool,
-    create: bool,
-    exclusive: bool,
-    truncate: bool,
-}
-
-impl Wanted {
-    fn new(open: OpenFlags, flags: DescriptorFlags, path: &GuestPath<'_>) -> Self {
-        let access = match (flags.contains(DescriptorFlags::READ), flags.contains(DescriptorFlags::WRITE)) {
-            (true, true) => Access::ReadWrite,
-            (false, true) => Access::Write,
-            (_, false) => Access::Read,
-        };
-        Self {
-            access,
-            folder: open.contains(OpenFlags::DIRECTORY) || path.is_folder(),
-            create: open.contains(OpenFlags::CREATE),
-            exclusive: open.contains(OpenFlags::EXCLUSIVE),
-            truncate: open.contains(OpenFlags::TRUNCATE),
-        }
-    }
-
-    fn changes(&self) -> bool {
-        self.access != Access::Read || self.create || self.truncate
-    }
-}
-
-impl State {
-    fn descriptor(&self, handle: &Resource<Descriptor>) -> Result<Descriptor, FsError> {
-        Ok(self.get(handle)?.clone())
-    }
-
-    fn open(&mut self, folder: &Descriptor, path: &GuestPath<'_>, wanted: &Wanted) -> Result<Opened, FsError> {
-        self.files.room_for_descriptor()?;
-        let fd = folder.open.file.as_fd();
-        let opened = match beneath::open(fd, &path.text(), wanted.access) {
-            Ok(_) if wanted.create && wanted.exclusive => return Err(ErrorCode::Exist.into()),
-            Err(Errno::NOENT) if wanted.create && !wanted.folder => {
-                // Looked up first, so that a missing folder is not paid for as a file.
-                if let Some((parent, _)) = path.split() {
-                    beneath::parent(fd, parent.as_deref())?;
-                }
-                self.files.pay_for_entry(folder.depth + path.depth())?;
-                beneath::create(fd, &path.text(), wanted.access)?
-            }
-            other => other?,
-        };
-        if wanted.folder && !opened.is_folder() {
-            return Err(ErrorCode::NotDirectory.into());
-        }
-        if wanted.truncate && !opened.is_folder() {
-            rustix::fs::ftruncate(&opened.file, 0)?;
-        }
-        Ok(opened)
-    }
-
-    fn remove(
-        &mut self,
-        handle: &Resource<Descriptor>,
-        path: &str,
-        remove: fn(&beneath::Parent<'_>, &str) -> Result<(), Errno>,
-        folder: bool,
-    ) -> Result<(), FsError> {
-        let dir = self.descriptor(handle)?.writable_folder()?;
-        let path = GuestPath::parse(path)?;
-        let (parent, name) = path.split().ok_or(ErrorCode::Invalid)?;
-        let parent = beneath::parent(dir.open.file.as_fd(), parent.as_deref())?;
-        let stat = beneath::stat(&parent, name)?;
-        if path.is_folder() && !folder {
-            let is_folder = beneath::kind(&stat) == FileType::Directory;
-            return Err(if is_folder { ErrorCode::IsDirectory } else { ErrorCode::NotDirectory }.into());
-        }
-        remove(&parent, name)?;
-        self.files.forget(&stat);
-        Ok(())
-    }
-
-    fn list(&mut self, folder: &Descriptor) -> Result<Entries, FsError> {
-        let mut seen = 0;
-        let listed = beneath::list::<FsError>(&folder.open.file, || {
-            seen += 1;
-            self.deadline.check()?;
-            Ok(self.files.room_for_entries(seen)?)
-        })?;
-        let mut left = Vec::with_capacity(listed.len());
-        for (name, kind) in listed {
-            let name = name.into_string().map_err(|_| ErrorCode::IllegalByteSequence)?;
-            left.push(DirectoryEntry { type_: type_of(kind), name });
-        }
-        left.sort_unstable_by(|a, b| b.name.cmp(&a.name));
-        let held = left.len() as u64;
-        self.files.hold_entries(held)?;
-        Ok(Entries { left, held })
-    }
-
-    fn rename(
-        &mut self,
-        from: &Descriptor,
-        old: &GuestPath<'_>,
-        to: &Descriptor,
-        new: &GuestPath<'_>,
-    ) -> Result<(), FsError> {
-        let (old_parent, old_name) = old.split().ok_or(ErrorCode::Invalid)?;
-        let (new_parent, new_name) = new.split().ok_or(ErrorCode::Invalid)?;
-        let (old_depth, new_depth) = (from.depth + old.depth(), to.depth + new.depth());
-        let old_parent = beneath::parent(from.open.file.as_fd(), old_parent.as_deref())?;
-        let new_parent = beneath::parent(to.open.file.as_fd(), new_parent.as_deref())?;
-        let moved = beneath::stat(&old_parent, old_name)?;
-        if beneath::kind(&moved) == FileType::Directory {
-            // What lies in the folder would go down with it, past a depth that was checked when it was made.
-            if new_depth > old_depth {
-                return Err(ErrorCode::NotPermitted.into());
-            }
-        } else if old.is_folder() || new.is_folder() {
-            return Err(ErrorCode::NotDirectory.into());
-        }
-        self.files.check_depth(new_depth)?;
-        let replaced = beneath::stat(&new_parent, new_name);
-        beneath::rename(&old_parent, old_name, &new_parent, new_name)?;
-        if let Ok(replaced) = replaced
-            && (replaced.st_dev, replaced.st_ino) != (moved.st_dev, moved.st_ino)
-        {
-            self.files.forget(&replaced);
-        }
-        Ok(())
-    }
 }
 
 impl types::Host for State {
@@ -380,11 +174,11 @@ impl types::HostDescriptor for State {
     }
 
     fn remove_directory_at(&mut self, handle: Resource<Descriptor>, path: String) -> Result<(), FsError> {
-        self.remove(&handle, &path, beneath::remove_folder, true)
+        self.remove(&handle, &path, Removal::Folder)
     }
 
     fn unlink_file_at(&mut self, handle: Resource<Descriptor>, path: String) -> Result<(), FsError> {
-        self.remove(&handle, &path, beneath::remove_file, false)
+        self.remove(&handle, &path, Removal::File)
     }
 
     fn rename_at(

@@ -11,7 +11,8 @@
 
 pub(super) mod ambient;
 mod beneath;
-pub(super) mod files;
+pub(super) mod descriptor;
+mod files;
 pub(super) mod io;
 mod path;
 pub(super) mod staging;

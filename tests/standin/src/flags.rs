@@ -25,9 +25,10 @@ const SETTINGS: &[(&str, Option<&str>)] = &[
     ("--append-system-prompt", None),
 ];
 
-/// The whole environment that may be there; all but the base URL must be.
+/// The whole environment: all of it must be there, and nothing else.
 const ENVIRONMENT: &[&str] = &[
     "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
     "API_TIMEOUT_MS",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
     "CLAUDE_CODE_MAX_RETRIES",
@@ -89,7 +90,7 @@ pub fn check_environment() -> Result<(), String> {
     for name in ENVIRONMENT {
         env::var(name).map_err(|_| format!("error: ${name} is missing"))?;
     }
-    let expected = |name: &String| name == "ANTHROPIC_BASE_URL" || ENVIRONMENT.contains(&name.as_str());
+    let expected = |name: &String| ENVIRONMENT.contains(&name.as_str());
     let extra = env::vars().map(|(name, _)| name).find(|name| !expected(name));
     extra.map_or(Ok(()), |name| Err(format!("error: ${name} should not be here")))
 }

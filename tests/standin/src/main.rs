@@ -8,6 +8,7 @@ mod script;
 use std::{
     env, fs,
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    net::TcpStream,
     path::Path,
     process::{Command, ExitCode, Stdio},
     thread,
@@ -119,6 +120,12 @@ impl Session {
                 let env: Vec<String> = env::vars().map(|(name, value)| format!("{name}={value}")).collect();
                 fs::write(path, env.join("\n"))?;
             }
+            Step::CopySilently { from, to } => {
+                fs::write(to, fs::read(from).unwrap_or_else(|error| error.to_string().into_bytes()))?;
+            }
+            Step::Post { target, headers, body, save } => {
+                fs::write(save, post(&target, &headers, &body).unwrap_or_else(|error| error.to_string().into_bytes()))?;
+            }
             Step::Symlink { path, target } => std::os::unix::fs::symlink(target, path)?,
             Step::HardLink { path, target } => fs::hard_link(target, path)?,
             Step::WriteLater { path, content, after_ms } => leave_behind(&path, &content, after_ms)?,
@@ -162,6 +169,14 @@ impl Session {
                 "total_cost_usd": 0.0021, "usage": {"input_tokens": 200, "output_tokens": 100, "service_tier": "standard"},
                 "permission_denials": self.denials, "result": "Done.", "session_id": "stand-in",
             }))?,
+            Step::IfPacketSays { text, then, otherwise } => {
+                let steps = if self.packet.contains(&text) { then } else { otherwise };
+                for step in steps {
+                    if let Some(code) = self.step(step)? {
+                        return Ok(Some(code));
+                    }
+                }
+            }
             Step::Exit(code) => return Ok(Some(u8::try_from(code)?)),
         }
         Ok(None)
@@ -210,6 +225,22 @@ impl Session {
         self.denials.push(json!({"tool_name": tool, "tool_use_id": "toolu_1", "tool_input": input}));
         Ok(())
     }
+}
+
+/// Sends one request to the provider and reads until it closes.
+fn post(target: &str, headers: &[(String, String)], body: &str) -> Fallible<Vec<u8>> {
+    let url = env::var("ANTHROPIC_BASE_URL")?;
+    let address = url.strip_prefix("http://").ok_or("the base url is not http")?;
+    let mut request = format!("POST {target} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
+    request.push_str(&format!("content-type: application/json\r\nx-api-key: {}\r\n", env::var("ANTHROPIC_API_KEY")?));
+    headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
+    request.push_str("\r\n");
+    request.push_str(body);
+    let mut connection = TcpStream::connect(address)?;
+    connection.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 fn write_file(path: &str, content: &str) -> Fallible<()> {

@@ -33,6 +33,11 @@ pub enum Step {
     WritePacket { path: String },
     /// Writes the environment to this file, one `NAME=value` per line, without saying so.
     WriteEnvironment { path: String },
+    /// Writes what lies at a path, or why it cannot be read, to another, without saying so.
+    CopySilently { from: String, to: String },
+    /// Posts this body to the provider at this path, with the key and these headers, and writes the whole answer to a
+    /// file, without saying so.
+    Post { target: String, headers: Vec<(String, String)>, body: String, save: String },
     /// Makes a symbolic link, without saying so.
     Symlink { path: String, target: String },
     /// Makes a hard link, without saying so.
@@ -69,6 +74,8 @@ pub enum Step {
         terminal_reason: String,
         stop_reason: Option<String>,
     },
+    /// Does one of two things, by what the packet says.
+    IfPacketSays { text: String, then: Vec<Step>, otherwise: Vec<Step> },
     /// Ends with this code.
     Exit(i32),
 }

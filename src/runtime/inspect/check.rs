@@ -1,0 +1,138 @@
+//! Compares what a component is with what it may be.
+
+use std::fmt;
+
+use crate::model::grants::Grants;
+
+use super::{Export, ExportKind, ImportKind, Interface, RUN, TEST_IMPORTS, TEST_RUN, WASI_VERSION, WORLD_TYPES};
+
+/// A difference between what a component is and what its grants allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It imports what is not granted.
+    NotGranted {
+        /// The import.
+        import: String,
+    },
+    /// It imports a function that is refused although its interface is granted.
+    Denied {
+        /// `interface#function`.
+        function: String,
+    },
+    /// It was built for another version.
+    Version {
+        /// The interface.
+        interface: String,
+        /// What it was built for.
+        built_for: String,
+        /// What the runtime speaks.
+        wanted: String,
+    },
+    /// It does not export what it must.
+    Missing {
+        /// The export.
+        export: String,
+    },
+    /// It exports what nobody asked for.
+    Unexpected {
+        /// The export.
+        export: String,
+    },
+    /// Its `run` is not of the type in the contract.
+    RunType,
+    /// It makes resources of its own.
+    MakesResources,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotGranted { import } => write!(f, "import `{import}` is not granted"),
+            Self::Denied { function } => write!(f, "import of function `{function}` is refused"),
+            Self::Version { interface, built_for, wanted } => {
+                write!(f, "`{interface}` is wanted in version {wanted}, the component was built for {built_for}")
+            }
+            Self::Missing { export } => write!(f, "export `{export}` is missing"),
+            Self::Unexpected { export } => write!(f, "export `{export}` is not part of the contract"),
+            Self::RunType => f.write_str("export `run` is not `func(input: string) -> result<string, error>`"),
+            Self::MakesResources => f.write_str("it makes resources of its own, which no skill may"),
+        }
+    }
+}
+
+/// An import or export name without its version, and the version.
+pub(in super::super) fn split_version(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+/// Compares a skill with its grants: imports only what is granted, by exact name and a version that the
+/// runtime speaks; exports `run` and nothing else.
+pub fn check(interface: &Interface, grants: &Grants, wit_version: &str) -> Vec<Mismatch> {
+    let mut mismatches = check_imports(interface, grants, wit_version, &[]);
+    let run = Export { name: RUN.into(), kind: ExportKind::Function };
+    if !interface.exports.contains(&run) {
+        mismatches.push(Mismatch::Missing { export: RUN.into() });
+    } else if !interface.runs_as_skill {
+        mismatches.push(Mismatch::RunType);
+    }
+    let others = interface.exports.iter().filter(|export| **export != run);
+    mismatches.extend(others.map(|export| Mismatch::Unexpected { export: export.name.clone() }));
+    mismatches
+}
+
+/// Compares a test component with the grants of the skill that it tests: the same, and what the test harness
+/// needs; exports `wasi:cli/run` and nothing else.
+pub fn check_tests(interface: &Interface, grants: &Grants, wit_version: &str) -> Vec<Mismatch> {
+    let mut mismatches = check_imports(interface, grants, wit_version, TEST_IMPORTS);
+    let is_run = |export: &&Export| export.kind == ExportKind::Interface && split_version(&export.name).0 == TEST_RUN;
+    if !interface.exports.iter().any(|export| is_run(&export)) {
+        mismatches.push(Mismatch::Missing { export: TEST_RUN.into() });
+    }
+    let others = interface.exports.iter().filter(|export| !is_run(export));
+    mismatches.extend(others.map(|export| Mismatch::Unexpected { export: export.name.clone() }));
+    mismatches
+}
+
+fn check_imports(interface: &Interface, grants: &Grants, wit_version: &str, more: &[&str]) -> Vec<Mismatch> {
+    let mut mismatches = Vec::new();
+    if interface.makes_resources {
+        mismatches.push(Mismatch::MakesResources);
+    }
+    for import in &interface.imports {
+        let (name, version) = split_version(&import.name);
+        let granted = match import.kind {
+            ImportKind::Interface => grants.imports.contains(&name) || more.contains(&name),
+            ImportKind::Type if WORLD_TYPES.contains(&&*import.name) => continue,
+            ImportKind::Type | ImportKind::Other => false,
+        };
+        if !granted {
+            mismatches.push(Mismatch::NotGranted { import: import.name.clone() });
+            continue;
+        }
+        let wanted = if name.starts_with("kavi:") { wit_version } else { WASI_VERSION };
+        let speaks = if name.starts_with("kavi:") { version == wanted } else { is_earlier_patch(version, wanted) };
+        if !speaks {
+            mismatches.push(Mismatch::Version {
+                interface: name.to_owned(),
+                built_for: if version.is_empty() { "no version".to_owned() } else { version.to_owned() },
+                wanted: wanted.to_owned(),
+            });
+        }
+        let functions = import.functions.iter().map(|function| format!("{name}#{function}"));
+        let denied = functions.filter(|function| grants.denied_functions.contains(&function.as_str()));
+        mismatches.extend(denied.map(|function| Mismatch::Denied { function }));
+    }
+    mismatches
+}
+
+/// Whether `version` is `wanted` or an earlier patch of the same minor version.
+fn is_earlier_patch(version: &str, wanted: &str) -> bool {
+    let parse = |text: &str| -> Option<(String, u32)> {
+        let (minor, patch) = text.rsplit_once('.')?;
+        Some((minor.to_owned(), patch.parse().ok()?))
+    };
+    match (parse(version), parse(wanted)) {
+        (Some((minor, patch)), Some((wanted_minor, wanted_patch))) => minor == wanted_minor && patch <= wanted_patch,
+        _ => false,
+    }
+}

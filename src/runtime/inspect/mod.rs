@@ -1,0 +1,310 @@
+//! What a component asks for and offers, read from its bytes.
+//!
+//! The bytes are validated, never compiled and never run. The engine links an import of an unknown empty
+//! instance without a word, so the comparison of [`check`] is what holds a component to its grants; the linker,
+//! which is given only what the grants list, is the second lock on the same door.
+
+mod check;
+
+use wasmparser::{
+    BinaryReaderError, CanonicalFunction, ComponentExportSectionReader, ComponentExternalKind,
+    ComponentImportSectionReader, Encoding, FunctionBody, Parser, Payload, PrimitiveValType, Validator, WasmFeatures,
+    component_types::{ComponentAnyTypeId, ComponentDefinedType, ComponentEntityType, ComponentValType},
+    types::TypesRef,
+};
+
+pub(super) use check::split_version;
+pub use check::{Mismatch, check, check_tests};
+
+use crate::model::example::ErrorKind;
+
+/// The WASI release whose interfaces the runtime has. Components built for an earlier 0.2 work as well.
+pub const WASI_VERSION: &str = "0.2.12";
+/// The version of `kavi:skill` that the runtime speaks.
+pub const SKILL_VERSION: &str = "0.1.0";
+
+/// The name of a skill's only export.
+pub(super) const RUN: &str = "run";
+/// The cases of a skill's error, in the order of the contract.
+const ERROR_KINDS: [ErrorKind; 4] =
+    [ErrorKind::InvalidInput, ErrorKind::NotFound, ErrorKind::Denied, ErrorKind::Failed];
+/// The types that the world of a skill uses by name.
+const WORLD_TYPES: &[&str] = &["error"];
+/// The interface that a test component exports.
+pub(super) const TEST_RUN: &str = "wasi:cli/run";
+
+/// What a test component may import beyond its skill's grants: what the test harness of Rust's standard library
+/// needs, and the means to fill its vault. All of it ends at the wall, which gives only the folders that the
+/// grants include.
+pub const TEST_IMPORTS: &[&str] = &[
+    "kavi:skill/testing",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure-seed",
+];
+
+/// The bytes are not a component that can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InspectError {
+    /// A core module, from a build for another target.
+    #[error("the bytes are a core wasm module, not a component (build for wasm32-wasip2)")]
+    CoreModule,
+    /// Neither a module nor a component, or one with features that skills do not need.
+    #[error("the bytes are no valid component: {0}")]
+    Invalid(String),
+    /// Too large.
+    #[error("limit `component_bytes` of {limit} reached: the component has {bytes}")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// What a component asks for and offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Everything it imports, in its own order.
+    pub imports: Vec<Import>,
+    /// Everything it exports, in its own order.
+    pub exports: Vec<Export>,
+    /// Its size.
+    pub bytes: u64,
+    /// The linear memories of its modules.
+    pub memories: Vec<Memory>,
+    /// Its code, as far as it tells how dear it is to compile.
+    pub code: Code,
+    /// Whether it exports `run: func(input: string) -> result<string, error>`.
+    pub runs_as_skill: bool,
+    /// Whether it makes resources of its own, as no skill needs to.
+    pub makes_resources: bool,
+}
+
+/// How much code there is to compile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Code {
+    /// Functions in all modules.
+    pub functions: u64,
+    /// Their bodies.
+    pub bytes: u64,
+    /// Their local variables: a few bytes can declare fifty thousand.
+    pub locals: u64,
+    /// The sum of the squared sizes of the bodies, because that is how compilers grow.
+    pub squares: u64,
+}
+
+impl Code {
+    fn add(&mut self, body: &FunctionBody<'_>) -> Result<(), BinaryReaderError> {
+        let range = body.range();
+        let bytes = range.end - range.start;
+        self.functions += 1;
+        self.bytes += bytes;
+        self.squares = self.squares.saturating_add(bytes.saturating_mul(bytes));
+        for locals in body.get_locals_reader()? {
+            self.locals += u64::from(locals?.0);
+        }
+        Ok(())
+    }
+}
+
+/// One import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Its exact name, with its version.
+    pub name: String,
+    /// The functions used, if it is an interface.
+    pub functions: Vec<String>,
+    /// What it is.
+    pub kind: ImportKind,
+}
+
+/// What an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportKind {
+    /// An interface.
+    Interface,
+    /// A plain type, as a world's `use` leaves it behind. It carries no authority.
+    Type,
+    /// Anything else: never granted.
+    Other,
+}
+
+/// One export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// Its exact name, with its version.
+    pub name: String,
+    /// What it is.
+    pub kind: ExportKind,
+}
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportKind {
+    /// A function.
+    Function,
+    /// An interface.
+    Interface,
+    /// Anything else.
+    Other,
+}
+
+/// A linear memory as its module declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Its size at the start.
+    pub minimum_bytes: u64,
+    /// The size it can grow to, if it says so.
+    pub maximum_bytes: Option<u64>,
+}
+
+/// The WebAssembly features that Rust's `wasm32-wasip2` target uses. Everything else is switched off.
+fn features() -> WasmFeatures {
+    WasmFeatures::MUTABLE_GLOBAL
+        | WasmFeatures::SATURATING_FLOAT_TO_INT
+        | WasmFeatures::SIGN_EXTENSION
+        | WasmFeatures::REFERENCE_TYPES
+        | WasmFeatures::CALL_INDIRECT_OVERLONG
+        | WasmFeatures::MULTI_VALUE
+        | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::BULK_MEMORY_OPT
+        | WasmFeatures::FLOATS
+        | WasmFeatures::COMPONENT_MODEL
+}
+
+/// Reads the interface of a component.
+///
+/// # Errors
+/// [`InspectError`] when the bytes are no valid component with the features that skills need.
+pub fn interface(bytes: &[u8]) -> Result<Interface, InspectError> {
+    if Parser::is_core_wasm(bytes) {
+        return Err(InspectError::CoreModule);
+    }
+    read(bytes).map_err(|error| InspectError::Invalid(error.to_string()))
+}
+
+fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
+    let types = Validator::new_with_features(features()).validate_all(bytes)?;
+    let types = types.as_ref();
+    let mut found = Interface {
+        imports: Vec::new(),
+        exports: Vec::new(),
+        bytes: bytes.len() as u64,
+        memories: Vec::new(),
+        code: Code::default(),
+        runs_as_skill: runs_as_skill(&types),
+        makes_resources: false,
+    };
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version { encoding: Encoding::Module | Encoding::Component, .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 1 => found.add_imports(section, &types)?,
+            Payload::ComponentExportSection(section) if depth == 1 => found.add_exports(section)?,
+            Payload::ComponentCanonicalSection(section) => {
+                for function in section {
+                    found.makes_resources |= matches!(function?, CanonicalFunction::ResourceNew { .. });
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    found.memories.push(Memory::new(memory?));
+                }
+            }
+            Payload::CodeSectionEntry(body) => found.code.add(&body)?,
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+impl Interface {
+    fn add_imports(
+        &mut self,
+        section: ComponentImportSectionReader<'_>,
+        types: &TypesRef<'_>,
+    ) -> Result<(), BinaryReaderError> {
+        for import in section {
+            let name = import?.name.name;
+            let (kind, functions) = match types.component_item_for_import(name).map(|item| item.ty) {
+                Some(ComponentEntityType::Instance(id)) => {
+                    let exports = types[id].exports.iter();
+                    let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
+                    (ImportKind::Interface, functions.map(|(name, _)| name.clone()).collect())
+                }
+                Some(ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(_), .. }) => {
+                    (ImportKind::Type, Vec::new())
+                }
+                _ => (ImportKind::Other, Vec::new()),
+            };
+            self.imports.push(Import { name: name.to_owned(), functions, kind });
+        }
+        Ok(())
+    }
+
+    fn add_exports(&mut self, section: ComponentExportSectionReader<'_>) -> Result<(), BinaryReaderError> {
+        for export in section {
+            let export = export?;
+            let kind = match export.kind {
+                ComponentExternalKind::Func => ExportKind::Function,
+                ComponentExternalKind::Instance => ExportKind::Interface,
+                _ => ExportKind::Other,
+            };
+            self.exports.push(Export { name: export.name.name.to_owned(), kind });
+        }
+        Ok(())
+    }
+}
+
+impl Memory {
+    fn new(memory: wasmparser::MemoryType) -> Self {
+        let page = 1_u64 << memory.page_size_log2.unwrap_or(16);
+        Self {
+            minimum_bytes: memory.initial.saturating_mul(page),
+            maximum_bytes: memory.maximum.map(|pages| pages.saturating_mul(page)),
+        }
+    }
+}
+
+/// Whether the export `run` is of the type in the contract.
+fn runs_as_skill(types: &TypesRef<'_>) -> bool {
+    let is_text = |value: &ComponentValType| match value {
+        ComponentValType::Primitive(PrimitiveValType::String) => true,
+        ComponentValType::Primitive(_) => false,
+        ComponentValType::Type(id) => {
+            matches!(types[*id], ComponentDefinedType::Primitive(PrimitiveValType::String))
+        }
+    };
+    let Some(ComponentEntityType::Func(id)) = types.component_item_for_export(RUN).map(|item| item.ty) else {
+        return false;
+    };
+    let run = &types[id];
+    let Some(ComponentValType::Type(result)) = run.result else { return false };
+    let ComponentDefinedType::Result { ok: Some(ok), err: Some(ComponentValType::Type(error)), .. } = &types[result]
+    else {
+        return false;
+    };
+    let ComponentDefinedType::Variant(error) = &types[*error] else { return false };
+    let cases = error.cases.iter().map(|(name, case)| (name.as_str(), case.ty.as_ref().is_some_and(is_text)));
+    matches!(&run.params[..], [(_, input)] if is_text(input))
+        && is_text(ok)
+        && cases.eq(ERROR_KINDS.map(|kind| (kind.as_str(), true)))
+        && !run.async_
+}

@@ -1,0 +1,117 @@
+//! Test components: Rust's harness, and a vault that a test fills.
+
+use super::*;
+
+static HARNESS: LazyLock<Compiled> = LazyLock::new(|| rustc("harness_guest.rs", &["--test"]));
+
+fn test(arguments: &[&str]) -> (TestExit, String) {
+    let folders = Folders::new();
+    std::fs::remove_dir_all(folders.vault("")).unwrap();
+    std::fs::create_dir(folders.vault("")).unwrap();
+    let (vault, limits) = (folders.vault(""), Limits { cpu_ms: 200, ..tight() });
+    let request = Request {
+        input: "",
+        grants: &Grants { vault: true, ..PURE },
+        vault: Some(&vault),
+        out: None,
+        determinism: determinism(1),
+        limits: &limits,
+    };
+    let outcome = HARNESS.run_test(arguments, &request).unwrap();
+    (outcome.exit, String::from_utf8(outcome.observed.stdout).unwrap())
+}
+
+#[test]
+fn the_harness_lists_its_tests() {
+    let (exit, listed) = test(&["--list", "--format", "terse"]);
+    assert!(matches!(exit, TestExit::Returned), "{exit:?}");
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    assert_eq!(names, ["cheats", "fails", "never_ends", "passes", "sees_no_vault"]);
+}
+
+#[test]
+fn each_test_ends_in_its_own_way() {
+    for name in ["passes", "sees_no_vault"] {
+        let (exit, said) = test(&["--exact", name, "--nocapture"]);
+        assert!(matches!(exit, TestExit::Returned), "{exit:?}");
+        assert!(said.contains("test result: ok. 1 passed"), "{said}");
+    }
+    assert!(matches!(test(&["--exact", "fails", "--nocapture"]).0, TestExit::Trap(RunError::Trap { .. })));
+    assert!(matches!(test(&["--exact", "cheats", "--nocapture"]).0, TestExit::GuestExit(0)));
+    let (exit, _) = test(&["--exact", "never_ends", "--nocapture"]);
+    assert!(matches!(exit, TestExit::Trap(RunError::Timeout { limit: "cpu_ms", value: 200 })), "{exit:?}");
+    // A name that does not exist runs nothing and is no failure of the harness: look it up in the list first.
+    let (exit, said) = test(&["--exact", "missing", "--nocapture"]);
+    assert!(matches!(exit, TestExit::Returned) && said.contains("running 0 tests"), "{exit:?} {said}");
+}
+
+/// A command whose `run` seeds one file and fails if that does.
+fn seeding(path: &str, contents: &str) -> Compiled {
+    let text = format!(
+        r#"(component
+  (import "kavi:skill/testing@0.1.0" (instance $testing
+    (export "seed" (func (param "path" string) (param "contents" string) (result (result (error string)))))))
+  (core module $memory
+    (memory (export "memory") 1)
+    (data (i32.const 1000) "{path}") (data (i32.const 8000) "{contents}")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 40000))
+  (core instance $memory (instantiate $memory))
+  (core func $seed (canon lower (func $testing "seed")
+    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+  (core module $command
+    (import "memory" "memory" (memory 1))
+    (import "host" "seed" (func $seed (param i32 i32 i32 i32 i32)))
+    (func (export "run") (result i32)
+      (call $seed (i32.const 1000) (i32.const {}) (i32.const 8000) (i32.const {}) (i32.const 0))
+      (i32.load8_u (i32.const 0))))
+  (core instance $command (instantiate $command
+    (with "memory" (instance $memory))
+    (with "host" (instance (export "seed" (func $seed))))))
+  (func $run (result (result)) (canon lift (core func $command "run")))
+  (instance $exports (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $exports)))"#,
+        path.len(),
+        contents.len()
+    );
+    RUNTIME.compile(&wat::parse_str(text).unwrap(), Tier::Fast).unwrap()
+}
+
+fn seed(folders: &Folders, path: &str, limits: &Limits) -> TestExit {
+    let vault = folders.vault("");
+    let request = Request {
+        input: "",
+        grants: &Grants { vault: true, ..PURE },
+        vault: Some(&vault),
+        out: None,
+        determinism: determinism(1),
+        limits,
+    };
+    seeding(path, "seeded").run_test(&[], &request).unwrap().exit
+}
+
+#[test]
+fn a_test_fills_its_vault() {
+    let folders = Folders::new();
+    for path in ["new.md", "deep/er/new.md", "/vault/sub/new.md", "a.md"] {
+        let exit = seed(&folders, path, &tight());
+        assert!(matches!(exit, TestExit::Returned), "{path}: {exit:?}");
+        let written = std::fs::read_to_string(folders.vault(path.trim_start_matches("/vault/"))).unwrap();
+        assert_eq!(written, "seeded", "{path}");
+    }
+}
+
+#[test]
+fn a_seed_stays_in_the_vault_and_within_the_limits() {
+    let folders = Folders::new();
+    std::os::unix::fs::symlink("..", folders.vault("up")).unwrap();
+    std::os::unix::fs::symlink("../outside.md", folders.vault("link.md")).unwrap();
+    for path in ["../outside.md", "/etc/x", "up/outside.md", "link.md", "sub", "", "new/", "a.md/new.md"] {
+        let exit = seed(&folders, path, &tight());
+        assert!(matches!(exit, TestExit::ReturnedErr), "{path}: {exit:?}");
+    }
+    assert_eq!(std::fs::read_to_string(folders.0.path().join("outside.md")).unwrap(), "outside");
+    let exit = seed(&folders, "new.md", &Limits { staged_bytes: 5, ..tight() });
+    assert!(matches!(exit, TestExit::Trap(RunError::LimitExceeded { limit: "staged_bytes", value: 5 })), "{exit:?}");
+    let exit = seed(&folders, "a/b/c/d", &Limits { staged_depth: 3, ..tight() });
+    assert!(matches!(exit, TestExit::Trap(RunError::LimitExceeded { limit: "staged_depth", value: 3 })), "{exit:?}");
+}

@@ -1,0 +1,23 @@
+//! expect: policy/path
+//! Hides a closed type behind an alias.
+
+use kavi_sdk::prelude::*;
+
+#[derive(Deserialize)]
+struct Input {
+    title: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    text: String,
+}
+
+type Handle = std::os::fd::OwnedFd;
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    let _ = input.title.len();
+    Ok(Output { text: input.title })
+}
+
+kavi_sdk::export_skill!(run);

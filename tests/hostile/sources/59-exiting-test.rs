@@ -1,0 +1,29 @@
+//! expect: policy/path
+//! Its test ends the program with success.
+
+use kavi_sdk::prelude::*;
+
+#[derive(Deserialize)]
+struct Input {
+    title: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    text: String,
+}
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    let _ = input.title.len();
+    Ok(Output { text: input.title })
+}
+
+kavi_sdk::export_skill!(run);
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn works() {
+        std::process::exit(0);
+    }
+}

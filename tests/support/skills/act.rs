@@ -1,0 +1,97 @@
+//! Does what it is told, for tests of what a run may and may not.
+
+use kavi_sdk::prelude::*;
+
+#[derive(Deserialize)]
+struct Input {
+    /// What to do.
+    act: String,
+    /// Which file of the vault it is about.
+    path: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    said: Value,
+}
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    let Input { act, path } = input;
+    if act == "read" {
+        return Ok(Output {
+            said: json!(vault::read(&path)?),
+        });
+    }
+    if act == "list" {
+        let entries = vault::list(&path)?;
+        let paths: Vec<&str> = entries.iter().map(vault::Entry::path).collect();
+        return Ok(Output {
+            said: json!(paths.join(" ")),
+        });
+    }
+    vault::write(&path, format!("{act}\n"))?;
+    match act.as_str() {
+        "two" => vault::write(format!("{path}.md"), "second\n")?,
+        "three" => {
+            vault::write(format!("{path}.md"), "second\n")?;
+            vault::write(format!("{path}.d/third.md"), "third\n")?;
+        }
+        "elsewhere" => vault::write("Projects/plan.md", "mine\n")?,
+        "fail" => return Err(SkillError::failed("as it was told")),
+        "not-found" => return Err(SkillError::not_found("as it was told")),
+        "crash" => crash(&path),
+        "spin" => spin(path.len()),
+        "off" => return Ok(Output { said: json!(5) }),
+        _ => {}
+    }
+    log::info(format!("did {act}"));
+    Ok(Output { said: json!(act) })
+}
+
+/// An index out of bounds.
+fn crash(path: &str) {
+    let bytes = path.as_bytes();
+    log::debug(format!("{}", bytes[bytes.len()]));
+}
+
+/// Never comes back.
+fn spin(seed: usize) {
+    let mut number = seed | 1;
+    while number != 0 {
+        number = number.wrapping_mul(3) | 1;
+    }
+}
+
+kavi_sdk::export_skill!(run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kavi_sdk::testing::{call, seed, written, written_paths};
+
+    fn told(act: &str) -> Result<Value, SkillError> {
+        call(run, json!({ "act": act, "path": "Inbox/AI/a.md" }))
+    }
+
+    #[test]
+    fn writes_one_file_or_several() {
+        assert_eq!(told("write"), Ok(json!({ "said": "write" })));
+        assert_eq!(written("Inbox/AI/a.md").as_deref(), Some("write\n"));
+        assert_eq!(told("three"), Ok(json!({ "said": "three" })));
+        assert_eq!(written_paths().len(), 3);
+    }
+
+    #[test]
+    fn reads_what_is_there() {
+        seed("Inbox/AI/a.md", "text");
+        assert_eq!(told("read"), Ok(json!({ "said": "text" })));
+        let listed = call(run, json!({ "act": "list", "path": "Inbox/AI" }));
+        assert_eq!(listed, Ok(json!({ "said": "Inbox/AI/a.md" })));
+    }
+
+    #[test]
+    fn fails_when_it_is_told_to() {
+        assert!(matches!(told("fail"), Err(SkillError::Failed(_))));
+        assert!(matches!(told("not-found"), Err(SkillError::NotFound(_))));
+    }
+}
