@@ -243,20 +243,22 @@ impl Board<'_> {
 
     /// The same sources in another place give the same bytes.
     fn reproducible(&self) -> Result<(), VerifyError> {
-        let second = self.subject.bench_elsewhere()?.compile(Product::Release)?.component;
-        let first = self.release.wait().as_ref().and_then(|release| release.component.as_ref());
-        match (first, second) {
-            (Some(first), Some(second)) => {
-                self.gate("reproducible", || {
-                    let (first, second) = (Digest::of(first), Digest::of(&second));
-                    let differ = (first != second).then(|| {
-                        let message = format!("built twice, the sources gave {first} and {second}");
-                        Finding::new("reproducible/bytes", message)
-                    });
-                    Ok(differ.into_iter().collect::<Vec<_>>().into())
-                })?;
-            }
-            _ => self.skip(&["reproducible"], "the sources do not compile: there is no component"),
+        (self.progress)("reproducible");
+        let mut compared = false;
+        let gate = Gate::run(self.subject.clock, "reproducible", || {
+            let second = self.subject.bench_elsewhere()?.compile(Product::Release)?.component;
+            let first = self.release.wait().as_ref().and_then(|release| release.component.as_ref());
+            let (Some(first), Some(second)) = (first, second) else { return Ok(Vec::new().into()) };
+            compared = true;
+            let (first, second) = (Digest::of(first), Digest::of(&second));
+            let message = format!("built in two places, the sources gave {first} and {second}");
+            let differ = (first != second).then(|| Finding::new("reproducible/bytes", message));
+            Ok(differ.into_iter().collect::<Vec<_>>().into())
+        })?;
+        if compared {
+            locked(&self.gates).push(gate);
+        } else {
+            self.skip(&["reproducible"], "the sources do not compile: there is no component");
         }
         Ok(())
     }
