@@ -1,5 +1,10 @@
 //! What `kavi new` writes is what it promises: a skill that builds, tests and lints with plain cargo.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/kavi.rs"]
+mod support;
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,5 +74,29 @@ fn a_new_skill_builds_tests_and_lints_with_plain_cargo() -> Result {
 fn the_carried_sdk_builds_from_its_own_lock_file() -> Result {
     let root = workspace("carried")?;
     cargo(&root.join(".kavi"), &["build", "--locked", "--release", "--target", "wasm32-wasip2"])?;
+    Ok(())
+}
+
+#[test]
+fn a_new_skill_goes_the_whole_way_as_it_is() -> Result {
+    let workspace = support::Workspace::new();
+    let made = workspace.json(&["new", "tidy_inbox"]).expect(0).json();
+    assert_eq!(made["written"], serde_json::json!(["skills/tidy_inbox/Cargo.toml", "skills/tidy_inbox/src/lib.rs"]));
+    workspace.refused(&["new", "tidy_inbox"], 3);
+    // A person tries it first; what cargo leaves behind, here and in a crate that stands alone, is no part of it.
+    let folder = workspace.path().join("skills/tidy_inbox");
+    cargo(&folder, &["build"])?;
+    put(&folder, "Cargo.lock", b"version = 4\n")?;
+    put(&folder, "target/CACHEDIR.TAG", b"")?;
+    put(&folder, "target/debug/libtidy_inbox.so", b"\x7fELF")?;
+
+    let schema = r#"{"input":{"who":"str"},"output":{"greeting":"str"}}"#;
+    let id = workspace.propose("tidy_inbox", "READ_ONLY", schema, &[]);
+    workspace.json(&["build-skill", "tidy_inbox", "--from", "skills/tidy_inbox"]).expect(0);
+    workspace.json(&["verify-skill", "tidy_inbox"]).expect(0);
+    workspace.json(&["promote-skill", &id, "--approved-by", "test", "--yes"]).expect(0);
+    let ran = workspace.run("tidy_inbox", serde_json::json!({ "who": "Ada" })).expect(0).json();
+    assert_eq!(ran["output"]["greeting"], "Hello, Ada!");
+    assert_eq!(ran["logs"][0]["message"], "greeting somebody");
     Ok(())
 }

@@ -32,7 +32,7 @@ impl Bench {
     fn refused(&self, what: &str, plant: impl FnOnce(&Path)) -> Vec<(String, String)> {
         let from = self.workspace.source("peek", PEEK.source);
         plant(&from);
-        // A proposal of its own: after a violation the next attempt waits for a person.
+        // A proposal of its own: after three violations in a row the next attempt waits for a person.
         let id = self.workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
         let built = self.workspace.import(&id, &from).expect(3).json();
         fs::remove_dir_all(&from).unwrap();
@@ -227,19 +227,23 @@ fn everything_that_is_wrong_is_listed_at_once() {
     let rules: Vec<&str> = found.iter().map(|(rule, _)| rule.as_str()).collect();
     assert_eq!(rules, ["workspace/outside", "workspace/kind", "workspace/outside"]);
 
-    // For people too. The attempt with its findings is kept, and the next one waits for a person.
+    // For people too. The attempts with their findings are kept, and after three the next one waits for a person.
     plant(&bench.workspace.source("peek", PEEK.source));
     let build = ["build-skill", bench.id.as_str(), "--from", "crates/peek"];
     let human = bench.workspace.call(&build).expect(3);
     assert!(human.stdout.contains("build.rs: workspace/outside"), "{human:?}");
     assert!(human.stderr.contains("error: attempt 1 failed (GATE_VIOLATION)"), "{human:?}");
+    for _ in 0..2 {
+        bench.workspace.call(&build).expect(3);
+    }
     let error = bench.workspace.refused(&build, 3);
-    assert!(error["message"].as_str().unwrap().contains("waits for a person"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("REPEATED_FAILURE"), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("--acknowledge"), "{error}");
     bench.workspace.refused(&[&build[..], &["--acknowledge", " "]].concat(), 2);
     bench.workspace.json(&[&build[..], &["--acknowledge", "ada"]].concat()).expect(3);
     let shown = bench.workspace.show(&bench.id);
-    assert_eq!(shown["builds"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["builds"].as_array().unwrap().len(), 4);
+    assert_eq!(shown["acknowledgements"][0]["build_id"], shown["builds"][3]["id"]);
     assert_eq!(shown["builds"][1]["parent_build_id"], shown["builds"][0]["id"]);
     assert_eq!(shown["builds"][0]["findings"].as_array().unwrap().len(), 3);
 }

@@ -138,7 +138,10 @@ fn report(attempt: &Attempt, out: &super::out::Out) -> Result<(), Error> {
     }
     let violation = if build.failure_kind == Some(FailureKind::GateViolation) { Violation::Yes } else { Violation::No };
     let kind = build.failure_kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
-    let hint = || format!("see why with `kavi research-skill {}`, then build again", build.id.short());
+    let hint = || {
+        let (proposal, build) = (build.proposal_id.short(), build.id.short());
+        format!("see `kavi show {proposal}`, and why with `kavi research-skill {build}`; then build again")
+    };
     let error = Error::Attempt {
         message: format!("attempt {} failed{kind}: {}", build.attempt_number, build.summary),
         hint: attempt.hint.clone().unwrap_or_else(hint),
