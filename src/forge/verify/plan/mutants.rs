@@ -2,7 +2,7 @@
 //!
 //! Every change is one that a look at the outcome can see: a comparison, a branch, a number, a text, a statement, a
 //! returned value. What cannot be seen, or need not be, is left alone: log lines, the words of an error, capacities,
-//! sorting, the bounds of a comparison (the comparison itself is changed instead), constants of the compiler.
+//! sorting, how a value is shown (`fmt`), the bounds of a comparison or a range, constants of the compiler.
 
 use proc_macro2::Span;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,9 @@ pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usi
         if !entries.contains(&index) && !function.of_trait {
             early_returns(source, function, &mut found);
         }
-        Walk { source, found: &mut found }.visit_block(function.block);
+        if !(function.of_trait && function.sig.ident == "fmt") {
+            Walk { source, found: &mut found }.visit_block(function.block);
+        }
     }
     found.mutants
 }
@@ -125,7 +127,8 @@ impl Walk<'_, '_> {
     }
 
     fn excerpt(&self, node: &impl syn::spanned::Spanned) -> String {
-        crate::model::text::line(text_of(self.source, node), 60)
+        let words: Vec<&str> = text_of(self.source, node).split_whitespace().collect();
+        crate::model::text::line(&words.join(" "), 60)
     }
 
     fn binary(&mut self, node: &syn::ExprBinary, whole: &Expr) {
@@ -249,7 +252,7 @@ fn is_unseen(expr: &Expr) -> bool {
                 let last = names.last().map(String::as_str).unwrap_or_default();
                 names.iter().any(|name| matches!(name.as_str(), "SkillError" | "log"))
                     || last.contains("capacity")
-                    || matches!(last, "invalid_input" | "not_found" | "denied" | "failed")
+                    || matches!(last, "invalid_input" | "not_found" | "denied" | "failed" | "custom")
             }
             _ => false,
         },
@@ -298,6 +301,10 @@ impl<'a> Visit<'a> for Walk<'_, '_> {
                 return self.visit_block(&round.body);
             }
             Expr::ForLoop(round) => self.ends_early(&round.body, round),
+            Expr::Range(range) => {
+                let ends = range.start.iter().chain(&range.end).filter(|end| !matches!(&***end, Expr::Lit(_)));
+                return ends.for_each(|end| self.visit_expr(end));
+            }
             _ => {}
         }
         syn::visit::visit_expr(self, node);
