@@ -75,7 +75,7 @@ fn fill(map: &mut Map<String, Value>, words: &[String], roll: &dyn Fn(u64) -> u6
 fn words(spec: &SkillSpec, hints: &Hints) -> Vec<String> {
     let endings = ["kavi.md", "kavi.txt", "kavi.json"];
     let paths = spec.paths.iter().flat_map(|path| endings.iter().map(move |ending| format!("{path}/{ending}")));
-    hints.strings.iter().cloned().chain(paths).collect()
+    hints.strings.iter().cloned().chain(paths).chain(endings.map(str::to_owned)).collect()
 }
 
 /// The files that lie in the vault of every run: those of the tests and examples, and something under every path
@@ -84,7 +84,8 @@ pub(super) fn files(spec: &SkillSpec, hints: &Hints) -> BTreeMap<VaultPath, Stri
     let mut files = BTreeMap::new();
     let named = words(spec, hints).into_iter().filter(|word| word.contains('.'));
     for path in named.filter_map(|word| VaultPath::parse(&word).ok()) {
-        files.insert(path, "# Kavi\n\none two three\n".to_owned());
+        let text = if path.as_str().ends_with(".json") { "{\"kavi\": [1, 2]}\n" } else { "# Kavi\n\none two three\n" };
+        files.insert(path, text.to_owned());
     }
     let seeded = hints.files.iter().filter_map(|(path, text)| Some((VaultPath::parse(path).ok()?, text.clone())));
     files.extend(seeded);
