@@ -270,9 +270,9 @@ fn limited(limit: &str) -> Workspace {
     let workspace = Workspace::new();
     let file = workspace.path().join("kavi.toml");
     let toml = fs::read_to_string(&file).unwrap();
-    let line = toml.lines().find(|line| line.contains(limit)).unwrap();
     let value = if limit == "memory_bytes" { 8_000_000 } else { 1_000 };
-    fs::write(&file, toml.replace(line, &format!("{limit} = {value}"))).unwrap();
+    let others = toml.lines().filter(|line| !line.contains(limit)).collect::<Vec<_>>().join("\n");
+    fs::write(&file, others.replacen("[limits]\n", &format!("[limits]\n{limit} = {value}\n"), 1)).unwrap();
     workspace
 }
 
