@@ -33,25 +33,25 @@ fn a_note_is_written_by_a_promoted_component() {
 }
 
 #[test]
-fn a_skill_that_reads_sees_the_vault_and_cannot_change_it() {
+fn a_skill_that_reads_sees_the_vault_and_one_that_would_write_is_refused() {
     let workspace = Workspace::trusted();
     fs::write(workspace.vault("plan.md"), "the plan").unwrap();
     let read = workspace.run("peek", json!({ "path": "plan.md" })).expect(0).json();
     assert_eq!(read["output"]["text"], "the plan");
     workspace.run("peek", json!({ "path": "../kavi.toml" })).expect(5);
 
-    // The same class, and a write that its tests never reach: it may be promoted, and it is denied when it comes to it.
+    // The same class, and a write that its tests never reach: what is compiled in is what counts.
     let writes = PEEK.source.replace(
         "    Ok(Output {",
-        "    if input.path == \"plan.md\" {\n        vault::write(\"plan.md\", \"mine\")?;\n    }\n    Ok(Output {",
+        "    if input.path == \"x\" {\n        vault::write(\"x\", \"\")?;\n    }\n    Ok(Output {",
     );
-    assert_ne!(writes, PEEK.source);
-    let source: &'static str = writes.leak();
-    workspace.trust(&Skill { name: "sly", source, ..PEEK });
-    let before = support::files(&workspace.path().join("vault_out"));
-    let error = workspace.run("sly", json!({ "path": "plan.md" })).expect(5).json()["error"].take();
-    assert!(error["message"].as_str().unwrap().contains("denied"), "{error}");
-    assert_eq!(support::files(&workspace.path().join("vault_out")), before);
+    let id = workspace.propose("sly", "READ_ONLY", PEEK.schema, &[]);
+    workspace.import(&id, &workspace.source("sly", &writes)).expect(0);
+    let verification = workspace.json(&["verify-skill", &id]).expect(4).json();
+    assert_eq!(gate(&verification, "policy")["status"], "PASSED");
+    let findings = gate(&verification, "invariants")["findings"].as_array().unwrap();
+    assert_eq!(findings[0]["rule"], "invariants/interface", "{findings:?}");
+    assert_eq!(workspace.status_of(&id), "BUILT");
 }
 
 #[test]
@@ -139,11 +139,11 @@ fn tests_of_a_skill_run_in_wasm_under_its_grants() {
     assert_eq!(gate(&verification, "policy")["status"], "FAILED", "{verification:#}");
     assert!(!marker.exists());
 
-    // The class decides, not the source: what writes in its tests fails them under a class that may not.
+    // Under a class that writes, the same test program may make its folders: the class decides, not the source.
     let id = workspace.built(&Skill { class: "READ_ONLY", more: &[], ..ACT });
     let verification = workspace.json(&["verify-skill", &id]).expect(4).json();
     let findings = gate(&verification, "test")["findings"].as_array().unwrap();
-    assert!(findings.iter().any(|found| found["test"] == "tests::writes_one_file_or_several"), "{verification:#}");
+    assert!(findings.iter().any(|found| found["rule"].as_str().unwrap().starts_with("test/")), "{verification:#}");
 }
 
 #[test]

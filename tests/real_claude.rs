@@ -5,9 +5,12 @@
 //! already there, nothing is downloaded.
 
 #![allow(clippy::print_stderr, reason = "whoever runs this wants to see what the program did")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the harness of the other tests does")]
 
 #[path = "support/messages_api.rs"]
 mod messages_api;
+#[path = "support/kavi.rs"]
+mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +37,7 @@ use kavi::{
 };
 use messages_api::{Block, MessagesApi, Reply};
 use serde_json::json;
+use support::{WRITE_NOTE, Workspace};
 use tempfile::TempDir;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -136,11 +140,38 @@ fn environment_of(program: &Path, stop: &AtomicBool) -> Option<BTreeMap<String, 
 fn real_claude_cli_builds_a_skill() -> Outcome {
     let folder = TempDir::new()?;
     let program = program(folder.path())?;
+    goes_the_whole_way(&program)?;
     builds(&program)?;
     is_judged(&program)?;
     obeys_nothing_that_lies_in_its_workspace(&program)?;
     is_cut_off(&program)?;
     works_without_a_cage(&program)
+}
+
+/// Through Kavi's own verbs: the agent writes the skill, the gates pass it, a person promotes it, and it runs.
+fn goes_the_whole_way(program: &Path) -> Outcome {
+    let api = MessagesApi::start(vec![
+        Reply::Message(vec![Block::write("src/lib.rs", WRITE_NOTE.source)]),
+        Reply::Message(vec![Block::text("The skill is written.")]),
+    ])?;
+    let workspace = Workspace::new();
+    let settings = fs::read_to_string(workspace.path().join("kavi.toml"))?;
+    let named = settings.replace("claude = \"claude\"", &format!("claude = {program:?}"));
+    fs::write(workspace.path().join("kavi.toml"), named)?;
+    let id = workspace.propose(WRITE_NOTE.name, WRITE_NOTE.class, WRITE_NOTE.schema, WRITE_NOTE.more);
+    let mut build = workspace.command();
+    build.args(["build-skill", &id, "--builder", "claude", "--output", "json"]);
+    build.env("ANTHROPIC_API_KEY", KEY).env("ANTHROPIC_BASE_URL", api.base_url());
+    let built = support::feed(build, "").expect(0).json();
+    eprintln!("{built:#}");
+    assert_eq!((built["status"].as_str(), built["builder"].as_str()), (Some("SUCCEEDED"), Some("claude")));
+    let verified = workspace.json(&["verify-skill", &id]).expect(0).json();
+    eprintln!("{:#}", verified["gates"]);
+    workspace.json(&["promote-skill", &id, "--approved-by", "test", "--yes"]).expect(0);
+    workspace.note("Inbox/AI/hello.md").expect(0);
+    assert!(workspace.vault("Inbox/AI/hello.md").is_file());
+    assert_eq!(api.requests().len(), 2);
+    Ok(())
 }
 
 /// A session that writes, reads and edits.

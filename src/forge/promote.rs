@@ -126,7 +126,13 @@ pub fn report(forge: &Forge<'_>, proposal: Proposal) -> Result<Report, PromoteEr
     Ok(Report {
         component_sha256,
         component_bytes: component.len(),
-        imports: interface.imports.into_iter().map(|import| import.name).collect(),
+        imports: interface
+            .imports
+            .into_iter()
+            // A bare name is a type of the contract's, which gives nothing.
+            .filter(|import| import.name.contains(':'))
+            .map(|import| import.name)
+            .collect(),
         source_lines: snapshot.lines(),
         source_files: snapshot.files().count(),
         replaces,

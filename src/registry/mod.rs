@@ -55,11 +55,11 @@ pub enum TrustError {
     #[error("there is no skill `{0}`")]
     Unknown(SkillName),
     /// It exists, but nobody promoted it, or the trust was taken back.
-    #[error("skill `{name}` is not trusted: its newest proposal is {status}")]
+    #[error("skill `{name}` is not trusted: proposal {} is {status}", id.short())]
     NotTrusted {
         /// The skill.
         name: SkillName,
-        /// The newest proposal.
+        /// Its newest revision, or its newest proposal when there was never one.
         id: ProposalId,
         /// Where it stands.
         status: ProposalStatus,
@@ -85,7 +85,11 @@ pub enum TrustError {
 /// [`TrustError`] when the name is not trusted or its bytes are not the promoted ones.
 pub fn load(ledger: &Ledger, store: &Store, name: &SkillName) -> Result<TrustedSkill, TrustError> {
     let Some(proposal) = ledger.trusted(name)? else {
-        return Err(match ledger.proposals_named(name)?.pop() {
+        let proposals = ledger.proposals_named(name)?;
+        // Once there was trust, what became of it is the answer, not what is being built meanwhile.
+        let was_trusted = proposals.iter().filter(|proposal| proposal.trust.is_some());
+        let newest = was_trusted.max_by_key(|proposal| proposal.trust.map(|trust| trust.revision)).or(proposals.last());
+        return Err(match newest {
             Some(newest) => TrustError::NotTrusted { name: name.clone(), id: newest.id, status: newest.status },
             None => TrustError::Unknown(name.clone()),
         });
