@@ -127,7 +127,7 @@ impl Place<'_> {
     fn names(&self, ran: &Ran) -> bool {
         fn within(value: &Value, path: &str) -> bool {
             match value {
-                Value::String(text) => path == text || (text.len() > 3 && path.contains(text.as_str())),
+                Value::String(text) => path == text.trim_end_matches('/') || (text.len() > 3 && path.contains(text)),
                 Value::Array(items) => items.iter().any(|item| within(item, path)),
                 Value::Object(map) => map.values().any(|item| within(item, path)),
                 Value::Null | Value::Bool(_) | Value::Number(_) => false,
