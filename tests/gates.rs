@@ -158,6 +158,10 @@ fn without_a_cage_what_the_scan_refused_is_not_compiled() {
         let expected = if gate["gate"] == "policy" { "FAILED" } else { "SKIPPED" };
         assert_eq!(gate["status"], expected, "{gate:#}");
     }
+    let alone = workspace.json(&["check-invariants", &id, "--unconfined"]).expect(4);
+    assert!(!alone.stdout.contains("made-up-secret"), "{alone:?}");
+    let rule = alone.json()["findings"][0]["rule"].as_str().unwrap().to_owned();
+    assert!(rule.starts_with("policy/"), "{rule}");
 }
 
 #[test]

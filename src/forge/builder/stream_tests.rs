@@ -3,7 +3,7 @@ use super::*;
 const RESULT: &str = r#"{"total_cost_usd":0.0021,"usage":{"input_tokens":200,"output_tokens":100,"service_tier":"standard"},"permission_denials":[],"terminal_reason":"completed","is_error":false,"num_turns":2,"subtype":"success","api_error_status":null,"stop_reason":"end_turn","type":"result"}"#;
 
 fn read(pieces: &[&[u8]]) -> (Summary, Vec<String>) {
-    let mut parser = StreamParser::new("/work");
+    let mut parser = StreamParser::new("/inside");
     let mut seen = Vec::new();
     let mut progress = |event: Progress| seen.push(event.to_string());
     for piece in pieces {
@@ -16,8 +16,8 @@ fn read(pieces: &[&[u8]]) -> (Summary, Vec<String>) {
 fn session() -> String {
     [
         r#"{"type":"system","subtype":"ui_invalidate","event":"ui.render"}"#,
-        r#"{"type":"system","subtype":"init","cwd":"/work","session_id":"024d","tools":["Edit","Write"],"mcp_servers":[],"model":"claude-x","claude_code_version":"2.1.328"}"#,
-        r#"{"type":"assistant","message":{"content":[{"type":"text","text":"I will."},{"type":"tool_use","name":"Write","input":{"file_path":"/work/src/lib.rs","content":"pub fn f() {}\n"}}]}}"#,
+        r#"{"type":"system","subtype":"init","cwd":"/inside","session_id":"024d","tools":["Edit","Write"],"mcp_servers":[],"model":"claude-x","claude_code_version":"2.1.328"}"#,
+        r#"{"type":"assistant","message":{"content":[{"type":"text","text":"I will."},{"type":"tool_use","name":"Write","input":{"file_path":"/inside/src/lib.rs","content":"pub fn f() {}\n"}}]}}"#,
         r#"{"type":"user","message":{"content":[{"type":"tool_result","is_error":true,"content":"no"}]}}"#,
         r#"{"type":"of_tomorrow","message":7}"#,
         RESULT,
@@ -58,7 +58,7 @@ fn bytes_that_are_no_event_are_counted_and_skipped() {
 
 #[test]
 fn a_line_without_end_takes_no_memory_and_the_next_one_is_read() {
-    let mut parser = StreamParser::new("/work");
+    let mut parser = StreamParser::new("/inside");
     let piece = vec![b'x'; 1024 * 1024];
     for _ in 0..20 {
         parser.push(&piece, &mut |_| {});
@@ -73,9 +73,9 @@ fn a_line_without_end_takes_no_memory_and_the_next_one_is_read() {
 #[test]
 fn what_is_shown_is_on_one_line_and_short() {
     let event = serde_json::json!({"type": "assistant", "message": {"content": [
-        {"type": "tool_use", "name": "Wr\u{1b}[2Jite\n", "input": {"file_path": "/work/a\u{202e}b\u{2028}\r\u{feff}`c"}},
+        {"type": "tool_use", "name": "Wr\u{1b}[2Jite\n", "input": {"file_path": "/inside/a\u{202e}b\u{2028}\r\u{feff}`c"}},
         {"type": "tool_use", "name": "Read", "input": {"file_path": "x".repeat(5000)}},
-        {"type": "tool_use", "name": "Glob", "input": {"pattern": "/work/*"}},
+        {"type": "tool_use", "name": "Glob", "input": {"pattern": "/inside/*"}},
         {"type": "tool_use", "name": 7, "input": "no object"},
     ]}});
     let (_, seen) = read(&[event.to_string().as_bytes()]);

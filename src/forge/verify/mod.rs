@@ -141,6 +141,19 @@ pub fn run(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Verified, VerifyError> {
     let (build, digest) = buildable(forge, proposal)?;
+    let checked =
+        on_bench(forge, proposal, digest, (toolchain, limits), |subject, bench| check(subject, bench, progress))?;
+    record(forge, proposal, &build, digest, toolchain, checked)
+}
+
+/// Lays the sources of one snapshot out, with what the gates need beside them, for as long as `work` takes.
+fn on_bench<T>(
+    forge: &Forge<'_>,
+    proposal: &Proposal,
+    digest: Digest,
+    (toolchain, limits): (&Toolchain, &Limits),
+    work: impl FnOnce(&Subject<'_>, &Bench<'_>) -> Result<T, VerifyError>,
+) -> Result<T, VerifyError> {
     let snapshot = snapshots::load(forge.store, digest)?;
     let scratch_root = forge.layout.state().join("scratch");
     let bench = Bench::new(forge.cage, toolchain, &proposal.spec.name, &snapshot, &scratch_root)?;
@@ -155,8 +168,7 @@ pub fn run(
         runtime: &runtime,
         scratch: scratch.path(),
     };
-    let checked = check(&subject, &bench, progress)?;
-    record(forge, proposal, &build, digest, toolchain, checked)
+    work(&subject, &bench)
 }
 
 fn buildable(forge: &Forge<'_>, proposal: &Proposal) -> Result<(Build, Digest), VerifyError> {
@@ -308,29 +320,27 @@ pub fn check_invariants(
         Some(trust) => trust.snapshot_sha256,
         None => buildable(forge, proposal)?.1,
     };
-    let snapshot = snapshots::load(forge.store, digest)?;
-    let scratch_root = forge.layout.state().join("scratch");
-    let bench = Bench::new(forge.cage, toolchain, &proposal.spec.name, &snapshot, &scratch_root)?;
-    let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
-    let runtime = Runtime::new(limits)?;
-    let subject = Subject {
-        cage: forge.cage,
-        clock: forge.clock,
-        proposal,
-        snapshot: &snapshot,
-        limits,
-        runtime: &runtime,
-        scratch: scratch.path(),
-    };
+    on_bench(forge, proposal, digest, (toolchain, limits), |subject, bench| {
+        if subject.cage.confinement() == Confinement::Unconfined {
+            let refused = policy::check(subject)?;
+            if !refused.is_empty() {
+                return Ok(refused);
+            }
+        }
+        fresh_invariants(subject, bench)
+    })
+}
+
+fn fresh_invariants(subject: &Subject<'_>, bench: &Bench<'_>) -> Result<Vec<Finding>, VerifyError> {
     let compiled = bench.compile(Product::Release)?;
-    match (&compiled.component, proposal.trust) {
+    match (&compiled.component, subject.proposal.trust) {
         (None, _) => Ok(compiled.findings),
         (Some(component), Some(trust)) if Digest::of(component) != trust.component_sha256 => {
             let message = "compiled afresh, the sources do not give the promoted bytes (another toolchain?)";
             let mut findings = vec![Finding::new("invariants/reproducible", message)];
-            findings.extend(invariants::check(&subject, component)?);
+            findings.extend(invariants::check(subject, component)?);
             Ok(findings)
         }
-        (Some(component), _) => invariants::check(&subject, component),
+        (Some(component), _) => invariants::check(subject, component),
     }
 }
