@@ -34,7 +34,7 @@ pub use crate::forge::build::{Attempt, Builder, Progress};
 pub use crate::forge::promote::{Approver, Report};
 pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
-pub use crate::forge::verify::Verified;
+pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::run::Ran;
 pub use crate::ledger::{Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification};
 pub use doctor::{Check, Health};
@@ -287,9 +287,10 @@ impl App {
         &self,
         proposal: &Proposal,
         toolchain: &Toolchain,
+        reuse: Reuse,
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Verified, Error> {
-        let verified = verify::run(&self.forge(), proposal, toolchain, &self.config.limits, progress)?;
+        let verified = verify::run(&self.forge(), proposal, toolchain, &self.config.limits, reuse, progress)?;
         rebuild::after_step(&self.forge(), &proposal.spec.name)?;
         Ok(verified)
     }

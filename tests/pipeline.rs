@@ -97,6 +97,11 @@ fn planted_build_files_are_refused_and_never_run() {
     assert!(!marker.exists());
 }
 
+/// Whether every test passed. That these say nothing about the skill is another matter.
+fn only_hollow(verification: &Value) -> bool {
+    gate(verification, "test")["findings"].as_array().unwrap().iter().all(|finding| finding["rule"] == "test/hollow")
+}
+
 #[test]
 fn tests_of_a_skill_run_in_wasm_under_its_grants() {
     let workspace = Workspace::new();
@@ -135,7 +140,7 @@ fn tests_of_a_skill_run_in_wasm_under_its_grants() {
     let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
     workspace.import(&id, &workspace.source("peek", &source)).expect(0);
     let verification = workspace.json(&["verify-skill", &id]).expect(4).json();
-    assert_eq!(gate(&verification, "test")["status"], "PASSED", "{verification:#}");
+    assert!(only_hollow(&verification), "{verification:#}");
     assert_eq!(gate(&verification, "policy")["status"], "FAILED", "{verification:#}");
     assert!(!marker.exists());
 
@@ -175,7 +180,7 @@ fn a_guest_sees_no_environment() {
     let mut verify = workspace.command();
     verify.args(["verify-skill", &id, "--json"]).env("MADE_UP_TOKEN", "made-up-secret").env("USER", "made-up-user");
     let verification = support::feed(verify, "made-up-secret\n").expect(4).json();
-    assert_eq!(gate(&verification, "test")["status"], "PASSED", "{verification:#}");
+    assert!(only_hollow(&verification), "{verification:#}");
     assert_eq!(gate(&verification, "policy")["status"], "FAILED", "{verification:#}");
 }
 
@@ -460,9 +465,15 @@ fn the_demo_shows_the_whole_way_and_leaves_nothing() {
         command.arg("demo").args(args).env("TMPDIR", folder.path()).output().unwrap().into()
     };
     let shown = demo(&[]).expect(0).stdout;
-    for word in
-        ["propose", "build", "verify", "invariants  PASSED", "is TRUSTED", "# Hello from Kavi", "refused, exit code 3"]
-    {
+    for word in [
+        "propose",
+        "build",
+        "verify",
+        "mutation      PASSED",
+        "is TRUSTED",
+        "# Hello from Kavi",
+        "refused, exit code 3",
+    ] {
         assert!(shown.contains(word), "{word}: {shown}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "a throwaway workspace is thrown away");

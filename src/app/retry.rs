@@ -8,7 +8,7 @@ use crate::forge::build::{self, Attempt, Builder, Progress};
 use crate::forge::promote::Approver;
 use crate::forge::rebuild;
 use crate::forge::research::{self, Ask, NextStep};
-use crate::forge::verify::Verified;
+use crate::forge::verify::{Reuse, Verified};
 use crate::ledger::{Build, LedgerError, Proposal, Research};
 use crate::llm;
 use crate::model::{
@@ -199,7 +199,7 @@ impl App {
                 NextStep::Nothing => return Ok(Forged { steps, end: End::Verified }),
                 NextStep::Verify => {
                     let toolchain = self.toolchain(&mut |line| say(line))?;
-                    let verified = self.verify(&proposal, &toolchain, say)?;
+                    let verified = self.verify(&proposal, &toolchain, Reuse::Allowed, say)?;
                     last = End::VerificationFailed;
                     let build = verified.verification.build_id;
                     let failed = (verified.verification.status != Verdict::Passed).then_some(build);

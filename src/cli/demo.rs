@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::out::Out;
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
-use crate::app::Proposal;
-use crate::app::{App, Approver, Builder, Host, Request, Walls};
+use crate::app::{App, Approver, Builder, Host, Proposal, Request, Reuse, Walls};
 use crate::error::{Error, Kind};
 use crate::model::{lifecycle::Verdict, name::SkillName};
 
@@ -107,7 +106,7 @@ impl Demo {
         let spinner = Spinner::new(&self.out);
         let toolchain = self.app.toolchain(&mut |line| spinner.note(line))?;
         let built = self.app.find(&proposal.id.to_string())?;
-        let verified = self.app.verify(&built, &toolchain, &|_| {})?;
+        let verified = self.app.verify(&built, &toolchain, Reuse::Allowed, &|_| {})?;
         drop(spinner);
         let verification = &verified.verification;
         self.out.say(views::gates(&verification.gates).trim_end());

@@ -38,6 +38,9 @@ pub struct Args {
     /// An example that must hold: IN.json=OUT.json, or one file with a golden case {name, input, vault, expect, files}.
     #[arg(long = "example", value_name = "IN=OUT")]
     examples: Vec<String>,
+    /// The name of a test that the skill must have; may be given several times.
+    #[arg(long = "required-test", value_name = "NAME")]
+    required_tests: Vec<String>,
     #[command(flatten)]
     pub json: JsonFlag,
 }
@@ -56,6 +59,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         required_secrets: args.required_secrets.clone(),
         paths: args.paths.clone(),
         examples: args.examples.iter().map(|text| read_example(&cwd, text)).collect::<Result<_, _>>()?,
+        required_tests: args.required_tests.clone(),
     };
     let (app, out) = context.open()?;
     let spec = app.parse_spec(&request)?;

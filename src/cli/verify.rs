@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
+use crate::app::Reuse;
 use crate::error::Error;
 use crate::model::lifecycle::Verdict;
 
@@ -13,6 +14,9 @@ use crate::model::lifecycle::Verdict;
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
     id: String,
+    /// Run every gate, also where nothing changed since it was run.
+    #[arg(long)]
+    fresh: bool,
     #[command(flatten)]
     pub json: JsonFlag,
 }
@@ -22,7 +26,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let proposal = app.find_newest(&args.id)?;
     let spinner = Spinner::new(&out);
     let toolchain = app.toolchain(&mut |line| spinner.note(line))?;
-    let verified = app.verify(&proposal, &toolchain, &|stage| spinner.stage(stage))?;
+    let reuse = if args.fresh { Reuse::Never } else { Reuse::Allowed };
+    let verified = app.verify(&proposal, &toolchain, reuse, &|stage| spinner.stage(stage))?;
     drop(spinner);
     let verification = &verified.verification;
     let passed = verification.status == Verdict::Passed;

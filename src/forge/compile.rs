@@ -65,13 +65,15 @@ pub struct Compiled {
     pub confinement: crate::cage::Applied,
 }
 
-/// Which of the two programs a snapshot makes.
+/// Which program a snapshot makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Product {
     /// The component that is promoted.
     Release,
     /// The test program of the same sources.
     Tests,
+    /// A component of changed sources, compiled quickly for one gate.
+    Changed,
 }
 
 impl<'a> Bench<'a> {
@@ -164,6 +166,9 @@ impl<'a> Bench<'a> {
             }
             Product::Tests => {
                 ("tests", &["--test", "-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=off"])
+            }
+            Product::Changed => {
+                ("changed", &["--crate-type", "cdylib", "-C", "opt-level=0", "-C", "overflow-checks=on"])
             }
         };
         let out = self.out(folder)?;

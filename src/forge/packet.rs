@@ -22,6 +22,11 @@ pub fn render(proposal: &Proposal, before: Option<Before<'_>>) -> String {
         paths => paths.iter().map(|path| format!("`{path}/`")).collect::<Vec<_>>().join(", "),
     };
     let examples = serde_json::to_value(&spec.examples).map(|value| pretty(&value)).unwrap_or_default();
+    let required: String = spec
+        .required_tests
+        .iter()
+        .map(|name| format!("- a test named `{name}`, which the specification asks for.\n"))
+        .collect();
     let mut packet = format!(
         "# Build packet: `{name}`\n\n\
          Write the skill `{name}` as Rust source in `src/lib.rs` (further files only as `src/**/*.rs`), with its tests.\n\
@@ -36,6 +41,7 @@ pub fn render(proposal: &Proposal, before: Option<Before<'_>>) -> String {
          - `src/lib.rs` exists; nothing else appears or changes but `src/**/*.rs` (lower-case names).\n\
          - formatted as rustfmt does by default; no warning of clippy; no `unsafe`.\n\
          - at least three `#[test]` functions in a `#[cfg(test)] mod tests`, each with an assertion that can fail.\n\
+         {required}\
          - every path to `std` is a pure one; files only through `kavi_sdk::vault`.\n\n",
         name = spec.name,
         description = text::block(&spec.description, 4_000),

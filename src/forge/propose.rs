@@ -33,6 +33,8 @@ pub struct Request {
     pub paths: Vec<String>,
     /// `--example`, read from files already.
     pub examples: Vec<ExampleText>,
+    /// `--required-test`
+    pub required_tests: Vec<String>,
 }
 
 /// One example as it was read.
@@ -103,6 +105,7 @@ pub fn parse(request: &Request) -> Result<SkillSpec, ProposeError> {
         required_secrets: secrets,
         io: IoSchema::parse(&request.io_schema)?,
         examples: request.examples.iter().map(parse_example).collect::<Result<_, _>>()?,
+        required_tests: request.required_tests.clone(),
     };
     spec.check()?;
     Ok(spec)

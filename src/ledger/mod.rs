@@ -30,7 +30,7 @@ pub use executions::{EffectsState, ExecutionRow};
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use research::{Acknowledgement, Research};
-pub use verifications::{GateRow, Verification};
+pub use verifications::{GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.
 const BUSY: Duration = Duration::from_secs(10);

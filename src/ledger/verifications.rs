@@ -49,8 +49,27 @@ pub struct GateRow {
     pub status: Verdict,
     /// What it found.
     pub findings: Vec<Finding>,
-    /// How long it took.
+    /// How long it took; 0 when it was reused.
     pub duration_ms: u64,
+    /// A digest over all that the result depends on, when the same inputs would give the same result again.
+    #[serde(skip)]
+    pub check_key: Option<Digest>,
+    /// The verification that ran it, when this one did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reused_from: Option<VerificationId>,
+}
+
+/// A result that stands for the same inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reusable {
+    /// The result.
+    pub row: GateRow,
+    /// The verification that has it.
+    pub verification: VerificationId,
+    /// The component of that verification.
+    pub component_sha256: Option<Digest>,
+    /// The cage that its tools ran in.
+    pub confinement: String,
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Verification> {
@@ -73,17 +92,19 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Verification> {
 fn with_gates(conn: &Connection, mut verification: Verification) -> Result<Verification, LedgerError> {
     let mut statement =
         conn.prepare("SELECT * FROM verification_gates WHERE verification_id = ?1 ORDER BY position")?;
-    verification.gates = statement
-        .query_map([verification.id], |row| {
-            Ok(GateRow {
-                gate: row.get("gate")?,
-                status: row.get("status")?,
-                findings: codec::json_column(row, "findings_json")?,
-                duration_ms: row.get("duration_ms")?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
+    verification.gates = statement.query_map([verification.id], gate_row)?.collect::<Result<_, _>>()?;
     Ok(verification)
+}
+
+fn gate_row(row: &Row<'_>) -> rusqlite::Result<GateRow> {
+    Ok(GateRow {
+        gate: row.get("gate")?,
+        status: row.get("status")?,
+        findings: codec::json_column(row, "findings_json")?,
+        duration_ms: row.get("duration_ms")?,
+        check_key: row.get("check_key")?,
+        reused_from: row.get("reused_from")?,
+    })
 }
 
 pub(super) fn latest(conn: &Connection, proposal: ProposalId) -> Result<Option<Verification>, LedgerError> {
@@ -122,6 +143,25 @@ impl Ledger {
         latest(&self.conn, proposal)
     }
 
+    /// The newest result of a gate over the inputs that `key` names.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn gate_result(&self, key: Digest) -> Result<Option<Reusable>, LedgerError> {
+        let sql = "SELECT g.*, v.component_sha256, v.confinement FROM verification_gates g
+                   JOIN verifications v ON v.id = g.verification_id
+                   WHERE g.check_key = ?1 AND g.status <> 'SKIPPED' ORDER BY v.rowid DESC LIMIT 1";
+        let found = self.conn.query_row(sql, [key], |row| {
+            Ok(Reusable {
+                row: gate_row(row)?,
+                verification: row.get("verification_id")?,
+                component_sha256: row.get("component_sha256")?,
+                confinement: row.get("confinement")?,
+            })
+        });
+        Ok(found.optional()?)
+    }
+
     /// Every verification of a proposal, oldest first.
     ///
     /// # Errors
@@ -153,12 +193,23 @@ fn insert(conn: &Connection, new: &Verification) -> Result<(), LedgerError> {
         ],
     )?;
     let mut statement = conn.prepare(
-        "INSERT INTO verification_gates (verification_id, position, gate, status, findings_json, duration_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO verification_gates
+             (verification_id, position, gate, status, findings_json, duration_ms, check_key, reused_from)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for (position, gate) in new.gates.iter().enumerate() {
         let findings = codec::to_json(&gate.findings)?;
-        statement.execute(params![new.id, position, gate.gate, gate.status, findings, gate.duration_ms])?;
+        let (key, reused) = (gate.check_key, gate.reused_from);
+        statement.execute(params![
+            new.id,
+            position,
+            gate.gate,
+            gate.status,
+            findings,
+            gate.duration_ms,
+            key,
+            reused
+        ])?;
     }
     Ok(())
 }

@@ -23,6 +23,9 @@ pub struct SkillSpec {
     pub io: IoSchema,
     /// Golden cases.
     pub examples: Vec<Example>,
+    /// Tests that the skill must have, by name. Without any the spec reads as it did before there could be some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_tests: Vec<String>,
 }
 
 /// Longest description, in bytes.
@@ -31,6 +34,8 @@ pub const MAX_DESCRIPTION_BYTES: usize = 2_000;
 pub const MAX_PATHS: usize = 16;
 /// Most examples.
 pub const MAX_EXAMPLES: usize = 64;
+/// Most required tests.
+pub const MAX_REQUIRED_TESTS: usize = 64;
 
 /// Why a spec is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +61,9 @@ pub enum InvalidSpec {
     /// A secret's name is off.
     #[error("`{0}` is not a secret's name: use A-Z, 0-9 and `_`, starting with a letter, 64 characters at most")]
     BadSecretName(String),
+    /// A required test's name is off.
+    #[error("`{0}` is not a test's name: use a-z, 0-9 and `_`, starting with a letter, 100 characters at most")]
+    BadTestName(String),
     /// An example does not fit the schema or the paths.
     #[error("example `{name}`: {why}")]
     BadExample {
@@ -92,6 +100,10 @@ impl SkillSpec {
         if self.examples.len() > MAX_EXAMPLES {
             return Err(InvalidSpec::TooMany("examples", MAX_EXAMPLES));
         }
+        if self.required_tests.len() > MAX_REQUIRED_TESTS {
+            return Err(InvalidSpec::TooMany("required tests", MAX_REQUIRED_TESTS));
+        }
+        self.required_tests.iter().try_for_each(|name| check_test_name(name))?;
         self.check_secrets()?;
         self.examples.iter().try_for_each(|example| self.check_example(example))
     }
@@ -131,4 +143,11 @@ impl SkillSpec {
     pub fn may_write(&self, path: &VaultPath) -> bool {
         self.side_effect_class == EffectClass::FileWrite && self.paths.iter().any(|folder| path.is_within(folder))
     }
+}
+
+/// The name of a function in the skill's tests, without the path of its module.
+fn check_test_name(name: &str) -> Result<(), InvalidSpec> {
+    let first = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let rest = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if first && rest && name.len() <= 100 { Ok(()) } else { Err(InvalidSpec::BadTestName(name.to_owned())) }
 }

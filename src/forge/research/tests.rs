@@ -68,6 +68,8 @@ fn verification(of: &Build, failed: &[(&str, &[Finding])]) -> Verification {
             status: if found.is_some() { Verdict::Failed } else { Verdict::Passed },
             findings: found.unwrap_or_default(),
             duration_ms: 1,
+            check_key: None,
+            reused_from: None,
         }
     };
     Verification {

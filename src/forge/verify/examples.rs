@@ -1,107 +1,95 @@
-//! The spec's examples, run on the exact release component, each in an instance and a vault of its own.
+//! The examples gate: the spec's examples, run on the exact release component, each twice, in an instance and a vault of
+//! its own, with another clock and seed the second time.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
-use super::{Subject, VerifyError, test};
+use super::gate::Said;
+use super::runs::{self, Broken, Ended, Ran, Runner};
+use super::{Subject, VerifyError};
 use crate::model::{
     digest::Digest,
     example::{Example, Expectation},
-    execution::Effect,
     finding::Finding,
     json::{self, JsonLimits},
     text,
-    vault_path::VaultPath,
 };
-use crate::policy::grants;
-use crate::runtime::staged::{self, StagedError};
-use crate::runtime::{Compiled, Outcome, Request, RunFailure, Tier};
+use crate::runtime::Compiled;
 
-pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Result<Vec<Finding>, VerifyError> {
-    let compiled = match subject.runtime.compile(component, Tier::Optimised) {
-        Ok(compiled) => compiled,
-        Err(error) => return Ok(vec![Finding::new("invariants/component", error.to_string())]),
-    };
+pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled) -> Result<Said, VerifyError> {
+    let runner = Runner::new(subject, compiled, subject.limits.clone());
     let mut findings = Vec::new();
     for example in &subject.proposal.spec.examples {
-        if let Err(message) = run(subject, &compiled, example)? {
-            let finding = Finding::new("invariants/example", text::line(&message, 800));
+        if let Some((rule, message)) = one(subject, &runner, example)? {
+            let finding = Finding::new(format!("examples/{rule}"), text::line(&message, 800));
             findings.push(finding.in_test(text::line(&example.name, 200)));
         }
     }
-    Ok(findings)
+    let mut said = Said::from(findings);
+    if subject.proposal.spec.examples.is_empty() {
+        let message = "the spec has no example: nobody said what an input must give";
+        said.remarks.push(Finding::new("examples/none", message));
+    }
+    Ok(said)
 }
 
-fn run(subject: &Subject<'_>, compiled: &Compiled, example: &Example) -> Result<Result<(), String>, VerifyError> {
-    let grants = grants::of(subject.proposal.spec.side_effect_class);
-    let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
-    let out = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
-    seed(vault.path(), &example.vault).map_err(VerifyError::Folder)?;
-    let input = json::canonical(&example.input);
-    let request = Request {
-        input: &input,
-        grants: &grants,
-        vault: grants.vault.then(|| vault.path()),
-        out: grants.out.then(|| out.path()),
-        determinism: test::fixed(),
-        limits: subject.limits,
-    };
-    let ran = compiled.run(&request);
-    let staged = staged::collect(out.path());
-    Ok(compare(subject, example, ran, staged))
-}
-
-fn compare(
-    subject: &Subject<'_>,
-    example: &Example,
-    ran: Result<Outcome, RunFailure>,
-    staged: Result<Vec<Effect>, StagedError>,
-) -> Result<(), String> {
+fn one(subject: &Subject<'_>, runner: &Runner<'_>, example: &Example) -> Result<Option<Broken>, VerifyError> {
     let spec = &subject.proposal.spec;
-    let outcome = ran.map_err(|failure| failure.to_string())?;
-    let staged = staged.map_err(|error| error.to_string())?;
-    match (&example.expect, outcome.result) {
-        (Expectation::Ok(expected), Ok(output)) => {
+    let first = run(subject, runner, example, runs::switched(0))?;
+    if let Some(broken) = runs::broken(spec, &first) {
+        return Ok(Some(broken));
+    }
+    if let Err(message) = compare(example, &first) {
+        return Ok(Some(("outcome", message)));
+    }
+    let second = run(subject, runner, example, runs::elsewhere())?;
+    Ok(runs::differ(&first, &second).map(|message| ("repeat", message)))
+}
+
+/// Runs an example in a vault of its own.
+pub(super) fn run(
+    subject: &Subject<'_>,
+    runner: &Runner<'_>,
+    example: &Example,
+    determinism: crate::model::execution::Determinism,
+) -> Result<Ran, VerifyError> {
+    let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
+    runs::seed(vault.path(), &example.vault).map_err(VerifyError::Folder)?;
+    runner.run(&json::canonical(&example.input), vault.path(), determinism)
+}
+
+/// Whether a run gave what the example says.
+pub(super) fn compare(example: &Example, ran: &Ran) -> Result<(), String> {
+    match (&example.expect, &ran.ended) {
+        (_, Ended::Stopped(why, _)) => return Err(why.clone()),
+        (Expectation::Ok(expected), Ended::Output(output)) => {
             let output = json::parse(output.as_bytes(), JsonLimits::default())
                 .map_err(|error| format!("the output is not JSON: {error}"))?;
-            spec.io.check_output(&output).map_err(|error| format!("the output is off its schema: {error}"))?;
             if output != *expected {
                 return Err(format!("expected {}, got {}", json::canonical(expected), json::canonical(&output)));
             }
         }
-        (Expectation::Err(expected), Err(error)) if error.kind == *expected && staged.is_empty() => return Ok(()),
-        (Expectation::Err(_), Err(error)) if !staged.is_empty() => {
-            return Err(format!("it wrote {} files and then failed: {}", staged.len(), error.message));
+        (Expectation::Err(expected), Ended::Refused(error)) if error.kind == *expected => return Ok(()),
+        (Expectation::Ok(_), Ended::Refused(error)) => {
+            return Err(format!("{}: {}", error.kind.as_str(), error.message));
         }
-        (Expectation::Ok(_), Err(error)) => return Err(format!("{}: {}", error.kind.as_str(), error.message)),
-        (Expectation::Err(expected), Err(error)) => {
-            return Err(format!(
-                "expected the error {}, got {}: {}",
-                expected.as_str(),
-                error.kind.as_str(),
-                error.message
-            ));
+        (Expectation::Err(expected), Ended::Refused(error)) => {
+            let got = format!("{}: {}", error.kind.as_str(), error.message);
+            return Err(format!("expected the error {}, got {got}", expected.as_str()));
         }
-        (Expectation::Err(expected), Ok(output)) => {
+        (Expectation::Err(expected), Ended::Output(output)) => {
             return Err(format!("expected the error {}, got {output}", expected.as_str()));
         }
     }
-    if let Some(effect) = staged.iter().find(|effect| !spec.may_write(&effect.path)) {
-        return Err(format!("it wrote `{}`, outside the folders of its spec", effect.path));
-    }
-    compare_files(&example.files, &staged)
+    compare_files(example, ran)
 }
 
-fn compare_files(expected: &BTreeMap<VaultPath, String>, staged: &[Effect]) -> Result<(), String> {
-    if expected.is_empty() {
+fn compare_files(example: &Example, ran: &Ran) -> Result<(), String> {
+    let staged = ran.staged.as_deref().map_err(Clone::clone)?;
+    if example.files.is_empty() {
         return Ok(());
     }
-    let extra = staged.iter().find(|effect| !expected.contains_key(&effect.path));
-    if let Some(effect) = extra {
+    if let Some(effect) = staged.iter().find(|effect| !example.files.contains_key(&effect.path)) {
         return Err(format!("it wrote `{}`, which the example does not name", effect.path));
     }
-    for (path, contents) in expected {
+    for (path, contents) in &example.files {
         match staged.iter().find(|effect| effect.path == *path) {
             None => return Err(format!("it did not write `{path}`")),
             Some(effect) if effect.sha256 != Digest::of(contents.as_bytes()) => {
@@ -109,16 +97,6 @@ fn compare_files(expected: &BTreeMap<VaultPath, String>, staged: &[Effect]) -> R
             }
             Some(_) => {}
         }
-    }
-    Ok(())
-}
-
-/// Puts an example's files into a fresh vault.
-fn seed(vault: &Path, files: &BTreeMap<VaultPath, String>) -> std::io::Result<()> {
-    for (path, contents) in files {
-        let path = vault.join(path.as_str());
-        fs::create_dir_all(path.parent().unwrap_or(vault))?;
-        fs::write(path, contents)?;
     }
     Ok(())
 }

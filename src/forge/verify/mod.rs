@@ -2,25 +2,39 @@
 //!
 //! Guarantees: all gates run and report, not only up to the first failure; sources are read from the snapshot's
 //! digest, not from a workspace; the component whose examples ran is the one whose digest is recorded; a gate that
-//! could not do its work is an error or a failure, never a pass.
+//! could not do its work is an error or a failure, never a pass; a result of before stands only for the very same inputs.
 //!
 //! Deliberately never: runs anything of the snapshot outside wasm, believes a summary that a guest printed, or
 //! promotes.
+//!
+//! `docs/GATES.md` says of each gate what it checks, within which limits.
 
+mod conformance;
 mod examples;
+mod gate;
+mod harness;
 mod invariants;
+mod lanes;
+mod limits;
+mod mutation;
+mod plan;
 mod policy;
+mod programs;
 mod report;
+mod reuse;
+mod runs;
 mod test;
+mod vectors;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::compile::{Bench, CompileError, Compiled, Product};
+use super::compile::{Bench, CompileError, Product};
 use super::toolchain::Toolchain;
 use super::{Forge, snapshots};
 use crate::artifacts::{ArtifactError, Kind};
-use crate::cage::{Applied, Cage, Confinement};
-use crate::ledger::{Build, GateRow, LedgerError, Proposal, Verification};
+use crate::cage::Cage;
+use crate::ledger::{Build, LedgerError, Proposal, Verification};
 use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
@@ -31,7 +45,11 @@ use crate::model::{
     snapshot::Snapshot,
     time::Clock,
 };
-use crate::runtime::{Runtime, RuntimeError};
+use crate::runtime::{Runtime, RuntimeError, Tier};
+
+use gate::Gate;
+pub use gate::{GATES, VERSIONS};
+pub use reuse::Reuse;
 
 /// Why a verification gave no verdict. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +82,7 @@ pub enum VerifyError {
     Scan(String),
 }
 
-/// Performs the source scan when this process was started as one: sources from `input`, findings to `output`.
+/// Performs the work of a child when this process was started as one: what it is given from `input`, its answer to `output`.
 ///
 /// `args` are the process's arguments, the program's name included. `None` means that this is no child.
 pub fn child_entry(
@@ -72,38 +90,10 @@ pub fn child_entry(
     input: impl std::io::Read,
     output: impl std::io::Write,
 ) -> Option<std::process::ExitCode> {
-    (args.into_iter().nth(1)? == policy::VERB).then(|| policy::child(input, output))
-}
-
-/// The gates, in the order they are shown.
-pub const GATES: [&str; 6] = ["format", "lint", "compile", "test", "policy", "invariants"];
-
-/// What a gate found and how long it took.
-#[derive(Debug)]
-struct Gate {
-    name: &'static str,
-    verdict: Verdict,
-    findings: Vec<Finding>,
-    millis: u64,
-}
-
-impl Gate {
-    /// Runs a gate and takes its time.
-    fn run(
-        clock: &dyn Clock,
-        name: &'static str,
-        work: impl FnOnce() -> Result<Vec<Finding>, VerifyError>,
-    ) -> Result<Self, VerifyError> {
-        let start = clock.now();
-        let findings = work()?;
-        let verdict = if findings.is_empty() { Verdict::Passed } else { Verdict::Failed };
-        let millis = u64::try_from(clock.now().as_millis() - start.as_millis()).unwrap_or(0);
-        Ok(Self { name, verdict, findings, millis })
-    }
-
-    fn skipped(name: &'static str, why: &str) -> Self {
-        let findings = vec![Finding::new(format!("{name}/skipped"), why)];
-        Self { name, verdict: Verdict::Skipped, findings, millis: 0 }
+    match args.into_iter().nth(1)?.to_str()? {
+        policy::VERB => Some(policy::child(input, output)),
+        limits::VERB => Some(limits::child(input, output)),
+        _ => None,
     }
 }
 
@@ -112,12 +102,26 @@ struct Subject<'a> {
     /// Not the whole forge: gates run in several threads, and none of them has business with the ledger.
     cage: &'a Cage,
     clock: &'a dyn Clock,
+    toolchain: &'a Toolchain,
     proposal: &'a Proposal,
     snapshot: &'a Snapshot,
     limits: &'a Limits,
     runtime: &'a Runtime,
-    /// For vaults and staging of runs.
+    /// For sources, vaults and staging folders.
     scratch: &'a Path,
+}
+
+impl Subject<'_> {
+    /// A place to compile these sources in.
+    fn bench(&self, sources: &Snapshot) -> Result<Bench<'_>, VerifyError> {
+        Ok(Bench::new(self.cage, self.toolchain, &self.proposal.spec.name, sources, self.scratch)?)
+    }
+
+    /// Another place for the same sources, deeper down.
+    fn bench_elsewhere(&self) -> Result<Bench<'_>, VerifyError> {
+        let place = self.scratch.join("elsewhere/and/longer");
+        Ok(Bench::new(self.cage, self.toolchain, &self.proposal.spec.name, self.snapshot, &place)?)
+    }
 }
 
 /// A finished verification and where its report lies.
@@ -138,37 +142,56 @@ pub fn run(
     proposal: &Proposal,
     toolchain: &Toolchain,
     limits: &Limits,
+    reuse: Reuse,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Verified, VerifyError> {
     let (build, digest) = buildable(forge, proposal)?;
-    let checked =
-        on_bench(forge, proposal, digest, (toolchain, limits), |subject, bench| check(subject, bench, progress))?;
-    record(forge, proposal, &build, digest, toolchain, checked)
+    on_subject(forge, proposal, digest, (toolchain, limits), |subject| {
+        let keys = reuse::keys(subject);
+        let before = reuse::find(forge, &keys, reuse)?;
+        let todo: Vec<&'static str> = GATES.into_iter().filter(|name| !before.has(name)).collect();
+        let checked = lanes::run(subject, &todo, before.verdict(), progress)?;
+        let outcome = Outcome {
+            confinement: before.confinement.or(checked.confinement).unwrap_or_default(),
+            component_sha256: checked.component.as_deref().map(Digest::of).or(before.component_sha256),
+            component: checked.component,
+            gates: in_order(before.gates, checked.gates),
+        };
+        record(forge, subject, &build, &keys, outcome)
+    })
 }
 
-/// Lays the sources of one snapshot out, with what the gates need beside them, for as long as `work` takes.
-fn on_bench<T>(
+fn in_order(before: Vec<Gate>, now: Vec<Gate>) -> Vec<Gate> {
+    let mut gates = before;
+    gates.extend(now);
+    gates.sort_by_key(|gate| GATES.iter().position(|name| *name == gate.name));
+    gates
+}
+
+/// Puts together what gates look at, for as long as `work` takes: one snapshot, and a folder that goes away with it.
+fn on_subject<T>(
     forge: &Forge<'_>,
     proposal: &Proposal,
     digest: Digest,
     (toolchain, limits): (&Toolchain, &Limits),
-    work: impl FnOnce(&Subject<'_>, &Bench<'_>) -> Result<T, VerifyError>,
+    work: impl FnOnce(&Subject<'_>) -> Result<T, VerifyError>,
 ) -> Result<T, VerifyError> {
     let snapshot = snapshots::load(forge.store, digest)?;
-    let scratch_root = forge.layout.state().join("scratch");
-    let bench = Bench::new(forge.cage, toolchain, &proposal.spec.name, &snapshot, &scratch_root)?;
-    let scratch = tempfile::Builder::new().prefix("runs-").tempdir_in(&scratch_root).map_err(VerifyError::Folder)?;
+    // Others may read the folder: what runs in the cage may be somebody else.
+    let root = forge.layout.state().join("scratch");
+    std::fs::create_dir_all(&root).map_err(VerifyError::Folder)?;
+    let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(limits)?;
-    let subject = Subject {
+    work(&Subject {
         cage: forge.cage,
         clock: forge.clock,
+        toolchain,
         proposal,
         snapshot: &snapshot,
         limits,
         runtime: &runtime,
         scratch: scratch.path(),
-    };
-    work(&subject, &bench)
+    })
 }
 
 fn buildable(forge: &Forge<'_>, proposal: &Proposal) -> Result<(Build, Digest), VerifyError> {
@@ -182,115 +205,44 @@ fn buildable(forge: &Forge<'_>, proposal: &Proposal) -> Result<(Build, Digest), 
     Ok((build, digest))
 }
 
-/// What came of the gates.
-struct Checked {
+/// What came of all gates, whether they were run or not.
+struct Outcome {
     gates: Vec<Gate>,
     component: Option<Vec<u8>>,
+    component_sha256: Option<Digest>,
     confinement: String,
-}
-
-/// Runs all gates: first the scan, then the two compilations and what hangs on each in two threads.
-fn check(subject: &Subject<'_>, bench: &Bench<'_>, progress: &(dyn Fn(&str) + Sync)) -> Result<Checked, VerifyError> {
-    progress("policy");
-    let policy = Gate::run(subject.clock, "policy", || policy::check(subject))?;
-    if policy.verdict != Verdict::Passed && subject.cage.confinement() == Confinement::Unconfined {
-        return Ok(not_compiled(policy));
-    }
-    let (release, tests) = std::thread::scope(|scope| {
-        let release = scope.spawn(|| release_side(subject, bench, progress));
-        let tests = test_side(subject, bench, progress);
-        (release.join(), tests)
-    });
-    let release = release.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let (mut gates, compiled) = release?;
-    gates.extend(tests?);
-    gates.push(policy);
-    gates.sort_by_key(|gate| GATES.iter().position(|name| *name == gate.name));
-    let confinement = compiled.confinement.to_string();
-    Ok(Checked { gates, component: compiled.component, confinement })
-}
-
-/// Without a cage, a compiler would read any file that a source names into its messages. What the scan refused is not
-/// given to it then.
-fn not_compiled(policy: Gate) -> Checked {
-    let why = "not run: there is no cage, and the policy gate refused these sources";
-    let others = GATES.into_iter().filter(|name| *name != policy.name).map(|name| Gate::skipped(name, why));
-    let mut gates: Vec<Gate> = others.collect();
-    gates.push(policy);
-    gates.sort_by_key(|gate| GATES.iter().position(|name| *name == gate.name));
-    Checked { gates, component: None, confinement: Applied::Unconfined.to_string() }
-}
-
-/// compile and invariants.
-fn release_side(
-    subject: &Subject<'_>,
-    bench: &Bench<'_>,
-    progress: &(dyn Fn(&str) + Sync),
-) -> Result<(Vec<Gate>, Compiled), VerifyError> {
-    progress("compile");
-    let mut compiled = None;
-    let compile = Gate::run(subject.clock, "compile", || {
-        let made = bench.compile(Product::Release)?;
-        let findings = made.findings.clone();
-        compiled = Some(made);
-        Ok(findings)
-    })?;
-    let compiled = compiled.ok_or_else(|| VerifyError::Scan("the compiler was not run".to_owned()))?;
-    progress("invariants");
-    let invariants = match &compiled.component {
-        Some(component) => Gate::run(subject.clock, "invariants", || invariants::check(subject, component))?,
-        None => Gate::skipped("invariants", "there is no component to look at: the sources do not compile"),
-    };
-    Ok((vec![compile, invariants], compiled))
-}
-
-/// format, lint and test.
-fn test_side(
-    subject: &Subject<'_>,
-    bench: &Bench<'_>,
-    progress: &(dyn Fn(&str) + Sync),
-) -> Result<Vec<Gate>, VerifyError> {
-    progress("format");
-    let format = Gate::run(subject.clock, "format", || Ok(bench.format()?))?;
-    progress("lint");
-    let lint = Gate::run(subject.clock, "lint", || Ok(bench.lint()?))?;
-    progress("test");
-    let test = Gate::run(subject.clock, "test", || test::check(subject, bench))?;
-    Ok(vec![format, lint, test])
 }
 
 fn record(
     forge: &Forge<'_>,
-    proposal: &Proposal,
+    subject: &Subject<'_>,
     build: &Build,
-    snapshot: Digest,
-    toolchain: &Toolchain,
-    checked: Checked,
+    keys: &BTreeMap<&'static str, Digest>,
+    outcome: Outcome,
 ) -> Result<Verified, VerifyError> {
+    let (proposal, toolchain) = (subject.proposal, subject.toolchain);
     let id = VerificationId::new(forge.ids);
-    let passed = checked.gates.iter().all(|gate| gate.verdict == Verdict::Passed);
+    // Every gate by name: one that is not there has not passed.
+    let passes = |name: &&str| outcome.gates.iter().any(|gate| gate.name == *name && gate.verdict == Verdict::Passed);
+    let passed = GATES.iter().all(passes);
     // A component goes to the store only when it may be promoted; its digest is known in either case.
-    let component_sha256 = match &checked.component {
-        Some(bytes) if passed => Some(forge.store.put(Kind::Component, bytes)?),
-        Some(bytes) => Some(Digest::of(bytes)),
-        None => None,
-    };
-    let gates = checked.gates.into_iter().map(|gate| GateRow {
-        gate: gate.name.to_owned(),
-        status: gate.verdict,
-        findings: gate.findings,
-        duration_ms: gate.millis,
+    if let Some(bytes) = outcome.component.as_deref().filter(|_| passed) {
+        forge.store.put(Kind::Component, bytes)?;
+    }
+    let gates = outcome.gates.into_iter().filter_map(|gate| {
+        let key = *keys.get(gate.name)?;
+        Some(gate.into_row(key))
     });
     let mut verification = Verification {
         id,
         proposal_id: proposal.id,
         build_id: build.id,
         status: if passed { Verdict::Passed } else { Verdict::Failed },
-        snapshot_sha256: snapshot,
-        component_sha256,
+        snapshot_sha256: subject.snapshot.digest(),
+        component_sha256: outcome.component_sha256,
         toolchain: toolchain.version.clone(),
         sdk_sha256: toolchain.kit_sha256,
-        confinement: checked.confinement,
+        confinement: outcome.confinement,
         report_path: String::new(),
         created_at: forge.clock.now(),
         gates: gates.collect(),
@@ -306,7 +258,7 @@ fn record(
     Ok(Verified { verification, report })
 }
 
-/// The invariants gate alone, on a component compiled afresh from the newest build. Records nothing.
+/// The invariants and the examples, on a component compiled afresh from the newest build. Records nothing.
 ///
 /// # Errors
 /// [`VerifyError`] when there is nothing to check or a tool could not be run.
@@ -320,27 +272,23 @@ pub fn check_invariants(
         Some(trust) => trust.snapshot_sha256,
         None => buildable(forge, proposal)?.1,
     };
-    on_bench(forge, proposal, digest, (toolchain, limits), |subject, bench| {
-        if subject.cage.confinement() == Confinement::Unconfined {
-            let refused = policy::check(subject)?;
-            if !refused.is_empty() {
-                return Ok(refused);
-            }
+    on_subject(forge, proposal, digest, (toolchain, limits), |subject| {
+        if let Some(refused) = lanes::refused_uncaged(subject)? {
+            return Ok(refused);
         }
-        fresh_invariants(subject, bench)
-    })
-}
-
-fn fresh_invariants(subject: &Subject<'_>, bench: &Bench<'_>) -> Result<Vec<Finding>, VerifyError> {
-    let compiled = bench.compile(Product::Release)?;
-    match (&compiled.component, subject.proposal.trust) {
-        (None, _) => Ok(compiled.findings),
-        (Some(component), Some(trust)) if Digest::of(component) != trust.component_sha256 => {
+        let compiled = subject.bench(subject.snapshot)?.compile(Product::Release)?;
+        let Some(component) = &compiled.component else { return Ok(compiled.findings) };
+        let mut findings = Vec::new();
+        if proposal.trust.is_some_and(|trust| Digest::of(component) != trust.component_sha256) {
             let message = "compiled afresh, the sources do not give the promoted bytes (another toolchain?)";
-            let mut findings = vec![Finding::new("invariants/reproducible", message)];
-            findings.extend(invariants::check(subject, component)?);
-            Ok(findings)
+            findings.push(Finding::new("invariants/reproducible", message));
         }
-        (Some(component), _) => invariants::check(subject, component),
-    }
+        findings.extend(limits::check(subject, component)?);
+        findings.extend(invariants::check(subject, component));
+        if findings.is_empty() {
+            let compiled = subject.runtime.compile(component, Tier::Optimised)?;
+            findings.extend(examples::check(subject, &compiled)?.findings);
+        }
+        Ok(findings)
+    })
 }

@@ -1,48 +1,152 @@
 //! The test gate: the skill's own tests, in wasm, each in an instance and a vault of its own, under the grants of the
 //! skill's class. What a guest prints decides nothing: a test passed when its export returned.
+//!
+//! Every test that passed is run again while the skill is sabotaged: its exported function fails, its answers become
+//! successes, its branches are taken the other way, its other functions return nothing of use. A test that notices none
+//! of this is *hollow*. The program with the sabotage in it is the program that is tested, its switch off: one
+//! compilation, and what is sabotaged is what passed.
 
-use super::{Subject, VerifyError};
-use crate::forge::compile::{Bench, Product};
-use crate::model::{execution::Determinism, finding::Finding, text, time::Timestamp};
-use crate::policy::grants;
-use crate::runtime::{Request, RunError, TestExit, TestOutcome, Tier};
+use std::time::Duration;
+
+use super::gate::{Budget, Lasting, Said};
+use super::harness::{Harness, Patience};
+use super::plan::{CALLS_SUCCEED, EMPTY_VALUES, Edit, OTHER_BRANCHES, OTHER_VALUES, Plan, RUN_FAILS, TestFacts};
+use super::{Subject, VerifyError, programs};
+use crate::forge::compile::Product;
+use crate::model::{finding::Finding, text};
 
 /// Fewest tests of a skill.
-const MIN_TESTS: usize = 1;
+const MIN_TESTS: usize = 3;
+/// Fewest of them that notice when the skill is sabotaged.
+const MIN_LIVE: usize = 2;
 /// Most tests of a skill.
 const MAX_TESTS: usize = 200;
+/// What all tests may take together, sabotage included.
+const TIME: Duration = Duration::from_secs(120);
 
-pub(super) fn check(subject: &Subject<'_>, bench: &Bench<'_>) -> Result<Vec<Finding>, VerifyError> {
-    let made = bench.compile(Product::Tests)?;
-    let Some(component) = made.component else {
-        let rename =
-            |finding: Finding| Finding { rule: finding.rule.replacen("compile/", "test/compile/", 1), ..finding };
-        return Ok(made.findings.into_iter().map(rename).collect());
+pub(super) fn check(subject: &Subject<'_>, plan: Result<&Plan, &str>) -> Result<Said, VerifyError> {
+    let probed = match plan {
+        Ok(plan) if plan.entry.is_some() => probe(subject, plan)?,
+        _ => None,
     };
-    let compiled = match subject.runtime.compile(&component, Tier::Fast) {
-        Ok(compiled) => compiled,
-        Err(error) => return Ok(vec![Finding::new("test/component", error.to_string())]),
+    let component = match probed {
+        Some(component) => component,
+        None => match own_program(subject, plan)? {
+            Ok(component) => component,
+            Err(findings) => return Ok(findings.into()),
+        },
     };
-    let run = |arguments: &[&str]| run_one(subject, &compiled, arguments);
-    let listed = match run(&["--list", "--format", "terse"])? {
-        Ok(TestOutcome { exit: TestExit::Returned, observed }) => names(&observed.stdout),
-        Ok(outcome) => {
-            return Ok(vec![Finding::new("test/list", format!("the tests cannot be listed: {}", how(&outcome)))]);
-        }
-        Err(error) => return Ok(vec![Finding::new("test/component", error.to_string())]),
+    let harness = match Harness::new(subject, &component) {
+        Ok(harness) => harness,
+        Err(finding) => return Ok(vec![finding].into()),
     };
-    let mut findings = count(listed.len());
-    if !findings.is_empty() {
-        return Ok(findings);
+    let names = match harness.names()? {
+        Ok(names) => names,
+        Err(finding) => return Ok(vec![finding].into()),
+    };
+    let mut findings = count(names.len());
+    findings.extend(missing(&names, &subject.proposal.spec.required_tests));
+    if names.len() > MAX_TESTS {
+        return Ok(findings.into());
     }
-    for name in &listed {
-        match run(&["--exact", name, "--nocapture"])? {
-            Ok(TestOutcome { exit: TestExit::Returned, .. }) => {}
-            Ok(outcome) => findings.push(failed(name, &outcome)),
-            Err(error) => findings.push(Finding::new("test/component", error.to_string()).in_test(name)),
+    let facts = |name: &str| plan.ok().and_then(|plan| plan.tests.get(name)).cloned().unwrap_or_default();
+    let mut said = run(subject, &harness, &names, &facts)?;
+    findings.append(&mut said.findings);
+    Ok(Said { findings, ..said })
+}
+
+/// The program with the sabotage in it, when it compiles with that of the exported function.
+fn probe(subject: &Subject<'_>, plan: &Plan) -> Result<Option<Vec<u8>>, VerifyError> {
+    let changes: Vec<&[Edit]> = plan.probes.iter().map(Vec::as_slice).collect();
+    let fails = format!("on({RUN_FAILS})");
+    let is_entry = |at: &usize| changes[*at].iter().any(|edit| edit.text.contains(&fails));
+    let program = programs::compile(subject, &changes, Product::Tests)?;
+    Ok(program.filter(|program| program.kept.iter().any(is_entry)).map(|program| program.component))
+}
+
+/// The sources as they are. Never good enough: either they do not compile, or nothing is known of their tests.
+fn own_program(subject: &Subject<'_>, plan: Result<&Plan, &str>) -> Result<Result<Vec<u8>, Vec<Finding>>, VerifyError> {
+    let made = subject.bench(subject.snapshot)?.compile(Product::Tests)?;
+    let rename = |finding: Finding| Finding { rule: finding.rule.replacen("compile/", "test/compile/", 1), ..finding };
+    if made.component.is_none() {
+        return Ok(Err(made.findings.into_iter().map(rename).collect()));
+    }
+    let (why, place) = match plan {
+        Err(why) => (why.to_owned(), None),
+        Ok(Plan { entry: None, .. }) => ("`export_skill!` names no function of these sources".to_owned(), None),
+        Ok(Plan { entry: Some((name, file, line)), .. }) => {
+            (format!("`{name}` cannot be replaced by an error: make it a plain function"), Some((file, line)))
+        }
+    };
+    let finding = Finding::new("test/entry", text::line(&why, 300));
+    Ok(Err(vec![match place {
+        Some((file, line)) => finding.at(file.clone(), *line),
+        None => finding,
+    }]))
+}
+
+fn run(
+    subject: &Subject<'_>,
+    harness: &Harness<'_>,
+    names: &[String],
+    facts: &dyn Fn(&str) -> TestFacts,
+) -> Result<Said, VerifyError> {
+    let budget = Budget::new(subject.clock, TIME);
+    let mut said = Said::from(Vec::new());
+    let mut live = 0;
+    for name in names {
+        if budget.is_spent() {
+            let message = format!("the tests together take longer than {} s", budget.time.as_secs());
+            said.findings.push(Finding::new("test/time", message).in_test(text::line(name, 200)));
+            said.lasting = Lasting::No;
+            return Ok(said);
+        }
+        if let Some(finding) = harness.failure(name, 0, Patience::Full)? {
+            if finding.rule == "test/time" {
+                said.lasting = Lasting::No;
+            }
+            said.findings.push(finding);
+        } else if notices(harness, name)? {
+            live += 1;
+        } else {
+            hollow(name, &facts(name), &subject.proposal.spec.required_tests, &mut said);
         }
     }
-    Ok(findings)
+    if live < MIN_LIVE && said.findings.is_empty() {
+        let message =
+            format!("{live} of {} tests notice when the skill is broken, at least {MIN_LIVE} must", names.len());
+        said.findings.push(Finding::new("test/hollow", message));
+    }
+    Ok(said)
+}
+
+/// Whether a test that passes fails when the skill is sabotaged in one of the ways.
+fn notices(harness: &Harness<'_>, name: &str) -> Result<bool, VerifyError> {
+    for sabotage in [RUN_FAILS, CALLS_SUCCEED, OTHER_BRANCHES, EMPTY_VALUES, OTHER_VALUES] {
+        if harness.failure(name, sabotage, Patience::Short)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A hollow test is a finding when it claims to test the skill or tests nothing at all. One about a type or a constant
+/// of the skill can be honest: it is a remark, and no test of the skill.
+fn hollow(name: &str, facts: &TestFacts, required: &[String], said: &mut Said) {
+    let is_required = required.iter().any(|wanted| is_named(name, wanted));
+    let honest = facts.mentions_skill && facts.asserts && !facts.mentions_entry && !is_required;
+    let message = if facts.mentions_entry {
+        "it passes unchanged when the skill's function is replaced by an error, and in every other way of breaking it"
+    } else if !facts.asserts {
+        "nothing in it can fail: it has no assertion"
+    } else if !facts.mentions_skill {
+        "nothing in it can fail through the skill: it tests nothing of it"
+    } else {
+        "it passes however the skill's functions are broken: it is about something else, and does not count as a test of them"
+    };
+    let finding = Finding::new("test/hollow", message).in_test(text::line(name, 200));
+    let finding = if facts.file.is_empty() { finding } else { finding.at(facts.file.clone(), facts.line) };
+    if honest { said.remarks.push(finding) } else { said.findings.push(finding) }
 }
 
 fn count(tests: usize) -> Vec<Finding> {
@@ -53,89 +157,52 @@ fn count(tests: usize) -> Vec<Finding> {
     }
 }
 
-/// One instance, one vault, one staging folder.
-fn run_one(
-    subject: &Subject<'_>,
-    compiled: &crate::runtime::Compiled,
-    arguments: &[&str],
-) -> Result<Result<TestOutcome, RunError>, VerifyError> {
-    let grants = grants::of(subject.proposal.spec.side_effect_class);
-    let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
-    let out = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
-    let request = Request {
-        input: "",
-        grants: &grants,
-        vault: grants.vault.then(|| vault.path()),
-        out: grants.out.then(|| out.path()),
-        determinism: fixed(),
-        limits: subject.limits,
-    };
-    Ok(compiled.run_test(arguments, &request))
+/// The required tests that are not there.
+fn missing(names: &[String], required: &[String]) -> Vec<Finding> {
+    let gone = required.iter().filter(|wanted| !names.iter().any(|name| is_named(name, wanted)));
+    gone.map(|wanted| {
+        Finding::new("test/required", "the specification asks for this test, and it is not there")
+            .in_test(wanted.clone())
+    })
+    .collect()
 }
 
-/// The clock and the seed of every run in a verification: any, but always the same.
-pub(super) fn fixed() -> Determinism {
-    let clock = Timestamp::from_millis(1_767_225_600_000).unwrap_or_else(|_| unreachable!("2026-01-01 is a time"));
-    Determinism { clock, seed: [7; 32] }
-}
-
-/// `tests::works: test`, one a line.
-fn names(stdout: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(stdout);
-    text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
-}
-
-fn failed(name: &str, outcome: &TestOutcome) -> Finding {
-    let stderr = String::from_utf8_lossy(&outcome.observed.stderr);
-    let (place, said) = panic_message(&stderr);
-    let message = format!("{}{}", how(outcome), said.map(|said| format!(": {said}")).unwrap_or_default());
-    let finding = Finding::new("test/failed", text::line(&message, 600)).in_test(text::line(name, 200));
-    match place {
-        Some((file, line)) => finding.at(file, line),
-        None => finding,
-    }
-}
-
-fn how(outcome: &TestOutcome) -> String {
-    match &outcome.exit {
-        TestExit::Returned => "it returned".to_owned(),
-        TestExit::ReturnedErr => "it returned an error".to_owned(),
-        TestExit::GuestExit(code) => format!("it ended its process with code {code}"),
-        TestExit::Trap(error) => error.to_string(),
-    }
-}
-
-/// Where and with what words a Rust program panicked: `thread '…' panicked at FILE:LINE:COLUMN:` and the lines below it.
-fn panic_message(stderr: &str) -> (Option<(String, u32)>, Option<String>) {
-    let Some((_, rest)) = stderr.split_once("panicked at ") else { return (None, None) };
-    let (place, below) = rest.split_once('\n').unwrap_or((rest, ""));
-    let mut parts = place.trim_end_matches(':').rsplitn(3, ':').skip(1);
-    let line = parts.next().and_then(|line| line.parse().ok());
-    let file = parts.next().map(|path| path.find("src/").map_or(path, |at| &path[at..]).to_owned());
-    let said = below.lines().take_while(|line| !line.starts_with("note:")).collect::<Vec<_>>().join(" ");
-    let said = Some(said.trim().to_owned()).filter(|said| !said.is_empty());
-    (file.zip(line), said)
+/// Whether a test has this name, in whatever module.
+fn is_named(test: &str, name: &str) -> bool {
+    test.rsplit("::").next() == Some(name)
 }
 
 #[cfg(test)]
-mod tests {
+mod unit {
     use super::*;
 
     #[test]
-    fn a_panic_tells_its_place_and_its_words() {
-        let text =
-            "\nthread 'tests::a' (1) panicked at /s/src/lib.rs:12:5:\nassertion failed: x\n  left: 1\nnote: run with\n";
-        let (place, said) = panic_message(text);
-        assert_eq!(place, Some(("src/lib.rs".to_owned(), 12)));
-        assert_eq!(said.as_deref(), Some("assertion failed: x   left: 1"));
-        assert_eq!(panic_message("nothing"), (None, None));
+    fn three_tests_at_least_and_not_too_many() {
+        assert_eq!(count(0).len(), 1);
+        assert_eq!(count(MIN_TESTS - 1).len(), 1);
+        assert_eq!(count(MAX_TESTS + 1).len(), 1);
+        assert!(count(MIN_TESTS).is_empty());
     }
 
     #[test]
-    fn only_tests_are_listed() {
-        assert_eq!(names(b"tests::a: test\nbenches::b: bench\nx\n"), ["tests::a"]);
-        assert_eq!(count(0).len(), 1);
-        assert_eq!(count(MAX_TESTS + 1).len(), 1);
-        assert!(count(3).is_empty());
+    fn a_required_test_is_found_in_any_module() {
+        let names = ["tests::works".to_owned(), "tests::inner::refuses".to_owned()];
+        assert!(missing(&names, &["works".to_owned(), "refuses".to_owned()]).is_empty());
+        assert_eq!(missing(&names, &["inner".to_owned(), "orks".to_owned()]).len(), 2);
+    }
+
+    #[test]
+    fn only_a_hollow_test_about_something_else_is_forgiven() {
+        let judge = |mentions_entry, mentions_skill, asserts, required: &[String]| {
+            let facts = TestFacts { mentions_entry, mentions_skill, asserts, ..TestFacts::default() };
+            let mut said = Said::from(Vec::new());
+            hollow("tests::a", &facts, required, &mut said);
+            said.findings.is_empty()
+        };
+        assert!(judge(false, true, true, &[]));
+        assert!(!judge(true, true, true, &[]));
+        assert!(!judge(false, false, true, &[]));
+        assert!(!judge(false, true, false, &[]));
+        assert!(!judge(false, true, true, &["a".to_owned()]));
     }
 }

@@ -2,6 +2,11 @@
 
 use kavi_sdk::prelude::*;
 
+/// How far a number that never ends is turned.
+const ROUND: u32 = 3;
+/// What goes elsewhere than the specification allows, and where.
+const ELSEWHERE: (&str, &str) = ("Projects/plan.md", "mine\n");
+
 #[derive(Deserialize)]
 struct Input {
     /// What to do.
@@ -36,7 +41,7 @@ fn run(input: Input) -> Result<Output, SkillError> {
             vault::write(format!("{path}.md"), "second\n")?;
             vault::write(format!("{path}.d/third.md"), "third\n")?;
         }
-        "elsewhere" => vault::write("Projects/plan.md", "mine\n")?,
+        "elsewhere" => vault::write(ELSEWHERE.0, ELSEWHERE.1)?,
         "fail" => return Err(SkillError::failed("as it was told")),
         "not-found" => return Err(SkillError::not_found("as it was told")),
         "crash" => crash(&path),
@@ -56,9 +61,9 @@ fn crash(path: &str) {
 
 /// Never comes back.
 fn spin(seed: usize) {
-    let mut number = seed | 1;
-    while number != 0 {
-        number = number.wrapping_mul(3) | 1;
+    let mut number = seed;
+    loop {
+        number = number.rotate_left(ROUND);
     }
 }
 
@@ -77,7 +82,16 @@ mod tests {
     fn writes_one_file_or_several() {
         assert_eq!(told("write"), Ok(json!({ "said": "write" })));
         assert_eq!(written("Inbox/AI/a.md").as_deref(), Some("write\n"));
+        assert_eq!(told("two"), Ok(json!({ "said": "two" })));
+        assert_eq!(written("Inbox/AI/a.md.md").as_deref(), Some("second\n"));
+    }
+
+    #[test]
+    fn writes_as_many_as_it_is_told_to() {
         assert_eq!(told("three"), Ok(json!({ "said": "three" })));
+        assert_eq!(written("Inbox/AI/a.md.md").as_deref(), Some("second\n"));
+        let third = written("Inbox/AI/a.md.d/third.md");
+        assert_eq!(third.as_deref(), Some("third\n"));
         assert_eq!(written_paths().len(), 3);
     }
 
@@ -90,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn fails_when_it_is_told_to() {
-        assert!(matches!(told("fail"), Err(SkillError::Failed(_))));
-        assert!(matches!(told("not-found"), Err(SkillError::NotFound(_))));
+    fn what_is_not_there_is_not_found() {
+        assert!(matches!(told("read"), Err(SkillError::NotFound(_))));
+        assert!(written_paths().is_empty());
     }
 }

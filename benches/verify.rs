@@ -1,0 +1,129 @@
+//! What a verification costs: `cargo bench --bench verify`.
+//!
+//! After a one-line change to write_note, with every dependency built, it takes the wall time of
+//!
+//! - plain cargo: `cargo test` (native) and `cargo build --release --target wasm32-wasip2`, and
+//! - Kavi: `kavi verify-skill`, the whole process, every gate but mutation (which runs after the others, so that its time
+//!   can be taken away),
+//!
+//! in turn, several times, and prints the medians, their ratio and the time of each gate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const ROUNDS: usize = 7;
+/// What a verification may cost, in wall times of plain cargo.
+const WANTED: f64 = 1.5;
+const SCHEMA: &str =
+    r#"{"input":{"path":"str","title":"str","body":"str"},"output":{"written_path":"str","sha256":"str"}}"#;
+const SOURCE: &str = include_str!("../skills/write_note/src/lib.rs");
+
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn krate(&self) -> PathBuf {
+        self.root().join("skills/write_note")
+    }
+
+    fn kavi(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kavi"));
+        command.args(args).env("KAVI_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("kavi-cache"));
+        self.finish(command.current_dir(self.root()))
+    }
+
+    fn cargo(&self, args: &[&str]) {
+        let mut command = Command::new("cargo");
+        command.args(args).args(["--offline", "--quiet"]).env("CARGO_TARGET_DIR", self.root().join("target"));
+        self.finish(command.current_dir(self.krate()));
+    }
+
+    fn finish(&self, command: &mut Command) -> Output {
+        let done = command.stdin(Stdio::null()).output().expect("the program starts");
+        let said = || format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{command:?}: {}", said());
+        done
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let done = self.kavi(&[args, &["--output", "json"]].concat());
+        serde_json::from_slice(&done.stdout).expect("JSON")
+    }
+
+    /// A one-line change that no test minds.
+    fn change(&self, round: usize) {
+        let from = "\"replaced\" } else { \"wrote\" }";
+        assert!(SOURCE.contains(from));
+        let changed = SOURCE.replace(from, &format!("\"replaced\" }} else {{ \"put {round}\" }}"));
+        fs::write(self.krate().join("src/lib.rs"), changed).unwrap();
+    }
+
+    fn plain(&self) -> Duration {
+        let start = Instant::now();
+        self.cargo(&["test"]);
+        self.cargo(&["build", "--release", "--target", "wasm32-wasip2"]);
+        start.elapsed()
+    }
+
+    /// The wall time without mutation, and that of each gate.
+    fn verify(&self) -> (Duration, BTreeMap<String, Duration>) {
+        let from = self.krate().display().to_string();
+        let more = ["--path", "Inbox/AI", "--side-effect", "FILE_WRITE", "--io-schema-json", SCHEMA];
+        let proposed = ["propose-skill", "--name", "write_note", "--desc", "Writes a note."];
+        let id = self.json(&[&proposed[..], &more].concat())["id"].as_str().unwrap().to_owned();
+        self.kavi(&["build-skill", &id, "--builder", "import", "--from", &from]);
+        let start = Instant::now();
+        let document = self.json(&["verify-skill", &id, "--fresh"]);
+        let wall = start.elapsed();
+        let gates = document["gates"].as_array().unwrap();
+        let time = |gate: &Value| Duration::from_millis(gate["duration_ms"].as_u64().unwrap());
+        let times: BTreeMap<String, Duration> =
+            gates.iter().map(|gate| (gate["gate"].as_str().unwrap().to_owned(), time(gate))).collect();
+        (wall - times["mutation"], times)
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn main() {
+    let bench = Bench { folder: tempfile::tempdir().unwrap() };
+    bench.kavi(&["init", "."]);
+    bench.kavi(&["new", "write_note"]);
+    bench.kavi(&["setup"]);
+    bench.change(0);
+    bench.plain();
+    bench.verify();
+    let (mut plain, mut verify) = (Vec::new(), Vec::new());
+    let mut gates: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+    for round in 1..=ROUNDS {
+        bench.change(round);
+        plain.push(bench.plain());
+        let (wall, times) = bench.verify();
+        println!("round {round}: cargo {:>5} ms, verify {:>5} ms", plain[round - 1].as_millis(), wall.as_millis());
+        verify.push(wall);
+        times.into_iter().for_each(|(gate, time)| gates.entry(gate).or_default().push(time));
+    }
+    println!("\ngate          median");
+    for (gate, times) in gates {
+        println!("{gate:<12} {:>5} ms", median(times).as_millis());
+    }
+    let (plain, verify) = (median(plain), median(verify));
+    let ratio = verify.as_secs_f64() / plain.as_secs_f64();
+    println!("\ncargo test + cargo build: {} ms", plain.as_millis());
+    println!("verify without mutation:  {} ms", verify.as_millis());
+    println!("ratio {ratio:.2} (wanted: at most {WANTED})");
+}

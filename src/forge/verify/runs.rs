@@ -1,0 +1,153 @@
+//! One run of a component for a gate: a fresh instance, a staging folder of its own, and what came of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::plan::SWITCH_ZERO_MS;
+use super::{Subject, VerifyError};
+use crate::model::{
+    execution::{Determinism, Effect},
+    grants::Grants,
+    json::{self, JsonLimits},
+    limits::Limits,
+    spec::SkillSpec,
+    time::Timestamp,
+    vault_path::VaultPath,
+};
+use crate::policy::grants;
+use crate::runtime::staged;
+use crate::runtime::{Compiled, GuestError, Request, RunError};
+
+/// The clock and the seed of the runs of a verification: any, but always the same. What a changed program looks at is
+/// in the clock.
+pub(super) fn switched(number: u32) -> Determinism {
+    Determinism { clock: at(SWITCH_ZERO_MS + i64::from(number) * 1_000), seed: [7; 32] }
+}
+
+/// Another clock and another seed: what an outcome must not depend on.
+pub(super) fn elsewhere() -> Determinism {
+    Determinism { clock: at(SWITCH_ZERO_MS + 400 * 86_400_000), seed: [211; 32] }
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap_or_else(|_| unreachable!("a time of this century"))
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With an output.
+    Output(String),
+    /// With an error of the skill's own.
+    Refused(GuestError),
+    /// A trap, a limit, an exit: in words, and whether time had a part in it.
+    Stopped(String, Hurry),
+}
+
+/// Whether a run ended for want of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hurry {
+    Yes,
+    No,
+}
+
+/// What came of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ran {
+    pub(super) ended: Ended,
+    /// What it staged, or why that cannot go into a vault.
+    pub(super) staged: Result<Vec<Effect>, String>,
+}
+
+/// A component that is run many times.
+pub(super) struct Runner<'a> {
+    subject: &'a Subject<'a>,
+    compiled: &'a Compiled,
+    grants: Grants,
+    limits: Limits,
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(subject: &'a Subject<'a>, compiled: &'a Compiled, limits: Limits) -> Self {
+        let grants = grants::of(subject.proposal.spec.side_effect_class);
+        Self { subject, compiled, grants, limits }
+    }
+
+    /// One instance, one staging folder, a vault that it can only read.
+    pub(super) fn run(&self, input: &str, vault: &Path, determinism: Determinism) -> Result<Ran, VerifyError> {
+        let out = tempfile::tempdir_in(self.subject.scratch).map_err(VerifyError::Folder)?;
+        let request = Request {
+            input,
+            grants: &self.grants,
+            vault: self.grants.vault.then_some(vault),
+            out: self.grants.out.then(|| out.path()),
+            determinism,
+            limits: &self.limits,
+        };
+        let ended = match self.compiled.run(&request) {
+            Ok(outcome) => match outcome.result {
+                Ok(output) => Ended::Output(output),
+                Err(error) => Ended::Refused(error),
+            },
+            Err(failure) => {
+                let hurry = if matches!(failure.error, RunError::Timeout { .. }) { Hurry::Yes } else { Hurry::No };
+                Ended::Stopped(failure.to_string(), hurry)
+            }
+        };
+        let staged = staged::collect(out.path()).map_err(|error| error.to_string());
+        Ok(Ran { ended, staged })
+    }
+}
+
+/// A rule that is broken, and how.
+pub(super) type Broken = (&'static str, String);
+
+/// What holds of every run, whatever the input.
+pub(super) fn broken(spec: &SkillSpec, ran: &Ran) -> Option<Broken> {
+    let staged = match &ran.staged {
+        Ok(staged) => staged,
+        Err(error) => return Some(("path", error.clone())),
+    };
+    if let Some(effect) = staged.iter().find(|effect| !spec.may_write(&effect.path)) {
+        return Some(("path", format!("it wrote `{}`, outside the folders of its spec", effect.path)));
+    }
+    match &ran.ended {
+        Ended::Stopped(why, Hurry::No) => Some(("trap", why.clone())),
+        Ended::Stopped(why, Hurry::Yes) => Some(("time", why.clone())),
+        Ended::Refused(error) if !staged.is_empty() => {
+            Some(("write-then-fail", format!("it wrote {} files and then failed: {}", staged.len(), error.message)))
+        }
+        Ended::Refused(_) => None,
+        Ended::Output(text) => {
+            let value = match json::parse(text.as_bytes(), JsonLimits::default()) {
+                Ok(value) => value,
+                Err(error) => return Some(("output", format!("the output is not JSON: {error}"))),
+            };
+            let off = spec.io.check_output(&value).err()?;
+            Some(("output", format!("the output is off its schema: {off}")))
+        }
+    }
+}
+
+/// Whether two runs of the same input were the same run.
+pub(super) fn differ(first: &Ran, second: &Ran) -> Option<String> {
+    // Where time ran out is where the machine was busy.
+    if matches!((&first.ended, &second.ended), (Ended::Stopped(..), _) | (_, Ended::Stopped(..))) {
+        return None;
+    }
+    if first.ended != second.ended {
+        return Some("the same input gave another outcome in a second instance".to_owned());
+    }
+    (first.staged != second.staged).then(|| "the same input wrote other files in a second instance".to_owned())
+}
+
+/// Puts files into a fresh vault.
+pub(super) fn seed(vault: &Path, files: &BTreeMap<VaultPath, String>) -> std::io::Result<()> {
+    for (path, contents) in files {
+        let path = vault.join(path.as_str());
+        fs::create_dir_all(path.parent().unwrap_or(vault))?;
+        fs::write(path, contents)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The inputs of the conformance gate: drawn from the schema, and mixed with what the tests and examples of the skill
+//! use, so that some of them come near to what it is for. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::plan::Hints;
+use crate::model::{
+    digest::Digest,
+    schema::generate::{self, Vector},
+    spec::SkillSpec,
+    vault_path::VaultPath,
+};
+
+/// The inputs, `count` of them, every fourth off the schema. The same spec, hints and seed give the same ones.
+pub(super) fn draw(spec: &SkillSpec, hints: &Hints, seed: &[u8], count: usize) -> Vec<Vector> {
+    let schema = spec.io.input();
+    let mut vectors = generate::vectors(schema, roll(seed, 0), count);
+    let words = words(spec, hints);
+    let known: Vec<&Value> = spec
+        .examples
+        .iter()
+        .map(|example| &example.input)
+        .chain(&hints.objects)
+        .filter(|it| schema.accepts(it))
+        .collect();
+    let mut near = 0;
+    for (at, vector) in vectors.iter_mut().enumerate().skip(1).filter(|(at, _)| at % 4 != 3 && at % 4 != 0) {
+        if !vector.valid {
+            continue;
+        }
+        let input = match known.get(near) {
+            Some(input) => (*input).clone(),
+            None => vary(&known, &vector.input, &words, &|salt| roll(seed, (at as u64) << 8 | salt)),
+        };
+        if schema.accepts(&input) {
+            vector.input = input;
+            near += 1;
+        }
+    }
+    vectors
+}
+
+/// A known input with one member changed, or a drawn one with words that mean something.
+fn vary(known: &[&Value], drawn: &Value, words: &[String], roll: &dyn Fn(u64) -> u64) -> Value {
+    let Some(drawn_map) = drawn.as_object() else { return drawn.clone() };
+    let base = pick(known, roll(1)).filter(|_| !roll(2).is_multiple_of(4));
+    let mut map = base.and_then(|base| base.as_object().cloned()).unwrap_or_else(|| drawn_map.clone());
+    match base {
+        Some(_) => {
+            let keys: Vec<&String> = drawn_map.keys().collect();
+            if let Some(key) = pick(&keys, roll(3)) {
+                let value = drawn_map.get(*key).cloned().unwrap_or_default();
+                let word = pick(words, roll(4)).filter(|_| value.is_string() && roll(5).is_multiple_of(2));
+                map.insert((*key).clone(), word.map_or(value, |word| Value::String(word.clone())));
+            }
+        }
+        None => fill(&mut map, words, roll),
+    }
+    Value::Object(map)
+}
+
+fn fill(map: &mut Map<String, Value>, words: &[String], roll: &dyn Fn(u64) -> u64) {
+    for (salt, value) in map.values_mut().enumerate() {
+        if let Value::String(text) = value
+            && let Some(word) = pick(words, roll(16 + salt as u64))
+        {
+            text.clone_from(word);
+        }
+    }
+}
+
+/// Texts that may mean something to the skill.
+fn words(spec: &SkillSpec, hints: &Hints) -> Vec<String> {
+    let endings = ["kavi.md", "kavi.txt", "kavi.json"];
+    let paths = spec.paths.iter().flat_map(|path| endings.iter().map(move |ending| format!("{path}/{ending}")));
+    hints.strings.iter().cloned().chain(paths).chain(endings.map(str::to_owned)).collect()
+}
+
+/// The files that lie in the vault of every run: those of the tests and examples, and something under every path
+/// that a test names.
+pub(super) fn files(spec: &SkillSpec, hints: &Hints) -> BTreeMap<VaultPath, String> {
+    let mut files = BTreeMap::new();
+    let named = words(spec, hints).into_iter().filter(|word| word.contains('.'));
+    for path in named.filter_map(|word| VaultPath::parse(&word).ok()) {
+        let text = if path.as_str().ends_with(".json") { "{\"kavi\": [1, 2]}\n" } else { "# Kavi\n\none two three\n" };
+        files.insert(path, text.to_owned());
+    }
+    let seeded = hints.files.iter().filter_map(|(path, text)| Some((VaultPath::parse(path).ok()?, text.clone())));
+    files.extend(seeded);
+    for example in &spec.examples {
+        files.extend(example.vault.iter().map(|(path, text)| (path.clone(), text.clone())));
+    }
+    // A path that is both a file and a folder can only be one of them.
+    let all: Vec<VaultPath> = files.keys().cloned().collect();
+    files.retain(|path, _| !all.iter().any(|other| other != path && other.is_within(path)));
+    files
+}
+
+fn pick<T>(from: &[T], roll: u64) -> Option<&T> {
+    let length = u64::try_from(from.len()).ok().filter(|length| *length > 0)?;
+    from.get(usize::try_from(roll % length).ok()?)
+}
+
+/// A number that depends on the seed and the salt alone.
+fn roll(seed: &[u8], salt: u64) -> u64 {
+    let digest = Digest::of(&[seed, &salt.to_be_bytes()].concat()).to_string();
+    u64::from_str_radix(digest.get(..16).unwrap_or_default(), 16).unwrap_or(salt)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::model::schema::IoSchema;
+    use serde_json::json;
+
+    fn spec() -> Result<SkillSpec, Box<dyn std::error::Error>> {
+        let io = IoSchema::from_value(&json!({
+            "input": { "path": "str", "title": "str", "body": "str" }, "output": { "ok": "bool" },
+        }))?;
+        Ok(serde_json::from_value(json!({
+            "v": 1, "name": "write_note", "description": "x", "side_effect_class": "FILE_WRITE", "paths": ["Inbox/AI"],
+            "required_secrets": [], "examples": [], "io": io,
+        }))?)
+    }
+
+    #[test]
+    fn some_inputs_come_near_and_a_quarter_is_off() -> Result<(), Box<dyn std::error::Error>> {
+        let hints = Hints { strings: vec!["Inbox/AI/a.md".to_owned(), "Hello".to_owned()], ..Hints::default() };
+        let vectors = draw(&spec()?, &hints, b"seed", 500);
+        assert_eq!(vectors.len(), 500);
+        assert_eq!(vectors.iter().filter(|vector| !vector.valid).count(), 125);
+        assert!(vectors.iter().all(|v| spec().is_ok_and(|spec| spec.io.input().accepts(&v.input) == v.valid)));
+        assert!(vectors.iter().filter(|vector| vector.input["path"] == "Inbox/AI/a.md").count() > 10);
+        assert_eq!(vectors, draw(&spec()?, &hints, b"seed", 500));
+        assert_ne!(vectors, draw(&spec()?, &hints, b"other", 500));
+        Ok(())
+    }
+
+    #[test]
+    fn inputs_of_the_tests_are_taken_and_varied() -> Result<(), Box<dyn std::error::Error>> {
+        let known = json!({ "path": "Inbox/AI/a.md", "title": "T", "body": "B" });
+        let hints = Hints { objects: vec![known.clone(), json!({ "off": 1 })], ..Hints::default() };
+        let vectors = draw(&spec()?, &hints, b"seed", 100);
+        assert!(vectors.iter().any(|vector| vector.input == known));
+        assert!(
+            vectors
+                .iter()
+                .any(|v| v.input["path"] == "Inbox/AI/a.md" && v.input["title"] == "T" && v.input["body"] != "B")
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_vault_has_what_tests_name() -> Result<(), Box<dyn std::error::Error>> {
+        let mut hints = Hints { strings: vec!["a/b.md".to_owned(), "../x.md".to_owned()], ..Hints::default() };
+        hints.files.insert("c.md".to_owned(), "text".to_owned());
+        hints.strings.push("a.b/c.md".to_owned());
+        hints.strings.push("a.b".to_owned());
+        let files = files(&spec()?, &hints);
+        let names: Vec<String> = files.keys().map(ToString::to_string).collect();
+        for name in ["a/b.md", "c.md", "a.b/c.md", "Inbox/AI/kavi.md"] {
+            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+        }
+        assert!(!names.iter().any(|found| found == "a.b"));
+        Ok(())
+    }
+}
