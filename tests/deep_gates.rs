@@ -222,7 +222,6 @@ fn does_not_find_the_one() {
 }"#;
     let source = skill(body, tests).replace("Ok(Output { text })", "");
     let source = source.replace("#[derive(Serialize)]\nstruct Output", "#[derive(Serialize, Default)]\nstruct Output");
-    let source = source.replace("    text: String,\n}\n\nfn run", "    text: String,\n}\n\nfn run");
     let verified = Verified::of(&source, "READ_ONLY", SCHEMA, &[]);
     let findings = verified.gate("conformance")["findings"].as_array().unwrap();
     assert_eq!(findings[0]["rule"], "conformance/refusals", "{:#}", verified.document);
@@ -263,6 +262,20 @@ fn tests_that_look_at_nothing_but_success_are_not_enough() {
     assert!(findings[1]["line"].as_u64().is_some());
     let report = fs::read_to_string(verified.document["report"].as_str().unwrap()).unwrap();
     assert!(report.contains("mutation/survivor"), "{report}");
+}
+
+#[test]
+fn without_an_example_the_person_is_asked() {
+    let verified = Verified::of(&skill(TRIM, TRIM_TESTS), "READ_ONLY", SCHEMA, &[]);
+    let asked = verified.passes().gate("examples")["findings"].as_array().unwrap();
+    assert_eq!(asked.len(), 3, "{asked:#?}");
+    assert!(asked.iter().all(|asked| asked["rule"] == "examples/asked"));
+    let promote = ["promote-skill", &verified.id, "--approved-by", "test", "--yes"];
+    let promoted = verified.workspace.json(&promote).expect(0).json();
+    let answers = promoted["trusted"]["answers"].as_array().unwrap();
+    let asked: Vec<&Value> = asked.iter().map(|asked| &asked["message"]).collect();
+    assert_eq!(answers.iter().collect::<Vec<_>>(), asked);
+    assert!(answers[0].as_str().unwrap().contains("it answers {\"text\":"), "{answers:?}");
 }
 
 /// A workspace in which this limit is lower than usual.

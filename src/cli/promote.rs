@@ -70,6 +70,8 @@ fn describe(report: &Report) -> String {
         ("confinement", report.verification.confinement.clone()),
         ("component", format!("sha256 {}, {} bytes", report.component_sha256, report.component_bytes)),
     ];
+    let answers = report.answers().map(|answer| ("is this right?", text::line(answer, 700)));
+    rows.extend(answers);
     if let Some(replaces) = &report.replaces {
         let revision = replaces.trust.map(|trust| trust.revision).unwrap_or_default();
         rows.push(("replaces", format!("revision {revision}")));
@@ -91,6 +93,7 @@ fn document(report: &Report) -> serde_json::Value {
         "confinement": report.verification.confinement,
         "component_sha256": report.component_sha256,
         "component_bytes": report.component_bytes,
+        "answers": report.answers().collect::<Vec<_>>(),
         "replaces": report.replaces.as_ref().map(views::proposal),
         "differences": report.changes,
     })

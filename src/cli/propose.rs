@@ -76,6 +76,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if let Some(parent) = proposal.parent {
         human.push_str(&format!("follows the trusted revision {}\n", parent.short()));
     }
+    if spec.examples.is_empty() {
+        human.push_str("without an example (--example), promotion will ask whether what the skill answers is right\n");
+    }
     human.push_str(&format!("next: kavi build-skill {short}\n"));
     let mut machine = views::proposal(&proposal);
     machine["spec"] = json!(spec);

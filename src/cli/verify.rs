@@ -47,7 +47,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let failed: Vec<&str> = verification
         .gates
         .iter()
-        .filter(|gate| gate.status != Verdict::Passed)
+        .filter(|gate| gate.status == Verdict::Failed)
         .map(|gate| gate.gate.as_str())
         .collect();
     let error = Error::Verification {

@@ -6,7 +6,7 @@
 //!
 //! Deliberately never: asks anybody anything (that is the command line's), or trusts without a name.
 
-use super::{Forge, rebuild, snapshots};
+use super::{Forge, rebuild, snapshots, verify};
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{GateRow, LedgerError, Promotion, PromotionRequest, Proposal, Verification};
 use crate::model::{
@@ -97,6 +97,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// What the component answered where the spec has no example: for the person to judge.
+    pub fn answers(&self) -> impl Iterator<Item = &str> {
+        let findings = self.gates().iter().flat_map(|gate| &gate.findings);
+        findings.filter(|finding| finding.rule == verify::ASKS).map(|finding| finding.message.as_str())
+    }
+
     /// The gates of the verification.
     pub fn gates(&self) -> &[GateRow] {
         &self.verification.gates

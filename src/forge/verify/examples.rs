@@ -1,9 +1,14 @@
 //! The examples gate: the spec's examples, run on the exact release component, each twice, in an instance and a vault of
 //! its own, with another clock and seed the second time.
+//!
+//! Where the spec gives none, the proposer is asked: what the component answers to a few inputs is put before the person
+//! at promotion, for nobody else can tell whether it is what was wanted.
 
+use super::gate::ASKS;
 use super::gate::Said;
+use super::plan::Hints;
 use super::runs::{self, Broken, Ended, Ran, Runner};
-use super::{Subject, VerifyError};
+use super::{Subject, VerifyError, vectors};
 use crate::model::{
     digest::Digest,
     example::{Example, Expectation},
@@ -13,8 +18,21 @@ use crate::model::{
 };
 use crate::runtime::Compiled;
 
-pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled) -> Result<Said, VerifyError> {
+/// How many answers a person is asked to judge, where the spec has no example.
+const ASKED: usize = 3;
+/// Inputs that are tried to get them.
+const TRIED: usize = 40;
+
+/// `hints` is called only where the spec has no example.
+pub(super) fn check<'h>(
+    subject: &Subject<'_>,
+    compiled: &Compiled,
+    hints: impl FnOnce() -> &'h Hints,
+) -> Result<Said, VerifyError> {
     let runner = Runner::new(subject, compiled, subject.limits.clone());
+    if subject.proposal.spec.examples.is_empty() {
+        return ask(subject, &runner, hints());
+    }
     let mut findings = Vec::new();
     for example in &subject.proposal.spec.examples {
         if let Some((rule, message)) = one(subject, &runner, example)? {
@@ -22,10 +40,38 @@ pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled) -> Result<Said, 
             findings.push(finding.in_test(text::line(&example.name, 200)));
         }
     }
-    let mut said = Said::from(findings);
-    if subject.proposal.spec.examples.is_empty() {
-        let message = "the spec has no example: nobody said what an input must give";
-        said.remarks.push(Finding::new("examples/none", message));
+    Ok(findings.into())
+}
+
+/// What the component answers to inputs of its tests, or to drawn ones that it takes.
+fn ask(subject: &Subject<'_>, runner: &Runner<'_>, hints: &Hints) -> Result<Said, VerifyError> {
+    let spec = &subject.proposal.spec;
+    let seed = subject.snapshot.digest().to_string();
+    let drawn = vectors::draw(spec, hints, seed.as_bytes(), TRIED);
+    let known = hints.objects.iter().filter(|input| spec.io.input().accepts(input)).cloned();
+    let drawn = drawn.into_iter().filter(|vector| vector.valid).map(|vector| vector.input);
+    let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
+    runs::seed(vault.path(), &vectors::files(spec, hints)).map_err(VerifyError::Folder)?;
+    let mut said = Said::from(Vec::new());
+    for input in known.chain(drawn).take(TRIED) {
+        let ran = runner.run(&json::canonical(&input), vault.path(), runs::switched(0))?;
+        // What is wrong with an input that nobody chose is for the gate of such inputs to say.
+        if runs::broken(spec, &ran).is_some() {
+            continue;
+        }
+        if let (Ended::Output(output), Ok(staged)) = (&ran.ended, &ran.staged) {
+            let files: Vec<&str> = staged.iter().map(|effect| effect.path.as_str()).collect();
+            let wrote = if files.is_empty() { String::new() } else { format!(" and writes {}", files.join(", ")) };
+            let (input, output) = (text::line(&json::canonical(&input), 300), text::line(output, 300));
+            said.remarks.push(Finding::new(ASKS, format!("given {input} it answers {output}{wrote}")));
+        }
+        if said.remarks.len() == ASKED {
+            break;
+        }
+    }
+    if said.remarks.is_empty() {
+        said.remarks
+            .push(Finding::new("examples/none", "the spec has no example, and no input was found that it takes"));
     }
     Ok(said)
 }

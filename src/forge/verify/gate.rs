@@ -24,7 +24,7 @@ pub const VERSIONS: [(&str, u32); 11] = [
     ("limits", 1),
     ("invariants", 2),
     ("test", 2),
-    ("examples", 1),
+    ("examples", 2),
     ("conformance", 1),
     ("mutation", 1),
 ];
@@ -39,6 +39,9 @@ pub const GATES: [&str; VERSIONS.len()] = {
     }
     names
 };
+
+/// The rule of a remark that asks a person: is this what the skill should do? Nobody gave an example.
+pub const ASKS: &str = "examples/asked";
 
 /// Whether another run over the same inputs would say the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

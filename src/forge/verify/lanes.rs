@@ -205,20 +205,20 @@ impl Board<'_> {
                 return Ok(());
             }
         };
-        self.gate("examples", || examples::check(self.subject, &compiled))?;
-        if self.wants("conformance") {
-            // Without a plan the inputs are those of the schema alone.
-            let none = Plan::default();
-            let read = self.read.wait();
-            let plan = read.as_ref().and_then(|read| read.plan.as_ref().ok()).unwrap_or(&none);
-            self.gate("conformance", || conformance::check(self.subject, &compiled, &plan.hints))?;
-        }
+        // Without a plan the inputs are those of the schema alone.
+        let none = Plan::default();
+        let hints = || {
+            let read = self.read.wait().as_ref();
+            &read.and_then(|read| read.plan.as_ref().ok()).unwrap_or(&none).hints
+        };
+        self.gate("examples", || examples::check(self.subject, &compiled, hints))?;
+        self.gate("conformance", || conformance::check(self.subject, &compiled, hints()))?;
         Ok(())
     }
 
     /// policy → test.
     fn test_lane(&self) -> Result<(), VerifyError> {
-        const ALL: [&str; 4] = ["policy", "test", "conformance", "mutation"];
+        const ALL: [&str; 5] = ["policy", "test", "examples", "conformance", "mutation"];
         if !ALL.iter().any(|gate| self.wants(gate)) {
             let _ = self.read.set(None);
             return self.side_work();

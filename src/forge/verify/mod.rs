@@ -48,7 +48,7 @@ use crate::model::{
 use crate::runtime::{Runtime, RuntimeError, Tier};
 
 use gate::Gate;
-pub use gate::{GATES, VERSIONS};
+pub use gate::{ASKS, GATES, VERSIONS};
 pub use reuse::Reuse;
 
 /// Why a verification gave no verdict. Nothing is recorded then.
@@ -287,7 +287,8 @@ pub fn check_invariants(
         findings.extend(invariants::check(subject, component));
         if findings.is_empty() {
             let compiled = subject.runtime.compile(component, Tier::Optimised)?;
-            findings.extend(examples::check(subject, &compiled)?.findings);
+            let none = plan::Hints::default();
+            findings.extend(examples::check(subject, &compiled, || &none)?.findings);
         }
         Ok(findings)
     })
