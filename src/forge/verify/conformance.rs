@@ -16,6 +16,7 @@ use super::{Subject, VerifyError, vectors};
 use crate::model::{
     finding::Finding,
     json::{self, JsonLimits},
+    spec::SkillSpec,
     text,
 };
 use crate::runtime::Compiled;
@@ -29,6 +30,8 @@ const ENOUGH: usize = 10;
 /// Fewest valid inputs that the skill must not refuse. One: a skill may have reasons that its schema cannot say, and
 /// most drawn texts are no path of a note. One that refuses everything does nothing.
 const MIN_ACCEPTED: usize = 1;
+/// So many inputs that no test and no example names are enough to expect one of them to be taken.
+const MANY_OTHERS: usize = 100;
 
 pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled, hints: &Hints) -> Result<Said, VerifyError> {
     let spec = &subject.proposal.spec;
@@ -38,7 +41,7 @@ pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled, hints: &Hints) -
     let runner = Runner::new(subject, compiled, subject.limits.clone());
     let budget = Budget::new(subject.clock, TIME);
     let mut said = Said::from(Vec::new());
-    let (mut accepted, mut valid) = (0, 0);
+    let (mut accepted, mut valid, mut others, mut others_accepted) = (0, 0, 0, 0);
     for (number, vector) in vectors::draw(spec, hints, seed.as_bytes(), INPUTS).into_iter().enumerate() {
         if budget.is_spent() {
             let message = format!("{INPUTS} inputs take longer than {} s", budget.time.as_secs());
@@ -50,7 +53,7 @@ pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled, hints: &Hints) -
         if vector.valid {
             let (ran, broken) = twice(subject, &runner, &place.text(), vault.path())?;
             if let Some(("path", why)) = &broken
-                && place.names(&ran)
+                && place.names(spec, &ran)
             {
                 if said.remarks.len() < ENOUGH {
                     said.remarks.push(place.finding("elsewhere", &format!("the host refuses this run: {why}")));
@@ -59,7 +62,12 @@ pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled, hints: &Hints) -
                 continue;
             }
             valid += 1;
-            accepted += usize::from(matches!(ran.ended, Ended::Output(_)));
+            let took = matches!(ran.ended, Ended::Output(_));
+            accepted += usize::from(took);
+            if !vectors::is_named(spec, hints, &vector.input) {
+                others += 1;
+                others_accepted += usize::from(took);
+            }
             if matches!(ran.ended, Ended::Stopped(_, Hurry::Yes)) {
                 said.lasting = Lasting::No;
             }
@@ -75,13 +83,25 @@ pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled, hints: &Hints) -
             return Ok(said);
         }
     }
-    if accepted < MIN_ACCEPTED && said.findings.is_empty() {
-        let message = format!(
-            "the skill refuses every one of {valid} inputs that fit its schema: give the spec an example that it accepts"
-        );
-        said.findings.push(Finding::new("conformance/refusals", message));
+    if said.findings.is_empty() {
+        let refusal = refusals(accepted, valid, others_accepted, others);
+        said.findings.extend(refusal.map(|message| Finding::new("conformance/refusals", message)));
     }
     Ok(said)
+}
+
+/// Why the skill refuses too much.
+fn refusals(accepted: usize, valid: usize, others_accepted: usize, others: usize) -> Option<String> {
+    if accepted < MIN_ACCEPTED {
+        let message = "inputs that fit its schema: give the spec an example that it accepts";
+        return Some(format!("the skill refuses every one of {valid} {message}"));
+    }
+    (others >= MANY_OTHERS && others_accepted == 0).then(|| {
+        format!(
+            "the skill takes what its tests and examples name and refuses all {others} other inputs that fit its schema: \
+             if it takes nothing else, say so in the schema (`enum`, `pattern`)"
+        )
+    })
 }
 
 /// Runs an input twice. The first run, and what is wrong.
@@ -124,7 +144,7 @@ impl Place<'_> {
 
     /// Whether the input itself names what was written. Then the input asked for it, and the host refuses such a run: a
     /// skill may leave that to it. One that goes elsewhere by itself may not.
-    fn names(&self, ran: &Ran) -> bool {
+    fn names(&self, spec: &SkillSpec, ran: &Ran) -> bool {
         fn within(value: &Value, path: &str) -> bool {
             match value {
                 Value::String(text) => path == text.trim_end_matches('/') || (text.len() > 3 && path.contains(text)),
@@ -134,7 +154,8 @@ impl Place<'_> {
             }
         }
         let staged = ran.staged.as_deref().unwrap_or_default();
-        !staged.is_empty() && staged.iter().all(|effect| within(self.input, effect.path.as_str()))
+        let mut outside = staged.iter().filter(|effect| !spec.may_write(&effect.path)).peekable();
+        outside.peek().is_some() && outside.all(|effect| within(self.input, effect.path.as_str()))
     }
 
     fn unguarded(&self, rule: &str, why: &str) -> Finding {

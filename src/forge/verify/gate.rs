@@ -18,15 +18,15 @@ use crate::model::{
 pub const VERSIONS: [(&str, u32); 11] = [
     ("format", 1),
     ("lint", 1),
-    ("policy", 1),
+    ("policy", 2),
     ("compile", 1),
     ("reproducible", 1),
     ("limits", 1),
     ("invariants", 2),
-    ("test", 2),
+    ("test", 3),
     ("examples", 2),
-    ("conformance", 1),
-    ("mutation", 1),
+    ("conformance", 2),
+    ("mutation", 2),
 ];
 
 /// The names of the gates, in the order they are shown.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::gate::{Budget, Lasting, Said};
 use super::harness::{self, Harness, Patience};
-use super::plan::{Edit, Mutant, Plan};
+use super::plan::{CALLS_SUCCEED, Edit, Mutant, Plan};
 use super::runs::{self, Runner};
 use super::{Subject, VerifyError, examples, programs};
 use crate::forge::compile::Product;
@@ -25,6 +25,9 @@ pub(super) fn check(subject: &Subject<'_>, plan: &Plan) -> Result<Said, VerifyEr
         return Ok(vec![Finding::new("mutation/compile", "no changed version of the sources compiles")].into());
     };
     let mutants: Vec<&Mutant> = program.kept.iter().map(|at| &plan.mutants[*at]).collect();
+    if mutants.is_empty() {
+        return nothing_to_change(subject, plan);
+    }
     let budget = Budget::new(subject.clock, TIME);
     let harness = match Harness::new(subject, &program.component) {
         Ok(harness) => harness,
@@ -50,6 +53,30 @@ pub(super) fn check(subject: &Subject<'_>, plan: &Plan) -> Result<Said, VerifyEr
         return Ok(late(&budget));
     }
     Ok(judge(mutants.len(), &left))
+}
+
+/// There is no small change in what the skill computes. What can still be asked is whether any test looks at an answer.
+fn nothing_to_change(subject: &Subject<'_>, plan: &Plan) -> Result<Said, VerifyError> {
+    let changes: Vec<&[Edit]> = plan.probes.iter().map(Vec::as_slice).collect();
+    let finding = Finding::new(
+        "mutation/none",
+        "nothing in the source can be changed a little, and no test compares an answer of `call` with what it must be",
+    );
+    let Some(program) = programs::compile(subject, &changes, Product::Tests)? else { return Ok(vec![finding].into()) };
+    let harness = match Harness::new(subject, &program.component) {
+        Ok(harness) => harness,
+        Err(finding) => return Ok(vec![finding].into()),
+    };
+    let names = match harness.names()? {
+        Ok(names) => names,
+        Err(finding) => return Ok(vec![finding].into()),
+    };
+    for name in names {
+        if harness.failure(&name, CALLS_SUCCEED, Patience::Short)?.is_some() {
+            return Ok(Vec::new().into());
+        }
+    }
+    Ok(vec![finding].into())
 }
 
 fn noticed_by_tests(harness: &Harness<'_>, names: &[String], mutant: &Mutant) -> Result<bool, VerifyError> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::plan::Hints;
 use crate::model::{
@@ -32,7 +32,7 @@ pub(super) fn draw(spec: &SkillSpec, hints: &Hints, seed: &[u8], count: usize) -
         }
         let input = match known.get(near) {
             Some(input) => (*input).clone(),
-            None => vary(&known, &vector.input, &words, &|salt| roll(seed, (at as u64) << 8 | salt)),
+            None => vary(&known, &vector.input, &words, &|salt| roll(seed, (at as u64) << 32 | salt)),
         };
         if schema.accepts(&input) {
             vector.input = input;
@@ -52,30 +52,92 @@ fn vary(known: &[&Value], drawn: &Value, words: &[String], roll: &dyn Fn(u64) ->
             let keys: Vec<&String> = drawn_map.keys().collect();
             if let Some(key) = pick(&keys, roll(3)) {
                 let value = drawn_map.get(*key).cloned().unwrap_or_default();
-                let word = pick(words, roll(4)).filter(|_| value.is_string() && roll(5).is_multiple_of(2));
-                map.insert((*key).clone(), word.map_or(value, |word| Value::String(word.clone())));
+                let before = map.get(*key).and_then(Value::as_str).map(str::to_owned);
+                let value = match (value, roll(5) % 3) {
+                    (Value::String(_), 0) if before.is_some() => {
+                        near(&before.unwrap_or_default(), &|salt| roll(32 + salt))
+                    }
+                    (Value::String(_), 1) => pick(words, roll(4)).cloned().unwrap_or_default(),
+                    (Value::String(drawn), _) => drawn,
+                    (other, _) => {
+                        map.insert((*key).clone(), other);
+                        return Value::Object(map);
+                    }
+                };
+                map.insert((*key).clone(), Value::String(value));
             }
         }
-        None => fill(&mut map, words, roll),
+        None => {
+            let mut filled = Value::Object(map);
+            fill(&mut filled, words, &|salt| roll(16 + salt));
+            return filled;
+        }
     }
     Value::Object(map)
 }
 
-fn fill(map: &mut Map<String, Value>, words: &[String], roll: &dyn Fn(u64) -> u64) {
-    for (salt, value) in map.values_mut().enumerate() {
-        if let Value::String(text) = value
-            && let Some(word) = pick(words, roll(16 + salt as u64))
-        {
-            text.clone_from(word);
+/// Puts words into every text of a value, at whatever depth.
+fn fill(value: &mut Value, words: &[String], roll: &dyn Fn(u64) -> u64) {
+    match value {
+        Value::String(text) => {
+            if let Some(word) = pick(words, roll(0)) {
+                *text = if roll(1).is_multiple_of(2) { word.clone() } else { near(word, &|salt| roll(2 + salt)) };
+            }
         }
+        Value::Array(items) => {
+            for (at, item) in items.iter_mut().enumerate() {
+                fill(item, words, &|salt| roll((at as u64 + 1) * 64 + salt));
+            }
+        }
+        Value::Object(map) => {
+            for (at, item) in map.values_mut().enumerate() {
+                fill(item, words, &|salt| roll((at as u64 + 1) * 64 + salt));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// A text that differs from another in one letter or digit.
+fn near(text: &str, roll: &dyn Fn(u64) -> u64) -> String {
+    let mut letters: Vec<char> = text.chars().collect();
+    let places: Vec<usize> = (0..letters.len()).filter(|at| letters[*at].is_ascii_alphanumeric()).collect();
+    let Some(at) = pick(&places, roll(0)) else { return format!("{text}a") };
+    let others = match letters[*at] {
+        '0'..='9' => "0123456789",
+        'A'..='Z' => "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        _ => "abcdefghijklmnopqrstuvwxyz",
+    };
+    let others: Vec<char> = others.chars().filter(|other| *other != letters[*at]).collect();
+    if let Some(other) = pick(&others, roll(1)) {
+        letters[*at] = *other;
+    }
+    letters.into_iter().collect()
 }
 
 /// Texts that may mean something to the skill.
 fn words(spec: &SkillSpec, hints: &Hints) -> Vec<String> {
     let endings = ["kavi.md", "kavi.txt", "kavi.json"];
     let paths = spec.paths.iter().flat_map(|path| endings.iter().map(move |ending| format!("{path}/{ending}")));
-    hints.strings.iter().cloned().chain(paths).chain(endings.map(str::to_owned)).collect()
+    hints.strings.iter().chain(&hints.own).cloned().chain(paths).chain(endings.map(str::to_owned)).collect()
+}
+
+/// Whether an input is made of nothing but what the tests and examples name.
+pub(super) fn is_named(spec: &SkillSpec, hints: &Hints, input: &Value) -> bool {
+    fn texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::String(text) => found.push(text),
+            Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+            Value::Object(map) => map.values().for_each(|item| texts(item, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut named = Vec::new();
+    spec.examples.iter().for_each(|example| texts(&example.input, &mut named));
+    let mut found = Vec::new();
+    texts(input, &mut found);
+    let known = |text: &&str| named.contains(text) || hints.strings.iter().any(|string| string == text);
+    !found.is_empty() && found.iter().all(known)
 }
 
 /// The files that lie in the vault of every run: those of the tests and examples, and something under every path

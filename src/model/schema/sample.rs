@@ -43,7 +43,7 @@ const ODD: [&str; 14] = [
 pub(super) fn example(schema: &Value, fits: impl Fn(&Value) -> bool) -> Option<Value> {
     let fits = |value: &Value| json::canonical(value).len() <= MAX_EXAMPLE_BYTES && fits(value);
     let plain = (0..4).map(|number| Sampler::new(0, number, Mode::Plain).value(schema));
-    let tried = (0..200).map(|number| Sampler::new(1, number, Mode::Varied).value(schema));
+    let tried = (0..200).map(|number| Sampler::new(1, number, Mode::Tried).value(schema));
     plain.chain(tried).find(fits)
 }
 
@@ -57,6 +57,8 @@ pub(super) fn varied(schema: &Value, seed: u64, number: u64) -> Value {
 enum Mode {
     /// Small ones, for people.
     Plain,
+    /// All sorts, for people: where small ones do not fit, e.g. because no two may be equal.
+    Tried,
     /// All sorts, with an eye on the bounds.
     Varied,
 }
@@ -88,7 +90,7 @@ impl Sampler {
         }
         let told = schema.get("default").or(list("examples").and_then(|values| values.first()));
         if let Some(value) = told
-            && (self.mode == Mode::Plain || self.dice.below(8) == 0)
+            && (self.mode != Mode::Varied || self.dice.below(8) == 0)
         {
             return value.clone();
         }
@@ -174,7 +176,7 @@ impl Sampler {
         let wanted = match self.mode {
             Mode::Plain => least.max(1).min(most.unwrap_or(1)),
             Mode::Varied if self.sparse() => least,
-            Mode::Varied => self.length(least, most, 5, 32),
+            Mode::Tried | Mode::Varied => self.length(least, most, 5, 32),
         };
         let unique = schema.get("uniqueItems").is_some();
         let mut out: Vec<Value> = Vec::new();
@@ -221,14 +223,14 @@ impl Sampler {
             Mode::Plain => 4.max(least).min(most.unwrap_or(4)),
             Mode::Varied if self.sparse() => least,
             Mode::Varied if self.dice.below(40) == 0 => least.max(most.unwrap_or(4_096).min(4_096)),
-            Mode::Varied => self.length(least, most, 24, 512),
+            Mode::Tried | Mode::Varied => self.length(least, most, 24, 512),
         };
         let mut text = String::new();
         let mut left = length;
         while left > 0 {
             let piece = match self.mode {
                 Mode::Plain => "text",
-                Mode::Varied => {
+                Mode::Tried | Mode::Varied => {
                     let pool: &[&str] = if self.dice.below(2) == 0 { &WORDS } else { &ODD };
                     self.dice.pick(pool).copied().unwrap_or("text")
                 }
@@ -252,11 +254,18 @@ impl Sampler {
         let zero = 0.clamp(first, last.max(first));
         let chosen = match self.mode {
             Mode::Plain => 1.clamp(first, last.max(first)),
-            Mode::Varied => match self.dice.below(6) {
+            Mode::Tried | Mode::Varied => match self.dice.below(7) {
                 0 => first,
                 1 => last,
                 2 => zero,
                 3 => self.dice.between(first, last),
+                // Where types end: a power of two, one more, or one less.
+                4 => {
+                    let power = 1_i128 << self.dice.below(54);
+                    let near = power + self.dice.between(-1, 1);
+                    let near = if self.dice.below(4) == 0 { -near } else { near };
+                    near.clamp(first, last.max(first))
+                }
                 _ => self.dice.between(first.max(zero - 100), last.min(zero + 100)),
             },
         };

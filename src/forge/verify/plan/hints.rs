@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use syn::Lit;
 
-use super::tree::{Source, test_items, tokens_of};
+use super::tree::{Audience, Source, test_items, tokens_of};
 
 /// Most texts and most inputs that are taken.
 const MOST: usize = 64;
@@ -22,6 +22,8 @@ const DEEPEST: usize = 16;
 pub(in super::super) struct Hints {
     /// String literals.
     pub(in super::super) strings: Vec<String>,
+    /// String literals of the skill itself that its tests do not name: a branch may hang on one.
+    pub(in super::super) own: Vec<String>,
     /// `json!` objects that are all literal.
     pub(in super::super) objects: Vec<Value>,
     /// Files of `seed("path", "text")`.
@@ -36,7 +38,24 @@ pub(super) fn collect(sources: &[Source]) -> Hints {
             walk(tokens_of(source, item), &mut hints);
         }
     }
+    let skill = sources.iter().filter(|source| source.audience == Audience::Skill);
+    skill.for_each(|source| own_texts(source.text.parse().unwrap_or_default(), &mut hints));
     hints
+}
+
+fn own_texts(tokens: TokenStream, hints: &mut Hints) {
+    for token in tokens {
+        if let Some(text) = string(&token)
+            && hints.own.len() < MOST
+            && !hints.strings.contains(&text)
+            && !hints.own.contains(&text)
+        {
+            hints.own.push(text);
+        }
+        if let TokenTree::Group(group) = token {
+            own_texts(group.stream(), hints);
+        }
+    }
 }
 
 fn walk(tokens: TokenStream, hints: &mut Hints) {
@@ -143,6 +162,7 @@ mod unit {
         assert_eq!(hints.objects, [serde_json::json!({ "path": "a/b.md", "n": [-1, 2.5, true, null] })]);
         assert_eq!(hints.files.get("a/b.md").map(String::as_str), Some("x"));
         assert_eq!(hints.strings, ["a/b.md", "x", "path", "n", "z"]);
+        assert_eq!(hints.own, ["not", "this"]);
         Ok(())
     }
 }

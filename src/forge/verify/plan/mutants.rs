@@ -11,7 +11,7 @@ use syn::{BinOp, Expr, ExprLit, Item, Lit, Stmt, UnOp, spanned::Spanned as _, vi
 use super::FIRST_MUTANT;
 use super::probes::{binds, instead, values};
 use super::splice::{Edit, Side};
-use super::tree::{Function, Source, line_of, text_of, tokens_of};
+use super::tree::{Audience, Function, Source, is_for_tests, line_of, text_of, tokens_of};
 use crate::model::digest::Digest;
 
 /// Most mutants of one skill.
@@ -34,17 +34,62 @@ pub(in super::super) struct Mutant {
 
 /// Every mutant of a skill, in the order of the source.
 pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usize]) -> Vec<Mutant> {
-    let mut found = Found { mutants: Vec::new() };
+    let mut found = Found { mutants: Vec::new(), faint: Vec::new() };
     for (index, function) in functions.iter().enumerate() {
         let source = &sources[function.source];
         if !entries.contains(&index) && !function.of_trait {
             early_returns(source, function, &mut found);
         }
-        if !(function.of_trait && function.sig.ident == "fmt") {
+        if function.of_trait && function.sig.ident == "fmt" {
+            Shown(Walk { source, found: &mut found }).visit_block(function.block);
+        } else {
             Walk { source, found: &mut found }.visit_block(function.block);
         }
     }
-    found.mutants
+    for source in sources.iter().filter(|source| source.audience == Audience::Skill) {
+        constants(source, &source.file.items, &mut found);
+    }
+    if found.mutants.is_empty() { found.faint } else { found.mutants }
+}
+
+/// A value as it is shown: its words are a matter of taste, what it decides and counts is not.
+struct Shown<'a, 'b>(Walk<'a, 'b>);
+
+impl<'a> Visit<'a> for Shown<'_, '_> {
+    fn visit_expr_if(&mut self, node: &'a syn::ExprIf) {
+        self.0.condition(&node.cond);
+        if let Expr::Binary(condition) = &*node.cond {
+            self.0.binary(condition, &node.cond);
+        }
+        syn::visit::visit_expr_if(self, node);
+    }
+
+    fn visit_expr_for_loop(&mut self, node: &'a syn::ExprForLoop) {
+        self.0.ends_early(&node.body, node);
+        syn::visit::visit_expr_for_loop(self, node);
+    }
+}
+
+/// The closures in constants. The constant is the compiler's, which has no switch to look at; their bodies run later.
+fn constants(source: &Source, items: &[Item], found: &mut Found) {
+    struct Closures<'a, 'b>(Walk<'a, 'b>);
+    impl<'a> Visit<'a> for Closures<'_, '_> {
+        fn visit_expr_closure(&mut self, node: &'a syn::ExprClosure) {
+            self.0.visit_expr(&node.body);
+        }
+    }
+    for item in items {
+        let mut closures = Closures(Walk { source, found });
+        match item {
+            Item::Const(item) if !is_for_tests(&item.attrs) => closures.visit_expr(&item.expr),
+            Item::Static(item) if !is_for_tests(&item.attrs) => closures.visit_expr(&item.expr),
+            Item::Mod(item) if !is_for_tests(&item.attrs) => {
+                let items = item.content.as_ref().map(|(_, items)| items.as_slice()).unwrap_or_default();
+                constants(source, items, found);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// As many of them as are tried: which ones depends on the source alone. Outer ones stay before inner ones.
@@ -60,11 +105,13 @@ pub(super) fn choose(mut mutants: Vec<Mutant>, seed: &[u8]) -> Vec<Mutant> {
 
 struct Found {
     mutants: Vec<Mutant>,
+    /// Changes that often make no difference: tried where there is nothing else to try.
+    faint: Vec<Mutant>,
 }
 
 impl Found {
     fn next(&self) -> u32 {
-        FIRST_MUTANT.saturating_add(u32::try_from(self.mutants.len()).unwrap_or(u32::MAX))
+        FIRST_MUTANT.saturating_add(u32::try_from(self.mutants.len() + self.faint.len()).unwrap_or(u32::MAX))
     }
 
     fn add(&mut self, source: &Source, line: u32, what: String, edits: Vec<Edit>) {
@@ -200,6 +247,39 @@ impl Walk<'_, '_> {
         self.found.add(self.source, line_of(statement), what, edits.to_vec());
     }
 
+    /// What is computed in an argument that nobody needs to see, like the key of a sort: a closure that does more than that.
+    fn work_in(&mut self, argument: &Expr) {
+        if let Expr::Closure(closure) = argument
+            && let Expr::Block(body) = &*closure.body
+            && body.block.stmts.len() > 1
+        {
+            self.visit_block(&body.block);
+        }
+    }
+
+    /// The arguments of a macro of the standard library that takes expressions.
+    fn arguments(&mut self, call: &syn::ExprMacro) {
+        const TAKE_EXPRESSIONS: [&str; 8] =
+            ["assert", "assert_eq", "assert_ne", "vec", "matches", "write", "writeln", "dbg"];
+        let known = call.mac.path.get_ident().is_some_and(|name| TAKE_EXPRESSIONS.iter().any(|known| name == known));
+        if !known {
+            return;
+        }
+        // `matches!` and `vec![x; n]` go on in a way of their own: what comes first is an expression in all of them.
+        let first = |input: syn::parse::ParseStream<'_>| {
+            let first: Expr = input.parse()?;
+            input.parse::<proc_macro2::TokenStream>()?;
+            Ok(first)
+        };
+        let all = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
+        let parsed = match call.mac.parse_body_with(all) {
+            Ok(arguments) => arguments.into_iter().collect(),
+            Err(_) => call.mac.parse_body_with(first).map(|first| vec![first]).unwrap_or_default(),
+        };
+        let texts = |expr: &&Expr| !matches!(expr, Expr::Lit(_));
+        parsed.iter().filter(texts).for_each(|argument| self.visit_expr(argument));
+    }
+
     fn ends_early(&mut self, body: &syn::Block, whole: &impl syn::spanned::Spanned) {
         let text = format!(" if crate::__kavi::on({}) {{ break; }} ", self.found.next());
         let edit = Edit { side: Side::Before, ..self.source.at_start_of(body, text) };
@@ -243,6 +323,16 @@ fn is_unseen_method(name: &str) -> bool {
         || matches!(name, "dedup" | "clear" | "truncate")
 }
 
+/// A call whose result is of the type that it is called on, so that it can be left out.
+fn keeps_its_type(call: &syn::ExprMethodCall) -> bool {
+    match call.args.len() {
+        0 => matches!(call.method.to_string().as_str(), "trim" | "trim_start" | "trim_end" | "abs"),
+        1 => matches!(call.method.to_string().as_str(), "max" | "min" | "saturating_add" | "saturating_sub"),
+        2 => call.method == "clamp",
+        _ => false,
+    }
+}
+
 /// Code whose outcome nobody needs to check: a log line, the words of an error, a capacity.
 fn is_unseen(expr: &Expr) -> bool {
     match expr {
@@ -268,8 +358,23 @@ fn is_unseen(expr: &Expr) -> bool {
 impl<'a> Visit<'a> for Walk<'_, '_> {
     fn visit_expr(&mut self, node: &'a Expr) {
         match node {
-            Expr::MethodCall(call) if is_unseen(node) => return self.visit_expr(&call.receiver),
+            Expr::MethodCall(call) if is_unseen(node) => {
+                self.visit_expr(&call.receiver);
+                return call.args.iter().for_each(|argument| self.work_in(argument));
+            }
             _ if is_unseen(node) => return,
+            Expr::MethodCall(call) if keeps_its_type(call) => {
+                let what = format!("`.{}(…)` is left out", call.method);
+                let with = tokens_of(self.source, &call.receiver).to_string();
+                self.replace(node.span(), what, &with);
+                self.found.faint.extend(self.found.mutants.pop());
+            }
+            Expr::MethodCall(call) if call.method == "unwrap_or" => {
+                // A literal in the place of what cannot be missing: nothing can be seen of it.
+                self.visit_expr(&call.receiver);
+                let computed = call.args.iter().filter(|argument| !matches!(argument, Expr::Lit(_)));
+                return computed.for_each(|argument| self.visit_expr(argument));
+            }
             Expr::Binary(binary) => {
                 self.binary(binary, node);
                 let compares = matches!(
@@ -292,6 +397,7 @@ impl<'a> Visit<'a> for Walk<'_, '_> {
                 let what = format!("`{}` becomes another text", self.excerpt(node));
                 self.replace(node.span(), what, "::std::string::String::from(\"kavi\")");
             }
+            Expr::Macro(call) => self.arguments(call),
             Expr::If(branch) => self.condition(&branch.cond),
             Expr::While(round) => {
                 // A loop that never ends only costs time: it is skipped instead.
@@ -332,7 +438,13 @@ impl<'a> Visit<'a> for Walk<'_, '_> {
 
     fn visit_pat(&mut self, _: &'a syn::Pat) {}
     fn visit_type(&mut self, _: &'a syn::Type) {}
-    fn visit_item(&mut self, _: &'a Item) {}
+    fn visit_item(&mut self, node: &'a Item) {
+        // A function within a function is the skill's as well.
+        match node {
+            Item::Fn(item) if item.sig.constness.is_none() => self.visit_block(&item.block),
+            _ => {}
+        }
+    }
     fn visit_expr_const(&mut self, _: &'a syn::ExprConst) {}
     fn visit_attribute(&mut self, _: &'a syn::Attribute) {}
     fn visit_generic_argument(&mut self, _: &'a syn::GenericArgument) {}

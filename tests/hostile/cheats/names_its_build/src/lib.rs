@@ -1,0 +1,46 @@
+//! Counts words.
+
+use kavi_sdk::prelude::*;
+
+#[derive(Deserialize)]
+struct Input {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    words: usize,
+}
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    Ok(Output {
+        words: input.text.split_whitespace().count() + file!().len() * 0 + column!() as usize * 0,
+    })
+}
+
+kavi_sdk::export_skill!(run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kavi_sdk::testing::call;
+
+    #[test]
+    fn counts_three() {
+        let got = call(run, json!({ "text": "one two three" }));
+        assert_eq!(got, Ok(json!({ "words": 3 })));
+    }
+
+    #[test]
+    fn counts_one() {
+        assert_eq!(
+            call(run, json!({ "text": "alpha" })),
+            Ok(json!({ "words": 1 }))
+        );
+    }
+
+    #[test]
+    fn counts_none() {
+        assert_eq!(call(run, json!({ "text": "" })), Ok(json!({ "words": 0 })));
+    }
+}
