@@ -233,7 +233,9 @@ impl Error {
             | Self::Invoke(InvokeError::Load(LoadError::Code(CodeError::Cage(error)))) => {
                 return error.hint().map(str::to_owned);
             }
-            Self::Promote(PromoteError::Load(error)) | Self::Invoke(InvokeError::Load(error)) => return load_hint(error),
+            Self::Promote(PromoteError::Load(error)) | Self::Invoke(InvokeError::Load(error)) => {
+                return load_hint(error);
+            }
             Self::Promote(PromoteError::Ledger(error)) => return ledger_hint(error),
             Self::Invoke(InvokeError::Trust(error)) => return trust_hint(error),
             Self::Invoke(InvokeError::Input(_) | InvokeError::InputJson(_)) => {

@@ -296,11 +296,15 @@ fn component(fields: &str) -> Vec<u8> {
     wat::parse_str(format!("(component {fields})")).unwrap()
 }
 
-/// What an optimising compiler is slow at: very many values alive at once.
-fn bomb() -> Vec<u8> {
+/// What an optimising compiler is slow at: very many values alive at once, none of which it may move.
+fn slow_module() -> String {
     let values = 60_000;
-    let body = format!("{}{}", "(local.get 0)".repeat(values), "i32.xor ".repeat(values - 1));
-    component(&format!("(core module (func (param i32) (result i32) {body}))"))
+    let body = format!("{}{}", "(call $f)".repeat(values), "i32.xor ".repeat(values - 1));
+    format!("(core module (func $f (result i32) i32.const 1) (func (result i32) {body}))")
+}
+
+fn bomb() -> Vec<u8> {
+    component(&slow_module())
 }
 
 fn exe() -> PathBuf {
@@ -394,7 +398,8 @@ const HONEST: &str = r#"(component
 
 /// The same with one import more than any class has.
 fn greedy() -> Vec<u8> {
-    wat::parse_str(HONEST.replacen("(component", r#"(component (import "wasi:sockets/tcp@0.2.0" (instance))"#, 1)).unwrap()
+    wat::parse_str(HONEST.replacen("(component", r#"(component (import "wasi:sockets/tcp@0.2.0" (instance))"#, 1))
+        .unwrap()
 }
 
 /// Puts bytes into the store, as if they had been verified.
@@ -433,8 +438,7 @@ fn a_component_that_does_not_fit_its_class_is_refused_at_load() {
     let grants = grants::of(EffectClass::ReadOnly);
     let imports = Box::leak([grants.imports, &["wasi:sockets/tcp"]].concat().into_boxed_slice());
     let wide = Grants { imports, ..grants };
-    let (cage, cache, warnings) =
-        (Cage::new(exe(), Confinement::Required), cache_of(&workspace), Warnings::default());
+    let (cage, cache, warnings) = (Cage::new(exe(), Confinement::Required), cache_of(&workspace), Warnings::default());
     let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
     let runtime = Runtime::new(&Limits::default()).unwrap();
     let skill = Skill { component: &bytes, digest, grants: &wide, standing: Standing::Untrusted };
@@ -466,17 +470,15 @@ fn what_does_not_fit_its_class_or_cannot_be_compiled_is_not_promoted() {
     let error = workspace.refused(&promote, 3);
     assert!(error["message"].as_str().unwrap().contains("wasi:sockets/tcp"), "{error}");
     // One that fits, and that the compiler does not get done with.
-    let values = 60_000;
-    let body = format!("{}{}", "(local.get 0)".repeat(values), "i32.xor ".repeat(values - 1));
-    let text = format!("(core module (func (param i32) (result i32) {body}))");
-    let fits = wat::parse_str(HONEST.replace("(core module $m", &format!("{text} (core module $m"))).unwrap();
+    let fits = HONEST.replace("(core module $m", &format!("{} (core module $m", slow_module()));
+    let fits = wat::parse_str(fits).unwrap();
     let digest = store(&workspace, &fits);
     workspace.ledger().execute(&format!("UPDATE verifications SET component_sha256 = '{digest}'"), []).unwrap();
     let error = workspace.refused(&promote, 3);
     assert!(error["message"].as_str().unwrap().contains("compile_effort"), "{error}");
     let settings = workspace.path().join("kavi.toml");
-    let set = fs::read_to_string(&settings).unwrap().replace("compile_effort = 10_000_000", "compile_effort = 1e18");
-    fs::write(&settings, set.replace("1e18", "1_000_000_000_000_000")).unwrap();
+    let set = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, set.replace("[limits]", "[limits]\ncompile_effort = 1_000_000_000_000")).unwrap();
     let error = workspace.json(&promote).expect(3).json()["error"].take();
     assert!(error["message"].as_str().unwrap().contains("cannot be compiled within"), "{error}");
     assert_eq!(workspace.status_of(&id), "VERIFIED");

@@ -222,7 +222,6 @@ fn does_not_find_the_one() {
 }"#;
     let source = skill(body, tests).replace("Ok(Output { text })", "");
     let source = source.replace("#[derive(Serialize)]\nstruct Output", "#[derive(Serialize, Default)]\nstruct Output");
-    let source = source.replace("    text: String,\n}\n\nfn run", "    text: String,\n}\n\nfn run");
     let verified = Verified::of(&source, "READ_ONLY", SCHEMA, &[]);
     let findings = verified.gate("conformance")["findings"].as_array().unwrap();
     assert_eq!(findings[0]["rule"], "conformance/refusals", "{:#}", verified.document);

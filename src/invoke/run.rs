@@ -21,7 +21,9 @@ use crate::model::{
 };
 use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
-use crate::runtime::{LoadError, Loader, Observed, Origin, Request, RunError, Runtime, RuntimeError, Skill, Standing, staged};
+use crate::runtime::{
+    LoadError, Loader, Observed, Origin, Request, RunError, Runtime, RuntimeError, Skill, Standing, staged,
+};
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]

@@ -99,7 +99,8 @@ impl Loader<'_> {
 
     fn doubt(&self, component: Digest, error: &CacheError) {
         let component = component.short();
-        self.warnings.add(format!("the cached code of component {component} is not used, it is compiled again: {error}"));
+        self.warnings
+            .add(format!("the cached code of component {component} is not used, it is compiled again: {error}"));
     }
 }
 

@@ -22,10 +22,10 @@ const LENGTH_END: usize = SEAL_END + 4;
 /// Which code it is: of what, for what, under which rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
-    component: Digest,
-    engine: EngineId,
-    wasmtime: String,
-    policy: Digest,
+    pub(super) component: Digest,
+    pub(super) engine: EngineId,
+    pub(super) wasmtime: String,
+    pub(super) policy: Digest,
 }
 
 impl Identity {

@@ -45,7 +45,8 @@ pub(super) fn read(path: &Path, private: Private, most: u64) -> Result<Vec<u8>, 
         meta if !meta.is_file() => return odd("it is not a regular file"),
         meta if meta.uid() != rustix::process::geteuid().as_raw() => return odd("it belongs to another user"),
         meta if meta.mode() & forbidden != 0 => return odd("other users may touch it"),
-        meta if meta.nlink() != 1 => return odd("it has a second name (a hard link)"),
+        // One that was replaced since it was opened has no name any more, and is as good as it was.
+        meta if meta.nlink() > 1 => return odd("it has a second name (a hard link)"),
         meta if meta.size() > most => return odd("it is too large"),
         _ => {}
     }

@@ -146,7 +146,8 @@ impl CodeCache {
         let key = Key::read_or_make(self.key_path()?)?;
         let identity = Identity::new(component, code.engine(), self.policy);
         let sealed = entry::seal(&key, &identity, code);
-        let sealed = sealed.ok_or_else(|| CacheError::Odd("the component imports more than an entry can say".into()))?;
+        let sealed =
+            sealed.ok_or_else(|| CacheError::Odd("the component imports more than an entry can say".into()))?;
         file::make_folder(&self.folder).map_err(failed)?;
         file::write(&path, &sealed, There::Replace).map_err(failed)
     }

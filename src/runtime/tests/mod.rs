@@ -37,7 +37,7 @@ const PURE: Grants = Grants { vault: false, out: false, imports: QUIET, denied_f
 /// A skill with both folders.
 const WRITER: Grants = Grants { vault: true, out: true, ..PURE };
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(&Limits::default()).unwrap());
+pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(&Limits::default()).unwrap());
 
 /// `guest.rs`, compiled.
 static GUEST: LazyLock<Compiled> = LazyLock::new(|| rustc("guest.rs", &[]));
@@ -59,7 +59,7 @@ fn rustc(source: &str, flags: &[&str]) -> Compiled {
 }
 
 /// Machine code of a skill, made here instead of in the child.
-fn machine_code(component: &[u8]) -> Result<MachineCode, RuntimeError> {
+pub(super) fn machine_code(component: &[u8]) -> Result<MachineCode, RuntimeError> {
     let interface = RUNTIME.examine(component, Tier::Optimised)?;
     let code = compile_child::precompile(component)?;
     Ok(MachineCode::believed(code, engine::EngineId::BYTES, interface, RUNTIME.engine_id()))
