@@ -241,6 +241,12 @@ fn there_is_one_unsafe_block_and_it_gives_its_reasons() -> Result<(), Box<dyn Er
     let count = |what: &str| code.iter().filter(|line| line.contains(what)).count();
     assert_eq!((count("unsafe {"), count("allow(unsafe_code)"), count("unsafe fn")), (1, 1, 0));
     assert!(text.contains("// SAFETY: "), "the reasons are missing");
+    // The reasons count the places that call code believed.
+    let sources = tree::read(Path::new(ROOT), &["src"])?;
+    let believers = sources.iter().filter(|source| source.text.contains("MachineCode::believed("));
+    let believers: Vec<&str> =
+        believers.map(|source| source.path.as_str()).filter(|path| !path.contains("/tests")).collect();
+    assert_eq!(believers, ["src/runtime/cache/entry.rs", "src/runtime/compile_child.rs"]);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! The code cache of a workspace, and the key that lies outside of it.
 
+use std::path::Path;
+
 use super::{App, Host};
 use crate::error::Error;
 use crate::model::layout::Layout;
@@ -8,8 +10,17 @@ use crate::runtime::{CacheStatus, Cleared, CodeCache, Loader, Runtime};
 
 /// The cache below the workspace's `.kavi/`, sealed with a key below the person's own cache folder.
 pub(super) fn of(host: &Host, layout: &Layout) -> CodeCache {
-    let key = host.environment.cache_folder().ok().map(|folder| host.cwd.join(folder).join("code.key"));
+    let folder = host.environment.cache_folder().ok().map(|folder| host.cwd.join(folder));
+    let key = folder.filter(|folder| !lies_in(folder, &layout.vault)).map(|folder| folder.join("code.key"));
     CodeCache::new(layout.code_cache(), key, grants::version())
+}
+
+/// Whether a folder, that need not be there yet, is below another: then skills are given what is in it.
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    let Ok(other) = other.canonicalize() else { return folder.starts_with(other) };
+    let there = folder.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let real = there.map(|(above, real)| real.join(folder.strip_prefix(above).unwrap_or(Path::new(""))));
+    real.is_none_or(|real| real.starts_with(other))
 }
 
 impl App {
@@ -36,7 +47,7 @@ impl App {
     }
 
     /// Where the code cache lies.
-    pub fn cache_folder(&self) -> &std::path::Path {
+    pub fn cache_folder(&self) -> &Path {
         self.code.folder()
     }
 }

@@ -21,7 +21,7 @@ pub const VERSIONS: [(&str, u32); 11] = [
     ("policy", 1),
     ("compile", 1),
     ("reproducible", 1),
-    ("limits", 1),
+    ("limits", 2),
     ("invariants", 2),
     ("test", 2),
     ("examples", 1),

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::policy::{self, Answer};
 use super::{Subject, VerifyError, conformance, examples, invariants, limits, mutation, test};
 use crate::cage::{Applied, Confinement};
-use crate::forge::compile::{CompileError, Compiled, Product};
+use crate::forge::compile::{Compiled, Product};
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
 use crate::runtime::CodeError;
 
@@ -206,9 +206,9 @@ impl Board<'_> {
         let loaded = code.and_then(|code| self.subject.runtime.load(&code).map_err(CodeError::Component));
         let compiled = match loaded {
             Ok(compiled) => compiled,
-            Err(CodeError::Cage(error)) => return Err(CompileError::from(error).into()),
             Err(error) => {
-                let broken = |name: &str| vec![Finding::new(format!("{name}/component"), error.to_string())];
+                let why = limits::finding(error)?.message;
+                let broken = |name: &str| vec![Finding::new(format!("{name}/component"), why.clone())];
                 self.gate("examples", || Ok(broken("examples").into()))?;
                 self.gate("conformance", || Ok(broken("conformance").into()))?;
                 return Ok(());

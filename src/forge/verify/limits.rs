@@ -45,7 +45,7 @@ pub(super) fn compile(subject: &Subject<'_>, component: &[u8]) -> Result<Machine
 }
 
 /// What the failure of a compilation says of the component. An error when it says nothing of it.
-fn finding(error: CodeError) -> Result<Finding, VerifyError> {
+pub(super) fn finding(error: CodeError) -> Result<Finding, VerifyError> {
     match error {
         CodeError::Cage(error) => Err(CompileError::from(error).into()),
         CodeError::OtherEngine => Err(VerifyError::Replaced),

@@ -31,7 +31,9 @@ const MAX_ENTRY_BYTES: u64 = MAX_CODE_BYTES + (1 << 20);
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// No folder for the key.
-    #[error("there is no place for its key: none of KAVI_CACHE_DIR, XDG_CACHE_HOME and HOME is set")]
+    #[error(
+        "there is no place for its key: set KAVI_CACHE_DIR, XDG_CACHE_HOME or HOME to a folder outside of the vault"
+    )]
     NoKeyPlace,
     /// The key cannot be used.
     #[error("its key {} cannot be used: {why}", path.display())]
