@@ -22,9 +22,12 @@ use crate::model::{
     name::SkillName,
     spec::SkillSpec,
     time::{Clock, SystemClock},
+    warnings::Warnings,
 };
+use crate::runtime::CodeCache;
 
 mod agent;
+mod cache;
 mod doctor;
 mod retry;
 mod workspace;
@@ -37,6 +40,7 @@ pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::run::Ran;
 pub use crate::ledger::{Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification};
+pub use crate::runtime::{CacheStatus, Cleared, Origin};
 pub use doctor::{Check, Health};
 pub use retry::{Advise, End, Forged, Look, Plan, Step};
 pub use workspace::Made;
@@ -50,7 +54,10 @@ pub fn child_entry(
     output: impl std::io::Write,
 ) -> Option<ExitCode> {
     let args: Vec<OsString> = args.into_iter().collect();
-    crate::cage::child_entry(args.clone()).or_else(|| verify::child_entry(args, input, output))
+    let (mut input, mut output) = (input, output);
+    crate::cage::child_entry(args.clone())
+        .or_else(|| crate::runtime::child_entry(args.clone(), &mut input, &mut output))
+        .or_else(|| verify::child_entry(args, &mut input, &mut output))
 }
 
 /// What every process of Kavi has before it knows a workspace.
@@ -62,6 +69,8 @@ pub struct Host {
     pub environment: Environment,
     /// The folder that relative paths are taken from.
     pub cwd: PathBuf,
+    /// Where the library says what went wrong without stopping the work.
+    pub warnings: Warnings,
 }
 
 impl Host {
@@ -89,6 +98,7 @@ pub struct App {
     ledger: Ledger,
     store: Store,
     cage: Cage,
+    code: CodeCache,
     clock: Box<dyn Clock>,
     ids: Box<dyn IdSource>,
 }
@@ -158,6 +168,7 @@ impl App {
         };
         Ok(Self {
             store: Store::new(config.layout.store()),
+            code: cache::of(&host, &config.layout),
             cage: Cage::new(host.exe.clone(), confinement),
             clock: Box::new(SystemClock),
             ids: Box::new(RandomIds),
@@ -181,6 +192,8 @@ impl App {
             ledger: &self.ledger,
             store: &self.store,
             cage: &self.cage,
+            loader: self.loader(),
+            limits: &self.config.limits,
             clock: self.clock.as_ref(),
             ids: self.ids.as_ref(),
         }
@@ -191,6 +204,7 @@ impl App {
             layout: &self.config.layout,
             ledger: &self.ledger,
             store: &self.store,
+            loader: self.loader(),
             limits: &self.config.limits,
             clock: self.clock.as_ref(),
             ids: self.ids.as_ref(),

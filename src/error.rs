@@ -17,7 +17,7 @@ use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
 use crate::model::{lifecycle::ProposalStatus, name::SkillName};
 use crate::registry::TrustError;
-use crate::runtime::RunError;
+use crate::runtime::{CacheError, CodeError, LoadError, RunError, RuntimeError};
 
 /// Everything that a verb can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,12 @@ pub enum Error {
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
+    /// The engine.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The code cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The toolchain.
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
@@ -183,6 +189,7 @@ impl Error {
             Self::Rebuild(RebuildError::Ledger(error)) => ledger(error),
             Self::Rebuild(_) => Kind::Failed,
             Self::Invoke(error) => invoke(error),
+            Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
             Self::Toolchain(error) => toolchain(error),
         }
     }
@@ -222,6 +229,13 @@ impl Error {
                 "run `kavi verify-skill` first"
             }
             Self::Promote(PromoteError::Registry(_)) => "run `kavi rebuild`",
+            Self::Promote(PromoteError::Load(LoadError::Code(CodeError::Cage(error))))
+            | Self::Invoke(InvokeError::Load(LoadError::Code(CodeError::Cage(error)))) => {
+                return error.hint().map(str::to_owned);
+            }
+            Self::Promote(PromoteError::Load(error)) | Self::Invoke(InvokeError::Load(error)) => {
+                return load_hint(error);
+            }
             Self::Promote(PromoteError::Ledger(error)) => return ledger_hint(error),
             Self::Invoke(InvokeError::Trust(error)) => return trust_hint(error),
             Self::Invoke(InvokeError::Input(_) | InvokeError::InputJson(_)) => {
@@ -339,7 +353,18 @@ fn promote(error: &PromoteError) -> Kind {
         PromoteError::NotVerified { .. } | PromoteError::NotPassed(_) | PromoteError::Inspect(_) => Kind::Refused,
         PromoteError::Artifact(error) => artifact(error),
         PromoteError::Ledger(error) => ledger(error),
-        PromoteError::Registry(_) => Kind::Failed,
+        PromoteError::Load(error) => load(error),
+        PromoteError::Registry(_) | PromoteError::Runtime(_) => Kind::Failed,
+    }
+}
+
+fn load(error: &LoadError) -> Kind {
+    match error {
+        // What the component is decides these.
+        LoadError::Refused(_)
+        | LoadError::Code(CodeError::Component(_) | CodeError::Refused(_) | CodeError::Stopped { .. }) => Kind::Refused,
+        LoadError::Code(CodeError::Cage(error)) => cage(error),
+        LoadError::Code(CodeError::OtherEngine) | LoadError::Runtime(_) => Kind::Failed,
     }
 }
 
@@ -362,9 +387,21 @@ fn invoke(error: &InvokeError) -> Kind {
         InvokeError::Run(RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::Runtime(_)) => {
             Kind::Failed
         }
+        InvokeError::Load(error) => load(error),
         InvokeError::Runtime(_) | InvokeError::Effects(_) => Kind::Failed,
         _ => Kind::Skill,
     }
+}
+
+fn load_hint(error: &LoadError) -> Option<String> {
+    let text = match error {
+        LoadError::Refused(_) => "it is not what its class may be: propose it in another class, or build it again",
+        LoadError::Code(CodeError::Component(_)) => "limits are set in [limits] of kavi.toml",
+        LoadError::Code(CodeError::Refused(_) | CodeError::Stopped { .. }) => "build it again, smaller or simpler",
+        LoadError::Code(CodeError::OtherEngine) => "try again with the kavi that is there now",
+        LoadError::Code(CodeError::Cage(_)) | LoadError::Runtime(_) => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn trust_hint(error: &TrustError) -> Option<String> {

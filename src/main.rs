@@ -12,7 +12,9 @@ fn main() -> ExitCode {
     }
     let environment = Environment::read();
     match (std::env::current_exe(), std::env::current_dir()) {
-        (Ok(exe), Ok(cwd)) => kavi::cli::run(std::env::args_os(), Host { exe, environment, cwd }),
+        (Ok(exe), Ok(cwd)) => {
+            kavi::cli::run(std::env::args_os(), Host { exe, environment, cwd, warnings: Default::default() })
+        }
         (Err(error), _) => kavi::cli::cannot_start("this program's own file cannot be found", &error),
         (_, Err(error)) => kavi::cli::cannot_start("the current folder cannot be read", &error),
     }

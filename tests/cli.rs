@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::{Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 19] = [
+const VERBS: [(&str, &[&str]); 20] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -31,6 +31,7 @@ const VERBS: [(&str, &[&str]); 19] = [
     ("doctor", &[]),
     ("rebuild", &[]),
     ("setup", &[]),
+    ("cache", &[]),
 ];
 
 fn words(text: &str) -> Vec<&str> {

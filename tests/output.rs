@@ -87,6 +87,7 @@ fn settings(folder: &Path) -> insta::Settings {
         (r"\b\d+ ms\b", "[n] ms"),
         (r#""duration_ms": \d+"#, r#""duration_ms": "[n]""#),
         (r#""component_bytes": \d+"#, r#""component_bytes": "[n]""#),
+        (r#""bytes": \d+"#, r#""bytes": "[n]""#),
         (r"\b\d+ bytes\b", "[n] bytes"),
         (r"(?:own cage|bubblewrap|unconfined)[^\n\x22]*", "[cage]"),
         (r#"(?s)"cage": \{.*?\n  \}"#, r#""cage": "[cage]""#),
@@ -134,6 +135,8 @@ fn the_whole_way(reader: Reader) {
     story.tell("run_skill_error", 5, &["run-skill", "peek", "--json", r#"{"path":"b.md"}"#]);
     story.tell("run_bad_input", 2, &["run-skill", "peek", "--json", r#"{"path":5}"#]);
     story.tell("show", 0, &["show", "peek"]);
+    story.tell("cache_status", 0, &["cache", "status"]);
+    story.tell("cache_clear", 0, &["cache", "clear"]);
     story.tell("status", 0, &["status"]);
     fs::remove_file(story.root().join("registry.yaml")).unwrap();
     story.tell("rebuild", 0, &["rebuild"]);

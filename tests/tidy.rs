@@ -230,6 +230,24 @@ fn unsafe_code_stands_only_where_it_was_reviewed() {
     refuses("src/runtime/cache.rs", "#[cfg(test)] mod tests { unsafe fn f() {} }", "unsafe");
     accepts("src/runtime/cache.rs", "// unsafe\n#[forbid(unsafe_code)] fn f() { g(\"unsafe\") }");
     accepts("sdk/src/bindings.rs", "unsafe fn f() {}");
+    accepts("src/runtime/code.rs", "fn f() { unsafe { g() } }");
+}
+
+#[test]
+fn there_is_one_unsafe_block_and_it_gives_its_reasons() -> Result<(), Box<dyn Error>> {
+    // That there is none in any other file is a rule of the tree.
+    let text = fs::read_to_string(Path::new(ROOT).join("src/runtime/code.rs"))?;
+    let code: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with("//")).collect();
+    let count = |what: &str| code.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((count("unsafe {"), count("allow(unsafe_code)"), count("unsafe fn")), (1, 1, 0));
+    assert!(text.contains("// SAFETY: "), "the reasons are missing");
+    // The reasons count the places that call code believed.
+    let sources = tree::read(Path::new(ROOT), &["src"])?;
+    let believers = sources.iter().filter(|source| source.text.contains("MachineCode::believed("));
+    let believers: Vec<&str> =
+        believers.map(|source| source.path.as_str()).filter(|path| !path.contains("/tests")).collect();
+    assert_eq!(believers, ["src/runtime/cache/entry.rs", "src/runtime/compile_child.rs"]);
+    Ok(())
 }
 
 #[test]

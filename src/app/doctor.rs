@@ -52,6 +52,7 @@ impl App {
         checks.extend(self.check_skills());
         checks.push(self.check_effects());
         checks.push(self.check_vault());
+        checks.push(self.check_cache());
         checks.push(check_cage(&self.cage.probe()));
         checks.push(self.check_toolchain());
         checks.push(self.check_agent());
@@ -124,6 +125,20 @@ impl App {
                 Check::bad("vault", Health::Fail, "is not a folder that can be written", "see `vault` in kavi.toml")
             }
             Err(error) => Check::bad("vault", Health::Fail, error.to_string(), "see `vault` in kavi.toml"),
+        }
+    }
+
+    fn check_cache(&self) -> Check {
+        let name = "code cache";
+        let mend = "run `kavi cache clear`; what is run next is compiled again";
+        match self.cache_status() {
+            Ok(status) if !status.trouble.is_empty() => Check::bad(name, Health::Warn, status.trouble, mend),
+            Ok(status) if status.foreign + status.leftovers > 0 => {
+                let found = format!("{} foreign entries, {} leftovers", status.foreign, status.leftovers);
+                Check::bad(name, Health::Warn, found, mend)
+            }
+            Ok(status) => Check::ok(name, format!("{} of {} entries would be used", status.valid, status.entries)),
+            Err(error) => Check::bad(name, Health::Warn, error.to_string(), "see [limits] in kavi.toml"),
         }
     }
 

@@ -6,6 +6,7 @@
 //! Deliberately never: decides anything that the library decides.
 
 mod build;
+mod cache;
 mod check_invariants;
 mod demo;
 mod doctor;
@@ -36,6 +37,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::app::{App, Host, Walls};
 use crate::error::{Error, Kind};
+use crate::model::warnings::Warnings;
 use out::Out;
 
 /// A governed forge and WebAssembly runtime for skills that an AI agent writes and a person promotes.
@@ -121,6 +123,7 @@ enum Verb {
     Doctor(doctor::Args),
     Rebuild(rebuild::Args),
     Setup(setup::Args),
+    Cache(cache::Args),
 }
 
 impl Verb {
@@ -145,6 +148,7 @@ impl Verb {
             Self::Doctor(args) => args.json.json,
             Self::Rebuild(args) => args.json.json,
             Self::Setup(args) => args.json.json,
+            Self::Cache(args) => args.json(),
             // Here it is the input.
             Self::RunSkill(_) => false,
         }
@@ -171,6 +175,7 @@ impl Verb {
             Self::Doctor(args) => doctor::run(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
+            Self::Cache(args) => cache::run(context, &args),
         }
     }
 }
@@ -200,16 +205,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host) -> ExitCode {
         Err(error) => return usage(&args, &error),
     };
     let format = if cli.verb.json() { Output::Json } else { cli.global.output };
-    let out = Out::new(format);
+    let out = Out::new(format, host.warnings.clone());
     let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
     let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls };
-    match cli.verb.run(context) {
+    let ended = match cli.verb.run(context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
             ExitCode::from(error.kind().exit_code())
         }
-    }
+    };
+    out.warnings();
+    ended
 }
 
 /// A command line that cannot be parsed, or a question for help.
@@ -226,7 +233,7 @@ fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
         // The first paragraph in one line: what is wrong, and with which argument.
         let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
-        Out::new(Output::Json).error(&Error::Usage(message));
+        Out::new(Output::Json, Warnings::default()).error(&Error::Usage(message));
     } else {
         let _ = error.print();
     }
@@ -235,6 +242,6 @@ fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
 
 /// The process cannot even find out where it is.
 pub fn cannot_start(what: &str, source: &std::io::Error) -> ExitCode {
-    Out::new(Output::Human).error(&Error::Usage(format!("{what}: {source}")));
+    Out::new(Output::Human, Warnings::default()).error(&Error::Usage(format!("{what}: {source}")));
     ExitCode::from(Kind::Failed.exit_code())
 }

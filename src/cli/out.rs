@@ -6,17 +6,18 @@ use serde_json::{Value, json};
 
 use super::Output;
 use crate::error::Error;
-use crate::model::text;
+use crate::model::{text, warnings::Warnings};
 
 /// Where results, remarks and errors go.
 #[derive(Debug, Clone)]
 pub struct Out {
     format: Output,
+    warnings: Warnings,
 }
 
 impl Out {
-    pub fn new(format: Output) -> Self {
-        Self { format }
+    pub fn new(format: Output, warnings: Warnings) -> Self {
+        Self { format, warnings }
     }
 
     /// Whether one JSON document is wanted.
@@ -28,7 +29,7 @@ impl Out {
     pub fn result(&self, human: &str, machine: &Value) {
         match self.format {
             Output::Human => write_stdout(human),
-            Output::Json => write_stdout(&format!("{machine:#}")),
+            Output::Json => self.document(machine.clone()),
         }
     }
 
@@ -43,7 +44,7 @@ impl Out {
             Output::Json => {
                 let mut document = machine.clone();
                 document["error"] = describe(&error);
-                write_stdout(&format!("{document:#}"));
+                self.document(document);
                 Error::Reported(error.kind())
             }
         }
@@ -61,6 +62,22 @@ impl Out {
         if !self.is_json() {
             write_stderr(line);
         }
+    }
+
+    /// What went wrong without stopping the work: on stderr for people. For machines it is part of the document.
+    pub fn warnings(&self) {
+        for warning in self.warnings.take() {
+            self.remark(&format!("warning: {}", text::line(&warning, 1_000)));
+        }
+    }
+
+    /// Prints the one document, with the warnings that came up before it.
+    fn document(&self, mut document: Value) {
+        let warnings = self.warnings.take();
+        if let Some(document) = document.as_object_mut().filter(|_| !warnings.is_empty()) {
+            document.insert("warnings".to_owned(), json!(warnings));
+        }
+        write_stdout(&format!("{document:#}"));
     }
 
     /// Whether somebody can be asked.
@@ -87,7 +104,7 @@ impl Out {
                     write_stderr(&format!("hint: {}", text::block(&hint, 1_000)));
                 }
             }
-            (Output::Json, error) => write_stdout(&format!("{:#}", json!({ "error": describe(error) }))),
+            (Output::Json, error) => self.document(json!({ "error": describe(error) })),
         }
     }
 }

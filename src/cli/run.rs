@@ -51,6 +51,7 @@ fn document(ran: &Ran) -> serde_json::Value {
     let logs = ran.observed.logs.iter().map(|line| json!({ "level": line.level.as_str(), "message": line.message }));
     let mut machine = json!(ran.record);
     machine["output"] = json!(ran.record.output_json);
+    machine["code"] = json!(ran.code);
     machine["logs"] = logs.collect();
     machine
 }

@@ -38,8 +38,10 @@ use crate::model::{
     digest::Digest,
     id::{ArtifactId, IdSource},
     layout::Layout,
+    limits::Limits,
     time::Clock,
 };
+use crate::runtime::Loader;
 
 /// What every stage of the forge works with.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,10 @@ pub struct Forge<'a> {
     pub store: &'a Store,
     /// Every child process.
     pub cage: &'a Cage,
+    /// What gives machine code to what is promoted.
+    pub loader: Loader<'a>,
+    /// What a run may use.
+    pub limits: &'a Limits,
     /// The time.
     pub clock: &'a dyn Clock,
     /// New ids.

@@ -16,7 +16,9 @@ use crate::model::{
     name::SkillName,
     text,
 };
+use crate::policy::grants;
 use crate::runtime::inspect::{self, InspectError};
+use crate::runtime::{LoadError, Runtime, RuntimeError, Skill, Standing};
 
 /// Who takes a decision: a name of 1 to 100 characters, none of them invisible.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,12 @@ pub enum PromoteError {
     /// The component cannot be looked at.
     #[error(transparent)]
     Inspect(#[from] InspectError),
+    /// The engine.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The component does not fit its class, or cannot be compiled.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -179,11 +187,22 @@ pub fn apply(forge: &Forge<'_>, report: &Report, approver: &Approver) -> Result<
     // Once more over the bytes, and durably: what the ledger is about to trust must be on disk.
     let component = forge.store.get(Kind::Component, report.component_sha256)?;
     forge.store.sync(Kind::Component, Digest::of(&component))?;
+    prepare(forge, report, &component)?;
     let request = request(forge, approver, None);
     let promoted =
         forge.ledger.promote(report.proposal.id, report.verification.id, report.component_sha256, &request)?;
     rebuild::after_decision(forge, &promoted)?;
     Ok(promoted)
+}
+
+/// Compares the component with its class and makes its machine code, before anybody trusts it: what cannot be run is
+/// not promoted, and the first run compiles nothing.
+fn prepare(forge: &Forge<'_>, report: &Report, component: &[u8]) -> Result<(), PromoteError> {
+    let grants = grants::of(report.proposal.spec.side_effect_class);
+    let digest = report.component_sha256;
+    let skill = Skill { component, digest, grants: &grants, standing: Standing::Untrusted };
+    forge.loader.load(&Runtime::new(forge.limits)?, &skill)?;
+    Ok(())
 }
 
 /// Goes back to the trusted revision before the active one.

@@ -21,7 +21,9 @@ use crate::model::{
 };
 use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
-use crate::runtime::{Observed, Request, RunError, Runtime, RuntimeError, Tier, staged};
+use crate::runtime::{
+    LoadError, Loader, Observed, Origin, Request, RunError, Runtime, RuntimeError, Skill, Standing, staged,
+};
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,8 @@ pub struct Invoker<'a> {
     pub ledger: &'a Ledger,
     /// Components by their digest.
     pub store: &'a Store,
+    /// What gives their machine code.
+    pub loader: Loader<'a>,
     /// What a run may use.
     pub limits: &'a Limits,
     /// The time.
@@ -47,6 +51,8 @@ pub struct Ran {
     pub record: ExecutionRecord,
     /// What the guest said on the way.
     pub observed: Observed,
+    /// Where its machine code came from.
+    pub code: Origin,
 }
 
 /// Why a run gave no output. Where a trusted revision was found, a record says the same.
@@ -83,6 +89,9 @@ pub enum InvokeError {
     /// The engine.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The component does not fit its class, or has no machine code.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The output is no JSON.
     #[error("the skill's output is not JSON: {0}")]
     OutputJson(JsonError),
@@ -114,8 +123,8 @@ impl InvokeError {
             Self::Skill { .. } => "SkillError",
             Self::Run(RunError::LimitExceeded { .. }) => "LimitExceeded",
             Self::Run(RunError::Timeout { .. }) => "Timeout",
-            Self::Run(RunError::Refused(_)) => "Refused",
-            Self::Run(_) | Self::Runtime(_) => "RuntimeError",
+            Self::Run(RunError::Refused(_)) | Self::Load(LoadError::Refused(_)) => "Refused",
+            Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
             Self::OutputJson(_) | Self::Output(_) => "InvalidOutput",
             Self::OutsidePaths(_) | Self::Staged(_) => "OutsidePaths",
             Self::Effects(_) => "EffectsError",
@@ -124,7 +133,7 @@ impl InvokeError {
     }
 }
 
-/// Runs a skill by name: ledger → open once → hash → compile → input → guest → output → record → vault.
+/// Runs a skill by name: ledger → open once → hash → code → input → guest → output → record → vault.
 ///
 /// # Errors
 /// [`InvokeError`]. A run that got as far as a trusted revision leaves a record of its failure.
@@ -141,10 +150,10 @@ pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran,
     let subject = Subject::from(&skill);
     let result = given.map_err(InvokeError::from).and_then(|input| draft.attempt(&skill, &input));
     match result {
-        Ok((output, effects, staging, observed)) => {
+        Ok((output, effects, staging, (observed, code))) => {
             let record = draft.record(&subject, Ok(output), effects);
             match effects::commit(invoker.ledger, invoker.layout, staging, &record) {
-                Ok(()) => Ok(Ran { record, observed }),
+                Ok(()) => Ok(Ran { record, observed, code }),
                 // This one is in the ledger as a success whose files are still on their way.
                 Err(error @ EffectsError::Unfinished { .. }) => Err(error.into()),
                 Err(error) => Err(draft.failed(&subject, error.into())),
@@ -181,7 +190,7 @@ struct Draft<'a> {
     input: Value,
 }
 
-type Success = (Value, Vec<Effect>, Staging, Observed);
+type Success = (Value, Vec<Effect>, Staging, (Observed, Origin));
 
 impl Draft<'_> {
     /// What the guest is given: the time the run started, and a seed that nobody can foresee but the record repeats.
@@ -197,9 +206,11 @@ impl Draft<'_> {
             return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
         }
         let runtime = Runtime::new(self.invoker.limits)?;
-        let compiled = runtime.compile(skill.component(), Tier::Optimised)?;
-        spec.io.check_input(input).map_err(InvokeError::Input)?;
         let grants = grants::of(spec.side_effect_class);
+        let (component, digest) = (skill.component(), skill.digest());
+        let asked = Skill { component, digest, grants: &grants, standing: Standing::Promoted };
+        let (compiled, code) = self.invoker.loader.load(&runtime, &asked)?;
+        spec.io.check_input(input).map_err(InvokeError::Input)?;
         let staging = Staging::create(self.invoker.layout, self.id)?;
         let out = staging.out();
         let text = json::canonical(input);
@@ -220,7 +231,7 @@ impl Draft<'_> {
         let effects = staged::collect(&out)?;
         match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
             Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
-            None => Ok((output, effects, staging, outcome.observed)),
+            None => Ok((output, effects, staging, (outcome.observed, code))),
         }
     }
 

@@ -30,6 +30,11 @@ impl Layout {
         self.state().join("store")
     }
 
+    /// Machine code of components.
+    pub fn code_cache(&self) -> PathBuf {
+        self.state().join("cache")
+    }
+
     /// Workspaces of build attempts, one folder each.
     pub fn builds(&self) -> PathBuf {
         self.state().join("builds")

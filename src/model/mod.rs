@@ -23,3 +23,4 @@ pub mod spec;
 pub mod text;
 pub mod time;
 pub mod vault_path;
+pub mod warnings;

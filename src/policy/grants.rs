@@ -1,6 +1,6 @@
 //! The one table that decides what a class is granted.
 
-use crate::model::{effect::EffectClass, grants::Grants};
+use crate::model::{digest::Digest, effect::EffectClass, grants::Grants};
 
 /// What every skill has: the contract's own types, the log, and what Rust's standard library imports of itself. None of
 /// it reaches outside the run: no environment, no arguments, closed standard input, captured output, a seeded
@@ -69,6 +69,12 @@ pub fn of(class: EffectClass) -> Grants {
         | EffectClass::Money => Grants { vault: true, out: false, imports: FILES, denied_functions: NO_CHANGES },
         EffectClass::FileWrite => Grants { vault: true, out: true, imports: FILES, denied_functions: NO_LINKS },
     }
+}
+
+/// The version of this table: another table has another one.
+pub fn version() -> Digest {
+    let table: String = EffectClass::ALL.iter().map(|class| format!("{class} {:?}\n", of(*class))).collect();
+    Digest::of(table.as_bytes())
 }
 
 /// Whether skills of a class can be run by this version. The others' own capability is not built yet, and a skill

@@ -1,15 +1,23 @@
 //! Engines and components.
+//!
+//! In Kavi's own process only test programs are compiled, by the fast compiler and within an estimate of what that
+//! takes. A skill's machine code is made by a child ([`super::compile_child`]) and loaded from there or from the cache.
 
-use std::{fmt, sync::Mutex};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Mutex,
+};
 
 use wasmtime::{
-    Config, Engine, OptLevel, Strategy, WasmFeatures,
+    Config, Engine, ModuleVersionStrategy, OptLevel, Strategy, WasmFeatures,
     component::{Component, InstancePre},
 };
 
 use crate::model::{grants::Grants, limits::Limits};
 
 use super::{
+    code::MachineCode,
     error::RuntimeError,
     inspect::{self, Code, InspectError, Interface},
     run::World,
@@ -21,8 +29,46 @@ use super::{
 pub struct Runtime {
     optimised: Engine,
     fast: Engine,
+    id: EngineId,
     component_bytes: u64,
     compile_effort: u64,
+}
+
+/// The wasmtime that is compiled in. The engine's own check of machine code looks at its major version only.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
+/// Everything that decides what machine code an engine makes and takes: its settings, its version, the processor's features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EngineId([u8; 32]);
+
+impl EngineId {
+    /// Its length in bytes.
+    pub(super) const BYTES: usize = 32;
+
+    pub(super) fn of(engine: &Engine) -> Self {
+        let mut hasher = IdHasher(blake3::Hasher::new_derive_key("kavi 2026-11-20 engine of skills"));
+        WASMTIME_VERSION.hash(&mut hasher);
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Self(hasher.0.finalize().into())
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+/// Hands what is hashed on to a hash that nobody can steer.
+struct IdHasher(blake3::Hasher);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.finalize();
+        digest.as_bytes().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    }
 }
 
 impl fmt::Debug for Runtime {
@@ -33,7 +79,7 @@ impl fmt::Debug for Runtime {
 
 /// How much work goes into compiling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tier {
+pub(super) enum Tier {
     /// Cranelift, for skills.
     Optimised,
     /// Winch, for test components, which are large and run once.
@@ -65,40 +111,64 @@ impl Runtime {
                 most: Limits::MAX_STACK_BYTES,
             });
         }
-        let engine = |tier| -> Result<Engine, RuntimeError> {
-            let engine = Engine::new(&config(tier, limits)).map_err(|error| RuntimeError::Engine(chain(&error)))?;
+        let watched = |tier| -> Result<Engine, RuntimeError> {
+            let engine = engine(tier, limits)?;
             ticker::watch(&engine)?;
             Ok(engine)
         };
+        let optimised = watched(Tier::Optimised)?;
         Ok(Self {
-            optimised: engine(Tier::Optimised)?,
-            fast: engine(Tier::Fast)?,
+            id: EngineId::of(&optimised),
+            optimised,
+            fast: watched(Tier::Fast)?,
             component_bytes: limits.component_bytes,
             compile_effort: limits.compile_effort,
         })
     }
 
-    /// Validates and compiles exactly these bytes.
+    /// Compiles a test program, which runs in no other place than this.
     ///
     /// # Errors
     /// [`RuntimeError::Inspect`] for what is no component, [`RuntimeError::CompileEffort`] for what could take
     /// minutes to compile, [`RuntimeError::Compile`] for what the engine refuses.
-    pub fn compile(&self, bytes: &[u8], tier: Tier) -> Result<Compiled, RuntimeError> {
-        if bytes.len() as u64 > self.component_bytes {
-            let too_large = InspectError::TooLarge { bytes: bytes.len() as u64, limit: self.component_bytes };
-            return Err(too_large.into());
+    pub fn compile_tests(&self, bytes: &[u8]) -> Result<Compiled, RuntimeError> {
+        let interface = self.examine(bytes, Tier::Fast)?;
+        let component = Component::new(&self.fast, bytes).map_err(|error| RuntimeError::Compile(chain(&error)))?;
+        Ok(Compiled { component, interface, linked: Mutex::default() })
+    }
+
+    /// Loads the machine code of a skill.
+    ///
+    /// # Errors
+    /// [`RuntimeError::OtherEngine`] for code that another engine made, [`RuntimeError::Load`] when this one refuses it.
+    pub fn load(&self, code: &MachineCode) -> Result<Compiled, RuntimeError> {
+        if code.engine() != self.id {
+            return Err(RuntimeError::OtherEngine);
         }
+        let component = code.component(&self.optimised).map_err(|error| RuntimeError::Load(chain(&error)))?;
+        Ok(Compiled { component, interface: code.interface().clone(), linked: Mutex::default() })
+    }
+
+    /// Which engine makes and takes the machine code of skills.
+    pub fn engine_id(&self) -> EngineId {
+        self.id
+    }
+
+    /// What a component asks for, if it is one that may be compiled.
+    pub(super) fn examine(&self, bytes: &[u8], tier: Tier) -> Result<Interface, RuntimeError> {
+        self.check_size(bytes)?;
         let interface = inspect::interface(bytes)?;
         let effort = tier.effort(&interface.code);
         if effort > self.compile_effort {
             return Err(RuntimeError::CompileEffort { effort, limit: self.compile_effort });
         }
-        let engine = match tier {
-            Tier::Optimised => &self.optimised,
-            Tier::Fast => &self.fast,
-        };
-        let component = Component::new(engine, bytes).map_err(|error| RuntimeError::Compile(chain(&error)))?;
-        Ok(Compiled { component, interface, linked: Mutex::default() })
+        Ok(interface)
+    }
+
+    /// Whether a component is not too large, however it is come by.
+    pub(super) fn check_size(&self, bytes: &[u8]) -> Result<(), RuntimeError> {
+        let (bytes, limit) = (bytes.len() as u64, self.component_bytes);
+        if bytes > limit { Err(InspectError::TooLarge { bytes, limit }.into()) } else { Ok(()) }
     }
 }
 
@@ -142,9 +212,16 @@ pub(super) fn chain(error: &wasmtime::Error) -> String {
     text
 }
 
+/// An engine, the same in Kavi's own process and in the child that compiles.
+pub(super) fn engine(tier: Tier, limits: &Limits) -> Result<Engine, RuntimeError> {
+    let made = config(tier, limits).and_then(|config| Engine::new(&config));
+    made.map_err(|error| RuntimeError::Engine(chain(&error)))
+}
+
 /// The configuration of both tiers.
-fn config(tier: Tier, limits: &Limits) -> Config {
+fn config(tier: Tier, limits: &Limits) -> wasmtime::Result<Config> {
     let mut config = Config::new();
+    config.module_version(ModuleVersionStrategy::Custom(WASMTIME_VERSION.to_owned()))?;
     config.strategy(match tier {
         Tier::Optimised => Strategy::Cranelift,
         Tier::Fast => Strategy::Winch,
@@ -156,7 +233,7 @@ fn config(tier: Tier, limits: &Limits) -> Config {
     config.wasm_features(features(), true);
     config.epoch_interruption(true);
     config.max_wasm_stack(super::state::count(limits.stack_bytes));
-    config
+    Ok(config)
 }
 
 /// The features of Rust's `wasm32-wasip2` target, as in [`inspect`].

@@ -40,6 +40,12 @@ pub enum RuntimeError {
     /// The component is valid, the engine cannot compile it.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
+    /// The machine code is of another engine than this one.
+    #[error("the machine code was made by another engine than the one that is to run it")]
+    OtherEngine,
+    /// The engine refuses machine code.
+    #[error("the machine code cannot be loaded: {0}")]
+    Load(String),
     /// A grant names an interface that this runtime does not have.
     #[error("the grants name `{0}`, which this runtime cannot give")]
     UnknownInterface(String),
@@ -110,7 +116,7 @@ pub enum RunError {
 }
 
 /// The first few, because a component can have any number of them.
-fn list(mismatches: &[Mismatch]) -> String {
+pub(super) fn list(mismatches: &[Mismatch]) -> String {
     const SHOWN: usize = 8;
     let shown = mismatches.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
     match mismatches.len().saturating_sub(SHOWN) {

@@ -5,17 +5,24 @@
 //! counted. However a guest behaves, a run ends within its deadline (a file call that hangs in the kernel
 //! excepted) in a typed way that names the limit it met, and the next run starts from nothing.
 //!
+//! A skill's machine code comes out of a cache that is checked before it is believed, or from a child that compiles and
+//! may be killed; Kavi's own process compiles test programs only.
+//!
 //! Deliberately never: reads the clock, the environment or a file outside the two folders for a guest; keeps
 //! anything from one run for the next; decides what a skill may do (that is `policy::grants`).
 //!
 //! The guest's native stack lies on the thread that calls [`Compiled::run`]: give such a thread two mebibytes.
 
 mod bindings;
+mod cache;
+mod code;
+mod compile_child;
 mod engine;
 mod error;
 pub mod inspect;
 mod kavi;
 mod linker;
+mod loader;
 mod outcome;
 mod run;
 pub mod staged;
@@ -23,8 +30,12 @@ mod state;
 mod ticker;
 mod wall;
 
-pub use engine::{Compiled, Runtime, Tier};
+pub use cache::{CacheError, CacheStatus, Cleared, CodeCache};
+pub use code::MachineCode;
+pub use compile_child::{Bounds, CodeError, Standing, child_entry, compile};
+pub use engine::{Compiled, EngineId, Runtime, WASMTIME_VERSION};
 pub use error::{RunError, RunFailure, RuntimeError};
+pub use loader::{LoadError, Loader, Origin, Skill};
 pub use outcome::{GuestError, LogLevel, LogLine, Observed, Outcome, Request, TestExit, TestOutcome, Usage};
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use kavi::cage::{Cage, Confinement};
 use kavi::model::execution::Determinism;
 use kavi::model::limits::Limits;
 use kavi::model::time::Timestamp;
 use kavi::policy::grants;
-use kavi::runtime::{Compiled, Request, RunError, Runtime, RuntimeError, Tier};
+use kavi::runtime::{self, Bounds, CodeError, Compiled, Request, RunError, Runtime, RuntimeError, Standing};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde::{Deserialize, Serialize};
 
@@ -143,12 +144,19 @@ pub fn watch(guest: &str) -> Vec<(String, Seen)> {
     let rows = || ROWS.iter().filter(|row| row.guest == guest);
     // The stack is the engine's, not a run's: the rows of a guest have it in common.
     let runtime = Runtime::new(&rows().next().unwrap().limits()).unwrap();
-    let echo = runtime.compile(&bytes("echo"), Tier::Optimised).unwrap();
-    let compiled = runtime.compile(&bytes(guest), Tier::Optimised);
+    let echo = compile(&runtime, "echo").unwrap();
+    let compiled = compile(&runtime, guest);
     rows().map(|row| (row.name.to_owned(), one(row, &compiled, &echo))).collect()
 }
 
-fn one(row: &Row, compiled: &Result<Compiled, RuntimeError>, echo: &Compiled) -> Seen {
+/// As every skill is compiled: in the child.
+pub fn compile(runtime: &Runtime, guest: &str) -> Result<Compiled, CodeError> {
+    let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), Confinement::Required);
+    let code = runtime::compile(&cage, runtime, &bytes(guest), (Standing::Untrusted, Bounds::default()))?;
+    runtime.load(&code).map_err(CodeError::Component)
+}
+
+fn one(row: &Row, compiled: &Result<Compiled, CodeError>, echo: &Compiled) -> Seen {
     let limits = row.limits();
     let folders = Folders::new();
     let before = folders.state();
@@ -156,7 +164,7 @@ fn one(row: &Row, compiled: &Result<Compiled, RuntimeError>, echo: &Compiled) ->
     let (memory, start) = (status("VmRSS:"), Instant::now());
     let outcome = match compiled {
         Ok(compiled) => run(compiled, row, &folders, &limits),
-        Err(RuntimeError::Inspect(error)) => format!("refused: {error}"),
+        Err(CodeError::Component(RuntimeError::Inspect(error))) => format!("refused: {error}"),
         Err(error) => format!("not compiled: {error}"),
     };
     let millis = u64::try_from(start.elapsed().as_millis()).unwrap();

@@ -175,7 +175,10 @@ const RULES: &[Rule] = &[
 const GENERATED: &[&str] = &["sdk/src/bindings"];
 
 /// Where `unsafe` may stand outside of generated code: a place is added here by review, with the reason.
-const UNSAFE_PLACES: &[&str] = &[];
+const UNSAFE_PLACES: &[&str] = &[
+    // Loads machine code that was authenticated over the same buffer; the engine has no safe call for it.
+    "src/runtime/code.rs",
+];
 
 /// Longest file of ours, in lines. The aim is 400.
 const MAX_LINES: usize = 500;

@@ -21,7 +21,7 @@ pub const VERSIONS: [(&str, u32); 11] = [
     ("policy", 2),
     ("compile", 1),
     ("reproducible", 1),
-    ("limits", 1),
+    ("limits", 2),
     ("invariants", 2),
     ("test", 3),
     ("examples", 2),

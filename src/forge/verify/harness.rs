@@ -5,7 +5,7 @@ use super::runs::switched;
 use super::{Subject, VerifyError};
 use crate::model::{finding::Finding, grants::Grants, limits::Limits, text};
 use crate::policy::grants;
-use crate::runtime::{Compiled, Request, RunError, TestExit, TestOutcome, Tier};
+use crate::runtime::{Compiled, Request, RunError, TestExit, TestOutcome};
 
 /// A compiled test program.
 pub(super) struct Harness<'a> {
@@ -28,7 +28,7 @@ pub(super) enum Patience {
 impl<'a> Harness<'a> {
     /// Compiles a test program.
     pub(super) fn new(subject: &'a Subject<'a>, component: &[u8]) -> Result<Self, Finding> {
-        let compiled = subject.runtime.compile(component, Tier::Fast);
+        let compiled = subject.runtime.compile_tests(component);
         let compiled = compiled.map_err(|error| Finding::new("test/component", error.to_string()))?;
         let limits = subject.limits;
         Ok(Self {

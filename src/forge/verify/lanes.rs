@@ -11,7 +11,7 @@ use super::{Subject, VerifyError, conformance, examples, invariants, limits, mut
 use crate::cage::{Applied, Confinement};
 use crate::forge::compile::{Compiled, Product};
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
-use crate::runtime::Tier;
+use crate::runtime::CodeError;
 
 /// Most threads that run gates. More of them would only wait for the two lanes.
 const MOST_THREADS: usize = 4;
@@ -187,7 +187,12 @@ impl Board<'_> {
 
     fn judge(&self, component: &[u8]) -> Result<(), VerifyError> {
         const RUNS: [&str; 2] = ["examples", "conformance"];
-        let within = self.gate("limits", || Ok(limits::check(self.subject, component)?.into()))?;
+        let mut code = None;
+        let within = self.gate("limits", || {
+            let (findings, made) = limits::check(self.subject, component)?;
+            code = made;
+            Ok(findings.into())
+        })?;
         let sound = self.gate("invariants", || Ok(invariants::check(self.subject, component).into()))?;
         if !RUNS.iter().any(|gate| self.wants(gate)) {
             return Ok(());
@@ -196,10 +201,14 @@ impl Board<'_> {
             self.skip(&RUNS, "the component is not fit to be run: see the gates limits and invariants");
             return Ok(());
         }
-        let compiled = match self.subject.runtime.compile(component, Tier::Optimised) {
+        // What is run is what the gate compiled; where its result is one of before, it is compiled now.
+        let code = code.map_or_else(|| limits::compile(self.subject, component), Ok);
+        let loaded = code.and_then(|code| self.subject.runtime.load(&code).map_err(CodeError::Component));
+        let compiled = match loaded {
             Ok(compiled) => compiled,
             Err(error) => {
-                let broken = |name: &str| vec![Finding::new(format!("{name}/component"), error.to_string())];
+                let why = limits::finding(error)?.message;
+                let broken = |name: &str| vec![Finding::new(format!("{name}/component"), why.clone())];
                 self.gate("examples", || Ok(broken("examples").into()))?;
                 self.gate("conformance", || Ok(broken("conformance").into()))?;
                 return Ok(());

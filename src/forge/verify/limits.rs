@@ -1,40 +1,33 @@
 //! The limits gate: what it costs to load the component. Its size, the memory it declares, and its compile time, which
-//! is taken in a child that may be killed.
-
-use std::io::{Read, Write};
-use std::process::ExitCode;
-use std::time::Duration;
+//! is taken in a child that may be killed. What the child gives is what the gates after this one run.
 
 use super::{Subject, VerifyError};
-use crate::cage::{Exit, Job, Limits as ChildLimits, Mount};
 use crate::forge::compile::CompileError;
 use crate::model::{finding::Finding, limits::Limits};
-use crate::runtime::{Runtime, Tier, inspect};
+use crate::runtime::{self, Bounds, CodeError, MachineCode, Standing, inspect};
 
-/// The hidden verb of the child.
-pub(super) const VERB: &str = "__compile";
-/// Processor time of the compilation.
-const COMPILE_CPU: Duration = Duration::from_secs(10);
-/// Real time of the compilation.
-const COMPILE_WALL: Duration = Duration::from_secs(30);
-/// Memory of the compilation.
-const COMPILE_DATA: u64 = 1 << 30;
-
-pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Result<Vec<Finding>, VerifyError> {
+/// What is wrong with the component, and its machine code if it has any.
+pub(super) fn check(
+    subject: &Subject<'_>,
+    component: &[u8],
+) -> Result<(Vec<Finding>, Option<MachineCode>), VerifyError> {
     let size = component.len() as u64;
     if size > subject.limits.component_bytes {
         let most = subject.limits.component_bytes;
-        return Ok(vec![Finding::new(
-            "limits/size",
-            format!("the component has {size} bytes, at most {most} are taken"),
-        )]);
+        let message = format!("the component has {size} bytes, at most {most} are taken");
+        return Ok((vec![Finding::new("limits/size", message)], None));
     }
     let mut findings = match inspect::interface(component) {
         Ok(interface) => memory(&interface.memories, subject.limits).into_iter().collect::<Vec<_>>(),
-        Err(error) => return Ok(vec![Finding::new("limits/component", error.to_string())]),
+        Err(error) => return Ok((vec![Finding::new("limits/component", error.to_string())], None)),
     };
-    findings.extend(compile(subject, component)?);
-    Ok(findings)
+    match compile(subject, component) {
+        Ok(code) => Ok((findings, Some(code))),
+        Err(error) => {
+            findings.push(finding(error)?);
+            Ok((findings, None))
+        }
+    }
 }
 
 /// What the component asks for before its first instruction.
@@ -46,41 +39,18 @@ fn memory(memories: &[inspect::Memory], limits: &Limits) -> Option<Finding> {
     })
 }
 
-fn compile(subject: &Subject<'_>, component: &[u8]) -> Result<Option<Finding>, VerifyError> {
-    let limits =
-        ChildLimits { wall: COMPILE_WALL, cpu: Some(COMPILE_CPU), data: Some(COMPILE_DATA), ..ChildLimits::default() };
-    let exe = subject.cage.exe();
-    let job = Job::new(exe).mount(Mount::read_only(exe, "/kavi")).arg(VERB).stdin(component.to_vec()).limits(limits);
-    let done = subject.cage.run(&job, &mut |_, _| {}).map_err(CompileError::from)?;
-    Ok(match done.exit {
-        Exit::Code(0) => None,
-        Exit::Code(1) => {
-            let said = crate::model::text::line(&String::from_utf8_lossy(&done.stdout), 500);
-            Some(Finding::new("limits/component", said))
-        }
-        how => {
-            let (cpu, wall, data) = (COMPILE_CPU.as_secs(), COMPILE_WALL.as_secs(), COMPILE_DATA >> 20);
-            let bounds = format!("{cpu} s of processor time, {wall} s in all, {data} MiB");
-            Some(Finding::new("limits/compile", format!("it cannot be compiled within {bounds} ({how:?})")))
-        }
-    })
+/// The code of the component, by the child, behind the walls that tools on untrusted input have.
+pub(super) fn compile(subject: &Subject<'_>, component: &[u8]) -> Result<MachineCode, CodeError> {
+    runtime::compile(subject.cage, subject.runtime, component, (Standing::Untrusted, Bounds::default()))
 }
 
-/// The child: a component from `from`; nothing to `to`, or why it cannot be compiled.
-pub(super) fn child(mut from: impl Read, mut to: impl Write) -> ExitCode {
-    let mut component = Vec::new();
-    if from.read_to_end(&mut component).is_err() {
-        return ExitCode::from(2);
-    }
-    // The parent has checked the size against its own limit.
-    let limits = Limits { component_bytes: u64::MAX, ..Limits::default() };
-    let made = Runtime::new(&limits).and_then(|runtime| runtime.compile(&component, Tier::Optimised));
-    match made {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => match to.write_all(error.to_string().as_bytes()).and_then(|()| to.flush()) {
-            Ok(()) => ExitCode::FAILURE,
-            Err(_) => ExitCode::from(2),
-        },
+/// What the failure of a compilation says of the component. An error when it says nothing of it.
+pub(super) fn finding(error: CodeError) -> Result<Finding, VerifyError> {
+    match error {
+        CodeError::Cage(error) => Err(CompileError::from(error).into()),
+        CodeError::OtherEngine => Err(VerifyError::Replaced),
+        error @ CodeError::Stopped { .. } => Ok(Finding::new("limits/compile", error.to_string())),
+        error => Ok(Finding::new("limits/component", error.to_string())),
     }
 }
 

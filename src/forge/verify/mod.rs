@@ -45,7 +45,7 @@ use crate::model::{
     snapshot::Snapshot,
     time::Clock,
 };
-use crate::runtime::{Runtime, RuntimeError, Tier};
+use crate::runtime::{Runtime, RuntimeError};
 
 use gate::Gate;
 pub use gate::{ASKS, GATES, VERSIONS};
@@ -74,6 +74,9 @@ pub enum VerifyError {
     /// The runtime could not be set up.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The executable on disk is not this process's any more.
+    #[error("the compiler's process is of another kavi than this one: was it replaced on disk just now?")]
+    Replaced,
     /// A folder for a test's vault could not be made.
     #[error("a folder for a run could not be made: {0}")]
     Folder(std::io::Error),
@@ -92,7 +95,6 @@ pub fn child_entry(
 ) -> Option<std::process::ExitCode> {
     match args.into_iter().nth(1)?.to_str()? {
         policy::VERB => Some(policy::child(input, output)),
-        limits::VERB => Some(limits::child(input, output)),
         _ => None,
     }
 }
@@ -283,10 +285,11 @@ pub fn check_invariants(
             let message = "compiled afresh, the sources do not give the promoted bytes (another toolchain?)";
             findings.push(Finding::new("invariants/reproducible", message));
         }
-        findings.extend(limits::check(subject, component)?);
+        let (found, code) = limits::check(subject, component)?;
+        findings.extend(found);
         findings.extend(invariants::check(subject, component));
-        if findings.is_empty() {
-            let compiled = subject.runtime.compile(component, Tier::Optimised)?;
+        if let Some(code) = code.filter(|_| findings.is_empty()) {
+            let compiled = subject.runtime.load(&code)?;
             let none = plan::Hints::default();
             findings.extend(examples::check(subject, &compiled, || &none)?.findings);
         }

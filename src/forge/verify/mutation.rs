@@ -12,7 +12,6 @@ use super::runs::{self, Runner};
 use super::{Subject, VerifyError, examples, programs};
 use crate::forge::compile::Product;
 use crate::model::{example::Example, finding::Finding, text};
-use crate::runtime::Tier;
 
 /// How many of a hundred must be noticed.
 const WANTED: usize = 80;
@@ -97,7 +96,7 @@ fn unnoticed_by_examples<'m>(
 ) -> Result<Vec<&'m Mutant>, VerifyError> {
     let changes: Vec<&[Edit]> = kept.iter().map(|at| changes[*at]).collect();
     let Some(program) = programs::compile(subject, &changes, Product::Changed)? else { return Ok(left) };
-    let Ok(compiled) = subject.runtime.compile(&program.component, Tier::Fast) else { return Ok(left) };
+    let Ok(compiled) = subject.runtime.compile_tests(&program.component) else { return Ok(left) };
     let runner = Runner::new(subject, &compiled, harness::short(subject.limits));
     let holds = |example: &Example, number: u32| -> Result<bool, VerifyError> {
         let ran = examples::run(subject, &runner, example, runs::switched(number))?;

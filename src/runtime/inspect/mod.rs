@@ -6,6 +6,7 @@
 
 mod check;
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, CanonicalFunction, ComponentExportSectionReader, ComponentExternalKind,
     ComponentImportSectionReader, Encoding, FunctionBody, Parser, Payload, PrimitiveValType, Validator, WasmFeatures,
@@ -78,7 +79,7 @@ pub enum InspectError {
 }
 
 /// What a component asks for and offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// Everything it imports, in its own order.
     pub imports: Vec<Import>,
@@ -97,7 +98,7 @@ pub struct Interface {
 }
 
 /// How much code there is to compile.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
     /// Functions in all modules.
     pub functions: u64,
@@ -124,7 +125,7 @@ impl Code {
 }
 
 /// One import.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// Its exact name, with its version.
     pub name: String,
@@ -135,7 +136,7 @@ pub struct Import {
 }
 
 /// What an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImportKind {
     /// An interface.
     Interface,
@@ -146,7 +147,7 @@ pub enum ImportKind {
 }
 
 /// One export.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
     /// Its exact name, with its version.
     pub name: String,
@@ -155,7 +156,7 @@ pub struct Export {
 }
 
 /// What an export is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExportKind {
     /// A function.
     Function,
@@ -166,7 +167,7 @@ pub enum ExportKind {
 }
 
 /// A linear memory as its module declares it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Its size at the start.
     pub minimum_bytes: u64,

@@ -73,7 +73,7 @@ fn seeding(path: &str, contents: &str) -> Compiled {
         path.len(),
         contents.len()
     );
-    RUNTIME.compile(&wat::parse_str(text).unwrap(), Tier::Fast).unwrap()
+    RUNTIME.compile_tests(&wat::parse_str(text).unwrap()).unwrap()
 }
 
 fn seed(folders: &Folders, path: &str, limits: &Limits) -> TestExit {

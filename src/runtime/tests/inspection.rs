@@ -46,7 +46,7 @@ fn features_that_skills_do_not_need_are_refused() {
     ] {
         let component = bytes(&format!("(component (core module {fields}))"));
         assert!(matches!(interface(&component), Err(InspectError::Invalid(_))), "{fields}");
-        assert!(RUNTIME.compile(&component, Tier::Fast).is_err());
+        assert!(RUNTIME.compile_tests(&component).is_err());
     }
 }
 
@@ -162,12 +162,12 @@ fn run_is_of_the_type_in_the_contract() {
 fn code_that_could_take_minutes_to_compile_is_refused() {
     let component = |function: &str| bytes(&format!("(component (core module (func {function})))"));
     let is_refused = |runtime: &Runtime, component: &[u8], tier| {
-        matches!(runtime.compile(component, tier), Err(RuntimeError::CompileEffort { .. }))
+        matches!(runtime.examine(component, tier), Err(RuntimeError::CompileEffort { .. }))
     };
     // Many values alive at once are what the optimising compiler is slow at.
     let alive = format!("(param i32) (result i32) {}{}", "(local.get 0)".repeat(60_000), "i32.xor ".repeat(59_999));
     assert!(is_refused(&RUNTIME, &component(&alive), Tier::Optimised));
-    assert!(RUNTIME.compile(&component(&alive), Tier::Fast).is_ok());
+    assert!(RUNTIME.compile_tests(&component(&alive)).is_ok());
     // Eight bytes declare fifty thousand locals.
     let locals = component(&format!("(local {})", "i64 ".repeat(49_000)));
     let strict = Runtime::new(&Limits { compile_effort: 1_000, ..Limits::default() }).unwrap();

@@ -106,6 +106,6 @@ fn a_native_stack_that_is_unsafe_is_refused() {
 #[test]
 fn a_component_that_is_too_large_is_refused() {
     let runtime = Runtime::new(&Limits { component_bytes: 10, ..Limits::default() }).unwrap();
-    let refused = runtime.compile(&[0; 11], Tier::Fast);
+    let refused = runtime.compile_tests(&[0; 11]);
     assert!(matches!(refused, Err(RuntimeError::Inspect(inspect::InspectError::TooLarge { bytes: 11, limit: 10 }))));
 }

@@ -10,7 +10,7 @@ mod wall;
 
 use std::{path::Path, process::Command, sync::LazyLock};
 
-use super::*;
+use super::{engine::Tier, *};
 use crate::model::{execution::Determinism, grants::Grants, limits::Limits, time::Timestamp};
 
 /// What every Rust program imports.
@@ -37,7 +37,7 @@ const PURE: Grants = Grants { vault: false, out: false, imports: QUIET, denied_f
 /// A skill with both folders.
 const WRITER: Grants = Grants { vault: true, out: true, ..PURE };
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(&Limits::default()).unwrap());
+pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(&Limits::default()).unwrap());
 
 /// `guest.rs`, compiled.
 static GUEST: LazyLock<Compiled> = LazyLock::new(|| rustc("guest.rs", &[]));
@@ -55,7 +55,18 @@ fn rustc(source: &str, flags: &[&str]) -> Compiled {
         .arg(&wasm)
         .status();
     assert!(rustc.unwrap().success(), "the guest does not compile (rustup target add wasm32-wasip2)");
-    RUNTIME.compile(&std::fs::read(wasm).unwrap(), Tier::Fast).unwrap()
+    RUNTIME.compile_tests(&std::fs::read(wasm).unwrap()).unwrap()
+}
+
+/// Machine code of a skill, made here instead of in the child.
+pub(super) fn machine_code(component: &[u8]) -> Result<MachineCode, RuntimeError> {
+    let interface = RUNTIME.examine(component, Tier::Optimised)?;
+    let code = compile_child::precompile(component)?;
+    Ok(MachineCode::believed(code, engine::EngineId::BYTES, interface, RUNTIME.engine_id()))
+}
+
+fn optimised(component: &[u8]) -> Result<Compiled, RuntimeError> {
+    RUNTIME.load(&machine_code(component)?)
 }
 
 fn determinism(seed: u8) -> Determinism {

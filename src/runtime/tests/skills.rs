@@ -71,7 +71,7 @@ impl Skill<'_> {
     }
 
     fn compile(&self) -> Compiled {
-        RUNTIME.compile(&wat::parse_str(self.text()).unwrap(), Tier::Optimised).unwrap()
+        optimised(&wat::parse_str(self.text()).unwrap()).unwrap()
     }
 
     fn run(&self, input: &str, limits: &Limits) -> Result<Outcome, RunFailure> {
@@ -105,7 +105,7 @@ fn a_skill_returns_its_output_or_its_error() {
 #[test]
 fn both_tiers_run_the_same() {
     let bytes = wat::parse_str(ECHO.text()).unwrap();
-    let fast = RUNTIME.compile(&bytes, Tier::Fast).unwrap();
+    let fast = RUNTIME.compile_tests(&bytes).unwrap();
     assert_eq!(run(&fast, &PURE, "x", &tight()).unwrap().result, Ok("x".into()));
 }
 
@@ -241,7 +241,7 @@ fn what_is_not_granted_is_not_linked() {
 fn an_interface_of_another_shape_is_refused() {
     let text = ECHO.text().replace("(param \"level\" $level) (param \"message\" string)", "(param \"message\" string)");
     let text = text.replace("$log (param i32 i32 i32)", "$log (param i32 i32)");
-    let compiled = RUNTIME.compile(&wat::parse_str(text).unwrap(), Tier::Optimised).unwrap();
+    let compiled = optimised(&wat::parse_str(text).unwrap()).unwrap();
     let error = run(&compiled, &PURE, "", &tight()).map_err(RunError::from).unwrap_err();
     assert!(matches!(error, RunError::Instantiate { .. }), "{error:?}");
 }

@@ -1,0 +1,38 @@
+//! `kavi cache`: one file for each of its verbs.
+
+mod clear;
+mod status;
+
+use super::{Context, JsonFlag};
+use crate::error::Error;
+
+/// The machine code that is kept of skills: look at it, throw it away. A run makes again what is missing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kavi cache status\n  kavi cache clear --json")]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    Status(status::Args),
+    Clear(clear::Args),
+}
+
+impl Args {
+    pub fn json(&self) -> bool {
+        let JsonFlag { json } = match &self.verb {
+            Verb::Status(args) => args.json,
+            Verb::Clear(args) => args.json,
+        };
+        json
+    }
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    match &args.verb {
+        Verb::Status(args) => status::run(context, args),
+        Verb::Clear(args) => clear::run(context, args),
+    }
+}

@@ -1,0 +1,102 @@
+//! Files that nobody else had a hand in, as far as the file system tells: read through one open, written whole.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+/// How temporary neighbours are called.
+pub(super) const TEMPORARY: &str = ".new-";
+
+/// Permissions that a file may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Private {
+    /// Nobody else can change it.
+    Write,
+    /// Nobody else can read or change it.
+    Wholly,
+}
+
+/// Why a file gives nothing.
+#[derive(Debug)]
+pub(super) enum Odd {
+    /// There is none.
+    Missing,
+    /// There is something, and this is wrong with it.
+    Because(String),
+}
+
+/// Reads a plain file of this user's, through one open that follows no link and waits for nothing, into one buffer.
+pub(super) fn read(path: &Path, private: Private, most: u64) -> Result<Vec<u8>, Odd> {
+    let odd = |why: &str| Err(Odd::Because(why.to_owned()));
+    let told = |error: io::Error| Odd::Because(error.to_string());
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(rustix::io::Errno::NOENT) => return Err(Odd::Missing),
+        Err(rustix::io::Errno::LOOP) => return odd("it is a symbolic link"),
+        Err(error) => return Err(told(error.into())),
+    };
+    let meta = file.metadata().map_err(told)?;
+    let forbidden = if private == Private::Wholly { 0o077 } else { 0o022 };
+    match &meta {
+        meta if !meta.is_file() => return odd("it is not a regular file"),
+        meta if meta.uid() != rustix::process::geteuid().as_raw() => return odd("it belongs to another user"),
+        meta if meta.mode() & forbidden != 0 => return odd("other users may touch it"),
+        // One that was replaced since it was opened has no name any more, and is as good as it was.
+        meta if meta.nlink() > 1 => return odd("it has a second name (a hard link)"),
+        meta if meta.size() > most => return odd("it is too large"),
+        _ => {}
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
+    (&mut file).take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(told)?;
+    if bytes.len() as u64 > most { odd("it is too large") } else { Ok(bytes) }
+}
+
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum There {
+    /// It is replaced.
+    Replace,
+    /// It stays, and nothing is written.
+    Keep,
+}
+
+/// Writes a file whole and for this user alone: a temporary neighbour, fsync, rename, fsync of the folder.
+pub(super) fn write(path: &Path, bytes: &[u8], there: There) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // Made with mode 0600.
+    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    match there {
+        There::Replace => temporary.persist(path).map(drop)?,
+        There::Keep => match temporary.persist_noclobber(path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) => return Err(error.error),
+        },
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder for this user alone, and those above it.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
+        fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => real_folder(folder),
+        made => made,
+    }
+}
+
+/// Whether this is a folder, and no link to one.
+pub(super) fn real_folder(folder: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(folder)?.is_dir() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::NotADirectory, "something else than a folder is in its place"))
+}

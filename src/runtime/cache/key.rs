@@ -1,0 +1,66 @@
+//! The key that entries are sealed with: 32 random bytes in a file of this user's, made on first use.
+//!
+//! It lies outside of every workspace. A workspace that came from somebody else brings its own entries, and must not
+//! bring the key that they are sealed with: machine code runs outside of every wall that a skill has.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::{
+    CacheError,
+    file::{self, Odd, Private, There},
+};
+
+const BYTES: usize = blake3::KEY_LEN;
+
+/// The key.
+pub(super) struct Key([u8; BYTES]);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+impl Key {
+    #[cfg(test)]
+    pub(super) fn new(bytes: [u8; BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The seal of some bytes.
+    pub(super) fn seal(&self, parts: &[&[u8]]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        parts.iter().for_each(|part| {
+            hasher.update(part);
+        });
+        hasher.finalize()
+    }
+
+    /// Reads the key. `None` when nobody made one yet.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, CacheError> {
+        let odd = |why: &str| CacheError::Key { path: path.to_owned(), why: why.to_owned() };
+        match file::read(path, Private::Wholly, BYTES as u64) {
+            Ok(bytes) => Ok(Some(Self(bytes.try_into().map_err(|_| odd("it is too short"))?))),
+            Err(Odd::Missing) => Ok(None),
+            Err(Odd::Because(why)) => Err(odd(&why)),
+        }
+    }
+
+    /// Reads the key, and makes it before when there is none. Of several processes that make one, the first prevails.
+    pub(super) fn read_or_make(path: &Path) -> Result<Self, CacheError> {
+        if let Some(key) = Self::read(path)? {
+            return Ok(key);
+        }
+        let failed = |source| CacheError::Io { path: path.to_owned(), source };
+        let mut bytes = [0; BYTES];
+        File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).map_err(failed)?;
+        if let Some(folder) = path.parent() {
+            file::make_folder(folder).map_err(failed)?;
+        }
+        file::write(path, &bytes, There::Keep).map_err(failed)?;
+        let made = Self::read(path)?;
+        made.ok_or_else(|| CacheError::Key { path: path.to_owned(), why: "it went away again".to_owned() })
+    }
+}
