@@ -21,6 +21,8 @@ use crate::model::{
     layout::Layout,
     name::SkillName,
     spec::SkillSpec,
+    switch::{Switch, Turn},
+    text,
     time::{Clock, SystemClock},
 };
 
@@ -138,6 +140,10 @@ pub struct Status {
     pub recovered: Vec<ExecutionRow>,
     /// The cage of this machine.
     pub cage: CageReport,
+    /// Whether anything may run.
+    pub switch: Switch,
+    /// Every turn of the switch; empty when they cannot be read.
+    pub turns: Vec<Turn>,
 }
 
 impl App {
@@ -215,6 +221,9 @@ impl App {
             executions: self.ledger.count_executions()?,
             recovered,
             cage: self.cage.probe(),
+            switch: self.ledger.switch(),
+            // That they cannot be read is what the switch itself says.
+            turns: self.ledger.switch_turns().unwrap_or_default(),
         })
     }
 
@@ -271,11 +280,13 @@ impl App {
         Ok(proposal)
     }
 
-    /// The toolchain, set up if need be.
+    /// The toolchain for a step of the forge, set up if need be.
     ///
     /// # Errors
-    /// When a part is missing and cannot be had.
+    /// When the workspace is stopped, or a part is missing and cannot be had.
     pub fn toolchain(&self, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
+        // Said again by the step itself; here it is so that no tool is started for a step that will be refused.
+        self.ledger.permit()?;
         Ok(toolchain::ensure(&self.cage, &self.host.tools()?, say)?)
     }
 
@@ -338,6 +349,26 @@ impl App {
             return Err(Error::Usage(format!("`{key}` is no NAME@REVISION: a revision is a number from 1")));
         }
         Ok(promote::revoke(&self.forge(), &name, revision, approver, why)?)
+    }
+
+    /// Stops the workspace: nothing starts, and what runs is ended.
+    ///
+    /// # Errors
+    /// When no reason is given or the ledger cannot be written.
+    pub fn stop(&self, by: &Approver, why: &str) -> Result<Turn, Error> {
+        let why = text::block(why.trim(), 2_000);
+        if why.is_empty() {
+            return Err(Error::Usage("a stop needs a reason: give --why TEXT".to_owned()));
+        }
+        Ok(self.ledger.stop(by.as_str(), &why, self.clock.now())?)
+    }
+
+    /// Lets things run again.
+    ///
+    /// # Errors
+    /// When nothing was stopped or the ledger cannot be written.
+    pub fn resume(&self, by: &Approver) -> Result<Turn, Error> {
+        Ok(self.ledger.resume(by.as_str(), self.clock.now())?)
     }
 
     /// Derives registry and indexes again.

@@ -6,6 +6,7 @@ use super::App;
 use crate::artifacts::{self, ReadError};
 use crate::cage::CageReport;
 use crate::forge::toolchain;
+use crate::model::switch::Switch;
 use crate::registry;
 
 /// How a check came out. The whole is as bad as its worst.
@@ -50,6 +51,7 @@ impl App {
     pub fn doctor(&self) -> Vec<Check> {
         let mut checks = vec![self.check_ledger(), self.check_registry()];
         checks.extend(self.check_skills());
+        checks.push(self.check_switch());
         checks.push(self.check_effects());
         checks.push(self.check_vault());
         checks.push(check_cage(&self.cage.probe()));
@@ -101,6 +103,15 @@ impl App {
         let mut checks = vec![Check::ok("skills", format!("{good} trusted with the bytes that were promoted"))];
         checks.extend(bad);
         checks
+    }
+
+    fn check_switch(&self) -> Check {
+        match self.ledger.switch() {
+            Switch::Running(turn) => Check::ok("switch", format!("running since {} by {}", turn.at, turn.by)),
+            Switch::Stopped(stopped) => {
+                Check::bad("switch", Health::Fail, stopped.to_string(), "run `kavi resume` when things may run again")
+            }
+        }
     }
 
     fn check_effects(&self) -> Check {

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::model::switch::{Halt, Revoked, Stopped};
+
 use super::{
     inspect::{InspectError, Mismatch},
     outcome::Observed,
@@ -104,6 +106,12 @@ pub enum RunError {
     /// The grants cannot be linked.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The kill switch ended it.
+    #[error("the run was ended: {0}")]
+    Stopped(Stopped),
+    /// The trust in what ran was taken back, and ended it.
+    #[error("the run was ended: {0}")]
+    Revoked(Revoked),
     /// The host's own code panicked. The run is over, the runtime is not.
     #[error("internal error in the runtime: {0}")]
     Host(String),
@@ -143,7 +151,7 @@ impl From<RunFailure> for RunError {
 }
 
 /// Ends a run from inside a host function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Stop {
     #[error("limit `{name}` of {value} reached")]
     Limit { name: &'static str, value: u64 },
@@ -151,6 +159,17 @@ pub(super) enum Stop {
     Timeout { name: &'static str, value: u64 },
     #[error("exit with code {0}")]
     Exit(u8),
+    #[error(transparent)]
+    Halt(Box<Halt>),
+}
+
+impl From<Halt> for RunError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Stopped(stopped) => Self::Stopped(stopped),
+            Halt::Revoked(revoked) => Self::Revoked(revoked),
+        }
+    }
 }
 
 impl From<Stop> for RunError {
@@ -159,6 +178,7 @@ impl From<Stop> for RunError {
             Stop::Limit { name, value } => Self::LimitExceeded { limit: name, value },
             Stop::Timeout { name, value } => Self::Timeout { limit: name, value },
             Stop::Exit(code) => Self::GuestExit { code },
+            Stop::Halt(halt) => (*halt).into(),
         }
     }
 }
