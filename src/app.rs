@@ -19,6 +19,7 @@ use crate::model::{
     finding::Finding,
     id::{BuildId, IdPrefix, IdSource, RandomIds},
     layout::Layout,
+    limits::{Limits, Narrowed},
     name::SkillName,
     spec::SkillSpec,
     switch::{Switch, Turn},
@@ -123,6 +124,8 @@ pub struct Dossier {
     pub lineage: Vec<Proposal>,
     /// Its artifacts: path and digest.
     pub artifacts: Vec<ArtifactRow>,
+    /// The limits that a run of it has here and now.
+    pub limits: Limits,
 }
 
 /// A workspace at a glance.
@@ -326,8 +329,17 @@ impl App {
     ///
     /// # Errors
     /// When anything moved in between; nothing has changed then.
-    pub fn promote(&self, report: &Report, approver: &Approver) -> Result<Proposal, Error> {
-        Ok(promote::apply(&self.forge(), report, approver)?)
+    pub fn promote(&self, report: &Report, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
+        Ok(promote::apply(&self.forge(), report, limits, approver)?)
+    }
+
+    /// The limits that a promotion is asked to fix, `NAME=VALUE` each, below those of kavi.toml.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what is no limit or would widen one.
+    pub fn narrow(&self, asked: &[String]) -> Result<Narrowed, Error> {
+        let narrowed = Narrowed::parse(asked.iter().map(String::as_str), &self.config.limits);
+        narrowed.map_err(|error| Error::Usage(error.to_string()))
     }
 
     /// Goes back to the trusted revision before the active one.
@@ -420,6 +432,7 @@ impl App {
             promotions: self.ledger.promotions_of(proposal.id)?,
             lineage: self.ledger.proposals_named(&proposal.spec.name)?,
             artifacts: artifacts.concat(),
+            limits: self.config.limits.narrowed(&proposal.limits),
             builds,
             verifications,
             proposal,

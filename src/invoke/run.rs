@@ -35,7 +35,7 @@ pub struct Invoker<'a> {
     pub ledger: &'a Ledger,
     /// Components by their digest.
     pub store: &'a Store,
-    /// What a run may use.
+    /// What a run may use, where its promotion did not narrow it.
     pub limits: &'a Limits,
     /// The time.
     pub clock: &'a dyn Clock,
@@ -214,7 +214,8 @@ impl Draft<'_> {
         if !grants::is_runnable(spec.side_effect_class) {
             return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
         }
-        let runtime = Runtime::new(self.invoker.limits)?;
+        let limits = self.invoker.limits.narrowed(skill.limits());
+        let runtime = Runtime::new(&limits)?;
         let compiled = runtime.compile(skill.component(), Tier::Optimised)?;
         spec.io.check_input(input).map_err(InvokeError::Input)?;
         let grants = grants::of(spec.side_effect_class);
@@ -227,7 +228,7 @@ impl Draft<'_> {
             vault: grants.vault.then_some(self.invoker.layout.vault.as_path()),
             out: grants.out.then_some(out.as_path()),
             determinism: self.determinism(),
-            limits: self.invoker.limits,
+            limits: &limits,
             watch,
         };
         let ran = compiled.run(&request);
