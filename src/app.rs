@@ -16,6 +16,7 @@ use crate::forge::{Forge, promote, propose, rebuild, verify};
 use crate::invoke::{effects, run};
 use crate::ledger::{Create, ExecutionRow, Ledger, LedgerError};
 use crate::model::{
+    execution::SecondWall,
     finding::Finding,
     id::{BuildId, IdPrefix, IdSource, RandomIds},
     layout::Layout,
@@ -26,6 +27,7 @@ use crate::model::{
     text,
     time::{Clock, SystemClock},
 };
+use crate::runtime::second_wall;
 
 mod agent;
 mod doctor;
@@ -126,6 +128,8 @@ pub struct Dossier {
     pub artifacts: Vec<ArtifactRow>,
     /// The limits that a run of it has here and now.
     pub limits: Limits,
+    /// What stands behind the first wall when it is run here and now, or why nothing can be run.
+    pub second_wall: Result<SecondWall, String>,
 }
 
 /// A workspace at a glance.
@@ -433,6 +437,7 @@ impl App {
             lineage: self.ledger.proposals_named(&proposal.spec.name)?,
             artifacts: artifacts.concat(),
             limits: self.config.limits.narrowed(&proposal.limits),
+            second_wall: second_wall::probe().map_err(|error| error.to_string()),
             builds,
             verifications,
             proposal,

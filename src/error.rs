@@ -375,9 +375,9 @@ fn invoke(error: &InvokeError) -> Kind {
         InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
         InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
         InvokeError::Run(RunError::Host(_)) => Kind::Internal,
-        InvokeError::Run(RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::Runtime(_)) => {
-            Kind::Failed
-        }
+        InvokeError::Run(
+            RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::SecondWall(_) | RunError::Runtime(_),
+        ) => Kind::Failed,
         InvokeError::Runtime(_) | InvokeError::Effects(_) => Kind::Failed,
         _ => Kind::Skill,
     }

@@ -6,8 +6,9 @@ use super::App;
 use crate::artifacts::{self, ReadError};
 use crate::cage::CageReport;
 use crate::forge::toolchain;
-use crate::model::switch::Switch;
+use crate::model::{execution::SecondWall, switch::Switch};
 use crate::registry;
+use crate::runtime::{RunError, second_wall};
 
 /// How a check came out. The whole is as bad as its worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,6 +56,7 @@ impl App {
         checks.push(self.check_effects());
         checks.push(self.check_vault());
         checks.push(check_cage(&self.cage.probe()));
+        checks.push(check_second_wall(second_wall::probe()));
         checks.push(self.check_toolchain());
         checks.push(self.check_agent());
         checks
@@ -160,6 +162,17 @@ impl App {
                 Check::bad("coding agent", Health::Warn, error.to_string(), mend)
             }
         }
+    }
+}
+
+fn check_second_wall(asked: Result<SecondWall, RunError>) -> Check {
+    let newer = "a kernel with Landlock adds a second wall around runs";
+    match asked {
+        Ok(wall @ SecondWall::Landlock(_)) => Check::ok("second wall", format!("in force around runs: {wall}")),
+        Ok(SecondWall::Missing) => {
+            Check::bad("second wall", Health::Warn, "not in force: the kernel has no Landlock", newer)
+        }
+        Err(error) => Check::bad("second wall", Health::Fail, error.to_string(), newer),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Context, JsonFlag, views};
 use crate::app::Dossier;
 use crate::app::{Build, Proposal, Verification};
 use crate::error::Error;
-use crate::model::text;
+use crate::model::{execution::SecondWall, text};
 
 /// Everything known of a proposal or skill: spec, attempts, gates, hashes, who promoted it.
 #[derive(Debug, clap::Args)]
@@ -56,6 +56,12 @@ fn human(dossier: &Dossier) -> String {
     if !others.is_empty() {
         out.push_str(&format!("\nother proposals of this name: {}\n", others.join(", ")));
     }
+    let wall = match &dossier.second_wall {
+        Ok(SecondWall::Landlock(version)) => format!("in force (landlock {version})"),
+        Ok(SecondWall::Missing) => "not in force: the kernel has no Landlock".to_owned(),
+        Err(error) => format!("cannot be put up: {}", text::line(error, 300)),
+    };
+    out.push_str(&format!("\nsecond wall around a run: {wall}\n"));
     out.push_str(&format!("\nlimits of a run\n{}", limits(dossier)));
     out.push_str(&format!("\nartifacts\n{}", artifacts(dossier)));
     out
@@ -152,6 +158,7 @@ fn machine(dossier: &Dossier) -> serde_json::Value {
     machine["acknowledgements"] = dossier.acknowledgements.iter().map(acknowledgement).collect();
     machine["promotions"] = dossier.promotions.iter().map(views::promotion).collect();
     machine["lineage"] = dossier.lineage.iter().map(views::proposal).collect();
+    machine["second_wall"] = json!(dossier.second_wall.as_ref().ok());
     machine["limits"] = json!(dossier.limits);
     machine["narrowed_limits"] = json!(dossier.proposal.limits);
     machine["artifacts"] = dossier.artifacts.iter().map(artifact).collect();

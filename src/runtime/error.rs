@@ -97,6 +97,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// The kernel has a second wall and it could not be put up.
+    #[error("the second wall around the run could not be put up: {0}")]
+    SecondWall(String),
     /// The staging folder is not empty, so what the run wrote could not be told from what was there.
     #[error("staging folder `{}` is not empty", path.display())]
     StagingNotEmpty {

@@ -18,6 +18,7 @@ mod kavi;
 mod linker;
 mod outcome;
 mod run;
+pub mod second_wall;
 pub mod staged;
 mod state;
 mod thread;

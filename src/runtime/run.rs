@@ -19,6 +19,7 @@ use super::{
     inspect::{self, Mismatch, RUN, SKILL_VERSION, TEST_IMPORTS, TEST_RUN},
     linker::linker,
     outcome::{GuestError, Observed, Outcome, Request, TestExit, TestOutcome},
+    second_wall::{self, Reach},
     state::{State, count},
     thread,
     ticker::Running,
@@ -74,7 +75,7 @@ impl Compiled {
             instance.get_typed_func(store, RUN)
         };
         let call = |store: &mut Store<State>, run: Run<'_>| Ok(run.call(store, (request.input,))?.0);
-        let (ended, observed) = on_its_thread(request, Vec::new(), &pre, find, call)?;
+        let (ended, observed) = on_its_thread((request, World::Skill), Vec::new(), &pre, find, call)?;
         let result = match ended {
             Ok(result) => result.map_err(GuestError::from),
             Err(error) => return Err(RunFailure { error, observed: observed.into() }),
@@ -108,7 +109,7 @@ impl Compiled {
             instance.get_typed_func(store, run)
         };
         let call = |store: &mut Store<State>, run: Run| Ok(run.call(store, ())?.0);
-        let (ended, observed) = on_its_thread(request, arguments, &pre, find, call)?;
+        let (ended, observed) = on_its_thread((request, World::Tests), arguments, &pre, find, call)?;
         let exit = match ended {
             Ok(Ok(())) => TestExit::Returned,
             Ok(Err(())) => TestExit::ReturnedErr,
@@ -149,17 +150,21 @@ impl Compiled {
 /// How a run ended, and what was observed until then.
 pub(super) type Ended<R> = (Result<R, RunError>, Observed);
 
-/// A run on a thread of its own, watched.
-fn on_its_thread<F, R: Send>(
-    request: &Request<'_>,
+/// A run on a thread of its own, watched, and behind both walls.
+pub(super) fn on_its_thread<F, R: Send>(
+    (request, world): (&Request<'_>, World),
     arguments: Vec<String>,
     pre: &InstancePre<State>,
     find: impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<F> + Send,
     call: impl FnOnce(&mut Store<State>, F) -> wasmtime::Result<R> + Send,
 ) -> Result<Ended<R>, RunError> {
     thread::run(request.watch, |interrupt| {
+        // First of all: nothing of the guest has been looked at on this thread.
+        let second_wall = second_wall::put_up(Reach::of(request, world))?;
         let state = State::new(request, arguments, interrupt)?;
-        Ok(execute(state, pre, find, call))
+        let (ended, mut observed) = execute(state, pre, find, call);
+        observed.second_wall = Some(second_wall);
+        Ok((ended, observed))
     })
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Parts of a component whose `run` is given in the text format.
-struct Skill<'a> {
+pub(super) struct Skill<'a> {
     /// The body of `run (param $ptr i32) (param $len i32) (result i32)`.
     run: &'a str,
     /// The body of `realloc`, `cabi_post_run`, the start function.
@@ -17,7 +17,7 @@ struct Skill<'a> {
 }
 
 /// Gives the input back.
-const ECHO: Skill<'static> = Skill {
+pub(super) const ECHO: Skill<'static> = Skill {
     run: "(i32.store8 (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (local.get $ptr))
           (i32.store (i32.const 8) (local.get $len)) (i32.const 0)",
     realloc: "(local $at i32)
@@ -70,7 +70,7 @@ impl Skill<'_> {
         )
     }
 
-    fn compile(&self) -> Compiled {
+    pub(super) fn compile(&self) -> Compiled {
         RUNTIME.compile(&wat::parse_str(self.text()).unwrap(), Tier::Optimised).unwrap()
     }
 
