@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::artifacts::{self, Store};
 use crate::cage::{Cage, Confinement};
@@ -14,7 +15,7 @@ use crate::error::Error;
 use crate::forge::toolchain::{self, HostTools, Toolchain};
 use crate::forge::{Forge, promote, propose, rebuild, verify};
 use crate::invoke::{effects, run};
-use crate::ledger::{Create, ExecutionRow, Ledger, LedgerError};
+use crate::ledger::{Create, ExecutionRow, Footing, Ledger, LedgerError};
 use crate::model::{
     execution::SecondWall,
     finding::Finding,
@@ -169,9 +170,15 @@ impl App {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
             (Walls::Unconfined, _) | (_, ConfinementSetting::Unconfined) => Confinement::Unconfined,
         };
+        let cage = Cage::new(host.exe.clone(), confinement);
+        let cage = match ledger.permit() {
+            Ok(permit) => cage.watched(Arc::new(ledger.watch(Footing { permit, revision: None }))),
+            // Every step that would start a job is refused before it does.
+            Err(_) => cage,
+        };
         Ok(Self {
             store: Store::new(config.layout.store()),
-            cage: Cage::new(host.exe.clone(), confinement),
+            cage,
             clock: Box::new(SystemClock),
             ids: Box::new(RandomIds),
             host,

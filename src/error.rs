@@ -318,6 +318,7 @@ fn artifact(error: &ArtifactError) -> Kind {
 fn cage(error: &CageError) -> Kind {
     match error {
         CageError::NoCage { .. } | CageError::Start { .. } => Kind::Tool,
+        CageError::Halted(_) => Kind::Refused,
         _ => Kind::Failed,
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, reason = "how long a stop took is worth reading")]
 
+#[path = "support/standin.rs"]
+mod standin;
 #[path = "support/kavi.rs"]
 mod support;
 
@@ -328,4 +330,39 @@ fn waits_for_a_lock(process: u32) -> bool {
     let locks = fs::read_to_string("/proc/locks").unwrap();
     let process = process.to_string();
     locks.lines().any(|line| line.contains("->") && line.split_whitespace().any(|word| word == process))
+}
+
+#[test]
+fn a_stop_ends_an_agent_in_another_process() {
+    let workspace = Workspace::new();
+    let id = workspace.propose("later", "FILE_WRITE", support::ACT.schema, &["--path", "Inbox/AI"]);
+    let steps = vec![standin::init(), standin::write("src/lib.rs", "fn f() {}"), standin::Step::Sleep { ms: 100_000 }];
+    let agent = standin::standin(workspace.path(), steps).unwrap();
+    let path = workspace.path().join("kavi.toml");
+    let toml = fs::read_to_string(&path).unwrap();
+    fs::write(path, toml.replace("claude = \"claude\"", &format!("claude = {:?}", agent.display().to_string())))
+        .unwrap();
+    let child = workspace
+        .command()
+        .args(["build-skill", &id, "--builder", "claude", "--json"])
+        .env("ANTHROPIC_API_KEY", "sk-ant-made-up-0000")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let builds = workspace.path().join(".kavi/builds");
+    let until = Instant::now() + Duration::from_secs(60);
+    let has_written = || builds.exists() && support::files(&builds).keys().any(|path| path.ends_with("src/lib.rs"));
+    while !has_written() {
+        assert!(Instant::now() < until, "the agent did not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    workspace.json(&STOP).expect(0);
+    let (called, took) = ended(child, Instant::now());
+    println!("an agent was over {} ms after `kavi stop`", took.as_millis());
+    assert!(took < GENEROUS, "{took:?}");
+    assert_ne!(called.code, 0);
+    let build = workspace.show(&id)["builds"][0].clone();
+    assert_eq!(build["status"], "FAILED");
+    assert!(build["summary"].as_str().unwrap().contains("stopped by ada"), "{build}");
 }

@@ -24,7 +24,7 @@ use crate::model::{
 };
 use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
-use crate::runtime::{Observed, Request, RunError, Runtime, RuntimeError, Tier, staged};
+use crate::runtime::{Observed, Request, RunError, Runtime, RuntimeError, Tier, staged, staged::StagedError};
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,7 @@ pub enum InvokeError {
     OutsidePaths(VaultPath),
     /// It left something in staging that is no plain file.
     #[error(transparent)]
-    Staged(#[from] staged::StagedError),
+    Staged(#[from] StagedError),
     /// The files could not be moved into the vault.
     #[error(transparent)]
     Effects(#[from] EffectsError),
@@ -118,7 +118,7 @@ impl InvokeError {
             Self::NotGranted { .. } => "NotGranted",
             Self::InputJson(_) | Self::Input(_) => "InvalidInput",
             Self::Skill { .. } => "SkillError",
-            Self::Run(RunError::LimitExceeded { .. }) => "LimitExceeded",
+            Self::Run(RunError::LimitExceeded { .. }) | Self::Staged(StagedError::Limit { .. }) => "LimitExceeded",
             Self::Run(RunError::Timeout { .. }) => "Timeout",
             Self::Run(RunError::Refused(_)) => "Refused",
             Self::Stopped(_) | Self::Run(RunError::Stopped(_)) => "Stopped",
@@ -240,7 +240,7 @@ impl Draft<'_> {
             .map_err(|error| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) })?;
         let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
         spec.io.check_output(&output).map_err(InvokeError::Output)?;
-        let effects = staged::collect(&out)?;
+        let effects = staged::collect(&out, &limits)?;
         match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
             Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
             None => Ok((output, effects, staging, outcome.observed)),

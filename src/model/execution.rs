@@ -33,7 +33,7 @@ pub struct Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SecondWall {
-    /// Landlock, with this version of its rules, let the thread reach the run's folders and nothing else.
+    /// Landlock, in this version of the kernel's, let the thread reach the run's folders and nothing else.
     Landlock(u32),
     /// The kernel has nothing of the kind: the first wall stood alone.
     Missing,

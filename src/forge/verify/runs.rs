@@ -97,7 +97,7 @@ impl<'a> Runner<'a> {
                 Ended::Stopped(failure.to_string(), hurry)
             }
         };
-        let staged = staged::collect(out.path()).map_err(|error| error.to_string());
+        let staged = staged::collect(out.path(), &self.limits).map_err(|error| error.to_string());
         Ok(Ran { ended, staged })
     }
 }
