@@ -313,13 +313,29 @@ fn what_is_done_when_the_stop_comes_is_not_committed() {
     }
 }
 
-/// Starts an honest run that cannot commit while `lock` is held, and waits until it waits for that.
+#[test]
+fn a_guest_is_not_started_when_the_stop_came_before_it() {
+    let workspace = Workspace::trusted();
+    let locks = workspace.path().join(".kavi/locks");
+    fs::create_dir_all(&locks).unwrap();
+    // The run is compiled, and waits to make its staging folder.
+    let lock = fs::File::create(locks.join("staging")).unwrap();
+    let child = start_quick(&workspace, &lock);
+    workspace.json(&STOP).expect(0);
+    lock.unlock().unwrap();
+    let (called, _) = ended(child, Instant::now());
+    called.expect(3);
+    nothing_came_of_it(&workspace, "Stopped");
+    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE second_wall IS NOT NULL"), 0);
+}
+
+/// Starts an honest run that cannot go on while `lock` is held, and waits until it waits for that.
 fn start_quick(workspace: &Workspace, lock: &fs::File) -> Child {
     lock.lock().unwrap();
     let child = spawn(workspace, "write");
     let until = Instant::now() + Duration::from_secs(60);
     while !waits_for_a_lock(child.id()) {
-        assert!(Instant::now() < until, "the run did not come to its commit");
+        assert!(Instant::now() < until, "the run did not come to the lock");
         std::thread::sleep(Duration::from_millis(2));
     }
     child

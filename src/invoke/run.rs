@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::effects::{self, EffectsError, Staging};
 use crate::artifacts::Store;
-use crate::ledger::{EffectsState, Footing, Ledger, LedgerError, LedgerWatch};
+use crate::ledger::{EffectsState, Footing, Ledger, LedgerError};
 use crate::model::{
     digest::Digest,
     example::ErrorKind,
@@ -151,8 +151,7 @@ pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran,
     };
     let subject = Subject::from(&skill);
     let footing = Footing { permit, revision: Some(skill.proposal_id()) };
-    let watch = invoker.ledger.watch(footing);
-    let result = given.map_err(InvokeError::from).and_then(|input| draft.attempt(&skill, &input, &watch));
+    let result = given.map_err(InvokeError::from).and_then(|input| draft.attempt(&skill, &input, footing));
     match result {
         Ok((output, effects, staging, observed)) => {
             let record = draft.record(&subject, Ok(output), effects);
@@ -209,7 +208,7 @@ impl Draft<'_> {
         Determinism { clock: self.started_at, seed: *Digest::of(&seed).as_bytes() }
     }
 
-    fn attempt(&self, skill: &TrustedSkill, input: &Value, watch: &LedgerWatch) -> Result<Success, InvokeError> {
+    fn attempt(&self, skill: &TrustedSkill, input: &Value, footing: Footing) -> Result<Success, InvokeError> {
         let spec = skill.spec();
         if !grants::is_runnable(spec.side_effect_class) {
             return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
@@ -222,6 +221,9 @@ impl Draft<'_> {
         let staging = Staging::create(self.invoker.layout, self.id)?;
         let out = staging.out();
         let text = json::canonical(input);
+        // Compiling may have taken a while.
+        self.invoker.ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
+        let watch = self.invoker.ledger.watch(footing);
         let request = Request {
             input: &text,
             grants: &grants,
@@ -229,7 +231,7 @@ impl Draft<'_> {
             out: grants.out.then_some(out.as_path()),
             determinism: self.determinism(),
             limits: &limits,
-            watch,
+            watch: &watch,
         };
         let ran = compiled.run(&request);
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);

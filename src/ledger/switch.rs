@@ -154,6 +154,14 @@ impl Ledger {
         })
     }
 
+    /// Whether work still has its footing, over the connection that is open.
+    ///
+    /// # Errors
+    /// [`Halt`] when it must end.
+    pub fn stands(&self, footing: Footing) -> Result<(), Halt> {
+        stands(&self.conn, footing)
+    }
+
     /// Keeps an eye on the footing of some work, from any thread.
     pub fn watch(&self, footing: Footing) -> LedgerWatch {
         let path = self.conn.path().unwrap_or_default().into();
