@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::artifacts::{self, Store};
 use crate::cage::{Cage, Confinement};
@@ -14,17 +15,21 @@ use crate::error::Error;
 use crate::forge::toolchain::{self, HostTools, Toolchain};
 use crate::forge::{Forge, promote, propose, rebuild, verify};
 use crate::invoke::{effects, run};
-use crate::ledger::{Create, ExecutionRow, Ledger, LedgerError};
+use crate::ledger::{Create, ExecutionRow, Footing, Ledger, LedgerError};
 use crate::model::{
+    execution::SecondWall,
     finding::Finding,
     id::{BuildId, IdPrefix, IdSource, RandomIds},
     layout::Layout,
+    limits::{Limits, Narrowed},
     name::SkillName,
     spec::SkillSpec,
+    switch::{Switch, Turn},
+    text,
     time::{Clock, SystemClock},
     warnings::Warnings,
 };
-use crate::runtime::CodeCache;
+use crate::runtime::{CodeCache, second_wall};
 
 mod agent;
 mod cache;
@@ -131,6 +136,10 @@ pub struct Dossier {
     pub lineage: Vec<Proposal>,
     /// Its artifacts: path and digest.
     pub artifacts: Vec<ArtifactRow>,
+    /// The limits that a run of it has here and now.
+    pub limits: Limits,
+    /// What stands behind the first wall when it is run here and now, or why nothing can be run.
+    pub second_wall: Result<SecondWall, String>,
 }
 
 /// A workspace at a glance.
@@ -148,6 +157,10 @@ pub struct Status {
     pub recovered: Vec<ExecutionRow>,
     /// The cage of this machine.
     pub cage: CageReport,
+    /// Whether anything may run.
+    pub switch: Switch,
+    /// Every turn of the switch; empty when they cannot be read.
+    pub turns: Vec<Turn>,
 }
 
 impl App {
@@ -166,10 +179,16 @@ impl App {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
             (Walls::Unconfined, _) | (_, ConfinementSetting::Unconfined) => Confinement::Unconfined,
         };
+        let cage = Cage::new(host.exe.clone(), confinement);
+        let cage = match ledger.permit() {
+            Ok(permit) => cage.watched(Arc::new(ledger.watch(Footing { permit, revision: None }))),
+            // Every step that would start a job is refused before it does.
+            Err(_) => cage,
+        };
         Ok(Self {
             store: Store::new(config.layout.store()),
             code: cache::of(&host, &config.layout),
-            cage: Cage::new(host.exe.clone(), confinement),
+            cage,
             clock: Box::new(SystemClock),
             ids: Box::new(RandomIds),
             host,
@@ -229,6 +248,9 @@ impl App {
             executions: self.ledger.count_executions()?,
             recovered,
             cage: self.cage.probe(),
+            switch: self.ledger.switch(),
+            // That they cannot be read is what the switch itself says.
+            turns: self.ledger.switch_turns().unwrap_or_default(),
         })
     }
 
@@ -285,11 +307,13 @@ impl App {
         Ok(proposal)
     }
 
-    /// The toolchain, set up if need be.
+    /// The toolchain for a step of the forge, set up if need be.
     ///
     /// # Errors
-    /// When a part is missing and cannot be had.
+    /// When the workspace is stopped, or a part is missing and cannot be had.
     pub fn toolchain(&self, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
+        // Said again by the step itself; here it is so that no tool is started for a step that will be refused.
+        self.ledger.permit()?;
         Ok(toolchain::ensure(&self.cage, &self.host.tools()?, say)?)
     }
 
@@ -329,8 +353,17 @@ impl App {
     ///
     /// # Errors
     /// When anything moved in between; nothing has changed then.
-    pub fn promote(&self, report: &Report, approver: &Approver) -> Result<Proposal, Error> {
-        Ok(promote::apply(&self.forge(), report, approver)?)
+    pub fn promote(&self, report: &Report, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
+        Ok(promote::apply(&self.forge(), report, limits, approver)?)
+    }
+
+    /// The limits that a promotion is asked to fix, `NAME=VALUE` each, below those of kavi.toml.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what is no limit or would widen one.
+    pub fn narrow(&self, asked: &[String]) -> Result<Narrowed, Error> {
+        let narrowed = Narrowed::parse(asked.iter().map(String::as_str), &self.config.limits);
+        narrowed.map_err(|error| Error::Usage(error.to_string()))
     }
 
     /// Goes back to the trusted revision before the active one.
@@ -352,6 +385,26 @@ impl App {
             return Err(Error::Usage(format!("`{key}` is no NAME@REVISION: a revision is a number from 1")));
         }
         Ok(promote::revoke(&self.forge(), &name, revision, approver, why)?)
+    }
+
+    /// Stops the workspace: nothing starts, and what runs is ended.
+    ///
+    /// # Errors
+    /// When no reason is given or the ledger cannot be written.
+    pub fn stop(&self, by: &Approver, why: &str) -> Result<Turn, Error> {
+        let why = text::block(why.trim(), 2_000);
+        if why.is_empty() {
+            return Err(Error::Usage("a stop needs a reason: give --why TEXT".to_owned()));
+        }
+        Ok(self.ledger.stop(by.as_str(), &why, self.clock.now())?)
+    }
+
+    /// Lets things run again.
+    ///
+    /// # Errors
+    /// When nothing was stopped or the ledger cannot be written.
+    pub fn resume(&self, by: &Approver) -> Result<Turn, Error> {
+        Ok(self.ledger.resume(by.as_str(), self.clock.now())?)
     }
 
     /// Derives registry and indexes again.
@@ -403,6 +456,8 @@ impl App {
             promotions: self.ledger.promotions_of(proposal.id)?,
             lineage: self.ledger.proposals_named(&proposal.spec.name)?,
             artifacts: artifacts.concat(),
+            limits: self.config.limits.narrowed(&proposal.limits),
+            second_wall: second_wall::probe().map_err(|error| error.to_string()),
             builds,
             verifications,
             proposal,

@@ -15,7 +15,7 @@ use crate::forge::verify::VerifyError;
 use crate::invoke::run::InvokeError;
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
-use crate::model::{lifecycle::ProposalStatus, name::SkillName};
+use crate::model::{lifecycle::ProposalStatus, name::SkillName, switch::Stopped};
 use crate::registry::TrustError;
 use crate::runtime::{CacheError, CodeError, LoadError, RunError, RuntimeError};
 
@@ -102,6 +102,9 @@ pub enum Error {
     /// A stored file.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// Nothing may run in this workspace.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// A file or a stream.
     #[error("{what}: {source}")]
     Io {
@@ -173,7 +176,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage(_) | Self::Propose(_) => Kind::Usage,
-            Self::Refused(_) | Self::Escalated { .. } => Kind::Refused,
+            Self::Refused(_) | Self::Escalated { .. } | Self::Stopped(_) => Kind::Refused,
             Self::Reported(kind) => *kind,
             Self::Verification { .. } => Kind::Verification,
             Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
@@ -197,6 +200,15 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Stopped(_)
+            | Self::Build(BuildError::Stopped(_))
+            | Self::Verify(VerifyError::Stopped(_))
+            | Self::Invoke(InvokeError::Stopped(_) | InvokeError::Run(RunError::Stopped(_))) => {
+                "`kavi resume` lets things run again; `kavi status` says how it stands"
+            }
+            Self::Invoke(InvokeError::Run(RunError::Revoked(_))) => {
+                "see `kavi list-skills` for what is trusted now; nothing of the run was kept"
+            }
             Self::Verification { hint, .. } | Self::Attempt { hint, .. } => {
                 return Some(hint.clone()).filter(|h| !h.is_empty());
             }
@@ -257,7 +269,10 @@ impl Error {
 fn ledger(error: &LedgerError) -> Kind {
     match error {
         LedgerError::NotFound { .. } | LedgerError::Ambiguous { .. } => Kind::Usage,
-        LedgerError::WrongState { .. } | LedgerError::Conflict(_) => Kind::Refused,
+        LedgerError::WrongState { .. }
+        | LedgerError::Conflict(_)
+        | LedgerError::NotStopped
+        | LedgerError::Halted(_) => Kind::Refused,
         LedgerError::Busy(_) => Kind::Failed,
         _ => Kind::Internal,
     }
@@ -291,6 +306,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::NotFound { .. } => "see `kavi list-skills` and `kavi status`",
         LedgerError::Ambiguous { .. } => "give more digits of the id",
         LedgerError::WrongState { .. } => "see `kavi show` for where it stands",
+        LedgerError::NotStopped => "see `kavi status`",
         LedgerError::Conflict(_) => "look at `kavi show` and try again",
         LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
@@ -316,13 +332,14 @@ fn artifact(error: &ArtifactError) -> Kind {
 fn cage(error: &CageError) -> Kind {
     match error {
         CageError::NoCage { .. } | CageError::Start { .. } => Kind::Tool,
+        CageError::Halted(_) => Kind::Refused,
         _ => Kind::Failed,
     }
 }
 
 fn build(error: &BuildError) -> Kind {
     match error {
-        BuildError::Busy(_) | BuildError::Escalated { .. } => Kind::Refused,
+        BuildError::Busy(_) | BuildError::Escalated { .. } | BuildError::Stopped(_) => Kind::Refused,
         BuildError::NothingToAcknowledge(_) => Kind::Usage,
         BuildError::Standing(error) => research(error),
         BuildError::Source(_) => Kind::Usage,
@@ -338,7 +355,7 @@ fn build(error: &BuildError) -> Kind {
 
 fn verify(error: &VerifyError) -> Kind {
     match error {
-        VerifyError::NotBuilt { .. } => Kind::Refused,
+        VerifyError::NotBuilt { .. } | VerifyError::Stopped(_) => Kind::Refused,
         VerifyError::Artifact(error) => artifact(error),
         VerifyError::Ledger(error) => ledger(error),
         VerifyError::Compile(CompileError::Cage(error)) => cage(error),
@@ -380,13 +397,13 @@ fn invoke(error: &InvokeError) -> Kind {
     match error {
         InvokeError::Trust(TrustError::Unknown(_)) => Kind::Usage,
         InvokeError::Trust(TrustError::Ledger(error)) | InvokeError::Ledger(error) => ledger(error),
-        InvokeError::Trust(_) | InvokeError::NotGranted { .. } => Kind::Refused,
+        InvokeError::Trust(_) | InvokeError::NotGranted { .. } | InvokeError::Stopped(_) => Kind::Refused,
         InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
-        InvokeError::Run(RunError::Refused(_)) => Kind::Refused,
+        InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
         InvokeError::Run(RunError::Host(_)) => Kind::Internal,
-        InvokeError::Run(RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::Runtime(_)) => {
-            Kind::Failed
-        }
+        InvokeError::Run(
+            RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::SecondWall(_) | RunError::Runtime(_),
+        ) => Kind::Failed,
         InvokeError::Load(error) => load(error),
         InvokeError::Runtime(_) | InvokeError::Effects(_) => Kind::Failed,
         _ => Kind::Skill,

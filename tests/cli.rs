@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::{Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 20] = [
+const VERBS: [(&str, &[&str]); 22] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -24,6 +24,8 @@ const VERBS: [(&str, &[&str]); 20] = [
     ("promote-skill", &["promote"]),
     ("rollback", &[]),
     ("revoke", &[]),
+    ("stop", &[]),
+    ("resume", &[]),
     ("list-skills", &["list", "skills"]),
     ("run-skill", &["run"]),
     ("show", &[]),

@@ -92,6 +92,7 @@ fn settings(folder: &Path) -> insta::Settings {
         (r"(?:own cage|bubblewrap|unconfined)[^\n\x22]*", "[cage]"),
         (r#"(?s)"cage": \{.*?\n  \}"#, r#""cage": "[cage]""#),
         (r"(?m)^cage          .*$", "cage          [cage]"),
+        (r"landlock \d+", "landlock [n]"),
     ] {
         settings.add_filter(pattern, name);
     }

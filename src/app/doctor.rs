@@ -6,7 +6,9 @@ use super::App;
 use crate::artifacts::{self, ReadError};
 use crate::cage::CageReport;
 use crate::forge::toolchain;
+use crate::model::{execution::SecondWall, switch::Switch};
 use crate::registry;
+use crate::runtime::{RunError, second_wall};
 
 /// How a check came out. The whole is as bad as its worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,10 +52,12 @@ impl App {
     pub fn doctor(&self) -> Vec<Check> {
         let mut checks = vec![self.check_ledger(), self.check_registry()];
         checks.extend(self.check_skills());
+        checks.push(self.check_switch());
         checks.push(self.check_effects());
         checks.push(self.check_vault());
         checks.push(self.check_cache());
         checks.push(check_cage(&self.cage.probe()));
+        checks.push(check_second_wall(second_wall::probe()));
         checks.push(self.check_toolchain());
         checks.push(self.check_agent());
         checks
@@ -102,6 +106,15 @@ impl App {
         let mut checks = vec![Check::ok("skills", format!("{good} trusted with the bytes that were promoted"))];
         checks.extend(bad);
         checks
+    }
+
+    fn check_switch(&self) -> Check {
+        match self.ledger.switch() {
+            Switch::Running(turn) => Check::ok("switch", format!("running since {} by {}", turn.at, turn.by)),
+            Switch::Stopped(stopped) => {
+                Check::bad("switch", Health::Fail, stopped.to_string(), "run `kavi resume` when things may run again")
+            }
+        }
     }
 
     fn check_effects(&self) -> Check {
@@ -164,6 +177,17 @@ impl App {
                 Check::bad("coding agent", Health::Warn, error.to_string(), mend)
             }
         }
+    }
+}
+
+fn check_second_wall(asked: Result<SecondWall, RunError>) -> Check {
+    let newer = "a kernel with Landlock adds a second wall around runs";
+    match asked {
+        Ok(wall @ SecondWall::Landlock(_)) => Check::ok("second wall", format!("in force around runs: {wall}")),
+        Ok(SecondWall::Missing) => {
+            Check::bad("second wall", Health::Warn, "not in force: the kernel has no Landlock", newer)
+        }
+        Err(error) => Check::bad("second wall", Health::Fail, error.to_string(), newer),
     }
 }
 

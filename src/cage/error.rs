@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::switch::Halt;
+
 /// Why a job could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum CageError {
@@ -74,6 +76,9 @@ pub enum CageError {
         /// What is known.
         why: String,
     },
+    /// The job was killed because it may not go on.
+    #[error(transparent)]
+    Halted(Halt),
     /// A call of our own to the system failed.
     #[error("cannot {action}: {source}")]
     Io {
@@ -94,6 +99,7 @@ impl CageError {
                  to go without a cage, set it so in kavi.toml",
             ),
             Self::Setup { .. } => Some("run `kavi doctor` to see what this machine gives"),
+            Self::Halted(_) => Some("`kavi resume` lets things run again; `kavi status` says how it stands"),
             Self::Unmounted { .. } => Some("mount the folder that holds it"),
             _ => None,
         }

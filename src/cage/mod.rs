@@ -42,7 +42,9 @@ mod wire;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+use crate::model::switch::Watch;
 
 pub use error::{CageError, Step};
 pub use job::{Access, INSIDE_HOME, INSIDE_TMP, Job, Limits, Mount};
@@ -73,6 +75,9 @@ pub fn child_entry(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode>
     }
 }
 
+/// What a job is looked after with while it runs.
+type Halting<'a> = &'a dyn Watch;
+
 /// Whether untrusted jobs must be confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confinement {
@@ -97,6 +102,7 @@ pub struct Cage {
     exe: PathBuf,
     confinement: Confinement,
     method: OnceLock<Method>,
+    watch: Option<Arc<dyn Watch + Send>>,
 }
 
 impl Cage {
@@ -104,13 +110,20 @@ impl Cage {
     /// bubblewrap.
     #[must_use]
     pub fn new(exe: PathBuf, confinement: Confinement) -> Self {
-        Self { exe, confinement, method: OnceLock::new() }
+        Self { exe, confinement, method: OnceLock::new(), watch: None }
     }
 
     /// A cage that is made in one way only.
     #[must_use]
     pub fn only_by(exe: PathBuf, method: Method) -> Self {
-        Self { exe, confinement: Confinement::Required, method: OnceLock::from(method) }
+        Self { exe, confinement: Confinement::Required, method: OnceLock::from(method), watch: None }
+    }
+
+    /// The same place for work that may have to end: a job that is watched is killed when it may not go on.
+    #[must_use]
+    pub fn watched(mut self, watch: Arc<dyn Watch + Send>) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// This binary, for jobs that are a hidden verb of it.
@@ -149,7 +162,13 @@ impl Cage {
     fn run_bare(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
         let plan = job.plan(View::Host)?;
         let order = JobOrder { binds: Vec::new(), job: plan.spec };
-        watch::run(self.stage(VERB_BARE), None::<&()>, &order, job, watch)
+        watch::run(
+            self.stage(VERB_BARE),
+            None::<&()>,
+            &order,
+            (job, self.watch.as_deref().map(|watch| watch as Halting<'_>)),
+            watch,
+        )
     }
 
     fn stage(&self, verb: &str) -> Command {
@@ -200,18 +219,19 @@ mod caged {
         }
 
         pub(super) fn run_caged(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
+            let halt = self.watch.as_deref().map(|watch| watch as Halting<'_>);
             let plan = job.plan(View::Caged)?;
             let order = JobOrder { binds: plan.binds, job: plan.spec };
             if let Some(method) = self.method.get() {
-                return self.run_by(*method, &order, job, watch);
+                return self.run_by(*method, &order, (job, halt), watch);
             }
-            match self.run_by(Method::Own, &order, job, watch) {
+            match self.run_by(Method::Own, &order, (job, halt), watch) {
                 // Nothing of the job has run. Is it this job, or this machine?
                 Err(error @ CageError::Setup { .. }) => match self.probe() {
                     CageReport::Own { .. } => Err(error),
                     CageReport::Bubblewrap { .. } => {
                         let method = self.method.get_or_init(|| Method::Bubblewrap);
-                        self.run_by(*method, &order, job, watch)
+                        self.run_by(*method, &order, (job, halt), watch)
                     }
                     CageReport::None { why } => Err(CageError::NoCage { why }),
                 },
@@ -228,18 +248,18 @@ mod caged {
             &self,
             method: Method,
             order: &JobOrder,
-            job: &Job,
+            (job, halt): (&Job, Option<Halting<'_>>),
             watch: &mut dyn FnMut(Stream, &[u8]),
         ) -> Result<Finished, CageError> {
             let scratch_bytes = job.limits.scratch_bytes;
             match method {
                 Method::Own => {
                     let first = OuterOrder { binds: order.binds.clone(), scratch_bytes };
-                    watch::run(self.stage(VERB_OUTER), Some(&first), order, job, watch)
+                    watch::run(self.stage(VERB_OUTER), Some(&first), order, (job, halt), watch)
                 }
                 Method::Bubblewrap => {
                     let stage = bwrap::command(&self.exe, &order.binds, scratch_bytes)?;
-                    watch::run(stage, None::<&()>, order, job, watch)
+                    watch::run(stage, None::<&()>, order, (job, halt), watch)
                 }
             }
         }
@@ -256,7 +276,7 @@ mod caged {
             };
             let spec = JobSpec { program: None, args: vec![], env: vec![], cwd: "/".to_owned(), limits, forward: None };
             let order = JobOrder { binds: Vec::new(), job: spec };
-            self.run_by(method, &order, &Job::new("/"), &mut |_, _| {}).map(|finished| finished.confinement)
+            self.run_by(method, &order, (&Job::new("/"), None), &mut |_, _| {}).map(|finished| finished.confinement)
         }
     }
 

@@ -18,11 +18,14 @@ use super::error::{CageError, Step};
 use super::job::{Job, Limits};
 use super::outcome::{Applied, Exit, Finished, Stream};
 use super::wire::{self, JobOrder, Report};
+use crate::model::switch::{Halt, Watch};
 
 /// How long a stage may take to build its walls.
 const SETUP_TIME: Duration = Duration::from_secs(30);
 /// How long a stage may take to kill its tree before it is killed itself.
 const LAST_GRACE: Duration = Duration::from_secs(20);
+/// How often is looked whether a job may go on.
+const LOOK: Duration = Duration::from_millis(50);
 /// How much of a stage's own error output is kept.
 const STAGE_WORDS: usize = 4096;
 /// How much output is still taken once the job must end.
@@ -52,14 +55,14 @@ fn pipes() -> io::Result<Pipes> {
     })
 }
 
-/// Starts a stage, hands it its orders and stays with it until everything is dead.
+/// Starts a stage, hands it its orders and stays with it until everything is dead. `halt` says when it must be.
 ///
 /// `first` is the order of a stage in front of the one that starts the job, if there is one.
 pub(super) fn run<T: Serialize>(
     mut stage: Command,
     first: Option<&T>,
     order: &JobOrder,
-    job: &Job,
+    (job, halt): (&Job, Option<&dyn Watch>),
     watch: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Finished, CageError> {
     let Pipes { job: job_ends, stdin, stdout, stderr } = pipes().map_err(CageError::io("make the job's pipes"))?;
@@ -92,6 +95,9 @@ pub(super) fn run<T: Serialize>(
         written: 0,
         job,
         watch,
+        halt,
+        looked: Instant::now(),
+        halted: None,
         kept: [Vec::new(), Vec::new()],
         seen: 0,
         clocks: Clocks { made: Instant::now(), started: None, heard: Instant::now(), ended: None },
@@ -161,6 +167,9 @@ struct Session<'a> {
     written: usize,
     job: &'a Job,
     watch: &'a mut dyn FnMut(Stream, &[u8]),
+    halt: Option<&'a dyn Watch>,
+    looked: Instant,
+    halted: Option<Halt>,
     kept: [Vec<u8>; 2],
     seen: u64,
     clocks: Clocks,
@@ -182,10 +191,15 @@ impl Session<'_> {
     /// Runs until the stage has closed its end, or a clock or limit says that it must.
     fn watch_until_closed(&mut self) -> io::Result<()> {
         while self.control.is_some() && self.verdict.is_none() {
-            let deadline = self.clocks.next(&self.job.limits);
-            let ready = self.poll(deadline.map(|(at, _)| at.saturating_duration_since(Instant::now())))?;
+            let deadline = self.clocks.next(&self.job.limits).map(|(at, _)| at);
+            let look = self.halt.map(|_| self.looked + LOOK);
+            let next = [deadline, look].into_iter().flatten().min();
+            let ready = self.poll(next.map(|at| at.saturating_duration_since(Instant::now())))?;
             for source in ready {
                 self.serve(source)?;
+            }
+            if self.must_halt() {
+                return Ok(());
             }
             match self.clocks.next(&self.job.limits) {
                 Some((at, Some(exit))) if at <= Instant::now() => self.verdict = self.verdict.or(Some(exit)),
@@ -198,6 +212,16 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Looks, not too often, whether the job may go on.
+    fn must_halt(&mut self) -> bool {
+        let due = self.halt.filter(|_| self.looked.elapsed() >= LOOK);
+        if let Some(halt) = due {
+            self.looked = Instant::now();
+            self.halted = halt.look().err();
+        }
+        self.halted.is_some()
     }
 
     fn poll(&self, timeout: Option<Duration>) -> io::Result<Vec<Source>> {
@@ -342,6 +366,9 @@ impl Session<'_> {
     }
 
     fn judge(self) -> Result<Finished, CageError> {
+        if let Some(halt) = self.halted {
+            return Err(CageError::Halted(halt));
+        }
         let program = || self.job.program.clone();
         let said = || match self.said.trim() {
             "" => "it said nothing".to_owned(),

@@ -9,7 +9,7 @@ use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
 use crate::app::{App, Approver, Builder, Host, Proposal, Request, Reuse, Walls};
 use crate::error::{Error, Kind};
-use crate::model::{lifecycle::Verdict, name::SkillName};
+use crate::model::{lifecycle::Verdict, limits::Narrowed, name::SkillName};
 
 /// Show the whole way of a skill in a throwaway workspace: propose, build, verify, promote, run, and a refusal.
 #[derive(Debug, clap::Args)]
@@ -123,7 +123,7 @@ impl Demo {
     fn promote(&self, proposal: &Proposal) -> Result<Proposal, Error> {
         self.heading("promote: a person trusts the exact bytes");
         let report = self.app.promotion(self.app.find(&proposal.id.to_string())?)?;
-        let trusted = self.app.promote(&report, &Approver::parse("kavi demo")?)?;
+        let trusted = self.app.promote(&report, &Narrowed::default(), &Approver::parse("kavi demo")?)?;
         self.out.say(&format!("{} is TRUSTED as sha256 {}", trusted.spec.name, report.component_sha256));
         Ok(trusted)
     }

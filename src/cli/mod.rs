@@ -20,12 +20,14 @@ mod promote;
 mod propose;
 mod rebuild;
 mod research;
+mod resume;
 mod revoke;
 mod rollback;
 mod run;
 mod setup;
 mod show;
 mod status;
+mod stop;
 mod verify;
 mod views;
 
@@ -114,6 +116,8 @@ enum Verb {
     PromoteSkill(promote::Args),
     Rollback(rollback::Args),
     Revoke(revoke::Args),
+    Stop(stop::Args),
+    Resume(resume::Args),
     #[command(visible_aliases = ["list", "skills"])]
     ListSkills(list::Args),
     #[command(visible_alias = "run")]
@@ -142,6 +146,8 @@ impl Verb {
             Self::PromoteSkill(args) => args.json.json,
             Self::Rollback(args) => args.json.json,
             Self::Revoke(args) => args.json.json,
+            Self::Stop(args) => args.json.json,
+            Self::Resume(args) => args.json.json,
             Self::ListSkills(args) => args.json.json,
             Self::Show(args) => args.json.json,
             Self::Status(args) => args.json.json,
@@ -168,6 +174,8 @@ impl Verb {
             Self::PromoteSkill(args) => promote::run(context, &args),
             Self::Rollback(args) => rollback::run(context, &args),
             Self::Revoke(args) => revoke::run(context, &args),
+            Self::Stop(args) => stop::run(context, &args),
+            Self::Resume(args) => resume::run(context, &args),
             Self::ListSkills(args) => list::run(context, &args),
             Self::RunSkill(args) => run::run(context, &args),
             Self::Show(args) => show::run(context, &args),

@@ -5,20 +5,24 @@ use serde_json::json;
 use super::{Context, JsonFlag, views};
 use crate::app::{Approver, Report};
 use crate::error::Error;
-use crate::model::text;
+use crate::model::{limits::Narrowed, text};
 
 /// Trust the exact bytes that passed verification. Shows what is being trusted, and asks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kavi promote-skill write_note --approved-by 'Ada Lovelace'
-  kavi promote-skill 67e55044 --approved-by ada --yes --json")]
+  kavi promote-skill 67e55044 --approved-by ada --yes --json
+  kavi promote-skill write_note --approved-by ada --limit wall_ms=500 --limit staged_files=1")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
     id: String,
     /// Who approves; recorded.
     #[arg(long, value_name = "NAME")]
     approved_by: String,
+    /// Fix a limit for this revision, below that of kavi.toml. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    limit: Vec<String>,
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
@@ -30,7 +34,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = Approver::parse(&args.approved_by)?;
     let (app, out) = context.open()?;
     let report = app.promotion(app.find_newest(&args.id)?)?;
-    let shown = describe(&report);
+    let limits = app.narrow(&args.limit)?;
+    let shown = describe(&report, &limits);
     if !args.yes {
         if !out.can_ask() {
             return Err(Error::Refused("nobody can be asked here: look at `kavi show`, then give --yes".to_owned()));
@@ -40,7 +45,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             return Err(Error::Refused("not promoted".to_owned()));
         }
     }
-    let promoted = app.promote(&report, &approver)?;
+    let promoted = app.promote(&report, &limits, &approver)?;
     let revision = promoted.trust.map(|trust| trust.revision).unwrap_or_default();
     let name = &promoted.spec.name;
     let mut human = if args.yes { shown } else { String::new() };
@@ -50,12 +55,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     ));
     let mut machine = views::proposal(&promoted);
     machine["trusted"] = document(&report);
+    machine["trusted"]["narrowed_limits"] = json!(limits);
     machine["approved_by"] = json!(args.approved_by.trim());
     out.result(&human, &machine);
     Ok(())
 }
 
-fn describe(report: &Report) -> String {
+fn describe(report: &Report, limits: &Narrowed) -> String {
     let spec = &report.proposal.spec;
     let gates = report.gates().iter().map(|gate| format!("{} {}", gate.gate, gate.status));
     let mut rows = vec![
@@ -72,6 +78,9 @@ fn describe(report: &Report) -> String {
     ];
     let answers = report.answers().map(|answer| ("is this right?", text::line(answer, 700)));
     rows.extend(answers);
+    if !limits.is_empty() {
+        rows.push(("narrowed limits", views::list(limits.entries().map(|(name, value)| format!("{name} {value}")))));
+    }
     if let Some(replaces) = &report.replaces {
         let revision = replaces.trust.map(|trust| trust.revision).unwrap_or_default();
         rows.push(("replaces", format!("revision {revision}")));

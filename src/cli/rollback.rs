@@ -30,8 +30,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 
 /// Who decides: as named, else the user who is logged in.
 pub fn decider(context: &Context, named: Option<&str>) -> Result<Approver, Error> {
+    named_or_logged_in(context, named, "--approved-by")
+}
+
+/// The same for a verb that takes the name with `option`.
+pub fn named_or_logged_in(context: &Context, named: Option<&str>, option: &str) -> Result<Approver, Error> {
     let user = context.host.environment.text("USER");
     let name = named.map(str::to_owned).or(user);
-    let name = name.ok_or_else(|| Error::Usage("nobody is named as deciding: give --approved-by NAME".to_owned()))?;
+    let name = name.ok_or_else(|| Error::Usage(format!("nobody is named as deciding: give {option} NAME")))?;
     Ok(Approver::parse(&name)?)
 }

@@ -6,7 +6,7 @@ use super::{Context, JsonFlag, views};
 use crate::app::Dossier;
 use crate::app::{Build, Proposal, Verification};
 use crate::error::Error;
-use crate::model::text;
+use crate::model::{execution::SecondWall, text};
 
 /// Everything known of a proposal or skill: spec, attempts, gates, hashes, who promoted it.
 #[derive(Debug, clap::Args)]
@@ -56,6 +56,13 @@ fn human(dossier: &Dossier) -> String {
     if !others.is_empty() {
         out.push_str(&format!("\nother proposals of this name: {}\n", others.join(", ")));
     }
+    let wall = match &dossier.second_wall {
+        Ok(SecondWall::Landlock(version)) => format!("in force (landlock {version})"),
+        Ok(SecondWall::Missing) => "not in force: the kernel has no Landlock".to_owned(),
+        Err(error) => format!("cannot be put up: {}", text::line(error, 300)),
+    };
+    out.push_str(&format!("\nsecond wall around a run: {wall}\n"));
+    out.push_str(&format!("\nlimits of a run\n{}", limits(dossier)));
     out.push_str(&format!("\nartifacts\n{}", artifacts(dossier)));
     out
 }
@@ -125,6 +132,17 @@ fn verified(verification: &Verification, count: usize) -> String {
     )
 }
 
+/// The limits in force, and where they come from.
+fn limits(dossier: &Dossier) -> String {
+    let narrowed = &dossier.proposal.limits;
+    let from = |name: &str| match narrowed.entries().find(|(fixed, _)| *fixed == name) {
+        Some((_, fixed)) => format!("narrowed to {fixed} at promotion"),
+        None => String::new(),
+    };
+    let row = |(name, value): (&'static str, u64)| vec![format!("  {name}"), value.to_string(), from(name)];
+    views::table(&["  limit", "value", ""], dossier.limits.entries().map(row).collect())
+}
+
 fn artifacts(dossier: &Dossier) -> String {
     dossier.artifacts.iter().map(|row| format!("  {} {} {}\n", row.kind, row.sha256.short(), row.path)).collect()
 }
@@ -140,6 +158,9 @@ fn machine(dossier: &Dossier) -> serde_json::Value {
     machine["acknowledgements"] = dossier.acknowledgements.iter().map(acknowledgement).collect();
     machine["promotions"] = dossier.promotions.iter().map(views::promotion).collect();
     machine["lineage"] = dossier.lineage.iter().map(views::proposal).collect();
+    machine["second_wall"] = json!(dossier.second_wall.as_ref().ok());
+    machine["limits"] = json!(dossier.limits);
+    machine["narrowed_limits"] = json!(dossier.proposal.limits);
     machine["artifacts"] = dossier.artifacts.iter().map(artifact).collect();
     machine
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Context, JsonFlag, views};
 use crate::app::Status;
 use crate::error::Error;
-use crate::model::lifecycle::ProposalStatus;
+use crate::model::{lifecycle::ProposalStatus, switch::Switch, text};
 
 /// The workspace at a glance: where things lie, whether the ledger is sound, what is in it.
 #[derive(Debug, clap::Args)]
@@ -18,8 +18,12 @@ pub struct Args {
 pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let status = app.status()?;
-    out.result(&human(&status), &machine(&status));
-    status.integrity.map_err(Error::from)
+    let (human, machine) = (human(&status), machine(&status));
+    match status.integrity {
+        Ok(()) => out.result(&human, &machine),
+        Err(error) => return Err(out.failure(&human, &machine, error.into())),
+    }
+    Ok(())
 }
 
 fn counts(status: &Status) -> Vec<(&'static str, usize)> {
@@ -37,6 +41,7 @@ fn human(status: &Status) -> String {
         ("ledger", status.layout.ledger().display().to_string()),
         ("ledger check", status.integrity.as_ref().map_or_else(|error| error.to_string(), |()| "ok".to_owned())),
         ("registry", status.layout.registry().display().to_string()),
+        ("switch", switch(status)),
         ("proposals", views::list(proposals)),
         ("runs", format!("{runs}, {failed} failed")),
         ("cage", status.cage.to_string()),
@@ -45,6 +50,14 @@ fn human(status: &Status) -> String {
         rows.push(("recovered", format!("{} runs whose files were still on their way", status.recovered.len())));
     }
     views::facts(&rows)
+}
+
+fn switch(status: &Status) -> String {
+    let said = match &status.switch {
+        Switch::Running(turn) => format!("running since {} by {}", turn.at, turn.by),
+        Switch::Stopped(stopped) => format!("STOPPED: {stopped} (`kavi resume` lets things run again)"),
+    };
+    text::line(&said, 2_500)
 }
 
 fn machine(status: &Status) -> serde_json::Value {
@@ -61,5 +74,7 @@ fn machine(status: &Status) -> serde_json::Value {
         "executions": { "count": runs, "failed": failed },
         "recovered": recovered,
         "cage": status.cage,
+        "switch": views::switch(&status.switch),
+        "switch_turns": status.turns,
     })
 }

@@ -4,7 +4,12 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use crate::app::{Build, GateRow, Promotion, Proposal, Verification};
-use crate::model::{finding::Finding, lifecycle::Verdict, text};
+use crate::model::{
+    finding::Finding,
+    lifecycle::Verdict,
+    switch::{Stopped, Switch},
+    text,
+};
 
 /// A plain table: readable on a terminal and in a pipe.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -36,6 +41,15 @@ pub fn proposal(proposal: &Proposal) -> Value {
         "parent_proposal_id": proposal.parent,
         "created_at": proposal.created_at,
     })
+}
+
+/// What the kill switch says.
+pub fn switch(switch: &Switch) -> Value {
+    match switch {
+        Switch::Running(turn) => json!({ "stopped": false, "turn": turn }),
+        Switch::Stopped(Stopped::By(turn)) => json!({ "stopped": true, "turn": turn }),
+        Switch::Stopped(Stopped::Unreadable(what)) => json!({ "stopped": true, "turn": null, "unreadable": what }),
+    }
 }
 
 /// A build attempt.

@@ -24,6 +24,7 @@ use crate::model::{
     lifecycle::{BuildStatus, BuilderKind, FailureKind},
     research::Escalation,
     snapshot::Snapshot,
+    switch::Stopped,
 };
 
 /// Who writes the sources of this attempt.
@@ -84,6 +85,9 @@ pub enum BuildError {
     /// Where the proposal stands cannot be read.
     #[error(transparent)]
     Standing(#[from] ResearchError),
+    /// Nothing may run in this workspace.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// `--from` is no folder that can be read.
     #[error(transparent)]
     Source(#[from] gate::GateError),
@@ -182,6 +186,7 @@ pub fn run(
     by: Option<&Approver>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Attempt, BuildError> {
+    forge.ledger.permit()?;
     if let Builder::Import(from) = builder {
         // A folder that is not there is a slip of the pen, not an attempt.
         gate::open(from)?;

@@ -13,6 +13,7 @@ use crate::model::{
     digest::Digest,
     id::PromotionId,
     lifecycle::{ProposalStatus, Verdict},
+    limits::Narrowed,
     name::SkillName,
     text,
 };
@@ -183,14 +184,19 @@ fn changes(active: &Proposal, next: &Proposal) -> Vec<String> {
 ///
 /// # Errors
 /// [`PromoteError`] when anything moved since the report was computed; nothing has changed then.
-pub fn apply(forge: &Forge<'_>, report: &Report, approver: &Approver) -> Result<Proposal, PromoteError> {
+pub fn apply(
+    forge: &Forge<'_>,
+    report: &Report,
+    limits: &Narrowed,
+    approver: &Approver,
+) -> Result<Proposal, PromoteError> {
     // Once more over the bytes, and durably: what the ledger is about to trust must be on disk.
     let component = forge.store.get(Kind::Component, report.component_sha256)?;
     forge.store.sync(Kind::Component, Digest::of(&component))?;
     prepare(forge, report, &component)?;
     let request = request(forge, approver, None);
-    let promoted =
-        forge.ledger.promote(report.proposal.id, report.verification.id, report.component_sha256, &request)?;
+    let (id, verification, component) = (report.proposal.id, report.verification.id, report.component_sha256);
+    let promoted = forge.ledger.promote(id, verification, component, limits, &request)?;
     rebuild::after_decision(forge, &promoted)?;
     Ok(promoted)
 }

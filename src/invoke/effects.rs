@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::artifacts::{self, ArtifactError};
-use crate::ledger::{EffectsState, ExecutionRow, Ledger, LedgerError};
+use crate::ledger::{EffectsState, ExecutionRow, Footing, Ledger, LedgerError};
 use crate::model::{
     execution::{Effect, ExecutionRecord},
     id::ExecutionId,
@@ -130,18 +130,19 @@ fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
     Ok(near)
 }
 
-/// Writes the record of a successful run and moves its files into the vault.
+/// Writes the record of a successful run, if it still may count, and moves its files into the vault.
 ///
 /// # Errors
-/// [`EffectsError`]. Only `Unfinished` has written anything, and that is finished by the next [`recover`].
+/// [`EffectsError`], with [`LedgerError::Halted`] for a run that was stopped or revoked in the meantime. Only `Unfinished` has written anything, and that is finished by the next [`recover`].
 pub fn commit(
     ledger: &Ledger,
     layout: &Layout,
     staging: Staging,
     record: &ExecutionRecord,
+    footing: Footing,
 ) -> Result<(), EffectsError> {
     if record.effects.is_empty() {
-        return Ok(ledger.insert_execution(record, EffectsState::Applied)?);
+        return Ok(ledger.insert_success(record, EffectsState::Applied, footing)?);
     }
     make_durable(&staging.out(), &record.effects)?;
     let _lock = lock(layout, EFFECTS)?;
@@ -149,7 +150,7 @@ pub fn commit(
     for effect in &record.effects {
         look(&vault, &effect.path)?;
     }
-    ledger.insert_execution(record, EffectsState::Pending)?;
+    ledger.insert_success(record, EffectsState::Pending, footing)?;
     match apply(&vault, &staging.out(), &record.effects) {
         Ok(()) => Ok(ledger.effects_applied(record.execution_id)?),
         Err((path, why)) => {

@@ -1,20 +1,23 @@
 //! One run of a trusted skill, and its record.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use super::effects::{self, EffectsError, Staging};
 use crate::artifacts::Store;
-use crate::ledger::{EffectsState, Ledger, LedgerError};
+use crate::ledger::{EffectsState, Footing, Ledger, LedgerError};
 use crate::model::{
     digest::Digest,
     example::ErrorKind,
-    execution::{Determinism, Effect, ExecutionRecord},
+    execution::{Determinism, Effect, ExecutionRecord, SecondWall},
     id::{ExecutionId, IdSource},
     json::{self, JsonError, JsonLimits},
     layout::Layout,
     limits::Limits,
     name::SkillName,
     schema::Mismatch,
+    switch::Stopped,
     text,
     time::{Clock, Timestamp},
     vault_path::VaultPath,
@@ -23,6 +26,7 @@ use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
 use crate::runtime::{
     LoadError, Loader, Observed, Origin, Request, RunError, Runtime, RuntimeError, Skill, Standing, staged,
+    staged::StagedError,
 };
 
 /// What a run works with.
@@ -36,7 +40,7 @@ pub struct Invoker<'a> {
     pub store: &'a Store,
     /// What gives their machine code.
     pub loader: Loader<'a>,
-    /// What a run may use.
+    /// What a run may use, where its promotion did not narrow it.
     pub limits: &'a Limits,
     /// The time.
     pub clock: &'a dyn Clock,
@@ -83,7 +87,10 @@ pub enum InvokeError {
         /// Its text, shown safely.
         message: String,
     },
-    /// A limit, a trap, a refused component.
+    /// Nothing may run in this workspace.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A limit, a trap, a refused component, a stop or a revocation while it ran.
     #[error(transparent)]
     Run(RunError),
     /// The engine.
@@ -103,7 +110,7 @@ pub enum InvokeError {
     OutsidePaths(VaultPath),
     /// It left something in staging that is no plain file.
     #[error(transparent)]
-    Staged(#[from] staged::StagedError),
+    Staged(#[from] StagedError),
     /// The files could not be moved into the vault.
     #[error(transparent)]
     Effects(#[from] EffectsError),
@@ -121,9 +128,11 @@ impl InvokeError {
             Self::NotGranted { .. } => "NotGranted",
             Self::InputJson(_) | Self::Input(_) => "InvalidInput",
             Self::Skill { .. } => "SkillError",
-            Self::Run(RunError::LimitExceeded { .. }) => "LimitExceeded",
+            Self::Run(RunError::LimitExceeded { .. }) | Self::Staged(StagedError::Limit { .. }) => "LimitExceeded",
             Self::Run(RunError::Timeout { .. }) => "Timeout",
             Self::Run(RunError::Refused(_)) | Self::Load(LoadError::Refused(_)) => "Refused",
+            Self::Stopped(_) | Self::Run(RunError::Stopped(_)) => "Stopped",
+            Self::Run(RunError::Revoked(_)) => "Revoked",
             Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
             Self::OutputJson(_) | Self::Output(_) => "InvalidOutput",
             Self::OutsidePaths(_) | Self::Staged(_) => "OutsidePaths",
@@ -138,24 +147,31 @@ impl InvokeError {
 /// # Errors
 /// [`InvokeError`]. A run that got as far as a trusted revision leaves a record of its failure.
 pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran, InvokeError> {
+    // First of all, also before what a crash left is finished: a stop is for everything.
+    let permit = invoker.ledger.permit()?;
     effects::recover(invoker.ledger, invoker.layout)?;
     let id = ExecutionId::new(invoker.ids);
     let started_at = invoker.clock.now();
     let given = json::parse(input, JsonLimits::default());
-    let draft = Draft { invoker, id, started_at, input: given.as_ref().ok().cloned().unwrap_or(Value::Null) };
+    let input = given.as_ref().ok().cloned().unwrap_or(Value::Null);
+    let draft = Draft { invoker, id, started_at, input, second_wall: Cell::new(None) };
     let skill = match registry::load(invoker.ledger, invoker.store, name) {
         Ok(skill) => skill,
         Err(error) => return Err(draft.refused(error)),
     };
     let subject = Subject::from(&skill);
-    let result = given.map_err(InvokeError::from).and_then(|input| draft.attempt(&skill, &input));
+    let footing = Footing { permit, revision: Some(skill.proposal_id()) };
+    let result = given.map_err(InvokeError::from).and_then(|input| draft.attempt(&skill, &input, footing));
     match result {
         Ok((output, effects, staging, (observed, code))) => {
             let record = draft.record(&subject, Ok(output), effects);
-            match effects::commit(invoker.ledger, invoker.layout, staging, &record) {
+            match effects::commit(invoker.ledger, invoker.layout, staging, &record, footing) {
                 Ok(()) => Ok(Ran { record, observed, code }),
                 // This one is in the ledger as a success whose files are still on their way.
                 Err(error @ EffectsError::Unfinished { .. }) => Err(error.into()),
+                Err(EffectsError::Ledger(LedgerError::Halted(halt))) => {
+                    Err(draft.failed(&subject, InvokeError::Run((*halt).into())))
+                }
                 Err(error) => Err(draft.failed(&subject, error.into())),
             }
         }
@@ -188,6 +204,8 @@ struct Draft<'a> {
     id: ExecutionId,
     started_at: Timestamp,
     input: Value,
+    /// Known once a guest was started, whatever became of it.
+    second_wall: Cell<Option<SecondWall>>,
 }
 
 type Success = (Value, Vec<Effect>, Staging, (Observed, Origin));
@@ -200,12 +218,13 @@ impl Draft<'_> {
         Determinism { clock: self.started_at, seed: *Digest::of(&seed).as_bytes() }
     }
 
-    fn attempt(&self, skill: &TrustedSkill, input: &Value) -> Result<Success, InvokeError> {
+    fn attempt(&self, skill: &TrustedSkill, input: &Value, footing: Footing) -> Result<Success, InvokeError> {
         let spec = skill.spec();
         if !grants::is_runnable(spec.side_effect_class) {
             return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
         }
-        let runtime = Runtime::new(self.invoker.limits)?;
+        let limits = self.invoker.limits.narrowed(skill.limits());
+        let runtime = Runtime::new(&limits)?;
         let grants = grants::of(spec.side_effect_class);
         let (component, digest) = (skill.component(), skill.digest());
         let asked = Skill { component, digest, grants: &grants, standing: Standing::Promoted };
@@ -214,21 +233,28 @@ impl Draft<'_> {
         let staging = Staging::create(self.invoker.layout, self.id)?;
         let out = staging.out();
         let text = json::canonical(input);
+        // Compiling may have taken a while.
+        self.invoker.ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
+        let watch = self.invoker.ledger.watch(footing);
         let request = Request {
             input: &text,
             grants: &grants,
             vault: grants.vault.then_some(self.invoker.layout.vault.as_path()),
             out: grants.out.then_some(out.as_path()),
             determinism: self.determinism(),
-            limits: self.invoker.limits,
+            limits: &limits,
+            watch: &watch,
         };
-        let outcome = compiled.run(&request).map_err(|failure| InvokeError::Run(failure.error))?;
+        let ran = compiled.run(&request);
+        let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
+        self.second_wall.set(observed.second_wall);
+        let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let output = outcome
             .result
             .map_err(|error| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) })?;
         let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
         spec.io.check_output(&output).map_err(InvokeError::Output)?;
-        let effects = staged::collect(&out)?;
+        let effects = staged::collect(&out, &limits)?;
         match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
             Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
             None => Ok((output, effects, staging, (outcome.observed, code))),
@@ -254,6 +280,7 @@ impl Draft<'_> {
             effects,
             started_at: self.started_at,
             finished_at: self.invoker.clock.now(),
+            second_wall: self.second_wall.get(),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
     effect::EffectClass,
+    execution::SecondWall,
     id::{ArtifactId, BuildId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
     lifecycle::{BuildStatus, BuilderKind, Decision, EffectsState, FailureKind, ProposalStatus, Verdict},
     name::SkillName,
@@ -41,6 +42,7 @@ as_text! {
     SkillName => SkillName::parse;
     Timestamp => Timestamp::parse;
     EffectClass => str::parse::<EffectClass>;
+    SecondWall => str::parse::<SecondWall>;
     ProposalStatus => str::parse::<ProposalStatus>;
     BuildStatus => str::parse::<BuildStatus>;
     Verdict => str::parse::<Verdict>;

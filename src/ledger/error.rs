@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use crate::model::switch::Halt;
+
 /// What can go wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -69,6 +71,12 @@ pub enum LedgerError {
     /// Another process held the file for too long.
     #[error("another process holds the ledger: {0}")]
     Busy(String),
+    /// Nothing was stopped.
+    #[error("this workspace is not stopped")]
+    NotStopped,
+    /// What ran may not go on, so what came of it is not recorded as done.
+    #[error(transparent)]
+    Halted(Box<Halt>),
     /// SQLite failed.
     #[error("the ledger's database failed: {0}")]
     Sqlite(rusqlite::Error),
@@ -98,6 +106,8 @@ impl LedgerError {
                 | Self::WrongState { .. }
                 | Self::Conflict(_)
                 | Self::Busy(_)
+                | Self::NotStopped
+                | Self::Halted(_)
                 | Self::Missing(_)
         )
     }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Ledger, LedgerError, codec};
+use super::{Footing, Ledger, LedgerError, codec, switch};
 pub use crate::model::lifecycle::EffectsState;
 use crate::model::{
     execution::ExecutionRecord,
@@ -40,6 +40,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
         effects: codec::json_column(row, "effects_json")?,
         started_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
+        second_wall: row.get("second_wall")?,
     };
     Ok(ExecutionRow { record, effects_state: row.get("effects_state")? })
 }
@@ -50,40 +51,60 @@ fn get(conn: &Connection, id: ExecutionId) -> Result<ExecutionRow, LedgerError> 
         .ok_or_else(|| LedgerError::NotFound { what: "execution", key: id.to_string() })
 }
 
+fn insert(conn: &Connection, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError> {
+    let output = record.output_json.as_ref().map(codec::to_json).transpose()?;
+    conn.execute(
+        "INSERT INTO executions (execution_id, v, parent_execution_id, skill_name, revision, source_hash,
+             side_effect_class, input_json, output_json, success, error, clock, seed, effects_json,
+             effects_state, started_at, finished_at, second_wall)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        params![
+            record.execution_id,
+            record.v,
+            record.parent_execution_id,
+            record.skill_name,
+            record.revision,
+            record.source_hash,
+            record.side_effect_class,
+            codec::to_json(&record.input_json)?,
+            output,
+            record.success,
+            record.error,
+            record.clock,
+            record.seed,
+            codec::to_json(&record.effects)?,
+            state,
+            record.started_at,
+            record.finished_at,
+            record.second_wall,
+        ],
+    )?;
+    Ok(())
+}
+
 impl Ledger {
     /// Writes a record. `state` is PENDING while its files are still to be moved into the vault.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
     pub fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError> {
-        let output = record.output_json.as_ref().map(codec::to_json).transpose()?;
+        self.write(|tx| insert(tx, record, state))
+    }
+
+    /// The same for a run that succeeded, if by then it still had its footing: a stop or a revocation and the record
+    /// of the run come one after the other, never both at once.
+    ///
+    /// # Errors
+    /// [`LedgerError::Halted`] when the run may not count any more; nothing is recorded then.
+    pub fn insert_success(
+        &self,
+        record: &ExecutionRecord,
+        state: EffectsState,
+        footing: Footing,
+    ) -> Result<(), LedgerError> {
         self.write(|tx| {
-            tx.execute(
-                "INSERT INTO executions (execution_id, v, parent_execution_id, skill_name, revision, source_hash,
-                     side_effect_class, input_json, output_json, success, error, clock, seed, effects_json,
-                     effects_state, started_at, finished_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-                params![
-                    record.execution_id,
-                    record.v,
-                    record.parent_execution_id,
-                    record.skill_name,
-                    record.revision,
-                    record.source_hash,
-                    record.side_effect_class,
-                    codec::to_json(&record.input_json)?,
-                    output,
-                    record.success,
-                    record.error,
-                    record.clock,
-                    record.seed,
-                    codec::to_json(&record.effects)?,
-                    state,
-                    record.started_at,
-                    record.finished_at,
-                ],
-            )?;
-            Ok(())
+            switch::stands(tx, footing).map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
+            insert(tx, record, state)
         })
     }
 

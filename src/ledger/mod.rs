@@ -16,6 +16,7 @@ mod migrations;
 mod promotions;
 mod proposals;
 mod research;
+mod switch;
 mod verifications;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ pub use executions::{EffectsState, ExecutionRow};
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use research::{Acknowledgement, Research};
+pub use switch::{Footing, LedgerWatch, Permit};
 pub use verifications::{GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.

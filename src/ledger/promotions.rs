@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Ledger, LedgerError, Proposal, builds, proposals, verifications};
+use super::{Ledger, LedgerError, Proposal, builds, codec, proposals, verifications};
 use crate::model::{
     digest::Digest,
     id::{PromotionId, ProposalId, VerificationId},
     lifecycle::{Decision, ProposalStatus, Verdict},
+    limits::Narrowed,
     name::SkillName,
     time::Timestamp,
 };
@@ -70,7 +71,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Promotion> {
 impl Ledger {
     /// VERIFIED → TRUSTED as the next revision of its name; the revision that was active becomes SUPERSEDED.
     ///
-    /// `component` is the one whose bytes lie in the store; it must be the one that the newest verification passed.
+    /// `limits` are fixed with the trust, and come back with it. `component` is the one whose bytes lie in the store; it must be the one that the newest verification passed.
     ///
     /// # Errors
     /// [`LedgerError::WrongState`] or [`LedgerError::Conflict`] when the proposal is not exactly what was shown.
@@ -79,6 +80,7 @@ impl Ledger {
         id: ProposalId,
         verification: VerificationId,
         component: Digest,
+        limits: &Narrowed,
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
         self.write(|tx| {
@@ -103,9 +105,10 @@ impl Ledger {
             }
             tx.execute(
                 "UPDATE skill_proposals SET status = 'TRUSTED', component_sha256 = ?2, snapshot_sha256 = ?3,
+                     limits_json = ?5,
                      revision = (SELECT coalesce(max(revision), 0) + 1 FROM skill_proposals WHERE name = ?4)
                  WHERE id = ?1",
-                params![id, component, checked.snapshot_sha256, proposal.spec.name],
+                params![id, component, checked.snapshot_sha256, proposal.spec.name, codec::to_json(limits)?],
             )?;
             record(tx, Decision::Promote, id, from, Some(verification), request)
         })

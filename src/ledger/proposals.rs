@@ -7,6 +7,7 @@ use crate::model::{
     digest::Digest,
     id::{IdPrefix, ProposalId},
     lifecycle::ProposalStatus,
+    limits::Narrowed,
     name::SkillName,
     spec::SkillSpec,
     time::Timestamp,
@@ -27,6 +28,8 @@ pub struct Proposal {
     pub status: ProposalStatus,
     /// What was promoted, once it was.
     pub trust: Option<Trust>,
+    /// What its promotion narrowed; nothing before it.
+    pub limits: Narrowed,
     /// When it was proposed.
     pub created_at: Timestamp,
 }
@@ -55,8 +58,7 @@ pub struct NewProposal<'a> {
     pub artifact: &'a ArtifactRow,
 }
 
-const COLUMNS: &str =
-    "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, created_at";
+const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, limits_json, created_at";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<(Proposal, String)> {
     let spec_json: String = row.get("spec_json")?;
@@ -75,6 +77,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Proposal, String)> {
         parent: row.get("parent_proposal_id")?,
         status: row.get("status")?,
         trust,
+        limits: codec::json_column(row, "limits_json")?,
         created_at: row.get("created_at")?,
     };
     Ok((proposal, spec_json))

@@ -1,5 +1,7 @@
 //! The record of one run.
 
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,6 +27,57 @@ pub struct Effect {
     pub sha256: Digest,
     /// Its size in bytes.
     pub bytes: u64,
+}
+
+/// What the kernel was told about the thread that ran a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SecondWall {
+    /// Landlock, in this version of the kernel's, let the thread reach the run's folders and nothing else.
+    Landlock(u32),
+    /// The kernel has nothing of the kind: the first wall stood alone.
+    Missing,
+}
+
+/// The text names no second wall.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no second wall")]
+pub struct UnknownWall(String);
+
+impl fmt::Display for SecondWall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Landlock(version) => write!(f, "landlock {version}"),
+            Self::Missing => f.write_str("missing"),
+        }
+    }
+}
+
+impl FromStr for SecondWall {
+    type Err = UnknownWall;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWall> {
+        let unknown = || UnknownWall(text.to_owned());
+        match text.strip_prefix("landlock ") {
+            Some(version) => version.parse().map(Self::Landlock).map_err(|_| unknown()),
+            None if text == "missing" => Ok(Self::Missing),
+            None => Err(unknown()),
+        }
+    }
+}
+
+impl TryFrom<String> for SecondWall {
+    type Error = UnknownWall;
+
+    fn try_from(text: String) -> Result<Self, UnknownWall> {
+        text.parse()
+    }
+}
+
+impl From<SecondWall> for String {
+    fn from(wall: SecondWall) -> Self {
+        wall.to_string()
+    }
 }
 
 /// One run of a skill, successful or not. Version 1.
@@ -62,4 +115,6 @@ pub struct ExecutionRecord {
     pub started_at: Timestamp,
     /// When it was over.
     pub finished_at: Timestamp,
+    /// What stood behind the first wall; none where no guest was started.
+    pub second_wall: Option<SecondWall>,
 }

@@ -20,6 +20,7 @@ pub mod research;
 pub mod schema;
 pub mod snapshot;
 pub mod spec;
+pub mod switch;
 pub mod text;
 pub mod time;
 pub mod vault_path;

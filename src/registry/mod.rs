@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use crate::artifacts::{ArtifactError, Kind, Store};
 use crate::ledger::{Ledger, LedgerError, Proposal};
-use crate::model::{digest::Digest, id::ProposalId, lifecycle::ProposalStatus, name::SkillName, spec::SkillSpec};
+use crate::model::{
+    digest::Digest, id::ProposalId, lifecycle::ProposalStatus, limits::Narrowed, name::SkillName, spec::SkillSpec,
+};
 
 /// A skill whose bytes were promoted and have been checked. Only [`load`] makes one.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub struct TrustedSkill {
     proposal_id: ProposalId,
     revision: u32,
     digest: Digest,
+    limits: Narrowed,
     component: Vec<u8>,
 }
 
@@ -40,6 +43,11 @@ impl TrustedSkill {
     /// The digest that was promoted, which these bytes have.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The limits that its promotion narrowed.
+    pub fn limits(&self) -> &Narrowed {
+        &self.limits
     }
 
     /// The bytes.
@@ -102,6 +110,7 @@ pub fn load(ledger: &Ledger, store: &Store, name: &SkillName) -> Result<TrustedS
             proposal_id: proposal.id,
             revision: trust.revision,
             digest: trust.component_sha256,
+            limits: proposal.limits,
             spec: proposal.spec,
             component,
         }),

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::model::switch::{Halt, Revoked, Stopped};
+
 use super::{
     inspect::{InspectError, Mismatch},
     outcome::Observed,
@@ -101,6 +103,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// The kernel has a second wall and it could not be put up.
+    #[error("the second wall around the run could not be put up: {0}")]
+    SecondWall(String),
     /// The staging folder is not empty, so what the run wrote could not be told from what was there.
     #[error("staging folder `{}` is not empty", path.display())]
     StagingNotEmpty {
@@ -110,6 +115,12 @@ pub enum RunError {
     /// The grants cannot be linked.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The kill switch ended it.
+    #[error("the run was ended: {0}")]
+    Stopped(Stopped),
+    /// The trust in what ran was taken back, and ended it.
+    #[error("the run was ended: {0}")]
+    Revoked(Revoked),
     /// The host's own code panicked. The run is over, the runtime is not.
     #[error("internal error in the runtime: {0}")]
     Host(String),
@@ -149,7 +160,7 @@ impl From<RunFailure> for RunError {
 }
 
 /// Ends a run from inside a host function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Stop {
     #[error("limit `{name}` of {value} reached")]
     Limit { name: &'static str, value: u64 },
@@ -157,6 +168,17 @@ pub(super) enum Stop {
     Timeout { name: &'static str, value: u64 },
     #[error("exit with code {0}")]
     Exit(u8),
+    #[error(transparent)]
+    Halt(Box<Halt>),
+}
+
+impl From<Halt> for RunError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Stopped(stopped) => Self::Stopped(stopped),
+            Halt::Revoked(revoked) => Self::Revoked(revoked),
+        }
+    }
 }
 
 impl From<Stop> for RunError {
@@ -165,6 +187,7 @@ impl From<Stop> for RunError {
             Stop::Limit { name, value } => Self::LimitExceeded { limit: name, value },
             Stop::Timeout { name, value } => Self::Timeout { limit: name, value },
             Stop::Exit(code) => Self::GuestExit { code },
+            Stop::Halt(halt) => (*halt).into(),
         }
     }
 }

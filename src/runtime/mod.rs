@@ -11,7 +11,7 @@
 //! Deliberately never: reads the clock, the environment or a file outside the two folders for a guest; keeps
 //! anything from one run for the next; decides what a skill may do (that is `policy::grants`).
 //!
-//! The guest's native stack lies on the thread that calls [`Compiled::run`]: give such a thread two mebibytes.
+//! Each run has a thread of its own, which makes the guest's native stack and goes away with the run.
 
 mod bindings;
 mod cache;
@@ -25,8 +25,10 @@ mod linker;
 mod loader;
 mod outcome;
 mod run;
+pub mod second_wall;
 pub mod staged;
 mod state;
+mod thread;
 mod ticker;
 mod wall;
 

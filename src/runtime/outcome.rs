@@ -2,7 +2,13 @@
 
 use std::path::Path;
 
-use crate::model::{example::ErrorKind, execution::Determinism, grants::Grants, limits::Limits};
+use crate::model::{
+    example::ErrorKind,
+    execution::{Determinism, SecondWall},
+    grants::Grants,
+    limits::Limits,
+    switch::Watch,
+};
 
 use super::error::RunError;
 
@@ -21,6 +27,8 @@ pub struct Request<'a> {
     pub determinism: Determinism,
     /// The limits of this run.
     pub limits: &'a Limits,
+    /// Looked at while the guest runs, to end it when it may not run any more.
+    pub watch: &'a dyn Watch,
 }
 
 /// A skill that returned.
@@ -74,6 +82,8 @@ pub struct Observed {
     pub stderr: Vec<u8>,
     /// What it used.
     pub usage: Usage,
+    /// What stood behind the first wall; none where no guest was started.
+    pub second_wall: Option<SecondWall>,
 }
 
 /// One line of a guest's log.

@@ -19,7 +19,9 @@ use super::{
     inspect::{self, Mismatch, RUN, SKILL_VERSION, TEST_IMPORTS, TEST_RUN},
     linker::linker,
     outcome::{GuestError, Observed, Outcome, Request, TestExit, TestOutcome},
+    second_wall::{self, Reach},
     state::{State, count},
+    thread,
     ticker::Running,
 };
 
@@ -68,13 +70,12 @@ impl Compiled {
             return Err(RunError::LimitExceeded { limit: "input_bytes", value: limits.input_bytes }.into());
         }
         let pre = self.link(request, World::Skill)?;
-        let state = State::new(request, Vec::new())?;
         type Run<'a> = TypedFunc<(&'a str,), (Result<String, SkillError>,)>;
         let find = |store: &mut Store<State>, instance: Instance| -> wasmtime::Result<Run<'_>> {
             instance.get_typed_func(store, RUN)
         };
         let call = |store: &mut Store<State>, run: Run<'_>| Ok(run.call(store, (request.input,))?.0);
-        let (ended, observed) = execute(state, &pre, find, call);
+        let (ended, observed) = on_its_thread((request, World::Skill), Vec::new(), &pre, find, call)?;
         let result = match ended {
             Ok(result) => result.map_err(GuestError::from),
             Err(error) => return Err(RunFailure { error, observed: observed.into() }),
@@ -97,7 +98,6 @@ impl Compiled {
     pub fn run_test(&self, arguments: &[&str], request: &Request<'_>) -> Result<TestOutcome, RunError> {
         let arguments = std::iter::once("tests").chain(arguments.iter().copied()).map(str::to_owned).collect();
         let pre = self.link(request, World::Tests)?;
-        let state = State::new(request, arguments)?;
         type Run = TypedFunc<(), (Result<(), ()>,)>;
         let exports = self.interface.exports.iter();
         let name = exports.map(|export| &export.name).find(|name| inspect::split_version(name).0 == TEST_RUN);
@@ -109,7 +109,7 @@ impl Compiled {
             instance.get_typed_func(store, run)
         };
         let call = |store: &mut Store<State>, run: Run| Ok(run.call(store, ())?.0);
-        let (ended, observed) = execute(state, &pre, find, call);
+        let (ended, observed) = on_its_thread((request, World::Tests), arguments, &pre, find, call)?;
         let exit = match ended {
             Ok(Ok(())) => TestExit::Returned,
             Ok(Err(())) => TestExit::ReturnedErr,
@@ -147,13 +147,34 @@ impl Compiled {
     }
 }
 
+/// How a run ended, and what was observed until then.
+pub(super) type Ended<R> = (Result<R, RunError>, Observed);
+
+/// A run on a thread of its own, watched, and behind both walls.
+pub(super) fn on_its_thread<F, R: Send>(
+    (request, world): (&Request<'_>, World),
+    arguments: Vec<String>,
+    pre: &InstancePre<State>,
+    find: impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<F> + Send,
+    call: impl FnOnce(&mut Store<State>, F) -> wasmtime::Result<R> + Send,
+) -> Result<Ended<R>, RunError> {
+    thread::run(request.watch, |interrupt| {
+        // First of all: nothing of the guest has been looked at on this thread.
+        let second_wall = second_wall::put_up(Reach::of(request, world))?;
+        let state = State::new(request, arguments, interrupt)?;
+        let (ended, mut observed) = execute(state, pre, find, call);
+        observed.second_wall = Some(second_wall);
+        Ok((ended, observed))
+    })
+}
+
 /// Instantiates, finds the function, calls it, within all limits, and takes the store apart again.
 pub(super) fn execute<F, R>(
     state: State,
     pre: &InstancePre<State>,
     find: impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<F>,
     call: impl FnOnce(&mut Store<State>, F) -> wasmtime::Result<R>,
-) -> (Result<R, RunError>, Observed) {
+) -> Ended<R> {
     // A panic in the host's own code must not take the other runs with it. The store that it happened in is
     // dropped, so nothing half-changed is ever looked at again.
     let run = || {
@@ -204,7 +225,7 @@ enum Phase {
 /// The engine's error, as one of ours.
 fn explain(error: &wasmtime::Error, store: &Store<State>, phase: Phase) -> RunError {
     if let Some(stop) = error.downcast_ref::<Stop>() {
-        return (*stop).into();
+        return stop.clone().into();
     }
     let limits = &store.data().limits;
     let limit = |limit, value| RunError::LimitExceeded { limit, value };

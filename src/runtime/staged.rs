@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
-use crate::model::{digest::Digest, execution::Effect, vault_path::InvalidVaultPath, vault_path::VaultPath};
+use crate::model::{
+    digest::Digest, execution::Effect, limits::Limits, vault_path::InvalidVaultPath, vault_path::VaultPath,
+};
 
 /// Why a staging folder is not what a run may leave.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,14 @@ pub enum StagedError {
         /// What it is.
         what: &'static str,
     },
+    /// More than a run may leave, whatever was counted while it wrote.
+    #[error("limit `{limit}` of {value} reached: the run left more than that")]
+    Limit {
+        /// Its name in `[limits]`.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+    },
     /// The operating system said no.
     #[error("{path}: {source}")]
     Io {
@@ -33,18 +43,46 @@ pub enum StagedError {
     },
 }
 
-/// The files below `out`, in order of their paths. Folders count only through the files in them.
+/// The files below `out`, in order of their paths. Folders count only through the files in them, but for the number of
+/// things that a run may make.
 ///
 /// # Errors
-/// [`StagedError`] for the first thing that may not go into a vault.
-pub fn collect(out: &Path) -> Result<Vec<Effect>, StagedError> {
-    let mut effects = Vec::new();
-    walk(out, "", &mut effects)?;
+/// [`StagedError`] for the first thing that may not go into a vault, or that is beyond what `limits` say of staging.
+pub fn collect(out: &Path, limits: &Limits) -> Result<Vec<Effect>, StagedError> {
+    let mut found = Found { limits, effects: Vec::new(), bytes: 0, things: 0 };
+    walk(out, "", 1, &mut found)?;
+    let mut effects = found.effects;
     effects.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(effects)
 }
 
-fn walk(root: &Path, prefix: &str, effects: &mut Vec<Effect>) -> Result<(), StagedError> {
+/// What was found so far. Counted by what lies there, not by what the run was seen to do.
+struct Found<'a> {
+    limits: &'a Limits,
+    effects: Vec<Effect>,
+    bytes: u64,
+    things: u64,
+}
+
+impl Found<'_> {
+    /// One more file or folder, so deep, with so many bytes.
+    fn count(&mut self, depth: u64, bytes: u64) -> Result<(), StagedError> {
+        self.things += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let limits = self.limits;
+        let accounts = [
+            ("staged_files", self.things, limits.staged_files),
+            ("staged_bytes", self.bytes, limits.staged_bytes),
+            ("staged_depth", depth, limits.staged_depth),
+        ];
+        match accounts.into_iter().find(|(_, used, value)| used > value) {
+            Some((limit, _, value)) => Err(StagedError::Limit { limit, value }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn walk(root: &Path, prefix: &str, depth: u64, found: &mut Found<'_>) -> Result<(), StagedError> {
     let folder = root.join(prefix);
     let io = |source: rustix::io::Errno| StagedError::Io { path: folder.clone(), source: source.into() };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -57,13 +95,17 @@ fn walk(root: &Path, prefix: &str, effects: &mut Vec<Effect>) -> Result<(), Stag
         }
         let path = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
         let stat = rustix::fs::statat(&fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW).map_err(io)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => walk(root, &path, effects)?,
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let size = if kind == FileType::RegularFile { u64::try_from(stat.st_size).unwrap_or(u64::MAX) } else { 0 };
+        // Before it is read: what is too large is not taken into memory either.
+        found.count(depth, size)?;
+        match kind {
+            FileType::Directory => walk(root, &path, depth + 1, found)?,
             FileType::RegularFile if stat.st_nlink == 1 => {
                 let bytes = std::fs::read(root.join(&path))
                     .map_err(|source| StagedError::Io { path: root.join(&path), source })?;
                 let path = VaultPath::parse(&path)?;
-                effects.push(Effect { path, sha256: Digest::of(&bytes), bytes: bytes.len() as u64 });
+                found.effects.push(Effect { path, sha256: Digest::of(&bytes), bytes: bytes.len() as u64 });
             }
             FileType::RegularFile => return Err(StagedError::Kind { path, what: "a file with several names" }),
             FileType::Symlink => return Err(StagedError::Kind { path, what: "a symbolic link" }),
@@ -83,17 +125,44 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("Inbox/AI"))?;
         std::fs::write(dir.path().join("Inbox/AI/b.md"), "b")?;
         std::fs::write(dir.path().join("Inbox/a.md"), "a")?;
-        let paths: Vec<_> = collect(dir.path())?.into_iter().map(|effect| effect.path.to_string()).collect();
+        let paths: Vec<_> =
+            collect(dir.path(), &Limits::default())?.into_iter().map(|effect| effect.path.to_string()).collect();
         assert_eq!(paths, ["Inbox/AI/b.md", "Inbox/a.md"]);
 
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("Inbox/link.md"))?;
-        assert!(matches!(collect(dir.path()), Err(StagedError::Kind { what: "a symbolic link", .. })));
+        assert!(matches!(
+            collect(dir.path(), &Limits::default()),
+            Err(StagedError::Kind { what: "a symbolic link", .. })
+        ));
         std::fs::remove_file(dir.path().join("Inbox/link.md"))?;
         std::fs::hard_link(dir.path().join("Inbox/a.md"), dir.path().join("Inbox/c.md"))?;
-        assert!(matches!(collect(dir.path()), Err(StagedError::Kind { .. })));
+        assert!(matches!(collect(dir.path(), &Limits::default()), Err(StagedError::Kind { .. })));
         std::fs::remove_file(dir.path().join("Inbox/c.md"))?;
         std::fs::write(dir.path().join(".hidden"), "")?;
-        assert!(matches!(collect(dir.path()), Err(StagedError::Path(_))));
+        assert!(matches!(collect(dir.path(), &Limits::default()), Err(StagedError::Path(_))));
+        Ok(())
+    }
+
+    #[test]
+    fn what_lies_there_is_counted_again() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        std::fs::create_dir_all(dir.path().join("a/b"))?;
+        std::fs::write(dir.path().join("a/b/c.md"), "12345")?;
+        let exact = Limits { staged_files: 3, staged_bytes: 5, staged_depth: 3, ..Limits::default() };
+        assert_eq!(collect(dir.path(), &exact)?.len(), 1);
+        let one_less = [
+            ("staged_files", Limits { staged_files: 2, ..exact.clone() }),
+            ("staged_bytes", Limits { staged_bytes: 4, ..exact.clone() }),
+            ("staged_depth", Limits { staged_depth: 2, ..exact.clone() }),
+        ];
+        for (name, limits) in one_less {
+            let refused = collect(dir.path(), &limits);
+            assert!(matches!(refused, Err(StagedError::Limit { limit, .. }) if limit == name), "{name}: {refused:?}");
+        }
+        // A sparse file costs its length, and is refused without being read.
+        std::fs::File::create(dir.path().join("sparse"))?.set_len(1 << 40)?;
+        let refused = collect(dir.path(), &Limits::default());
+        assert!(matches!(refused, Err(StagedError::Limit { limit: "staged_bytes", .. })), "{refused:?}");
         Ok(())
     }
 }

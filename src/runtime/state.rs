@@ -16,6 +16,7 @@ use crate::model::limits::Limits;
 use super::{
     error::{RunError, Stop},
     outcome::{LogLevel, LogLine, Observed, Request, Usage},
+    thread::Interrupt,
     wall::{
         ambient::{Clock, Random},
         staging::Files,
@@ -38,13 +39,13 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(request: &Request<'_>, arguments: Vec<String>) -> Result<Self, RunError> {
+    pub(super) fn new(request: &Request<'_>, arguments: Vec<String>, interrupt: Interrupt) -> Result<Self, RunError> {
         let limits = request.limits.clone();
         let mut table = ResourceTable::new();
         table.set_max_capacity(count(limits.resource_handles));
         Ok(Self {
             table,
-            deadline: Deadline::start(&limits),
+            deadline: Deadline::start(&limits, interrupt),
             memory: Memory::new(&limits),
             clock: Clock::starting_at(request.determinism.clock),
             random: Random::seeded(request.determinism.seed),
@@ -99,7 +100,13 @@ impl State {
             staged_files,
             dropped_log_lines: self.logs.dropped,
         };
-        Observed { logs: self.logs.lines, stdout: self.stdout.bytes, stderr: self.stderr.bytes, usage }
+        Observed {
+            logs: self.logs.lines,
+            stdout: self.stdout.bytes,
+            stderr: self.stderr.bytes,
+            usage,
+            second_wall: None,
+        }
     }
 }
 
@@ -118,11 +125,13 @@ pub(super) struct Deadline {
     cpu_at_start: Duration,
     wall_ms: u64,
     cpu_ms: u64,
+    interrupt: Interrupt,
 }
 
 impl Deadline {
-    fn start(limits: &Limits) -> Self {
-        Self { started: Instant::now(), cpu_at_start: thread_cpu(), wall_ms: limits.wall_ms, cpu_ms: limits.cpu_ms }
+    fn start(limits: &Limits, interrupt: Interrupt) -> Self {
+        let (wall_ms, cpu_ms) = (limits.wall_ms, limits.cpu_ms);
+        Self { started: Instant::now(), cpu_at_start: thread_cpu(), wall_ms, cpu_ms, interrupt }
     }
 
     fn wall(&self) -> Duration {
@@ -133,20 +142,24 @@ impl Deadline {
         thread_cpu().saturating_sub(self.cpu_at_start)
     }
 
-    /// The cheap check of every host call: real time only.
+    /// The cheap check of every host call: real time, and whether somebody ended the run.
     pub(super) fn check(&self) -> Result<(), Stop> {
+        if let Some(halt) = self.interrupt.get() {
+            return Err(Stop::Halt(Box::new(halt.clone())));
+        }
         if self.wall() > Duration::from_millis(self.wall_ms) {
             return Err(Stop::Timeout { name: "wall_ms", value: self.wall_ms });
         }
         Ok(())
     }
 
-    /// The check of every heartbeat: real time and processor time.
+    /// The check of every heartbeat: processor time as well.
     pub(super) fn check_all(&self) -> Result<(), Stop> {
+        self.check()?;
         if self.cpu() > Duration::from_millis(self.cpu_ms) {
             return Err(Stop::Timeout { name: "cpu_ms", value: self.cpu_ms });
         }
-        self.check()
+        Ok(())
     }
 }
 

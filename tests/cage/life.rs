@@ -1,5 +1,10 @@
 //! How jobs start and end, and that nothing of them stays.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kavi::model::switch::{Halt, Stopped, Watch};
+
 use super::*;
 
 #[test]
@@ -40,6 +45,34 @@ fn nothing_outlives_a_tool_or_an_unconfined_job() {
     let job = shell(&format!("{}; sleep {killed}", daemon(&killed))).limits(seconds(1));
     assert_eq!(bare.run_tool(&job, &mut |_, _| {}).unwrap().exit, Exit::WallClock);
     assert!(!alive(&killed));
+}
+
+/// Lets work go on until it is told otherwise.
+#[derive(Debug, Default)]
+struct Told(AtomicBool);
+
+impl Watch for Told {
+    fn look(&self) -> Result<(), Halt> {
+        match self.0.load(Ordering::Relaxed) {
+            true => Err(Stopped::Unreadable("told so".to_owned()).into()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_job_that_may_not_go_on_is_killed_with_its_whole_tree() {
+    for (number, confinement) in [(8, Confinement::Required), (9, Confinement::Unconfined)] {
+        let told = Arc::new(Told::default());
+        let watched = Cage::new(exe(), confinement).watched(told.clone());
+        assert_eq!(watched.run(&shell("sleep 0.3; exit 7"), &mut |_, _| {}).unwrap().exit, Exit::Code(7));
+        let mark = mark(number);
+        let job = shell(&format!("{}; sleep {mark}", daemon(&mark)));
+        // Once it has said something, it runs.
+        let outcome = watched.run(&job, &mut |_, _| told.0.store(true, Ordering::Relaxed));
+        assert!(matches!(outcome, Err(CageError::Halted(Halt::Stopped(_)))), "{outcome:?}");
+        assert!(!alive(&mark));
+    }
 }
 
 #[test]

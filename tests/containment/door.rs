@@ -10,6 +10,7 @@ use std::time::Instant;
 use kavi::cage::{Cage, Confinement};
 use kavi::model::execution::Determinism;
 use kavi::model::limits::Limits;
+use kavi::model::switch::Unwatched;
 use kavi::model::time::Timestamp;
 use kavi::policy::grants;
 use kavi::runtime::{self, Bounds, CodeError, Compiled, Request, RunError, Runtime, RuntimeError, Standing};
@@ -115,6 +116,7 @@ pub fn run(compiled: &Compiled, row: &Row, folders: &Folders, limits: &Limits) -
         out: grants.out.then_some(&out),
         determinism: Determinism { clock: Timestamp::parse("2026-11-20T08:30:00.250Z").unwrap(), seed: [7; 32] },
         limits,
+        watch: &Unwatched,
     };
     match compiled.run(&request) {
         Ok(outcome) => match outcome.result {

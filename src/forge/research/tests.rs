@@ -34,6 +34,7 @@ fn proposal(class: &str, paths: &[&str]) -> Proposal {
         parent: None,
         status: ProposalStatus::Proposed,
         trust: None,
+        limits: crate::model::limits::Narrowed::default(),
         created_at: SystemClock.now(),
     }
 }

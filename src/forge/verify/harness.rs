@@ -73,8 +73,12 @@ impl<'a> Harness<'a> {
             out: self.grants.out.then(|| out.path()),
             determinism: switched(number),
             limits: if patience == Patience::Full { self.subject.limits } else { &self.short },
+            watch: self.subject.watch,
         };
-        Ok(self.compiled.run_test(arguments, &request))
+        match self.compiled.run_test(arguments, &request) {
+            Ok(TestOutcome { exit: TestExit::Trap(RunError::Stopped(stopped)), .. }) => Err(stopped.into()),
+            ran => Ok(ran),
+        }
     }
 }
 

@@ -128,6 +128,7 @@ impl Board<'_> {
         if !self.wants(name) {
             return Ok(Verdict::Passed);
         }
+        self.subject.go_on()?;
         (self.progress)(name);
         let gate = Gate::run(self.subject.clock, name, work)?;
         let verdict = gate.verdict;

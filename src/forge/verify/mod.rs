@@ -34,7 +34,7 @@ use super::toolchain::Toolchain;
 use super::{Forge, snapshots};
 use crate::artifacts::{ArtifactError, Kind};
 use crate::cage::Cage;
-use crate::ledger::{Build, LedgerError, Proposal, Verification};
+use crate::ledger::{Build, Footing, LedgerError, Proposal, Verification};
 use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
@@ -43,6 +43,7 @@ use crate::model::{
     lifecycle::{BuildStatus, Verdict},
     limits::Limits,
     snapshot::Snapshot,
+    switch::{Halt, Stopped, Watch},
     time::Clock,
 };
 use crate::runtime::{Runtime, RuntimeError};
@@ -62,6 +63,9 @@ pub enum VerifyError {
         /// Where it stands.
         status: String,
     },
+    /// Nothing may run in this workspace.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// A stored file.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -83,6 +87,15 @@ pub enum VerifyError {
     /// The source scan could not be run.
     #[error("the source scan could not be run: {0}")]
     Scan(String),
+}
+
+impl From<Halt> for VerifyError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Stopped(stopped) => Self::Stopped(stopped),
+            Halt::Revoked(revoked) => Self::Scan(revoked.to_string()),
+        }
+    }
 }
 
 /// Performs the work of a child when this process was started as one: what it is given from `input`, its answer to `output`.
@@ -109,11 +122,18 @@ struct Subject<'a> {
     snapshot: &'a Snapshot,
     limits: &'a Limits,
     runtime: &'a Runtime,
+    /// Whether the work may go on.
+    watch: &'a dyn Watch,
     /// For sources, vaults and staging folders.
     scratch: &'a Path,
 }
 
 impl Subject<'_> {
+    /// Ends a verification that may not go on: what guests that were stopped would have shown is not known.
+    fn go_on(&self) -> Result<(), VerifyError> {
+        self.watch.look().map_err(VerifyError::from)
+    }
+
     /// A place to compile these sources in.
     fn bench(&self, sources: &Snapshot) -> Result<Bench<'_>, VerifyError> {
         Ok(Bench::new(self.cage, self.toolchain, &self.proposal.spec.name, sources, self.scratch)?)
@@ -153,6 +173,7 @@ pub fn run(
         let before = reuse::find(forge, &keys, reuse)?;
         let todo: Vec<&'static str> = GATES.into_iter().filter(|name| !before.has(name)).collect();
         let checked = lanes::run(subject, &todo, before.verdict(), progress)?;
+        subject.go_on()?;
         let outcome = Outcome {
             confinement: before.confinement.or(checked.confinement).unwrap_or_default(),
             component_sha256: checked.component.as_deref().map(Digest::of).or(before.component_sha256),
@@ -178,6 +199,8 @@ fn on_subject<T>(
     (toolchain, limits): (&Toolchain, &Limits),
     work: impl FnOnce(&Subject<'_>) -> Result<T, VerifyError>,
 ) -> Result<T, VerifyError> {
+    let footing = Footing { permit: forge.ledger.permit()?, revision: None };
+    let watch = forge.ledger.watch(footing);
     let snapshot = snapshots::load(forge.store, digest)?;
     // Others may read the folder: what runs in the cage may be somebody else.
     let root = forge.layout.state().join("scratch");
@@ -192,6 +215,7 @@ fn on_subject<T>(
         snapshot: &snapshot,
         limits,
         runtime: &runtime,
+        watch: &watch,
         scratch: scratch.path(),
     })
 }

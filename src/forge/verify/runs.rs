@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::policy::grants;
 use crate::runtime::staged;
-use crate::runtime::{Compiled, GuestError, Request, RunError};
+use crate::runtime::{Compiled, GuestError, Request, RunError, RunFailure};
 
 /// The clock and the seed of the runs of a verification: any, but always the same. What a changed program looks at is
 /// in the clock.
@@ -84,18 +84,20 @@ impl<'a> Runner<'a> {
             out: self.grants.out.then(|| out.path()),
             determinism,
             limits: &self.limits,
+            watch: self.subject.watch,
         };
         let ended = match self.compiled.run(&request) {
             Ok(outcome) => match outcome.result {
                 Ok(output) => Ended::Output(output),
                 Err(error) => Ended::Refused(error),
             },
+            Err(RunFailure { error: RunError::Stopped(stopped), .. }) => return Err(stopped.into()),
             Err(failure) => {
                 let hurry = if matches!(failure.error, RunError::Timeout { .. }) { Hurry::Yes } else { Hurry::No };
                 Ended::Stopped(failure.to_string(), hurry)
             }
         };
-        let staged = staged::collect(out.path()).map_err(|error| error.to_string());
+        let staged = staged::collect(out.path(), &self.limits).map_err(|error| error.to_string());
         Ok(Ran { ended, staged })
     }
 }

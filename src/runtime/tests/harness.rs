@@ -16,6 +16,7 @@ fn test(arguments: &[&str]) -> (TestExit, String) {
         out: None,
         determinism: determinism(1),
         limits: &limits,
+        watch: &Unwatched,
     };
     let outcome = HARNESS.run_test(arguments, &request).unwrap();
     (outcome.exit, String::from_utf8(outcome.observed.stdout).unwrap())
@@ -85,6 +86,7 @@ fn seed(folders: &Folders, path: &str, limits: &Limits) -> TestExit {
         out: None,
         determinism: determinism(1),
         limits,
+        watch: &Unwatched,
     };
     seeding(path, "seeded").run_test(&[], &request).unwrap().exit
 }

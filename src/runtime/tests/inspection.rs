@@ -188,7 +188,14 @@ fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
     let skill = interface(&bytes(&format!("(component {RUN})"))).unwrap();
     assert_eq!(check_tests(&skill, &PURE, "0.1.0").len(), 2);
     let limits = tight();
-    let request =
-        Request { input: "", grants: &WRITER, vault: None, out: None, determinism: determinism(1), limits: &limits };
+    let request = Request {
+        input: "",
+        grants: &WRITER,
+        vault: None,
+        out: None,
+        determinism: determinism(1),
+        limits: &limits,
+        watch: &Unwatched,
+    };
     assert!(matches!(GUEST.run(&request), Err(RunFailure { error: RunError::Refused(_), .. })));
 }

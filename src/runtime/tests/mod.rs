@@ -6,12 +6,13 @@ mod harness;
 mod inspection;
 mod limits;
 mod skills;
+mod thread_of_its_own;
 mod wall;
 
 use std::{path::Path, process::Command, sync::LazyLock};
 
 use super::{engine::Tier, *};
-use crate::model::{execution::Determinism, grants::Grants, limits::Limits, time::Timestamp};
+use crate::model::{execution::Determinism, grants::Grants, limits::Limits, switch::Unwatched, time::Timestamp};
 
 /// What every Rust program imports.
 const QUIET: &[&str] = &[
@@ -109,6 +110,7 @@ impl Folders {
             out: Some(&out),
             determinism: determinism(1),
             limits,
+            watch: &Unwatched,
         };
         GUEST.run_test(arguments, &request).unwrap()
     }

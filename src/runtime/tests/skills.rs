@@ -3,7 +3,7 @@
 use super::*;
 
 /// Parts of a component whose `run` is given in the text format.
-struct Skill<'a> {
+pub(super) struct Skill<'a> {
     /// The body of `run (param $ptr i32) (param $len i32) (result i32)`.
     run: &'a str,
     /// The body of `realloc`, `cabi_post_run`, the start function.
@@ -17,7 +17,7 @@ struct Skill<'a> {
 }
 
 /// Gives the input back.
-const ECHO: Skill<'static> = Skill {
+pub(super) const ECHO: Skill<'static> = Skill {
     run: "(i32.store8 (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (local.get $ptr))
           (i32.store (i32.const 8) (local.get $len)) (i32.const 0)",
     realloc: "(local $at i32)
@@ -70,7 +70,7 @@ impl Skill<'_> {
         )
     }
 
-    fn compile(&self) -> Compiled {
+    pub(super) fn compile(&self) -> Compiled {
         optimised(&wat::parse_str(self.text()).unwrap()).unwrap()
     }
 
@@ -92,7 +92,15 @@ impl Skill<'_> {
 }
 
 fn run(compiled: &Compiled, grants: &Grants, input: &str, limits: &Limits) -> Result<Outcome, RunFailure> {
-    compiled.run(&Request { input, grants, vault: None, out: None, determinism: determinism(1), limits })
+    compiled.run(&Request {
+        input,
+        grants,
+        vault: None,
+        out: None,
+        determinism: determinism(1),
+        limits,
+        watch: &Unwatched,
+    })
 }
 
 #[test]
@@ -251,10 +259,17 @@ fn a_panic_of_the_host_ends_one_run_and_no_more() {
     let compiled = ECHO.compile();
     assert!(run(&compiled, &PURE, "", &tight()).is_ok());
     let limits = tight();
-    let request =
-        Request { input: "", grants: &PURE, vault: None, out: None, determinism: determinism(1), limits: &limits };
+    let request = Request {
+        input: "",
+        grants: &PURE,
+        vault: None,
+        out: None,
+        determinism: determinism(1),
+        limits: &limits,
+        watch: &Unwatched,
+    };
     let pre = compiled.linked.lock().unwrap().as_ref().unwrap().pre.clone();
-    let state = state::State::new(&request, Vec::new()).unwrap();
+    let state = state::State::new(&request, Vec::new(), thread::Interrupt::default()).unwrap();
     let ended = run::execute(state, &pre, |_, _| Ok(()), |_, ()| -> wasmtime::Result<()> { panic!("a bug of ours") });
     assert!(matches!(&ended.0, Err(RunError::Host(text)) if text == "a bug of ours"), "{:?}", ended.0);
     assert_eq!(run(&compiled, &PURE, "x", &tight()).unwrap().result, Ok("x".into()));

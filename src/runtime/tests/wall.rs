@@ -30,6 +30,7 @@ fn the_same_record_gives_the_same_bytes() {
             out: Some(&out),
             determinism: determinism(seed),
             limits: &limits,
+            watch: &Unwatched,
         };
         let run = |verb| GUEST.run_test(&[verb], &request).unwrap().observed.stdout;
         [run("chance"), run("time")].concat()
@@ -134,6 +135,7 @@ fn a_folder_that_is_not_granted_is_not_there() {
         out: Some(&out),
         determinism: determinism(1),
         limits: &limits,
+        watch: &Unwatched,
     };
     for path in ["/vault/a.md", "/out/a.md"] {
         let outcome = GUEST.run_test(&["read", path], &request).unwrap();
@@ -154,6 +156,7 @@ fn staging_must_be_an_empty_folder_and_no_link() {
             out: Some(out),
             determinism: determinism(1),
             limits: &limits,
+            watch: &Unwatched,
         };
         GUEST.run_test(&["fine"], &request).map(drop)
     };

@@ -1,0 +1,31 @@
+//! `kavi stop`
+
+use serde_json::json;
+
+use super::{Context, JsonFlag, rollback};
+use crate::error::Error;
+
+/// Stop everything: guests and agents that run are ended, and nothing starts until `kavi resume`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  kavi stop --why 'notes vanish' --by ada\n  kavi stop --why 'away until Monday' --json"
+)]
+pub struct Args {
+    /// Why; recorded, and told to whoever is refused.
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    /// Who stops it; recorded. Else the user who is logged in.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let by = rollback::named_or_logged_in(&context, args.by.as_deref(), "--by")?;
+    let (app, out) = context.open()?;
+    let turn = app.stop(&by, &args.why)?;
+    let human = format!("stopped by {}; nothing runs in this workspace until `kavi resume`", turn.by);
+    out.result(&human, &json!({ "stopped": true, "turn": turn }));
+    Ok(())
+}

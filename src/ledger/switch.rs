@@ -1,0 +1,295 @@
+//! The kill switch: its turns, whether what is at work may go on, and what may be recorded of it.
+//!
+//! Guarantees: the newest turn holds; what cannot be read counts as stopped; work that started before a stop is over by
+//! it, also when the switch was turned back at once. Deliberately never: forgets a turn.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, types::Type};
+
+use super::{Ledger, LedgerError};
+use crate::model::{
+    id::ProposalId,
+    lifecycle::ProposalStatus,
+    switch::{Halt, Position, Revoked, Stopped, Switch, Turn, Watch},
+    time::Timestamp,
+};
+
+/// How long a look waits for another process. Less than a stop may take.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+const COLUMNS: &str = "number, position, turned_by, why, created_at";
+
+/// Leave to start something, as the switch stood then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    number: u64,
+}
+
+/// What work rests on: the switch, and for a run the trust in its revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footing {
+    /// How the switch stood when the work began.
+    pub permit: Permit,
+    /// The revision that runs, where it is a run.
+    pub revision: Option<ProposalId>,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Turn> {
+    let position = match row.get_ref("position")?.as_str()? {
+        "RUNNING" => Position::Running,
+        "STOPPED" => Position::Stopped,
+        other => return Err(rusqlite::Error::FromSqlConversionFailure(1, Type::Text, other.to_owned().into())),
+    };
+    Ok(Turn {
+        number: row.get("number")?,
+        position,
+        by: row.get("turned_by")?,
+        why: row.get("why")?,
+        at: row.get("created_at")?,
+    })
+}
+
+fn newest(conn: &Connection) -> rusqlite::Result<Option<Turn>> {
+    let sql = format!("SELECT {COLUMNS} FROM switch_turns ORDER BY number DESC LIMIT 1");
+    conn.query_row(&sql, [], from_row).optional()
+}
+
+fn read(conn: &Connection) -> Switch {
+    match newest(conn) {
+        Ok(Some(turn)) if turn.position == Position::Running => Switch::Running(turn),
+        Ok(Some(turn)) => Switch::Stopped(Stopped::By(turn)),
+        Ok(None) => Switch::Stopped(Stopped::Unreadable("the ledger has no turn of it".to_owned())),
+        Err(error) => Switch::Stopped(unreadable(&error)),
+    }
+}
+
+fn unreadable(error: &rusqlite::Error) -> Stopped {
+    Stopped::Unreadable(error.to_string())
+}
+
+/// The stop that came after `permit`, though by now things may run again.
+fn stop_since(conn: &Connection, permit: Permit) -> Stopped {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM switch_turns WHERE number > ?1 AND position = 'STOPPED' ORDER BY number LIMIT 1"
+    );
+    match conn.query_row(&sql, [permit.number], from_row).optional() {
+        Ok(Some(turn)) => Stopped::By(turn),
+        Ok(None) => Stopped::Unreadable("turns of it are missing".to_owned()),
+        Err(error) => unreadable(&error),
+    }
+}
+
+/// Whether the work still has its footing.
+pub(super) fn stands(conn: &Connection, footing: Footing) -> Result<(), Halt> {
+    match read(conn) {
+        Switch::Running(turn) if turn.number == footing.permit.number => {}
+        Switch::Running(_) => return Err(stop_since(conn, footing.permit).into()),
+        Switch::Stopped(stopped) => return Err(stopped.into()),
+    }
+    let Some(revision) = footing.revision else { return Ok(()) };
+    let sql = "SELECT status FROM skill_proposals WHERE id = ?1";
+    match conn.query_row(sql, [revision], |row| row.get(0)) {
+        Ok(ProposalStatus::Trusted) => Ok(()),
+        Ok(status) => Err(Revoked { status }.into()),
+        Err(error) => Err(unreadable(&error).into()),
+    }
+}
+
+impl Ledger {
+    /// What the switch says.
+    pub fn switch(&self) -> Switch {
+        read(&self.conn)
+    }
+
+    /// Leave to start something.
+    ///
+    /// # Errors
+    /// [`Stopped`] when nothing may run.
+    pub fn permit(&self) -> Result<Permit, Stopped> {
+        match self.switch() {
+            Switch::Running(turn) => Ok(Permit { number: turn.number }),
+            Switch::Stopped(stopped) => Err(stopped),
+        }
+    }
+
+    /// Every turn of the switch, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when one of them cannot be read.
+    pub fn switch_turns(&self) -> Result<Vec<Turn>, LedgerError> {
+        let mut statement = self.conn.prepare(&format!("SELECT {COLUMNS} FROM switch_turns ORDER BY number"))?;
+        Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Stops the workspace. A workspace that is stopped already is stopped for one more reason.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be written.
+    pub fn stop(&self, by: &str, why: &str, at: Timestamp) -> Result<Turn, LedgerError> {
+        self.turn(Position::Stopped, by, Some(why), at)
+    }
+
+    /// Lets things run again, also when the switch could not be read.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotStopped`] when nothing was stopped.
+    pub fn resume(&self, by: &str, at: Timestamp) -> Result<Turn, LedgerError> {
+        self.turn(Position::Running, by, None, at)
+    }
+
+    fn turn(&self, to: Position, by: &str, why: Option<&str>, at: Timestamp) -> Result<Turn, LedgerError> {
+        self.write(|tx| {
+            if to == Position::Running && matches!(read(tx), Switch::Running(_)) {
+                return Err(LedgerError::NotStopped);
+            }
+            tx.execute(
+                "INSERT INTO switch_turns (number, position, turned_by, why, created_at)
+                 VALUES ((SELECT coalesce(max(number), 0) + 1 FROM switch_turns), ?1, ?2, ?3, ?4)",
+                params![to.as_str(), by, why, at],
+            )?;
+            newest(tx)?.ok_or_else(|| LedgerError::Damaged("a turn of the switch was not kept".to_owned()))
+        })
+    }
+
+    /// Whether work still has its footing, over the connection that is open.
+    ///
+    /// # Errors
+    /// [`Halt`] when it must end.
+    pub fn stands(&self, footing: Footing) -> Result<(), Halt> {
+        stands(&self.conn, footing)
+    }
+
+    /// Keeps an eye on the footing of some work, from any thread.
+    pub fn watch(&self, footing: Footing) -> LedgerWatch {
+        let path = self.conn.path().unwrap_or_default().into();
+        LedgerWatch { path, footing, halted: OnceLock::new() }
+    }
+}
+
+/// Looks into the ledger's file afresh each time, so that a file that was changed, damaged, replaced or removed behind
+/// SQLite's back is noticed as well.
+#[derive(Debug)]
+pub struct LedgerWatch {
+    path: PathBuf,
+    footing: Footing,
+    halted: OnceLock<Halt>,
+}
+
+impl LedgerWatch {
+    fn look_now(&self) -> Result<(), Halt> {
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let opened = Connection::open_with_flags(&self.path, flags);
+        let conn = opened.and_then(|conn| conn.busy_timeout(PATIENCE).map(|()| conn));
+        stands(&conn.map_err(|error| unreadable(&error))?, self.footing)
+    }
+}
+
+impl Watch for LedgerWatch {
+    fn look(&self) -> Result<(), Halt> {
+        if let Some(halt) = self.halted.get() {
+            return Err(halt.clone());
+        }
+        self.look_now().inspect_err(|halt| {
+            let _ = self.halted.set(halt.clone());
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    fn at() -> Timestamp {
+        Timestamp::from_millis(0).unwrap_or_else(|_| unreachable!("1970 is a year"))
+    }
+
+    fn ledger() -> Result<(tempfile::TempDir, Ledger), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let ledger = Ledger::open(&folder.path().join("ledger.db"), super::super::Create::IfMissing)?;
+        Ok((folder, ledger))
+    }
+
+    #[test]
+    fn turns_are_kept_and_the_newest_holds() -> Tested {
+        let (_folder, ledger) = ledger()?;
+        assert!(ledger.permit().is_ok());
+        assert!(matches!(ledger.resume("ada", at()), Err(LedgerError::NotStopped)));
+        ledger.stop("ada", "it smells", at())?;
+        ledger.stop("bob", "it burns", at())?;
+        let stopped = ledger.permit();
+        assert!(matches!(&stopped, Err(Stopped::By(turn)) if turn.by == "bob" && turn.number == 3), "{stopped:?}");
+        ledger.resume("ada", at())?;
+        assert!(ledger.permit().is_ok());
+        let turns = ledger.switch_turns()?;
+        assert_eq!(turns.iter().map(|turn| turn.by.as_str()).collect::<Vec<_>>(), ["kavi", "ada", "bob", "ada"]);
+        Ok(())
+    }
+
+    #[test]
+    fn work_that_began_before_a_stop_is_over_also_when_it_was_resumed_at_once() -> Tested {
+        let (_folder, ledger) = ledger()?;
+        let footing = Footing { permit: ledger.permit()?, revision: None };
+        let watch = ledger.watch(footing);
+        assert_eq!(watch.look(), Ok(()));
+        ledger.stop("ada", "it smells", at())?;
+        ledger.resume("ada", at())?;
+        let halted = watch.look();
+        assert!(matches!(&halted, Err(Halt::Stopped(Stopped::By(turn))) if turn.number == 2), "{halted:?}");
+        assert_eq!(watch.look(), halted);
+        assert_eq!(ledger.watch(Footing { permit: ledger.permit()?, revision: None }).look(), Ok(()));
+        Ok(())
+    }
+
+    /// Each of these is done to a ledger whose switch says RUNNING.
+    const UNREADABLE: &[&str] = &[
+        "DELETE FROM switch_turns",
+        "DROP TABLE switch_turns",
+        "PRAGMA ignore_check_constraints = ON; UPDATE switch_turns SET position = 'running'",
+        "PRAGMA ignore_check_constraints = ON; UPDATE switch_turns SET position = ''",
+        "UPDATE switch_turns SET created_at = 'yesterday'",
+        "ALTER TABLE switch_turns RENAME COLUMN position TO place",
+        "DROP TABLE switch_turns; CREATE TABLE switch_turns (number, position, turned_by, why, created_at);
+         INSERT INTO switch_turns VALUES (1, x'52554e4e494e47ff', 'ada', NULL, '2026-11-20T00:00:00.000Z')",
+        "DROP TABLE switch_turns; CREATE TABLE switch_turns (number, position, turned_by, why, created_at);
+         INSERT INTO switch_turns VALUES ('one', 'RUNNING', 'ada', NULL, '2026-11-20T00:00:00.000Z')",
+    ];
+
+    #[test]
+    fn a_switch_that_cannot_be_read_is_a_stop() -> Tested {
+        for harm in UNREADABLE {
+            let (_folder, ledger) = ledger()?;
+            let watch = ledger.watch(Footing { permit: ledger.permit()?, revision: None });
+            ledger.conn.execute_batch(harm)?;
+            assert!(matches!(ledger.permit(), Err(Stopped::Unreadable(_))), "{harm}");
+            assert!(matches!(watch.look(), Err(Halt::Stopped(Stopped::Unreadable(_)))), "{harm}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_ledger_that_is_gone_or_no_ledger_any_more_is_a_stop() -> Tested {
+        type Harm = fn(&std::path::Path) -> std::io::Result<()>;
+        let harms: [Harm; 4] = [
+            |path| std::fs::remove_file(path),
+            |path| std::fs::rename(path, path.with_extension("old")),
+            |path| std::fs::write(path, "not a database at all, but long enough to be one of a hundred bytes or more"),
+            |path| std::fs::remove_file(path).and_then(|()| std::os::unix::fs::symlink("/dev/null", path)),
+        ];
+        for (number, harm) in harms.iter().enumerate() {
+            let (folder, ledger) = ledger()?;
+            let watch = ledger.watch(Footing { permit: ledger.permit()?, revision: None });
+            assert_eq!(watch.look(), Ok(()));
+            // What is still in the log beside the file would be read from there.
+            ledger.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            harm(&folder.path().join("ledger.db"))?;
+            assert!(matches!(watch.look(), Err(Halt::Stopped(Stopped::Unreadable(_)))), "harm {number}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! The kill switch of a workspace: what it says, and what it tells those that are at work.
+//!
+//! Guarantees: whatever is not readably RUNNING is stopped; there is no third state that something could run in.
+//! Deliberately never: reads where the switch lies (that is `ledger`), or ends anything.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{lifecycle::ProposalStatus, time::Timestamp};
+
+/// One turn of the switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Turn {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Where it was turned to.
+    pub position: Position,
+    /// Who turned it.
+    pub by: String,
+    /// Why. A stop always has a reason.
+    pub why: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where the switch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Position {
+    /// Guests and agents may start.
+    Running,
+    /// Nothing starts, and what runs is ended.
+    Stopped,
+}
+
+impl Position {
+    /// The spelling in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// What the switch says now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switch {
+    /// By this turn, things may run.
+    Running(Turn),
+    /// Nothing may run.
+    Stopped(Stopped),
+}
+
+/// Nothing may run in this workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// A person said so.
+    By(Turn),
+    /// What the switch says cannot be read.
+    Unreadable(String),
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::By(turn) => {
+                let why = turn.why.as_deref().unwrap_or("no reason given");
+                write!(f, "this workspace was stopped by {} at {}: {why}", turn.by, turn.at)
+            }
+            Self::Unreadable(what) => write!(f, "this workspace counts as stopped: its switch is unreadable ({what})"),
+        }
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// The trust in a revision ended while it ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the revision that ran is no longer trusted: it is {status} now")]
+pub struct Revoked {
+    /// What it is instead.
+    pub status: ProposalStatus,
+}
+
+/// Why something that is at work must end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// The switch.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The trust in what runs.
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
+}
+
+/// Looks, on behalf of something that is at work, whether it must end.
+pub trait Watch: fmt::Debug + Sync {
+    /// Whether the work may go on. Once it may not, it never may again.
+    ///
+    /// # Errors
+    /// [`Halt`] when it must end.
+    fn look(&self) -> Result<(), Halt>;
+}
+
+/// For work that belongs to no workspace: nobody can stop it but by its limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn look(&self) -> Result<(), Halt> {
+        Ok(())
+    }
+}

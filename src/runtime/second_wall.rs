@@ -1,0 +1,232 @@
+//! The second wall: what the kernel is told about the thread that runs a guest.
+//!
+//! Guarantees: where the kernel has Landlock, the thread can read the run's vault and write its staging folder and can
+//! open nothing else, connect to nothing and signal nobody outside, whatever the guest may find in the engine or in the
+//! first wall. It is told before anything of the guest is instantiated, and it cannot be taken back: a thread that was
+//! restricted to folders of one run must never serve another. Other threads of the process are not restricted.
+//!
+//! Deliberately never: stands in for the first wall. Where there is no Landlock the run goes on behind the first wall
+//! alone and says so; where there is, and it cannot be put up, there is no run.
+
+use std::path::Path;
+
+use crate::model::execution::SecondWall;
+
+use super::{error::RunError, outcome::Request, run::World};
+
+/// What a restricted thread can still reach. A thread that can reach nothing is as good for any other run that needs
+/// nothing; any other thread is good for one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Reach<'a> {
+    vault: Option<(&'a Path, Vault)>,
+    out: Option<&'a Path>,
+}
+
+/// What is done with the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vault {
+    Read,
+    /// Tests put files into a vault of their own.
+    Seed,
+}
+
+impl<'a> Reach<'a> {
+    /// What a request needs, by its grants.
+    pub(super) fn of(request: &Request<'a>, world: World) -> Self {
+        let seeds = match world {
+            World::Skill => Vault::Read,
+            World::Tests => Vault::Seed,
+        };
+        let vault = request.vault.filter(|_| request.grants.vault);
+        Self { vault: vault.map(|vault| (vault, seeds)), out: request.out.filter(|_| request.grants.out) }
+    }
+}
+
+/// What this machine gives.
+///
+/// # Errors
+/// When the kernel has Landlock and does not let it be used.
+pub fn probe() -> Result<SecondWall, RunError> {
+    // On a thread that is gone afterwards.
+    let asked = std::thread::scope(|scope| scope.spawn(|| put_up(Reach::default())).join());
+    asked.unwrap_or_else(|_| Err(RunError::SecondWall("the thread that asks for it ended early".to_owned())))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn put_up(_: Reach<'_>) -> Result<SecondWall, RunError> {
+    Ok(SecondWall::Missing)
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::put_up;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+
+    use landlock::{
+        ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd,
+        PathFdError, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    };
+
+    use super::*;
+
+    /// The newest version whose rights we know and mean. Older kernels get what they have.
+    const KNOWN: ABI = ABI::V6;
+
+    /// Restricts the calling thread for good.
+    pub(in super::super) fn put_up(reach: Reach<'_>) -> Result<SecondWall, RunError> {
+        let mut rules = nothing().map_err(refused)?;
+        if let Some((path, vault)) = reach.vault {
+            let rights = match vault {
+                Vault::Read => reading(),
+                Vault::Seed => reading() | writing(),
+            };
+            rules = allow(rules, "/vault", path, rights)?;
+        }
+        if let Some(path) = reach.out {
+            rules = allow(rules, "/out", path, reading() | writing())?;
+        }
+        judge(&rules.restrict_self().map_err(refused)?)
+    }
+
+    fn refused(error: impl std::fmt::Display) -> RunError {
+        RunError::SecondWall(error.to_string())
+    }
+
+    /// Everything that Landlock knows, handled and not allowed.
+    fn nothing() -> Result<RulesetCreated, landlock::RulesetError> {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(KNOWN))?
+            .handle_access(AccessNet::from_all(KNOWN))?
+            .scope(Scope::from_all(KNOWN))?
+            .create()
+    }
+
+    fn reading() -> BitFlags<AccessFs> {
+        AccessFs::ReadFile | AccessFs::ReadDir
+    }
+
+    /// What the first wall does in a folder that a guest may write: no links, no devices, nothing to execute.
+    fn writing() -> BitFlags<AccessFs> {
+        AccessFs::WriteFile
+            | AccessFs::Truncate
+            | AccessFs::MakeReg
+            | AccessFs::MakeDir
+            | AccessFs::RemoveFile
+            | AccessFs::RemoveDir
+            | AccessFs::Refer
+    }
+
+    fn allow(
+        rules: RulesetCreated,
+        guest: &'static str,
+        path: &Path,
+        rights: BitFlags<AccessFs>,
+    ) -> Result<RulesetCreated, RunError> {
+        let folder = PathFd::new(path).map_err(|error| match error {
+            PathFdError::OpenCall { source, .. } => RunError::Folder { guest, path: path.into(), source },
+            other => RunError::Folder { guest, path: path.into(), source: io::Error::other(other) },
+        })?;
+        rules.add_rule(PathBeneath::new(folder, rights)).map_err(refused)
+    }
+
+    fn judge(status: &RestrictionStatus) -> Result<SecondWall, RunError> {
+        match (&status.landlock, &status.ruleset) {
+            (LandlockStatus::NotEnabled | LandlockStatus::NotImplemented, _) => Ok(SecondWall::Missing),
+            (LandlockStatus::Available { .. }, RulesetStatus::NotEnforced) => {
+                Err(refused("the kernel has Landlock and enforces nothing"))
+            }
+            (LandlockStatus::Available { effective_abi, .. }, _) => Ok(SecondWall::Landlock(*effective_abi as u32)),
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{fs, io::ErrorKind, net, thread};
+
+    use super::*;
+
+    /// What host code finds when it opens a path.
+    fn kind<T>(outcome: std::io::Result<T>) -> Result<(), ErrorKind> {
+        outcome.map(drop).map_err(|error| error.kind())
+    }
+
+    const DENIED: Result<(), ErrorKind> = Err(ErrorKind::PermissionDenied);
+
+    #[test]
+    fn a_thread_reaches_its_folders_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        for folder in ["vault", "staging/mine/out", "staging/other/out"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        for file in ["vault/a.md", "ledger.db", "staging/mine/lock", "staging/other/out/b.md"] {
+            fs::write(at(file), "text").unwrap();
+        }
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap();
+        let (vault, out) = (at("vault"), at("staging/mine/out"));
+        let seen = thread::scope(|scope| {
+            let restricted = scope.spawn(|| {
+                let wall = put_up(Reach { vault: Some((&vault, Vault::Read)), out: Some(&out) }).unwrap();
+                assert!(matches!(wall, SecondWall::Landlock(_)), "the tests need a kernel with Landlock: {wall}");
+                assert_eq!(kind(fs::read(at("vault/a.md"))), Ok(()));
+                assert_eq!(kind(fs::read_dir(&vault)), Ok(()));
+                assert_eq!(kind(fs::write(out.join("c.md"), "text")), Ok(()));
+                assert_eq!(kind(fs::create_dir_all(out.join("d/e"))), Ok(()));
+                assert_eq!(kind(fs::rename(out.join("c.md"), out.join("d/e/c.md"))), Ok(()));
+                assert_eq!(kind(fs::read(out.join("d/e/c.md"))), Ok(()));
+                assert_eq!(kind(fs::remove_dir_all(out.join("d"))), Ok(()));
+                for closed in ["ledger.db", "staging/mine/lock", "staging/other/out/b.md", "vault/../ledger.db"] {
+                    assert_eq!(kind(fs::read(at(closed))), DENIED, "{closed}");
+                    assert_eq!(kind(fs::write(at(closed), "x")), DENIED, "{closed}");
+                }
+                for closed in ["vault/a.md", "vault/new.md", "staging/new.md"] {
+                    assert_eq!(kind(fs::write(at(closed), "x")), DENIED, "{closed}");
+                }
+                for folder in ["/", "/etc", "/proc/self"] {
+                    assert_eq!(kind(fs::read_dir(folder)), DENIED, "{folder}");
+                }
+                for closed in ["/etc/passwd", "/proc/self/environ", "/proc/self/mem", "/dev/zero"] {
+                    assert_eq!(kind(fs::read(closed)), DENIED, "{closed}");
+                }
+                assert_eq!(kind(fs::remove_file(at("vault/a.md"))), DENIED);
+                // A link out of the folder cannot be made, and one that lies there leads nowhere.
+                assert_eq!(kind(std::os::unix::fs::symlink("/etc/passwd", out.join("link"))), DENIED);
+                if matches!(wall, SecondWall::Landlock(version) if version >= 4) {
+                    assert_eq!(kind(net::TcpStream::connect(port)), DENIED);
+                }
+                // What a restricted thread starts is restricted as well.
+                assert_eq!(thread::spawn(|| kind(fs::read("/etc/passwd"))).join().unwrap(), DENIED);
+            });
+            // The threads beside it are not, neither while it stands nor afterwards.
+            restricted.join().unwrap();
+            kind(fs::read("/etc/passwd"))
+        });
+        assert_eq!(seen, Ok(()));
+        assert_eq!(fs::read_to_string(at("ledger.db")).unwrap(), "text");
+    }
+
+    #[test]
+    fn a_thread_that_needs_nothing_reaches_nothing() {
+        thread::scope(|scope| {
+            let restricted = scope.spawn(|| {
+                put_up(Reach::default()).unwrap();
+                assert_eq!(kind(fs::read("/etc/passwd")), DENIED);
+            });
+            restricted.join().unwrap();
+        });
+        assert!(matches!(probe(), Ok(SecondWall::Landlock(_))));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let put = || put_up(Reach { vault: None, out: Some(Path::new("/nowhere")) });
+        let refused = thread::spawn(put).join().unwrap();
+        assert!(matches!(refused, Err(RunError::Folder { guest: "/out", .. })), "{refused:?}");
+    }
+}
