@@ -190,6 +190,7 @@ impl App {
         run::Invoker {
             layout: &self.config.layout,
             ledger: &self.ledger,
+            journal: &self.ledger,
             store: &self.store,
             limits: &self.config.limits,
             clock: self.clock.as_ref(),

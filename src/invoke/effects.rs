@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::artifacts::{self, ArtifactError};
-use crate::ledger::{EffectsState, ExecutionRow, Ledger, LedgerError};
+use crate::ledger::{EffectsState, ExecutionRow, Journal, Ledger, LedgerError};
 use crate::model::{
     execution::{Effect, ExecutionRecord},
     id::ExecutionId,
@@ -135,13 +135,13 @@ fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
 /// # Errors
 /// [`EffectsError`]. Only `Unfinished` has written anything, and that is finished by the next [`recover`].
 pub fn commit(
-    ledger: &Ledger,
+    journal: &dyn Journal,
     layout: &Layout,
     staging: Staging,
     record: &ExecutionRecord,
 ) -> Result<(), EffectsError> {
     if record.effects.is_empty() {
-        return Ok(ledger.insert_execution(record, EffectsState::Applied)?);
+        return Ok(journal.insert_execution(record, EffectsState::Applied)?);
     }
     make_durable(&staging.out(), &record.effects)?;
     let _lock = lock(layout, EFFECTS)?;
@@ -149,9 +149,9 @@ pub fn commit(
     for effect in &record.effects {
         look(&vault, &effect.path)?;
     }
-    ledger.insert_execution(record, EffectsState::Pending)?;
+    journal.insert_execution(record, EffectsState::Pending)?;
     match apply(&vault, &staging.out(), &record.effects) {
-        Ok(()) => Ok(ledger.effects_applied(record.execution_id)?),
+        Ok(()) => Ok(journal.effects_applied(record.execution_id)?),
         Err((path, why)) => {
             staging.keep();
             Err(EffectsError::Unfinished { id: record.execution_id.short(), path, why: why.to_string() })

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::effects::{self, EffectsError, Staging};
 use crate::artifacts::Store;
-use crate::ledger::{EffectsState, Ledger, LedgerError};
+use crate::ledger::{EffectsState, Journal, Ledger, LedgerError};
 use crate::model::{
     digest::Digest,
     example::ErrorKind,
@@ -30,6 +30,8 @@ pub struct Invoker<'a> {
     pub layout: &'a Layout,
     /// The truth.
     pub ledger: &'a Ledger,
+    /// Where records go.
+    pub journal: &'a dyn Journal,
     /// Components by their digest.
     pub store: &'a Store,
     /// What a run may use.
@@ -143,7 +145,7 @@ pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran,
     match result {
         Ok((output, effects, staging, observed)) => {
             let record = draft.record(&subject, Ok(output), effects);
-            match effects::commit(invoker.ledger, invoker.layout, staging, &record) {
+            match effects::commit(invoker.journal, invoker.layout, staging, &record) {
                 Ok(()) => Ok(Ran { record, observed }),
                 // This one is in the ledger as a success whose files are still on their way.
                 Err(error @ EffectsError::Unfinished { .. }) => Err(error.into()),
@@ -250,7 +252,7 @@ impl Draft<'_> {
     fn failed(&self, subject: &Subject, error: InvokeError) -> InvokeError {
         let words = format!("{}: {}", error.kind(), text::line(&error.to_string(), 2_000));
         let record = self.record(subject, Err(words), Vec::new());
-        match self.invoker.ledger.insert_execution(&record, EffectsState::Applied) {
+        match self.invoker.journal.insert_execution(&record, EffectsState::Applied) {
             Ok(()) => error,
             Err(broken) => broken.into(),
         }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_spine.sql"),
     include_str!("migrations/0002_research.sql"),
     include_str!("migrations/0003_gate_results.sql"),
+    include_str!("migrations/0006_proposals_by_name.sql"),
 ];
 
 /// What the header of a file says.
@@ -69,7 +70,7 @@ pub(super) fn check_schema(conn: &Connection) -> Result<(), LedgerError> {
 }
 
 /// The digest of the schema after all migrations; a test says what it must be.
-const SCHEMA_SHA256: &str = "eea6f9a0da72ebaa3b59d863e9f61a7682a080743e7fe42c8c734babae76dc4f";
+const SCHEMA_SHA256: &str = "f25603866ab99ab54ea30048f63e7ebd7bd4bbba6561cd515fbb95c4790995be";
 
 fn digest_of_schema(conn: &Connection) -> Result<Digest, LedgerError> {
     let mut text = String::new();
