@@ -9,6 +9,9 @@
 //! in turn, several times, and prints the medians, their ratio and the time of each gate.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod support;
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +19,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::{Bar, Contender, Series};
 
 const ROUNDS: usize = 7;
+const WARM_UP: usize = 1;
 /// What a verification may cost, in wall times of plain cargo.
 const WANTED: f64 = 1.5;
 const SCHEMA: &str =
@@ -94,36 +99,32 @@ impl Bench {
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
 fn main() {
     let bench = Bench { folder: tempfile::tempdir().unwrap() };
     bench.kavi(&["init", "."]);
     bench.kavi(&["new", "write_note"]);
     bench.kavi(&["setup"]);
-    bench.change(0);
-    bench.plain();
-    bench.verify();
-    let (mut plain, mut verify) = (Vec::new(), Vec::new());
-    let mut gates: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
-    for round in 1..=ROUNDS {
+    let gates: RefCell<BTreeMap<String, Vec<Duration>>> = RefCell::default();
+    let plain = |round| {
         bench.change(round);
-        plain.push(bench.plain());
+        bench.plain()
+    };
+    let verify = |round| {
+        bench.change(round);
         let (wall, times) = bench.verify();
-        println!("round {round}: cargo {:>5} ms, verify {:>5} ms", plain[round - 1].as_millis(), wall.as_millis());
-        verify.push(wall);
-        times.into_iter().for_each(|(gate, time)| gates.entry(gate).or_default().push(time));
-    }
-    println!("\ngate          median");
-    for (gate, times) in gates {
-        println!("{gate:<12} {:>5} ms", median(times).as_millis());
-    }
-    let (plain, verify) = (median(plain), median(verify));
-    let ratio = verify.as_secs_f64() / plain.as_secs_f64();
-    println!("\ncargo test + cargo build: {} ms", plain.as_millis());
-    println!("verify without mutation:  {} ms", verify.as_millis());
-    println!("ratio {ratio:.2} (wanted: at most {WANTED})");
+        times.into_iter().for_each(|(gate, time)| gates.borrow_mut().entry(gate).or_default().push(time));
+        wall
+    };
+    let contenders = vec![
+        Contender::timed("cargo test + cargo build", plain),
+        Contender::timed("kavi verify-skill without mutation", verify),
+    ];
+    let rounds = support::rounds(ROUNDS);
+    support::print_machine();
+    let series = support::measure(WARM_UP, rounds, contenders);
+    let each: Vec<Series> =
+        gates.take().into_iter().map(|(gate, times)| Series::new(&gate, times[WARM_UP..].to_vec())).collect();
+    support::print_times("each gate", 1.0, &each);
+    support::print_times(&format!("after a one-line change, {rounds} rounds"), 1.0, &series);
+    support::print_ratio("verify, in times of plain cargo", series[1].times_of(&series[0]), Bar::AtMost(WANTED));
 }

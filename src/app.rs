@@ -222,6 +222,7 @@ impl App {
         run::Invoker {
             layout: &self.config.layout,
             ledger: &self.ledger,
+            journal: &self.ledger,
             store: &self.store,
             loader: self.loader(),
             limits: &self.config.limits,

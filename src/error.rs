@@ -311,6 +311,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
         LedgerError::Busy(_) => "wait for it to end, then try again",
+        LedgerError::NoWriter => "start again, and look with `kavi status` for what was recorded",
         LedgerError::Sqlite(_) => {
             "see that the ledger's file and folder can be read and written; `kavi status` checks it"
         }

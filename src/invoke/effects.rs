@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::artifacts::{self, ArtifactError};
-use crate::ledger::{EffectsState, ExecutionRow, Footing, Ledger, LedgerError};
+use crate::ledger::{EffectsState, ExecutionRow, Footing, Journal, Ledger, LedgerError};
 use crate::model::{
     execution::{Effect, ExecutionRecord},
     id::ExecutionId,
@@ -135,14 +135,14 @@ fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
 /// # Errors
 /// [`EffectsError`], with [`LedgerError::Halted`] for a run that was stopped or revoked in the meantime. Only `Unfinished` has written anything, and that is finished by the next [`recover`].
 pub fn commit(
-    ledger: &Ledger,
+    journal: &dyn Journal,
     layout: &Layout,
     staging: Staging,
     record: &ExecutionRecord,
     footing: Footing,
 ) -> Result<(), EffectsError> {
     if record.effects.is_empty() {
-        return Ok(ledger.insert_success(record, EffectsState::Applied, footing)?);
+        return Ok(journal.insert_success(record, EffectsState::Applied, footing)?);
     }
     make_durable(&staging.out(), &record.effects)?;
     let _lock = lock(layout, EFFECTS)?;
@@ -150,9 +150,9 @@ pub fn commit(
     for effect in &record.effects {
         look(&vault, &effect.path)?;
     }
-    ledger.insert_success(record, EffectsState::Pending, footing)?;
+    journal.insert_success(record, EffectsState::Pending, footing)?;
     match apply(&vault, &staging.out(), &record.effects) {
-        Ok(()) => Ok(ledger.effects_applied(record.execution_id)?),
+        Ok(()) => Ok(journal.effects_applied(record.execution_id)?),
         Err((path, why)) => {
             staging.keep();
             Err(EffectsError::Unfinished { id: record.execution_id.short(), path, why: why.to_string() })

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::effects::{self, EffectsError, Staging};
 use crate::artifacts::Store;
-use crate::ledger::{EffectsState, Footing, Ledger, LedgerError};
+use crate::ledger::{EffectsState, Footing, Journal, Ledger, LedgerError};
 use crate::model::{
     digest::Digest,
     example::ErrorKind,
@@ -36,6 +36,8 @@ pub struct Invoker<'a> {
     pub layout: &'a Layout,
     /// The truth.
     pub ledger: &'a Ledger,
+    /// Where records go.
+    pub journal: &'a dyn Journal,
     /// Components by their digest.
     pub store: &'a Store,
     /// What gives their machine code.
@@ -165,7 +167,7 @@ pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran,
     match result {
         Ok((output, effects, staging, (observed, code))) => {
             let record = draft.record(&subject, Ok(output), effects);
-            match effects::commit(invoker.ledger, invoker.layout, staging, &record, footing) {
+            match effects::commit(invoker.journal, invoker.layout, staging, &record, footing) {
                 Ok(()) => Ok(Ran { record, observed, code }),
                 // This one is in the ledger as a success whose files are still on their way.
                 Err(error @ EffectsError::Unfinished { .. }) => Err(error.into()),
@@ -288,7 +290,7 @@ impl Draft<'_> {
     fn failed(&self, subject: &Subject, error: InvokeError) -> InvokeError {
         let words = format!("{}: {}", error.kind(), text::line(&error.to_string(), 2_000));
         let record = self.record(subject, Err(words), Vec::new());
-        match self.invoker.ledger.insert_execution(&record, EffectsState::Applied) {
+        match self.invoker.journal.insert_execution(&record, EffectsState::Applied) {
             Ok(()) => error,
             Err(broken) => broken.into(),
         }

@@ -72,9 +72,8 @@ pub(super) fn by_prefix<T: FromSql>(
     what: &'static str,
     prefix: &crate::model::id::IdPrefix,
 ) -> Result<T, LedgerError> {
-    // A prefix is hexadecimal digits and hyphens: nothing in it means something to GLOB.
     let mut found = conn
-        .prepare(&format!("SELECT {column} FROM {table} WHERE {column} GLOB ?1 || '*' LIMIT 100"))?
+        .prepare(&prefix_query(table, column))?
         .query_map([prefix.as_str()], |row| row.get(0))?
         .collect::<Result<Vec<T>, _>>()?;
     match (found.pop(), found.len()) {
@@ -83,5 +82,34 @@ pub(super) fn by_prefix<T: FromSql>(
             Err(LedgerError::Ambiguous { what, prefix: prefix.as_str().to_owned(), count: others + 1 })
         }
         (None, _) => Err(LedgerError::NotFound { what, key: prefix.as_str().to_owned() }),
+    }
+}
+
+/// A prefix is hexadecimal digits and hyphens, so that `g` is behind whatever follows it. (GLOB would read the whole index.)
+fn prefix_query(table: &str, column: &str) -> String {
+    format!("SELECT {column} FROM {table} WHERE {column} >= ?1 AND {column} < ?1 || 'g' LIMIT 100")
+}
+
+/// The steps of a query's plan that read a whole table.
+#[cfg(test)]
+pub(super) fn full_scans(conn: &rusqlite::Connection, sql: &str) -> Result<Vec<String>, LedgerError> {
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let steps = statement.raw_query().mapped(|row| row.get::<_, String>("detail")).collect::<Result<Vec<_>, _>>()?;
+    let whole = |step: &String| step.starts_with("SCAN") && !step.contains("USING INDEX");
+    Ok(steps.into_iter().filter(whole).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+
+    #[test]
+    fn a_prefix_is_looked_up_without_reading_every_id() -> Result<(), LedgerError> {
+        let ledger = Ledger::in_memory()?;
+        for (table, column) in [("skill_proposals", "id"), ("builds", "id"), ("executions", "execution_id")] {
+            assert_eq!(full_scans(&ledger.conn, &prefix_query(table, column))?, [""; 0]);
+        }
+        Ok(())
     }
 }

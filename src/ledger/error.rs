@@ -77,6 +77,9 @@ pub enum LedgerError {
     /// What ran may not go on, so what came of it is not recorded as done.
     #[error(transparent)]
     Halted(Box<Halt>),
+    /// The thread that writes records is gone, so nobody can say what became of this one.
+    #[error("the thread that writes execution records has ended")]
+    NoWriter,
     /// SQLite failed.
     #[error("the ledger's database failed: {0}")]
     Sqlite(rusqlite::Error),
@@ -97,6 +100,21 @@ impl From<rusqlite::Error> for LedgerError {
 }
 
 impl LedgerError {
+    /// The same error once more, for each of those that one failed transaction belongs to.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Busy(text) => Self::Busy(text.clone()),
+            Self::Damaged(text) => Self::Damaged(text.clone()),
+            Self::Sqlite(rusqlite::Error::SqliteFailure(code, text)) => {
+                Self::Sqlite(rusqlite::Error::SqliteFailure(*code, text.clone()))
+            }
+            other => {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
+                Self::Sqlite(rusqlite::Error::SqliteFailure(code, Some(other.to_string())))
+            }
+        }
+    }
+
     /// Whether the ledger itself is at fault, rather than the question.
     pub fn is_broken_ledger(&self) -> bool {
         !matches!(

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_research.sql"),
     include_str!("migrations/0003_gate_results.sql"),
     include_str!("migrations/0004_switch_and_limits.sql"),
+    include_str!("migrations/0005_proposals_by_name.sql"),
 ];
 
 /// What the header of a file says.
@@ -70,7 +71,7 @@ pub(super) fn check_schema(conn: &Connection) -> Result<(), LedgerError> {
 }
 
 /// The digest of the schema after all migrations; a test says what it must be.
-const SCHEMA_SHA256: &str = "aca8c013d3ef75e7e5e32673c0c8d4210d8f75265130d50689ff0b5d7f640db5";
+const SCHEMA_SHA256: &str = "c7d70d25e773d585d4e4443f30fa8cd4b0f2b0f1411f9d17ba8f8c0feed5421d";
 
 fn digest_of_schema(conn: &Connection) -> Result<Digest, LedgerError> {
     let mut text = String::new();

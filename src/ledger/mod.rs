@@ -15,6 +15,7 @@ mod executions;
 mod migrations;
 mod promotions;
 mod proposals;
+mod recorder;
 mod research;
 mod switch;
 mod verifications;
@@ -24,12 +25,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
+use crate::model::{execution::ExecutionRecord, id::ExecutionId};
+
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
 pub use error::LedgerError;
 pub use executions::{EffectsState, ExecutionRow};
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
+pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
 pub use switch::{Footing, LedgerWatch, Permit};
 pub use verifications::{GateRow, Reusable, Verification};
@@ -116,6 +120,53 @@ impl Ledger {
         }
         let orphan = self.conn.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some();
         if orphan { Err(LedgerError::Damaged("a row refers to one that is missing".to_owned())) } else { Ok(()) }
+    }
+}
+
+/// Where the steps of a run's record are written. Durable when a call returns without an error.
+///
+/// A process of one run writes into the [`Ledger`] itself, one that runs many at once into a [`Recorder`].
+pub trait Journal: std::fmt::Debug {
+    /// Writes a record. `state` is PENDING while its files are still to be moved into the vault.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
+    fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError>;
+
+    /// The same for a run that succeeded, if by then it still had its footing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Halted`] when the run may not count any more; nothing is recorded then.
+    fn insert_success(
+        &self,
+        record: &ExecutionRecord,
+        state: EffectsState,
+        footing: Footing,
+    ) -> Result<(), LedgerError>;
+
+    /// Notes that every file of a run is in the vault.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be written, or there is no such run.
+    fn effects_applied(&self, id: ExecutionId) -> Result<(), LedgerError>;
+}
+
+impl Journal for Ledger {
+    fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError> {
+        Self::insert_execution(self, record, state)
+    }
+
+    fn insert_success(
+        &self,
+        record: &ExecutionRecord,
+        state: EffectsState,
+        footing: Footing,
+    ) -> Result<(), LedgerError> {
+        Self::insert_success(self, record, state, footing)
+    }
+
+    fn effects_applied(&self, id: ExecutionId) -> Result<(), LedgerError> {
+        Self::effects_applied(self, id)
     }
 }
 

@@ -60,6 +60,14 @@ pub struct NewProposal<'a> {
 
 const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, limits_json, created_at";
 
+const TRUSTED: &str = "WHERE name = ?1 AND status = 'TRUSTED'";
+const NAMED: &str = "WHERE name = ?1 ORDER BY created_at, rowid";
+const ALL_TRUSTED: &str = "WHERE status = 'TRUSTED' ORDER BY name";
+
+fn query(rest: &str) -> String {
+    format!("SELECT {COLUMNS} FROM skill_proposals {rest}")
+}
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<(Proposal, String)> {
     let spec_json: String = row.get("spec_json")?;
     let trust = match row.get::<_, Option<u32>>("revision")? {
@@ -121,14 +129,7 @@ pub(super) fn step(
 }
 
 pub(super) fn trusted(conn: &Connection, name: &SkillName) -> Result<Option<Proposal>, LedgerError> {
-    conn.query_row(
-        &format!("SELECT {COLUMNS} FROM skill_proposals WHERE name = ?1 AND status = 'TRUSTED'"),
-        [name],
-        from_row,
-    )
-    .optional()?
-    .map(checked)
-    .transpose()
+    conn.query_row(&query(TRUSTED), [name], from_row).optional()?.map(checked).transpose()
 }
 
 impl Ledger {
@@ -191,7 +192,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn proposals_named(&self, name: &SkillName) -> Result<Vec<Proposal>, LedgerError> {
-        self.select("WHERE name = ?1 ORDER BY created_at, rowid", [name])
+        self.select(NAMED, [name])
     }
 
     /// Every trusted skill, by name.
@@ -199,7 +200,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn all_trusted(&self) -> Result<Vec<Proposal>, LedgerError> {
-        self.select("WHERE status = 'TRUSTED' ORDER BY name", [])
+        self.select(ALL_TRUSTED, [])
     }
 
     /// The trusted revision of a name.
@@ -211,8 +212,22 @@ impl Ledger {
     }
 
     fn select<P: rusqlite::Params>(&self, rest: &str, params: P) -> Result<Vec<Proposal>, LedgerError> {
-        let mut statement = self.conn.prepare(&format!("SELECT {COLUMNS} FROM skill_proposals {rest}"))?;
+        let mut statement = self.conn.prepare(&query(rest))?;
         let rows = statement.query_map(params, from_row)?.collect::<Result<Vec<_>, _>>()?;
         rows.into_iter().map(checked).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_without_reading_every_proposal() -> Result<(), LedgerError> {
+        let ledger = Ledger::in_memory()?;
+        for rest in [TRUSTED, NAMED, ALL_TRUSTED] {
+            assert_eq!(codec::full_scans(&ledger.conn, &query(rest))?, [""; 0], "{rest}");
+        }
+        Ok(())
     }
 }

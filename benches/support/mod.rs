@@ -1,0 +1,156 @@
+//! Measures contenders side by side: one after the other in every round, in turn who begins, after rounds that do not
+//! count. Whatever else the machine does meets all of them alike, and a ratio is taken round by round.
+//!
+//! It prints and never judges by an exit code: a bar that was missed is a line that says so.
+
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+pub mod workspace;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// What is measured: one call is one round.
+pub struct Contender<'a> {
+    name: String,
+    run: Box<dyn FnMut(usize) -> Duration + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    /// A contender whose whole call is its time. It gets the number of the round, warm-up included.
+    pub fn new(name: &str, mut run: impl FnMut(usize) + 'a) -> Self {
+        Self::timed(name, move |round| time(|| run(round)))
+    }
+
+    /// A contender that says itself how long what counts took.
+    pub fn timed(name: &str, run: impl FnMut(usize) -> Duration + 'a) -> Self {
+        Self { name: name.to_owned(), run: Box::new(run) }
+    }
+}
+
+/// How long `work` takes.
+pub fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+/// The times of one contender, in the order of the rounds.
+#[derive(Debug, Clone)]
+pub struct Series {
+    pub name: String,
+    times: Vec<Duration>,
+}
+
+/// How many numbers lie about.
+#[derive(Debug, Clone, Copy)]
+pub struct Spread {
+    pub min: f64,
+    pub p10: f64,
+    pub median: f64,
+    pub p90: f64,
+}
+
+impl Spread {
+    fn of(mut numbers: Vec<f64>) -> Self {
+        numbers.sort_by(f64::total_cmp);
+        let last = numbers.len() - 1;
+        let at = |share: f64| numbers[(share * last as f64).round() as usize];
+        Self { min: numbers[0], p10: at(0.1), median: at(0.5), p90: at(0.9) }
+    }
+}
+
+impl Spread {
+    pub fn divided_by(self, by: f64) -> Self {
+        Self { min: self.min / by, p10: self.p10 / by, median: self.median / by, p90: self.p90 / by }
+    }
+}
+
+impl Series {
+    pub fn new(name: &str, times: Vec<Duration>) -> Self {
+        Self { name: name.to_owned(), times }
+    }
+
+    pub fn spread(&self) -> Spread {
+        Spread::of(self.times.iter().map(Duration::as_secs_f64).collect())
+    }
+
+    /// How many times as long as `other` it took, round by round.
+    pub fn times_of(&self, other: &Self) -> Spread {
+        let pairs = self.times.iter().zip(&other.times);
+        Spread::of(pairs.map(|(mine, theirs)| mine.as_secs_f64() / theirs.as_secs_f64()).collect())
+    }
+}
+
+/// What a ratio is wanted to be.
+#[derive(Debug, Clone, Copy)]
+pub enum Bar {
+    AtMost(f64),
+    AtLeast(f64),
+    /// It is printed for whoever wants to know.
+    None,
+}
+
+impl Bar {
+    fn verdict(self, ratio: f64) -> String {
+        let (wanted, reached) = match self {
+            Self::AtMost(bar) => (format!("at most {bar}"), ratio <= bar),
+            Self::AtLeast(bar) => (format!("at least {bar}"), ratio >= bar),
+            Self::None => return String::new(),
+        };
+        format!("  wanted: {wanted}: {}", if reached { "reached" } else { "NOT REACHED" })
+    }
+}
+
+/// Rounds that count: the benchmark's own number, or KAVI_BENCH_ROUNDS.
+pub fn rounds(own: usize) -> usize {
+    std::env::var("KAVI_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(own).max(1)
+}
+
+/// Measures all of them, `warm_up` rounds that do not count and `rounds` that do.
+pub fn measure(warm_up: usize, rounds: usize, mut contenders: Vec<Contender<'_>>) -> Vec<Series> {
+    let mut series: Vec<Series> = contenders.iter().map(|one| Series::new(&one.name, Vec::new())).collect();
+    for round in 0..warm_up + rounds {
+        for turn in 0..contenders.len() {
+            let at = (round + turn) % contenders.len();
+            let took = (contenders[at].run)(round);
+            if round >= warm_up {
+                series[at].times.push(took);
+            }
+        }
+    }
+    series
+}
+
+/// Where this was measured, as far as it matters to what is compared.
+pub fn print_machine() {
+    let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("machine: {cpus} CPUs, Linux {}, load {}", line("/proc/sys/kernel/osrelease"), line("/proc/loadavg"));
+}
+
+/// A table of times. `per` divides them: the number of calls that one round makes.
+pub fn print_times(title: &str, per: f64, series: &[Series]) {
+    println!("\n{title}");
+    println!("  {:<44} {:>12} {:>12} {:>12} {:>12}", "", "median", "min", "p10", "p90");
+    for one in series {
+        let spread = one.spread();
+        let cells = [spread.median, spread.min, spread.p10, spread.p90].map(|seconds| duration(seconds / per));
+        println!("  {:<44} {:>12} {:>12} {:>12} {:>12}", one.name, cells[0], cells[1], cells[2], cells[3]);
+    }
+}
+
+/// One ratio, round by round, and whether its bar is reached by the median.
+pub fn print_ratio(what: &str, ratio: Spread, bar: Bar) {
+    let Spread { p10, median, p90, .. } = ratio;
+    println!("  {what:<60} {median:>6.2} ({p10:.2} to {p90:.2}){}", bar.verdict(median));
+}
+
+/// A time with a unit that fits it.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
+        s => format!("{:.1} µs", s * 1e6),
+    }
+}

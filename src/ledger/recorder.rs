@@ -1,0 +1,170 @@
+//! Group commit: many threads hand in execution records, one thread writes what waits in one transaction.
+//!
+//! A durable commit costs a wait for the disk, and the wait is the same for one record as for a hundred. So each caller
+//! blocks until the transaction that its record is in has been committed, and while the disk works for one batch the
+//! next one gathers.
+//!
+//! Guarantees: a call that returns without an error is durable, exactly as with [`Ledger::insert_execution`]; a record that
+//! SQLite refuses fails alone (a savepoint for each); a transaction that fails reaches every caller whose record was in
+//! it, and leaves none of them behind; the queue has an end, and callers wait in front of it; dropping the recorder
+//! writes what was handed in and then ends the thread.
+//!
+//! Deliberately never: says yes before the commit, changes the order of one caller's steps, tries a failed batch again,
+//! or decides in which state a record is written.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::executions::Change;
+use super::{EffectsState, Footing, Journal, Ledger, LedgerError};
+use crate::model::{execution::ExecutionRecord, id::ExecutionId};
+
+/// Changes that may wait for the writer. Whoever comes later waits until there is room.
+const QUEUE: usize = 1_024;
+/// Most changes in one transaction, so that nobody waits for all the others.
+const BATCH: usize = 256;
+/// How often the writer lets others go first while the batch still grows. Callers whose records were committed just now
+/// come back one by one: without this the first of them would get a transaction of its own, and the rest the next.
+const PATIENCE: usize = 4;
+
+/// What becomes of one change.
+type Answer = Result<(), LedgerError>;
+
+/// A change, and who waits for it.
+struct Job {
+    change: Change,
+    answer: SyncSender<Answer>,
+}
+
+/// Writes execution records for many threads at once. One for a process.
+#[derive(Debug)]
+pub struct Recorder {
+    // `None` only while it is dropped: the writer ends when nobody can hand anything in.
+    queue: Option<SyncSender<Job>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Recorder {
+    /// Starts the writer on a connection of its own.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(ledger: Ledger) -> std::io::Result<Self> {
+        let (queue, waiting) = sync_channel(QUEUE);
+        let writer =
+            thread::Builder::new().name("kavi-records".into()).spawn(move || write_all(&ledger.conn, &waiting))?;
+        Ok(Self { queue: Some(queue), writer: Some(writer) })
+    }
+
+    /// Hands a change in and waits until it is durable.
+    fn submit(&self, change: Change) -> Answer {
+        let (answer, answered) = sync_channel(1);
+        let queue = self.queue.as_ref().ok_or(LedgerError::NoWriter)?;
+        queue.send(Job { change, answer }).map_err(|_| LedgerError::NoWriter)?;
+        answered.recv().unwrap_or(Err(LedgerError::NoWriter))
+    }
+}
+
+impl Journal for Recorder {
+    fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError> {
+        self.submit(Change::insert(record, state)?)
+    }
+
+    fn insert_success(
+        &self,
+        record: &ExecutionRecord,
+        state: EffectsState,
+        footing: Footing,
+    ) -> Result<(), LedgerError> {
+        self.submit(Change::success(record, state, footing)?)
+    }
+
+    fn effects_applied(&self, id: ExecutionId) -> Result<(), LedgerError> {
+        self.submit(Change::Applied(id))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            // It gave everybody an answer or none; there is nobody left to tell.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// The writer's life: until nobody can hand anything in any more and the queue is empty.
+fn write_all(conn: &Connection, waiting: &Receiver<Job>) {
+    while let Ok(first) = waiting.recv() {
+        let (changes, answers): (Vec<_>, Vec<_>) =
+            gather(first, waiting).into_iter().map(|job| (job.change, job.answer)).unzip();
+        for (result, answer) in write(conn, &changes).into_iter().zip(answers) {
+            // A caller that is gone does not need its answer.
+            let _ = answer.send(result);
+        }
+    }
+}
+
+/// What waits now, and what comes while the others are let go first.
+fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
+    let mut jobs = vec![first];
+    let mut patience = PATIENCE;
+    while jobs.len() < BATCH {
+        match waiting.try_recv() {
+            Ok(job) => {
+                jobs.push(job);
+                patience = PATIENCE;
+            }
+            Err(_) if patience > 0 => {
+                patience -= 1;
+                thread::yield_now();
+            }
+            Err(_) => break,
+        }
+    }
+    jobs
+}
+
+/// Writes a batch in one transaction and says what became of each change.
+fn write(conn: &Connection, changes: &[Change]) -> Vec<Answer> {
+    let lost = |error: &LedgerError| changes.iter().map(|_| Err(error.again())).collect();
+    let tx = match Transaction::new_unchecked(conn, TransactionBehavior::Immediate) {
+        Ok(tx) => tx,
+        Err(error) => return lost(&error.into()),
+    };
+    let mut answers = Vec::with_capacity(changes.len());
+    for change in changes {
+        match write_one(&tx, change) {
+            Ok(answer) => answers.push(answer),
+            Err(error) => return lost(&error),
+        }
+    }
+    match tx.commit() {
+        Ok(()) => answers,
+        Err(error) => lost(&error.into()),
+    }
+}
+
+/// One change, that leaves nothing behind when it is refused.
+///
+/// # Errors
+/// When the whole transaction is lost: SQLite took it back (a full or failing disk), or cannot undo this one change.
+fn write_one(tx: &Transaction<'_>, change: &Change) -> Result<Answer, LedgerError> {
+    tx.prepare_cached("SAVEPOINT one")?.execute([])?;
+    let answer = change.apply(tx);
+    if let Err(error) = &answer {
+        if tx.is_autocommit() {
+            return Err(error.again());
+        }
+        tx.prepare_cached("ROLLBACK TO one")?.execute([])?;
+    }
+    tx.prepare_cached("RELEASE one")?.execute([])?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;
