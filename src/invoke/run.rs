@@ -1,6 +1,6 @@
 //! One run of a trusted skill, and its record.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::ledger::{EffectsState, Footing, Journal, Ledger, LedgerError};
 use crate::model::{
     digest::Digest,
     example::ErrorKind,
-    execution::{Determinism, Effect, ExecutionRecord, SecondWall},
+    execution::{Determinism, Effect, ExecutionRecord, Said, SecondWall},
     id::{ExecutionId, IdSource},
     json::{self, JsonError, JsonLimits},
     layout::Layout,
@@ -156,7 +156,7 @@ pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran,
     let started_at = invoker.clock.now();
     let given = json::parse(input, JsonLimits::default());
     let input = given.as_ref().ok().cloned().unwrap_or(Value::Null);
-    let draft = Draft { invoker, id, started_at, input, second_wall: Cell::new(None) };
+    let draft = Draft { invoker, id, started_at, input, second_wall: Cell::new(None), said: RefCell::new(None) };
     let skill = match registry::load(invoker.ledger, invoker.store, name) {
         Ok(skill) => skill,
         Err(error) => return Err(draft.refused(error)),
@@ -208,6 +208,8 @@ struct Draft<'a> {
     input: Value,
     /// Known once a guest was started, whatever became of it.
     second_wall: Cell<Option<SecondWall>>,
+    /// The same.
+    said: RefCell<Option<Said>>,
 }
 
 type Success = (Value, Vec<Effect>, Staging, (Observed, Origin));
@@ -250,6 +252,7 @@ impl Draft<'_> {
         let ran = compiled.run(&request);
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
         self.second_wall.set(observed.second_wall);
+        self.said.replace(observed.said());
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let output = outcome
             .result
@@ -283,6 +286,7 @@ impl Draft<'_> {
             started_at: self.started_at,
             finished_at: self.invoker.clock.now(),
             second_wall: self.second_wall.get(),
+            said: self.said.borrow().clone(),
         }
     }
 
