@@ -18,6 +18,7 @@
 //! behind it. It never compiles, expands or runs anything, and reads nothing but the snapshot. [`precheck`] may run in
 //! any process; [`scan`] parses, and belongs into a child that may be killed.
 
+mod addresses;
 mod attributes;
 mod imports;
 mod lexical;
@@ -70,6 +71,7 @@ pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {
         separation::check(file, &names, &mut report);
     }
     macros::check(&files, &names, &mut report);
+    addresses::check(&files, &mut report);
     if report.is_clean() {
         syntax::check(&files, &names, &mut report);
     }

@@ -30,7 +30,8 @@ const MODULES: &[(&str, Open)] = &[
     ("string", Open::All),
     ("vec", Open::All),
     // The language's traits and what they are made of.
-    ("any", Open::All),
+    // Never the number or the name of a type: they tell one program from another.
+    ("any", Open::Only(&["Any"])),
     ("clone", Open::All),
     ("cmp", Open::All),
     ("convert", Open::All),

@@ -11,6 +11,7 @@ mod entry;
 mod hints;
 mod mutants;
 mod probes;
+mod seen;
 mod splice;
 mod tests;
 mod tree;
