@@ -1,8 +1,11 @@
 //! One run of a component for a gate: a fresh instance, a staging folder of its own, and what came of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+use tempfile::TempDir;
 
 use super::plan::SWITCH_ZERO_MS;
 use super::{Subject, VerifyError};
@@ -66,17 +69,22 @@ pub(super) struct Runner<'a> {
     compiled: &'a Compiled,
     grants: Grants,
     limits: Limits,
+    /// A staging folder that the run before left empty, as most do.
+    empty: RefCell<Option<TempDir>>,
 }
 
 impl<'a> Runner<'a> {
     pub(super) fn new(subject: &'a Subject<'a>, compiled: &'a Compiled, limits: Limits) -> Self {
         let grants = grants::of(subject.proposal.spec.side_effect_class);
-        Self { subject, compiled, grants, limits }
+        Self { subject, compiled, grants, limits, empty: RefCell::default() }
     }
 
     /// One instance, one staging folder, a vault that it can only read.
     pub(super) fn run(&self, input: &str, vault: &Path, determinism: Determinism) -> Result<Ran, VerifyError> {
-        let out = tempfile::tempdir_in(self.subject.scratch).map_err(VerifyError::Folder)?;
+        let out = match self.empty.take() {
+            Some(out) => out,
+            None => tempfile::tempdir_in(self.subject.scratch).map_err(VerifyError::Folder)?,
+        };
         let request = Request {
             input,
             grants: &self.grants,
@@ -98,6 +106,9 @@ impl<'a> Runner<'a> {
             }
         };
         let staged = staged::collect(out.path(), &self.limits).map_err(|error| error.to_string());
+        if fs::read_dir(out.path()).map_err(VerifyError::Folder)?.next().is_none() {
+            self.empty.replace(Some(out));
+        }
         Ok(Ran { ended, staged })
     }
 }
