@@ -130,20 +130,21 @@ fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
     Ok(near)
 }
 
-/// Writes the record of a successful run, if it still may count, and moves its files into the vault.
+/// Writes the record of a successful run, if it still may count, and moves its files into the vault. Without staging
+/// there are none.
 ///
 /// # Errors
 /// [`EffectsError`], with [`LedgerError::Halted`] for a run that was stopped or revoked in the meantime. Only `Unfinished` has written anything, and that is finished by the next [`recover`].
 pub fn commit(
     journal: &dyn Journal,
     layout: &Layout,
-    staging: Staging,
+    staging: Option<Staging>,
     record: &ExecutionRecord,
     footing: Footing,
 ) -> Result<(), EffectsError> {
-    if record.effects.is_empty() {
+    let Some(staging) = staging.filter(|_| !record.effects.is_empty()) else {
         return Ok(journal.insert_success(record, EffectsState::Applied, footing)?);
-    }
+    };
     make_durable(&staging.out(), &record.effects)?;
     let _lock = lock(layout, EFFECTS)?;
     let vault = open_vault(layout)?;
