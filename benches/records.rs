@@ -46,6 +46,7 @@ fn record() -> ExecutionRecord {
         started_at: now,
         finished_at: now,
         second_wall: None,
+        said: None,
     }
 }
 

@@ -330,6 +330,27 @@ fn a_record_says_what_went_in_and_what_came_out() {
 }
 
 #[test]
+fn what_a_guest_said_and_used_is_in_its_record() {
+    let workspace = Workspace::trusted();
+    let said = |sql: &str| -> Value {
+        let text: String = workspace.ledger().query_row(sql, [], |row| row.get(0)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let newest = "SELECT said_json FROM executions ORDER BY rowid DESC LIMIT 1";
+    workspace.act("write", "Inbox/AI/a.md").expect(0);
+    let written = said(newest);
+    assert_eq!(written["logs"], serde_json::json!([{ "level": "info", "message": "did write" }]));
+    assert!(written["usage"]["memory_bytes"].as_u64() > Some(0) && written["usage"]["staged_files"].as_u64() > Some(0));
+    // A panic is words on standard error, and a failure of the run: both are kept.
+    workspace.act("crash", "Inbox/AI/a.md").expect(5);
+    let crashed = said(newest);
+    assert!(crashed["stderr"].as_str().unwrap().contains("index out of bounds"), "{crashed}");
+    // Nothing was started, so nothing was said.
+    workspace.call(&["run-skill", "act", "--json", "5"]).expect(2);
+    assert_eq!(workspace.count(&format!("SELECT count(*) FROM ({newest}) WHERE said_json IS NULL")), 1);
+}
+
+#[test]
 fn a_vault_on_another_file_system_gets_its_files_as_well() {
     // A second file system that an ordinary user can write; where there is none, there is nothing to prove.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };

@@ -41,6 +41,7 @@ fn record() -> Result<ExecutionRecord, Box<dyn Error + Send + Sync>> {
         started_at: now,
         finished_at: now,
         second_wall: None,
+        said: None,
     })
 }
 

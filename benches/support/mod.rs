@@ -1,5 +1,6 @@
-//! Measures contenders side by side: one after the other in every round, in turn who begins, after rounds that do not
-//! count. Whatever else the machine does meets all of them alike, and a ratio is taken round by round.
+//! Measures contenders side by side: one after the other in every round, in turn who begins and in turn which way round,
+//! after rounds that do not count. Before each turn the disk is let come to rest. Whatever else the machine does meets all of
+//! them alike, and a ratio is taken round by round.
 //!
 //! It prints and never judges by an exit code: a bar that was missed is a line that says so.
 
@@ -111,8 +112,12 @@ pub fn rounds(own: usize) -> usize {
 pub fn measure(warm_up: usize, rounds: usize, mut contenders: Vec<Contender<'_>>) -> Vec<Series> {
     let mut series: Vec<Series> = contenders.iter().map(|one| Series::new(&one.name, Vec::new())).collect();
     for round in 0..warm_up + rounds {
-        for turn in 0..contenders.len() {
-            let at = (round + turn) % contenders.len();
+        let count = contenders.len();
+        for turn in 0..count {
+            let turn = if round % 2 == 0 { turn } else { count - 1 - turn };
+            let at = (round / 2 + turn) % count;
+            // What the one before left to be written must not be what the next one waits for.
+            rustix::fs::sync();
             let took = (contenders[at].run)(round);
             if round >= warm_up {
                 series[at].times.push(took);

@@ -41,6 +41,9 @@ pub struct Args {
 /// Longest input that is read; the limit of a run is smaller.
 const MAX_INPUT: u64 = 16 << 20;
 
+/// Most characters of each standard stream that are shown; the record has all that the limits let through.
+const MAX_SHOWN: usize = 4_000;
+
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let name = SkillName::parse(&args.name).map_err(|error| Error::Usage(error.to_string()))?;
     let cwd = context.host.cwd.clone();
@@ -52,6 +55,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let ran = app.run(&name, &input)?;
     for line in &ran.observed.logs {
         out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
+    }
+    for (stream, bytes) in [("stdout", &ran.observed.stdout), ("stderr", &ran.observed.stderr)] {
+        let said = text::block(&String::from_utf8_lossy(bytes), MAX_SHOWN);
+        said.lines().for_each(|line| out.remark(&format!("{stream} {line}")));
     }
     let record = &ran.record;
     let output = record.output_json.clone().unwrap_or_default();

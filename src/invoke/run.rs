@@ -1,6 +1,6 @@
 //! One run of a trusted skill, and its record.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::ledger::{EffectsState, Footing, Journal, Ledger, LedgerError};
 use crate::model::{
     digest::Digest,
     example::ErrorKind,
-    execution::{Determinism, Effect, ExecutionRecord, SecondWall},
+    execution::{Determinism, Effect, ExecutionRecord, Said, SecondWall},
     id::{ExecutionId, IdSource},
     json::{self, JsonError, JsonLimits},
     layout::Layout,
@@ -226,6 +226,8 @@ pub(super) struct Draft<'a> {
     no_input: Option<JsonError>,
     /// Known once a guest was started, whatever became of it.
     second_wall: Cell<Option<SecondWall>>,
+    /// The same.
+    said: RefCell<Option<Said>>,
 }
 
 pub(super) type Success = (Value, Vec<Effect>, Option<Staging>, (Observed, Origin));
@@ -237,7 +239,7 @@ impl<'a> Draft<'a> {
             Ok(input) => (input, None),
             Err(error) => (Value::Null, Some(error)),
         };
-        Self { books, id, started_at, input, no_input, second_wall: Cell::new(None) }
+        Self { books, id, started_at, input, no_input, second_wall: Cell::new(None), said: RefCell::new(None) }
     }
 
     /// Whether there is an input.
@@ -292,6 +294,7 @@ impl<'a> Draft<'a> {
         };
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
         self.second_wall.set(observed.second_wall);
+        self.said.replace(observed.said());
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let failed =
             |error: GuestError| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) };
@@ -346,6 +349,7 @@ impl<'a> Draft<'a> {
             started_at: self.started_at,
             finished_at: self.books.clock.now(),
             second_wall: self.second_wall.get(),
+            said: self.said.into_inner(),
         }
     }
 

@@ -65,6 +65,15 @@ pub(super) fn json_column<T: serde::de::DeserializeOwned>(row: &rusqlite::Row<'_
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
 }
 
+/// The same for a column that may be null.
+pub(super) fn maybe_json_column<T: serde::de::DeserializeOwned>(
+    row: &rusqlite::Row<'_>,
+    name: &str,
+) -> rusqlite::Result<Option<T>> {
+    let there = row.get::<_, Option<String>>(name)?.is_some();
+    there.then(|| json_column(row, name)).transpose()
+}
+
 /// Finds the one id in `table` that starts with `prefix`.
 pub(super) fn by_prefix<T: FromSql>(
     conn: &rusqlite::Connection,

@@ -41,6 +41,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
         started_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
         second_wall: row.get("second_wall")?,
+        said: codec::maybe_json_column(row, "said_json")?,
     };
     Ok(ExecutionRow { record, effects_state: row.get("effects_state")? })
 }
@@ -63,12 +64,12 @@ pub(super) enum Change {
 }
 
 /// Values of a row, in the order of [`INSERT`].
-const COLUMNS: usize = 18;
+const COLUMNS: usize = 19;
 
 const INSERT: &str = "INSERT INTO executions (execution_id, v, parent_execution_id, skill_name, revision, source_hash,
          side_effect_class, input_json, output_json, success, error, clock, seed, effects_json,
-         effects_state, started_at, finished_at, second_wall)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+         effects_state, started_at, finished_at, second_wall, said_json)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 const APPLIED: &str = "UPDATE executions SET effects_state = 'APPLIED' WHERE execution_id = ?1";
 
@@ -99,6 +100,7 @@ fn row(record: &ExecutionRecord, state: EffectsState) -> Result<[Value; COLUMNS]
         text(&record.started_at),
         text(&record.finished_at),
         maybe(record.second_wall.map(|wall| wall.to_string())),
+        maybe(record.said.as_ref().map(codec::to_json).transpose()?),
     ])
 }
 

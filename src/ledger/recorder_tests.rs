@@ -37,6 +37,7 @@ fn record(ids: &dyn IdSource) -> Result<ExecutionRecord, Box<dyn Error>> {
         started_at: now,
         finished_at: now,
         second_wall: None,
+        said: None,
     })
 }
 

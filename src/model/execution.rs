@@ -117,4 +117,71 @@ pub struct ExecutionRecord {
     pub finished_at: Timestamp,
     /// What stood behind the first wall; none where no guest was started.
     pub second_wall: Option<SecondWall>,
+    /// What the guest said and used; none where no guest was started.
+    pub said: Option<Said>,
+}
+
+/// What a guest said and used, as its record keeps it: within the limits of the run, and never shown unescaped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Its log, in order.
+    pub logs: Vec<LogLine>,
+    /// Its standard output; what is not UTF-8 is U+FFFD.
+    pub stdout: String,
+    /// Its standard error, likewise.
+    pub stderr: String,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// One line of a guest's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The text, as the guest wrote it: escape it before showing it.
+    pub message: String,
+}
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For the skill's author.
+    Debug,
+    /// What happened.
+    Info,
+    /// Odd, but the work went on.
+    Warn,
+    /// What stopped the work.
+    Error,
+}
+
+impl LogLevel {
+    /// The spelling in WIT.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What a run used. Times are the host's and differ from run to run; the rest does not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Real time.
+    pub wall_us: u64,
+    /// Processor time.
+    pub cpu_us: u64,
+    /// Largest sum of all linear memories.
+    pub memory_bytes: u64,
+    /// Growth of files in `/out`.
+    pub staged_bytes: u64,
+    /// Files and folders made in `/out`.
+    pub staged_files: u64,
+    /// Log lines that were beyond the limits and are lost.
+    pub dropped_log_lines: u64,
 }

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use crate::model::{
     example::ErrorKind,
-    execution::{Determinism, SecondWall},
+    execution::{Determinism, Said, SecondWall},
     grants::Grants,
     limits::Limits,
     switch::Watch,
 };
 
 use super::error::RunError;
+
+pub use crate::model::execution::{LogLevel, LogLine, Usage};
 
 /// Everything that one run is given. Nothing else reaches the guest.
 #[derive(Debug, Clone, Copy)]
@@ -86,53 +88,16 @@ pub struct Observed {
     pub second_wall: Option<SecondWall>,
 }
 
-/// One line of a guest's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// How much it matters.
-    pub level: LogLevel,
-    /// The text, as the guest wrote it: escape it before showing it.
-    pub message: String,
-}
-
-/// How much a log line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// For the skill's author.
-    Debug,
-    /// What happened.
-    Info,
-    /// Odd, but the work went on.
-    Warn,
-    /// What stopped the work.
-    Error,
-}
-
-impl LogLevel {
-    /// The spelling in WIT.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
+impl Observed {
+    /// As the run's record keeps it. Nothing where no guest was started.
+    pub fn said(&self) -> Option<Said> {
+        self.second_wall?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some(Said {
+            logs: self.logs.clone(),
+            stdout: text(&self.stdout),
+            stderr: text(&self.stderr),
+            usage: self.usage,
+        })
     }
-}
-
-/// What a run used. Times are the host's and differ from run to run; the rest does not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Real time.
-    pub wall_us: u64,
-    /// Processor time.
-    pub cpu_us: u64,
-    /// Largest sum of all linear memories.
-    pub memory_bytes: u64,
-    /// Growth of files in `/out`.
-    pub staged_bytes: u64,
-    /// Files and folders made in `/out`.
-    pub staged_files: u64,
-    /// Log lines that were beyond the limits and are lost.
-    pub dropped_log_lines: u64,
 }

@@ -4,6 +4,11 @@ use kavi_sdk::prelude::*;
 
 /// How far a number that never ends is turned.
 const ROUND: u32 = 3;
+/// What it should not do, in halves: the gates would find a whole word in the source, try it, and be right.
+const SPIN: [&str; 2] = ["sp", "in"];
+const CRASH: [&str; 2] = ["cra", "sh"];
+const OFF: [&str; 2] = ["of", "f"];
+const OUTSIDE: [&str; 2] = ["else", "where"];
 /// What goes elsewhere than the specification allows, and where.
 const ELSEWHERE: (&str, &str) = ("Projects/plan.md", "mine\n");
 
@@ -41,12 +46,12 @@ fn run(input: Input) -> Result<Output, SkillError> {
             vault::write(format!("{path}.md"), "second\n")?;
             vault::write(format!("{path}.d/third.md"), "third\n")?;
         }
-        "elsewhere" => vault::write(ELSEWHERE.0, ELSEWHERE.1)?,
         "fail" => return Err(SkillError::failed("as it was told")),
         "not-found" => return Err(SkillError::not_found("as it was told")),
-        "crash" => crash(&path),
-        "spin" => spin(path.len()),
-        "off" => return Ok(Output { said: json!(5) }),
+        word if word == OUTSIDE.concat() => vault::write(ELSEWHERE.0, ELSEWHERE.1)?,
+        word if word == CRASH.concat() => crash(&path),
+        word if word == SPIN.concat() => spin(path.len()),
+        word if word == OFF.concat() => return Ok(Output { said: json!(5) }),
         _ => {}
     }
     log::info(format!("did {act}"));
