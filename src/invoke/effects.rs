@@ -197,8 +197,13 @@ fn sweep(staging: &Path) -> Result<(), EffectsError> {
             // Its process died before it could lock it: nobody is making one now.
             Err(_) => true,
         };
-        if dead {
-            fs::remove_dir_all(&folder).map_err(io(&folder))?;
+        if !dead {
+            continue;
+        }
+        match fs::remove_dir_all(&folder) {
+            // Its run was over just now, and has removed it itself.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(io(&folder))?,
         }
     }
     Ok(())
@@ -290,4 +295,34 @@ fn apply(vault: &OwnedFd, out: &Path, effects: &[Effect]) -> Result<(), (VaultPa
 fn is_regular(folder: &OwnedFd, name: &str) -> bool {
     rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Create;
+    use crate::model::id::RandomIds;
+
+    #[test]
+    fn runs_that_end_while_somebody_sweeps_are_no_trouble() -> Result<(), Box<dyn std::error::Error>> {
+        let root = tempfile::tempdir()?;
+        let layout = Layout { root: root.path().to_owned(), vault: root.path().join("vault") };
+        fs::create_dir_all(layout.state())?;
+        fs::create_dir_all(&layout.vault)?;
+        let ledger = Ledger::open(&layout.ledger(), Create::IfMissing)?;
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..100).try_for_each(|_| Staging::create(&layout, ExecutionId::new(&RandomIds)).map(drop))
+                    })
+                })
+                .collect();
+            while running.iter().any(|thread| !thread.is_finished()) {
+                recover(&ledger, &layout)?;
+            }
+            running.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+        })?;
+        Ok(())
+    }
 }
