@@ -32,6 +32,7 @@ use crate::model::{
 use crate::runtime::{CodeCache, second_wall};
 
 mod agent;
+mod batch;
 mod cache;
 mod doctor;
 mod retry;
@@ -43,6 +44,7 @@ pub use crate::forge::promote::{Approver, Report};
 pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
+pub use crate::invoke::batch::Batch;
 pub use crate::invoke::run::Ran;
 pub use crate::ledger::{Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification};
 pub use crate::runtime::{CacheStatus, Cleared, Origin};

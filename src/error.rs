@@ -12,7 +12,7 @@ use crate::forge::rebuild::RebuildError;
 use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
-use crate::invoke::run::InvokeError;
+use crate::invoke::{resident::ResidentError, run::InvokeError};
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
 use crate::model::{lifecycle::ProposalStatus, name::SkillName, switch::Stopped};
@@ -87,6 +87,9 @@ pub enum Error {
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
+    /// Runs in one process.
+    #[error(transparent)]
+    Resident(#[from] ResidentError),
     /// The engine.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -192,7 +195,8 @@ impl Error {
             Self::Rebuild(RebuildError::Ledger(error)) => ledger(error),
             Self::Rebuild(_) => Kind::Failed,
             Self::Invoke(error) => invoke(error),
-            Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
+            Self::Resident(ResidentError::Ledger(error)) => ledger(error),
+            Self::Resident(_) | Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
             Self::Toolchain(error) => toolchain(error),
         }
     }
@@ -248,7 +252,9 @@ impl Error {
             Self::Promote(PromoteError::Load(error)) | Self::Invoke(InvokeError::Load(error)) => {
                 return load_hint(error);
             }
-            Self::Promote(PromoteError::Ledger(error)) => return ledger_hint(error),
+            Self::Promote(PromoteError::Ledger(error)) | Self::Resident(ResidentError::Ledger(error)) => {
+                return ledger_hint(error);
+            }
             Self::Invoke(InvokeError::Trust(error)) => return trust_hint(error),
             Self::Invoke(InvokeError::Input(_) | InvokeError::InputJson(_)) => {
                 "run `kavi show NAME` for the schema and an example call"

@@ -1,5 +1,7 @@
 //! Makes a workspace large: copies of the one trusted skill under many names, and records of runs.
 
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
 use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 

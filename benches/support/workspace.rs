@@ -27,16 +27,21 @@ impl Workspace {
     pub fn trusted() -> Self {
         let workspace = Self::empty();
         workspace.json(&["init", "."]);
-        let krate = workspace.path().join("crate");
-        fs::create_dir_all(krate.join("src")).unwrap();
-        fs::write(krate.join("src/lib.rs"), WRITE_NOTE).unwrap();
-        let from = krate.to_string_lossy();
         let spec = ["--side-effect", "FILE_WRITE", "--path", "Inbox/AI", "--io-schema-json", SCHEMA];
-        workspace.json(&[&["propose-skill", "--name", "write_note", "--desc", "Writes a note."][..], &spec].concat());
-        workspace.json(&["build-skill", "write_note", "--builder", "import", "--from", &from]);
-        workspace.json(&["verify-skill", "write_note"]);
-        workspace.json(&["promote-skill", "write_note", "--approved-by", "a benchmark", "--yes"]);
+        workspace.trust("write_note", WRITE_NOTE, &spec);
         workspace
+    }
+
+    /// One more skill, trusted.
+    pub fn trust(&self, name: &str, source: &str, spec: &[&str]) {
+        let krate = self.path().join("crate").join(name);
+        fs::create_dir_all(krate.join("src")).unwrap();
+        fs::write(krate.join("src/lib.rs"), source).unwrap();
+        let from = krate.to_string_lossy();
+        self.json(&[&["propose-skill", "--name", name, "--desc", "Is measured."][..], spec].concat());
+        self.json(&["build-skill", name, "--builder", "import", "--from", &from]);
+        self.json(&["verify-skill", name]);
+        self.json(&["promote-skill", name, "--approved-by", "a benchmark", "--yes"]);
     }
 
     /// A copy of another one.

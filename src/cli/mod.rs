@@ -1,10 +1,12 @@
 //! The command line: one file a verb, human and JSON output, one place that maps errors to exit codes.
 //!
-//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included; progress and questions
+//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included (of a batch one for each of
+//! its lines); progress and questions
 //! go to stderr; text that a model or a guest wrote is escaped before a terminal sees it.
 //!
 //! Deliberately never: decides anything that the library decides.
 
+mod batch;
 mod build;
 mod cache;
 mod check_invariants;

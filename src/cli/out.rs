@@ -1,6 +1,6 @@
 //! The printer: the one place that writes to stdout and stderr.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::{Value, json};
 
@@ -50,6 +50,19 @@ impl Out {
         }
     }
 
+    /// One result of many, on one line: for people a text, for machines a document, with the warnings that came up before it.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub fn line(&self, human: &str, machine: impl FnOnce() -> Value) -> io::Result<()> {
+        let line = match self.format {
+            Output::Human => human.to_owned(),
+            Output::Json => self.with_warnings(machine()).to_string(),
+        };
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+    }
+
     /// A part of a longer result, for people only, on stdout.
     pub fn say(&self, line: &str) {
         if !self.is_json() {
@@ -72,12 +85,16 @@ impl Out {
     }
 
     /// Prints the one document, with the warnings that came up before it.
-    fn document(&self, mut document: Value) {
+    fn document(&self, document: Value) {
+        write_stdout(&format!("{:#}", self.with_warnings(document)));
+    }
+
+    fn with_warnings(&self, mut document: Value) -> Value {
         let warnings = self.warnings.take();
         if let Some(document) = document.as_object_mut().filter(|_| !warnings.is_empty()) {
             document.insert("warnings".to_owned(), json!(warnings));
         }
-        write_stdout(&format!("{document:#}"));
+        document
     }
 
     /// Whether somebody can be asked.
@@ -109,7 +126,8 @@ impl Out {
     }
 }
 
-fn describe(error: &Error) -> Value {
+/// An error, for machines.
+pub fn describe(error: &Error) -> Value {
     let kind = error.kind();
     json!({
         "kind": kind.as_str(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::Context;
+use super::{Context, batch};
 use crate::app::Ran;
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
@@ -16,13 +16,26 @@ use crate::model::{name::SkillName, text};
 Examples:
   kavi run-skill write_note --json '{\"path\":\"Inbox/AI/hello.md\",\"title\":\"Hello\",\"body\":\"World\"}'
   kavi run-skill write_note --json @note.json
-  echo '{…}' | kavi run-skill write_note --json - --output json")]
+  echo '{…}' | kavi run-skill write_note --json - --output json
+  kavi run-skill write_note --batch notes.jsonl --output json > results.jsonl
+  produce | kavi run-skill write_note --batch - --jobs 4 --output json
+
+With --batch every line of the file is an input of its own, 1 MiB at most, and every line of the output is what became of
+the line with the same number: the document that a single run gives with --output json, or that of its error.
+A line that fails does not stop the others; the exit code is that of the first one that failed. Each run is checked,
+limited and recorded as if it were the only one; a stop or a revocation ends those that run.")]
 pub struct Args {
     /// The skill.
     name: String,
     /// The input: JSON, `@FILE`, or `-` for standard input.
-    #[arg(long = "json", value_name = "JSON", allow_hyphen_values = true)]
-    input: String,
+    #[arg(long = "json", value_name = "JSON", allow_hyphen_values = true, required_unless_present = "batch")]
+    input: Option<String>,
+    /// Many inputs, one on each line: a file, or `-` for standard input. Answers come in the order of the lines.
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true, conflicts_with = "input")]
+    batch: Option<String>,
+    /// Runs at one time, 1 to 16; as many as there are processors if not given.
+    #[arg(long, value_name = "N", requires = "batch", value_parser = clap::value_parser!(u32).range(1..=i64::from(batch::MOST_JOBS)))]
+    jobs: Option<u32>,
 }
 
 /// Longest input that is read; the limit of a run is smaller.
@@ -35,7 +48,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let name = SkillName::parse(&args.name).map_err(|error| Error::Usage(error.to_string()))?;
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
-    let input = read_input(&cwd, &args.input)?;
+    if let Some(file) = &args.batch {
+        return batch::run((&app, &out), &cwd, &name, (file, args.jobs));
+    }
+    let input = read_input(&cwd, args.input.as_deref().unwrap_or_default())?;
     let ran = app.run(&name, &input)?;
     for line in &ran.observed.logs {
         out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
@@ -54,7 +70,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn document(ran: &Ran) -> serde_json::Value {
+/// A run, for machines.
+pub fn document(ran: &Ran) -> serde_json::Value {
     let logs = ran.observed.logs.iter().map(|line| json!({ "level": line.level.as_str(), "message": line.message }));
     let mut machine = json!(ran.record);
     machine["output"] = json!(ran.record.output_json);

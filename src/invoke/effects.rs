@@ -130,20 +130,21 @@ fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
     Ok(near)
 }
 
-/// Writes the record of a successful run, if it still may count, and moves its files into the vault.
+/// Writes the record of a successful run, if it still may count, and moves its files into the vault. Without staging
+/// there are none.
 ///
 /// # Errors
 /// [`EffectsError`], with [`LedgerError::Halted`] for a run that was stopped or revoked in the meantime. Only `Unfinished` has written anything, and that is finished by the next [`recover`].
 pub fn commit(
     journal: &dyn Journal,
     layout: &Layout,
-    staging: Staging,
+    staging: Option<Staging>,
     record: &ExecutionRecord,
     footing: Footing,
 ) -> Result<(), EffectsError> {
-    if record.effects.is_empty() {
+    let Some(staging) = staging.filter(|_| !record.effects.is_empty()) else {
         return Ok(journal.insert_success(record, EffectsState::Applied, footing)?);
-    }
+    };
     make_durable(&staging.out(), &record.effects)?;
     let _lock = lock(layout, EFFECTS)?;
     let vault = open_vault(layout)?;
@@ -196,8 +197,13 @@ fn sweep(staging: &Path) -> Result<(), EffectsError> {
             // Its process died before it could lock it: nobody is making one now.
             Err(_) => true,
         };
-        if dead {
-            fs::remove_dir_all(&folder).map_err(io(&folder))?;
+        if !dead {
+            continue;
+        }
+        match fs::remove_dir_all(&folder) {
+            // Its run was over just now, and has removed it itself.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(io(&folder))?,
         }
     }
     Ok(())
@@ -289,4 +295,34 @@ fn apply(vault: &OwnedFd, out: &Path, effects: &[Effect]) -> Result<(), (VaultPa
 fn is_regular(folder: &OwnedFd, name: &str) -> bool {
     rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Create;
+    use crate::model::id::RandomIds;
+
+    #[test]
+    fn runs_that_end_while_somebody_sweeps_are_no_trouble() -> Result<(), Box<dyn std::error::Error>> {
+        let root = tempfile::tempdir()?;
+        let layout = Layout { root: root.path().to_owned(), vault: root.path().join("vault") };
+        fs::create_dir_all(layout.state())?;
+        fs::create_dir_all(&layout.vault)?;
+        let ledger = Ledger::open(&layout.ledger(), Create::IfMissing)?;
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..100).try_for_each(|_| Staging::create(&layout, ExecutionId::new(&RandomIds)).map(drop))
+                    })
+                })
+                .collect();
+            while running.iter().any(|thread| !thread.is_finished()) {
+                recover(&ledger, &layout)?;
+            }
+            running.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+        })?;
+        Ok(())
+    }
 }

@@ -1,10 +1,13 @@
 //! One run of a trusted skill, and its record.
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::effects::{self, EffectsError, Staging};
+use super::ready::Ready;
 use crate::artifacts::Store;
 use crate::ledger::{EffectsState, Footing, Journal, Ledger, LedgerError};
 use crate::model::{
@@ -17,15 +20,14 @@ use crate::model::{
     limits::Limits,
     name::SkillName,
     schema::Mismatch,
-    switch::Stopped,
+    switch::{Stopped, Watch},
     text,
     time::{Clock, Timestamp},
     vault_path::VaultPath,
 };
-use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
 use crate::runtime::{
-    LoadError, Loader, Observed, Origin, Request, RunError, Runtime, RuntimeError, Skill, Standing, staged,
+    GuestError, Lane, LoadError, Loader, Observed, Origin, Request, RunError, Runtime, RuntimeError, staged,
     staged::StagedError,
 };
 
@@ -48,6 +50,12 @@ pub struct Invoker<'a> {
     pub clock: &'a dyn Clock,
     /// New ids.
     pub ids: &'a dyn IdSource,
+}
+
+impl<'a> Invoker<'a> {
+    fn books(&self) -> Books<'a> {
+        Books { layout: self.layout, journal: self.journal, clock: self.clock, ids: self.ids }
+    }
 }
 
 /// A run that succeeded.
@@ -152,37 +160,26 @@ pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran,
     // First of all, also before what a crash left is finished: a stop is for everything.
     let permit = invoker.ledger.permit()?;
     effects::recover(invoker.ledger, invoker.layout)?;
-    let id = ExecutionId::new(invoker.ids);
-    let started_at = invoker.clock.now();
-    let given = json::parse(input, JsonLimits::default());
-    let input = given.as_ref().ok().cloned().unwrap_or(Value::Null);
-    let draft = Draft { invoker, id, started_at, input, second_wall: Cell::new(None), said: RefCell::new(None) };
+    let mut draft = Draft::new(invoker.books(), input);
     let skill = match registry::load(invoker.ledger, invoker.store, name) {
         Ok(skill) => skill,
         Err(error) => return Err(draft.refused(error)),
     };
     let subject = Subject::from(&skill);
     let footing = Footing { permit, revision: Some(skill.proposal_id()) };
-    let result = given.map_err(InvokeError::from).and_then(|input| draft.attempt(&skill, &input, footing));
-    match result {
-        Ok((output, effects, staging, (observed, code))) => {
-            let record = draft.record(&subject, Ok(output), effects);
-            match effects::commit(invoker.journal, invoker.layout, staging, &record, footing) {
-                Ok(()) => Ok(Ran { record, observed, code }),
-                // This one is in the ledger as a success whose files are still on their way.
-                Err(error @ EffectsError::Unfinished { .. }) => Err(error.into()),
-                Err(EffectsError::Ledger(LedgerError::Halted(halt))) => {
-                    Err(draft.failed(&subject, InvokeError::Run((*halt).into())))
-                }
-                Err(error) => Err(draft.failed(&subject, error.into())),
-            }
-        }
-        Err(error) => Err(draft.failed(&subject, error)),
-    }
+    let attempt = draft.input().and_then(|()| {
+        let engine = |limits: &Limits| Runtime::new(limits).map(Arc::new);
+        let (ready, code) = Ready::make(&skill, invoker.loader, invoker.limits, engine)?;
+        // Compiling may have taken a while.
+        invoker.ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
+        draft.attempt(&ready, code, Place::ThreadOfItsOwn(&invoker.ledger.watch(footing)))
+    });
+    draft.finish(&subject, footing, attempt)
 }
 
 /// What a record says about the skill.
-struct Subject {
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
     name: SkillName,
     revision: u32,
     digest: Digest,
@@ -200,74 +197,140 @@ impl From<&TrustedSkill> for Subject {
     }
 }
 
+/// What a run is named, timed and recorded with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Books<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) journal: &'a dyn Journal,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) ids: &'a dyn IdSource,
+}
+
+/// Where a guest runs, and who ends it when it may not go on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// On a thread that is made for it.
+    ThreadOfItsOwn(&'a dyn Watch),
+    /// On this one, which is kept for runs that reach the same.
+    Here(&'a Lane<'a>, &'a Arc<dyn Watch + Send>),
+}
+
 /// A run that is under way.
-struct Draft<'a> {
-    invoker: &'a Invoker<'a>,
+pub(super) struct Draft<'a> {
+    books: Books<'a>,
     id: ExecutionId,
     started_at: Timestamp,
+    /// What was given, as far as it is JSON.
     input: Value,
+    /// Why it is not, until somebody asks.
+    no_input: Option<JsonError>,
     /// Known once a guest was started, whatever became of it.
     second_wall: Cell<Option<SecondWall>>,
     /// The same.
     said: RefCell<Option<Said>>,
 }
 
-type Success = (Value, Vec<Effect>, Staging, (Observed, Origin));
+pub(super) type Success = (Value, Vec<Effect>, Option<Staging>, (Observed, Origin));
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    pub(super) fn new(books: Books<'a>, input: &[u8]) -> Self {
+        let (id, started_at) = (ExecutionId::new(books.ids), books.clock.now());
+        let (input, no_input) = match json::parse(input, JsonLimits::default()) {
+            Ok(input) => (input, None),
+            Err(error) => (Value::Null, Some(error)),
+        };
+        Self { books, id, started_at, input, no_input, second_wall: Cell::new(None), said: RefCell::new(None) }
+    }
+
+    /// Whether there is an input.
+    pub(super) fn input(&mut self) -> Result<(), InvokeError> {
+        self.no_input.take().map_or(Ok(()), |error| Err(error.into()))
+    }
+
     /// What the guest is given: the time the run started, and a seed that nobody can foresee but the record repeats.
     fn determinism(&self) -> Determinism {
-        let mut seed = b"kavi seed 1 ".to_vec();
-        seed.extend(self.id.as_bytes());
+        let mut seed = *b"kavi seed 1 0123456789abcdef";
+        seed[12..].copy_from_slice(self.id.as_bytes());
         Determinism { clock: self.started_at, seed: *Digest::of(&seed).as_bytes() }
     }
 
-    fn attempt(&self, skill: &TrustedSkill, input: &Value, footing: Footing) -> Result<Success, InvokeError> {
-        let spec = skill.spec();
-        if !grants::is_runnable(spec.side_effect_class) {
-            return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
+    /// Checks the input, runs the guest, checks what it gave.
+    pub(super) fn attempt(&self, ready: &Ready, code: Origin, place: Place<'_>) -> Result<Success, InvokeError> {
+        let spec = ready.spec();
+        spec.io.check_input(&self.input).map_err(InvokeError::Input)?;
+        let layout = self.books.layout;
+        let staging = ready.writes().then(|| Staging::create(layout, self.id)).transpose()?;
+        let out = staging.as_ref().map(Staging::out);
+        let (output, observed) = self.guest(ready, out.as_deref(), place)?;
+        let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
+        spec.io.check_output(&output).map_err(InvokeError::Output)?;
+        let effects = match &out {
+            Some(out) => staged::collect(out, ready.limits())?,
+            None => Vec::new(),
+        };
+        match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
+            Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
+            None => Ok((output, effects, staging, (observed, code))),
         }
-        let limits = self.invoker.limits.narrowed(skill.limits());
-        let runtime = Runtime::new(&limits)?;
-        let grants = grants::of(spec.side_effect_class);
-        let (component, digest) = (skill.component(), skill.digest());
-        let asked = Skill { component, digest, grants: &grants, standing: Standing::Promoted };
-        let (compiled, code) = self.invoker.loader.load(&runtime, &asked)?;
-        spec.io.check_input(input).map_err(InvokeError::Input)?;
-        let staging = Staging::create(self.invoker.layout, self.id)?;
-        let out = staging.out();
-        let text = json::canonical(input);
-        // Compiling may have taken a while.
-        self.invoker.ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
-        let watch = self.invoker.ledger.watch(footing);
+    }
+
+    fn guest(&self, ready: &Ready, out: Option<&Path>, place: Place<'_>) -> Result<(String, Observed), InvokeError> {
+        let text = json::canonical(&self.input);
         let request = Request {
             input: &text,
-            grants: &grants,
-            vault: grants.vault.then_some(self.invoker.layout.vault.as_path()),
-            out: grants.out.then_some(out.as_path()),
+            grants: ready.grants(),
+            vault: ready.vault(self.books.layout),
+            out,
             determinism: self.determinism(),
-            limits: &limits,
-            watch: &watch,
+            limits: ready.limits(),
+            watch: match place {
+                Place::ThreadOfItsOwn(watch) => watch,
+                Place::Here(_, watch) => watch.as_ref(),
+            },
         };
-        let ran = compiled.run(&request);
+        let ran = match place {
+            Place::ThreadOfItsOwn(_) => ready.compiled().run(&request),
+            Place::Here(lane, watch) => ready.compiled().run_on(lane, &request, watch),
+        };
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
         self.second_wall.set(observed.second_wall);
         self.said.replace(observed.said());
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
-        let output = outcome
-            .result
-            .map_err(|error| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) })?;
-        let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
-        spec.io.check_output(&output).map_err(InvokeError::Output)?;
-        let effects = staged::collect(&out, &limits)?;
-        match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
-            Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
-            None => Ok((output, effects, staging, (outcome.observed, code))),
+        let failed =
+            |error: GuestError| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) };
+        Ok((outcome.result.map_err(failed)?, outcome.observed))
+    }
+
+    /// Records how it ended, and brings its files into the vault.
+    pub(super) fn finish(
+        self,
+        subject: &Subject,
+        footing: Footing,
+        attempt: Result<Success, InvokeError>,
+    ) -> Result<Ran, InvokeError> {
+        let books = self.books;
+        let (output, effects, staging, (observed, code)) = match attempt {
+            Ok(success) => success,
+            Err(error) => return Err(self.failed(subject, error)),
+        };
+        let record = self.record(subject, Ok(output), effects);
+        match effects::commit(books.journal, books.layout, staging, &record, footing) {
+            Ok(()) => Ok(Ran { record, observed, code }),
+            // This one is in the ledger as a success whose files are still on their way.
+            Err(error @ EffectsError::Unfinished { .. }) => Err(error.into()),
+            Err(EffectsError::Ledger(LedgerError::Halted(halt))) => {
+                Err(books.undone(record, InvokeError::Run((*halt).into())))
+            }
+            Err(error) => Err(books.undone(record, error.into())),
         }
     }
 
-    fn record(&self, subject: &Subject, outcome: Result<Value, String>, effects: Vec<Effect>) -> ExecutionRecord {
+    fn record(self, subject: &Subject, outcome: Result<Value, String>, effects: Vec<Effect>) -> ExecutionRecord {
         let given = self.determinism();
+        let (success, output_json, error) = match outcome {
+            Ok(output) => (true, Some(output), None),
+            Err(error) => (false, None, Some(error)),
+        };
         ExecutionRecord {
             v: 1,
             execution_id: self.id,
@@ -276,32 +339,29 @@ impl Draft<'_> {
             revision: subject.revision,
             source_hash: subject.digest,
             side_effect_class: subject.class,
-            input_json: self.input.clone(),
-            success: outcome.is_ok(),
-            error: outcome.as_ref().err().cloned(),
-            output_json: outcome.ok(),
+            input_json: self.input,
+            success,
+            error,
+            output_json,
             clock: given.clock,
             seed: hex::encode(given.seed),
             effects,
             started_at: self.started_at,
-            finished_at: self.invoker.clock.now(),
+            finished_at: self.books.clock.now(),
             second_wall: self.second_wall.get(),
-            said: self.said.borrow().clone(),
+            said: self.said.into_inner(),
         }
     }
 
     /// Records a failure. A ledger that cannot take the record is the worse error.
-    fn failed(&self, subject: &Subject, error: InvokeError) -> InvokeError {
-        let words = format!("{}: {}", error.kind(), text::line(&error.to_string(), 2_000));
-        let record = self.record(subject, Err(words), Vec::new());
-        match self.invoker.journal.insert_execution(&record, EffectsState::Applied) {
-            Ok(()) => error,
-            Err(broken) => broken.into(),
-        }
+    fn failed(self, subject: &Subject, error: InvokeError) -> InvokeError {
+        let books = self.books;
+        let record = self.record(subject, Err(words(&error)), Vec::new());
+        books.note(&record, error)
     }
 
     /// Records that a trusted revision's bytes were refused; other refusals have no revision to record.
-    fn refused(&self, error: TrustError) -> InvokeError {
+    pub(super) fn refused(self, error: TrustError) -> InvokeError {
         let subject = match &error {
             TrustError::Bytes { proposal, .. } => proposal.trust.map(|trust| Subject {
                 name: proposal.spec.name.clone(),
@@ -316,4 +376,26 @@ impl Draft<'_> {
             None => error.into(),
         }
     }
+}
+
+impl Books<'_> {
+    /// The record of what was to be a success, as the failure that it became.
+    fn undone(&self, mut record: ExecutionRecord, error: InvokeError) -> InvokeError {
+        (record.success, record.output_json, record.error) = (false, None, Some(words(&error)));
+        record.effects = Vec::new();
+        record.finished_at = self.clock.now();
+        self.note(&record, error)
+    }
+
+    fn note(&self, record: &ExecutionRecord, error: InvokeError) -> InvokeError {
+        match self.journal.insert_execution(record, EffectsState::Applied) {
+            Ok(()) => error,
+            Err(broken) => broken.into(),
+        }
+    }
+}
+
+/// A failure as its record has it.
+fn words(error: &InvokeError) -> String {
+    format!("{}: {}", error.kind(), text::line(&error.to_string(), 2_000))
 }

@@ -17,6 +17,7 @@ mod promotions;
 mod proposals;
 mod recorder;
 mod research;
+mod standing;
 mod switch;
 mod verifications;
 
@@ -35,6 +36,7 @@ pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
+pub use standing::{Generation, Standing};
 pub use switch::{Footing, LedgerWatch, Permit};
 pub use verifications::{GateRow, Reusable, Verification};
 

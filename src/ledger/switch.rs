@@ -52,9 +52,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Turn> {
     })
 }
 
+const NEWEST: &str =
+    "SELECT number, position, turned_by, why, created_at FROM switch_turns ORDER BY number DESC LIMIT 1";
+
 fn newest(conn: &Connection) -> rusqlite::Result<Option<Turn>> {
-    let sql = format!("SELECT {COLUMNS} FROM switch_turns ORDER BY number DESC LIMIT 1");
-    conn.query_row(&sql, [], from_row).optional()
+    // Every run asks, and so does every record.
+    conn.prepare_cached(NEWEST)?.query_row([], from_row).optional()
 }
 
 fn read(conn: &Connection) -> Switch {
@@ -91,7 +94,7 @@ pub(super) fn stands(conn: &Connection, footing: Footing) -> Result<(), Halt> {
     }
     let Some(revision) = footing.revision else { return Ok(()) };
     let sql = "SELECT status FROM skill_proposals WHERE id = ?1";
-    match conn.query_row(sql, [revision], |row| row.get(0)) {
+    match conn.prepare_cached(sql).and_then(|mut found| found.query_row([revision], |row| row.get(0))) {
         Ok(ProposalStatus::Trusted) => Ok(()),
         Ok(status) => Err(Revoked { status }.into()),
         Err(error) => Err(unreadable(&error).into()),

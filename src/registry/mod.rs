@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use crate::artifacts::{ArtifactError, Kind, Store};
-use crate::ledger::{Ledger, LedgerError, Proposal};
+use crate::ledger::{Ledger, LedgerError, Proposal, Standing};
 use crate::model::{
     digest::Digest, id::ProposalId, lifecycle::ProposalStatus, limits::Narrowed, name::SkillName, spec::SkillSpec,
 };
@@ -17,10 +17,7 @@ use crate::model::{
 #[derive(Debug)]
 pub struct TrustedSkill {
     spec: SkillSpec,
-    proposal_id: ProposalId,
-    revision: u32,
-    digest: Digest,
-    limits: Narrowed,
+    standing: Standing,
     component: Vec<u8>,
 }
 
@@ -32,22 +29,27 @@ impl TrustedSkill {
 
     /// Its proposal.
     pub fn proposal_id(&self) -> ProposalId {
-        self.proposal_id
+        self.standing.id
     }
 
     /// Its revision.
     pub fn revision(&self) -> u32 {
-        self.revision
+        self.standing.revision
     }
 
     /// The digest that was promoted, which these bytes have.
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.standing.component_sha256
     }
 
     /// The limits that its promotion narrowed.
     pub fn limits(&self) -> &Narrowed {
-        &self.limits
+        &self.standing.limits
+    }
+
+    /// What the ledger said of it when its bytes were checked.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// The bytes.
@@ -107,10 +109,13 @@ pub fn load(ledger: &Ledger, store: &Store, name: &SkillName) -> Result<TrustedS
     };
     match store.get(Kind::Component, trust.component_sha256) {
         Ok(component) => Ok(TrustedSkill {
-            proposal_id: proposal.id,
-            revision: trust.revision,
-            digest: trust.component_sha256,
-            limits: proposal.limits,
+            standing: Standing {
+                id: proposal.id,
+                revision: trust.revision,
+                component_sha256: trust.component_sha256,
+                spec_sha256: proposal.spec_sha256,
+                limits: proposal.limits,
+            },
             spec: proposal.spec,
             component,
         }),

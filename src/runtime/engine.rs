@@ -6,12 +6,12 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use wasmtime::{
-    Config, Engine, ModuleVersionStrategy, OptLevel, Strategy, WasmFeatures,
-    component::{Component, InstancePre},
+    Config, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel, Strategy, WasmFeatures,
+    component::{Component, ComponentExportIndex, InstancePre},
 };
 
 use crate::model::{grants::Grants, limits::Limits};
@@ -20,6 +20,7 @@ use super::{
     code::MachineCode,
     error::RuntimeError,
     inspect::{self, Code, InspectError, Interface},
+    pool,
     run::World,
     state::State,
     ticker,
@@ -28,6 +29,8 @@ use super::{
 /// Compiles and runs components. One for a process: cheap to use from many threads, dear to make.
 pub struct Runtime {
     optimised: Engine,
+    // The same engine, but for where its memories come from. What does not fit into them goes to the other.
+    pooled: Option<Engine>,
     fast: Engine,
     id: EngineId,
     component_bytes: u64,
@@ -111,19 +114,32 @@ impl Runtime {
                 most: Limits::MAX_STACK_BYTES,
             });
         }
-        let watched = |tier| -> Result<Engine, RuntimeError> {
-            let engine = engine(tier, limits)?;
-            ticker::watch(&engine)?;
-            Ok(engine)
-        };
-        let optimised = watched(Tier::Optimised)?;
+        let optimised = watched(engine(Tier::Optimised, limits)?)?;
         Ok(Self {
             id: EngineId::of(&optimised),
             optimised,
-            fast: watched(Tier::Fast)?,
+            pooled: None,
+            fast: watched(engine(Tier::Fast, limits)?)?,
             component_bytes: limits.component_bytes,
             compile_effort: limits.compile_effort,
         })
+    }
+
+    /// The same, with memories and tables set aside for so many runs at one time: for a process that runs many.
+    ///
+    /// # Errors
+    /// As for [`Runtime::new`], and [`RuntimeError::Pool`] when the machine does not have that much to set aside.
+    pub fn pooled(limits: &Limits, runs: u32) -> Result<Self, RuntimeError> {
+        let runtime = Self::new(limits)?;
+        let no_pool = |error: &wasmtime::Error| RuntimeError::Pool(chain(error));
+        let mut config = config(Tier::Optimised, limits).map_err(|error| no_pool(&error))?;
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool::config(limits, runs)));
+        let engine = Engine::new(&config).map_err(|error| no_pool(&error))?;
+        // Machine code is kept under one id: an engine that would make other code cannot share it.
+        if EngineId::of(&engine) != runtime.id {
+            return Err(RuntimeError::Pool("it would need machine code of its own".to_owned()));
+        }
+        Ok(Self { pooled: Some(watched(engine)?), ..runtime })
     }
 
     /// Compiles a test program, which runs in no other place than this.
@@ -145,7 +161,12 @@ impl Runtime {
         if code.engine() != self.id {
             return Err(RuntimeError::OtherEngine);
         }
-        let component = code.component(&self.optimised).map_err(|error| RuntimeError::Load(chain(&error)))?;
+        // A component that is larger than what was set aside is none the worse for it.
+        let pooled = self.pooled.as_ref().and_then(|engine| code.component(engine).ok());
+        let component = match pooled {
+            Some(component) => component,
+            None => code.component(&self.optimised).map_err(|error| RuntimeError::Load(chain(&error)))?,
+        };
         Ok(Compiled { component, interface: code.interface().clone(), linked: Mutex::default() })
     }
 
@@ -177,7 +198,7 @@ pub struct Compiled {
     pub(super) component: Component,
     pub(super) interface: Interface,
     // The last linking: most components are run in one way, with one set of grants.
-    pub(super) linked: Mutex<Option<Linked>>,
+    pub(super) linked: Mutex<Option<Arc<Linked>>>,
 }
 
 /// A component with its imports, for one way of running it.
@@ -185,6 +206,8 @@ pub(super) struct Linked {
     pub(super) world: World,
     pub(super) grants: Grants,
     pub(super) pre: InstancePre<State>,
+    /// Where `run` of a skill is.
+    pub(super) run: Option<ComponentExportIndex>,
 }
 
 impl fmt::Debug for Compiled {
@@ -197,6 +220,11 @@ impl Compiled {
     /// What the component asks for and offers.
     pub fn interface(&self) -> &Interface {
         &self.interface
+    }
+
+    /// Whether it could open a file at all: what does not import them is given no folders.
+    pub fn imports_files(&self) -> bool {
+        self.interface.imports.iter().any(|import| import.name.starts_with("wasi:filesystem/"))
     }
 }
 
@@ -216,6 +244,11 @@ pub(super) fn chain(error: &wasmtime::Error) -> String {
 pub(super) fn engine(tier: Tier, limits: &Limits) -> Result<Engine, RuntimeError> {
     let made = config(tier, limits).and_then(|config| Engine::new(&config));
     made.map_err(|error| RuntimeError::Engine(chain(&error)))
+}
+
+fn watched(engine: Engine) -> Result<Engine, RuntimeError> {
+    ticker::watch(&engine)?;
+    Ok(engine)
 }
 
 /// The configuration of both tiers.

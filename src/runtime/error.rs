@@ -25,6 +25,9 @@ pub enum RuntimeError {
     /// The engine refuses its configuration.
     #[error("the wasm engine cannot be made: {0}")]
     Engine(String),
+    /// Nothing can be set aside for runs.
+    #[error("no memory can be set aside for runs: {0}")]
+    Pool(String),
     /// No thread for the heartbeat.
     #[error("the thread that keeps deadlines cannot be started")]
     Thread(#[from] io::Error),

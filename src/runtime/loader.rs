@@ -39,6 +39,8 @@ pub enum Origin {
     Cached,
     /// From the compile child.
     Compiled,
+    /// It was loaded for an earlier run of this process.
+    Warm,
 }
 
 /// The bytes of a skill, and what is known of them.

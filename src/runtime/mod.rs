@@ -11,7 +11,8 @@
 //! Deliberately never: reads the clock, the environment or a file outside the two folders for a guest; keeps
 //! anything from one run for the next; decides what a skill may do (that is `policy::grants`).
 //!
-//! Each run has a thread of its own, which makes the guest's native stack and goes away with the run.
+//! A run has a thread of its own, which makes the guest's native stack and goes away with the run, or it is one of many
+//! on a [`Lane`]: a thread that is kept for runs that reach the same.
 
 mod bindings;
 mod cache;
@@ -21,9 +22,11 @@ mod engine;
 mod error;
 pub mod inspect;
 mod kavi;
+mod lane;
 mod linker;
 mod loader;
 mod outcome;
+mod pool;
 mod run;
 pub mod second_wall;
 pub mod staged;
@@ -37,6 +40,7 @@ pub use code::MachineCode;
 pub use compile_child::{Bounds, CodeError, Standing, child_entry, compile};
 pub use engine::{Compiled, EngineId, Runtime, WASMTIME_VERSION};
 pub use error::{RunError, RunFailure, RuntimeError};
+pub use lane::{Lane, Reaches};
 pub use loader::{LoadError, Loader, Origin, Skill};
 pub use outcome::{GuestError, LogLevel, LogLine, Observed, Outcome, Request, TestExit, TestOutcome, Usage};
 

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
 };
 
 use wasmtime::{
@@ -11,12 +11,13 @@ use wasmtime::{
     component::{ComponentType, Instance, InstancePre, Lift, TypedFunc},
 };
 
-use crate::model::example::ErrorKind;
+use crate::model::{example::ErrorKind, switch::Watch};
 
 use super::{
     engine::{Compiled, Linked, chain},
     error::{RunError, RunFailure, Stop},
     inspect::{self, Mismatch, RUN, SKILL_VERSION, TEST_IMPORTS, TEST_RUN},
+    lane::Lane,
     linker::linker,
     outcome::{GuestError, Observed, Outcome, Request, TestExit, TestOutcome},
     second_wall::{self, Reach},
@@ -65,29 +66,38 @@ impl Compiled {
     /// [`RunFailure`] whenever there is no result of the skill's own: refused, not started, ended by a limit, a
     /// deadline or a trap. It holds what the skill said until then.
     pub fn run(&self, request: &Request<'_>) -> Result<Outcome, RunFailure> {
-        let limits = request.limits;
-        if request.input.len() as u64 > limits.input_bytes {
-            return Err(RunError::LimitExceeded { limit: "input_bytes", value: limits.input_bytes }.into());
+        let linked = self.prepare(request)?;
+        let ended =
+            on_its_thread((request, World::Skill), Vec::new(), &linked.pre, find(&linked), calling(request.input))?;
+        judge(ended, request)
+    }
+
+    /// The same on a thread that is kept for runs that reach what this one does. `watch` says the same as the request's,
+    /// and is looked through by the thread that keeps this one.
+    ///
+    /// # Errors
+    /// As for [`Compiled::run`]; nothing runs on a thread that is kept for something else.
+    pub fn run_on(
+        &self,
+        lane: &Lane,
+        request: &Request<'_>,
+        watch: &Arc<dyn Watch + Send>,
+    ) -> Result<Outcome, RunFailure> {
+        let linked = self.prepare(request)?;
+        let at_work = lane.occupy(Reach::of(request, World::Skill), watch)?;
+        let state = State::new(request, Vec::new(), at_work.interrupt())?;
+        let (ended, mut observed) = execute(state, &linked.pre, find(&linked), calling(request.input));
+        drop(at_work);
+        observed.second_wall = Some(lane.second_wall());
+        judge((ended, observed), request)
+    }
+
+    fn prepare(&self, request: &Request<'_>) -> Result<Arc<Linked>, RunError> {
+        let limit = request.limits.input_bytes;
+        if request.input.len() as u64 > limit {
+            return Err(RunError::LimitExceeded { limit: "input_bytes", value: limit });
         }
-        let pre = self.link(request, World::Skill)?;
-        type Run<'a> = TypedFunc<(&'a str,), (Result<String, SkillError>,)>;
-        let find = |store: &mut Store<State>, instance: Instance| -> wasmtime::Result<Run<'_>> {
-            instance.get_typed_func(store, RUN)
-        };
-        let call = |store: &mut Store<State>, run: Run<'_>| Ok(run.call(store, (request.input,))?.0);
-        let (ended, observed) = on_its_thread((request, World::Skill), Vec::new(), &pre, find, call)?;
-        let result = match ended {
-            Ok(result) => result.map_err(GuestError::from),
-            Err(error) => return Err(RunFailure { error, observed: observed.into() }),
-        };
-        let (limit, value, bytes) = match &result {
-            Ok(output) => ("output_bytes", limits.output_bytes, output.len()),
-            Err(error) => ("error_bytes", limits.error_bytes, error.message.len()),
-        };
-        if bytes as u64 > value {
-            return Err(RunFailure { error: RunError::LimitExceeded { limit, value }, observed: observed.into() });
-        }
-        Ok(Outcome { result, observed })
+        self.link(request, World::Skill)
     }
 
     /// Runs the component once as a test harness (`rustc --test`), with these arguments after the program's
@@ -97,7 +107,7 @@ impl Compiled {
     /// [`RunError`] when it is refused or cannot be started. However it ends after that is a [`TestExit`].
     pub fn run_test(&self, arguments: &[&str], request: &Request<'_>) -> Result<TestOutcome, RunError> {
         let arguments = std::iter::once("tests").chain(arguments.iter().copied()).map(str::to_owned).collect();
-        let pre = self.link(request, World::Tests)?;
+        let linked = self.link(request, World::Tests)?;
         type Run = TypedFunc<(), (Result<(), ()>,)>;
         let exports = self.interface.exports.iter();
         let name = exports.map(|export| &export.name).find(|name| inspect::split_version(name).0 == TEST_RUN);
@@ -109,7 +119,7 @@ impl Compiled {
             instance.get_typed_func(store, run)
         };
         let call = |store: &mut Store<State>, run: Run| Ok(run.call(store, ())?.0);
-        let (ended, observed) = on_its_thread((request, World::Tests), arguments, &pre, find, call)?;
+        let (ended, observed) = on_its_thread((request, World::Tests), arguments, &linked.pre, find, call)?;
         let exit = match ended {
             Ok(Ok(())) => TestExit::Returned,
             Ok(Err(())) => TestExit::ReturnedErr,
@@ -120,11 +130,11 @@ impl Compiled {
         Ok(TestOutcome { exit, observed })
     }
 
-    fn link(&self, request: &Request<'_>, world: World) -> Result<InstancePre<State>, RunError> {
+    fn link(&self, request: &Request<'_>, world: World) -> Result<Arc<Linked>, RunError> {
         let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |linked: &&Linked| linked.world == world && linked.grants == *request.grants;
+        let same = |linked: &&Arc<Linked>| linked.world == world && linked.grants == *request.grants;
         if let Some(linked) = linked.as_ref().filter(same) {
-            return Ok(linked.pre.clone());
+            return Ok(Arc::clone(linked));
         }
         let mismatches: Vec<Mismatch> = match world {
             World::Skill => inspect::check(&self.interface, request.grants, SKILL_VERSION),
@@ -142,9 +152,45 @@ impl Compiled {
         let linker = linker(self.component.engine(), names)?;
         let refused = |error| RunError::Instantiate { reason: chain(&error) };
         let pre = linker.instantiate_pre(&self.component).map_err(refused)?;
-        *linked = Some(Linked { world, grants: *request.grants, pre: pre.clone() });
-        Ok(pre)
+        let run = self.component.get_export_index(None, RUN);
+        let made = Arc::new(Linked { world, grants: *request.grants, pre, run });
+        *linked = Some(Arc::clone(&made));
+        Ok(made)
     }
+}
+
+/// `run` of a skill.
+type Run<'a> = TypedFunc<(&'a str,), (Result<String, SkillError>,)>;
+
+fn find<'a>(linked: &Linked) -> impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<Run<'a>> + Send {
+    let index = linked.run;
+    move |store, instance| {
+        let index = index.ok_or_else(|| wasmtime::Error::msg("no run function"))?;
+        instance.get_typed_func(store, index)
+    }
+}
+
+fn calling<'a>(
+    input: &'a str,
+) -> impl FnOnce(&mut Store<State>, Run<'a>) -> wasmtime::Result<Result<String, SkillError>> + Send {
+    move |store, run| Ok(run.call(store, (input,))?.0)
+}
+
+/// What a skill returned, if it is not too long.
+fn judge((ended, observed): Ended<Result<String, SkillError>>, request: &Request<'_>) -> Result<Outcome, RunFailure> {
+    let limits = request.limits;
+    let result = match ended {
+        Ok(result) => result.map_err(GuestError::from),
+        Err(error) => return Err(RunFailure { error, observed: observed.into() }),
+    };
+    let (limit, value, bytes) = match &result {
+        Ok(output) => ("output_bytes", limits.output_bytes, output.len()),
+        Err(error) => ("error_bytes", limits.error_bytes, error.message.len()),
+    };
+    if bytes as u64 > value {
+        return Err(RunFailure { error: RunError::LimitExceeded { limit, value }, observed: observed.into() });
+    }
+    Ok(Outcome { result, observed })
 }
 
 /// How a run ended, and what was observed until then.

@@ -3,7 +3,7 @@
 //! Guarantees: where the kernel has Landlock, the thread can read the run's vault and write its staging folder and can
 //! open nothing else, connect to nothing and signal nobody outside, whatever the guest may find in the engine or in the
 //! first wall. It is told before anything of the guest is instantiated, and it cannot be taken back: a thread that was
-//! restricted to folders of one run must never serve another. Other threads of the process are not restricted.
+//! restricted to folders of one run must never serve a run with others. Other threads of the process are not restricted.
 //!
 //! Deliberately never: stands in for the first wall. Where there is no Landlock the run goes on behind the first wall
 //! alone and says so; where there is, and it cannot be put up, there is no run.
@@ -14,8 +14,8 @@ use crate::model::execution::SecondWall;
 
 use super::{error::RunError, outcome::Request, run::World};
 
-/// What a restricted thread can still reach. A thread that can reach nothing is as good for any other run that needs
-/// nothing; any other thread is good for one run.
+/// What a restricted thread can still reach. It is as good for any other run that reaches exactly the same; one that
+/// reaches a staging folder is good for one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Reach<'a> {
     vault: Option<(&'a Path, Vault)>,
@@ -31,6 +31,11 @@ enum Vault {
 }
 
 impl<'a> Reach<'a> {
+    /// A skill that reads this vault and writes nothing.
+    pub(super) fn reading(vault: &'a Path) -> Self {
+        Self { vault: Some((vault, Vault::Read)), out: None }
+    }
+
     /// What a request needs, by its grants.
     pub(super) fn of(request: &Request<'a>, world: World) -> Self {
         let seeds = match world {

@@ -17,9 +17,9 @@ use super::error::RunError;
 /// How long a guest is left alone at first: short runs pay nothing.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// How long it is left alone between two looks. With the heartbeat and the look itself this is what a stop takes.
-const LOOK: Duration = Duration::from_millis(25);
+pub(super) const LOOK: Duration = Duration::from_millis(25);
 /// Room for the largest native stack of a guest and for the host's own frames.
-const STACK: usize = 2 << 20;
+pub(super) const STACK: usize = 2 << 20;
 
 /// Where a guest learns that it must end.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +31,7 @@ impl Interrupt {
         self.0.get()
     }
 
-    fn set(&self, halt: Halt) {
+    pub(super) fn set(&self, halt: Halt) {
         // The first reason is the one that ended it.
         let _ = self.0.set(halt);
     }

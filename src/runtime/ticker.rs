@@ -26,6 +26,7 @@ struct Ticker {
 struct State {
     engines: Vec<EngineWeak>,
     running: usize,
+    asleep: bool,
     started: bool,
 }
 
@@ -39,6 +40,7 @@ impl Ticker {
         loop {
             let mut state = self.lock();
             while state.running == 0 {
+                state.asleep = true;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             state.engines.retain(|engine| match engine.upgrade() {
@@ -73,8 +75,12 @@ pub(super) struct Running(());
 
 impl Running {
     pub(super) fn start() -> Self {
-        TICKER.lock().running += 1;
-        TICKER.wake.notify_one();
+        let mut state = TICKER.lock();
+        state.running += 1;
+        // Only then does the heart wait: waking nobody would still be a call into the kernel.
+        if state.running == 1 && std::mem::take(&mut state.asleep) {
+            TICKER.wake.notify_one();
+        }
         Self(())
     }
 }

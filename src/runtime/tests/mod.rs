@@ -4,6 +4,7 @@
 
 mod harness;
 mod inspection;
+mod lanes;
 mod limits;
 mod skills;
 mod thread_of_its_own;

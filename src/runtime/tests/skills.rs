@@ -32,6 +32,15 @@ pub(super) const ECHO: Skill<'static> = Skill {
 const FAIL: &str = "(i32.store8 (i32.const 0) (i32.const 1)) (i32.store8 (i32.const 4) (i32.const 2))
     (i32.store (i32.const 8) (local.get $ptr)) (i32.store (i32.const 12) (local.get $len)) (i32.const 0)";
 const FOREVER: &str = "(loop $l (br $l))";
+/// Never comes back.
+pub(super) const FOREVER_SKILL: Skill<'static> = Skill { run: "(loop $l (br $l)) unreachable", ..ECHO };
+/// Gives one byte of its memory back that nobody wrote, and leaves another one there for whoever gets the memory next.
+pub(super) const DIRTY: Skill<'static> = Skill {
+    run: "(i32.store8 (i32.const 3000) (i32.load8_u (i32.const 2000))) (i32.store8 (i32.const 2000) (i32.const 88))
+          (i32.store8 (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (i32.const 3000))
+          (i32.store (i32.const 8) (i32.const 1)) (i32.const 0)",
+    ..ECHO
+};
 
 impl Skill<'_> {
     fn text(&self) -> String {
@@ -70,8 +79,12 @@ impl Skill<'_> {
         )
     }
 
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        wat::parse_str(self.text()).unwrap()
+    }
+
     pub(super) fn compile(&self) -> Compiled {
-        optimised(&wat::parse_str(self.text()).unwrap()).unwrap()
+        optimised(&self.bytes()).unwrap()
     }
 
     fn run(&self, input: &str, limits: &Limits) -> Result<Outcome, RunFailure> {

@@ -1,0 +1,82 @@
+//! Work for threads that serve calls, let loose a round at a time.
+
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use kavi::invoke::resident::{Call, Work};
+use kavi::invoke::run::{InvokeError, Ran};
+use kavi::model::name::SkillName;
+
+/// Makes the name and the input of a call out of its number.
+pub type Make = Box<dyn Fn(u64) -> (SkillName, Vec<u8>) + Send + Sync>;
+
+/// A source of calls. Who serves it waits between two rounds.
+pub struct Pump {
+    make: Make,
+    state: Mutex<State>,
+    go: Condvar,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    asked: u64,
+    left: u64,
+    owed: u64,
+    over: bool,
+}
+
+impl Pump {
+    pub fn new(make: Make) -> Self {
+        Self { make, state: Mutex::default(), go: Condvar::new(), ended: Condvar::new() }
+    }
+
+    /// Has so many calls served, and waits for the last answer.
+    pub fn round(&self, calls: u64) -> Duration {
+        let mut state = self.state.lock().unwrap();
+        (state.left, state.owed) = (calls, calls);
+        let start = Instant::now();
+        self.go.notify_all();
+        while state.owed > 0 {
+            state = self.ended.wait(state).unwrap();
+        }
+        start.elapsed()
+    }
+
+    /// Lets the threads go.
+    pub fn stop(&self) {
+        self.state.lock().unwrap().over = true;
+        self.go.notify_all();
+    }
+}
+
+impl Work for Pump {
+    fn next(&self) -> Option<Call> {
+        let mut state = self.state.lock().unwrap();
+        while state.left == 0 && !state.over {
+            state = self.go.wait(state).unwrap();
+        }
+        if state.left == 0 {
+            return None;
+        }
+        state.left -= 1;
+        state.asked += 1;
+        let number = state.asked;
+        drop(state);
+        let (name, input) = (self.make)(number);
+        Some(Call { number, name, input })
+    }
+
+    fn done(&self, _: u64, ran: Result<Ran, InvokeError>) {
+        if let Err(error) = ran {
+            // A panic would leave the others waiting for this thread.
+            eprintln!("a call failed: {error}");
+            std::process::exit(1);
+        }
+        let mut state = self.state.lock().unwrap();
+        state.owed -= 1;
+        if state.owed == 0 {
+            self.ended.notify_one();
+        }
+    }
+}

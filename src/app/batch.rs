@@ -1,0 +1,41 @@
+//! One skill over many inputs, in this process.
+
+use std::io::{self, BufRead};
+
+use super::App;
+use crate::error::Error;
+use crate::invoke::batch::{self, Batch};
+use crate::invoke::resident::{Parts, Resident};
+use crate::invoke::run::{InvokeError, Ran};
+use crate::ledger::{Create, Ledger, Recorder};
+use crate::model::name::SkillName;
+
+impl App {
+    /// Runs a trusted skill over every line of `input`, on so many threads, and gives the answers in the order of the lines.
+    ///
+    /// # Errors
+    /// When not even one thread can begin. What becomes of a line is told to `answer` alone.
+    pub fn run_batch(
+        &self,
+        name: &SkillName,
+        threads: u32,
+        input: &mut (dyn BufRead + Send),
+        answer: &mut (dyn FnMut(u64, Result<Ran, Error>) -> io::Result<()> + Send),
+    ) -> Result<Batch, Error> {
+        let layout = &self.config.layout;
+        let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never)?)
+            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })?;
+        let parts = Parts {
+            layout,
+            journal: &recorder,
+            store: &self.store,
+            loader: self.loader(),
+            limits: &self.config.limits,
+            clock: self.clock.as_ref(),
+            ids: self.ids.as_ref(),
+        };
+        let resident = Resident::new(parts, threads)?;
+        let mut sink = |number: u64, ran: Result<Ran, InvokeError>| answer(number, ran.map_err(Error::from));
+        Ok(batch::run(&resident, name, threads, (input, &mut sink))?)
+    }
+}

@@ -1,0 +1,71 @@
+//! `kavi run-skill NAME --batch`: a line in, a line out.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::out::{self, Out};
+use super::run::document;
+use crate::app::{App, Ran};
+use crate::error::{Error, Kind};
+use crate::model::{name::SkillName, text};
+
+/// Runs at one time, where nobody says how many: as many as there are processors, up to this.
+pub const MOST_JOBS: u32 = 16;
+
+/// The longest output that is shown to a person.
+const SHOWN: usize = 2_000;
+
+pub fn run(
+    (app, out): (&App, &Out),
+    cwd: &Path,
+    name: &SkillName,
+    (file, jobs): (&str, Option<u32>),
+) -> Result<(), Error> {
+    let mut input = open(cwd, file)?;
+    let jobs = jobs.unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        u32::try_from(processors).unwrap_or(MOST_JOBS).min(MOST_JOBS)
+    });
+    let (mut failed, mut first) = (0_u64, None::<Kind>);
+    let mut answer = |number: u64, ran: Result<Ran, Error>| {
+        if let Err(error) = &ran {
+            failed += 1;
+            first.get_or_insert(error.kind());
+        }
+        print(out, number, &ran)
+    };
+    let batch = app.run_batch(name, jobs, &mut *input, &mut answer)?;
+    out.remark(&format!("{} of {} runs succeeded", batch.lines.saturating_sub(failed), batch.lines));
+    let broken = |what: &str, source: io::Error| Err(Error::Io { what: what.to_owned(), source });
+    match (batch.unheard, batch.unread, first) {
+        (Some(error), _, _) => broken("standard output", error),
+        (None, Some(error), _) => broken(if file == "-" { "standard input" } else { file }, error),
+        (None, None, Some(kind)) => Err(Error::Reported(kind)),
+        (None, None, None) => Ok(()),
+    }
+}
+
+fn open(cwd: &Path, file: &str) -> Result<Box<dyn BufRead + Send>, Error> {
+    if file == "-" {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    let path = cwd.join(file);
+    let opened = File::open(&path).map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
+    Ok(Box::new(BufReader::new(opened)))
+}
+
+fn print(out: &Out, number: u64, ran: &Result<Ran, Error>) -> io::Result<()> {
+    match ran {
+        Ok(ran) => {
+            let output = ran.record.output_json.clone().unwrap_or_default();
+            out.line(&text::line(&format!("{number}: {output}"), SHOWN), || document(ran))
+        }
+        Err(error) => {
+            let human = text::line(&format!("{number}: error: {error}"), SHOWN);
+            out.line(&human, || json!({ "error": out::describe(error) }))
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A trusted skill that can be run at once: its machine code, its limits, its grants and its schemas.
+//!
+//! Guarantees: it is made only from a [`TrustedSkill`], whose bytes were hashed when they were read; the component fits the
+//! grants of its class. It says nothing about what is trusted *now*: whoever keeps one asks the ledger before each run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::run::{InvokeError, Subject};
+use crate::model::{grants::Grants, layout::Layout, limits::Limits, spec::SkillSpec};
+use crate::policy::grants;
+use crate::registry::TrustedSkill;
+use crate::runtime::{Compiled, Loader, Origin, Reaches, Runtime, RuntimeError, Skill, Standing};
+
+/// Everything of a skill that its runs have in common.
+#[derive(Debug)]
+pub(super) struct Ready {
+    spec: SkillSpec,
+    subject: Subject,
+    limits: Limits,
+    grants: Grants,
+    compiled: Compiled,
+}
+
+impl Ready {
+    /// Loads the skill's machine code into an engine for its limits.
+    pub(super) fn make(
+        skill: &TrustedSkill,
+        loader: Loader<'_>,
+        limits: &Limits,
+        engine: impl FnOnce(&Limits) -> Result<Arc<Runtime>, RuntimeError>,
+    ) -> Result<(Self, Origin), InvokeError> {
+        let spec = skill.spec();
+        if !grants::is_runnable(spec.side_effect_class) {
+            return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
+        }
+        let limits = limits.narrowed(skill.limits());
+        let grants = grants::of(spec.side_effect_class);
+        let (component, digest) = (skill.component(), skill.digest());
+        let asked = Skill { component, digest, grants: &grants, standing: Standing::Promoted };
+        let (compiled, code) = loader.load(&*engine(&limits)?, &asked)?;
+        Ok((Self { spec: spec.clone(), subject: skill.into(), limits, grants, compiled }, code))
+    }
+
+    pub(super) fn spec(&self) -> &SkillSpec {
+        &self.spec
+    }
+
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    pub(super) fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// Whether its runs have a staging folder.
+    pub(super) fn writes(&self) -> bool {
+        self.grants.out
+    }
+
+    /// The vault, where its runs need it: what imports no files is not given any.
+    pub(super) fn vault<'a>(&self, layout: &'a Layout) -> Option<&'a Path> {
+        (self.grants.vault && self.compiled.imports_files()).then_some(layout.vault.as_path())
+    }
+
+    /// What its runs reach, where one thread can be kept for all of them.
+    pub(super) fn reaches(&self, layout: &Layout) -> Option<Reaches> {
+        match (self.writes(), self.vault(layout)) {
+            (true, _) => None,
+            (false, Some(vault)) => Some(Reaches::Vault(vault.to_owned())),
+            (false, None) => Some(Reaches::Nothing),
+        }
+    }
+}

