@@ -279,7 +279,7 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::Conflict(_)
         | LedgerError::NotStopped
         | LedgerError::Halted(_) => Kind::Refused,
-        LedgerError::Busy(_) => Kind::Failed,
+        LedgerError::Busy(_) | LedgerError::Unrecorded(_) => Kind::Failed,
         _ => Kind::Internal,
     }
 }
@@ -313,6 +313,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Ambiguous { .. } => "give more digits of the id",
         LedgerError::WrongState { .. } => "see `kavi show` for where it stands",
         LedgerError::NotStopped => "see `kavi status`",
+        LedgerError::Unrecorded(_) => "`kavi stop` again records it; `kavi resume` lets things run",
         LedgerError::Conflict(_) => "look at `kavi show` and try again",
         LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",

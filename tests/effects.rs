@@ -330,6 +330,27 @@ fn a_record_says_what_went_in_and_what_came_out() {
 }
 
 #[test]
+fn a_folder_that_takes_no_file_is_refused_before_the_record() {
+    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    let workspace = Workspace::trusted();
+    let folder = workspace.vault("Inbox/AI/other");
+    fs::create_dir_all(&folder).unwrap();
+    // Only root may mount; for an ordinary user the same is tried with a folder that it may not write.
+    let mounted = mount("tmpfs", &folder, "tmpfs", MountFlags::empty(), None).is_ok();
+    if !mounted {
+        fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o555)).unwrap();
+    }
+    let refused = workspace.act("two", "Inbox/AI/other/a.md");
+    if mounted {
+        unmount(&folder, UnmountFlags::DETACH).unwrap();
+    }
+    let error = refused.expect(1).json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(error.contains("Inbox/AI/other/a.md"), "{error}");
+    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE effects_state = 'PENDING'"), 0);
+    workspace.act("write", "Inbox/AI/b.md").expect(0);
+}
+
+#[test]
 fn what_a_guest_said_and_used_is_in_its_record() {
     let workspace = Workspace::trusted();
     let said = |sql: &str| -> Value {

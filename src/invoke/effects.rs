@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 use crate::artifacts::{self, ArtifactError};
@@ -149,7 +149,7 @@ pub fn commit(
     let _lock = lock(layout, EFFECTS)?;
     let vault = open_vault(layout)?;
     for effect in &record.effects {
-        look(&vault, &effect.path)?;
+        look(&vault, &effect.path, &staging)?;
     }
     journal.insert_success(record, EffectsState::Pending, footing)?;
     match apply(&vault, &staging.out(), &record.effects) {
@@ -239,16 +239,31 @@ fn make_durable(out: &Path, effects: &[Effect]) -> Result<(), EffectsError> {
     Ok(artifacts::sync_folder(out.parent().unwrap_or(out))?)
 }
 
-/// Whether a file can be put at `path`. Makes the folders that are missing.
-fn look(vault: &OwnedFd, path: &VaultPath) -> Result<(), EffectsError> {
+/// Whether a file can be put at `path`: after the record there is no way back. Makes the folders that are missing.
+fn look(vault: &OwnedFd, path: &VaultPath, staging: &Staging) -> Result<(), EffectsError> {
     let place = |why: String| EffectsError::Place { path: path.clone(), why };
     let (folder, name) = open_folder(vault, path).map_err(|(folder, error)| place(reason(&folder, error)))?;
     match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(place(error.to_string())),
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
-        Ok(_) => Err(place("something that is not a regular file lies there".to_owned())),
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(place(error.to_string())),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
+        Ok(_) => return Err(place("something that is not a regular file lies there".to_owned())),
     }
+    let writable = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(&folder, ".", writable, AtFlags::EACCESS)
+        .map_err(|error| place(format!("its folder: {error}")))?;
+    let from = rustix::fs::open(staging.out(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let mounts = from.and_then(|from| Ok((mount(&from)?, mount(&folder)?)));
+    match mounts.map_err(|error| place(error.to_string()))? {
+        (staged, there) if staged == there => Ok(()),
+        _ => Err(place("its folder is on another mount than the vault: nothing can be moved there".to_owned())),
+    }
+}
+
+/// The device and the mount that a folder lies on. A file moves between folders only where both are the same.
+fn mount(folder: &OwnedFd) -> Result<(u32, u32, u64), Errno> {
+    let stat = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;
+    Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_mnt_id))
 }
 
 fn reason(folder: &str, error: Errno) -> String {

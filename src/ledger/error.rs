@@ -71,6 +71,9 @@ pub enum LedgerError {
     /// Another process held the file for too long.
     #[error("another process holds the ledger: {0}")]
     Busy(String),
+    /// Everything is stopped, and the ledger does not say who did it and why.
+    #[error("everything is stopped until `kavi resume`, but the ledger could not take who stopped it and why: {0}")]
+    Unrecorded(Box<LedgerError>),
     /// Nothing was stopped.
     #[error("this workspace is not stopped")]
     NotStopped,
@@ -125,6 +128,7 @@ impl LedgerError {
                 | Self::Conflict(_)
                 | Self::Busy(_)
                 | Self::NotStopped
+                | Self::Unrecorded(_)
                 | Self::Halted(_)
                 | Self::Missing(_)
         )

@@ -1,8 +1,13 @@
 //! The kill switch: its turns, whether what is at work may go on, and what may be recorded of it.
 //!
+//! A stop must also work when the ledger cannot be written: another process holds it, the disk is full. So a mark beside the
+//! ledger, an empty file, comes first and goes when the turn is recorded; as long as it is there, everything is stopped.
+//!
 //! Guarantees: the newest turn holds; what cannot be read counts as stopped; work that started before a stop is over by
 //! it, also when the switch was turned back at once. Deliberately never: forgets a turn.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,6 +24,10 @@ use crate::model::{
 
 /// How long a look waits for another process. Less than a stop may take.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The name of the mark, beside the ledger.
+const MARK: &str = "stop";
+const UNRECORDED: &str = "a stop was asked for that the ledger could not take";
 
 const COLUMNS: &str = "number, position, turned_by, why, created_at";
 
@@ -60,7 +69,19 @@ fn newest(conn: &Connection) -> rusqlite::Result<Option<Turn>> {
     conn.prepare_cached(NEWEST)?.query_row([], from_row).optional()
 }
 
+/// The mark of a stop that the ledger could not take yet. None for a ledger that is no file.
+fn mark(conn: &Connection) -> Option<PathBuf> {
+    conn.path().filter(|path| !path.is_empty()).map(|path| PathBuf::from(path).with_file_name(MARK))
+}
+
 fn read(conn: &Connection) -> Switch {
+    match mark(conn).map(|mark| mark.symlink_metadata()) {
+        Some(Ok(_)) => return Switch::Stopped(Stopped::Unreadable(UNRECORDED.to_owned())),
+        Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
+            return Switch::Stopped(Stopped::Unreadable(error.to_string()));
+        }
+        _ => {}
+    }
     match newest(conn) {
         Ok(Some(turn)) if turn.position == Position::Running => Switch::Running(turn),
         Ok(Some(turn)) => Switch::Stopped(Stopped::By(turn)),
@@ -130,9 +151,19 @@ impl Ledger {
     /// Stops the workspace. A workspace that is stopped already is stopped for one more reason.
     ///
     /// # Errors
-    /// [`LedgerError`] when the ledger cannot be written.
+    /// [`LedgerError::Unrecorded`] when everything is stopped, though the ledger could not take it; another
+    /// [`LedgerError`] when not even that could be done.
     pub fn stop(&self, by: &str, why: &str, at: Timestamp) -> Result<Turn, LedgerError> {
-        self.turn(Position::Stopped, by, Some(why), at)
+        let marked = mark(&self.conn).filter(|mark| fs::File::create(mark).is_ok());
+        match (self.turn(Position::Stopped, by, Some(why), at), marked) {
+            (Ok(turn), mark) => {
+                // What is recorded needs no mark; one that cannot be removed stops no less.
+                mark.map_or(Ok(()), fs::remove_file).unwrap_or_default();
+                Ok(turn)
+            }
+            (Err(error), Some(_)) => Err(LedgerError::Unrecorded(Box::new(error))),
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// Lets things run again, also when the switch could not be read.
@@ -140,7 +171,14 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotStopped`] when nothing was stopped.
     pub fn resume(&self, by: &str, at: Timestamp) -> Result<Turn, LedgerError> {
-        self.turn(Position::Running, by, None, at)
+        let turn = self.turn(Position::Running, by, None, at)?;
+        let removed = mark(&self.conn).map_or(Ok(()), fs::remove_file);
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(LedgerError::Damaged(format!("`{MARK}`: {error}")))
+            }
+            _ => Ok(turn),
+        }
     }
 
     fn turn(&self, to: Position, by: &str, why: Option<&str>, at: Timestamp) -> Result<Turn, LedgerError> {
@@ -246,6 +284,25 @@ mod tests {
         assert!(matches!(&halted, Err(Halt::Stopped(Stopped::By(turn))) if turn.number == 2), "{halted:?}");
         assert_eq!(watch.look(), halted);
         assert_eq!(ledger.watch(Footing { permit: ledger.permit()?, revision: None }).look(), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_stop_holds_although_another_process_holds_the_ledger() -> Tested {
+        let (folder, ledger) = ledger()?;
+        ledger.conn.busy_timeout(Duration::ZERO)?;
+        let watch = ledger.watch(Footing { permit: ledger.permit()?, revision: None });
+        let other = Connection::open(folder.path().join("ledger.db"))?;
+        other.execute_batch("BEGIN IMMEDIATE")?;
+        let stopped = ledger.stop("ada", "it smells", at());
+        assert!(matches!(&stopped, Err(LedgerError::Unrecorded(_))), "{stopped:?}");
+        assert!(ledger.permit().is_err() && watch.look().is_err());
+        other.execute_batch("ROLLBACK")?;
+        assert!(ledger.permit().is_err(), "nobody let it run again");
+        ledger.resume("ada", at())?;
+        assert!(ledger.permit().is_ok());
+        ledger.stop("ada", "it smells", at())?;
+        assert!(!folder.path().join(MARK).exists(), "what is recorded needs no mark");
         Ok(())
     }
 
