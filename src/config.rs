@@ -32,6 +32,9 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// The folder cannot be named in the ledger, in reports, or in JSON.
+    #[error("{} is no text (UTF-8): give the workspace another folder", .0.to_string_lossy())]
+    NoText(PathBuf),
     /// The file says something that Kavi does not know.
     #[error("{path}: {message}")]
     Malformed {
@@ -274,6 +277,7 @@ impl Config {
         let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_owned(), source };
         let path = root.join(layout::MARKER);
         let root = root.canonicalize().map_err(|source| unreadable(root, source))?;
+        check_root(&root)?;
         let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
         let malformed = |message: String| ConfigError::Malformed { path: path.clone(), message };
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
@@ -285,6 +289,14 @@ impl Config {
             limits: settings.limits,
         })
     }
+}
+
+/// Whether a folder can be a workspace.
+///
+/// # Errors
+/// [`ConfigError::NoText`] when its name is no text.
+pub fn check_root(root: &Path) -> Result<(), ConfigError> {
+    root.to_str().map(|_| ()).ok_or_else(|| ConfigError::NoText(root.to_owned()))
 }
 
 #[cfg(test)]

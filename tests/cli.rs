@@ -539,3 +539,44 @@ fn a_question_is_asked_on_a_terminal_and_only_yes_is_yes() {
     let asked = promote("yes\n");
     assert_eq!((asked.code, workspace.status_of(&id).as_str()), (0, "TRUSTED"), "{asked:?}");
 }
+
+#[test]
+fn a_folder_that_is_no_text_is_no_workspace() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"notes-\xff"));
+    let made = feed(
+        {
+            let mut command = kavi(folder.path());
+            command.arg("init").arg(&odd);
+            command
+        },
+        "",
+    );
+    assert_ne!((made.code, made.code), (0, 101), "{made:?}");
+    assert!(made.stderr.contains("is no text"), "{made:?}");
+    assert!(!odd.exists(), "nothing was made");
+}
+
+#[test]
+fn the_ledger_is_its_owners() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let workspace = Workspace::new();
+    let mode = fs::metadata(workspace.path().join(".kavi/ledger.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn what_a_killed_verification_left_is_swept() {
+    let workspace = Workspace::new();
+    let id = workspace.built(&PEEK);
+    let scratch = workspace.path().join(".kavi/scratch");
+    let (old, young) = (scratch.join("verify-old"), scratch.join("verify-young"));
+    for folder in [&old, &young] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 24 * 60 * 60);
+    fs::File::open(&old).unwrap().set_modified(long_ago).unwrap();
+    workspace.json(&["verify-skill", &id]).expect(0);
+    assert_eq!((old.exists(), young.exists()), (false, true));
+}

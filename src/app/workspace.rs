@@ -29,6 +29,7 @@ impl App {
     /// When a file cannot be written, or what is there is no workspace of Kavi's.
     pub fn init(host: &Host, folder: &Path) -> Result<Made, Error> {
         let root = host.cwd.join(folder);
+        config::check_root(&root)?;
         let mut written = Vec::new();
         let mut put = |path: &str, bytes: &[u8]| -> Result<(), Error> {
             let path = root.join(path);
@@ -50,7 +51,12 @@ impl App {
         let fresh = !config.layout.ledger().exists();
         Ledger::open(&config.layout.ledger(), Create::IfMissing)?;
         if fresh {
-            written.push(config.layout.ledger());
+            // Inputs and outputs of skills are in it; the files beside it take its mode over.
+            let path = config.layout.ledger();
+            let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(&path, owner_only)
+                .map_err(|source| Error::Io { what: path.display().to_string(), source })?;
+            written.push(path);
         }
         let root = config.layout.root.clone();
         let app = Self::with_config(host.clone(), config, Walls::AsConfigured)?;

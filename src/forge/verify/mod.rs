@@ -205,6 +205,7 @@ fn on_subject<T>(
     // Others may read the folder: what runs in the cage may be somebody else.
     let root = forge.layout.state().join("scratch");
     std::fs::create_dir_all(&root).map_err(VerifyError::Folder)?;
+    sweep(&root);
     let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(limits)?;
     work(&Subject {
@@ -218,6 +219,21 @@ fn on_subject<T>(
         watch: &watch,
         scratch: scratch.path(),
     })
+}
+
+/// How long a folder of a verification that was killed stays: far longer than one takes.
+const LEFT_BEHIND: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// Removes what verifications left behind that were killed. One that cannot be removed is in nobody's way.
+fn sweep(root: &Path) {
+    let folders = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let old = |entry: &std::fs::DirEntry| {
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > LEFT_BEHIND))
+    };
+    for entry in folders.filter(old) {
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
 }
 
 fn buildable(forge: &Forge<'_>, proposal: &Proposal) -> Result<(Build, Digest), VerifyError> {
