@@ -32,6 +32,9 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// It was found by looking upwards, and somebody else made it.
+    #[error("the workspace {0} belongs to somebody else")]
+    Foreign(PathBuf),
     /// The folder cannot be named in the ledger, in reports, or in JSON.
     #[error("{} is no text (UTF-8): give the workspace another folder", .0.to_string_lossy())]
     NoText(PathBuf),
@@ -260,11 +263,12 @@ impl Config {
                 }
                 root
             }
-            None => cwd
-                .ancestors()
-                .find(|folder| folder.join(layout::MARKER).is_file())
-                .ok_or_else(|| ConfigError::NoWorkspace(cwd.to_owned()))?
-                .to_owned(),
+            None => {
+                let found = cwd.ancestors().find(|folder| folder.join(layout::MARKER).is_file());
+                let root = found.ok_or_else(|| ConfigError::NoWorkspace(cwd.to_owned()))?.to_owned();
+                check_owner(&root)?;
+                root
+            }
         };
         Self::load(&root)
     }
@@ -281,14 +285,37 @@ impl Config {
         let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
         let malformed = |message: String| ConfigError::Malformed { path: path.clone(), message };
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        let vault = root.join(&settings.vault);
+        // Skills read all of the vault: what the workspace itself is made of must not be in it.
+        let real = vault.canonicalize().unwrap_or_else(|_| vault.clone());
+        if root.starts_with(&real) || real.starts_with(root.join(".kavi")) {
+            return Err(malformed(
+                "`vault` must be a folder of its own, not one that the workspace lies in".to_owned(),
+            ));
+        }
         Ok(Self {
-            layout: Layout { vault: root.join(settings.vault), root },
+            layout: Layout { vault, root },
             confinement: settings.confinement,
             builder: settings.builder,
             advice: settings.advice,
             limits: settings.limits,
         })
     }
+}
+
+/// Whether a workspace that nobody named may be taken: not one that somebody else laid in the way. Its settings say which
+/// programs are started.
+fn check_owner(root: &Path) -> Result<(), ConfigError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let us = rustix::process::geteuid().as_raw();
+    for path in [root.to_owned(), root.join(layout::MARKER)] {
+        let owner =
+            std::fs::metadata(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        if owner.uid() != us {
+            return Err(ConfigError::Foreign(root.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a folder can be a workspace.

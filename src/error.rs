@@ -22,6 +22,9 @@ use crate::runtime::{CacheError, CodeError, LoadError, RunError, RuntimeError};
 /// Everything that a verb can fail with.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What was asked for was done, and its result could not be printed.
+    #[error("it was done, but the result could not be printed: {0}")]
+    Lost(String),
     /// Something was typed that cannot be.
     #[error("{0}")]
     Usage(String),
@@ -185,6 +188,8 @@ impl Error {
             Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
             Self::Attempt { .. } | Self::Unhealthy(_) | Self::Io { .. } => Kind::Failed,
             Self::Config(ConfigError::NoCacheFolder) => Kind::Tool,
+            Self::Config(ConfigError::Foreign(_)) => Kind::Refused,
+            Self::Lost(_) => Kind::Failed,
             Self::Config(_) => Kind::Usage,
             Self::Write(WriteError::Ledger(error)) | Self::Ledger(error) => ledger(error),
             Self::Write(WriteError::Artifact(error)) | Self::Artifact(error) => artifact(error),
@@ -220,6 +225,7 @@ impl Error {
                 "run `kavi init` to make a workspace, or name one with --workspace"
             }
             Self::Config(ConfigError::NoCacheFolder) => "set HOME or KAVI_CACHE_DIR",
+            Self::Config(ConfigError::Foreign(_)) => "if you trust it, name it: `kavi --workspace DIR …`",
             Self::Config(ConfigError::Malformed { .. }) => {
                 "mend kavi.toml; `kavi init` writes one with every setting explained"
             }

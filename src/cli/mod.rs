@@ -219,7 +219,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host) -> ExitCode {
     let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
     let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls };
     let ended = match cli.verb.run(context) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => match out::lost() {
+            None => ExitCode::SUCCESS,
+            Some(why) => {
+                out.error(&Error::Lost(why.to_owned()));
+                ExitCode::from(Error::Lost(String::new()).kind().exit_code())
+            }
+        },
         Err(error) => {
             out.error(&error);
             ExitCode::from(error.kind().exit_code())

@@ -1,6 +1,7 @@
 //! The printer: the one place that writes to stdout and stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -137,10 +138,22 @@ pub fn describe(error: &Error) -> Value {
     })
 }
 
-/// A pipe that nobody reads any more is not worth a panic.
+/// Why a result did not get out.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Why a result could not be printed. A pipe that nobody reads any more does not count: that was the reader's choice.
+pub fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
+}
+
 fn write_stdout(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error.to_string());
+    }
 }
 
 fn write_stderr(text: &str) {

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use crate::artifacts::{self, ArtifactError};
 use crate::ledger::{EffectsState, ExecutionRow, Footing, Journal, Ledger, LedgerError};
 use crate::model::{
+    digest::Digest,
     execution::{Effect, ExecutionRecord},
     id::ExecutionId,
     layout::Layout,
@@ -127,6 +128,13 @@ fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
         layout.vault.join(".kavi-staging")
     };
     fs::create_dir_all(&near).map_err(io(&near))?;
+    // What is swept there must not be somewhere else.
+    for folder in [&layout.state(), &near] {
+        if !fs::symlink_metadata(folder).map_err(io(folder))?.is_dir() {
+            let linked = std::io::Error::new(std::io::ErrorKind::NotADirectory, "it is a link, not a folder");
+            return Err(io(folder)(linked));
+        }
+    }
     Ok(near)
 }
 
@@ -191,7 +199,13 @@ pub fn recover(ledger: &Ledger, layout: &Layout) -> Result<Vec<ExecutionRow>, Ef
 /// Removes staging folders whose process is gone.
 fn sweep(staging: &Path) -> Result<(), EffectsError> {
     for entry in fs::read_dir(staging).map_err(io(staging))? {
-        let folder = entry.map_err(io(staging))?.path();
+        let entry = entry.map_err(io(staging))?;
+        // Only what a run has made: a folder with the name of one.
+        let is_run = entry.file_name().to_str().is_some_and(|name| ExecutionId::parse(name).is_ok());
+        if !is_run || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let folder = entry.path();
         let dead = match File::open(folder.join(LOCK)) {
             Ok(file) => file.try_lock().is_ok(),
             // Its process died before it could lock it: nobody is making one now.
@@ -213,7 +227,13 @@ fn lock(layout: &Layout, name: &str) -> Result<File, EffectsError> {
     let folder = layout.locks();
     fs::create_dir_all(&folder).map_err(io(&folder))?;
     let path = folder.join(name);
-    let file = File::create(&path).map_err(io(&path))?;
+    // No link is followed, nothing is emptied, and a pipe in its place keeps nobody waiting.
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map(File::from);
+    let file = file.map_err(|error| io(&path)(error.into()))?;
+    if !file.metadata().map_err(io(&path))?.is_file() {
+        return Err(io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
     file.lock().map_err(io(&path))?;
     Ok(file)
 }
@@ -293,18 +313,35 @@ fn open_folder<'p>(vault: &OwnedFd, path: &'p VaultPath) -> Result<(OwnedFd, &'p
     Ok((at, name))
 }
 
-/// Renames every file to its place. A file that is no longer staged has been moved before.
-fn apply(vault: &OwnedFd, out: &Path, effects: &[Effect]) -> Result<(), (VaultPath, Errno)> {
+/// Renames every file to its place, if it still is what was recorded. A file that is no longer staged has been moved
+/// before.
+fn apply(vault: &OwnedFd, out: &Path, effects: &[Effect]) -> Result<(), (VaultPath, String)> {
     for effect in effects {
-        let fail = |error| (effect.path.clone(), error);
+        let fail = |error: Errno| (effect.path.clone(), error.to_string());
         let (folder, name) = open_folder(vault, &effect.path).map_err(|(_, error)| fail(error))?;
-        match rustix::fs::renameat(CWD, out.join(effect.path.as_str()), &folder, name) {
-            Ok(()) => rustix::fs::fsync(&folder).map_err(fail)?,
-            Err(Errno::NOENT) if is_regular(&folder, name) => {}
-            Err(error) => return Err(fail(error)),
+        let staged = out.join(effect.path.as_str());
+        match digest_of(&staged) {
+            Ok(Some(found)) if found == effect.sha256 => {
+                rustix::fs::renameat(CWD, &staged, &folder, name).map_err(fail)?;
+                rustix::fs::fsync(&folder).map_err(fail)?;
+            }
+            Ok(Some(_)) => return Err((effect.path.clone(), "the staged file is not what was recorded".to_owned())),
+            Ok(None) if is_regular(&folder, name) => {}
+            Ok(None) => return Err((effect.path.clone(), "the staged file is gone".to_owned())),
+            Err(error) => return Err((effect.path.clone(), error.to_string())),
         }
     }
     Ok(())
+}
+
+/// The digest of a staged file; none where there is no file any more.
+fn digest_of(path: &Path) -> Result<Option<Digest>, std::io::Error> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(Some(Digest::of(&fs::read(path)?))),
+        Ok(_) => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is no regular file any more")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn is_regular(folder: &OwnedFd, name: &str) -> bool {
