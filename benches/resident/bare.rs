@@ -7,7 +7,7 @@ use std::time::Duration;
 use kavi::model::limits::Limits;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker};
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, StoreLimits,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, StoreLimits,
     StoreLimitsBuilder, UpdateDeadline,
 };
 
@@ -44,7 +44,12 @@ fn config(limits: &Limits, runs: u32) -> Config {
         .max_memories_per_module(number(limits.memories))
         .table_elements(usize::try_from(limits.table_elements).unwrap())
         .max_unused_warm_slots(32)
-        .linear_memory_keep_resident(1 << 20)
+        .pagemap_scan(Enabled::Auto)
+        .linear_memory_keep_resident(if PoolingAllocationConfig::is_pagemap_scan_available() {
+            4 << 20
+        } else {
+            128 << 10
+        })
         .table_keep_resident(64 << 10);
     let mut config = Config::new();
     config.cranelift_opt_level(OptLevel::Speed).cranelift_nan_canonicalization(true).epoch_interruption(true);

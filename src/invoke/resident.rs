@@ -213,11 +213,8 @@ impl<'a> Resident<'a> {
             }
         };
         let footing = Footing { permit, revision: Some(warm.standing.id) };
-        let attempt = draft.input().and_then(|()| {
-            // Loading may have taken a while.
-            view.ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
-            draft.attempt(&warm.ready, code, Place::ThreadOfItsOwn(&view.ledger.watch(footing)))
-        });
+        let attempt =
+            draft.input().and_then(|()| draft.attempt(&warm.ready, code, Place::ThreadOfItsOwn(&view.ledger, footing)));
         draft.finish(warm.ready.subject(), footing, attempt)
     }
 

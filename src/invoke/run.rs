@@ -170,9 +170,7 @@ pub fn run(invoker: &Invoker<'_>, name: &SkillName, input: &[u8]) -> Result<Ran,
     let attempt = draft.input().and_then(|()| {
         let engine = |limits: &Limits| Runtime::new(limits).map(Arc::new);
         let (ready, code) = Ready::make(&skill, invoker.loader, invoker.limits, engine)?;
-        // Compiling may have taken a while.
-        invoker.ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
-        draft.attempt(&ready, code, Place::ThreadOfItsOwn(&invoker.ledger.watch(footing)))
+        draft.attempt(&ready, code, Place::ThreadOfItsOwn(invoker.ledger, footing))
     });
     draft.finish(&subject, footing, attempt)
 }
@@ -209,9 +207,9 @@ pub(super) struct Books<'a> {
 /// Where a guest runs, and who ends it when it may not go on.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'a> {
-    /// On a thread that is made for it.
-    ThreadOfItsOwn(&'a dyn Watch),
-    /// On this one, which is kept for runs that reach the same.
+    /// On a thread that is made for it, if it still has its footing by then.
+    ThreadOfItsOwn(&'a Ledger, Footing),
+    /// On this one, which is kept for runs that reach the same. Its footing was asked for just before.
     Here(&'a Lane<'a>, &'a Arc<dyn Watch + Send>),
 }
 
@@ -276,6 +274,16 @@ impl<'a> Draft<'a> {
 
     fn guest(&self, ready: &Ready, out: Option<&Path>, place: Place<'_>) -> Result<(String, Observed), InvokeError> {
         let text = json::canonical(&self.input);
+        let own;
+        let watch: &dyn Watch = match place {
+            Place::ThreadOfItsOwn(ledger, footing) => {
+                // Loading, and waiting to make the staging folder, may have taken a while.
+                ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
+                own = ledger.watch(footing);
+                &own
+            }
+            Place::Here(_, watch) => watch.as_ref(),
+        };
         let request = Request {
             input: &text,
             grants: ready.grants(),
@@ -283,13 +291,10 @@ impl<'a> Draft<'a> {
             out,
             determinism: self.determinism(),
             limits: ready.limits(),
-            watch: match place {
-                Place::ThreadOfItsOwn(watch) => watch,
-                Place::Here(_, watch) => watch.as_ref(),
-            },
+            watch,
         };
         let ran = match place {
-            Place::ThreadOfItsOwn(_) => ready.compiled().run(&request),
+            Place::ThreadOfItsOwn(..) => ready.compiled().run(&request),
             Place::Here(lane, watch) => ready.compiled().run_on(lane, &request, watch),
         };
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);

@@ -6,15 +6,17 @@
 //!
 //! Deliberately never: changes the machine code. A component that is larger than what is set aside is run without the pool.
 
-use wasmtime::PoolingAllocationConfig;
+use wasmtime::{Enabled, PoolingAllocationConfig};
 
 use crate::model::limits::Limits;
 
 use super::state::count;
 
 /// What of a used memory is cleared in place instead of given back to the kernel. Common skills fit, and a run that
-/// gives nothing back waits for no other thread of the process.
-const KEEP_MEMORY: usize = 1 << 20;
+/// gives nothing back waits for no other thread of the process. Where the kernel says which pages were written to, only
+/// those are cleared; where it does not, all of this would be.
+const KEEP_MEMORY: usize = 4 << 20;
+const KEEP_UNSEEN: usize = 128 << 10;
 /// The same for tables.
 const KEEP_TABLE: usize = 64 << 10;
 /// Used memories that stay as they are until their skill comes again. With what is kept of each this is what an idle
@@ -27,6 +29,7 @@ const INSTANCE: usize = 1 << 24;
 pub(super) fn config(limits: &Limits, runs: u32) -> PoolingAllocationConfig {
     let all = |each: u64| u32::try_from(each).unwrap_or(u32::MAX).saturating_mul(runs);
     let each = |each: u64| u32::try_from(each).unwrap_or(u32::MAX);
+    let seen = PoolingAllocationConfig::is_pagemap_scan_available();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)
         .total_core_instances(all(limits.instances))
@@ -38,7 +41,8 @@ pub(super) fn config(limits: &Limits, runs: u32) -> PoolingAllocationConfig {
         .max_core_instance_size(INSTANCE)
         .max_component_instance_size(INSTANCE)
         .max_unused_warm_slots(WARM)
-        .linear_memory_keep_resident(KEEP_MEMORY)
+        .pagemap_scan(Enabled::Auto)
+        .linear_memory_keep_resident(if seen { KEEP_MEMORY } else { KEEP_UNSEEN })
         .table_keep_resident(KEEP_TABLE);
     pool
 }
