@@ -580,3 +580,38 @@ fn what_a_killed_verification_left_is_swept() {
     workspace.json(&["verify-skill", &id]).expect(0);
     assert_eq!((old.exists(), young.exists()), (false, true));
 }
+
+#[test]
+fn a_result_that_cannot_be_printed_is_a_failure() {
+    let workspace = Workspace::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let called = workspace.command().args(["status", "--json"]).stdout(full).output().unwrap();
+    assert_eq!(called.status.code(), Some(1), "{called:?}");
+}
+
+#[test]
+fn the_vault_must_not_hold_the_workspace() {
+    for vault in [".", "..", "/", ".kavi", ".kavi/store"] {
+        let workspace = Workspace::new();
+        let file = workspace.path().join("kavi.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        let other = text.lines().filter(|line| !line.starts_with("vault")).collect::<Vec<_>>().join("\n");
+        fs::write(&file, format!("vault = {vault:?}\n{other}\n")).unwrap();
+        let error = workspace.refused(&["status"], 2);
+        assert!(error["message"].as_str().unwrap().contains("a folder of its own"), "{vault}: {error}");
+    }
+}
+
+/// Only root can make one.
+#[test]
+fn a_workspace_of_somebody_else_must_be_named() {
+    let workspace = Workspace::new();
+    let file = workspace.path().join("kavi.toml");
+    if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
+        return;
+    }
+    let error = workspace.refused(&["status"], 3);
+    assert!(error["message"].as_str().unwrap().contains("somebody else"), "{error}");
+    let named = workspace.path().to_string_lossy().into_owned();
+    workspace.call(&["status", "--workspace", &named]).expect(0);
+}

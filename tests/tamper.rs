@@ -298,3 +298,47 @@ fn a_store_that_is_a_link_elsewhere_serves_only_promoted_bytes() {
     refused_to_run(&workspace, "was changed on disk");
     assert!(Path::new(&store).is_symlink());
 }
+
+/// A workspace that came from elsewhere may have a link where runs are staged. What lies behind it is not a run's.
+#[test]
+fn what_lies_behind_a_linked_staging_folder_is_left_alone() {
+    let workspace = Workspace::trusted();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let kept = elsewhere.path().join("photos/holiday.jpg");
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    fs::write(&kept, "holiday").unwrap();
+    let staging = workspace.path().join(".kavi/staging");
+    let _ = fs::remove_dir_all(&staging);
+    std::os::unix::fs::symlink(elsewhere.path(), &staging).unwrap();
+    for args in [&["status"][..], &["run-skill", "peek", "--json", r#"{"path":"a.md"}"#]] {
+        let called = workspace.call(args);
+        assert_ne!(called.code, 0, "{called:?}");
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "holiday");
+    }
+}
+
+#[test]
+fn what_is_no_runs_is_not_swept_and_blocks_nothing() {
+    let workspace = Workspace::trusted();
+    let staging = workspace.path().join(".kavi/staging");
+    fs::create_dir_all(staging.join("somebody")).unwrap();
+    fs::write(staging.join(".DS_Store"), "x").unwrap();
+    workspace.act("write", "Inbox/AI/a.md").expect(0);
+    assert!(staging.join("somebody").exists() && staging.join(".DS_Store").exists());
+}
+
+#[test]
+fn a_lock_that_is_a_link_or_a_pipe_is_refused() {
+    let workspace = Workspace::trusted();
+    workspace.act("write", "Inbox/AI/a.md").expect(0);
+    let lock = workspace.path().join(".kavi/locks/effects");
+    let precious = workspace.path().join("precious.txt");
+    fs::write(&precious, "precious").unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&precious, &lock).unwrap();
+    assert_ne!(workspace.act("write", "Inbox/AI/b.md").code, 0);
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+    fs::remove_file(&lock).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    assert_ne!(workspace.act("write", "Inbox/AI/c.md").code, 0);
+}
