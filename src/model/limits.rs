@@ -67,7 +67,7 @@ limits! {
     descriptors = 128;
     /// Folder entries that the host holds for the guest: open listings and numbered files.
     directory_entries = 250_000;
-    /// Bytes that cross from the guest to the host in one call or one result.
+    /// Bytes that cross from the guest to the host in one call or one result. At least `output_bytes` may cross.
     hostcall_bytes = 1 << 20;
     /// Random bytes in one call.
     random_bytes = 1 << 20;
@@ -98,6 +98,8 @@ limits! {
 impl Limits {
     /// The largest native stack that leaves a host thread of two mebibytes room for its own frames.
     pub const MAX_STACK_BYTES: u64 = 1 << 20;
+    /// The smallest native stack that anything can be started with.
+    pub const MIN_STACK_BYTES: u64 = 64 << 10;
 
     /// These, and where a promotion fixed less, that.
     #[must_use]
@@ -129,6 +131,16 @@ pub enum InvalidNarrowing {
     /// The same limit, given again.
     #[error("the limit `{0}` is given twice")]
     Twice(String),
+    /// Less than any skill can run with.
+    #[error("the limit `{name}` must be at least {least}, and {asked} is less")]
+    TooLittle {
+        /// The limit.
+        name: String,
+        /// What was asked for.
+        asked: u64,
+        /// The least.
+        least: u64,
+    },
     /// More than kavi.toml allows.
     #[error("the limit `{name}` is {most} in kavi.toml: a promotion can only narrow it, and {asked} is more")]
     Wider {
@@ -155,6 +167,10 @@ impl Narrowed {
             let known = limits.entries().find(|(known, _)| *known == name);
             let (_, most) = known.ok_or_else(|| InvalidNarrowing::Unknown(super::text::line(name, 100)))?;
             let name = name.to_owned();
+            // Without a stack nothing can be started, and what cannot run need not be trusted.
+            if name == "stack_bytes" && value < Limits::MIN_STACK_BYTES {
+                return Err(InvalidNarrowing::TooLittle { name, asked: value, least: Limits::MIN_STACK_BYTES });
+            }
             if value > most {
                 return Err(InvalidNarrowing::Wider { name, asked: value, most });
             }
@@ -206,6 +222,7 @@ mod tests {
     fn a_promotion_narrows_and_never_widens() -> Result<(), InvalidNarrowing> {
         let kavi_toml = Limits { wall_ms: 1_000, ..Limits::default() };
         let parse = |asked: &[&str]| Narrowed::parse(asked.iter().copied(), &kavi_toml);
+        assert!(matches!(parse(&["stack_bytes=0"]), Err(InvalidNarrowing::TooLittle { .. })));
         let narrowed = parse(&["wall_ms=1000", "staged_files=0"])?;
         let expected = Limits { staged_files: 0, ..kavi_toml.clone() };
         assert_eq!(kavi_toml.narrowed(&narrowed), expected);
