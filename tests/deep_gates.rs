@@ -324,6 +324,19 @@ fn what_did_not_change_is_not_checked_again() {
     assert_eq!(second["confinement"], verified.document["confinement"]);
     assert_eq!(reused(&again(&["--fresh"])), [false; 11]);
 
+    // Without its bytes the component is compiled anew, and what looked at the old bytes looks again.
+    let digest = verified.document["component_sha256"].as_str().unwrap();
+    fs::remove_file(verified.workspace.stored("components", digest)).unwrap();
+    let anew = again(&[]);
+    let names: Vec<&str> = anew["gates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|gate| gate.get("reused_from").is_none())
+        .map(|gate| gate["gate"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["compile", "limits", "invariants", "examples", "conformance"], "{anew:#}");
+
     // Another spec for the same sources: only what depends on it is checked again.
     let id = verified.workspace.propose("tried", "READ_ONLY", PEEK.schema, &["--required-test", "reads_a_file"]);
     verified.workspace.import(&id, &verified.workspace.source("tried", PEEK.source)).expect(0);

@@ -89,9 +89,11 @@ pub(super) fn find(
     }
     // The gates that look at the component need its bytes, and so does a promotion.
     let component = before.component_sha256.map(|digest| forge.store.get(Kind::Component, digest));
-    let looks = ["limits", "invariants", "examples", "conformance", "reproducible"];
-    if !matches!(component, Some(Ok(_))) || looks.iter().any(|gate| !before.has(gate)) {
-        before.gates.retain(|gate| gate.name != "compile");
+    let looks = ["limits", "invariants", "examples", "conformance"];
+    let all_looked = before.has("reproducible") && looks.iter().all(|gate| before.has(gate));
+    if !matches!(component, Some(Ok(_))) || !all_looked {
+        // What is compiled anew is looked at anew: nobody has seen these bytes yet.
+        before.gates.retain(|gate| gate.name != "compile" && !looks.contains(&gate.name));
         (before.component_sha256, before.confinement) = (None, None);
     }
     Ok(before)
