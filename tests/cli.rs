@@ -553,7 +553,7 @@ fn a_folder_that_is_no_text_is_no_workspace() {
         },
         "",
     );
-    assert_ne!((made.code, made.code), (0, 101), "{made:?}");
+    assert_eq!(made.code, 2, "{made:?}");
     assert!(made.stderr.contains("is no text"), "{made:?}");
     assert!(!odd.exists(), "nothing was made");
 }

@@ -218,14 +218,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host) -> ExitCode {
     let out = Out::new(format, host.warnings.clone());
     let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
     let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls };
-    let ended = match cli.verb.run(context) {
-        Ok(()) => match out::lost() {
-            None => ExitCode::SUCCESS,
-            Some(why) => {
-                out.error(&Error::Lost(why.to_owned()));
-                ExitCode::from(Error::Lost(String::new()).kind().exit_code())
-            }
-        },
+    let ran = cli.verb.run(context);
+    let ended = match ran.and_then(|()| out::lost().map_or(Ok(()), |why| Err(Error::Lost(why.to_owned())))) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
             ExitCode::from(error.kind().exit_code())

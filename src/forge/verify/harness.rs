@@ -26,8 +26,19 @@ pub(super) enum Patience {
 }
 
 impl<'a> Harness<'a> {
+    /// Compiles a test program and lists its tests.
+    pub(super) fn open(
+        subject: &'a Subject<'a>,
+        component: &[u8],
+    ) -> Result<Result<(Self, Vec<String>), Finding>, VerifyError> {
+        Ok(match Self::new(subject, component) {
+            Ok(harness) => harness.names()?.map(|names| (harness, names)),
+            Err(finding) => Err(finding),
+        })
+    }
+
     /// Compiles a test program.
-    pub(super) fn new(subject: &'a Subject<'a>, component: &[u8]) -> Result<Self, Finding> {
+    fn new(subject: &'a Subject<'a>, component: &[u8]) -> Result<Self, Finding> {
         let compiled = subject.runtime.compile_tests(component);
         let compiled = compiled.map_err(|error| Finding::new("test/component", error.to_string()))?;
         let limits = subject.limits;
@@ -40,7 +51,7 @@ impl<'a> Harness<'a> {
     }
 
     /// The names of the tests.
-    pub(super) fn names(&self) -> Result<Result<Vec<String>, Finding>, VerifyError> {
+    fn names(&self) -> Result<Result<Vec<String>, Finding>, VerifyError> {
         Ok(match self.start(&["--list", "--format", "terse"], 0, Patience::Full)? {
             Ok(TestOutcome { exit: TestExit::Returned, observed }) => Ok(names(&observed.stdout)),
             Ok(outcome) => Err(Finding::new("test/list", format!("the tests cannot be listed: {}", how(&outcome)))),

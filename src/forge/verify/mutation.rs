@@ -28,12 +28,8 @@ pub(super) fn check(subject: &Subject<'_>, plan: &Plan) -> Result<Said, VerifyEr
         return nothing_to_change(subject, plan);
     }
     let budget = Budget::new(subject.clock, TIME);
-    let harness = match Harness::new(subject, &program.component) {
-        Ok(harness) => harness,
-        Err(finding) => return Ok(vec![finding].into()),
-    };
-    let names = match harness.names()? {
-        Ok(names) => names,
+    let (harness, names) = match Harness::open(subject, &program.component)? {
+        Ok(opened) => opened,
         Err(finding) => return Ok(vec![finding].into()),
     };
     let mut left = Vec::new();
@@ -62,12 +58,8 @@ fn nothing_to_change(subject: &Subject<'_>, plan: &Plan) -> Result<Said, VerifyE
         "nothing in the source can be changed a little, and no test compares an answer of `call` with what it must be",
     );
     let Some(program) = programs::compile(subject, &changes, Product::Tests)? else { return Ok(vec![finding].into()) };
-    let harness = match Harness::new(subject, &program.component) {
-        Ok(harness) => harness,
-        Err(finding) => return Ok(vec![finding].into()),
-    };
-    let names = match harness.names()? {
-        Ok(names) => names,
+    let (harness, names) = match Harness::open(subject, &program.component)? {
+        Ok(opened) => opened,
         Err(finding) => return Ok(vec![finding].into()),
     };
     for name in names {

@@ -36,12 +36,8 @@ pub(super) fn check(subject: &Subject<'_>, plan: Result<&Plan, &str>) -> Result<
             Err(findings) => return Ok(findings.into()),
         },
     };
-    let harness = match Harness::new(subject, &component) {
-        Ok(harness) => harness,
-        Err(finding) => return Ok(vec![finding].into()),
-    };
-    let names = match harness.names()? {
-        Ok(names) => names,
+    let (harness, names) = match Harness::open(subject, &component)? {
+        Ok(opened) => opened,
         Err(finding) => return Ok(vec![finding].into()),
     };
     let mut findings = count(names.len());
