@@ -382,3 +382,17 @@ fn a_stop_ends_an_agent_in_another_process() {
     assert_eq!(build["status"], "FAILED");
     assert!(build["summary"].as_str().unwrap().contains("stopped by ada"), "{build}");
 }
+
+#[test]
+fn a_stop_needs_no_name() {
+    let workspace = Workspace::new();
+    let mut command = workspace.command();
+    let stopped = command.args(["stop", "--why", "it burns", "--json"]).env_remove("USER").env_remove("LOGNAME");
+    let stopped = stopped.output().unwrap();
+    assert_eq!(stopped.status.code(), Some(0), "{stopped:?}");
+    let turn: Value = serde_json::from_slice(&stopped.stdout).unwrap();
+    assert!(turn["turn"]["by"].as_str().unwrap().starts_with("uid "), "{turn}");
+    let mut command = workspace.command();
+    let nobody = command.args(["resume"]).env_remove("USER").env_remove("LOGNAME").output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+}

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Context, JsonFlag, rollback};
+use crate::app::Approver;
 use crate::error::Error;
 
 /// Stop everything: guests and agents that run are ended, and nothing starts until `kavi resume`.
@@ -14,7 +15,7 @@ pub struct Args {
     /// Why; recorded, and told to whoever is refused.
     #[arg(long, value_name = "TEXT")]
     why: String,
-    /// Who stops it; recorded. Else the user who is logged in.
+    /// Who stops it; recorded. Else the user who is logged in, or the number of that user.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     #[command(flatten)]
@@ -22,7 +23,11 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let by = rollback::named_or_logged_in(&context, args.by.as_deref(), "--by")?;
+    // Whoever is in a hurry needs no name to stop things; letting them run again does.
+    let by = match (rollback::named_or_logged_in(&context, args.by.as_deref(), "--by"), &args.by) {
+        (Err(_), None) => Approver::parse(&format!("uid {}", rustix::process::getuid().as_raw()))?,
+        (named, _) => named?,
+    };
     let (app, out) = context.open()?;
     let turn = app.stop(&by, &args.why)?;
     let human = format!("stopped by {}; nothing runs in this workspace until `kavi resume`", turn.by);
