@@ -9,13 +9,10 @@ mod support;
 use std::sync::Mutex;
 use std::thread;
 
-use kavi::ledger::{Create, EffectsState, Journal, Ledger, Recorder};
+use kavi::ledger::{Create, Journal, Ledger, Recorder};
 use kavi::model::{
-    digest::Digest,
-    effect::EffectClass,
     execution::ExecutionRecord,
     id::{ExecutionId, RandomIds},
-    name::SkillName,
     time::{Clock as _, SystemClock},
 };
 use serde_json::json;
@@ -27,26 +24,16 @@ const WARM_UP: usize = 2;
 const RECORDS: usize = 480;
 
 fn record() -> ExecutionRecord {
+    let record = serde_json::from_str(include_str!("../tests/support/record.json")).unwrap();
     let now = SystemClock.now();
     ExecutionRecord {
-        v: 1,
         execution_id: ExecutionId::new(&RandomIds),
-        parent_execution_id: None,
-        skill_name: SkillName::parse("lookup").unwrap(),
-        revision: 1,
-        source_hash: Digest::of(b"component"),
-        side_effect_class: EffectClass::ReadOnly,
         input_json: json!({ "path": "Inbox/AI/note.md", "words": ["some", "words", "of", "an", "input"] }),
         output_json: Some(json!({ "found": 3, "text": "A line of the usual length that a skill could have found." })),
-        success: true,
-        error: None,
         clock: now,
-        seed: Digest::of(b"seed").to_string(),
-        effects: Vec::new(),
         started_at: now,
         finished_at: now,
-        second_wall: None,
-        said: None,
+        ..record
     }
 }
 
@@ -64,13 +51,13 @@ fn main() {
     let open = |name: &str| Ledger::open(&folder.path().join(name), Create::IfMissing).unwrap();
     let (alone, shared) = (open("alone.db"), Mutex::new(open("shared.db")));
     let recorder = Recorder::start(open("grouped.db")).unwrap();
-    let grouped = |record: &ExecutionRecord| recorder.insert_execution(record, EffectsState::Applied).unwrap();
+    let grouped = |record: &ExecutionRecord| recorder.insert_execution(record).unwrap();
     let in_turn = |record: &ExecutionRecord| {
-        shared.lock().unwrap().insert_execution(record, EffectsState::Applied).unwrap();
+        shared.lock().unwrap().insert_execution(record).unwrap();
     };
     let contenders = vec![
         Contender::new("one by one, 1 caller", |_| {
-            (0..RECORDS).for_each(|_| alone.insert_execution(&record(), EffectsState::Applied).unwrap());
+            (0..RECORDS).for_each(|_| alone.insert_execution(&record()).unwrap());
         }),
         Contender::new("one by one, 16 callers in turn", |_| record_all(16, &in_turn)),
         Contender::new("group commit, 1 caller", |_| record_all(1, &grouped)),

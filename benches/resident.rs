@@ -22,11 +22,16 @@ use bare::Bare;
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
 use kavi::config::Config;
-use kavi::invoke::resident::{Parts, Resident};
-use kavi::ledger::{Create, EffectsState, Footing, Journal, Ledger, LedgerError, Recorder};
+use kavi::invoke::{
+    Desk,
+    effects::Untold,
+    resident::{Parts, Resident},
+};
+use kavi::ledger::{Create, Footing, Journal, Ledger, LedgerError, Recorder, Settled};
 use kavi::model::{
+    commit::Commit,
     execution::ExecutionRecord,
-    id::{ExecutionId, RandomIds},
+    id::{CommitId, RandomIds},
     name::SkillName,
     time::SystemClock,
     warnings::Warnings,
@@ -59,15 +64,15 @@ const TALLY_IO: &str = r#"{"input":{"text":"str"},"output":{"words":"int","lette
 struct Unrecorded;
 
 impl Journal for Unrecorded {
-    fn insert_execution(&self, _: &ExecutionRecord, _: EffectsState) -> Result<(), LedgerError> {
+    fn insert_execution(&self, _: &ExecutionRecord) -> Result<(), LedgerError> {
         Ok(())
     }
 
-    fn insert_success(&self, _: &ExecutionRecord, _: EffectsState, _: Footing) -> Result<(), LedgerError> {
+    fn insert_success(&self, _: &ExecutionRecord, _: Option<&Commit>, _: Footing) -> Result<(), LedgerError> {
         Ok(())
     }
 
-    fn effects_applied(&self, _: ExecutionId) -> Result<(), LedgerError> {
+    fn settle(&self, _: CommitId, _: &Settled) -> Result<(), LedgerError> {
         Ok(())
     }
 }
@@ -127,8 +132,16 @@ fn main() {
     let warnings = Warnings::default();
     let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
     let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never).unwrap()).unwrap();
-    let parts =
-        |journal| Parts { layout, journal, store: &store, loader, limits, clock: &SystemClock, ids: &RandomIds };
+    let desk = Desk {
+        layout,
+        store: &store,
+        doors: &config.doors,
+        hold: config.effects.held(),
+        steps: &Untold,
+        clock: &SystemClock,
+        ids: &RandomIds,
+    };
+    let parts = |journal| Parts { desk, journal, loader, limits };
 
     support::print_machine();
     memory(parts(&Unrecorded));

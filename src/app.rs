@@ -14,9 +14,10 @@ use crate::config::{Config, ConfinementSetting, Environment};
 use crate::error::Error;
 use crate::forge::toolchain::{self, HostTools, Toolchain};
 use crate::forge::{Forge, promote, propose, rebuild, verify};
-use crate::invoke::{effects, run};
-use crate::ledger::{Create, ExecutionRow, Footing, Ledger, LedgerError};
+use crate::invoke::{Desk, effects, held, run};
+use crate::ledger::{Create, Footing, Ledger, LedgerError};
 use crate::model::{
+    commit::Commit,
     execution::SecondWall,
     finding::Finding,
     id::{BuildId, IdPrefix, IdSource, RandomIds},
@@ -35,7 +36,9 @@ mod agent;
 mod batch;
 mod cache;
 mod doctor;
+mod effect;
 mod retry;
+mod runs;
 mod workspace;
 
 pub use crate::cage::CageReport;
@@ -45,8 +48,13 @@ pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::batch::Batch;
-pub use crate::invoke::run::Ran;
-pub use crate::ledger::{Acknowledgement, ArtifactRow, Build, GateRow, Promotion, Proposal, Research, Verification};
+pub use crate::invoke::diff::FileDiff;
+pub use crate::invoke::held::Shown;
+pub use crate::invoke::run::{Consent, Files, Ran, Then};
+pub use crate::invoke::undo::Plan as UndoPlan;
+pub use crate::ledger::{
+    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, Promotion, Proposal, Research, Verification,
+};
 pub use crate::runtime::{CacheStatus, Cleared, Origin};
 pub use doctor::{Check, Health};
 pub use retry::{Advise, End, Forged, Look, Plan, Step};
@@ -155,8 +163,10 @@ pub struct Status {
     pub proposals: Vec<Proposal>,
     /// Runs, and failed runs.
     pub executions: (u64, u64),
-    /// Runs whose files were brought into the vault just now.
-    pub recovered: Vec<ExecutionRow>,
+    /// Effects that a crash had left half done, and what became of them just now.
+    pub recovered: Vec<Commit>,
+    /// Effects that wait for a person.
+    pub held: Vec<Commit>,
     /// The cage of this machine.
     pub cage: CageReport,
     /// Whether anything may run.
@@ -220,17 +230,26 @@ impl App {
         }
     }
 
-    fn invoker(&self) -> run::Invoker<'_> {
-        run::Invoker {
+    fn desk(&self) -> Desk<'_> {
+        Desk {
             layout: &self.config.layout,
-            ledger: &self.ledger,
-            journal: &self.ledger,
             store: &self.store,
-            loader: self.loader(),
-            limits: &self.config.limits,
+            doors: &self.config.doors,
+            hold: self.config.effects.held(),
+            steps: &effects::Untold,
             clock: self.clock.as_ref(),
             ids: self.ids.as_ref(),
         }
+    }
+
+    fn invoker(&self) -> run::Invoker<'_> {
+        run::Invoker { ledger: &self.ledger, desk: self.desk(), loader: self.loader(), limits: &self.config.limits }
+    }
+
+    /// Who works at the command line: the name of the account, else its number.
+    pub fn person(&self) -> String {
+        let named = self.host.environment.text("USER").map(|name| text::line(name.trim(), 100));
+        named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
 
     /// Where things lie.
@@ -243,13 +262,14 @@ impl App {
     /// # Errors
     /// When the ledger cannot be read or a recorded run cannot be finished.
     pub fn status(&self) -> Result<Status, Error> {
-        let recovered = effects::recover(&self.ledger, &self.config.layout).map_err(run::InvokeError::from)?;
+        let recovered = effects::recover(self.desk().ground(), &self.ledger).map_err(run::InvokeError::from)?;
         Ok(Status {
             layout: self.config.layout.clone(),
             integrity: self.ledger.check_integrity(),
             proposals: self.ledger.proposals()?,
             executions: self.ledger.count_executions()?,
             recovered,
+            held: held::list(&self.desk(), &self.ledger)?,
             cage: self.cage.probe(),
             switch: self.ledger.switch(),
             // That they cannot be read is what the switch itself says.
@@ -432,14 +452,6 @@ impl App {
     /// When the ledger cannot be read.
     pub fn proposals(&self) -> Result<Vec<Proposal>, Error> {
         Ok(self.ledger.proposals()?)
-    }
-
-    /// Runs a trusted skill.
-    ///
-    /// # Errors
-    /// When it is not trusted, its input is off, it failed, or its files could not be moved into the vault.
-    pub fn run(&self, name: &SkillName, input: &[u8]) -> Result<Ran, Error> {
-        Ok(run::run(&self.invoker(), name, input)?)
     }
 
     /// Everything that is known of a proposal.

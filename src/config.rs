@@ -14,6 +14,7 @@ use crate::model::{
     layout::{self, Layout},
     limits::Limits,
 };
+use crate::policy::doors::Doors;
 
 /// The kavi.toml that `kavi init` writes: every setting with its default.
 pub const TEMPLATE: &str = include_str!("config/kavi.toml");
@@ -124,6 +125,8 @@ struct Settings {
     confinement: ConfinementSetting,
     builder: BuilderSettings,
     advice: AdviceSettings,
+    policy: Doors,
+    effects: EffectsSettings,
     limits: Limits,
 }
 
@@ -134,6 +137,8 @@ impl Default for Settings {
             confinement: ConfinementSetting::Required,
             builder: BuilderSettings::default(),
             advice: AdviceSettings::default(),
+            policy: Doors::default(),
+            effects: EffectsSettings::default(),
             limits: Limits::default(),
         }
     }
@@ -233,6 +238,27 @@ impl Default for AdviceSettings {
     }
 }
 
+/// The `[effects]` table.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EffectsSettings {
+    /// How long what is held waits for a person, in hours.
+    pub held_hours: u32,
+}
+
+impl Default for EffectsSettings {
+    fn default() -> Self {
+        Self { held_hours: 24 }
+    }
+}
+
+impl EffectsSettings {
+    /// How long what is held waits for a person.
+    pub fn held(&self) -> Duration {
+        Duration::from_secs(u64::from(self.held_hours) * 3_600)
+    }
+}
+
 /// One workspace's configuration, resolved.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -244,6 +270,10 @@ pub struct Config {
     pub builder: BuilderSettings,
     /// The model that is asked for advice.
     pub advice: AdviceSettings,
+    /// Which door may do what.
+    pub doors: Doors,
+    /// Held effects.
+    pub effects: EffectsSettings,
     /// Limits of a run.
     pub limits: Limits,
 }
@@ -298,6 +328,8 @@ impl Config {
             confinement: settings.confinement,
             builder: settings.builder,
             advice: settings.advice,
+            doors: settings.policy,
+            effects: settings.effects,
             limits: settings.limits,
         })
     }

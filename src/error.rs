@@ -12,12 +12,15 @@ use crate::forge::rebuild::RebuildError;
 use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
-use crate::invoke::{resident::ResidentError, run::InvokeError};
+use crate::invoke::{held::HeldError, resident::ResidentError, run::InvokeError, undo::UndoError};
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
-use crate::model::{lifecycle::ProposalStatus, name::SkillName, switch::Stopped};
-use crate::registry::TrustError;
-use crate::runtime::{CacheError, CodeError, LoadError, RunError, RuntimeError};
+use crate::model::switch::Stopped;
+use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
+
+mod runs;
+
+const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` says how it stands";
 
 /// Everything that a verb can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +93,12 @@ pub enum Error {
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
+    /// A held effect.
+    #[error(transparent)]
+    Held(#[from] HeldError),
+    /// An undo.
+    #[error(transparent)]
+    Undo(#[from] UndoError),
     /// Runs in one process.
     #[error(transparent)]
     Resident(#[from] ResidentError),
@@ -199,7 +208,9 @@ impl Error {
             Self::Promote(error) => promote(error),
             Self::Rebuild(RebuildError::Ledger(error)) => ledger(error),
             Self::Rebuild(_) => Kind::Failed,
-            Self::Invoke(error) => invoke(error),
+            Self::Invoke(error) => runs::kind_of_run(error),
+            Self::Held(error) => runs::kind_of_held(error),
+            Self::Undo(error) => runs::kind_of_undo(error),
             Self::Resident(ResidentError::Ledger(error)) => ledger(error),
             Self::Resident(_) | Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
             Self::Toolchain(error) => toolchain(error),
@@ -209,15 +220,7 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Stopped(_)
-            | Self::Build(BuildError::Stopped(_))
-            | Self::Verify(VerifyError::Stopped(_))
-            | Self::Invoke(InvokeError::Stopped(_) | InvokeError::Run(RunError::Stopped(_))) => {
-                "`kavi resume` lets things run again; `kavi status` says how it stands"
-            }
-            Self::Invoke(InvokeError::Run(RunError::Revoked(_))) => {
-                "see `kavi list-skills` for what is trusted now; nothing of the run was kept"
-            }
+            Self::Stopped(_) | Self::Build(BuildError::Stopped(_)) | Self::Verify(VerifyError::Stopped(_)) => STOPPED,
             Self::Verification { hint, .. } | Self::Attempt { hint, .. } => {
                 return Some(hint.clone()).filter(|h| !h.is_empty());
             }
@@ -251,27 +254,13 @@ impl Error {
                 "run `kavi verify-skill` first"
             }
             Self::Promote(PromoteError::Registry(_)) => "run `kavi rebuild`",
-            Self::Promote(PromoteError::Load(LoadError::Code(CodeError::Cage(error))))
-            | Self::Invoke(InvokeError::Load(LoadError::Code(CodeError::Cage(error)))) => {
-                return error.hint().map(str::to_owned);
-            }
-            Self::Promote(PromoteError::Load(error)) | Self::Invoke(InvokeError::Load(error)) => {
-                return load_hint(error);
-            }
+            Self::Promote(PromoteError::Load(error)) => return load_hint(error),
             Self::Promote(PromoteError::Ledger(error)) | Self::Resident(ResidentError::Ledger(error)) => {
                 return ledger_hint(error);
             }
-            Self::Invoke(InvokeError::Trust(error)) => return trust_hint(error),
-            Self::Invoke(InvokeError::Input(_) | InvokeError::InputJson(_)) => {
-                "run `kavi show NAME` for the schema and an example call"
-            }
-            Self::Invoke(InvokeError::NotGranted { .. }) => "READ_ONLY and FILE_WRITE skills can be run",
-            Self::Invoke(InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. })) => {
-                "limits are set in [limits] of kavi.toml"
-            }
-            Self::Invoke(InvokeError::Effects(_)) => {
-                "mend the folder; the next `kavi run-skill` or `kavi status` finishes recorded runs"
-            }
+            Self::Invoke(error) => return runs::hint_of_run(error),
+            Self::Held(error) => return runs::hint_of_held(error),
+            Self::Undo(error) => return runs::hint_of_undo(error),
             _ => return None,
         };
         Some(text.to_owned())
@@ -407,59 +396,16 @@ fn toolchain(error: &ToolchainError) -> Kind {
     }
 }
 
-fn invoke(error: &InvokeError) -> Kind {
-    match error {
-        InvokeError::Trust(TrustError::Unknown(_)) => Kind::Usage,
-        InvokeError::Trust(TrustError::Ledger(error)) | InvokeError::Ledger(error) => ledger(error),
-        InvokeError::Trust(_) | InvokeError::NotGranted { .. } | InvokeError::Stopped(_) => Kind::Refused,
-        InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
-        InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
-        InvokeError::Run(RunError::Host(_)) => Kind::Internal,
-        InvokeError::Run(
-            RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::SecondWall(_) | RunError::Runtime(_),
-        ) => Kind::Failed,
-        InvokeError::Load(error) => load(error),
-        InvokeError::Runtime(_) | InvokeError::Effects(_) => Kind::Failed,
-        _ => Kind::Skill,
-    }
-}
-
 fn load_hint(error: &LoadError) -> Option<String> {
     let text = match error {
         LoadError::Refused(_) => "it is not what its class may be: propose it in another class, or build it again",
         LoadError::Code(CodeError::Component(_)) => "limits are set in [limits] of kavi.toml",
         LoadError::Code(CodeError::Refused(_) | CodeError::Stopped { .. }) => "build it again, smaller or simpler",
         LoadError::Code(CodeError::OtherEngine) => "try again with the kavi that is there now",
-        LoadError::Code(CodeError::Cage(_)) | LoadError::Runtime(_) => return None,
+        LoadError::Code(CodeError::Cage(error)) => return error.hint().map(str::to_owned),
+        LoadError::Runtime(_) => return None,
     };
     Some(text.to_owned())
-}
-
-fn trust_hint(error: &TrustError) -> Option<String> {
-    match error {
-        TrustError::Unknown(_) => Some("see `kavi list-skills`".to_owned()),
-        TrustError::NotTrusted { name, id, status } => Some(not_trusted_hint(name, &id.short(), *status)),
-        TrustError::Bytes { name, proposal, .. } => Some(format!(
-            "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \
-             or propose, build and promote it again (`kavi show {}`)",
-            proposal.id.short()
-        )),
-        TrustError::Ledger(error) => ledger_hint(error),
-    }
-}
-
-/// The step that comes next for a proposal in this state.
-fn not_trusted_hint(name: &SkillName, id: &str, status: ProposalStatus) -> String {
-    match status {
-        ProposalStatus::Proposed => format!("build it with `kavi build-skill {id}`"),
-        ProposalStatus::Built => format!("verify it with `kavi verify-skill {id}`"),
-        ProposalStatus::Verified => {
-            format!("see `kavi show {id}`; promote it with `kavi promote-skill {id} --approved-by NAME`")
-        }
-        ProposalStatus::Rejected | ProposalStatus::Trusted | ProposalStatus::Superseded | ProposalStatus::Revoked => {
-            format!("see `kavi show {name}`; go back with `kavi rollback {name}`, or propose it again")
-        }
-    }
 }
 
 #[cfg(test)]

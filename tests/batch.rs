@@ -229,9 +229,9 @@ fn files_of_every_line_reach_the_vault_with_their_record() {
             }
         }
     }
-    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE success AND effects_state = 'APPLIED'"), 28);
+    assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'APPLIED'"), 28);
     assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE NOT success"), 2);
-    assert_eq!(fs::read_dir(workspace.path().join(".kavi/staging")).unwrap().count(), 0);
+    assert_eq!(workspace.staged(), 0);
     assert!(!workspace.vault("Projects/7.md").exists());
 }
 
@@ -248,7 +248,7 @@ fn a_process_that_is_killed_leaves_whole_runs_and_answers_only_what_is_recorded(
     assert!(feeder.join().unwrap().is_err());
     // What was under way is finished by whoever comes next.
     workspace.json(&["status"]).expect(0);
-    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE effects_state <> 'APPLIED'"), 0);
+    assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state <> 'APPLIED'"), 0);
     let written = "SELECT json_extract(effects_json, '$[0].path') || ' ' || json_extract(effects_json, '$[0].sha256')
                    FROM executions WHERE success ORDER BY 1";
     let recorded = support::strings(&workspace.ledger(), written);
@@ -260,7 +260,7 @@ fn a_process_that_is_killed_leaves_whole_runs_and_answers_only_what_is_recorded(
         let line = format!("Inbox/AI/{}", answer["effects"][0]["path"].as_str().unwrap().rsplit('/').next().unwrap());
         assert!(recorded.iter().any(|row| row.starts_with(&format!("{line} "))), "{answer}");
     }
-    assert_eq!(fs::read_dir(workspace.path().join(".kavi/staging")).unwrap().count(), 0);
+    assert_eq!(workspace.staged(), 0);
 }
 
 #[test]

@@ -22,8 +22,7 @@ fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
 }
 
 fn staging(workspace: &Workspace) -> usize {
-    let folder = workspace.path().join(".kavi/staging");
-    fs::read_dir(folder).map_or(0, Iterator::count)
+    workspace.staged()
 }
 
 /// A failed run: exit code 5, a record that says so, the vault as it was, nothing left behind.
@@ -141,19 +140,15 @@ fn a_place_that_is_taken_is_refused_before_the_record() {
     assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE success"), 0);
 }
 
-/// Puts a run back to where a crash would have left it: recorded, and `moved` of its files renamed into the vault.
+/// Puts a run back to where a crash would have left it: recorded, and `moved` of its files in the vault.
 fn as_if_crashed(workspace: &Workspace, run: &Value, moved: usize) {
     let id = run["execution_id"].as_str().unwrap();
-    let changed = "UPDATE executions SET effects_state = 'PENDING' WHERE execution_id = ?1";
+    let changed = "UPDATE commits SET state = 'PENDING' WHERE id = ?1";
     assert_eq!(workspace.ledger().execute(changed, [id]).unwrap(), 1);
-    let folder = workspace.path().join(".kavi/staging").join(id);
-    fs::create_dir_all(folder.join("out")).unwrap();
-    fs::write(folder.join("lock"), "").unwrap();
-    for effect in &run["effects"].as_array().unwrap()[moved..] {
+    let ready = workspace.path().join(".kavi/staging/ready");
+    for (number, effect) in run["effects"].as_array().unwrap().iter().enumerate().skip(moved) {
         let path = effect["path"].as_str().unwrap();
-        let staged = folder.join("out").join(path);
-        fs::create_dir_all(staged.parent().unwrap()).unwrap();
-        fs::rename(workspace.vault(path), staged).unwrap();
+        fs::rename(workspace.vault(path), ready.join(format!("{id}.{number}"))).unwrap();
     }
 }
 
@@ -172,7 +167,7 @@ fn a_crash_at_any_point_leaves_all_files_or_none() {
         assert_eq!(status["recovered"], json!([run["execution_id"]]), "{moved}");
         assert_eq!(vault(&workspace), whole, "{moved}");
         assert_eq!(staging(&workspace), 0, "{moved}");
-        assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE effects_state = 'PENDING'"), 0, "{moved}");
+        assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 0, "{moved}");
         // Once is enough.
         assert_eq!(workspace.json(&["status"]).expect(0).json()["recovered"], json!([]));
     }
@@ -201,21 +196,44 @@ fn a_crash_at_any_point_leaves_all_files_or_none() {
 }
 
 #[test]
-fn a_recorded_run_that_cannot_be_finished_says_so_until_it_can() {
+fn a_recorded_run_that_something_came_in_the_way_of_is_taken_back_whole() {
+    let workspace = Workspace::trusted();
+    let run = workspace.act("two", "Inbox/AI/a.md").expect(0).json();
+    let id = run["execution_id"].as_str().unwrap();
+    as_if_crashed(&workspace, &run, 0);
+    fs::create_dir(workspace.vault("Inbox/AI/a.md.md")).unwrap();
+    let before = vault(&workspace);
+    let status = workspace.json(&["status"]).expect(0).json();
+    assert_eq!(status["recovered"], json!([id]));
+    assert_eq!(vault(&workspace), before, "neither of its files is there");
+    let shown = workspace.json(&["effects", "show", id]).expect(0).json();
+    assert_eq!(shown["state"], "REVERTED");
+    assert!(shown["why"].as_str().unwrap().contains("Inbox/AI/a.md.md"), "{shown}");
+    assert_eq!(staging(&workspace), 0);
+    workspace.act("write", "Inbox/AI/b.md").expect(0);
+}
+
+#[test]
+fn a_recorded_run_that_cannot_be_finished_nor_taken_back_says_so_until_it_can() {
     let workspace = Workspace::trusted();
     let run = workspace.act("two", "Inbox/AI/a.md").expect(0).json();
     let whole = vault(&workspace);
-    as_if_crashed(&workspace, &run, 0);
+    as_if_crashed(&workspace, &run, 1);
+    // The second file's place is taken, and so is the way back of the first.
+    let ready = workspace.path().join(".kavi/staging/ready");
     fs::create_dir(workspace.vault("Inbox/AI/a.md.md")).unwrap();
+    let back = ready.join(format!("{}.0", run["execution_id"].as_str().unwrap()));
+    fs::create_dir(&back).unwrap();
     for _ in 0..2 {
         let error = workspace.json(&["status"]).expect(1).json()["error"].take();
-        assert!(error["message"].as_str().unwrap().contains("Inbox/AI/a.md.md"), "{error}");
+        assert!(error["message"].as_str().unwrap().contains("Inbox/AI/a.md"), "{error}");
         assert!(error["hint"].as_str().unwrap().contains("kavi status"), "{error}");
         // Nothing runs on a vault that lacks what the ledger says is there.
         workspace.act("write", "Inbox/AI/b.md").expect(1);
-        assert_eq!(staging(&workspace), 1, "what is still to be moved is kept");
+        assert_eq!(staging(&workspace), 2, "what is still to be moved is kept");
     }
     fs::remove_dir(workspace.vault("Inbox/AI/a.md.md")).unwrap();
+    fs::remove_dir(&back).unwrap();
     workspace.json(&["status"]).expect(0);
     assert_eq!(vault(&workspace), whole);
 }
@@ -239,7 +257,7 @@ fn start_act(workspace: &Workspace, act: &str, path: &str) -> Child {
 /// The vault holds exactly the files of the runs that the ledger has as successes, with their bytes.
 #[track_caller]
 fn ledger_and_vault_agree(workspace: &Workspace) -> usize {
-    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE effects_state = 'PENDING'"), 0);
+    assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 0);
     let recorded =
         support::strings(&workspace.ledger(), "SELECT effects_json FROM executions WHERE success ORDER BY rowid");
     let mut expected = BTreeMap::new();
@@ -295,15 +313,21 @@ fn runs_at_the_same_time_are_all_recorded_and_all_there() {
 }
 
 #[test]
-fn runs_over_one_file_leave_the_whole_of_one_of_them() {
+fn of_runs_over_one_file_at_the_same_time_each_is_there_or_says_why_not() {
     let workspace = Workspace::trusted();
     let acts = ["write", "two", "three", "any"];
     let children: Vec<Child> = acts.map(|act| start_act(&workspace, act, "Inbox/AI/same.md")).into();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    let succeeded = children.into_iter().filter_map(|mut child| child.wait().unwrap().success().then_some(())).count();
+    // A run that began before another one's files were there does not write over them.
+    assert!(succeeded > 0);
+    assert_eq!(ledger_and_vault_agree(&workspace), succeeded);
+    let conflicts = "SELECT count(*) FROM executions WHERE error LIKE 'Conflict: %same.md%'";
+    assert_eq!(workspace.count(conflicts), (acts.len() - succeeded) as i64);
+    // One after the other they all go through.
+    for act in acts {
+        workspace.act(act, "Inbox/AI/same.md").expect(0);
     }
-    // The one whose record came last.
-    assert_eq!(ledger_and_vault_agree(&workspace), 4);
+    ledger_and_vault_agree(&workspace);
 }
 
 #[test]
@@ -321,10 +345,9 @@ fn a_record_says_what_went_in_and_what_came_out() {
         json!({ "path": path, "sha256": Digest::of(&bytes), "bytes": bytes.len() })
     };
     assert_eq!(ran["effects"], json!([effect("Inbox/AI/a.md"), effect("Inbox/AI/a.md.md")]));
-    let row = "SELECT json_array(execution_id, input_json, output_json, effects_state) FROM executions";
+    let row = "SELECT json_array(e.execution_id, c.id, c.state) FROM executions e JOIN commits c ON c.id = e.commit_id";
     let recorded: Value = serde_json::from_str(&support::strings(&workspace.ledger(), row)[0]).unwrap();
-    assert_eq!(recorded[0], ran["execution_id"]);
-    assert_eq!(recorded[3], "APPLIED");
+    assert_eq!(recorded, json!([ran["execution_id"], ran["execution_id"], "APPLIED"]));
     let status = workspace.json(&["status"]).expect(0).json();
     assert_eq!(status["executions"], json!({ "count": 1, "failed": 0 }));
 }
@@ -346,7 +369,7 @@ fn a_folder_that_takes_no_file_is_refused_before_the_record() {
     }
     let error = refused.expect(1).json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(error.contains("Inbox/AI/other/a.md"), "{error}");
-    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE effects_state = 'PENDING'"), 0);
+    assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 0);
     workspace.act("write", "Inbox/AI/b.md").expect(0);
 }
 

@@ -6,43 +6,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use kavi::ledger::{Create, EffectsState, Journal as _, Ledger, Recorder};
+use kavi::ledger::{Create, Journal as _, Ledger, Recorder};
 use kavi::model::{
-    digest::Digest,
-    effect::EffectClass,
     execution::ExecutionRecord,
     id::{ExecutionId, RandomIds},
-    name::SkillName,
-    time::Timestamp,
 };
-use serde_json::json;
 
 /// Names the ledger to a process that was started to be killed.
 const LEDGER: &str = "KAVI_TEST_RECORDER";
 const TEST: &str = "a_killed_process_loses_only_what_nobody_was_told_is_durable";
 
 fn record() -> Result<ExecutionRecord, Box<dyn Error + Send + Sync>> {
-    let now = Timestamp::from_millis(1_763_624_000_000)?;
-    Ok(ExecutionRecord {
-        v: 1,
-        execution_id: ExecutionId::new(&RandomIds),
-        parent_execution_id: None,
-        skill_name: SkillName::parse("note")?,
-        revision: 1,
-        source_hash: Digest::of(b"component"),
-        side_effect_class: EffectClass::ReadOnly,
-        input_json: json!({ "title": "Title" }),
-        output_json: Some(json!({ "said": "yes" })),
-        success: true,
-        error: None,
-        clock: now,
-        seed: Digest::of(b"seed").to_string(),
-        effects: Vec::new(),
-        started_at: now,
-        finished_at: now,
-        second_wall: None,
-        said: None,
-    })
+    let record = serde_json::from_str(include_str!("support/record.json"))?;
+    Ok(ExecutionRecord { execution_id: ExecutionId::new(&RandomIds), ..record })
 }
 
 /// Records for ever from 16 threads, and says of each record that it is durable.
@@ -51,7 +27,7 @@ fn record_until_killed(ledger: &Path) -> Result<(), Box<dyn Error + Send + Sync>
     let go_on = || -> Result<(), Box<dyn Error + Send + Sync>> {
         loop {
             let record = record()?;
-            recorder.insert_execution(&record, EffectsState::Applied)?;
+            recorder.insert_execution(&record)?;
             writeln!(std::io::stdout().lock(), "durable {}", record.execution_id)?;
         }
     };

@@ -1,11 +1,14 @@
 //! Work for threads that serve calls, let loose a round at a time.
 
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use kavi::invoke::resident::{Call, Work};
 use kavi::invoke::run::{InvokeError, Ran};
-use kavi::model::name::SkillName;
+use kavi::model::{
+    door::{Asked, Door},
+    name::SkillName,
+};
 
 /// Makes the name and the input of a call out of its number.
 pub type Make = Box<dyn Fn(u64) -> (SkillName, Vec<u8>) + Send + Sync>;
@@ -13,6 +16,7 @@ pub type Make = Box<dyn Fn(u64) -> (SkillName, Vec<u8>) + Send + Sync>;
 /// A source of calls. Who serves it waits between two rounds.
 pub struct Pump {
     make: Make,
+    asked: Arc<Asked>,
     state: Mutex<State>,
     go: Condvar,
     ended: Condvar,
@@ -28,7 +32,8 @@ struct State {
 
 impl Pump {
     pub fn new(make: Make) -> Self {
-        Self { make, state: Mutex::default(), go: Condvar::new(), ended: Condvar::new() }
+        let asked = Arc::new(Asked { door: Door::Cli, by: "bench".to_owned() });
+        Self { make, asked, state: Mutex::default(), go: Condvar::new(), ended: Condvar::new() }
     }
 
     /// Has so many calls served, and waits for the last answer.
@@ -64,7 +69,7 @@ impl Work for Pump {
         let number = state.asked;
         drop(state);
         let (name, input) = (self.make)(number);
-        Some(Call { number, name, input })
+        Some(Call { number, name, input, asked: Arc::clone(&self.asked) })
     }
 
     fn done(&self, _: u64, ran: Result<Ran, InvokeError>) {

@@ -76,19 +76,28 @@ fn copy(ledger: &Connection, table: &str, row: &str, changed: &[(&str, &str)]) {
 pub fn records(ledger: &Connection, count: usize) {
     let sql = format!(
         "WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < ?1)
-         INSERT INTO executions (execution_id, v, parent_execution_id, skill_name, revision, source_hash,
-             side_effect_class, input_json, output_json, success, error, clock, seed, effects_json, effects_state,
-             started_at, finished_at)
-         SELECT {ID}, 1, NULL, 'write_note', 1, ?2, 'FILE_WRITE',
+         INSERT INTO executions (execution_id, v, purpose, door, asked_by, skill_name, revision, source_hash,
+             side_effect_class, engine, limits_sha256, input_json, output_json, success, error, clock, seed, effects_json,
+             commit_id, started_at, finished_at)
+         SELECT {ID}, 2, 'RUN', 'cli', 'bench', 'write_note', 1, ?2, 'FILE_WRITE', 'wasmtime', ?2,
              '{{\"body\":\"Body\",\"path\":\"Inbox/AI/' || n || '.md\",\"title\":\"Title\"}}',
              '{{\"sha256\":\"' || ?2 || '\",\"written_path\":\"Inbox/AI/' || n || '.md\"}}', 1, NULL,
              '2026-01-01T00:00:00.000Z', ?2,
-             '[{{\"path\":\"Inbox/AI/' || n || '.md\",\"sha256\":\"' || ?2 || '\",\"bytes\":14}}]', 'APPLIED',
+             '[{{\"path\":\"Inbox/AI/' || n || '.md\",\"sha256\":\"' || ?2 || '\",\"bytes\":14}}]', NULL,
              strftime('%Y-%m-%dT%H:%M:%S.000Z', 1735689600 + n, 'unixepoch'),
              strftime('%Y-%m-%dT%H:%M:%S.000Z', 1735689600 + n, 'unixepoch')
          FROM many WHERE ?1 > 0"
     );
-    ledger.execute(&sql, params![count, digest(b"component")]).unwrap();
+    let digest = digest(b"component");
+    ledger.execute("INSERT OR IGNORE INTO limit_sets (sha256, limits_json) VALUES (?1, '{}')", [&digest]).unwrap();
+    ledger.execute(&sql, params![count, digest]).unwrap();
+    let commits = "INSERT INTO commits (id, kind, state, number, changes_json, created_at)
+         SELECT execution_id, 'RUN', 'APPLIED', row_number() OVER (ORDER BY rowid),
+             json_array(json_object('path', effects_json ->> '$[0].path', 'before', NULL,
+                 'after', effects_json ->> '$[0].sha256', 'bytes', 14)), finished_at
+         FROM executions WHERE asked_by = 'bench'";
+    ledger.execute(commits, []).unwrap();
+    ledger.execute("UPDATE executions SET commit_id = execution_id WHERE asked_by = 'bench'", []).unwrap();
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! One skill over many inputs, in this process.
 
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 use super::App;
 use crate::error::Error;
@@ -8,7 +9,7 @@ use crate::invoke::batch::{self, Batch};
 use crate::invoke::resident::{Parts, Resident};
 use crate::invoke::run::{InvokeError, Ran};
 use crate::ledger::{Create, Ledger, Recorder};
-use crate::model::name::SkillName;
+use crate::model::{door::Door, name::SkillName};
 
 impl App {
     /// Runs a trusted skill over every line of `input`, on so many threads, and gives the answers in the order of the lines.
@@ -22,20 +23,12 @@ impl App {
         input: &mut (dyn BufRead + Send),
         answer: &mut (dyn FnMut(u64, Result<Ran, Error>) -> io::Result<()> + Send),
     ) -> Result<Batch, Error> {
-        let layout = &self.config.layout;
-        let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never)?)
+        let recorder = Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
             .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })?;
-        let parts = Parts {
-            layout,
-            journal: &recorder,
-            store: &self.store,
-            loader: self.loader(),
-            limits: &self.config.limits,
-            clock: self.clock.as_ref(),
-            ids: self.ids.as_ref(),
-        };
+        let parts = Parts { desk: self.desk(), journal: &recorder, loader: self.loader(), limits: &self.config.limits };
+        let asked = Arc::new(self.asked(Door::Cli));
         let resident = Resident::new(parts, threads)?;
         let mut sink = |number: u64, ran: Result<Ran, InvokeError>| answer(number, ran.map_err(Error::from));
-        Ok(batch::run(&resident, name, threads, (input, &mut sink))?)
+        Ok(batch::run(&resident, (name, &asked), threads, (input, &mut sink))?)
     }
 }

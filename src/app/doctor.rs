@@ -118,10 +118,10 @@ impl App {
     }
 
     fn check_effects(&self) -> Check {
-        match self.ledger.pending_effects() {
+        match self.ledger.pending_commits() {
             Ok(pending) if pending.is_empty() => Check::ok("runs", "no files on their way into the vault"),
             Ok(pending) => {
-                let found = format!("{} runs whose files are not all in the vault", pending.len());
+                let found = format!("{} effects whose files are not all in the vault", pending.len());
                 Check::bad("runs", Health::Warn, found, "run `kavi status`, which finishes them")
             }
             Err(error) => Check::bad("runs", Health::Fail, error.to_string(), "see the ledger's check"),

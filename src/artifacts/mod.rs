@@ -62,6 +62,10 @@ pub enum Kind {
     Source,
     /// The list of files of a snapshot.
     Snapshot,
+    /// A file of the vault: what a commit replaces, or would bring.
+    File,
+    /// An input or an output that is too large for its record, as canonical JSON.
+    Value,
 }
 
 impl Kind {
@@ -70,6 +74,8 @@ impl Kind {
             Self::Component => "components",
             Self::Source => "sources",
             Self::Snapshot => "snapshots",
+            Self::File => "files",
+            Self::Value => "values",
         }
     }
 
@@ -78,6 +84,8 @@ impl Kind {
             Self::Component => "component",
             Self::Source => "source file",
             Self::Snapshot => "snapshot",
+            Self::File => "vault file",
+            Self::Value => "value",
         }
     }
 }
@@ -191,6 +199,14 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
     temp.as_file().sync_all().map_err(io(path))?;
     temp.persist(path).map_err(|error| io(path)(error.error))?;
     sync_folder(folder)
+}
+
+/// Writes a file that nobody looks for yet, where there is none. It is not on the disk by then.
+///
+/// # Errors
+/// [`ArtifactError::Io`] when it cannot be written, or something lies there.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    File::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(io(path))
 }
 
 /// Makes a folder and those above it, each fsynced into its parent.

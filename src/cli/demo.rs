@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::out::Out;
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
-use crate::app::{App, Approver, Builder, Host, Proposal, Request, Reuse, Walls};
+use crate::app::{App, Approver, Builder, Consent, Host, Proposal, Request, Reuse, Then, Walls};
 use crate::error::{Error, Kind};
 use crate::model::{lifecycle::Verdict, limits::Narrowed, name::SkillName};
 
@@ -133,7 +133,7 @@ impl Demo {
         let input =
             json!({ "path": "Inbox/AI/hello.md", "title": "Hello from Kavi", "body": "Written by a component." });
         let name = skill_name()?;
-        let ran = self.app.run(&name, input.to_string().as_bytes())?;
+        let ran = self.app.run(&name, input.to_string().as_bytes(), (Then::Commit, Consent::None))?;
         let output = ran.record.output_json.clone().unwrap_or_default();
         self.out.say(&format!("output {output}"));
         let path = self.app.layout().vault.join("Inbox/AI/hello.md");
@@ -154,7 +154,8 @@ impl Demo {
             *byte ^= 1;
         }
         std::fs::write(&path, bytes).map_err(io)?;
-        match self.app.run(&skill_name()?, b"{\"path\":\"Inbox/AI/x.md\",\"title\":\"x\",\"body\":\"x\"}") {
+        let input = b"{\"path\":\"Inbox/AI/x.md\",\"title\":\"x\",\"body\":\"x\"}";
+        match self.app.run(&skill_name()?, input, (Then::Commit, Consent::None)) {
             Err(error) if error.kind() == Kind::Refused => {
                 self.out.say(&format!("refused, exit code {}: {error}", error.kind().exit_code()));
                 Ok(json!({ "exit_code": error.kind().exit_code(), "message": error.to_string() }))

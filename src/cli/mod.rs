@@ -12,6 +12,7 @@ mod cache;
 mod check_invariants;
 mod demo;
 mod doctor;
+mod effects;
 mod forge;
 mod init;
 mod list;
@@ -30,6 +31,7 @@ mod setup;
 mod show;
 mod status;
 mod stop;
+mod undo;
 mod verify;
 mod views;
 
@@ -124,6 +126,8 @@ enum Verb {
     ListSkills(list::Args),
     #[command(visible_alias = "run")]
     RunSkill(run::Args),
+    Effects(effects::Args),
+    Undo(undo::Args),
     Show(show::Args),
     Status(status::Args),
     Doctor(doctor::Args),
@@ -157,6 +161,8 @@ impl Verb {
             Self::Rebuild(args) => args.json.json,
             Self::Setup(args) => args.json.json,
             Self::Cache(args) => args.json(),
+            Self::Effects(args) => args.json(),
+            Self::Undo(args) => args.json.json,
             // Here it is the input.
             Self::RunSkill(_) => false,
         }
@@ -180,6 +186,8 @@ impl Verb {
             Self::Resume(args) => resume::run(context, &args),
             Self::ListSkills(args) => list::run(context, &args),
             Self::RunSkill(args) => run::run(context, &args),
+            Self::Effects(args) => effects::run(context, &args),
+            Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),
             Self::Status(args) => status::run(context, &args),
             Self::Doctor(args) => doctor::run(context, &args),

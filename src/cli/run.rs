@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Context, batch};
-use crate::app::Ran;
+use super::{Context, batch, out::Out};
+use crate::app::{Consent, Files, Ran, Then};
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
 
@@ -19,6 +19,8 @@ Examples:
   echo '{…}' | kavi run-skill write_note --json - --output json
   kavi run-skill write_note --batch notes.jsonl --output json > results.jsonl
   produce | kavi run-skill write_note --batch - --jobs 4 --output json
+  kavi run-skill write_note --json @note.json --dry-run
+  kavi run-skill write_note --json @note.json --hold && kavi effects list
 
 With --batch every line of the file is an input of its own, 1 MiB at most, and every line of the output is what became of
 the line with the same number: the document that a single run gives with --output json, or that of its error.
@@ -36,6 +38,15 @@ pub struct Args {
     /// Runs at one time, 1 to 16; as many as there are processors if not given.
     #[arg(long, value_name = "N", requires = "batch", value_parser = clap::value_parser!(u32).range(1..=i64::from(batch::MOST_JOBS)))]
     jobs: Option<u32>,
+    /// Print the difference that the run would make in the vault, and make none.
+    #[arg(long, conflicts_with_all = ["batch", "hold"])]
+    dry_run: bool,
+    /// Keep what the run would change until a person approves it with `kavi effects approve`.
+    #[arg(long, conflicts_with = "batch")]
+    hold: bool,
+    /// Where policy asks for a person's word: this is it.
+    #[arg(long, short, conflicts_with_all = ["batch", "hold"])]
+    yes: bool,
 }
 
 /// Longest input that is read; the limit of a run is smaller.
@@ -52,7 +63,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         return batch::run((&app, &out), &cwd, &name, (file, args.jobs));
     }
     let input = read_input(&cwd, args.input.as_deref().unwrap_or_default())?;
-    let ran = app.run(&name, &input)?;
+    let then = match (args.dry_run, args.hold) {
+        (true, _) => Then::Show,
+        (_, true) => Then::Hold,
+        _ => Then::Commit,
+    };
+    let consent = if args.yes { Consent::Given } else { Consent::None };
+    let ran = app.run(&name, &input, (then, consent))?;
     for line in &ran.observed.logs {
         out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
     }
@@ -60,21 +77,45 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         let said = text::block(&String::from_utf8_lossy(bytes), MAX_SHOWN);
         said.lines().for_each(|line| out.remark(&format!("{stream} {line}")));
     }
-    let record = &ran.record;
-    let output = record.output_json.clone().unwrap_or_default();
-    out.result(&text::block(&format!("{output:#}"), usize::MAX), &document(&ran));
-    let written: Vec<&str> = record.effects.iter().map(|effect| effect.path.as_str()).collect();
-    if !written.is_empty() {
-        out.remark(&format!("wrote {} (run {})", written.join(", "), record.execution_id.short()));
-    }
+    let human = match &ran.files {
+        // The difference is what was asked for.
+        Files::Shown(diffs) => diffs.iter().map(|diff| diff.text.as_str()).collect(),
+        _ => text::block(&format!("{:#}", ran.output), usize::MAX),
+    };
+    out.result(&human, &document(&ran));
+    remark(&out, &ran);
     Ok(())
+}
+
+/// What became of the files, for people.
+fn remark(out: &Out, ran: &Ran) {
+    let written: Vec<&str> = ran.record.effects.iter().map(|effect| effect.path.as_str()).collect();
+    let written = written.join(", ");
+    match &ran.files {
+        Files::Committed if written.is_empty() => {}
+        Files::Committed => out.remark(&format!("wrote {written} (run {})", ran.record.execution_id.short())),
+        Files::Held(commit, _) => {
+            let id = commit.id.short();
+            out.remark(&format!("held: {written}\nnext: kavi effects show {id}, then kavi effects approve {id} or kavi effects reject {id}"));
+        }
+        Files::Shown(diffs) if diffs.is_empty() => out.remark("nothing would change"),
+        Files::Shown(_) | Files::Left(_) => out.remark("nothing was changed"),
+    }
 }
 
 /// A run, for machines.
 pub fn document(ran: &Ran) -> serde_json::Value {
     let logs = ran.observed.logs.iter().map(|line| json!({ "level": line.level.as_str(), "message": line.message }));
     let mut machine = json!(ran.record);
-    machine["output"] = json!(ran.record.output_json);
+    machine["output"] = json!(ran.output);
+    match &ran.files {
+        Files::Held(commit, diffs) => {
+            machine["held"] = json!({ "id": commit.id, "expires_at": commit.expires_at });
+            machine["diffs"] = json!(diffs);
+        }
+        Files::Shown(diffs) => machine["diffs"] = json!(diffs),
+        Files::Committed | Files::Left(_) => {}
+    }
     machine["code"] = json!(ran.code);
     machine["logs"] = logs.collect();
     machine

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Context, JsonFlag, views};
 use crate::app::Status;
 use crate::error::Error;
-use crate::model::{lifecycle::ProposalStatus, switch::Switch, text};
+use crate::model::{commit::Commit, lifecycle::ProposalStatus, switch::Switch, text};
 
 /// The workspace at a glance: where things lie, whether the ledger is sound, what is in it.
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,10 @@ fn human(status: &Status) -> String {
         ("cage", status.cage.to_string()),
     ];
     if !status.recovered.is_empty() {
-        rows.push(("recovered", format!("{} runs whose files were still on their way", status.recovered.len())));
+        rows.push(("recovered", format!("{} effects whose files were still on their way", status.recovered.len())));
+    }
+    if !status.held.is_empty() {
+        rows.push(("held", format!("{} effects wait for a person: see `kavi effects list`", status.held.len())));
     }
     views::facts(&rows)
 }
@@ -62,7 +65,7 @@ fn switch(status: &Status) -> String {
 
 fn machine(status: &Status) -> serde_json::Value {
     let (runs, failed) = status.executions;
-    let recovered: Vec<String> = status.recovered.iter().map(|row| row.record.execution_id.to_string()).collect();
+    let ids = |commits: &[Commit]| commits.iter().map(|commit| commit.id.to_string()).collect::<Vec<_>>();
     json!({
         "workspace": status.layout.root,
         "vault": status.layout.vault,
@@ -72,7 +75,8 @@ fn machine(status: &Status) -> serde_json::Value {
         "artifacts": status.layout.artifacts(),
         "proposals": counts(status).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "executions": { "count": runs, "failed": failed },
-        "recovered": recovered,
+        "recovered": ids(&status.recovered),
+        "held": ids(&status.held),
         "cage": status.cage,
         "switch": views::switch(&status.switch),
         "switch_turns": status.turns,

@@ -8,12 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::draft::Ran;
+use super::error::InvokeError;
 use super::resident::{Call, Resident, ResidentError, Work};
-use super::run::{InvokeError, Ran};
-use crate::model::{json::JsonLimits, name::SkillName};
+use crate::model::{door::Asked, json::JsonLimits, name::SkillName};
 
 /// Lines that are held for each thread that runs them: read, running, or done and waiting for an earlier one.
 const WINDOW: u64 = 4;
@@ -38,13 +39,14 @@ pub struct Batch {
 /// [`ResidentError`] when not even one thread can serve.
 pub fn run(
     resident: &Resident<'_>,
-    name: &SkillName,
+    (name, asked): (&SkillName, &Arc<Asked>),
     threads: u32,
     (input, sink): (&mut (dyn BufRead + Send), &mut Sink<'_>),
 ) -> Result<Batch, ResidentError> {
     let progress = Progress { sink, waiting: BTreeMap::new(), read: 0, over: false, batch: Batch::default() };
     let lines = Lines {
         name,
+        asked,
         window: WINDOW * u64::from(threads),
         input: Mutex::new(input),
         progress: Mutex::new(progress),
@@ -65,6 +67,7 @@ pub fn run(
 /// The lines of a batch, as work for many threads.
 struct Lines<'a, 's> {
     name: &'a SkillName,
+    asked: &'a Arc<Asked>,
     window: u64,
     input: Mutex<&'a mut (dyn BufRead + Send)>,
     progress: Mutex<Progress<'a, 's>>,
@@ -106,7 +109,7 @@ impl Work for Lines<'_, '_> {
         match line {
             Ok(Some(input)) => {
                 progress.read = number;
-                return Some(Call { number, name: self.name.clone(), input });
+                return Some(Call { number, name: self.name.clone(), input, asked: Arc::clone(self.asked) });
             }
             Ok(None) => {}
             Err(error) => progress.batch.unread = Some(error),

@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::run::{InvokeError, Subject};
+use super::draft::Subject;
+use super::error::InvokeError;
 use crate::model::{grants::Grants, layout::Layout, limits::Limits, spec::SkillSpec};
 use crate::policy::grants;
 use crate::registry::TrustedSkill;

@@ -18,12 +18,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::draft::{Books, Desk, Draft, Place, Ran, Wish};
 use super::effects;
+use super::error::InvokeError;
 use super::ready::Ready;
-use super::run::{Books, Draft, InvokeError, Place, Ran};
-use crate::artifacts::Store;
 use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Permit, Standing};
-use crate::model::{id::IdSource, layout::Layout, limits::Limits, name::SkillName, switch::Watch, time::Clock};
+use crate::model::{door::Asked, layout::Layout, limits::Limits, name::SkillName, switch::Watch};
 use crate::registry::{self, TrustedSkill};
 use crate::runtime::{Lane, Loader, Origin, Reaches, Runtime, RuntimeError};
 
@@ -33,20 +33,14 @@ const MOST_KEPT: usize = 128;
 /// What a resident works with.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<'a> {
-    /// Where things lie.
-    pub layout: &'a Layout,
+    /// What calls are named, timed and judged with.
+    pub desk: Desk<'a>,
     /// Where records go, from many threads.
     pub journal: &'a (dyn Journal + Sync),
-    /// Components by their digest.
-    pub store: &'a Store,
     /// What gives their machine code.
     pub loader: Loader<'a>,
     /// What a run may use, where its promotion did not narrow it.
     pub limits: &'a Limits,
-    /// The time.
-    pub clock: &'a dyn Clock,
-    /// New ids.
-    pub ids: &'a dyn IdSource,
 }
 
 /// One thing to run.
@@ -58,6 +52,14 @@ pub struct Call {
     pub name: SkillName,
     /// Its input.
     pub input: Vec<u8>,
+    /// Who asks.
+    pub asked: Arc<Asked>,
+}
+
+impl Call {
+    fn wish(&self) -> Wish<'_> {
+        Wish::run(&self.name, &self.input, &self.asked)
+    }
 }
 
 /// Where calls come from and answers go, for many threads. Both are used on threads that can open nothing.
@@ -137,7 +139,7 @@ impl<'a> Resident<'a> {
     /// [`ResidentError`] when it cannot begin; no call has been taken then.
     pub fn serve(&self, work: &dyn Work) -> Result<(), ResidentError> {
         let _seat = Seat::take(self)?;
-        let mut view = View::open(self.parts.layout)?;
+        let mut view = View::open(self.parts.desk.layout)?;
         let mut waiting = work.next();
         while let Some(call) = waiting.take() {
             let reaches = view.warm(self, &call.name).ok().flatten().and_then(|now| now.reaches.clone());
@@ -153,8 +155,7 @@ impl<'a> Resident<'a> {
     }
 
     fn books(&self) -> Books<'a> {
-        let Parts { layout, journal, clock, ids, .. } = self.parts;
-        Books { layout, journal, clock, ids }
+        Books { desk: self.parts.desk, journal: self.parts.journal }
     }
 
     /// Serves calls on one lane, beginning with this one. Gives back the first that does not belong there.
@@ -168,7 +169,7 @@ impl<'a> Resident<'a> {
                     return;
                 };
                 *lock(&under_way) = Some(call.number);
-                let ran = self.on_lane(lane, &now, &call.input);
+                let ran = self.on_lane(lane, (view, &now), &call);
                 *lock(&under_way) = None;
                 work.done(call.number, ran);
                 waiting = work.next();
@@ -188,12 +189,12 @@ impl<'a> Resident<'a> {
         waiting
     }
 
-    fn on_lane(&self, lane: &Lane<'_>, now: &Now, input: &[u8]) -> Result<Ran, InvokeError> {
-        let mut draft = Draft::new(self.books(), input);
+    fn on_lane(&self, lane: &Lane<'_>, (view, now): (&View, &Now), call: &Call) -> Result<Ran, InvokeError> {
+        let mut draft = Draft::new(self.books(), call.wish());
         let ready = &now.warm.ready;
         let watch = Arc::clone(&now.watch);
         let attempt = draft.input().and_then(|()| draft.attempt(ready, Origin::Warm, Place::Here(lane, &watch)));
-        draft.finish(ready.subject(), now.footing, attempt)
+        draft.finish(ready.subject(), (&view.ledger, now.footing), attempt)
     }
 
     /// One call on a thread of its own, with everything that a run by itself does; the skill is loaded first if need be.
@@ -202,20 +203,20 @@ impl<'a> Resident<'a> {
         view.forget();
         let permit = view.ledger.permit()?;
         view.check_file()?;
-        effects::recover(&view.ledger, self.parts.layout)?;
-        let mut draft = Draft::new(self.books(), &call.input);
+        effects::recover(self.parts.desk.ground(), &view.ledger)?;
+        let mut draft = Draft::new(self.books(), call.wish());
         let (warm, code) = match self.load(view, &call.name) {
             Ok(found) => found,
             Err(NotLoaded::Refused(error)) => return Err(draft.refused(error)),
             Err(NotLoaded::Failed(skill, error)) => {
                 let footing = Footing { permit, revision: Some(skill.proposal_id()) };
-                return draft.finish(&(&*skill).into(), footing, Err(error));
+                return draft.finish(&(&*skill).into(), (&view.ledger, footing), Err(error));
             }
         };
         let footing = Footing { permit, revision: Some(warm.standing.id) };
         let attempt =
             draft.input().and_then(|()| draft.attempt(&warm.ready, code, Place::ThreadOfItsOwn(&view.ledger, footing)));
-        draft.finish(warm.ready.subject(), footing, attempt)
+        draft.finish(warm.ready.subject(), (&view.ledger, footing), attempt)
     }
 
     fn find(&self, name: &SkillName, standing: &Standing) -> Option<Arc<Warm>> {
@@ -234,7 +235,7 @@ impl<'a> Resident<'a> {
         if let Some(warm) = known(&view.ledger.standing(name).map_err(trusted)?) {
             return Ok((warm, Origin::Warm));
         }
-        let skill = registry::load(&view.ledger, self.parts.store, name).map_err(NotLoaded::Refused)?;
+        let skill = registry::load(&view.ledger, self.parts.desk.store, name).map_err(NotLoaded::Refused)?;
         let made = Ready::make(&skill, self.parts.loader, self.parts.limits, |limits| self.engine(limits));
         let (ready, code) = match made {
             Ok(made) => made,
@@ -345,7 +346,7 @@ impl View {
         self.forget();
         self.skills.clear();
         let permit = self.ledger.permit()?;
-        self.pending = self.ledger.any_pending_effects()?;
+        self.pending = self.ledger.any_pending_commits()?;
         (self.permit, self.at) = (Some(permit), Some(now));
         Ok(permit)
     }
@@ -358,7 +359,7 @@ impl View {
             let Some(warm) = standing.and_then(|standing| resident.find(name, &standing)) else { return Ok(None) };
             let footing = Footing { permit, revision: Some(warm.standing.id) };
             let watch = Arc::new(self.ledger.watch(footing));
-            let reaches = warm.ready.reaches(resident.parts.layout);
+            let reaches = warm.ready.reaches(resident.parts.desk.layout);
             self.skills.insert(name.clone(), Now { warm, footing, watch, reaches });
         }
         Ok(self.skills.get(name))

@@ -6,10 +6,13 @@ use super::LedgerError;
 use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
+    door::Door,
     effect::EffectClass,
     execution::SecondWall,
-    id::{ArtifactId, BuildId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
-    lifecycle::{BuildStatus, BuilderKind, Decision, EffectsState, FailureKind, ProposalStatus, Verdict},
+    id::{ArtifactId, BuildId, CommitId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
+    lifecycle::{
+        BuildStatus, BuilderKind, CommitKind, CommitState, Decision, FailureKind, ProposalStatus, Purpose, Verdict,
+    },
     name::SkillName,
     time::Timestamp,
 };
@@ -37,6 +40,7 @@ as_text! {
     ResearchId => ResearchId::parse;
     PromotionId => PromotionId::parse;
     ArtifactId => ArtifactId::parse;
+    CommitId => CommitId::parse;
     ExecutionId => ExecutionId::parse;
     Digest => Digest::parse;
     SkillName => SkillName::parse;
@@ -48,7 +52,10 @@ as_text! {
     Verdict => str::parse::<Verdict>;
     Decision => str::parse::<Decision>;
     ArtifactKind => str::parse::<ArtifactKind>;
-    EffectsState => str::parse::<EffectsState>;
+    CommitKind => str::parse::<CommitKind>;
+    CommitState => str::parse::<CommitState>;
+    Purpose => str::parse::<Purpose>;
+    Door => str::parse::<Door>;
     FailureKind => str::parse::<FailureKind>;
     BuilderKind => str::parse::<BuilderKind>;
 }

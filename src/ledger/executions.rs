@@ -1,12 +1,14 @@
 //! Execution records.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter, types::Value};
 
-use super::{Footing, Ledger, LedgerError, codec, switch};
-pub use crate::model::lifecycle::EffectsState;
+use super::{Footing, Ledger, LedgerError, Settled, codec, commits, switch};
 use crate::model::{
+    commit::Commit,
+    digest::Digest,
     execution::ExecutionRecord,
-    id::{ExecutionId, IdPrefix},
+    id::{CommitId, ExecutionId, IdPrefix},
+    lifecycle::CommitState,
 };
 
 /// A record and whether its files are in the vault.
@@ -14,171 +16,189 @@ use crate::model::{
 pub struct ExecutionRow {
     /// The record.
     pub record: ExecutionRecord,
-    /// Whether its files are in the vault.
-    pub effects_state: EffectsState,
+    /// Whether its files are in the vault; none where nothing is to be committed.
+    pub commit_state: Option<CommitState>,
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<ExecutionRow> {
-    let output: Option<String> = row.get("output_json")?;
+/// A record, the state of its commit, and the limits it had.
+pub(super) const SELECT: &str = "SELECT e.*, c.state AS commit_state, l.limits_json FROM executions AS e
+     LEFT JOIN commits AS c ON c.id = e.commit_id LEFT JOIN limit_sets AS l ON l.sha256 = e.limits_sha256";
+
+pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExecutionRow> {
     let record = ExecutionRecord {
         v: row.get("v")?,
         execution_id: row.get("execution_id")?,
         parent_execution_id: row.get("parent_execution_id")?,
+        purpose: row.get("purpose")?,
+        door: row.get("door")?,
+        asked_by: row.get("asked_by")?,
         skill_name: row.get("skill_name")?,
         revision: row.get("revision")?,
         source_hash: row.get("source_hash")?,
         side_effect_class: row.get("side_effect_class")?,
+        engine: row.get("engine")?,
+        limits: codec::maybe_json_column(row, "limits_json")?,
         input_json: codec::json_column(row, "input_json")?,
-        output_json: match output {
-            Some(_) => Some(codec::json_column(row, "output_json")?),
-            None => None,
-        },
+        input_stored: codec::maybe_json_column(row, "input_stored_json")?,
+        output_json: codec::maybe_json_column(row, "output_json")?,
+        output_stored: codec::maybe_json_column(row, "output_stored_json")?,
         success: row.get("success")?,
         error: row.get("error")?,
         clock: row.get("clock")?,
         seed: row.get("seed")?,
         effects: codec::json_column(row, "effects_json")?,
+        commit_id: row.get("commit_id")?,
         started_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
         second_wall: row.get("second_wall")?,
         said: codec::maybe_json_column(row, "said_json")?,
     };
-    Ok(ExecutionRow { record, effects_state: row.get("effects_state")? })
+    Ok(ExecutionRow { record, commit_state: row.get("commit_state")? })
 }
 
 fn get(conn: &Connection, id: ExecutionId) -> Result<ExecutionRow, LedgerError> {
-    conn.query_row("SELECT * FROM executions WHERE execution_id = ?1", [id], from_row)
+    conn.query_row(&format!("{SELECT} WHERE e.execution_id = ?1"), [id], from_row)
         .optional()?
         .ok_or_else(|| LedgerError::NotFound { what: "execution", key: id.to_string() })
 }
 
 /// One step of a run's record, in SQLite's values and ready to be written.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum Step {
     /// A new record.
-    Insert(Box<[Value; COLUMNS]>),
-    /// The record of a run that succeeded, if it still has its footing.
-    Success(Box<[Value; COLUMNS]>, Footing),
-    /// Every file of this run is in the vault.
-    Applied(ExecutionId),
+    Insert(Box<Row>),
+    /// The record of a run that succeeded, and the commit of its files, if it still has its footing.
+    Success(Box<Row>, Option<Box<Commit>>, Footing),
+    /// How the moving of files ended.
+    Settle(CommitId, Settled),
+}
+
+/// A record in SQLite's values.
+#[derive(Debug)]
+pub(super) struct Row {
+    values: [Value; COLUMNS],
+    /// The limits it had, and their digest.
+    limits: Option<(String, String)>,
 }
 
 /// Values of a row, in the order of [`INSERT`].
-const COLUMNS: usize = 19;
+const COLUMNS: usize = 26;
 
-const INSERT: &str = "INSERT INTO executions (execution_id, v, parent_execution_id, skill_name, revision, source_hash,
-         side_effect_class, input_json, output_json, success, error, clock, seed, effects_json,
-         effects_state, started_at, finished_at, second_wall, said_json)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+const INSERT_LIMITS: &str = "INSERT OR IGNORE INTO limit_sets (sha256, limits_json) VALUES (?1, ?2)";
 
-const APPLIED: &str = "UPDATE executions SET effects_state = 'APPLIED' WHERE execution_id = ?1";
+const INSERT: &str = "INSERT INTO executions (execution_id, v, parent_execution_id, purpose, door, asked_by, skill_name,
+         revision, source_hash, side_effect_class, engine, limits_sha256, input_json, input_stored_json, output_json,
+         output_stored_json, success, error, clock, seed, effects_json, commit_id, started_at, finished_at, second_wall,
+         said_json)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+         ?25, ?26)";
 
-/// Every run looks for these: the planner would rather read all records in their order than sort the few that are
-/// pending.
-const PENDING: &str =
-    "SELECT * FROM executions INDEXED BY pending_effects WHERE effects_state = 'PENDING' ORDER BY rowid";
-
-fn row(record: &ExecutionRecord, state: EffectsState) -> Result<[Value; COLUMNS], LedgerError> {
-    let text = |value: &dyn ToString| Value::Text(value.to_string());
-    let maybe = |value: Option<String>| value.map_or(Value::Null, Value::Text);
-    Ok([
+fn row(record: &ExecutionRecord) -> Result<Row, LedgerError> {
+    fn text(value: &impl ToString) -> Value {
+        Value::Text(value.to_string())
+    }
+    fn maybe(value: Option<&impl ToString>) -> Value {
+        value.map_or(Value::Null, text)
+    }
+    fn json(value: Option<&impl serde::Serialize>) -> Result<Value, LedgerError> {
+        Ok(value.map(codec::to_json).transpose()?.map_or(Value::Null, Value::Text))
+    }
+    let limits = record.limits.as_ref().map(codec::to_json).transpose()?;
+    let limits = limits.map(|json| (Digest::of(json.as_bytes()).to_string(), json));
+    let values = [
         text(&record.execution_id),
         Value::Integer(record.v.into()),
-        maybe(record.parent_execution_id.map(|id| id.to_string())),
+        maybe(record.parent_execution_id.as_ref()),
+        text(&record.purpose),
+        text(&record.door),
+        text(&record.asked_by),
         text(&record.skill_name),
-        Value::Integer(record.revision.into()),
-        text(&record.source_hash),
-        text(&record.side_effect_class),
-        Value::Text(codec::to_json(&record.input_json)?),
-        maybe(record.output_json.as_ref().map(codec::to_json).transpose()?),
+        record.revision.map_or(Value::Null, |revision| Value::Integer(revision.into())),
+        maybe(record.source_hash.as_ref()),
+        maybe(record.side_effect_class.as_ref()),
+        maybe(record.engine.as_ref()),
+        maybe(limits.as_ref().map(|(digest, _)| digest)),
+        json(Some(&record.input_json))?,
+        json(record.input_stored.as_ref())?,
+        json(record.output_json.as_ref())?,
+        json(record.output_stored.as_ref())?,
         Value::Integer(record.success.into()),
-        maybe(record.error.clone()),
+        maybe(record.error.as_ref()),
         text(&record.clock),
         text(&record.seed),
-        Value::Text(codec::to_json(&record.effects)?),
-        text(&state),
+        json(Some(&record.effects))?,
+        maybe(record.commit_id.as_ref()),
         text(&record.started_at),
         text(&record.finished_at),
-        maybe(record.second_wall.map(|wall| wall.to_string())),
-        maybe(record.said.as_ref().map(codec::to_json).transpose()?),
-    ])
+        maybe(record.second_wall.as_ref()),
+        json(record.said.as_ref())?,
+    ];
+    Ok(Row { values, limits })
 }
 
-impl Change {
+impl Row {
+    fn insert(&self, conn: &Connection) -> Result<(), LedgerError> {
+        if let Some((digest, json)) = &self.limits {
+            conn.prepare_cached(INSERT_LIMITS)?.execute([digest, json])?;
+        }
+        conn.prepare_cached(INSERT)?.execute(params_from_iter(self.values.iter()))?;
+        Ok(())
+    }
+}
+
+impl Step {
     /// The row of a record.
-    pub(super) fn insert(record: &ExecutionRecord, state: EffectsState) -> Result<Self, LedgerError> {
-        Ok(Self::Insert(Box::new(row(record, state)?)))
+    pub(super) fn insert(record: &ExecutionRecord) -> Result<Self, LedgerError> {
+        Ok(Self::Insert(Box::new(row(record)?)))
     }
 
-    /// The row of a record that counts only as long as the run has its footing.
+    /// The row of a record that counts only as long as the run has its footing, and the commit of its files.
     pub(super) fn success(
         record: &ExecutionRecord,
-        state: EffectsState,
+        commit: Option<&Commit>,
         footing: Footing,
     ) -> Result<Self, LedgerError> {
-        Ok(Self::Success(Box::new(row(record, state)?), footing))
+        Ok(Self::Success(Box::new(row(record)?), commit.cloned().map(Box::new), footing))
     }
 
     /// Writes it, inside of the caller's transaction.
     pub(super) fn apply(&self, conn: &Connection) -> Result<(), LedgerError> {
         match self {
-            Self::Insert(row) => {
-                conn.prepare_cached(INSERT)?.execute(params_from_iter(row.iter()))?;
-            }
-            Self::Success(row, footing) => {
+            Self::Insert(row) => row.insert(conn)?,
+            Self::Success(row, commit, footing) => {
                 switch::stands(conn, *footing).map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
-                conn.prepare_cached(INSERT)?.execute(params_from_iter(row.iter()))?;
+                commit.as_ref().map_or(Ok(()), |commit| commits::insert(conn, commit))?;
+                row.insert(conn)?;
             }
-            Self::Applied(id) => {
-                if conn.prepare_cached(APPLIED)?.execute([id])? != 1 {
-                    return Err(LedgerError::NotFound { what: "execution", key: id.to_string() });
-                }
-            }
+            Self::Settle(id, settled) => commits::settle(conn, *id, settled)?,
         }
         Ok(())
     }
 }
 
 impl Ledger {
-    /// Writes a record. `state` is PENDING while its files are still to be moved into the vault.
+    /// Writes a record of which nothing is to be committed.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
-    pub fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError> {
-        let change = Change::insert(record, state)?;
-        self.write(|tx| change.apply(tx))
+    pub fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
+        let step = Step::insert(record)?;
+        self.write(|tx| step.apply(tx))
     }
 
-    /// The same for a run that succeeded, if by then it still had its footing: a stop or a revocation and the record
-    /// of the run come one after the other, never both at once.
+    /// Writes the record of a run that succeeded and the commit of its files, if by then it still had its footing: a stop
+    /// or a revocation and the record of the run come one after the other, never both at once.
     ///
     /// # Errors
     /// [`LedgerError::Halted`] when the run may not count any more; nothing is recorded then.
     pub fn insert_success(
         &self,
         record: &ExecutionRecord,
-        state: EffectsState,
+        commit: Option<&Commit>,
         footing: Footing,
     ) -> Result<(), LedgerError> {
-        let change = Change::success(record, state, footing)?;
-        self.write(|tx| change.apply(tx))
-    }
-
-    /// Notes that every file of a run is in the vault.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the ledger cannot be written, or there is no such run.
-    pub fn effects_applied(&self, id: ExecutionId) -> Result<(), LedgerError> {
-        self.write(|tx| Change::Applied(id).apply(tx))
-    }
-
-    /// The runs whose files may not all be in the vault, oldest first.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the ledger cannot be read.
-    pub fn pending_effects(&self) -> Result<Vec<ExecutionRow>, LedgerError> {
-        let mut statement = self.conn.prepare(PENDING)?;
-        Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+        let step = Step::success(record, commit, footing)?;
+        self.write(|tx| step.apply(tx))
     }
 
     /// One record.
@@ -204,19 +224,5 @@ impl Ledger {
     pub fn count_executions(&self) -> Result<(u64, u64), LedgerError> {
         let sql = "SELECT count(*), coalesce(sum(NOT success), 0) FROM executions";
         Ok(self.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pending_runs_are_found_without_reading_the_others() -> Result<(), LedgerError> {
-        let ledger = Ledger::in_memory()?;
-        assert_eq!(codec::full_scans(&ledger.conn, PENDING)?, [""; 0]);
-        let by_order = "SELECT * FROM executions WHERE effects_state = 'PENDING' ORDER BY rowid";
-        assert_eq!(codec::full_scans(&ledger.conn, by_order)?, ["SCAN executions"], "the planner has learnt: use it");
-        Ok(())
     }
 }

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_switch_and_limits.sql"),
     include_str!("migrations/0005_proposals_by_name.sql"),
     include_str!("migrations/0006_what_a_run_said.sql"),
+    include_str!("migrations/0007_transactions.sql"),
 ];
 
 /// What the header of a file says.
@@ -48,10 +49,19 @@ pub(super) fn state(conn: &Connection) -> Result<State, LedgerError> {
 
 /// Applies what is missing, all in one transaction.
 pub(super) fn bring_up(conn: &mut Connection) -> Result<(), LedgerError> {
-    let known = MIGRATIONS.len() as i64;
-    if state(conn)?.version == known {
+    if state(conn)?.version == MIGRATIONS.len() as i64 {
         return Ok(());
     }
+    // A table that is made anew is dropped in between, which its references would not let happen. What they say is
+    // checked before the transaction ends.
+    conn.pragma_update(None, "foreign_keys", "OFF")?;
+    let brought_up = apply_missing(conn);
+    conn.pragma_update(None, "foreign_keys", "ON")?;
+    brought_up
+}
+
+fn apply_missing(conn: &mut Connection) -> Result<(), LedgerError> {
+    let known = MIGRATIONS.len() as i64;
     let tx = Transaction::new(conn, TransactionBehavior::Immediate)?;
     let found = state(&tx)?.version;
     if !(0..=known).contains(&found) {
@@ -59,6 +69,9 @@ pub(super) fn bring_up(conn: &mut Connection) -> Result<(), LedgerError> {
     }
     for sql in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         tx.execute_batch(sql)?;
+    }
+    if tx.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some() {
+        return Err(LedgerError::Damaged("a row refers to one that is missing".to_owned()));
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", known)?;
@@ -72,7 +85,7 @@ pub(super) fn check_schema(conn: &Connection) -> Result<(), LedgerError> {
 }
 
 /// The digest of the schema after all migrations; a test says what it must be.
-const SCHEMA_SHA256: &str = "570d488f934b731d40c9693ec8d2cc9ad660389566d8b7f9f6029714c7c0f6b8";
+const SCHEMA_SHA256: &str = "a9203a1534ebb6242fa386dc4468c58dccbcdd17cbf4ee0c01db1234c4296e24";
 
 fn digest_of_schema(conn: &Connection) -> Result<Digest, LedgerError> {
     let mut text = String::new();

@@ -10,6 +10,7 @@
 mod artifacts;
 mod builds;
 mod codec;
+mod commits;
 mod error;
 mod executions;
 mod migrations;
@@ -26,12 +27,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
 
-use crate::model::{execution::ExecutionRecord, id::ExecutionId};
+use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
+pub use commits::Settled;
 pub use error::LedgerError;
-pub use executions::{EffectsState, ExecutionRow};
+pub use executions::ExecutionRow;
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use recorder::Recorder;
@@ -111,6 +113,15 @@ impl Ledger {
         Ok(value)
     }
 
+    /// The same, without waiting for the disk. After a crash of the machine the change may be gone, whole; whatever is
+    /// written after it brings it along.
+    fn write_lazily<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        let written = self.write(work);
+        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        written
+    }
+
     /// SQLite's own check of the whole file. Slow on a large ledger: for `status` and `doctor`, not for every run.
     ///
     /// # Errors
@@ -129,46 +140,46 @@ impl Ledger {
 ///
 /// A process of one run writes into the [`Ledger`] itself, one that runs many at once into a [`Recorder`].
 pub trait Journal: std::fmt::Debug {
-    /// Writes a record. `state` is PENDING while its files are still to be moved into the vault.
+    /// Writes a record of which nothing is to be committed.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
-    fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError>;
+    fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError>;
 
-    /// The same for a run that succeeded, if by then it still had its footing.
+    /// Writes the record of a run that succeeded, and the commit of its files, if by then it still had its footing.
     ///
     /// # Errors
     /// [`LedgerError::Halted`] when the run may not count any more; nothing is recorded then.
     fn insert_success(
         &self,
         record: &ExecutionRecord,
-        state: EffectsState,
+        commit: Option<&Commit>,
         footing: Footing,
     ) -> Result<(), LedgerError>;
 
-    /// Notes that every file of a run is in the vault.
+    /// Notes how the moving of a commit's files ended.
     ///
     /// # Errors
-    /// [`LedgerError`] when the ledger cannot be written, or there is no such run.
-    fn effects_applied(&self, id: ExecutionId) -> Result<(), LedgerError>;
+    /// [`LedgerError`] when the ledger cannot be written, or no such commit is PENDING.
+    fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError>;
 }
 
 impl Journal for Ledger {
-    fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError> {
-        Self::insert_execution(self, record, state)
+    fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
+        Self::insert_execution(self, record)
     }
 
     fn insert_success(
         &self,
         record: &ExecutionRecord,
-        state: EffectsState,
+        commit: Option<&Commit>,
         footing: Footing,
     ) -> Result<(), LedgerError> {
-        Self::insert_success(self, record, state, footing)
+        Self::insert_success(self, record, commit, footing)
     }
 
-    fn effects_applied(&self, id: ExecutionId) -> Result<(), LedgerError> {
-        Self::effects_applied(self, id)
+    fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
+        Self::settle(self, id, settled)
     }
 }
 

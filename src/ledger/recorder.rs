@@ -9,7 +9,7 @@
 //! it, and leaves none of them behind; the queue has an end, and callers wait in front of it; dropping the recorder
 //! writes what was handed in and then ends the thread.
 //!
-//! Deliberately never: says yes before the commit, changes the order of one caller's steps, tries a failed batch again,
+//! Deliberately never: says yes before the commit, steps the order of one caller's steps, tries a failed batch again,
 //! or decides in which state a record is written.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,24 +17,24 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::executions::Change;
-use super::{EffectsState, Footing, Journal, Ledger, LedgerError};
-use crate::model::{execution::ExecutionRecord, id::ExecutionId};
+use super::executions::Step;
+use super::{Footing, Journal, Ledger, LedgerError, Settled};
+use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 /// Changes that may wait for the writer. Whoever comes later waits until there is room.
 const QUEUE: usize = 1_024;
-/// Most changes in one transaction, so that nobody waits for all the others.
+/// Most steps in one transaction, so that nobody waits for all the others.
 const BATCH: usize = 256;
 /// How often the writer lets others go first while the batch still grows. Callers whose records were committed just now
 /// come back one by one: without this the first of them would get a transaction of its own, and the rest the next.
 const PATIENCE: usize = 4;
 
-/// What becomes of one change.
+/// What becomes of one step.
 type Answer = Result<(), LedgerError>;
 
-/// A change, and who waits for it.
+/// A step, and who waits for it.
 struct Job {
-    change: Change,
+    step: Step,
     answer: SyncSender<Answer>,
 }
 
@@ -58,31 +58,31 @@ impl Recorder {
         Ok(Self { queue: Some(queue), writer: Some(writer) })
     }
 
-    /// Hands a change in and waits until it is durable.
-    fn submit(&self, change: Change) -> Answer {
+    /// Hands a step in and waits until it is durable.
+    fn submit(&self, step: Step) -> Answer {
         let (answer, answered) = sync_channel(1);
         let queue = self.queue.as_ref().ok_or(LedgerError::NoWriter)?;
-        queue.send(Job { change, answer }).map_err(|_| LedgerError::NoWriter)?;
+        queue.send(Job { step, answer }).map_err(|_| LedgerError::NoWriter)?;
         answered.recv().unwrap_or(Err(LedgerError::NoWriter))
     }
 }
 
 impl Journal for Recorder {
-    fn insert_execution(&self, record: &ExecutionRecord, state: EffectsState) -> Result<(), LedgerError> {
-        self.submit(Change::insert(record, state)?)
+    fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
+        self.submit(Step::insert(record)?)
     }
 
     fn insert_success(
         &self,
         record: &ExecutionRecord,
-        state: EffectsState,
+        commit: Option<&Commit>,
         footing: Footing,
     ) -> Result<(), LedgerError> {
-        self.submit(Change::success(record, state, footing)?)
+        self.submit(Step::success(record, commit, footing)?)
     }
 
-    fn effects_applied(&self, id: ExecutionId) -> Result<(), LedgerError> {
-        self.submit(Change::Applied(id))
+    fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
+        self.submit(Step::Settle(id, settled.clone()))
     }
 }
 
@@ -99,9 +99,9 @@ impl Drop for Recorder {
 /// The writer's life: until nobody can hand anything in any more and the queue is empty.
 fn write_all(conn: &Connection, waiting: &Receiver<Job>) {
     while let Ok(first) = waiting.recv() {
-        let (changes, answers): (Vec<_>, Vec<_>) =
-            gather(first, waiting).into_iter().map(|job| (job.change, job.answer)).unzip();
-        for (result, answer) in write(conn, &changes).into_iter().zip(answers) {
+        let (steps, answers): (Vec<_>, Vec<_>) =
+            gather(first, waiting).into_iter().map(|job| (job.step, job.answer)).unzip();
+        for (result, answer) in write(conn, &steps).into_iter().zip(answers) {
             // A caller that is gone does not need its answer.
             let _ = answer.send(result);
         }
@@ -128,16 +128,16 @@ fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
     jobs
 }
 
-/// Writes a batch in one transaction and says what became of each change.
-fn write(conn: &Connection, changes: &[Change]) -> Vec<Answer> {
-    let lost = |error: &LedgerError| changes.iter().map(|_| Err(error.again())).collect();
+/// Writes a batch in one transaction and says what became of each step.
+fn write(conn: &Connection, steps: &[Step]) -> Vec<Answer> {
+    let lost = |error: &LedgerError| steps.iter().map(|_| Err(error.again())).collect();
     let tx = match Transaction::new_unchecked(conn, TransactionBehavior::Immediate) {
         Ok(tx) => tx,
         Err(error) => return lost(&error.into()),
     };
-    let mut answers = Vec::with_capacity(changes.len());
-    for change in changes {
-        match write_one(&tx, change) {
+    let mut answers = Vec::with_capacity(steps.len());
+    for step in steps {
+        match write_one(&tx, step) {
             Ok(answer) => answers.push(answer),
             Err(error) => return lost(&error),
         }
@@ -148,13 +148,13 @@ fn write(conn: &Connection, changes: &[Change]) -> Vec<Answer> {
     }
 }
 
-/// One change, that leaves nothing behind when it is refused.
+/// One step, that leaves nothing behind when it is refused.
 ///
 /// # Errors
-/// When the whole transaction is lost: SQLite took it back (a full or failing disk), or cannot undo this one change.
-fn write_one(tx: &Transaction<'_>, change: &Change) -> Result<Answer, LedgerError> {
+/// When the whole transaction is lost: SQLite took it back (a full or failing disk), or cannot undo this one step.
+fn write_one(tx: &Transaction<'_>, step: &Step) -> Result<Answer, LedgerError> {
     tx.prepare_cached("SAVEPOINT one")?.execute([])?;
-    let answer = change.apply(tx);
+    let answer = step.apply(tx);
     if let Err(error) = &answer {
         if tx.is_autocommit() {
             return Err(error.again());

@@ -8,45 +8,47 @@ use serde_json::json;
 use super::*;
 use crate::ledger::Create;
 use crate::model::{
+    commit::Change,
     digest::Digest,
-    effect::EffectClass,
-    id::{IdSource, RandomIds},
-    name::SkillName,
-    time::Timestamp,
+    execution::Effect,
+    id::{ExecutionId, RandomIds},
+    lifecycle::{CommitKind, CommitState},
+    vault_path::VaultPath,
 };
 
 type Done = Result<(), Box<dyn Error>>;
 
-fn record(ids: &dyn IdSource) -> Result<ExecutionRecord, Box<dyn Error>> {
-    let now = Timestamp::from_millis(1_763_624_000_000)?;
-    Ok(ExecutionRecord {
-        v: 1,
-        execution_id: ExecutionId::new(ids),
-        parent_execution_id: None,
-        skill_name: SkillName::parse("note")?,
-        revision: 1,
-        source_hash: Digest::of(b"component"),
-        side_effect_class: EffectClass::ReadOnly,
-        input_json: json!({ "title": "Title" }),
-        output_json: Some(json!({ "said": "yes" })),
-        success: true,
-        error: None,
-        clock: now,
-        seed: Digest::of(b"seed").to_string(),
-        effects: Vec::new(),
-        started_at: now,
-        finished_at: now,
-        second_wall: None,
-        said: None,
-    })
+fn record() -> Result<ExecutionRecord, Box<dyn Error>> {
+    let record = serde_json::from_str(include_str!("../../tests/support/record.json"))?;
+    Ok(ExecutionRecord { execution_id: ExecutionId::new(&RandomIds), ..record })
+}
+
+/// The same of a run that wrote a file, and its commit.
+fn with_commit() -> Result<(ExecutionRecord, Commit), Box<dyn Error>> {
+    let record = record()?;
+    let (id, path, sha256) = (record.execution_id.into(), VaultPath::parse("a.md")?, Digest::of(b"a"));
+    let effect = Effect { path, sha256, bytes: 1, before: None };
+    let commit = Commit {
+        id,
+        kind: CommitKind::Run,
+        state: CommitState::Pending,
+        changes: vec![Change::from(&effect)],
+        undoes: None,
+        created_at: record.finished_at,
+        expires_at: None,
+        decided_by: None,
+        decided_at: None,
+        why: None,
+    };
+    Ok((ExecutionRecord { effects: vec![effect], commit_id: Some(id), ..record }, commit))
 }
 
 fn records(count: usize) -> Result<Vec<ExecutionRecord>, Box<dyn Error>> {
-    (0..count).map(|_| record(&RandomIds)).collect()
+    (0..count).map(|_| record()).collect()
 }
 
-fn inserts(records: &[ExecutionRecord]) -> Result<Vec<Change>, LedgerError> {
-    records.iter().map(|record| Change::insert(record, EffectsState::Applied)).collect()
+fn inserts(records: &[ExecutionRecord]) -> Result<Vec<Step>, LedgerError> {
+    records.iter().map(Step::insert).collect()
 }
 
 fn open(folder: &Path) -> Result<Ledger, LedgerError> {
@@ -56,13 +58,16 @@ fn open(folder: &Path) -> Result<Ledger, LedgerError> {
 #[test]
 fn what_many_threads_hand_in_is_what_another_connection_reads() -> Done {
     let folder = tempfile::tempdir()?;
-    let recorder = Recorder::start(open(folder.path())?)?;
-    let mine: Vec<Vec<ExecutionRecord>> = (0..8).map(|_| records(25)).collect::<Result<_, _>>()?;
+    let ledger = open(folder.path())?;
+    let footing = Footing { permit: ledger.permit()?, revision: None };
+    let recorder = Recorder::start(ledger)?;
+    let some = || (0..25).map(|_| with_commit()).collect::<Result<Vec<_>, _>>();
+    let mine: Vec<Vec<(ExecutionRecord, Commit)>> = (0..8).map(|_| some()).collect::<Result<_, _>>()?;
     thread::scope(|scope| {
-        let hand_in = |records: &[ExecutionRecord]| -> Result<(), LedgerError> {
-            for record in records {
-                recorder.insert_execution(record, EffectsState::Pending)?;
-                recorder.effects_applied(record.execution_id)?;
+        let hand_in = |records: &[(ExecutionRecord, Commit)]| -> Result<(), LedgerError> {
+            for (record, commit) in records {
+                recorder.insert_success(record, Some(commit), footing)?;
+                recorder.settle(commit.id, &Settled::Applied)?;
             }
             Ok(())
         };
@@ -70,24 +75,31 @@ fn what_many_threads_hand_in_is_what_another_connection_reads() -> Done {
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(LedgerError::NoWriter)))
     })?;
     let reader = open(folder.path())?;
-    for record in mine.iter().flatten() {
+    for (record, _) in mine.iter().flatten() {
         let row = reader.execution(record.execution_id)?;
-        assert_eq!((&row.record, row.effects_state), (record, EffectsState::Applied));
+        assert_eq!((&row.record, row.commit_state), (record, Some(CommitState::Applied)));
     }
     assert_eq!(reader.count_executions()?, (200, 0));
+    assert_eq!(reader.settled_up_to()?, 200);
     Ok(())
 }
 
 #[test]
 fn a_record_is_there_for_everybody_when_its_caller_goes_on() -> Done {
     let folder = tempfile::tempdir()?;
-    let recorder = Recorder::start(open(folder.path())?)?;
+    let ledger = open(folder.path())?;
+    let footing = Footing { permit: ledger.permit()?, revision: None };
+    let recorder = Recorder::start(ledger)?;
     let reader = open(folder.path())?;
-    for record in records(20)? {
-        recorder.insert_execution(&record, EffectsState::Pending)?;
-        assert_eq!(reader.execution(record.execution_id)?.effects_state, EffectsState::Pending);
-        recorder.effects_applied(record.execution_id)?;
-        assert_eq!(reader.execution(record.execution_id)?.effects_state, EffectsState::Applied);
+    for _ in 0..20 {
+        let (record, commit) = with_commit()?;
+        let state = || reader.execution(record.execution_id).map(|row| row.commit_state);
+        recorder.insert_success(&record, Some(&commit), footing)?;
+        assert_eq!(state()?, Some(CommitState::Pending));
+        assert_eq!(reader.pending_commits()?, [commit.clone()]);
+        recorder.settle(commit.id, &Settled::Applied)?;
+        assert_eq!(state()?, Some(CommitState::Applied));
+        assert!(recorder.settle(commit.id, &Settled::Applied).is_err(), "once");
     }
     Ok(())
 }
@@ -99,7 +111,7 @@ fn a_refused_record_fails_alone() -> Done {
     given[1].execution_id = given[0].execution_id;
     given[3].error = Some("a success with an error".to_owned());
     let mut changes = inserts(&given)?;
-    changes.push(Change::Applied(ExecutionId::new(&RandomIds)));
+    changes.push(Step::Settle(ExecutionId::new(&RandomIds).into(), Settled::Applied));
     let answers = write(&ledger.conn, &changes);
     let fine: Vec<bool> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(fine, [true, false, true, false, true, false]);
@@ -145,8 +157,8 @@ fn a_full_disk_leaves_nothing_of_what_it_failed_for() -> Done {
 #[test]
 fn what_waits_together_is_one_transaction() -> Done {
     let (queue, waiting) = sync_channel(QUEUE);
-    for change in inserts(&records(BATCH + 1)?)? {
-        queue.send(Job { change, answer: sync_channel(1).0 })?;
+    for step in inserts(&records(BATCH + 1)?)? {
+        queue.send(Job { step, answer: sync_channel(1).0 })?;
     }
     drop(queue);
     assert_eq!(gather(waiting.recv()?, &waiting).len(), BATCH, "a batch has an end");
@@ -158,7 +170,7 @@ fn what_waits_together_is_one_transaction() -> Done {
 fn dropping_it_ends_the_writer_and_lets_the_ledger_go() -> Done {
     let folder = tempfile::tempdir()?;
     let recorder = Recorder::start(open(folder.path())?)?;
-    recorder.insert_execution(&record(&RandomIds)?, EffectsState::Applied)?;
+    recorder.insert_execution(&record()?)?;
     drop(recorder);
     // The last connection of a ledger takes its write-ahead log with it.
     assert!(!folder.path().join("ledger.db-wal").exists());

@@ -45,8 +45,7 @@ pub struct Standing {
 const STANDING: &str = "SELECT id, revision, component_sha256, spec_sha256, limits_json FROM skill_proposals
      WHERE name = ?1 AND status = 'TRUSTED'";
 
-const ANY_PENDING: &str =
-    "SELECT EXISTS (SELECT 1 FROM executions INDEXED BY pending_effects WHERE effects_state = 'PENDING')";
+const ANY_PENDING: &str = "SELECT EXISTS (SELECT 1 FROM commits INDEXED BY pending_commits WHERE state = 'PENDING')";
 
 impl Ledger {
     /// Where the ledger stands. It is another one after every commit of another connection, and when another file was put
@@ -78,11 +77,11 @@ impl Ledger {
         Ok(found.optional()?)
     }
 
-    /// Whether the files of any run may not all be in the vault yet.
+    /// Whether the files of any commit may not all be in the vault yet.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn any_pending_effects(&self) -> Result<bool, LedgerError> {
+    pub fn any_pending_commits(&self) -> Result<bool, LedgerError> {
         Ok(self.conn.prepare_cached(ANY_PENDING)?.query_row([], |row| row.get(0))?)
     }
 }
@@ -118,7 +117,7 @@ mod tests {
         assert_eq!(codec::full_scans(&ledger.conn, STANDING)?, [""; 0]);
         // The index holds the pending ones only.
         let scans = codec::full_scans(&ledger.conn, ANY_PENDING)?;
-        assert!(scans.iter().all(|scan| scan == "SCAN CONSTANT ROW" || scan.contains("pending_effects")), "{scans:?}");
+        assert!(scans.iter().all(|scan| scan == "SCAN CONSTANT ROW" || scan.contains("pending_commits")), "{scans:?}");
         Ok(())
     }
 }

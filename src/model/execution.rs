@@ -6,7 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    digest::Digest, effect::EffectClass, id::ExecutionId, name::SkillName, time::Timestamp, vault_path::VaultPath,
+    digest::Digest,
+    door::Door,
+    effect::EffectClass,
+    id::{CommitId, ExecutionId},
+    lifecycle::Purpose,
+    limits::Limits,
+    name::SkillName,
+    time::Timestamp,
+    vault_path::VaultPath,
 };
 
 /// What a run is given besides its input, so that it can be replayed bit for bit.
@@ -27,7 +35,22 @@ pub struct Effect {
     pub sha256: Digest,
     /// Its size in bytes.
     pub bytes: u64,
+    /// Digest of what lay there before; none where there was nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Digest>,
 }
+
+/// A JSON value that is too large for a record: the store has it, by the digest of its canonical text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredValue {
+    /// Digest of the canonical JSON.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Largest input or output that a record itself holds, in bytes of canonical JSON.
+pub const MAX_INLINE_BYTES: usize = 64 * 1024;
 
 /// What the kernel was told about the thread that ran a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,27 +103,43 @@ impl From<SecondWall> for String {
     }
 }
 
-/// One run of a skill, successful or not. Version 1.
+/// One run of a skill, successful or not. Version 2.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionRecord {
     /// Version of this format.
     pub v: u32,
     /// Its id.
     pub execution_id: ExecutionId,
-    /// The run it was derived from (chain or replay).
+    /// The run it was derived from (chain or replay). That one's record may have been pruned.
     pub parent_execution_id: Option<ExecutionId>,
+    /// What it was for.
+    pub purpose: Purpose,
+    /// The door that it was asked for through.
+    pub door: Door,
+    /// Who asked.
+    pub asked_by: String,
     /// The skill's name.
     pub skill_name: SkillName,
-    /// The trusted revision that ran.
-    pub revision: u32,
+    /// The trusted revision that ran; none where there was none.
+    pub revision: Option<u32>,
     /// Digest of the component that ran.
-    pub source_hash: Digest,
+    pub source_hash: Option<Digest>,
     /// Its class.
-    pub side_effect_class: EffectClass,
-    /// The input.
+    pub side_effect_class: Option<EffectClass>,
+    /// The engine that ran it; none where no guest was started.
+    pub engine: Option<String>,
+    /// What it might use; none where no guest was started.
+    pub limits: Option<Limits>,
+    /// The input; null where it was no JSON, or is stored.
     pub input_json: Value,
-    /// The output of a success.
+    /// Where the input is, if it is too large for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_stored: Option<StoredValue>,
+    /// The output of a success; null where it is stored.
     pub output_json: Option<Value>,
+    /// Where the output is, if it is too large for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_stored: Option<StoredValue>,
     /// Whether it succeeded.
     pub success: bool,
     /// `Kind: message` of a failure.
@@ -109,8 +148,10 @@ pub struct ExecutionRecord {
     pub clock: Timestamp,
     /// The seed of its random numbers, in hexadecimal.
     pub seed: String,
-    /// The files it wrote to the vault.
+    /// The files it wrote. Whether they are in the vault, its commit says.
     pub effects: Vec<Effect>,
+    /// The commit that its files are part of; none where nothing is to be committed.
+    pub commit_id: Option<CommitId>,
     /// When it started.
     pub started_at: Timestamp,
     /// When it was over.

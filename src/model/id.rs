@@ -94,6 +94,24 @@ id_type!(
     /// One run of a skill.
     ExecutionId
 );
+id_type!(
+    /// One commit: files that appear in the vault together.
+    CommitId
+);
+
+impl From<ExecutionId> for CommitId {
+    /// The commit of a run, or of the chain that begins with it.
+    fn from(run: ExecutionId) -> Self {
+        Self(run.0)
+    }
+}
+
+impl CommitId {
+    /// The run that this may be the commit of.
+    pub fn first_run(self) -> ExecutionId {
+        ExecutionId(self.0)
+    }
+}
 
 /// A prefix of an id as a person types it: hexadecimal digits and hyphens, four at least.
 #[derive(Debug, Clone, PartialEq, Eq)]

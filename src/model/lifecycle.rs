@@ -148,12 +148,44 @@ states!(
 );
 
 states!(
-    /// Whether the files of a run are in the vault.
-    EffectsState {
+    /// Whose files a commit brings into the vault.
+    CommitKind {
+        /// A run's.
+        Run = "RUN",
+        /// All runs' of a chain.
+        Chain = "CHAIN",
+        /// What another commit replaced.
+        Undo = "UNDO",
+    }
+);
+
+states!(
+    /// Whether the files of a commit are in the vault.
+    CommitState {
         /// Recorded, not all of them moved yet; recovery finishes it.
         Pending = "PENDING",
         /// All there.
         Applied = "APPLIED",
+        /// None there: something lay in the way when they were moved.
+        Reverted = "REVERTED",
+        /// None there: a person is to decide.
+        Held = "HELD",
+        /// None there: a person said no.
+        Rejected = "REJECTED",
+        /// None there: nobody said anything in time.
+        Expired = "EXPIRED",
+    }
+);
+
+states!(
+    /// What a run was for.
+    Purpose {
+        /// Its output, and its files.
+        Run = "RUN",
+        /// To see what it would change; nothing was kept.
+        DryRun = "DRY_RUN",
+        /// To compare it with an earlier one.
+        Replay = "REPLAY",
     }
 );
 

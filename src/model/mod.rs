@@ -4,7 +4,9 @@
 //! file, a clock or the environment, and nothing here knows a database or an engine.
 
 pub mod artifact;
+pub mod commit;
 pub mod digest;
+pub mod door;
 pub mod effect;
 pub mod example;
 pub mod execution;

@@ -28,6 +28,12 @@ impl Timestamp {
         self.0.as_millisecond()
     }
 
+    /// The time so much later; the last one that there is, if that is too late.
+    pub fn after(self, wait: std::time::Duration) -> Self {
+        let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(jiff::Timestamp::MAX))
+    }
+
     /// Parses RFC 3339.
     ///
     /// # Errors

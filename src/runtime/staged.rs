@@ -105,7 +105,12 @@ fn walk(root: &Path, prefix: &str, depth: u64, found: &mut Found<'_>) -> Result<
                 let bytes = std::fs::read(root.join(&path))
                     .map_err(|source| StagedError::Io { path: root.join(&path), source })?;
                 let path = VaultPath::parse(&path)?;
-                found.effects.push(Effect { path, sha256: Digest::of(&bytes), bytes: bytes.len() as u64 });
+                found.effects.push(Effect {
+                    path,
+                    sha256: Digest::of(&bytes),
+                    bytes: bytes.len() as u64,
+                    before: None,
+                });
             }
             FileType::RegularFile => return Err(StagedError::Kind { path, what: "a file with several names" }),
             FileType::Symlink => return Err(StagedError::Kind { path, what: "a symbolic link" }),

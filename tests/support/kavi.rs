@@ -191,9 +191,18 @@ impl Workspace {
     pub fn state(&self) -> BTreeMap<String, String> {
         let mut state = self.rows();
         state.extend(files(self.path()).into_iter().filter(|(path, _)| {
-            !path.starts_with(".kavi/ledger.db") && !path.starts_with(".kavi/locks") && path != ".kavi/staging"
+            !path.starts_with(".kavi/ledger.db")
+                && !path.starts_with(".kavi/locks")
+                && !path.starts_with(".kavi/staging")
         }));
         state
+    }
+
+    /// Files and folders that wait for something in staging.
+    pub fn staged(&self) -> usize {
+        let count = |folder: &str| fs::read_dir(self.path().join(folder)).map_or(0, Iterator::count);
+        let ready = usize::from(self.path().join(".kavi/staging/ready").exists());
+        count(".kavi/staging") - ready + count(".kavi/staging/ready")
     }
 
     /// Every row of the ledger.

@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("registry", &["model", "ledger", "artifacts"]),
     ("forge", &["model", "ledger", "artifacts", "policy", "cage", "llm", "runtime", "registry"]),
     ("invoke", &["model", "ledger", "artifacts", "policy", "cage", "llm", "runtime", "registry"]),
-    ("config", &["model"]),
+    ("config", &["model", "policy"]),
     (
         "error",
         &["model", "ledger", "artifacts", "policy", "cage", "llm", "runtime", "registry", "forge", "invoke", "config"],

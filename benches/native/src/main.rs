@@ -3,7 +3,7 @@
 //! `kavi-native-note WORKSPACE JSON` takes the same input, writes the same note to the same place and inserts the same
 //! record into a ledger of the same schema, with the same steps to the disk in the same order: the note in a temporary
 //! neighbour, fsync of it and of its folder; the record as PENDING in a transaction; the rename and an fsync of the folder; the
-//! record as APPLIED in a second transaction. It opens the ledger with the settings that Kavi opens it with.
+//! record as APPLIED in a second transaction that does not wait for the disk. It opens the ledger with the settings that Kavi opens it with.
 //!
 //! It looks nothing up, checks no digest, contains nothing and recovers nothing: that is what the comparison is about.
 
@@ -33,10 +33,13 @@ struct Output {
     sha256: String,
 }
 
-const INSERT: &str = "INSERT INTO executions (execution_id, v, parent_execution_id, skill_name, revision, source_hash,
-         side_effect_class, input_json, output_json, success, error, clock, seed, effects_json,
-         effects_state, started_at, finished_at)
-     VALUES (?1, 1, NULL, 'write_note', 1, ?2, 'FILE_WRITE', ?3, ?4, 1, NULL, ?5, ?6, ?7, 'PENDING', ?5, ?8)";
+const COMMIT: &str = "INSERT INTO commits (id, kind, state, number, changes_json, created_at)
+     VALUES (?1, 'RUN', 'PENDING', (SELECT coalesce(max(number), 0) + 1 FROM commits), ?2, ?3)";
+
+const INSERT: &str = "INSERT INTO executions (execution_id, v, purpose, door, asked_by, skill_name, revision, source_hash,
+         side_effect_class, input_json, output_json, success, error, clock, seed, effects_json, commit_id, started_at,
+         finished_at)
+     VALUES (?1, 2, 'RUN', 'cli', 'native', 'write_note', 1, ?2, 'FILE_WRITE', ?3, ?4, 1, NULL, ?5, ?6, ?7, ?1, ?5, ?8)";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -59,18 +62,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     sync(folder)?;
 
     let effects = json!([{ "path": input.path, "sha256": sha256, "bytes": note.len() }]).to_string();
+    let changes = json!([{ "path": input.path, "before": null, "after": sha256, "bytes": note.len() }]).to_string();
     let output = serde_json::to_string(&Output { written_path: input.path.clone(), sha256 })?;
     let input = serde_json::to_string(&input)?;
     let (source, seed) = (digest(b"component"), digest(id.as_bytes()));
     let transaction = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute(COMMIT, params![id.to_string(), changes, started])?;
     let row = params![id.to_string(), source, input, output, started, seed, effects, now()];
     transaction.execute(INSERT, row)?;
     transaction.commit()?;
 
     fs::rename(&temporary, &target)?;
     sync(folder)?;
+    ledger.pragma_update(None, "synchronous", "NORMAL")?;
     let transaction = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute("UPDATE executions SET effects_state = 'APPLIED' WHERE execution_id = ?1", [id.to_string()])?;
+    transaction.execute("UPDATE commits SET state = 'APPLIED' WHERE id = ?1", [id.to_string()])?;
     transaction.commit()?;
     println!("{output}");
     Ok(())

@@ -1,0 +1,104 @@
+//! `kavi effects`: one file for each of its verbs.
+
+mod approve;
+mod list;
+mod reject;
+mod show;
+
+use serde_json::{Value, json};
+
+use super::{Context, JsonFlag};
+use crate::app::{App, Shown};
+use crate::error::Error;
+use crate::model::{commit::Change, id::IdPrefix, text};
+
+/// What runs would change in the vault and a person is to decide about: look at it, approve it, reject it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi effects list
+  kavi effects show 3f9a2c1b
+  kavi effects approve 3f9a2c1b --approved-by ada
+  kavi effects reject 3f9a2c1b --why 'wrong folder'
+
+An effect is held by `run-skill --hold`, and wherever [policy] in kavi.toml says \"ask\". It has the id of its run. What
+nobody decides within `held_hours` of kavi.toml expires.")]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    List(list::Args),
+    Show(show::Args),
+    Approve(approve::Args),
+    Reject(reject::Args),
+}
+
+impl Args {
+    pub fn json(&self) -> bool {
+        let JsonFlag { json } = match &self.verb {
+            Verb::List(args) => args.json,
+            Verb::Show(args) => args.json,
+            Verb::Approve(args) => args.json,
+            Verb::Reject(args) => args.json,
+        };
+        json
+    }
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    match &args.verb {
+        Verb::List(args) => list::run(context, args),
+        Verb::Show(args) => show::run(context, args),
+        Verb::Approve(args) => approve::run(context, args),
+        Verb::Reject(args) => reject::run(context, args),
+    }
+}
+
+/// The effect that somebody typed the id of.
+fn find(app: &App, id: &str) -> Result<Shown, Error> {
+    app.effect(&IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?)
+}
+
+/// What a change does, in a line.
+pub fn what_happens(change: &Change) -> String {
+    let what = match (change.before, change.after) {
+        (None, _) => "new",
+        (Some(_), Some(_)) => "changed",
+        (Some(_), None) => "removed",
+    };
+    format!("{what:<7}  {}", text::line(change.path.as_str(), 1_100))
+}
+
+/// An effect, for people.
+fn human(shown: &Shown) -> String {
+    let commit = &shown.commit;
+    let mut rows = vec![
+        ("effect", commit.id.to_string()),
+        ("state", commit.state.to_string()),
+        ("kind", commit.kind.to_string()),
+        ("made", commit.created_at.to_string()),
+    ];
+    rows.extend(commit.expires_at.map(|at| ("expires", at.to_string())));
+    rows.extend(shown.runs.iter().map(|row| {
+        let run = &row.record;
+        let revision = run.revision.map_or(String::new(), |revision| format!(" revision {revision}"));
+        let by = text::line(&run.asked_by, 100);
+        ("run", format!("{} {}{revision}, by {by} through {}", run.execution_id.short(), run.skill_name, run.door))
+    }));
+    rows.extend(commit.decided_by.as_ref().map(|by| ("decided by", text::line(by, 100))));
+    rows.extend(commit.why.as_ref().map(|why| ("why", text::line(why, 1_000))));
+    rows.extend(commit.changes.iter().map(|change| ("file", what_happens(change))));
+    let diffs = shown.diffs.iter().map(|diff| format!("\n{}", diff.text));
+    super::views::facts(&rows) + &diffs.collect::<String>()
+}
+
+/// An effect, for machines.
+fn machine(shown: &Shown) -> Value {
+    let mut machine = json!(shown.commit);
+    machine["runs"] = shown.runs.iter().map(|row| json!(row.record)).collect();
+    machine["diffs"] = json!(shown.diffs);
+    machine
+}

@@ -1,0 +1,33 @@
+//! `kavi effects reject`
+
+use serde_json::json;
+
+use super::super::{Context, JsonFlag, rollback};
+use super::find;
+use crate::error::Error;
+use crate::model::text;
+
+/// Turn down what is held: it will never be in the vault.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The effect: its id, or a unique prefix of it.
+    id: String,
+    /// Why; recorded.
+    #[arg(long)]
+    why: Option<String>,
+    /// Who decides; recorded.
+    #[arg(long, value_name = "NAME")]
+    approved_by: Option<String>,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let why = args.why.as_deref().map(|why| text::line(why.trim(), 1_000)).filter(|why| !why.is_empty());
+    let (app, out) = context.open()?;
+    let shown = find(&app, &args.id)?;
+    let commit = app.reject(&shown, approver.as_str(), why.as_deref())?;
+    out.result(&format!("effect {} is rejected: nothing of it is in the vault", commit.id.short()), &json!(commit));
+    Ok(())
+}

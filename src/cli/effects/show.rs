@@ -1,0 +1,21 @@
+//! `kavi effects show`
+
+use super::super::{Context, JsonFlag};
+use super::{find, human, machine};
+use crate::error::Error;
+
+/// One effect: whose it is, and the difference it makes in each file.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The effect: its id, or a unique prefix of it.
+    id: String,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let shown = find(&app, &args.id)?;
+    out.result(&human(&shown), &machine(&shown));
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! `kavi undo`
+
+use serde_json::json;
+
+use super::{Context, JsonFlag, effects, rollback};
+use crate::error::Error;
+use crate::model::id::IdPrefix;
+
+/// Put back what a run replaced in the vault. Refused when one of the files was changed since; then nothing is put back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi undo 3f9a2c1b
+  kavi undo 3f9a2c1b --yes --json
+
+Of a chain whose files were committed as one, all of them are put back.")]
+pub struct Args {
+    /// The run: its id, or a unique prefix of it.
+    #[arg(value_name = "EXECUTION_ID")]
+    id: String,
+    /// Who decides; recorded.
+    #[arg(long, value_name = "NAME")]
+    approved_by: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let (app, out) = context.open()?;
+    let id = IdPrefix::parse(&args.id).map_err(|error| Error::Usage(error.to_string()))?;
+    let plan = app.undo_plan(&id)?;
+    let files: Vec<String> = plan.changes.iter().map(effects::what_happens).collect();
+    if !args.yes {
+        if !out.can_ask() {
+            return Err(Error::Refused("nobody can be asked here: give --yes".to_owned()));
+        }
+        files.iter().for_each(|file| out.remark(file));
+        if !out.ask("Put this back?") {
+            return Err(Error::Refused("not undone".to_owned()));
+        }
+    }
+    let runs = plan.runs.iter().map(|run| run.execution_id).collect::<Vec<_>>();
+    let commit = app.undo(plan, approver.as_str())?;
+    let mut machine = json!(commit);
+    machine["runs"] = json!(runs);
+    out.result(&format!("undone: {}", files.join("\n        ")), &machine);
+    Ok(())
+}

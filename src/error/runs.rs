@@ -1,0 +1,158 @@
+//! Kinds and hints of what runs, effects and undos fail with.
+
+use super::{Kind, STOPPED, artifact, ledger, ledger_hint, load, load_hint};
+use crate::invoke::{effects::EffectsError, held::HeldError, run::InvokeError, undo::UndoError};
+use crate::model::{lifecycle::ProposalStatus, name::SkillName};
+use crate::registry::TrustError;
+use crate::runtime::RunError;
+
+pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
+    match error {
+        InvokeError::Trust(error) => trust(error),
+        InvokeError::Ledger(error) => ledger(error),
+        InvokeError::NotGranted { .. } | InvokeError::Stopped(_) => Kind::Refused,
+        InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
+        InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
+        InvokeError::Run(RunError::Host(_)) => Kind::Internal,
+        InvokeError::Run(
+            RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::SecondWall(_) | RunError::Runtime(_),
+        ) => Kind::Failed,
+        InvokeError::Load(error) => load(error),
+        InvokeError::Denied { .. } | InvokeError::NeedsPerson { .. } => Kind::Refused,
+        InvokeError::Effects(error) => effects(error),
+        InvokeError::Artifact(error) => artifact(error),
+        InvokeError::Runtime(_) => Kind::Failed,
+        _ => Kind::Skill,
+    }
+}
+
+fn trust(error: &TrustError) -> Kind {
+    match error {
+        TrustError::Unknown(_) => Kind::Usage,
+        TrustError::Ledger(error) => ledger(error),
+        TrustError::NotTrusted { .. } | TrustError::Bytes { .. } => Kind::Refused,
+    }
+}
+
+fn effects(error: &EffectsError) -> Kind {
+    match error {
+        EffectsError::Ledger(error) => ledger(error),
+        EffectsError::Artifact(error) => artifact(error),
+        EffectsError::Place { .. }
+        | EffectsError::Conflict { .. }
+        | EffectsError::Io { .. }
+        | EffectsError::Unfinished { .. } => Kind::Failed,
+    }
+}
+
+pub(super) fn kind_of_held(error: &HeldError) -> Kind {
+    match error {
+        HeldError::NotHeld { .. } | HeldError::Stopped(_) | HeldError::OtherRevision(_) => Kind::Refused,
+        HeldError::Trust(error) => trust(error),
+        HeldError::Artifact(error) => artifact(error),
+        HeldError::Effects(error) => effects(error),
+        HeldError::Ledger(error) => ledger(error),
+    }
+}
+
+pub(super) fn kind_of_undo(error: &UndoError) -> Kind {
+    match error {
+        UndoError::Nothing(_) | UndoError::NotThere { .. } | UndoError::Twice { .. } => Kind::Refused,
+        UndoError::Artifact(error) => artifact(error),
+        UndoError::Effects(error) => effects(error),
+        UndoError::Ledger(error) => ledger(error),
+    }
+}
+
+pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
+    let text = match error {
+        InvokeError::Stopped(_) | InvokeError::Run(RunError::Stopped(_)) => STOPPED,
+        InvokeError::Run(RunError::Revoked(_)) => {
+            "see `kavi list-skills` for what is trusted now; nothing of the run was kept"
+        }
+        InvokeError::Load(error) => return load_hint(error),
+        InvokeError::Trust(error) => return trust_hint(error),
+        InvokeError::Input(_) | InvokeError::InputJson(_) => "run `kavi show NAME` for the schema and an example call",
+        InvokeError::NotGranted { .. } => "READ_ONLY and FILE_WRITE skills can be run",
+        InvokeError::Denied { .. } => "see [policy] in kavi.toml",
+        InvokeError::NeedsPerson { .. } => "say --yes, or see [policy] in kavi.toml",
+        InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. }) => {
+            "limits are set in [limits] of kavi.toml"
+        }
+        InvokeError::Effects(error) => return effects_hint(error),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn effects_hint(error: &EffectsError) -> Option<String> {
+    let text = match error {
+        EffectsError::Conflict { .. } => "look at the file, then run the skill again if it should still be changed",
+        EffectsError::Ledger(error) => return ledger_hint(error),
+        EffectsError::Place { .. }
+        | EffectsError::Io { .. }
+        | EffectsError::Unfinished { .. }
+        | EffectsError::Artifact(_) => {
+            "mend the folder; the next `kavi run-skill` or `kavi status` finishes recorded runs"
+        }
+    };
+    Some(text.to_owned())
+}
+
+pub(super) fn hint_of_held(error: &HeldError) -> Option<String> {
+    let text = match error {
+        HeldError::NotHeld { .. } => "see `kavi effects list`",
+        HeldError::Stopped(_) => STOPPED,
+        HeldError::Trust(error) => return trust_hint(error),
+        HeldError::OtherRevision(id) => {
+            return Some(format!("reject it with `kavi effects reject {id}`, and run the skill as it is now"));
+        }
+        HeldError::Effects(EffectsError::Conflict { .. }) => {
+            "the vault is not as it was when this was shown: reject it, and run the skill again"
+        }
+        HeldError::Effects(error) => return effects_hint(error),
+        HeldError::Ledger(error) => return ledger_hint(error),
+        HeldError::Artifact(_) => return None,
+    };
+    Some(text.to_owned())
+}
+
+pub(super) fn hint_of_undo(error: &UndoError) -> Option<String> {
+    let text = match error {
+        UndoError::Nothing(_) | UndoError::NotThere { .. } | UndoError::Twice { .. } => "see `kavi effects list --all`",
+        UndoError::Effects(EffectsError::Conflict { .. }) => {
+            "it was changed after the run: put it back by hand, `kavi effects show` has the difference"
+        }
+        UndoError::Effects(error) => return effects_hint(error),
+        UndoError::Ledger(error) => return ledger_hint(error),
+        UndoError::Artifact(_) => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn trust_hint(error: &TrustError) -> Option<String> {
+    match error {
+        TrustError::Unknown(_) => Some("see `kavi list-skills`".to_owned()),
+        TrustError::NotTrusted { name, id, status } => Some(not_trusted_hint(name, &id.short(), *status)),
+        TrustError::Bytes { name, proposal, .. } => Some(format!(
+            "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \
+             or propose, build and promote it again (`kavi show {}`)",
+            proposal.id.short()
+        )),
+        TrustError::Ledger(error) => ledger_hint(error),
+    }
+}
+
+/// The step that comes next for a proposal in this state.
+fn not_trusted_hint(name: &SkillName, id: &str, status: ProposalStatus) -> String {
+    match status {
+        ProposalStatus::Proposed => format!("build it with `kavi build-skill {id}`"),
+        ProposalStatus::Built => format!("verify it with `kavi verify-skill {id}`"),
+        ProposalStatus::Verified => {
+            format!("see `kavi show {id}`; promote it with `kavi promote-skill {id} --approved-by NAME`")
+        }
+        ProposalStatus::Rejected | ProposalStatus::Trusted | ProposalStatus::Superseded | ProposalStatus::Revoked => {
+            format!("see `kavi show {name}`; go back with `kavi rollback {name}`, or propose it again")
+        }
+    }
+}

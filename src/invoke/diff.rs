@@ -1,0 +1,109 @@
+//! What a commit would change, for people to read: a unified diff of each file.
+//!
+//! Guarantees: what is shown is what the two contents say, escaped; what is too long or no text is said to be so.
+//! Deliberately never: reads a file.
+
+use serde::Serialize;
+use similar::TextDiff;
+
+use crate::model::{commit::Change, text};
+
+/// Longest diff of one file, in characters.
+const MOST: usize = 64 * 1024;
+/// Largest contents that are compared line by line, in bytes of both together.
+const MOST_COMPARED: usize = 4 << 20;
+
+/// How one file would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileDiff {
+    /// Where it lies, and its digests.
+    #[serde(flatten)]
+    pub change: Change,
+    /// Lines that come.
+    pub added: usize,
+    /// Lines that go.
+    pub removed: usize,
+    /// The unified diff, or a sentence where there can be none.
+    pub text: String,
+}
+
+/// The diff of one file. `old` and `new` are its contents; none where there is no file.
+pub(super) fn of(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>) -> FileDiff {
+    let path = text::line(change.path.as_str(), 1_100);
+    let names = (
+        old.map_or("/dev/null".to_owned(), |_| format!("a/{path}")),
+        new.map_or("/dev/null".to_owned(), |_| format!("b/{path}")),
+    );
+    let (old_bytes, new_bytes) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let plain = |said: String| FileDiff { change: change.clone(), added: 0, removed: 0, text: said };
+    let sizes = format!("{} bytes before, {} bytes after", old_bytes.len(), new_bytes.len());
+    let (Ok(old), Ok(new)) = (std::str::from_utf8(old_bytes), std::str::from_utf8(new_bytes)) else {
+        return plain(format!("--- {}\n+++ {}\nnot text: {sizes}\n", names.0, names.1));
+    };
+    if old_bytes.len() + new_bytes.len() > MOST_COMPARED {
+        return plain(format!("--- {}\n+++ {}\ntoo large to compare: {sizes}\n", names.0, names.1));
+    }
+    let diff = TextDiff::from_lines(old, new);
+    let (mut added, mut removed) = (0, 0);
+    for change in diff.iter_all_changes() {
+        match change.tag() {
+            similar::ChangeTag::Insert => added += 1,
+            similar::ChangeTag::Delete => removed += 1,
+            similar::ChangeTag::Equal => {}
+        }
+    }
+    let mut said = text::block(&diff.unified_diff().context_radius(3).header(&names.0, &names.1).to_string(), MOST);
+    if said.is_empty() {
+        said = format!("--- {}\n+++ {}\nno line changes: {sizes}\n", names.0, names.1);
+    }
+    FileDiff { change: change.clone(), added, removed, text: said }
+}
+
+/// A change whose contents are not kept any more.
+pub(super) fn unknown(change: &Change) -> FileDiff {
+    let digest = |side: Option<crate::model::digest::Digest>| {
+        side.map_or("nothing".to_owned(), |digest| format!("sha256 {digest}"))
+    };
+    let said = format!(
+        "{}: {} becomes {}\n",
+        text::line(change.path.as_str(), 1_100),
+        digest(change.before),
+        digest(change.after)
+    );
+    FileDiff { change: change.clone(), added: 0, removed: 0, text: said }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{digest::Digest, vault_path::VaultPath};
+
+    fn diff(old: Option<&str>, new: Option<&str>) -> Result<FileDiff, Box<dyn std::error::Error>> {
+        let digest = |text: Option<&str>| text.map(|text| Digest::of(text.as_bytes()));
+        let bytes = new.map_or(0, str::len) as u64;
+        let change = Change { path: VaultPath::parse("a/b.md")?, before: digest(old), after: digest(new), bytes };
+        Ok(of(&change, old.map(str::as_bytes), new.map(str::as_bytes)))
+    }
+
+    #[test]
+    fn a_diff_reads_as_those_of_other_tools() -> Result<(), Box<dyn std::error::Error>> {
+        let changed = diff(Some("one\ntwo\nthree\n"), Some("one\n2\nthree\n"))?;
+        assert_eq!(changed.text, "--- a/a/b.md\n+++ b/a/b.md\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n");
+        assert_eq!((changed.added, changed.removed), (1, 1));
+        assert_eq!(diff(None, Some("new\n"))?.text, "--- /dev/null\n+++ b/a/b.md\n@@ -0,0 +1 @@\n+new\n");
+        assert_eq!(diff(Some("old\n"), None)?.text, "--- a/a/b.md\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n");
+        assert!(diff(None, Some(""))?.text.contains("no line changes: 0 bytes before, 0 bytes after"));
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_and_what_is_no_text_is_not_shown() -> Result<(), Box<dyn std::error::Error>>
+    {
+        assert!(diff(None, Some("\u{1b}[31mred\n"))?.text.contains("+\\u{1b}[31mred"));
+        let change = diff(None, Some("x"))?.change;
+        assert!(of(&change, None, Some(b"\xff\x00")).text.contains("not text: 0 bytes before, 2 bytes after"));
+        let large = vec![b'x'; MOST_COMPARED + 1];
+        assert!(of(&change, None, Some(&large)).text.contains("too large to compare"));
+        Ok(())
+    }
+}

@@ -1,0 +1,562 @@
+//! A run that is under way, from its input to its record.
+//!
+//! Guarantees: every run that was asked for leaves one record, whatever became of it; a record that cannot be written is the
+//! worse error. Deliberately never: decides which skill is meant, or loads it.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::diff::FileDiff;
+use super::effects::{self, Basis, Began, EffectsError, Ground, Looked, Staging, Wanted};
+use super::error::{InvokeError, words};
+use super::ready::Ready;
+use crate::artifacts::{Kind, Store};
+use crate::ledger::{Footing, Journal, Ledger, LedgerError};
+use crate::model::{
+    commit::{Change, Commit},
+    digest::Digest,
+    door::Asked,
+    effect::EffectClass,
+    execution::{Determinism, Effect, ExecutionRecord, MAX_INLINE_BYTES, Said, SecondWall, StoredValue},
+    id::{CommitId, ExecutionId, IdSource},
+    json::{self, JsonError, JsonLimits},
+    layout::Layout,
+    lifecycle::{CommitKind, CommitState, Purpose},
+    limits::Limits,
+    name::SkillName,
+    switch::Watch,
+    text,
+    time::{Clock, Timestamp},
+};
+use crate::policy::doors::{Answer, Doors};
+use crate::registry::{TrustError, TrustedSkill};
+use crate::runtime::{GuestError, Lane, Observed, Origin, Request, WASMTIME_VERSION, staged};
+
+/// What runs are named, timed and judged with.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    /// Where things lie.
+    pub layout: &'a Layout,
+    /// Components, and whatever else is kept by its digest.
+    pub store: &'a Store,
+    /// Which door may do what.
+    pub doors: &'a Doors,
+    /// How long a held effect waits for a person.
+    pub hold: Duration,
+    /// Who is told how far a commit is.
+    pub steps: &'a dyn effects::Steps,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// New ids.
+    pub ids: &'a dyn IdSource,
+}
+
+/// A desk, and where records go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Books<'a> {
+    pub(super) desk: Desk<'a>,
+    pub(super) journal: &'a dyn Journal,
+}
+
+impl<'a> Desk<'a> {
+    /// What commits work with.
+    pub fn ground(&self) -> Ground<'a> {
+        Ground { layout: self.layout, store: self.store, steps: self.steps }
+    }
+
+    /// A value as a record has it: itself, or where it is kept.
+    fn inline(&self, value: Value) -> Result<(Value, Option<StoredValue>), InvokeError> {
+        // Most are far too small to be worth the question.
+        let canonical = json::canonical(&value);
+        if canonical.len() <= MAX_INLINE_BYTES {
+            return Ok((value, None));
+        }
+        let sha256 = self.store.put(Kind::Value, canonical.as_bytes())?;
+        Ok((Value::Null, Some(StoredValue { sha256, bytes: canonical.len() as u64 })))
+    }
+}
+
+/// What is to become of the files of a run that succeeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Into the vault, if policy lets the door do that; else they are held.
+    Commit,
+    /// Held until a person decides.
+    Hold,
+    /// Nothing: only what they would change is of interest.
+    Show,
+    /// Whoever asked commits them together with others.
+    Leave,
+}
+
+/// Whether a person who is there has said yes to this very run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Nobody did.
+    None,
+    /// A person did.
+    Given,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The skill.
+    pub name: &'a SkillName,
+    /// Its input, as JSON text.
+    pub input: &'a [u8],
+    /// Who asks, and through which door.
+    pub asked: &'a Asked,
+    /// Whether a person said yes.
+    pub consent: Consent,
+    /// What for.
+    pub purpose: Purpose,
+    /// The run that this one follows from.
+    pub parent: Option<ExecutionId>,
+    /// The clock and seed of an earlier run; else those of this one.
+    pub given: Option<Determinism>,
+    /// What becomes of its files.
+    pub then: Then,
+}
+
+impl<'a> Wish<'a> {
+    /// A run for its own sake.
+    pub fn run(name: &'a SkillName, input: &'a [u8], asked: &'a Asked) -> Self {
+        Self {
+            name,
+            input,
+            asked,
+            consent: Consent::None,
+            purpose: Purpose::Run,
+            parent: None,
+            given: None,
+            then: Then::Commit,
+        }
+    }
+}
+
+/// A run that succeeded.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its record, as the ledger has it.
+    pub record: ExecutionRecord,
+    /// Its output, also where the record only says where it is kept.
+    pub output: Value,
+    /// What the guest said on the way.
+    pub observed: Observed,
+    /// Where its machine code came from.
+    pub code: Origin,
+    /// What became of its files.
+    pub files: Files,
+}
+
+/// What became of a run's files.
+#[derive(Debug)]
+pub enum Files {
+    /// They are in the vault, if there were any.
+    Committed,
+    /// A person is to decide.
+    Held(Box<Commit>, Vec<FileDiff>),
+    /// This is what they would have changed.
+    Shown(Vec<FileDiff>),
+    /// They still lie in the run's staging folder.
+    Left(Box<Left>),
+}
+
+/// Files of a run that wait to be committed with others.
+#[derive(Debug)]
+pub struct Left {
+    pub(super) staging: Staging,
+    pub(super) began: Began,
+    pub(super) footing: Footing,
+}
+
+/// What a record says about the skill.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    name: SkillName,
+    revision: Option<(u32, Digest, EffectClass)>,
+}
+
+impl From<&TrustedSkill> for Subject {
+    fn from(skill: &TrustedSkill) -> Self {
+        let spec = skill.spec();
+        let revision = Some((skill.revision(), skill.digest(), spec.side_effect_class));
+        Self { name: spec.name.clone(), revision }
+    }
+}
+
+/// Where a guest runs, and who ends it when it may not go on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// On a thread that is made for it, if it still has its footing by then.
+    ThreadOfItsOwn(&'a Ledger, Footing),
+    /// On this one, which is kept for runs that reach the same. Its footing was asked for just before.
+    Here(&'a Lane<'a>, &'a Arc<dyn Watch + Send>),
+}
+
+/// What is known once a guest was started, whatever became of it.
+#[derive(Debug, Default)]
+struct Witnessed {
+    limits: Option<Limits>,
+    second_wall: Option<SecondWall>,
+    said: Option<Said>,
+}
+
+/// A run that is under way.
+pub(super) struct Draft<'a> {
+    books: Books<'a>,
+    wish: Wish<'a>,
+    id: ExecutionId,
+    started_at: Timestamp,
+    /// What was given, as far as it is JSON.
+    input: Value,
+    /// Why it is not, until somebody asks.
+    no_input: Option<JsonError>,
+    witnessed: RefCell<Witnessed>,
+}
+
+/// A run that gave an output that fits, and files where it may write them.
+pub(super) struct Success {
+    output: Value,
+    effects: Vec<Effect>,
+    staged: Option<(Staging, Began)>,
+    then: Then,
+    observed: Observed,
+    code: Origin,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(books: Books<'a>, wish: Wish<'a>) -> Self {
+        let (id, started_at) = (ExecutionId::new(books.desk.ids), books.desk.clock.now());
+        let (input, no_input) = match json::parse(wish.input, JsonLimits::default()) {
+            Ok(input) => (input, None),
+            Err(error) => (Value::Null, Some(error)),
+        };
+        Self { books, wish, id, started_at, input, no_input, witnessed: RefCell::default() }
+    }
+
+    /// Whether there is an input.
+    pub(super) fn input(&mut self) -> Result<(), InvokeError> {
+        self.no_input.take().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// What the guest is given: the time the run started, and a seed that nobody can foresee but the record repeats; of a
+    /// replay those of the earlier run.
+    fn determinism(&self) -> Determinism {
+        self.wish.given.unwrap_or_else(|| {
+            let mut seed = *b"kavi seed 1 0123456789abcdef";
+            seed[12..].copy_from_slice(self.id.as_bytes());
+            Determinism { clock: self.started_at, seed: *Digest::of(&seed).as_bytes() }
+        })
+    }
+
+    /// What policy makes of the wish.
+    fn decide(&self, ready: &Ready) -> Result<Then, InvokeError> {
+        let (door, class) = (self.wish.asked.door, ready.spec().side_effect_class);
+        match (self.books.desk.doors.answer(door, class), self.wish.then) {
+            (Answer::Deny, _) => Err(InvokeError::Denied { door, class }),
+            (Answer::Ask, then) if self.wish.consent == Consent::None => match then {
+                Then::Commit | Then::Hold if ready.writes() => Ok(Then::Hold),
+                Then::Show | Then::Leave if ready.writes() => Ok(then),
+                _ => Err(InvokeError::NeedsPerson { door, class }),
+            },
+            (_, then) => Ok(then),
+        }
+    }
+
+    /// Checks the input, runs the guest, checks what it gave.
+    pub(super) fn attempt(&self, ready: &Ready, code: Origin, place: Place<'_>) -> Result<Success, InvokeError> {
+        let then = self.decide(ready)?;
+        let spec = ready.spec();
+        spec.io.check_input(&self.input).map_err(InvokeError::Input)?;
+        let staged = self.stage(ready, place)?;
+        let out = staged.as_ref().map(|(staging, _)| staging.out());
+        let (output, observed) = self.guest(ready, out.as_deref(), place)?;
+        let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
+        spec.io.check_output(&output).map_err(InvokeError::Output)?;
+        let effects = match &out {
+            Some(out) => staged::collect(out, ready.limits())?,
+            None => Vec::new(),
+        };
+        match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
+            Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
+            None => Ok(Success { output, effects, staged, then, observed, code }),
+        }
+    }
+
+    fn stage(&self, ready: &Ready, place: Place<'_>) -> Result<Option<(Staging, Began)>, InvokeError> {
+        // What writes never runs on a lane.
+        let Place::ThreadOfItsOwn(ledger, _) = place else { return Ok(None) };
+        if !ready.writes() {
+            return Ok(None);
+        }
+        let staging = Staging::create(self.books.desk.layout, self.id)?;
+        let began = Began::now(ledger, &staging)?;
+        Ok(Some((staging, began)))
+    }
+
+    fn guest(&self, ready: &Ready, out: Option<&Path>, place: Place<'_>) -> Result<(String, Observed), InvokeError> {
+        let input = json::canonical(&self.input);
+        let own;
+        let watch: &dyn Watch = match place {
+            Place::ThreadOfItsOwn(ledger, footing) => {
+                // Loading, and waiting to make the staging folder, may have taken a while.
+                ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
+                own = ledger.watch(footing);
+                &own
+            }
+            Place::Here(_, watch) => watch.as_ref(),
+        };
+        let request = Request {
+            input: &input,
+            grants: ready.grants(),
+            vault: ready.vault(self.books.desk.layout),
+            out,
+            determinism: self.determinism(),
+            limits: ready.limits(),
+            watch,
+        };
+        let ran = match place {
+            Place::ThreadOfItsOwn(..) => ready.compiled().run(&request),
+            Place::Here(lane, watch) => ready.compiled().run_on(lane, &request, watch),
+        };
+        let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
+        self.witnessed.replace(Witnessed {
+            limits: Some(ready.limits().clone()),
+            second_wall: observed.second_wall,
+            said: observed.said(),
+        });
+        let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
+        let failed =
+            |error: GuestError| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) };
+        Ok((outcome.result.map_err(failed)?, outcome.observed))
+    }
+
+    /// Records how it ended, and brings its files to where they are to go.
+    pub(super) fn finish(
+        self,
+        subject: &Subject,
+        (ledger, footing): (&Ledger, Footing),
+        attempt: Result<Success, InvokeError>,
+    ) -> Result<Ran, InvokeError> {
+        let success = match attempt {
+            Ok(success) => success,
+            Err(error) => return Err(self.failed(subject, error)),
+        };
+        let Success { output, effects, staged, then, observed, code } = success;
+        let (record, files) = match staged.filter(|_| !effects.is_empty()) {
+            Some(staged) => self.finish_files(subject, (ledger, footing), (&output, effects, staged, then))?,
+            None => {
+                let record = self.record(subject, Ok(output.clone()), Vec::new(), None)?;
+                self.insert(&record, None, footing)?;
+                (record, Files::Committed)
+            }
+        };
+        Ok(Ran { record, output, observed, code, files })
+    }
+
+    fn finish_files(
+        self,
+        subject: &Subject,
+        (ledger, footing): (&Ledger, Footing),
+        (output, mut effects, (staging, began), then): (&Value, Vec<Effect>, (Staging, Began), Then),
+    ) -> Result<(ExecutionRecord, Files), InvokeError> {
+        let ground = self.books.desk.ground();
+        let wanted = wanted(&effects, &staging, began);
+        let looked = match then {
+            Then::Commit => effects::make_durable(ground, &wanted),
+            _ => Ok(()),
+        };
+        let looked = match looked.and_then(|()| effects::look(ground, ledger, wanted)) {
+            Ok(looked) => looked,
+            Err(error) => return Err(self.failed(subject, error.into())),
+        };
+        for (effect, change) in effects.iter_mut().zip(looked.changes()) {
+            effect.before = change.before;
+        }
+        let changes: Vec<Change> = looked.changes().filter(|change| !change.is_none()).cloned().collect();
+        let commit = self.commit(then, changes);
+        let prepared = match ending(then, &commit, looked) {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(self.failed(subject, error.into())),
+        };
+        let record = self.record(subject, Ok(output.clone()), effects, commit.as_ref().map(|commit| commit.id))?;
+        self.insert(&record, commit.as_ref(), footing)?;
+        let files = match (prepared, commit) {
+            (Ending::Prepared(prepared), Some(commit)) => {
+                let settled = prepared.apply(&commit)?;
+                self.books.journal.settle(commit.id, &settled)?;
+                prepared.done(&commit);
+                effects::as_error(&commit, &settled)?;
+                Files::Committed
+            }
+            (Ending::Shown(diffs), Some(commit)) => Files::Held(Box::new(commit), diffs),
+            (Ending::Shown(diffs), None) => Files::Shown(diffs),
+            (Ending::Left, _) => Files::Left(Box::new(Left { staging, began, footing })),
+            _ => Files::Committed,
+        };
+        Ok((record, files))
+    }
+
+    /// The commit of a run that changes files.
+    fn commit(&self, then: Then, changes: Vec<Change>) -> Option<Commit> {
+        let (state, expires_at) = match then {
+            Then::Commit => (CommitState::Pending, None),
+            Then::Hold => (CommitState::Held, Some(self.books.desk.clock.now().after(self.books.desk.hold))),
+            Then::Show | Then::Leave => return None,
+        };
+        let commit = Commit {
+            id: self.id.into(),
+            kind: CommitKind::Run,
+            state,
+            changes,
+            undoes: None,
+            created_at: self.books.desk.clock.now(),
+            expires_at,
+            decided_by: None,
+            decided_at: None,
+            why: None,
+        };
+        (!commit.changes.is_empty()).then_some(commit)
+    }
+
+    /// Writes the record of a success. What cannot be a success any more is recorded as the failure that it became.
+    fn insert(&self, record: &ExecutionRecord, commit: Option<&Commit>, footing: Footing) -> Result<(), InvokeError> {
+        let error = match self.books.journal.insert_success(record, commit, footing) {
+            Ok(()) => return Ok(()),
+            Err(LedgerError::Halted(halt)) => InvokeError::Run((*halt).into()),
+            Err(error) => error.into(),
+        };
+        let undone = ExecutionRecord {
+            success: false,
+            output_json: None,
+            output_stored: None,
+            error: Some(words(&error)),
+            effects: Vec::new(),
+            commit_id: None,
+            finished_at: self.books.desk.clock.now(),
+            ..record.clone()
+        };
+        Err(self.note(&undone, error))
+    }
+
+    fn record(
+        &self,
+        subject: &Subject,
+        outcome: Result<Value, String>,
+        effects: Vec<Effect>,
+        commit_id: Option<CommitId>,
+    ) -> Result<ExecutionRecord, InvokeError> {
+        let given = self.determinism();
+        let (input_json, input_stored) = self.books.desk.inline(self.input.clone())?;
+        let (output, error) = match outcome {
+            Ok(output) => (Some(self.books.desk.inline(output)?), None),
+            Err(error) => (None, Some(error)),
+        };
+        let (output_json, output_stored) = output.map_or((None, None), |(json, stored)| (Some(json), stored));
+        let Witnessed { limits, second_wall, said } = self.witnessed.take();
+        let revision = subject.revision.as_ref();
+        Ok(ExecutionRecord {
+            v: 2,
+            execution_id: self.id,
+            parent_execution_id: self.wish.parent,
+            purpose: self.purpose(),
+            door: self.wish.asked.door,
+            asked_by: self.wish.asked.by.clone(),
+            skill_name: subject.name.clone(),
+            revision: revision.map(|(revision, ..)| *revision),
+            source_hash: revision.map(|(_, digest, _)| *digest),
+            side_effect_class: revision.map(|(.., class)| *class),
+            engine: limits.is_some().then(|| format!("wasmtime {WASMTIME_VERSION}")),
+            limits,
+            input_json,
+            input_stored,
+            success: error.is_none(),
+            error,
+            output_json,
+            output_stored,
+            clock: given.clock,
+            seed: hex::encode(given.seed),
+            effects,
+            commit_id,
+            started_at: self.started_at,
+            finished_at: self.books.desk.clock.now(),
+            second_wall,
+            said,
+        })
+    }
+
+    fn purpose(&self) -> Purpose {
+        match (self.wish.purpose, self.wish.then) {
+            (Purpose::Run, Then::Show) => Purpose::DryRun,
+            (purpose, _) => purpose,
+        }
+    }
+
+    /// Records a failure. A ledger that cannot take the record is the worse error.
+    fn failed(&self, subject: &Subject, error: InvokeError) -> InvokeError {
+        match self.record(subject, Err(words(&error)), Vec::new(), None) {
+            Ok(record) => self.note(&record, error),
+            Err(worse) => worse,
+        }
+    }
+
+    fn note(&self, record: &ExecutionRecord, error: InvokeError) -> InvokeError {
+        match self.books.journal.insert_execution(record) {
+            Ok(()) => error,
+            Err(broken) => broken.into(),
+        }
+    }
+
+    /// Records that nothing could be run under this name.
+    pub(super) fn refused(self, error: TrustError) -> InvokeError {
+        let revision = match &error {
+            TrustError::Bytes { proposal, .. } => {
+                proposal.trust.map(|trust| (trust.revision, trust.component_sha256, proposal.spec.side_effect_class))
+            }
+            // Where the ledger itself cannot be read there is nowhere to record it either.
+            TrustError::Ledger(_) => return error.into(),
+            _ => None,
+        };
+        let subject = Subject { name: self.wish.name.clone(), revision };
+        self.failed(&subject, error.into())
+    }
+}
+
+/// What follows the look at a run's places.
+enum Ending<'a> {
+    Prepared(effects::Prepared<'a>),
+    Shown(Vec<FileDiff>),
+    Left,
+    Unchanged,
+}
+
+fn ending<'a>(then: Then, commit: &Option<Commit>, looked: Looked<'a>) -> Result<Ending<'a>, EffectsError> {
+    match (then, commit) {
+        (Then::Commit, Some(commit)) => Ok(Ending::Prepared(looked.prepare(commit.id)?)),
+        (Then::Hold, Some(_)) => {
+            looked.keep()?;
+            Ok(Ending::Shown(looked.diffs()?))
+        }
+        (Then::Show, _) => Ok(Ending::Shown(looked.diffs()?)),
+        (Then::Leave, _) => Ok(Ending::Left),
+        // Every file is as it was.
+        (Then::Commit | Then::Hold, None) => Ok(Ending::Unchanged),
+    }
+}
+
+/// The files of a run, for a commit.
+pub(super) fn wanted(effects: &[Effect], staging: &Staging, began: Began) -> Vec<Wanted> {
+    let out = staging.out();
+    let one = |effect: &Effect| Wanted {
+        change: effect.into(),
+        file: Some(out.join(effect.path.as_str())),
+        basis: Basis::Run(began),
+    };
+    effects.iter().map(one).collect()
+}

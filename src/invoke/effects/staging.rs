@@ -1,0 +1,213 @@
+//! Where files wait before they are in the vault: a folder for each run that writes, and one for files that are on their way.
+//!
+//! Guarantees: all of it lies on the vault's file system, and not behind a link; a run's folder is removed with its run,
+//! or swept when its process is gone. Deliberately never: removes what a live process uses.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{EffectsError, io};
+use crate::model::{
+    id::{CommitId, ExecutionId},
+    layout::Layout,
+};
+
+/// The name of the lock file beside `out`.
+const LOCK: &str = "lock";
+/// The folder of files that are on their way into the vault.
+const READY: &str = "ready";
+
+/// Held while files go into the vault.
+const EFFECTS: &str = "effects";
+/// Held while a staging folder is made, and while those of the dead are removed.
+const MAKING: &str = "staging";
+
+/// One run's staging folder. Locked while its process lives, removed when it is dropped.
+#[derive(Debug)]
+pub struct Staging {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Staging {
+    /// An empty staging folder for one run, on the file system of the vault.
+    ///
+    /// # Errors
+    /// [`EffectsError::Io`] when it cannot be made.
+    pub fn create(layout: &Layout, id: ExecutionId) -> Result<Self, EffectsError> {
+        // Nobody sweeps while a folder is there and its lock is not.
+        let _making = lock(layout, MAKING)?;
+        let folder = root(layout)?.join(id.to_string());
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        let lock = File::create(folder.join(LOCK)).map_err(io(&folder))?;
+        lock.lock().map_err(io(&folder))?;
+        let out = folder.join("out");
+        fs::create_dir(&out).map_err(io(&out))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// What the guest sees as `/out`.
+    pub fn out(&self) -> PathBuf {
+        self.folder.join("out")
+    }
+
+    /// When the folder was made, by the clock that the vault's files are stamped with.
+    pub(super) fn stamp(&self) -> Result<Stamp, EffectsError> {
+        // The lock file's: the folder's own moves with what is made in it.
+        let path = self.folder.join(LOCK);
+        fs::symlink_metadata(&path).map(|meta| Stamp::changed(&meta)).map_err(io(&path))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next recovery.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A time of the file system's: seconds and nanoseconds, in ticks of some milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp(i64, i64);
+
+impl Stamp {
+    /// When a file was last changed, renamed or given other permissions.
+    pub(super) fn changed(meta: &fs::Metadata) -> Self {
+        Self(meta.ctime(), meta.ctime_nsec())
+    }
+}
+
+/// Files on their way into the vault.
+#[derive(Debug)]
+pub(super) struct Ready(PathBuf);
+
+impl Ready {
+    /// Opens the folder, making it if need be.
+    pub(super) fn open(layout: &Layout) -> Result<Self, EffectsError> {
+        let folder = root(layout)?.join(READY);
+        match fs::symlink_metadata(&folder) {
+            Ok(meta) if meta.is_dir() => Ok(Self(folder)),
+            Ok(_) => Err(linked(&folder)),
+            Err(_) => {
+                fs::create_dir(&folder).map_err(io(&folder))?;
+                crate::artifacts::sync_folder(folder.parent().unwrap_or(&folder))?;
+                Ok(Self(folder))
+            }
+        }
+    }
+
+    /// The folder itself.
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where a commit's file waits.
+    pub(super) fn file(&self, commit: CommitId, number: usize) -> PathBuf {
+        self.0.join(format!("{commit}.{number}"))
+    }
+
+    /// Makes the names in the folder durable.
+    pub(super) fn sync(&self) -> Result<(), EffectsError> {
+        Ok(crate::artifacts::sync_folder(&self.0)?)
+    }
+
+    /// Removes what is on nobody's way any more.
+    fn sweep(&self) -> Result<(), EffectsError> {
+        for entry in fs::read_dir(&self.0).map_err(io(&self.0))? {
+            let path = entry.map_err(io(&self.0))?.path();
+            fs::remove_file(&path).map_err(io(&path))?;
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> Result<bool, EffectsError> {
+        Ok(fs::read_dir(&self.0).map_err(io(&self.0))?.next().is_none())
+    }
+}
+
+/// Where staging folders lie: below the workspace's own folder, or in the vault when that is on another file system.
+fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).map_err(io(path));
+    let near = if device(&layout.vault)? == device(&layout.state())? {
+        layout.staging()
+    } else {
+        layout.vault.join(".kavi-staging")
+    };
+    fs::create_dir_all(&near).map_err(io(&near))?;
+    // What is swept there must not be somewhere else.
+    for folder in [&layout.state(), &near] {
+        if !fs::symlink_metadata(folder).map_err(io(folder))?.is_dir() {
+            return Err(linked(folder));
+        }
+    }
+    Ok(near)
+}
+
+fn linked(folder: &Path) -> EffectsError {
+    io(folder)(std::io::Error::new(std::io::ErrorKind::NotADirectory, "it is a link, not a folder"))
+}
+
+/// Whether nothing waits there, of whatever run.
+pub(super) fn is_empty(layout: &Layout) -> Result<bool, EffectsError> {
+    let root = root(layout)?;
+    for entry in fs::read_dir(&root).map_err(io(&root))? {
+        if entry.map_err(io(&root))?.file_name() != READY {
+            return Ok(false);
+        }
+    }
+    Ready::open(layout)?.is_empty()
+}
+
+/// Removes staging folders whose process is gone, and files that are on nobody's way. The caller holds the lock of
+/// [`effects_lock`], and no commit is pending.
+pub(super) fn sweep(layout: &Layout) -> Result<(), EffectsError> {
+    Ready::open(layout)?.sweep()?;
+    let _making = lock(layout, MAKING)?;
+    let root = root(layout)?;
+    for entry in fs::read_dir(&root).map_err(io(&root))? {
+        let entry = entry.map_err(io(&root))?;
+        // Only what a run has made: a folder with the name of one.
+        let is_run = entry.file_name().to_str().is_some_and(|name| ExecutionId::parse(name).is_ok());
+        if !is_run || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let folder = entry.path();
+        let dead = match File::open(folder.join(LOCK)) {
+            Ok(file) => file.try_lock().is_ok(),
+            // Its process died before it could lock it: nobody is making one now.
+            Err(_) => true,
+        };
+        if !dead {
+            continue;
+        }
+        match fs::remove_dir_all(&folder) {
+            // Its run was over just now, and has removed it itself.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(io(&folder))?,
+        }
+    }
+    Ok(())
+}
+
+/// Held by whoever looks at the vault to change it, and while it is changed.
+pub(super) fn effects_lock(layout: &Layout) -> Result<File, EffectsError> {
+    lock(layout, EFFECTS)
+}
+
+fn lock(layout: &Layout, name: &str) -> Result<File, EffectsError> {
+    let folder = layout.locks();
+    fs::create_dir_all(&folder).map_err(io(&folder))?;
+    let path = folder.join(name);
+    // No link is followed, nothing is emptied, and a pipe in its place keeps nobody waiting.
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map(File::from);
+    let file = file.map_err(|error| io(&path)(error.into()))?;
+    if !file.metadata().map_err(io(&path))?.is_file() {
+        return Err(io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    file.lock().map_err(io(&path))?;
+    Ok(file)
+}

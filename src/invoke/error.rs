@@ -1,0 +1,120 @@
+//! Why a run gave no output.
+
+use super::effects::EffectsError;
+use crate::artifacts::ArtifactError;
+use crate::ledger::LedgerError;
+use crate::model::{
+    door::Door, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName, schema::Mismatch,
+    switch::Stopped, text, vault_path::VaultPath,
+};
+use crate::registry::TrustError;
+use crate::runtime::{LoadError, RunError, RuntimeError, staged::StagedError};
+
+/// Why a run gave no output. Where a trusted revision was found, a record says the same.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// Not trusted, or not the promoted bytes.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// Its class cannot be granted yet.
+    #[error("skill `{name}` is {class}: that class is not granted anything to run with yet")]
+    NotGranted {
+        /// The skill.
+        name: SkillName,
+        /// Its class.
+        class: EffectClass,
+    },
+    /// The input is no JSON.
+    #[error("the input is not JSON: {0}")]
+    InputJson(#[from] JsonError),
+    /// The input is off the schema.
+    #[error("the input is off the skill's schema: {0}")]
+    Input(Mismatch),
+    /// The skill returned an error.
+    #[error("the skill failed ({}): {message}", kind.as_str())]
+    Skill {
+        /// Its kind.
+        kind: ErrorKind,
+        /// Its text, shown safely.
+        message: String,
+    },
+    /// Nothing may run in this workspace.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A limit, a trap, a refused component, a stop or a revocation while it ran.
+    #[error(transparent)]
+    Run(RunError),
+    /// The engine.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The component does not fit its class, or has no machine code.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The policy closes the door to this class.
+    #[error("policy says no: `{door}` may not run {class} skills (policy.{door}.{class} is \"deny\")")]
+    Denied {
+        /// The door.
+        door: Door,
+        /// The class.
+        class: EffectClass,
+    },
+    /// The policy wants a person's word first, and there is nothing that could be held for one.
+    #[error("policy wants a person's word before `{door}` runs a {class} skill (policy.{door}.{class} is \"ask\")")]
+    NeedsPerson {
+        /// The door.
+        door: Door,
+        /// The class.
+        class: EffectClass,
+    },
+    /// The output is no JSON.
+    #[error("the skill's output is not JSON: {0}")]
+    OutputJson(JsonError),
+    /// The output is off the schema.
+    #[error("the skill's output is off its schema: {0}")]
+    Output(Mismatch),
+    /// It wrote where it may not.
+    #[error("the skill wrote `{0}`, outside the folders of its spec")]
+    OutsidePaths(VaultPath),
+    /// It left something in staging that is no plain file.
+    #[error(transparent)]
+    Staged(#[from] StagedError),
+    /// The files could not be moved into the vault.
+    #[error(transparent)]
+    Effects(#[from] EffectsError),
+    /// A large value, or what a file replaces, cannot be kept.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl InvokeError {
+    /// One word for the record's `Kind: message`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Trust(TrustError::Bytes { .. }) => "HashMismatch",
+            Self::Trust(_) => "NotTrusted",
+            Self::NotGranted { .. } => "NotGranted",
+            Self::InputJson(_) | Self::Input(_) => "InvalidInput",
+            Self::Skill { .. } => "SkillError",
+            Self::Run(RunError::LimitExceeded { .. }) | Self::Staged(StagedError::Limit { .. }) => "LimitExceeded",
+            Self::Run(RunError::Timeout { .. }) => "Timeout",
+            Self::Run(RunError::Refused(_)) | Self::Load(LoadError::Refused(_)) => "Refused",
+            Self::Stopped(_) | Self::Run(RunError::Stopped(_)) => "Stopped",
+            Self::Run(RunError::Revoked(_)) => "Revoked",
+            Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
+            Self::OutputJson(_) | Self::Output(_) => "InvalidOutput",
+            Self::OutsidePaths(_) | Self::Staged(_) => "OutsidePaths",
+            Self::Denied { .. } | Self::NeedsPerson { .. } => "Denied",
+            Self::Effects(EffectsError::Conflict { .. }) => "Conflict",
+            Self::Effects(_) | Self::Artifact(_) => "EffectsError",
+            Self::Ledger(_) => "LedgerError",
+        }
+    }
+}
+
+/// A failure as its record has it.
+pub(super) fn words(error: &InvokeError) -> String {
+    format!("{}: {}", error.kind(), text::line(&error.to_string(), 2_000))
+}

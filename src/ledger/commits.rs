@@ -1,0 +1,284 @@
+//! Commits: which files a run, a chain or an undo brings into the vault, and how far that is.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Footing, Ledger, LedgerError, codec, switch};
+use crate::model::{
+    commit::{Change, Commit},
+    id::{CommitId, ExecutionId, IdPrefix},
+    lifecycle::CommitState,
+    time::Timestamp,
+};
+
+/// How the moving of files ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// All of them are in the vault.
+    Applied,
+    /// None of them is, and why.
+    Reverted(String),
+}
+
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Commit> {
+    Ok(Commit {
+        id: row.get("id")?,
+        kind: row.get("kind")?,
+        state: row.get("state")?,
+        changes: codec::json_column(row, "changes_json")?,
+        undoes: row.get("undoes")?,
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+        decided_by: row.get("decided_by")?,
+        decided_at: row.get("decided_at")?,
+        why: row.get("why")?,
+    })
+}
+
+const INSERT: &str = "INSERT INTO commits (id, kind, state, number, changes_json, undoes, created_at, expires_at,
+         decided_by, decided_at)
+     VALUES (?1, ?2, ?3, iif(?3 = 'PENDING', (SELECT coalesce(max(number), 0) + 1 FROM commits), NULL), ?4, ?5, ?6, ?7,
+         ?8, ?9)";
+
+/// The planner would rather read all commits in their order than sort the few that are pending.
+const PENDING: &str = "SELECT * FROM commits INDEXED BY pending_commits WHERE state = 'PENDING' ORDER BY number";
+
+const SEEN: &str = "SELECT coalesce(
+         (SELECT min(number) - 1 FROM commits INDEXED BY pending_commits WHERE state = 'PENDING'),
+         (SELECT max(number) FROM commits), 0)";
+
+const RECENT: &str = "SELECT number, changes_json FROM commits WHERE number IS NOT NULL ORDER BY number DESC LIMIT ?1";
+
+/// Commits that are looked through for the last one of a file: it was made within one tick of the file system's clock.
+const MOST_RECENT: u32 = 256;
+
+/// Adds a commit, inside of the caller's transaction.
+pub(super) fn insert(conn: &Connection, commit: &Commit) -> Result<(), LedgerError> {
+    conn.prepare_cached(INSERT)?.execute(params![
+        commit.id,
+        commit.kind,
+        commit.state,
+        codec::to_json(&commit.changes)?,
+        commit.undoes,
+        commit.created_at,
+        commit.expires_at,
+        commit.decided_by,
+        commit.decided_at,
+    ])?;
+    Ok(())
+}
+
+/// Notes how the moving of a commit's files ended, inside of the caller's transaction.
+pub(super) fn settle(conn: &Connection, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
+    let (state, why) = match settled {
+        Settled::Applied => (CommitState::Applied, None),
+        Settled::Reverted(why) => (CommitState::Reverted, Some(why)),
+    };
+    let sql = "UPDATE commits SET state = ?2, why = ?3 WHERE id = ?1 AND state = 'PENDING'";
+    let changed = conn.prepare_cached(sql)?.execute(params![id, state, why])?;
+    if changed == 1 { Ok(()) } else { Err(wrong_state(conn, id, "settle")) }
+}
+
+fn wrong_state(conn: &Connection, id: CommitId, step: &'static str) -> LedgerError {
+    match get(conn, id) {
+        Ok(found) => LedgerError::WrongState { what: "effect", id: id.short(), found: found.state.to_string(), step },
+        Err(error) => error,
+    }
+}
+
+fn get(conn: &Connection, id: CommitId) -> Result<Commit, LedgerError> {
+    conn.prepare_cached("SELECT * FROM commits WHERE id = ?1")?
+        .query_row([id], from_row)
+        .optional()?
+        .ok_or_else(|| LedgerError::NotFound { what: "effect", key: id.to_string() })
+}
+
+fn stand(conn: &Connection, footings: &[Footing]) -> Result<(), LedgerError> {
+    footings
+        .iter()
+        .try_for_each(|footing| switch::stands(conn, *footing).map_err(|halt| LedgerError::Halted(Box::new(halt))))
+}
+
+impl Ledger {
+    /// Adds the one commit of several runs that are on record already, if all of them still have their footing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Halted`] when one of the runs may not count any more; nothing is recorded then.
+    pub fn insert_commit(
+        &self,
+        commit: &Commit,
+        runs: &[ExecutionId],
+        footings: &[Footing],
+    ) -> Result<(), LedgerError> {
+        self.write(|tx| {
+            stand(tx, footings)?;
+            insert(tx, commit)?;
+            let sql = "UPDATE executions SET commit_id = ?2 WHERE execution_id = ?1 AND commit_id IS NULL";
+            for run in runs {
+                if tx.prepare_cached(sql)?.execute(params![run, commit.id])? != 1 {
+                    return Err(LedgerError::Conflict(format!("run {}", run.short())));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes how the moving of a commit's files ended. It does not wait for the disk: what is lost of it, recovery finds out
+    /// again.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be written, or no such commit is PENDING.
+    pub fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
+        self.write_lazily(|tx| settle(tx, id, settled))
+    }
+
+    /// A held commit becomes a PENDING one, by this person's word, if its runs still have their footing.
+    ///
+    /// # Errors
+    /// [`LedgerError::WrongState`] when it is not held any more, [`LedgerError::Halted`] when it may not count any more.
+    pub fn approve_commit(
+        &self,
+        id: CommitId,
+        (by, now): (&str, Timestamp),
+        footings: &[Footing],
+    ) -> Result<(), LedgerError> {
+        self.write(|tx| {
+            stand(tx, footings)?;
+            let sql = "UPDATE commits SET state = 'PENDING', decided_by = ?2, decided_at = ?3,
+                           number = (SELECT coalesce(max(number), 0) + 1 FROM commits)
+                       WHERE id = ?1 AND state = 'HELD' AND expires_at > ?3";
+            if tx.execute(sql, params![id, by, now])? == 1 { Ok(()) } else { Err(wrong_state(tx, id, "approve")) }
+        })
+    }
+
+    /// A held commit will never be.
+    ///
+    /// # Errors
+    /// [`LedgerError::WrongState`] when it is not held any more.
+    pub fn reject_commit(
+        &self,
+        id: CommitId,
+        (by, now): (&str, Timestamp),
+        why: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        self.write(|tx| {
+            let sql = "UPDATE commits SET state = 'REJECTED', decided_by = ?2, decided_at = ?3, why = ?4
+                       WHERE id = ?1 AND state = 'HELD'";
+            if tx.execute(sql, params![id, by, now, why])? == 1 { Ok(()) } else { Err(wrong_state(tx, id, "reject")) }
+        })
+    }
+
+    /// Held commits that nobody decided in time are EXPIRED. Gives how many.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be written.
+    pub fn expire_commits(&self, now: Timestamp) -> Result<usize, LedgerError> {
+        let due = "SELECT EXISTS (SELECT 1 FROM commits WHERE state = 'HELD' AND expires_at <= ?1)";
+        if !self.conn.query_row(due, [now], |row| row.get(0))? {
+            return Ok(0);
+        }
+        let sql = "UPDATE commits SET state = 'EXPIRED' WHERE state = 'HELD' AND expires_at <= ?1";
+        self.write(|tx| Ok(tx.execute(sql, [now])?))
+    }
+
+    /// One commit.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is none.
+    pub fn commit(&self, id: CommitId) -> Result<Commit, LedgerError> {
+        get(&self.conn, id)
+    }
+
+    /// The one commit whose id starts with `prefix`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
+    pub fn commit_by_prefix(&self, prefix: &IdPrefix) -> Result<Commit, LedgerError> {
+        get(&self.conn, codec::by_prefix(&self.conn, ("commits", "id"), "effect", prefix)?)
+    }
+
+    /// The commits that may not all be in the vault, in their order.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn pending_commits(&self) -> Result<Vec<Commit>, LedgerError> {
+        let mut statement = self.conn.prepare_cached(PENDING)?;
+        Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The commits that wait for a person, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn held_commits(&self) -> Result<Vec<Commit>, LedgerError> {
+        let sql = "SELECT * FROM commits WHERE state = 'HELD' ORDER BY created_at, rowid";
+        Ok(self.conn.prepare(sql)?.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest commits, whatever became of them, newest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn newest_commits(&self, most: u32) -> Result<Vec<Commit>, LedgerError> {
+        let sql = "SELECT * FROM commits ORDER BY rowid DESC LIMIT ?1";
+        Ok(self.conn.prepare(sql)?.query_map([most], from_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The commit that took `id` back, if one did.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn undo_of(&self, id: CommitId) -> Result<Option<Commit>, LedgerError> {
+        let sql = "SELECT * FROM commits WHERE undoes = ?1 AND state IN ('PENDING', 'APPLIED')";
+        Ok(self.conn.query_row(sql, [id], from_row).optional()?)
+    }
+
+    /// The runs whose files a commit holds, in their order.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn runs_of(&self, id: CommitId) -> Result<Vec<super::ExecutionRow>, LedgerError> {
+        let sql = format!("{} WHERE e.commit_id = ?1 ORDER BY e.rowid", super::executions::SELECT);
+        Ok(self.conn.prepare(&sql)?.query_map([id], super::executions::from_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The number up to which every commit has been settled.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn settled_up_to(&self) -> Result<u64, LedgerError> {
+        Ok(self.conn.prepare_cached(SEEN)?.query_row([], |row| row.get(0))?)
+    }
+
+    /// The newest of the last commits that `fits`, and its number. Looks through a few hundred.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn recent_change(&self, fits: impl Fn(&Change) -> bool) -> Result<Option<(u64, Change)>, LedgerError> {
+        let mut statement = self.conn.prepare_cached(RECENT)?;
+        let mut rows = statement.query([MOST_RECENT])?;
+        while let Some(row) = rows.next()? {
+            let changes: Vec<Change> = codec::json_column(row, "changes_json")?;
+            if let Some(change) = changes.into_iter().find(&fits) {
+                return Ok(Some((row.get("number")?, change)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_run_looks_for_is_found_without_reading_all_commits() -> Result<(), LedgerError> {
+        let ledger = Ledger::in_memory()?;
+        assert_eq!(codec::full_scans(&ledger.conn, PENDING)?, [""; 0]);
+        let by_order = "SELECT * FROM commits WHERE state = 'PENDING' ORDER BY number";
+        assert_eq!(codec::full_scans(&ledger.conn, by_order)?, [""; 0], "the planner has learnt: use it");
+        let scans = codec::full_scans(&ledger.conn, SEEN)?;
+        let harmless = |scan: &String| scan == "SCAN CONSTANT ROW" || scan.contains("USING");
+        assert!(scans.iter().all(harmless), "{scans:?}");
+        Ok(())
+    }
+}
