@@ -48,8 +48,10 @@ pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::batch::Batch;
+pub use crate::invoke::chain::{ChainFiles, ChainRan, StepRan, Together};
 pub use crate::invoke::diff::FileDiff;
 pub use crate::invoke::held::Shown;
+pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::run::{Consent, Files, Ran, Then};
 pub use crate::invoke::undo::Plan as UndoPlan;
 pub use crate::ledger::{

@@ -12,10 +12,12 @@ use crate::forge::rebuild::RebuildError;
 use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
-use crate::invoke::{held::HeldError, resident::ResidentError, run::InvokeError, undo::UndoError};
+use crate::invoke::{
+    chain::ChainError, held::HeldError, replay::ReplayError, resident::ResidentError, run::InvokeError, undo::UndoError,
+};
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
-use crate::model::switch::Stopped;
+use crate::model::{chain::InvalidChain, switch::Stopped};
 use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
 
 mod runs;
@@ -96,6 +98,18 @@ pub enum Error {
     /// A held effect.
     #[error(transparent)]
     Held(#[from] HeldError),
+    /// A chain that cannot be.
+    #[error(transparent)]
+    InvalidChain(#[from] InvalidChain),
+    /// A chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A replay gave something else than the run that it repeats.
+    #[error("{0}")]
+    Differs(String),
+    /// A replay that cannot be.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// An undo.
     #[error(transparent)]
     Undo(#[from] UndoError),
@@ -209,6 +223,10 @@ impl Error {
             Self::Rebuild(RebuildError::Ledger(error)) => ledger(error),
             Self::Rebuild(_) => Kind::Failed,
             Self::Invoke(error) => runs::kind_of_run(error),
+            Self::InvalidChain(_) => Kind::Usage,
+            Self::Chain(error) => runs::kind_of_chain(error),
+            Self::Differs(_) => Kind::Skill,
+            Self::Replay(error) => runs::kind_of_replay(error),
             Self::Held(error) => runs::kind_of_held(error),
             Self::Undo(error) => runs::kind_of_undo(error),
             Self::Resident(ResidentError::Ledger(error)) => ledger(error),
@@ -259,6 +277,9 @@ impl Error {
                 return ledger_hint(error);
             }
             Self::Invoke(error) => return runs::hint_of_run(error),
+            Self::InvalidChain(_) => "see `kavi consume-chain --help`; nothing ran",
+            Self::Chain(error) => return runs::hint_of_chain(error),
+            Self::Replay(error) => return runs::hint_of_replay(error),
             Self::Held(error) => return runs::hint_of_held(error),
             Self::Undo(error) => return runs::hint_of_undo(error),
             _ => return None,

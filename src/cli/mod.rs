@@ -9,6 +9,7 @@
 mod batch;
 mod build;
 mod cache;
+mod chain;
 mod check_invariants;
 mod demo;
 mod doctor;
@@ -22,6 +23,7 @@ mod progress;
 mod promote;
 mod propose;
 mod rebuild;
+mod replay;
 mod research;
 mod resume;
 mod revoke;
@@ -126,6 +128,9 @@ enum Verb {
     ListSkills(list::Args),
     #[command(visible_alias = "run")]
     RunSkill(run::Args),
+    #[command(visible_alias = "chain")]
+    ConsumeChain(chain::Args),
+    Replay(replay::Args),
     Effects(effects::Args),
     Undo(undo::Args),
     Show(show::Args),
@@ -163,8 +168,9 @@ impl Verb {
             Self::Cache(args) => args.json(),
             Self::Effects(args) => args.json(),
             Self::Undo(args) => args.json.json,
+            Self::Replay(args) => args.json.json,
             // Here it is the input.
-            Self::RunSkill(_) => false,
+            Self::RunSkill(_) | Self::ConsumeChain(_) => false,
         }
     }
 
@@ -186,6 +192,8 @@ impl Verb {
             Self::Resume(args) => resume::run(context, &args),
             Self::ListSkills(args) => list::run(context, &args),
             Self::RunSkill(args) => run::run(context, &args),
+            Self::ConsumeChain(args) => chain::run(context, &args),
+            Self::Replay(args) => replay::run(context, &args),
             Self::Effects(args) => effects::run(context, &args),
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),

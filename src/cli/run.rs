@@ -121,7 +121,8 @@ pub fn document(ran: &Ran) -> serde_json::Value {
     machine
 }
 
-fn read_input(cwd: &Path, text: &str) -> Result<Vec<u8>, Error> {
+/// What `--json` says: the text itself, a file, or standard input.
+pub fn read_input(cwd: &Path, text: &str) -> Result<Vec<u8>, Error> {
     let stdin_broke = |source| Error::Io { what: "standard input".to_owned(), source };
     let mut bytes = Vec::new();
     if text == "-" {

@@ -1,8 +1,10 @@
 //! Kinds and hints of what runs, effects and undos fail with.
 
 use super::{Kind, STOPPED, artifact, ledger, ledger_hint, load, load_hint};
-use crate::invoke::{effects::EffectsError, held::HeldError, run::InvokeError, undo::UndoError};
-use crate::model::{lifecycle::ProposalStatus, name::SkillName};
+use crate::invoke::{
+    chain::ChainError, effects::EffectsError, held::HeldError, replay::ReplayError, run::InvokeError, undo::UndoError,
+};
+use crate::model::{chain::Misfit, lifecycle::ProposalStatus, name::SkillName};
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 
@@ -12,6 +14,7 @@ pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
         InvokeError::Ledger(error) => ledger(error),
         InvokeError::NotGranted { .. } | InvokeError::Stopped(_) => Kind::Refused,
         InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
+        InvokeError::Unmapped(_) => Kind::Failed,
         InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
         InvokeError::Run(RunError::Host(_)) => Kind::Internal,
         InvokeError::Run(
@@ -52,6 +55,28 @@ pub(super) fn kind_of_held(error: &HeldError) -> Kind {
         HeldError::Artifact(error) => artifact(error),
         HeldError::Effects(error) => effects(error),
         HeldError::Ledger(error) => ledger(error),
+    }
+}
+
+pub(super) fn kind_of_chain(error: &ChainError) -> Kind {
+    match error {
+        ChainError::Unknown { .. } => Kind::Usage,
+        ChainError::Misfit(Misfit::TooWide { .. }) | ChainError::Denied { .. } | ChainError::Stopped(_) => {
+            Kind::Refused
+        }
+        ChainError::Misfit(_) => Kind::Usage,
+        ChainError::WrittenTwice(_) => Kind::Failed,
+        ChainError::Effects(error) => effects(error),
+        ChainError::Ledger(error) => ledger(error),
+    }
+}
+
+pub(super) fn kind_of_replay(error: &ReplayError) -> Kind {
+    match error {
+        ReplayError::NothingRan(_) | ReplayError::Gone(_) | ReplayError::Changed { .. } => Kind::Refused,
+        ReplayError::Odd { .. } => Kind::Failed,
+        ReplayError::Artifact(error) => artifact(error),
+        ReplayError::Ledger(error) => ledger(error),
     }
 }
 
@@ -115,6 +140,32 @@ pub(super) fn hint_of_held(error: &HeldError) -> Option<String> {
         HeldError::Artifact(_) => return None,
     };
     Some(text.to_owned())
+}
+
+pub(super) fn hint_of_chain(error: &ChainError) -> Option<String> {
+    let text = match error {
+        ChainError::Unknown { .. } => "see `kavi list-skills`; nothing ran",
+        ChainError::Misfit(Misfit::TooWide { .. }) => "allow it with --max-effect, or take the step out; nothing ran",
+        ChainError::Misfit(_) => "see `kavi show NAME` for the schemas; nothing ran",
+        ChainError::Denied { source, .. } => return hint_of_run(source),
+        ChainError::Stopped(_) => STOPPED,
+        ChainError::WrittenTwice(_) => "write to another file, or commit step by step with --commit-each",
+        ChainError::Effects(error) => return effects_hint(error),
+        ChainError::Ledger(error) => return ledger_hint(error),
+    };
+    Some(text.to_owned())
+}
+
+pub(super) fn hint_of_replay(error: &ReplayError) -> Option<String> {
+    match error {
+        ReplayError::Gone(skill) => Some(format!("see `kavi show {skill}`")),
+        ReplayError::Changed { skill, .. } => Some(format!(
+            "go back with `kavi rollback {skill}`, or compare with what is trusted now: `kavi replay --skill {skill} --all`"
+        )),
+        ReplayError::NothingRan(_) | ReplayError::Odd { .. } => Some("see `kavi tail-executions`".to_owned()),
+        ReplayError::Ledger(error) => ledger_hint(error),
+        ReplayError::Artifact(_) => None,
+    }
 }
 
 pub(super) fn hint_of_undo(error: &UndoError) -> Option<String> {

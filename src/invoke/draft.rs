@@ -15,7 +15,7 @@ use super::effects::{self, Basis, Began, EffectsError, Ground, Looked, Staging, 
 use super::error::{InvokeError, words};
 use super::ready::Ready;
 use crate::artifacts::{Kind, Store};
-use crate::ledger::{Footing, Journal, Ledger, LedgerError};
+use crate::ledger::{Footing, Journal, Ledger, LedgerError, Proposal};
 use crate::model::{
     commit::{Change, Commit},
     digest::Digest,
@@ -113,6 +113,8 @@ pub struct Wish<'a> {
     pub asked: &'a Asked,
     /// Whether a person said yes.
     pub consent: Consent,
+    /// The id of its record, if whoever asks has one already.
+    pub id: Option<ExecutionId>,
     /// What for.
     pub purpose: Purpose,
     /// The run that this one follows from.
@@ -131,6 +133,7 @@ impl<'a> Wish<'a> {
             input,
             asked,
             consent: Consent::None,
+            id: None,
             purpose: Purpose::Run,
             parent: None,
             given: None,
@@ -232,7 +235,8 @@ pub(super) struct Success {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(books: Books<'a>, wish: Wish<'a>) -> Self {
-        let (id, started_at) = (ExecutionId::new(books.desk.ids), books.desk.clock.now());
+        let id = wish.id.unwrap_or_else(|| ExecutionId::new(books.desk.ids));
+        let started_at = books.desk.clock.now();
         let (input, no_input) = match json::parse(wish.input, JsonLimits::default()) {
             Ok(input) => (input, None),
             Err(error) => (Value::Null, Some(error)),
@@ -525,6 +529,13 @@ impl<'a> Draft<'a> {
         };
         let subject = Subject { name: self.wish.name.clone(), revision };
         self.failed(&subject, error.into())
+    }
+
+    /// Records that a trusted skill was not run, and why.
+    pub(super) fn not_run(self, trusted: Option<&Proposal>, error: InvokeError) -> InvokeError {
+        let revision = trusted.and_then(|proposal| Some((proposal.trust?, proposal.spec.side_effect_class)));
+        let revision = revision.map(|(trust, class)| (trust.revision, trust.component_sha256, class));
+        self.failed(&Subject { name: self.wish.name.clone(), revision }, error)
     }
 }
 

@@ -4,8 +4,8 @@ use super::effects::EffectsError;
 use crate::artifacts::ArtifactError;
 use crate::ledger::LedgerError;
 use crate::model::{
-    door::Door, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName, schema::Mismatch,
-    switch::Stopped, text, vault_path::VaultPath,
+    chain::Unmapped, door::Door, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
+    schema::Mismatch, switch::Stopped, text, vault_path::VaultPath,
 };
 use crate::registry::TrustError;
 use crate::runtime::{LoadError, RunError, RuntimeError, staged::StagedError};
@@ -27,6 +27,9 @@ pub enum InvokeError {
     /// The input is no JSON.
     #[error("the input is not JSON: {0}")]
     InputJson(#[from] JsonError),
+    /// What an earlier step of a chain was to give is not there.
+    #[error("the input could not be made: {0}")]
+    Unmapped(Unmapped),
     /// The input is off the schema.
     #[error("the input is off the skill's schema: {0}")]
     Input(Mismatch),
@@ -97,6 +100,7 @@ impl InvokeError {
             Self::Trust(_) => "NotTrusted",
             Self::NotGranted { .. } => "NotGranted",
             Self::InputJson(_) | Self::Input(_) => "InvalidInput",
+            Self::Unmapped(_) => "Unmapped",
             Self::Skill { .. } => "SkillError",
             Self::Run(RunError::LimitExceeded { .. }) | Self::Staged(StagedError::Limit { .. }) => "LimitExceeded",
             Self::Run(RunError::Timeout { .. }) => "Timeout",

@@ -26,6 +26,15 @@ pub struct Invoker<'a> {
     pub limits: &'a Limits,
 }
 
+/// Records that a skill was not run, and why.
+pub(super) fn not_run(invoker: &Invoker<'_>, wish: Wish<'_>, error: InvokeError) -> InvokeError {
+    let books = Books { desk: invoker.desk, journal: invoker.ledger };
+    match invoker.ledger.trusted(wish.name) {
+        Ok(trusted) => Draft::new(books, wish).not_run(trusted.as_ref(), error),
+        Err(broken) => broken.into(),
+    }
+}
+
 /// Runs a skill by name.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use crate::model::{
     execution::ExecutionRecord,
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::CommitState,
+    name::SkillName,
 };
 
 /// A record and whether its files are in the vault.
@@ -83,6 +84,11 @@ pub(super) struct Row {
 
 /// Values of a row, in the order of [`INSERT`].
 const COLUMNS: usize = 26;
+
+const TO_REPLAY: &str = "SELECT execution_id FROM executions
+     WHERE skill_name = ?1 AND purpose = 'RUN' AND revision IS NOT NULL
+         AND (success OR error LIKE 'SkillError: %' OR error LIKE 'InvalidOutput: %' OR error LIKE 'OutsidePaths: %')
+     ORDER BY started_at, rowid";
 
 const INSERT_LIMITS: &str = "INSERT OR IGNORE INTO limit_sets (sha256, limits_json) VALUES (?1, ?2)";
 
@@ -215,6 +221,16 @@ impl Ledger {
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn execution_by_prefix(&self, prefix: &IdPrefix) -> Result<ExecutionRow, LedgerError> {
         get(&self.conn, codec::by_prefix(&self.conn, ("executions", "execution_id"), "execution", prefix)?)
+    }
+
+    /// The runs of a skill that can be repeated, oldest first: those that succeeded, and those
+    /// that failed by what the skill itself did.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn runs_to_replay(&self, name: &SkillName) -> Result<Vec<ExecutionId>, LedgerError> {
+        let mut statement = self.conn.prepare(TO_REPLAY)?;
+        Ok(statement.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
     /// How many runs there were, and how many of them failed.

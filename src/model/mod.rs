@@ -4,6 +4,7 @@
 //! file, a clock or the environment, and nothing here knows a database or an engine.
 
 pub mod artifact;
+pub mod chain;
 pub mod commit;
 pub mod digest;
 pub mod door;

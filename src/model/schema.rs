@@ -172,6 +172,12 @@ impl Schema {
         &self.0.example
     }
 
+    /// A small value that fits a part of a schema in normal form; none when there is none to be found.
+    pub(super) fn example_of(part: &Value) -> Option<Value> {
+        let checker = Checker::new(part).ok()?;
+        sample::example(part, |candidate| checker.check(candidate).is_ok())
+    }
+
     /// Checks a value.
     ///
     /// # Errors

@@ -1,0 +1,156 @@
+//! `kavi consume-chain`
+
+use serde_json::{Value, json};
+
+use super::run::{document, read_input};
+use super::{Context, out::Out, views};
+use crate::app::{ChainFiles, ChainRan, Consent, FileDiff, StepRan, Then, Together};
+use crate::error::Error;
+use crate::model::{chain::Chain, commit::Change, effect::EffectClass, text};
+
+/// Run skills one after the other, each with parts of what earlier ones gave. Their files are one commit.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi consume-chain --json @chain.json
+  kavi consume-chain --json @chain.json --max-effect READ_ONLY
+  kavi consume-chain --json '{\"steps\":[
+      {\"skill_name\":\"search_notes\",\"input\":{\"query\":\"kavi\"}},
+      {\"skill_name\":\"summarize_note\",\"input_template\":{\"style\":\"bullet\"},
+       \"from_prev\":[{\"to_field\":\"path\",\"from_path\":\"results.0.path\"}]}]}'
+
+Each step has `skill_name` and either `input`, or `input_template` with `from_prev`: a list of `to_field`, `from_path` and
+`from_step_index` (the step before, if it is not said). Paths are names separated by dots, in arrays positions from 0.
+`parent_index` says after which step one is drawn in `kavi session`. `options.stop_on_failure` is true if it is not said. At most 64
+steps. All of it is checked before the first step runs.
+
+Files are committed when the last step is done, all or none; a step does not see in the vault what an earlier one wrote, and two
+may not write the same file. With --commit-each every step is committed by itself. Where policy says \"ask\" for the door
+`chain`, which it does by default for FILE_WRITE, they are held for `kavi effects approve`; --yes is that word beforehand.")]
+pub struct Args {
+    /// The chain: JSON, `@FILE`, or `-` for standard input.
+    #[arg(long = "json", value_name = "JSON", allow_hyphen_values = true)]
+    chain: String,
+    /// The widest class that a step may have.
+    #[arg(long, value_name = "CLASS")]
+    max_effect: Option<EffectClass>,
+    /// Commit what each step wrote when it is done.
+    #[arg(long)]
+    commit_each: bool,
+    /// Print the difference that the chain would make in the vault, and make none.
+    #[arg(long, conflicts_with_all = ["hold", "commit_each"])]
+    dry_run: bool,
+    /// Keep what the chain would change until a person approves it.
+    #[arg(long)]
+    hold: bool,
+    /// Where policy asks for a person's word: this is it.
+    #[arg(long, short, conflicts_with = "hold")]
+    yes: bool,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let cwd = context.host.cwd.clone();
+    let (app, out) = context.open()?;
+    let chain = Chain::parse(&read_input(&cwd, &args.chain)?)?;
+    let then = match (args.dry_run, args.hold) {
+        (true, _) => Then::Show,
+        (_, true) => Then::Hold,
+        _ => Then::Commit,
+    };
+    let consent = if args.yes { Consent::Given } else { Consent::None };
+    let together = if args.commit_each { Together::No } else { Together::Yes };
+    let ran = app.run_chain(&chain, args.max_effect, together, (then, consent))?;
+    print(&out, ran)
+}
+
+fn print(out: &Out, ran: ChainRan) -> Result<(), Error> {
+    let (human, machine) = (human(&ran), machine(&ran));
+    remark(out, &ran);
+    match ran.steps.into_iter().find_map(|step| step.ran.err()) {
+        Some(error) => Err(out.failure(&human, &machine, error.into())),
+        None => {
+            out.result(&human, &machine);
+            Ok(())
+        }
+    }
+}
+
+fn human(ran: &ChainRan) -> String {
+    if let Some(ChainFiles::Shown(diffs)) = &ran.commit {
+        return diffs.iter().map(|diff| diff.text.as_str()).collect();
+    }
+    let rows = ran.steps.iter().enumerate().map(|(number, step)| row(number, step)).collect();
+    let mut text = views::table(&["step", "skill", "run", "result"], rows);
+    if ran.steps.len() < ran.of {
+        text.push_str(&format!("{} of {} steps did not run\n", ran.of - ran.steps.len(), ran.of));
+    }
+    if let Some(Ok(last)) = ran.steps.last().map(|step| &step.ran) {
+        text.push_str(&format!("\n{}\n", text::block(&format!("{:#}", last.output), usize::MAX)));
+    }
+    text
+}
+
+fn row(number: usize, step: &StepRan) -> Vec<String> {
+    let result = match &step.ran {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => text::line(&format!("{}: {error}", error.kind()), 200),
+    };
+    vec![number.to_string(), step.skill.to_string(), step.id.short(), result]
+}
+
+fn paths(changes: &[Change]) -> String {
+    views::list(changes.iter().map(|change| text::line(change.path.as_str(), 300)))
+}
+
+/// What became of the files, for people.
+fn remark(out: &Out, ran: &ChainRan) {
+    match &ran.commit {
+        Some(ChainFiles::Committed(commit)) => {
+            out.remark(&format!("wrote {} (effect {})", paths(&commit.changes), commit.id.short()));
+        }
+        Some(ChainFiles::Held(commit, _)) => {
+            let id = commit.id.short();
+            out.remark(&format!(
+                "held: {}\nnext: kavi effects show {id}, then kavi effects approve {id} or kavi effects reject {id}",
+                paths(&commit.changes)
+            ));
+        }
+        Some(ChainFiles::Shown(_)) => out.remark("nothing was changed"),
+        Some(ChainFiles::Dropped) => out.remark("a step failed: what the others wrote was not kept"),
+        None => {}
+    }
+}
+
+fn machine(ran: &ChainRan) -> Value {
+    let step = |step: &StepRan| match &step.ran {
+        Ok(ran) => document(ran),
+        Err(error) => json!({
+            "execution_id": step.id,
+            "skill_name": step.skill,
+            "success": false,
+            "error": text::block(&format!("{}: {error}", error.kind()), 4_000),
+        }),
+    };
+    let output = match ran.steps.last().map(|step| &step.ran) {
+        Some(Ok(last)) if ran.steps.len() == ran.of => json!(last.output),
+        _ => Value::Null,
+    };
+    let mut machine = json!({
+        "steps": ran.steps.iter().map(step).collect::<Vec<_>>(),
+        "of": ran.of,
+        "success": ran.steps.len() == ran.of && ran.failure().is_none(),
+        "output": output,
+        "effect": null,
+    });
+    let with = |machine: &mut Value, diffs: &[FileDiff]| machine["diffs"] = json!(diffs);
+    match &ran.commit {
+        Some(ChainFiles::Committed(commit)) => machine["effect"] = json!(commit),
+        Some(ChainFiles::Held(commit, diffs)) => {
+            machine["effect"] = json!(commit);
+            with(&mut machine, diffs);
+        }
+        Some(ChainFiles::Shown(diffs)) => with(&mut machine, diffs),
+        Some(ChainFiles::Dropped) | None => {}
+    }
+    machine
+}

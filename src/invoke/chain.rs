@@ -1,0 +1,289 @@
+//! Chains: skills one after the other, their files in one commit.
+//!
+//! A chain is looked at as a whole before its first step runs: every skill is trusted, every mapping can work, no class is wider
+//! than was asked for. Then each step is a run like any other, with a record of its own that follows the step before it. What
+//! the steps wrote waits in their staging folders, and is committed when the last one is done: all of it, or nothing. A later
+//! step does not see in the vault what an earlier one wrote; with [`Together::No`] it does, since then each step is committed
+//! by itself.
+//!
+//! Deliberately never: commits a part of what was to be one, or runs a step whose input could not be made.
+
+use super::diff::FileDiff;
+use super::draft::{Consent, Files, Left, Ran, Then, Wish, wanted};
+use super::effects::{self, EffectsError, Wanted};
+use super::error::InvokeError;
+use super::run::{self, Invoker};
+use crate::ledger::{Footing, LedgerError};
+use crate::model::{
+    chain::{self, Chain, Misfit, OnFailure, Step},
+    commit::{self, Commit, WrittenTwice},
+    door::Asked,
+    effect::EffectClass,
+    id::{CommitId, ExecutionId},
+    json,
+    lifecycle::{CommitKind, CommitState, Purpose},
+    name::SkillName,
+    spec::SkillSpec,
+    switch::Stopped,
+};
+use crate::policy::{doors::Answer, grants};
+
+/// Whether the files of a chain are one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Together {
+    /// All or nothing, at the end.
+    Yes,
+    /// Each step's, when it is done.
+    No,
+}
+
+/// How a chain is run.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Who asks.
+    pub asked: Asked,
+    /// Whether a person said yes to it.
+    pub consent: Consent,
+    /// The widest class that a step may have.
+    pub most: Option<EffectClass>,
+    /// Whether its files are one commit.
+    pub together: Together,
+    /// What becomes of its files.
+    pub then: Then,
+}
+
+/// Why a chain did not run, or its files are not in the vault.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// A step names no trusted skill. Nothing ran.
+    #[error("step {step}: there is no trusted skill `{skill}`")]
+    Unknown {
+        /// Which step, from 0.
+        step: usize,
+        /// What it names.
+        skill: SkillName,
+    },
+    /// It can never work. Nothing ran.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// Policy closes the door to a class. Nothing ran.
+    #[error("step {step}: {source}")]
+    Denied {
+        /// Which step, from 0.
+        step: usize,
+        /// What policy says.
+        source: Box<InvokeError>,
+    },
+    /// Nothing may run in this workspace.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// Two steps wrote the same file. Nothing is in the vault.
+    #[error("{0}, and the second did not see what the first wrote: nothing was committed")]
+    WrittenTwice(#[from] WrittenTwice),
+    /// The vault.
+    #[error(transparent)]
+    Effects(#[from] EffectsError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub struct StepRan {
+    /// Its record.
+    pub id: ExecutionId,
+    /// Its skill.
+    pub skill: SkillName,
+    /// What it gave.
+    pub ran: Result<Ran, InvokeError>,
+}
+
+/// What became of a chain.
+#[derive(Debug)]
+pub struct ChainRan {
+    /// The steps that were come to.
+    pub steps: Vec<StepRan>,
+    /// How many there are.
+    pub of: usize,
+    /// What became of the files that are one commit, if there were any.
+    pub commit: Option<ChainFiles>,
+}
+
+/// What became of the files of a chain.
+#[derive(Debug)]
+pub enum ChainFiles {
+    /// They are in the vault.
+    Committed(Box<Commit>),
+    /// A person is to decide.
+    Held(Box<Commit>, Vec<FileDiff>),
+    /// This is what they would have changed.
+    Shown(Vec<FileDiff>),
+    /// A step failed, so none of them are anywhere.
+    Dropped,
+}
+
+impl ChainRan {
+    /// The first failure.
+    pub fn failure(&self) -> Option<(usize, &InvokeError)> {
+        self.steps.iter().enumerate().find_map(|(number, step)| step.ran.as_ref().err().map(|error| (number, error)))
+    }
+}
+
+/// Looks at a chain as a whole. Nothing runs.
+///
+/// # Errors
+/// [`ChainError`] for the first thing that cannot work.
+pub fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Vec<SkillSpec>, ChainError> {
+    let specs = chain.steps().iter().enumerate().map(|(number, step)| {
+        let trusted = invoker.ledger.trusted(&step.skill)?;
+        trusted
+            .map(|proposal| proposal.spec)
+            .ok_or_else(|| ChainError::Unknown { step: number, skill: step.skill.clone() })
+    });
+    let specs = specs.collect::<Result<Vec<_>, _>>()?;
+    chain::fit(chain, &specs, terms.most)?;
+    for (step, spec) in specs.iter().enumerate() {
+        let (door, class) = (terms.asked.door, spec.side_effect_class);
+        let denied = |error| Err(ChainError::Denied { step, source: Box::new(error) });
+        match invoker.desk.doors.answer(door, class) {
+            Answer::Deny => return denied(InvokeError::Denied { door, class }),
+            Answer::Ask if terms.consent == Consent::None && !grants::of(class).out => {
+                return denied(InvokeError::NeedsPerson { door, class });
+            }
+            Answer::Ask | Answer::Allow => {}
+        }
+    }
+    Ok(specs)
+}
+
+/// Runs a chain.
+///
+/// # Errors
+/// [`ChainError`] when it did not begin, or its files could not be committed. What became of a step is in the result.
+pub fn run(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<ChainRan, ChainError> {
+    invoker.ledger.permit()?;
+    let specs = check(invoker, chain, terms)?;
+    let mut steps: Vec<StepRan> = Vec::new();
+    for step in chain.steps() {
+        let ran = run_step(invoker, step, &steps, terms);
+        let failed = ran.ran.is_err();
+        steps.push(ran);
+        if failed && chain.on_failure == OnFailure::Stop {
+            break;
+        }
+    }
+    let mut ran = ChainRan { steps, of: chain.steps().len(), commit: None };
+    if terms.together == Together::Yes {
+        let asks =
+            specs.iter().any(|spec| invoker.desk.doors.answer(terms.asked.door, spec.side_effect_class) == Answer::Ask);
+        let then = match terms.then {
+            Then::Commit if asks && terms.consent == Consent::None => Then::Hold,
+            then => then,
+        };
+        ran.commit = finish(invoker, &mut ran, (chain.on_failure, then))?;
+    }
+    Ok(ran)
+}
+
+fn run_step(invoker: &Invoker<'_>, step: &Step, before: &[StepRan], terms: &Terms) -> StepRan {
+    let id = ExecutionId::new(invoker.desk.ids);
+    let parent = step.parent.and_then(|parent| before.get(parent)).map(|parent| parent.id);
+    let input = step.input(|number| before.get(number)?.ran.as_ref().ok().map(|ran| &ran.output));
+    let text = json::canonical(input.as_ref().unwrap_or(&step.input));
+    let wish = Wish {
+        id: Some(id),
+        parent,
+        consent: terms.consent,
+        purpose: if terms.then == Then::Show { Purpose::DryRun } else { Purpose::Run },
+        then: match (terms.together, terms.then) {
+            (Together::Yes, _) => Then::Leave,
+            (Together::No, then) => then,
+        },
+        ..Wish::run(&step.skill, text.as_bytes(), &terms.asked)
+    };
+    let ran = match input {
+        Ok(_) => run::run(invoker, wish),
+        Err(unmapped) => Err(run::not_run(invoker, wish, InvokeError::Unmapped(unmapped))),
+    };
+    StepRan { id, skill: step.skill.clone(), ran }
+}
+
+/// Brings what the steps left to where it is to go, as one.
+fn finish(
+    invoker: &Invoker<'_>,
+    ran: &mut ChainRan,
+    (on_failure, then): (OnFailure, Then),
+) -> Result<Option<ChainFiles>, ChainError> {
+    let failed = ran.failure().is_some();
+    let mut left: Vec<(Box<Left>, Vec<Wanted>)> = Vec::new();
+    let (mut effects, mut runs) = (Vec::new(), Vec::new());
+    for step in &mut ran.steps {
+        let Ok(done) = &mut step.ran else { continue };
+        let Files::Left(of_step) = std::mem::replace(&mut done.files, Files::Committed) else { continue };
+        let of_record = &done.record.effects;
+        effects.extend(of_record.iter().cloned());
+        runs.push(step.id);
+        let files = wanted(of_record, &of_step.staging, of_step.began);
+        left.push((of_step, files));
+    }
+    if left.is_empty() {
+        return Ok(None);
+    }
+    if failed && on_failure == OnFailure::Stop {
+        return Ok(Some(ChainFiles::Dropped));
+    }
+    commit::together(&effects)?;
+    let footings: Vec<Footing> = left.iter().map(|(of_step, _)| of_step.footing).collect();
+    let (_keep, files): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+    let files: Vec<Wanted> = files.into_iter().flatten().collect();
+    bring(invoker, files, (&runs, &footings), then)
+}
+
+fn bring(
+    invoker: &Invoker<'_>,
+    files: Vec<Wanted>,
+    (runs, footings): (&[ExecutionId], &[Footing]),
+    then: Then,
+) -> Result<Option<ChainFiles>, ChainError> {
+    let Invoker { ledger, desk, .. } = invoker;
+    let (ground, now) = (desk.ground(), desk.clock.now());
+    if then == Then::Commit {
+        effects::make_durable(ground, &files)?;
+    }
+    let looked = effects::look(ground, ledger, files)?;
+    let changes: Vec<_> = looked.changes().filter(|change| !change.is_none()).cloned().collect();
+    let Some(first) = runs.first().filter(|_| !changes.is_empty()) else { return Ok(None) };
+    let mut commit = Commit {
+        id: CommitId::from(*first),
+        kind: CommitKind::Chain,
+        state: CommitState::Pending,
+        changes,
+        undoes: None,
+        created_at: now,
+        expires_at: None,
+        decided_by: None,
+        decided_at: None,
+        why: None,
+    };
+    match then {
+        Then::Show | Then::Leave => Ok(Some(ChainFiles::Shown(looked.diffs()?))),
+        Then::Hold => {
+            looked.keep()?;
+            let diffs = looked.diffs()?;
+            (commit.state, commit.expires_at) = (CommitState::Held, Some(now.after(desk.hold)));
+            ledger.insert_commit(&commit, runs, footings)?;
+            Ok(Some(ChainFiles::Held(Box::new(commit), diffs)))
+        }
+        Then::Commit => {
+            let prepared = looked.prepare(commit.id)?;
+            ledger.insert_commit(&commit, runs, footings)?;
+            let settled = prepared.apply(&commit)?;
+            ledger.settle(commit.id, &settled)?;
+            prepared.done(&commit);
+            effects::as_error(&commit, &settled)?;
+            commit.state = CommitState::Applied;
+            Ok(Some(ChainFiles::Committed(Box::new(commit))))
+        }
+    }
+}
