@@ -93,6 +93,7 @@ fn settings(folder: &Path) -> insta::Settings {
         (r#"(?s)"cage": \{.*?\n  \}"#, r#""cage": "[cage]""#),
         (r"(?m)^cage          .*$", "cage          [cage]"),
         (r"landlock \d+", "landlock [n]"),
+        (r"\buid \d+\b", "[asker]"),
         (r#""(cpu_us|wall_us|memory_bytes)": \d+"#, r#""$1": "[n]""#),
     ] {
         settings.add_filter(pattern, name);

@@ -325,6 +325,25 @@ fn what_is_no_runs_is_not_swept_and_blocks_nothing() {
     fs::write(staging.join(".DS_Store"), "x").unwrap();
     workspace.act("write", "Inbox/AI/a.md").expect(0);
     assert!(staging.join("somebody").exists() && staging.join(".DS_Store").exists());
+    fs::create_dir(staging.join("ready/somebody")).unwrap();
+    fs::write(staging.join("ready/.DS_Store"), "x").unwrap();
+    workspace.act("write", "Inbox/AI/b.md").expect(0);
+    assert!(staging.join("ready/somebody").exists() && staging.join("ready/.DS_Store").exists());
+}
+
+#[test]
+fn a_folder_of_waiting_files_that_is_a_link_is_refused() {
+    let workspace = Workspace::trusted();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let name = "9c0c2f35-7d5b-4c7e-8f53-7a0d7b1c5a11.0";
+    fs::write(elsewhere.path().join(name), "mine").unwrap();
+    let ready = workspace.path().join(".kavi/staging/ready");
+    fs::create_dir_all(ready.parent().unwrap()).unwrap();
+    let _ = fs::remove_dir_all(&ready);
+    std::os::unix::fs::symlink(elsewhere.path(), &ready).unwrap();
+    assert_ne!(workspace.act("write", "Inbox/AI/a.md").code, 0);
+    assert_ne!(workspace.call(&["status"]).code, 0);
+    assert_eq!(fs::read_to_string(elsewhere.path().join(name)).unwrap(), "mine");
 }
 
 #[test]

@@ -61,14 +61,17 @@ pub(super) fn kind_of_held(error: &HeldError) -> Kind {
 pub(super) fn kind_of_chain(error: &ChainError) -> Kind {
     match error {
         ChainError::Unknown { .. } => Kind::Usage,
-        ChainError::Misfit(Misfit::TooWide { .. }) | ChainError::Denied { .. } | ChainError::Stopped(_) => {
-            Kind::Refused
-        }
+        ChainError::Misfit(misfit) if is_too_wide(misfit) => Kind::Refused,
+        ChainError::Denied { .. } | ChainError::Stopped(_) => Kind::Refused,
         ChainError::Misfit(_) => Kind::Usage,
         ChainError::WrittenTwice(_) => Kind::Failed,
         ChainError::Effects(error) => effects(error),
         ChainError::Ledger(error) => ledger(error),
     }
+}
+
+fn is_too_wide(misfit: &Misfit) -> bool {
+    matches!(misfit, Misfit::TooWide { .. })
 }
 
 pub(super) fn kind_of_replay(error: &ReplayError) -> Kind {
@@ -145,7 +148,9 @@ pub(super) fn hint_of_held(error: &HeldError) -> Option<String> {
 pub(super) fn hint_of_chain(error: &ChainError) -> Option<String> {
     let text = match error {
         ChainError::Unknown { .. } => "see `kavi list-skills`; nothing ran",
-        ChainError::Misfit(Misfit::TooWide { .. }) => "allow it with --max-effect, or take the step out; nothing ran",
+        ChainError::Misfit(misfit) if is_too_wide(misfit) => {
+            "allow it with --max-effect, or take the step out; nothing ran"
+        }
         ChainError::Misfit(_) => "see `kavi show NAME` for the schemas; nothing ran",
         ChainError::Denied { source, .. } => return hint_of_run(source),
         ChainError::Stopped(_) => STOPPED,

@@ -11,9 +11,9 @@ use std::io::{self, BufRead, Read as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::draft::Ran;
 use super::error::InvokeError;
 use super::resident::{Call, Resident, ResidentError, Work};
+use super::wish::Ran;
 use crate::model::{door::Asked, json::JsonLimits, name::SkillName};
 
 /// Lines that are held for each thread that runs them: read, running, or done and waiting for an earlier one.

@@ -9,10 +9,11 @@
 //! Deliberately never: commits a part of what was to be one, or runs a step whose input could not be made.
 
 use super::diff::FileDiff;
-use super::draft::{Consent, Files, Left, Ran, Then, Wish, wanted};
+use super::draft::wanted;
 use super::effects::{self, EffectsError, Wanted};
 use super::error::InvokeError;
 use super::run::{self, Invoker};
+use super::wish::{Consent, Files, Left, Ran, Then, Wish};
 use crate::ledger::{Footing, LedgerError};
 use crate::model::{
     chain::{self, Chain, Misfit, OnFailure, Step},
@@ -65,7 +66,7 @@ pub enum ChainError {
     },
     /// It can never work. Nothing ran.
     #[error(transparent)]
-    Misfit(#[from] Misfit),
+    Misfit(#[from] Box<Misfit>),
     /// Policy closes the door to a class. Nothing ran.
     #[error("step {step}: {source}")]
     Denied {
@@ -277,7 +278,7 @@ fn bring(
         }
         Then::Commit => {
             let prepared = looked.prepare(commit.id)?;
-            ledger.insert_commit(&commit, runs, footings)?;
+            ledger.insert_commit(&commit, runs, footings).inspect_err(|error| prepared.refused(&commit, error))?;
             let settled = prepared.apply(&commit)?;
             ledger.settle(commit.id, &settled)?;
             prepared.done(&commit);

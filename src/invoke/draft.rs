@@ -6,176 +6,38 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::diff::FileDiff;
-use super::effects::{self, Basis, Began, EffectsError, Ground, Looked, Staging, Wanted};
+use super::effects::{self, Basis, Began, EffectsError, Looked, Staging, Wanted};
 use super::error::{InvokeError, words};
 use super::ready::Ready;
-use crate::artifacts::{Kind, Store};
+use super::wish::{Consent, Desk, Files, Left, Ran, Then, Wish};
 use crate::ledger::{Footing, Journal, Ledger, LedgerError, Proposal};
 use crate::model::{
     commit::{Change, Commit},
     digest::Digest,
-    door::Asked,
     effect::EffectClass,
-    execution::{Determinism, Effect, ExecutionRecord, MAX_INLINE_BYTES, Said, SecondWall, StoredValue},
-    id::{CommitId, ExecutionId, IdSource},
+    execution::{Determinism, Effect, ExecutionRecord, Said, SecondWall},
+    id::{CommitId, ExecutionId},
     json::{self, JsonError, JsonLimits},
-    layout::Layout,
     lifecycle::{CommitKind, CommitState, Purpose},
     limits::Limits,
     name::SkillName,
     switch::Watch,
     text,
-    time::{Clock, Timestamp},
+    time::Timestamp,
 };
-use crate::policy::doors::{Answer, Doors};
+use crate::policy::doors::Answer;
 use crate::registry::{TrustError, TrustedSkill};
 use crate::runtime::{GuestError, Lane, Observed, Origin, Request, WASMTIME_VERSION, staged};
-
-/// What runs are named, timed and judged with.
-#[derive(Debug, Clone, Copy)]
-pub struct Desk<'a> {
-    /// Where things lie.
-    pub layout: &'a Layout,
-    /// Components, and whatever else is kept by its digest.
-    pub store: &'a Store,
-    /// Which door may do what.
-    pub doors: &'a Doors,
-    /// How long a held effect waits for a person.
-    pub hold: Duration,
-    /// Who is told how far a commit is.
-    pub steps: &'a dyn effects::Steps,
-    /// The time.
-    pub clock: &'a dyn Clock,
-    /// New ids.
-    pub ids: &'a dyn IdSource,
-}
 
 /// A desk, and where records go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Books<'a> {
     pub(super) desk: Desk<'a>,
     pub(super) journal: &'a dyn Journal,
-}
-
-impl<'a> Desk<'a> {
-    /// What commits work with.
-    pub fn ground(&self) -> Ground<'a> {
-        Ground { layout: self.layout, store: self.store, steps: self.steps }
-    }
-
-    /// A value as a record has it: itself, or where it is kept.
-    fn inline(&self, value: Value) -> Result<(Value, Option<StoredValue>), InvokeError> {
-        // Most are far too small to be worth the question.
-        let canonical = json::canonical(&value);
-        if canonical.len() <= MAX_INLINE_BYTES {
-            return Ok((value, None));
-        }
-        let sha256 = self.store.put(Kind::Value, canonical.as_bytes())?;
-        Ok((Value::Null, Some(StoredValue { sha256, bytes: canonical.len() as u64 })))
-    }
-}
-
-/// What is to become of the files of a run that succeeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
-    /// Into the vault, if policy lets the door do that; else they are held.
-    Commit,
-    /// Held until a person decides.
-    Hold,
-    /// Nothing: only what they would change is of interest.
-    Show,
-    /// Whoever asked commits them together with others.
-    Leave,
-}
-
-/// Whether a person who is there has said yes to this very run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// Nobody did.
-    None,
-    /// A person did.
-    Given,
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
-    /// The skill.
-    pub name: &'a SkillName,
-    /// Its input, as JSON text.
-    pub input: &'a [u8],
-    /// Who asks, and through which door.
-    pub asked: &'a Asked,
-    /// Whether a person said yes.
-    pub consent: Consent,
-    /// The id of its record, if whoever asks has one already.
-    pub id: Option<ExecutionId>,
-    /// What for.
-    pub purpose: Purpose,
-    /// The run that this one follows from.
-    pub parent: Option<ExecutionId>,
-    /// The clock and seed of an earlier run; else those of this one.
-    pub given: Option<Determinism>,
-    /// What becomes of its files.
-    pub then: Then,
-}
-
-impl<'a> Wish<'a> {
-    /// A run for its own sake.
-    pub fn run(name: &'a SkillName, input: &'a [u8], asked: &'a Asked) -> Self {
-        Self {
-            name,
-            input,
-            asked,
-            consent: Consent::None,
-            id: None,
-            purpose: Purpose::Run,
-            parent: None,
-            given: None,
-            then: Then::Commit,
-        }
-    }
-}
-
-/// A run that succeeded.
-#[derive(Debug)]
-pub struct Ran {
-    /// Its record, as the ledger has it.
-    pub record: ExecutionRecord,
-    /// Its output, also where the record only says where it is kept.
-    pub output: Value,
-    /// What the guest said on the way.
-    pub observed: Observed,
-    /// Where its machine code came from.
-    pub code: Origin,
-    /// What became of its files.
-    pub files: Files,
-}
-
-/// What became of a run's files.
-#[derive(Debug)]
-pub enum Files {
-    /// They are in the vault, if there were any.
-    Committed,
-    /// A person is to decide.
-    Held(Box<Commit>, Vec<FileDiff>),
-    /// This is what they would have changed.
-    Shown(Vec<FileDiff>),
-    /// They still lie in the run's staging folder.
-    Left(Box<Left>),
-}
-
-/// Files of a run that wait to be committed with others.
-#[derive(Debug)]
-pub struct Left {
-    pub(super) staging: Staging,
-    pub(super) began: Began,
-    pub(super) footing: Footing,
 }
 
 /// What a record says about the skill.
@@ -357,7 +219,7 @@ impl<'a> Draft<'a> {
             Some(staged) => self.finish_files(subject, (ledger, footing), (&output, effects, staged, then))?,
             None => {
                 let record = self.record(subject, Ok(output.clone()), Vec::new(), None)?;
-                self.insert(&record, None, footing)?;
+                self.insert(&record, (None, None), footing)?;
                 (record, Files::Committed)
             }
         };
@@ -390,7 +252,7 @@ impl<'a> Draft<'a> {
             Err(error) => return Err(self.failed(subject, error.into())),
         };
         let record = self.record(subject, Ok(output.clone()), effects, commit.as_ref().map(|commit| commit.id))?;
-        self.insert(&record, commit.as_ref(), footing)?;
+        self.insert(&record, (commit.as_ref(), prepared.waiting()), footing)?;
         let files = match (prepared, commit) {
             (Ending::Prepared(prepared), Some(commit)) => {
                 let settled = prepared.apply(&commit)?;
@@ -430,11 +292,19 @@ impl<'a> Draft<'a> {
     }
 
     /// Writes the record of a success. What cannot be a success any more is recorded as the failure that it became.
-    fn insert(&self, record: &ExecutionRecord, commit: Option<&Commit>, footing: Footing) -> Result<(), InvokeError> {
-        let error = match self.books.journal.insert_success(record, commit, footing) {
-            Ok(()) => return Ok(()),
-            Err(LedgerError::Halted(halt)) => InvokeError::Run((*halt).into()),
-            Err(error) => error.into(),
+    fn insert(
+        &self,
+        record: &ExecutionRecord,
+        (commit, prepared): (Option<&Commit>, Option<&effects::Prepared<'_>>),
+        footing: Footing,
+    ) -> Result<(), InvokeError> {
+        let Err(error) = self.books.journal.insert_success(record, commit, footing) else { return Ok(()) };
+        if let (Some(commit), Some(prepared)) = (commit, prepared) {
+            prepared.refused(commit, &error);
+        }
+        let error = match error {
+            LedgerError::Halted(halt) => InvokeError::Run((*halt).into()),
+            error => error.into(),
         };
         let undone = ExecutionRecord {
             success: false,
@@ -545,6 +415,16 @@ enum Ending<'a> {
     Shown(Vec<FileDiff>),
     Left,
     Unchanged,
+}
+
+impl<'a> Ending<'a> {
+    /// Files that wait for their record.
+    fn waiting(&self) -> Option<&effects::Prepared<'a>> {
+        match self {
+            Self::Prepared(prepared) => Some(prepared),
+            Self::Shown(_) | Self::Left | Self::Unchanged => None,
+        }
+    }
 }
 
 fn ending<'a>(then: Then, commit: &Option<Commit>, looked: Looked<'a>) -> Result<Ending<'a>, EffectsError> {

@@ -5,8 +5,8 @@
 //! again.
 
 use super::diff::{self, FileDiff};
-use super::draft::Desk;
 use super::effects::{self, Basis, EffectsError, Staging, Wanted};
+use super::wish::Desk;
 use crate::artifacts::{self, ArtifactError, Kind, Store};
 use crate::ledger::{ExecutionRow, Footing, Ledger, LedgerError};
 use crate::model::{
@@ -116,7 +116,8 @@ pub fn approve(desk: &Desk<'_>, ledger: &Ledger, shown: Shown, by: &str) -> Resu
     effects::make_durable(desk.ground(), &wanted)?;
     let prepared = effects::look(desk.ground(), ledger, wanted)?.prepare(commit.id)?;
     let now = desk.clock.now();
-    ledger.approve_commit(commit.id, (by, now), &footings)?;
+    let approved = ledger.approve_commit(commit.id, (by, now), &footings);
+    approved.inspect_err(|error| prepared.refused(&commit, error))?;
     let settled = prepared.apply(&commit)?;
     ledger.settle(commit.id, &settled)?;
     prepared.done(&commit);

@@ -20,5 +20,6 @@ pub mod replay;
 pub mod resident;
 pub mod run;
 pub mod undo;
+mod wish;
 
-pub use draft::{Desk, Wish};
+pub use wish::{Desk, Wish};

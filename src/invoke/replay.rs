@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::draft::{Consent, Ran, Then, Wish};
 use super::error::{InvokeError, words};
 use super::run::{self, Invoker};
+use super::wish::{Consent, Ran, Then, Wish};
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{

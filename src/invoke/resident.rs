@@ -18,10 +18,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::draft::{Books, Desk, Draft, Place, Ran, Wish};
+use super::draft::{Books, Draft, Place};
 use super::effects;
 use super::error::InvokeError;
 use super::ready::Ready;
+use super::wish::{Desk, Ran, Wish};
 use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Permit, Standing};
 use crate::model::{door::Asked, layout::Layout, limits::Limits, name::SkillName, switch::Watch};
 use crate::registry::{self, TrustedSkill};

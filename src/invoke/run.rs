@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::draft::{Books, Desk, Draft, Place, Subject, Wish};
+use super::draft::{Books, Draft, Place, Subject};
 use super::effects;
 use super::ready::Ready;
+use super::wish::{Desk, Wish};
 use crate::ledger::{Footing, Ledger};
 use crate::model::limits::Limits;
 use crate::registry;
 use crate::runtime::{Loader, Runtime};
 
-pub use super::draft::{Consent, Files, Ran, Then};
 pub use super::error::InvokeError;
+pub use super::wish::{Consent, Files, Ran, Then};
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,9 @@
 //! before it is visible, whole or not at all. It needs no skill and runs none, so it also works while everything is
 //! stopped. Deliberately never: takes back an undo.
 
-use super::draft::Desk;
 use super::effects::{self, EffectsError, Staging};
 use super::held;
+use super::wish::Desk;
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{

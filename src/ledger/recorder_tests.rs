@@ -96,7 +96,7 @@ fn a_record_is_there_for_everybody_when_its_caller_goes_on() -> Done {
         let state = || reader.execution(record.execution_id).map(|row| row.commit_state);
         recorder.insert_success(&record, Some(&commit), footing)?;
         assert_eq!(state()?, Some(CommitState::Pending));
-        assert_eq!(reader.pending_commits()?, [commit.clone()]);
+        assert_eq!(reader.pending_commits()?, std::slice::from_ref(&commit));
         recorder.settle(commit.id, &Settled::Applied)?;
         assert_eq!(state()?, Some(CommitState::Applied));
         assert!(recorder.settle(commit.id, &Settled::Applied).is_err(), "once");

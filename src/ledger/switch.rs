@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The name of the mark, beside the ledger.
 const MARK: &str = "stop";
-const UNRECORDED: &str = "a stop was asked for that the ledger could not take";
+const UNRECORDED: &str = "a stop was asked for that the ledger has not taken yet";
 
 const COLUMNS: &str = "number, position, turned_by, why, created_at";
 

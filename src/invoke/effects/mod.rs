@@ -318,6 +318,14 @@ impl Prepared<'_> {
         settle(self.ground, (&self.vault, &self.ready), commit)
     }
 
+    /// Removes the files of a commit that was refused its record. After any other error of the ledger they stay where they
+    /// are: nobody knows then whether it is on record.
+    pub(super) fn refused(&self, commit: &Commit, error: &LedgerError) {
+        if matches!(error, LedgerError::Halted(_) | LedgerError::WrongState { .. }) {
+            Moves { vault: &self.vault, ready: &self.ready, commit }.clean();
+        }
+    }
+
     /// Removes what waited beside the files of a commit that is settled on record, and lets others at the vault.
     pub(super) fn done(self, commit: &Commit) {
         self.ground.steps.reached(Step::Settled);

@@ -70,16 +70,16 @@ impl Moves<'_> {
     pub(super) fn all(&self, reached: &dyn Fn(usize)) -> Result<(), (Trouble, Result<(), Trouble>)> {
         for (number, change) in self.commit.changes.iter().enumerate() {
             if let Err(trouble) = self.one(number, change).and_then(|at| at.forward()) {
-                return Err((trouble, self.back(number)));
+                return Err((trouble, self.back()));
             }
             reached(number);
         }
-        self.sync().map_err(|trouble| (trouble, self.back(self.commit.changes.len())))
+        self.sync().map_err(|trouble| (trouble, self.back()))
     }
 
-    /// Takes the first moves back, the last one first.
-    fn back(&self, moved: usize) -> Result<(), Trouble> {
-        for (number, change) in self.commit.changes.iter().enumerate().take(moved).rev() {
+    /// Takes back every move that was made, also by a process that crashed, the last one first.
+    fn back(&self) -> Result<(), Trouble> {
+        for (number, change) in self.commit.changes.iter().enumerate().rev() {
             self.one(number, change)?.back()?;
         }
         self.sync()
@@ -162,20 +162,20 @@ impl Move<'_> {
     }
 
     fn back(&self) -> Result<(), Trouble> {
-        match (self.change.before, self.change.after) {
-            // Somebody has written it since: that is theirs now.
-            (_, Some(after)) if self.there()? != Some(after) => Ok(()),
-            (None, Some(_)) => self.rename(Way::Out, RenameFlags::NOREPLACE).map_err(|error| self.failed(error)),
-            (Some(before), Some(_)) if self.waiting()? == Some(before) => {
-                self.swap().map_err(|error| self.failed(error))
-            }
-            (Some(before), None) if self.waiting()? == Some(before) => {
-                match self.rename(Way::In, RenameFlags::NOREPLACE) {
-                    Ok(()) | Err(Errno::EXIST) => Ok(()),
-                    Err(error) => Err(self.failed(error)),
-                }
-            }
-            _ => Ok(()),
+        let failed = |error: Errno| self.failed(error);
+        match (self.change.before, self.change.after, self.waiting()?) {
+            // It was not made: the new file still waits, or nothing was taken away.
+            (_, Some(after), Some(waiting)) if waiting == after => Ok(()),
+            (Some(_), None, None) => Ok(()),
+            // Somebody has written the file since: that is theirs now.
+            (_, Some(after), _) if self.there()? != Some(after) => Ok(()),
+            (None, Some(_), _) => self.rename(Way::Out, RenameFlags::NOREPLACE).map_err(failed),
+            (Some(before), Some(_), Some(waiting)) if waiting == before => self.swap().map_err(failed),
+            (Some(_), None, Some(_)) => match self.rename(Way::In, RenameFlags::NOREPLACE) {
+                Ok(()) | Err(Errno::EXIST) => Ok(()),
+                Err(error) => Err(failed(error)),
+            },
+            _ => Err(self.failed("what it replaced is not there any more")),
         }
     }
 

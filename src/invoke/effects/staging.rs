@@ -88,14 +88,14 @@ impl Ready {
     /// Opens the folder, making it if need be.
     pub(super) fn open(layout: &Layout) -> Result<Self, EffectsError> {
         let folder = root(layout)?.join(READY);
-        match fs::symlink_metadata(&folder) {
-            Ok(meta) if meta.is_dir() => Ok(Self(folder)),
-            Ok(_) => Err(linked(&folder)),
-            Err(_) => {
-                fs::create_dir(&folder).map_err(io(&folder))?;
-                crate::artifacts::sync_folder(folder.parent().unwrap_or(&folder))?;
-                Ok(Self(folder))
-            }
+        match fs::create_dir(&folder) {
+            Ok(()) => crate::artifacts::sync_folder(folder.parent().unwrap_or(&folder))?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(&folder)(error)),
+        }
+        match fs::symlink_metadata(&folder).map_err(io(&folder))?.is_dir() {
+            true => Ok(Self(folder)),
+            false => Err(linked(&folder)),
         }
     }
 
@@ -116,15 +116,25 @@ impl Ready {
 
     /// Removes what is on nobody's way any more.
     fn sweep(&self) -> Result<(), EffectsError> {
-        for entry in fs::read_dir(&self.0).map_err(io(&self.0))? {
-            let path = entry.map_err(io(&self.0))?.path();
+        for path in self.files()? {
             fs::remove_file(&path).map_err(io(&path))?;
         }
         Ok(())
     }
 
-    fn is_empty(&self) -> Result<bool, EffectsError> {
-        Ok(fs::read_dir(&self.0).map_err(io(&self.0))?.next().is_none())
+    /// The files of commits.
+    fn files(&self) -> Result<Vec<PathBuf>, EffectsError> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.0).map_err(io(&self.0))? {
+            let entry = entry.map_err(io(&self.0))?;
+            let name = entry.file_name();
+            let commit = name.to_str().and_then(|name| name.split_once('.')).map(|(commit, _)| commit);
+            let is_ours = commit.is_some_and(|commit| CommitId::parse(commit).is_ok());
+            if is_ours && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                files.push(entry.path());
+            }
+        }
+        Ok(files)
     }
 }
 
@@ -150,15 +160,15 @@ fn linked(folder: &Path) -> EffectsError {
     io(folder)(std::io::Error::new(std::io::ErrorKind::NotADirectory, "it is a link, not a folder"))
 }
 
-/// Whether nothing waits there, of whatever run.
+/// Whether nothing of any run waits there.
 pub(super) fn is_empty(layout: &Layout) -> Result<bool, EffectsError> {
     let root = root(layout)?;
     for entry in fs::read_dir(&root).map_err(io(&root))? {
-        if entry.map_err(io(&root))?.file_name() != READY {
+        if is_run(&entry.map_err(io(&root))?) {
             return Ok(false);
         }
     }
-    Ready::open(layout)?.is_empty()
+    Ok(Ready::open(layout)?.files()?.is_empty())
 }
 
 /// Removes staging folders whose process is gone, and files that are on nobody's way. The caller holds the lock of
@@ -169,9 +179,7 @@ pub(super) fn sweep(layout: &Layout) -> Result<(), EffectsError> {
     let root = root(layout)?;
     for entry in fs::read_dir(&root).map_err(io(&root))? {
         let entry = entry.map_err(io(&root))?;
-        // Only what a run has made: a folder with the name of one.
-        let is_run = entry.file_name().to_str().is_some_and(|name| ExecutionId::parse(name).is_ok());
-        if !is_run || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !is_run(&entry) {
             continue;
         }
         let folder = entry.path();
@@ -190,6 +198,12 @@ pub(super) fn sweep(layout: &Layout) -> Result<(), EffectsError> {
         }
     }
     Ok(())
+}
+
+/// Whether a run has made this: a folder with the name of one.
+fn is_run(entry: &fs::DirEntry) -> bool {
+    let named = entry.file_name().to_str().is_some_and(|name| ExecutionId::parse(name).is_ok());
+    named && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
 /// Held by whoever looks at the vault to change it, and while it is changed.

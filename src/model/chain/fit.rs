@@ -81,18 +81,18 @@ pub enum Misfit {
 ///
 /// # Errors
 /// [`Misfit`] for the first thing that can never work.
-pub fn fit(chain: &Chain, specs: &[SkillSpec], most: Option<EffectClass>) -> Result<(), Misfit> {
+pub fn fit(chain: &Chain, specs: &[SkillSpec], most: Option<EffectClass>) -> Result<(), Box<Misfit>> {
     for (number, (step, spec)) in chain.steps().iter().zip(specs).enumerate() {
         if let Some(most) = most.filter(|most| spec.side_effect_class > *most) {
             let class = spec.side_effect_class;
-            return Err(Misfit::TooWide { step: number, skill: step.skill.clone(), class, most });
+            return Err(Box::new(Misfit::TooWide { step: number, skill: step.skill.clone(), class, most }));
         }
         fit_step(number, step, specs, spec)?;
     }
     Ok(())
 }
 
-fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -> Result<(), Misfit> {
+fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -> Result<(), Box<Misfit>> {
     let skill = || step.skill.clone();
     // The input with something that fits in every place that a mapping fills.
     let mut trial = Some(step.input.clone());
@@ -101,17 +101,22 @@ fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -
         let sources = parts(source.io.output_schema(), &mapping.from);
         if sources.is_empty() {
             let path = mapping.from.clone();
-            return Err(Misfit::NoSource { step: number, from: mapping.step, skill: source.name.clone(), path });
+            return Err(Box::new(Misfit::NoSource {
+                step: number,
+                from: mapping.step,
+                skill: source.name.clone(),
+                path,
+            }));
         }
         let places = parts(spec.io.input_schema(), &mapping.to);
         if places.is_empty() {
-            return Err(Misfit::NoPlace { step: number, skill: skill(), path: mapping.to.clone() });
+            return Err(Box::new(Misfit::NoPlace { step: number, skill: skill(), path: mapping.to.clone() }));
         }
         let (given, wanted) = (types(&sources), types(&places));
         if !given.iter().any(|given| wanted.iter().any(|wanted| overlap(given, wanted))) {
             let (from, to) = (mapping.from.clone(), mapping.to.clone());
             let (given, wanted) = (given.join(" or "), wanted.join(" or "));
-            return Err(Misfit::Types { step: number, skill: skill(), from, given, to, wanted });
+            return Err(Box::new(Misfit::Types { step: number, skill: skill(), from, given, to, wanted }));
         }
         trial = trial.and_then(|mut trial| {
             let example = places.iter().find_map(|place| Schema::example_of(place))?;
@@ -119,7 +124,7 @@ fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -
         });
     }
     match trial.map(|trial| spec.io.check_input(&trial)) {
-        Some(Err(why)) => Err(Misfit::Input { step: number, skill: skill(), why }),
+        Some(Err(why)) => Err(Box::new(Misfit::Input { step: number, skill: skill(), why })),
         _ => Ok(()),
     }
 }

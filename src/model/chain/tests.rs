@@ -135,7 +135,7 @@ fn no_step_is_of_a_wider_class_than_was_asked_for() -> Done {
     let chain = parse(&json!({ "steps": [write] }))?;
     fit(&chain, &specs[2..], Some(EffectClass::FileWrite))?;
     let wide = fit(&chain, &specs[2..], Some(EffectClass::ReadOnly));
-    assert!(matches!(wide, Err(Misfit::TooWide { step: 0, .. })), "{wide:?}");
+    assert!(wide.is_err_and(|misfit| matches!(*misfit, Misfit::TooWide { step: 0, .. })));
     Ok(())
 }
 

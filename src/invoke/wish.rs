@@ -1,0 +1,161 @@
+//! What is asked of a run, what it works with, and what comes of it.
+//!
+//! Deliberately never: runs anything.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::diff::FileDiff;
+use super::effects::{self, Began, Ground, Staging};
+use super::error::InvokeError;
+use crate::artifacts::{Kind, Store};
+use crate::ledger::Footing;
+use crate::model::{
+    commit::Commit,
+    door::Asked,
+    execution::{Determinism, ExecutionRecord, MAX_INLINE_BYTES, StoredValue},
+    id::{ExecutionId, IdSource},
+    json,
+    layout::Layout,
+    lifecycle::Purpose,
+    name::SkillName,
+    time::Clock,
+};
+use crate::policy::doors::Doors;
+use crate::runtime::{Observed, Origin};
+
+/// What runs are named, timed and judged with.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    /// Where things lie.
+    pub layout: &'a Layout,
+    /// Components, and whatever else is kept by its digest.
+    pub store: &'a Store,
+    /// Which door may do what.
+    pub doors: &'a Doors,
+    /// How long a held effect waits for a person.
+    pub hold: Duration,
+    /// Who is told how far a commit is.
+    pub steps: &'a dyn effects::Steps,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// New ids.
+    pub ids: &'a dyn IdSource,
+}
+
+impl<'a> Desk<'a> {
+    /// What commits work with.
+    pub fn ground(&self) -> Ground<'a> {
+        Ground { layout: self.layout, store: self.store, steps: self.steps }
+    }
+
+    /// A value as a record has it: itself, or where it is kept.
+    pub(super) fn inline(&self, value: Value) -> Result<(Value, Option<StoredValue>), InvokeError> {
+        // Most are far too small to be worth the question.
+        let canonical = json::canonical(&value);
+        if canonical.len() <= MAX_INLINE_BYTES {
+            return Ok((value, None));
+        }
+        let sha256 = self.store.put(Kind::Value, canonical.as_bytes())?;
+        Ok((Value::Null, Some(StoredValue { sha256, bytes: canonical.len() as u64 })))
+    }
+}
+
+/// What is to become of the files of a run that succeeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Into the vault, if policy lets the door do that; else they are held.
+    Commit,
+    /// Held until a person decides.
+    Hold,
+    /// Nothing: only what they would change is of interest.
+    Show,
+    /// Whoever asked commits them together with others.
+    Leave,
+}
+
+/// Whether a person who is there has said yes to this very run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Nobody did.
+    None,
+    /// A person did.
+    Given,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The skill.
+    pub name: &'a SkillName,
+    /// Its input, as JSON text.
+    pub input: &'a [u8],
+    /// Who asks, and through which door.
+    pub asked: &'a Asked,
+    /// Whether a person said yes.
+    pub consent: Consent,
+    /// The id of its record, if whoever asks has one already.
+    pub id: Option<ExecutionId>,
+    /// What for.
+    pub purpose: Purpose,
+    /// The run that this one follows from.
+    pub parent: Option<ExecutionId>,
+    /// The clock and seed of an earlier run; else those of this one.
+    pub given: Option<Determinism>,
+    /// What becomes of its files.
+    pub then: Then,
+}
+
+impl<'a> Wish<'a> {
+    /// A run for its own sake.
+    pub fn run(name: &'a SkillName, input: &'a [u8], asked: &'a Asked) -> Self {
+        Self {
+            name,
+            input,
+            asked,
+            consent: Consent::None,
+            id: None,
+            purpose: Purpose::Run,
+            parent: None,
+            given: None,
+            then: Then::Commit,
+        }
+    }
+}
+
+/// A run that succeeded.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its record, as the ledger has it.
+    pub record: ExecutionRecord,
+    /// Its output, also where the record only says where it is kept.
+    pub output: Value,
+    /// What the guest said on the way.
+    pub observed: Observed,
+    /// Where its machine code came from.
+    pub code: Origin,
+    /// What became of its files.
+    pub files: Files,
+}
+
+/// What became of a run's files.
+#[derive(Debug)]
+pub enum Files {
+    /// They are in the vault, if there were any.
+    Committed,
+    /// A person is to decide.
+    Held(Box<Commit>, Vec<FileDiff>),
+    /// This is what they would have changed.
+    Shown(Vec<FileDiff>),
+    /// They still lie in the run's staging folder.
+    Left(Box<Left>),
+}
+
+/// Files of a run that wait to be committed with others.
+#[derive(Debug)]
+pub struct Left {
+    pub(super) staging: Staging,
+    pub(super) began: Began,
+    pub(super) footing: Footing,
+}

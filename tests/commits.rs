@@ -1,0 +1,308 @@
+//! A commit is whole or not at all: killed at every named point, and with somebody else writing into the vault at each.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+#[path = "support/kavi.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use kavi::artifacts::Store;
+use kavi::cage::{Cage, Confinement};
+use kavi::config::Config;
+use kavi::invoke::chain::{self, Terms, Together};
+use kavi::invoke::effects::{Step, Steps};
+use kavi::invoke::run::{self, Consent, Invoker, Then};
+use kavi::invoke::{Desk, Wish, held, undo};
+use kavi::ledger::{Create, Ledger};
+use kavi::model::chain::Chain;
+use kavi::model::door::{Asked, Door};
+use kavi::model::id::{IdPrefix, RandomIds};
+use kavi::model::name::SkillName;
+use kavi::model::time::SystemClock;
+use kavi::model::warnings::Warnings;
+use kavi::policy::grants;
+use kavi::runtime::{CodeCache, Loader};
+use serde_json::json;
+use support::Workspace;
+
+/// Tells a process that was started to be killed: which workspace, what to do, and at which point it dies.
+const WORKSPACE: &str = "KAVI_TEST_COMMITS_WORKSPACE";
+const DEED: &str = "KAVI_TEST_COMMITS_DEED";
+const POINT: &str = "KAVI_TEST_COMMITS_POINT";
+const TEST: &str = "a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none";
+
+/// Does something at every point.
+struct At<'f>(Mutex<Box<dyn FnMut(Step) + Send + 'f>>);
+
+impl std::fmt::Debug for At<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("At")
+    }
+}
+
+impl Steps for At<'_> {
+    fn reached(&self, step: Step) {
+        (self.0.lock().unwrap())(step);
+    }
+}
+
+/// What changes files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Run,
+    Chain,
+    Approve,
+    Undo,
+}
+
+const DEEDS: [(Deed, &str); 4] =
+    [(Deed::Run, "run"), (Deed::Chain, "chain"), (Deed::Approve, "approve"), (Deed::Undo, "undo")];
+
+fn act(act: &str) -> String {
+    json!({ "act": act, "path": "Inbox/AI/a.md" }).to_string()
+}
+
+/// Makes the workspace ready for a deed: one of the files that it changes is there already.
+fn prepare(workspace: &Workspace, deed: Deed) {
+    fs::write(workspace.vault("Inbox/AI/a.md"), "old\n").unwrap();
+    let input = act("three");
+    match deed {
+        Deed::Run | Deed::Chain => {}
+        Deed::Approve => drop(workspace.call(&["run-skill", "act", "--json", &input, "--hold"]).expect(0)),
+        Deed::Undo => drop(workspace.call(&["run-skill", "act", "--json", &input]).expect(0)),
+    }
+}
+
+/// Does it, in this process.
+fn perform(root: &Path, deed: Deed, steps: &dyn Steps) -> Result<(), String> {
+    let config = Config::load(root).unwrap();
+    let (layout, limits) = (&config.layout, &config.limits);
+    let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::new(layout.store()));
+    let cage = Cage::new(PathBuf::from(env!("CARGO_BIN_EXE_kavi")), Confinement::Required);
+    let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), grants::version());
+    let warnings = Warnings::default();
+    let hold = config.effects.held();
+    let desk = Desk { layout, store: &store, doors: &config.doors, hold, steps, clock: &SystemClock, ids: &RandomIds };
+    let loader = Loader { cage: &cage, cache: &code, warnings: &warnings };
+    let invoker = Invoker { ledger: &ledger, desk, loader, limits };
+    let (name, input) = (SkillName::parse("act").unwrap(), act("three"));
+    let asked = |door| Asked { door, by: "test".to_owned() };
+    let first = |sql: &str| IdPrefix::parse(&support::strings(&raw(root), sql)[0]).unwrap();
+    match deed {
+        Deed::Run => {
+            let asked = asked(Door::Cli);
+            let wish = Wish::run(&name, input.as_bytes(), &asked);
+            run::run(&invoker, wish).map(drop).map_err(|error| error.to_string())
+        }
+        Deed::Chain => {
+            let second = json!({ "act": "write", "path": "Inbox/AI/z.md" });
+            let input: serde_json::Value = serde_json::from_str(&input).unwrap();
+            let steps = json!([{ "skill_name": "act", "input": input }, { "skill_name": "act", "input": second }]);
+            let chain = Chain::parse(json!({ "steps": steps }).to_string().as_bytes()).unwrap();
+            let (together, then, consent) = (Together::Yes, Then::Commit, Consent::Given);
+            let terms = Terms { asked: asked(Door::Chain), consent, most: None, together, then };
+            let ran = chain::run(&invoker, &chain, &terms).map_err(|error| error.to_string())?;
+            ran.failure().map_or(Ok(()), |(_, error)| Err(error.to_string()))
+        }
+        Deed::Approve => {
+            let id = first("SELECT id FROM commits WHERE state = 'HELD'");
+            let shown = held::show(&desk, &ledger, &id).unwrap();
+            held::approve(&desk, &ledger, shown, "test").map(drop).map_err(|error| error.to_string())
+        }
+        Deed::Undo => {
+            let plan = undo::plan(&desk, &ledger, &first("SELECT execution_id FROM executions")).unwrap();
+            undo::undo(&desk, &ledger, plan, "test").map(drop).map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn raw(root: &Path) -> rusqlite::Connection {
+    let ledger = rusqlite::Connection::open(root.join(".kavi/ledger.db")).unwrap();
+    ledger.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    ledger
+}
+
+/// The files of the vault.
+fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
+    let all = support::files(&workspace.path().join("vault_out"));
+    all.into_iter().filter(|(_, what)| what != "folder").collect()
+}
+
+/// The points of a deed that nobody disturbs, in their order, and the vault before and after it.
+fn undisturbed(deed: Deed) -> (Vec<Step>, BTreeMap<String, String>, BTreeMap<String, String>) {
+    let workspace = Workspace::trusted();
+    prepare(&workspace, deed);
+    let (before, mut points) = (vault(&workspace), Vec::new());
+    perform(workspace.path(), deed, &At(Mutex::new(Box::new(|step| points.push(step))))).unwrap();
+    (points, before, vault(&workspace))
+}
+
+/// Does the deed that the environment names, and dies at its point.
+fn die(root: &Path) {
+    let deed = std::env::var(DEED).unwrap();
+    let deed = DEEDS.iter().find(|(_, name)| *name == deed).unwrap().0;
+    let point: usize = std::env::var(POINT).unwrap().parse().unwrap();
+    let mut passed = 0;
+    let steps = At(Mutex::new(Box::new(move |_| {
+        if passed == point {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
+        passed += 1;
+    })));
+    perform(root, deed, &steps).unwrap();
+}
+
+#[test]
+fn a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none() {
+    if let Some(root) = std::env::var_os(WORKSPACE) {
+        return die(Path::new(&root));
+    }
+    for (deed, name) in DEEDS {
+        let (points, before, after) = undisturbed(deed);
+        let recorded = points.iter().position(|step| *step == Step::Recorded).unwrap();
+        assert!(points.len() >= recorded + 5, "{name}: {points:?}");
+        assert_ne!(before, after, "{name}");
+        for (number, point) in points.iter().enumerate() {
+            let workspace = Workspace::trusted();
+            prepare(&workspace, deed);
+            let child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", TEST, "--nocapture"])
+                .env(WORKSPACE, workspace.path())
+                .env(DEED, name)
+                .env(POINT, number.to_string())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(!child.success(), "{name} {point:?}: it did not die");
+            let status = workspace.json(&["status"]).expect(0).json();
+            let there = vault(&workspace);
+            let expected = if number < recorded { &before } else { &after };
+            assert_eq!(there, *expected, "{name}: killed at {point:?}");
+            let finished = usize::from((recorded..points.len() - 1).contains(&number));
+            assert_eq!(status["recovered"].as_array().unwrap().len(), finished, "{name} {point:?}: {status}");
+            assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 0, "{name} {point:?}");
+            assert_eq!(workspace.staged(), 0, "{name} {point:?}");
+            // Whatever was interrupted can be done again, where it was not done.
+            if number < recorded {
+                perform(workspace.path(), deed, &kavi::invoke::effects::Untold).unwrap();
+                assert_eq!(vault(&workspace), after, "{name}: again after {point:?}");
+            }
+        }
+        println!("{name}: killed at each of {} points, {points:?}", points.len());
+    }
+}
+
+/// Somebody else's way to disturb a commit: the file, and what becomes of it.
+const DISTURBED: [(&str, Option<&str>); 4] = [
+    ("Inbox/AI/a.md", Some("mine\n")),
+    ("Inbox/AI/a.md", None),
+    ("Inbox/AI/a.md.md", Some("mine\n")),
+    ("Inbox/AI/a.md.d/third.md", Some("mine\n")),
+];
+
+#[test]
+fn what_somebody_else_writes_while_a_commit_is_made_is_never_overwritten() {
+    for (deed, name) in [DEEDS[0], DEEDS[1], DEEDS[2]] {
+        let (points, _, after) = undisturbed(deed);
+        let last = points.iter().position(|step| *step == Step::Recorded).unwrap();
+        for (file, content) in DISTURBED {
+            for point in &points[..=last] {
+                let workspace = Workspace::trusted();
+                prepare(&workspace, deed);
+                let place = workspace.vault(file);
+                let disturb = |step: Step| {
+                    if step != *point {
+                        return;
+                    }
+                    match content {
+                        Some(text) => {
+                            fs::create_dir_all(place.parent().unwrap()).unwrap();
+                            fs::write(&place, text).unwrap();
+                        }
+                        None => fs::remove_file(&place).unwrap(),
+                    }
+                };
+                let ended = perform(workspace.path(), deed, &At(Mutex::new(Box::new(disturb))));
+                let what = format!("{name}: {file} at {point:?}: {ended:?}");
+                if ended.is_ok() {
+                    // A file that is gone before it was looked at is no loss.
+                    assert_eq!((content, vault(&workspace)), (None, after.clone()), "{what}");
+                    continue;
+                }
+                assert!(ended.unwrap_err().contains(file), "{what}");
+                let there = fs::read_to_string(&place).ok();
+                assert_eq!(there.as_deref(), content, "{what}");
+                let others = vault(&workspace).into_iter().filter(|(path, _)| path != file).collect::<Vec<_>>();
+                let untouched = if file.ends_with("a.md") { 0 } else { 1 };
+                assert_eq!(others.len(), untouched, "{what}: {others:?}");
+                assert_eq!(
+                    workspace.count("SELECT count(*) FROM commits WHERE state IN ('PENDING', 'APPLIED')"),
+                    0,
+                    "{what}"
+                );
+                workspace.json(&["status"]).expect(0);
+                assert_eq!(workspace.staged(), 0, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_leaves_all_files_or_none() {
+    // A small file system of one's own needs a namespace of one's own, and what a test cannot have it cannot try.
+    let Ok(unshare) = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status() else { return };
+    if !unshare.success() {
+        return;
+    }
+    let workspace = Workspace::trusted();
+    let script = r#"
+        set -u
+        mount -t tmpfs -o size=2M none "$SMALL" && cp -a "$WORKSPACE/." "$SMALL" || exit 9
+        kavi() { "$KAVI" --workspace "$SMALL" "$@"; }
+        input='{"act":"three","path":"Inbox/AI/a.md"}'
+        # From room for everything down to room for nothing, in small steps.
+        ended=""
+        for free in 400 64 48 40 36 32 28 24 20 16 12 8 4 0; do
+            rm -f "$SMALL/fill"; rm -rf "$SMALL/vault_out/Inbox/AI"/*
+            room=$(df --output=avail -k "$SMALL" | tail -1)
+            head -c $(( (room - free) * 1024 )) /dev/zero > "$SMALL/fill" 2>/dev/null
+            kavi run-skill act --json "$input" > /dev/null 2>&1
+            code=$?
+            found=$(find "$SMALL/vault_out/Inbox/AI" -type f | wc -l)
+            rm -f "$SMALL/fill"
+            kavi status > /dev/null 2>&1 || exit 8
+            after=$(find "$SMALL/vault_out/Inbox/AI" -type f | wc -l)
+            echo "$free $code $found $after"
+        done
+    "#;
+    let small = tempfile::tempdir().unwrap();
+    let output = Command::new("unshare")
+        .args(["-rm", "sh", "-c", script])
+        .env("SMALL", small.path())
+        .env("WORKSPACE", workspace.path())
+        .env("KAVI", env!("CARGO_BIN_EXE_kavi"))
+        .env("KAVI_CACHE_DIR", support::cache())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() == Some(9) {
+        return;
+    }
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let mut codes = Vec::new();
+    for line in said.lines() {
+        let numbers: Vec<i32> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+        let [free, code, found, after] = numbers[..] else { panic!("{line}") };
+        assert!([0, 3].contains(&found) && [0, 3].contains(&after), "{free} KiB free: {line}");
+        assert!(code != 0 || found == 3, "{free} KiB free, a success without its files: {line}");
+        codes.push(code);
+    }
+    assert_eq!((codes.len(), codes[0]), (14, 0), "{said}");
+    assert!(codes.iter().any(|code| *code != 0), "the disk was never full: {said}");
+    println!("KiB free, exit code, files then, files after recovery:\n{said}");
+}
