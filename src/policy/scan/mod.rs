@@ -38,8 +38,8 @@ mod tokens;
 mod unicode;
 mod words;
 
-pub use report::CLOCK;
 pub use lexical::{MAX_FILE_BYTES, MAX_FILES, MAX_NESTING, MAX_RUN, MAX_TOTAL_BYTES};
+pub use report::CLOCK;
 
 use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
