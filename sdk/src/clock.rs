@@ -141,7 +141,7 @@ mod tests {
             assert!(next_day || first, "{} after {}", day.date(), before.date());
             before = day;
         }
-        assert_eq!(before.date(), "2517-07-30");
+        assert_eq!(before.date(), "2517-07-31");
     }
 
     #[test]

@@ -24,13 +24,16 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::SkillError;
 use crate::path::{check, check_name};
 use crate::roots::roots;
+
+/// Room for the first read of a file: as much as the host gives at once.
+const FIRST_READ: usize = 64 << 10;
 
 /// One file or folder of a [`list`]. A link or a device is neither, and cannot be read: links are not followed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +93,7 @@ pub fn read_bytes(path: impl AsRef<str>) -> Result<Vec<u8>, SkillError> {
     for root in [roots.out, roots.vault] {
         let place = root.join(path);
         // Read first and asked only if that fails: a question costs as much as the reading.
-        match fs::read(&place) {
+        match bytes_of(&place) {
             Ok(bytes) => return Ok(bytes),
             Err(error) if is_missing(&error) => {}
             Err(_) if matches!(kind_of(&place), Ok(Some(Kind::Folder))) => {
@@ -238,6 +241,14 @@ fn find(path: &str) -> Result<Option<(PathBuf, Kind)>, SkillError> {
         }
     }
     Ok(None)
+}
+
+/// The bytes of a file, without asking how many there are: each question goes to the host, and most files are small.
+fn bytes_of(place: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(FIRST_READ);
+    // Through `take`, because a file that is read as such is asked for its size and position first.
+    fs::File::open(place)?.take(u64::MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What lies at a place. A folder that was not granted is an empty one: its absence says nothing.

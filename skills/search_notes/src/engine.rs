@@ -1,7 +1,7 @@
 //! The search itself, over notes that are handed in one by one: BM25 over weighted fields, and snippets. Reads nothing.
 
 use crate::note::{self, FIELDS, Field};
-use crate::words::{self, Id, Kind};
+use crate::words::{Id, Kind, Reader};
 
 /// Most words of a query that count.
 const MAX_TERMS: usize = 32;
@@ -21,8 +21,9 @@ const LEAD: usize = 60;
 const SNIPPET: usize = 260;
 
 /// What is looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Query {
+    reader: Reader,
     terms: Vec<Id>,
     /// One bit for the last bits of each term, to tell most other words at a glance.
     sieve: u64,
@@ -31,8 +32,9 @@ pub struct Query {
 impl Query {
     /// The words of a text; `None` where it has none.
     pub fn parse(text: &str) -> Option<Self> {
+        let reader = Reader::new();
         let mut found = Vec::new();
-        words::each(text, |word| found.push(word));
+        reader.each(text, |word| found.push(word));
         let paired = |at: usize| {
             found
                 .iter()
@@ -46,7 +48,11 @@ impl Query {
             }
         }
         let sieve = terms.iter().fold(0, |sieve, id| sieve | bit(*id));
-        (!terms.is_empty()).then_some(Self { terms, sieve })
+        (!terms.is_empty()).then_some(Self {
+            reader,
+            terms,
+            sieve,
+        })
     }
 
     fn term(&self, id: Id) -> Option<usize> {
@@ -124,7 +130,7 @@ impl Search {
         let mut places = Vec::new();
         let mut hits = 0;
         let mut look = |field: Field, at: usize, line: &str, in_text: bool| {
-            words::each(line, |word| {
+            query.reader.each(line, |word| {
                 if word.kind != Kind::Pair {
                     lengths[field as usize] += 1;
                 }

@@ -76,6 +76,9 @@ fn title_in(line: &str) -> Field {
 /// The character of the code fence that a line opens or closes.
 fn fence_of(line: &str) -> Option<char> {
     let line = line.trim_start();
+    if !line.starts_with(['`', '~']) {
+        return None;
+    }
     ['`', '~']
         .into_iter()
         .find(|mark| line.chars().take_while(|c| c == mark).count() >= 3)

@@ -34,39 +34,26 @@ pub struct Word {
 const SEED: Id = 0xcbf2_9ce4_8422_2325;
 const FACTOR: Id = 0x0000_0100_0000_01b3;
 
-/// What a byte of ASCII is within a word: itself in lower case, or 0 for what separates words.
-const ASCII: [u8; 128] = ascii();
+/// What a byte of ASCII is within a word: itself in lower case; 0 for what separates words, and for all other bytes.
+const ASCII: [u8; 256] = ascii();
 
-const fn ascii() -> [u8; 128] {
-    let mut table = [0; 128];
-    let mut byte = 0;
+const fn ascii() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte: u8 = 0;
     while byte < 128 {
-        if (byte as u8).is_ascii_alphanumeric() {
-            table[byte] = (byte as u8).to_ascii_lowercase();
+        if byte.is_ascii_alphanumeric() {
+            table[byte as usize] = byte.to_ascii_lowercase();
         }
         byte += 1;
     }
     table
 }
 
-fn mix(id: Id, byte: u8) -> Id {
-    (id ^ Id::from(byte)).wrapping_mul(FACTOR)
+fn mix(id: Id, code: u32) -> Id {
+    (id ^ Id::from(code)).wrapping_mul(FACTOR)
 }
 
-/// Adds a letter, folded: as in upper case and back, which makes `ß` and `SS` one, and all forms of sigma.
-fn mix_letter(mut id: Id, letter: char) -> Id {
-    for upper in letter.to_uppercase() {
-        for lower in upper.to_lowercase() {
-            let mut bytes = [0; 4];
-            for byte in lower.encode_utf8(&mut bytes).bytes() {
-                id = mix(id, byte);
-            }
-        }
-    }
-    id
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Gap,
     Spaced,
@@ -89,81 +76,137 @@ fn class_of(letter: char) -> Class {
     }
 }
 
-/// Calls `found` with every word of `text`, in the order in which they end.
-pub fn each(text: &str, mut found: impl FnMut(Word)) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    // The word that is open: its id and start.
-    let mut open: Option<(Id, usize)> = None;
-    // The unspaced letter just before: its id and start.
-    let mut before: Option<(Id, usize)> = None;
-    while let Some(byte) = bytes.get(at) {
-        if let Some(&folded) = ASCII.get(usize::from(*byte)) {
-            if folded != 0 {
-                let (id, start) = open.unwrap_or((SEED, at));
-                open = Some((mix(id, folded), start));
-            } else if let Some((id, start)) = open.take() {
+/// A letter as it is compared: as in upper case and back, which makes `ß` and `SS` one, and all forms of sigma.
+fn folded(letter: char) -> impl Iterator<Item = u32> {
+    letter
+        .to_uppercase()
+        .flat_map(char::to_lowercase)
+        .map(u32::from)
+}
+
+/// Letters that are looked up: Latin, Greek, Cyrillic and Armenian ones.
+const KNOWN: u32 = 0x0590;
+
+/// Finds words. It has the alphabets ready that letters are looked up in.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// Of each letter below [`KNOWN`] its class, and what it is folded to; 0 where that is more than one letter.
+    known: Vec<(Class, u32)>,
+}
+
+impl Reader {
+    /// Makes the alphabets ready.
+    pub fn new() -> Self {
+        let entry = |code: u32| {
+            let letter = char::from_u32(code).unwrap_or_default();
+            let mut folds = folded(letter);
+            let first = folds.next().unwrap_or_default();
+            (
+                class_of(letter),
+                if folds.next().is_none() { first } else { 0 },
+            )
+        };
+        Self {
+            known: (0..KNOWN).map(entry).collect(),
+        }
+    }
+
+    fn class_of(&self, letter: char) -> Class {
+        self.known
+            .get(letter as usize)
+            .map_or_else(|| class_of(letter), |(class, _)| *class)
+    }
+
+    fn mix_letter(&self, id: Id, letter: char) -> Id {
+        match self.known.get(letter as usize) {
+            Some((_, code)) if *code != 0 => mix(id, *code),
+            _ => folded(letter).fold(id, mix),
+        }
+    }
+
+    /// Calls `found` with every word of `text`, in the order in which they end.
+    pub fn each(&self, text: &str, mut found: impl FnMut(Word)) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        // The unspaced letter just before: its id and start.
+        let mut before: Option<(Id, usize)> = None;
+        while at < bytes.len() {
+            let (start, id) = (at, self.word(text, &mut at));
+            if at > start {
                 found(Word {
                     id,
                     kind: Kind::Word,
                     start,
                     end: at,
                 });
+                before = None;
             }
-            before = None;
-            at += 1;
-            continue;
-        }
-        let Some(letter) = text.get(at..).and_then(|rest| rest.chars().next()) else {
-            break;
-        };
-        let class = class_of(letter);
-        let end = at + letter.len_utf8();
-        if class == Class::Spaced {
-            let (id, start) = open.unwrap_or((SEED, at));
-            open = Some((mix_letter(id, letter), start));
-        } else if let Some((id, start)) = open.take() {
-            found(Word {
-                id,
-                kind: Kind::Word,
-                start,
-                end: at,
-            });
-        }
-        let last = before.take();
-        if class == Class::Unspaced {
-            let id = mix_letter(SEED, letter);
-            found(Word {
-                id,
-                kind: Kind::Letter,
-                start: at,
-                end,
-            });
-            if let Some((id, start)) = last {
-                found(Word {
-                    id: mix_letter(id, letter),
-                    kind: Kind::Pair,
-                    start,
-                    end,
-                });
+            let Some(letter) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+                break;
+            };
+            let (start, last) = (at, before.take());
+            at += letter.len_utf8();
+            if letter.is_ascii() {
+                continue;
             }
-            before = Some((id, at));
-        } else if class == Class::Emoji {
-            found(Word {
-                id: mix_letter(SEED, letter),
-                kind: Kind::Word,
-                start: at,
-                end,
-            });
+            match self.class_of(letter) {
+                Class::Gap | Class::Spaced => {}
+                Class::Emoji => {
+                    let id = self.mix_letter(SEED, letter);
+                    found(Word {
+                        id,
+                        kind: Kind::Word,
+                        start,
+                        end: at,
+                    });
+                }
+                Class::Unspaced => {
+                    let id = self.mix_letter(SEED, letter);
+                    found(Word {
+                        id,
+                        kind: Kind::Letter,
+                        start,
+                        end: at,
+                    });
+                    if let Some((id, start)) = last {
+                        let id = self.mix_letter(id, letter);
+                        found(Word {
+                            id,
+                            kind: Kind::Pair,
+                            start,
+                            end: at,
+                        });
+                    }
+                    before = Some((id, start));
+                }
+            }
         }
-        at = end;
     }
-    if let Some((id, start)) = open {
-        found(Word {
-            id,
-            kind: Kind::Word,
-            start,
-            end: at,
-        });
+
+    /// Goes on to the end of the word that starts at `at`, which may be none. Its id.
+    fn word(&self, text: &str, at: &mut usize) -> Id {
+        let bytes = text.as_bytes();
+        let mut id = SEED;
+        loop {
+            let Some(byte) = bytes.get(*at) else {
+                return id;
+            };
+            let code = ASCII[usize::from(*byte)];
+            if code != 0 {
+                id = mix(id, u32::from(code));
+                *at += 1;
+            } else if byte.is_ascii() {
+                return id;
+            } else {
+                let letter = text.get(*at..).and_then(|rest| rest.chars().next());
+                match letter.filter(|letter| self.class_of(*letter) == Class::Spaced) {
+                    Some(letter) => {
+                        id = self.mix_letter(id, letter);
+                        *at += letter.len_utf8();
+                    }
+                    None => return id,
+                }
+            }
+        }
     }
 }
