@@ -29,7 +29,12 @@ pub fn each_line(text: &str, mut found: impl FnMut(Field, usize, &str)) {
         let field = if at < body {
             title_in(line)
         } else {
-            let opens = fence_of(line);
+            // Most lines are text, as their first byte tells.
+            let opens = if line.starts_with([' ', '\t', '`', '~']) {
+                fence_of(line)
+            } else {
+                None
+            };
             match fence {
                 // Only the same kind of fence closes.
                 Some(mark) if opens == Some(mark) => fence = None,
@@ -76,9 +81,6 @@ fn title_in(line: &str) -> Field {
 /// The character of the code fence that a line opens or closes.
 fn fence_of(line: &str) -> Option<char> {
     let line = line.trim_start();
-    if !line.starts_with(['`', '~']) {
-        return None;
-    }
     ['`', '~']
         .into_iter()
         .find(|mark| line.chars().take_while(|c| c == mark).count() >= 3)

@@ -128,10 +128,33 @@ impl Reader {
     pub fn each(&self, text: &str, mut found: impl FnMut(Word)) {
         let bytes = text.as_bytes();
         let mut at = 0;
+        // The word that is open: its id and start.
+        let (mut id, mut start) = (SEED, 0);
         // The unspaced letter just before: its id and start.
         let mut before: Option<(Id, usize)> = None;
-        while at < bytes.len() {
-            let (start, id) = (at, self.word(text, &mut at));
+        while let Some(byte) = bytes.get(at) {
+            let code = ASCII[usize::from(*byte)];
+            if code != 0 {
+                id = mix(id, u32::from(code));
+                at += 1;
+                continue;
+            }
+            let letter = if byte.is_ascii() {
+                ' '
+            } else {
+                letter_at(text, at)
+            };
+            let class = if byte.is_ascii() {
+                Class::Gap
+            } else {
+                self.class_of(letter)
+            };
+            let end = at + letter.len_utf8();
+            if class == Class::Spaced {
+                id = self.mix_letter(id, letter);
+                at = end;
+                continue;
+            }
             if at > start {
                 found(Word {
                     id,
@@ -141,72 +164,47 @@ impl Reader {
                 });
                 before = None;
             }
-            let Some(letter) = text.get(at..).and_then(|rest| rest.chars().next()) else {
-                break;
-            };
-            let (start, last) = (at, before.take());
-            at += letter.len_utf8();
-            if letter.is_ascii() {
-                continue;
-            }
-            match self.class_of(letter) {
-                Class::Gap | Class::Spaced => {}
-                Class::Emoji => {
-                    let id = self.mix_letter(SEED, letter);
+            (id, start) = (SEED, end);
+            let last = before.take();
+            if class == Class::Unspaced || class == Class::Emoji {
+                let id = self.mix_letter(SEED, letter);
+                let kind = if class == Class::Emoji {
+                    Kind::Word
+                } else {
+                    Kind::Letter
+                };
+                found(Word {
+                    id,
+                    kind,
+                    start: at,
+                    end,
+                });
+                if let Some((id, start)) = last.filter(|_| kind == Kind::Letter) {
                     found(Word {
-                        id,
-                        kind: Kind::Word,
+                        id: self.mix_letter(id, letter),
+                        kind: Kind::Pair,
                         start,
-                        end: at,
+                        end,
                     });
                 }
-                Class::Unspaced => {
-                    let id = self.mix_letter(SEED, letter);
-                    found(Word {
-                        id,
-                        kind: Kind::Letter,
-                        start,
-                        end: at,
-                    });
-                    if let Some((id, start)) = last {
-                        let id = self.mix_letter(id, letter);
-                        found(Word {
-                            id,
-                            kind: Kind::Pair,
-                            start,
-                            end: at,
-                        });
-                    }
-                    before = Some((id, start));
-                }
+                before = (kind == Kind::Letter).then_some((id, at));
             }
+            at = end;
+        }
+        if at > start {
+            found(Word {
+                id,
+                kind: Kind::Word,
+                start,
+                end: at,
+            });
         }
     }
+}
 
-    /// Goes on to the end of the word that starts at `at`, which may be none. Its id.
-    fn word(&self, text: &str, at: &mut usize) -> Id {
-        let bytes = text.as_bytes();
-        let mut id = SEED;
-        loop {
-            let Some(byte) = bytes.get(*at) else {
-                return id;
-            };
-            let code = ASCII[usize::from(*byte)];
-            if code != 0 {
-                id = mix(id, u32::from(code));
-                *at += 1;
-            } else if byte.is_ascii() {
-                return id;
-            } else {
-                let letter = text.get(*at..).and_then(|rest| rest.chars().next());
-                match letter.filter(|letter| self.class_of(*letter) == Class::Spaced) {
-                    Some(letter) => {
-                        id = self.mix_letter(id, letter);
-                        *at += letter.len_utf8();
-                    }
-                    None => return id,
-                }
-            }
-        }
-    }
+/// The letter that starts at a byte; a gap where none does.
+fn letter_at(text: &str, at: usize) -> char {
+    text.get(at..)
+        .and_then(|rest| rest.chars().next())
+        .unwrap_or(' ')
 }
