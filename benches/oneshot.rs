@@ -12,7 +12,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::workspace::{Workspace, run};
+use support::workspace::{Workspace, native, run};
 use support::{Bar, Contender, Series};
 
 const ROUNDS: usize = 200;
@@ -81,7 +81,7 @@ fn floors(workspace: &Workspace, rounds: usize) {
 }
 
 fn main() {
-    let native = rivals::native();
+    let native = native("kavi-native-note");
     let workspace = Workspace::trusted();
     let cli = rivals::Cli::find(workspace.path()).inspect_err(|why| println!("left out: (b): {why}")).ok();
     let python = rivals::Python::find().inspect_err(|why| println!("left out: (c): {why}")).ok();

@@ -322,6 +322,14 @@ impl App {
         Ok(propose::parse(request)?)
     }
 
+    /// Reads a whole spec from the bytes of a file. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Propose`] for what is refused.
+    pub fn parse_spec_file(&self, bytes: &[u8]) -> Result<SkillSpec, Error> {
+        Ok(propose::parse_file(bytes)?)
+    }
+
     /// Writes a proposal.
     ///
     /// # Errors

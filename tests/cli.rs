@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -74,6 +75,63 @@ fn names_and_classes_that_cannot_be_are_refused() {
         args.extend(["--io-schema-json", PEEK.schema]);
         workspace.refused(&args, 2);
     }
+}
+
+#[test]
+fn a_whole_specification_is_taken_from_a_file() {
+    let workspace = Workspace::new();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("skills/create_daily_note/spec.json");
+    let proposed = workspace.json(&["propose-skill", "--spec", &shipped.to_string_lossy()]).expect(0).json();
+    let written: Value = serde_json::from_slice(&fs::read(&shipped).unwrap()).unwrap();
+    for member in ["name", "description", "side_effect_class", "paths", "reads_clock", "examples"] {
+        assert_eq!(proposed["spec"][member], written[member], "{member}");
+    }
+    let human = workspace.call(&["propose-skill", "--spec", &shipped.to_string_lossy()]).expect(0);
+    assert!(human.stdout.contains("it asks what time it is"), "{human:?}");
+    // What a proposal leaves as its artifact is such a file, and means the same.
+    let put = |value: &Value| fs::write(workspace.path().join("spec.json"), value.to_string()).unwrap();
+    put(&proposed["spec"]);
+    let again = workspace.json(&["propose-skill", "--spec", "spec.json"]).expect(0).json();
+    assert_eq!(again["spec"], proposed["spec"]);
+    assert_eq!(again["spec_sha256"], proposed["spec_sha256"]);
+
+    let without = |member: &str| {
+        let mut spec = written.clone();
+        spec.as_object_mut().unwrap().remove(member);
+        spec
+    };
+    let with = |member: &str, value: Value| {
+        let mut spec = written.clone();
+        spec[member] = value;
+        spec
+    };
+    for (spec, why) in [
+        (without("name"), "name"),
+        (without("io"), "io"),
+        (without("paths"), "at least one vault folder"),
+        (with("version", json!(1)), "version"),
+        (with("v", json!(2)), "its version is 2"),
+        (with("side_effect_class", json!("WRITE")), "no side-effect class"),
+        (with("paths", json!(["../x"])), ".."),
+        (with("io", json!({ "input": { "a": "str" } })), "output"),
+        (with("examples", json!([{ "name": "x", "input": { "a": 1 }, "expect": { "ok": {} } }])), "example `x`"),
+        (with("reads_clock", json!("yes")), "boolean"),
+        (json!([]), "no specification"),
+    ] {
+        put(&spec);
+        let error = workspace.refused(&["propose-skill", "--spec", "spec.json"], 2);
+        assert!(error["message"].as_str().unwrap().contains(why), "{why}: {error}");
+    }
+    fs::write(workspace.path().join("spec.json"), r#"{"name":"a","name":"b"}"#).unwrap();
+    workspace.refused(&["propose-skill", "--spec", "spec.json"], 2);
+    workspace.refused(&["propose-skill", "--spec", "nowhere.json"], 2);
+    // Not both: nobody could say which of them holds.
+    let both = ["propose-skill", "--spec", "spec.json"];
+    for more in [["--name", "x"], ["--desc", "x"], ["--path", "Inbox"], ["--required-test", "x"]] {
+        workspace.call(&[&both[..], &more].concat()).expect(2);
+    }
+    workspace.call(&[&both[..], &["--reads-clock"]].concat()).expect(2);
+    workspace.call(&["propose-skill", "--name", "x"]).expect(2);
 }
 
 #[test]

@@ -26,6 +26,8 @@ struct Proposed {
     #[serde(default)]
     examples: Vec<Value>,
     #[serde(default)]
+    reads_clock: bool,
+    #[serde(default)]
     required_tests: Vec<String>,
     /// The rule that refuses it.
     #[serde(default)]
@@ -51,6 +53,7 @@ fn judge(workspace: &Workspace, folder: &Path) -> (Proposed, Value) {
         more.extend(["--example".to_owned(), file.to_string_lossy().into_owned()]);
     }
     spec.paths.iter().for_each(|path| more.extend(["--path".to_owned(), path.clone()]));
+    more.extend(spec.reads_clock.then(|| "--reads-clock".to_owned()));
     spec.required_tests.iter().for_each(|name| more.extend(["--required-test".to_owned(), name.clone()]));
     let schema = spec.schema.to_string();
     let mut args = vec!["propose-skill", "--name", &spec.name, "--side-effect", &spec.class];

@@ -6,17 +6,6 @@ use std::process::Command;
 
 use crate::support::workspace::{WRITE_NOTE, copy, said};
 
-/// The native program, built with the profile of this benchmark beside `kavi`.
-pub fn native() -> PathBuf {
-    let kavi = Path::new(env!("CARGO_BIN_EXE_kavi"));
-    let target = kavi.parent().and_then(Path::parent).unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--quiet", "-p", "kavi-native-note", "--manifest-path"]);
-    cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).arg("--target-dir").arg(target);
-    said(&mut cargo).unwrap();
-    target.join("release/kavi-native-note")
-}
-
 /// wasmtime's command line and the component it runs.
 pub struct Cli {
     program: PathBuf,

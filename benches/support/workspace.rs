@@ -32,14 +32,30 @@ impl Workspace {
         workspace
     }
 
+    /// Skills that come with Kavi, trusted.
+    pub fn with(shipped: &[&str]) -> Self {
+        let workspace = Self::empty();
+        workspace.json(&["init", "."]);
+        for name in shipped {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("skills").join(name);
+            workspace.json(&["propose-skill", "--spec", &from.join("spec.json").to_string_lossy()]);
+            workspace.bring(name, &from);
+        }
+        workspace
+    }
+
     /// One more skill, trusted.
     pub fn trust(&self, name: &str, source: &str, spec: &[&str]) {
         let krate = self.path().join("crate").join(name);
         fs::create_dir_all(krate.join("src")).unwrap();
         fs::write(krate.join("src/lib.rs"), source).unwrap();
-        let from = krate.to_string_lossy();
         self.json(&[&["propose-skill", "--name", name, "--desc", "Is measured."][..], spec].concat());
-        self.json(&["build-skill", name, "--builder", "import", "--from", &from]);
+        self.bring(name, &krate);
+    }
+
+    /// From PROPOSED to TRUSTED.
+    fn bring(&self, name: &str, from: &Path) {
+        self.json(&["build-skill", name, "--builder", "import", "--from", &from.to_string_lossy()]);
         self.json(&["verify-skill", name]);
         self.json(&["promote-skill", name, "--approved-by", "a benchmark", "--yes"]);
     }
@@ -79,6 +95,17 @@ impl Workspace {
         let text = said(self.command().args(args).args(["--output", "json"])).unwrap();
         serde_json::from_str(&text).unwrap()
     }
+}
+
+/// One of the native programs, built with the profile of this benchmark beside `kavi`.
+pub fn native(program: &str) -> PathBuf {
+    let kavi = Path::new(env!("CARGO_BIN_EXE_kavi"));
+    let target = kavi.parent().and_then(Path::parent).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--release", "--quiet", "-p", "kavi-native-note", "--bin", program, "--manifest-path"]);
+    cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).arg("--target-dir").arg(target);
+    said(&mut cargo).unwrap();
+    target.join("release").join(program)
 }
 
 /// Runs a program to its end, and what it says goes nowhere.

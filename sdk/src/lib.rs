@@ -7,6 +7,7 @@
 pub mod bindings;
 #[doc(hidden)]
 pub mod call;
+pub mod clock;
 mod error;
 #[cfg(target_family = "wasm")]
 mod export;

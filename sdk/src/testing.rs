@@ -57,6 +57,11 @@ fn put(path: &str, contents: &str) -> Result<(), String> {
     made.and_then(|()| fs::write(&place, contents)).map_err(|error| error.to_string())
 }
 
+/// Sets what [`clock::now`](crate::clock::now) says for the rest of this test, in seconds since 1970.
+pub fn set_clock(seconds: i64) {
+    crate::clock::set(seconds);
+}
+
 /// What the skill wrote to a file of this path, if it did. A seeded file is no written one.
 ///
 /// # Panics

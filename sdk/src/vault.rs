@@ -24,7 +24,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -32,7 +32,10 @@ use crate::SkillError;
 use crate::path::{check, check_name};
 use crate::roots::roots;
 
-/// One file or folder of a [`list`].
+/// Room for the first read of a file: as much as the host gives at once.
+const FIRST_READ: usize = 64 << 10;
+
+/// One file or folder of a [`list`]. A link or a device is neither, and cannot be read: links are not followed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     path: String,
@@ -43,6 +46,8 @@ pub struct Entry {
 enum Kind {
     File,
     Folder,
+    /// A link, a device: nothing that a skill can read.
+    Other,
 }
 
 impl Entry {
@@ -84,11 +89,39 @@ pub fn read(path: impl AsRef<str>) -> Result<String, SkillError> {
 /// As [`read`], but any bytes will do.
 pub fn read_bytes(path: impl AsRef<str>) -> Result<Vec<u8>, SkillError> {
     let path = parse(path.as_ref())?;
-    match find(path)? {
-        Some((_, Kind::Folder)) => Err(SkillError::failed(format!("`{path}` is a folder, not a file"))),
-        Some((place, Kind::File)) => fs::read(place).map_err(|error| explain(path, "read", &error)),
-        None => Err(SkillError::not_found(format!("`{path}` is not in the vault"))),
+    let roots = roots();
+    for root in [roots.out, roots.vault] {
+        let place = root.join(path);
+        // Read first and asked only if that fails: a question costs as much as the reading.
+        match bytes_of(&place) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) if is_missing(&error) => {}
+            Err(_) if matches!(kind_of(&place), Ok(Some(Kind::Folder))) => {
+                return Err(SkillError::failed(format!("`{path}` is a folder, not a file")));
+            }
+            Err(error) => return Err(explain(path, "read", &error)),
+        }
     }
+    Err(SkillError::not_found(format!("`{path}` is not in the vault")))
+}
+
+/// The text of a file, whatever its bytes: each byte that is part of no UTF-8 is a `?`, so that a place in the text is
+/// the same place in the file.
+///
+/// # Errors
+/// As [`read_bytes`].
+pub fn read_lossy(path: impl AsRef<str>) -> Result<String, SkillError> {
+    Ok(match String::from_utf8(read_bytes(path)?) {
+        Ok(text) => text,
+        Err(error) => {
+            let mut text = String::with_capacity(error.as_bytes().len());
+            for chunk in error.as_bytes().utf8_chunks() {
+                text.push_str(chunk.valid());
+                text.extend(chunk.invalid().iter().map(|_| '?'));
+            }
+            text
+        }
+    })
 }
 
 /// Writes a file, with the folders that lead to it. What it held is replaced.
@@ -121,7 +154,8 @@ pub fn write(path: impl AsRef<str>, contents: impl AsRef<[u8]>) -> Result<(), Sk
 
 /// What is directly inside a folder, sorted by path. `""` is the root of the vault.
 ///
-/// Names that are no vault paths (hidden ones, for example) are left out.
+/// Names that are no vault paths (hidden ones, for example) are left out. A link is in the list, and is neither a file nor
+/// a folder.
 ///
 /// # Errors
 /// Invalid input for a path that is none, not found for a folder that does not exist, failed for a file.
@@ -142,13 +176,45 @@ pub fn list(folder: impl AsRef<str>) -> Result<Vec<Entry>, SkillError> {
                 add_names(&place, &mut names).map_err(|error| explain(path, "listed", &error))?;
             }
             Some(Kind::File) => return Err(SkillError::failed(format!("`{path}` is a file, not a folder"))),
-            None => {}
+            Some(Kind::Other) | None => {}
         }
     }
     if !found {
         return Err(SkillError::not_found(format!("`{path}` is not in the vault")));
     }
     Ok(names.into_iter().map(|(name, kind)| Entry { path: format!("{prefix}{name}"), kind }).collect())
+}
+
+/// What [`walk`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// The paths of all files, sorted.
+    pub files: Vec<String>,
+    /// How many links, devices and folders that cannot be listed were left out.
+    pub skipped: usize,
+}
+
+/// All files below a folder, at whatever depth. `""` is the root of the vault.
+///
+/// What cannot be looked into is counted, and is no error. Hidden names are left out, as in a [`list`].
+///
+/// # Errors
+/// As [`list`], for the folder itself.
+pub fn walk(folder: impl AsRef<str>) -> Result<Walk, SkillError> {
+    let mut walk = Walk::default();
+    let mut left = list(folder)?;
+    while let Some(entry) = left.pop() {
+        match entry.kind {
+            Kind::File => walk.files.push(entry.path),
+            Kind::Other => walk.skipped += 1,
+            Kind::Folder => match list(&entry.path) {
+                Ok(entries) => left.extend(entries),
+                Err(_) => walk.skipped += 1,
+            },
+        }
+    }
+    walk.files.sort_unstable();
+    Ok(walk)
 }
 
 /// Whether a file or folder of this path exists.
@@ -177,26 +243,43 @@ fn find(path: &str) -> Result<Option<(PathBuf, Kind)>, SkillError> {
     Ok(None)
 }
 
+/// The bytes of a file, without asking how many there are: each question goes to the host, and most files are small.
+fn bytes_of(place: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(FIRST_READ);
+    // Through `take`, because a file that is read as such is asked for its size and position first.
+    fs::File::open(place)?.take(u64::MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// What lies at a place. A folder that was not granted is an empty one: its absence says nothing.
 fn kind_of(place: &Path) -> io::Result<Option<Kind>> {
     match fs::metadata(place) {
-        Ok(about) if about.is_dir() => Ok(Some(Kind::Folder)),
-        Ok(about) if about.is_file() => Ok(Some(Kind::File)),
-        Ok(_) => Ok(None),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Ok(about) => Ok(Some(kind(about.file_type())).filter(|kind| *kind != Kind::Other)),
+        Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn kind(of: fs::FileType) -> Kind {
+    if of.is_dir() {
+        Kind::Folder
+    } else if of.is_file() {
+        Kind::File
+    } else {
+        Kind::Other
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 fn add_names(folder: &Path, names: &mut BTreeMap<String, Kind>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if check_name(&name).is_err() {
-            continue;
-        }
-        if let Some(kind) = kind_of(&entry.path())? {
-            names.insert(name, kind);
+        if check_name(&name).is_ok() {
+            names.insert(name, kind(entry.file_type()?));
         }
     }
     Ok(())
@@ -288,6 +371,36 @@ mod tests {
         write("x.bin", [0xFF, 0xFE])?;
         assert!(matches!(read("x.bin"), Err(SkillError::Failed(_))));
         assert_eq!(read_bytes("x.bin")?, [0xFF, 0xFE]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_keeps_its_place() -> Result {
+        write("x.md", b"\xFFa\xE4\xB8 \xC3\xA4\xF0")?;
+        assert_eq!(read_lossy("x.md")?, "?a?? \u{e4}?");
+        assert_eq!(read_lossy("x.md")?.len(), read_bytes("x.md")?.len());
+        write("y.md", "\u{e4}")?;
+        assert_eq!(read_lossy("y.md")?, "\u{e4}");
+        assert!(matches!(read_lossy("z.md"), Err(SkillError::NotFound(_))));
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_walk_finds_every_file_and_follows_no_link() -> Result {
+        for path in ["n/b.md", "n/b/c.md", "n/b/d/e.txt", "n/.hidden.md", "a.md"] {
+            seed(path, "x");
+        }
+        let vault = roots().vault;
+        std::os::unix::fs::symlink("/etc", vault.join("n/out"))?;
+        std::os::unix::fs::symlink("b.md", vault.join("n/link.md"))?;
+        let found = walk("")?;
+        assert_eq!(found.files, ["a.md", "n/b.md", "n/b/c.md", "n/b/d/e.txt"]);
+        assert_eq!(found.skipped, 2);
+        assert_eq!(walk("n/b")?.files, ["n/b/c.md", "n/b/d/e.txt"]);
+        assert_eq!(walk("nowhere"), Err(SkillError::not_found("`nowhere` is not in the vault")));
+        let links: Vec<_> = list("n")?.into_iter().filter(|e| !e.is_file() && !e.is_folder()).map(|e| e.path).collect();
+        assert_eq!(links, ["n/link.md", "n/out"]);
         Ok(())
     }
 

@@ -76,6 +76,9 @@ fn describe(report: &Report, limits: &Narrowed) -> String {
         ("confinement", report.verification.confinement.clone()),
         ("component", format!("sha256 {}, {} bytes", report.component_sha256, report.component_bytes)),
     ];
+    if spec.reads_clock {
+        rows.push(("clock", "asks what time it is".to_owned()));
+    }
     let answers = report.answers().map(|answer| ("is this right?", text::line(answer, 700)));
     rows.extend(answers);
     if !limits.is_empty() {
@@ -95,6 +98,7 @@ fn document(report: &Report) -> serde_json::Value {
         "side_effect_class": spec.side_effect_class,
         "paths": spec.paths,
         "required_secrets": spec.required_secrets,
+        "reads_clock": spec.reads_clock,
         "imports": report.imports,
         "source_lines": report.source_lines,
         "source_files": report.source_files,

@@ -15,26 +15,34 @@ Examples:
   kavi propose-skill --name write_note --desc 'Writes a note into the inbox' --side-effect FILE_WRITE --path Inbox/AI \\
       --io-schema-json '{\"input\":{\"path\":\"str\",\"title\":\"str\",\"body\":\"str\"},\"output\":{\"written_path\":\"str\",\"sha256\":\"str\"}}'
   kavi propose-skill --name count_words --desc 'Counts words' --side-effect READ_ONLY \\
-      --io-schema-json '{\"input\":{\"text\":\"str\"},\"output\":{\"words\":\"int\"}}' --example in.json=out.json")]
+      --io-schema-json '{\"input\":{\"text\":\"str\"},\"output\":{\"words\":\"int\"}}' --example in.json=out.json
+  kavi propose-skill --spec skills/search_notes/spec.json")]
 pub struct Args {
+    /// A file with the whole specification: {name, description, side_effect_class, io, paths, examples, …}, as in
+    /// SKILL_SPEC.json. It takes the place of all other options.
+    #[arg(long, value_name = "FILE", conflicts_with_all = PARTS)]
+    spec: Option<String>,
     /// The skill's name: lower-case letters, digits and `_`, 64 at most.
-    #[arg(long)]
-    name: String,
+    #[arg(long, required_unless_present = "spec")]
+    name: Option<String>,
     /// What it does, for people and agents.
-    #[arg(long)]
-    desc: String,
+    #[arg(long, required_unless_present = "spec")]
+    desc: Option<String>,
     /// READ_ONLY, FILE_WRITE, NETWORK, SECRET_READ, MESSAGING or MONEY.
-    #[arg(long, value_name = "CLASS")]
-    side_effect: String,
+    #[arg(long, value_name = "CLASS", required_unless_present = "spec")]
+    side_effect: Option<String>,
     /// `{"input": …, "output": …}`, each a JSON Schema or a shorthand like {"title":"str"}; `@FILE` reads a file.
-    #[arg(long, value_name = "JSON")]
-    io_schema_json: String,
+    #[arg(long, value_name = "JSON", required_unless_present = "spec")]
+    io_schema_json: Option<String>,
     /// Names of the secrets it needs, as a JSON list.
     #[arg(long, value_name = "JSON", default_value = "[]")]
     required_secrets: String,
     /// A vault folder it may write below; may be given several times.
     #[arg(long = "path", value_name = "FOLDER")]
     paths: Vec<String>,
+    /// It asks what time it is.
+    #[arg(long)]
+    reads_clock: bool,
     /// An example that must hold: IN.json=OUT.json, or one file with a golden case {name, input, vault, expect, files}.
     #[arg(long = "example", value_name = "IN=OUT")]
     examples: Vec<String>,
@@ -45,24 +53,48 @@ pub struct Args {
     pub json: JsonFlag,
 }
 
-pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let cwd = context.host.cwd.clone();
-    let io_schema = match args.io_schema_json.strip_prefix('@') {
-        Some(file) => read_text(&cwd, file)?,
-        None => args.io_schema_json.clone(),
+/// What `--spec` takes the place of.
+const PARTS: [&str; 9] = [
+    "name",
+    "desc",
+    "side_effect",
+    "io_schema_json",
+    "required_secrets",
+    "paths",
+    "reads_clock",
+    "examples",
+    "required_tests",
+];
+
+/// The proposal that the options make up.
+fn request(cwd: &Path, args: &Args) -> Result<Request, Error> {
+    let given = |part: &Option<String>| part.clone().unwrap_or_default();
+    let io_schema = match args.io_schema_json.as_deref().and_then(|text| text.strip_prefix('@')) {
+        Some(file) => read_text(cwd, file)?,
+        None => given(&args.io_schema_json),
     };
-    let request = Request {
-        name: args.name.clone(),
-        description: args.desc.clone(),
-        side_effect: args.side_effect.clone(),
+    Ok(Request {
+        name: given(&args.name),
+        description: given(&args.desc),
+        side_effect: given(&args.side_effect),
         io_schema,
         required_secrets: args.required_secrets.clone(),
         paths: args.paths.clone(),
-        examples: args.examples.iter().map(|text| read_example(&cwd, text)).collect::<Result<_, _>>()?,
+        reads_clock: args.reads_clock,
+        examples: args.examples.iter().map(|text| read_example(cwd, text)).collect::<Result<_, _>>()?,
         required_tests: args.required_tests.clone(),
-    };
+    })
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let cwd = context.host.cwd.clone();
+    let file = args.spec.as_deref().map(|file| read_bytes(&cwd, file)).transpose()?;
+    let request = request(&cwd, args)?;
     let (app, out) = context.open()?;
-    let spec = app.parse_spec(&request)?;
+    let spec = match &file {
+        Some(bytes) => app.parse_spec_file(bytes)?,
+        None => app.parse_spec(&request)?,
+    };
     let proposal = app.propose(&spec)?;
     let short = proposal.id.short();
     let mut human = views::facts(&[
@@ -73,6 +105,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         ("examples", spec.examples.len().to_string()),
         ("status", proposal.status.to_string()),
     ]);
+    if spec.reads_clock {
+        human.push_str("it asks what time it is\n");
+    }
     if let Some(parent) = proposal.parent {
         human.push_str(&format!("follows the trusted revision {}\n", parent.short()));
     }

@@ -88,6 +88,9 @@ fn spec(proposal: &Proposal) -> String {
         ("example call", format!("kavi run-skill {} --json '{}'", spec.name, spec.io.example_input())),
         ("spec sha256", proposal.spec_sha256.to_string()),
     ];
+    if spec.reads_clock {
+        rows.push(("clock", "asks what time it is".to_owned()));
+    }
     if let Some(trust) = proposal.trust {
         rows.push(("component", trust.component_sha256.to_string()));
         rows.push(("snapshot", trust.snapshot_sha256.to_string()));

@@ -13,7 +13,7 @@ pub fn allowed() -> Allowed {
     Allowed {
         provided: Default::default(),
         read_aside: names(&["Cargo.toml"]),
-        ignored: names(&["Cargo.lock", "target", ".gitignore", "README.md"]),
+        ignored: names(&["Cargo.lock", "target", ".gitignore", "README.md", "spec.json"]),
     }
 }
 

@@ -42,8 +42,9 @@ pub fn render(proposal: &Proposal, before: Option<Before<'_>>) -> String {
          - formatted as rustfmt does by default; no warning of clippy; no `unsafe`.\n\
          - at least three `#[test]` functions in a `#[cfg(test)] mod tests`, each with an assertion that can fail.\n\
          {required}\
-         - every path to `std` is a pure one; files only through `kavi_sdk::vault`.\n\n",
+         - every path to `std` is a pure one; files only through `kavi_sdk::vault`{clock}.\n\n",
         name = spec.name,
+        clock = if spec.reads_clock { ", the time only through `kavi_sdk::clock`" } else { "" },
         description = text::block(&spec.description, 4_000),
         class = spec.side_effect_class,
         input = pretty(spec.io.input_schema()),

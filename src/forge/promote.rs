@@ -166,7 +166,9 @@ fn changes(active: &Proposal, next: &Proposal) -> Vec<String> {
     }
     let lists = |spec: &crate::model::spec::SkillSpec| {
         let paths = spec.paths.iter().map(|path| format!("folder `{path}`"));
-        paths.chain(spec.required_secrets.iter().map(|name| format!("secret `{name}`"))).collect::<Vec<_>>()
+        let clock = spec.reads_clock.then(|| "the clock".to_owned());
+        let secrets = spec.required_secrets.iter().map(|name| format!("secret `{name}`"));
+        paths.chain(secrets).chain(clock).collect::<Vec<_>>()
     };
     let (before, after) = (lists(old), lists(new));
     changes.extend(after.iter().filter(|item| !before.contains(item)).map(|item| format!("gains {item}")));

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::Forge;
 use crate::ledger::{LedgerError, NewProposal, Proposal};
 use crate::model::{
@@ -35,6 +38,38 @@ pub struct Request {
     pub examples: Vec<ExampleText>,
     /// `--required-test`
     pub required_tests: Vec<String>,
+    /// `--reads-clock`
+    pub reads_clock: bool,
+}
+
+/// A whole specification as it lies in a file: the members of a `SKILL_SPEC.json`, where what has nothing to say may be
+/// left out and schemas may be written in shorthand.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecFile {
+    #[serde(default = "this_version")]
+    v: u32,
+    name: String,
+    description: String,
+    side_effect_class: String,
+    #[serde(default)]
+    paths: Vec<String>,
+    #[serde(default)]
+    required_secrets: Vec<String>,
+    #[serde(default)]
+    reads_clock: bool,
+    io: Value,
+    #[serde(default)]
+    examples: Vec<Example>,
+    #[serde(default)]
+    required_tests: Vec<String>,
+}
+
+/// The version of the format that is written.
+const VERSION: u32 = 1;
+
+fn this_version() -> u32 {
+    VERSION
 }
 
 /// One example as it was read.
@@ -82,6 +117,12 @@ pub enum ProposeError {
         /// What is wrong.
         message: String,
     },
+    /// `--spec` with a file that is no JSON.
+    #[error("the specification cannot be read: {0}")]
+    File(#[from] JsonError),
+    /// `--spec` with JSON that is no specification.
+    #[error("the file is no specification: {0}")]
+    NoSpec(String),
     /// The parts do not fit each other.
     #[error(transparent)]
     Spec(#[from] InvalidSpec),
@@ -97,15 +138,42 @@ pub fn parse(request: &Request) -> Result<SkillSpec, ProposeError> {
         text => serde_json::from_str(text).map_err(|error| ProposeError::Secrets(error.to_string()))?,
     };
     let spec = SkillSpec {
-        v: 1,
+        v: VERSION,
         name: SkillName::parse(&request.name)?,
         description: request.description.trim().to_owned(),
         side_effect_class: request.side_effect.parse::<EffectClass>()?,
         paths: request.paths.iter().map(|path| VaultPath::parse(path)).collect::<Result<_, _>>()?,
         required_secrets: secrets,
         io: IoSchema::parse(&request.io_schema)?,
+        reads_clock: request.reads_clock,
         examples: request.examples.iter().map(parse_example).collect::<Result<_, _>>()?,
         required_tests: request.required_tests.clone(),
+    };
+    spec.check()?;
+    Ok(spec)
+}
+
+/// Reads a whole specification from the bytes of a file.
+///
+/// # Errors
+/// [`ProposeError`] for the first part that is refused.
+pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
+    let value = json::parse(bytes, JsonLimits::default())?;
+    let file: SpecFile = serde_json::from_value(value).map_err(|error| ProposeError::NoSpec(error.to_string()))?;
+    if file.v != VERSION {
+        return Err(ProposeError::NoSpec(format!("its version is {}, and {VERSION} is known", file.v)));
+    }
+    let spec = SkillSpec {
+        v: file.v,
+        name: SkillName::parse(&file.name)?,
+        description: file.description.trim().to_owned(),
+        side_effect_class: file.side_effect_class.parse::<EffectClass>()?,
+        paths: file.paths.iter().map(|path| VaultPath::parse(path)).collect::<Result<_, _>>()?,
+        required_secrets: file.required_secrets,
+        io: IoSchema::from_value(&file.io)?,
+        reads_clock: file.reads_clock,
+        examples: file.examples,
+        required_tests: file.required_tests,
     };
     spec.check()?;
     Ok(spec)

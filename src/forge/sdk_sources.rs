@@ -26,6 +26,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "sdk/src/bindings/skill.rs",
     "sdk/src/bindings/skill_test.rs",
     "sdk/src/call.rs",
+    "sdk/src/clock.rs",
     "sdk/src/error.rs",
     "sdk/src/export.rs",
     "sdk/src/hash.rs",

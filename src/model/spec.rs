@@ -21,6 +21,9 @@ pub struct SkillSpec {
     pub required_secrets: Vec<String>,
     /// Its input and output.
     pub io: IoSchema,
+    /// Whether it may ask what time it is. A spec of before there was a clock reads as it did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_clock: bool,
     /// Golden cases.
     pub examples: Vec<Example>,
     /// Tests that the skill must have, by name. Without any the spec reads as it did before there could be some.

@@ -103,5 +103,6 @@ fn permissions(spec: &SkillSpec) -> BTreeSet<String> {
     let class = (spec.side_effect_class != EffectClass::ReadOnly).then(|| format!("class {}", spec.side_effect_class));
     let paths = spec.paths.iter().map(|path| format!("folder {path}/"));
     let secrets = spec.required_secrets.iter().map(|name| format!("secret {name}"));
-    class.into_iter().chain(paths).chain(secrets).collect()
+    let clock = spec.reads_clock.then(|| "the clock".to_owned());
+    class.into_iter().chain(paths).chain(secrets).chain(clock).collect()
 }

@@ -51,7 +51,7 @@ pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled, hints: &Hints) -
         }
         let place = Place { number, input: &vector.input };
         if vector.valid {
-            let (ran, broken) = twice(subject, &runner, &place.text(), vault.path())?;
+            let (ran, broken) = twice(subject, &runner, &place.text(), vault.path(), number as u64)?;
             if let Some(("path", why)) = &broken
                 && place.names(spec, &ran)
             {
@@ -104,20 +104,26 @@ fn refusals(accepted: usize, valid: usize, others_accepted: usize, others: usize
     })
 }
 
-/// Runs an input twice. The first run, and what is wrong.
+/// Runs an input twice, and on another day if the skill asks for the time. The first run, and what is wrong.
 fn twice(
     subject: &Subject<'_>,
     runner: &Runner<'_>,
     input: &str,
     vault: &std::path::Path,
+    number: u64,
 ) -> Result<(Ran, Option<Broken>), VerifyError> {
     let first = runner.run(input, vault, runs::switched(0))?;
     if let Some(broken) = runs::broken(&subject.proposal.spec, &first) {
         return Ok((first, Some(broken)));
     }
-    let second = runner.run(input, vault, runs::elsewhere())?;
-    let differ = runs::differ(&first, &second).map(|why| ("repeat", why));
-    Ok((first, differ))
+    let spec = &subject.proposal.spec;
+    let second = runner.run(input, vault, runs::elsewhere(spec))?;
+    let mut broken = runs::differ(&first, &second).map(|why| ("repeat", why));
+    if spec.reads_clock && broken.is_none() {
+        let another_day = runner.run(input, vault, runs::some_day(number))?;
+        broken = runs::broken(spec, &another_day);
+    }
+    Ok((first, broken))
 }
 
 /// Whether the checks that stand before every run take an input.

@@ -85,7 +85,7 @@ fn one(subject: &Subject<'_>, runner: &Runner<'_>, example: &Example) -> Result<
     if let Err(message) = compare(example, &first) {
         return Ok(Some(("outcome", message)));
     }
-    let second = run(subject, runner, example, runs::elsewhere())?;
+    let second = run(subject, runner, example, runs::elsewhere(spec))?;
     Ok(runs::differ(&first, &second).map(|message| ("repeat", message)))
 }
 

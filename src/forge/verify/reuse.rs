@@ -39,6 +39,9 @@ fn key(subject: &Subject<'_>, gate: &str, version: u32) -> Digest {
         "kit": subject.toolchain.kit_sha256,
         "confinement": format!("{:?}", subject.cage.confinement()),
     });
+    if gate == "policy" && subject.proposal.spec.reads_clock {
+        inputs["reads_clock"] = json!(true);
+    }
     if !matches!(gate, "format" | "lint" | "policy" | "compile" | "reproducible") {
         inputs["limits"] = json!(subject.limits);
         inputs["spec"] = json!(subject.proposal.spec_sha256);

@@ -28,10 +28,26 @@ pub(super) fn switched(number: u32) -> Determinism {
     Determinism { clock: at(SWITCH_ZERO_MS + i64::from(number) * 1_000), seed: [7; 32] }
 }
 
-/// Another clock and another seed: what an outcome must not depend on.
-pub(super) fn elsewhere() -> Determinism {
-    Determinism { clock: at(SWITCH_ZERO_MS + 400 * 86_400_000), seed: [211; 32] }
+/// Another clock and another seed: what an outcome must not depend on. A skill that may ask for the time has to see the
+/// same one.
+pub(super) fn elsewhere(spec: &SkillSpec) -> Determinism {
+    let clock = if spec.reads_clock { at(SWITCH_ZERO_MS) } else { at(ELSEWHERE_MS) };
+    Determinism { clock, seed: [211; 32] }
 }
+
+/// A time between 2001 and 2101, for a skill that asks for it: its outcome may be another one, and must keep its word.
+pub(super) fn some_day(number: u64) -> Determinism {
+    let seconds = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    let millis = i64::try_from(seconds % CENTURY_S).unwrap_or(0) * 1_000;
+    Determinism { clock: at(FIRST_DAY_MS + millis), seed: [7; 32] }
+}
+
+/// 2027-02-05: nothing special.
+const ELSEWHERE_MS: i64 = 1_801_785_600_000;
+/// 2001-01-01, the first day that a skill can see.
+const FIRST_DAY_MS: i64 = 978_307_200_000;
+/// A hundred years, in seconds.
+const CENTURY_S: u64 = 3_155_760_000;
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap_or_else(|_| unreachable!("a time of this century"))

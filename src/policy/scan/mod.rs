@@ -39,6 +39,7 @@ mod unicode;
 mod words;
 
 pub use lexical::{MAX_FILE_BYTES, MAX_FILES, MAX_NESTING, MAX_RUN, MAX_TOTAL_BYTES};
+pub use report::CLOCK;
 
 use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
@@ -52,6 +53,8 @@ pub fn precheck(snapshot: &Snapshot) -> Vec<Finding> {
 }
 
 /// Checks the sources of a skill against everything that a skill may say. No findings means that they may be compiled.
+///
+/// Finding of the rule [`CLOCK`] is what a specification may permit.
 ///
 /// Starts with [`precheck`] and stops there when that finds something.
 pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {

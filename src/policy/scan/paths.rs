@@ -44,6 +44,9 @@ pub(super) fn check(path: &[String], place: Place, names: &Names) -> Option<Obje
         let rest = path.get(at + 1..).unwrap_or_default();
         let objection = if tables::STD_ROOTS.contains(&name.as_str()) {
             check_std(rest, place.start)
+        } else if name == tables::SDK && asks_for_the_time(rest, place.audience) {
+            let why = "the specification does not say that this skill asks for the time (`reads_clock`)";
+            return Some((Rule::Clock, format!("{}: {why}", quote(&path.join("::")))));
         } else if name == tables::SDK {
             check_sdk(rest, place.audience)
         } else if rest.is_empty() {
@@ -81,6 +84,11 @@ fn check_std(path: &[String], start: Start) -> Option<String> {
         (None, []) if start == Start::Import && first != "panic" && tables::is_macro(first) => None,
         _ => Some(tables::module_hint(first).to_owned()),
     }
+}
+
+/// Whether `path` below `kavi_sdk` leads a skill to the clock. In its tests the clock is a constant.
+fn asks_for_the_time(path: &[String], audience: Audience) -> bool {
+    audience == Audience::Skill && path.first().is_some_and(|first| first == tables::SDK_CLOCK)
 }
 
 /// What is wrong with `path` below `kavi_sdk`.

@@ -147,6 +147,8 @@ pub(super) const SDK: &str = "kavi_sdk";
 const SERDE: &str = "serde";
 /// Names below `kavi_sdk` that its own macro uses, and nobody else.
 pub(super) const SDK_INTERNAL: &[&str] = &["bindings", "call", "export", "wit_bindgen"];
+/// The module of `kavi_sdk` that tells the time.
+pub(super) const SDK_CLOCK: &str = "clock";
 /// Modules of `kavi_sdk` whose glob import is understood.
 pub(super) const SDK_GLOBS: &[&str] = &["log", "prelude", "testing", "vault"];
 /// Lower-case names that `kavi_sdk::prelude::*` or a glob of the standard library brings.
@@ -310,7 +312,7 @@ pub(super) fn module_hint(name: &str) -> &'static str {
         "fs" | "path" => "files are read and written through `kavi_sdk::vault`",
         "io" => "write text with `std::fmt::Write`, files with `kavi_sdk::vault`",
         "env" => "a skill has no environment: what it needs is in its input",
-        "time" => "a skill has no clock: take the time as an input",
+        "time" => "a skill has no clock but `kavi_sdk::clock`: use that, or take the time as an input",
         "net" | "process" | "os" | "thread" => "a skill has no network, processes or threads of its own",
         "panic" => "return a `SkillError` instead",
         _ => "it is not on the list of what a skill may use",

@@ -192,7 +192,8 @@ impl State {
         })?;
         let mut left = Vec::with_capacity(listed.len());
         for (name, kind) in listed {
-            let name = name.into_string().map_err(|_| ErrorCode::IllegalByteSequence)?;
+            // A guest has no way to name what is no UTF-8, and one such name must not hide all others.
+            let Ok(name) = name.into_string() else { continue };
             left.push(DirectoryEntry { type_: type_of(kind), name });
         }
         left.sort_unstable_by(|a, b| b.name.cmp(&a.name));

@@ -25,9 +25,10 @@ pub(super) use mutants::Mutant;
 pub(super) use splice::{Edit, apply};
 pub(super) use tests::TestFacts;
 
-/// The switch that a changed program looks at: seconds of its virtual clock after this time. Nothing else can be given
-/// to both a test program and a skill, and a skill that could read the clock does not pass the policy gate.
-pub(super) const SWITCH_ZERO_MS: i64 = 1_767_225_600_000;
+/// The switch that a changed program looks at: seconds of its virtual clock after this time, which is 2000-01-01T00:00:00Z.
+/// Nothing else can be given to both a test program and a skill. A skill does not see it: the policy gate keeps it from the
+/// clock, but for the SDK's, and that one shows the same time for all of the year 2000.
+pub(super) const SWITCH_ZERO_MS: i64 = 946_684_800_000;
 
 /// The exported function returns an error at once.
 pub(super) const RUN_FAILS: u32 = 1;

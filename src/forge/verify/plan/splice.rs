@@ -34,7 +34,7 @@ const SUPPORT: &str = concat!(
     "pub(crate) fn on(number: u64) -> bool { ",
     "static SWITCH: ::std::sync::OnceLock<u64> = ::std::sync::OnceLock::new(); ",
     "*SWITCH.get_or_init(|| ::std::time::SystemTime::now().duration_since(::std::time::UNIX_EPOCH)",
-    ".map_or(0, |now| now.as_secs().wrapping_sub(1_767_225_600))) == number } ",
+    ".map_or(0, |now| now.as_secs().wrapping_sub(946_684_800))) == number } ",
     "pub(crate) fn flip(number: u64, value: bool) -> bool { value != on(number) } ",
     "#[cfg(test)] pub(crate) fn answer(got: ::core::result::Result<::kavi_sdk::Value, ::kavi_sdk::SkillError>) ",
     "-> ::core::result::Result<::kavi_sdk::Value, ::kavi_sdk::SkillError> { ",
@@ -110,7 +110,7 @@ mod unit {
 
     #[test]
     fn the_switch_is_that_of_the_host() {
-        assert!(SUPPORT.contains("1_767_225_600)") && super::super::SWITCH_ZERO_MS == 1_767_225_600_000);
+        assert!(SUPPORT.contains("946_684_800)") && super::super::SWITCH_ZERO_MS == 946_684_800_000);
         assert!(SUPPORT.contains("on(5)") && super::super::CALLS_SUCCEED == 5);
     }
 }

@@ -55,6 +55,7 @@ fn honest_code_passes() {
         "fn f(x: &mut u8) -> u8 { let y = 2 * *x; *x *= y; y }",
         "use std::ops::{Add, Deref}; impl Add for Output { type Output = Self; fn add(self, o: Self) -> Self { Self { n: self.n + o.n } } }",
         "fn r#match(r#in: u8) -> u8 { r#in }",
+        "mod clock { pub fn now() -> u8 { 1 } } fn f(clock: u8) -> u8 { clock + clock::now() }",
         "#[derive(Debug)] pub enum Error { Bad(std::num::ParseIntError) } impl std::error::Error for Error {} impl std::fmt::Display for Error { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(\"bad\") } }",
     ]);
 }

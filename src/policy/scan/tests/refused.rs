@@ -1,6 +1,6 @@
 //! Items that a skill may not have, by the rule that they break.
 
-use super::{HEAD, TAIL, refused, rules, snapshot};
+use super::{HEAD, TAIL, refused, rules, skill, snapshot};
 use crate::policy::scan::scan;
 
 #[test]
@@ -351,4 +351,27 @@ fn test_code_is_kept_apart() {
     );
     refused("macro", &["#[cfg(test)] mod tests { #[test] fn f() { println!(\"test result: ok\"); } }"]);
     refused("path", &["#[cfg(test)] mod tests { #[test] fn f() { std::process::exit(0); } }"]);
+}
+
+#[test]
+fn the_time_is_for_a_specification_to_permit() {
+    let asking = [
+        "fn f() -> i64 { kavi_sdk::clock::now() }",
+        "fn f() -> i64 { ::kavi_sdk::clock::now() }",
+        "fn f() -> String { format!(\"{}\", kavi_sdk::clock::now()) }",
+        "use kavi_sdk::clock;",
+        "use kavi_sdk::clock as watch;",
+        "use kavi_sdk::{json, clock::{now, DateTime}};",
+        "use kavi_sdk::clock::*;",
+        "fn f(now: kavi_sdk::clock::DateTime) {}",
+        "macro_rules! now { () => { kavi_sdk::clock::now() } }",
+    ];
+    refused("clock", &asking);
+    // Whoever may ask for the time is judged like everybody else in all other respects.
+    for body in asking {
+        let findings = scan(&skill(&format!("{body} fn g() {{ let _ = std::fs::read(\"/etc/passwd\"); }}")));
+        assert!(rules(&findings).contains(&"path"), "{body}: {findings:#?}");
+    }
+    // Also by the second look, which only sources get that the first has found clean.
+    assert!(rules(&scan(&skill("use kavi_sdk::clock; fn f() { let = ; }"))).contains(&"syntax"));
 }

@@ -1,0 +1,165 @@
+//! What time it is, for a skill whose specification says that it asks.
+//!
+//! The time is that of the record of the run: it stands still while the skill runs, and a run that is repeated sees it
+//! again. There are no time zones, only the distance from UTC that somebody names.
+//!
+//! In tests and examples it is always [`TESTED`], unless [`testing::set_clock`](crate::testing::set_clock) says otherwise.
+//!
+//! ```
+//! use kavi_sdk::clock::{self, DateTime};
+//! let now = DateTime::at(clock::now(), 120);
+//! assert_eq!((now.date().as_str(), now.time().as_str(), now.weekday()), ("2026-01-02", "05:04:05", "Friday"));
+//! ```
+
+use std::cell::Cell;
+#[cfg(target_family = "wasm")]
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time in tests and examples: 2026-01-02T03:04:05Z, in seconds since 1970.
+pub const TESTED: i64 = 1_767_323_045;
+
+/// No run is recorded before this: 2001-01-01T00:00:00Z. While a skill is verified the host's clock stands before it, and
+/// hides which change of the skill is tried out; a skill that saw that could behave for the occasion.
+#[cfg(target_family = "wasm")]
+const FIRST_REAL: u64 = 978_307_200;
+
+const DAY: i64 = 86_400;
+
+thread_local! {
+    static SET: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
+/// The time of the run, in seconds since 1970-01-01T00:00:00Z.
+pub fn now() -> i64 {
+    SET.get().unwrap_or_else(recorded)
+}
+
+/// Sets the time for the rest of a test.
+pub(crate) fn set(seconds: i64) {
+    SET.set(Some(seconds));
+}
+
+#[cfg(target_family = "wasm")]
+fn recorded() -> i64 {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i64::try_from(seconds).ok().filter(|_| seconds >= FIRST_REAL).unwrap_or(TESTED)
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn recorded() -> i64 {
+    TESTED
+}
+
+/// A day and a time of day, as a calendar and a clock on the wall show them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DateTime {
+    /// The year.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+    weekday: u8,
+}
+
+impl DateTime {
+    /// What a calendar shows at a time, so many minutes east of UTC.
+    pub fn at(seconds: i64, offset_minutes: i32) -> Self {
+        let local = seconds.saturating_add(i64::from(offset_minutes) * 60);
+        let (days, rest) = (local.div_euclid(DAY), local.rem_euclid(DAY));
+        // Years that begin in March, in spans of 400 that are all alike: the leap day is the last one of its year.
+        let shifted = days + 719_468;
+        let (span, of_span) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_span = (of_span - of_span / 1_460 + of_span / 36_524 - of_span / 146_096) / 365;
+        let of_year = of_span - (365 * year_of_span + year_of_span / 4 - year_of_span / 100);
+        let march_month = (5 * of_year + 2) / 153;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let small = |number: i64| u8::try_from(number).unwrap_or_default();
+        Self {
+            year: span * 400 + year_of_span + i64::from(month <= 2),
+            month: small(month),
+            day: small(of_year - (153 * march_month + 2) / 5 + 1),
+            hour: small(rest / 3_600),
+            minute: small(rest / 60 % 60),
+            second: small(rest % 60),
+            weekday: small((days + 3).rem_euclid(7)),
+        }
+    }
+
+    /// The day, like `2026-01-02`.
+    pub fn date(&self) -> String {
+        format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+
+    /// The time of day, like `03:04:05`.
+    pub fn time(&self) -> String {
+        format!("{:02}:{:02}:{:02}", self.hour, self.minute, self.second)
+    }
+
+    /// The day of the week, in English.
+    pub fn weekday(&self) -> &'static str {
+        const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+        DAYS.get(usize::from(self.weekday)).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::set_clock;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (seconds, date, weekday) in [
+            (0, "1970-01-01", "Thursday"),
+            (-1, "1969-12-31", "Wednesday"),
+            (951_782_400, "2000-02-29", "Tuesday"),
+            (951_868_800, "2000-03-01", "Wednesday"),
+            (1_709_164_800, "2024-02-29", "Thursday"),
+            (4_107_456_000, "2100-02-28", "Sunday"),
+            (4_107_542_400, "2100-03-01", "Monday"),
+            (253_402_300_799, "9999-12-31", "Friday"),
+        ] {
+            let day = DateTime::at(seconds, 0);
+            assert_eq!((day.date().as_str(), day.weekday()), (date, weekday), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let mut before = DateTime::at(-DAY, 0);
+        for number in 0..200_000 {
+            let day = DateTime::at(number * DAY, 0);
+            let next_day = day.month == before.month && day.day == before.day + 1;
+            let first = day.day == 1 && before.day >= 28 && (day.month == before.month + 1 || day.month == 1);
+            assert!(next_day || first, "{} after {}", day.date(), before.date());
+            before = day;
+        }
+        assert_eq!(before.date(), "2517-07-31");
+    }
+
+    #[test]
+    fn an_offset_moves_the_day() {
+        let late = 1_767_311_999;
+        assert_eq!(DateTime::at(late, 0).date(), "2026-01-01");
+        assert_eq!(DateTime::at(late, 1).date(), "2026-01-02");
+        assert_eq!(DateTime::at(late, -24 * 60).time(), "23:59:59");
+        assert_eq!(DateTime::at(i64::MAX, i32::MAX).time(), "15:30:07");
+        assert_eq!(DateTime::at(i64::MIN, i32::MIN).time(), "08:29:52");
+    }
+
+    #[test]
+    fn a_test_has_a_time_that_it_can_set() {
+        assert_eq!(now(), TESTED);
+        let tested = DateTime::at(now(), 0);
+        assert_eq!(format!("{}T{}Z", tested.date(), tested.time()), "2026-01-02T03:04:05Z");
+        set_clock(5);
+        assert_eq!(now(), 5);
+    }
+}
