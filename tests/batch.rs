@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
+use kavi::ledger::{Create, Ledger};
 use serde_json::{Value, json};
 use support::{Called, Skill, Workspace, feed};
 
@@ -180,11 +181,38 @@ fn what_other_processes_decide_holds_from_the_next_line_on() {
     assert_eq!(fed.ask(&input)["error"]["kind"], "refused");
     workspace.json(&["resume", "--by", "test"]).expect(0);
     assert_eq!(fed.ask(&input)["revision"], 1);
+    // The mark of a stop that the ledger could not take.
+    let mark = workspace.path().join(".kavi/stop");
+    fs::write(&mark, "").unwrap();
+    assert_eq!(fed.ask(&input)["error"]["kind"], "refused");
+    fs::remove_file(&mark).unwrap();
+    assert_eq!(fed.ask(&input)["revision"], 1);
     workspace.json(&["revoke", "tally", "--why", "a test", "--approved-by", "test"]).expect(0);
     let answer = fed.ask(&input);
     assert!(answer["error"]["message"].as_str().unwrap().contains("not trusted"), "{answer}");
     assert_eq!(fed.end(), 5);
     assert_eq!(workspace.status_of(&first), "REVOKED");
+}
+
+/// What a call that finds nothing changed does not look up again.
+#[test]
+fn nothing_that_another_process_does_goes_unnoticed() {
+    let workspace = Workspace::trusted();
+    let ledger = Ledger::open(&workspace.path().join(".kavi/ledger.db"), Create::Never).unwrap();
+    let mut lookout = ledger.lookout().expect("this system can look out");
+    let mut changes = |what: &str| {
+        assert!(!lookout.quiet(), "{what}");
+        while !lookout.quiet() {}
+    };
+    changes("the first time");
+    workspace.json(&["stop", "--why", "a test", "--by", "test"]).expect(0);
+    changes("a stop");
+    assert!(ledger.permit().is_err());
+    workspace.json(&["resume", "--by", "test"]).expect(0);
+    changes("an end of the stop");
+    assert!(ledger.permit().is_ok());
+    workspace.json(&["revoke", "act", "--why", "a test", "--approved-by", "test"]).expect(0);
+    changes("a revocation");
 }
 
 /// Descriptors, once the first calls have opened what stays, and after many more.

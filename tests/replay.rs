@@ -5,45 +5,56 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{PEEK, Skill, Workspace};
-
-/// Says what the time is and what chance gives, and writes it down.
-const DICE: Skill = Skill {
-    name: "dice",
-    class: "FILE_WRITE",
-    schema: r#"{"input":{"path":"str"},"output":{"said":"str"}}"#,
-    more: &["--path", "Inbox/AI"],
-    source: include_str!("support/skills/dice.rs"),
-};
+use support::{PEEK, Workspace};
 
 fn replay(workspace: &Workspace, id: &Value, more: &[&str]) -> support::Called {
     workspace.json(&[&["replay", "--execution-id", id.as_str().unwrap()], more].concat())
 }
 
+/// A workspace in which the daily note is TRUSTED.
+fn with_daily_note() -> Workspace {
+    let workspace = Workspace::new();
+    let skill = Path::new(env!("CARGO_MANIFEST_DIR")).join("skills/create_daily_note");
+    let spec = skill.join("spec.json");
+    let proposed = workspace.json(&["propose-skill", "--spec", &spec.to_string_lossy()]).expect(0).json();
+    let id = proposed["id"].as_str().unwrap();
+    workspace.import(id, &skill).expect(0);
+    workspace.json(&["verify-skill", id]).expect(0);
+    workspace.json(&["promote-skill", id, "--approved-by", "test", "--yes"]).expect(0);
+    workspace
+}
+
 #[test]
 fn a_replay_has_the_clock_and_the_seed_of_the_run_and_gives_the_same() {
-    let workspace = Workspace::new();
-    workspace.trust(&DICE);
-    let run = |path: &str| workspace.run("dice", json!({ "path": path })).expect(0).json();
-    let first = run("Inbox/AI/a.md");
-    assert_ne!(first["output"], run("Inbox/AI/b.md")["output"], "two runs are not the same");
+    let workspace = with_daily_note();
+    let first = workspace.run("create_daily_note", json!({ "existing": "replace" })).expect(0).json();
+    let note = workspace.vault(first["output"]["path"].as_str().unwrap());
     let again = replay(&workspace, &first["execution_id"], &[]).expect(0).json();
     assert_eq!((&again["same"], &again["output"]), (&json!(true), &first["output"]));
     assert_eq!(again["effects"][0]["sha256"], first["effects"][0]["sha256"]);
-    let record = "SELECT json_array(purpose, parent_execution_id, clock, seed, commit_id) FROM executions ORDER BY rowid DESC LIMIT 1";
+    let record = "SELECT json_array(purpose, parent_execution_id, clock, seed, commit_id) FROM executions
+                  ORDER BY rowid DESC LIMIT 1";
     let record: Value = serde_json::from_str(&support::strings(&workspace.ledger(), record)[0]).unwrap();
-    let expected = json!(["REPLAY", first["execution_id"], first["clock"], first["seed"], null]);
-    assert_eq!(record, expected);
+    assert_eq!(record, json!(["REPLAY", first["execution_id"], first["clock"], first["seed"], null]));
     // It commits nothing unless it is told to.
-    fs::remove_file(workspace.vault("Inbox/AI/a.md")).unwrap();
+    fs::remove_file(&note).unwrap();
     replay(&workspace, &first["execution_id"], &[]).expect(0);
-    assert!(!workspace.vault("Inbox/AI/a.md").exists());
+    assert!(!note.exists());
     replay(&workspace, &first["execution_id"], &["--commit"]).expect(0);
-    assert!(workspace.vault("Inbox/AI/a.md").exists());
-    let all = workspace.json(&["replay", "--skill", "dice", "--all"]).expect(0).json();
-    assert_eq!((&all["runs"], &all["differ"]), (&json!(2), &json!(0)), "replays are not repeated");
+    assert!(note.exists());
+    let all = workspace.json(&["replay", "--skill", "create_daily_note", "--all"]).expect(0).json();
+    assert_eq!((&all["runs"], &all["differ"]), (&json!(1), &json!(0)), "replays are not repeated");
+    // It is the clock of the record that the guest is given, whatever the time is now.
+    let clock = "UPDATE executions SET clock = '2020-02-29T12:00:00.000Z' WHERE purpose = 'RUN'";
+    workspace.ledger().execute(clock, []).unwrap();
+    let other = replay(&workspace, &first["execution_id"], &[]).expect(5).json();
+    assert_eq!(other["output"]["date"], "2020-02-29");
+    let files: Vec<&Value> =
+        other["differences"].as_array().unwrap().iter().filter(|difference| difference["what"] == "file").collect();
+    assert_eq!(files.len(), 2, "one that is written now and one that was: {other}");
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! the input's schema, a fresh store behind both walls with every limit, the output's schema, a durable record before the
 //! answer, files through the journal. What is kept from one call to the next is what a trusted revision's bytes became:
 //! they were read once and hashed when they came (one open, one buffer), and the machine code is of that buffer. Whether
-//! that revision is still the trusted one is asked of the ledger before every call: [`Ledger::generation`] says whether anybody has
-//! committed since, and then the switch and the revision are looked up again.
+//! that revision is still the trusted one is asked before every call: a [`Lookout`], or else [`Ledger::generation`], says whether
+//! anything has happened to the ledger since, and then the switch and the revision are looked up again in it.
 //!
 //! Calls of skills that write no files run on a [`Lane`], a thread that the kernel keeps to what they reach; the whole call
 //! does, so that nothing is handed from thread to thread. It is left whenever a call needs more than that: a
@@ -23,7 +23,7 @@ use super::effects;
 use super::error::InvokeError;
 use super::ready::Ready;
 use super::wish::{Desk, Ran, Wish};
-use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Permit, Standing};
+use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Lookout, Permit, Standing};
 use crate::model::{door::Asked, layout::Layout, limits::Limits, name::SkillName, switch::Watch};
 use crate::registry::{self, TrustedSkill};
 use crate::runtime::{Lane, Loader, Origin, Reaches, Runtime, RuntimeError};
@@ -301,6 +301,8 @@ impl Drop for Seat<'_, '_> {
 struct View {
     ledger: Ledger,
     opened: Generation,
+    /// What says that there is no need to look, where there is such a thing.
+    lookout: Option<Lookout>,
     /// When what follows was true.
     at: Option<Generation>,
     permit: Option<Permit>,
@@ -321,7 +323,8 @@ impl View {
     fn open(layout: &Layout) -> Result<Self, LedgerError> {
         let ledger = Ledger::open(&layout.ledger(), Create::Never)?;
         let opened = ledger.generation()?;
-        Ok(Self { ledger, opened, at: None, permit: None, pending: true, skills: BTreeMap::new() })
+        let lookout = ledger.lookout();
+        Ok(Self { ledger, opened, lookout, at: None, permit: None, pending: true, skills: BTreeMap::new() })
     }
 
     /// Another file in the ledger's place is nobody's word on trust.
@@ -337,11 +340,17 @@ impl View {
         self.at = None;
     }
 
-    /// Looks whether anybody has committed since the last time, and if so for everything again.
+    /// Looks whether anything has happened since the last time, and if so for everything again.
     fn refresh(&mut self) -> Result<Permit, InvokeError> {
-        // The generation first: what changes between the two is looked for again the next time.
+        // Lookout and generation first: what changes after them is looked for again the next time.
+        let known = self.permit.filter(|_| self.at.is_some());
+        let quiet = self.lookout.as_mut().map(Lookout::quiet);
+        if let (Some(true), Some(permit)) = (quiet, known) {
+            return Ok(permit);
+        }
         let now = self.check_file()?;
-        if let Some(permit) = self.permit.filter(|_| self.at == Some(now)) {
+        // A lookout also sees what is no commit.
+        if let (None, Some(permit)) = (quiet, known.filter(|_| self.at == Some(now))) {
             return Ok(permit);
         }
         self.forget();

@@ -13,6 +13,7 @@ mod codec;
 mod commits;
 mod error;
 mod executions;
+mod lookout;
 mod migrations;
 mod promotions;
 mod proposals;
@@ -34,6 +35,7 @@ pub use builds::{Build, BuildEnd, NewBuild};
 pub use commits::Settled;
 pub use error::LedgerError;
 pub use executions::ExecutionRow;
+pub use lookout::Lookout;
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use recorder::Recorder;
@@ -71,11 +73,7 @@ impl Ledger {
             Create::Never => {}
         }
         let conn = Connection::open_with_flags(path, flags)?;
-        // To SQLite an empty file is a new database; to Kavi it is a ledger that lost everything.
-        if create == Create::Never && migrations::state(&conn)?.is_empty() {
-            return Err(LedgerError::Damaged("it is empty".to_owned()));
-        }
-        Self::set_up(conn)
+        Self::set_up(conn, create)
     }
 
     /// A ledger in memory, for tests.
@@ -83,10 +81,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when SQLite fails.
     pub fn in_memory() -> Result<Self, LedgerError> {
-        Self::set_up(Connection::open_in_memory()?)
+        Self::set_up(Connection::open_in_memory()?, Create::IfMissing)
     }
 
-    fn set_up(conn: Connection) -> Result<Self, LedgerError> {
+    fn set_up(conn: Connection, create: Create) -> Result<Self, LedgerError> {
         conn.busy_timeout(BUSY)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -95,6 +93,10 @@ impl Ledger {
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "cell_size_check", "ON")?;
         let current = migrations::state(&conn)?;
+        // To SQLite an empty file is a new database; to Kavi it is a ledger that lost everything.
+        if create == Create::Never && current.is_empty() {
+            return Err(LedgerError::Damaged("it is empty".to_owned()));
+        }
         if current.is_foreign() {
             return Err(LedgerError::NotALedger);
         }

@@ -208,7 +208,15 @@ fn write_canonical(value: &Value, text: &mut String) {
 }
 
 fn write_string(string: &str, text: &mut String) {
-    text.push_str(&Value::from(string).to_string());
+    if string.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        text.push_str(&Value::from(string).to_string());
+        return;
+    }
+    // As it stands: what most strings are.
+    text.reserve(string.len() + 2);
+    text.push('"');
+    text.push_str(string);
+    text.push('"');
 }
 
 /// Builds the value of a text that has passed the scan.

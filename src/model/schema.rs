@@ -22,7 +22,10 @@
 //!
 //! Values that are checked come from [`super::json::parse`], which bounds their depth and size.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value, json};
@@ -38,6 +41,7 @@ mod keywords;
 mod mismatch;
 mod normal;
 mod pattern;
+mod plain;
 mod sample;
 pub mod shorthand;
 
@@ -65,7 +69,17 @@ pub struct Schema(Arc<Compiled>);
 struct Compiled {
     value: Value,
     checker: Checker,
-    example: Value,
+    example: OnceLock<Value>,
+}
+
+/// Where a schema comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    /// Somebody wrote it: everything is found out at once.
+    Hand,
+    /// It was parsed from somebody's hand, and what was found to be in order was stored. What it takes to check a value is
+    /// made when a value has to be checked: a process that runs one skill once should not pay for more.
+    Store,
 }
 
 impl IoSchema {
@@ -83,13 +97,17 @@ impl IoSchema {
     /// # Errors
     /// [`SchemaError`] as for [`IoSchema::parse`].
     pub fn from_value(value: &Value) -> Result<Self, SchemaError> {
+        Self::read(value, Source::Hand)
+    }
+
+    fn read(value: &Value, source: Source) -> Result<Self, SchemaError> {
         let not_io = |why: String| SchemaError::NotIo(why);
         let map = value.as_object().ok_or_else(|| not_io("it is not an object".to_owned()))?;
         if let Some(key) = map.keys().find(|key| !matches!(key.as_str(), "input" | "output")) {
             return Err(not_io(format!("it has `{}`", json::shown(key))));
         }
         let side = |side: Side| match map.get(side.as_str()) {
-            Some(node) => Schema::new(side, node),
+            Some(node) => Schema::new(side, node, source),
             None => Err(not_io(format!("it lacks `{}`", side.as_str()))),
         };
         let schema = Self { input: side(Side::Input)?, output: side(Side::Output)? };
@@ -154,12 +172,22 @@ impl IoSchema {
 }
 
 impl Schema {
-    fn new(side: Side, node: &Value) -> Result<Self, SchemaError> {
+    fn new(side: Side, node: &Value, source: Source) -> Result<Self, SchemaError> {
         let value = normal::side(side, node)?;
-        let checker = Checker::new(&value).map_err(|why| SchemaError::NotCompiled { side, why })?;
-        let example = sample::example(&value, |candidate| checker.check(candidate).is_ok());
-        let example = example.ok_or(SchemaError::Unsatisfiable { side })?;
-        Ok(Self(Arc::new(Compiled { value, checker, example })))
+        let checker = match source {
+            Source::Hand => Checker::new(&value).map_err(|why| SchemaError::NotCompiled { side, why })?,
+            Source::Store => Checker::later(&value),
+        };
+        let schema = Self(Arc::new(Compiled { value, checker, example: OnceLock::new() }));
+        if let Source::Hand = source {
+            let example = schema.find_example().ok_or(SchemaError::Unsatisfiable { side })?;
+            schema.0.example.get_or_init(|| example);
+        }
+        Ok(schema)
+    }
+
+    fn find_example(&self) -> Option<Value> {
+        sample::example(&self.0.value, |candidate| self.accepts(candidate))
     }
 
     /// The JSON Schema, in normal form.
@@ -169,7 +197,8 @@ impl Schema {
 
     /// A small value that fits.
     pub fn example(&self) -> &Value {
-        &self.0.example
+        // One that is stored had one when it was written.
+        self.0.example.get_or_init(|| self.find_example().unwrap_or_default())
     }
 
     /// A small value that fits a part of a schema in normal form; none when there is none to be found.
@@ -219,12 +248,13 @@ impl Serialize for IoSchema {
     }
 }
 
-/// Reads what [`Serialize`] wrote, with every check of [`IoSchema::parse`]; the shorthand is refused here, since
+/// Reads what [`Serialize`] wrote, with every rule of [`IoSchema::parse`] about what a schema may say; that it compiles and has a
+/// fitting value was found out when it was written. The shorthand is refused here, since
 /// what is stored is in normal form. Keys that stand twice are found only by [`json::parse`], so read with that.
 impl<'de> Deserialize<'de> for IoSchema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::Object(Map::deserialize(deserializer)?);
-        let schema = Self::from_value(&value).map_err(D::Error::custom)?;
+        let schema = Self::read(&value, Source::Store).map_err(D::Error::custom)?;
         if schema.to_value() == value {
             Ok(schema)
         } else {

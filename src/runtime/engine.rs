@@ -6,7 +6,7 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use wasmtime::{
@@ -31,7 +31,9 @@ pub struct Runtime {
     optimised: Engine,
     // The same engine, but for where its memories come from. What does not fit into them goes to the other.
     pooled: Option<Engine>,
-    fast: Engine,
+    // Made when the first test program is: a run has none.
+    fast: OnceLock<Engine>,
+    limits: Limits,
     id: EngineId,
     component_bytes: u64,
     compile_effort: u64,
@@ -101,7 +103,7 @@ impl Tier {
 }
 
 impl Runtime {
-    /// An engine for each tier, alike but for the compiler.
+    /// An engine for each tier, alike but for the compiler; the one for tests when there are any.
     ///
     /// # Errors
     /// [`RuntimeError::UnsafeLimit`] for a native stack that could overflow the host's,
@@ -119,7 +121,8 @@ impl Runtime {
             id: EngineId::of(&optimised),
             optimised,
             pooled: None,
-            fast: watched(engine(Tier::Fast, limits)?)?,
+            fast: OnceLock::new(),
+            limits: limits.clone(),
             component_bytes: limits.component_bytes,
             compile_effort: limits.compile_effort,
         })
@@ -149,8 +152,17 @@ impl Runtime {
     /// minutes to compile, [`RuntimeError::Compile`] for what the engine refuses.
     pub fn compile_tests(&self, bytes: &[u8]) -> Result<Compiled, RuntimeError> {
         let interface = self.examine(bytes, Tier::Fast)?;
-        let component = Component::new(&self.fast, bytes).map_err(|error| RuntimeError::Compile(chain(&error)))?;
+        let component = Component::new(self.fast()?, bytes).map_err(|error| RuntimeError::Compile(chain(&error)))?;
         Ok(Compiled { component, interface, linked: Mutex::default() })
+    }
+
+    fn fast(&self) -> Result<&Engine, RuntimeError> {
+        if let Some(engine) = self.fast.get() {
+            return Ok(engine);
+        }
+        let made = watched(engine(Tier::Fast, &self.limits)?)?;
+        // Of two that are made at one time, one is as good as the other.
+        Ok(self.fast.get_or_init(|| made))
     }
 
     /// Loads the machine code of a skill.
@@ -264,6 +276,10 @@ fn config(tier: Tier, limits: &Limits) -> wasmtime::Result<Config> {
     config.cranelift_nan_canonicalization(true);
     config.wasm_features(WasmFeatures::all(), false);
     config.wasm_features(features(), true);
+    // A third of what is stored, sealed and loaded would be tables for debuggers and for places in the source, which nobody
+    // is shown; that there is a backtrace, which is all that is asked for, does not depend on them.
+    config.native_unwind_info(false);
+    config.generate_address_map(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(super::state::count(limits.stack_bytes));
     Ok(config)

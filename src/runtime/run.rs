@@ -231,11 +231,12 @@ pub(super) fn execute<F, R>(
         let ended = ended
             .and_then(|function| call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running)));
         // The guest's clean-up counts as well, and the end may have come without a heartbeat.
-        let ended = ended.and_then(|result| match store.data().deadline.check_all() {
+        let cpu = store.data().deadline.cpu();
+        let ended = ended.and_then(|result| match store.data().deadline.check_at(cpu) {
             Ok(()) => Ok(result),
             Err(stop) => Err(stop.into()),
         });
-        (ended, store.into_data().observed())
+        (ended, store.into_data().observed(cpu))
     };
     let panicked = |panic: Box<dyn Any + Send>| (Err(RunError::Host(text_of(&*panic))), Observed::default());
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)

@@ -89,12 +89,12 @@ impl State {
         Ok(())
     }
 
-    /// What is left when the guest is gone.
-    pub(super) fn observed(self) -> Observed {
+    /// What is left when the guest is gone, which took this much processor time.
+    pub(super) fn observed(self, cpu: Duration) -> Observed {
         let (staged_bytes, staged_files) = self.files.staged();
         let usage = Usage {
             wall_us: micros(self.deadline.wall()),
-            cpu_us: micros(self.deadline.cpu()),
+            cpu_us: micros(cpu),
             memory_bytes: self.memory.peak_bytes,
             staged_bytes,
             staged_files,
@@ -138,7 +138,8 @@ impl Deadline {
         self.started.elapsed()
     }
 
-    fn cpu(&self) -> Duration {
+    /// Processor time until now. Asking for it is a call into the kernel.
+    pub(super) fn cpu(&self) -> Duration {
         thread_cpu().saturating_sub(self.cpu_at_start)
     }
 
@@ -155,8 +156,13 @@ impl Deadline {
 
     /// The check of every heartbeat: processor time as well.
     pub(super) fn check_all(&self) -> Result<(), Stop> {
+        self.check_at(self.cpu())
+    }
+
+    /// The same, with the processor time that was just asked for.
+    pub(super) fn check_at(&self, cpu: Duration) -> Result<(), Stop> {
         self.check()?;
-        if self.cpu() > Duration::from_millis(self.cpu_ms) {
+        if cpu > Duration::from_millis(self.cpu_ms) {
             return Err(Stop::Timeout { name: "cpu_ms", value: self.cpu_ms });
         }
         Ok(())

@@ -21,6 +21,7 @@ fn spec(name: &str, class: EffectClass, io: &Value) -> Result<SkillSpec, Box<dyn
         io: IoSchema::from_value(io)?,
         examples: Vec::new(),
         required_tests: Vec::new(),
+        reads_clock: false,
     })
 }
 

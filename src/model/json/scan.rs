@@ -108,17 +108,23 @@ impl Scan<'_> {
 
     fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
-        while let Some(byte) = self.peek() {
-            match byte {
-                b'"' => {
-                    self.at += 1;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+                None => {
+                    self.at = self.text.len();
                     return Ok(());
                 }
-                b'\\' => self.escape()?,
-                _ => self.at += 1,
+                Some(plain) if rest.get(plain) == Some(&b'"') => {
+                    self.at += plain + 1;
+                    return Ok(());
+                }
+                Some(plain) => {
+                    self.at += plain;
+                    self.escape()?;
+                }
             }
         }
-        Ok(())
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {

@@ -1,8 +1,10 @@
 //! A compiled schema and the bounds on what checking a value against it may cost.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
-use super::{MAX_PATTERN_WORK, mismatch::Mismatch, pattern};
+use super::{MAX_PATTERN_WORK, mismatch::Mismatch, pattern, plain::Plain};
 use crate::model::json;
 
 /// Most schemas inside alternatives times the size of a value for which a mismatch is explained. For every
@@ -11,6 +13,13 @@ const MAX_EXPLAINED: u64 = 1 << 17;
 
 /// A schema in normal form, or a part of one, ready to check values.
 pub(super) struct Checker {
+    plain: Plain,
+    /// What the validator is made of, unless it is made.
+    schema: Value,
+    engine: OnceLock<Result<Engine, String>>,
+}
+
+struct Engine {
     validator: jsonschema::Validator,
     /// Steps that matching the patterns costs for each byte of text.
     pattern_steps: u64,
@@ -18,29 +27,52 @@ pub(super) struct Checker {
     alternatives: u64,
 }
 
-impl Checker {
-    /// Compiles a schema.
-    pub(super) fn new(schema: &Value) -> Result<Self, String> {
+impl Engine {
+    fn new(schema: &Value) -> Result<Self, String> {
         let mut cost = Cost::default();
         cost.add(schema, Place::Outside);
         let Cost { pattern_steps, alternatives } = cost;
         Ok(Self { validator: compile(schema)?, pattern_steps, alternatives })
     }
+}
+
+impl Checker {
+    /// Compiles a schema.
+    pub(super) fn new(schema: &Value) -> Result<Self, String> {
+        let checker = Self::later(schema);
+        checker.engine().map(|_| ()).map_err(String::from)?;
+        Ok(checker)
+    }
+
+    /// The same for a schema that was compiled before it was stored: the validator is made when a value asks for it.
+    pub(super) fn later(schema: &Value) -> Self {
+        Self { plain: Plain::new(schema), schema: schema.clone(), engine: OnceLock::new() }
+    }
+
+    fn engine(&self) -> Result<&Engine, &str> {
+        self.engine.get_or_init(|| Engine::new(&self.schema)).as_ref().map_err(String::as_str)
+    }
 
     /// Checks a value.
     pub(super) fn check(&self, value: &Value) -> Result<(), Mismatch> {
+        // A plain schema has no patterns, so it costs what reading the value costs.
+        if self.plain.certain(value) {
+            return Ok(());
+        }
+        let unusable = |why: &str| Mismatch::whole(format!("cannot be checked, the schema does not compile: {why}"));
+        let Engine { validator, pattern_steps, alternatives } = self.engine().map_err(unusable)?;
         let size = Size::of(value);
-        if size.text.saturating_mul(self.pattern_steps) > MAX_PATTERN_WORK {
+        if size.text.saturating_mul(*pattern_steps) > MAX_PATTERN_WORK {
             let rule = format!("has {} bytes of text, too many to match the patterns against", size.text);
             return Err(Mismatch::whole(rule));
         }
         // Far cheaper than collecting errors, and nearly every value fits.
-        if self.validator.is_valid(value) {
+        if validator.is_valid(value) {
             return Ok(());
         }
-        let explained = (size.values + size.text / 32).saturating_mul(self.alternatives) <= MAX_EXPLAINED;
+        let explained = (size.values + size.text / 32).saturating_mul(*alternatives) <= MAX_EXPLAINED;
         if explained {
-            Err(Mismatch::collect(self.validator.iter_errors(value)))
+            Err(Mismatch::collect(validator.iter_errors(value)))
         } else {
             Err(Mismatch::whole("does not fit, and is too large to say where: the schema has alternatives".to_owned()))
         }

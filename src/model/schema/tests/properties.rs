@@ -59,6 +59,25 @@ proptest! {
     }
 
     #[test]
+    fn what_fits_for_certain_fits_by_the_validator(schema in any_schema(), other in any_schema(), seed in any::<u64>()) {
+        let side = |schema: &Value| with_input(&json!({"type": "object", "properties": {"x": schema}, "required": ["x"]}));
+        let (Ok(io), Ok(other)) = (side(&schema), side(&other)) else { return Ok(()) };
+        let text = json::canonical(&io.to_value());
+        let stored: IoSchema = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let plain = plain::Plain::new(io.input_schema());
+        let validator = checker::compile(io.input_schema()).map_err(TestCaseError::fail)?;
+        // Values that are made along another schema, too: they nearly fit.
+        let vectors = generate::vectors(io.input(), seed, 40).into_iter().chain(generate::vectors(other.input(), seed, 40));
+        for value in vectors.map(|vector| vector.input) {
+            let fits = validator.is_valid(&value);
+            prop_assert!(fits || !plain.certain(&value), "{}: {}", schema, value);
+            prop_assert_eq!(stored.check_input(&value).is_ok(), fits);
+            prop_assert_eq!(stored.check_input(&value), io.check_input(&value));
+        }
+        prop_assert_eq!(stored.example_input(), io.example_input());
+    }
+
+    #[test]
     fn any_text_is_taken_or_refused(text in "\\PC{0,60}", name in "\\PC{0,12}", kind in "[a-z\\[\\],? ]{0,20}") {
         let _ = IoSchema::parse(&text);
         let _ = with_input(&json!({ name.as_str(): kind }));

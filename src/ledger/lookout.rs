@@ -1,0 +1,313 @@
+//! Whether anything can have happened to the ledger since the last look, for two short calls into the kernel.
+//!
+//! Asking SQLite whether somebody has committed costs a read transaction: locks are taken and given back, the file is looked for.
+//! Many calls in one process can do without, because what SQLite would find out shows elsewhere:
+//!
+//! - *A commit* is visible to a reader when the head of the write-ahead log's index has changed, two copies of 48 bytes at the
+//!   start of `ledger.db-shm`. SQLite compares them with what it saw the last time, and so does a [`Lookout`], through a
+//!   descriptor of its own. What is half written differs as well.
+//! - *Another file in the ledger's place, and the mark of a stop*, are changes of names in the ledger's folder, or of that folder's
+//!   own place. The kernel queues an event for each before whoever made it goes on; an empty queue means that there was none.
+//!
+//! Guarantees: [`Lookout::quiet`] is true only if neither has changed since it was asked the last time. What cannot be read, a
+//! queue that overflowed, a watch that the kernel took back: not quiet. It never says what has changed; that is for the ledger.
+//!
+//! Deliberately never: stands in for a look into the ledger after something has changed, or in the transaction that records
+//! a success.
+
+use std::fmt;
+
+use super::Ledger;
+
+/// The two copies of the head of the index.
+const HEAD: usize = 96;
+/// The form of the index that is known here, which stands first in it. A file that a shared memory stands for has the byte
+/// order of the machine.
+#[cfg(target_os = "linux")]
+const FORM: [u8; 4] = 3_007_000_u32.to_ne_bytes();
+
+/// Keeps an eye on one ledger that is open in this process.
+pub struct Lookout {
+    #[cfg(target_os = "linux")]
+    names: rustix::fd::OwnedFd,
+    #[cfg(target_os = "linux")]
+    index: &'static std::fs::File,
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is nothing to compare it with"))]
+    seen: Option<[u8; HEAD]>,
+}
+
+impl fmt::Debug for Lookout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookout")
+    }
+}
+
+impl Ledger {
+    /// Something that says when there is no need to look. `None` where the system has no such thing, or where this ledger's
+    /// folder or index cannot be watched: then look each time.
+    pub fn lookout(&self) -> Option<Lookout> {
+        let path = self.conn.path().filter(|path| !path.is_empty())?;
+        Lookout::new(std::path::Path::new(path))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Lookout {
+    fn new(_: &std::path::Path) -> Option<Self> {
+        None
+    }
+
+    /// Never.
+    pub fn quiet(&mut self) -> bool {
+        false
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::{self, File};
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+    use std::path::Path;
+    use std::sync::{Mutex, PoisonError};
+
+    use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+    use rustix::io::Errno;
+
+    use super::{FORM, HEAD, Lookout};
+
+    /// Files that are open for good, by device and inode: see [`index`].
+    static OPEN: Mutex<Vec<((u64, u64), &File)>> = Mutex::new(Vec::new());
+
+    fn identity(meta: &fs::Metadata) -> (u64, u64) {
+        (meta.dev(), meta.ino())
+    }
+
+    /// The index that SQLite has open in this process, to be read.
+    ///
+    /// It is never closed: closing *any* descriptor of a file takes all locks of the process on that file away, and SQLite's
+    /// own are on this one. So there is one for each ledger that a process ever looked out for.
+    fn index(ledger: &Path) -> Option<&'static File> {
+        let mut path = ledger.as_os_str().to_owned();
+        path.push("-shm");
+        let wanted = identity(&fs::symlink_metadata(&path).ok()?);
+        // One that merely lies there, while SQLite goes on with another that was removed, would stay as it is for ever.
+        let is_open = |entry: fs::DirEntry| fs::metadata(entry.path()).is_ok_and(|meta| identity(&meta) == wanted);
+        fs::read_dir("/proc/self/fd").ok()?.flatten().any(is_open).then_some(())?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, file)) = open.iter().find(|(known, _)| *known == wanted) {
+            return Some(file);
+        }
+        let file: &File = Box::leak(Box::new(File::open(&path).ok()?));
+        let found = identity(&file.metadata().ok()?);
+        open.push((found, file));
+        (found == wanted).then_some(file)
+    }
+
+    impl Lookout {
+        pub(super) fn new(ledger: &Path) -> Option<Self> {
+            let index = index(ledger)?;
+            let mut form = [0; FORM.len()];
+            index.read_exact_at(&mut form, 0).ok().filter(|()| form == FORM)?;
+            let names = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+            let moved = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
+            let within = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
+            let real = WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW;
+            let mut flags = moved | within | real;
+            for folder in ledger.parent()?.ancestors() {
+                inotify::add_watch(&names, folder, flags).ok()?;
+                // Above the ledger's folder it matters only that each one stays where it is.
+                flags = moved | real;
+            }
+            Some(Self { names, index, seen: None })
+        }
+
+        /// Whether nothing has changed since this was asked the last time. The first time it is not.
+        pub fn quiet(&mut self) -> bool {
+            // What is left of a longer queue is found the next time.
+            let unnamed = matches!(rustix::io::read(&self.names, &mut [0_u8; 4096]), Err(Errno::AGAIN));
+            let mut head = [0; HEAD];
+            let head = self.index.read_exact_at(&mut head, 0).is_ok().then_some(head);
+            let same = head.is_some() && head == self.seen;
+            self.seen = head;
+            unnamed && same
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::path::{Path, PathBuf};
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::ledger::Create;
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    /// A ledger in a folder of its own within another, and somebody who looks out.
+    struct Watched {
+        root: tempfile::TempDir,
+        ledger: Ledger,
+        lookout: Lookout,
+    }
+
+    impl Watched {
+        fn new() -> Result<Self, Box<dyn std::error::Error>> {
+            let root = tempfile::tempdir()?;
+            fs::create_dir_all(root.path().join("workspace/.kavi"))?;
+            let ledger = Ledger::open(&Self::path(root.path()), Create::IfMissing)?;
+            let mut lookout = ledger.lookout().ok_or("no lookout")?;
+            assert!(!lookout.quiet(), "nothing is known at first");
+            assert!(lookout.quiet() && lookout.quiet());
+            Ok(Self { root, ledger, lookout })
+        }
+
+        fn path(root: &Path) -> PathBuf {
+            root.join("workspace/.kavi/ledger.db")
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.root.path().join("workspace/.kavi").join(name)
+        }
+
+        fn other(&self) -> Result<Connection, rusqlite::Error> {
+            Connection::open(self.at("ledger.db"))
+        }
+    }
+
+    /// A commit that changes no name.
+    fn change(conn: &Connection, why: &str) -> rusqlite::Result<usize> {
+        conn.execute("UPDATE switch_turns SET why = ?1", [why])
+    }
+
+    #[test]
+    fn every_commit_is_noticed_whoever_makes_it_and_only_once() -> Tested {
+        let mut watched = Watched::new()?;
+        let other = watched.other()?;
+        for number in 0..50 {
+            change(&other, &format!("theirs {number}"))?;
+            assert!(!watched.lookout.quiet());
+            assert!(watched.lookout.quiet());
+            // Its own connection's commits count as well.
+            change(&watched.ledger.conn, &format!("ours {number}"))?;
+            assert!(!watched.lookout.quiet());
+            assert!(watched.lookout.quiet());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_commit_is_noticed_when_it_can_be_seen_not_when_it_is_written() -> Tested {
+        let mut watched = Watched::new()?;
+        let other = watched.other()?;
+        other.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE")?;
+        // More than the cache holds: the log is written before the commit.
+        for number in 2..400 {
+            let turn = "INSERT INTO switch_turns (number, position, turned_by, why, created_at)
+                 VALUES (?1, 'STOPPED', 'ada', ?2, '1970-01-01T00:00:00.000Z')";
+            other.execute(turn, rusqlite::params![number, "why ".repeat(200)])?;
+        }
+        assert!(fs::metadata(watched.at("ledger.db-wal"))?.len() > 200_000);
+        let _ = watched.lookout.quiet();
+        assert!(watched.ledger.permit().is_ok());
+        other.execute_batch("COMMIT")?;
+        assert!(!watched.lookout.quiet());
+        assert!(watched.ledger.permit().is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn checkpoints_and_a_log_that_begins_again_hide_no_commit() -> Tested {
+        let mut watched = Watched::new()?;
+        let other = watched.other()?;
+        for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
+            other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
+            // Whatever that changed: from here on it is quiet until somebody commits.
+            let _ = watched.lookout.quiet();
+            assert!(watched.lookout.quiet(), "{mode}");
+            change(&other, mode)?;
+            assert!(!watched.lookout.quiet(), "{mode}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn names_that_come_go_and_change_are_noticed() -> Tested {
+        type Change = fn(&Watched) -> std::io::Result<()>;
+        let changes: [(&str, Change); 7] = [
+            ("the mark of a stop", |w| fs::write(w.at("stop"), "")),
+            ("the mark is gone", |w| fs::remove_file(w.at("stop"))),
+            ("another ledger in its place", |w| {
+                fs::copy(w.at("ledger.db"), w.root.path().join("copy"))?;
+                fs::rename(w.root.path().join("copy"), w.at("ledger.db"))
+            }),
+            ("the ledger is gone", |w| fs::remove_file(w.at("ledger.db"))),
+            ("the folder is moved", |w| {
+                fs::rename(w.at(""), w.root.path().join("workspace/moved"))?;
+                fs::rename(w.root.path().join("workspace/moved"), w.at(""))
+            }),
+            ("the workspace is moved", |w| {
+                fs::rename(w.root.path().join("workspace"), w.root.path().join("away"))?;
+                fs::create_dir_all(w.at(""))
+            }),
+            ("all of it is gone", |w| fs::remove_dir_all(w.root.path())),
+        ];
+        let mut watched = Watched::new()?;
+        for (what, change) in changes {
+            change(&watched)?;
+            assert!(!watched.lookout.quiet(), "{what}");
+            while !watched.lookout.quiet() {}
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn more_events_than_the_queue_holds_are_not_silence() -> Tested {
+        let mut watched = Watched::new()?;
+        for number in 0..10_000 {
+            let name = watched.at(&format!("{number}"));
+            fs::write(&name, "")?;
+            fs::remove_file(&name)?;
+        }
+        assert!(!watched.lookout.quiet());
+        while !watched.lookout.quiet() {}
+        fs::write(watched.at("stop"), "")?;
+        assert!(!watched.lookout.quiet());
+        Ok(())
+    }
+
+    #[test]
+    fn another_index_than_the_one_in_use_is_not_watched() -> Tested {
+        let watched = Watched::new()?;
+        fs::rename(watched.at("ledger.db-shm"), watched.at("elsewhere"))?;
+        assert!(watched.ledger.lookout().is_none(), "there is none");
+        fs::copy(watched.at("elsewhere"), watched.at("ledger.db-shm"))?;
+        assert!(watched.ledger.lookout().is_none(), "one that nobody has open");
+        assert!(Ledger::in_memory()?.lookout().is_none());
+        Ok(())
+    }
+
+    /// Locks to write that this process holds on the index. They do not keep the process itself out, so the kernel is asked.
+    fn write_locks(watched: &Watched) -> Result<usize, std::io::Error> {
+        let inode = fs::metadata(watched.at("ledger.db-shm"))?.ino();
+        let locks = fs::read_to_string("/proc/locks")?;
+        let ours = |line: &&str| line.contains(" WRITE ") && line.contains(&format!(":{inode} "));
+        Ok(locks.lines().filter(ours).count())
+    }
+
+    #[test]
+    fn looking_out_takes_no_lock_of_sqlite_away() -> Tested {
+        let watched = Watched::new()?;
+        watched.ledger.conn.execute_batch("BEGIN IMMEDIATE; UPDATE switch_turns SET why = 'mine'")?;
+        assert_eq!(write_locks(&watched)?, 1);
+        drop(watched.ledger.lookout().ok_or("no lookout")?);
+        assert_eq!(write_locks(&watched)?, 1);
+        // What it must never do.
+        drop(fs::File::open(watched.at("ledger.db-shm"))?);
+        assert_eq!(write_locks(&watched)?, 0);
+        Ok(())
+    }
+}
