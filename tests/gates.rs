@@ -9,7 +9,7 @@ use std::fs;
 use serde_json::Value;
 use support::{PEEK, WRITE_NOTE, Workspace};
 
-const GATES: [&str; 11] = [
+const GATES: [&str; 12] = [
     "format",
     "lint",
     "policy",
@@ -20,6 +20,7 @@ const GATES: [&str; 11] = [
     "test",
     "examples",
     "conformance",
+    "replay",
     "mutation",
 ];
 

@@ -100,8 +100,16 @@ fn what_is_gone_or_changed_is_not_repeated() {
     assert_ne!(source, PEEK.source);
     let proposal = workspace.propose("peek", PEEK.class, PEEK.schema, &[]);
     workspace.import(&proposal, &workspace.source("loud_peek", &source)).expect(0);
-    workspace.json(&["verify-skill", &proposal]).expect(0);
-    workspace.json(&["promote-skill", &proposal, "--approved-by", "ada", "--yes"]).expect(0);
+    let verified = workspace.json(&["verify-skill", &proposal]).expect(0).json();
+    let gate = verified["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == "replay").unwrap();
+    // Its verification says how it differs from the revision that is trusted, and nothing of what the vault says.
+    let rules: Vec<&str> = gate["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
+    assert_eq!((&gate["status"], rules), (&json!("PASSED"), vec!["replay/differs", "replay/summary"]));
+    let said = gate["findings"].to_string();
+    assert!(said.contains("another output at `/text`") && said.contains("1 of 1 recorded runs"), "{said}");
+    assert!(!said.to_lowercase().contains("one\\n"), "{said}");
+    let promoted = workspace.json(&["promote-skill", &proposal, "--approved-by", "ada", "--yes"]).expect(0).json();
+    assert!(promoted["trusted"]["replayed"].as_str().unwrap().starts_with("1 of 1 recorded runs"), "{promoted}");
     let error = replay(&workspace, id, &[]).expect(3).json()["error"].take();
     assert!(error["message"].as_str().unwrap().contains("ran revision 1, trusted is revision 2"), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("kavi replay --skill peek --all"), "{error}");

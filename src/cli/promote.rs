@@ -81,6 +81,7 @@ fn describe(report: &Report, limits: &Narrowed) -> String {
     }
     let answers = report.answers().map(|answer| ("is this right?", text::line(answer, 700)));
     rows.extend(answers);
+    rows.extend(report.replayed().map(|said| ("recorded runs", text::line(said, 300))));
     if !limits.is_empty() {
         rows.push(("narrowed limits", views::list(limits.entries().map(|(name, value)| format!("{name} {value}")))));
     }
@@ -107,6 +108,7 @@ fn document(report: &Report) -> serde_json::Value {
         "component_sha256": report.component_sha256,
         "component_bytes": report.component_bytes,
         "answers": report.answers().collect::<Vec<_>>(),
+        "replayed": report.replayed(),
         "replaces": report.replaces.as_ref().map(views::proposal),
         "differences": report.changes,
     })

@@ -112,6 +112,12 @@ impl Report {
         findings.filter(|finding| finding.rule == verify::ASKS).map(|finding| finding.message.as_str())
     }
 
+    /// How many recorded runs of the trusted revision give something else with this one.
+    pub fn replayed(&self) -> Option<&str> {
+        let mut findings = self.gates().iter().flat_map(|gate| &gate.findings);
+        findings.find(|finding| finding.rule == verify::REPLAYED).map(|finding| finding.message.as_str())
+    }
+
     /// The gates of the verification.
     pub fn gates(&self) -> &[GateRow] {
         &self.verification.gates

@@ -92,7 +92,7 @@ fn kind_of(gate: &str, rule: &str, compiles: bool) -> FailureKind {
         "test" if rule.starts_with("test/compile/") => FailureKind::VerifyLint,
         "policy" if rule == "policy/syntax" && !compiles => FailureKind::VerifyLint,
         "policy" => FailureKind::VerifyPolicy,
-        "test" | "examples" | "conformance" | "mutation" => FailureKind::VerifyTest,
+        "test" | "examples" | "conformance" | "replay" | "mutation" => FailureKind::VerifyTest,
         "invariants" if rule == "invariants/example" => FailureKind::VerifyTest,
         // invariants, reproducible, limits. A gate that this list does not know is taken for as grave as they are.
         _ => FailureKind::VerifyInvariant,

@@ -15,7 +15,7 @@ use crate::model::{
 /// The gates, in the order they are shown, each with the version of what it checks.
 ///
 /// A version counts up when the gate would judge the same sources differently; results of other versions are not reused.
-pub const VERSIONS: [(&str, u32); 11] = [
+pub const VERSIONS: [(&str, u32); 12] = [
     ("format", 1),
     ("lint", 1),
     ("policy", 2),
@@ -26,6 +26,7 @@ pub const VERSIONS: [(&str, u32); 11] = [
     ("test", 3),
     ("examples", 2),
     ("conformance", 2),
+    ("replay", 1),
     ("mutation", 2),
 ];
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use super::gate::{Gate, Said};
 use super::plan::Plan;
 use super::policy::{self, Answer};
+use super::replay::{self, Earlier};
 use super::{Subject, VerifyError, conformance, examples, invariants, limits, mutation, test};
 use crate::cage::{Applied, Confinement};
 use crate::forge::compile::{Compiled, Product};
@@ -42,6 +43,8 @@ struct Release {
 /// What the lanes share.
 struct Board<'a> {
     subject: &'a Subject<'a>,
+    /// The trusted version, and runs of it.
+    earlier: Option<&'a Earlier>,
     /// The gates that are to run.
     todo: &'a [&'static str],
     progress: &'a (dyn Fn(&str) + Sync),
@@ -55,7 +58,7 @@ struct Board<'a> {
 
 /// Runs the gates that `todo` names. `others` tells whether those that are not run have passed.
 pub(super) fn run(
-    subject: &Subject<'_>,
+    (subject, earlier): (&Subject<'_>, Option<&Earlier>),
     todo: &[&'static str],
     others: Verdict,
     progress: &(dyn Fn(&str) + Sync),
@@ -65,6 +68,7 @@ pub(super) fn run(
     }
     let board = Board {
         subject,
+        earlier,
         todo,
         progress,
         gates: Mutex::default(),
@@ -141,9 +145,9 @@ impl Board<'_> {
         locked(&self.gates).extend(skipped);
     }
 
-    /// compile → limits → invariants → examples → conformance.
+    /// compile → limits → invariants → examples → conformance → replay.
     fn release_lane(&self) -> Result<(), VerifyError> {
-        const ALL: [&str; 6] = ["compile", "reproducible", "limits", "invariants", "examples", "conformance"];
+        const ALL: [&str; 7] = ["compile", "reproducible", "limits", "invariants", "examples", "conformance", "replay"];
         if !ALL.iter().any(|gate| self.wants(gate)) {
             let _ = self.release.set(None);
             return self.side_work();
@@ -161,7 +165,7 @@ impl Board<'_> {
             Some(component) => self.judge(component)?,
             None => {
                 self.skip(
-                    &["limits", "invariants", "examples", "conformance"],
+                    &["limits", "invariants", "examples", "conformance", "replay"],
                     "the sources do not compile: there is no component",
                 );
             }
@@ -187,7 +191,7 @@ impl Board<'_> {
     }
 
     fn judge(&self, component: &[u8]) -> Result<(), VerifyError> {
-        const RUNS: [&str; 2] = ["examples", "conformance"];
+        const RUNS: [&str; 3] = ["examples", "conformance", "replay"];
         let mut code = None;
         let within = self.gate("limits", || {
             let (findings, made) = limits::check(self.subject, component)?;
@@ -212,6 +216,7 @@ impl Board<'_> {
                 let broken = |name: &str| vec![Finding::new(format!("{name}/component"), why.clone())];
                 self.gate("examples", || Ok(broken("examples").into()))?;
                 self.gate("conformance", || Ok(broken("conformance").into()))?;
+                self.gate("replay", || Ok(broken("replay").into()))?;
                 return Ok(());
             }
         };
@@ -223,6 +228,7 @@ impl Board<'_> {
         };
         self.gate("examples", || examples::check(self.subject, &compiled, hints))?;
         self.gate("conformance", || conformance::check(self.subject, &compiled, hints()))?;
+        self.gate("replay", || replay::check(self.subject, &compiled, self.earlier))?;
         Ok(())
     }
 

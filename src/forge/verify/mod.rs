@@ -20,6 +20,7 @@ mod mutation;
 mod plan;
 mod policy;
 mod programs;
+mod replay;
 mod report;
 mod reuse;
 mod runs;
@@ -50,6 +51,7 @@ use crate::runtime::{Runtime, RuntimeError};
 
 use gate::Gate;
 pub use gate::{ASKS, GATES, VERSIONS};
+pub use replay::SUMMARY as REPLAYED;
 pub use reuse::Reuse;
 
 /// Why a verification gave no verdict. Nothing is recorded then.
@@ -169,10 +171,11 @@ pub fn run(
 ) -> Result<Verified, VerifyError> {
     let (build, digest) = buildable(forge, proposal)?;
     on_subject(forge, proposal, digest, (toolchain, limits), |subject| {
-        let keys = reuse::keys(subject);
+        let earlier = replay::find(forge, subject)?;
+        let keys = reuse::keys(subject, earlier.as_ref());
         let before = reuse::find(forge, &keys, reuse)?;
         let todo: Vec<&'static str> = GATES.into_iter().filter(|name| !before.has(name)).collect();
-        let checked = lanes::run(subject, &todo, before.verdict(), progress)?;
+        let checked = lanes::run((subject, earlier.as_ref()), &todo, before.verdict(), progress)?;
         subject.go_on()?;
         let outcome = Outcome {
             confinement: before.confinement.or(checked.confinement).unwrap_or_default(),

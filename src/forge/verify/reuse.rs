@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::gate::{Gate, VERSIONS};
+use super::replay::Earlier;
 use super::{Subject, VerifyError};
 use crate::artifacts::Kind;
 use crate::forge::Forge;
@@ -24,11 +25,11 @@ pub enum Reuse {
 }
 
 /// A digest over all that the gate's result depends on, for each gate.
-pub(super) fn keys(subject: &Subject<'_>) -> BTreeMap<&'static str, Digest> {
-    VERSIONS.iter().map(|(gate, version)| (*gate, key(subject, gate, *version))).collect()
+pub(super) fn keys(subject: &Subject<'_>, earlier: Option<&Earlier>) -> BTreeMap<&'static str, Digest> {
+    VERSIONS.iter().map(|(gate, version)| (*gate, key((subject, earlier), gate, *version))).collect()
 }
 
-fn key(subject: &Subject<'_>, gate: &str, version: u32) -> Digest {
+fn key((subject, earlier): (&Subject<'_>, Option<&Earlier>), gate: &str, version: u32) -> Digest {
     let mut inputs = json!({
         "kavi": env!("CARGO_PKG_VERSION"),
         "gate": gate,
@@ -45,6 +46,10 @@ fn key(subject: &Subject<'_>, gate: &str, version: u32) -> Digest {
     if !matches!(gate, "format" | "lint" | "policy" | "compile" | "reproducible") {
         inputs["limits"] = json!(subject.limits);
         inputs["spec"] = json!(subject.proposal.spec_sha256);
+    }
+    if gate == "replay" {
+        // With nothing to repeat it says the same every time.
+        inputs["earlier"] = json!(earlier.is_some());
     }
     Digest::of(canonical::canonical(&inputs).as_bytes())
 }
@@ -92,7 +97,7 @@ pub(super) fn find(
     }
     // The gates that look at the component need its bytes, and so does a promotion.
     let component = before.component_sha256.map(|digest| forge.store.get(Kind::Component, digest));
-    let looks = ["limits", "invariants", "examples", "conformance"];
+    let looks = ["limits", "invariants", "examples", "conformance", "replay"];
     let all_looked = before.has("reproducible") && looks.iter().all(|gate| before.has(gate));
     if !matches!(component, Some(Ok(_))) || !all_looked {
         // What is compiled anew is looked at anew: nobody has seen these bytes yet.

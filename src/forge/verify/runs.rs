@@ -92,6 +92,11 @@ pub(super) struct Runner<'a> {
 impl<'a> Runner<'a> {
     pub(super) fn new(subject: &'a Subject<'a>, compiled: &'a Compiled, limits: Limits) -> Self {
         let grants = grants::of(subject.proposal.spec.side_effect_class);
+        Self::with(subject, compiled, (grants, limits))
+    }
+
+    /// The same for a component of another proposal.
+    pub(super) fn with(subject: &'a Subject<'a>, compiled: &'a Compiled, (grants, limits): (Grants, Limits)) -> Self {
         Self { subject, compiled, grants, limits, empty: RefCell::default() }
     }
 
