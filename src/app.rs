@@ -14,7 +14,7 @@ use crate::config::{Config, ConfinementSetting, Environment};
 use crate::error::Error;
 use crate::forge::toolchain::{self, HostTools, Toolchain};
 use crate::forge::{Forge, promote, propose, rebuild, verify};
-use crate::invoke::{Desk, effects, held, run};
+use crate::invoke::{effects, held, run};
 use crate::ledger::{Create, Footing, Ledger, LedgerError};
 use crate::model::{
     commit::Commit,
@@ -230,28 +230,6 @@ impl App {
             clock: self.clock.as_ref(),
             ids: self.ids.as_ref(),
         }
-    }
-
-    fn desk(&self) -> Desk<'_> {
-        Desk {
-            layout: &self.config.layout,
-            store: &self.store,
-            doors: &self.config.doors,
-            hold: self.config.effects.held(),
-            steps: &effects::Untold,
-            clock: self.clock.as_ref(),
-            ids: self.ids.as_ref(),
-        }
-    }
-
-    fn invoker(&self) -> run::Invoker<'_> {
-        run::Invoker { ledger: &self.ledger, desk: self.desk(), loader: self.loader(), limits: &self.config.limits }
-    }
-
-    /// Who works at the command line: the name of the account, else its number.
-    pub fn person(&self) -> String {
-        let named = self.host.environment.text("USER").map(|name| text::line(name.trim(), 100));
-        named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
 
     /// Where things lie.

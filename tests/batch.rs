@@ -319,7 +319,7 @@ fn a_stop_and_a_revocation_end_what_a_batch_runs() {
         .unwrap();
     let spin = json!({ "text": "a ".repeat(4_321) });
     for (end, word) in [
-        (&["stop", "--why", "a test", "--by", "test"][..], "stopped by test"),
+        (&["stop", "--why", "a test", "--by", "test"][..], ": a test"),
         (&["revoke", "tally", "--why", "a test", "--approved-by", "test"], "no longer trusted"),
     ] {
         let mut fed = Fed::start(&workspace, "tally", &["--jobs", "1"]);

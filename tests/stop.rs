@@ -107,9 +107,11 @@ fn nothing_came_of_it(workspace: &Workspace, word: &str) {
 const STOP: [&str; 5] = ["stop", "--why", "notes vanish", "--by", "ada"];
 const RESUME: [&str; 3] = ["resume", "--by", "ada"];
 
-/// What is ended by a stop says who stopped it and why, unless it saw the stop before the ledger had it.
+/// What is ended by a stop says who stopped it and why, also where it saw the stop before the ledger had it.
 fn says_stopped(text: &str) -> bool {
-    (text.contains("stopped by ada") && text.contains("notes vanish")) || text.contains("a stop was asked for")
+    let recorded = text.contains("stopped by ada at");
+    let marked = text.contains("a stop was asked for that the ledger has not taken yet, by ada:");
+    (recorded || marked) && text.contains("notes vanish")
 }
 
 #[test]

@@ -2,19 +2,42 @@
 
 use super::App;
 use crate::error::Error;
-use crate::invoke::Wish;
 use crate::invoke::chain::{self, ChainRan, Terms, Together};
 use crate::invoke::replay::{self, Replayed, Which};
 use crate::invoke::run::{self, Consent, Ran, Then};
+use crate::invoke::{Desk, Wish, effects};
 use crate::model::{
     chain::Chain,
     door::{Asked, Door},
     effect::EffectClass,
     id::IdPrefix,
     name::SkillName,
+    text,
 };
 
 impl App {
+    pub(super) fn desk(&self) -> Desk<'_> {
+        Desk {
+            layout: &self.config.layout,
+            store: &self.store,
+            doors: &self.config.doors,
+            hold: self.config.effects.held(),
+            steps: &effects::Untold,
+            clock: self.clock.as_ref(),
+            ids: self.ids.as_ref(),
+        }
+    }
+
+    pub(super) fn invoker(&self) -> run::Invoker<'_> {
+        run::Invoker { ledger: &self.ledger, desk: self.desk(), loader: self.loader(), limits: &self.config.limits }
+    }
+
+    /// Who works at the command line: the name of the account, else its number.
+    pub fn person(&self) -> String {
+        let named = self.host.environment.text("USER").map(|name| text::line(name.trim(), 100));
+        named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    }
+
     /// Whoever works at the command line, at this door.
     pub(super) fn asked(&self, door: Door) -> Asked {
         Asked { door, by: self.person() }

@@ -1,14 +1,14 @@
 //! The kill switch: its turns, whether what is at work may go on, and what may be recorded of it.
 //!
 //! A stop must also work when the ledger cannot be written: another process holds it, the disk is full. So a mark beside the
-//! ledger, an empty file, comes first and goes when the turn is recorded; as long as it is there, everything is stopped.
+//! ledger, a file with who and why, comes first and goes when the turn is recorded; as long as it is there, everything is stopped.
 //!
 //! Guarantees: the newest turn holds; what cannot be read counts as stopped; work that started before a stop is over by
 //! it, also when the switch was turned back at once. Deliberately never: forgets a turn.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::model::{
     id::ProposalId,
     lifecycle::ProposalStatus,
     switch::{Halt, Position, Revoked, Stopped, Switch, Turn, Watch},
+    text,
     time::Timestamp,
 };
 
@@ -28,6 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The name of the mark, beside the ledger.
 const MARK: &str = "stop";
 const UNRECORDED: &str = "a stop was asked for that the ledger has not taken yet";
+/// Longest mark that is read, in bytes.
+const MAX_MARK: u64 = 4 << 10;
 
 const COLUMNS: &str = "number, position, turned_by, why, created_at";
 
@@ -74,9 +77,30 @@ fn mark(conn: &Connection) -> Option<PathBuf> {
     conn.path().filter(|path| !path.is_empty()).map(|path| PathBuf::from(path).with_file_name(MARK))
 }
 
+/// Makes the mark. That it is there stops; what it says is for people, and left out where it cannot be written.
+fn put_mark(mark: &Path, by: &str, why: &str) -> bool {
+    let written = mark.with_extension("new");
+    let whole = fs::write(&written, format!("{by}: {why}")).and_then(|()| fs::rename(&written, mark));
+    whole.is_ok() || fs::File::create(mark).is_ok()
+}
+
+/// What a mark says of who stopped and why.
+fn unrecorded(mark: &Path) -> String {
+    let mut said = String::new();
+    let read = fs::File::open(mark).and_then(|file| file.take(MAX_MARK).read_to_string(&mut said));
+    match read {
+        Ok(_) if !said.is_empty() => format!("{UNRECORDED}, by {}", text::line(&said, 1_000)),
+        _ => UNRECORDED.to_owned(),
+    }
+}
+
 fn read(conn: &Connection) -> Switch {
-    match mark(conn).map(|mark| mark.symlink_metadata()) {
-        Some(Ok(_)) => return Switch::Stopped(Stopped::Unreadable(UNRECORDED.to_owned())),
+    let mark = mark(conn);
+    match mark.as_ref().map(|mark| mark.symlink_metadata()) {
+        Some(Ok(meta)) => {
+            let said = mark.filter(|_| meta.is_file()).map_or(UNRECORDED.to_owned(), |mark| unrecorded(&mark));
+            return Switch::Stopped(Stopped::Unreadable(said));
+        }
         Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
             return Switch::Stopped(Stopped::Unreadable(error.to_string()));
         }
@@ -154,7 +178,7 @@ impl Ledger {
     /// [`LedgerError::Unrecorded`] when everything is stopped, though the ledger could not take it; another
     /// [`LedgerError`] when not even that could be done.
     pub fn stop(&self, by: &str, why: &str, at: Timestamp) -> Result<Turn, LedgerError> {
-        let marked = mark(&self.conn).filter(|mark| fs::File::create(mark).is_ok());
+        let marked = mark(&self.conn).filter(|mark| put_mark(mark, by, why));
         match (self.turn(Position::Stopped, by, Some(why), at), marked) {
             (Ok(turn), mark) => {
                 // What is recorded needs no mark; one that cannot be removed stops no less.
