@@ -25,7 +25,7 @@ fn query(round: usize) -> String {
         format!("garden {}", vault::NEEDLE),
         format!("meeting notes about the brel {}", vault::WIDE_NEEDLE),
         "会議 計画 2026".to_owned(),
-        "don grela".to_owned(),
+        "gelmurpa turfy".to_owned(),
     ];
     json!({ "query": queries[round % queries.len()], "top_k": 10 }).to_string()
 }

@@ -335,7 +335,7 @@ fn what_did_not_change_is_not_checked_again() {
         .filter(|gate| gate.get("reused_from").is_none())
         .map(|gate| gate["gate"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["compile", "limits", "invariants", "examples", "conformance"], "{anew:#}");
+    assert_eq!(names, ["compile", "limits", "invariants", "examples", "conformance", "replay"], "{anew:#}");
 
     // Another spec for the same sources: only what depends on it is checked again.
     let id = verified.workspace.propose("tried", "READ_ONLY", PEEK.schema, &["--required-test", "reads_a_file"]);

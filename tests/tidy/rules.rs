@@ -125,7 +125,7 @@ const RULES: &[Rule] = &[
     Rule {
         id: "clock",
         patterns: &["std::time::SystemTime::now", "jiff::Timestamp::now", "jiff::Zoned::now"],
-        // A guest that asks for the time is what the clock's tests are about.
+        // Within a guest the clock is the one that its host hands in; the runtime's tests are about that.
         allowed: &["src/model/time.rs", "sdk/src/clock.rs", "src/runtime/tests/guest.rs"],
         tests: Tests::Included,
         todo: "take a `&dyn Clock`, so that tests and replays are repeatable",
