@@ -196,6 +196,25 @@ fn a_crash_at_any_point_leaves_all_files_or_none() {
 }
 
 #[test]
+fn a_run_that_an_earlier_kavi_did_not_finish_is_finished() {
+    let workspace = Workspace::trusted();
+    let run = workspace.act("three", "Inbox/AI/a.md").expect(0).json();
+    let whole = vault(&workspace);
+    as_if_crashed(&workspace, &run, 1);
+    // It left the files where the run had written them.
+    let id = run["execution_id"].as_str().unwrap();
+    let staged = workspace.path().join(".kavi/staging").join(id);
+    for (number, path) in [(1, "Inbox/AI/a.md.d/third.md"), (2, "Inbox/AI/a.md.md")] {
+        let path = staged.join("out").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::rename(workspace.path().join(format!(".kavi/staging/ready/{id}.{number}")), path).unwrap();
+    }
+    fs::write(staged.join("lock"), "").unwrap();
+    assert_eq!(workspace.json(&["status"]).expect(0).json()["recovered"], json!([id]));
+    assert_eq!((vault(&workspace), staging(&workspace)), (whole, 0));
+}
+
+#[test]
 fn a_recorded_run_that_something_came_in_the_way_of_is_taken_back_whole() {
     let workspace = Workspace::trusted();
     let run = workspace.act("two", "Inbox/AI/a.md").expect(0).json();

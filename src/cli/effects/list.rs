@@ -37,7 +37,7 @@ fn row(commit: &Commit) -> Vec<String> {
     vec![
         commit.id.short(),
         commit.state.to_string(),
-        commit.kind.to_string(),
+        commit.undoes.map_or(commit.kind.to_string(), |undone| format!("{} of {}", commit.kind, undone.short())),
         commit.created_at.to_string(),
         commit.expires_at.map(|at| at.to_string()).unwrap_or_default(),
         views::list(files),

@@ -373,6 +373,7 @@ pub fn recover(ground: Ground<'_>, ledger: &Ledger) -> Result<Vec<Commit>, Effec
     let mut pending = ledger.pending_commits()?;
     let (vault, ready) = (Vault::open(ground.layout)?, Ready::open(ground.layout)?);
     for commit in &mut pending {
+        ready.adopt(ground.layout, commit)?;
         let settled = settle(ground, (&vault, &ready), commit)?;
         ledger.settle(commit.id, &settled)?;
         (commit.state, commit.why) = match settled {

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{EffectsError, io};
 use crate::model::{
+    commit::Commit,
     id::{CommitId, ExecutionId},
     layout::Layout,
 };
@@ -107,6 +108,19 @@ impl Ready {
     /// Where a commit's file waits.
     pub(super) fn file(&self, commit: CommitId, number: usize) -> PathBuf {
         self.0.join(format!("{commit}.{number}"))
+    }
+
+    /// Takes in the files of a run that a kavi before schema version 7 recorded and did not finish: it left them where the run
+    /// had written them.
+    pub(super) fn adopt(&self, layout: &Layout, commit: &Commit) -> Result<(), EffectsError> {
+        let out = root(layout)?.join(commit.id.first_run().to_string()).join("out");
+        for (number, change) in commit.changes.iter().enumerate() {
+            let (left, waits) = (out.join(change.path.as_str()), self.file(commit.id, number));
+            if fs::symlink_metadata(&left).is_ok_and(|meta| meta.is_file()) && !waits.exists() {
+                fs::rename(&left, &waits).map_err(io(&left))?;
+            }
+        }
+        self.sync()
     }
 
     /// Makes the names in the folder durable.
