@@ -249,7 +249,7 @@ fn every_note_can_be_summed_up_in_its_own_words() {
     let line = |path: &String| format!("{}\n", json!({ "path": path, "max_sentences": 2, "style": "paragraph" }));
     let lines = workspace.path().join("lines.jsonl");
     // Each third note, and those of an unusual size.
-    let is_chosen = |at: usize, size: usize| at % 3 == 0 || !(4..1 << 20).contains(&size);
+    let is_chosen = |at: usize, size: usize| at.is_multiple_of(3) || !(4..1 << 20).contains(&size);
     let numbered = facts.notes.iter().enumerate().filter(|(at, (_, size))| is_chosen(*at, **size));
     let chosen: Vec<(&String, &usize)> = numbered.map(|(_, note)| note).collect();
     fs::write(&lines, chosen.iter().map(|(path, _)| line(path)).collect::<String>()).unwrap();
