@@ -12,7 +12,7 @@ use crate::forge::rebuild::RebuildError;
 use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
-use crate::invoke::{held::HeldError, resident::ResidentError, run::InvokeError, undo::UndoError};
+use crate::invoke::{held::HeldError, prune::PruneError, resident::ResidentError, run::InvokeError, undo::UndoError};
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
 use crate::model::switch::Stopped;
@@ -99,6 +99,9 @@ pub enum Error {
     /// An undo.
     #[error(transparent)]
     Undo(#[from] UndoError),
+    /// A prune.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// Runs in one process.
     #[error(transparent)]
     Resident(#[from] ResidentError),
@@ -211,6 +214,7 @@ impl Error {
             Self::Invoke(error) => runs::kind_of_run(error),
             Self::Held(error) => runs::kind_of_held(error),
             Self::Undo(error) => runs::kind_of_undo(error),
+            Self::Prune(error) => runs::kind_of_prune(error),
             Self::Resident(ResidentError::Ledger(error)) => ledger(error),
             Self::Resident(_) | Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
             Self::Toolchain(error) => toolchain(error),
@@ -261,6 +265,7 @@ impl Error {
             Self::Invoke(error) => return runs::hint_of_run(error),
             Self::Held(error) => return runs::hint_of_held(error),
             Self::Undo(error) => return runs::hint_of_undo(error),
+            Self::Prune(error) => return runs::hint_of_prune(error),
             _ => return None,
         };
         Some(text.to_owned())

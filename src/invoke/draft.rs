@@ -121,6 +121,8 @@ pub struct Wish<'a> {
     pub given: Option<Determinism>,
     /// What becomes of its files.
     pub then: Then,
+    /// The id that it gets; else a new one. Whoever names it finds the record of a failure by it.
+    pub id: Option<ExecutionId>,
 }
 
 impl<'a> Wish<'a> {
@@ -135,6 +137,7 @@ impl<'a> Wish<'a> {
             parent: None,
             given: None,
             then: Then::Commit,
+            id: None,
         }
     }
 }
@@ -232,7 +235,8 @@ pub(super) struct Success {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(books: Books<'a>, wish: Wish<'a>) -> Self {
-        let (id, started_at) = (ExecutionId::new(books.desk.ids), books.desk.clock.now());
+        let id = wish.id.unwrap_or_else(|| ExecutionId::new(books.desk.ids));
+        let started_at = books.desk.clock.now();
         let (input, no_input) = match json::parse(wish.input, JsonLimits::default()) {
             Ok(input) => (input, None),
             Err(error) => (Value::Null, Some(error)),
