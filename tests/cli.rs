@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::{Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 22] = [
+const VERBS: [(&str, &[&str]); 29] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -28,6 +28,13 @@ const VERBS: [(&str, &[&str]); 22] = [
     ("resume", &[]),
     ("list-skills", &["list", "skills"]),
     ("run-skill", &["run"]),
+    ("consume-skill", &[]),
+    ("tail-executions", &["tail"]),
+    ("session", &[]),
+    ("export-executions", &[]),
+    ("prune", &[]),
+    ("effects", &[]),
+    ("undo", &[]),
     ("show", &[]),
     ("status", &[]),
     ("doctor", &[]),

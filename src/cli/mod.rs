@@ -1,8 +1,7 @@
 //! The command line: one file a verb, human and JSON output, one place that maps errors to exit codes.
 //!
-//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included (of a batch one for each of
-//! its lines); progress and questions
-//! go to stderr; text that a model or a guest wrote is escaped before a terminal sees it.
+//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included (of a batch, and of records that
+//! are followed or exported, one for each line); progress and questions go to stderr; text that a model or a guest wrote is escaped before a terminal sees it.
 //!
 //! Deliberately never: decides anything that the library decides.
 
@@ -10,9 +9,11 @@ mod batch;
 mod build;
 mod cache;
 mod check_invariants;
+mod consume;
 mod demo;
 mod doctor;
 mod effects;
+mod export;
 mod forge;
 mod init;
 mod list;
@@ -21,16 +22,19 @@ mod out;
 mod progress;
 mod promote;
 mod propose;
+mod prune;
 mod rebuild;
 mod research;
 mod resume;
 mod revoke;
 mod rollback;
 mod run;
+mod session;
 mod setup;
 mod show;
 mod status;
 mod stop;
+mod tail;
 mod undo;
 mod verify;
 mod views;
@@ -126,6 +130,12 @@ enum Verb {
     ListSkills(list::Args),
     #[command(visible_alias = "run")]
     RunSkill(run::Args),
+    ConsumeSkill(consume::Args),
+    #[command(visible_alias = "tail")]
+    TailExecutions(tail::Args),
+    Session(session::Args),
+    ExportExecutions(export::Args),
+    Prune(prune::Args),
     Effects(effects::Args),
     Undo(undo::Args),
     Show(show::Args),
@@ -163,8 +173,12 @@ impl Verb {
             Self::Cache(args) => args.json(),
             Self::Effects(args) => args.json(),
             Self::Undo(args) => args.json.json,
+            Self::TailExecutions(args) => args.json.json,
+            Self::Session(args) => args.json.json,
+            Self::ExportExecutions(args) => args.json.json,
+            Self::Prune(args) => args.json.json,
             // Here it is the input.
-            Self::RunSkill(_) => false,
+            Self::RunSkill(_) | Self::ConsumeSkill(_) => false,
         }
     }
 
@@ -186,6 +200,11 @@ impl Verb {
             Self::Resume(args) => resume::run(context, &args),
             Self::ListSkills(args) => list::run(context, &args),
             Self::RunSkill(args) => run::run(context, &args),
+            Self::ConsumeSkill(args) => consume::run(context, &args),
+            Self::TailExecutions(args) => tail::run(context, &args),
+            Self::Session(args) => session::run(context, &args),
+            Self::ExportExecutions(args) => export::run(context, &args),
+            Self::Prune(args) => prune::run(context, &args),
             Self::Effects(args) => effects::run(context, &args),
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),

@@ -88,7 +88,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 /// What became of the files, for people.
-fn remark(out: &Out, ran: &Ran) {
+pub fn remark(out: &Out, ran: &Ran) {
     let written: Vec<&str> = ran.record.effects.iter().map(|effect| effect.path.as_str()).collect();
     let written = written.join(", ");
     match &ran.files {
@@ -121,7 +121,8 @@ pub fn document(ran: &Ran) -> serde_json::Value {
     machine
 }
 
-fn read_input(cwd: &Path, text: &str) -> Result<Vec<u8>, Error> {
+/// An input: JSON, `@FILE`, or `-` for standard input.
+pub fn read_input(cwd: &Path, text: &str) -> Result<Vec<u8>, Error> {
     let stdin_broke = |source| Error::Io { what: "standard input".to_owned(), source };
     let mut bytes = Vec::new();
     if text == "-" {

@@ -163,8 +163,11 @@ mod tests {
         })
     }
 
-    /// Each with its parent and its time; the numbers, depths and lasts of what comes out.
-    fn placed(runs: &[(Option<usize>, i64)]) -> Result<Vec<(usize, usize, bool)>, Box<dyn std::error::Error>> {
+    /// Number, depth, and whether it is the last.
+    type Place = (usize, usize, bool);
+
+    /// Where runs are placed, each given with its parent and its time.
+    fn placed(runs: &[(Option<usize>, i64)]) -> Result<Vec<Place>, Box<dyn std::error::Error>> {
         let entries = runs.iter().enumerate().map(|(at, (parent, time))| entry(at, *parent, *time));
         let number = |entry: &Entry| u128::from_be_bytes(*entry.execution_id.as_bytes()) as usize;
         let trees = trees(entries.collect::<Result<_, _>>()?);
