@@ -20,7 +20,8 @@ Examples:
 What stays although it is old: runs that a newer one follows from, all runs of one commit together, and runs whose files
 are on their way or held. Who threw away how much is on record in the ledger. A run that is gone can no longer be undone,
 replayed or shown; `kavi export-executions --until` keeps a copy. The ledger's file does not get smaller, its room is used
-again. Files of the store that were put there within the last hour are left for the next time.")]
+again. Files of the store that were put there within the last hour are left for the next time. While it works nothing else
+can be recorded, and a run that waits for that for ten seconds fails: a million records are best thrown away while nothing runs.")]
 pub struct Args {
     /// Days that are kept.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]

@@ -27,6 +27,9 @@ pub struct Pruned {
     pub commits: u64,
 }
 
+/// Memory for pages of the ledger while much of it is looked through in no order, in KiB below zero.
+const MUCH: i64 = -128 * 1_024;
+
 /// Two tables of this connection alone, for one transaction.
 const TABLES: &str = "
     CREATE TEMP TABLE needed_executions (id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -107,6 +110,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn would_prune(&self, older_than: Timestamp) -> Result<Pruned, LedgerError> {
+        self.with_much_memory(|| self.would_prune_now(older_than))
+    }
+
+    fn would_prune_now(&self, older_than: Timestamp) -> Result<Pruned, LedgerError> {
         let moment = self.conn.unchecked_transaction()?;
         find(&moment, older_than)?;
         let count = format!("SELECT count(*) FROM executions AS e WHERE {OLD}");
@@ -125,9 +132,17 @@ impl Ledger {
         // For each commit that goes all others would be looked through for one that takes it back. All of them are looked
         // at once instead, before the transaction ends.
         self.conn.pragma_update(None, "foreign_keys", "OFF")?;
-        let pruned = self.prune_unchecked(older_than, (by, now));
+        let pruned = self.with_much_memory(|| self.prune_unchecked(older_than, (by, now)));
         self.conn.pragma_update(None, "foreign_keys", "ON")?;
         pruned
+    }
+
+    fn with_much_memory<T>(&self, work: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let usual: i64 = self.conn.pragma_query_value(None, "cache_size", |row| row.get(0))?;
+        self.conn.pragma_update(None, "cache_size", MUCH)?;
+        let done = work();
+        self.conn.pragma_update(None, "cache_size", usual)?;
+        done
     }
 
     fn prune_unchecked(&self, older_than: Timestamp, (by, now): (&str, Timestamp)) -> Result<Pruned, LedgerError> {
