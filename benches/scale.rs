@@ -1,6 +1,6 @@
 //! How much slower a large workspace is: `cargo bench --bench scale`.
 //!
-//! A run, a start and `list-skills` as whole processes, in workspaces of 10, 1,000 and 10,000 trusted skills and 0,
+//! A run, a start, `tail-executions` and `list-skills` as whole processes, in workspaces of 10, 1,000 and 10,000 trusted skills and 0,
 //! 100,000 and 1,000,000 execution records. The rows are copied straight into the ledger; the component is the same under
 //! every name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -18,7 +18,7 @@ const WARM_UP: usize = 5;
 /// Trusted skills and records. The first is what the others are compared with.
 const SIZES: [(usize, usize); 6] =
     [(10, 0), (1_000, 0), (10_000, 0), (10, 100_000), (10, 1_000_000), (10_000, 1_000_000)];
-/// What a run or a start may cost more than in the smallest workspace.
+/// What a run, a start or a look at the newest records may cost more than in the smallest workspace.
 const WANTED: f64 = 1.1;
 
 struct Sized {
@@ -74,6 +74,10 @@ fn main() {
         one.call(&["show", &fill::name(one.skills / 2), "--json"]);
     });
     against_the_smallest(&start, Bar::AtMost(WANTED));
+
+    // The smallest workspace has by now a record of each run that was measured, so that all of them show as many.
+    let tail = compare("tail-executions, the newest 20", &sized, rounds, |one, _| one.call(&["tail-executions"]));
+    against_the_smallest(&tail, Bar::AtMost(WANTED));
 
     let few = rounds.min(15);
     let list = compare("list-skills --json, whole", &sized, few, |one, _| one.call(&["list-skills", "--json"]));

@@ -37,6 +37,7 @@ mod batch;
 mod cache;
 mod doctor;
 mod effect;
+mod records;
 mod retry;
 mod runs;
 mod workspace;
@@ -55,10 +56,12 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::run::{Consent, Files, Ran, Then};
 pub use crate::invoke::undo::Plan as UndoPlan;
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, Promotion, Proposal, Research, Verification,
+    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, Outcome, Promotion, Proposal, Pruned, Research, Tail,
+    Verification, Which,
 };
 pub use crate::runtime::{CacheStatus, Cleared, Origin};
 pub use doctor::{Check, Health};
+pub use records::{Consumed, Following, Large, Session};
 pub use retry::{Advise, End, Forged, Look, Plan, Step};
 pub use workspace::Made;
 

@@ -13,7 +13,8 @@ use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
 use crate::invoke::{
-    chain::ChainError, held::HeldError, replay::ReplayError, resident::ResidentError, run::InvokeError, undo::UndoError,
+    chain::ChainError, held::HeldError, prune::PruneError, replay::ReplayError, resident::ResidentError,
+    run::InvokeError, undo::UndoError,
 };
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
@@ -113,6 +114,9 @@ pub enum Error {
     /// An undo.
     #[error(transparent)]
     Undo(#[from] UndoError),
+    /// A prune.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// Runs in one process.
     #[error(transparent)]
     Resident(#[from] ResidentError),
@@ -229,6 +233,7 @@ impl Error {
             Self::Replay(error) => runs::kind_of_replay(error),
             Self::Held(error) => runs::kind_of_held(error),
             Self::Undo(error) => runs::kind_of_undo(error),
+            Self::Prune(error) => runs::kind_of_prune(error),
             Self::Resident(ResidentError::Ledger(error)) => ledger(error),
             Self::Resident(_) | Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
             Self::Toolchain(error) => toolchain(error),
@@ -282,6 +287,7 @@ impl Error {
             Self::Replay(error) => return runs::hint_of_replay(error),
             Self::Held(error) => return runs::hint_of_held(error),
             Self::Undo(error) => return runs::hint_of_undo(error),
+            Self::Prune(error) => return runs::hint_of_prune(error),
             _ => return None,
         };
         Some(text.to_owned())

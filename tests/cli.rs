@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 26] = [
+const VERBS: [(&str, &[&str]); 31] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -31,6 +31,11 @@ const VERBS: [(&str, &[&str]); 26] = [
     ("run-skill", &["run"]),
     ("consume-chain", &["chain"]),
     ("replay", &[]),
+    ("consume-skill", &[]),
+    ("tail-executions", &["tail"]),
+    ("session", &[]),
+    ("export-executions", &[]),
+    ("prune", &[]),
     ("effects", &[]),
     ("undo", &[]),
     ("show", &[]),

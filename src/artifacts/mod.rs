@@ -3,7 +3,8 @@
 //! Guarantees: a file is there whole and on disk (data and folder fsynced) before its digest is given back; what is
 //! read back has the digest it was asked for, checked over the very buffer that is handed out.
 //!
-//! Deliberately never: decides what a file means, follows a symbolic link, or changes a file once it has its name.
+//! Deliberately never: decides what a file means, follows a symbolic link, or changes a file once it has its name. What nobody
+//! needs any more is removed by `sweep.rs`, when it is told so.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use crate::model::digest::Digest;
+
+mod sweep;
 
 /// Largest file that is read back: well above any component, snapshot or transcript that Kavi writes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -108,14 +111,17 @@ impl Store {
         self.root.join(kind.folder()).join(&name[..2]).join(&name)
     }
 
-    /// Stores `bytes` durably. Storing the same bytes again mends a file that was changed.
+    /// Stores `bytes` durably. Storing the same bytes again mends a file that was changed, and keeps it from being thrown away
+    /// while whoever stores it has not yet written down what for.
     ///
     /// # Errors
     /// [`ArtifactError::Io`] when the file or its folder cannot be written and synced.
     pub fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Digest, ArtifactError> {
         let digest = Digest::of(bytes);
-        if self.get(kind, digest).is_err() {
-            write_durably(&self.path(kind, digest), bytes)?;
+        let path = self.path(kind, digest);
+        let _shared = self.lock(sweep::Hold::Shared)?;
+        if self.get(kind, digest).is_err() || sweep::touch(&path).is_err() {
+            write_durably(&path, bytes)?;
         }
         Ok(digest)
     }

@@ -1,8 +1,7 @@
 //! The command line: one file a verb, human and JSON output, one place that maps errors to exit codes.
 //!
-//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included (of a batch one for each of
-//! its lines); progress and questions
-//! go to stderr; text that a model or a guest wrote is escaped before a terminal sees it.
+//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included (of a batch, and of records that
+//! are followed or exported, one for each line); progress and questions go to stderr; text that a model or a guest wrote is escaped before a terminal sees it.
 //!
 //! Deliberately never: decides anything that the library decides.
 
@@ -11,9 +10,11 @@ mod build;
 mod cache;
 mod chain;
 mod check_invariants;
+mod consume;
 mod demo;
 mod doctor;
 mod effects;
+mod export;
 mod forge;
 mod init;
 mod list;
@@ -22,6 +23,7 @@ mod out;
 mod progress;
 mod promote;
 mod propose;
+mod prune;
 mod rebuild;
 mod replay;
 mod research;
@@ -29,10 +31,12 @@ mod resume;
 mod revoke;
 mod rollback;
 mod run;
+mod session;
 mod setup;
 mod show;
 mod status;
 mod stop;
+mod tail;
 mod undo;
 mod verify;
 mod views;
@@ -131,6 +135,12 @@ enum Verb {
     #[command(visible_alias = "chain")]
     ConsumeChain(chain::Args),
     Replay(replay::Args),
+    ConsumeSkill(consume::Args),
+    #[command(visible_alias = "tail")]
+    TailExecutions(tail::Args),
+    Session(session::Args),
+    ExportExecutions(export::Args),
+    Prune(prune::Args),
     Effects(effects::Args),
     Undo(undo::Args),
     Show(show::Args),
@@ -169,8 +179,12 @@ impl Verb {
             Self::Effects(args) => args.json(),
             Self::Undo(args) => args.json.json,
             Self::Replay(args) => args.json.json,
+            Self::TailExecutions(args) => args.json.json,
+            Self::Session(args) => args.json.json,
+            Self::ExportExecutions(args) => args.json.json,
+            Self::Prune(args) => args.json.json,
             // Here it is the input.
-            Self::RunSkill(_) | Self::ConsumeChain(_) => false,
+            Self::RunSkill(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) => false,
         }
     }
 
@@ -194,6 +208,11 @@ impl Verb {
             Self::RunSkill(args) => run::run(context, &args),
             Self::ConsumeChain(args) => chain::run(context, &args),
             Self::Replay(args) => replay::run(context, &args),
+            Self::ConsumeSkill(args) => consume::run(context, &args),
+            Self::TailExecutions(args) => tail::run(context, &args),
+            Self::Session(args) => session::run(context, &args),
+            Self::ExportExecutions(args) => export::run(context, &args),
+            Self::Prune(args) => prune::run(context, &args),
             Self::Effects(args) => effects::run(context, &args),
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),

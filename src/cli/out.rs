@@ -2,7 +2,9 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use super::Output;
@@ -14,6 +16,13 @@ use crate::model::{text, warnings::Warnings};
 pub struct Out {
     format: Output,
     warnings: Warnings,
+}
+
+/// Whether somebody still reads what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    There,
+    Gone,
 }
 
 impl Out {
@@ -62,6 +71,37 @@ impl Out {
         };
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+    }
+
+    /// One line of data, the same for people and machines.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub fn data(&self, line: &str) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{line}")
+    }
+
+    /// Whether whoever reads the lines is still there after this one.
+    ///
+    /// # Errors
+    /// When the line got lost in another way.
+    pub fn reader(&self, written: io::Result<()>) -> Result<Reader, Error> {
+        match written {
+            Ok(()) => Ok(Reader::There),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+            Err(source) => Err(Error::Io { what: "standard output".to_owned(), source }),
+        }
+    }
+
+    /// Waits, unless whoever reads goes away in the meantime.
+    pub fn wait(&self, time: Duration) -> Reader {
+        let time = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
+        let stdout = io::stdout();
+        // Nothing is asked for, so all that ends the wait is that the other end is gone.
+        match poll(&mut [PollFd::new(&stdout, PollFlags::empty())], Some(&time)) {
+            Ok(1..) => Reader::Gone,
+            _ => Reader::There,
+        }
     }
 
     /// A part of a longer result, for people only, on stdout.

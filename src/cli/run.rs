@@ -88,7 +88,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 /// What became of the files, for people.
-fn remark(out: &Out, ran: &Ran) {
+pub fn remark(out: &Out, ran: &Ran) {
     let written: Vec<&str> = ran.record.effects.iter().map(|effect| effect.path.as_str()).collect();
     let written = written.join(", ");
     match &ran.files {

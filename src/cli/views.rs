@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use crate::app::{Build, GateRow, Promotion, Proposal, Verification};
+use crate::app::{Build, ExecutionRow, GateRow, Promotion, Proposal, Verification};
 use crate::model::{
     finding::Finding,
     lifecycle::Verdict,
@@ -105,6 +105,13 @@ pub fn promotion(promotion: &Promotion) -> Value {
         "reason": promotion.reason,
         "created_at": promotion.created_at,
     })
+}
+
+/// The record of a run, and whether its files are in the vault.
+pub fn execution(row: &ExecutionRow) -> Value {
+    let mut machine = json!(row.record);
+    machine["commit_state"] = json!(row.commit_state);
+    machine
 }
 
 /// Gates as a table, and their findings below it.

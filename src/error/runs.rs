@@ -2,7 +2,13 @@
 
 use super::{Kind, STOPPED, artifact, ledger, ledger_hint, load, load_hint};
 use crate::invoke::{
-    chain::ChainError, effects::EffectsError, held::HeldError, replay::ReplayError, run::InvokeError, undo::UndoError,
+    chain::ChainError,
+    effects::EffectsError,
+    held::HeldError,
+    prune::{PruneError, Unswept},
+    replay::ReplayError,
+    run::InvokeError,
+    undo::UndoError,
 };
 use crate::model::{chain::Misfit, lifecycle::ProposalStatus, name::SkillName};
 use crate::registry::TrustError;
@@ -89,6 +95,22 @@ pub(super) fn kind_of_undo(error: &UndoError) -> Kind {
         UndoError::Artifact(error) => artifact(error),
         UndoError::Effects(error) => effects(error),
         UndoError::Ledger(error) => ledger(error),
+    }
+}
+
+pub(super) fn kind_of_prune(error: &PruneError) -> Kind {
+    match error {
+        PruneError::Ledger(error) | PruneError::Files(Unswept::Ledger(error)) => ledger(error),
+        PruneError::Files(Unswept::Artifact(error)) => artifact(error),
+    }
+}
+
+pub(super) fn hint_of_prune(error: &PruneError) -> Option<String> {
+    match error {
+        PruneError::Ledger(error) | PruneError::Files(Unswept::Ledger(error)) => ledger_hint(error),
+        PruneError::Files(Unswept::Artifact(_)) => {
+            Some("mend the folder; the next `kavi prune` removes them".to_owned())
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! a crash or not at all; a change of state names the state it starts from and fails when another process was
 //! faster; a file whose schema differs from this version's migrations is refused.
 //!
-//! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or
-//! deletes a row.
+//! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or deletes a row;
+//! but for old records, by a person's word, which is a row itself ([`Ledger::prune`]).
 
 mod artifacts;
 mod builds;
@@ -13,10 +13,12 @@ mod codec;
 mod commits;
 mod error;
 mod executions;
+mod history;
 mod lookout;
 mod migrations;
 mod promotions;
 mod proposals;
+mod prune;
 mod recorder;
 mod research;
 mod standing;
@@ -35,9 +37,11 @@ pub use builds::{Build, BuildEnd, NewBuild};
 pub use commits::Settled;
 pub use error::LedgerError;
 pub use executions::ExecutionRow;
+pub use history::{Outcome, Tail, Which};
 pub use lookout::Lookout;
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposals::{NewProposal, Proposal, Trust};
+pub use prune::Pruned;
 pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
 pub use standing::{Generation, Standing};

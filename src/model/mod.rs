@@ -21,6 +21,7 @@ pub mod limits;
 pub mod name;
 pub mod research;
 pub mod schema;
+pub mod session;
 pub mod snapshot;
 pub mod spec;
 pub mod switch;

@@ -29,6 +29,22 @@ pub fn fenced(text: &str, max: usize) -> String {
     block(text, max).replace('`', "'")
 }
 
+/// JSON text in which invisible characters and orders to a terminal are written as their numbers: the same value, fit to
+/// be shown. The text must be JSON already.
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    for c in text.chars() {
+        // Those below U+0020 are escaped already, or stand between values.
+        if c >= '\u{7f}' && (c.is_control() || is_hidden(c)) {
+            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +55,13 @@ mod tests {
         assert_eq!(block("a\nb\u{9b}1m", 100), "a\nb\\u{9b}1m");
         assert_eq!(line("äöü", 2), "äö…");
         assert_eq!(fenced("```\nrm", 100), "'''\nrm");
+    }
+
+    #[test]
+    fn json_says_the_same_and_gives_a_terminal_no_orders() {
+        let value = serde_json::json!({ "a\u{9b}31m": "\u{1b}[0m\u{202e}ä漢\u{e0041}\u{7f}\n" });
+        let shown = json(&value.to_string());
+        assert_eq!(shown, r#"{"a\u009b31m":"\u001b[0m\u202eä漢\udb40\udc41\u007f\n"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).ok(), Some(value));
     }
 }

@@ -1,6 +1,7 @@
-//! Points in time: UTC, RFC 3339, and injected wherever they are needed.
+//! Points in time: UTC, RFC 3339, and injected wherever they are needed; and how people type them.
 
-use std::fmt;
+use std::time::Duration;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +30,20 @@ impl Timestamp {
     }
 
     /// The time so much later; the last one that there is, if that is too late.
-    pub fn after(self, wait: std::time::Duration) -> Self {
+    pub fn after(self, wait: Duration) -> Self {
         let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(jiff::Timestamp::MAX))
+    }
+
+    /// The time so much earlier; the first one that there is, if that is too early.
+    pub fn before(self, span: Duration) -> Self {
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self(jiff::Timestamp::MIN))
+    }
+
+    /// Milliseconds from `earlier` until now; none if a clock was set back in between.
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0)
     }
 
     /// Parses RFC 3339.
@@ -63,6 +75,80 @@ impl From<Timestamp> for String {
     }
 }
 
+/// A day, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day(Timestamp);
+
+/// The text is not a day.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a day such as 2026-11-20")]
+pub struct InvalidDay(String);
+
+impl Day {
+    /// Its first moment.
+    pub fn start(self) -> Timestamp {
+        self.0
+    }
+
+    /// The first moment of the next one.
+    pub fn end(self) -> Timestamp {
+        self.0.after(Duration::from_hours(24))
+    }
+}
+
+impl FromStr for Day {
+    type Err = InvalidDay;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDay> {
+        let invalid = || InvalidDay(text.to_owned());
+        // Exactly the date: what follows it would be taken for a part of the time.
+        let date = Some(text).filter(|text| text.len() == "2026-11-20".len()).ok_or_else(invalid)?;
+        Timestamp::parse(&format!("{date}T00:00:00Z")).map(Self).map_err(|_| invalid())
+    }
+}
+
+/// A time as a person types it: in RFC 3339, as a day (its first moment), or as how long ago (`90m`, `2h`, `3d`, `1w`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// This very time.
+    At(Timestamp),
+    /// So long before now.
+    Ago(Duration),
+}
+
+/// The text is no time that a person could mean.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no time: give 2026-11-20T08:30:00Z, 2026-11-20, or how long ago, such as 90m, 2h or 3d")]
+pub struct InvalidMoment(String);
+
+impl Moment {
+    /// The time that is meant now.
+    pub fn seen_from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(span) => now.before(span),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = InvalidMoment;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMoment> {
+        if let Ok(time) = Timestamp::parse(text) {
+            return Ok(Self::At(time));
+        }
+        if let Ok(day) = text.parse::<Day>() {
+            return Ok(Self::At(day.start()));
+        }
+        let span = text.parse::<jiff::Span>().ok();
+        // Months and years have no length of their own.
+        let span = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
+        let span = span.and_then(|span| Duration::try_from(span).ok());
+        span.map(Self::Ago).ok_or_else(|| InvalidMoment(text.to_owned()))
+    }
+}
+
 /// Where "now" comes from. Injected, so that tests, snapshots and replays are repeatable.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The current time.
@@ -89,5 +175,38 @@ mod tests {
         let time = Timestamp::parse("2026-11-20T10:30:00.1239+02:00").map(|t| t.to_string());
         assert_eq!(time.as_deref(), Ok("2026-11-20T08:30:00.123Z"));
         assert!(Timestamp::parse("yesterday").is_err());
+    }
+
+    #[test]
+    fn people_type_a_time_a_day_or_how_long_ago() -> Result<(), InvalidTime> {
+        let now = Timestamp::parse("2026-11-20T08:30:00Z")?;
+        for (text, meant) in [
+            ("2026-11-20T10:30:00+02:00", "2026-11-20T08:30:00.000Z"),
+            ("2026-11-19", "2026-11-19T00:00:00.000Z"),
+            ("90m", "2026-11-20T07:00:00.000Z"),
+            ("2h", "2026-11-20T06:30:00.000Z"),
+            ("1d 12h", "2026-11-18T20:30:00.000Z"),
+            ("1w", "2026-11-13T08:30:00.000Z"),
+            ("0s", "2026-11-20T08:30:00.000Z"),
+        ] {
+            assert_eq!(text.parse::<Moment>().map(|moment| moment.seen_from(now).to_string()), Ok(meant.to_owned()));
+        }
+        for bad in ["", "yesterday", "2", "-2h", "2h ago", "1mo", "1y", "2026-11-20T10:30:00", "2026-13-01", "20261120"]
+        {
+            assert!(bad.parse::<Moment>().is_err(), "{bad}");
+        }
+        let long = "9999w".parse::<Moment>().map(|moment| moment.seen_from(now));
+        assert!(long.is_ok_and(|time| time < now));
+        Ok(())
+    }
+
+    #[test]
+    fn a_day_ends_where_the_next_begins() {
+        let day = "2026-12-31".parse::<Day>();
+        let ends = day.map(|day| (day.start().to_string(), day.end().to_string()));
+        assert_eq!(ends, Ok(("2026-12-31T00:00:00.000Z".to_owned(), "2027-01-01T00:00:00.000Z".to_owned())));
+        for bad in ["2026-2-30", "2026-02-30", "2026-11-20T", "today"] {
+            assert!(bad.parse::<Day>().is_err(), "{bad}");
+        }
     }
 }

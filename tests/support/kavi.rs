@@ -159,6 +159,13 @@ impl Workspace {
         kavi(self.path())
     }
 
+    /// The binary, about to be called with these.
+    pub fn command_with(&self, args: &[&str]) -> Command {
+        let mut command = self.command();
+        command.args(args);
+        command
+    }
+
     pub fn call(&self, args: &[&str]) -> Called {
         self.command().args(args).output().expect("kavi starts").into()
     }

@@ -1,0 +1,149 @@
+//! Files that nobody needs any more.
+//!
+//! Whether somebody does is known only to whoever asked the ledger, and while he asks, another process may store the very same
+//! bytes for a row that it writes next. So a file counts as young from the last time that somebody stored it, and
+//! [`Store::remove`] leaves the young alone; the lock that it shares with [`Store::put`] lets nothing come in between.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+
+use super::{ArtifactError, Kind, Store, create_folders_durably, io};
+use crate::model::{digest::Digest, time::Timestamp};
+
+/// Whether others may hold the lock at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    Shared,
+    Alone,
+}
+
+/// When a file was stored last.
+fn stored_at(meta: &fs::Metadata) -> Option<Timestamp> {
+    Timestamp::from_millis(meta.mtime().checked_mul(1_000)?.checked_add(meta.mtime_nsec() / 1_000_000)?).ok()
+}
+
+fn is_older(path: &Path, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
+    match path.symlink_metadata() {
+        // What cannot be dated is not known to be old.
+        Ok(meta) => Ok(stored_at(&meta).filter(|at| meta.is_file() && *at < than).map(|_| meta.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
+/// Marks a stored file as young.
+pub(super) fn touch(path: &Path) -> std::io::Result<()> {
+    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let now = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
+    Ok(rustix::fs::utimensat(CWD, path, &now, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+impl Store {
+    /// The lock of the store, on its folder.
+    pub(super) fn lock(&self, hold: Hold) -> Result<File, ArtifactError> {
+        create_folders_durably(&self.root)?;
+        let folder = File::open(&self.root).map_err(io(&self.root))?;
+        let locked = match hold {
+            Hold::Shared => folder.lock_shared(),
+            Hold::Alone => folder.lock(),
+        };
+        locked.map(|()| folder).map_err(io(&self.root))
+    }
+
+    /// Every file of a kind that nobody has stored since `than`.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`] when a folder cannot be read.
+    pub fn older(&self, kind: Kind, than: Timestamp) -> Result<Vec<Digest>, ArtifactError> {
+        let root = self.root.join(kind.folder());
+        let mut found = Vec::new();
+        for folder in entries(&root)? {
+            for path in entries(&folder)? {
+                let digest = path.file_name().and_then(|name| Digest::parse(name.to_str()?).ok());
+                let Some(digest) = digest.filter(|digest| self.path(kind, *digest) == path) else { continue };
+                found.extend(is_older(&path, than)?.map(|_| digest));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes a file, unless somebody has stored it since `than`. Gives the bytes it had.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`] when it cannot be removed.
+    pub fn remove(&self, kind: Kind, digest: Digest, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
+        let path = self.path(kind, digest);
+        let _alone = self.lock(Hold::Alone)?;
+        let Some(bytes) = is_older(&path, than)? else { return Ok(None) };
+        fs::remove_file(&path).map(|()| Some(bytes)).map_err(io(&path))
+    }
+}
+
+/// What lies in a folder of the store; nothing if it is not there, or is no folder.
+fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, ArtifactError> {
+    match folder.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => {}
+        _ => return Ok(Vec::new()),
+    }
+    let found = fs::read_dir(folder).map_err(io(folder))?;
+    found.map(|entry| entry.map(|entry| entry.path()).map_err(io(folder))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    /// Two hours ago, as far as the file says.
+    fn age(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+        let before = File::open(path)?.metadata()?.modified()? - Duration::from_hours(2);
+        Ok(File::open(path)?.set_modified(before)?)
+    }
+
+    /// An hour before now.
+    fn an_hour_ago() -> Result<Timestamp, Box<dyn std::error::Error>> {
+        let file = tempfile::tempfile()?;
+        let now = file.metadata()?.modified()?.duration_since(SystemTime::UNIX_EPOCH)?;
+        Ok(Timestamp::from_millis(i64::try_from(now.as_millis())?)?.before(Duration::from_hours(1)))
+    }
+
+    #[test]
+    fn only_what_nobody_stored_since_goes() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let store = Store::new(folder.path().join("store"));
+        let than = an_hour_ago()?;
+        assert_eq!(store.older(Kind::File, than)?, []);
+        let [old, young, again] = [b"old", b"you", b"aga"].map(|bytes| store.put(Kind::File, bytes));
+        let (old, young, again) = (old?, young?, again?);
+        let value = store.put(Kind::Value, b"old")?;
+        for (kind, digest) in [(Kind::File, old), (Kind::File, again), (Kind::Value, value)] {
+            age(&store.path(kind, digest))?;
+        }
+        // Neither what has no digest for a name nor what only looks like a stored file.
+        let beside = store.path(Kind::File, old).with_file_name("tmp");
+        fs::write(&beside, "x")?;
+        age(&beside)?;
+        std::os::unix::fs::symlink(&beside, store.path(Kind::File, old).with_file_name(young.to_string()))?;
+        let mut found = store.older(Kind::File, than)?;
+        found.sort_unstable();
+        let mut expected = [old, again];
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+
+        // Somebody stores the same bytes again, after it was found out that nobody needs them.
+        store.put(Kind::File, b"aga")?;
+        assert_eq!(store.remove(Kind::File, again, than)?, None);
+        assert_eq!(store.remove(Kind::File, young, than)?, None);
+        assert_eq!(store.remove(Kind::File, old, than)?, Some(3));
+        assert_eq!(store.remove(Kind::File, old, than)?, None, "it is gone");
+        assert!(store.get(Kind::File, again).is_ok() && store.get(Kind::Value, value).is_ok() && beside.exists());
+        // What is gone is stored anew.
+        assert_eq!(store.put(Kind::File, b"old")?, old);
+        assert_eq!(store.get(Kind::File, old)?, b"old");
+        Ok(())
+    }
+}

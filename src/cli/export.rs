@@ -1,0 +1,118 @@
+//! `kavi export-executions`
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use super::out::Reader;
+use super::{Context, JsonFlag, tail, views};
+use crate::app::{ExecutionRow, Large, Outcome, Which};
+use crate::error::{Error, Kind};
+use crate::model::{text, time::Moment};
+
+/// Records as JSON lines, oldest first: all of them, or those of a skill or a time.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi export-executions --since 2026-11-01 --until 2026-12-01 --out november.jsonl
+  kavi export-executions --skill write_note | jq -c '{execution_id, error}'
+  kavi export-executions --inline --out all.jsonl
+
+A time is 2026-11-20T08:30:00Z, 2026-11-20 (its first moment, UTC), or how long ago: 90m, 2h, 3d, 1w. Inputs and outputs of
+more than 64 KiB are kept by their digest beside the ledger (`input_stored`, `output_stored`); with --inline they are
+checked against it and put in their place.")]
+pub struct Args {
+    /// Only runs of this skill.
+    #[arg(long, value_name = "NAME")]
+    skill: Option<String>,
+    /// Only runs that started then or later.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+    /// Only runs that started before.
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
+    /// Only runs that failed.
+    #[arg(long)]
+    only_failures: bool,
+    /// Put large inputs and outputs in their place.
+    #[arg(long)]
+    inline: bool,
+    /// A new file, or `-` for standard output.
+    #[arg(long, value_name = "FILE", default_value = "-", allow_hyphen_values = true)]
+    out: String,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let skill = tail::skill(args.skill.as_deref())?;
+    let outcome = if args.only_failures { Outcome::Failed } else { Outcome::Any };
+    let mut file = (args.out != "-").then(|| NewFile::make(context.host.cwd.join(&args.out))).transpose()?;
+    let (app, out) = context.open()?;
+    let [since, until] = [args.since, args.until].map(|time| time.map(|time| app.meant(time)));
+    let which = Which { skill, outcome, since, until };
+    let large = if args.inline { Large::Inline } else { Large::Named };
+    let mut reader = Reader::There;
+    let mut each = |row: &ExecutionRow| {
+        let line = text::json(&views::execution(row).to_string());
+        match &mut file {
+            Some(file) => file.line(&line),
+            None => {
+                reader = out.reader(out.data(&line))?;
+                // Nobody wants the rest.
+                if reader == Reader::Gone { Err(Error::Reported(Kind::Failed)) } else { Ok(()) }
+            }
+        }
+    };
+    let exported = app.export(&which, large, &mut each);
+    if reader == Reader::Gone {
+        return Ok(());
+    }
+    let exported = exported?;
+    if let Some(file) = file {
+        file.keep()?;
+        let human = format!("{exported} records are in {}", text::line(&args.out, 1_000));
+        out.result(&human, &json!({ "exported": exported, "file": args.out }));
+    }
+    Ok(())
+}
+
+/// A file that is there whole or not at all, and readable by its owner alone as the ledger is.
+struct NewFile {
+    path: PathBuf,
+    file: std::io::BufWriter<NamedTempFile>,
+}
+
+impl NewFile {
+    fn make(path: PathBuf) -> Result<Self, Error> {
+        let refused = |why: &str| Err(Error::Usage(format!("{}: {why}", path.display())));
+        if path.symlink_metadata().is_ok() {
+            return refused("it is there already: name another file");
+        }
+        let folder = path.parent().unwrap_or(&path);
+        match NamedTempFile::new_in(folder) {
+            Ok(file) => Ok(Self { file: std::io::BufWriter::new(file), path }),
+            Err(error) => refused(&error.to_string()),
+        }
+    }
+
+    fn broken(&self, source: std::io::Error) -> Error {
+        Error::Io { what: self.path.display().to_string(), source }
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Error> {
+        writeln!(self.file, "{line}").map_err(|source| self.broken(source))
+    }
+
+    fn keep(mut self) -> Result<(), Error> {
+        self.file.flush().map_err(|source| self.broken(source))?;
+        let Self { path, file } = self;
+        let what = path.display().to_string();
+        let broken = |source| Error::Io { what: what.clone(), source };
+        let file = file.into_inner().map_err(|error| broken(error.into_error()))?;
+        file.as_file().sync_all().map_err(broken)?;
+        file.persist_noclobber(&path).map(drop).map_err(|error| broken(error.error))
+    }
+}

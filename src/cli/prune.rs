@@ -1,0 +1,91 @@
+//! `kavi prune`
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Context, JsonFlag, rollback};
+use crate::app::Pruned;
+use crate::error::Error;
+
+/// Throw away records that are older than that, but for what undo and replay of newer ones need, and the files that only
+/// they referred to.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi prune --keep 90 --dry-run
+  kavi prune --keep 90
+  kavi prune --keep 365 --yes --approved-by ada --json
+
+What stays although it is old: runs that a newer one follows from, all runs of one commit together, and runs whose files
+are on their way or held. Who threw away how much is on record in the ledger. A run that is gone can no longer be undone,
+replayed or shown; `kavi export-executions --until` keeps a copy. The ledger's file does not get smaller, its room is used
+again. Files of the store that were put there within the last hour are left for the next time. While it works nothing else
+can be recorded, and a run that waits for that for ten seconds fails: a million records are best thrown away while nothing runs.")]
+pub struct Args {
+    /// Days that are kept.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    keep: u32,
+    /// Say how much it would be, and throw nothing away.
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Who decides; recorded.
+    #[arg(long, value_name = "NAME")]
+    approved_by: Option<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let (app, out) = context.open()?;
+    let older_than = app.ago(Duration::from_hours(24 * u64::from(args.keep)));
+    if !args.yes {
+        if !args.dry_run && !out.can_ask() {
+            let look = format!(
+                "nobody can be asked here: look at `kavi prune --keep {} --dry-run`, then give --yes",
+                args.keep
+            );
+            return Err(Error::Refused(look));
+        }
+        let would = app.would_prune(older_than)?;
+        let human = format!("{} from before {older_than} would be thrown away", counts(would));
+        if args.dry_run {
+            let machine = json!({ "older_than": older_than, "executions": would.executions, "commits": would.commits, "dry_run": true });
+            out.result(&human, &machine);
+            return Ok(());
+        }
+        out.remark(&human);
+        if !out.ask("Throw this away for good?") {
+            return Err(Error::Refused("nothing was thrown away".to_owned()));
+        }
+    }
+    let (pruned, swept) = app.prune(older_than, approver.as_str())?;
+    let human = format!(
+        "thrown away: {} from before {older_than}; {} that nobody needs any more, {}",
+        counts(pruned),
+        number(swept.files, "file"),
+        number(swept.bytes, "byte"),
+    );
+    let machine = json!({
+        "older_than": older_than,
+        "executions": pruned.executions,
+        "commits": pruned.commits,
+        "files": swept.files,
+        "bytes": swept.bytes,
+        "dry_run": false,
+    });
+    out.result(&human, &machine);
+    Ok(())
+}
+
+fn counts(pruned: Pruned) -> String {
+    format!("{} and {}", number(pruned.executions, "record"), number(pruned.commits, "commit"))
+}
+
+fn number(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

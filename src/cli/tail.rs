@@ -1,0 +1,121 @@
+//! `kavi tail-executions`
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::out::{Out, Reader};
+use super::{Context, JsonFlag, views};
+use crate::app::{App, ExecutionRow, Outcome, Which};
+use crate::error::Error;
+use crate::model::{name::SkillName, session::Entry, text, time::Moment};
+
+/// The newest runs, the newest last: what ran, for whom, and how it ended.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi tail-executions
+  kavi tail-executions --n 100 --only-failures --since 3d
+  kavi tail-executions --skill write_note --json
+  kavi tail-executions --follow --output json | jq .error
+
+A time is 2026-11-20T08:30:00Z, 2026-11-20 (its first moment, UTC), or how long ago: 90m, 2h, 3d, 1w.
+With --follow every record is a line, with --output json a JSON document; it ends when nobody reads it any more.")]
+pub struct Args {
+    /// At most so many; with --follow to begin with.
+    #[arg(long, short, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    n: u32,
+    /// Only runs that failed.
+    #[arg(long)]
+    only_failures: bool,
+    /// Only runs of this skill.
+    #[arg(long, value_name = "NAME")]
+    skill: Option<String>,
+    /// Only runs that started then or later.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+    /// Go on with what is recorded from now on.
+    #[arg(long, short)]
+    follow: bool,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+/// How long it waits before it looks for new records.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Most characters of an error that are shown.
+pub const ERROR: usize = 80;
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let skill = skill(args.skill.as_deref())?;
+    let outcome = if args.only_failures { Outcome::Failed } else { Outcome::Any };
+    let (app, out) = context.open()?;
+    let which = Which { skill, outcome, since: args.since.map(|since| app.meant(since)), until: None };
+    if args.follow {
+        return follow((&app, &out), &which, args.n);
+    }
+    let rows = app.tail(&which, args.n)?.rows;
+    let human = match rows.is_empty() {
+        true => "no such runs are on record\n".to_owned(),
+        false => rows.iter().fold(header() + "\n", |text, row| text + &line(row) + "\n"),
+    };
+    out.result(&human, &json!({ "executions": rows.iter().map(views::execution).collect::<Vec<_>>() }));
+    Ok(())
+}
+
+fn follow((app, out): (&App, &Out), which: &Which, most: u32) -> Result<(), Error> {
+    let tail = app.tail(which, most)?;
+    let mut following = app.follow(&tail)?;
+    out.say(&header());
+    let mut rows = tail.rows;
+    loop {
+        for row in &rows {
+            if out.reader(out.line(&line(row), || views::execution(row)))? == Reader::Gone {
+                return Ok(());
+            }
+        }
+        rows = app.news(&mut following, which)?;
+        if rows.is_empty() && out.wait(PAUSE) == Reader::Gone {
+            return Ok(());
+        }
+    }
+}
+
+/// The name of a skill that somebody typed.
+pub fn skill(name: Option<&str>) -> Result<Option<SkillName>, Error> {
+    name.map(SkillName::parse).transpose().map_err(|error| Error::Usage(error.to_string()))
+}
+
+fn header() -> String {
+    columns(["run", "started", "skill", "for", "ended", "took", "error"])
+}
+
+fn columns([run, started, skill, what_for, ended, took, error]: [&str; 7]) -> String {
+    let line = format!("{run:<8}  {started:<24}  {skill:<24}  {what_for:<12}  {ended:<8}  {took:>9}  {error}");
+    line.trim_end().to_owned()
+}
+
+fn line(row: &ExecutionRow) -> String {
+    let entry = Entry::from(row);
+    columns([
+        &entry.execution_id.short(),
+        &entry.started_at.to_string(),
+        &revision(&entry),
+        &format!("{}/{}", entry.purpose.as_str().to_ascii_lowercase().replace('_', "-"), entry.door),
+        entry.ended(),
+        &format!("{} ms", entry.millis()),
+        &error(&entry),
+    ])
+}
+
+/// Skill and revision.
+pub fn revision(entry: &Entry) -> String {
+    let revision = entry.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
+    format!("{}{revision}", entry.skill_name)
+}
+
+/// Why it failed, in short.
+pub fn error(entry: &Entry) -> String {
+    entry.error.as_ref().map(|error| text::line(error, ERROR)).unwrap_or_default()
+}

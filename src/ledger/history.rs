@@ -1,0 +1,256 @@
+//! What was run, looked back on: the newest records, those of a time, and those that follow from one another.
+//!
+//! Guarantees: no question reads more of the ledger than what it is about, and whatever one call gives was all true at one moment.
+//! Deliberately never: holds more records in memory than it gives back.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use rusqlite::{OptionalExtension as _, Row, Transaction, params_from_iter, types::Value};
+
+use super::{ExecutionRow, Ledger, LedgerError, executions};
+use crate::model::{id::ExecutionId, name::SkillName, session::Entry, time::Timestamp};
+
+/// Which records are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Which {
+    /// Those of one skill.
+    pub skill: Option<SkillName>,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// Those that started then or later.
+    pub since: Option<Timestamp>,
+    /// Those that started before.
+    pub until: Option<Timestamp>,
+}
+
+/// How the runs that are asked for ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// However they did.
+    #[default]
+    Any,
+    /// They failed.
+    Failed,
+}
+
+/// The newest records, and up to where that was.
+#[derive(Debug)]
+pub struct Tail {
+    /// The records, newest last.
+    pub rows: Vec<ExecutionRow>,
+    /// The number of the record that was written last, whatever it is about.
+    pub seen: i64,
+}
+
+impl Which {
+    /// The index to go by. The planner does not know how many there are of what.
+    fn index(&self) -> &'static str {
+        match self {
+            Self { outcome: Outcome::Failed, .. } => "INDEXED BY failed_executions",
+            Self { skill: Some(_), .. } => "INDEXED BY executions_by_skill",
+            _ => "INDEXED BY executions_by_time",
+        }
+    }
+
+    /// What a record must be, and the values for that.
+    fn conditions(&self) -> (String, Vec<Value>) {
+        let mut conditions = vec!["TRUE"];
+        let mut values = Vec::new();
+        let mut with = |condition, value: Option<String>| {
+            if let Some(value) = value {
+                conditions.push(condition);
+                values.push(Value::Text(value));
+            }
+        };
+        with("e.skill_name = ?", self.skill.as_ref().map(ToString::to_string));
+        with("e.started_at >= ?", self.since.as_ref().map(ToString::to_string));
+        with("e.started_at < ?", self.until.as_ref().map(ToString::to_string));
+        if self.outcome == Outcome::Failed {
+            conditions.push("e.success = 0");
+        }
+        (conditions.join(" AND "), values)
+    }
+
+    /// All of it, by when they started.
+    fn by_time(&self, order: &str) -> (String, Vec<Value>) {
+        let (conditions, values) = self.conditions();
+        let order = format!("ORDER BY e.started_at {order}, e.rowid {order}");
+        (format!("{} WHERE {conditions} {order}", select(self.index())), values)
+    }
+
+    /// What was written after one record, in the order in which it was.
+    fn written_after(&self, seen: i64, most: u32) -> (String, Vec<Value>) {
+        let (conditions, mut values) = self.conditions();
+        values.extend([seen.into(), most.into()]);
+        // The records' own order alone is short here, whatever the planner hopes for of an index.
+        (format!("{} WHERE {conditions} AND e.rowid > ? ORDER BY e.rowid LIMIT ?", select("NOT INDEXED")), values)
+    }
+}
+
+/// Records, found in the way that `how` says.
+fn select(how: &str) -> String {
+    let found = executions::SELECT.replacen("executions AS e", &format!("executions AS e {how}"), 1);
+    found.replacen("SELECT e.*", "SELECT e.rowid AS number, e.*", 1)
+}
+
+const LAST: &str = "SELECT coalesce(max(rowid), 0) FROM executions";
+
+const ENTRY: &str =
+    "SELECT e.execution_id, e.parent_execution_id, e.skill_name, e.revision, e.purpose, e.door, e.success,
+         e.error, e.started_at, e.finished_at, c.state AS commit_state
+     FROM executions AS e LEFT JOIN commits AS c ON c.id = e.commit_id";
+
+const PARENT: &str = "SELECT parent_execution_id FROM executions WHERE execution_id = ?1";
+const BELOW: &str = "WHERE e.parent_execution_id = ?1";
+const DURING: &str = "WHERE e.started_at >= ?1 AND e.started_at < ?2";
+const NEWEST: &str = "SELECT execution_id FROM executions ORDER BY started_at DESC, rowid DESC LIMIT 1";
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        execution_id: row.get("execution_id")?,
+        parent_execution_id: row.get("parent_execution_id")?,
+        skill_name: row.get("skill_name")?,
+        revision: row.get("revision")?,
+        purpose: row.get("purpose")?,
+        door: row.get("door")?,
+        success: row.get("success")?,
+        error: row.get("error")?,
+        commit_state: row.get("commit_state")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+    })
+}
+
+impl From<&ExecutionRow> for Entry {
+    fn from(row: &ExecutionRow) -> Self {
+        let record = &row.record;
+        Self {
+            execution_id: record.execution_id,
+            parent_execution_id: record.parent_execution_id,
+            skill_name: record.skill_name.clone(),
+            revision: record.revision,
+            purpose: record.purpose,
+            door: record.door,
+            success: record.success,
+            error: record.error.clone(),
+            commit_state: row.commit_state,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+        }
+    }
+}
+
+impl Ledger {
+    /// One moment of the ledger, for several questions.
+    fn moment(&self) -> Result<Transaction<'_>, LedgerError> {
+        Ok(self.conn.unchecked_transaction()?)
+    }
+
+    /// The newest `most` of these records.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn tail(&self, which: &Which, most: u32) -> Result<Tail, LedgerError> {
+        let moment = self.moment()?;
+        let seen = moment.query_row(LAST, [], |row| row.get(0))?;
+        let (sql, mut values) = which.by_time("DESC");
+        values.push(most.into());
+        let mut statement = moment.prepare(&format!("{sql} LIMIT ?"))?;
+        let found = statement.query_map(params_from_iter(values), executions::from_row)?;
+        let mut rows = found.collect::<Result<Vec<_>, _>>()?;
+        rows.reverse();
+        Ok(Tail { rows, seen })
+    }
+
+    /// At most so many of these records that were written after the one with this number, in the order in which they were.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn written_after(&self, which: &Which, seen: i64, most: u32) -> Result<Tail, LedgerError> {
+        let moment = self.moment()?;
+        let last: i64 = moment.query_row(LAST, [], |row| row.get(0))?;
+        let (sql, values) = which.written_after(seen, most);
+        let mut statement = moment.prepare(&sql)?;
+        let found = statement
+            .query_map(params_from_iter(values), |row| Ok((row.get("number")?, executions::from_row(row)?)))?
+            .collect::<Result<Vec<(i64, _)>, _>>()?;
+        let full = found.len() >= most as usize;
+        let seen = found.last().map(|(number, _)| *number).filter(|_| full).unwrap_or(last);
+        Ok(Tail { rows: found.into_iter().map(|(_, row)| row).collect(), seen })
+    }
+
+    /// Gives each of these records, oldest first, and how many they were.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read, and whatever `each` says.
+    pub fn each_execution<E: From<LedgerError>>(
+        &self,
+        which: &Which,
+        mut each: impl FnMut(ExecutionRow) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let broken = |error: rusqlite::Error| E::from(error.into());
+        let (sql, values) = which.by_time("ASC");
+        let mut statement = self.conn.prepare(&sql).map_err(broken)?;
+        let mut count = 0;
+        for row in statement.query_map(params_from_iter(values), executions::from_row).map_err(broken)? {
+            each(row.map_err(broken)?)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The run that started last.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there was none.
+    pub fn newest_execution(&self) -> Result<ExecutionId, LedgerError> {
+        let found = self.conn.query_row(NEWEST, [], |row| row.get(0)).optional()?;
+        found.ok_or_else(|| LedgerError::NotFound { what: "execution", key: "the latest".to_owned() })
+    }
+
+    /// The runs that this one belongs to: from the first that it follows from, and is still on record, all that follow.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn session(&self, of: ExecutionId) -> Result<Vec<Entry>, LedgerError> {
+        let moment = self.moment()?;
+        let mut parent = moment.prepare(PARENT)?;
+        let (mut root, mut above) = (of, BTreeSet::from([of]));
+        while let Some(next) =
+            parent.query_row([root], |row| row.get::<_, Option<ExecutionId>>(0)).optional()?.flatten()
+        {
+            // A record that was pruned is above nothing, and neither is one that is below itself.
+            if !parent.exists([next])? || !above.insert(next) {
+                break;
+            }
+            root = next;
+        }
+        let mut one = moment.prepare(&format!("{ENTRY} WHERE e.execution_id = ?1"))?;
+        let mut entries = one.query_map([root], entry)?.collect::<Result<Vec<_>, _>>()?;
+        let mut below = moment.prepare(&format!("{ENTRY} {BELOW}"))?;
+        let (mut seen, mut waiting) = (BTreeSet::from([root]), VecDeque::from([root]));
+        while let Some(next) = waiting.pop_front() {
+            for found in below.query_map([next], entry)? {
+                let found = found?;
+                if seen.insert(found.execution_id) {
+                    waiting.push_back(found.execution_id);
+                    entries.push(found);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The runs that started from `since` until before `until`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn entries_during(&self, since: Timestamp, until: Timestamp) -> Result<Vec<Entry>, LedgerError> {
+        let mut statement = self.conn.prepare(&format!("{ENTRY} {DURING}"))?;
+        Ok(statement.query_map([since, until], entry)?.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! Tests of looking back: what is found, in which order, and what is read for it.
+
+use std::error::Error;
+
+use super::*;
+use crate::ledger::codec::full_scans;
+use crate::model::{execution::ExecutionRecord, id::RandomIds};
+
+type Done = Result<(), Box<dyn Error>>;
+
+fn at(second: i64) -> Result<Timestamp, Box<dyn Error>> {
+    Ok(Timestamp::from_millis(Timestamp::parse("2026-11-20T00:00:00Z")?.as_millis() + second * 1_000)?)
+}
+
+/// A record of a run that started so many seconds after midnight.
+fn record(skill: &str, at: i64, error: Option<&str>) -> Result<ExecutionRecord, Box<dyn Error>> {
+    let record: ExecutionRecord = serde_json::from_str(include_str!("../../tests/support/record.json"))?;
+    let time = self::at(at)?;
+    Ok(ExecutionRecord {
+        execution_id: ExecutionId::new(&RandomIds),
+        skill_name: SkillName::parse(skill)?,
+        started_at: time,
+        finished_at: time,
+        success: error.is_none(),
+        output_json: record.output_json.filter(|_| error.is_none()),
+        error: error.map(str::to_owned),
+        ..record
+    })
+}
+
+/// A ledger with five records, written in another order than they started in.
+fn ledger() -> Result<Ledger, Box<dyn Error>> {
+    let ledger = Ledger::in_memory()?;
+    for (skill, at, error) in
+        [("a", 1, None), ("b", 3, Some("Kind: x")), ("a", 2, Some("Kind: y")), ("b", 4, None), ("a", 4, None)]
+    {
+        ledger.insert_execution(&record(skill, at, error)?)?;
+    }
+    Ok(ledger)
+}
+
+/// Skill and second of each.
+fn named(rows: &[ExecutionRow]) -> Vec<String> {
+    let one = |row: &ExecutionRow| {
+        let time = row.record.started_at.to_string();
+        format!("{}{}", row.record.skill_name, &time[18..19])
+    };
+    rows.iter().map(one).collect()
+}
+
+fn of(skill: &str) -> Which {
+    Which { skill: SkillName::parse(skill).ok(), ..Which::default() }
+}
+
+#[test]
+fn the_newest_are_those_that_started_last_and_the_newest_of_them_is_last() -> Done {
+    let ledger = ledger()?;
+    let failed = Which { outcome: Outcome::Failed, ..Which::default() };
+    let since = |second| at(second).map(|at| Which { since: Some(at), ..Which::default() });
+    for (which, most, found) in [
+        (Which::default(), 9, &["a1", "a2", "b3", "b4", "a4"][..]),
+        (Which::default(), 2, &["b4", "a4"]),
+        (Which::default(), 0, &[]),
+        (of("a"), 2, &["a2", "a4"]),
+        (of("c"), 2, &[]),
+        (failed.clone(), 9, &["a2", "b3"]),
+        (Which { outcome: Outcome::Failed, ..of("a") }, 9, &["a2"]),
+        (since(3)?, 9, &["b3", "b4", "a4"]),
+        (Which { until: Some(at(3)?), ..since(2)? }, 9, &["a2"]),
+        (Which { since: Some(at(2)?), until: Some(at(4)?), ..failed }, 9, &["a2", "b3"]),
+    ] {
+        let tail = ledger.tail(&which, most)?;
+        assert_eq!(named(&tail.rows), found, "{which:?}");
+        assert_eq!(tail.seen, 5);
+        let mut all = Vec::new();
+        let count = ledger.each_execution(&which, |row| -> Result<(), LedgerError> {
+            all.push(row);
+            Ok(())
+        })?;
+        assert_eq!(count, all.len() as u64);
+        let all = named(&all);
+        assert!(all.ends_with(&found.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()), "{which:?}: {all:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_written_since_comes_in_the_order_in_which_it_was_and_only_once() -> Done {
+    let ledger = ledger()?;
+    let mut seen = 0;
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        let tail = ledger.written_after(&Which::default(), seen, 2)?;
+        seen = tail.seen;
+        all.extend(named(&tail.rows));
+    }
+    assert_eq!((all, seen), (["a1", "b3", "a2", "b4", "a4"].map(str::to_owned).to_vec(), 5));
+    // What does not fit has been looked at as well.
+    let tail = ledger.written_after(&of("b"), 2, 9)?;
+    assert_eq!((named(&tail.rows), tail.seen), (vec!["b4".to_owned()], 5));
+    let stopped = ledger.each_execution(&Which::default(), |_| Err(LedgerError::NotStopped));
+    assert!(matches!(stopped, Err(LedgerError::NotStopped)), "whoever takes them can end it");
+    Ok(())
+}
+
+#[test]
+fn a_session_is_all_that_follows_from_where_it_began() -> Done {
+    let ledger = Ledger::in_memory()?;
+    let mut ids = Vec::new();
+    // The parent of each: none, or the number of another; the last two of a circle of two come later.
+    for parent in [None, Some(0), Some(1), Some(0), None] {
+        let parent: Option<usize> = parent;
+        let record = ExecutionRecord {
+            parent_execution_id: parent.map(|parent| ids[parent]),
+            ..record("a", ids.len() as i64, None)?
+        };
+        ledger.insert_execution(&record)?;
+        ids.push(record.execution_id);
+    }
+    let found = |of: usize| -> Result<Vec<ExecutionId>, LedgerError> {
+        Ok(ledger.session(ids[of])?.iter().map(|entry| entry.execution_id).collect())
+    };
+    for of in 0..4 {
+        assert_eq!(found(of)?, [ids[0], ids[1], ids[3], ids[2]], "from {of}: the root, then level by level");
+    }
+    assert_eq!(found(4)?, [ids[4]]);
+    assert_eq!(ledger.newest_execution()?, ids[4]);
+    // Without its first record the next one is what it begins with.
+    ledger.conn.execute("DELETE FROM executions WHERE execution_id = ?1", [ids[0]])?;
+    assert_eq!((found(2)?, found(3)?), (vec![ids[1], ids[2]], vec![ids[3]]));
+    // A record that says it follows from one of its own.
+    let sql = "UPDATE executions SET parent_execution_id = ?2 WHERE execution_id = ?1";
+    ledger.conn.execute(sql, [ids[1], ids[2]])?;
+    assert_eq!((found(1)?.len(), found(2)?.len()), (2, 2));
+    ledger.conn.execute(sql, [ids[1], ids[1]])?;
+    assert_eq!(found(2)?, [ids[1], ids[2]]);
+    Ok(())
+}
+
+#[test]
+fn nothing_is_read_whole_to_look_at_a_little() -> Done {
+    let ledger = Ledger::in_memory()?;
+    let time = Some(Timestamp::from_millis(0)?);
+    let mut queries = vec![LAST.to_owned(), PARENT.to_owned(), NEWEST.to_owned()];
+    queries.extend([BELOW, DURING].map(|part| format!("{ENTRY} {part}")));
+    for skill in [None, SkillName::parse("a").ok()] {
+        for outcome in [Outcome::Any, Outcome::Failed] {
+            for (since, until) in [(None, None), (time, None), (time, time)] {
+                let which = Which { skill: skill.clone(), outcome, since, until };
+                queries.extend([which.by_time("DESC").0, which.by_time("ASC").0, which.written_after(0, 1).0]);
+            }
+        }
+    }
+    for sql in queries {
+        let plan = plan(&ledger, &sql)?;
+        assert_eq!(full_scans(&ledger.conn, &sql)?, [""; 0], "{sql}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql} sorts: {plan:?}");
+    }
+    Ok(())
+}
+
+fn plan(ledger: &Ledger, sql: &str) -> Result<Vec<String>, LedgerError> {
+    let mut statement = ledger.conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    Ok(statement.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>()?)
+}
