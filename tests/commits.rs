@@ -197,59 +197,175 @@ fn a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none() {
     }
 }
 
-/// Somebody else's way to disturb a commit: the file, and what becomes of it.
-const DISTURBED: [(&str, Option<&str>); 4] = [
-    ("Inbox/AI/a.md", Some("mine\n")),
-    ("Inbox/AI/a.md", None),
-    ("Inbox/AI/a.md.md", Some("mine\n")),
-    ("Inbox/AI/a.md.d/third.md", Some("mine\n")),
+/// What somebody else makes of a place while a commit is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Theirs {
+    Text,
+    Nothing,
+    Link,
+    Folder,
+}
+
+impl Theirs {
+    fn make(self, place: &Path) {
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        if self != Self::Text && place.exists() {
+            fs::remove_file(place).unwrap();
+        }
+        match self {
+            Self::Text => fs::write(place, "mine\n").unwrap(),
+            Self::Nothing => {}
+            Self::Link => std::os::unix::fs::symlink("elsewhere.txt", place).unwrap(),
+            Self::Folder => {
+                fs::create_dir(place).unwrap();
+                fs::write(place.join("precious"), "mine\n").unwrap();
+            }
+        }
+    }
+
+    fn is_at(self, place: &Path) -> bool {
+        match self {
+            Self::Text => fs::read_to_string(place).is_ok_and(|text| text == "mine\n"),
+            Self::Nothing => fs::symlink_metadata(place).is_err(),
+            Self::Link => fs::read_link(place).is_ok_and(|to| to == Path::new("elsewhere.txt")),
+            Self::Folder => fs::read_to_string(place.join("precious")).is_ok_and(|text| text == "mine\n"),
+        }
+    }
+}
+
+const DISTURBED: [(&str, Theirs); 7] = [
+    ("Inbox/AI/a.md", Theirs::Text),
+    ("Inbox/AI/a.md", Theirs::Nothing),
+    ("Inbox/AI/a.md", Theirs::Link),
+    ("Inbox/AI/a.md", Theirs::Folder),
+    ("Inbox/AI/a.md.md", Theirs::Text),
+    ("Inbox/AI/a.md.md", Theirs::Folder),
+    ("Inbox/AI/a.md.d/third.md", Theirs::Text),
 ];
 
 #[test]
-fn what_somebody_else_writes_while_a_commit_is_made_is_never_overwritten() {
+fn what_somebody_else_does_while_a_commit_is_made_stays() {
     for (deed, name) in [DEEDS[0], DEEDS[1], DEEDS[2]] {
         let (points, _, after) = undisturbed(deed);
         let last = points.iter().position(|step| *step == Step::Recorded).unwrap();
-        for (file, content) in DISTURBED {
+        for (file, theirs) in DISTURBED {
             for point in &points[..=last] {
                 let workspace = Workspace::trusted();
                 prepare(&workspace, deed);
                 let place = workspace.vault(file);
                 let disturb = |step: Step| {
-                    if step != *point {
-                        return;
-                    }
-                    match content {
-                        Some(text) => {
-                            fs::create_dir_all(place.parent().unwrap()).unwrap();
-                            fs::write(&place, text).unwrap();
-                        }
-                        None => fs::remove_file(&place).unwrap(),
+                    if step == *point {
+                        theirs.make(&place);
                     }
                 };
                 let ended = perform(workspace.path(), deed, &At(Mutex::new(Box::new(disturb))));
-                let what = format!("{name}: {file} at {point:?}: {ended:?}");
+                let what = format!("{name}: {theirs:?} at {file} at {point:?}: {ended:?}");
                 if ended.is_ok() {
                     // A file that is gone before it was looked at is no loss.
-                    assert_eq!((content, vault(&workspace)), (None, after.clone()), "{what}");
+                    assert_eq!((theirs, vault(&workspace)), (Theirs::Nothing, after.clone()), "{what}");
                     continue;
                 }
                 assert!(ended.unwrap_err().contains(file), "{what}");
-                let there = fs::read_to_string(&place).ok();
-                assert_eq!(there.as_deref(), content, "{what}");
-                let others = vault(&workspace).into_iter().filter(|(path, _)| path != file).collect::<Vec<_>>();
-                let untouched = if file.ends_with("a.md") { 0 } else { 1 };
+                assert!(theirs.is_at(&place), "{what}");
+                let below = format!("{file}/");
+                let is_theirs = |path: &String| path == file || path.starts_with(&below);
+                let others: Vec<_> = vault(&workspace).into_iter().filter(|(path, _)| !is_theirs(path)).collect();
+                let untouched = usize::from(!file.ends_with("a.md"));
                 assert_eq!(others.len(), untouched, "{what}: {others:?}");
-                assert_eq!(
-                    workspace.count("SELECT count(*) FROM commits WHERE state IN ('PENDING', 'APPLIED')"),
-                    0,
-                    "{what}"
-                );
+                let open = "SELECT count(*) FROM commits WHERE state IN ('PENDING', 'APPLIED')";
+                assert_eq!(workspace.count(open), 0, "{what}");
                 workspace.json(&["status"]).expect(0);
                 assert_eq!(workspace.staged(), 0, "{what}");
             }
         }
     }
+}
+
+#[test]
+fn what_another_process_decided_meanwhile_holds() {
+    // Another person approves, or undoes, while this one is about to.
+    for (deed, verb) in [(Deed::Approve, "approve"), (Deed::Undo, "undo")] {
+        let workspace = Workspace::trusted();
+        prepare(&workspace, deed);
+        let sql = "SELECT id FROM commits ORDER BY rowid LIMIT 1";
+        let id = support::strings(&workspace.ledger(), sql).remove(0);
+        let args: &[&str] = if verb == "undo" { &["undo"] } else { &["effects", "approve"] };
+        let other = |step: Step| {
+            if step == Step::Durable {
+                workspace.json(&[args, &[&id, "--yes", "--approved-by", "bob"]].concat()).expect(0);
+            }
+        };
+        let ended = perform(workspace.path(), deed, &At(Mutex::new(Box::new(other))));
+        let said = ended.unwrap_err();
+        assert!(said.contains("APPLIED") || said.contains("undone already, by bob"), "{verb}: {said}");
+        let (_, _, after) = undisturbed(deed);
+        assert_eq!(vault(&workspace), after, "{verb}");
+        workspace.json(&["status"]).expect(0);
+        assert_eq!(workspace.staged(), 0, "{verb}");
+    }
+}
+
+/// Has a run die right after its record.
+fn recorded_and_killed(workspace: &Workspace) -> String {
+    prepare(workspace, Deed::Run);
+    let (points, ..) = undisturbed(Deed::Run);
+    let point = points.iter().position(|step| *step == Step::Recorded).unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", TEST, "--nocapture"])
+        .env(WORKSPACE, workspace.path())
+        .env(DEED, "run")
+        .env(POINT, point.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!child.success());
+    support::strings(&workspace.ledger(), "SELECT id FROM commits WHERE state = 'PENDING'").remove(0)
+}
+
+#[test]
+fn a_file_that_waited_and_is_gone_is_not_taken_for_moved() {
+    let workspace = Workspace::trusted();
+    let id = recorded_and_killed(&workspace);
+    let before = vault(&workspace);
+    // The vault is on another disk now, where nothing waits.
+    let toml = workspace.path().join("kavi.toml");
+    let text = fs::read_to_string(&toml).unwrap();
+    let ready = workspace.path().join(".kavi/staging/ready");
+    let aside = workspace.path().join("aside");
+    fs::rename(&ready, &aside).unwrap();
+    for _ in 0..2 {
+        let error = workspace.json(&["status"]).expect(1).json()["error"].take();
+        assert!(error["message"].as_str().unwrap().contains("is the vault where it was"), "{error}");
+        assert!(error["hint"].as_str().unwrap().contains("kavi effects reject"), "{error}");
+        assert_eq!(vault(&workspace), before);
+    }
+    assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 1);
+    fs::remove_dir_all(&ready).unwrap_or_default();
+    fs::rename(&aside, &ready).unwrap();
+    fs::write(&toml, text).unwrap();
+    assert_eq!(workspace.json(&["status"]).expect(0).json()["recovered"], json!([id]));
+    assert_ne!(vault(&workspace), before);
+}
+
+#[test]
+fn what_can_never_be_finished_is_given_up_by_a_person() {
+    let workspace = Workspace::trusted();
+    let id = recorded_and_killed(&workspace);
+    fs::remove_file(workspace.path().join(format!(".kavi/staging/ready/{id}.1"))).unwrap();
+    workspace.json(&["status"]).expect(1);
+    workspace.act("list", "Inbox").expect(1);
+    let reject = ["effects", "reject", id.as_str(), "--why", "the disk is gone", "--approved-by", "ada"];
+    let rejected = workspace.json(&reject).expect(0).json();
+    assert_eq!(
+        (&rejected["state"], &rejected["why"]),
+        (&json!("REVERTED"), &json!("given up by ada: the disk is gone"))
+    );
+    workspace.act("list", "Inbox").expect(0);
+    let kept = workspace.path().join(".kavi/store/files");
+    let three = kavi::model::digest::Digest::of(b"three\n").to_string();
+    let first = [&three, &kavi::model::digest::Digest::of(b"old\n").to_string()];
+    assert!(first.iter().any(|sha256| kept.join(&sha256[..2]).join(sha256).exists()), "what waited is kept");
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl App {
     /// When the skill is not trusted, or a record cannot be read.
     pub fn replay_all(&self, name: &SkillName, each: &mut dyn FnMut(Replayed)) -> Result<(), Error> {
         let asked = self.asked(Door::Cli);
+        replay::trusted(&self.ledger, name)?;
         for id in self.ledger.runs_to_replay(name)? {
             let terms = (&asked, Then::Show, Consent::None);
             each(replay::replay(&self.invoker(), id, Which::Trusted, terms)?);

@@ -82,6 +82,14 @@ impl Kind {
         }
     }
 
+    /// Who may read such a file: what came out of the vault, or was given to a skill, only its owner.
+    fn mode(self) -> u32 {
+        match self {
+            Self::Component | Self::Source | Self::Snapshot => 0o644,
+            Self::File | Self::Value => 0o600,
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Component => "component",
@@ -121,7 +129,7 @@ impl Store {
         let path = self.path(kind, digest);
         let _shared = self.lock(sweep::Hold::Shared)?;
         if self.get(kind, digest).is_err() || sweep::touch(&path).is_err() {
-            write_durably(&path, bytes)?;
+            write_durably_as(&path, bytes, kind.mode())?;
         }
         Ok(digest)
     }
@@ -196,12 +204,17 @@ pub fn read_once(path: &Path) -> Result<Vec<u8>, ReadError> {
 /// # Errors
 /// [`ArtifactError::Io`]; the old file, if any, is untouched then.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    write_durably_as(path, bytes, 0o644)
+}
+
+/// The same for a file that others may not read, or may.
+fn write_durably_as(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ArtifactError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_folders_durably(folder)?;
     let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
     temp.write_all(bytes).map_err(io(path))?;
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    temp.as_file().set_permissions(readable).map_err(io(path))?;
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    temp.as_file().set_permissions(permissions).map_err(io(path))?;
     temp.as_file().sync_all().map_err(io(path))?;
     temp.persist(path).map_err(|error| io(path)(error.error))?;
     sync_folder(folder)

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::out::{self, Out};
 use super::run::document;
-use crate::app::{App, Ran};
+use crate::app::{App, Files, Ran};
 use crate::error::{Error, Kind};
 use crate::model::{name::SkillName, text};
 
@@ -29,16 +29,20 @@ pub fn run(
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         u32::try_from(processors).unwrap_or(MOST_JOBS).min(MOST_JOBS)
     });
-    let (mut failed, mut first) = (0_u64, None::<Kind>);
+    let (mut failed, mut held, mut first) = (0_u64, 0_u64, None::<Kind>);
     let mut answer = |number: u64, ran: Result<Ran, Error>| {
         if let Err(error) = &ran {
             failed += 1;
             first.get_or_insert(error.kind());
         }
+        held += u64::from(matches!(&ran, Ok(Ran { files: Files::Held(..), .. })));
         print(out, number, &ran)
     };
     let batch = app.run_batch(name, jobs, &mut *input, &mut answer)?;
     out.remark(&format!("{} of {} runs succeeded", batch.lines.saturating_sub(failed), batch.lines));
+    if held > 0 {
+        out.remark(&format!("the files of {held} are held: see `kavi effects list`"));
+    }
     let broken = |what: &str, source: io::Error| Err(Error::Io { what: what.to_owned(), source });
     match (batch.unheard, batch.unread, first) {
         (Some(error), _, _) => broken("standard output", error),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::run::{document, read_input};
 use super::{Context, out::Out, views};
-use crate::app::{ChainFiles, ChainRan, Consent, FileDiff, StepRan, Then, Together};
+use crate::app::{ChainFiles, ChainRan, Consent, FileDiff, Files, StepRan, Then, Together};
 use crate::error::Error;
 use crate::model::{chain::Chain, commit::Change, effect::EffectClass, text};
 
@@ -92,7 +92,11 @@ fn human(ran: &ChainRan) -> String {
 
 fn row(number: usize, step: &StepRan) -> Vec<String> {
     let result = match &step.ran {
-        Ok(_) => "ok".to_owned(),
+        Ok(ran) => match &ran.files {
+            Files::Held(commit, _) => format!("ok, its files are held: {}", commit.id.short()),
+            Files::Committed if ran.record.commit_id.is_some() => "ok, its files are in the vault".to_owned(),
+            _ => "ok".to_owned(),
+        },
         Err(error) => text::line(&format!("{}: {error}", error.kind()), 200),
     };
     vec![number.to_string(), step.skill.to_string(), step.id.short(), result]

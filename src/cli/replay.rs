@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Context, JsonFlag, out::Out};
-use crate::app::{Consent, Difference, Replayed, Then};
+use crate::app::{Consent, Difference, Files, Replayed, Then};
 use crate::error::Error;
 use crate::model::{id::IdPrefix, name::SkillName, text};
 
@@ -77,12 +77,18 @@ fn line(replayed: &Replayed) -> String {
     let original = &replayed.original;
     let verdict = if replayed.differences.is_empty() { "same" } else { "DIFFERS" };
     let revision = original.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
-    format!(
-        "{verdict:<7}  {} {}{revision}  (replay {})",
-        original.execution_id.short(),
-        original.skill_name,
-        replayed.id.short()
-    )
+    let (id, name) = (original.execution_id.short(), &original.skill_name);
+    format!("{verdict:<7}  {id} {name}{revision}  (replay {}){}", replayed.id.short(), files(replayed))
+}
+
+/// What became of the replay's files, where they were to be committed.
+fn files(replayed: &Replayed) -> String {
+    let Ok(ran) = &replayed.ran else { return String::new() };
+    match &ran.files {
+        Files::Held(commit, _) => format!(", held: kavi effects approve {}", commit.id.short()),
+        Files::Committed if ran.record.commit_id.is_some() => ", committed".to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn describe(difference: &Difference) -> String {
@@ -116,5 +122,9 @@ fn machine(replayed: &Replayed) -> Value {
         "output": replayed.ran.as_ref().ok().map(|ran| &ran.output),
         "effects": replayed.ran.as_ref().map_or(&[][..], |ran| ran.record.effects.as_slice()),
         "differences": replayed.differences,
+        "held": match replayed.ran.as_ref().map(|ran| &ran.files) {
+            Ok(Files::Held(commit, _)) => json!({ "id": commit.id, "expires_at": commit.expires_at }),
+            _ => Value::Null,
+        },
     })
 }

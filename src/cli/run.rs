@@ -93,6 +93,7 @@ pub fn remark(out: &Out, ran: &Ran) {
     let written = written.join(", ");
     match &ran.files {
         Files::Committed if written.is_empty() => {}
+        Files::Committed if ran.record.commit_id.is_none() => out.remark(&format!("{written} is as it was")),
         Files::Committed => out.remark(&format!("wrote {written} (run {})", ran.record.execution_id.short())),
         Files::Held(commit, _) => {
             let id = commit.id.short();

@@ -5,7 +5,12 @@ use serde_json::json;
 use super::{Context, JsonFlag, views};
 use crate::app::Status;
 use crate::error::Error;
-use crate::model::{commit::Commit, lifecycle::ProposalStatus, switch::Switch, text};
+use crate::model::{
+    commit::Commit,
+    lifecycle::{CommitState, ProposalStatus},
+    switch::Switch,
+    text,
+};
 
 /// The workspace at a glance: where things lie, whether the ledger is sound, what is in it.
 #[derive(Debug, clap::Args)]
@@ -47,7 +52,11 @@ fn human(status: &Status) -> String {
         ("cage", status.cage.to_string()),
     ];
     if !status.recovered.is_empty() {
-        rows.push(("recovered", format!("{} effects whose files were still on their way", status.recovered.len())));
+        let back = status.recovered.iter().filter(|commit| commit.state == CommitState::Reverted).count();
+        let back =
+            if back == 0 { String::new() } else { format!(", {back} taken back: see `kavi effects list --all`") };
+        let all = status.recovered.len();
+        rows.push(("recovered", format!("{all} effects whose files were still on their way{back}")));
     }
     if !status.held.is_empty() {
         rows.push(("held", format!("{} effects wait for a person: see `kavi effects list`", status.held.len())));

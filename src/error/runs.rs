@@ -84,6 +84,7 @@ pub(super) fn kind_of_replay(error: &ReplayError) -> Kind {
     match error {
         ReplayError::NothingRan(_) | ReplayError::Gone(_) | ReplayError::Changed { .. } => Kind::Refused,
         ReplayError::Odd { .. } => Kind::Failed,
+        ReplayError::Run(error) => kind_of_run(error),
         ReplayError::Artifact(error) => artifact(error),
         ReplayError::Ledger(error) => ledger(error),
     }
@@ -91,7 +92,9 @@ pub(super) fn kind_of_replay(error: &ReplayError) -> Kind {
 
 pub(super) fn kind_of_undo(error: &UndoError) -> Kind {
     match error {
-        UndoError::Nothing(_) | UndoError::NotThere { .. } | UndoError::Twice { .. } => Kind::Refused,
+        UndoError::Nothing(_) | UndoError::NotThere { .. } | UndoError::Twice { .. } | UndoError::NotKept(_) => {
+            Kind::Refused
+        }
         UndoError::Artifact(error) => artifact(error),
         UndoError::Effects(error) => effects(error),
         UndoError::Ledger(error) => ledger(error),
@@ -139,11 +142,14 @@ fn effects_hint(error: &EffectsError) -> Option<String> {
     let text = match error {
         EffectsError::Conflict { .. } => "look at the file, then run the skill again if it should still be changed",
         EffectsError::Ledger(error) => return ledger_hint(error),
-        EffectsError::Place { .. }
-        | EffectsError::Io { .. }
-        | EffectsError::Unfinished { .. }
-        | EffectsError::Artifact(_) => {
-            "mend the folder; the next `kavi run-skill` or `kavi status` finishes recorded runs"
+        EffectsError::Unfinished { id, .. } => {
+            return Some(format!(
+                "mend what it says: the next `kavi run-skill` or `kavi status` finishes it; \
+                 or give it up with `kavi effects reject {id} --why TEXT`, which leaves the vault as it is now"
+            ));
+        }
+        EffectsError::Place { .. } | EffectsError::Io { .. } | EffectsError::Artifact(_) => {
+            "mend the folder; what is recorded and not finished, the next `kavi run-skill` or `kavi status` finishes"
         }
     };
     Some(text.to_owned())
@@ -191,13 +197,16 @@ pub(super) fn hint_of_replay(error: &ReplayError) -> Option<String> {
         )),
         ReplayError::NothingRan(_) | ReplayError::Odd { .. } => Some("see `kavi tail-executions`".to_owned()),
         ReplayError::Ledger(error) => ledger_hint(error),
+        ReplayError::Run(error) => hint_of_run(error),
         ReplayError::Artifact(_) => None,
     }
 }
 
 pub(super) fn hint_of_undo(error: &UndoError) -> Option<String> {
     let text = match error {
-        UndoError::Nothing(_) | UndoError::NotThere { .. } | UndoError::Twice { .. } => "see `kavi effects list --all`",
+        UndoError::Nothing(_) | UndoError::NotThere { .. } | UndoError::Twice { .. } | UndoError::NotKept(_) => {
+            "see `kavi effects list --all`"
+        }
         UndoError::Effects(EffectsError::Conflict { .. }) => {
             "it was changed after the run: put it back by hand, `kavi effects show` has the difference"
         }

@@ -10,7 +10,7 @@
 
 use super::diff::FileDiff;
 use super::draft::wanted;
-use super::effects::{self, EffectsError, Wanted};
+use super::effects::{self, EffectsError, Staging, Wanted};
 use super::error::InvokeError;
 use super::run::{self, Invoker};
 use super::wish::{Consent, Files, Left, Ran, Then, Wish};
@@ -236,21 +236,22 @@ fn finish(
     }
     commit::together(&effects)?;
     let footings: Vec<Footing> = left.iter().map(|(of_step, _)| of_step.footing).collect();
-    let (_keep, files): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+    let (keep, files): (Vec<_>, Vec<_>) = left.into_iter().unzip();
     let files: Vec<Wanted> = files.into_iter().flatten().collect();
-    bring(invoker, files, (&runs, &footings), then)
+    let staging = keep.first().map(|of_step| &of_step.staging);
+    staging.map_or(Ok(None), |staging| bring(invoker, (staging, files), (&runs, &footings), then))
 }
 
 fn bring(
     invoker: &Invoker<'_>,
-    files: Vec<Wanted>,
+    (staging, files): (&Staging, Vec<Wanted>),
     (runs, footings): (&[ExecutionId], &[Footing]),
     then: Then,
 ) -> Result<Option<ChainFiles>, ChainError> {
     let Invoker { ledger, desk, .. } = invoker;
     let (ground, now) = (desk.ground(), desk.clock.now());
     if then == Then::Commit {
-        effects::make_durable(ground, &files)?;
+        effects::make_durable(ground, staging, &files)?;
     }
     let looked = effects::look(ground, ledger, files)?;
     let changes: Vec<_> = looked.changes().filter(|change| !change.is_none()).cloned().collect();

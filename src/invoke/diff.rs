@@ -3,13 +3,17 @@
 //! Guarantees: what is shown is what the two contents say, escaped; what is too long or no text is said to be so.
 //! Deliberately never: reads a file.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use similar::TextDiff;
 
 use crate::model::{commit::Change, text};
 
 /// Longest diff of one file, in characters.
-const MOST: usize = 64 * 1024;
+const MOST: usize = 256 * 1024;
+/// How long is looked for a short diff; after that it is a longer one.
+const TIME: Duration = Duration::from_millis(500);
 /// Largest contents that are compared line by line, in bytes of both together.
 const MOST_COMPARED: usize = 4 << 20;
 
@@ -23,6 +27,8 @@ pub struct FileDiff {
     pub added: usize,
     /// Lines that go.
     pub removed: usize,
+    /// Whether the text shows every line that changes. Where it does not, it says so.
+    pub whole: bool,
     /// The unified diff, or a sentence where there can be none.
     pub text: String,
 }
@@ -35,7 +41,7 @@ pub(super) fn of(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>) -> Fil
         new.map_or("/dev/null".to_owned(), |_| format!("b/{path}")),
     );
     let (old_bytes, new_bytes) = (old.unwrap_or_default(), new.unwrap_or_default());
-    let plain = |said: String| FileDiff { change: change.clone(), added: 0, removed: 0, text: said };
+    let plain = |said: String| FileDiff { change: change.clone(), added: 0, removed: 0, whole: false, text: said };
     let sizes = format!("{} bytes before, {} bytes after", old_bytes.len(), new_bytes.len());
     let (Ok(old), Ok(new)) = (std::str::from_utf8(old_bytes), std::str::from_utf8(new_bytes)) else {
         return plain(format!("--- {}\n+++ {}\nnot text: {sizes}\n", names.0, names.1));
@@ -43,7 +49,7 @@ pub(super) fn of(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>) -> Fil
     if old_bytes.len() + new_bytes.len() > MOST_COMPARED {
         return plain(format!("--- {}\n+++ {}\ntoo large to compare: {sizes}\n", names.0, names.1));
     }
-    let diff = TextDiff::from_lines(old, new);
+    let diff = TextDiff::configure().timeout(TIME).diff_lines(old, new);
     let (mut added, mut removed) = (0, 0);
     for change in diff.iter_all_changes() {
         match change.tag() {
@@ -52,11 +58,16 @@ pub(super) fn of(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>) -> Fil
             similar::ChangeTag::Equal => {}
         }
     }
-    let mut said = text::block(&diff.unified_diff().context_radius(3).header(&names.0, &names.1).to_string(), MOST);
+    let unified = diff.unified_diff().context_radius(3).header(&names.0, &names.1).to_string();
+    let (length, mut said) = (unified.chars().count(), text::block(&unified, MOST));
+    let whole = length <= MOST;
+    if !whole {
+        said.push_str(&format!("\nNOT SHOWN: {} more characters\n", length - MOST));
+    }
     if said.is_empty() {
         said = format!("--- {}\n+++ {}\nno line changes: {sizes}\n", names.0, names.1);
     }
-    FileDiff { change: change.clone(), added, removed, text: said }
+    FileDiff { change: change.clone(), added, removed, whole, text: said }
 }
 
 /// A change whose contents are not kept any more.
@@ -70,7 +81,7 @@ pub(super) fn unknown(change: &Change) -> FileDiff {
         digest(change.before),
         digest(change.after)
     );
-    FileDiff { change: change.clone(), added: 0, removed: 0, text: said }
+    FileDiff { change: change.clone(), added: 0, removed: 0, whole: false, text: said }
 }
 
 #[cfg(test)]
@@ -104,6 +115,9 @@ mod tests {
         assert!(of(&change, None, Some(b"\xff\x00")).text.contains("not text: 0 bytes before, 2 bytes after"));
         let large = vec![b'x'; MOST_COMPARED + 1];
         assert!(of(&change, None, Some(&large)).text.contains("too large to compare"));
+        let long = of(&change, None, Some("benign line\n".repeat(MOST / 10).as_bytes()));
+        assert!(!long.whole && long.text.contains("NOT SHOWN: "), "{}", &long.text[long.text.len() - 100..]);
+        assert!(diff(None, Some("short\n"))?.whole);
         Ok(())
     }
 }

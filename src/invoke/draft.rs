@@ -218,7 +218,10 @@ impl<'a> Draft<'a> {
         let (record, files) = match staged.filter(|_| !effects.is_empty()) {
             Some(staged) => self.finish_files(subject, (ledger, footing), (&output, effects, staged, then))?,
             None => {
-                let record = self.record(subject, Ok(output.clone()), Vec::new(), None)?;
+                let record = match self.record(subject, Ok(output.clone()), Vec::new(), None) {
+                    Ok(record) => record,
+                    Err(error) => return Err(self.failed(subject, error)),
+                };
                 self.insert(&record, (None, None), footing)?;
                 (record, Files::Committed)
             }
@@ -235,7 +238,7 @@ impl<'a> Draft<'a> {
         let ground = self.books.desk.ground();
         let wanted = wanted(&effects, &staging, began);
         let looked = match then {
-            Then::Commit => effects::make_durable(ground, &wanted),
+            Then::Commit => effects::make_durable(ground, &staging, &wanted),
             _ => Ok(()),
         };
         let looked = match looked.and_then(|()| effects::look(ground, ledger, wanted)) {
@@ -251,7 +254,10 @@ impl<'a> Draft<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.failed(subject, error.into())),
         };
-        let record = self.record(subject, Ok(output.clone()), effects, commit.as_ref().map(|commit| commit.id))?;
+        let record = match self.record(subject, Ok(output.clone()), effects, commit.as_ref().map(|commit| commit.id)) {
+            Ok(record) => record,
+            Err(error) => return Err(self.failed(subject, error)),
+        };
         self.insert(&record, (commit.as_ref(), prepared.waiting()), footing)?;
         let files = match (prepared, commit) {
             (Ending::Prepared(prepared), Some(commit)) => {
@@ -327,7 +333,11 @@ impl<'a> Draft<'a> {
         commit_id: Option<CommitId>,
     ) -> Result<ExecutionRecord, InvokeError> {
         let given = self.determinism();
-        let (input_json, input_stored) = self.books.desk.inline(self.input.clone())?;
+        let (input_json, input_stored) = match (self.books.desk.inline(self.input.clone()), &outcome) {
+            // That it failed is on record also where its input cannot be kept.
+            (Err(_), Err(_)) => (Value::Null, None),
+            (kept, _) => kept?,
+        };
         let (output, error) = match outcome {
             Ok(output) => (Some(self.books.desk.inline(output)?), None),
             Err(error) => (None, Some(error)),

@@ -113,9 +113,13 @@ pub fn approve(desk: &Desk<'_>, ledger: &Ledger, shown: Shown, by: &str) -> Resu
         .collect::<Result<Vec<_>, HeldError>>()?;
     let staging = Staging::create(desk.layout, ExecutionId::new(desk.ids))?;
     let wanted = bring_out(desk.store, &staging, &commit)?;
-    effects::make_durable(desk.ground(), &wanted)?;
-    let prepared = effects::look(desk.ground(), ledger, wanted)?.prepare(commit.id)?;
+    effects::make_durable(desk.ground(), &staging, &wanted)?;
+    let looked = effects::look(desk.ground(), ledger, wanted);
+    // Nobody else can commit it any more: what another one has done by now is seen.
     let now = desk.clock.now();
+    ledger.expire_commits(now)?;
+    still_held(ledger, commit.id)?;
+    let prepared = looked?.prepare(commit.id)?;
     let approved = ledger.approve_commit(commit.id, (by, now), &footings);
     approved.inspect_err(|error| prepared.refused(&commit, error))?;
     let settled = prepared.apply(&commit)?;
@@ -139,10 +143,11 @@ pub(super) fn bring_out(store: &Store, staging: &Staging, commit: &Commit) -> Re
     commit.changes.iter().enumerate().map(bring).collect()
 }
 
-/// Turns down what is held.
+/// Turns down what is held, or gives up what is on record and can be neither finished nor taken back: the vault is left as it
+/// is.
 ///
 /// # Errors
-/// [`HeldError`] when it is not held any more.
+/// [`HeldError`] when it is neither.
 pub fn reject(
     desk: &Desk<'_>,
     ledger: &Ledger,
@@ -150,8 +155,13 @@ pub fn reject(
     (by, why): (&str, Option<&str>),
 ) -> Result<Commit, HeldError> {
     ledger.expire_commits(desk.clock.now())?;
-    still_held(ledger, id)?;
-    ledger.reject_commit(id, (by, desk.clock.now()), why)?;
+    match ledger.commit(id)?.state {
+        CommitState::Pending => effects::give_up(desk.ground(), ledger, id, (by, why.unwrap_or("no reason given")))?,
+        _ => {
+            still_held(ledger, id)?;
+            ledger.reject_commit(id, (by, desk.clock.now()), why)?;
+        }
+    }
     Ok(ledger.commit(id)?)
 }
 

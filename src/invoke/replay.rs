@@ -62,6 +62,9 @@ pub enum ReplayError {
         /// What is wrong.
         why: String,
     },
+    /// It could not be run at all, which says nothing about the skill.
+    #[error("it could not be repeated: {0}")]
+    Run(Box<InvokeError>),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -142,9 +145,36 @@ pub fn replay(
         consent,
         ..Wish::run(&original.skill_name, &input, asked)
     };
-    let ran = run::run(invoker, wish);
+    let ran = match run::run(invoker, wish) {
+        Err(error) if is_of_the_host(&error) => return Err(ReplayError::Run(Box::new(error))),
+        ran => ran,
+    };
     let differences = compare(invoker, &original, &ran)?;
     Ok(Replayed { original: Box::new(original), id, ran, differences })
+}
+
+/// Whether a run failed by what the skill had no part in.
+fn is_of_the_host(error: &InvokeError) -> bool {
+    matches!(
+        error,
+        InvokeError::Denied { .. }
+            | InvokeError::NeedsPerson { .. }
+            | InvokeError::Stopped(_)
+            | InvokeError::Trust(_)
+            | InvokeError::Effects(_)
+            | InvokeError::Artifact(_)
+            | InvokeError::Ledger(_)
+            | InvokeError::Load(_)
+            | InvokeError::Runtime(_)
+    )
+}
+
+/// What is trusted under a name, if anything is.
+///
+/// # Errors
+/// [`ReplayError::Gone`] when nothing is.
+pub fn trusted(ledger: &Ledger, name: &SkillName) -> Result<(), ReplayError> {
+    ledger.trusted(name)?.map(drop).ok_or_else(|| ReplayError::Gone(name.clone()))
 }
 
 fn check(ledger: &Ledger, original: &ExecutionRecord, which: Which) -> Result<(), ReplayError> {

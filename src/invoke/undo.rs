@@ -40,6 +40,9 @@ pub enum UndoError {
         /// When.
         at: String,
     },
+    /// An earlier version recorded it.
+    #[error("run {0} was recorded by an earlier kavi, which kept nothing of what it replaced")]
+    NotKept(String),
     /// The bytes that were replaced are missing or were changed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -75,9 +78,9 @@ pub fn plan(desk: &Desk<'_>, ledger: &Ledger, prefix: &IdPrefix) -> Result<Plan,
     if undoes.state != CommitState::Applied {
         return Err(UndoError::NotThere { run, state: undoes.state });
     }
-    if let Some(undo) = ledger.undo_of(id)? {
-        let by = undo.decided_by.unwrap_or_default();
-        return Err(UndoError::Twice { run, by, at: undo.created_at.to_string() });
+    not_undone(ledger, &undoes)?;
+    if ledger.was_made_without_a_look(id)? {
+        return Err(UndoError::NotKept(run));
     }
     let back = |change: &Change| {
         let bytes = change.before.map(|digest| desk.store.get(Kind::File, digest)).transpose()?;
@@ -86,6 +89,12 @@ pub fn plan(desk: &Desk<'_>, ledger: &Ledger, prefix: &IdPrefix) -> Result<Plan,
     let changes = undoes.changes.iter().map(back).collect::<Result<_, ArtifactError>>()?;
     let runs = ledger.runs_of(id)?.into_iter().map(|row| row.record).collect();
     Ok(Plan { undoes, runs, changes })
+}
+
+fn not_undone(ledger: &Ledger, commit: &Commit) -> Result<(), UndoError> {
+    let Some(undo) = ledger.undo_of(commit.id)? else { return Ok(()) };
+    let (run, by) = (commit.id.short(), undo.decided_by.unwrap_or_default());
+    Err(UndoError::Twice { run, by, at: undo.created_at.to_string() })
 }
 
 /// Puts back what a plan says, by a person's word.
@@ -109,9 +118,12 @@ pub fn undo(desk: &Desk<'_>, ledger: &Ledger, plan: Plan, by: &str) -> Result<Co
     };
     let staging = Staging::create(desk.layout, run)?;
     let wanted = held::bring_out(desk.store, &staging, &commit)?;
-    effects::make_durable(desk.ground(), &wanted)?;
-    let prepared = effects::look(desk.ground(), ledger, wanted)?.prepare(commit.id)?;
-    ledger.insert_commit(&commit, &[], &[])?;
+    effects::make_durable(desk.ground(), &staging, &wanted)?;
+    let looked = effects::look(desk.ground(), ledger, wanted);
+    // Nobody else can undo it any more: what another one has done by now is seen.
+    not_undone(ledger, &plan.undoes)?;
+    let prepared = looked?.prepare(commit.id)?;
+    ledger.insert_commit(&commit, &[], &[]).inspect_err(|error| prepared.refused(&commit, error))?;
     let settled = prepared.apply(&commit)?;
     ledger.settle(commit.id, &settled)?;
     prepared.done(&commit);

@@ -241,6 +241,15 @@ impl Ledger {
         Ok(self.conn.prepare(&sql)?.query_map([id], super::executions::from_row)?.collect::<Result<_, _>>()?)
     }
 
+    /// Whether a commit is of a run that a kavi before schema version 7 recorded: what it replaced is not known.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn was_made_without_a_look(&self, id: CommitId) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM executions WHERE commit_id = ?1 AND v < 2)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
+    }
+
     /// The number up to which every commit has been settled.
     ///
     /// # Errors

@@ -163,6 +163,15 @@ impl Chain {
     /// [`InvalidChain`] names the first rule that is broken.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidChain> {
         let value = json::parse(bytes, JsonLimits::default())?;
+        // To serde a list is a struct as well.
+        let steps = value.get("steps").and_then(Value::as_array).ok_or_else(no_steps)?;
+        let mappings = |step: &Value| {
+            step.get("from_prev").and_then(Value::as_array).is_some_and(|all| !all.iter().all(Value::is_object))
+        };
+        let options = value.get("options").is_some_and(|options| !options.is_object());
+        if options || !steps.iter().all(Value::is_object) || steps.iter().any(mappings) {
+            return Err(InvalidChain::Shape("steps, mappings and options are objects".to_owned()));
+        }
         let shape = |error: serde_json::Error| InvalidChain::Shape(text::line(&error.to_string(), 300));
         let ChainText { steps, options } = serde_json::from_value(value).map_err(shape)?;
         if !(1..=MAX_STEPS).contains(&steps.len()) {
@@ -177,6 +186,10 @@ impl Chain {
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
+}
+
+fn no_steps() -> InvalidChain {
+    InvalidChain::Shape("it is no object with a list of `steps`".to_owned())
 }
 
 fn parse_step(number: usize, step: StepText) -> Result<Step, InvalidChain> {

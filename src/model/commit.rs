@@ -44,7 +44,7 @@ impl From<&Effect> for Change {
     }
 }
 
-/// Two runs of one commit wrote the same file, and the second did not see what the first wrote.
+/// Two runs of one commit wrote the same file, or one where the other needs a folder; the second did not see what the first wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("two steps write `{0}`")]
 pub struct WrittenTwice(pub VaultPath);
@@ -60,7 +60,12 @@ pub fn together<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Result<Vec
             return Err(WrittenTwice(effect.path.clone()));
         }
     }
-    Ok(changes.into_values().collect())
+    // What one writes as a file another cannot need as a folder.
+    let below = |path: &VaultPath| changes.keys().find(|other| *other != path && path.is_within(other));
+    match changes.keys().find_map(|path| below(path).cloned()) {
+        Some(path) => Err(WrittenTwice(path)),
+        None => Ok(changes.into_values().collect()),
+    }
 }
 
 /// A commit, as the ledger has it.

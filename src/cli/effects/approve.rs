@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::{Context, JsonFlag, rollback};
-use super::{find, human, machine, what_happens};
+use super::{find, human, machine, not_whole, what_happens};
 use crate::error::Error;
 use crate::model::lifecycle::CommitState;
 
@@ -32,7 +32,12 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             return Err(Error::Refused(look));
         }
         out.remark(&human(&shown));
-        if !out.ask("Commit exactly this?") {
+        let hidden = not_whole(&shown);
+        let question = match hidden.is_empty() {
+            true => "Commit exactly this?".to_owned(),
+            false => format!("NOT all of {} is shown above. Commit it all the same?", hidden.join(", ")),
+        };
+        if !out.ask(&question) {
             return Err(Error::Refused("not approved; it stays held".to_owned()));
         }
     }

@@ -8,7 +8,7 @@ mod show;
 use serde_json::{Value, json};
 
 use super::{Context, JsonFlag};
-use crate::app::{App, Shown};
+use crate::app::{App, FileDiff, Shown};
 use crate::error::Error;
 use crate::model::{commit::Change, id::IdPrefix, text};
 
@@ -91,8 +91,20 @@ fn human(shown: &Shown) -> String {
     rows.extend(commit.decided_by.as_ref().map(|by| ("decided by", text::line(by, 100))));
     rows.extend(commit.why.as_ref().map(|why| ("why", text::line(why, 1_000))));
     rows.extend(commit.changes.iter().map(|change| ("file", what_happens(change))));
-    let diffs = shown.diffs.iter().map(|diff| format!("\n{}", diff.text));
-    super::views::facts(&rows) + &diffs.collect::<String>()
+    super::views::facts(&rows) + &shown.diffs.iter().map(indented).collect::<String>()
+}
+
+/// A diff of which only the first two lines stand at the left: nothing that a file says can look like another file's head.
+fn indented(diff: &FileDiff) -> String {
+    let lines = diff.text.lines().enumerate();
+    let line = |(number, line): (usize, &str)| if number < 2 { format!("{line}\n") } else { format!("  {line}\n") };
+    std::iter::once("\n".to_owned()).chain(lines.map(line)).collect()
+}
+
+/// The files of which not every change is shown.
+fn not_whole(shown: &Shown) -> Vec<String> {
+    let hidden = shown.diffs.iter().filter(|diff| !diff.whole);
+    hidden.map(|diff| text::line(diff.change.path.as_str(), 300)).collect()
 }
 
 /// An effect, for machines.

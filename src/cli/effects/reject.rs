@@ -5,9 +5,9 @@ use serde_json::json;
 use super::super::{Context, JsonFlag, rollback};
 use super::find;
 use crate::error::Error;
-use crate::model::text;
+use crate::model::{lifecycle::CommitState, text};
 
-/// Turn down what is held: it will never be in the vault.
+/// Turn down what is held: it will never be in the vault. Of what is recorded and can be neither finished nor taken back, give up the rest.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The effect: its id, or a unique prefix of it.
@@ -28,6 +28,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let shown = find(&app, &args.id)?;
     let commit = app.reject(&shown, approver.as_str(), why.as_deref())?;
-    out.result(&format!("effect {} is rejected: nothing of it is in the vault", commit.id.short()), &json!(commit));
+    let said = match shown.commit.state {
+        CommitState::Pending => "is given up: the vault is as it is, and what waited is kept in the store",
+        _ => "is rejected: nothing of it is in the vault",
+    };
+    out.result(&format!("effect {} {said}", commit.id.short()), &json!(commit));
     Ok(())
 }

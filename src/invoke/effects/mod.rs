@@ -225,8 +225,9 @@ impl<'a> Looked<'a> {
         self.wanted.iter().map(|(wanted, _)| &wanted.change)
     }
 
-    /// How every file would change.
-    pub(super) fn diffs(&self) -> Result<Vec<FileDiff>, EffectsError> {
+    /// How every file would change. Others are let at the vault first: that may take long.
+    pub(super) fn diffs(self) -> Result<Vec<FileDiff>, EffectsError> {
+        drop(self._lock);
         let one = |(wanted, found): &(Wanted, Option<Found>)| {
             let new = wanted.file.as_ref().map(|file| fs::read(file).map_err(io(file))).transpose()?;
             Ok(diff::of(&wanted.change, found.as_ref().map(|found| &*found.bytes), new.as_deref()))
@@ -280,12 +281,13 @@ impl<'a> Looked<'a> {
     }
 }
 
-/// Makes staged files durable, with permissions of Kavi's choosing. Before the lock is taken: it may take long.
-pub(super) fn make_durable(ground: Ground<'_>, files: &[Wanted]) -> Result<(), EffectsError> {
+/// Makes staged files durable, with the permissions that the person's mask gives a new file. Before the lock is taken: it may
+/// take long.
+pub(super) fn make_durable(ground: Ground<'_>, staging: &Staging, files: &[Wanted]) -> Result<(), EffectsError> {
+    let permissions = staging.permissions()?;
     for path in files.iter().filter_map(|wanted| wanted.file.as_ref()) {
         let file = File::open(path).map_err(io(path))?;
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.set_permissions(readable).and_then(|()| file.sync_all()).map_err(io(path))?;
+        file.set_permissions(permissions.clone()).and_then(|()| file.sync_all()).map_err(io(path))?;
     }
     ground.steps.reached(Step::Durable);
     Ok(())
@@ -321,21 +323,25 @@ impl Prepared<'_> {
     /// Removes the files of a commit that was refused its record. After any other error of the ledger they stay where they
     /// are: nobody knows then whether it is on record.
     pub(super) fn refused(&self, commit: &Commit, error: &LedgerError) {
-        if matches!(error, LedgerError::Halted(_) | LedgerError::WrongState { .. }) {
-            Moves { vault: &self.vault, ready: &self.ready, commit }.clean();
+        if matches!(error, LedgerError::Halted(_) | LedgerError::WrongState { .. } | LedgerError::Conflict(_)) {
+            self.moves(commit).clean();
         }
+    }
+
+    fn moves<'m>(&'m self, commit: &'m Commit) -> Moves<'m> {
+        Moves { vault: &self.vault, ready: &self.ready, store: self.ground.store, commit }
     }
 
     /// Removes what waited beside the files of a commit that is settled on record, and lets others at the vault.
     pub(super) fn done(self, commit: &Commit) {
         self.ground.steps.reached(Step::Settled);
-        Moves { vault: &self.vault, ready: &self.ready, commit }.clean();
+        self.moves(commit).clean();
     }
 }
 
 /// Does a commit's moves, or takes them back.
 fn settle(ground: Ground<'_>, (vault, ready): (&Vault, &Ready), commit: &Commit) -> Result<Settled, EffectsError> {
-    let moves = Moves { vault, ready, commit };
+    let moves = Moves { vault, ready, store: ground.store, commit };
     match moves.all(&|number| ground.steps.reached(Step::Moved(number))) {
         Ok(()) => {
             ground.steps.reached(Step::Synced);
@@ -360,6 +366,23 @@ pub(super) fn as_error(commit: &Commit, settled: &Settled) -> Result<(), Effects
     }
 }
 
+/// Leaves a commit that cannot be finished as it is, by a person's word. What waits of it goes into the store first.
+///
+/// # Errors
+/// [`EffectsError`] when it is not PENDING any more, or what waits cannot be kept.
+pub(super) fn give_up(
+    ground: Ground<'_>,
+    ledger: &Ledger,
+    id: CommitId,
+    (by, why): (&str, &str),
+) -> Result<(), EffectsError> {
+    let _lock = staging::effects_lock(ground.layout)?;
+    for bytes in Ready::open(ground.layout)?.contents(id)? {
+        ground.store.put(Kind::File, &bytes)?;
+    }
+    Ok(ledger.settle(id, &Settled::Reverted(format!("given up by {by}: {why}")))?)
+}
+
 /// Finishes what a crash left half done, and sweeps staging folders that belong to nobody. Gives the commits that are settled
 /// now.
 ///
@@ -373,8 +396,15 @@ pub fn recover(ground: Ground<'_>, ledger: &Ledger) -> Result<Vec<Commit>, Effec
     let mut pending = ledger.pending_commits()?;
     let (vault, ready) = (Vault::open(ground.layout)?, Ready::open(ground.layout)?);
     for commit in &mut pending {
-        ready.adopt(ground.layout, commit)?;
-        let settled = settle(ground, (&vault, &ready), commit)?;
+        let settled = match ledger.was_made_without_a_look(commit.id)? {
+            true => {
+                ready.adopt(ground.layout, commit)?;
+                let moves = Moves { vault: &vault, ready: &ready, store: ground.store, commit };
+                moves.all_as_before().map_err(|trouble| unfinished(commit, &trouble))?;
+                Settled::Applied
+            }
+            false => settle(ground, (&vault, &ready), commit)?,
+        };
         ledger.settle(commit.id, &settled)?;
         (commit.state, commit.why) = match settled {
             Settled::Applied => (CommitState::Applied, None),

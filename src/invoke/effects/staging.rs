@@ -58,8 +58,17 @@ impl Staging {
     /// When the folder was made, by the clock that the vault's files are stamped with.
     pub(super) fn stamp(&self) -> Result<Stamp, EffectsError> {
         // The lock file's: the folder's own moves with what is made in it.
+        Ok(Stamp::changed(&self.lock_file()?))
+    }
+
+    /// What a file is made with that nobody says more about: the person's own mask holds.
+    pub(super) fn permissions(&self) -> Result<fs::Permissions, EffectsError> {
+        Ok(self.lock_file()?.permissions())
+    }
+
+    fn lock_file(&self) -> Result<fs::Metadata, EffectsError> {
         let path = self.folder.join(LOCK);
-        fs::symlink_metadata(&path).map(|meta| Stamp::changed(&meta)).map_err(io(&path))
+        fs::symlink_metadata(&path).map_err(io(&path))
     }
 }
 
@@ -136,6 +145,16 @@ impl Ready {
         Ok(())
     }
 
+    /// The bytes of what waits for a commit, as far as it can be read.
+    pub(super) fn contents(&self, commit: CommitId) -> Result<Vec<Vec<u8>>, EffectsError> {
+        let of_it = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(&format!("{commit}.")))
+        };
+        let files = self.files()?.into_iter().filter(of_it);
+        Ok(files.filter_map(|path| crate::artifacts::read_once(&path).ok()).collect())
+    }
+
     /// The files of commits.
     fn files(&self) -> Result<Vec<PathBuf>, EffectsError> {
         let mut files = Vec::new();
@@ -154,20 +173,26 @@ impl Ready {
 
 /// Where staging folders lie: below the workspace's own folder, or in the vault when that is on another file system.
 fn root(layout: &Layout) -> Result<PathBuf, EffectsError> {
-    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).map_err(io(path));
-    let near = if device(&layout.vault)? == device(&layout.state())? {
-        layout.staging()
-    } else {
-        layout.vault.join(".kavi-staging")
-    };
+    let near = place_of(layout)?;
     fs::create_dir_all(&near).map_err(io(&near))?;
-    // What is swept there must not be somewhere else.
-    for folder in [&layout.state(), &near] {
+    check_folders(layout, &near)?;
+    Ok(near)
+}
+
+fn place_of(layout: &Layout) -> Result<PathBuf, EffectsError> {
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).map_err(io(path));
+    let near = device(&layout.vault)? == device(&layout.state())?;
+    Ok(if near { layout.staging() } else { layout.vault.join(".kavi-staging") })
+}
+
+/// What is swept there must not be somewhere else.
+fn check_folders(layout: &Layout, near: &Path) -> Result<(), EffectsError> {
+    for folder in [&layout.state(), near] {
         if !fs::symlink_metadata(folder).map_err(io(folder))?.is_dir() {
             return Err(linked(folder));
         }
     }
-    Ok(near)
+    Ok(())
 }
 
 fn linked(folder: &Path) -> EffectsError {
@@ -176,13 +201,25 @@ fn linked(folder: &Path) -> EffectsError {
 
 /// Whether nothing of any run waits there.
 pub(super) fn is_empty(layout: &Layout) -> Result<bool, EffectsError> {
-    let root = root(layout)?;
-    for entry in fs::read_dir(&root).map_err(io(&root))? {
+    // Where nothing was ever staged nothing is made: a vault that can only be read has nothing to wait for.
+    let root = place_of(layout)?;
+    let entries = match fs::read_dir(&root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(io(&root)(error)),
+    };
+    check_folders(layout, &root)?;
+    for entry in entries {
         if is_run(&entry.map_err(io(&root))?) {
             return Ok(false);
         }
     }
-    Ok(Ready::open(layout)?.files()?.is_empty())
+    let ready = root.join(READY);
+    match fs::symlink_metadata(&ready) {
+        Ok(meta) if meta.is_dir() => Ok(Ready(ready).files()?.is_empty()),
+        Ok(_) => Err(linked(&ready)),
+        Err(_) => Ok(true),
+    }
 }
 
 /// Removes staging folders whose process is gone, and files that are on nobody's way. The caller holds the lock of
@@ -205,11 +242,8 @@ pub(super) fn sweep(layout: &Layout) -> Result<(), EffectsError> {
         if !dead {
             continue;
         }
-        match fs::remove_dir_all(&folder) {
-            // Its run was over just now, and has removed it itself.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            removed => removed.map_err(io(&folder))?,
-        }
+        // Its run may have removed it itself just now; what cannot be removed is in nobody's way.
+        let _ = fs::remove_dir_all(&folder);
     }
     Ok(())
 }

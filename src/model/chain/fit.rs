@@ -96,6 +96,8 @@ fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -
     let skill = || step.skill.clone();
     // The input with something that fits in every place that a mapping fills.
     let mut trial = Some(step.input.clone());
+    let no_place =
+        |path: &Path| Box::new(Misfit::NoPlace { step: number, skill: step.skill.clone(), path: path.clone() });
     for mapping in &step.mappings {
         let Some(source) = specs.get(mapping.step) else { continue };
         let sources = parts(source.io.output_schema(), &mapping.from);
@@ -118,10 +120,15 @@ fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -
             let (given, wanted) = (given.join(" or "), wanted.join(" or "));
             return Err(Box::new(Misfit::Types { step: number, skill: skill(), from, given, to, wanted }));
         }
-        trial = trial.and_then(|mut trial| {
-            let example = places.iter().find_map(|place| Schema::example_of(place))?;
-            mapping.to.put(&mut trial, example).ok().map(|()| trial)
-        });
+        // Without an example of what fits there, nothing can be said about the whole.
+        let example = places.iter().find_map(|place| Schema::example_of(place));
+        trial = match (trial, example) {
+            (Some(mut trial), Some(example)) => {
+                mapping.to.put(&mut trial, example).map_err(|()| no_place(&mapping.to))?;
+                Some(trial)
+            }
+            _ => None,
+        };
     }
     match trial.map(|trial| spec.io.check_input(&trial)) {
         Some(Err(why)) => Err(Box::new(Misfit::Input { step: number, skill: skill(), why })),

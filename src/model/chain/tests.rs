@@ -81,6 +81,9 @@ fn what_is_no_chain_says_why() {
     let from = |mapping: Value| chain(&json!({ "skill_name": "read", "from_prev": [mapping] }));
     for (bad, said) in [
         (json!([]), "is not as it should be"),
+        (json!([[["find", {}, null, null, null]], [true]]), "is not as it should be"),
+        (json!({ "steps": [["find", {}, null, null, null]] }), "objects"),
+        (json!({ "steps": [step], "options": [true] }), "objects"),
         (json!({ "steps": [] }), "0 steps: 1 to 64"),
         (many, "1000 steps: 1 to 64"),
         (json!({ "steps": [step], "option": {} }), "unknown field `option`"),
@@ -118,6 +121,11 @@ fn what_can_never_work_is_found_before_anything_runs() -> Done {
         (read(from("path", "results.0.score")), "`results.0.score` is number, but `path` of `read` takes string"),
         (read(from("lines", "results.0.path")), "`lines` of `read` takes"),
         (read(from("lines", "results.0.score")), "the input never fits `read`"),
+        (
+            chain(&json!({ "skill_name": "read", "input_template": [1],
+                "from_prev": [{ "to_field": "path", "from_path": "best" }] })),
+            "the input of `read` has no `path`",
+        ),
         (chain(&json!({ "skill_name": "read", "input": { "path": 5 } })), "step 1: the input never fits `read`"),
         (chain(&json!({ "skill_name": "read", "input": { "path": "a", "b": 1 } })), "step 1: the input never fits"),
     ] {
