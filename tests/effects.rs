@@ -210,8 +210,13 @@ fn a_run_that_an_earlier_kavi_did_not_finish_is_finished() {
         fs::rename(workspace.path().join(format!(".kavi/staging/ready/{id}.{number}")), path).unwrap();
     }
     fs::write(staged.join("lock"), "").unwrap();
+    // What it replaced it did not say: a note that is there is replaced, as it would have been.
+    fs::write(workspace.vault("Inbox/AI/a.md.md"), "older\n").unwrap();
+    workspace.ledger().execute("UPDATE executions SET v = 1", []).unwrap();
     assert_eq!(workspace.json(&["status"]).expect(0).json()["recovered"], json!([id]));
     assert_eq!((vault(&workspace), staging(&workspace)), (whole, 0));
+    let error = workspace.refused(&["undo", id, "--yes", "--approved-by", "ada"], 3);
+    assert!(error["message"].as_str().unwrap().contains("an earlier kavi"), "{error}");
 }
 
 #[test]

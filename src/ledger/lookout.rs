@@ -294,7 +294,9 @@ mod tests {
     fn write_locks(watched: &Watched) -> Result<usize, std::io::Error> {
         let inode = fs::metadata(watched.at("ledger.db-shm"))?.ino();
         let locks = fs::read_to_string("/proc/locks")?;
-        let ours = |line: &&str| line.contains(" WRITE ") && line.contains(&format!(":{inode} "));
+        // The same number may be a file of another file system, and another process's.
+        let (held, of) = (format!(" WRITE {} ", std::process::id()), format!(":{inode} "));
+        let ours = |line: &&str| line.contains(&held) && line.contains(&of);
         Ok(locks.lines().filter(ours).count())
     }
 
