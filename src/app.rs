@@ -33,6 +33,7 @@ use crate::model::{
 use crate::runtime::{CodeCache, second_wall};
 
 mod agent;
+mod agents;
 mod batch;
 mod cache;
 mod doctor;
@@ -55,9 +56,11 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::run::{Consent, Files, Ran, Then};
 pub use crate::invoke::undo::Plan as UndoPlan;
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, Promotion, Proposal, Research, Verification,
+    Acknowledgement, ArtifactRow, Asker, Build, ExecutionRow, GateRow, Promotion, Proposal, Research, Verification,
 };
+pub use crate::mcp::Offer;
 pub use crate::runtime::{CacheStatus, Cleared, Origin};
+pub use agents::{AgentCall, AgentDoor, AgentFailure, AgentFiles, AgentRan, AgentSkill, Reply, Sent, Word};
 pub use doctor::{Check, Health};
 pub use retry::{Advise, End, Forged, Look, Plan, Step};
 pub use workspace::Made;
@@ -134,6 +137,8 @@ pub enum Walls {
 pub struct Dossier {
     /// The proposal.
     pub proposal: Proposal,
+    /// Who sent it; none when it was typed at the command line.
+    pub asker: Option<Asker>,
     /// Its attempts.
     pub builds: Vec<Build>,
     /// Its verifications.
@@ -335,7 +340,7 @@ impl App {
     /// # Errors
     /// When it cannot be written.
     pub fn propose(&self, spec: &SkillSpec) -> Result<Proposal, Error> {
-        let proposal = propose::write(&self.forge(), spec)?;
+        let proposal = propose::write(&self.forge(), spec, None)?;
         rebuild::after_step(&self.forge(), &proposal.spec.name)?;
         Ok(proposal)
     }
@@ -476,6 +481,7 @@ impl App {
         related.extend(verifications.iter().map(|verification| verification.id.to_string()));
         let artifacts = related.iter().map(|id| self.ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
+            asker: self.ledger.asker_of(proposal.id)?,
             research: self.ledger.research_of(proposal.id)?,
             acknowledgements: self.ledger.acknowledgements_of(proposal.id)?,
             promotions: self.ledger.promotions_of(proposal.id)?,

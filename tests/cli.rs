@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 26] = [
+const VERBS: [(&str, &[&str]); 27] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -32,6 +32,7 @@ const VERBS: [(&str, &[&str]); 26] = [
     ("consume-chain", &["chain"]),
     ("replay", &[]),
     ("effects", &[]),
+    ("mcp", &[]),
     ("undo", &[]),
     ("show", &[]),
     ("status", &[]),

@@ -17,6 +17,7 @@ mod effects;
 mod forge;
 mod init;
 mod list;
+mod mcp;
 mod new;
 mod out;
 mod progress;
@@ -131,6 +132,7 @@ enum Verb {
     #[command(visible_alias = "chain")]
     ConsumeChain(chain::Args),
     Replay(replay::Args),
+    Mcp(mcp::Args),
     Effects(effects::Args),
     Undo(undo::Args),
     Show(show::Args),
@@ -170,7 +172,7 @@ impl Verb {
             Self::Undo(args) => args.json.json,
             Self::Replay(args) => args.json.json,
             // Here it is the input.
-            Self::RunSkill(_) | Self::ConsumeChain(_) => false,
+            Self::RunSkill(_) | Self::ConsumeChain(_) | Self::Mcp(_) => false,
         }
     }
 
@@ -194,6 +196,7 @@ impl Verb {
             Self::RunSkill(args) => run::run(context, &args),
             Self::ConsumeChain(args) => chain::run(context, &args),
             Self::Replay(args) => replay::run(context, &args),
+            Self::Mcp(args) => mcp::run(context, &args),
             Self::Effects(args) => effects::run(context, &args),
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),
