@@ -420,10 +420,22 @@ fn what_can_be_read_is_what_was_promoted_and_no_more_of_a_record_than_its_outlin
     fs::write(workspace.vault("Inbox/hello.md"), "a secret").unwrap();
     let mut client = Client::open(&workspace, "2025-11-25", json!({}));
     let listed = client.request("resources/list", json!({}))["result"]["resources"].take();
-    assert_eq!(listed[1]["uri"], "kavi://skill/peek", "{listed}");
+    assert_eq!(listed[2]["uri"], "skill://kavi/write-note/SKILL.md", "{listed}");
     let mut read = |uri: &str| client.request("resources/read", json!({ "uri": uri }));
-    let guidance = read("kavi://skill/peek")["result"]["contents"][0]["text"].take();
-    assert!(guidance.as_str().unwrap().starts_with("# peek\n"), "{guidance}");
+    let guidance = read("skill://kavi/write-note/SKILL.md")["result"]["contents"][0]["text"].take();
+    let guidance = guidance.as_str().unwrap();
+    assert!(guidance.starts_with("---\nname: write-note\ndescription: \""), "{guidance}");
+    let skills = client.request("skills/list", json!({}))["result"]["skills"].take();
+    let one = client.request("skills/get", json!({ "uri": "skill://kavi/write-note/SKILL.md" }))["result"].take();
+    assert_eq!(skills[2], one["skill"], "{one}");
+    let digest = format!("sha256:{}", kavi::model::digest::Digest::of(guidance.as_bytes()));
+    assert_eq!(one["skill"]["resources"][0]["digest"], digest, "{one}");
+    for missing in
+        ["skill://kavi/write_note/SKILL.md", "skill://kavi/nothing/SKILL.md", "skill://kavi/../peek/SKILL.md"]
+    {
+        assert_eq!(client.request("skills/get", json!({ "uri": missing }))["error"]["code"], -32_602);
+    }
+    let mut read = |uri: &str| client.request("resources/read", json!({ "uri": uri }));
     let digest = workspace.json(&["show", "peek"]).json()["spec_sha256"].as_str().unwrap().to_owned();
     let spec = read(&format!("kavi://artifact/{digest}"))["result"]["contents"][0]["text"].take();
     assert_eq!(serde_json::from_str::<Value>(spec.as_str().unwrap()).unwrap()["name"], "peek");

@@ -77,7 +77,7 @@ fn the_official_python_client_lists_calls_asks_and_proposes_in_every_mode() {
             "note": [false, path],
             "asked": [true],
             "proposed": "PROPOSED",
-            "guidance": "# act",
+            "guidance": "name: act",
             "prompt": "Write a proposal for one skill and send it with propose_skill.",
             "many": 50,
         });

@@ -1,11 +1,15 @@
 //! What can be read: how each trusted skill is used, records of runs, artifacts, and how a good proposal is written.
 //!
-//! Guarantees: the guidance of a skill is made from the spec that a person promoted; a record is given without what the skill was
-//! given, gave, wrote or said.
+//! The guidance of a skill is a `SKILL.md`, listed with its digest as the protocol's extension for skills wants it. Names there have
+//! `-` where Kavi's have `_`.
+//!
+//! Guarantees: the guidance of a skill is made from the spec that a person promoted, and the same spec gives the same bytes; a
+//! record is given without what the skill was given, gave, wrote or said.
 
 use rmcp::model::{
-    ErrorData, GetPromptRequestParams, GetPromptResult, ListResourcesResult, Prompt, PromptArgument, PromptMessage,
-    ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role,
+    ErrorData, GetPromptRequestParams, GetPromptResult, ListResourcesResult, ListSkillsResult, Prompt, PromptArgument,
+    PromptMessage, ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role, Skill, SkillFrontmatter,
+    SkillResource, SkillResources,
 };
 
 use super::server::{Server, ask};
@@ -15,12 +19,56 @@ use crate::model::{digest::Digest, effect::EffectClass, hints, id::ExecutionId, 
 
 /// Resources on a page.
 const PAGE: usize = 100;
-const SKILL: &str = "kavi://skill/";
+const SKILL: &str = "skill://kavi/";
+const SKILL_FILE: &str = "/SKILL.md";
 const RECORD: &str = "kavi://record/";
 const ARTIFACT: &str = "kavi://artifact/";
 const PROMPT: &str = "write_proposal";
 
-/// The guidance of one skill, in Markdown.
+/// A skill's name as the extension spells it.
+fn spelled(skill: &AgentSkill) -> String {
+    skill.spec.name.as_str().replace('_', "-")
+}
+
+/// Where the guidance of a skill is.
+fn uri(skill: &AgentSkill) -> String {
+    format!("{SKILL}{}{SKILL_FILE}", spelled(skill))
+}
+
+/// The skill whose guidance is there.
+fn skill_at<'a>(skills: &'a [AgentSkill], uri: &str) -> Option<&'a AgentSkill> {
+    let name = uri.strip_prefix(SKILL)?.strip_suffix(SKILL_FILE)?;
+    skills.iter().find(|skill| spelled(skill) == name)
+}
+
+/// What a skill does, on one line, as its frontmatter has it.
+fn summary(skill: &AgentSkill) -> String {
+    let line: Vec<&str> = skill.spec.description.split_whitespace().collect();
+    text::line(&line.join(" "), 1_000)
+}
+
+/// An entry of the extension: the name, what it does, and the digest of the guidance.
+fn entry(skill: &AgentSkill) -> Skill {
+    let uri = uri(skill);
+    let file = SkillResource::from_bytes(uri.clone(), guidance(skill).as_bytes());
+    Skill::new(uri, SkillFrontmatter::new(spelled(skill), summary(skill)), SkillResources::Files(vec![file]))
+}
+
+/// One page of the entries.
+pub(super) fn skills(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListSkillsResult, ErrorData> {
+    let (shown, next) = cut(skills, cursor)?;
+    let mut page = ListSkillsResult::with_all_items(shown.into_iter().map(entry).collect());
+    page.next_cursor = next;
+    Ok(page)
+}
+
+/// The entry at this place.
+pub(super) fn skill(skills: &[AgentSkill], uri: &str) -> Result<Skill, ErrorData> {
+    let found = skill_at(skills, uri).map(entry);
+    found.ok_or_else(|| ErrorData::invalid_params(format!("there is no skill at {}", text::line(uri, 200)), None))
+}
+
+/// The guidance of one skill: a `SKILL.md`.
 fn guidance(skill: &AgentSkill) -> String {
     let spec = &skill.spec;
     let folders: Vec<&str> = spec.paths.iter().map(|path| path.as_str()).collect();
@@ -31,10 +79,13 @@ fn guidance(skill: &AgentSkill) -> String {
         class if hints::of(class).read_only => "changes nothing".to_owned(),
         class => format!("is {class}"),
     };
+    // A text of JSON is one of YAML.
+    let (name, what) = (spelled(skill), serde_json::Value::String(summary(skill)));
     let mut out = format!(
-        "# {}\n\n{}\n\nRevision {}, component sha256 {}. It {touches}.\n\n## Input\n\n```json\n{:#}\n```\n\n## Output\n\n```json\n{:#}\n```\n",
+        "---\nname: {name}\ndescription: {what}\n---\n\n# {}\n\n{}\n\nCall it as the tool `{}`. Revision {}, component sha256 {}. It {touches}.\n\n## Input\n\n```json\n{:#}\n```\n\n## Output\n\n```json\n{:#}\n```\n",
         spec.name,
         text::block(&spec.description, 2_000),
+        spec.name,
         skill.revision,
         skill.component_sha256,
         spec.io.input_schema(),
@@ -47,8 +98,8 @@ fn guidance(skill: &AgentSkill) -> String {
     out
 }
 
-/// One page of what can be read by name: the guidance of each trusted skill.
-pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
+/// The skills of one page, and where the next begins.
+fn cut<'a>(skills: &'a [AgentSkill], cursor: Option<&str>) -> Result<(Vec<&'a AgentSkill>, Option<String>), ErrorData> {
     let after = match cursor.map(|cursor| cursor.strip_prefix("after:")) {
         None => "",
         Some(Some(name)) if !name.is_empty() => name,
@@ -56,26 +107,31 @@ pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListRe
     };
     let mut left = skills.iter().filter(|skill| skill.spec.name.as_str() > after).peekable();
     let shown: Vec<&AgentSkill> = left.by_ref().take(PAGE).collect();
-    let resource = |skill: &&AgentSkill| {
-        let name = &skill.spec.name;
-        Resource::new(format!("{SKILL}{name}"), name.to_string())
-            .with_description(skill.spec.description.clone())
-            .with_mime_type("text/markdown")
+    let next = left.peek().and(shown.last()).map(|last| format!("after:{}", last.spec.name));
+    Ok((shown, next))
+}
+
+/// One page of what can be read by name: the guidance of each trusted skill.
+pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
+    let (shown, next) = cut(skills, cursor)?;
+    let resource = |skill: &AgentSkill| {
+        let resource = Resource::new(uri(skill), spelled(skill)).with_description(summary(skill));
+        resource.with_mime_type("text/markdown")
     };
-    let mut page = ListResourcesResult::with_all_items(shown.iter().map(resource).collect());
-    page.next_cursor = left.peek().and(shown.last()).map(|last| format!("after:{}", last.spec.name));
+    let mut page = ListResourcesResult::with_all_items(shown.into_iter().map(resource).collect());
+    page.next_cursor = next;
     Ok(page)
 }
 
 /// What can be read by an id.
 pub(super) fn templates() -> Vec<ResourceTemplate> {
-    let template = |uri: &str, what: &str, name: &str, about: &str| {
-        ResourceTemplate::new(format!("{uri}{{{what}}}"), name.to_owned()).with_description(about.to_owned())
+    let template = |uri: String, name: &str, about: &str| {
+        ResourceTemplate::new(uri, name.to_owned()).with_description(about.to_owned())
     };
     vec![
-        template(SKILL, "name", "skill", "How a trusted skill is used."),
-        template(RECORD, "execution", "record", "The record of a run, by the `kavi/execution` of its result."),
-        template(ARTIFACT, "sha256", "artifact", "A specification, report or note, by the digest of its bytes."),
+        template(format!("{SKILL}{{name}}{SKILL_FILE}"), "skill", "How a trusted skill is used."),
+        template(format!("{RECORD}{{id}}"), "record", "The record of a run, by the `kavi/execution` of its result."),
+        template(format!("{ARTIFACT}{{sha256}}"), "artifact", "A specification, report or note, by its digest."),
     ]
 }
 
@@ -94,10 +150,9 @@ impl Server {
     /// One `resources/read`.
     pub(super) async fn read(&self, uri: &str) -> Result<ReadResourceResult, ErrorData> {
         let refused = |error: Error| refused(uri, &error);
-        let (text, mime) = if let Some(name) = uri.strip_prefix(SKILL) {
+        let (text, mime) = if uri.starts_with(SKILL) {
             let skills = ask(|reply| self.door.skills(reply)).await.map_err(refused)?;
-            let skill = skills.iter().find(|skill| skill.spec.name.as_str() == name).ok_or_else(|| no_such(uri))?;
-            (guidance(skill), "text/markdown")
+            (skill_at(&skills, uri).map(guidance).ok_or_else(|| no_such(uri))?, "text/markdown")
         } else if let Some(id) = uri.strip_prefix(RECORD) {
             let id = ExecutionId::parse(id).map_err(|_| no_such(uri))?;
             let record = ask(|reply| self.door.record(id, reply)).await.map_err(refused)?;

@@ -32,7 +32,7 @@ async def run(kavi, workspace, env, mode):
             "io": {"input": {"text": "str"}, "output": {"words": "int"}}})
         said["proposed"] = proposed.structured_content["status"]
         resources = (await client.list_resources()).resources
-        said["guidance"] = (await client.read_resource(resources[0].uri)).contents[0].text.splitlines()[0]
+        said["guidance"] = (await client.read_resource(resources[0].uri)).contents[0].text.splitlines()[1]
         prompt = await client.get_prompt("write_proposal", {})
         said["prompt"] = prompt.messages[0].content.text.splitlines()[0]
         many = await asyncio.gather(*[client.call_tool("peek", {"path": "Inbox/hello.md"}) for _ in range(50)])
