@@ -33,6 +33,7 @@ use crate::model::{
 use crate::runtime::{CodeCache, second_wall};
 
 mod agent;
+mod agents;
 mod batch;
 mod cache;
 mod doctor;
@@ -56,10 +57,12 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::run::{Consent, Files, Ran, Then};
 pub use crate::invoke::undo::Plan as UndoPlan;
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, Outcome, Promotion, Proposal, Pruned, Research, Tail,
-    Verification, Which,
+    Acknowledgement, ArtifactRow, Asker, Build, ExecutionRow, GateRow, Outcome, Promotion, Proposal, Pruned, Research,
+    Tail, Verification, Which,
 };
+pub use crate::mcp::Offer;
 pub use crate::runtime::{CacheStatus, Cleared, Origin};
+pub use agents::{AgentCall, AgentDoor, AgentFailure, AgentFiles, AgentRan, AgentSkill, Reply, Sent, Word};
 pub use doctor::{Check, Health};
 pub use records::{Consumed, Following, Large, Session};
 pub use retry::{Advise, End, Forged, Look, Plan, Step};
@@ -137,6 +140,8 @@ pub enum Walls {
 pub struct Dossier {
     /// The proposal.
     pub proposal: Proposal,
+    /// Who sent it; none when it was typed at the command line.
+    pub asker: Option<Asker>,
     /// Its attempts.
     pub builds: Vec<Build>,
     /// Its verifications.
@@ -316,7 +321,7 @@ impl App {
     /// # Errors
     /// When it cannot be written.
     pub fn propose(&self, spec: &SkillSpec) -> Result<Proposal, Error> {
-        let proposal = propose::write(&self.forge(), spec)?;
+        let proposal = propose::write(&self.forge(), spec, None)?;
         rebuild::after_step(&self.forge(), &proposal.spec.name)?;
         Ok(proposal)
     }
@@ -457,6 +462,7 @@ impl App {
         related.extend(verifications.iter().map(|verification| verification.id.to_string()));
         let artifacts = related.iter().map(|id| self.ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
+            asker: self.ledger.asker_of(proposal.id)?,
             research: self.ledger.research_of(proposal.id)?,
             acknowledgements: self.ledger.acknowledgements_of(proposal.id)?,
             promotions: self.ledger.promotions_of(proposal.id)?,

@@ -298,6 +298,7 @@ fn ledger(error: &LedgerError) -> Kind {
     match error {
         LedgerError::NotFound { .. } | LedgerError::Ambiguous { .. } => Kind::Usage,
         LedgerError::WrongState { .. }
+        | LedgerError::TooMany { .. }
         | LedgerError::Conflict(_)
         | LedgerError::NotStopped
         | LedgerError::Halted(_) => Kind::Refused,
@@ -335,6 +336,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Ambiguous { .. } => "give more digits of the id",
         LedgerError::WrongState { .. } => "see `kavi show` for where it stands",
         LedgerError::NotStopped => "see `kavi status`",
+        LedgerError::TooMany { .. } => "a person looks at them with `kavi status` first",
         LedgerError::Unrecorded(_) => "`kavi stop` again records it; `kavi resume` lets things run",
         LedgerError::Conflict(_) => "look at `kavi show` and try again",
         LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",

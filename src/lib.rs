@@ -10,7 +10,7 @@
 //! 5. [`invoke`]: the [`registry`] checks the bytes, the [`runtime`] runs them with the grants of their class
 //!    ([`policy::grants`]), and their files reach the vault together with their record, or not at all.
 //!
-//! [`model`] holds the values all of them talk about; [`app`] wires them; [`cli`] is the one front so far.
+//! [`model`] holds the values all of them talk about; [`app`] wires them; [`cli`] is the front for people, [`mcp`] the one for agents.
 //! `docs/ARCHITECTURE.md` maps the rest, `tests/tidy.rs` holds the modules to who may use whom.
 
 pub mod app;
@@ -23,6 +23,7 @@ pub mod forge;
 pub mod invoke;
 pub mod ledger;
 pub mod llm;
+pub mod mcp;
 pub mod model;
 pub mod policy;
 pub mod registry;

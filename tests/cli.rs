@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 31] = [
+const VERBS: [(&str, &[&str]); 32] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -37,6 +37,7 @@ const VERBS: [(&str, &[&str]); 31] = [
     ("export-executions", &[]),
     ("prune", &[]),
     ("effects", &[]),
+    ("mcp", &[]),
     ("undo", &[]),
     ("show", &[]),
     ("status", &[]),

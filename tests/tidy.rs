@@ -4,6 +4,8 @@
 //! environment or printing call outside its module, on `unsafe`, and on files that grew too long. It is made to
 //! catch a mistake while it is small, not an author who hides something; review is for that.
 
+#[path = "tidy/agents.rs"]
+mod agents;
 #[path = "tidy/mentions.rs"]
 mod mentions;
 #[path = "tidy/rules.rs"]
@@ -147,6 +149,40 @@ fn libraries_stay_in_their_module() {
     refuses("src/cage/mod.rs", "use wasmtime_wasi::WasiCtx;", "engine");
     accepts("src/runtime/mod.rs", "use wasmtime::Engine; use wasmtime_wasi::WasiCtx;");
     accepts("src/forge/verify/mod.rs", "use wasmparser::Parser;");
+}
+
+#[test]
+fn the_front_for_agents_reaches_nothing_but_its_door() {
+    for text in [
+        "use crate::app::App;",
+        "use crate::app::{AgentDoor, App as Door};",
+        "fn f(door: &crate::app::App) {}",
+        "use crate::app::UndoPlan;",
+        "use crate::app::Host as H;",
+    ] {
+        let found = broken("src/mcp/tools.rs", text);
+        assert!(!found.is_empty() && found.iter().all(|rule| rule == "1 agents"), "{text}: {found:?}");
+    }
+    refuses("src/mcp/tools.rs", "use crate::app;", "agents");
+    refuses("src/mcp/tools.rs", "use crate::app::Made;", "agents");
+    refuses("src/mcp/tools.rs", "use crate::app::*;", "agents");
+    for call in ["approve", "reject", "promote", "revoke", "rollback", "resume", "stop", "undo", "policy"] {
+        refuses("src/mcp/tools.rs", &format!("fn f(door: &D) {{ door.{call}(1); }}"), "agents");
+        refuses("src/mcp/tools.rs", &format!("fn f() {{ hidden!(x.{call}()); }}"), "agents");
+        accepts("src/cli/run.rs", &format!("fn f(app: &App) {{ app.{call}(1); }}"));
+    }
+    accepts(
+        "src/mcp/tools.rs",
+        "use crate::app::{AgentDoor, Sent}; /// approve\nfn f() { g(\"kavi effects approve\") }",
+    );
+}
+
+#[test]
+fn the_protocol_and_its_runtime_stay_in_the_front_for_agents() {
+    refuses("src/app/agents.rs", "use tokio::sync::oneshot;", "protocol");
+    refuses("src/cli/run.rs", "fn f() { rmcp::serve(); }", "protocol");
+    refuses("src/runtime/pool.rs", "#[cfg(test)] mod tests { use tokio_util::sync; }", "protocol");
+    accepts("src/mcp/mod.rs", "use rmcp::model::Tool; use tokio::sync::watch;");
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Work for Pump {
         let number = state.asked;
         drop(state);
         let (name, input) = (self.make)(number);
-        Some(Call { number, name, input, asked: Arc::clone(&self.asked) })
+        Some(Call { number, name, input, asked: Arc::clone(&self.asked), cancel: None })
     }
 
     fn done(&self, _: u64, ran: Result<Ran, InvokeError>) {

@@ -18,6 +18,7 @@ mod export;
 mod forge;
 mod init;
 mod list;
+mod mcp;
 mod new;
 mod out;
 mod progress;
@@ -141,6 +142,7 @@ enum Verb {
     Session(session::Args),
     ExportExecutions(export::Args),
     Prune(prune::Args),
+    Mcp(mcp::Args),
     Effects(effects::Args),
     Undo(undo::Args),
     Show(show::Args),
@@ -184,7 +186,7 @@ impl Verb {
             Self::ExportExecutions(args) => args.json.json,
             Self::Prune(args) => args.json.json,
             // Here it is the input.
-            Self::RunSkill(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) => false,
+            Self::RunSkill(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) | Self::Mcp(_) => false,
         }
     }
 
@@ -213,6 +215,7 @@ impl Verb {
             Self::Session(args) => session::run(context, &args),
             Self::ExportExecutions(args) => export::run(context, &args),
             Self::Prune(args) => prune::run(context, &args),
+            Self::Mcp(args) => mcp::run(context, &args),
             Self::Effects(args) => effects::run(context, &args),
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),

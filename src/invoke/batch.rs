@@ -109,7 +109,13 @@ impl Work for Lines<'_, '_> {
         match line {
             Ok(Some(input)) => {
                 progress.read = number;
-                return Some(Call { number, name: self.name.clone(), input, asked: Arc::clone(self.asked) });
+                return Some(Call {
+                    number,
+                    name: self.name.clone(),
+                    input,
+                    asked: Arc::clone(self.asked),
+                    cancel: None,
+                });
             }
             Ok(None) => {}
             Err(error) => progress.batch.unread = Some(error),

@@ -25,13 +25,13 @@ use crate::model::{
     lifecycle::{CommitKind, CommitState, Purpose},
     limits::Limits,
     name::SkillName,
-    switch::Watch,
+    switch::{Cancel, Cancellable, Watch},
     text,
     time::Timestamp,
 };
 use crate::policy::doors::Answer;
 use crate::registry::{TrustError, TrustedSkill};
-use crate::runtime::{GuestError, Lane, Observed, Origin, Request, WASMTIME_VERSION, staged};
+use crate::runtime::{GuestError, Lane, Observed, Origin, Request, RunError, WASMTIME_VERSION, staged};
 
 /// A desk, and where records go.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +111,12 @@ impl<'a> Draft<'a> {
         self.no_input.take().map_or(Ok(()), |error| Err(error.into()))
     }
 
+    /// Whether whoever asked still wants it.
+    fn wanted(&self) -> Result<(), InvokeError> {
+        let asked = self.wish.cancel.map_or(Ok(()), Cancel::check);
+        asked.map_err(|cancelled| InvokeError::Run(RunError::Cancelled(cancelled)))
+    }
+
     /// What the guest is given: the time the run started, and a seed that nobody can foresee but the record repeats; of a
     /// replay those of the earlier run.
     fn determinism(&self) -> Determinism {
@@ -168,6 +174,7 @@ impl<'a> Draft<'a> {
 
     fn guest(&self, ready: &Ready, out: Option<&Path>, place: Place<'_>) -> Result<(String, Observed), InvokeError> {
         let input = json::canonical(&self.input);
+        self.wanted()?;
         let own;
         let watch: &dyn Watch = match place {
             Place::ThreadOfItsOwn(ledger, footing) => {
@@ -178,6 +185,8 @@ impl<'a> Draft<'a> {
             }
             Place::Here(_, watch) => watch.as_ref(),
         };
+        let both = self.wish.cancel.cloned().map(|cancel| Cancellable { watch, cancel });
+        let watch = both.as_ref().map_or(watch, |both| both);
         let request = Request {
             input: &input,
             grants: ready.grants(),
@@ -189,7 +198,13 @@ impl<'a> Draft<'a> {
         };
         let ran = match place {
             Place::ThreadOfItsOwn(..) => ready.compiled().run(&request),
-            Place::Here(lane, watch) => ready.compiled().run_on(lane, &request, watch),
+            Place::Here(lane, watch) => match self.wish.cancel.cloned() {
+                Some(cancel) => {
+                    let both: Arc<dyn Watch + Send> = Arc::new(Cancellable { watch: Arc::clone(watch), cancel });
+                    ready.compiled().run_on(lane, &request, &both)
+                }
+                None => ready.compiled().run_on(lane, &request, watch),
+            },
         };
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
         self.witnessed.replace(Witnessed {
@@ -210,7 +225,8 @@ impl<'a> Draft<'a> {
         (ledger, footing): (&Ledger, Footing),
         attempt: Result<Success, InvokeError>,
     ) -> Result<Ran, InvokeError> {
-        let success = match attempt {
+        // The last moment at which nothing has happened yet.
+        let success = match attempt.and_then(|success| self.wanted().map(|()| success)) {
             Ok(success) => success,
             Err(error) => return Err(self.failed(subject, error)),
         };

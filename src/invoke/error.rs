@@ -107,6 +107,7 @@ impl InvokeError {
             Self::Run(RunError::Refused(_)) | Self::Load(LoadError::Refused(_)) => "Refused",
             Self::Stopped(_) | Self::Run(RunError::Stopped(_)) => "Stopped",
             Self::Run(RunError::Revoked(_)) => "Revoked",
+            Self::Run(RunError::Cancelled(_)) => "Cancelled",
             Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
             Self::OutputJson(_) | Self::Output(_) => "InvalidOutput",
             Self::OutsidePaths(_) | Self::Staged(_) => "OutsidePaths",

@@ -24,7 +24,13 @@ use super::error::InvokeError;
 use super::ready::Ready;
 use super::wish::{Desk, Ran, Wish};
 use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Lookout, Permit, Standing};
-use crate::model::{door::Asked, layout::Layout, limits::Limits, name::SkillName, switch::Watch};
+use crate::model::{
+    door::Asked,
+    layout::Layout,
+    limits::Limits,
+    name::SkillName,
+    switch::{Cancel, Watch},
+};
 use crate::registry::{self, TrustedSkill};
 use crate::runtime::{Lane, Loader, Origin, Reaches, Runtime, RuntimeError};
 
@@ -55,11 +61,13 @@ pub struct Call {
     pub input: Vec<u8>,
     /// Who asks.
     pub asked: Arc<Asked>,
+    /// Where they can take it back.
+    pub cancel: Option<Cancel>,
 }
 
 impl Call {
     fn wish(&self) -> Wish<'_> {
-        Wish::run(&self.name, &self.input, &self.asked)
+        Wish { cancel: self.cancel.as_ref(), ..Wish::run(&self.name, &self.input, &self.asked) }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::model::{
     layout::Layout,
     lifecycle::Purpose,
     name::SkillName,
+    switch::Cancel,
     time::Clock,
 };
 use crate::policy::doors::Doors;
@@ -105,6 +106,8 @@ pub struct Wish<'a> {
     pub given: Option<Determinism>,
     /// What becomes of its files.
     pub then: Then,
+    /// Where whoever asks can take it back.
+    pub cancel: Option<&'a Cancel>,
 }
 
 impl<'a> Wish<'a> {
@@ -120,6 +123,7 @@ impl<'a> Wish<'a> {
             parent: None,
             given: None,
             then: Then::Commit,
+            cancel: None,
         }
     }
 }

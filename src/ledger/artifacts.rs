@@ -1,6 +1,6 @@
 //! Where artifacts lie, and with which digest.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Ledger, LedgerError};
 use crate::model::{artifact::ArtifactKind, digest::Digest, id::ArtifactId, time::Timestamp};
@@ -21,6 +21,8 @@ pub struct ArtifactRow {
     /// The proposal, build, verification or execution it belongs to.
     pub related_id: String,
 }
+
+const BY_DIGEST: &str = "SELECT * FROM artifacts WHERE sha256 = ?1 ORDER BY rowid DESC LIMIT 1";
 
 pub(super) fn insert(conn: &Connection, row: &ArtifactRow) -> Result<(), LedgerError> {
     conn.execute(
@@ -52,6 +54,15 @@ impl Ledger {
         Ok(statement.query_map([related_id], from_row)?.collect::<Result<_, _>>()?)
     }
 
+    /// The newest artifact with these bytes.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is none.
+    pub fn artifact_by_digest(&self, digest: Digest) -> Result<ArtifactRow, LedgerError> {
+        let found = self.conn.prepare_cached(BY_DIGEST)?.query_row([digest], from_row).optional()?;
+        found.ok_or_else(|| LedgerError::NotFound { what: "artifact", key: digest.to_string() })
+    }
+
     /// Every artifact, oldest first.
     ///
     /// # Errors
@@ -59,5 +70,20 @@ impl Ledger {
     pub fn artifacts(&self) -> Result<Vec<ArtifactRow>, LedgerError> {
         let mut statement = self.conn.prepare("SELECT * FROM artifacts ORDER BY created_at, rowid")?;
         Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::codec;
+
+    #[test]
+    fn an_artifact_is_found_by_its_digest_without_reading_all() -> Result<(), LedgerError> {
+        let ledger = Ledger::in_memory()?;
+        assert_eq!(codec::full_scans(&ledger.conn, BY_DIGEST)?, [""; 0]);
+        let nothing = ledger.artifact_by_digest(Digest::of(b"nothing"));
+        assert!(matches!(nothing, Err(LedgerError::NotFound { .. })), "{nothing:?}");
+        Ok(())
     }
 }

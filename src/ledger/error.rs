@@ -53,6 +53,14 @@ pub enum LedgerError {
         /// How many fit.
         count: usize,
     },
+    /// More came within an hour than may.
+    #[error("there were {most} {what} within an hour, which is the most")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many may come.
+        most: u32,
+    },
     /// The state is not the one that the step starts from.
     #[error("{what} `{id}` is {found}, which is not a state to {step} from")]
     WrongState {
@@ -125,6 +133,7 @@ impl LedgerError {
             Self::NotFound { .. }
                 | Self::Ambiguous { .. }
                 | Self::WrongState { .. }
+                | Self::TooMany { .. }
                 | Self::Conflict(_)
                 | Self::Busy(_)
                 | Self::NotStopped

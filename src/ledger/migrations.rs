@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_proposals_by_name.sql"),
     include_str!("migrations/0006_what_a_run_said.sql"),
     include_str!("migrations/0007_transactions.sql"),
+    include_str!("migrations/0008_who_proposed.sql"),
 ];
 
 /// What the header of a file says.
@@ -85,7 +86,7 @@ pub(super) fn check_schema(conn: &Connection) -> Result<(), LedgerError> {
 }
 
 /// The digest of the schema after all migrations; a test says what it must be.
-const SCHEMA_SHA256: &str = "a9203a1534ebb6242fa386dc4468c58dccbcdd17cbf4ee0c01db1234c4296e24";
+const SCHEMA_SHA256: &str = "47eb9c284107c9f3c56196454edee301391f1f09fb2992f173a76ff692656acb";
 
 fn digest_of_schema(conn: &Connection) -> Result<Digest, LedgerError> {
     let mut text = String::new();

@@ -8,6 +8,7 @@
 //! but for old records, by a person's word, which is a row itself ([`Ledger::prune`]).
 
 mod artifacts;
+mod askers;
 mod builds;
 mod codec;
 mod commits;
@@ -33,6 +34,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 pub use artifacts::ArtifactRow;
+pub use askers::Asker;
 pub use builds::{Build, BuildEnd, NewBuild};
 pub use commits::Settled;
 pub use error::LedgerError;

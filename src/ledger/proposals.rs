@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec};
+use super::{ArtifactRow, Asker, Ledger, LedgerError, artifacts, askers, codec};
 use crate::model::{
     digest::Digest,
     id::{IdPrefix, ProposalId},
@@ -56,6 +56,8 @@ pub struct NewProposal<'a> {
     pub spec_json: &'a str,
     /// The artifact that holds it.
     pub artifact: &'a ArtifactRow,
+    /// Who sent it; none when it was typed at the command line.
+    pub asker: Option<&'a Asker>,
 }
 
 const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, limits_json, created_at";
@@ -63,6 +65,9 @@ const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, r
 const TRUSTED: &str = "WHERE name = ?1 AND status = 'TRUSTED'";
 const NAMED: &str = "WHERE name = ?1 ORDER BY created_at, rowid";
 const ALL_TRUSTED: &str = "WHERE status = 'TRUSTED' ORDER BY name";
+
+const TRUSTED_IDS: &str = "SELECT id FROM skill_proposals WHERE status = 'TRUSTED' ORDER BY name";
+const NEWEST: &str = "ORDER BY rowid DESC LIMIT ?1";
 
 fn query(rest: &str) -> String {
     format!("SELECT {COLUMNS} FROM skill_proposals {rest}")
@@ -159,6 +164,9 @@ impl Ledger {
                 ],
             )?;
             artifacts::insert(tx, new.artifact)?;
+            if let Some(asker) = new.asker {
+                askers::insert(tx, new.id, asker, new.artifact.created_at)?;
+            }
             get(tx, new.id)
         })
     }
@@ -203,6 +211,23 @@ impl Ledger {
         self.select(ALL_TRUSTED, [])
     }
 
+    /// The ids of what is trusted, by name: enough to tell whether anything else is trusted than before.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn trusted_ids(&self) -> Result<Vec<ProposalId>, LedgerError> {
+        let mut statement = self.conn.prepare_cached(TRUSTED_IDS)?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest proposals, newest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn newest_proposals(&self, most: u32) -> Result<Vec<Proposal>, LedgerError> {
+        self.select(NEWEST, [most])
+    }
+
     /// The trusted revision of a name.
     ///
     /// # Errors
@@ -228,6 +253,7 @@ mod tests {
         for rest in [TRUSTED, NAMED, ALL_TRUSTED] {
             assert_eq!(codec::full_scans(&ledger.conn, &query(rest))?, [""; 0], "{rest}");
         }
+        assert_eq!(codec::full_scans(&ledger.conn, TRUSTED_IDS)?, [""; 0]);
         Ok(())
     }
 }

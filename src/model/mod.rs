@@ -13,6 +13,7 @@ pub mod example;
 pub mod execution;
 pub mod finding;
 pub mod grants;
+pub mod hints;
 pub mod id;
 pub mod json;
 pub mod layout;

@@ -4,6 +4,8 @@
 //! Deliberately never: reads where the switch lies (that is `ledger`), or ends anything.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -93,6 +95,49 @@ pub enum Halt {
     /// The trust in what runs.
     #[error(transparent)]
     Revoked(#[from] Revoked),
+    /// Whoever asked for it.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Whoever asked for a run does not want it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the run was cancelled by whoever asked for it")]
+pub struct Cancelled;
+
+/// Lets whoever asked for a run take that back, from any thread. Copies are one.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Takes it back, for good.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is still wanted.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when it is not.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        if self.0.load(Ordering::SeqCst) { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
+/// A watch that also notices when the run is not wanted any more.
+#[derive(Debug)]
+pub struct Cancellable<W> {
+    /// What else may end it.
+    pub watch: W,
+    /// Whether it is wanted.
+    pub cancel: Cancel,
+}
+
+impl<W: std::ops::Deref<Target: Watch> + fmt::Debug + Sync> Watch for Cancellable<W> {
+    fn look(&self) -> Result<(), Halt> {
+        self.cancel.check()?;
+        self.watch.look()
+    }
 }
 
 /// Looks, on behalf of something that is at work, whether it must end.

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::model::switch::{Halt, Revoked, Stopped};
+use crate::model::switch::{Cancelled, Halt, Revoked, Stopped};
 
 use super::{
     inspect::{InspectError, Mismatch},
@@ -124,6 +124,9 @@ pub enum RunError {
     /// The trust in what ran was taken back, and ended it.
     #[error("the run was ended: {0}")]
     Revoked(Revoked),
+    /// Whoever asked for it took that back.
+    #[error("{0}")]
+    Cancelled(Cancelled),
     /// The host's own code panicked. The run is over, the runtime is not.
     #[error("internal error in the runtime: {0}")]
     Host(String),
@@ -180,6 +183,7 @@ impl From<Halt> for RunError {
         match halt {
             Halt::Stopped(stopped) => Self::Stopped(stopped),
             Halt::Revoked(revoked) => Self::Revoked(revoked),
+            Halt::Cancelled(cancelled) => Self::Cancelled(cancelled),
         }
     }
 }

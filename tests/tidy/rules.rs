@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    agents,
     mentions::{self, Kind, Mention, Part},
     tree::{self, Source},
     trusted,
@@ -69,6 +70,13 @@ const RULES: &[Rule] = &[
         allowed: &["src/runtime/"],
         tests: Tests::Included,
         todo: "add a function to `runtime` that hides the engine's types",
+    },
+    Rule {
+        id: "protocol",
+        patterns: &["rmcp", "tokio*"],
+        allowed: &["src/mcp/"],
+        tests: Tests::Included,
+        todo: "hand a callback over the agents' door; nothing but the front for agents knows the protocol or a runtime",
     },
     Rule {
         id: "process",
@@ -227,6 +235,7 @@ pub fn check(sources: &[Source]) -> Vec<Violation> {
             Err(error) => file.report(error.span().start().line, "parse", "this is not Rust".to_owned(), "mend it"),
         }
         file.check_trusted();
+        file.check_words();
     }
     found.into_iter().collect()
 }
@@ -309,6 +318,7 @@ impl File<'_> {
             }
             Kind::Use | Kind::Glob | Kind::Path | Kind::Macro => {
                 self.check_import(mention);
+                self.check_door(mention);
                 self.check_rules(mention);
             }
         }
@@ -349,6 +359,23 @@ impl File<'_> {
                 let what = format!("`{own}` reaches into the crate's root (`{}`)", mention.path.join("::"));
                 self.report(mention.line, "imports", what, "name the module that it comes from");
             }
+        }
+    }
+
+    fn check_door(&mut self, mention: &Mention) {
+        if self.source.top() == agents::FRONT && agents::is_past_the_door(mention) {
+            let what = format!("`{}` is not of the agents' door", mention.path.join("::"));
+            self.report(mention.line, "agents", what, "add what agents need, and no more, to `AgentDoor`");
+        }
+    }
+
+    fn check_words(&mut self) {
+        if self.source.top() != agents::FRONT {
+            return;
+        }
+        for (line, word) in agents::words_of_a_persons(&self.source.text) {
+            let what = format!("`{word}` is a person's");
+            self.report(line, "agents", what, "agents propose; find another name if it is something else");
         }
     }
 

@@ -96,6 +96,7 @@ impl From<Halt> for VerifyError {
         match halt {
             Halt::Stopped(stopped) => Self::Stopped(stopped),
             Halt::Revoked(revoked) => Self::Scan(revoked.to_string()),
+            Halt::Cancelled(cancelled) => Self::Scan(cancelled.to_string()),
         }
     }
 }

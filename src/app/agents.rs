@@ -1,0 +1,363 @@
+//! What an agent may do, and nothing else: the front for agents is given an [`AgentDoor`] and never the [`App`].
+//!
+//! An agent can see what is trusted, run it under the policy of its door, propose, and look up what became of a proposal
+//! or a run. Runs go through one [`Resident`], with their records in one group commit, on as many threads as there are
+//! processors; everything else is done by one clerk, the thread that has the workspace open.
+//!
+//! Guarantees: a run is asked for at the door `mcp`, by the name that the client gives itself; what policy holds is let into
+//! the vault only by [`AgentDoor::settle`], only for a run that this very door made, with the answer that a person gave to
+//! the client's question; no more calls wait than there is room for; a promotion by another process holds from the next call
+//! on, and is told.
+//!
+//! Deliberately never: hands out a way to promote, revoke, roll back, resume, undo, change policy, or decide about what
+//! another door held.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::App;
+use crate::error::Error;
+use crate::invoke::diff::FileDiff;
+use crate::invoke::resident::{Parts, Resident};
+use crate::invoke::run::{Files, InvokeError, Ran};
+use crate::ledger::{Create, Ledger, Proposal, Recorder};
+use crate::mcp::{self, Offer};
+use crate::model::{
+    digest::Digest,
+    door::{Asked, Door},
+    id::{CommitId, ExecutionId, ProposalId},
+    name::SkillName,
+    spec::SkillSpec,
+    switch::Cancel,
+    vault_path::VaultPath,
+};
+use crate::registry::TrustError;
+use crate::runtime::RunError;
+
+mod look;
+mod queue;
+mod sent;
+
+use queue::Queue;
+
+/// Most calls at one time.
+const MOST_AT_WORK: usize = 16;
+/// How often the clerk looks whether something else is trusted now.
+const LOOK: Duration = Duration::from_millis(200);
+/// Most held effects whose answer is awaited. Those that were held before them are released at the command line.
+const MOST_OPEN: usize = 256;
+
+/// Takes the answer to one question, on any thread.
+pub type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
+/// Something for the clerk to do.
+type Errand = Box<dyn FnOnce(&App) + Send>;
+/// Told when something else is trusted than before.
+type Listener = Box<dyn Fn() + Send>;
+
+/// A trusted skill, as it was promoted.
+#[derive(Debug, Clone)]
+pub struct AgentSkill {
+    /// The spec that a person promoted.
+    pub spec: SkillSpec,
+    /// Its digest.
+    pub spec_sha256: Digest,
+    /// The revision of the name.
+    pub revision: u32,
+    /// The component that was promoted.
+    pub component_sha256: Digest,
+}
+
+/// One call of a skill.
+#[derive(Debug)]
+pub struct AgentCall {
+    /// The skill.
+    pub name: SkillName,
+    /// Its input, as JSON text.
+    pub input: Vec<u8>,
+    /// What the client calls itself.
+    pub by: String,
+    /// Where the client can take it back.
+    pub cancel: Cancel,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct AgentRan {
+    /// Its record.
+    pub id: ExecutionId,
+    /// The revision that ran, and its component.
+    pub ran: Option<(u32, Digest)>,
+    /// What the skill gave.
+    pub output: Value,
+    /// What became of its files.
+    pub files: AgentFiles,
+}
+
+/// Why a call gave nothing.
+#[derive(Debug)]
+pub enum AgentFailure {
+    /// There is no trusted skill of that name.
+    NoSuchSkill(String),
+    /// The client took it back.
+    Cancelled,
+    /// Everything else.
+    Told {
+        /// One word for it.
+        kind: &'static str,
+        /// What went wrong.
+        message: String,
+        /// What a person may do about it.
+        hint: Option<String>,
+    },
+}
+
+impl From<Error> for AgentFailure {
+    fn from(error: Error) -> Self {
+        let (message, hint) = (error.to_string(), error.hint());
+        match error {
+            Error::Invoke(InvokeError::Trust(TrustError::Unknown(_) | TrustError::NotTrusted { .. })) => {
+                Self::NoSuchSkill(message)
+            }
+            Error::Invoke(InvokeError::Run(RunError::Cancelled(_))) => Self::Cancelled,
+            Error::Invoke(error) => Self::Told { kind: error.kind(), message, hint },
+            error => Self::Told { kind: error.kind().as_str(), message, hint },
+        }
+    }
+}
+
+/// What became of the files of a call.
+#[derive(Debug)]
+pub enum AgentFiles {
+    /// They are in the vault, if there were any.
+    Written(Vec<VaultPath>),
+    /// They wait for a person.
+    Held(CommitId, Vec<FileDiff>),
+}
+
+/// What a person said when the client asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Into the vault with it.
+    Yes,
+    /// Throw it away.
+    No,
+}
+
+/// A proposal of an agent's.
+#[derive(Debug)]
+pub struct Sent {
+    /// The specification, as JSON text.
+    pub spec: Vec<u8>,
+    /// What the agent says it is for.
+    pub why: String,
+    /// What the client calls itself.
+    pub by: String,
+}
+
+/// What the front for agents is given. Copies are one.
+#[derive(Clone)]
+pub struct AgentDoor {
+    calls: Arc<Queue>,
+    errands: mpsc::Sender<Errand>,
+    listener: Arc<Mutex<Option<Listener>>>,
+    open: Arc<Mutex<VecDeque<CommitId>>>,
+}
+
+impl std::fmt::Debug for AgentDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AgentDoor")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Whole after every statement, so a panic elsewhere cannot have broken it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl AgentDoor {
+    fn ask<T: 'static>(&self, work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static, reply: Reply<T>) {
+        // When the clerk is gone the errand is dropped, and the reply with it: whoever waits for it notices.
+        let _ = self.errands.send(Box::new(move |app| reply(work(app))));
+    }
+
+    /// Runs a skill, when it is its turn.
+    pub fn call(&self, call: AgentCall, reply: impl FnOnce(Result<AgentRan, AgentFailure>) + Send + 'static) {
+        let open = Arc::clone(&self.open);
+        let asked = Arc::new(Asked { door: Door::Mcp, by: call.by });
+        let answer = move |ran: Result<Ran, Error>| reply(ran.map(|ran| told(ran, &open)).map_err(AgentFailure::from));
+        let reply = Box::new(answer);
+        self.calls.put((call.name, call.input, asked, call.cancel), reply);
+    }
+
+    /// Every trusted skill, by name.
+    pub fn skills(&self, reply: Reply<Vec<AgentSkill>>) {
+        self.ask(|app| Ok(app.ledger.all_trusted()?.into_iter().filter_map(promoted).collect()), reply);
+    }
+
+    /// Has this told from now on whenever something else is trusted than before.
+    pub fn on_change(&self, listener: Listener) {
+        *lock(&self.listener) = Some(listener);
+    }
+
+    /// Does with the files of a call of this door's what a person answered, by the name that the client gives.
+    pub fn settle(&self, id: CommitId, (word, by): (Word, String), reply: Reply<()>) {
+        let ours = {
+            let mut open = lock(&self.open);
+            let at = open.iter().position(|open| *open == id);
+            at.and_then(|at| open.remove(at)).is_some()
+        };
+        self.ask(
+            move |app| match ours {
+                true => app.settle_asked(id, word, &by),
+                false => Err(Error::Refused(format!("effect {} was not made here, or was decided", id.short()))),
+            },
+            reply,
+        );
+    }
+
+    /// Writes a proposal.
+    pub fn send(&self, sent: Sent, reply: Reply<Proposal>) {
+        self.ask(move |app| app.take_in(&sent), reply);
+    }
+
+    /// The newest proposals.
+    pub fn proposals(&self, most: u32, reply: Reply<Vec<Proposal>>) {
+        self.ask(move |app| Ok(app.ledger.newest_proposals(most)?), reply);
+    }
+
+    /// How a proposal or skill stands, and what comes next.
+    pub fn standing(&self, key: String, reply: Reply<Value>) {
+        self.ask(move |app| app.standing_of(&key), reply);
+    }
+
+    /// Why the newest attempt at a proposal, or a run, failed.
+    pub fn failure(&self, key: String, reply: Reply<String>) {
+        self.ask(move |app| app.failure_of(&key), reply);
+    }
+
+    /// The record of a run, without what it was given and gave.
+    pub fn record(&self, id: ExecutionId, reply: Reply<Value>) {
+        self.ask(move |app| app.redacted(id), reply);
+    }
+
+    /// An artifact by its digest.
+    pub fn artifact(&self, digest: Digest, reply: Reply<String>) {
+        self.ask(move |app| app.artifact_text(digest), reply);
+    }
+}
+
+/// A run as its agent is told of it. What is held can be settled from now on.
+fn told(ran: Ran, open: &Mutex<VecDeque<CommitId>>) -> AgentRan {
+    let revision = ran.record.revision.zip(ran.record.source_hash);
+    let files = match ran.files {
+        Files::Held(commit, diffs) => {
+            let mut open = lock(open);
+            if open.len() >= MOST_OPEN {
+                open.pop_front();
+            }
+            open.push_back(commit.id);
+            AgentFiles::Held(commit.id, diffs)
+        }
+        _ => AgentFiles::Written(ran.record.effects.iter().map(|effect| effect.path.clone()).collect()),
+    };
+    AgentRan { id: ran.record.execution_id, ran: revision, output: ran.output, files }
+}
+
+fn promoted(proposal: Proposal) -> Option<AgentSkill> {
+    let trust = proposal.trust?;
+    Some(AgentSkill {
+        spec: proposal.spec,
+        spec_sha256: proposal.spec_sha256,
+        revision: trust.revision,
+        component_sha256: trust.component_sha256,
+    })
+}
+
+impl App {
+    /// Serves the agent at standard input and output over the Model Context Protocol, until it goes.
+    ///
+    /// # Errors
+    /// When it cannot be started, or the agent's program speaks something else.
+    pub fn serve_mcp(&self, offer: Offer) -> Result<(), Error> {
+        self.serve_agents(|door| mcp::serve_stdio(door, offer))?.map_err(|error| Error::Usage(error.to_string()))
+    }
+
+    /// Has a front serve agents, on a thread of its own, until it is done.
+    ///
+    /// # Errors
+    /// When there can be no thread. What becomes of a call is told to whoever asked.
+    pub fn serve_agents<T: Send>(&self, front: impl FnOnce(AgentDoor) -> T + Send) -> Result<T, Error> {
+        let no_thread = |source| Error::Io { what: "a thread for the agents' door".to_owned(), source };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_WORK);
+        let (errands, asked) = mpsc::channel();
+        let calls = Arc::new(Queue::new(threads));
+        let door = AgentDoor { calls: Arc::clone(&calls), errands, listener: Arc::default(), open: Arc::default() };
+        let listener = Arc::clone(&door.listener);
+        let (recorder, resident) = (OnceLock::new(), OnceLock::new());
+        thread::scope(|scope| {
+            // The front first: it can answer who it is while the engine is still being made.
+            let front = thread::Builder::new().name("kavi-mcp".into()).spawn_scoped(scope, move || front(door));
+            let front = front.map_err(no_thread)?;
+            match self.make_resident(&recorder, &resident, threads) {
+                Ok(resident) => {
+                    for _ in 0..threads {
+                        let theirs = Arc::clone(&calls);
+                        let serve = move || {
+                            let ended = resident.serve(&*theirs).map_err(|error| Error::from(error).to_string());
+                            theirs.leave(ended.err());
+                        };
+                        if let Err(error) = thread::Builder::new().name("kavi-calls".into()).spawn_scoped(scope, serve)
+                        {
+                            calls.leave(Some(error.to_string()));
+                        }
+                    }
+                }
+                Err(error) => (0..threads).for_each(|_| calls.leave(Some(error.to_string()))),
+            }
+            self.run_errands(&asked, &listener);
+            calls.close();
+            front.join().map_err(|_| Error::Refused("the front for agents ended early".to_owned()))
+        })
+    }
+
+    fn make_resident<'a>(
+        &'a self,
+        recorder: &'a OnceLock<Recorder>,
+        resident: &'a OnceLock<Resident<'a>>,
+        threads: usize,
+    ) -> Result<&'a Resident<'a>, Error> {
+        let made = Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
+            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })?;
+        let journal = recorder.get_or_init(|| made);
+        let parts = Parts { desk: self.desk(), journal, loader: self.loader(), limits: &self.config.limits };
+        let made = Resident::new(parts, u32::try_from(threads).unwrap_or(1))?;
+        Ok(resident.get_or_init(|| made))
+    }
+
+    /// Does errands until nobody can send any, and looks in between whether something else is trusted than before.
+    fn run_errands(&self, asked: &mpsc::Receiver<Errand>, listener: &Mutex<Option<Listener>>) {
+        let mut lookout = self.ledger.lookout();
+        let mut known: Option<Vec<ProposalId>> = self.ledger.trusted_ids().ok();
+        loop {
+            match asked.recv_timeout(LOOK) {
+                Ok(errand) => errand(self),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+            if lookout.as_mut().is_some_and(|lookout| lookout.quiet()) {
+                continue;
+            }
+            let now = self.ledger.trusted_ids().ok();
+            if now != known {
+                known = now;
+                if let Some(tell) = &*lock(listener) {
+                    tell();
+                }
+            }
+        }
+    }
+}

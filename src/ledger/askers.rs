@@ -1,0 +1,131 @@
+//! Proposals that no person typed at the command line: who sent them, through which door, and what they said it was for.
+//!
+//! Guarantees: an asker is written with its proposal or not at all, and only while fewer than [`MOST_LATELY`] came in the hour
+//! before, which the same transaction counts. Deliberately never: says anything about the proposal itself.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Ledger, LedgerError};
+use crate::model::{door::Door, id::ProposalId, time::Timestamp};
+
+/// Most proposals of this kind within an hour, from all askers together.
+pub const MOST_LATELY: u32 = 20;
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+
+/// Who sent a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// Through which door.
+    pub door: Door,
+    /// Who they say they are.
+    pub by: String,
+    /// What they say it is for.
+    pub why: String,
+}
+
+const LATELY: &str = "SELECT count(*) FROM proposal_askers WHERE created_at > ?1";
+
+pub(super) fn insert(conn: &Connection, id: ProposalId, asker: &Asker, now: Timestamp) -> Result<(), LedgerError> {
+    // What came at a later time, before the clock was turned back, counts as well.
+    let since = Timestamp::from_millis(now.as_millis() - HOUR_MS).unwrap_or(now);
+    let lately: u32 = conn.query_row(LATELY, [since], |row| row.get(0))?;
+    if lately >= MOST_LATELY {
+        return Err(LedgerError::TooMany { what: "proposals from agents", most: MOST_LATELY });
+    }
+    conn.execute(
+        "INSERT INTO proposal_askers (proposal_id, door, asked_by, why, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id, asker.door.as_str(), asker.by, asker.why, now],
+    )?;
+    Ok(())
+}
+
+impl Ledger {
+    /// Who sent a proposal; none when it was typed at the command line.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn asker_of(&self, id: ProposalId) -> Result<Option<Asker>, LedgerError> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT door, asked_by, why FROM proposal_askers WHERE proposal_id = ?1")?;
+        let found = statement.query_row([id], |row| {
+            Ok(Asker { door: row.get("door")?, by: row.get("asked_by")?, why: row.get("why")? })
+        });
+        Ok(found.optional()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{ArtifactRow, NewProposal};
+    use crate::model::{
+        artifact::ArtifactKind,
+        digest::Digest,
+        id::{ArtifactId, RandomIds},
+        schema::IoSchema,
+        spec::SkillSpec,
+    };
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    fn propose(
+        ledger: &Ledger,
+        at: i64,
+        by: &str,
+    ) -> Result<Result<ProposalId, LedgerError>, Box<dyn std::error::Error>> {
+        let id = ProposalId::new(&RandomIds);
+        let spec = SkillSpec {
+            v: 1,
+            name: crate::model::name::SkillName::parse("tally")?,
+            description: "Counts".to_owned(),
+            side_effect_class: crate::model::effect::EffectClass::ReadOnly,
+            paths: Vec::new(),
+            required_secrets: Vec::new(),
+            io: IoSchema::parse(r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?,
+            reads_clock: false,
+            examples: Vec::new(),
+            required_tests: Vec::new(),
+        };
+        let spec_json = crate::model::json::canonical(&serde_json::to_value(&spec)?);
+        let artifact = ArtifactRow {
+            id: ArtifactId::new(&RandomIds),
+            kind: ArtifactKind::SkillSpec,
+            path: format!("artifacts_out/tally/{id}/SKILL_SPEC.json"),
+            sha256: Digest::of(spec_json.as_bytes()),
+            created_at: Timestamp::from_millis(at)?,
+            related_id: id.to_string(),
+        };
+        let asker = Asker { door: Door::Mcp, by: by.to_owned(), why: "I count often".to_owned() };
+        let new = NewProposal { id, spec: &spec, spec_json: &spec_json, artifact: &artifact, asker: Some(&asker) };
+        Ok(ledger.insert_proposal(&new).map(|proposal| proposal.id))
+    }
+
+    #[test]
+    fn an_asker_comes_with_the_proposal_and_one_too_many_leaves_nothing() -> Tested {
+        let ledger = Ledger::in_memory()?;
+        let start = 10 * HOUR_MS;
+        for number in 0..MOST_LATELY {
+            let id = propose(&ledger, start + i64::from(number), "an agent")??;
+            let asker = ledger.asker_of(id)?.ok_or("no asker")?;
+            assert_eq!((asker.door, asker.by.as_str(), asker.why.as_str()), (Door::Mcp, "an agent", "I count often"));
+        }
+        // Another name, and an older clock, do not help.
+        for (at, by) in [(start + HOUR_MS - 1, "another"), (start - HOUR_MS, "an agent")] {
+            assert!(matches!(propose(&ledger, at, by)?, Err(LedgerError::TooMany { .. })), "{at}");
+        }
+        assert_eq!(ledger.proposals()?.len(), MOST_LATELY as usize);
+        assert_eq!(ledger.artifacts()?.len(), MOST_LATELY as usize);
+        // An hour after the first there is room for one.
+        propose(&ledger, start + HOUR_MS, "an agent")??;
+        assert!(propose(&ledger, start + HOUR_MS, "an agent")?.is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_count_reads_no_whole_table() -> Tested {
+        let ledger = Ledger::in_memory()?;
+        assert_eq!(crate::ledger::codec::full_scans(&ledger.conn, LATELY)?, [""; 0]);
+        Ok(())
+    }
+}

@@ -1,0 +1,366 @@
+//! Calling a tool: the run, what a client may hear of it meanwhile, and the question to a person where policy wants one.
+//!
+//! Guarantees: whatever the skill says of an error is an error to the model; a call that the client cancels, or whose client is
+//! gone, is ended, and what it would have changed is thrown away; files that policy holds are let into the vault only when
+//! a person said yes to the paths and the difference, in a client that offers to ask.
+//!
+//! Deliberately never: lets an answer decide about anything but the files of the call that was asked about.
+
+use std::time::Duration;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ContentBlock, ElicitRequest,
+    ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, ErrorData, InputRequest,
+    InputRequiredResult, JsonObject, MetaObject, ProgressNotificationParam, ProtocolVersion, ServerRequest,
+};
+use rmcp::service::{RequestContext, RoleServer};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use super::server::{Server, ask, client_name};
+use super::tools::Own;
+use crate::app::{AgentCall, AgentFailure, AgentFiles, AgentRan, FileDiff, Word};
+use crate::error::Error;
+use crate::model::{id::CommitId, name::SkillName, switch::Cancel, text};
+
+/// How often a client that wants to know hears that a call is still at work.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// How long a call may go on once its client is gone: what was sent by a script that is over is still answered.
+const GRACE: Duration = Duration::from_millis(250);
+/// How long a question waits for its person. Then the files stay held.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// Most questions that wait for a request that brings their answer.
+const MOST_QUESTIONS: usize = 64;
+/// Longest difference that is put into a question, in characters.
+const MOST_SHOWN: usize = 8_000;
+/// What the answer to a question is called.
+const ANSWER: &str = "write";
+
+/// A question that was put to a person.
+#[derive(Debug)]
+pub(super) struct Question {
+    tool: String,
+    commit: CommitId,
+    ran: Answer,
+}
+
+/// What there is to say of a run that succeeded.
+#[derive(Debug)]
+struct Answer {
+    output: Value,
+    meta: MetaObject,
+}
+
+impl Answer {
+    fn new(ran: &mut AgentRan) -> Self {
+        let mut meta = JsonObject::new();
+        meta.insert("kavi/execution".to_owned(), json!(ran.id.to_string()));
+        if let Some((revision, component)) = ran.ran {
+            meta.insert("kavi/revision".to_owned(), json!(revision));
+            meta.insert("kavi/component".to_owned(), json!(format!("sha256:{component}")));
+        }
+        Self { output: ran.output.take(), meta: meta.into() }
+    }
+
+    /// The result, with a remark before what the skill gave.
+    fn result(self, remark: Option<String>) -> CallToolResult {
+        let mut content: Vec<ContentBlock> = remark.into_iter().map(ContentBlock::text).collect();
+        content.push(ContentBlock::text(self.output.to_string()));
+        let mut result = CallToolResult::success(content);
+        result.structured_content = Some(self.output);
+        result.meta = Some(self.meta);
+        result
+    }
+}
+
+/// A result that the model sees as an error.
+pub(super) fn failed(message: &str) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(text::block(message, 8_000))])
+}
+
+/// What an error of the door's is to a model.
+pub(super) fn told(error: &Error) -> CallToolResult {
+    failed(&match error.hint() {
+        Some(hint) => format!("{error}\nFor a person: {hint}"),
+        None => error.to_string(),
+    })
+}
+
+/// A result with these members.
+pub(super) fn structured(value: Value) -> CallToolResult {
+    let mut result = CallToolResult::success(vec![ContentBlock::text(value.to_string())]);
+    result.structured_content = Some(value);
+    result
+}
+
+fn unknown(name: &str) -> ErrorData {
+    ErrorData::invalid_params(format!("unknown tool: {}", text::line(name, 100)), None)
+}
+
+impl Server {
+    /// One `tools/call`.
+    pub(super) async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        if let Some(state) = &request.request_state {
+            return self.answered(state, &request, &context).await;
+        }
+        let arguments = request.arguments.unwrap_or_default();
+        match Own::named(&request.name) {
+            Some(Own::Call) => {
+                let (name, input) = match (arguments.get("name"), arguments.get("input")) {
+                    (Some(Value::String(name)), Some(Value::Object(input))) => (name.clone(), input.clone()),
+                    _ => return Ok(failed("give the skill's `name` and its `input`, an object").into()),
+                };
+                self.call_skill(&name, input, &context).await
+            }
+            Some(own) => self.call_own(own, arguments, &context).await.map(CallToolResponse::from),
+            None => self.call_skill(&request.name, arguments, &context).await,
+        }
+    }
+
+    async fn call_skill(
+        &self,
+        name: &str,
+        input: JsonObject,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let skill = SkillName::parse(name).map_err(|_| unknown(name))?;
+        let (tell, told) = oneshot::channel();
+        let cancel = Cancel::default();
+        let input = Value::Object(input).to_string().into_bytes();
+        let call = AgentCall { name: skill, input, by: client_name(context), cancel: cancel.clone() };
+        self.door.call(call, move |ran| {
+            // Nobody waits for it when the server ends.
+            let _ = tell.send(ran);
+        });
+        match self.attend(told, &cancel, context).await {
+            Ok(ran) => self.succeeded(name, ran, context).await,
+            Err(AgentFailure::NoSuchSkill(_)) => Err(unknown(name)),
+            Err(AgentFailure::Cancelled) => Ok(failed("the call was cancelled").into()),
+            Err(AgentFailure::Told { kind, message, hint }) => {
+                let hint = hint.map(|hint| format!("\nFor a person: {hint}")).unwrap_or_default();
+                Ok(failed(&format!("{kind}: {message}{hint}")).into())
+            }
+        }
+    }
+
+    /// Waits for a run, tells the client that it goes on, and ends it when nobody wants it any more.
+    async fn attend(
+        &self,
+        mut told: oneshot::Receiver<Result<AgentRan, AgentFailure>>,
+        cancel: &Cancel,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<AgentRan, AgentFailure> {
+        let token = context.meta.get_progress_token();
+        let mut ticks = interval_at(Instant::now() + PROGRESS, PROGRESS);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seconds = 0_u32;
+        let gone = async {
+            tokio::select! {
+                () = context.ct.cancelled() => {}
+                () = async { self.session.over().await; sleep(GRACE).await } => {}
+            }
+        };
+        tokio::pin!(gone);
+        let mut wanted = true;
+        loop {
+            tokio::select! {
+                ran = &mut told => return ran.unwrap_or(Err(AgentFailure::Cancelled)),
+                () = &mut gone, if wanted => {
+                    wanted = false;
+                    cancel.cancel();
+                }
+                _ = ticks.tick(), if wanted && token.is_some() => {
+                    seconds += 1;
+                    if let Some(token) = token.clone() {
+                        let progress = ProgressNotificationParam::new(token, f64::from(seconds));
+                        let progress = progress.with_message(format!("at work for {seconds} s"));
+                        // A client that does not hear it is told nothing.
+                        let _ = context.peer.notify_progress(progress).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn succeeded(
+        &self,
+        name: &str,
+        mut ran: AgentRan,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let answer = Answer::new(&mut ran);
+        let (commit, diffs) = match &ran.files {
+            AgentFiles::Written(_) => return Ok(answer.result(None).into()),
+            AgentFiles::Held(commit, diffs) => (*commit, diffs),
+        };
+        let question = || question(name, diffs);
+        match asks(context) {
+            Asks::NotAtAll => Ok(held(answer, commit).into()),
+            Asks::ByReturning => {
+                let asked = InputRequest::Elicitation(ElicitRequest::new(question()));
+                let state = commit.to_string();
+                let mut questions = self.questions();
+                // What nobody ever answers stays held.
+                while questions.len() >= MOST_QUESTIONS {
+                    questions.pop_front();
+                }
+                questions.push_back(Question { tool: name.to_owned(), commit, ran: answer });
+                Ok(InputRequiredResult::new(Some([(ANSWER.to_owned(), asked)].into()), Some(state)).into())
+            }
+            Asks::ByRequest => {
+                let asked = context.peer.send_request(ServerRequest::ElicitRequest(ElicitRequest::new(question())));
+                let heard = tokio::select! {
+                    heard = timeout(PATIENCE, asked) => heard.ok().and_then(Result::ok),
+                    () = context.ct.cancelled() => Some(ClientResult::ElicitResult(ElicitResult::new(ElicitationAction::Decline))),
+                    () = self.session.over() => None,
+                };
+                let heard = match heard {
+                    Some(ClientResult::ElicitResult(heard)) => Some(heard),
+                    _ => None,
+                };
+                Ok(self.settled(answer, commit, heard.as_ref(), context).await.into())
+            }
+        }
+    }
+
+    /// A request that brings the answer to a question.
+    async fn answered(
+        &self,
+        state: &str,
+        request: &CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let question = self.take_question(state, &request.name);
+        let Some(question) = question else {
+            return Err(ErrorData::invalid_params(
+                "nothing was asked with this `requestState`, or it was answered",
+                None,
+            ));
+        };
+        let heard = request.input_responses.as_ref().and_then(|answers| answers.get(ANSWER)).cloned();
+        let heard: Option<ElicitResult> = heard.and_then(|heard| serde_json::from_value(heard).ok());
+        Ok(self.settled(question.ran, question.commit, heard.as_ref(), context).await.into())
+    }
+
+    /// Does what was answered; without a clear answer the files stay held.
+    async fn settled(
+        &self,
+        answer: Answer,
+        commit: CommitId,
+        heard: Option<&ElicitResult>,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let Some(word) = heard.and_then(word) else { return held(answer, commit) };
+        let by = format!("a person, asked by {}", client_name(context));
+        match ask(|reply| self.door.settle(commit, (word, by), reply)).await {
+            Ok(()) if word == Word::Yes => {
+                answer.result(Some("A person allowed it: the files are in the vault.".to_owned()))
+            }
+            Ok(()) => failed("A person said no: nothing was written."),
+            Err(error) => told(&error),
+        }
+    }
+
+    /// The question that a client brings the answer to: each is answered once, to the tool that it was about.
+    fn take_question(&self, state: &str, tool: &str) -> Option<Question> {
+        let fits = |open: &Question| {
+            open.commit.to_string() == state && (open.tool == tool || Own::named(tool) == Some(Own::Call))
+        };
+        let mut questions = self.questions();
+        let at = questions.iter().position(fits)?;
+        questions.remove(at)
+    }
+
+    fn questions(&self) -> std::sync::MutexGuard<'_, std::collections::VecDeque<Question>> {
+        // Whole after every statement, so a panic elsewhere cannot have broken it.
+        self.questions.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The answer about files that wait for a person at the command line.
+fn held(answer: Answer, commit: CommitId) -> CallToolResult {
+    let short = commit.short();
+    let remark = format!(
+        "NOT WRITTEN YET: the files of this call are held until a person decides. The person looks with `kavi effects show \
+         {short}` and lets them into the vault with `kavi effects approve {short}`. Calling again does not help. Below is what \
+         the skill answered."
+    );
+    let mut result = answer.result(Some(remark));
+    if let Some(meta) = &mut result.meta {
+        meta.insert("kavi/held".to_owned(), json!(commit.to_string()));
+    }
+    result
+}
+
+/// How a client lets its person be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    NotAtAll,
+    /// By a request of the server's, while its own is under way.
+    ByRequest,
+    /// By the result of its request, which it then sends once more with the answer.
+    ByReturning,
+}
+
+fn asks(context: &RequestContext<RoleServer>) -> Asks {
+    let offered = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+    // One that says nothing of forms has them, unless it says something else.
+    let forms = offered.is_some_and(|offered| offered.form.is_some() || offered.url.is_none());
+    match context.protocol_version() {
+        Some(revision) if forms && revision >= ProtocolVersion::NO_INITIALIZE => Asks::ByReturning,
+        Some(revision) if forms && revision >= ProtocolVersion::V_2025_06_18 => Asks::ByRequest,
+        _ => Asks::NotAtAll,
+    }
+}
+
+/// What a person is asked.
+fn question(name: &str, diffs: &[FileDiff]) -> ElicitRequestParams {
+    let paths = diffs.iter().map(|diff| {
+        format!("  {} (+{} -{})\n", text::line(diff.change.path.as_str(), 1_100), diff.added, diff.removed)
+    });
+    let mut message = format!("The skill `{name}` would write to your vault:\n{}\n", paths.collect::<String>());
+    let shown: String = diffs.iter().map(|diff| diff.text.as_str()).collect();
+    message.push_str("What would change (written by the skill; nobody checked it):\n");
+    message.push_str(&text::block(&shown, MOST_SHOWN));
+    let schema = ElicitationSchema::builder().required_bool(ANSWER).build_unchecked();
+    ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema: schema }
+}
+
+/// What was answered, if it was clear: a yes says so twice.
+fn word(heard: &ElicitResult) -> Option<Word> {
+    let yes = heard.content.as_ref().and_then(|content| content.get(ANSWER)).and_then(Value::as_bool);
+    match (&heard.action, yes) {
+        (ElicitationAction::Accept, Some(true)) => Some(Word::Yes),
+        (ElicitationAction::Accept, Some(false)) | (ElicitationAction::Decline, _) => Some(Word::No),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(action: ElicitationAction, content: Option<Value>) -> Option<Word> {
+        let mut heard = ElicitResult::new(action);
+        heard.content = content;
+        word(&heard)
+    }
+
+    #[test]
+    fn only_a_clear_yes_is_one() {
+        assert_eq!(heard(ElicitationAction::Accept, Some(json!({ "write": true }))), Some(Word::Yes));
+        assert_eq!(heard(ElicitationAction::Accept, Some(json!({ "write": false }))), Some(Word::No));
+        assert_eq!(heard(ElicitationAction::Decline, Some(json!({ "write": true }))), Some(Word::No));
+        for unclear in
+            [None, Some(json!({})), Some(json!({ "write": "true" })), Some(json!(true)), Some(json!({ "w": true }))]
+        {
+            assert_eq!(heard(ElicitationAction::Accept, unclear), None);
+        }
+        assert_eq!(heard(ElicitationAction::Cancel, Some(json!({ "write": true }))), None);
+    }
+}

@@ -1,0 +1,265 @@
+//! What one line of a client's is: messages for the SDK, or a mistake that is answered here.
+//!
+//! The SDK drops what it cannot read without a word; whoever waits for an answer then waits for ever. So a line is looked at
+//! first, by Kavi's own strict parser, and every mistake that an answer can be given to gets one.
+//!
+//! Guarantees: what is delivered is a message of JSON-RPC 2.0 whose id is not under way; a key that stands twice, a depth, a
+//! size beyond the limits is an error. Deliberately never: reads or writes.
+
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage, ProtocolVersion, RequestId};
+use serde_json::{Value, json};
+
+use super::session::Session;
+use crate::model::json::{self as strict, JsonLimits};
+
+/// Largest message, in bytes.
+pub(super) const MOST_BYTES: usize = 4 << 20;
+/// Most messages in one array.
+const MOST_TOGETHER: usize = 64;
+
+const PARSE_ERROR: i32 = -32_700;
+const INVALID_REQUEST: i32 = -32_600;
+const INVALID_PARAMS: i32 = -32_602;
+
+/// What a line gives.
+#[derive(Debug, Default)]
+pub(super) struct Framed {
+    /// For the SDK, in order.
+    pub(super) deliver: Vec<ClientJsonRpcMessage>,
+    /// For the client, at once.
+    pub(super) answer: Option<Value>,
+}
+
+impl Framed {
+    fn answer(answer: Value) -> Self {
+        Self { deliver: Vec::new(), answer: Some(answer) }
+    }
+}
+
+/// An answer that says what is wrong.
+fn error(id: Value, code: i32, message: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
+}
+
+/// The answer to a line that is longer than any may be.
+pub(super) fn too_long() -> Value {
+    error(Value::Null, INVALID_REQUEST, &format!("a message has more than {MOST_BYTES} bytes"))
+}
+
+/// Reads one line.
+pub(super) fn read(line: &[u8], session: &Session) -> Framed {
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Framed::default();
+    }
+    let limits = JsonLimits { max_bytes: MOST_BYTES, max_values: 1 << 18, ..JsonLimits::default() };
+    match strict::parse(line, limits) {
+        Ok(Value::Array(messages)) => batch(messages, session),
+        Ok(message) => match one(message, session) {
+            One::Deliver(message) => Framed { deliver: vec![*message], answer: None },
+            One::Answer(answer) => Framed::answer(answer),
+            One::Nothing => Framed::default(),
+        },
+        Err(why) => Framed::answer(error(Value::Null, PARSE_ERROR, &format!("the message is not JSON: {why}"))),
+    }
+}
+
+fn batch(messages: Vec<Value>, session: &Session) -> Framed {
+    let refuse = |why: &str| Framed::answer(error(Value::Null, INVALID_REQUEST, why));
+    if !session.takes_batches() {
+        return refuse("messages in an array are part of revision 2025-03-26 alone, which was not agreed on");
+    }
+    if messages.is_empty() || messages.len() > MOST_TOGETHER {
+        return refuse(&format!("an array holds 1 to {MOST_TOGETHER} messages"));
+    }
+    let (mut framed, mut ids, mut answers) = (Framed::default(), Vec::new(), Vec::new());
+    for message in messages {
+        match one(message, session) {
+            One::Deliver(message) => {
+                if let JsonRpcMessage::Request(request) = &*message {
+                    ids.push(request.id.clone());
+                }
+                framed.deliver.push(*message);
+            }
+            One::Answer(answer) => answers.push(answer),
+            One::Nothing => {}
+        }
+    }
+    framed.answer = session.batch(ids, answers);
+    framed
+}
+
+/// What one message gives.
+enum One {
+    Deliver(Box<ClientJsonRpcMessage>),
+    Answer(Value),
+    Nothing,
+}
+
+fn one(message: Value, session: &Session) -> One {
+    let Some(members) = message.as_object() else {
+        return One::Answer(error(Value::Null, INVALID_REQUEST, "a message is an object"));
+    };
+    let id = members.get("id").cloned();
+    let shown = || id.clone().filter(|id| id.is_string() || id.is_number()).unwrap_or(Value::Null);
+    if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return One::Answer(error(shown(), INVALID_REQUEST, "`jsonrpc` is \"2.0\""));
+    }
+    match (members.get("method"), &id) {
+        (Some(Value::String(_)), Some(id)) => request(id.clone(), message, session),
+        (Some(Value::String(_)), None) => match serde_json::from_value(message) {
+            // Nobody waits for an answer, and before the opening is over there is nothing to tell.
+            Ok(notification) if session.is_open() => One::Deliver(Box::new(notification)),
+            _ => One::Nothing,
+        },
+        (Some(_), _) => One::Answer(error(shown(), INVALID_REQUEST, "`method` is a text")),
+        // An answer to a question of the server's, or something that looks like one.
+        (None, _) if members.contains_key("result") || members.contains_key("error") => {
+            match serde_json::from_value(message) {
+                Ok(answer @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) if session.is_open() => {
+                    One::Deliver(Box::new(answer))
+                }
+                _ => One::Nothing,
+            }
+        }
+        (None, _) => One::Answer(error(shown(), INVALID_REQUEST, "a message has a `method`, a `result` or an `error`")),
+    }
+}
+
+fn request(id: Value, message: Value, session: &Session) -> One {
+    let refuse = |code: i32, why: &str| One::Answer(error(id.clone(), code, why));
+    let known = match (&id, id.as_i64()) {
+        (Value::String(text), _) => RequestId::String(text.as_str().into()),
+        (Value::Number(_), Some(number)) => RequestId::Number(number),
+        _ => return One::Answer(error(Value::Null, INVALID_REQUEST, "`id` is a text or a whole number")),
+    };
+    if message.get("params").is_some_and(|params| !params.is_object()) {
+        return refuse(INVALID_PARAMS, "`params` is an object");
+    }
+    if session.is_under_way(&known) {
+        return refuse(INVALID_REQUEST, "a request with this id is under way");
+    }
+    let Ok(JsonRpcMessage::Request(request)) = serde_json::from_value::<ClientJsonRpcMessage>(message) else {
+        return refuse(INVALID_PARAMS, "the request is not what its method asks for");
+    };
+    session.begin(&known);
+    if opens(&request.request) {
+        session.open();
+    }
+    One::Deliver(Box::new(JsonRpcMessage::Request(request)))
+}
+
+/// Whether the SDK's opening ends with this request.
+fn opens(request: &ClientRequest) -> bool {
+    match request {
+        ClientRequest::InitializeRequest(_) => true,
+        ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+        request => request.get_meta().missing_required_keys(&ProtocolVersion::NO_INITIALIZE).is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(line: &str, session: &Session) -> (i64, Value) {
+        let framed = read(line.as_bytes(), session);
+        assert!(framed.deliver.is_empty(), "{line}");
+        let answer = framed.answer.unwrap_or_default();
+        (answer["error"]["code"].as_i64().unwrap_or_default(), answer["id"].clone())
+    }
+
+    #[test]
+    fn every_mistake_that_can_be_answered_is() {
+        let session = Session::new();
+        for (line, code, id) in [
+            ("{", -32_700, Value::Null),
+            ("\u{feff}{}", -32_700, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, -32_700, Value::Null),
+            ("7", -32_600, Value::Null),
+            ("{}", -32_600, Value::Null),
+            ("[]", -32_600, Value::Null),
+            (r#"{"id":3,"method":"ping"}"#, -32_600, json!(3)),
+            (r#"{"jsonrpc":"1.0","id":"a","method":"ping"}"#, -32_600, json!("a")),
+            (r#"{"jsonrpc":"2.0","id":3,"method":7}"#, -32_600, json!(3)),
+            (r#"{"jsonrpc":"2.0","id":3}"#, -32_600, json!(3)),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, -32_600, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, -32_600, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32_600, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":3,"method":"ping","params":[]}"#, -32_602, json!(3)),
+            (r#"[{"jsonrpc":"2.0","id":3,"method":"ping"}]"#, -32_600, Value::Null),
+        ] {
+            assert_eq!(answer(line, &session), (code, id), "{line}");
+        }
+        let deep = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{}", "[".repeat(10_000));
+        assert_eq!(answer(&deep, &session).0, -32_700);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_no_mistake() {
+        let session = Session::new();
+        for line in [
+            "",
+            "  \t",
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            r#"{"jsonrpc":"2.0","id":9,"result":{}}"#,
+        ] {
+            let framed = read(line.as_bytes(), &session);
+            assert!(framed.deliver.is_empty() && framed.answer.is_none(), "{line}");
+        }
+        session.open();
+        let framed = read(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &session);
+        assert_eq!(framed.deliver.len(), 1);
+    }
+
+    #[test]
+    fn an_id_that_is_under_way_is_refused_until_its_request_was_answered() {
+        let session = Session::new();
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        assert_eq!(read(ping.as_bytes(), &session).deliver.len(), 1);
+        assert_eq!(answer(ping, &session), (-32_600, json!(1)));
+        // A text is not a number.
+        assert_eq!(read(br#"{"jsonrpc":"2.0","id":"1","method":"ping"}"#, &session).deliver.len(), 1);
+        session.answered(&RequestId::Number(1), json!({}));
+        assert_eq!(read(ping.as_bytes(), &session).deliver.len(), 1);
+    }
+
+    #[test]
+    fn arrays_are_for_the_revision_that_has_them() {
+        let session = Session::new();
+        session.agreed("2025-03-26");
+        let framed =
+            read(br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},7,{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, &session);
+        assert_eq!((framed.deliver.len(), framed.answer), (1, None));
+        let super::super::session::Outgoing::Now(Value::Array(answers)) =
+            session.answered(&RequestId::Number(1), json!("pong"))
+        else {
+            unreachable!("the batch is whole");
+        };
+        assert_eq!(answers.len(), 3);
+        session.agreed("2025-06-18");
+        assert_eq!(answer(r#"[{"jsonrpc":"2.0","id":2,"method":"ping"}]"#, &session).0, -32_600);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_makes_it_panic(line in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            let session = Session::new();
+            session.agreed("2025-03-26");
+            session.open();
+            read(&line, &session);
+        }
+
+        #[test]
+        fn every_request_is_delivered_or_answered(
+            id in proptest::prop_oneof![r#""[a-z]{0,5}""#, "[0-9]{1,18}", "null", "\\{\\}", "-?[0-9]\\.[0-9]"],
+            method in r#"("[a-z/]{0,12}"|7|null)"#,
+            params in r#"(\{\}|\[\]|null|\{"name":7\}|\{"_meta":\[\]\}|\{"_meta":\{\}\})"#,
+        ) {
+            let session = Session::new();
+            session.open();
+            let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{params}}}"#);
+            let framed = read(line.as_bytes(), &session);
+            proptest::prop_assert_eq!(framed.deliver.len() + usize::from(framed.answer.is_some()), 1, "{}", line);
+        }
+    }
+}

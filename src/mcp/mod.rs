@@ -1,0 +1,94 @@
+//! The agents' door: trusted skills as tools of the Model Context Protocol, over standard input and output.
+//!
+//! The official SDK speaks the protocol; around it stand `wire` and `frame`, which read and write lines more strictly than it
+//! does, and `guard`, which makes an answer of whatever a handler does. `server` says who we are, `tools` what can be called,
+//! `call` does it, `proposals` takes in what agents wish for, `read` has what can be looked up.
+//!
+//! Guarantees: everything here goes through an [`AgentDoor`], so that no code on this side can promote, revoke, or change what
+//! is allowed; standard output carries the protocol and nothing else; when the client goes, what runs for it is ended.
+//!
+//! Deliberately never: reads the ledger or a file, or has a policy of its own.
+
+mod call;
+mod frame;
+mod guard;
+mod proposals;
+mod read;
+mod server;
+mod session;
+mod tools;
+mod wire;
+
+use std::io;
+use std::sync::Arc;
+
+use rmcp::service::{ServerInitializeError, serve_server};
+use tokio::sync::watch;
+
+use crate::app::AgentDoor;
+use guard::Guarded;
+use server::Server;
+use session::Session;
+use wire::Wire;
+
+/// How many skills are offered as tools of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// While they are few; of many, only a search.
+    Few,
+    /// Each of them, however many.
+    All,
+}
+
+/// Why agents cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum McpError {
+    /// There is no runtime.
+    #[error("the server could not be started: {0}")]
+    Runtime(#[from] io::Error),
+    /// The client began with something else than the protocol.
+    #[error("the connection could not be opened: {0}")]
+    Opening(String),
+}
+
+/// Serves the one client at standard input and output, until it goes.
+///
+/// # Errors
+/// [`McpError`] when it never came to an understanding.
+pub fn serve_stdio(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(door, offer));
+    // A read that the operating system does not give back is not waited for.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
+    let session = Arc::new(Session::new());
+    let changes = watch::Sender::new(0_u64);
+    let mut changed = changes.subscribe();
+    door.on_change(Box::new(move || changes.send_modify(|number| *number += 1)));
+    let wire = Wire::standard(Arc::clone(&session));
+    let out = wire.outbox();
+    let handler = Server::new(door, offer, Arc::clone(&session), changed.clone());
+    let guarded = Guarded { handler, session: Arc::clone(&session), out };
+    let running = match serve_server(guarded, wire).await {
+        Ok(running) => running,
+        // Somebody who came and went.
+        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(error) => return Err(McpError::Opening(error.to_string())),
+    };
+    let peer = running.peer().clone();
+    let told = tokio::spawn(async move {
+        while changed.changed().await.is_ok() {
+            // Clients of later revisions listen for it, which is a request of their own.
+            if peer.peer_info().is_some() && peer.notify_tool_list_changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    // However it ended: it is over.
+    let _ = running.waiting().await;
+    told.abort();
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! Who the server is, and which handler answers what.
+//!
+//! Guarantees: a method that is known is never answered as unknown because its parameters are off.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams,
+    GetPromptResponse, GetSkillRequestParams, GetSkillResult, Implementation, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
+};
+use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
+use tokio::sync::{oneshot, watch};
+
+use super::call::Question;
+use super::session::Session;
+use super::{Offer, read, tools};
+use crate::app::{AgentDoor, Reply};
+use crate::error::Error;
+use crate::model::text;
+
+const INSTRUCTIONS: &str = "\
+Beside a few tools of the server's own, each tool is a skill: a small program that a person read and promoted. It runs in a sandbox with \
+what its class allows and nothing else. What a skill would write may be held until a person lets it happen: the answer then \
+says so, and calling again does not help. When a skill is missing, ask for one with propose_skill and say why; a person \
+decides about it. skill_status and list_proposals say how proposals stand, explain_failure why something failed.";
+
+/// Methods that the SDK knows. What it cannot read of one of them it takes for a method of somebody's own.
+const KNOWN: &[&str] = &[
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "skills/get",
+    "skills/list",
+    "subscriptions/listen",
+    "tools/call",
+    "tools/list",
+];
+
+/// The handlers of one connection.
+pub(super) struct Server {
+    pub(super) door: AgentDoor,
+    pub(super) offer: Offer,
+    pub(super) session: Arc<Session>,
+    /// Questions that a client of a later revision brings the answers to with another request.
+    pub(super) questions: Mutex<VecDeque<Question>>,
+    changes: watch::Receiver<u64>,
+}
+
+impl Server {
+    pub(super) fn new(door: AgentDoor, offer: Offer, session: Arc<Session>, changes: watch::Receiver<u64>) -> Self {
+        Self { door, offer, session, questions: Mutex::default(), changes }
+    }
+}
+
+/// Waits for the answer to something that was asked at the door.
+pub(super) async fn ask<T: Send + 'static>(asked: impl FnOnce(Reply<T>)) -> Result<T, Error> {
+    let (tell, told) = oneshot::channel();
+    asked(Box::new(move |answer| {
+        // Whoever asked may be gone.
+        let _ = tell.send(answer);
+    }));
+    told.await.unwrap_or_else(|_| Err(Error::Refused("the server is ending".to_owned())))
+}
+
+/// An error that the client is told about, not its model.
+pub(super) fn protocol(error: &Error) -> ErrorData {
+    ErrorData::internal_error(text::block(&error.to_string(), 2_000), None)
+}
+
+/// What a client calls itself, for records.
+pub(super) fn client_name(context: &RequestContext<RoleServer>) -> String {
+    let name = context.client_info().map(|client| text::line(client.name.trim(), 100));
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "an unnamed client".to_owned())
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .enable_resources()
+            .enable_prompts()
+            .enable_skills()
+            .build();
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("kavi", env!("CARGO_PKG_VERSION")).with_title("Kavi"))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
+        tools::page(&skills, self.offer, request.and_then(|request| request.cursor).as_deref())
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        self.call(request, context).await
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
+        read::page(&skills, request.and_then(|request| request.cursor).as_deref())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(read::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        self.read(&request.uri).await.map(ReadResourceResponse::from)
+    }
+
+    async fn list_skills(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
+        read::skills(&skills, request.and_then(|request| request.cursor).as_deref())
+    }
+
+    async fn get_skill(
+        &self,
+        request: GetSkillRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
+        read::skill(&skills, &request.uri).map(GetSkillResult::new)
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Ok(ListPromptsResult::with_all_items(vec![read::prompt()]))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        read::get_prompt(&request).map(GetPromptResponse::from)
+    }
+
+    fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(SubscriptionFilter::builder().tools_list_changed().build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.changes.clone();
+        loop {
+            let changed = tokio::select! {
+                changed = changes.changed() => changed.is_ok(),
+                () = context.cancelled() => false,
+                () = self.session.over() => false,
+            };
+            if !changed || context.sink().notify_tool_list_changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = text::line(&request.method, 200);
+        Err(match KNOWN.contains(&request.method.as_str()) {
+            true => ErrorData::invalid_params(format!("the parameters are not those of {method}"), None),
+            false => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method {method}"), None),
+        })
+    }
+}

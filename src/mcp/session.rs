@@ -1,0 +1,173 @@
+//! What one connection has in common: which requests are under way, which revision was agreed on, whether it is over.
+//!
+//! Deliberately never: reads or writes.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rmcp::model::RequestId;
+use serde_json::Value;
+use tokio::sync::watch;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    state: Mutex<State>,
+    over: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: HashSet<RequestId>,
+    begun: bool,
+    revision: Option<String>,
+    batches: Vec<Batch>,
+}
+
+/// Requests that came in one array: their answers go out in one.
+#[derive(Debug)]
+struct Batch {
+    missing: HashSet<RequestId>,
+    answers: Vec<Value>,
+}
+
+/// What is to be done with an answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outgoing {
+    /// Out with it.
+    Now(Value),
+    /// It waits for others.
+    Later,
+}
+
+impl Session {
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::default(), over: watch::Sender::new(false) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whole after every statement, so a panic elsewhere cannot have broken it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a request is under way. `false` when one with this id is already.
+    pub(super) fn begin(&self, id: &RequestId) -> bool {
+        self.state().under_way.insert(id.clone())
+    }
+
+    /// Whether a request with this id is under way.
+    pub(super) fn is_under_way(&self, id: &RequestId) -> bool {
+        self.state().under_way.contains(id)
+    }
+
+    /// A request that will not be answered, because it was cancelled. Gives what its batch waited for it with, if that is whole now.
+    pub(super) fn forget(&self, id: &RequestId) -> Option<Value> {
+        let mut state = self.state();
+        state.under_way.remove(id);
+        let number = state.batches.iter().position(|batch| batch.missing.contains(id))?;
+        state.batches[number].missing.remove(id);
+        let whole = state.batches[number].missing.is_empty();
+        let answers = whole.then(|| state.batches.swap_remove(number).answers)?;
+        (!answers.is_empty()).then_some(Value::Array(answers))
+    }
+
+    /// Notes that these requests came together, and what some of them were answered at once.
+    pub(super) fn batch(&self, ids: impl IntoIterator<Item = RequestId>, answers: Vec<Value>) -> Option<Value> {
+        let missing: HashSet<RequestId> = ids.into_iter().collect();
+        if missing.is_empty() {
+            return (!answers.is_empty()).then_some(Value::Array(answers));
+        }
+        self.state().batches.push(Batch { missing, answers });
+        None
+    }
+
+    /// An answer to a request is ready.
+    pub(super) fn answered(&self, id: &RequestId, answer: Value) -> Outgoing {
+        let mut state = self.state();
+        state.under_way.remove(id);
+        let Some(number) = state.batches.iter().position(|batch| batch.missing.contains(id)) else {
+            return Outgoing::Now(answer);
+        };
+        let batch = &mut state.batches[number];
+        batch.missing.remove(id);
+        batch.answers.push(answer);
+        match batch.missing.is_empty() {
+            true => Outgoing::Now(Value::Array(state.batches.swap_remove(number).answers)),
+            false => Outgoing::Later,
+        }
+    }
+
+    /// Notes that the opening is over: from now on there may be more than requests.
+    pub(super) fn open(&self) {
+        self.state().begun = true;
+    }
+
+    /// Whether the opening is over.
+    pub(super) fn is_open(&self) -> bool {
+        self.state().begun
+    }
+
+    /// Notes the revision that was agreed on.
+    pub(super) fn agreed(&self, revision: &str) {
+        self.state().revision = Some(revision.to_owned());
+    }
+
+    /// Whether requests may come in arrays: one revision says so.
+    pub(super) fn takes_batches(&self) -> bool {
+        self.state().revision.as_deref() == Some("2025-03-26")
+    }
+
+    /// Whether a revision was agreed on by `initialize`.
+    pub(super) fn is_agreed(&self) -> bool {
+        self.state().revision.is_some()
+    }
+
+    /// Nobody is there any more.
+    pub(super) fn hang_up(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Waits until nobody is there any more.
+    pub(super) async fn over(&self) {
+        let mut over = self.over.subscribe();
+        // The sender lives as long as this.
+        let _ = over.wait_for(|over| *over).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn id(number: i64) -> RequestId {
+        RequestId::Number(number)
+    }
+
+    #[test]
+    fn an_id_is_free_again_when_its_request_was_answered_or_cancelled() {
+        let session = Session::new();
+        assert!(session.begin(&id(1)) && !session.begin(&id(1)) && session.begin(&id(2)));
+        assert_eq!(session.answered(&id(1), json!(1)), Outgoing::Now(json!(1)));
+        assert_eq!(session.forget(&id(2)), None);
+        assert!(session.begin(&id(1)) && session.begin(&id(2)));
+    }
+
+    #[test]
+    fn answers_to_a_batch_go_out_together_without_those_of_what_was_cancelled() {
+        let session = Session::new();
+        assert_eq!(session.batch([id(1), id(2), id(3)], vec![json!("bad")]), None);
+        assert_eq!(session.answered(&id(9), json!(9)), Outgoing::Now(json!(9)));
+        assert_eq!(session.answered(&id(2), json!(2)), Outgoing::Later);
+        assert_eq!(session.forget(&id(1)), None);
+        assert_eq!(session.answered(&id(3), json!(3)), Outgoing::Now(json!(["bad", 2, 3])));
+        assert_eq!(session.batch([], vec![json!("bad")]), Some(json!(["bad"])));
+        assert_eq!(session.batch([], vec![]), None);
+        session.batch([id(4), id(5)], Vec::new());
+        session.answered(&id(4), json!(4));
+        assert_eq!(session.forget(&id(5)), Some(json!([4])));
+        session.batch([id(6)], Vec::new());
+        assert_eq!(session.forget(&id(6)), None, "there is nothing to say");
+    }
+}
