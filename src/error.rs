@@ -302,7 +302,7 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::Conflict(_)
         | LedgerError::NotStopped
         | LedgerError::Halted(_) => Kind::Refused,
-        LedgerError::Busy(_) | LedgerError::Unrecorded(_) => Kind::Failed,
+        LedgerError::Busy(_) | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
         _ => Kind::Internal,
     }
 }
@@ -342,6 +342,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
         LedgerError::Busy(_) => "wait for it to end, then try again",
+        LedgerError::Full(_) => "make room and try again; nothing is half done",
         LedgerError::NoWriter => "start again, and look with `kavi status` for what was recorded",
         LedgerError::Sqlite(_) => {
             "see that the ledger's file and folder can be read and written; `kavi status` checks it"

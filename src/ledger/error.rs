@@ -79,6 +79,9 @@ pub enum LedgerError {
     /// Another process held the file for too long.
     #[error("another process holds the ledger: {0}")]
     Busy(String),
+    /// There is no room for it.
+    #[error("the disk that the ledger lies on is full: {0}")]
+    Full(String),
     /// Everything is stopped, and the ledger does not say who did it and why.
     #[error("everything is stopped until `kavi resume`, but the ledger could not take who stopped it and why: {0}")]
     Unrecorded(Box<LedgerError>),
@@ -101,6 +104,7 @@ impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         match (error.sqlite_error_code(), &error) {
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _) => Self::Damaged(error.to_string()),
+            (Some(ErrorCode::DiskFull), _) => Self::Full(error.to_string()),
             (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Busy(error.to_string()),
             (_, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
                 Self::BadValue(error.to_string())
@@ -115,6 +119,7 @@ impl LedgerError {
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Busy(text) => Self::Busy(text.clone()),
+            Self::Full(text) => Self::Full(text.clone()),
             Self::Damaged(text) => Self::Damaged(text.clone()),
             Self::Sqlite(rusqlite::Error::SqliteFailure(code, text)) => {
                 Self::Sqlite(rusqlite::Error::SqliteFailure(*code, text.clone()))
@@ -136,6 +141,7 @@ impl LedgerError {
                 | Self::TooMany { .. }
                 | Self::Conflict(_)
                 | Self::Busy(_)
+                | Self::Full(_)
                 | Self::NotStopped
                 | Self::Unrecorded(_)
                 | Self::Halted(_)
