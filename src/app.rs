@@ -38,6 +38,7 @@ mod batch;
 mod cache;
 mod doctor;
 mod effect;
+mod install;
 mod retry;
 mod runs;
 mod workspace;
@@ -62,6 +63,7 @@ pub use crate::mcp::Offer;
 pub use crate::runtime::{CacheStatus, Cleared, Origin};
 pub use agents::{AgentCall, AgentDoor, AgentFailure, AgentFiles, AgentRan, AgentSkill, Reply, Sent, Word};
 pub use doctor::{Check, Health};
+pub use install::{AgentProgram, Installed};
 pub use retry::{Advise, End, Forged, Look, Plan, Step};
 pub use workspace::Made;
 

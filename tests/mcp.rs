@@ -480,3 +480,33 @@ fn a_stop_and_a_workspace_that_is_not_there_are_said() {
     let refused = workspace.json(&["mcp"]).expect(2);
     assert!(refused.json()["error"]["message"].as_str().unwrap().contains("--output json"));
 }
+
+#[test]
+fn an_agents_program_is_told_of_the_workspace_and_keeps_what_it_had() {
+    let workspace = Workspace::trusted();
+    let printed = workspace.json(&["mcp", "install", "--client", "claude-code"]).expect(0).json();
+    let entry = &printed["mcpServers"]["kavi"];
+    let root = workspace.path().canonicalize().unwrap();
+    assert_eq!(entry["args"], json!(["--workspace", root.to_str().unwrap(), "mcp"]), "{printed}");
+    assert!(!workspace.path().join(".mcp.json").exists(), "nothing was asked to be written");
+    let file = workspace.path().join(".cursor/mcp.json");
+    let write = ["mcp", "install", "--client", "cursor", "--write"];
+    assert_eq!(workspace.json(&write).expect(0).json()["copy"], Value::Null);
+    let other = r#"{"mcpServers":{"other":{"command":"x"}},"more":1}"#;
+    fs::write(&file, other).unwrap();
+    let written = workspace.json(&write).expect(0).json();
+    assert_eq!(fs::read_to_string(written["copy"].as_str().unwrap()).unwrap(), other);
+    let now: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!((&now["more"], &now["mcpServers"]["other"]["command"]), (&json!(1), &json!("x")));
+    // What is said there starts a server.
+    let command = now["mcpServers"]["kavi"]["command"].as_str().unwrap();
+    let arguments: Vec<&str> =
+        now["mcpServers"]["kavi"]["args"].as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect();
+    let mut server = support::kavi(std::path::Path::new("/"));
+    assert_eq!(server.get_program(), command);
+    server.args(arguments);
+    let called = support::feed(server, &Client::opening("2025-11-25", json!({})).to_string()).expect(0);
+    assert!(called.stdout.contains("\"name\":\"kavi\""), "{called:?}");
+    fs::write(&file, "{ // mine\n}").unwrap();
+    assert!(workspace.refused(&write, 3)["message"].as_str().unwrap().contains("not plain JSON"));
+}
