@@ -135,13 +135,12 @@ fn request(id: Value, message: Value, session: &Session) -> One {
     if message.get("params").is_some_and(|params| !params.is_object()) {
         return refuse(INVALID_PARAMS, "`params` is an object");
     }
-    if session.is_under_way(&known) {
-        return refuse(INVALID_REQUEST, "a request with this id is under way");
-    }
     let Ok(JsonRpcMessage::Request(request)) = serde_json::from_value::<ClientJsonRpcMessage>(message) else {
         return refuse(INVALID_PARAMS, "the request is not what its method asks for");
     };
-    session.begin(&known);
+    if let Err(why) = session.begin(&known) {
+        return refuse(INVALID_REQUEST, why);
+    }
     if opens(&request.request) {
         session.open();
     }
