@@ -14,6 +14,29 @@ use support::{Workspace, strings};
 
 const SCHEMA: &str = r#"{"input":{"path":"str"},"output":{"text":"str"}}"#;
 
+/// What is found is called by its name, also when it is offered as a tool of its own.
+#[test]
+fn a_skill_is_found_by_its_words_and_called_by_its_name() {
+    let workspace = Workspace::trusted();
+    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
+    let mut client = Client::open(&workspace, "2025-11-25", json!({ "elicitation": {} }));
+    let found = client.call("find_skill", json!({ "query": "PEEK test" }))["result"]["structuredContent"].take();
+    assert_eq!((&found["skills"][0]["name"], &found["more"]), (&json!("peek"), &json!(0)), "{found}");
+    let call = |name: &str, input: Value| json!({ "name": name, "input": input });
+    let ran = client.call("call_skill", call("peek", json!({ "path": "Inbox/hello.md" })));
+    assert_eq!(ran["result"]["structuredContent"], json!({ "text": "hello" }), "{ran}");
+    let arguments = call("write_note", note("Inbox/AI/a.md"));
+    let id = client.send("tools/call", json!({ "name": "call_skill", "arguments": arguments }));
+    assert_eq!(client.next()["method"], "elicitation/create", "policy is the same");
+    client.notify("notifications/cancelled", json!({ "requestId": id }));
+    for odd in [call("propose_skill", json!({})), call("../etc", json!({})), json!({ "name": "peek" }), json!({})] {
+        let refused = client.call("call_skill", odd);
+        assert!(refused["error"]["code"] == -32_602 || refused["result"]["isError"] == true, "{refused}");
+    }
+    client.close();
+    assert!(!workspace.vault("Inbox/AI/a.md").exists());
+}
+
 /// What the newest record says.
 fn newest(workspace: &Workspace) -> String {
     let sql = "SELECT skill_name || ' ' || success || ' ' || door || ' ' || asked_by || ' ' || coalesce(error, '')
