@@ -33,6 +33,27 @@ fn python() -> Result<PathBuf, String> {
     Ok(python)
 }
 
+/// The official inspector, and a Node that is new enough for it.
+const INSPECTOR: [&str; 2] = ["node@22", "@modelcontextprotocol/inspector@2.12.0"];
+
+/// The folder with the inspector's programs, or why there is none.
+fn inspector() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mcp-inspector");
+    let programs = folder.join("node_modules/.bin");
+    if !programs.join("mcp-inspector").exists() {
+        let output = Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--prefix"])
+            .arg(&folder)
+            .args(INSPECTOR)
+            .output()
+            .map_err(|error| format!("npm: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+    }
+    Ok(programs)
+}
+
 /// What the server is given of this process's environment.
 fn environment() -> Value {
     let names = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
@@ -87,4 +108,44 @@ fn the_official_python_client_lists_calls_asks_and_proposes_in_every_mode() {
         assert!(workspace.vault(&path).exists(), "{mode}");
     }
     assert_eq!(said.len(), modes.len());
+}
+
+#[test]
+#[ignore = "installs the official inspector"]
+fn the_official_inspector_lists_calls_verifies_and_loads_in_both_eras() {
+    let programs = match inspector() {
+        Ok(programs) => programs,
+        Err(why) => return println!("skipped: the inspector cannot be installed: {why}"),
+    };
+    let workspace = Workspace::trusted();
+    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
+    let mut path = programs.clone().into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    // It takes options of the server's for its own, so they are told by the environment.
+    let inspect = |more: &[&str]| {
+        let mut command = Command::new(programs.join("mcp-inspector"));
+        command.args(["--cli", env!("CARGO_BIN_EXE_kavi"), "mcp"]);
+        command.args(["-e", &format!("KAVI_WORKSPACE={}", workspace.path().display())]);
+        command.args(["-e", &format!("KAVI_CACHE_DIR={}", support::cache().display())]);
+        let output = command.args(["--format", "json", "-q"]).args(more).env("PATH", &path).output().unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        println!("{more:?}: {stdout}");
+        assert!(output.status.success(), "{more:?}: {stdout}\n{stderr}");
+        stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let call = ["--method", "tools/call", "--tool-name", "peek", "--tool-arg", "path=\"Inbox/hello.md\""];
+    for era in ["modern", "legacy"] {
+        let era = ["--protocol-era", era];
+        let listed = inspect(&[&era[..], &["--strict", "--method", "tools/list"]].concat());
+        assert_eq!(listed[0]["result"]["tools"].as_array().unwrap().len(), 7);
+        let ran = inspect(&[&era[..], &call[..]].concat());
+        assert_eq!(ran[0]["result"]["structuredContent"], json!({ "text": "hello" }));
+        let skills = inspect(&[&era[..], &["--verify", "--method", "skills/list"]].concat());
+        assert_eq!(skills.len(), 3);
+        assert!(skills.iter().all(|skill| skill["outcome"] == "verified"), "{skills:?}");
+        let load = [&era[..], &call[..], &["--load", "--load-requests", "500", "--load-concurrency", "16"]].concat();
+        let loaded = inspect(&load);
+        assert_eq!(loaded[0]["result"]["ok"], 500);
+    }
 }

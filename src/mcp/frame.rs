@@ -135,13 +135,12 @@ fn request(id: Value, message: Value, session: &Session) -> One {
     if message.get("params").is_some_and(|params| !params.is_object()) {
         return refuse(INVALID_PARAMS, "`params` is an object");
     }
-    if session.is_under_way(&known) {
-        return refuse(INVALID_REQUEST, "a request with this id is under way");
-    }
     let Ok(JsonRpcMessage::Request(request)) = serde_json::from_value::<ClientJsonRpcMessage>(message) else {
         return refuse(INVALID_PARAMS, "the request is not what its method asks for");
     };
-    session.begin(&known);
+    if let Err(why) = session.begin(&known) {
+        return refuse(INVALID_REQUEST, why);
+    }
     if opens(&request.request) {
         session.open();
     }
@@ -240,6 +239,19 @@ mod tests {
         assert_eq!(answer(r#"[{"jsonrpc":"2.0","id":2,"method":"ping"}]"#, &session).0, -32_600);
     }
 
+    /// What an honest client says.
+    const HONEST: &[&str] = &[
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{}}},"clientInfo":{"name":"a","version":"1"}}}"#,
+        r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"peek","arguments":{"path":"a\u00e9","n":[1,2.5e3,null]},"_meta":{"progressToken":7}}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{"cursor":"after:x"}}"#,
+        r#"{"jsonrpc":"2.0","id":3,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
+        r#"{"jsonrpc":"2.0","id":4,"method":"resources/read","params":{"uri":"skill://kavi/peek/SKILL.md"}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"no"}}"#,
+        r#"{"jsonrpc":"2.0","id":5,"result":{"action":"accept","content":{"write":true}}}"#,
+        r#"{"jsonrpc":"2.0","id":5,"error":{"code":-1,"message":"no"}}"#,
+        r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]"#,
+    ];
+
     proptest::proptest! {
         #[test]
         fn nothing_makes_it_panic(line in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
@@ -247,6 +259,27 @@ mod tests {
             session.agreed("2025-03-26");
             session.open();
             read(&line, &session);
+        }
+
+        #[test]
+        fn honest_messages_with_a_few_wrong_bytes_make_it_panic_neither(
+            which in 0..HONEST.len(),
+            edits in proptest::collection::vec((proptest::num::usize::ANY, proptest::option::of(proptest::num::u8::ANY)), 0..6),
+        ) {
+            let mut line = HONEST[which].as_bytes().to_vec();
+            for (at, edit) in edits {
+                let at = at % line.len();
+                match edit {
+                    Some(byte) => line[at] = byte,
+                    None => drop(line.remove(at)),
+                }
+            }
+            let session = Session::new();
+            session.agreed("2025-03-26");
+            session.open();
+            let framed = read(&line, &session);
+            let requests = framed.deliver.iter().filter(|message| matches!(message, JsonRpcMessage::Request(_))).count();
+            proptest::prop_assert!(requests <= 2);
         }
 
         #[test]

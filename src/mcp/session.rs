@@ -9,6 +9,9 @@ use rmcp::model::RequestId;
 use serde_json::Value;
 use tokio::sync::watch;
 
+/// Most requests that are under way at one time.
+const MOST_UNDER_WAY: usize = 1_024;
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -50,14 +53,20 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a request is under way. `false` when one with this id is already.
-    pub(super) fn begin(&self, id: &RequestId) -> bool {
-        self.state().under_way.insert(id.clone())
-    }
-
-    /// Whether a request with this id is under way.
-    pub(super) fn is_under_way(&self, id: &RequestId) -> bool {
-        self.state().under_way.contains(id)
+    /// Notes that a request is under way.
+    ///
+    /// # Errors
+    /// When one with this id is already, or as many as may be.
+    pub(super) fn begin(&self, id: &RequestId) -> Result<(), &'static str> {
+        let mut state = self.state();
+        if state.under_way.contains(id) {
+            return Err("a request with this id is under way");
+        }
+        if state.under_way.len() >= MOST_UNDER_WAY {
+            return Err("too many requests are under way: wait for an answer");
+        }
+        state.under_way.insert(id.clone());
+        Ok(())
     }
 
     /// A request that will not be answered, because it was cancelled. Gives what its batch waited for it with, if that is whole now.
@@ -148,10 +157,20 @@ mod tests {
     #[test]
     fn an_id_is_free_again_when_its_request_was_answered_or_cancelled() {
         let session = Session::new();
-        assert!(session.begin(&id(1)) && !session.begin(&id(1)) && session.begin(&id(2)));
+        assert!(session.begin(&id(1)).is_ok() && session.begin(&id(1)).is_err() && session.begin(&id(2)).is_ok());
         assert_eq!(session.answered(&id(1), json!(1)), Outgoing::Now(json!(1)));
         assert_eq!(session.forget(&id(2)), None);
-        assert!(session.begin(&id(1)) && session.begin(&id(2)));
+        assert!(session.begin(&id(1)).is_ok() && session.begin(&id(2)).is_ok());
+    }
+
+    #[test]
+    fn one_request_too_many_is_refused_until_another_was_answered() {
+        let session = Session::new();
+        let most = i64::try_from(MOST_UNDER_WAY).unwrap_or_default();
+        assert!((0..most).all(|number| session.begin(&id(number)).is_ok()));
+        assert!(session.begin(&id(most)).is_err());
+        session.answered(&id(7), json!({}));
+        assert!(session.begin(&id(most)).is_ok());
     }
 
     #[test]
