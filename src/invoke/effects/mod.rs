@@ -1,9 +1,9 @@
 //! Files into the vault, all of them or none, whatever happens in between.
 //!
-//! A run writes into a staging folder on the vault's own file system ([`staging`]). When its output has been validated the
+//! A run writes into a staging folder on the vault's own file system (`staging`). When its output has been validated the
 //! files are made durable, every folder they need is made, and every place is looked at: what lies there now is in the
 //! record, its bytes are kept in the store, and if it was changed since the run began nothing goes on. The files then wait in
-//! one folder; the record is written with a PENDING commit that lists them; then each is moved to its place ([`moves`]);
+//! one folder; the record is written with a PENDING commit that lists them; then each is moved to its place (`moves`);
 //! then the commit is APPLIED. A crash before the record leaves nothing but staging to be swept; a crash after it is
 //! finished by [`recover`], which does the moves again. When something came in the way at the last moment, the moves that were made are
 //! taken back and the commit is REVERTED. All of it is under one lock a workspace, so that nobody recovers what is still
