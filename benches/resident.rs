@@ -232,7 +232,9 @@ fn memory(parts: Parts<'_>) {
     let resident = Resident::new(parts, SEATS).unwrap();
     let make: Make = Box::new(|number| {
         let name = fill::name(usize::try_from(number - 1).unwrap() % LOADED);
-        let input = serde_json::json!({ "path": "Inbox/AI/a.md", "title": "Title", "body": "Body" });
+        // A file of its own each time: with no record nobody can tell that the last one is Kavi's.
+        let path = format!("Inbox/AI/loaded-{number}.md");
+        let input = serde_json::json!({ "path": path, "title": "Title", "body": "Body" });
         (SkillName::parse(&name).unwrap(), input.to_string().into_bytes())
     });
     with_pumps(vec![(&resident, make, 2)], |pumps| {
