@@ -256,35 +256,21 @@ fn bring(
     let looked = effects::look(ground, ledger, files)?;
     let changes: Vec<_> = looked.changes().filter(|change| !change.is_none()).cloned().collect();
     let Some(first) = runs.first().filter(|_| !changes.is_empty()) else { return Ok(None) };
-    let mut commit = Commit {
-        id: CommitId::from(*first),
-        kind: CommitKind::Chain,
-        state: CommitState::Pending,
-        changes,
-        undoes: None,
-        created_at: now,
-        expires_at: None,
-        decided_by: None,
-        decided_at: None,
-        why: None,
-    };
+    let commit = Commit::pending(CommitId::from(*first), CommitKind::Chain, changes, now);
     match then {
         Then::Show | Then::Leave => Ok(Some(ChainFiles::Shown(looked.diffs()?))),
         Then::Hold => {
             looked.keep()?;
             let diffs = looked.diffs()?;
-            (commit.state, commit.expires_at) = (CommitState::Held, Some(now.after(desk.hold)));
+            let commit = commit.held_until(now.after(desk.hold));
             ledger.insert_commit(&commit, runs, footings)?;
             Ok(Some(ChainFiles::Held(Box::new(commit), diffs)))
         }
         Then::Commit => {
             let prepared = looked.prepare(commit.id)?;
             ledger.insert_commit(&commit, runs, footings).inspect_err(|error| prepared.refused(&commit, error))?;
-            let settled = prepared.apply(&commit)?;
-            ledger.settle(commit.id, &settled)?;
-            prepared.done(&commit);
-            effects::as_error(&commit, &settled)?;
-            commit.state = CommitState::Applied;
+            prepared.carry_out::<ChainError>(&commit, *ledger)?;
+            let commit = Commit { state: CommitState::Applied, ..commit };
             Ok(Some(ChainFiles::Committed(Box::new(commit))))
         }
     }

@@ -22,7 +22,7 @@ use crate::model::{
     execution::{Determinism, Effect, ExecutionRecord, Said, SecondWall},
     id::{CommitId, ExecutionId},
     json::{self, JsonError, JsonLimits},
-    lifecycle::{CommitKind, CommitState, Purpose},
+    lifecycle::{CommitKind, Purpose},
     limits::Limits,
     name::SkillName,
     switch::{Cancel, Cancellable, Watch},
@@ -277,10 +277,7 @@ impl<'a> Draft<'a> {
         self.insert(&record, (commit.as_ref(), prepared.waiting()), footing)?;
         let files = match (prepared, commit) {
             (Ending::Prepared(prepared), Some(commit)) => {
-                let settled = prepared.apply(&commit)?;
-                self.books.journal.settle(commit.id, &settled)?;
-                prepared.done(&commit);
-                effects::as_error(&commit, &settled)?;
+                prepared.carry_out::<InvokeError>(&commit, self.books.journal)?;
                 Files::Committed
             }
             (Ending::Shown(diffs), Some(commit)) => Files::Held(Box::new(commit), diffs),
@@ -293,22 +290,12 @@ impl<'a> Draft<'a> {
 
     /// The commit of a run that changes files.
     fn commit(&self, then: Then, changes: Vec<Change>) -> Option<Commit> {
-        let (state, expires_at) = match then {
-            Then::Commit => (CommitState::Pending, None),
-            Then::Hold => (CommitState::Held, Some(self.books.desk.clock.now().after(self.books.desk.hold))),
+        let now = self.books.desk.clock.now();
+        let commit = Commit::pending(self.id.into(), CommitKind::Run, changes, now);
+        let commit = match then {
+            Then::Commit => commit,
+            Then::Hold => commit.held_until(now.after(self.books.desk.hold)),
             Then::Show | Then::Leave => return None,
-        };
-        let commit = Commit {
-            id: self.id.into(),
-            kind: CommitKind::Run,
-            state,
-            changes,
-            undoes: None,
-            created_at: self.books.desk.clock.now(),
-            expires_at,
-            decided_by: None,
-            decided_at: None,
-            why: None,
         };
         (!commit.changes.is_empty()).then_some(commit)
     }

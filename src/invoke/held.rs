@@ -14,6 +14,7 @@ use crate::model::{
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::CommitState,
     switch::Stopped,
+    time::Timestamp,
 };
 use crate::registry::{self, TrustError};
 
@@ -111,27 +112,41 @@ pub fn approve(desk: &Desk<'_>, ledger: &Ledger, shown: Shown, by: &str) -> Resu
             }
         })
         .collect::<Result<Vec<_>, HeldError>>()?;
-    let staging = Staging::create(desk.layout, ExecutionId::new(desk.ids))?;
-    let wanted = bring_out(desk.store, &staging, &commit)?;
-    effects::make_durable(desk.ground(), &staging, &wanted)?;
-    let looked = effects::look(desk.ground(), ledger, wanted);
-    // Nobody else can commit it any more: what another one has done by now is seen.
-    let now = desk.clock.now();
-    ledger.expire_commits(now)?;
-    still_held(ledger, commit.id)?;
-    let prepared = looked?.prepare(commit.id)?;
-    let approved = ledger.approve_commit(commit.id, (by, now), &footings);
-    approved.inspect_err(|error| prepared.refused(&commit, error))?;
-    let settled = prepared.apply(&commit)?;
-    ledger.settle(commit.id, &settled)?;
-    prepared.done(&commit);
-    effects::as_error(&commit, &settled)?;
+    let still = || {
+        let now = desk.clock.now();
+        ledger.expire_commits(now)?;
+        still_held(ledger, commit.id).map(|()| now)
+    };
+    let record = |now: &Timestamp| ledger.approve_commit(commit.id, (by, *now), &footings);
+    let now = out_of_the_store(desk, ledger, &commit, (still, record))?;
     (commit.state, commit.decided_by, commit.decided_at) = (CommitState::Applied, Some(by.to_owned()), Some(now));
     Ok(commit)
 }
 
+/// Carries out a commit whose bytes the store has. `still` is asked under the lock, when nobody else can commit any more: what
+/// another one has done by then is seen. `record` puts the commit on record as PENDING.
+pub(super) fn out_of_the_store<T, E>(
+    desk: &Desk<'_>,
+    ledger: &Ledger,
+    commit: &Commit,
+    (still, record): (impl FnOnce() -> Result<T, E>, impl FnOnce(&T) -> Result<(), LedgerError>),
+) -> Result<T, E>
+where
+    E: From<EffectsError> + From<ArtifactError> + From<LedgerError>,
+{
+    let staging = Staging::create(desk.layout, ExecutionId::new(desk.ids))?;
+    let wanted = bring_out(desk.store, &staging, commit)?;
+    effects::make_durable(desk.ground(), &staging, &wanted)?;
+    let looked = effects::look(desk.ground(), ledger, wanted);
+    let known = still()?;
+    let prepared = looked?.prepare(commit.id)?;
+    record(&known).inspect_err(|error| prepared.refused(commit, error))?;
+    prepared.carry_out::<E>(commit, ledger)?;
+    Ok(known)
+}
+
 /// The files of a commit out of the store, each checked, into a staging folder.
-pub(super) fn bring_out(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<Wanted>, ArtifactError> {
+fn bring_out(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<Wanted>, ArtifactError> {
     let bring = |(number, change): (usize, &Change)| {
         let file = staging.out().join(number.to_string());
         let bytes = change.after.map(|digest| store.get(Kind::File, digest)).transpose()?;

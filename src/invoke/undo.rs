@@ -4,7 +4,7 @@
 //! before it is visible, whole or not at all. It needs no skill and runs none, so it also works while everything is
 //! stopped. Deliberately never: takes back an undo.
 
-use super::effects::{self, EffectsError, Staging};
+use super::effects::{self, EffectsError};
 use super::held;
 use super::wish::Desk;
 use crate::artifacts::{ArtifactError, Kind};
@@ -103,31 +103,14 @@ fn not_undone(ledger: &Ledger, commit: &Commit) -> Result<(), UndoError> {
 /// [`UndoError`]; only [`EffectsError::Unfinished`] has changed anything, and that is finished by the next recovery.
 pub fn undo(desk: &Desk<'_>, ledger: &Ledger, plan: Plan, by: &str) -> Result<Commit, UndoError> {
     let now = desk.clock.now();
-    let run = ExecutionId::new(desk.ids);
-    let mut commit = Commit {
-        id: CommitId::from(run),
-        kind: CommitKind::Undo,
-        state: CommitState::Pending,
-        changes: plan.changes,
+    let id = CommitId::from(ExecutionId::new(desk.ids));
+    let commit = Commit {
         undoes: Some(plan.undoes.id),
-        created_at: now,
-        expires_at: None,
         decided_by: Some(by.to_owned()),
         decided_at: Some(now),
-        why: None,
+        ..Commit::pending(id, CommitKind::Undo, plan.changes, now)
     };
-    let staging = Staging::create(desk.layout, run)?;
-    let wanted = held::bring_out(desk.store, &staging, &commit)?;
-    effects::make_durable(desk.ground(), &staging, &wanted)?;
-    let looked = effects::look(desk.ground(), ledger, wanted);
-    // Nobody else can undo it any more: what another one has done by now is seen.
-    not_undone(ledger, &plan.undoes)?;
-    let prepared = looked?.prepare(commit.id)?;
-    ledger.insert_commit(&commit, &[], &[]).inspect_err(|error| prepared.refused(&commit, error))?;
-    let settled = prepared.apply(&commit)?;
-    ledger.settle(commit.id, &settled)?;
-    prepared.done(&commit);
-    effects::as_error(&commit, &settled)?;
-    commit.state = CommitState::Applied;
-    Ok(commit)
+    let still = || not_undone(ledger, &plan.undoes);
+    held::out_of_the_store(desk, ledger, &commit, (still, |&()| ledger.insert_commit(&commit, &[], &[])))?;
+    Ok(Commit { state: CommitState::Applied, ..commit })
 }

@@ -28,18 +28,7 @@ fn with_commit() -> Result<(ExecutionRecord, Commit), Box<dyn Error>> {
     let record = record()?;
     let (id, path, sha256) = (record.execution_id.into(), VaultPath::parse("a.md")?, Digest::of(b"a"));
     let effect = Effect { path, sha256, bytes: 1, before: None };
-    let commit = Commit {
-        id,
-        kind: CommitKind::Run,
-        state: CommitState::Pending,
-        changes: vec![Change::from(&effect)],
-        undoes: None,
-        created_at: record.finished_at,
-        expires_at: None,
-        decided_by: None,
-        decided_at: None,
-        why: None,
-    };
+    let commit = Commit::pending(id, CommitKind::Run, vec![Change::from(&effect)], record.finished_at);
     Ok((ExecutionRecord { effects: vec![effect], commit_id: Some(id), ..record }, commit))
 }
 

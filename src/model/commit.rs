@@ -68,6 +68,29 @@ pub fn together<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Result<Vec
     }
 }
 
+impl Commit {
+    /// A commit that is to be carried out at once.
+    pub fn pending(id: CommitId, kind: CommitKind, changes: Vec<Change>, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            kind,
+            state: CommitState::Pending,
+            changes,
+            undoes: None,
+            created_at,
+            expires_at: None,
+            decided_by: None,
+            decided_at: None,
+            why: None,
+        }
+    }
+
+    /// The same, left to a person until then.
+    pub fn held_until(self, expires_at: Timestamp) -> Self {
+        Self { state: CommitState::Held, expires_at: Some(expires_at), ..self }
+    }
+}
+
 /// A commit, as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Commit {

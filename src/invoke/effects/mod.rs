@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use super::diff::{self, FileDiff};
 use crate::artifacts::{ArtifactError, Kind, Store};
-use crate::ledger::{Ledger, LedgerError, Settled};
+use crate::ledger::{Journal, Ledger, LedgerError, Settled};
 use crate::model::{
     commit::{Change, Commit},
     digest::Digest,
@@ -315,9 +315,24 @@ impl Prepared<'_> {
     /// # Errors
     /// [`EffectsError::Unfinished`] when neither all of them could be moved nor all moves taken back: the commit stays
     /// PENDING, and [`recover`] tries again.
-    pub(super) fn apply(&self, commit: &Commit) -> Result<Settled, EffectsError> {
+    fn apply(&self, commit: &Commit) -> Result<Settled, EffectsError> {
         self.ground.steps.reached(Step::Recorded);
         settle(self.ground, (&self.vault, &self.ready), commit)
+    }
+
+    /// Does the moves of a commit that is on record, says so there, and lets others at the vault.
+    ///
+    /// # Errors
+    /// [`EffectsError::Conflict`] when all moves were taken back, [`EffectsError::Unfinished`] when that was not possible either:
+    /// the commit stays PENDING, and [`recover`] tries again.
+    pub(super) fn carry_out<E>(self, commit: &Commit, journal: &dyn Journal) -> Result<(), E>
+    where
+        E: From<EffectsError> + From<LedgerError>,
+    {
+        let settled = self.apply(commit)?;
+        journal.settle(commit.id, &settled)?;
+        self.done(commit);
+        Ok(as_error(commit, &settled)?)
     }
 
     /// Removes the files of a commit that was refused its record. After any other error of the ledger they stay where they
@@ -333,7 +348,7 @@ impl Prepared<'_> {
     }
 
     /// Removes what waited beside the files of a commit that is settled on record, and lets others at the vault.
-    pub(super) fn done(self, commit: &Commit) {
+    fn done(self, commit: &Commit) {
         self.ground.steps.reached(Step::Settled);
         self.moves(commit).clean();
     }
@@ -357,7 +372,7 @@ fn unfinished(commit: &Commit, trouble: &Trouble) -> EffectsError {
 }
 
 /// A commit whose files are not there though it was recorded, as an error.
-pub(super) fn as_error(commit: &Commit, settled: &Settled) -> Result<(), EffectsError> {
+fn as_error(commit: &Commit, settled: &Settled) -> Result<(), EffectsError> {
     match (settled, commit.changes.first()) {
         (Settled::Reverted(why), Some(first)) => {
             Err(EffectsError::Conflict { path: first.path.clone(), why: why.clone() })
