@@ -1,57 +1,52 @@
-//! `kavi mcp` driven by clients that others wrote. They are installed from their registries, hence ignored by default:
-//! `cargo test --test mcp_clients -- --ignored --nocapture`. Where one cannot be installed, its test says so and ends.
+//! `kavi mcp` with the five skills that come with Kavi, driven by clients that others wrote: the official Python SDK and the official
+//! inspector. They are installed from their registries; where one cannot be had, its tests say so and end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(clippy::print_stdout, reason = "whoever runs this wants to see what the client said, or why it was not there")]
+#![allow(clippy::print_stdout, reason = "whoever runs this with --nocapture wants to see what the client said")]
 
+#[path = "mcp/install.rs"]
+mod install;
+#[path = "support/once.rs"]
+mod once;
+#[path = "support/shipped.rs"]
+mod shipped;
 #[path = "support/kavi.rs"]
 mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use support::Workspace;
+use support::{ACT, Workspace, copy, strings};
 
-/// The official Python SDK, in the version that this was written against.
+/// The versions that this was written against.
 const PYTHON_SDK: &str = "mcp==2.3.0";
+const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
 
-/// A Python with the SDK, or why there is none.
-fn python() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mcp-python");
-    let python = folder.join("bin/python");
-    let run = |command: &mut Command| {
-        let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {said}")) }
-    };
-    if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_SDK]))?;
-    Ok(python)
-}
+/// The server's own tools.
+const OWN: [&str; 4] = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
+/// The skills, in the order of their names.
+const SHIPPED: [&str; 5] = ["create_daily_note", "read_notes_by_tag", "search_notes", "summarize_note", "write_note"];
 
-/// The official inspector, and a Node that is new enough for it.
-const INSPECTOR: [&str; 2] = ["node@22", "@modelcontextprotocol/inspector@2.12.0"];
-
-/// The folder with the inspector's programs, or why there is none.
-fn inspector() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mcp-inspector");
-    let programs = folder.join("node_modules/.bin");
-    if !programs.join("mcp-inspector").exists() {
-        let output = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--prefix"])
-            .arg(&folder)
-            .args(INSPECTOR)
-            .output()
-            .map_err(|error| format!("npm: {error}"))?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-    }
-    Ok(programs)
+/// The five skills TRUSTED, one more only VERIFIED, a note, and more time than any test takes.
+fn workspace() -> Workspace {
+    static TEMPLATE: OnceLock<Workspace> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let workspace = shipped::fresh();
+        workspace.verified(&ACT);
+        fs::create_dir_all(workspace.vault("Inbox")).unwrap();
+        fs::write(workspace.vault("Inbox/tea.md"), "The tea is green. #tea\n").unwrap();
+        let path = workspace.path().join("kavi.toml");
+        let toml = fs::read_to_string(&path).unwrap();
+        let toml = toml.replace("wall_ms = 10000", "wall_ms = 120000").replace("cpu_ms = 5000", "cpu_ms = 120000");
+        fs::write(path, toml).unwrap();
+        workspace
+    });
+    let workspace = Workspace::new();
+    copy(template.path(), workspace.path());
+    workspace
 }
 
 /// What the server is given of this process's environment.
@@ -63,89 +58,172 @@ fn environment() -> Value {
     json!(environment)
 }
 
+/// Runs the Python client to its end, and that of the server, which writes to the same standard error.
+fn client(python: &Path, what: &str, mode: &str, workspace: &Workspace) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mcp/python_client.py");
+    let arguments = [what, mode, env!("CARGO_BIN_EXE_kavi"), workspace.path().to_str().unwrap()];
+    Command::new(python).arg(script).args(arguments).arg(environment().to_string()).output().unwrap()
+}
+
+/// What is on record of the runs of a skill, oldest first.
+fn records(workspace: &Workspace, skill: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT success || ' ' || door || ' ' || asked_by || ' ' || coalesce(error, '') FROM executions
+         WHERE skill_name = '{skill}' ORDER BY rowid"
+    );
+    strings(&workspace.ledger(), &sql)
+}
+
 #[test]
-#[ignore = "installs the official Python SDK"]
-fn the_official_python_client_lists_calls_asks_and_proposes_in_every_mode() {
-    let python = match python() {
+fn the_official_python_client_does_all_that_a_client_may_in_every_mode() {
+    let python = match install::python(PYTHON_SDK) {
         Ok(python) => python,
-        Err(why) => return println!("skipped: the Python SDK cannot be installed: {why}"),
+        Err(why) => return install::skipped("the official Python SDK", &why),
     };
-    let workspace = Workspace::trusted();
-    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
-    let modes = [("auto", "2026-07-28"), ("legacy", "2025-11-25"), ("2026-07-28", "2026-07-28")];
-    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mcp/python_client.py");
-    let output = Command::new(python)
-        .arg(client)
-        .args([env!("CARGO_BIN_EXE_kavi"), workspace.path().to_str().unwrap(), &environment().to_string()])
-        .args(modes.map(|(mode, _)| mode))
-        .output()
-        .unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!("{stdout}");
-    assert!(output.status.success(), "{stdout}\n{stderr}");
-    let said: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for (said, (mode, protocol)) in said.iter().zip(modes) {
-        let path = format!("Inbox/AI/{mode}.md");
-        let own = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
-        let tools = [&own[..], &["act", "peek", "write_note"]].concat();
+    for (mode, protocol) in [("auto", "2026-07-28"), ("legacy", "2025-11-25"), ("2026-07-28", "2026-07-28")] {
+        let workspace = workspace();
+        let output = client(&python, "drive", mode, &workspace);
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        println!("{stdout}");
+        assert!(output.status.success(), "{stdout}\n{stderr}");
+        let said: Value = serde_json::from_str(&stdout).unwrap();
+        let (path, tools) = (format!("Inbox/AI/{mode}.md"), [&OWN[..], &SHIPPED].concat());
         let expected = json!({
             "mode": mode,
             "protocol": protocol,
             "tools": tools,
-            "read": { "text": "hello" },
-            "bad": [true, "InvalidInput"],
-            "unknown": -32_602,
-            "note": [false, path],
-            "asked": [true],
+            "write_note": [false, path],
+            "create_daily_note": [false, true],
+            "read_notes_by_tag": ["Inbox/tea.md"],
+            "search_notes": ["Inbox/tea.md"],
+            "summarize_note": "- The tea is green.\n",
+            "asked": ["write_note", "create_daily_note"],
+            "bad arguments": [true, "InvalidInput"],
+            "oversize arguments": [true, "InvalidInput"],
+            "no such note": [true, "SkillError"],
+            "unknown tool": -32_602,
             "proposed": "PROPOSED",
-            "guidance": "name: act",
+            "guidance": "name: create-daily-note",
             "prompt": "Write a proposal for one skill and send it with propose_skill.",
             "many": 50,
+            "before it is promoted": [false, -32_602],
+            "after it is promoted": [true, "Inbox/AI Inbox/tea.md"],
+            "cancelled": true,
+            "and on": false,
+            "held": [false, "NOT WRITTEN YET"],
         });
         for (what, expected) in expected.as_object().unwrap() {
             assert_eq!(&said[what], expected, "{mode}: {what}");
         }
         assert!(workspace.vault(&path).exists(), "{mode}");
+        let of_act = records(&workspace, "act");
+        let expected = ["0 mcp python NotTrusted: ", "1 mcp python ", "0 mcp python Cancelled: "];
+        assert_eq!(of_act.len(), expected.len(), "{of_act:?}");
+        assert!(of_act.iter().zip(expected).all(|(found, begins)| found.starts_with(begins)), "{of_act:?}");
+        assert!(!workspace.vault("Inbox/AI/never.md").exists(), "{mode}");
+        let held = format!("Inbox/AI/{mode}-held.md");
+        assert!(!workspace.vault(&held).exists(), "{mode}");
+        let commit = said["commit"].as_str().unwrap();
+        workspace.call(&["effects", "approve", commit, "--approved-by", "ada", "--yes"]).expect(0);
+        assert!(workspace.vault(&held).exists(), "{mode}");
+        assert_eq!(workspace.staged(), 0);
     }
-    assert_eq!(said.len(), modes.len());
 }
 
 #[test]
-#[ignore = "installs the official inspector"]
-fn the_official_inspector_lists_calls_verifies_and_loads_in_both_eras() {
-    let programs = match inspector() {
-        Ok(programs) => programs,
-        Err(why) => return println!("skipped: the inspector cannot be installed: {why}"),
+fn a_python_client_that_vanishes_takes_its_call_along() {
+    let python = match install::python(PYTHON_SDK) {
+        Ok(python) => python,
+        Err(why) => return install::skipped("the official Python SDK", &why),
     };
-    let workspace = Workspace::trusted();
-    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
-    let mut path = programs.clone().into_os_string();
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
-    // It takes options of the server's for its own, so they are told by the environment.
-    let inspect = |more: &[&str]| {
-        let mut command = Command::new(programs.join("mcp-inspector"));
+    for mode in ["auto", "legacy", "2026-07-28"] {
+        let workspace = workspace();
+        workspace.json(&["promote-skill", "act", "--approved-by", "test", "--yes"]).expect(0);
+        let output = client(&python, "vanish", mode, &workspace);
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        let records = records(&workspace, "act");
+        println!("{mode}: {records:?}");
+        assert_eq!(records.len(), 1, "{records:?}");
+        assert!(records[0].starts_with("0 mcp python Cancelled: "), "{records:?}");
+        assert!(!workspace.vault("Inbox/AI/never.md").exists(), "{mode}");
+        assert_eq!(workspace.staged(), 0);
+    }
+}
+
+/// The inspector's command-line mode: one connection for each thing that is asked.
+struct Inspector {
+    programs: PathBuf,
+    workspace: Workspace,
+}
+
+impl Inspector {
+    fn run(&self, more: &[&str]) -> Output {
+        let mut path = self.programs.clone().into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let mut command = Command::new(self.programs.join("mcp-inspector"));
         command.args(["--cli", env!("CARGO_BIN_EXE_kavi"), "mcp"]);
-        command.args(["-e", &format!("KAVI_WORKSPACE={}", workspace.path().display())]);
+        // It takes options of the server's for its own, so they are told by the environment.
+        command.args(["-e", &format!("KAVI_WORKSPACE={}", self.workspace.path().display())]);
         command.args(["-e", &format!("KAVI_CACHE_DIR={}", support::cache().display())]);
-        let output = command.args(["--format", "json", "-q"]).args(more).env("PATH", &path).output().unwrap();
+        command
+            .args(["--format", "json", "-q"])
+            .args(more)
+            .env("PATH", path)
+            .env("HOME", self.workspace.path())
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn ask(&self, more: &[&str]) -> Vec<Value> {
+        let output = self.run(more);
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        println!("{more:?}: {stdout}");
-        assert!(output.status.success(), "{more:?}: {stdout}\n{stderr}");
-        stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+        println!("{:.200}: {stdout:.1000}{stderr}", more.join(" "));
+        // An answer that is an error is said on the other side as well.
+        let lines = stdout.lines().chain(stderr.lines());
+        lines.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+    }
+
+    #[track_caller]
+    fn call(&self, era: &str, skill: &str, arguments: &[&str]) -> Value {
+        let mut all = vec!["--protocol-era", era, "--method", "tools/call", "--tool-name", skill];
+        arguments.iter().for_each(|argument| all.extend(["--tool-arg", argument]));
+        self.ask(&all).remove(0)
+    }
+}
+
+#[test]
+fn the_official_inspector_lists_calls_verifies_and_loads_in_both_eras() {
+    let programs = match install::node("inspector", INSPECTOR) {
+        Ok(programs) => programs,
+        Err(why) => return install::skipped("the official inspector", &why),
     };
-    let call = ["--method", "tools/call", "--tool-name", "peek", "--tool-arg", "path=\"Inbox/hello.md\""];
     for era in ["modern", "legacy"] {
-        let era = ["--protocol-era", era];
-        let listed = inspect(&[&era[..], &["--strict", "--method", "tools/list"]].concat());
-        assert_eq!(listed[0]["result"]["tools"].as_array().unwrap().len(), 7);
-        let ran = inspect(&[&era[..], &call[..]].concat());
-        assert_eq!(ran[0]["result"]["structuredContent"], json!({ "text": "hello" }));
-        let skills = inspect(&[&era[..], &["--verify", "--method", "skills/list"]].concat());
-        assert_eq!(skills.len(), 3);
+        let inspector = Inspector { programs: programs.clone(), workspace: workspace() };
+        let listed = inspector.ask(&["--protocol-era", era, "--strict", "--method", "tools/list"]);
+        assert_eq!(listed[0]["result"]["tools"].as_array().unwrap().len(), OWN.len() + SHIPPED.len());
+        let called = |skill: &str, arguments: &[&str]| inspector.call(era, skill, arguments);
+        let ran = called("summarize_note", &["path=\"Inbox/tea.md\"", "max_sentences=1"]);
+        assert_eq!(ran["result"]["structuredContent"]["summary"], "- The tea is green.\n", "{ran}");
+        let long = format!("path=\"{}\"", "x".repeat(100_000));
+        for (path, why) in [("path=7", "must be a string"), (long.as_str(), "must have at most 1024 characters")] {
+            let bad = called("summarize_note", &[path]);
+            let said = bad["result"]["content"][0]["text"].as_str().unwrap();
+            assert!(bad["result"]["isError"] == true && said.starts_with("InvalidInput: "), "{bad}");
+            assert!(said.contains(why), "{bad}");
+        }
+        assert_eq!(called("nothing_like_it", &[])["error"]["code"], "tool_not_found");
+        let held = called("write_note", &["path=\"Inbox/AI/a.md\"", "title=\"T\"", "body=\"B\""]);
+        let commit = held["result"]["_meta"]["kavi/held"].as_str().unwrap();
+        assert!(!inspector.workspace.vault("Inbox/AI/a.md").exists(), "{held}");
+        inspector.workspace.call(&["effects", "approve", commit, "--approved-by", "ada", "--yes"]).expect(0);
+        assert!(inspector.workspace.vault("Inbox/AI/a.md").exists());
+        let skills = inspector.ask(&["--protocol-era", era, "--verify", "--method", "skills/list"]);
+        assert_eq!(skills.len(), SHIPPED.len());
         assert!(skills.iter().all(|skill| skill["outcome"] == "verified"), "{skills:?}");
-        let load = [&era[..], &call[..], &["--load", "--load-requests", "500", "--load-concurrency", "16"]].concat();
-        let loaded = inspect(&load);
-        assert_eq!(loaded[0]["result"]["ok"], 500);
+        let mut load = vec!["--protocol-era", era, "--method", "tools/call", "--tool-name", "search_notes"];
+        load.extend(["--tool-arg", "query=\"tea\"", "--load", "--load-requests", "500", "--load-concurrency", "16"]);
+        assert_eq!(inspector.ask(&load)[0]["result"]["ok"], 500);
     }
 }

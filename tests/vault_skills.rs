@@ -9,6 +9,10 @@ mod engine;
 #[rustfmt::skip]
 #[path = "../skills/search_notes/src/note.rs"]
 mod note;
+#[path = "support/once.rs"]
+mod once;
+#[path = "support/shipped.rs"]
+mod shipped;
 #[path = "support/kavi.rs"]
 mod support;
 #[path = "support/vault.rs"]
@@ -19,43 +23,17 @@ mod words;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use support::{Workspace, copy, files};
+use shipped::{fresh, skill};
+use support::{Workspace, files};
 use vault::{Facts, NEEDLE, SECRET, WIDE_NEEDLE, generate};
 
-const SKILLS: [&str; 5] = ["write_note", "create_daily_note", "read_notes_by_tag", "search_notes", "summarize_note"];
 const SEED: u64 = 20_260_102;
 const NOTES: usize = 2_000;
 
-fn skill(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("skills").join(name)
-}
-
-/// A workspace in which all five are TRUSTED, brought there once, from the files that are shipped.
-fn trusted() -> &'static Workspace {
-    static SHARED: OnceLock<Workspace> = OnceLock::new();
-    SHARED.get_or_init(|| {
-        let workspace = Workspace::new();
-        for name in SKILLS {
-            let spec = skill(name).join("spec.json");
-            let proposed = workspace.json(&["propose-skill", "--spec", &spec.to_string_lossy()]).expect(0).json();
-            let id = proposed["id"].as_str().unwrap();
-            workspace.import(id, &skill(name)).expect(0);
-            let verified = workspace.json(&["verify-skill", id]).expect(0).json();
-            let gates = verified["gates"].as_array().unwrap();
-            assert_eq!(gates.len(), 12, "{name}");
-            assert!(gates.iter().all(|gate| gate["status"] == "PASSED"), "{name}: {verified:#}");
-            workspace.json(&["promote-skill", id, "--approved-by", "test", "--yes"]).expect(0);
-            assert_eq!(workspace.status_of(name), "TRUSTED");
-        }
-        workspace
-    })
-}
-
-/// The same with a vault of 2,000 notes, for skills that only read.
+/// All five TRUSTED, and a vault of 2,000 notes, for skills that only read.
 fn with_vault() -> &'static (Workspace, Facts) {
     static SHARED: OnceLock<(Workspace, Facts)> = OnceLock::new();
     SHARED.get_or_init(|| {
@@ -64,13 +42,6 @@ fn with_vault() -> &'static (Workspace, Facts) {
         let facts = generate(&workspace.vault(""), &outside, SEED, NOTES);
         (workspace, facts)
     })
-}
-
-/// A workspace of its own in which all five are TRUSTED.
-fn fresh() -> Workspace {
-    let workspace = Workspace::new();
-    copy(trusted().path(), workspace.path());
-    workspace
 }
 
 /// What a skill answers.

@@ -1,32 +1,87 @@
-"""Drives `kavi mcp` with the official Python SDK: list, call, bad arguments, an unknown tool, a question, a proposal."""
-import asyncio, json, sys
+"""Drives `kavi mcp` with the official Python SDK: one connection for all that a client may do, right or wrong, one without anybody to
+ask, and one that vanishes while a call is under way."""
+import asyncio, json, os, subprocess, sys
 from mcp import Client, StdioServerParameters, types
 from mcp.shared.exceptions import MCPError
 
-async def run(kavi, workspace, env, mode):
-    said = {"mode": mode}
-    asked = []
+what, mode, kavi, workspace, env = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], json.loads(sys.argv[5])
+SPIN = {"act": "spin", "path": "Inbox/AI/never.md"}
+
+def connect(**more):
+    server = StdioServerParameters(command=kavi, args=["--workspace", workspace, "mcp"], env=env)
+    return Client(server, mode=mode, client_info=types.Implementation(name="python", version="1"), **more)
+
+def note(path):
+    return {"path": path, "title": "T", "body": "B"}
+
+async def names(client):
+    return [tool.name for tool in (await client.list_tools(cache_mode="refresh")).tools]
+
+async def failure(client, skill, arguments):
+    failed = await client.call_tool(skill, arguments)
+    return [failed.is_error, failed.content[0].text.split(":")[0]]
+
+async def refusal(client, skill):
+    try:
+        await client.call_tool(skill, {})
+    except MCPError as error:
+        return error.error.code
+
+async def skills(client, said):
+    """All five, with what they are for."""
+    written = await client.call_tool("write_note", note(f"Inbox/AI/{mode}.md"))
+    said["write_note"] = [written.is_error, written.structured_content["written_path"]]
+    day = await client.call_tool("create_daily_note", {"offset_minutes": 0})
+    said["create_daily_note"] = [day.is_error, day.structured_content["created"]]
+    tagged = await client.call_tool("read_notes_by_tag", {"tag": "tea"})
+    said["read_notes_by_tag"] = [found["path"] for found in tagged.structured_content["notes"]]
+    found = await client.call_tool("search_notes", {"query": "green tea"})
+    said["search_notes"] = [hit["path"] for hit in found.structured_content["hits"]]
+    summary = await client.call_tool("summarize_note", {"path": "Inbox/tea.md", "max_sentences": 1})
+    said["summarize_note"] = summary.structured_content["summary"]
+
+async def mistakes(client, said):
+    said["bad arguments"] = await failure(client, "summarize_note", {"path": 7})
+    said["oversize arguments"] = await failure(client, "summarize_note", {"path": "x" * (2 << 20)})
+    said["no such note"] = await failure(client, "summarize_note", {"path": "not/there.md"})
+    said["unknown tool"] = await refusal(client, "nothing_like_it")
+
+async def promotion(client, said, changed):
+    """Another process promotes what was only verified."""
+    said["before it is promoted"] = ["act" in await names(client), await refusal(client, "act")]
+    promote = [kavi, "--workspace", workspace, "promote-skill", "act", "--approved-by", "ada", "--yes"]
+    subprocess.run(promote, env=env, check=True, capture_output=True)
+    # What changed is noticed by whoever asks next; the notification comes with it.
+    after = "act" in await names(client)
+    await asyncio.wait_for(changed(), 60)
+    ran = await client.call_tool("act", {"act": "list", "path": "Inbox"})
+    said["after it is promoted"] = [after, ran.structured_content["said"]]
+
+async def cancellation(client, said):
+    """Once it is known to be at work, nobody wants it any more; the connection goes on."""
+    begun = asyncio.Event()
+    async def progress(*_):
+        begun.set()
+    call = asyncio.create_task(client.call_tool("act", SPIN, progress_callback=progress))
+    await asyncio.wait_for(begun.wait(), 60)
+    call.cancel()
+    said["cancelled"] = isinstance((await asyncio.gather(call, return_exceptions=True))[0], asyncio.CancelledError)
+    said["and on"] = (await client.call_tool("summarize_note", {"path": "Inbox/tea.md"})).is_error
+
+async def drive():
+    said, asked, told = {"mode": mode}, [], asyncio.Event()
     async def answer(context, params):
         asked.append(params.message)
         return types.ElicitResult(action="accept", content={"write": True})
-    server = StdioServerParameters(command=kavi, args=["--workspace", workspace, "mcp"], env=env)
-    async with Client(server, mode=mode, elicitation_callback=answer) as client:
+    async def message(message):
+        if isinstance(message, types.ToolListChangedNotification):
+            told.set()
+    async with connect(elicitation_callback=answer, message_handler=message) as client:
         said["protocol"] = client.protocol_version
-        said["server"] = client.server_info.name if client.server_info else None
-        tools = (await client.list_tools()).tools
-        said["tools"] = [tool.name for tool in tools]
-        read = await client.call_tool("peek", {"path": "Inbox/hello.md"})
-        said["read"] = read.structured_content
-        bad = await client.call_tool("peek", {"path": 7})
-        said["bad"] = [bad.is_error, bad.content[0].text.split(":")[0]]
-        try:
-            await client.call_tool("nothing_like_it", {})
-        except MCPError as error:
-            said["unknown"] = error.error.code
-        path = f"Inbox/AI/{mode}.md"
-        note = await client.call_tool("write_note", {"path": path, "title": "T", "body": "B"})
-        said["note"] = [note.is_error, note.structured_content["written_path"]]
-        said["asked"] = [path in message for message in asked]
+        said["tools"] = await names(client)
+        await skills(client, said)
+        said["asked"] = [message.split("`")[1] for message in asked]
+        await mistakes(client, said)
         proposed = await client.call_tool("propose_skill", {
             "name": "tally", "description": "Counts words", "why": "I count", "side_effect_class": "READ_ONLY",
             "io": {"input": {"text": "str"}, "output": {"words": "int"}}})
@@ -35,10 +90,25 @@ async def run(kavi, workspace, env, mode):
         said["guidance"] = (await client.read_resource(resources[0].uri)).contents[0].text.splitlines()[1]
         prompt = await client.get_prompt("write_proposal", {})
         said["prompt"] = prompt.messages[0].content.text.splitlines()[0]
-        many = await asyncio.gather(*[client.call_tool("peek", {"path": "Inbox/hello.md"}) for _ in range(50)])
-        said["many"] = sum(1 for one in many if one.structured_content == {"text": "hello"})
-    return said
+        many = await asyncio.gather(*[client.call_tool("search_notes", {"query": "tea"}) for _ in range(50)])
+        said["many"] = sum(1 for one in many if one.structured_content["hits"])
+        if mode == "legacy":
+            await promotion(client, said, told.wait)
+        else:
+            async with client.listen(tools_list_changed=True) as listening:
+                await promotion(client, said, listening.__aiter__().__anext__)
+        await cancellation(client, said)
+    async with connect() as client:
+        held = await client.call_tool("write_note", note(f"Inbox/AI/{mode}-held.md"))
+        said["held"] = [held.is_error, held.content[0].text.split(":")[0]]
+        said["commit"] = held.meta["kavi/held"]
+    print(json.dumps(said, sort_keys=True))
 
-kavi, workspace, env = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-for mode in sys.argv[4:]:
-    print(json.dumps(asyncio.run(run(kavi, workspace, env, mode)), sort_keys=True))
+async def vanish():
+    """Goes without a word, and without ending what it started."""
+    async def progress(*_):
+        os._exit(7)
+    async with connect() as client:
+        await client.call_tool("act", SPIN, progress_callback=progress)
+
+asyncio.run({"drive": drive, "vanish": vanish}[what]())
