@@ -65,9 +65,6 @@ pub enum McpError {
     /// The token would go over the network for all to see.
     #[error("other machines can reach {0}: give --tls-cert and --tls-key, or listen at 127.0.0.1")]
     Unencrypted(SocketAddr),
-    /// The certificate or its key is not usable.
-    #[error("{0}")]
-    Identity(String),
     /// The client began with something else than the protocol.
     #[error("the connection could not be opened: {0}")]
     Opening(String),

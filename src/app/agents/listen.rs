@@ -83,7 +83,7 @@ fn identity((certificates, key): &(PathBuf, PathBuf)) -> Result<Identity, Error>
     // Certificates are for everybody, and often lie behind a link to the newest ones.
     let read = std::fs::read(certificates).map_err(|error| unusable(certificates, &error.to_string()))?;
     let key = private(key)?.ok_or_else(|| unusable(key, "there is no such file"))?;
-    Ok(Identity { certificates: read, key })
+    Identity::from_pem(&read, &key).map_err(|why| unusable(certificates, &why))
 }
 
 impl App {
