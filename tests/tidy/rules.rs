@@ -374,6 +374,9 @@ impl File<'_> {
             return;
         }
         for (line, word) in agents::words_of_a_persons(&self.source.text) {
+            if agents::is_the_sdks(&self.source.path, &word) {
+                continue;
+            }
             let what = format!("`{word}` is a person's");
             self.report(line, "agents", what, "agents propose; find another name if it is something else");
         }

@@ -155,6 +155,8 @@ impl Blotter<'_> {
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    use rustix::fs::{CWD, FileType, Mode};
+
     use super::*;
 
     const KEY: &str = "sk-ant-made-up-0000";
