@@ -63,7 +63,9 @@ pub use crate::ledger::{
 };
 pub use crate::mcp::Offer;
 pub use crate::runtime::{CacheStatus, Cleared, Origin};
-pub use agents::{AgentCall, AgentDoor, AgentFailure, AgentFiles, AgentRan, AgentSkill, Reply, Sent, Word};
+pub use agents::{
+    AgentCall, AgentDoor, AgentFailure, AgentFiles, AgentRan, AgentSkill, Listen, Reply, Sent, Served, Word,
+};
 pub use doctor::{Check, Health};
 pub use install::{AgentProgram, Installed};
 pub use records::{Consumed, Following, Large, Session};

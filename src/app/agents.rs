@@ -38,10 +38,12 @@ use crate::model::{
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 
+mod listen;
 mod look;
 mod queue;
 mod sent;
 
+pub use listen::{Listen, Served};
 use queue::Queue;
 
 /// Most calls at one time.

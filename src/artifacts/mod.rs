@@ -15,7 +15,10 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::model::digest::Digest;
 
+mod private;
 mod sweep;
+
+pub use private::{PrivateError, create_private, read_private};
 
 /// Largest file that is read back: well above any component, snapshot or transcript that Kavi writes.
 const MAX_BYTES: u64 = 256 << 20;

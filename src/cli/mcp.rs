@@ -1,15 +1,19 @@
-//! `kavi mcp` and `kavi mcp install`
+//! `kavi mcp`, over standard input and output or HTTP, and `kavi mcp install`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::Context;
-use crate::app::{AgentProgram, Offer};
+use crate::app::{AgentProgram, Listen, Offer};
 use crate::error::Error;
 
-/// Serve the trusted skills to an agent, over the Model Context Protocol on standard input and output.
+/// Serve the trusted skills to an agent, over the Model Context Protocol.
 ///
-/// Every trusted skill is a tool. What a skill would write is held until you decide, unless [policy.mcp] of kavi.toml or your
+/// The agent's program starts it and speaks to it over standard input and output; with --listen it goes on by itself and
+/// serves many over HTTP, each of which brings the token from the token file. Every trusted skill is a tool. What a skill would write is held until you decide, unless [policy.mcp] of kavi.toml or your
 /// answer to a question of the agent's program says otherwise. An agent can propose skills; it cannot promote anything.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -18,14 +22,38 @@ use crate::error::Error;
 Examples:
   kavi mcp --workspace ~/notes
   kavi mcp install --client claude-code
+  kavi mcp --listen 127.0.0.1:7300
   claude mcp add kavi -- kavi --workspace ~/notes mcp"
 )]
 pub struct Args {
     /// Offer every skill as a tool of its own, also when they are more than 40; else then there is a search instead.
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    http: Http,
     #[command(subcommand)]
     verb: Option<Verb>,
+}
+
+/// Serving over HTTP.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Over HTTP")]
+struct Http {
+    /// Serve over streamable HTTP at this address, path /mcp, until SIGTERM or Ctrl-C. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// The file with the token that clients bring; mode 0600, made where there is none. Default: .kavi/mcp-token.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    token_file: Option<PathBuf>,
+    /// Let other machines in, which call this host by this name. Needed, with a certificate, for any address but loopback.
+    #[arg(long, value_name = "NAME", requires = "listen")]
+    serve_as: Vec<String>,
+    /// The certificates for that name, as PEM, its own first.
+    #[arg(long, value_name = "FILE", requires_all = ["listen", "tls_key"])]
+    tls_cert: Option<PathBuf>,
+    /// Their private key, as PEM; mode 0600.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,11 +104,31 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if let Some(Verb::Install(install)) = &args.verb {
         return run_install(context, install);
     }
+    let offer = if args.all { Offer::All } else { Offer::Few };
+    if let Some(address) = args.http.listen {
+        return listen(context, offer, address, &args.http);
+    }
     if context.out.is_json() {
         return Err(Error::Usage("`kavi mcp` speaks its own protocol: leave `--output json` out".to_owned()));
     }
     let (app, _) = context.open()?;
-    app.serve_mcp(if args.all { Offer::All } else { Offer::Few })
+    app.serve_mcp(offer)
+}
+
+fn listen(context: Context, offer: Offer, address: SocketAddr, http: &Http) -> Result<(), Error> {
+    let here = |path: &PathBuf| context.host.cwd.join(path);
+    let listen = Listen {
+        address,
+        token_file: http.token_file.as_ref().map(here),
+        names: http.serve_as.clone(),
+        tls: http.tls_cert.as_ref().map(here).zip(http.tls_key.as_ref().map(here)),
+    };
+    let (app, out) = context.open()?;
+    app.serve_mcp_over_http(offer, listen, |served| {
+        let file = served.token_file.display();
+        let human = format!("serving {}\nclients bring `Authorization: Bearer` and the token in {file}\n", served.url);
+        out.result(&human, &json!({ "url": served.url, "token_file": served.token_file }));
+    })
 }
 
 fn run_install(context: Context, install: &Install) -> Result<(), Error> {

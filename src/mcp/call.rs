@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::server::{Server, ask, client_name};
+use super::session::over;
 use super::tools::Own;
 use crate::app::{AgentCall, AgentFailure, AgentFiles, AgentRan, FileDiff, Word};
 use crate::error::Error;
@@ -105,6 +106,7 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let _busy = self.busy();
         if let Some(state) = &request.request_state {
             return self.answered(state, &request, &context).await;
         }
@@ -162,7 +164,7 @@ impl Server {
         let gone = async {
             tokio::select! {
                 () = context.ct.cancelled() => {}
-                () = async { self.session.over().await; sleep(GRACE).await } => {}
+                () = async { over(&context.extensions).await; sleep(GRACE).await } => {}
             }
         };
         tokio::pin!(gone);
@@ -217,7 +219,7 @@ impl Server {
                 let heard = tokio::select! {
                     heard = timeout(PATIENCE, asked) => heard.ok().and_then(Result::ok),
                     () = context.ct.cancelled() => Some(ClientResult::ElicitResult(ElicitResult::new(ElicitationAction::Decline))),
-                    () = self.session.over() => None,
+                    () = over(&context.extensions) => None,
                 };
                 let heard = match heard {
                     Some(ClientResult::ElicitResult(heard)) => Some(heard),

@@ -18,7 +18,7 @@ pub(super) const MOST_BYTES: usize = 4 << 20;
 const MOST_TOGETHER: usize = 64;
 
 const PARSE_ERROR: i32 = -32_700;
-const INVALID_REQUEST: i32 = -32_600;
+pub(super) const INVALID_REQUEST: i32 = -32_600;
 const INVALID_PARAMS: i32 = -32_602;
 
 /// What a line gives.
@@ -37,7 +37,7 @@ impl Framed {
 }
 
 /// An answer that says what is wrong.
-fn error(id: Value, code: i32, message: &str) -> Value {
+pub(super) fn error(id: Value, code: i32, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
@@ -46,30 +46,56 @@ pub(super) fn too_long() -> Value {
     error(Value::Null, INVALID_REQUEST, &format!("a message has more than {MOST_BYTES} bytes"))
 }
 
-/// Reads one line.
-pub(super) fn read(line: &[u8], session: &Session) -> Framed {
-    if line.iter().all(u8::is_ascii_whitespace) {
-        return Framed::default();
+/// What a text holds.
+pub(super) enum Line {
+    /// Nothing but white space.
+    Empty,
+    One(Value),
+    /// An array.
+    Several(Vec<Value>),
+}
+
+/// Reads a text, or gives the answer to what is wrong with it.
+pub(super) fn parse(text: &[u8]) -> Result<Line, Value> {
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Line::Empty);
     }
     let limits = JsonLimits { max_bytes: MOST_BYTES, max_values: 1 << 18, ..JsonLimits::default() };
-    match strict::parse(line, limits) {
-        Ok(Value::Array(messages)) => batch(messages, session),
-        Ok(message) => match one(message, session) {
+    match strict::parse(text, limits) {
+        Ok(Value::Array(messages)) => Ok(Line::Several(messages)),
+        Ok(message) => Ok(Line::One(message)),
+        Err(why) => Err(error(Value::Null, PARSE_ERROR, &format!("the message is not JSON: {why}"))),
+    }
+}
+
+/// Reads one line.
+pub(super) fn read(line: &[u8], session: &Session) -> Framed {
+    match parse(line) {
+        Ok(Line::Empty) => Framed::default(),
+        Ok(Line::Several(messages)) => batch(messages, session),
+        Ok(Line::One(message)) => match one(message, session) {
             One::Deliver(message) => Framed { deliver: vec![*message], answer: None },
             One::Answer(answer) => Framed::answer(answer),
             One::Nothing => Framed::default(),
         },
-        Err(why) => Framed::answer(error(Value::Null, PARSE_ERROR, &format!("the message is not JSON: {why}"))),
+        Err(answer) => Framed::answer(answer),
     }
 }
 
-fn batch(messages: Vec<Value>, session: &Session) -> Framed {
-    let refuse = |why: &str| Framed::answer(error(Value::Null, INVALID_REQUEST, why));
+/// Whether so many messages may come in one array from a client of this session's.
+pub(super) fn array(messages: &[Value], session: &Session) -> Result<(), String> {
     if !session.takes_batches() {
-        return refuse("messages in an array are part of revision 2025-03-26 alone, which was not agreed on");
+        return Err("messages in an array are part of revision 2025-03-26 alone, which was not agreed on".to_owned());
     }
     if messages.is_empty() || messages.len() > MOST_TOGETHER {
-        return refuse(&format!("an array holds 1 to {MOST_TOGETHER} messages"));
+        return Err(format!("an array holds 1 to {MOST_TOGETHER} messages"));
+    }
+    Ok(())
+}
+
+fn batch(messages: Vec<Value>, session: &Session) -> Framed {
+    if let Err(why) = array(&messages, session) {
+        return Framed::answer(error(Value::Null, INVALID_REQUEST, &why));
     }
     let (mut framed, mut ids, mut answers) = (Framed::default(), Vec::new(), Vec::new());
     for message in messages {
@@ -89,13 +115,14 @@ fn batch(messages: Vec<Value>, session: &Session) -> Framed {
 }
 
 /// What one message gives.
-enum One {
+pub(super) enum One {
     Deliver(Box<ClientJsonRpcMessage>),
     Answer(Value),
     Nothing,
 }
 
-fn one(message: Value, session: &Session) -> One {
+/// Reads one message.
+pub(super) fn one(message: Value, session: &Session) -> One {
     let Some(members) = message.as_object() else {
         return One::Answer(error(Value::Null, INVALID_REQUEST, "a message is an object"));
     };

@@ -1,4 +1,5 @@
-//! What stands around the handlers: a panic is an answer, an opening happens once, a cancelled request is over when its handler is.
+//! What stands around the handlers: a panic is an answer; on a connection for one client an opening happens once, and a
+//! cancelled request is over when its handler is.
 //!
 //! Guarantees: whatever a handler does, the SDK gets an answer for it. Deliberately never: looks into a request.
 
@@ -22,7 +23,7 @@ pub(super) struct Guarded<H> {
 }
 
 /// Runs to the end, or until it panics.
-async fn caught<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
+pub(super) async fn caught<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
     let mut work = pin!(work);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll,
@@ -41,7 +42,7 @@ impl<H: Service<RoleServer>> Service<RoleServer> for Guarded<H> {
             return Err(ErrorData::invalid_request("this connection was initialized before", None));
         }
         let (id, cancelled) = (context.id.clone(), context.ct.clone());
-        let answer = caught(self.handler.handle_request(request, context)).await;
+        let answer = self.handler.handle_request(request, context).await;
         if cancelled.is_cancelled()
             && let (Some(rest), Some(out)) = (self.session.forget(&id), &self.out)
         {
@@ -56,7 +57,7 @@ impl<H: Service<RoleServer>> Service<RoleServer> for Guarded<H> {
         notification: ClientNotification,
         context: NotificationContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        caught(self.handler.handle_notification(notification, context)).await
+        self.handler.handle_notification(notification, context).await
     }
 
     fn get_info(&self) -> ServerConfig {

@@ -1,7 +1,7 @@
-//! The agents' door: trusted skills as tools of the Model Context Protocol, over standard input and output.
+//! The agents' door: trusted skills as tools of the Model Context Protocol, over standard input and output or over HTTP.
 //!
 //! The official SDK speaks the protocol; around it stand `wire` and `frame`, which read and write lines more strictly than it
-//! does, and `guard`, which makes an answer of whatever a handler does. `server` says who we are, `tools` what can be called,
+//! does, `http`, which does the same for requests, and `guard`, which makes an answer of whatever a handler does. `server` says who we are, `tools` what can be called,
 //! `call` does it, `proposals` takes in what agents wish for, `read` has what can be looked up.
 //!
 //! Guarantees: everything here goes through an [`AgentDoor`], so that no code on this side can promote, revoke, or change what
@@ -12,6 +12,7 @@
 mod call;
 mod frame;
 mod guard;
+mod http;
 mod proposals;
 mod read;
 mod server;
@@ -20,10 +21,12 @@ mod tools;
 mod wire;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rmcp::service::{ServerInitializeError, serve_server};
-use tokio::sync::watch;
+
+pub use http::{Identity, Listening, Place, serve_http};
 
 use crate::app::AgentDoor;
 use guard::Guarded;
@@ -46,6 +49,22 @@ pub enum McpError {
     /// There is no runtime.
     #[error("the server could not be started: {0}")]
     Runtime(#[from] io::Error),
+    /// The address cannot be listened at.
+    #[error("{address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Other machines can reach the address, and nobody said that they may.
+    #[error(
+        "other machines can reach {0}: name this host as they call it with --serve-as, and give it a certificate, or listen at 127.0.0.1"
+    )]
+    Reachable(SocketAddr),
+    /// The token would go over the network for all to see.
+    #[error("other machines can reach {0}: give --tls-cert and --tls-key, or listen at 127.0.0.1")]
+    Unencrypted(SocketAddr),
     /// The client began with something else than the protocol.
     #[error("the connection could not be opened: {0}")]
     Opening(String),
@@ -65,30 +84,16 @@ pub fn serve_stdio(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
 
 async fn serve(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
     let session = Arc::new(Session::new());
-    let changes = watch::Sender::new(0_u64);
-    let mut changed = changes.subscribe();
-    door.on_change(Box::new(move || changes.send_modify(|number| *number += 1)));
     let wire = Wire::standard(Arc::clone(&session));
     let out = wire.outbox();
-    let handler = Server::new(door, offer, Arc::clone(&session), changed.clone());
-    let guarded = Guarded { handler, session: Arc::clone(&session), out };
+    let guarded = Guarded { handler: Server::new(door, offer), session, out };
     let running = match serve_server(guarded, wire).await {
         Ok(running) => running,
         // Somebody who came and went.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
         Err(error) => return Err(McpError::Opening(error.to_string())),
     };
-    let peer = running.peer().clone();
-    let told = tokio::spawn(async move {
-        while changed.changed().await.is_ok() {
-            // Clients of later revisions listen for it, which is a request of their own.
-            if peer.peer_info().is_some() && peer.notify_tool_list_changed().await.is_err() {
-                return;
-            }
-        }
-    });
     // However it ended: it is over.
     let _ = running.waiting().await;
-    told.abort();
     Ok(())
 }

@@ -7,7 +7,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Value, json};
 
 use super::call::{failed, structured, told};
-use super::server::{Server, ask, client_name, protocol};
+use super::server::{Server, ask, client_name};
 use super::tools::{self, Own};
 use crate::app::Sent;
 
@@ -87,7 +87,7 @@ impl Server {
             }
             Own::Find => {
                 let Some(query) = word("query") else { return Ok(failed("give a `query`: words, or nothing for all")) };
-                let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
+                let skills = self.skills().await?;
                 let (found, more) = tools::find(&skills, &query);
                 structured(json!({ "skills": found, "more": more }))
             }

@@ -3,7 +3,7 @@
 //! Guarantees: a method that is known is never answered as unknown because its parameters are off.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -12,13 +12,14 @@ use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
     ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
 };
-use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::{oneshot, watch};
 
 use super::call::Question;
-use super::session::Session;
+use super::guard::caught;
+use super::session::over;
 use super::{Offer, read, tools};
-use crate::app::{AgentDoor, Reply};
+use crate::app::{AgentDoor, AgentSkill, Reply};
 use crate::error::Error;
 use crate::model::text;
 
@@ -49,19 +50,49 @@ const KNOWN: &[&str] = &[
     "tools/list",
 ];
 
-/// The handlers of one connection.
+/// The handlers, for as many connections as there are.
 pub(super) struct Server {
     pub(super) door: AgentDoor,
     pub(super) offer: Offer,
-    pub(super) session: Arc<Session>,
     /// Questions that a client of a later revision brings the answers to with another request.
     pub(super) questions: Mutex<VecDeque<Question>>,
     changes: watch::Receiver<u64>,
+    at_work: watch::Sender<usize>,
 }
 
 impl Server {
-    pub(super) fn new(door: AgentDoor, offer: Offer, session: Arc<Session>, changes: watch::Receiver<u64>) -> Self {
-        Self { door, offer, session, questions: Mutex::default(), changes }
+    pub(super) fn new(door: AgentDoor, offer: Offer) -> Self {
+        let sender = watch::Sender::new(0_u64);
+        let changes = sender.subscribe();
+        door.on_change(Box::new(move || sender.send_modify(|number| *number += 1)));
+        Self { door, offer, questions: Mutex::default(), changes, at_work: watch::Sender::new(0) }
+    }
+
+    /// Every trusted skill, by name.
+    pub(super) async fn skills(&self) -> Result<Vec<AgentSkill>, ErrorData> {
+        ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))
+    }
+
+    /// Counts a call as under way until what is given is dropped.
+    pub(super) fn busy(&self) -> Busy<'_> {
+        self.at_work.send_modify(|number| *number += 1);
+        Busy(&self.at_work)
+    }
+
+    /// Waits until no call is under way.
+    pub(super) async fn idle(&self) {
+        let mut at_work = self.at_work.subscribe();
+        // The sender lives as long as this.
+        let _ = at_work.wait_for(|number| *number == 0).await;
+    }
+}
+
+/// A call that is under way.
+pub(super) struct Busy<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|number| *number -= 1);
     }
 }
 
@@ -105,8 +136,8 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
-        tools::page(&skills, self.offer, request.and_then(|request| request.cursor).as_deref())
+        let cursor = request.and_then(|request| request.cursor);
+        caught(async { tools::page(&self.skills().await?, self.offer, cursor.as_deref()) }).await
     }
 
     async fn call_tool(
@@ -114,7 +145,7 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.call(request, context).await
+        caught(self.call(request, context)).await
     }
 
     async fn list_resources(
@@ -122,8 +153,8 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
-        read::page(&skills, request.and_then(|request| request.cursor).as_deref())
+        let cursor = request.and_then(|request| request.cursor);
+        caught(async { read::page(&self.skills().await?, cursor.as_deref()) }).await
     }
 
     async fn list_resource_templates(
@@ -139,7 +170,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        self.read(&request.uri).await.map(ReadResourceResponse::from)
+        caught(self.read(&request.uri)).await.map(ReadResourceResponse::from)
     }
 
     async fn list_skills(
@@ -147,8 +178,8 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListSkillsResult, ErrorData> {
-        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
-        read::skills(&skills, request.and_then(|request| request.cursor).as_deref())
+        let cursor = request.and_then(|request| request.cursor);
+        caught(async { read::skills(&self.skills().await?, cursor.as_deref()) }).await
     }
 
     async fn get_skill(
@@ -156,8 +187,7 @@ impl ServerHandler for Server {
         request: GetSkillRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<GetSkillResult, ErrorData> {
-        let skills = ask(|reply| self.door.skills(reply)).await.map_err(|error| protocol(&error))?;
-        read::skill(&skills, &request.uri).map(GetSkillResult::new)
+        caught(async { read::skill(&self.skills().await?, &request.uri).map(GetSkillResult::new) }).await
     }
 
     async fn list_prompts(
@@ -173,7 +203,23 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        read::get_prompt(&request).map(GetPromptResponse::from)
+        caught(async { read::get_prompt(&request).map(GetPromptResponse::from) }).await
+    }
+
+    /// Clients of later revisions listen for changes instead, which is a request of their own.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let mut changes = self.changes.clone();
+        tokio::spawn(async move {
+            loop {
+                let changed = tokio::select! {
+                    changed = changes.changed() => changed.is_ok(),
+                    () = over(&context.extensions) => false,
+                };
+                if !changed || context.peer.notify_tool_list_changed().await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -186,7 +232,7 @@ impl ServerHandler for Server {
             let changed = tokio::select! {
                 changed = changes.changed() => changed.is_ok(),
                 () = context.cancelled() => false,
-                () = self.session.over() => false,
+                () = over(&context.request_context().extensions) => false,
             };
             if !changed || context.sink().notify_tool_list_changed().await.is_err() {
                 return Ok(());

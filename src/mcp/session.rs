@@ -3,9 +3,11 @@
 //! Deliberately never: reads or writes.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rmcp::model::RequestId;
+use rmcp::model::{
+    ClientJsonRpcMessage, Extensions, GetExtensions as _, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult,
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -121,6 +123,23 @@ impl Session {
         self.state().revision = Some(revision.to_owned());
     }
 
+    /// Notes what goes out, where every answer goes alone.
+    pub(super) fn sent(&self, message: &ServerJsonRpcMessage) {
+        let id = match message {
+            JsonRpcMessage::Response(answer) => {
+                if let ServerResult::InitializeResult(agreed) = &answer.result {
+                    self.agreed(agreed.protocol_version.as_str());
+                }
+                Some(&answer.id)
+            }
+            JsonRpcMessage::Error(answer) => answer.id.as_ref(),
+            _ => None,
+        };
+        if let Some(id) = id {
+            self.forget(id);
+        }
+    }
+
     /// Whether requests may come in arrays: one revision says so.
     pub(super) fn takes_batches(&self) -> bool {
         self.state().revision.as_deref() == Some("2025-03-26")
@@ -141,6 +160,32 @@ impl Session {
         let mut over = self.over.subscribe();
         // The sender lives as long as this.
         let _ = over.wait_for(|over| *over).await;
+    }
+
+    /// Whether a request is under way.
+    pub(super) fn is_at_work(&self) -> bool {
+        !self.state().under_way.is_empty()
+    }
+}
+
+/// Has a message carry the connection that it came over to its handler.
+pub(super) fn mark(message: &mut ClientJsonRpcMessage, session: &Arc<Session>) {
+    match message {
+        JsonRpcMessage::Request(request) => {
+            request.request.extensions_mut().insert(Arc::clone(session));
+        }
+        JsonRpcMessage::Notification(notification) => {
+            notification.notification.extensions_mut().insert(Arc::clone(session));
+        }
+        JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
+    }
+}
+
+/// Waits until nobody is there any more. A request that stands alone has no connection that could end: its client takes it back.
+pub(super) async fn over(extensions: &Extensions) {
+    match extensions.get::<Arc<Session>>() {
+        Some(session) => session.over().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::frame::{self, MOST_BYTES};
-use super::session::{Outgoing, Session};
+use super::session::{self, Outgoing, Session};
 
 /// Answers that wait to be written.
 const WAITING: usize = 64;
@@ -80,7 +80,8 @@ impl Wire {
                     room.send(Some(answer));
                 }
             }
-            if let Some(message) = self.deliver.pop_front() {
+            if let Some(mut message) = self.deliver.pop_front() {
+                session::mark(&mut message, &self.session);
                 return Some(message);
             }
             if let Some(line) = self.lines.next() {
@@ -134,7 +135,7 @@ impl Transport<RoleServer> for Wire {
 }
 
 /// What becomes of a message of the server's.
-fn ready(session: &Session, item: &ServerJsonRpcMessage) -> io::Result<Outgoing> {
+pub(super) fn ready(session: &Session, item: &ServerJsonRpcMessage) -> io::Result<Outgoing> {
     let value = serde_json::to_value(item)?;
     match item {
         JsonRpcMessage::Response(answer) => {

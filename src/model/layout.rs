@@ -45,6 +45,11 @@ impl Layout {
         self.state().join("staging")
     }
 
+    /// The token that agents bring over HTTP.
+    pub fn mcp_token(&self) -> PathBuf {
+        self.state().join("mcp-token")
+    }
+
     /// Lock files.
     pub fn locks(&self) -> PathBuf {
         self.state().join("locks")

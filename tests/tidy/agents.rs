@@ -49,6 +49,17 @@ const A_PERSONS: &[&str] = &[
     "undo_plan",
 ];
 
+/// Names that the SDK gives to something else, where it has to be named so.
+const THE_SDKS: &[(&str, &str)] = &[
+    // Taking up a stream of events that broke off.
+    ("src/mcp/http/sessions.rs", "resume"),
+];
+
+/// Whether this word is the SDK's in this file.
+pub fn is_the_sdks(file: &str, word: &str) -> bool {
+    THE_SDKS.contains(&(file, word))
+}
+
 /// Whether the front reaches past its door with this.
 pub fn is_past_the_door(mention: &Mention) -> bool {
     let names: Vec<&str> = mention.path.iter().map(String::as_str).collect();

@@ -5,13 +5,13 @@
 //! Never: writes it, passes it on to a child, or looks for it where the person did not say.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use secrecy::{ExposeSecret as _, SecretString};
 use ureq::http::HeaderValue;
+
+use crate::artifacts::{PrivateError, read_private};
 
 /// No key is longer.
 const LONGEST: usize = 4096;
@@ -88,29 +88,11 @@ impl Key {
     /// # Errors
     /// [`KeyError`]
     pub fn from_file(path: &Path) -> Result<Self, KeyError> {
-        let unreadable = |source: io::Error| KeyError::Unreadable { path: path.to_owned(), source };
-        let refused = |why| KeyError::Unsafe { path: path.to_owned(), why };
-        // What is looked at is what is read: one descriptor. A pipe must not make us wait.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match openat(CWD, path, flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(rustix::io::Errno::LOOP) => return Err(refused("it is a symbolic link")),
-            Err(error) => return Err(unreadable(error.into())),
-        };
-        let stat = fstat(&file).map_err(|error| unreadable(error.into()))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(refused("it is no regular file"));
-        }
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(refused("it belongs to another user"));
-        }
-        if ![0o600, 0o400].contains(&(stat.st_mode & 0o7777)) {
-            return Err(refused("its mode is neither 0600 nor 0400"));
-        }
-        let mut text = String::new();
         let most = u64::try_from(LONGEST).unwrap_or(u64::MAX);
-        file.take(most + 1).read_to_string(&mut text).map_err(unreadable)?;
-        let text = SecretString::from(text);
+        let text = read_private(path, most).map_err(|error| match error {
+            PrivateError::Unreadable(source) => KeyError::Unreadable { path: path.to_owned(), source },
+            PrivateError::Unsafe(why) => KeyError::Unsafe { path: path.to_owned(), why },
+        })?;
         Self::parse(text.expose_secret())
     }
 
@@ -172,6 +154,8 @@ impl Blotter<'_> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use rustix::fs::{CWD, FileType, Mode};
 
     use super::*;
 

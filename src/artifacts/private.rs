@@ -1,0 +1,63 @@
+//! Files with a secret in them: read and made so that nobody else can have had a hand in them.
+//!
+//! Guarantees: what is looked at is what is read, through one descriptor; a file that others could have read or written is not
+//! taken; a file that is made here was never anybody else's. Deliberately never: mends the mode of a file.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{ArtifactError, io as io_error, sync_folder};
+
+/// Why a file is not taken for a secret. None of these says anything of what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateError {
+    /// It cannot be opened or read, or is not there.
+    #[error("{0}")]
+    Unreadable(io::Error),
+    /// Somebody else could have read or written it, or could put another in its place.
+    #[error("{0}")]
+    Unsafe(&'static str),
+}
+
+/// The text in a file that is this user's alone: regular, no link, mode 0600 or 0400. No more than `most` bytes and one are read.
+///
+/// # Errors
+/// [`PrivateError`]
+pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError> {
+    // A pipe must not make us wait.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match openat(CWD, path, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(rustix::io::Errno::LOOP) => return Err(PrivateError::Unsafe("it is a symbolic link")),
+        Err(error) => return Err(PrivateError::Unreadable(error.into())),
+    };
+    let stat = fstat(&file).map_err(|error| PrivateError::Unreadable(error.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(PrivateError::Unsafe("it is no regular file"));
+    }
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(PrivateError::Unsafe("it belongs to another user"));
+    }
+    if ![0o600, 0o400].contains(&(stat.st_mode & 0o7777)) {
+        return Err(PrivateError::Unsafe("its mode is neither 0600 nor 0400"));
+    }
+    let mut text = String::new();
+    file.take(most + 1).read_to_string(&mut text).map_err(PrivateError::Unreadable)?;
+    Ok(SecretString::from(text))
+}
+
+/// Makes such a file, where there is nothing.
+///
+/// # Errors
+/// [`ArtifactError::Io`] when something lies there, or it cannot be written.
+pub fn create_private(path: &Path, text: &SecretString) -> Result<(), ArtifactError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(CWD, path, flags, Mode::from_raw_mode(0o600)).map_err(|error| io_error(path)(error.into()))?;
+    let mut file = File::from(fd);
+    file.write_all(text.expose_secret().as_bytes()).and_then(|()| file.sync_all()).map_err(io_error(path))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}

@@ -1,0 +1,276 @@
+//! The agents' door over streamable HTTP: one server for many clients, each with the token.
+//!
+//! `front` looks at a request before the SDK does, `sessions` are those of clients that open one, `tls` encrypts.
+//!
+//! Guarantees: loopback alone, unless names of its own and a certificate are given; no more connections than
+//! [`MOST_CONNECTIONS`]; requests for another host, or from a page of another origin, are refused; asked to end, it takes nothing
+//! new in, lets what runs come to its end for [`GRACE`], and ends the rest.
+//!
+//! Deliberately never: serves anything but the protocol.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+mod front;
+mod sessions;
+mod tls;
+
+pub use tls::Identity;
+
+use super::server::Server;
+use super::{McpError, Offer};
+use crate::app::AgentDoor;
+use crate::model::digest::Digest;
+use front::Front;
+use sessions::Sessions;
+
+/// Most connections at a time; the next wait until one ends.
+const MOST_CONNECTIONS: usize = 256;
+/// How long the head of a request may take, and a connection may say nothing.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// Largest head of a request, in bytes; one that came in one piece may be twice as long.
+const MOST_HEAD: usize = 64 * 1024;
+/// How long encryption may take to begin.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long calls that are under way may go on when the server is asked to end.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long answers that are ready have to go out.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long it takes before another connection is tried for when there are no descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where to listen, and to whom.
+#[derive(Debug)]
+pub struct Listening {
+    /// Where.
+    pub place: Place,
+    /// The digest of the token that clients bring.
+    pub token: Digest,
+}
+
+/// An address that may be listened at.
+#[derive(Debug)]
+pub struct Place {
+    address: SocketAddr,
+    names: Vec<String>,
+    identity: Option<Identity>,
+}
+
+impl Place {
+    /// An address, the names that clients on other machines have for this host, and what it proves them with.
+    ///
+    /// # Errors
+    /// When others than this machine could reach the address, and it was not said that they may, or there is no encryption.
+    pub fn new(address: SocketAddr, names: Vec<String>, identity: Option<Identity>) -> Result<Self, McpError> {
+        if !address.ip().is_loopback() {
+            if names.is_empty() {
+                return Err(McpError::Reachable(address));
+            }
+            if identity.is_none() {
+                return Err(McpError::Unencrypted(address));
+            }
+        }
+        Ok(Self { address, names, identity })
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.identity.is_some() { "https" } else { "http" }
+    }
+
+    /// What clients may call this host, with its port; first what it is called best.
+    fn hosts(&self, bound: SocketAddr) -> Vec<String> {
+        let port = bound.port();
+        let own = match bound.ip() {
+            ip if ip.is_loopback() => vec![literal(ip), "localhost".to_owned()],
+            ip if ip.is_unspecified() => Vec::new(),
+            ip => vec![literal(ip)],
+        };
+        self.names.iter().cloned().chain(own).map(|host| format!("{host}:{port}")).collect()
+    }
+}
+
+/// An address as it stands in a URL.
+fn literal(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// Serves clients that bring the token, until the process is asked to end. `ready` is told the URL.
+///
+/// # Errors
+/// [`McpError`] when it cannot be started.
+pub fn serve_http(
+    door: AgentDoor,
+    offer: Offer,
+    listening: &Listening,
+    ready: impl FnOnce(&str),
+) -> Result<(), McpError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(door, offer, listening, ready));
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl FnOnce(&str)) -> Result<(), McpError> {
+    let place = &listening.place;
+    let encryption = place.identity.as_ref().map(|identity| identity.0.clone());
+    let unbound = |source| McpError::Listen { address: place.address, source };
+    let listener = TcpListener::bind(place.address).await.map_err(unbound)?;
+    let bound = listener.local_addr().map_err(unbound)?;
+    let mut asked = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+
+    let hosts = place.hosts(bound);
+    let origins: Vec<String> = hosts.iter().map(|host| format!("{}://{host}", place.scheme())).collect();
+    let url = format!("{}{}", origins.first().map(String::as_str).unwrap_or_default(), front::PATH);
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_hosts(hosts)
+        .with_allowed_origins(origins)
+        .enforce_origin_validation();
+    let over = config.cancellation_token.clone();
+    let server = Arc::new(Server::new(door, offer));
+    let sessions = Arc::new(Sessions::new());
+    let handler = Arc::clone(&server);
+    let service = StreamableHttpService::new(move || Ok(Arc::clone(&handler)), Arc::clone(&sessions), config);
+    let front = Arc::new(Front { service, sessions, token: listening.token });
+
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let ending = watch::Sender::new(false);
+    let mut connections = JoinSet::new();
+    ready(&url);
+    let [interrupt, terminate] = &mut asked;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            Some(_) = connections.join_next() => {}
+            (stream, permit) = accept(&listener, &room) => {
+                let (front, ending, encryption) = (Arc::clone(&front), ending.subscribe(), encryption.clone());
+                connections.spawn(async move {
+                    let _permit = permit;
+                    connect(stream, encryption, &front, ending).await;
+                });
+            }
+        }
+    }
+    drop(listener);
+    ending.send_replace(true);
+    tokio::select! {
+        () = all(&mut connections) => {}
+        () = async { server.idle().await; sleep(LAST_WORDS).await } => {}
+        () = sleep(GRACE) => {}
+    }
+    over.cancel();
+    // What is not done by now is not waited for: the calls that it had running are taken back with it.
+    let _ = timeout(GRACE, async {
+        all(&mut connections).await;
+        server.idle().await
+    })
+    .await;
+    Ok(())
+}
+
+async fn all(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
+}
+
+/// The next connection, when there is room for it.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // It is never closed.
+    let permit = Arc::clone(room).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn connect(stream: TcpStream, encryption: Option<TlsAcceptor>, front: &Front, ending: watch::Receiver<bool>) {
+    // Answers are small, and somebody waits for each.
+    let _ = stream.set_nodelay(true);
+    match encryption {
+        None => converse(stream, front, ending).await,
+        Some(encryption) => {
+            // A client that cannot agree on encryption has nothing to be told.
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE, encryption.accept(stream)).await {
+                converse(stream, front, ending).await;
+            }
+        }
+    }
+}
+
+async fn converse<T>(stream: T, front: &Front, mut ending: watch::Receiver<bool>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = service_fn(|request| async { Ok::<_, Infallible>(front.answer(request).await) });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(MOST_HEAD)
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection);
+    // A connection that breaks has nobody to be told.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = async { let _ = ending.wait_for(|ending| *ending).await; } => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(address: &str, names: &[&str], identity: Option<Identity>) -> Result<Place, McpError> {
+        let address = address.parse().map_err(|_| McpError::Opening(address.to_owned()))?;
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Place::new(address, names, identity)
+    }
+
+    fn identity() -> Option<Identity> {
+        let made = rcgen::generate_simple_self_signed(vec!["notes.lan".to_owned()]).ok()?;
+        Identity::from_pem(made.cert.pem().as_bytes(), &made.signing_key.serialize_pem().into()).ok()
+    }
+
+    #[test]
+    fn others_than_this_machine_need_a_name_and_encryption() {
+        for loopback in ["127.0.0.1:0", "127.0.0.2:80", "[::1]:0"] {
+            assert!(place(loopback, &[], None).is_ok(), "{loopback}");
+        }
+        for open in ["0.0.0.0:0", "[::]:0", "192.168.1.2:443", "[::ffff:127.0.0.1]:0"] {
+            assert!(matches!(place(open, &[], None), Err(McpError::Reachable(_))), "{open}");
+            assert!(matches!(place(open, &[], identity()), Err(McpError::Reachable(_))), "{open}");
+            assert!(matches!(place(open, &["notes.lan"], None), Err(McpError::Unencrypted(_))), "{open}");
+            assert!(place(open, &["notes.lan"], identity()).is_ok(), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_called_by_its_names_at_its_port() -> Result<(), McpError> {
+        let own = place("[::1]:0", &[], None)?.hosts(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 7)));
+        assert_eq!(own, ["[::1]:7", "localhost:7"]);
+        let named = place("0.0.0.0:0", &["notes.lan"], identity())?.hosts(SocketAddr::from(([0, 0, 0, 0], 7)));
+        assert_eq!(named, ["notes.lan:7"]);
+        Ok(())
+    }
+}
