@@ -36,7 +36,7 @@ use kavi::{
     model::{id::RandomIds, time::SystemClock},
 };
 use messages_api::{Block, MessagesApi, Reply};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{WRITE_NOTE, Workspace};
 use tempfile::TempDir;
 
@@ -146,6 +146,75 @@ fn real_claude_cli_builds_a_skill() -> Outcome {
     obeys_nothing_that_lies_in_its_workspace(&program)?;
     is_cut_off(&program)?;
     works_without_a_cage(&program)
+}
+
+/// As a client of the agents' door, told of it as `kavi mcp install` says: it calls a skill, sees the answer, and proposes another.
+#[test]
+#[ignore = "downloads and runs the real Claude Code"]
+fn real_claude_cli_calls_a_skill_and_proposes_one() -> Outcome {
+    let folder = TempDir::new()?;
+    let program = program(folder.path())?;
+    let workspace = Workspace::trusted();
+    fs::write(workspace.vault("Inbox/hello.md"), "hello from the vault")?;
+    let proposal = json!({
+        "name": "tally", "description": "Counts words", "why": "I count often", "side_effect_class": "READ_ONLY",
+        "io": {"input": {"text": "str"}, "output": {"words": "int"}},
+    });
+    let api = MessagesApi::start(vec![
+        Reply::Message(vec![Block::tool("mcp__kavi__peek", json!({"path": "Inbox/hello.md"}))]),
+        Reply::Message(vec![Block::tool("mcp__kavi__propose_skill", proposal)]),
+        Reply::Message(vec![Block::text("A person has to look at it.")]),
+    ])?;
+
+    let config = workspace.json(&["mcp", "install", "--client", "claude-code"]).expect(0).stdout;
+    let file = folder.path().join("mcp.json");
+    fs::write(&file, &config)?;
+    let (home, work) = (folder.path().join("home"), folder.path().join("work"));
+    fs::create_dir(&home)?;
+    fs::create_dir(&work)?;
+    let mut claude = Command::new(&program);
+    claude.current_dir(&work).env_clear().env("HOME", &home).env("TMPDIR", &home).env("PATH", "/usr/bin:/bin");
+    claude.env("ANTHROPIC_API_KEY", KEY).env("ANTHROPIC_BASE_URL", api.base_url());
+    claude.env("CLAUDE_CODE_MAX_RETRIES", "2").env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+    claude.env("DISABLE_AUTOUPDATER", "1").env("KAVI_CACHE_DIR", support::cache());
+    claude.args(["-p", "--output-format", "stream-json", "--verbose", "--model", "claude-sonnet-4-5"]);
+    claude.args(["--setting-sources", "", "--disable-slash-commands", "--no-session-persistence", "--max-turns", "10"]);
+    claude.arg("--mcp-config").arg(&file).arg("--strict-mcp-config");
+    claude.args(["--tools", "", "--allowedTools", "mcp__kavi__peek,mcp__kavi__propose_skill"]);
+    let ran = support::feed(claude, "Read the note with the skill, and propose another.");
+    eprintln!("{config}\n{}\n{}", ran.stdout, ran.stderr);
+    let ran = ran.expect(0);
+    let events: Vec<Value> = ran.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let result = events.iter().find(|event| event["type"] == "result").ok_or("no result")?;
+    assert_eq!((&result["subtype"], &result["is_error"]), (&json!("success"), &json!(false)), "{result}");
+    assert_eq!(result["permission_denials"], json!([]), "{result}");
+
+    let requests: Vec<_> = api.requests().into_iter().filter(|request| request.method == "POST").collect();
+    assert_eq!(requests.len(), 3);
+    let own = ["propose_skill", "skill_status", "list_proposals", "explain_failure", "act", "peek", "write_note"];
+    let expected: BTreeSet<String> = own.iter().map(|tool| format!("mcp__kavi__{tool}")).collect();
+    for request in &requests {
+        let tools = request.body["tools"].as_array().ok_or("no tools")?;
+        let offered = tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned));
+        assert_eq!(offered.collect::<BTreeSet<_>>(), expected);
+        let peek = tools.iter().find(|tool| tool["name"] == "mcp__kavi__peek").ok_or("no peek")?;
+        assert_eq!(peek["description"], "made by a test");
+        assert_eq!(peek["input_schema"]["properties"]["path"]["type"], "string", "{peek}");
+    }
+    let told =
+        |turn: usize| requests[turn].body["messages"].as_array().and_then(|all| all.last()).map(Value::to_string);
+    let (peeked, proposed) = (told(1).ok_or("no answer")?, told(2).ok_or("no answer")?);
+    eprintln!("{peeked}\n{proposed}");
+    assert!(peeked.contains("tool_result") && peeked.contains("hello from the vault"), "{peeked}");
+    assert!(proposed.contains("tool_result") && proposed.contains("PROPOSED"), "{proposed}");
+
+    let sql = "SELECT skill_name || ' ' || success || ' ' || door || ' ' || asked_by FROM executions";
+    let runs = support::strings(&workspace.ledger(), sql);
+    let standing = workspace.show("tally");
+    eprintln!("{runs:?}\n{standing:#}");
+    assert_eq!(runs, ["peek 1 mcp claude-code"]);
+    assert_eq!((&standing["status"], &standing["asker"]["by"]), (&json!("PROPOSED"), &json!("claude-code")));
+    Ok(())
 }
 
 /// Through Kavi's own verbs: the agent writes the skill, the gates pass it, a person promotes it, and it runs.
