@@ -97,6 +97,11 @@ fn the_revision_without_an_opening_is_spoken_as_well() {
     fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
     let mut client = Client::start(&workspace);
     client.modern(json!({}));
+    for removed in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"] {
+        assert_eq!(client.request(removed, json!({}))["error"]["code"], -32_601, "{removed}");
+    }
+    let missing = client.request("resources/read", json!({ "uri": "kavi://nothing" }));
+    assert_eq!(missing["error"]["data"]["uri"], "kavi://nothing", "{missing}");
     let found = client.request("server/discover", json!({}))["result"].take();
     assert!(found["supportedVersions"].as_array().unwrap().contains(&json!(LATEST)), "{found}");
     let tools = client.request("tools/list", json!({}))["result"]["tools"].take();
@@ -459,7 +464,8 @@ fn what_can_be_read_is_what_was_promoted_and_no_more_of_a_record_than_its_outlin
     fs::write(workspace.vault("Inbox/hello.md"), "a secret").unwrap();
     let mut client = Client::open(&workspace, "2025-11-25", json!({}));
     let listed = client.request("resources/list", json!({}))["result"]["resources"].take();
-    assert_eq!(listed[2]["uri"], "skill://kavi/write-note/SKILL.md", "{listed}");
+    assert_eq!(listed[0]["uri"], "kavi://records", "{listed}");
+    assert_eq!(listed[3]["uri"], "skill://kavi/write-note/SKILL.md", "{listed}");
     let mut read = |uri: &str| client.request("resources/read", json!({ "uri": uri }));
     let guidance = read("skill://kavi/write-note/SKILL.md")["result"]["contents"][0]["text"].take();
     let guidance = guidance.as_str().unwrap();
@@ -492,6 +498,11 @@ fn what_can_be_read_is_what_was_promoted_and_no_more_of_a_record_than_its_outlin
     let id = strings(&workspace.ledger(), "SELECT execution_id FROM executions ORDER BY rowid DESC LIMIT 1").remove(0);
     let why = client.call("explain_failure", json!({ "key": id }))["result"]["structuredContent"]["text"].take();
     assert!(why.as_str().unwrap().contains("SkillError: "), "{why}");
+    let newest =
+        client.request("resources/read", json!({ "uri": "kavi://records" }))["result"]["contents"][0]["text"].take();
+    let newest: Value = serde_json::from_str(newest.as_str().unwrap()).unwrap();
+    assert_eq!((&newest[0]["execution_id"], &newest[0]["error"]), (&json!(id), &json!("SkillError")), "{newest}");
+    assert_eq!(newest[1], serde_json::from_str::<Value>(record).unwrap());
     let prompt = client.request("prompts/get", json!({ "name": "write_proposal", "arguments": { "task": "count" } }));
     assert!(prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap().ends_with("The task: count"));
     client.close();

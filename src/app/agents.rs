@@ -246,6 +246,11 @@ impl AgentDoor {
         self.ask(move |app| app.redacted(id), reply);
     }
 
+    /// The newest records, newest first, without what the runs were given and gave.
+    pub fn newest_records(&self, reply: Reply<Value>) {
+        self.ask(App::newest_redacted, reply);
+    }
+
     /// An artifact by its digest.
     pub fn artifact(&self, digest: Digest, reply: Reply<String>) {
         self.ask(move |app| app.artifact_text(digest), reply);

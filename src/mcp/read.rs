@@ -22,6 +22,7 @@ const PAGE: usize = 100;
 const SKILL: &str = "skill://kavi/";
 const SKILL_FILE: &str = "/SKILL.md";
 const RECORD: &str = "kavi://record/";
+const RECORDS: &str = "kavi://records";
 const ARTIFACT: &str = "kavi://artifact/";
 const PROMPT: &str = "write_proposal";
 
@@ -111,14 +112,19 @@ fn cut<'a>(skills: &'a [AgentSkill], cursor: Option<&str>) -> Result<(Vec<&'a Ag
     Ok((shown, next))
 }
 
-/// One page of what can be read by name: the guidance of each trusted skill.
+/// One page of what can be read by name: the newest records, then the guidance of each trusted skill.
 pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     let (shown, next) = cut(skills, cursor)?;
     let resource = |skill: &AgentSkill| {
         let resource = Resource::new(uri(skill), spelled(skill)).with_description(summary(skill));
         resource.with_mime_type("text/markdown")
     };
-    let mut page = ListResourcesResult::with_all_items(shown.into_iter().map(resource).collect());
+    let records = Resource::new(RECORDS, "records")
+        .with_description("The newest runs, newest first: which skill, when and whether it succeeded.")
+        .with_mime_type("application/json");
+    let first = cursor.is_none().then_some(records);
+    let all = first.into_iter().chain(shown.into_iter().map(resource)).collect();
+    let mut page = ListResourcesResult::with_all_items(all);
     page.next_cursor = next;
     Ok(page)
 }
@@ -136,7 +142,8 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 }
 
 fn no_such(uri: &str) -> ErrorData {
-    ErrorData::resource_not_found(format!("there is nothing at {}", text::line(uri, 200)), None)
+    let named = text::line(uri, 200);
+    ErrorData::resource_not_found(format!("there is nothing at {named}"), Some(serde_json::json!({ "uri": named })))
 }
 
 fn refused(uri: &str, error: &Error) -> ErrorData {
@@ -153,6 +160,9 @@ impl Server {
         let (text, mime) = if uri.starts_with(SKILL) {
             let skills = ask(|reply| self.door.skills(reply)).await.map_err(refused)?;
             (skill_at(&skills, uri).map(guidance).ok_or_else(|| no_such(uri))?, "text/markdown")
+        } else if uri == RECORDS {
+            let records = ask(|reply| self.door.newest_records(reply)).await.map_err(refused)?;
+            (format!("{records:#}"), "application/json")
         } else if let Some(id) = uri.strip_prefix(RECORD) {
             let id = ExecutionId::parse(id).map_err(|_| no_such(uri))?;
             let record = ask(|reply| self.door.record(id, reply)).await.map_err(refused)?;

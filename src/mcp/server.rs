@@ -10,7 +10,8 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams,
     GetPromptResponse, GetSkillRequestParams, GetSkillResult, Implementation, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscriptionFilter,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::{oneshot, watch};
@@ -49,6 +50,9 @@ const KNOWN: &[&str] = &[
     "tools/call",
     "tools/list",
 ];
+
+/// Those that revision 2026-07-28 has no more.
+const REMOVED: &[&str] = &["initialize", "logging/setLevel", "ping", "resources/subscribe", "resources/unsubscribe"];
 
 /// The handlers, for as many connections as there are.
 pub(super) struct Server {
@@ -243,10 +247,12 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = text::line(&request.method, 200);
-        Err(match KNOWN.contains(&request.method.as_str()) {
+        let latest = context.protocol_version().is_some_and(|revision| revision >= ProtocolVersion::NO_INITIALIZE);
+        let removed = latest && REMOVED.contains(&request.method.as_str());
+        Err(match KNOWN.contains(&request.method.as_str()) && !removed {
             true => ErrorData::invalid_params(format!("the parameters are not those of {method}"), None),
             false => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method {method}"), None),
         })

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::App;
 use crate::artifacts::{self, ReadError};
 use crate::error::Error;
-use crate::ledger::{LedgerError, Proposal};
+use crate::ledger::{ExecutionRow, LedgerError, Proposal, Which};
 use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
@@ -19,6 +19,8 @@ use crate::model::{
 
 /// Longest text that is handed out, in characters.
 const MOST_TEXT: usize = 256 * 1024;
+/// Most records in one list.
+const MOST_RECORDS: u32 = 50;
 
 /// What is to happen to a proposal that stands like this. All of it is a person's to do.
 fn next_step(proposal: &Proposal) -> &'static str {
@@ -30,6 +32,28 @@ fn next_step(proposal: &Proposal) -> &'static str {
         ProposalStatus::Superseded => "another revision of it can be called",
         _ => "nothing: propose it again if it is still needed",
     }
+}
+
+/// What everybody may see of a record.
+fn outline(row: &ExecutionRow) -> Value {
+    let record = &row.record;
+    json!({
+        "execution_id": record.execution_id.to_string(),
+        "purpose": record.purpose.as_str(),
+        "door": record.door.as_str(),
+        "skill": record.skill_name.as_str(),
+        "revision": record.revision,
+        "component_sha256": record.source_hash.map(|digest| digest.to_string()),
+        "class": record.side_effect_class.map(|class| class.as_str()),
+        "success": record.success,
+        // The kind alone: what follows it may quote an input or a path.
+        "error": record.error.as_deref().and_then(|error| error.split(':').next()),
+        "files": record.effects.len(),
+        "effect": row.commit_state.map(|state| state.as_str()),
+        "started_at": record.started_at.to_string(),
+        "finished_at": record.finished_at.to_string(),
+        "wall_us": record.said.as_ref().map(|said| said.usage.wall_us),
+    })
 }
 
 impl App {
@@ -106,25 +130,13 @@ impl App {
 
     /// A record without what is not for everybody.
     pub(super) fn redacted(&self, id: ExecutionId) -> Result<Value, Error> {
-        let row = self.ledger.execution(id)?;
-        let record = row.record;
-        Ok(json!({
-            "execution_id": record.execution_id.to_string(),
-            "purpose": record.purpose.as_str(),
-            "door": record.door.as_str(),
-            "skill": record.skill_name.as_str(),
-            "revision": record.revision,
-            "component_sha256": record.source_hash.map(|digest| digest.to_string()),
-            "class": record.side_effect_class.map(|class| class.as_str()),
-            "success": record.success,
-            // The kind alone: what follows it may quote an input or a path.
-            "error": record.error.as_deref().and_then(|error| error.split(':').next()),
-            "files": record.effects.len(),
-            "effect": row.commit_state.map(|state| state.as_str()),
-            "started_at": record.started_at.to_string(),
-            "finished_at": record.finished_at.to_string(),
-            "wall_us": record.said.as_ref().map(|said| said.usage.wall_us),
-        }))
+        Ok(outline(&self.ledger.execution(id)?))
+    }
+
+    /// The newest records, newest first, each without what is not for everybody.
+    pub(super) fn newest_redacted(&self) -> Result<Value, Error> {
+        let newest = self.ledger.tail(&Which::default(), MOST_RECORDS)?;
+        Ok(newest.rows.iter().rev().map(outline).collect())
     }
 
     /// The text of an artifact, from the file with these very bytes.
