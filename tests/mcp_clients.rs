@@ -1,8 +1,17 @@
-//! `kavi mcp` with the five skills that come with Kavi, driven by clients that others wrote: the official Python SDK and the official
-//! inspector. They are installed from their registries; where one cannot be had, its tests say so and end.
+//! `kavi mcp` with the five skills that come with Kavi, driven by clients that others wrote: the official Python SDK, the official
+//! inspector, the official conformance suite. They are installed from their registries; where one cannot be had, its tests say so
+//! and end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, reason = "whoever runs this with --nocapture wants to see what the client said")]
 
+#[path = "mcp/client.rs"]
+#[allow(dead_code, reason = "what is spoken without a client of others")]
+mod client;
+#[path = "mcp/conformance.rs"]
+mod conformance;
+#[path = "mcp/http_client.rs"]
+#[allow(dead_code, reason = "what is spoken without a client of others")]
+mod http_client;
 #[path = "mcp/install.rs"]
 mod install;
 #[path = "support/once.rs"]
@@ -18,12 +27,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use http_client::Served;
 use serde_json::{Value, json};
 use support::{ACT, Workspace, copy, strings};
 
 /// The versions that this was written against.
 const PYTHON_SDK: &str = "mcp==2.3.0";
 const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
+
+/// How the Python SDK agrees on a revision.
+const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
 
 /// The server's own tools.
 const OWN: [&str; 4] = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
@@ -58,11 +71,12 @@ fn environment() -> Value {
     json!(environment)
 }
 
-/// Runs the Python client to its end, and that of the server, which writes to the same standard error.
-fn client(python: &Path, what: &str, mode: &str, workspace: &Workspace) -> Output {
+/// Runs the Python client to its end, and that of a server of its own, which writes to the same standard error.
+fn python(python: &Path, what: &str, mode: &str, workspace: &Workspace, served: Option<&Served>) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mcp/python_client.py");
     let arguments = [what, mode, env!("CARGO_BIN_EXE_kavi"), workspace.path().to_str().unwrap()];
-    Command::new(python).arg(script).args(arguments).arg(environment().to_string()).output().unwrap()
+    let http = served.iter().flat_map(|served| [&served.url, &served.token]);
+    Command::new(python).arg(script).args(arguments).arg(environment().to_string()).args(http).output().unwrap()
 }
 
 /// What is on record of the runs of a skill, oldest first.
@@ -74,72 +88,113 @@ fn records(workspace: &Workspace, skill: &str) -> Vec<String> {
     strings(&workspace.ledger(), &sql)
 }
 
+/// What one client does in one mode, over standard input and output or over HTTP.
+fn drives(program: &Path, mode: &str, workspace: &Workspace, served: Option<&Served>) {
+    let protocol = if mode == "legacy" { "2025-11-25" } else { "2026-07-28" };
+    let output = python(program, "drive", mode, workspace, served);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{stdout}");
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    let said: Value = serde_json::from_str(&stdout).unwrap();
+    let (path, tools) = (format!("Inbox/AI/{mode}.md"), [&OWN[..], &SHIPPED].concat());
+    let expected = json!({
+        "mode": mode,
+        "protocol": protocol,
+        "tools": tools,
+        "write_note": [false, path],
+        "create_daily_note": [false, true],
+        "read_notes_by_tag": ["Inbox/tea.md"],
+        "search_notes": ["Inbox/tea.md"],
+        "summarize_note": "- The tea is green.\n",
+        "asked": ["write_note", "create_daily_note"],
+        "bad arguments": [true, "InvalidInput"],
+        "oversize arguments": [true, "InvalidInput"],
+        "no such note": [true, "SkillError"],
+        "unknown tool": -32_602,
+        "proposed": "PROPOSED",
+        "guidance": "name: create-daily-note",
+        "prompt": "Write a proposal for one skill and send it with propose_skill.",
+        "many": 50,
+        "before it is promoted": [false, -32_602],
+        "after it is promoted": [true, "Inbox/AI Inbox/tea.md"],
+        "cancelled": true,
+        "and on": false,
+        "held": [false, "NOT WRITTEN YET"],
+    });
+    for (what, expected) in expected.as_object().unwrap() {
+        assert_eq!(&said[what], expected, "{mode}: {what}");
+    }
+    assert!(workspace.vault(&path).exists(), "{mode}");
+    let of_act = records(&workspace, "act");
+    let expected = ["0 mcp python NotTrusted: ", "1 mcp python ", "0 mcp python Cancelled: "];
+    assert_eq!(of_act.len(), expected.len(), "{of_act:?}");
+    assert!(of_act.iter().zip(expected).all(|(found, begins)| found.starts_with(begins)), "{of_act:?}");
+    assert!(!workspace.vault("Inbox/AI/never.md").exists(), "{mode}");
+    let held = format!("Inbox/AI/{mode}-held.md");
+    assert!(!workspace.vault(&held).exists(), "{mode}");
+    let commit = said["commit"].as_str().unwrap();
+    workspace.call(&["effects", "approve", commit, "--approved-by", "ada", "--yes"]).expect(0);
+    assert!(workspace.vault(&held).exists(), "{mode}");
+    assert_eq!(workspace.staged(), 0);
+}
+
 #[test]
 fn the_official_python_client_does_all_that_a_client_may_in_every_mode() {
-    let python = match install::python(PYTHON_SDK) {
-        Ok(python) => python,
+    let program = match install::python(PYTHON_SDK) {
+        Ok(program) => program,
         Err(why) => return install::skipped("the official Python SDK", &why),
     };
-    for (mode, protocol) in [("auto", "2026-07-28"), ("legacy", "2025-11-25"), ("2026-07-28", "2026-07-28")] {
+    for mode in MODES {
+        drives(&program, mode, &workspace(), None);
+    }
+}
+
+#[test]
+fn the_official_python_client_does_the_same_over_http() {
+    let program = match install::python(PYTHON_SDK) {
+        Ok(program) => program,
+        Err(why) => return install::skipped("the official Python SDK", &why),
+    };
+    for mode in MODES {
         let workspace = workspace();
-        let output = client(&python, "drive", mode, &workspace);
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        println!("{stdout}");
-        assert!(output.status.success(), "{stdout}\n{stderr}");
-        let said: Value = serde_json::from_str(&stdout).unwrap();
-        let (path, tools) = (format!("Inbox/AI/{mode}.md"), [&OWN[..], &SHIPPED].concat());
-        let expected = json!({
-            "mode": mode,
-            "protocol": protocol,
-            "tools": tools,
-            "write_note": [false, path],
-            "create_daily_note": [false, true],
-            "read_notes_by_tag": ["Inbox/tea.md"],
-            "search_notes": ["Inbox/tea.md"],
-            "summarize_note": "- The tea is green.\n",
-            "asked": ["write_note", "create_daily_note"],
-            "bad arguments": [true, "InvalidInput"],
-            "oversize arguments": [true, "InvalidInput"],
-            "no such note": [true, "SkillError"],
-            "unknown tool": -32_602,
-            "proposed": "PROPOSED",
-            "guidance": "name: create-daily-note",
-            "prompt": "Write a proposal for one skill and send it with propose_skill.",
-            "many": 50,
-            "before it is promoted": [false, -32_602],
-            "after it is promoted": [true, "Inbox/AI Inbox/tea.md"],
-            "cancelled": true,
-            "and on": false,
-            "held": [false, "NOT WRITTEN YET"],
-        });
-        for (what, expected) in expected.as_object().unwrap() {
-            assert_eq!(&said[what], expected, "{mode}: {what}");
-        }
-        assert!(workspace.vault(&path).exists(), "{mode}");
-        let of_act = records(&workspace, "act");
-        let expected = ["0 mcp python NotTrusted: ", "1 mcp python ", "0 mcp python Cancelled: "];
-        assert_eq!(of_act.len(), expected.len(), "{of_act:?}");
-        assert!(of_act.iter().zip(expected).all(|(found, begins)| found.starts_with(begins)), "{of_act:?}");
-        assert!(!workspace.vault("Inbox/AI/never.md").exists(), "{mode}");
-        let held = format!("Inbox/AI/{mode}-held.md");
-        assert!(!workspace.vault(&held).exists(), "{mode}");
-        let commit = said["commit"].as_str().unwrap();
-        workspace.call(&["effects", "approve", commit, "--approved-by", "ada", "--yes"]).expect(0);
-        assert!(workspace.vault(&held).exists(), "{mode}");
-        assert_eq!(workspace.staged(), 0);
+        let served = Served::start(&workspace, &[]);
+        drives(&program, mode, &workspace, Some(&served));
+        served.end();
+    }
+}
+
+#[test]
+fn fifty_python_clients_at_once_are_served_over_http() {
+    let program = match install::python(PYTHON_SDK) {
+        Ok(program) => program,
+        Err(why) => return install::skipped("the official Python SDK", &why),
+    };
+    for mode in ["legacy", "2026-07-28"] {
+        let workspace = workspace();
+        let served = Served::start(&workspace, &[]);
+        let output = python(&program, "together", mode, &workspace, Some(&served));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        let said: Vec<Value> = serde_json::from_str(&stdout).unwrap();
+        println!("{mode}: {} clients, each {}", said.len(), said[0]);
+        let expected = json!([OWN.len() + SHIPPED.len(), "Inbox/tea.md", true]);
+        assert!(said.len() == 50 && said.iter().all(|one| *one == expected), "{stdout}");
+        assert_eq!(records(&workspace, "search_notes"), vec!["1 mcp python "; 50]);
+        assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'HELD'"), 50);
+        served.end();
     }
 }
 
 #[test]
 fn a_python_client_that_vanishes_takes_its_call_along() {
-    let python = match install::python(PYTHON_SDK) {
-        Ok(python) => python,
+    let program = match install::python(PYTHON_SDK) {
+        Ok(program) => program,
         Err(why) => return install::skipped("the official Python SDK", &why),
     };
-    for mode in ["auto", "legacy", "2026-07-28"] {
+    for mode in MODES {
         let workspace = workspace();
         workspace.json(&["promote-skill", "act", "--approved-by", "test", "--yes"]).expect(0);
-        let output = client(&python, "vanish", mode, &workspace);
+        let output = python(&program, "vanish", mode, &workspace, None);
         assert_eq!(output.status.code(), Some(7), "{output:?}");
         let records = records(&workspace, "act");
         println!("{mode}: {records:?}");

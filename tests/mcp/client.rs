@@ -30,13 +30,19 @@ pub fn guest(name: &str) -> Vec<u8> {
     fs::read(built.join(format!("{name}.wasm"))).unwrap()
 }
 
-/// A workspace in which a trusted skill is this guest, with more time than any test takes.
-pub fn with_guest(skill: &str, component: &[u8]) -> Workspace {
-    let workspace = Workspace::trusted();
+/// Puts a component into the store of a workspace and gives its digest.
+pub fn stored(workspace: &Workspace, component: &[u8]) -> String {
     let digest = Digest::of(component).to_string();
     let place = workspace.path().join(".kavi/store/components").join(&digest[..2]).join(&digest);
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::write(place, component).unwrap();
+    digest
+}
+
+/// A workspace in which a trusted skill is this guest, with more time than any test takes.
+pub fn with_guest(skill: &str, component: &[u8]) -> Workspace {
+    let workspace = Workspace::trusted();
+    let digest = stored(&workspace, component);
     let sql = "UPDATE skill_proposals SET component_sha256 = ?1 WHERE name = ?2 AND status = 'TRUSTED'";
     assert_eq!(workspace.ledger().execute(sql, [digest.as_str(), skill]).unwrap(), 1);
     let path = workspace.path().join("kavi.toml");

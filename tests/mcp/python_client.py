@@ -1,15 +1,26 @@
-"""Drives `kavi mcp` with the official Python SDK: one connection for all that a client may do, right or wrong, one without anybody to
-ask, and one that vanishes while a call is under way."""
-import asyncio, json, os, subprocess, sys
+"""Drives `kavi mcp` with the official Python SDK: one connection for all that a client may do, right or wrong, and one without anybody
+to ask; one that vanishes while a call is under way; fifty at once. Over standard input and output, or HTTP where a URL is given."""
+import asyncio, contextlib, json, os, subprocess, sys
+import httpx2
 from mcp import Client, StdioServerParameters, types
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-what, mode, kavi, workspace, env = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], json.loads(sys.argv[5])
+what, mode, kavi, workspace, env, *http = sys.argv[1:]
+env = json.loads(env)
 SPIN = {"act": "spin", "path": "Inbox/AI/never.md"}
 
-def connect(**more):
-    server = StdioServerParameters(command=kavi, args=["--workspace", workspace, "mcp"], env=env)
-    return Client(server, mode=mode, client_info=types.Implementation(name="python", version="1"), **more)
+@contextlib.asynccontextmanager
+async def connect(**more):
+    async with contextlib.AsyncExitStack() as stack:
+        server = StdioServerParameters(command=kavi, args=["--workspace", workspace, "mcp"], env=env)
+        if http:
+            url, token = http
+            headers = {"Authorization": f"Bearer {token}"}
+            own = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=120))
+            server = streamable_http_client(url, http_client=own)
+        info = types.Implementation(name="python", version="1")
+        yield await stack.enter_async_context(Client(server, mode=mode, client_info=info, **more))
 
 def note(path):
     return {"path": path, "title": "T", "body": "B"}
@@ -111,4 +122,20 @@ async def vanish():
     async with connect() as client:
         await client.call_tool("act", SPIN, progress_callback=progress)
 
-asyncio.run({"drive": drive, "vanish": vanish}[what]())
+async def together():
+    """All are connected before the first of them calls."""
+    open, all_open = [], asyncio.Event()
+    async def one(number):
+        async with connect() as client:
+            open.append(number)
+            if len(open) == 50:
+                all_open.set()
+            await asyncio.wait_for(all_open.wait(), 120)
+            listed = len(await names(client))
+            path = f"Inbox/AI/{number}.md"
+            found = await client.call_tool("search_notes", {"query": "tea"})
+            held = await client.call_tool("write_note", note(path))
+            return [listed, found.structured_content["hits"][0]["path"], held.structured_content["written_path"] == path]
+    print(json.dumps(await asyncio.gather(*[one(number) for number in range(50)])))
+
+asyncio.run({"drive": drive, "vanish": vanish, "together": together}[what]())
