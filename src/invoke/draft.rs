@@ -13,7 +13,7 @@ use super::diff::FileDiff;
 use super::effects::{self, Basis, Began, EffectsError, Looked, Staging, Wanted};
 use super::error::{InvokeError, words};
 use super::ready::Ready;
-use super::wish::{Consent, Desk, Files, Left, Ran, Then, Wish};
+use super::wish::{Desk, Files, Left, Ran, Then, Wish};
 use crate::ledger::{Footing, Journal, Ledger, LedgerError, Proposal};
 use crate::model::{
     commit::{Change, Commit},
@@ -29,7 +29,6 @@ use crate::model::{
     text,
     time::Timestamp,
 };
-use crate::policy::doors::Answer;
 use crate::registry::{TrustError, TrustedSkill};
 use crate::runtime::{GuestError, Lane, Observed, Origin, Request, RunError, WASMTIME_VERSION, staged};
 
@@ -127,24 +126,11 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// What policy makes of the wish.
-    fn decide(&self, ready: &Ready) -> Result<Then, InvokeError> {
-        let (door, class) = (self.wish.asked.door, ready.spec().side_effect_class);
-        match (self.books.desk.doors.answer(door, class), self.wish.then) {
-            (Answer::Deny, _) => Err(InvokeError::Denied { door, class }),
-            (Answer::Ask, then) if self.wish.consent == Consent::None => match then {
-                Then::Commit | Then::Hold if ready.writes() => Ok(Then::Hold),
-                Then::Show | Then::Leave if ready.writes() => Ok(then),
-                _ => Err(InvokeError::NeedsPerson { door, class }),
-            },
-            (_, then) => Ok(then),
-        }
-    }
-
     /// Checks the input, runs the guest, checks what it gave.
     pub(super) fn attempt(&self, ready: &Ready, code: Origin, place: Place<'_>) -> Result<Success, InvokeError> {
-        let then = self.decide(ready)?;
         let spec = ready.spec();
+        let Wish { asked, consent, then, .. } = self.wish;
+        let then = self.books.desk.decide(asked.door, consent, spec.side_effect_class, then)?;
         spec.io.check_input(&self.input).map_err(InvokeError::Input)?;
         let staged = self.stage(ready, place)?;
         let out = staged.as_ref().map(|(staging, _)| staging.out());

@@ -13,7 +13,8 @@ use crate::artifacts::{Kind, Store};
 use crate::ledger::Footing;
 use crate::model::{
     commit::Commit,
-    door::Asked,
+    door::{Asked, Door},
+    effect::EffectClass,
     execution::{Determinism, ExecutionRecord, MAX_INLINE_BYTES, StoredValue},
     id::{ExecutionId, IdSource},
     json,
@@ -23,7 +24,10 @@ use crate::model::{
     switch::Cancel,
     time::Clock,
 };
-use crate::policy::doors::Doors;
+use crate::policy::{
+    doors::{Answer, Doors},
+    grants,
+};
 use crate::runtime::{Observed, Origin};
 
 /// What runs are named, timed and judged with.
@@ -49,6 +53,24 @@ impl<'a> Desk<'a> {
     /// What commits work with.
     pub fn ground(&self) -> Ground<'a> {
         Ground { layout: self.layout, store: self.store, steps: self.steps }
+    }
+
+    /// What policy makes of a wish to run a skill of this class. Where it asks and nobody said yes, what would be in the vault is
+    /// held; a class that leaves nothing to hold needs a person first.
+    pub(super) fn decide(
+        &self,
+        door: Door,
+        consent: Consent,
+        class: EffectClass,
+        then: Then,
+    ) -> Result<Then, InvokeError> {
+        match (self.doors.answer(door, class), consent, then) {
+            (Answer::Deny, ..) => Err(InvokeError::Denied { door, class }),
+            (Answer::Allow, ..) | (Answer::Ask, Consent::Given, _) => Ok(then),
+            (Answer::Ask, Consent::None, _) if !grants::of(class).out => Err(InvokeError::NeedsPerson { door, class }),
+            (Answer::Ask, Consent::None, Then::Commit | Then::Hold) => Ok(Then::Hold),
+            (Answer::Ask, Consent::None, Then::Show | Then::Leave) => Ok(then),
+        }
     }
 
     /// A value as a record has it: itself, or where it is kept.
