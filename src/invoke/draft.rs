@@ -98,7 +98,11 @@ impl<'a> Draft<'a> {
     pub(super) fn new(books: Books<'a>, wish: Wish<'a>) -> Self {
         let id = wish.id.unwrap_or_else(|| ExecutionId::new(books.desk.ids));
         let started_at = books.desk.clock.now();
-        let (input, no_input) = match json::parse(wish.input, JsonLimits::default()) {
+        let read = match wish.given {
+            Some(_) => json::parse_kept(wish.input),
+            None => json::parse(wish.input, JsonLimits::default()),
+        };
+        let (input, no_input) = match read {
             Ok(input) => (input, None),
             Err(error) => (Value::Null, Some(error)),
         };

@@ -124,7 +124,7 @@ pub struct Wish<'a> {
     pub purpose: Purpose,
     /// The run that this one follows from.
     pub parent: Option<ExecutionId>,
-    /// The clock and seed of an earlier run; else those of this one.
+    /// The clock and seed of an earlier run, whose input this one has as it was kept; else those of this one.
     pub given: Option<Determinism>,
     /// What becomes of its files.
     pub then: Then,
