@@ -84,9 +84,16 @@ pub(super) struct Draft<'a> {
     witnessed: RefCell<Witnessed>,
 }
 
+/// What a guest gave.
+struct Output {
+    value: Value,
+    /// In how many bytes.
+    read: usize,
+}
+
 /// A run that gave an output that fits, and files where it may write them.
 pub(super) struct Success {
-    output: Value,
+    output: Output,
     effects: Vec<Effect>,
     staged: Option<(Staging, Began)>,
     then: Then,
@@ -139,8 +146,9 @@ impl<'a> Draft<'a> {
         let staged = self.stage(ready, place)?;
         let out = staged.as_ref().map(|(staging, _)| staging.out());
         let (output, observed) = self.guest(ready, out.as_deref(), place)?;
-        let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
-        spec.io.check_output(&output).map_err(InvokeError::Output)?;
+        let value = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
+        spec.io.check_output(&value).map_err(InvokeError::Output)?;
+        let output = Output { value, read: output.len() };
         let effects = match &out {
             Some(out) => staged::collect(out, ready.limits())?,
             None => Vec::new(),
@@ -224,7 +232,7 @@ impl<'a> Draft<'a> {
         let (record, files) = match staged.filter(|_| !effects.is_empty()) {
             Some(staged) => self.finish_files(subject, (ledger, footing), (&output, effects, staged, then))?,
             None => {
-                let record = match self.record(subject, Ok(output.clone()), Vec::new(), None) {
+                let record = match self.record(subject, Ok(&output), Vec::new(), None) {
                     Ok(record) => record,
                     Err(error) => return Err(self.failed(subject, error)),
                 };
@@ -232,14 +240,14 @@ impl<'a> Draft<'a> {
                 (record, Files::Committed)
             }
         };
-        Ok(Ran { record, output, observed, code, files })
+        Ok(Ran { record, output: output.value, observed, code, files })
     }
 
     fn finish_files(
         self,
         subject: &Subject,
         (ledger, footing): (&Ledger, Footing),
-        (output, mut effects, (staging, began), then): (&Value, Vec<Effect>, (Staging, Began), Then),
+        (output, mut effects, (staging, began), then): (&Output, Vec<Effect>, (Staging, Began), Then),
     ) -> Result<(ExecutionRecord, Files), InvokeError> {
         let ground = self.books.desk.ground();
         let wanted = wanted(&effects, &staging, began);
@@ -260,7 +268,7 @@ impl<'a> Draft<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.failed(subject, error.into())),
         };
-        let record = match self.record(subject, Ok(output.clone()), effects, commit.as_ref().map(|commit| commit.id)) {
+        let record = match self.record(subject, Ok(output), effects, commit.as_ref().map(|commit| commit.id)) {
             Ok(record) => record,
             Err(error) => return Err(self.failed(subject, error)),
         };
@@ -321,18 +329,18 @@ impl<'a> Draft<'a> {
     fn record(
         &self,
         subject: &Subject,
-        outcome: Result<Value, String>,
+        outcome: Result<&Output, String>,
         effects: Vec<Effect>,
         commit_id: Option<CommitId>,
     ) -> Result<ExecutionRecord, InvokeError> {
         let given = self.determinism();
-        let (input_json, input_stored) = match (self.books.desk.inline(self.input.clone()), &outcome) {
+        let (input_json, input_stored) = match (self.books.desk.inline(&self.input, self.wish.input.len()), &outcome) {
             // That it failed is on record also where its input cannot be kept.
             (Err(_), Err(_)) => (Value::Null, None),
             (kept, _) => kept?,
         };
         let (output, error) = match outcome {
-            Ok(output) => (Some(self.books.desk.inline(output)?), None),
+            Ok(output) => (Some(self.books.desk.inline(&output.value, output.read)?), None),
             Err(error) => (None, Some(error)),
         };
         let (output_json, output_stored) = output.map_or((None, None), |(json, stored)| (Some(json), stored));

@@ -73,12 +73,15 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// A value as a record has it: itself, or where it is kept.
-    pub(super) fn inline(&self, value: Value) -> Result<(Value, Option<StoredValue>), InvokeError> {
+    /// A value as a record has it: itself, or where it is kept. It was read from so many bytes.
+    pub(super) fn inline(&self, value: &Value, read: usize) -> Result<(Value, Option<StoredValue>), InvokeError> {
         // Most are far too small to be worth the question.
-        let canonical = json::canonical(&value);
+        if read.saturating_mul(json::MOST_GROWTH) <= MAX_INLINE_BYTES {
+            return Ok((value.clone(), None));
+        }
+        let canonical = json::canonical(value);
         if canonical.len() <= MAX_INLINE_BYTES {
-            return Ok((value, None));
+            return Ok((value.clone(), None));
         }
         let sha256 = self.store.put(Kind::Value, canonical.as_bytes())?;
         Ok((Value::Null, Some(StoredValue { sha256, bytes: canonical.len() as u64 })))

@@ -165,6 +165,13 @@ proptest! {
     }
 
     #[test]
+    fn canonical_text_grows_no_more_than_is_said(text in "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?") {
+        if let Ok(value) = strict(&text) {
+            prop_assert!(canonical(&value).len() <= MOST_GROWTH * text.len(), "{text} {value}");
+        }
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(&bytes, JsonLimits::default());
     }
