@@ -22,9 +22,9 @@ use serde_json::Value;
 use super::App;
 use crate::error::Error;
 use crate::invoke::diff::FileDiff;
-use crate::invoke::resident::{Parts, Resident};
+use crate::invoke::resident::Resident;
 use crate::invoke::run::{Files, InvokeError, Ran};
-use crate::ledger::{Create, Ledger, Proposal, Recorder};
+use crate::ledger::{Proposal, Recorder};
 use crate::mcp::{self, Offer};
 use crate::model::{
     digest::Digest,
@@ -330,11 +330,8 @@ impl App {
         resident: &'a OnceLock<Resident<'a>>,
         threads: usize,
     ) -> Result<&'a Resident<'a>, Error> {
-        let made = Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
-            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })?;
-        let journal = recorder.get_or_init(|| made);
-        let parts = Parts { desk: self.desk(), journal, loader: self.loader(), limits: &self.config.limits };
-        let made = Resident::new(parts, u32::try_from(threads).unwrap_or(1))?;
+        let made = self.recorder()?;
+        let made = self.resident(recorder.get_or_init(|| made), u32::try_from(threads).unwrap_or(1))?;
         Ok(resident.get_or_init(|| made))
     }
 
