@@ -13,7 +13,7 @@
 //! another door held.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use crate::model::{
     digest::Digest,
     door::{Asked, Door},
     id::{CommitId, ExecutionId, ProposalId},
+    lock::lock,
     name::SkillName,
     spec::SkillSpec,
     switch::Cancel,
@@ -171,11 +172,6 @@ impl std::fmt::Debug for AgentDoor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AgentDoor")
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Whole after every statement, so a panic elsewhere cannot have broken it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AgentDoor {
