@@ -1,17 +1,22 @@
 //! Skills as an agent's tools: `cargo bench --bench mcp`.
 //!
 //! `kavi mcp` beside a server that somebody would write by hand with the same SDK, both over pipes, driven by one client: a
-//! skill that touches nothing, a skill that writes a note (policy allows it), one call after the other and sixteen at a time, and
-//! how long it takes from the start of the program to its first answer.
+//! skill that touches nothing, a skill that writes a note (policy allows it), one call after the other and sixteen at a time,
+//! how long it takes from the start of the program to its first answer with a hundred trusted skills, and what a hundred thousand
+//! calls leave behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "scale/fill.rs"]
+mod fill;
 mod support;
 
 use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::workspace::{Workspace, native};
 use support::{Bar, Contender, Series};
@@ -22,6 +27,11 @@ const WARM_UP: usize = 5;
 const CALLS: usize = 50;
 /// Calls that are under way at one time, where they are not one after the other.
 const TOGETHER: usize = 16;
+/// Trusted skills, and how long the first answer may take then.
+const TRUSTED: usize = 100;
+const WANTED_MS: f64 = 10.0;
+/// Calls after which memory is level.
+const SOAK: usize = 100_000;
 
 const TALLY: &str = include_str!("../tests/support/skills/tally.rs");
 const TALLY_IO: &str = r#"{"input":{"text":"str"},"output":{"words":"int","letters":"int","longest":"int"}}"#;
@@ -72,6 +82,15 @@ impl Server {
         (0..together.min(calls.len())).for_each(|_| self.answer());
     }
 
+    /// Memory in MiB, and open descriptors.
+    fn taken(&self) -> (f64, usize) {
+        let process = format!("/proc/{}", self.child.id());
+        let status = fs::read_to_string(format!("{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        (kib / 1024.0, fs::read_dir(format!("{process}/fd")).unwrap().count())
+    }
+
     fn end(mut self) {
         drop(self.input.take());
         self.child.wait().unwrap();
@@ -114,6 +133,7 @@ fn ratio(series: &[Series], wanted: f64) {
 fn main() {
     let workspace = Workspace::trusted();
     workspace.trust("tally", TALLY, &["--side-effect", "READ_ONLY", "--io-schema-json", TALLY_IO]);
+    fill::skills(&Connection::open(workspace.ledger()).unwrap(), TRUSTED - 1);
     let path = workspace.path().join("kavi.toml");
     let toml = fs::read_to_string(&path).unwrap();
     let own = "[policy.mcp]\nREAD_ONLY = \"allow\"\nFILE_WRITE = \"ask\"";
@@ -127,16 +147,46 @@ fn main() {
     let mut rival = Command::new(program);
     rival.arg(&folder);
     support::print_machine();
-    let starts = vec![
-        Contender::new("kavi mcp", |_| Server::start(&mut kavi).end()),
-        Contender::new("native, the same SDK, one thread", |_| Server::start(&mut rival).end()),
-    ];
-    let series = support::measure(WARM_UP, support::rounds(ROUNDS), starts);
-    support::print_times("from the start to the first answer, and to the end", 1.0, &series);
+    first_answer(&mut kavi, &mut rival);
     let servers = RefCell::new([Server::start(workspace.command().arg("mcp")), Server::start(&mut rival)]);
     compare("a skill that touches nothing, one call after the other", &servers, tally, 1, 1.5);
     compare("the same, sixteen at a time", &servers, tally, TOGETHER, 1.5);
     compare("a note, one call after the other", &servers, note, 1, 3.0);
     compare("the same, sixteen at a time", &servers, note, TOGETHER, 3.0);
-    servers.into_inner().into_iter().for_each(Server::end);
+    let [mut served, native] = servers.into_inner();
+    native.end();
+    soak(&mut served);
+    served.end();
+}
+
+fn first_answer(kavi: &mut Command, rival: &mut Command) {
+    let first = |command: &mut Command| {
+        let start = Instant::now();
+        let server = Server::start(command);
+        let answered = start.elapsed();
+        server.end();
+        answered
+    };
+    let starts = vec![
+        Contender::timed("kavi mcp", |_| first(kavi)),
+        Contender::timed("native, the same SDK, one thread", |_| first(rival)),
+    ];
+    let series = support::measure(WARM_UP, support::rounds(ROUNDS), starts);
+    support::print_times(&format!("from the start to the first answer, {TRUSTED} trusted skills"), 1.0, &series);
+    let median = series[0].spread().median * 1000.0;
+    let verdict = if median <= WANTED_MS { "reached" } else { "NOT REACHED" };
+    println!("  {median:.1} ms  wanted: at most {WANTED_MS} ms: {verdict}");
+}
+
+/// Memory and descriptors of the server in the course of many calls.
+fn soak(server: &mut Server) {
+    println!("\n{SOAK} calls of tally, {TOGETHER} at a time: memory and descriptors of the server");
+    for tenth in 0..=10 {
+        let (mib, descriptors) = server.taken();
+        println!("  after {:>6} calls: {mib:>6.1} MiB, {descriptors:>3} descriptors", tenth * SOAK / 10);
+        if tenth < 10 {
+            let calls: Vec<Value> = (0..SOAK / 10).map(tally).collect();
+            server.call(&calls, TOGETHER);
+        }
+    }
 }

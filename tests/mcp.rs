@@ -3,12 +3,15 @@
 
 #[path = "mcp/client.rs"]
 mod client;
+#[path = "support/guests.rs"]
+mod guests;
 #[path = "support/kavi.rs"]
 mod support;
 
 use std::fs;
 
-use client::{Client, LATEST, guest, with_guest};
+use client::{Client, LATEST};
+use guests::{guest, with_guest};
 use serde_json::{Value, json};
 use support::{Workspace, strings};
 

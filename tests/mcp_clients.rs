@@ -9,6 +9,8 @@
 mod client;
 #[path = "mcp/conformance.rs"]
 mod conformance;
+#[path = "support/guests.rs"]
+mod guests;
 #[path = "mcp/http_client.rs"]
 #[allow(dead_code, reason = "what is spoken without a client of others")]
 mod http_client;
@@ -25,7 +27,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use http_client::Served;
 use serde_json::{Value, json};
@@ -35,6 +37,9 @@ use support::{ACT, Workspace, copy, strings};
 const PYTHON_SDK: &str = "mcp==2.3.0";
 const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
 
+/// Held together by the tests that do not mind each other, alone by the one that does.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// How the Python SDK agrees on a revision.
 const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
 
@@ -42,6 +47,10 @@ const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
 const OWN: [&str; 4] = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
 /// The skills, in the order of their names.
 const SHIPPED: [&str; 5] = ["create_daily_note", "read_notes_by_tag", "search_notes", "summarize_note", "write_note"];
+
+fn together() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The five skills TRUSTED, one more only VERIFIED, a note, and more time than any test takes.
 fn workspace() -> Workspace {
@@ -144,6 +153,7 @@ fn the_official_python_client_does_all_that_a_client_may_in_every_mode() {
         Ok(program) => program,
         Err(why) => return install::skipped("the official Python SDK", &why),
     };
+    let _together = together();
     for mode in MODES {
         drives(&program, mode, &workspace(), None);
     }
@@ -155,6 +165,7 @@ fn the_official_python_client_does_the_same_over_http() {
         Ok(program) => program,
         Err(why) => return install::skipped("the official Python SDK", &why),
     };
+    let _together = together();
     for mode in MODES {
         let workspace = workspace();
         let served = Served::start(&workspace, &[]);
@@ -169,6 +180,7 @@ fn fifty_python_clients_at_once_are_served_over_http() {
         Ok(program) => program,
         Err(why) => return install::skipped("the official Python SDK", &why),
     };
+    let _together = together();
     for mode in ["legacy", "2026-07-28"] {
         let workspace = workspace();
         let served = Served::start(&workspace, &[]);
@@ -191,6 +203,7 @@ fn a_python_client_that_vanishes_takes_its_call_along() {
         Ok(program) => program,
         Err(why) => return install::skipped("the official Python SDK", &why),
     };
+    let _together = together();
     for mode in MODES {
         let workspace = workspace();
         workspace.json(&["promote-skill", "act", "--approved-by", "test", "--yes"]).expect(0);
@@ -254,6 +267,7 @@ fn the_official_inspector_lists_calls_verifies_and_loads_in_both_eras() {
         Ok(programs) => programs,
         Err(why) => return install::skipped("the official inspector", &why),
     };
+    let _together = together();
     for era in ["modern", "legacy"] {
         let inspector = Inspector { programs: programs.clone(), workspace: workspace() };
         let listed = inspector.ask(&["--protocol-era", era, "--strict", "--method", "tools/list"]);

@@ -87,6 +87,20 @@ fn a_replay_that_differs_says_in_what() {
 }
 
 #[test]
+fn an_input_that_is_longer_where_it_is_kept_is_repeated() {
+    let workspace = Workspace::trusted();
+    // Four characters each that are eighteen in the store.
+    let numbers = vec!["1e15"; 65_000].join(",");
+    fs::write(workspace.path().join("long.json"), format!("{{\"path\":[{numbers}]}}")).unwrap();
+    workspace.json(&["run-skill", "peek", "--json", "@long.json"]).expect(2);
+    let stored = "SELECT json_extract(input_stored_json, '$.bytes') FROM executions";
+    assert!(workspace.count(stored) > 1 << 20);
+    let run = support::strings(&workspace.ledger(), "SELECT execution_id FROM executions").remove(0);
+    let again = replay(&workspace, &json!(run), &[]).expect(0).json();
+    assert_eq!(again["same"], true, "{again}");
+}
+
+#[test]
 fn what_is_gone_or_changed_is_not_repeated() {
     let workspace = Workspace::trusted();
     fs::write(workspace.vault("Inbox/AI/a.md"), "one\n").unwrap();

@@ -2,58 +2,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, reason = "how long a stop took is worth reading")]
 
+#[path = "support/guests.rs"]
+mod guests;
 #[path = "support/standin.rs"]
 mod standin;
 #[path = "support/kavi.rs"]
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use kavi::model::digest::Digest;
+use guests::{guest, with_guest};
 use serde_json::{Value, json};
 use support::{Called, Workspace};
 
 /// Far more than the promised 250 ms, because the machine that runs the tests may be busy.
 const GENEROUS: Duration = Duration::from_secs(2);
 
-/// A component that no gate has seen, from `tests/guests/`.
-fn guest(name: &str) -> Vec<u8> {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-        let built = Command::new("cargo")
-            .args(["build", "--offline", "--quiet", "--release", "--target", "wasm32-wasip2", "--examples"])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests"))
-            .env("CARGO_TARGET_DIR", &target)
-            .status();
-        assert!(built.unwrap().success(), "the guests do not compile");
-        target.join("wasm32-wasip2/release/examples")
-    });
-    fs::read(built.join(format!("{name}.wasm"))).unwrap()
-}
-
 /// A workspace in which `act` is a guest that stays, with more time than any test takes.
 fn staying() -> Workspace {
-    let workspace = Workspace::trusted();
-    let component = guest("stay");
-    let digest = Digest::of(&component).to_string();
-    let place = workspace.path().join(".kavi/store/components").join(&digest[..2]).join(&digest);
-    fs::create_dir_all(place.parent().unwrap()).unwrap();
-    fs::write(place, component).unwrap();
-    let forged = workspace.ledger().execute(
-        "UPDATE skill_proposals SET component_sha256 = ?1 WHERE name = 'act' AND status = 'TRUSTED'",
-        [&digest],
-    );
-    assert_eq!(forged.unwrap(), 1);
-    let path = workspace.path().join("kavi.toml");
-    let toml = fs::read_to_string(&path).unwrap();
-    let toml = toml.replace("wall_ms = 10000", "wall_ms = 120000").replace("cpu_ms = 5000", "cpu_ms = 120000");
-    fs::write(path, toml).unwrap();
-    workspace
+    with_guest("act", &guest("stay"))
 }
 
 /// Starts the guest in a process of its own and waits until it has written its file.

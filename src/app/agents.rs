@@ -13,7 +13,7 @@
 //! another door held.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -22,14 +22,15 @@ use serde_json::Value;
 use super::App;
 use crate::error::Error;
 use crate::invoke::diff::FileDiff;
-use crate::invoke::resident::{Parts, Resident};
+use crate::invoke::resident::Resident;
 use crate::invoke::run::{Files, InvokeError, Ran};
-use crate::ledger::{Create, Ledger, Proposal, Recorder};
+use crate::ledger::{Proposal, Recorder};
 use crate::mcp::{self, Offer};
 use crate::model::{
     digest::Digest,
     door::{Asked, Door},
     id::{CommitId, ExecutionId, ProposalId},
+    lock::lock,
     name::SkillName,
     spec::SkillSpec,
     switch::Cancel,
@@ -173,11 +174,6 @@ impl std::fmt::Debug for AgentDoor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AgentDoor")
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Whole after every statement, so a panic elsewhere cannot have broken it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AgentDoor {
@@ -337,11 +333,8 @@ impl App {
         resident: &'a OnceLock<Resident<'a>>,
         threads: usize,
     ) -> Result<&'a Resident<'a>, Error> {
-        let made = Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
-            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })?;
-        let journal = recorder.get_or_init(|| made);
-        let parts = Parts { desk: self.desk(), journal, loader: self.loader(), limits: &self.config.limits };
-        let made = Resident::new(parts, u32::try_from(threads).unwrap_or(1))?;
+        let made = self.recorder()?;
+        let made = self.resident(recorder.get_or_init(|| made), u32::try_from(threads).unwrap_or(1))?;
         Ok(resident.get_or_init(|| made))
     }
 

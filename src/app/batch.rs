@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::App;
 use crate::error::Error;
 use crate::invoke::batch::{self, Batch};
-use crate::invoke::resident::{Parts, Resident};
 use crate::invoke::run::{InvokeError, Ran};
-use crate::ledger::{Create, Ledger, Recorder};
 use crate::model::{door::Door, name::SkillName};
 
 impl App {
@@ -23,11 +21,9 @@ impl App {
         input: &mut (dyn BufRead + Send),
         answer: &mut (dyn FnMut(u64, Result<Ran, Error>) -> io::Result<()> + Send),
     ) -> Result<Batch, Error> {
-        let recorder = Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
-            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })?;
-        let parts = Parts { desk: self.desk(), journal: &recorder, loader: self.loader(), limits: &self.config.limits };
+        let recorder = self.recorder()?;
+        let resident = self.resident(&recorder, threads)?;
         let asked = Arc::new(self.asked(Door::Cli));
-        let resident = Resident::new(parts, threads)?;
         let mut sink = |number: u64, ran: Result<Ran, InvokeError>| answer(number, ran.map_err(Error::from));
         Ok(batch::run(&resident, (name, &asked), threads, (input, &mut sink))?)
     }

@@ -13,7 +13,7 @@ use crate::model::{
     door::Door,
     execution::StoredValue,
     id::{ExecutionId, IdPrefix},
-    json::{self, JsonLimits},
+    json,
     name::SkillName,
     session::{self, Placed},
     time::{Day, Moment, Timestamp},
@@ -156,10 +156,8 @@ impl App {
 
     fn stored(&self, value: StoredValue) -> Result<serde_json::Value, Error> {
         let bytes = self.store.get(Kind::Value, value.sha256)?;
-        // It was within the limits of a run when it was stored; those of this process may be others.
-        let limits = JsonLimits { max_bytes: bytes.len(), ..JsonLimits::default() };
         let unreadable = |error| LedgerError::BadValue(format!("value {}: {error}", value.sha256.short()));
-        Ok(json::parse(&bytes, limits).map_err(unreadable)?)
+        Ok(json::parse_kept(&bytes).map_err(unreadable)?)
     }
 
     /// The runs of a session, each below the one that it follows from.

@@ -4,8 +4,10 @@ use super::App;
 use crate::error::Error;
 use crate::invoke::chain::{self, ChainRan, Terms, Together};
 use crate::invoke::replay::{self, Replayed, Which};
+use crate::invoke::resident::{Parts, Resident};
 use crate::invoke::run::{self, Consent, Ran, Then};
 use crate::invoke::{Desk, Wish, effects};
+use crate::ledger::{Create, Ledger, Recorder};
 use crate::model::{
     chain::Chain,
     door::{Asked, Door},
@@ -30,6 +32,18 @@ impl App {
 
     pub(super) fn invoker(&self) -> run::Invoker<'_> {
         run::Invoker { ledger: &self.ledger, desk: self.desk(), loader: self.loader(), limits: &self.config.limits }
+    }
+
+    /// Where the records of many runs at once go, by an opening of the ledger of its own.
+    pub(super) fn recorder(&self) -> Result<Recorder, Error> {
+        Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
+            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })
+    }
+
+    /// What runs many, on so many threads.
+    pub(super) fn resident<'a>(&'a self, journal: &'a Recorder, threads: u32) -> Result<Resident<'a>, Error> {
+        let parts = Parts { desk: self.desk(), journal, loader: self.loader(), limits: &self.config.limits };
+        Ok(Resident::new(parts, threads)?)
     }
 
     /// Who works at the command line: the name of the account, else its number.

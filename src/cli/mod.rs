@@ -5,6 +5,7 @@
 //!
 //! Deliberately never: decides anything that the library decides.
 
+mod approval;
 mod batch;
 mod build;
 mod cache;

@@ -138,18 +138,20 @@ impl Out {
         document
     }
 
-    /// Whether somebody can be asked.
-    pub fn can_ask(&self) -> bool {
-        !self.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    /// Refuses where nobody can be asked, and says what to do instead.
+    pub fn person_or(&self, instead: &str) -> Result<(), Error> {
+        let there = !self.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        there.then_some(()).ok_or_else(|| Error::Refused(format!("nobody can be asked here: {instead}")))
     }
 
-    /// Asks a question on the terminal; only a clear yes is yes.
-    pub fn ask(&self, question: &str) -> bool {
+    /// Asks a question on the terminal; only a clear yes is yes, and anything else is refused with `otherwise`.
+    pub fn agreed(&self, question: &str, otherwise: &str) -> Result<(), Error> {
         let mut stderr = std::io::stderr();
         let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
-        read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+        let yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+        yes.then_some(()).ok_or_else(|| Error::Refused(otherwise.to_owned()))
     }
 
     /// An error with its hint, unless it has been printed already.

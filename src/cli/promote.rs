@@ -37,13 +37,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let limits = app.narrow(&args.limit)?;
     let shown = describe(&report, &limits);
     if !args.yes {
-        if !out.can_ask() {
-            return Err(Error::Refused("nobody can be asked here: look at `kavi show`, then give --yes".to_owned()));
-        }
+        out.person_or("look at `kavi show`, then give --yes")?;
         out.remark(&shown);
-        if !out.ask("Trust exactly this?") {
-            return Err(Error::Refused("not promoted".to_owned()));
-        }
+        out.agreed("Trust exactly this?", "not promoted")?;
     }
     let promoted = app.promote(&report, &limits, &approver)?;
     let revision = promoted.trust.map(|trust| trust.revision).unwrap_or_default();

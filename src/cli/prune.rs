@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, rollback};
+use super::{Context, JsonFlag, approval::Approval};
 use crate::app::Pruned;
 use crate::error::Error;
 
@@ -29,27 +29,19 @@ pub struct Args {
     /// Say how much it would be, and throw nothing away.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
-    /// Who decides; recorded.
-    #[arg(long, value_name = "NAME")]
-    approved_by: Option<String>,
-    /// Do not ask.
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    approval: Approval,
     #[command(flatten)]
     pub json: JsonFlag,
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let approver = args.approval.by.approver(&context)?;
     let (app, out) = context.open()?;
     let older_than = app.ago(Duration::from_hours(24 * u64::from(args.keep)));
-    if !args.yes {
-        if !args.dry_run && !out.can_ask() {
-            let look = format!(
-                "nobody can be asked here: look at `kavi prune --keep {} --dry-run`, then give --yes",
-                args.keep
-            );
-            return Err(Error::Refused(look));
+    if !args.approval.yes {
+        if !args.dry_run {
+            out.person_or(&format!("look at `kavi prune --keep {} --dry-run`, then give --yes", args.keep))?;
         }
         let would = app.would_prune(older_than)?;
         let human = format!("{} from before {older_than} would be thrown away", counts(would));
@@ -59,9 +51,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             return Ok(());
         }
         out.remark(&human);
-        if !out.ask("Throw this away for good?") {
-            return Err(Error::Refused("nothing was thrown away".to_owned()));
-        }
+        out.agreed("Throw this away for good?", "nothing was thrown away")?;
     }
     let (pruned, swept) = app.prune(older_than, approver.as_str())?;
     let human = format!(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, rollback};
+use super::{Context, JsonFlag, approval};
 use crate::error::Error;
 
 /// Let things run again after `kavi stop`.
@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let by = rollback::named_or_logged_in(&context, args.by.as_deref(), "--by")?;
+    let by = approval::named_or_logged_in(&context, args.by.as_deref(), "--by")?;
     let (app, out) = context.open()?;
     let turn = app.resume(&by)?;
     out.result(&format!("resumed by {}; things may run again", turn.by), &json!({ "stopped": false, "turn": turn }));

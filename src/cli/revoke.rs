@@ -1,6 +1,6 @@
 //! `kavi revoke`
 
-use super::{Context, JsonFlag, rollback, views};
+use super::{Context, JsonFlag, approval::Decider, views};
 use crate::error::Error;
 
 /// Take the trust in a revision back for good.
@@ -16,15 +16,14 @@ pub struct Args {
     /// Why; recorded.
     #[arg(long)]
     why: String,
-    /// Who decides; recorded.
-    #[arg(long, value_name = "NAME")]
-    approved_by: Option<String>,
+    #[command(flatten)]
+    by: Decider,
     #[command(flatten)]
     pub json: JsonFlag,
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let approver = args.by.approver(&context)?;
     let (app, out) = context.open()?;
     let revoked = app.revoke(&args.name, &approver, &args.why)?;
     let (name, revision) = (&revoked.spec.name, revoked.trust.map(|trust| trust.revision).unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, rollback};
+use super::{Context, JsonFlag, approval};
 use crate::app::Approver;
 use crate::error::Error;
 
@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     // Whoever is in a hurry needs no name to stop things; letting them run again does.
-    let by = match (rollback::named_or_logged_in(&context, args.by.as_deref(), "--by"), &args.by) {
+    let by = match (approval::named_or_logged_in(&context, args.by.as_deref(), "--by"), &args.by) {
         (Err(_), None) => Approver::parse(&format!("uid {}", rustix::process::getuid().as_raw()))?,
         (named, _) => named?,
     };

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, effects, rollback};
+use super::{Context, JsonFlag, approval::Approval, effects};
 use crate::error::Error;
 use crate::model::id::IdPrefix;
 
@@ -18,30 +18,22 @@ pub struct Args {
     /// The run: its id, or a unique prefix of it.
     #[arg(value_name = "EXECUTION_ID")]
     id: String,
-    /// Who decides; recorded.
-    #[arg(long, value_name = "NAME")]
-    approved_by: Option<String>,
-    /// Do not ask.
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    approval: Approval,
     #[command(flatten)]
     pub json: JsonFlag,
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let approver = args.approval.by.approver(&context)?;
     let (app, out) = context.open()?;
     let id = IdPrefix::parse(&args.id).map_err(|error| Error::Usage(error.to_string()))?;
     let plan = app.undo_plan(&id)?;
     let files: Vec<String> = plan.changes.iter().map(effects::what_happens).collect();
-    if !args.yes {
-        if !out.can_ask() {
-            return Err(Error::Refused("nobody can be asked here: give --yes".to_owned()));
-        }
+    if !args.approval.yes {
+        out.person_or("give --yes")?;
         files.iter().for_each(|file| out.remark(file));
-        if !out.ask("Put this back?") {
-            return Err(Error::Refused("not undone".to_owned()));
-        }
+        out.agreed("Put this back?", "not undone")?;
     }
     let runs = plan.runs.iter().map(|run| run.execution_id).collect::<Vec<_>>();
     let commit = app.undo(plan, approver.as_str())?;

@@ -8,13 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use super::error::InvokeError;
 use super::resident::{Call, Resident, ResidentError, Work};
 use super::wish::Ran;
-use crate::model::{door::Asked, json::JsonLimits, name::SkillName};
+use crate::model::{door::Asked, json::JsonLimits, lock::lock, name::SkillName};
 
 /// Lines that are held for each thread that runs them: read, running, or done and waiting for an earlier one.
 const WINDOW: u64 = 4;
@@ -81,11 +81,6 @@ struct Progress<'a, 's> {
     read: u64,
     over: bool,
     batch: Batch,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whole after every statement, so a panic elsewhere cannot have broken it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Lines<'_, '_> {

@@ -24,10 +24,8 @@ use crate::model::{
     json,
     lifecycle::{CommitKind, CommitState, Purpose},
     name::SkillName,
-    spec::SkillSpec,
     switch::Stopped,
 };
-use crate::policy::{doors::Answer, grants};
 
 /// Whether the files of a chain are one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,11 +129,8 @@ impl ChainRan {
     }
 }
 
-/// Looks at a chain as a whole. Nothing runs.
-///
-/// # Errors
-/// [`ChainError`] for the first thing that cannot work.
-pub fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Vec<SkillSpec>, ChainError> {
+/// Looks at a chain as a whole, and says what policy makes of its files as one. Nothing runs.
+fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Then, ChainError> {
     let specs = chain.steps().iter().enumerate().map(|(number, step)| {
         let trusted = invoker.ledger.trusted(&step.skill)?;
         trusted
@@ -144,18 +139,11 @@ pub fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Vec<
     });
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
     chain::fit(chain, &specs, terms.most)?;
-    for (step, spec) in specs.iter().enumerate() {
-        let (door, class) = (terms.asked.door, spec.side_effect_class);
-        let denied = |error| Err(ChainError::Denied { step, source: Box::new(error) });
-        match invoker.desk.doors.answer(door, class) {
-            Answer::Deny => return denied(InvokeError::Denied { door, class }),
-            Answer::Ask if terms.consent == Consent::None && !grants::of(class).out => {
-                return denied(InvokeError::NeedsPerson { door, class });
-            }
-            Answer::Ask | Answer::Allow => {}
-        }
-    }
-    Ok(specs)
+    // One step whose files are held holds all of them.
+    specs.iter().enumerate().try_fold(terms.then, |then, (step, spec)| {
+        let decided = invoker.desk.decide(terms.asked.door, terms.consent, spec.side_effect_class, then);
+        decided.map_err(|error| ChainError::Denied { step, source: Box::new(error) })
+    })
 }
 
 /// Runs a chain.
@@ -164,7 +152,7 @@ pub fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Vec<
 /// [`ChainError`] when it did not begin, or its files could not be committed. What became of a step is in the result.
 pub fn run(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<ChainRan, ChainError> {
     invoker.ledger.permit()?;
-    let specs = check(invoker, chain, terms)?;
+    let then = check(invoker, chain, terms)?;
     let mut steps: Vec<StepRan> = Vec::new();
     for step in chain.steps() {
         let ran = run_step(invoker, step, &steps, terms);
@@ -176,12 +164,6 @@ pub fn run(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<ChainR
     }
     let mut ran = ChainRan { steps, of: chain.steps().len(), commit: None };
     if terms.together == Together::Yes {
-        let asks =
-            specs.iter().any(|spec| invoker.desk.doors.answer(terms.asked.door, spec.side_effect_class) == Answer::Ask);
-        let then = match terms.then {
-            Then::Commit if asks && terms.consent == Consent::None => Then::Hold,
-            then => then,
-        };
         ran.commit = finish(invoker, &mut ran, (chain.on_failure, then))?;
     }
     Ok(ran)

@@ -13,7 +13,7 @@ use super::diff::FileDiff;
 use super::effects::{self, Basis, Began, EffectsError, Looked, Staging, Wanted};
 use super::error::{InvokeError, words};
 use super::ready::Ready;
-use super::wish::{Consent, Desk, Files, Left, Ran, Then, Wish};
+use super::wish::{Desk, Files, Left, Ran, Then, Wish};
 use crate::ledger::{Footing, Journal, Ledger, LedgerError, Proposal};
 use crate::model::{
     commit::{Change, Commit},
@@ -29,7 +29,6 @@ use crate::model::{
     text,
     time::Timestamp,
 };
-use crate::policy::doors::Answer;
 use crate::registry::{TrustError, TrustedSkill};
 use crate::runtime::{GuestError, Lane, Observed, Origin, Request, RunError, WASMTIME_VERSION, staged};
 
@@ -85,9 +84,16 @@ pub(super) struct Draft<'a> {
     witnessed: RefCell<Witnessed>,
 }
 
+/// What a guest gave.
+struct Output {
+    value: Value,
+    /// In how many bytes.
+    read: usize,
+}
+
 /// A run that gave an output that fits, and files where it may write them.
 pub(super) struct Success {
-    output: Value,
+    output: Output,
     effects: Vec<Effect>,
     staged: Option<(Staging, Began)>,
     then: Then,
@@ -99,7 +105,11 @@ impl<'a> Draft<'a> {
     pub(super) fn new(books: Books<'a>, wish: Wish<'a>) -> Self {
         let id = wish.id.unwrap_or_else(|| ExecutionId::new(books.desk.ids));
         let started_at = books.desk.clock.now();
-        let (input, no_input) = match json::parse(wish.input, JsonLimits::default()) {
+        let read = match wish.given {
+            Some(_) => json::parse_kept(wish.input),
+            None => json::parse(wish.input, JsonLimits::default()),
+        };
+        let (input, no_input) = match read {
             Ok(input) => (input, None),
             Err(error) => (Value::Null, Some(error)),
         };
@@ -127,30 +137,18 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// What policy makes of the wish.
-    fn decide(&self, ready: &Ready) -> Result<Then, InvokeError> {
-        let (door, class) = (self.wish.asked.door, ready.spec().side_effect_class);
-        match (self.books.desk.doors.answer(door, class), self.wish.then) {
-            (Answer::Deny, _) => Err(InvokeError::Denied { door, class }),
-            (Answer::Ask, then) if self.wish.consent == Consent::None => match then {
-                Then::Commit | Then::Hold if ready.writes() => Ok(Then::Hold),
-                Then::Show | Then::Leave if ready.writes() => Ok(then),
-                _ => Err(InvokeError::NeedsPerson { door, class }),
-            },
-            (_, then) => Ok(then),
-        }
-    }
-
     /// Checks the input, runs the guest, checks what it gave.
     pub(super) fn attempt(&self, ready: &Ready, code: Origin, place: Place<'_>) -> Result<Success, InvokeError> {
-        let then = self.decide(ready)?;
         let spec = ready.spec();
+        let Wish { asked, consent, then, .. } = self.wish;
+        let then = self.books.desk.decide(asked.door, consent, spec.side_effect_class, then)?;
         spec.io.check_input(&self.input).map_err(InvokeError::Input)?;
         let staged = self.stage(ready, place)?;
         let out = staged.as_ref().map(|(staging, _)| staging.out());
         let (output, observed) = self.guest(ready, out.as_deref(), place)?;
-        let output = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
-        spec.io.check_output(&output).map_err(InvokeError::Output)?;
+        let value = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
+        spec.io.check_output(&value).map_err(InvokeError::Output)?;
+        let output = Output { value, read: output.len() };
         let effects = match &out {
             Some(out) => staged::collect(out, ready.limits())?,
             None => Vec::new(),
@@ -234,7 +232,7 @@ impl<'a> Draft<'a> {
         let (record, files) = match staged.filter(|_| !effects.is_empty()) {
             Some(staged) => self.finish_files(subject, (ledger, footing), (&output, effects, staged, then))?,
             None => {
-                let record = match self.record(subject, Ok(output.clone()), Vec::new(), None) {
+                let record = match self.record(subject, Ok(&output), Vec::new(), None) {
                     Ok(record) => record,
                     Err(error) => return Err(self.failed(subject, error)),
                 };
@@ -242,14 +240,14 @@ impl<'a> Draft<'a> {
                 (record, Files::Committed)
             }
         };
-        Ok(Ran { record, output, observed, code, files })
+        Ok(Ran { record, output: output.value, observed, code, files })
     }
 
     fn finish_files(
         self,
         subject: &Subject,
         (ledger, footing): (&Ledger, Footing),
-        (output, mut effects, (staging, began), then): (&Value, Vec<Effect>, (Staging, Began), Then),
+        (output, mut effects, (staging, began), then): (&Output, Vec<Effect>, (Staging, Began), Then),
     ) -> Result<(ExecutionRecord, Files), InvokeError> {
         let ground = self.books.desk.ground();
         let wanted = wanted(&effects, &staging, began);
@@ -270,7 +268,7 @@ impl<'a> Draft<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.failed(subject, error.into())),
         };
-        let record = match self.record(subject, Ok(output.clone()), effects, commit.as_ref().map(|commit| commit.id)) {
+        let record = match self.record(subject, Ok(output), effects, commit.as_ref().map(|commit| commit.id)) {
             Ok(record) => record,
             Err(error) => return Err(self.failed(subject, error)),
         };
@@ -331,18 +329,18 @@ impl<'a> Draft<'a> {
     fn record(
         &self,
         subject: &Subject,
-        outcome: Result<Value, String>,
+        outcome: Result<&Output, String>,
         effects: Vec<Effect>,
         commit_id: Option<CommitId>,
     ) -> Result<ExecutionRecord, InvokeError> {
         let given = self.determinism();
-        let (input_json, input_stored) = match (self.books.desk.inline(self.input.clone()), &outcome) {
+        let (input_json, input_stored) = match (self.books.desk.inline(&self.input, self.wish.input.len()), &outcome) {
             // That it failed is on record also where its input cannot be kept.
             (Err(_), Err(_)) => (Value::Null, None),
             (kept, _) => kept?,
         };
         let (output, error) = match outcome {
-            Ok(output) => (Some(self.books.desk.inline(output)?), None),
+            Ok(output) => (Some(self.books.desk.inline(&output.value, output.read)?), None),
             Err(error) => (None, Some(error)),
         };
         let (output_json, output_stored) = output.map_or((None, None), |(json, stored)| (Some(json), stored));

@@ -6,6 +6,8 @@
 //! Guarantees: nothing of a replay reaches the vault unless it is asked to; a replay has a record of its own, below that of the run
 //! that it repeats. Deliberately never: runs a component that is not the trusted one, also if the record is of another.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
@@ -18,9 +20,9 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::model::{
     digest::Digest,
     door::Asked,
-    execution::{Determinism, Effect, ExecutionRecord, StoredValue},
+    execution::{self, ExecutionRecord, StoredValue},
     id::ExecutionId,
-    json::{self, JsonError, JsonLimits},
+    json,
     lifecycle::Purpose,
     name::SkillName,
     text,
@@ -140,7 +142,7 @@ pub fn replay(
         id: Some(id),
         purpose: Purpose::Replay,
         parent: Some(original.execution_id),
-        given: Some(given(&original)?),
+        given: Some(original.determinism().map_err(|error| odd(&original, error))?),
         then,
         consent,
         ..Wish::run(&original.skill_name, &input, asked)
@@ -193,11 +195,9 @@ fn check(ledger: &Ledger, original: &ExecutionRecord, which: Which) -> Result<()
     }
 }
 
-fn given(original: &ExecutionRecord) -> Result<Determinism, ReplayError> {
-    let odd = |why: &str| ReplayError::Odd { id: original.execution_id.short(), why: why.to_owned() };
-    let seed = hex::decode(&original.seed).map_err(|_| odd("its seed is not hexadecimal"))?;
-    let seed = seed.try_into().map_err(|_| odd("its seed is not 32 bytes long"))?;
-    Ok(Determinism { clock: original.clock, seed })
+/// What does not fit in the record.
+fn odd(original: &ExecutionRecord, why: impl fmt::Display) -> ReplayError {
+    ReplayError::Odd { id: original.execution_id.short(), why: why.to_string() }
 }
 
 fn compare(
@@ -219,35 +219,21 @@ fn compare(
             vec![Difference::Outcome { recorded: said(recorded.map(drop)), now: said(now.map(drop)) }]
         }
     };
-    differences.extend(compare_files(&original.effects, effects));
+    let files = execution::other_files(&original.effects, effects).into_iter();
+    differences.extend(files.map(|(path, recorded, now)| Difference::File { path: path.clone(), recorded, now }));
     Ok(differences)
 }
 
 /// What the run gave, or how it failed.
 fn recorded_output(invoker: &Invoker<'_>, original: &ExecutionRecord) -> Result<Result<Value, String>, ReplayError> {
-    let odd = |error: JsonError| ReplayError::Odd { id: original.execution_id.short(), why: error.to_string() };
     match (&original.output_stored, &original.output_json, &original.error) {
         (Some(StoredValue { sha256, .. }), ..) => {
             let bytes = invoker.desk.store.get(Kind::Value, *sha256)?;
-            Ok(Ok(json::parse(&bytes, JsonLimits::default()).map_err(odd)?))
+            Ok(Ok(json::parse_kept(&bytes).map_err(|error| odd(original, error))?))
         }
         (None, Some(output), _) => Ok(Ok(output.clone())),
         (None, None, error) => Ok(Err(error.clone().unwrap_or_default())),
     }
-}
-
-fn compare_files(recorded: &[Effect], now: &[Effect]) -> Vec<Difference> {
-    let digest = |effects: &[Effect], path: &VaultPath| {
-        effects.iter().find(|effect| effect.path == *path).map(|effect| effect.sha256)
-    };
-    let mut paths: Vec<&VaultPath> = recorded.iter().chain(now).map(|effect| &effect.path).collect();
-    paths.sort();
-    paths.dedup();
-    let one = |path: &VaultPath| {
-        let (then, now) = (digest(recorded, path), digest(now, path));
-        (then != now).then(|| Difference::File { path: path.clone(), recorded: then, now })
-    };
-    paths.into_iter().filter_map(one).collect()
 }
 
 fn diff(recorded: &Value, now: &Value) -> String {

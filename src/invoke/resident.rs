@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::draft::{Books, Draft, Place};
 use super::effects;
@@ -28,6 +28,7 @@ use crate::model::{
     door::Asked,
     layout::Layout,
     limits::Limits,
+    lock::lock,
     name::SkillName,
     switch::{Cancel, Watch},
 };
@@ -117,11 +118,6 @@ struct Kept {
 struct Warm {
     standing: Standing,
     ready: Ready,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whole after every statement, so a panic elsewhere cannot have broken it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> Resident<'a> {

@@ -13,7 +13,8 @@ use crate::artifacts::{Kind, Store};
 use crate::ledger::Footing;
 use crate::model::{
     commit::Commit,
-    door::Asked,
+    door::{Asked, Door},
+    effect::EffectClass,
     execution::{Determinism, ExecutionRecord, MAX_INLINE_BYTES, StoredValue},
     id::{ExecutionId, IdSource},
     json,
@@ -23,7 +24,10 @@ use crate::model::{
     switch::Cancel,
     time::Clock,
 };
-use crate::policy::doors::Doors;
+use crate::policy::{
+    doors::{Answer, Doors},
+    grants,
+};
 use crate::runtime::{Observed, Origin};
 
 /// What runs are named, timed and judged with.
@@ -51,12 +55,33 @@ impl<'a> Desk<'a> {
         Ground { layout: self.layout, store: self.store, steps: self.steps }
     }
 
-    /// A value as a record has it: itself, or where it is kept.
-    pub(super) fn inline(&self, value: Value) -> Result<(Value, Option<StoredValue>), InvokeError> {
+    /// What policy makes of a wish to run a skill of this class. Where it asks and nobody said yes, what would be in the vault is
+    /// held; a class that leaves nothing to hold needs a person first.
+    pub(super) fn decide(
+        &self,
+        door: Door,
+        consent: Consent,
+        class: EffectClass,
+        then: Then,
+    ) -> Result<Then, InvokeError> {
+        match (self.doors.answer(door, class), consent, then) {
+            (Answer::Deny, ..) => Err(InvokeError::Denied { door, class }),
+            (Answer::Allow, ..) | (Answer::Ask, Consent::Given, _) => Ok(then),
+            (Answer::Ask, Consent::None, _) if !grants::of(class).out => Err(InvokeError::NeedsPerson { door, class }),
+            (Answer::Ask, Consent::None, Then::Commit | Then::Hold) => Ok(Then::Hold),
+            (Answer::Ask, Consent::None, Then::Show | Then::Leave) => Ok(then),
+        }
+    }
+
+    /// A value as a record has it: itself, or where it is kept. It was read from so many bytes.
+    pub(super) fn inline(&self, value: &Value, read: usize) -> Result<(Value, Option<StoredValue>), InvokeError> {
         // Most are far too small to be worth the question.
-        let canonical = json::canonical(&value);
+        if read.saturating_mul(json::MOST_GROWTH) <= MAX_INLINE_BYTES {
+            return Ok((value.clone(), None));
+        }
+        let canonical = json::canonical(value);
         if canonical.len() <= MAX_INLINE_BYTES {
-            return Ok((value, None));
+            return Ok((value.clone(), None));
         }
         let sha256 = self.store.put(Kind::Value, canonical.as_bytes())?;
         Ok((Value::Null, Some(StoredValue { sha256, bytes: canonical.len() as u64 })))
@@ -102,7 +127,7 @@ pub struct Wish<'a> {
     pub purpose: Purpose,
     /// The run that this one follows from.
     pub parent: Option<ExecutionId>,
-    /// The clock and seed of an earlier run; else those of this one.
+    /// The clock and seed of an earlier run, whose input this one has as it was kept; else those of this one.
     pub given: Option<Determinism>,
     /// What becomes of its files.
     pub then: Then,

@@ -1,6 +1,6 @@
 //! The record of one run.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +38,18 @@ pub struct Effect {
     /// Digest of what lay there before; none where there was nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Digest>,
+}
+
+/// The files of which two runs did not write the same, by path: what the first wrote, what the second did.
+pub fn other_files<'a>(
+    first: &'a [Effect],
+    second: &'a [Effect],
+) -> Vec<(&'a VaultPath, Option<Digest>, Option<Digest>)> {
+    let mut files: BTreeMap<_, (Option<Digest>, Option<Digest>)> = BTreeMap::new();
+    first.iter().for_each(|effect| files.entry(&effect.path).or_default().0 = Some(effect.sha256));
+    second.iter().for_each(|effect| files.entry(&effect.path).or_default().1 = Some(effect.sha256));
+    let all = files.into_iter().map(|(path, (first, second))| (path, first, second));
+    all.filter(|(_, first, second)| first != second).collect()
 }
 
 /// A JSON value that is too large for a record: the store has it, by the digest of its canonical text.
@@ -160,6 +172,28 @@ pub struct ExecutionRecord {
     pub second_wall: Option<SecondWall>,
     /// What the guest said and used; none where no guest was started.
     pub said: Option<Said>,
+}
+
+/// A record that no run can be repeated from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OddSeed {
+    /// The seed is no text of bytes.
+    #[error("its seed is not hexadecimal")]
+    NotHex,
+    /// The seed has another length than a run is given.
+    #[error("its seed is not 32 bytes long")]
+    Length,
+}
+
+impl ExecutionRecord {
+    /// What the run was given besides its input.
+    ///
+    /// # Errors
+    /// [`OddSeed`].
+    pub fn determinism(&self) -> Result<Determinism, OddSeed> {
+        let seed = hex::decode(&self.seed).map_err(|_| OddSeed::NotHex)?;
+        Ok(Determinism { clock: self.clock, seed: seed.try_into().map_err(|_| OddSeed::Length)? })
+    }
 }
 
 /// What a guest said and used, as its record keeps it: within the limits of the run, and never shown unescaped.

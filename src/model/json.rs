@@ -146,6 +146,19 @@ pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
     build(text)
 }
 
+/// Reads a value that Kavi wrote itself when it kept it. It was within the limits when it was given; as it is written
+/// it may be longer, and the limits of this process may be others.
+///
+/// # Errors
+/// [`JsonError`], which means that it is not what was kept.
+pub fn parse_kept(bytes: &[u8]) -> Result<Value, JsonError> {
+    parse(bytes, JsonLimits { max_bytes: bytes.len(), ..JsonLimits::default() })
+}
+
+/// How many bytes [`canonical`] writes at most for one that the value was read from. Only numbers grow: one with a fraction or
+/// an exponent has at least three, and twenty-four at most when it is written.
+pub const MOST_GROWTH: usize = 8;
+
 /// The text of `value` that digests are taken of: keys in order of their bytes, no spaces, `-0.0` as `0.0`.
 ///
 /// Values that are equal have the same text, and [`parse`] gives the value back. It is not RFC 8785: that

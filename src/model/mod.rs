@@ -19,6 +19,7 @@ pub mod json;
 pub mod layout;
 pub mod lifecycle;
 pub mod limits;
+pub mod lock;
 pub mod name;
 pub mod research;
 pub mod schema;

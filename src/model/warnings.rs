@@ -1,6 +1,8 @@
 //! What went wrong without stopping the work: kept here by the library, shown by a front.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use super::lock::lock;
 
 /// Warnings of one call, in order. Copies share one list.
 #[derive(Debug, Clone, Default)]
@@ -9,13 +11,12 @@ pub struct Warnings(Arc<Mutex<Vec<String>>>);
 impl Warnings {
     /// Adds one sentence.
     pub fn add(&self, text: impl Into<String>) {
-        // A list is whole after every statement, so a panic elsewhere cannot have broken it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+        lock(&self.0).push(text.into());
     }
 
     /// Takes what has come together so far.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.0))
     }
 }
 

@@ -10,11 +10,11 @@
 use std::{
     marker::PhantomData,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread,
 };
 
-use crate::model::{execution::SecondWall, switch::Watch};
+use crate::model::{execution::SecondWall, lock::lock, switch::Watch};
 
 use super::{
     error::RunError,
@@ -61,11 +61,6 @@ struct AtWork {
 struct Desk {
     started: u64,
     at_work: Option<AtWork>,
-}
-
-fn lock(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
-    // Whole after every statement, so a panic elsewhere cannot have broken it.
-    desk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread it stands on is kept for runs that reach the same. It cannot be taken to another thread.

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use wasmtime::{
@@ -11,7 +11,7 @@ use wasmtime::{
     component::{ComponentType, Instance, InstancePre, Lift, TypedFunc},
 };
 
-use crate::model::{example::ErrorKind, switch::Watch};
+use crate::model::{example::ErrorKind, lock::lock, switch::Watch};
 
 use super::{
     engine::{Compiled, Linked, chain},
@@ -131,7 +131,7 @@ impl Compiled {
     }
 
     fn link(&self, request: &Request<'_>, world: World) -> Result<Arc<Linked>, RunError> {
-        let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut linked = lock(&self.linked);
         let same = |linked: &&Arc<Linked>| linked.world == world && linked.grants == *request.grants;
         if let Some(linked) = linked.as_ref().filter(same) {
             return Ok(Arc::clone(linked));

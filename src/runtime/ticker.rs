@@ -11,6 +11,8 @@ use std::{
 
 use wasmtime::{Engine, EngineWeak};
 
+use crate::model::lock::lock;
+
 /// How late a guest can notice that its time is over.
 const BEAT: Duration = Duration::from_millis(2);
 
@@ -32,8 +34,7 @@ struct State {
 
 impl Ticker {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is valid after every statement, so a panic elsewhere cannot have broken it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn beat_forever(&self) {

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::PoisonError;
 
 use serde_json::{Value, json};
 
-use crate::client::{guest, stored};
+use crate::guests::{guest, stored};
 use crate::http_client::Served;
 use crate::install;
 use crate::shipped;
@@ -113,6 +114,8 @@ fn workspace() -> Workspace {
     for (name, which) in READING {
         let id = workspace.propose(name, "READ_ONLY", NOTHING_IN, &[]);
         trust(&id, &stored(&workspace, &guest(which)));
+        // What is promoted was compiled; this was not, and the suite does not wait for long.
+        workspace.run(name, json!({}));
     }
     let daily = fs::read(shipped::skill("create_daily_note").join("spec.json")).unwrap();
     let mut spec: Value = serde_json::from_slice(&daily).unwrap();
@@ -159,27 +162,48 @@ fn run(programs: &Path, served: &Served, what: &[&str]) -> Checks {
     checks
 }
 
-/// Everything passes, except for what is in the lists; and all that is there would not.
-fn judge(what: &str, checks: &Checks, lists: &[&[(&str, &str)]]) {
-    let reasons: BTreeMap<&str, &str> = lists.iter().flat_map(|list| list.iter().copied()).collect();
-    let mut used = BTreeSet::new();
-    let mut wrong = Vec::new();
-    for (check, said) in checks {
-        let scenario = check.split(':').next().unwrap();
-        let entry = [check.as_str(), scenario].into_iter().find(|entry| reasons.contains_key(entry));
-        for (status, why) in said.iter().filter(|(status, _)| status == "FAILURE" || status == "WARNING") {
-            match entry.filter(|_| !check.ends_with(":wire-schema-valid")) {
-                Some(entry) => drop(used.insert(entry.to_owned())),
-                None => wrong.push(format!("{check}: {status} {why}")),
-            }
-        }
+/// The reasons for which checks are left out, by `scenario` or `scenario:check`.
+type Reasons = BTreeMap<&'static str, &'static str>;
+
+/// Why a check may fail, if it may. That each message is what the protocol says is never left out.
+fn left_out<'a>(check: &'a str, reasons: &Reasons) -> Option<&'a str> {
+    let scenario = check.split(':').next().unwrap();
+    let entry = [check, scenario].into_iter().find(|entry| reasons.contains_key(entry));
+    entry.filter(|_| !check.ends_with(":wire-schema-valid"))
+}
+
+fn is_bad(said: &(String, String)) -> bool {
+    said.0 == "FAILURE" || said.0 == "WARNING"
+}
+
+/// The checks that should have passed.
+fn wrong(checks: &Checks, reasons: &Reasons) -> BTreeMap<String, Vec<(String, String)>> {
+    let bad = checks.iter().filter(|(_, said)| said.iter().any(is_bad));
+    bad.filter(|(check, _)| left_out(check, reasons).is_none())
+        .map(|(check, said)| (check.clone(), said.clone()))
+        .collect()
+}
+
+/// What a revision requires passes, except for what is in the lists; and all that is there would not.
+fn meets(programs: &Path, served: &Served, revision: &str, lists: &[&'static [(&str, &str)]]) {
+    let reasons: Reasons = lists.iter().flat_map(|list| list.iter().copied()).collect();
+    let mut checks = run(programs, served, &["--requirements", revision]);
+    // The suite gives some answers half a second, on whatever machine: what failed is asked once more, by itself.
+    let again: BTreeSet<String> =
+        wrong(&checks, &reasons).keys().filter_map(|check| check.split(':').next().map(str::to_owned)).collect();
+    for scenario in again {
+        checks.retain(|check, _| check.split(':').next() != Some(&scenario));
+        checks.extend(run(programs, served, &["--scenario", &scenario, "--spec-version", revision]));
     }
     let count = |status: &str| checks.values().flatten().filter(|(found, _)| found == status).count();
-    println!("{what}: {} checks passed, {} do not apply", count("SUCCESS"), count("FAILURE") + count("WARNING"));
-    used.iter().for_each(|entry| println!("  {entry}: {}", reasons[entry.as_str()]));
-    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+    println!("{revision}: {} checks passed, {} do not apply", count("SUCCESS"), count("FAILURE") + count("WARNING"));
+    reasons.iter().for_each(|(entry, why)| println!("  {entry}: {why}"));
+    let wrong = wrong(&checks, &reasons);
+    assert!(wrong.is_empty(), "{revision}: {wrong:#?}");
+    let bad = checks.iter().filter(|(_, said)| said.iter().any(is_bad));
+    let used: BTreeSet<&str> = bad.filter_map(|(check, _)| left_out(check, &reasons)).collect();
     let idle: Vec<_> = reasons.keys().filter(|entry| !used.contains(**entry)).collect();
-    assert!(idle.is_empty(), "{what}: these pass, or are gone: {idle:?}");
+    assert!(idle.is_empty(), "{revision}: these pass, or are gone: {idle:?}");
 }
 
 #[test]
@@ -188,17 +212,17 @@ fn every_requirement_of_the_official_suite_that_applies_is_met() {
         Ok(programs) => programs,
         Err(why) => return install::skipped("the official conformance suite", &why),
     };
+    // It says how long an answer may take: nothing of this program's runs beside it.
+    let _alone = crate::MACHINE.write().unwrap_or_else(PoisonError::into_inner);
     let workspace = workspace();
     let served = Served::start(&workspace, &[]);
-    let modern = run(&programs, &served, &["--requirements", "2026-07-28"]);
-    judge("2026-07-28", &modern, &[NEVER, MODERN]);
-    let legacy = run(&programs, &served, &["--requirements", "2025-11-25"]);
-    judge("2025-11-25", &legacy, &[NEVER, LEGACY]);
+    meets(&programs, &served, "2026-07-28", &[NEVER, MODERN]);
+    meets(&programs, &served, "2025-11-25", &[NEVER, LEGACY]);
     for part in ["enumeration", "manifest"] {
-        let scenario = format!("sep-2640-skills-{part}");
-        let skills = run(&programs, &served, &["--scenario", &scenario]);
-        assert!(skills.values().flatten().any(|(status, _)| status == "SUCCESS"), "{skills:?}");
-        judge(&scenario, &skills, &[]);
+        let skills = run(&programs, &served, &["--scenario", &format!("sep-2640-skills-{part}")]);
+        assert!(skills.values().flatten().any(|(status, _)| status == "SUCCESS"), "{skills:#?}");
+        assert!(wrong(&skills, &Reasons::new()).is_empty(), "{skills:#?}");
+        println!("{part} of skills: {} checks passed", skills.len());
     }
     served.end();
 }

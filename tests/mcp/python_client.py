@@ -97,8 +97,9 @@ async def drive():
             "name": "tally", "description": "Counts words", "why": "I count", "side_effect_class": "READ_ONLY",
             "io": {"input": {"text": "str"}, "output": {"words": "int"}}})
         said["proposed"] = proposed.structured_content["status"]
-        resources = (await client.list_resources()).resources
-        said["guidance"] = (await client.read_resource(resources[0].uri)).contents[0].text.splitlines()[1]
+        resources = [resource.uri for resource in (await client.list_resources()).resources]
+        guidance = next(uri for uri in resources if str(uri).startswith("skill://"))
+        said["guidance"] = (await client.read_resource(guidance)).contents[0].text.splitlines()[1]
         prompt = await client.get_prompt("write_proposal", {})
         said["prompt"] = prompt.messages[0].content.text.splitlines()[0]
         many = await asyncio.gather(*[client.call_tool("search_notes", {"query": "tea"}) for _ in range(50)])

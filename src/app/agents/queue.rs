@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::{Reply, lock};
+use super::Reply;
 use crate::error::Error;
 use crate::invoke::resident::{Call, Work};
 use crate::invoke::run::{InvokeError, Ran};
-use crate::model::{door::Asked, name::SkillName, switch::Cancel};
+use crate::model::{door::Asked, lock::lock, name::SkillName, switch::Cancel};
 
 /// Most calls that wait; the next is refused.
 const WAITING: usize = 256;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::{Context, JsonFlag, rollback};
+use super::super::{Context, JsonFlag, approval::Decider};
 use super::find;
 use crate::error::Error;
 use crate::model::{lifecycle::CommitState, text};
@@ -15,15 +15,14 @@ pub struct Args {
     /// Why; recorded.
     #[arg(long)]
     why: Option<String>,
-    /// Who decides; recorded.
-    #[arg(long, value_name = "NAME")]
-    approved_by: Option<String>,
+    #[command(flatten)]
+    by: Decider,
     #[command(flatten)]
     pub json: JsonFlag,
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = rollback::decider(&context, args.approved_by.as_deref())?;
+    let approver = args.by.approver(&context)?;
     let why = args.why.as_deref().map(|why| text::line(why.trim(), 1_000)).filter(|why| !why.is_empty());
     let (app, out) = context.open()?;
     let shown = find(&app, &args.id)?;

@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Builder, Scope};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use super::http::{self, Answer, Client, Head, Opening, Refusal};
 use super::log::{Account, End, Line, Log};
 use super::upstream::{ENDPOINT, Failure, Incoming, Outgoing, Provider, REQUEST_HEADERS};
 use super::usage::{Form, Meter};
-use crate::model::time::Clock;
+use crate::model::{lock::lock, time::Clock};
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 16;
@@ -117,10 +117,6 @@ pub(super) struct Server<'a> {
     closing: AtomicBool,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl<'a> Server<'a> {
     pub(super) fn new(provider: &'a Provider, limits: Limits, clock: &'a dyn Clock, token: &'a str) -> Self {
         Self {
@@ -160,17 +156,17 @@ impl<'a> Server<'a> {
             }
             let served = Builder::new().spawn_scoped(scope, move || {
                 self.serve(number, client);
-                locked(&self.clients).remove(&number);
+                lock(&self.clients).remove(&number);
             });
             if served.is_err() {
-                locked(&self.clients).remove(&number);
+                lock(&self.clients).remove(&number);
             }
         }
     }
 
     /// Ends every connection. No new one is served after this.
     pub(super) fn close(&self) {
-        let clients = locked(&self.clients);
+        let clients = lock(&self.clients);
         self.closing.store(true, Ordering::SeqCst);
         clients.values().for_each(Client::end);
     }
@@ -183,7 +179,7 @@ impl<'a> Server<'a> {
     }
 
     fn enter(&self, number: u64, handle: Client) -> bool {
-        let mut clients = locked(&self.clients);
+        let mut clients = lock(&self.clients);
         let free = clients.len() < MAX_CONNECTIONS && !self.closing.load(Ordering::SeqCst);
         if free {
             clients.insert(number, handle);
@@ -214,7 +210,7 @@ impl<'a> Server<'a> {
             }
         };
         line.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        locked(&self.log).push(number, line);
+        lock(&self.log).push(number, line);
         client.fall_silent();
         linger(&mut client);
         client.end();
@@ -227,7 +223,7 @@ impl<'a> Server<'a> {
         }
         // Only who knows the word can spend the budget.
         self.know(head)?;
-        locked(&self.budget).open()?;
+        lock(&self.budget).open()?;
         let query = match (head.method.as_str(), head.target.as_str().split_at_checked(ENDPOINT.len())) {
             ("POST", Some((ENDPOINT, ""))) => "",
             ("POST", Some((ENDPOINT, "?beta=true"))) => "?beta=true",
@@ -242,7 +238,7 @@ impl<'a> Server<'a> {
             headers.extend(head.header(name)?.map(|value| (name, value.to_vec())));
         }
         line.bytes_up = u64::try_from(length).unwrap_or(u64::MAX);
-        locked(&self.budget).take(line.bytes_up)?;
+        lock(&self.budget).take(line.bytes_up)?;
         let body = http::read_body(client, begun, length, Instant::now() + BODY_TIME)?;
         let question = ask::check(&body).map_err(|objection| match objection {
             Objection::Malformed(why) => Refusal::new(400, why),
@@ -265,11 +261,11 @@ impl<'a> Server<'a> {
 
     /// Asks the provider when it is this request's turn, and leaves it when the agent goes away.
     fn relay(&self, client: &mut Client, question: Outgoing, dearest: Tokens, line: &mut Line) -> End {
-        let _turn = locked(&self.turn);
+        let _turn = lock(&self.turn);
         if self.closing.load(Ordering::SeqCst) {
             return End::Abandoned;
         }
-        let asked = locked(&self.budget).ask();
+        let asked = lock(&self.budget).ask();
         if let Err(limit) = asked {
             return stop_at(client, Stop::Spent(limit), line);
         }
@@ -336,7 +332,7 @@ impl<'a> Server<'a> {
 
     fn charge(&self, tokens: Tokens, line: &mut Line) {
         line.tokens = tokens;
-        locked(&self.budget).charge(tokens);
+        lock(&self.budget).charge(tokens);
     }
 
     /// Hands an answer on, piece by piece as it comes. One that is cut off is not finished, so that it reads so.
@@ -370,7 +366,7 @@ impl<'a> Server<'a> {
 
     fn piece(&self, out: &mut Answer<'_>, bytes: &[u8], line: &mut Line) -> Result<(), End> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        locked(&self.budget).give(length).map_err(End::Spent)?;
+        lock(&self.budget).give(length).map_err(End::Spent)?;
         line.bytes_down = line.bytes_down.saturating_add(length);
         out.piece(bytes).map_err(|_| End::Abandoned)
     }

@@ -2,7 +2,7 @@
 //! program, about as long as each other, and small work that whoever is done first takes up.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::gate::{Gate, Said};
 use super::plan::Plan;
@@ -11,7 +11,7 @@ use super::replay::{self, Earlier};
 use super::{Subject, VerifyError, conformance, examples, invariants, limits, mutation, test};
 use crate::cage::{Applied, Confinement};
 use crate::forge::compile::{Compiled, Product};
-use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
+use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict, lock::lock};
 use crate::runtime::CodeError;
 
 /// Most threads that run gates. More of them would only wait for the two lanes.
@@ -113,11 +113,6 @@ fn not_compiled(subject: &Subject<'_>, todo: &[&'static str], refused: &[Finding
     Ok(Checked { gates, component: None, confinement: Some(Applied::Unconfined.to_string()) })
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is in there is whole after every statement.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Board<'_> {
     fn wants(&self, gate: &str) -> bool {
         self.todo.contains(&gate)
@@ -136,13 +131,13 @@ impl Board<'_> {
         (self.progress)(name);
         let gate = Gate::run(self.subject.clock, name, work)?;
         let verdict = gate.verdict;
-        locked(&self.gates).push(gate);
+        lock(&self.gates).push(gate);
         Ok(verdict)
     }
 
     fn skip(&self, names: &[&'static str], why: &str) {
         let skipped = names.iter().filter(|name| self.wants(name)).map(|name| Gate::skipped(name, why));
-        locked(&self.gates).extend(skipped);
+        lock(&self.gates).extend(skipped);
     }
 
     /// compile → limits → invariants → examples → conformance → replay.
@@ -266,7 +261,7 @@ impl Board<'_> {
     /// Takes up what is left until nothing is.
     fn side_work(&self) -> Result<(), VerifyError> {
         loop {
-            let Some(work) = locked(&self.side).pop_front() else { return Ok(()) };
+            let Some(work) = lock(&self.side).pop_front() else { return Ok(()) };
             match work {
                 Side::Lint => {
                     self.gate("lint", || Ok(self.subject.bench(self.subject.snapshot)?.lint()?.into()))?;
@@ -295,7 +290,7 @@ impl Board<'_> {
             Ok(differ.into_iter().collect::<Vec<_>>().into())
         })?;
         if compared {
-            locked(&self.gates).push(gate);
+            lock(&self.gates).push(gate);
         } else {
             self.skip(&["reproducible"], "the sources do not compile: there is no component");
         }
@@ -307,8 +302,7 @@ impl Board<'_> {
         if !self.wants("mutation") {
             return Ok(());
         }
-        let passed =
-            others == Verdict::Passed && locked(&self.gates).iter().all(|gate| gate.verdict == Verdict::Passed);
+        let passed = others == Verdict::Passed && lock(&self.gates).iter().all(|gate| gate.verdict == Verdict::Passed);
         let plan = self.read.get().and_then(Option::as_ref).and_then(|read| read.plan.as_ref().ok());
         match plan {
             Some(plan) if passed => self.gate("mutation", || mutation::check(self.subject, plan)).map(|_| ()),

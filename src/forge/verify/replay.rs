@@ -18,13 +18,12 @@ use super::{Subject, VerifyError};
 use crate::artifacts::Kind;
 use crate::forge::Forge;
 use crate::model::{
-    execution::{Determinism, Effect, ExecutionRecord},
+    execution::{self, Determinism, ExecutionRecord},
     finding::Finding,
     grants::Grants,
     json::{self, JsonLimits},
     limits::Limits,
     text,
-    vault_path::VaultPath,
 };
 use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
@@ -70,7 +69,7 @@ pub(super) fn find(forge: &Forge<'_>, subject: &Subject<'_>) -> Result<Option<Ea
     let ids = forge.ledger.runs_to_replay(name)?;
     let mut recorded = Vec::new();
     for id in ids.into_iter().rev().take(MOST) {
-        recorded.extend(to_repeat(forge, forge.ledger.execution(id)?.record)?);
+        recorded.extend(to_repeat(forge, forge.ledger.execution(id)?.record));
     }
     if recorded.is_empty() {
         return Ok(None);
@@ -85,20 +84,13 @@ pub(super) fn find(forge: &Forge<'_>, subject: &Subject<'_>) -> Result<Option<Ea
 }
 
 /// A record as a run to be repeated; none where its input is not to be had any more.
-fn to_repeat(forge: &Forge<'_>, record: ExecutionRecord) -> Result<Option<Recorded>, VerifyError> {
+fn to_repeat(forge: &Forge<'_>, record: ExecutionRecord) -> Option<Recorded> {
+    let given = record.determinism().ok()?;
     let input = match record.input_stored {
         None => record.input_json,
-        Some(stored) => {
-            let kept = forge.store.get(Kind::Value, stored.sha256).ok();
-            match kept.and_then(|bytes| json::parse(&bytes, JsonLimits::default()).ok()) {
-                Some(input) => input,
-                None => return Ok(None),
-            }
-        }
+        Some(stored) => json::parse_kept(&forge.store.get(Kind::Value, stored.sha256).ok()?).ok()?,
     };
-    let seed = hex::decode(&record.seed).ok().and_then(|seed| seed.try_into().ok());
-    let given = seed.map(|seed| Determinism { clock: record.clock, seed });
-    Ok(given.map(|given| Recorded { id: record.execution_id.short(), input, given }))
+    Some(Recorded { id: record.execution_id.short(), input, given })
 }
 
 /// Repeats what was recorded with both versions.
@@ -176,7 +168,8 @@ fn difference(before: &Ran, now: &Ran) -> Option<String> {
     };
     outcome.or_else(|| {
         let staged = |ran: &Ran| ran.staged.clone().unwrap_or_default();
-        in_files(&staged(before), &staged(now))
+        let other = execution::other_files(&staged(before), &staged(now)).len();
+        (other > 0).then(|| format!("{other} other files"))
     })
 }
 
@@ -209,17 +202,6 @@ fn pointer(before: &Value, now: &Value, at: String) -> Option<String> {
         }
         (before, now) => (before != now).then_some(at),
     }
-}
-
-fn in_files(before: &[Effect], now: &[Effect]) -> Option<String> {
-    let mut paths: Vec<_> = before.iter().chain(now).map(|effect| &effect.path).collect();
-    paths.sort();
-    paths.dedup();
-    let digest = |effects: &[Effect], path: &VaultPath| {
-        effects.iter().find(|effect| effect.path == *path).map(|effect| effect.sha256)
-    };
-    let other = paths.iter().filter(|path| digest(before, path) != digest(now, path)).count();
-    (other > 0).then(|| format!("{other} other files"))
 }
 
 #[cfg(test)]

@@ -106,6 +106,16 @@ fn limits_hold_at_their_edge() {
 }
 
 #[test]
+fn what_was_kept_is_read_also_where_it_is_longer_than_it_was() {
+    let text = format!("[{}]", vec!["1e15"; 65_000].join(","));
+    let value = strict(&text);
+    let kept = value.as_ref().map(canonical).unwrap_or_default();
+    assert_eq!(kind(&strict(&kept)), "too-large");
+    assert_eq!(parse_kept(kept.as_bytes()), value);
+    assert_eq!(kind(&parse_kept(b"[1,1")), "syntax");
+}
+
+#[test]
 fn messages_name_the_place_and_hide_nothing() {
     let message = |text: &str| strict(text).map_err(|error| error.to_string());
     assert_eq!(
@@ -152,6 +162,13 @@ proptest! {
         prop_assert_eq!(back.as_ref(), Ok(&value));
         prop_assert_eq!(back.as_ref().map(canonical), Ok(text));
         prop_assert_eq!(strict(&value.to_string()), Ok(value));
+    }
+
+    #[test]
+    fn canonical_text_grows_no_more_than_is_said(text in "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?") {
+        if let Ok(value) = strict(&text) {
+            prop_assert!(canonical(&value).len() <= MOST_GROWTH * text.len(), "{text} {value}");
+        }
     }
 
     #[test]
