@@ -222,6 +222,7 @@ fn a_python_client_that_vanishes_takes_its_call_along() {
 struct Inspector {
     programs: PathBuf,
     workspace: Workspace,
+    served: Option<Served>,
 }
 
 impl Inspector {
@@ -230,17 +231,21 @@ impl Inspector {
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let mut command = Command::new(self.programs.join("mcp-inspector"));
-        command.args(["--cli", env!("CARGO_BIN_EXE_kavi"), "mcp"]);
-        // It takes options of the server's for its own, so they are told by the environment.
-        command.args(["-e", &format!("KAVI_WORKSPACE={}", self.workspace.path().display())]);
-        command.args(["-e", &format!("KAVI_CACHE_DIR={}", support::cache().display())]);
-        command
-            .args(["--format", "json", "-q"])
-            .args(more)
-            .env("PATH", path)
-            .env("HOME", self.workspace.path())
-            .output()
-            .unwrap()
+        command.arg("--cli");
+        match &self.served {
+            Some(served) => {
+                command.args(["--transport", "http", "--server-url", &served.url]);
+                command.args(["--header", &format!("Authorization: Bearer {}", served.token)]);
+            }
+            None => {
+                command.args([env!("CARGO_BIN_EXE_kavi"), "mcp"]);
+                // It takes options of the server's for its own, so they are told by the environment.
+                command.args(["-e", &format!("KAVI_WORKSPACE={}", self.workspace.path().display())]);
+                command.args(["-e", &format!("KAVI_CACHE_DIR={}", support::cache().display())]);
+            }
+        }
+        command.args(["--format", "json", "-q"]).args(more).env("PATH", path).env("HOME", self.workspace.path());
+        command.output().unwrap()
     }
 
     #[track_caller]
@@ -261,38 +266,47 @@ impl Inspector {
     }
 }
 
+/// What the inspector finds in one era.
+fn inspect(inspector: &Inspector, era: &str) {
+    let listed = inspector.ask(&["--protocol-era", era, "--strict", "--method", "tools/list"]);
+    assert_eq!(listed[0]["result"]["tools"].as_array().unwrap().len(), OWN.len() + SHIPPED.len());
+    let called = |skill: &str, arguments: &[&str]| inspector.call(era, skill, arguments);
+    let ran = called("summarize_note", &["path=\"Inbox/tea.md\"", "max_sentences=1"]);
+    assert_eq!(ran["result"]["structuredContent"]["summary"], "- The tea is green.\n", "{ran}");
+    let long = format!("path=\"{}\"", "x".repeat(100_000));
+    for (path, why) in [("path=7", "must be a string"), (long.as_str(), "must have at most 1024 characters")] {
+        let bad = called("summarize_note", &[path]);
+        let said = bad["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(bad["result"]["isError"] == true && said.starts_with("InvalidInput: "), "{bad}");
+        assert!(said.contains(why), "{bad}");
+    }
+    assert_eq!(called("nothing_like_it", &[])["error"]["code"], "tool_not_found");
+    let held = called("write_note", &["path=\"Inbox/AI/a.md\"", "title=\"T\"", "body=\"B\""]);
+    let commit = held["result"]["_meta"]["kavi/held"].as_str().unwrap();
+    assert!(!inspector.workspace.vault("Inbox/AI/a.md").exists(), "{held}");
+    inspector.workspace.call(&["effects", "approve", commit, "--approved-by", "ada", "--yes"]).expect(0);
+    assert!(inspector.workspace.vault("Inbox/AI/a.md").exists());
+    let skills = inspector.ask(&["--protocol-era", era, "--verify", "--method", "skills/list"]);
+    assert_eq!(skills.len(), SHIPPED.len());
+    assert!(skills.iter().all(|skill| skill["outcome"] == "verified"), "{skills:?}");
+    let mut load = vec!["--protocol-era", era, "--method", "tools/call", "--tool-name", "search_notes"];
+    load.extend(["--tool-arg", "query=\"tea\"", "--load", "--load-requests", "500", "--load-concurrency", "16"]);
+    assert_eq!(inspector.ask(&load)[0]["result"]["ok"], 500);
+}
+
 #[test]
-fn the_official_inspector_lists_calls_verifies_and_loads_in_both_eras() {
+fn the_official_inspector_lists_calls_verifies_and_loads_in_both_eras_over_both_transports() {
     let programs = match install::node("inspector", INSPECTOR) {
         Ok(programs) => programs,
         Err(why) => return install::skipped("the official inspector", &why),
     };
     let _together = together();
     for era in ["modern", "legacy"] {
-        let inspector = Inspector { programs: programs.clone(), workspace: workspace() };
-        let listed = inspector.ask(&["--protocol-era", era, "--strict", "--method", "tools/list"]);
-        assert_eq!(listed[0]["result"]["tools"].as_array().unwrap().len(), OWN.len() + SHIPPED.len());
-        let called = |skill: &str, arguments: &[&str]| inspector.call(era, skill, arguments);
-        let ran = called("summarize_note", &["path=\"Inbox/tea.md\"", "max_sentences=1"]);
-        assert_eq!(ran["result"]["structuredContent"]["summary"], "- The tea is green.\n", "{ran}");
-        let long = format!("path=\"{}\"", "x".repeat(100_000));
-        for (path, why) in [("path=7", "must be a string"), (long.as_str(), "must have at most 1024 characters")] {
-            let bad = called("summarize_note", &[path]);
-            let said = bad["result"]["content"][0]["text"].as_str().unwrap();
-            assert!(bad["result"]["isError"] == true && said.starts_with("InvalidInput: "), "{bad}");
-            assert!(said.contains(why), "{bad}");
-        }
-        assert_eq!(called("nothing_like_it", &[])["error"]["code"], "tool_not_found");
-        let held = called("write_note", &["path=\"Inbox/AI/a.md\"", "title=\"T\"", "body=\"B\""]);
-        let commit = held["result"]["_meta"]["kavi/held"].as_str().unwrap();
-        assert!(!inspector.workspace.vault("Inbox/AI/a.md").exists(), "{held}");
-        inspector.workspace.call(&["effects", "approve", commit, "--approved-by", "ada", "--yes"]).expect(0);
-        assert!(inspector.workspace.vault("Inbox/AI/a.md").exists());
-        let skills = inspector.ask(&["--protocol-era", era, "--verify", "--method", "skills/list"]);
-        assert_eq!(skills.len(), SHIPPED.len());
-        assert!(skills.iter().all(|skill| skill["outcome"] == "verified"), "{skills:?}");
-        let mut load = vec!["--protocol-era", era, "--method", "tools/call", "--tool-name", "search_notes"];
-        load.extend(["--tool-arg", "query=\"tea\"", "--load", "--load-requests", "500", "--load-concurrency", "16"]);
-        assert_eq!(inspector.ask(&load)[0]["result"]["ok"], 500);
+        inspect(&Inspector { programs: programs.clone(), workspace: workspace(), served: None }, era);
+        let workspace = workspace();
+        let served = Some(Served::start(&workspace, &[]));
+        let over_http = Inspector { programs: programs.clone(), workspace, served };
+        inspect(&over_http, era);
+        over_http.served.unwrap().end();
     }
 }
