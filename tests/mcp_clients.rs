@@ -134,7 +134,7 @@ fn drives(program: &Path, mode: &str, workspace: &Workspace, served: Option<&Ser
         assert_eq!(&said[what], expected, "{mode}: {what}");
     }
     assert!(workspace.vault(&path).exists(), "{mode}");
-    let of_act = records(&workspace, "act");
+    let of_act = records(workspace, "act");
     let expected = ["0 mcp python NotTrusted: ", "1 mcp python ", "0 mcp python Cancelled: "];
     assert_eq!(of_act.len(), expected.len(), "{of_act:?}");
     assert!(of_act.iter().zip(expected).all(|(found, begins)| found.starts_with(begins)), "{of_act:?}");
