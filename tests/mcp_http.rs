@@ -4,6 +4,8 @@
 #[path = "mcp/client.rs"]
 #[allow(dead_code, reason = "what is spoken over standard input and output")]
 mod client;
+#[path = "support/guests.rs"]
+mod guests;
 #[path = "mcp/http_client.rs"]
 mod http_client;
 #[path = "support/kavi.rs"]
@@ -15,7 +17,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::thread;
 
-use client::{guest, with_guest};
+use guests::{guest, with_guest};
 use http_client::{Served, reply, send};
 use serde_json::{Value, json};
 use support::{Workspace, strings};
