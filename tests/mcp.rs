@@ -400,6 +400,22 @@ fn when_the_client_goes_what_runs_for_it_is_ended() {
 }
 
 #[test]
+fn calls_that_never_end_do_not_hold_up_the_others() {
+    let workspace = with_guest("act", &guest("stay"));
+    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
+    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
+    for number in 0..8 {
+        let arguments = json!({ "act": "sleep", "path": format!("Inbox/AI/{number}.md") });
+        client
+            .send("tools/call", json!({ "name": "act", "arguments": arguments, "_meta": { "progressToken": number } }));
+    }
+    let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
+    assert_eq!(ran["result"]["structuredContent"]["text"], "hello", "{ran}");
+    client.close();
+    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE skill_name = 'act' AND success = 0"), 8);
+}
+
+#[test]
 fn many_calls_at_once_are_all_answered_and_recorded() {
     let workspace = Workspace::trusted();
     fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();

@@ -435,3 +435,40 @@ fn other_machines_need_a_name_a_certificate_and_its_key() {
     assert!(!String::from_utf8_lossy(&said).contains("HTTP/1.1"));
     served.end();
 }
+
+/// An honest request with a few wrong bytes: whatever comes of it, the next one is answered.
+#[test]
+fn bytes_that_are_no_request_end_nothing() {
+    let workspace = greeting();
+    let served = Served::start(&workspace, &[]);
+    let call =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "peek", "arguments": peek() } });
+    let mut honest = Vec::new();
+    let token = format!("Bearer {}", served.token);
+    let headers = [
+        ("Host", served.address.as_str()),
+        ("Authorization", &token),
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+    ];
+    send(&mut honest, "POST", "/mcp", &headers, &call.to_string());
+    let edits = proptest::collection::vec((0..honest.len(), proptest::option::of(proptest::num::u8::ANY)), 0..5);
+    proptest::proptest!(|(edits in edits)| {
+        let mut bytes = honest.clone();
+        for (at, edit) in edits {
+            let at = at % bytes.len();
+            match edit {
+                Some(byte) => bytes[at] = byte,
+                None => drop(bytes.remove(at)),
+            }
+        }
+        let mut stream = TcpStream::connect(&served.address).unwrap();
+        let _ = std::io::Write::write_all(&mut stream, &bytes);
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        // It ends by itself; what it says depends on what was broken.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    let session = served.session("2025-11-25", json!({}));
+    assert_eq!(session.call(1, "peek", peek()).answer()["result"]["structuredContent"]["text"], "hello");
+    served.end();
+}

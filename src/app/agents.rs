@@ -1,8 +1,8 @@
 //! What an agent may do, and nothing else: the front for agents is given an [`AgentDoor`] and never the [`App`].
 //!
 //! An agent can see what is trusted, run it under the policy of its door, propose, and look up what became of a proposal
-//! or a run. Runs go through one [`Resident`], with their records in one group commit, on as many threads as there are
-//! processors; everything else is done by one clerk, the thread that has the workspace open.
+//! or a run. Runs go through one [`Resident`], with their records in one group commit, on threads of which there are more when calls
+//! wait; everything else is done by one clerk, the thread that has the workspace open.
 //!
 //! Guarantees: a run is asked for at the door `mcp`, by the name that the client gives itself; what policy holds is let into
 //! the vault only by [`AgentDoor::settle`], only for a run that this very door made, with the answer that a person gave to
@@ -45,10 +45,8 @@ mod queue;
 mod sent;
 
 pub use listen::{Listen, Served};
-use queue::Queue;
+use queue::{Crowd, MOST_AT_WORK, Queue};
 
-/// Most calls at one time.
-const MOST_AT_WORK: usize = 16;
 /// How often the clerk looks whether something else is trusted now.
 const LOOK: Duration = Duration::from_millis(200);
 /// Most held effects whose answer is awaited. Those that were held before them are released at the command line.
@@ -188,7 +186,10 @@ impl AgentDoor {
         let asked = Arc::new(Asked { door: Door::Mcp, by: call.by });
         let answer = move |ran: Result<Ran, Error>| reply(ran.map(|ran| told(ran, &open)).map_err(AgentFailure::from));
         let reply = Box::new(answer);
-        self.calls.put((call.name, call.input, asked, call.cancel), reply);
+        if self.calls.put((call.name, call.input, asked, call.cancel), reply) == Crowd::Some {
+            // The clerk looks for more threads whenever it has done something.
+            let _ = self.errands.send(Box::new(|_| ()));
+        }
     }
 
     /// Every trusted skill, by name.
@@ -295,6 +296,7 @@ impl App {
     /// When there can be no thread. What becomes of a call is told to whoever asked.
     pub fn serve_agents<T: Send>(&self, front: impl FnOnce(AgentDoor) -> T + Send) -> Result<T, Error> {
         let no_thread = |source| Error::Io { what: "a thread for the agents' door".to_owned(), source };
+        // To begin with; calls that wait are worth more of them.
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_WORK);
         let (errands, asked) = mpsc::channel();
         let calls = Arc::new(Queue::new(threads));
@@ -305,23 +307,25 @@ impl App {
             // The front first: it can answer who it is while the engine is still being made.
             let front = thread::Builder::new().name("kavi-mcp".into()).spawn_scoped(scope, move || front(door));
             let front = front.map_err(no_thread)?;
-            match self.make_resident(&recorder, &resident, threads) {
+            match self.make_resident(&recorder, &resident) {
                 Ok(resident) => {
-                    for _ in 0..threads {
+                    let hire = || {
                         let theirs = Arc::clone(&calls);
                         let serve = move || {
                             let ended = resident.serve(&*theirs).map_err(|error| Error::from(error).to_string());
                             theirs.leave(ended.err());
                         };
-                        if let Err(error) = thread::Builder::new().name("kavi-calls".into()).spawn_scoped(scope, serve)
-                        {
-                            calls.leave(Some(error.to_string()));
-                        }
-                    }
+                        let hired = thread::Builder::new().name("kavi-calls".into()).spawn_scoped(scope, serve);
+                        hired.err().inspect(|error| calls.leave(Some(error.to_string())));
+                    };
+                    (0..threads).for_each(|_| hire());
+                    self.run_errands(&asked, &listener, || (0..calls.more_threads()).for_each(|_| hire()));
                 }
-                Err(error) => (0..threads).for_each(|_| calls.leave(Some(error.to_string()))),
+                Err(error) => {
+                    (0..threads).for_each(|_| calls.leave(Some(error.to_string())));
+                    self.run_errands(&asked, &listener, || ());
+                }
             }
-            self.run_errands(&asked, &listener);
             calls.close();
             front.join().map_err(|_| Error::Refused("the front for agents ended early".to_owned()))
         })
@@ -331,15 +335,15 @@ impl App {
         &'a self,
         recorder: &'a OnceLock<Recorder>,
         resident: &'a OnceLock<Resident<'a>>,
-        threads: usize,
     ) -> Result<&'a Resident<'a>, Error> {
         let made = self.recorder()?;
-        let made = self.resident(recorder.get_or_init(|| made), u32::try_from(threads).unwrap_or(1))?;
+        let made = self.resident(recorder.get_or_init(|| made), u32::try_from(MOST_AT_WORK).unwrap_or(1))?;
         Ok(resident.get_or_init(|| made))
     }
 
-    /// Does errands until nobody can send any, and looks in between whether something else is trusted than before.
-    fn run_errands(&self, asked: &mpsc::Receiver<Errand>, listener: &Mutex<Option<Listener>>) {
+    /// Does errands until nobody can send any, and looks in between whether there are threads enough, and whether something else is
+    /// trusted than before.
+    fn run_errands(&self, asked: &mpsc::Receiver<Errand>, listener: &Mutex<Option<Listener>>, staff: impl Fn()) {
         let mut lookout = self.ledger.lookout();
         let mut known: Option<Vec<ProposalId>> = self.ledger.trusted_ids().ok();
         loop {
@@ -348,6 +352,7 @@ impl App {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
+            staff();
             if lookout.as_mut().is_some_and(|lookout| lookout.quiet()) {
                 continue;
             }

@@ -15,6 +15,10 @@ use crate::model::{door::Asked, lock::lock, name::SkillName, switch::Cancel};
 /// Most calls that wait; the next is refused.
 const WAITING: usize = 256;
 
+/// Most threads that serve calls. More than there are processors: while one waits for the disk, or for a guest that is never
+/// done, others go on.
+pub(super) const MOST_AT_WORK: usize = 16;
+
 /// What is wanted: the skill, its input, who asks, and where they can take it back.
 pub(super) type Wanted = (SkillName, Vec<u8>, Arc<Asked>, Cancel);
 
@@ -30,35 +34,66 @@ struct State {
     taken: u64,
     /// Threads that serve calls, or will.
     threads: usize,
+    /// Those of them that have a call.
+    at_work: usize,
     /// Why no call is served any more.
     closed: Option<String>,
+}
+
+impl State {
+    fn short(&self) -> usize {
+        // Of a queue that nobody serves any more, nobody takes a call.
+        let most = if self.closed.is_some() { 0 } else { MOST_AT_WORK.saturating_sub(self.threads) };
+        let free = self.threads.saturating_sub(self.at_work);
+        self.waiting.len().saturating_sub(free).min(most)
+    }
+}
+
+/// Whether calls wait that another thread could serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crowd {
+    None,
+    Some,
 }
 
 impl Queue {
     /// A queue that so many threads will serve.
     pub(super) fn new(threads: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), owed: BTreeMap::new(), taken: 0, threads, closed: None };
+        let state =
+            State { waiting: VecDeque::new(), owed: BTreeMap::new(), taken: 0, threads, at_work: 0, closed: None };
         Self { state: Mutex::new(state), more: Condvar::new() }
     }
 
-    /// Takes a call in.
-    pub(super) fn put(&self, (name, input, asked, cancel): Wanted, reply: Reply<Ran>) {
+    /// Takes a call in. Says whether more wait now than there are threads for.
+    pub(super) fn put(&self, (name, input, asked, cancel): Wanted, reply: Reply<Ran>) -> Crowd {
         let mut state = lock(&self.state);
         if let Some(why) = &state.closed {
             let why = format!("no skill can be called: {why}");
             drop(state);
-            return reply(Err(Error::Refused(why)));
+            reply(Err(Error::Refused(why)));
+            return Crowd::None;
         }
         if state.waiting.len() >= WAITING {
             drop(state);
-            return reply(Err(Error::Refused(format!("{WAITING} calls wait already: call again later"))));
+            reply(Err(Error::Refused(format!("{WAITING} calls wait already: call again later"))));
+            return Crowd::None;
         }
         state.taken += 1;
         let number = state.taken;
         state.waiting.push_back(Call { number, name, input, asked, cancel: Some(cancel) });
         state.owed.insert(number, reply);
+        let crowd = if state.short() > 0 { Crowd::Some } else { Crowd::None };
         drop(state);
         self.more.notify_one();
+        crowd
+    }
+
+    /// So many threads more would find a call to serve. They count from now on.
+    pub(super) fn more_threads(&self) -> usize {
+        let mut state = lock(&self.state);
+        let more = state.short();
+        state.threads += more;
+        more
     }
 
     /// A thread does not serve calls any more. When it was the last, nobody does.
@@ -88,6 +123,7 @@ impl Work for Queue {
         let mut state = lock(&self.state);
         loop {
             if let Some(call) = state.waiting.pop_front() {
+                state.at_work += 1;
                 return Some(call);
             }
             if state.closed.is_some() {
@@ -98,7 +134,10 @@ impl Work for Queue {
     }
 
     fn done(&self, number: u64, ran: Result<Ran, InvokeError>) {
-        let reply = lock(&self.state).owed.remove(&number);
+        let mut state = lock(&self.state);
+        state.at_work = state.at_work.saturating_sub(1);
+        let reply = state.owed.remove(&number);
+        drop(state);
         if let Some(reply) = reply {
             reply(ran.map_err(Error::from));
         }
@@ -129,13 +168,34 @@ mod tests {
         let (answers, heard) = mpsc::channel();
         let queue = Queue::new(1);
         queue.put(wanted("first")?, reply(&answers));
-        (1..WAITING).try_for_each(|_| wanted("another").map(|wanted| queue.put(wanted, reply(&answers))))?;
+        for _ in 1..WAITING {
+            queue.put(wanted("another")?, reply(&answers));
+        }
         assert!(heard.try_recv().is_err());
         queue.put(wanted("late")?, reply(&answers));
         assert!(heard.try_recv()?.contains("256 calls wait already"));
         assert_eq!(queue.next().map(|call| call.name.to_string()).as_deref(), Some("first"));
         queue.put(wanted("later")?, reply(&answers));
         assert!(heard.try_recv().is_err(), "there was room");
+        Ok(())
+    }
+
+    #[test]
+    fn calls_that_wait_are_worth_threads_up_to_the_most() -> Result<(), Box<dyn std::error::Error>> {
+        let (answers, _heard) = mpsc::channel();
+        let queue = Queue::new(2);
+        assert_eq!(queue.put(wanted("first")?, reply(&answers)), Crowd::None);
+        assert_eq!(queue.put(wanted("second")?, reply(&answers)), Crowd::None, "there are two threads");
+        assert_eq!(queue.more_threads(), 0);
+        assert!(queue.next().is_some() && queue.next().is_some());
+        assert_eq!(queue.put(wanted("third")?, reply(&answers)), Crowd::Some, "both are at work");
+        assert_eq!((queue.more_threads(), queue.more_threads()), (1, 0));
+        for _ in 0..100 {
+            queue.put(wanted("another")?, reply(&answers));
+        }
+        assert_eq!((queue.more_threads(), queue.more_threads()), (MOST_AT_WORK - 3, 0));
+        queue.leave(None);
+        assert_eq!(queue.more_threads(), 1, "the place of one that left");
         Ok(())
     }
 

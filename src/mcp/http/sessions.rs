@@ -6,7 +6,7 @@
 //! Deliberately never: remembers a session once it is closed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::Either;
@@ -22,6 +22,7 @@ use rmcp::transport::streamable_http_server::session::{ServerSseMessage, Session
 use tokio::time::Instant;
 
 use super::super::session::{self, Session};
+use crate::model::lock::lock;
 
 /// Most sessions at a time.
 pub(super) const MOST: usize = 100;
@@ -59,14 +60,9 @@ impl Sessions {
         Self { local, known: Mutex::default() }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<SessionId, Known>> {
-        // Whole after every statement, so a panic elsewhere cannot have broken it.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The open session of this id, which is used now.
     pub(super) fn used(&self, id: &str) -> Option<Arc<Session>> {
-        let mut known = self.known();
+        let mut known = lock(&self.known);
         let known = known.get_mut(id)?;
         known.used = Instant::now();
         Some(Arc::clone(&known.session))
@@ -74,7 +70,7 @@ impl Sessions {
 
     /// Whether another session can be opened, and which has to go for it.
     pub(super) fn room(&self) -> Result<Option<SessionId>, SessionsError> {
-        let known = self.known();
+        let known = lock(&self.known);
         if known.len() < MOST {
             return Ok(None);
         }
@@ -144,7 +140,7 @@ impl SessionManager for Sessions {
         let session = Arc::new(Session::new());
         session.open();
         let known = Known { session: Arc::clone(&session), used: Instant::now() };
-        self.known().insert(Arc::clone(&id), known);
+        lock(&self.known).insert(Arc::clone(&id), known);
         Ok((id, Watched { inner, session }))
     }
 
@@ -161,7 +157,7 @@ impl SessionManager for Sessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), SessionsError> {
-        if let Some(known) = self.known().remove(id) {
+        if let Some(known) = lock(&self.known).remove(id) {
             known.session.hang_up();
         }
         Ok(self.local.close_session(id).await?)
