@@ -399,6 +399,40 @@ fn when_the_client_goes_what_runs_for_it_is_ended() {
     assert_eq!(workspace.staged(), 0);
 }
 
+/// Whatever a client says twice, it is told once.
+#[test]
+fn a_change_is_told_once_and_a_run_of_a_persons_is_not() {
+    let workspace = Workspace::trusted();
+    let run = json!({ "path": "Inbox/private-folder/none.md" }).to_string();
+    workspace.call(&["run-skill", "peek", "--json", &run]).expect(5);
+    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
+    let id = strings(&workspace.ledger(), "SELECT execution_id FROM executions").remove(0);
+    let why = client.call("explain_failure", json!({ "key": id }));
+    assert!(why.to_string().contains("SkillError") && !why.to_string().contains("private-folder"), "{why}");
+    (0..100).for_each(|_| client.notify("notifications/initialized", json!({})));
+    client.request("ping", json!({}));
+    workspace.call(&["revoke", "peek", "--why", "not needed", "--approved-by", "ada"]).expect(0);
+    assert_eq!(client.next()["method"], "notifications/tools/list_changed");
+    let id = client.send("ping", json!({}));
+    assert_eq!(client.next()["id"], id, "once");
+    client.close();
+}
+
+/// A client that waits without end for an answer must get one, also when it said too much, or nothing after.
+#[test]
+fn what_is_too_long_and_what_comes_before_the_opening_is_answered() {
+    let workspace = Workspace::trusted();
+    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
+    let huge = client.call("peek", json!({ "path": "x".repeat(5 << 20) }));
+    assert!(huge["error"]["message"].as_str().unwrap().contains("4194304 bytes"), "{huge}");
+    client.close();
+    let mut command = workspace.command();
+    command.arg("mcp");
+    let said = support::feed(command, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n{\n").expect(0).stdout;
+    let answers: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((answers.len(), answers.iter().filter(|answer| answer["id"] == 1).count()), (2, 1), "{said}");
+}
+
 #[test]
 fn calls_that_never_end_do_not_hold_up_the_others() {
     let workspace = with_guest("act", &guest("stay"));

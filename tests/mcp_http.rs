@@ -120,6 +120,99 @@ fn nothing_is_answered_without_the_token_or_for_another_host_or_page() {
     ] {
         assert_eq!(served.with("POST", &[(name, value)], &opening).status, status, "{name}: {value}");
     }
+    let user = format!("http://evil.example@127.0.0.1:{port}");
+    let page = format!("{own}/evil");
+    let (here, userinfo) = (served.address.clone(), format!("evil.example@127.0.0.1:{port}"));
+    for headers in [
+        &[("Host", here.as_str()), ("Host", "evil.example")][..],
+        &[("Host", &userinfo)],
+        &[("Origin", &own), ("Origin", "http://evil.example")],
+        &[("Origin", &user)],
+        &[("Origin", &page)],
+    ] {
+        assert_eq!(served.with("POST", headers, &opening).status, 403, "{headers:?}");
+    }
+    let token = [("Authorization", right.as_str())];
+    assert_eq!(served.bare("GET", "http://evil.example/mcp", &token, "").status, 403);
+    served.end();
+}
+
+/// Who has no token is told so once on a connection, and many of them keep nobody out who has it.
+#[test]
+fn strangers_take_no_place_of_those_who_are_known() {
+    let workspace = greeting();
+    let served = Served::start(&workspace, &[]);
+    let session = served.session("2025-11-25", json!({}));
+    let mut waiting = session.with("GET", "");
+    let head = format!("POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", served.address);
+    let mut twice = TcpStream::connect(&served.address).unwrap();
+    let _ = std::io::Write::write_all(&mut twice, head.repeat(2).as_bytes());
+    let mut said = String::new();
+    let _ = std::io::Read::read_to_string(&mut twice, &mut said);
+    assert_eq!((said.matches("HTTP/1.1 401").count(), said.contains("connection: close")), (1, true), "{said}");
+    let strangers: Vec<TcpStream> = (0..400)
+        .map(|number| {
+            let mut stranger = TcpStream::connect(&served.address).unwrap();
+            let begun = if number % 2 == 0 { &head[..10] } else { &head };
+            let _ = std::io::Write::write_all(&mut stranger, begun.as_bytes());
+            stranger
+        })
+        .collect();
+    assert_eq!(session.call(1, "peek", peek()).answer()["result"]["structuredContent"]["text"], "hello");
+    workspace.call(&["revoke", "peek", "--why", "not needed", "--approved-by", "ada"]).expect(0);
+    assert_eq!(waiting.event().unwrap()["method"], "notifications/tools/list_changed", "whoever is known stays");
+    drop(strangers);
+    served.end();
+}
+
+/// A question is answered by the client that was asked, and by no other that heard of it.
+#[test]
+fn a_question_is_not_answered_by_somebody_else() {
+    let workspace = greeting();
+    let served = Served::start(&workspace, &[]);
+    let elicits = json!({ "elicitation": {} });
+    let mut call = json!({ "name": "write_note", "arguments": note("Inbox/AI/a.md") });
+    let asked = served.modern("tools/call", call.clone(), elicits.clone()).answer();
+    let secret = asked["result"]["requestState"].clone();
+    let run = strings(&workspace.ledger(), "SELECT execution_id FROM executions").remove(0);
+    let yes = json!({ "write": { "action": "accept", "content": { "write": true } } });
+    call["inputResponses"] = yes.clone();
+    call["requestState"] = json!(run);
+    let guessed = served.modern("tools/call", call.clone(), elicits.clone()).answer();
+    assert_eq!(guessed["error"]["code"], -32_602, "what everybody can look up is no secret");
+    call["requestState"] = secret.clone();
+    for (name, capabilities) in [("tester", json!({})), ("mallory", elicits.clone())] {
+        let stolen = served.modern_as(name, "tools/call", call.clone(), capabilities).answer();
+        assert_eq!(stolen["error"]["code"], -32_602, "{stolen}");
+    }
+    call["inputResponses"] = json!({ "write": { "action": "accept", "content": { "write": "yes" } } });
+    let again = served.modern("tools/call", call.clone(), elicits.clone()).answer();
+    assert_eq!(again["result"]["requestState"], secret, "what is not clear is asked once more: {again}");
+    assert!(!workspace.vault("Inbox/AI/a.md").exists());
+    call["inputResponses"] = yes;
+    assert_eq!(served.modern("tools/call", call, elicits).answer()["result"]["isError"], false);
+    assert!(workspace.vault("Inbox/AI/a.md").exists());
+    served.end();
+}
+
+#[test]
+fn messages_of_one_array_wait_for_nobody_and_none_is_lost() {
+    let workspace = staying();
+    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
+    let served = Served::start(&workspace, &[]);
+    let session = served.session("2025-03-26", json!({}));
+    let request = |id: i64, method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+    let meta = json!({ "_meta": { "io.modelcontextprotocol/protocolVersion": client::LATEST } });
+    let run = request(1, "tools/call", json!({ "name": "peek", "arguments": peek() }));
+    let mut both = session.post(&json!([run, request(2, "tools/list", meta)]));
+    let mut answers: Vec<Value> = std::iter::from_fn(|| both.event()).collect();
+    answers.sort_by_key(|answer| answer["id"].as_i64());
+    assert_eq!(answers[0]["result"]["structuredContent"]["text"], "hello", "{answers:?}");
+    assert!(answers[1]["id"] == 2 && answers[1]["error"].is_object(), "{answers:?}");
+    let long = request(3, "tools/call", json!({ "name": "act", "arguments": stay() }));
+    let mut mixed = session.post(&json!([long, request(4, "ping", json!({}))]));
+    assert_eq!(mixed.event().unwrap()["id"], 4, "the first of them is still at work");
+    assert_eq!(session.with("DELETE", "").status, 202);
     served.end();
 }
 
@@ -192,11 +285,10 @@ fn messages_in_an_array_are_for_the_revision_that_has_them() {
     let array = json!([{ "jsonrpc": "2.0", "id": 1, "method": "ping" }, call, initialized, 7]);
     let mut together = session.post(&array);
     let answers: Vec<Value> = std::iter::from_fn(|| together.event()).collect();
-    assert_eq!(
-        (&answers[0]["id"], &answers[1]["id"], &answers[2]["error"]["code"]),
-        (&json!(1), &json!("b"), &json!(-32_600))
-    );
-    assert_eq!(answers[1]["result"]["structuredContent"]["text"], "hello");
+    let of = |id: Value| answers.iter().find(|answer| answer["id"] == id).unwrap();
+    assert_eq!(of(json!(1))["result"], json!({}));
+    assert_eq!(of(json!("b"))["result"]["structuredContent"]["text"], "hello");
+    assert_eq!(of(Value::Null)["error"]["code"], -32_600);
     assert_eq!(answers.len(), 3);
     assert_eq!(session.post(&json!([initialized])).status, 202);
     let later = served.session("2025-11-25", json!({}));
@@ -362,9 +454,11 @@ fn a_token_that_others_may_read_or_guess_is_not_taken() {
     let listen = ["mcp", "--listen", "127.0.0.1:0", "--token-file", "token"];
     for (text, mode, why) in [
         ("0123456789abcdef0123456789abcdef", 0o644, "chmod 600"),
-        ("0123456789abcdef0123456789abcde", 0o600, "32 or more"),
+        ("0123456789abcdef0123456789abcde", 0o600, "32 to 4096"),
         ("0123456789abcdef 0123456789abcdef", 0o600, "visible ASCII"),
-        ("", 0o600, "32 or more"),
+        ("", 0o600, "32 to 4096"),
+        (&"x".repeat(5_000), 0o600, "32 to 4096"),
+        (&"x".repeat(70_000), 0o600, "too large"),
     ] {
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
@@ -402,6 +496,13 @@ fn other_machines_need_a_name_a_certificate_and_its_key() {
     }
     assert!(!workspace.path().join(".kavi/mcp-token").exists(), "no token is made for what is refused");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let pipe = workspace.path().join("pipe.pem");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    let refused =
+        workspace.refused(&[&open[..], &named, &["--tls-cert", "pipe.pem", "--tls-key", "key.pem"]].concat(), 2);
+    assert!(refused["message"].as_str().unwrap().contains("not a regular file"), "{refused}");
+    let refused = workspace.refused(&["mcp", "--listen", "127.0.0.1:0", "--serve-as", "http://x/"], 2);
+    assert!(refused["message"].as_str().unwrap().contains("no name of a host"), "{refused}");
     let swapped = ["--tls-cert", "key.pem", "--tls-key", "key.pem"];
     let refused = workspace.refused(&[&open[..], &named, &swapped].concat(), 2);
     assert!(refused["message"].as_str().unwrap().contains("no certificate"), "{refused}");

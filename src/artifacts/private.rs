@@ -23,7 +23,7 @@ pub enum PrivateError {
     Unsafe(&'static str),
 }
 
-/// The text in a file that is this user's alone: regular, no link, mode 0600 or 0400. No more than `most` bytes and one are read.
+/// The text in a file that is this user's alone: regular, no link, mode 0600 or 0400, of at most so many bytes.
 ///
 /// # Errors
 /// [`PrivateError`]
@@ -46,8 +46,13 @@ pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError
         return Err(PrivateError::Unsafe("its mode is neither 0600 nor 0400"));
     }
     let mut text = String::new();
-    file.take(most + 1).read_to_string(&mut text).map_err(PrivateError::Unreadable)?;
-    Ok(SecretString::from(text))
+    let read = file.take(most + 1).read_to_string(&mut text).map_err(PrivateError::Unreadable)?;
+    let text = SecretString::from(text);
+    if u64::try_from(read).is_ok_and(|read| read <= most) {
+        Ok(text)
+    } else {
+        Err(PrivateError::Unsafe("it is too large"))
+    }
 }
 
 /// Makes such a file, where there is nothing.

@@ -8,20 +8,21 @@
 
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ContentBlock, ElicitRequest,
-    ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, ErrorData, InputRequest,
-    InputRequiredResult, JsonObject, MetaObject, ProgressNotificationParam, ProtocolVersion, ServerRequest,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ContentBlock, ElicitRequest, ElicitResult,
+    ElicitationAction, ErrorData, JsonObject, MetaObject, ProgressNotificationParam, ServerRequest,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
+use super::question::{ANSWER, Asks, Heard, Question, asks, heard, question};
 use super::server::{Server, ask, client_name};
 use super::session::over;
 use super::tools::Own;
-use crate::app::{AgentCall, AgentFailure, AgentFiles, AgentRan, FileDiff, Word};
+use crate::app::{AgentCall, AgentFailure, AgentFiles, AgentRan, Word};
 use crate::error::Error;
 use crate::model::{id::CommitId, name::SkillName, switch::Cancel, text};
 
@@ -31,24 +32,10 @@ const PROGRESS: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(250);
 /// How long a question waits for its person. Then the files stay held.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// Most questions that wait for a request that brings their answer.
-const MOST_QUESTIONS: usize = 64;
-/// Longest difference that is put into a question, in characters.
-const MOST_SHOWN: usize = 8_000;
-/// What the answer to a question is called.
-const ANSWER: &str = "write";
-
-/// A question that was put to a person.
-#[derive(Debug)]
-pub(super) struct Question {
-    tool: String,
-    commit: CommitId,
-    ran: Answer,
-}
 
 /// What there is to say of a run that succeeded.
-#[derive(Debug)]
-struct Answer {
+#[derive(Debug, Default)]
+pub(super) struct Answer {
     output: Value,
     meta: MetaObject,
 }
@@ -169,6 +156,8 @@ impl Server {
         };
         tokio::pin!(gone);
         let mut wanted = true;
+        // A client that does not take what it is told must not keep the call from ending.
+        let mut telling = OptionFuture::default();
         loop {
             tokio::select! {
                 ran = &mut told => return ran.unwrap_or(Err(AgentFailure::Cancelled)),
@@ -176,13 +165,14 @@ impl Server {
                     wanted = false;
                     cancel.cancel();
                 }
+                // A client that does not hear it is told nothing.
+                Some(_) = &mut telling => telling = OptionFuture::default(),
                 _ = ticks.tick(), if wanted && token.is_some() => {
                     seconds += 1;
                     if let Some(token) = token.clone() {
                         let progress = ProgressNotificationParam::new(token, f64::from(seconds));
                         let progress = progress.with_message(format!("at work for {seconds} s"));
-                        // A client that does not hear it is told nothing.
-                        let _ = context.peer.notify_progress(progress).await;
+                        telling = Some(Box::pin(context.peer.notify_progress(progress))).into();
                     }
                 }
             }
@@ -200,53 +190,51 @@ impl Server {
             AgentFiles::Written(_) => return Ok(answer.result(None).into()),
             AgentFiles::Held(commit, diffs) => (*commit, diffs),
         };
-        let question = || question(name, diffs);
+        let asked = question(name, diffs);
         match asks(context) {
             Asks::NotAtAll => Ok(held(answer, commit).into()),
             Asks::ByReturning => {
-                let asked = InputRequest::Elicitation(ElicitRequest::new(question()));
-                let state = commit.to_string();
-                let mut questions = self.questions();
-                // What nobody ever answers stays held.
-                while questions.len() >= MOST_QUESTIONS {
-                    questions.pop_front();
-                }
-                questions.push_back(Question { tool: name.to_owned(), commit, ran: answer });
-                Ok(InputRequiredResult::new(Some([(ANSWER.to_owned(), asked)].into()), Some(state)).into())
+                let (client, tool) = (client_name(context), name.to_owned());
+                Ok(self.questions.ask(Question { client, tool, asked, commit, ran: answer }).into())
             }
             Asks::ByRequest => {
-                let asked = context.peer.send_request(ServerRequest::ElicitRequest(ElicitRequest::new(question())));
-                let heard = tokio::select! {
-                    heard = timeout(PATIENCE, asked) => heard.ok().and_then(Result::ok),
+                let asked = context.peer.send_request(ServerRequest::ElicitRequest(ElicitRequest::new(asked)));
+                let answered = tokio::select! {
+                    answered = timeout(PATIENCE, asked) => answered.ok().and_then(Result::ok),
                     () = context.ct.cancelled() => Some(ClientResult::ElicitResult(ElicitResult::new(ElicitationAction::Decline))),
                     () = over(&context.extensions) => None,
                 };
-                let heard = match heard {
-                    Some(ClientResult::ElicitResult(heard)) => Some(heard),
+                let answered = match answered {
+                    Some(ClientResult::ElicitResult(answered)) => Some(answered),
                     _ => None,
                 };
-                Ok(self.settled(answer, commit, heard.as_ref(), context).await.into())
+                Ok(self.settled(answer, commit, heard(answered.as_ref()), context).await.into())
             }
         }
     }
 
-    /// A request that brings the answer to a question.
+    /// A request that brings the answer to a question. One that is not clear has the question put once more.
     async fn answered(
         &self,
         state: &str,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let question = self.take_question(state, &request.name);
-        let Some(question) = question else {
-            return Err(ErrorData::invalid_params(
-                "nothing was asked with this `requestState`, or it was answered",
-                None,
-            ));
-        };
-        let heard = request.input_responses.as_ref().and_then(|answers| answers.get(ANSWER)).cloned();
-        let heard: Option<ElicitResult> = heard.and_then(|heard| serde_json::from_value(heard).ok());
-        Ok(self.settled(question.ran, question.commit, heard.as_ref(), context).await.into())
+        let nothing =
+            || ErrorData::invalid_params("nothing was asked with this `requestState`, or it was answered", None);
+        if asks(context) != Asks::ByReturning {
+            return Err(nothing());
+        }
+        let client = client_name(context);
+        let of = (request.name.as_ref(), client.as_str());
+        let answer = request.input_responses.as_ref().and_then(|answers| answers.get(ANSWER)).cloned();
+        let answer: Option<ElicitResult> = answer.and_then(|answer| serde_json::from_value(answer).ok());
+        let heard = heard(answer.as_ref());
+        if heard == Heard::Unclear {
+            return self.questions.repeat(state, of).map(CallToolResponse::from).ok_or_else(nothing);
+        }
+        let question = self.questions.take(state, of).ok_or_else(nothing)?;
+        Ok(self.settled(question.ran, question.commit, heard, context).await.into())
     }
 
     /// Does what was answered; without a clear answer the files stay held.
@@ -254,10 +242,10 @@ impl Server {
         &self,
         answer: Answer,
         commit: CommitId,
-        heard: Option<&ElicitResult>,
+        heard: Heard,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
-        let Some(word) = heard.and_then(word) else { return held(answer, commit) };
+        let Heard::Word(word) = heard else { return held(answer, commit) };
         let by = format!("a person, asked by {}", client_name(context));
         match ask(|reply| self.door.settle(commit, (word, by), reply)).await {
             Ok(()) if word == Word::Yes => {
@@ -266,21 +254,6 @@ impl Server {
             Ok(()) => failed("A person said no: nothing was written."),
             Err(error) => told(&error),
         }
-    }
-
-    /// The question that a client brings the answer to: each is answered once, to the tool that it was about.
-    fn take_question(&self, state: &str, tool: &str) -> Option<Question> {
-        let fits = |open: &Question| {
-            open.commit.to_string() == state && (open.tool == tool || Own::named(tool) == Some(Own::Call))
-        };
-        let mut questions = self.questions();
-        let at = questions.iter().position(fits)?;
-        questions.remove(at)
-    }
-
-    fn questions(&self) -> std::sync::MutexGuard<'_, std::collections::VecDeque<Question>> {
-        // Whole after every statement, so a panic elsewhere cannot have broken it.
-        self.questions.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -297,72 +270,4 @@ fn held(answer: Answer, commit: CommitId) -> CallToolResult {
         meta.insert("kavi/held".to_owned(), json!(commit.to_string()));
     }
     result
-}
-
-/// How a client lets its person be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
-    NotAtAll,
-    /// By a request of the server's, while its own is under way.
-    ByRequest,
-    /// By the result of its request, which it then sends once more with the answer.
-    ByReturning,
-}
-
-fn asks(context: &RequestContext<RoleServer>) -> Asks {
-    let offered = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
-    // One that says nothing of forms has them, unless it says something else.
-    let forms = offered.is_some_and(|offered| offered.form.is_some() || offered.url.is_none());
-    match context.protocol_version() {
-        Some(revision) if forms && revision >= ProtocolVersion::NO_INITIALIZE => Asks::ByReturning,
-        Some(revision) if forms && revision >= ProtocolVersion::V_2025_06_18 => Asks::ByRequest,
-        _ => Asks::NotAtAll,
-    }
-}
-
-/// What a person is asked.
-fn question(name: &str, diffs: &[FileDiff]) -> ElicitRequestParams {
-    let paths = diffs.iter().map(|diff| {
-        format!("  {} (+{} -{})\n", text::line(diff.change.path.as_str(), 1_100), diff.added, diff.removed)
-    });
-    let mut message = format!("The skill `{name}` would write to your vault:\n{}\n", paths.collect::<String>());
-    let shown: String = diffs.iter().map(|diff| diff.text.as_str()).collect();
-    message.push_str("What would change (written by the skill; nobody checked it):\n");
-    message.push_str(&text::block(&shown, MOST_SHOWN));
-    let schema = ElicitationSchema::builder().required_bool(ANSWER).build_unchecked();
-    ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema: schema }
-}
-
-/// What was answered, if it was clear: a yes says so twice.
-fn word(heard: &ElicitResult) -> Option<Word> {
-    let yes = heard.content.as_ref().and_then(|content| content.get(ANSWER)).and_then(Value::as_bool);
-    match (&heard.action, yes) {
-        (ElicitationAction::Accept, Some(true)) => Some(Word::Yes),
-        (ElicitationAction::Accept, Some(false)) | (ElicitationAction::Decline, _) => Some(Word::No),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn heard(action: ElicitationAction, content: Option<Value>) -> Option<Word> {
-        let mut heard = ElicitResult::new(action);
-        heard.content = content;
-        word(&heard)
-    }
-
-    #[test]
-    fn only_a_clear_yes_is_one() {
-        assert_eq!(heard(ElicitationAction::Accept, Some(json!({ "write": true }))), Some(Word::Yes));
-        assert_eq!(heard(ElicitationAction::Accept, Some(json!({ "write": false }))), Some(Word::No));
-        assert_eq!(heard(ElicitationAction::Decline, Some(json!({ "write": true }))), Some(Word::No));
-        for unclear in
-            [None, Some(json!({})), Some(json!({ "write": "true" })), Some(json!(true)), Some(json!({ "w": true }))]
-        {
-            assert_eq!(heard(ElicitationAction::Accept, unclear), None);
-        }
-        assert_eq!(heard(ElicitationAction::Cancel, Some(json!({ "write": true }))), None);
-    }
 }

@@ -6,7 +6,12 @@
 //! Guarantees: what is delivered is a message of JSON-RPC 2.0 whose id is not under way; a key that stands twice, a depth, a
 //! size beyond the limits is an error. Deliberately never: reads or writes.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage, ProtocolVersion, RequestId};
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::session::Session;
@@ -41,9 +46,35 @@ pub(super) fn error(id: Value, code: i32, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
-/// The answer to a line that is longer than any may be.
-pub(super) fn too_long() -> Value {
-    error(Value::Null, INVALID_REQUEST, &format!("a message has more than {MOST_BYTES} bytes"))
+/// The answer to a message that is longer than any may be, of which this is the beginning: to its id, if that stands there.
+pub(super) fn too_long(beginning: &[u8]) -> Value {
+    let id = Cell::new(None);
+    // What is cut off is no JSON: all that counts is what came before the end.
+    let _ = serde_json::Deserializer::from_slice(beginning).deserialize_map(Members(&id));
+    let id = id.into_inner().filter(|id: &Value| id.is_string() || id.is_number()).unwrap_or(Value::Null);
+    error(id, INVALID_REQUEST, &format!("a message has more than {MOST_BYTES} bytes"))
+}
+
+/// Looks for the id among the members of an object.
+struct Members<'a>(&'a Cell<Option<Value>>);
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            if name == "id" {
+                self.0.set(Some(members.next_value()?));
+                return Ok(());
+            }
+            members.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
 }
 
 /// What a text holds.
@@ -218,6 +249,22 @@ mod tests {
         }
         let deep = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{}", "[".repeat(10_000));
         assert_eq!(answer(&deep, &session).0, -32_700);
+    }
+
+    #[test]
+    fn what_is_too_long_is_answered_to_its_id_where_that_stands_at_the_beginning() {
+        for (beginning, id) in [
+            (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"x":"aaa"#, json!(7)),
+            (r#"{"method":"ping","params":{"a":[1,{}]},"id":"x","more":"aaa"#, json!("x")),
+            (r#"{"jsonrpc":"2.0","params":{"x":"aaa"#, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":{"x":1},"params":{"x":"aaa"#, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":12"#, Value::Null),
+            (r#"[{"id":1,"x":"aaa"#, Value::Null),
+            ("aaa", Value::Null),
+            ("", Value::Null),
+        ] {
+            assert_eq!(too_long(beginning.as_bytes())["id"], id, "{beginning}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::wire::Outbox;
 pub(super) struct Guarded<H> {
     pub(super) handler: H,
     pub(super) session: Arc<Session>,
-    pub(super) out: Option<Outbox>,
+    pub(super) out: Outbox,
 }
 
 /// Runs to the end, or until it panics.
@@ -44,10 +44,10 @@ impl<H: Service<RoleServer>> Service<RoleServer> for Guarded<H> {
         let (id, cancelled) = (context.id.clone(), context.ct.clone());
         let answer = self.handler.handle_request(request, context).await;
         if cancelled.is_cancelled()
-            && let (Some(rest), Some(out)) = (self.session.forget(&id), &self.out)
+            && let Some(rest) = self.session.forget(&id)
         {
             // Nobody is there to be told when it cannot be sent.
-            let _ = out.send(Some(rest)).await;
+            let _ = self.out.send(Some(rest)).await;
         }
         answer
     }

@@ -2,7 +2,7 @@
 //!
 //! The official SDK speaks the protocol; around it stand `wire` and `frame`, which read and write lines more strictly than it
 //! does, `http`, which does the same for requests, and `guard`, which makes an answer of whatever a handler does. `server` says who we are, `tools` what can be called,
-//! `call` does it, `proposals` takes in what agents wish for, `read` has what can be looked up.
+//! `call` does it, `question` asks a person, `proposals` takes in what agents wish for, `read` has what can be looked up.
 //!
 //! Guarantees: everything here goes through an [`AgentDoor`], so that no code on this side can promote, revoke, or change what
 //! is allowed; standard output carries the protocol and nothing else; when the client goes, what runs for it is ended.
@@ -14,6 +14,7 @@ mod frame;
 mod guard;
 mod http;
 mod proposals;
+mod question;
 mod read;
 mod server;
 mod session;
@@ -62,6 +63,9 @@ pub enum McpError {
         "other machines can reach {0}: name this host as they call it with --serve-as, and give it a certificate, or listen at 127.0.0.1"
     )]
     Reachable(SocketAddr),
+    /// This host cannot be called so.
+    #[error("`{0}` is no name of a host: give it as it stands in a URL, without a port")]
+    Name(String),
     /// The token would go over the network for all to see.
     #[error("other machines can reach {0}: give --tls-cert and --tls-key, or listen at 127.0.0.1")]
     Unencrypted(SocketAddr),
@@ -84,16 +88,18 @@ pub fn serve_stdio(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
 
 async fn serve(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
     let session = Arc::new(Session::new());
-    let wire = Wire::standard(Arc::clone(&session));
-    let out = wire.outbox();
-    let guarded = Guarded { handler: Server::new(door, offer), session, out };
-    let running = match serve_server(guarded, wire).await {
-        Ok(running) => running,
+    let (wire, written) = Wire::standard(Arc::clone(&session));
+    let guarded = Guarded { handler: Server::new(door, offer), session, out: written.outbox() };
+    let served = match serve_server(guarded, wire).await {
+        // However it ended: it is over.
+        Ok(running) => {
+            let _ = running.waiting().await;
+            Ok(())
+        }
         // Somebody who came and went.
-        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-        Err(error) => return Err(McpError::Opening(error.to_string())),
+        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(McpError::Opening(error.to_string())),
     };
-    // However it ended: it is over.
-    let _ = running.waiting().await;
-    Ok(())
+    written.all().await;
+    served
 }

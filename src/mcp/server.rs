@@ -2,8 +2,7 @@
 //!
 //! Guarantees: a method that is known is never answered as unknown because its parameters are off.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -16,9 +15,9 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::{oneshot, watch};
 
-use super::call::Question;
 use super::guard::caught;
-use super::session::over;
+use super::question::Questions;
+use super::session::{Session, over};
 use super::{Offer, read, tools};
 use crate::app::{AgentDoor, AgentSkill, Reply};
 use crate::error::Error;
@@ -59,7 +58,7 @@ pub(super) struct Server {
     pub(super) door: AgentDoor,
     pub(super) offer: Offer,
     /// Questions that a client of a later revision brings the answers to with another request.
-    pub(super) questions: Mutex<VecDeque<Question>>,
+    pub(super) questions: Questions,
     changes: watch::Receiver<u64>,
     at_work: watch::Sender<usize>,
 }
@@ -69,7 +68,7 @@ impl Server {
         let sender = watch::Sender::new(0_u64);
         let changes = sender.subscribe();
         door.on_change(Box::new(move || sender.send_modify(|number| *number += 1)));
-        Self { door, offer, questions: Mutex::default(), changes, at_work: watch::Sender::new(0) }
+        Self { door, offer, questions: Questions::default(), changes, at_work: watch::Sender::new(0) }
     }
 
     /// Every trusted skill, by name.
@@ -212,6 +211,10 @@ impl ServerHandler for Server {
 
     /// Clients of later revisions listen for changes instead, which is a request of their own.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let first = context.extensions.get::<Arc<Session>>().is_some_and(|session| session.listens());
+        if !first {
+            return;
+        }
         let mut changes = self.changes.clone();
         tokio::spawn(async move {
             loop {

@@ -3,13 +3,15 @@
 //! Deliberately never: reads or writes.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rmcp::model::{
     ClientJsonRpcMessage, Extensions, GetExtensions as _, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult,
 };
 use serde_json::Value;
 use tokio::sync::watch;
+
+use crate::model::lock::lock;
 
 /// Most requests that are under way at one time.
 const MOST_UNDER_WAY: usize = 1_024;
@@ -25,6 +27,7 @@ pub(super) struct Session {
 struct State {
     under_way: HashSet<RequestId>,
     begun: bool,
+    listens: bool,
     revision: Option<String>,
     batches: Vec<Batch>,
 }
@@ -51,8 +54,7 @@ impl Session {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whole after every statement, so a panic elsewhere cannot have broken it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Notes that a request is under way.
@@ -116,6 +118,11 @@ impl Session {
     /// Whether the opening is over.
     pub(super) fn is_open(&self) -> bool {
         self.state().begun
+    }
+
+    /// Notes that the client is told of changes from now on. Says whether it was not told before.
+    pub(super) fn listens(&self) -> bool {
+        !std::mem::replace(&mut self.state().listens, true)
     }
 
     /// Notes the revision that was agreed on.

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage, ServerResult};
 use rmcp::service::RoleServer;
@@ -17,12 +18,15 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::frame::{self, MOST_BYTES};
 use super::session::{self, Outgoing, Session};
 
 /// Answers that wait to be written.
 const WAITING: usize = 64;
+/// How long somebody who has closed standard input may take to read what was said.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where answers go. Nothing is the end: what comes after it is not written.
 pub(super) type Outbox = mpsc::Sender<Option<Value>>;
@@ -35,37 +39,55 @@ pub(super) struct Wire {
     deliver: VecDeque<ClientJsonRpcMessage>,
     answers: VecDeque<Value>,
     out: Option<Outbox>,
-    writer: Option<JoinHandle<()>>,
     ended: bool,
 }
 
+/// What is on its way to standard output.
+pub(super) struct Written {
+    out: Outbox,
+    writer: JoinHandle<()>,
+}
+
+impl Written {
+    /// For what is said beside the SDK.
+    pub(super) fn outbox(&self) -> Outbox {
+        self.out.clone()
+    }
+
+    /// Waits until all that was said is written, for as long as somebody may still be about to read it.
+    pub(super) async fn all(self) {
+        let _ = timeout(PATIENCE, async {
+            // When nobody reads any more, the writer is gone already.
+            let _ = self.out.send(None).await;
+            let _ = self.writer.await;
+        })
+        .await;
+    }
+}
+
 impl Wire {
-    /// Standard input and output of this process. To be called within the runtime.
-    pub(super) fn standard(session: Arc<Session>) -> Self {
+    /// Standard input and output of this process, and what tells that all was written. To be called within the runtime.
+    pub(super) fn standard(session: Arc<Session>) -> (Self, Written) {
         let (reader, writer) = stdio_pipes();
         let (out, waiting) = mpsc::channel(WAITING);
         let writer = tokio::spawn(write_all(writer, waiting, Arc::clone(&session)));
-        Self {
+        let written = Written { out: out.clone(), writer };
+        let wire = Self {
             session,
             reader,
             lines: Lines::default(),
             deliver: VecDeque::new(),
             answers: VecDeque::new(),
             out: Some(out),
-            writer: Some(writer),
             ended: false,
-        }
-    }
-
-    /// For what is said beside the SDK.
-    pub(super) fn outbox(&self) -> Option<Outbox> {
-        self.out.clone()
+        };
+        (wire, written)
     }
 
     fn take(&mut self, line: Line) {
         let framed = match line {
             Line::Whole(line) => frame::read(&line, &self.session),
-            Line::TooLong => return self.answers.push_back(frame::too_long()),
+            Line::TooLong(answer) => return self.answers.push_back(answer),
         };
         self.deliver.extend(framed.deliver);
         self.answers.extend(framed.answer);
@@ -125,11 +147,7 @@ impl Transport<RoleServer> for Wire {
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        if let (Some(out), Some(writer)) = (self.out.take(), self.writer.take()) {
-            // When nobody reads any more, the writer is gone already.
-            let _ = out.send(None).await;
-            let _ = writer.await;
-        }
+        self.out = None;
         Ok(())
     }
 }
@@ -193,7 +211,8 @@ struct Lines {
 #[derive(Debug, PartialEq)]
 enum Line {
     Whole(Vec<u8>),
-    TooLong,
+    /// What is to be answered to it.
+    TooLong(Value),
 }
 
 impl Lines {
@@ -210,10 +229,10 @@ impl Lines {
                 self.looked = self.buffer.len();
                 if self.looked > MOST_BYTES {
                     // What is skipped is not kept.
-                    self.buffer.clear();
+                    let skipped = std::mem::take(&mut self.buffer);
                     self.looked = 0;
                     if !std::mem::replace(&mut self.skipping, true) {
-                        return Some(Line::TooLong);
+                        return Some(Line::TooLong(frame::too_long(&skipped)));
                     }
                 }
                 let rest = self.ended && !self.buffer.is_empty() && !self.skipping;
@@ -226,7 +245,10 @@ impl Lines {
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
-            return Some(if line.len() > MOST_BYTES { Line::TooLong } else { Line::Whole(line) });
+            return Some(match line.len() > MOST_BYTES {
+                true => Line::TooLong(frame::too_long(&line)),
+                false => Line::Whole(line),
+            });
         }
     }
 }
@@ -269,6 +291,6 @@ mod tests {
         }
         lines.buffer.extend_from_slice(b"end\nnext\n");
         got.extend(all(&mut lines));
-        assert_eq!(got, [Line::TooLong, whole("next")]);
+        assert_eq!(got, [Line::TooLong(frame::too_long(b"")), whole("next")]);
     }
 }

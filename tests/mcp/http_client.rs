@@ -152,10 +152,15 @@ impl Served {
     }
 
     /// A message of the revision without sessions.
-    pub fn modern(&self, method: &str, mut params: Value, capabilities: Value) -> Reply {
+    pub fn modern(&self, method: &str, params: Value, capabilities: Value) -> Reply {
+        self.modern_as("tester", method, params, capabilities)
+    }
+
+    /// The same by a client of this name.
+    pub fn modern_as(&self, client: &str, method: &str, mut params: Value, capabilities: Value) -> Reply {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": LATEST,
-            "io.modelcontextprotocol/clientInfo": { "name": "tester", "version": "1" },
+            "io.modelcontextprotocol/clientInfo": { "name": client, "version": "1" },
             "io.modelcontextprotocol/clientCapabilities": capabilities,
             "progressToken": 7,
         });

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::App;
-use crate::artifacts::{self, PrivateError};
+use crate::artifacts::{self, PrivateError, ReadError};
 use crate::error::Error;
 use crate::mcp::{self, Identity, Listening, Offer, Place};
 use crate::model::{
@@ -19,6 +19,8 @@ use crate::model::{
 
 /// A shorter token could be guessed.
 const SHORTEST_TOKEN: usize = 32;
+/// A longer one would take the head of a request for itself.
+const LONGEST_TOKEN: usize = 4096;
 /// Largest file with a token or a key, in bytes.
 const MOST_SECRET: u64 = 64 * 1024;
 
@@ -71,8 +73,8 @@ fn token(path: &Path) -> Result<Digest, Error> {
         }
     };
     let token = text.expose_secret().trim();
-    if token.len() < SHORTEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let why = format!("a token is one line of {SHORTEST_TOKEN} or more visible ASCII characters");
+    if !(SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let why = format!("a token is one line of {SHORTEST_TOKEN} to {LONGEST_TOKEN} visible ASCII characters");
         return Err(unusable(path, &why));
     }
     Ok(Digest::of(token.as_bytes()))
@@ -81,7 +83,12 @@ fn token(path: &Path) -> Result<Digest, Error> {
 /// What this host proves its name with.
 fn identity((certificates, key): &(PathBuf, PathBuf)) -> Result<Identity, Error> {
     // Certificates are for everybody, and often lie behind a link to the newest ones.
-    let read = std::fs::read(certificates).map_err(|error| unusable(certificates, &error.to_string()))?;
+    let path = std::fs::canonicalize(certificates).map_err(|error| unusable(certificates, &error.to_string()))?;
+    let read = artifacts::read_once(&path).map_err(|error| match error {
+        ReadError::Missing => unusable(certificates, "there is no such file"),
+        ReadError::NotAFile(why) => unusable(certificates, &why),
+        ReadError::Io(error) => unusable(certificates, &error.to_string()),
+    })?;
     let key = private(key)?.ok_or_else(|| unusable(key, "there is no such file"))?;
     Identity::from_pem(&read, &key).map_err(|why| unusable(certificates, &why))
 }

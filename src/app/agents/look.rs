@@ -12,6 +12,7 @@ use crate::ledger::{ExecutionRow, LedgerError, Proposal, Which};
 use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
+    door::Door,
     id::{ExecutionId, IdPrefix},
     lifecycle::{BuildStatus, ProposalStatus, Verdict},
     text,
@@ -117,6 +118,11 @@ impl App {
             .map_err(|_| LedgerError::NotFound { what: "proposal, skill or run", key: text::line(key, 100) })?;
         let record = self.ledger.execution_by_prefix(&prefix)?.record;
         match &record.error {
+            // What a person gave a skill at another door, and the error may quote, is not an agent's to read.
+            Some(error) if record.door != Door::Mcp => {
+                let kind = error.split(':').next().unwrap_or_default();
+                Ok(format!("Run {} was not an agent's: it failed with {kind}.\n", record.execution_id))
+            }
             Some(error) => Ok(format!(
                 "Run {} of skill `{}` failed at {}.\n\n{}\n",
                 record.execution_id,

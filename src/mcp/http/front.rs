@@ -10,15 +10,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, TryStreamExt as _};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body, Bytes, Frame};
 use hyper::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage};
 use rmcp::transport::StreamableHttpService;
 use serde_json::Value;
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 use super::super::frame::{self, Line, MOST_BYTES, One};
 use super::super::server::Server;
 use super::super::session::Session;
+use super::seats::Seat;
 use super::sessions::Sessions;
 use crate::model::digest::Digest;
 
@@ -44,6 +46,10 @@ pub(super) struct Front {
     pub(super) sessions: Arc<Sessions>,
     /// The digest of the token: two digests take as long to compare whatever the tokens have in common.
     pub(super) token: Digest,
+    /// What clients may call this host, with its port.
+    pub(super) hosts: Vec<String>,
+    /// The origins that are the server's own.
+    pub(super) origins: Vec<String>,
 }
 
 /// An answer that is a JSON document.
@@ -57,6 +63,18 @@ fn document(status: StatusCode, document: &Value) -> Answer {
 /// An answer that says what is wrong.
 fn refuse(status: StatusCode, why: &str) -> Answer {
     document(status, &frame::error(Value::Null, frame::INVALID_REQUEST, why))
+}
+
+/// An answer after which the connection is closed.
+fn last(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// An answer to somebody who may try again.
+fn later(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+    answer
 }
 
 /// The header of this name, if it stands there once and is text.
@@ -75,16 +93,38 @@ fn has_token(headers: &HeaderMap, token: Digest) -> bool {
 }
 
 impl Front {
+    /// Whether a request is for this host, not from a page of somebody else's, and by somebody who has the token. A connection on which
+    /// it is not is not kept.
+    fn admit(&self, uri: &Uri, headers: &HeaderMap, seat: &Seat) -> Result<(), Answer> {
+        let called = |name: &str| self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name));
+        let host = only(headers, HOST.as_str()).is_some_and(called);
+        if !host || uri.authority().is_some_and(|authority| !called(authority.as_str())) {
+            return Err(last(refuse(StatusCode::FORBIDDEN, "this host is not called so")));
+        }
+        let own = |origin: &HeaderValue| self.origins.iter().any(|own| origin == own);
+        if !headers.get_all(ORIGIN).iter().all(own) {
+            return Err(last(refuse(StatusCode::FORBIDDEN, "pages of other origins are not served")));
+        }
+        if !has_token(headers, self.token) {
+            let why = "a request brings `Authorization: Bearer` and the token";
+            let mut answer = last(refuse(StatusCode::UNAUTHORIZED, why));
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return Err(answer);
+        }
+        if !seat.is_known() {
+            return Err(last(later(refuse(StatusCode::SERVICE_UNAVAILABLE, "too many connections are open"))));
+        }
+        Ok(())
+    }
+
     /// Answers one request.
-    pub(super) async fn answer<B>(&self, request: Request<B>) -> Answer
+    pub(super) async fn answer<B>(&self, request: Request<B>, seat: &Seat) -> Answer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
     {
-        if !has_token(request.headers(), self.token) {
-            let mut answer = refuse(StatusCode::UNAUTHORIZED, "a request brings `Authorization: Bearer` and the token");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return answer;
+        if let Err(refused) = self.admit(request.uri(), request.headers(), seat) {
+            return refused;
         }
         if request.uri().path() != PATH {
             return refuse(StatusCode::NOT_FOUND, "the protocol is spoken at /mcp");
@@ -96,7 +136,7 @@ impl Front {
         let body = match timeout(BODY_TIME, Limited::new(body, MOST_BYTES).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return document(StatusCode::PAYLOAD_TOO_LARGE, &frame::too_long());
+                return document(StatusCode::PAYLOAD_TOO_LARGE, &frame::too_long(b""));
             }
             Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "the body did not come whole"),
             Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to come"),
@@ -118,9 +158,7 @@ impl Front {
         if opens(&message)
             && let Err(error) = self.sessions.room()
         {
-            let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
-            return answer;
+            return later(refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()));
         }
         self.service.handle(Request::from_parts(parts, Full::new(body))).await
     }
@@ -134,7 +172,7 @@ impl Front {
         }
         let mut bodies = Vec::new();
         for message in messages {
-            let text = message.to_string();
+            let (text, id) = (message.to_string(), message.get("id").cloned().unwrap_or_default());
             let answer = match frame::one(message, &alone()) {
                 One::Deliver(_) => {
                     let request = Request::from_parts(parts.clone(), Full::new(Bytes::from(text)));
@@ -147,7 +185,8 @@ impl Front {
                 StatusCode::OK => bodies.push(answer.into_body()),
                 // A notification.
                 StatusCode::ACCEPTED => {}
-                _ => return answer,
+                // Others of the array are under way: what is wrong with this one is said beside their answers.
+                _ => bodies.push(said(answer, id).await.into_body()),
             }
         }
         if bodies.is_empty() {
@@ -155,7 +194,8 @@ impl Front {
             *answer.status_mut() = StatusCode::ACCEPTED;
             return answer;
         }
-        let together = stream::iter(bodies).flat_map(|body| body.into_data_stream().map_ok(Frame::data));
+        // All at once: one that nobody takes from keeps its whole session from going on.
+        let together = stream::select_all(bodies.into_iter().map(|body| body.into_data_stream())).map_ok(Frame::data);
         events(BoxBody::new(StreamBody::new(together)))
     }
 }
@@ -177,6 +217,14 @@ fn events(body: BoxBody<Bytes, Infallible>) -> Answer {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
+}
+
+/// A refusal of the SDK's as an event, answering the message with this id.
+async fn said(answer: Answer, id: Value) -> Answer {
+    let Ok(body) = answer.into_body().collect().await;
+    let body = body.to_bytes();
+    let document = serde_json::from_slice(&body).ok().filter(|document: &Value| document.get("error").is_some());
+    event(&document.unwrap_or_else(|| frame::error(id, frame::INVALID_REQUEST, &String::from_utf8_lossy(&body))))
 }
 
 /// One event.

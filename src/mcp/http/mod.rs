@@ -1,15 +1,17 @@
 //! The agents' door over streamable HTTP: one server for many clients, each with the token.
 //!
-//! `front` looks at a request before the SDK does, `sessions` are those of clients that open one, `tls` encrypts.
+//! `front` looks at a request before the SDK does, `sessions` are those of clients that open one, `seats` says who may hold a connection and
+//! `moving` how long without taking anything, `tls` encrypts.
 //!
-//! Guarantees: loopback alone, unless names of its own and a certificate are given; no more connections than
-//! [`MOST_CONNECTIONS`]; requests for another host, or from a page of another origin, are refused; asked to end, it takes nothing
-//! new in, lets what runs come to its end for [`GRACE`], and ends the rest.
+//! Guarantees: loopback alone, unless names of its own and a certificate are given; whoever has no token keeps nobody out who has it;
+//! requests for another host, or from a page of another origin, are refused; asked to end, it takes nothing new in, lets what runs come to
+//! its end for [`GRACE`], and ends the rest.
 //!
 //! Deliberately never: serves anything but the protocol.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +22,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 mod front;
+mod moving;
+mod seats;
 mod sessions;
 mod tls;
 
@@ -37,10 +41,10 @@ use super::{McpError, Offer};
 use crate::app::AgentDoor;
 use crate::model::digest::Digest;
 use front::Front;
+use moving::Moving;
+use seats::{Seat, Seats};
 use sessions::Sessions;
 
-/// Most connections at a time; the next wait until one ends.
-const MOST_CONNECTIONS: usize = 256;
 /// How long the head of a request may take, and a connection may say nothing.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Largest head of a request, in bytes; one that came in one piece may be twice as long.
@@ -77,6 +81,9 @@ impl Place {
     /// # Errors
     /// When others than this machine could reach the address, and it was not said that they may, or there is no encryption.
     pub fn new(address: SocketAddr, names: Vec<String>, identity: Option<Identity>) -> Result<Self, McpError> {
+        if let Some(name) = names.iter().find(|name| !is_host(name)) {
+            return Err(McpError::Name(name.clone()));
+        }
         if !address.ip().is_loopback() {
             if names.is_empty() {
                 return Err(McpError::Reachable(address));
@@ -102,6 +109,15 @@ impl Place {
         };
         self.names.iter().cloned().chain(own).map(|host| format!("{host}:{port}")).collect()
     }
+}
+
+/// Whether this can be the name of a host in a URL, without a port.
+fn is_host(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let ipv6 = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    ipv6.map_or_else(|| name.split('.').all(label), |name| name.parse::<Ipv6Addr>().is_ok())
 }
 
 /// An address as it stands in a URL.
@@ -134,38 +150,36 @@ async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl
     let unbound = |source| McpError::Listen { address: place.address, source };
     let listener = TcpListener::bind(place.address).await.map_err(unbound)?;
     let bound = listener.local_addr().map_err(unbound)?;
-    let mut asked = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    let mut asked = Asked::listen()?;
 
     let hosts = place.hosts(bound);
     let origins: Vec<String> = hosts.iter().map(|host| format!("{}://{host}", place.scheme())).collect();
     let url = format!("{}{}", origins.first().map(String::as_str).unwrap_or_default(), front::PATH);
     let config = StreamableHttpServerConfig::default()
-        .with_allowed_hosts(hosts)
-        .with_allowed_origins(origins)
+        .with_allowed_hosts(hosts.clone())
+        .with_allowed_origins(origins.clone())
         .enforce_origin_validation();
     let over = config.cancellation_token.clone();
     let server = Arc::new(Server::new(door, offer));
     let sessions = Arc::new(Sessions::new());
     let handler = Arc::clone(&server);
     let service = StreamableHttpService::new(move || Ok(Arc::clone(&handler)), Arc::clone(&sessions), config);
-    let front = Arc::new(Front { service, sessions, token: listening.token });
+    let front = Arc::new(Front { service, sessions, token: listening.token, hosts, origins });
 
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let seats = Arc::new(Seats::default());
     let ending = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     ready(&url);
-    let [interrupt, terminate] = &mut asked;
     loop {
         tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            () = asked.to_end() => break,
             Some(_) = connections.join_next() => {}
-            (stream, permit) = accept(&listener, &room) => {
+            stream = accept(&listener) => {
                 let (front, ending, encryption) = (Arc::clone(&front), ending.subscribe(), encryption.clone());
-                connections.spawn(async move {
-                    let _permit = permit;
-                    connect(stream, encryption, &front, ending).await;
-                });
+                let seat = seats.stranger();
+                let number = seat.number;
+                let connection = connections.spawn(async move { connect(stream, encryption, (&front, &seat), ending).await });
+                seats.cut_with(number, connection);
             }
         }
     }
@@ -175,52 +189,79 @@ async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl
         () = all(&mut connections) => {}
         () = async { server.idle().await; sleep(LAST_WORDS).await } => {}
         () = sleep(GRACE) => {}
+        () = asked.to_end() => {}
     }
     over.cancel();
-    // What is not done by now is not waited for: the calls that it had running are taken back with it.
-    let _ = timeout(GRACE, async {
-        all(&mut connections).await;
-        server.idle().await
-    })
-    .await;
+    // Calls that are still under way are taken back now, which they need a moment for; nobody waits for their answers.
+    let _ = timeout(GRACE, server.idle()).await;
+    connections.abort_all();
     Ok(())
+}
+
+/// The ways in which a process is asked to end.
+struct Asked([Signal; 3]);
+
+impl Asked {
+    fn listen() -> io::Result<Self> {
+        let [interrupt, terminate, hangup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        Ok(Self([signal(interrupt)?, signal(terminate)?, signal(hangup)?]))
+    }
+
+    async fn to_end(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 async fn all(connections: &mut JoinSet<()>) {
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection, when there is room for it.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // It is never closed.
-    let permit = Arc::clone(room).acquire_owned().await.ok();
+/// The next connection.
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, _)) => return stream,
             Err(_) => sleep(PAUSE).await,
         }
     }
 }
 
-async fn connect(stream: TcpStream, encryption: Option<TlsAcceptor>, front: &Front, ending: watch::Receiver<bool>) {
+async fn connect(
+    stream: TcpStream,
+    encryption: Option<TlsAcceptor>,
+    who: (&Front, &Seat),
+    mut ending: watch::Receiver<bool>,
+) {
     // Answers are small, and somebody waits for each.
     let _ = stream.set_nodelay(true);
-    match encryption {
-        None => converse(stream, front, ending).await,
-        Some(encryption) => {
-            // A client that cannot agree on encryption has nothing to be told.
-            if let Ok(Ok(stream)) = timeout(HANDSHAKE, encryption.accept(stream)).await {
-                converse(stream, front, ending).await;
+    let stream = Moving::new(stream);
+    let Some(encryption) = encryption else { return converse(stream, who, ending).await };
+    // A client that cannot agree on encryption has nothing to be told.
+    tokio::select! {
+        () = told_to_end(&mut ending) => {}
+        agreed = timeout(HANDSHAKE, encryption.accept(stream)) => {
+            if let Ok(Ok(stream)) = agreed {
+                converse(stream, who, ending).await;
             }
         }
     }
 }
 
-async fn converse<T>(stream: T, front: &Front, mut ending: watch::Receiver<bool>)
+async fn told_to_end(ending: &mut watch::Receiver<bool>) {
+    // Whoever tells lives longer than any connection.
+    let _ = ending.wait_for(|ending| *ending).await;
+}
+
+async fn converse<T>(stream: T, (front, seat): (&Front, &Seat), mut ending: watch::Receiver<bool>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(front.answer(request).await) });
+    let answer = service_fn(|request| async { Ok::<_, Infallible>(front.answer(request, seat).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -230,7 +271,7 @@ where
     // A connection that breaks has nobody to be told.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = async { let _ = ending.wait_for(|ending| *ending).await; } => {
+        () = told_to_end(&mut ending) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
@@ -262,6 +303,16 @@ mod tests {
             assert!(matches!(place(open, &[], identity()), Err(McpError::Reachable(_))), "{open}");
             assert!(matches!(place(open, &["notes.lan"], None), Err(McpError::Unencrypted(_))), "{open}");
             assert!(place(open, &["notes.lan"], identity()).is_ok(), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_that_of_a_host() {
+        for good in ["notes.lan", "notes", "10.0.0.1", "[::1]", "my-host_2.example"] {
+            assert!(place("127.0.0.1:0", &[good], None).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "http://x/", "*", "x:99", "x..y", ".x", "::1", "[x]", "x/y", "u@x"] {
+            assert!(matches!(place("127.0.0.1:0", &[bad], None), Err(McpError::Name(_))), "{bad}");
         }
     }
 

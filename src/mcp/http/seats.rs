@@ -1,0 +1,126 @@
+//! Who holds a connection: strangers, who have not shown the token yet, and those who have.
+//!
+//! Guarantees: strangers take no place of those who are known, and the newest of them is never the one that has to go: whoever has the token
+//! shows it before so many others have come.
+//!
+//! Deliberately never: lets anybody wait.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::task::AbortHandle;
+
+use crate::model::lock::lock;
+
+/// Most connections of clients that have shown the token.
+const MOST_KNOWN: usize = 256;
+/// Most connections of others. When another comes, the oldest is cut.
+const MOST_STRANGERS: usize = 64;
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(super) struct Seats {
+    strangers: Mutex<BTreeMap<usize, AbortHandle>>,
+    known: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+impl Seats {
+    /// The seat of a connection that has just come.
+    pub(super) fn stranger(self: &Arc<Self>) -> Seat {
+        let number = self.taken.fetch_add(1, Ordering::Relaxed);
+        Seat { seats: Arc::clone(self), number, known: AtomicBool::new(false) }
+    }
+
+    /// Notes how the connection with that seat can be cut, and cuts the oldest of the strangers if they are too many.
+    pub(super) fn cut_with(&self, number: usize, connection: AbortHandle) {
+        let mut strangers = lock(&self.strangers);
+        strangers.insert(number, connection);
+        if strangers.len() > MOST_STRANGERS
+            && let Some((_, oldest)) = strangers.pop_first()
+        {
+            oldest.abort();
+        }
+    }
+}
+
+/// The place of one connection, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    pub(super) number: usize,
+    known: AtomicBool,
+}
+
+impl Seat {
+    /// The client has shown the token. Says whether there is room for it.
+    pub(super) fn is_known(&self) -> bool {
+        if self.known.load(Ordering::Relaxed) {
+            return true;
+        }
+        let free = |known: usize| (known < MOST_KNOWN).then_some(known + 1);
+        if self.seats.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
+            return false;
+        }
+        self.known.store(true, Ordering::Relaxed);
+        lock(&self.seats.strangers).remove(&self.number);
+        true
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.known.load(Ordering::Relaxed) {
+            self.seats.known.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            lock(&self.seats.strangers).remove(&self.number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn come(seats: &Arc<Seats>) -> (Seat, tokio::task::JoinHandle<()>) {
+        let seat = seats.stranger();
+        let connection = tokio::spawn(std::future::pending());
+        seats.cut_with(seat.number, connection.abort_handle());
+        (seat, connection)
+    }
+
+    fn block(work: impl Future<Output = ()>) -> std::io::Result<()> {
+        tokio::runtime::Builder::new_current_thread().build()?.block_on(work);
+        Ok(())
+    }
+
+    #[test]
+    fn of_too_many_strangers_the_oldest_goes_and_nobody_who_is_known() -> std::io::Result<()> {
+        block(async {
+            let seats = Arc::new(Seats::default());
+            let (known, friend) = come(&seats);
+            assert!(known.is_known() && known.is_known());
+            let mut others: Vec<_> = (0..=MOST_STRANGERS).map(|_| come(&seats)).collect();
+            let (_, oldest) = others.remove(0);
+            assert!(oldest.await.is_err_and(|error| error.is_cancelled()));
+            tokio::task::yield_now().await;
+            assert!(!friend.is_finished() && others.iter().all(|(_, other)| !other.is_finished()));
+            drop(others);
+            assert!(lock(&seats.strangers).is_empty());
+        })
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_who_are_known() -> std::io::Result<()> {
+        block(async {
+            let seats = Arc::new(Seats::default());
+            let mut all: Vec<_> = (0..MOST_KNOWN).map(|_| come(&seats).0).collect();
+            assert!(all.iter().all(Seat::is_known));
+            let (late, _) = come(&seats);
+            assert!(!late.is_known());
+            drop(all.pop());
+            assert!(late.is_known());
+        })
+    }
+}
