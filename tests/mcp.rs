@@ -434,6 +434,20 @@ fn what_is_too_long_and_what_comes_before_the_opening_is_answered() {
 }
 
 #[test]
+fn what_waits_for_another_process_does_not_hold_up_lists() {
+    let workspace = Workspace::trusted();
+    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
+    let writer = workspace.ledger();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let proposed = client.send("tools/call", json!({ "name": "propose_skill", "arguments": proposal("count_words") }));
+    let listed = client.send("tools/list", json!({}));
+    assert_eq!(client.next()["id"], listed);
+    writer.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(client.answer(proposed)["result"]["structuredContent"]["status"], "PROPOSED");
+    client.close();
+}
+
+#[test]
 fn calls_that_never_end_do_not_hold_up_the_others() {
     let workspace = with_guest("act", &guest("stay"));
     fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();

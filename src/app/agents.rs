@@ -2,7 +2,8 @@
 //!
 //! An agent can see what is trusted, run it under the policy of its door, propose, and look up what became of a proposal
 //! or a run. Runs go through one [`Resident`], with their records in one group commit, on threads of which there are more when calls
-//! wait; everything else is done by one clerk, the thread that has the workspace open.
+//! wait; what is trusted is read by a thread that waits for no writer; everything else is done by one clerk, the thread that has the
+//! workspace open.
 //!
 //! Guarantees: a run is asked for at the door `mcp`, by the name that the client gives itself; what policy holds is let into
 //! the vault only by [`AgentDoor::settle`], only for a run that this very door made, with the answer that a person gave to
@@ -13,6 +14,7 @@
 //! another door held.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -24,7 +26,7 @@ use crate::error::Error;
 use crate::invoke::diff::FileDiff;
 use crate::invoke::resident::Resident;
 use crate::invoke::run::{Files, InvokeError, Ran};
-use crate::ledger::{Proposal, Recorder};
+use crate::ledger::{Create, Ledger, Proposal, Recorder};
 use crate::mcp::{self, Offer};
 use crate::model::{
     digest::Digest,
@@ -164,6 +166,7 @@ pub struct Sent {
 pub struct AgentDoor {
     calls: Arc<Queue>,
     errands: mpsc::Sender<Errand>,
+    lists: mpsc::Sender<Reply<Vec<AgentSkill>>>,
     listener: Arc<Mutex<Option<Listener>>>,
     open: Arc<Mutex<VecDeque<CommitId>>>,
 }
@@ -194,7 +197,8 @@ impl AgentDoor {
 
     /// Every trusted skill, by name.
     pub fn skills(&self, reply: Reply<Vec<AgentSkill>>) {
-        self.ask(|app| Ok(app.ledger.all_trusted()?.into_iter().filter_map(promoted).collect()), reply);
+        // When nobody reads them any more the reply is dropped: whoever waits for it notices.
+        let _ = self.lists.send(reply);
     }
 
     /// Has this told from now on whenever something else is trusted than before.
@@ -271,6 +275,21 @@ fn told(ran: Ran, open: &Mutex<VecDeque<CommitId>>) -> AgentRan {
     AgentRan { id: ran.record.execution_id, ran: revision, output: ran.output, files }
 }
 
+/// Reads what is trusted for whoever asks, until nobody can. Over a connection of its own, so that it waits for no errand.
+fn list(ledger: &Path, asked: &mpsc::Receiver<Reply<Vec<AgentSkill>>>) {
+    let mut open = None;
+    while let Ok(reply) = asked.recv() {
+        let mut read = || -> Result<Vec<AgentSkill>, Error> {
+            let ledger = match &open {
+                Some(ledger) => ledger,
+                None => &*open.insert(Ledger::open(ledger, Create::Never)?),
+            };
+            Ok(ledger.all_trusted()?.into_iter().filter_map(promoted).collect())
+        };
+        reply(read());
+    }
+}
+
 fn promoted(proposal: Proposal) -> Option<AgentSkill> {
     let trust = proposal.trust?;
     Some(AgentSkill {
@@ -300,11 +319,16 @@ impl App {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_WORK);
         let (errands, asked) = mpsc::channel();
         let calls = Arc::new(Queue::new(threads));
-        let door = AgentDoor { calls: Arc::clone(&calls), errands, listener: Arc::default(), open: Arc::default() };
+        let (lists, listing) = mpsc::channel();
+        let (listener, open) = (Arc::default(), Arc::default());
+        let door = AgentDoor { calls: Arc::clone(&calls), errands, lists, listener, open };
         let listener = Arc::clone(&door.listener);
         let (recorder, resident) = (OnceLock::new(), OnceLock::new());
         thread::scope(|scope| {
-            // The front first: it can answer who it is while the engine is still being made.
+            let path = self.config.layout.ledger();
+            let lister = thread::Builder::new().name("kavi-list".into());
+            lister.spawn_scoped(scope, move || list(&path, &listing)).map_err(no_thread)?;
+            // The front early: it can answer who it is while the engine is still being made.
             let front = thread::Builder::new().name("kavi-mcp".into()).spawn_scoped(scope, move || front(door));
             let front = front.map_err(no_thread)?;
             match self.make_resident(&recorder, &resident) {

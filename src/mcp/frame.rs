@@ -258,7 +258,7 @@ mod tests {
             (r#"{"method":"ping","params":{"a":[1,{}]},"id":"x","more":"aaa"#, json!("x")),
             (r#"{"jsonrpc":"2.0","params":{"x":"aaa"#, Value::Null),
             (r#"{"jsonrpc":"2.0","id":{"x":1},"params":{"x":"aaa"#, Value::Null),
-            (r#"{"jsonrpc":"2.0","id":12"#, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":"12"#, Value::Null),
             (r#"[{"id":1,"x":"aaa"#, Value::Null),
             ("aaa", Value::Null),
             ("", Value::Null),
