@@ -150,7 +150,7 @@ fn strangers_take_no_place_of_those_who_are_known() {
     let mut said = String::new();
     let _ = std::io::Read::read_to_string(&mut twice, &mut said);
     assert_eq!((said.matches("HTTP/1.1 401").count(), said.contains("connection: close")), (1, true), "{said}");
-    let strangers: Vec<TcpStream> = (0..400)
+    let strangers: Vec<TcpStream> = (0..600)
         .map(|number| {
             let mut stranger = TcpStream::connect(&served.address).unwrap();
             let begun = if number % 2 == 0 { &head[..10] } else { &head };

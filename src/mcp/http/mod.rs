@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -180,6 +180,8 @@ async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl
                 let number = seat.number;
                 let connection = connections.spawn(async move { connect(stream, encryption, (&front, &seat), ending).await });
                 seats.cut_with(number, connection);
+                // Each may say who it is before the next one comes.
+                yield_now().await;
             }
         }
     }

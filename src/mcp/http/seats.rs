@@ -16,7 +16,7 @@ use crate::model::lock::lock;
 /// Most connections of clients that have shown the token.
 const MOST_KNOWN: usize = 256;
 /// Most connections of others. When another comes, the oldest is cut.
-const MOST_STRANGERS: usize = 64;
+const MOST_STRANGERS: usize = 512;
 
 /// All connections.
 #[derive(Debug, Default)]
