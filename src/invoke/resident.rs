@@ -23,7 +23,7 @@ use super::effects;
 use super::error::InvokeError;
 use super::ready::Ready;
 use super::wish::{Desk, Ran, Wish};
-use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Lookout, Permit, Standing};
+use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Lookout, Permit, Standing, Trail};
 use crate::model::{
     door::Asked,
     layout::Layout,
@@ -345,10 +345,10 @@ impl View {
     }
 
     /// Looks whether anything has happened since the last time, and if so for everything again.
-    fn refresh(&mut self) -> Result<Permit, InvokeError> {
+    fn refresh(&mut self, trail: Option<&Trail>) -> Result<Permit, InvokeError> {
         // Lookout and generation first: what changes after them is looked for again the next time.
         let known = self.permit.filter(|_| self.at.is_some());
-        let quiet = self.lookout.as_mut().map(Lookout::quiet);
+        let quiet = self.lookout.as_mut().map(|lookout| lookout.quiet_but_for(trail));
         if let (Some(true), Some(permit)) = (quiet, known) {
             return Ok(permit);
         }
@@ -367,7 +367,7 @@ impl View {
 
     /// The trusted revision of a name, if it is loaded.
     fn warm(&mut self, resident: &Resident<'_>, name: &SkillName) -> Result<Option<&Now>, InvokeError> {
-        let permit = self.refresh()?;
+        let permit = self.refresh(resident.parts.journal.trail())?;
         if !self.skills.contains_key(name) {
             let standing = self.ledger.standing(name)?;
             let Some(warm) = standing.and_then(|standing| resident.find(name, &standing)) else { return Ok(None) };

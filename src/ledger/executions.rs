@@ -167,6 +167,11 @@ impl Step {
         Ok(Self::Success(Box::new(row(record)?), commit.cloned().map(Box::new), footing))
     }
 
+    /// Whether it adds a record and nothing else.
+    pub(super) fn is_record(&self) -> bool {
+        matches!(self, Self::Insert(_) | Self::Success(_, None, _))
+    }
+
     /// Writes it, inside of the caller's transaction.
     pub(super) fn apply(&self, conn: &Connection) -> Result<(), LedgerError> {
         match self {

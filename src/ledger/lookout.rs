@@ -17,7 +17,7 @@
 
 use std::fmt;
 
-use super::Ledger;
+use super::{Ledger, Trail};
 
 /// The two copies of the head of the index.
 const HEAD: usize = 96;
@@ -26,6 +26,33 @@ const HEAD: usize = 96;
 #[cfg(target_os = "linux")]
 const FORM: [u8; 4] = 3_007_000_u32.to_ne_bytes();
 
+/// The head of the index, as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head([u8; HEAD]);
+
+impl Head {
+    /// How often a transaction was committed, as SQLite counts it. `None` while somebody is writing it.
+    fn change(&self) -> Option<u32> {
+        let (one, other) = self.0.split_at(HEAD / 2);
+        let count = one.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+        count.filter(|_| one == other)
+    }
+
+    /// Whether exactly one transaction was committed between the other and this one.
+    pub(super) fn is_next_of(&self, other: &Self) -> bool {
+        other.change().zip(self.change()).is_some_and(|(before, after)| after == before.wrapping_add(1))
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_change(change: u32) -> Self {
+        let mut head = [0; HEAD];
+        for copy in [8, HEAD / 2 + 8] {
+            head[copy..copy + 4].copy_from_slice(&change.to_ne_bytes());
+        }
+        Self(head)
+    }
+}
+
 /// Keeps an eye on one ledger that is open in this process.
 pub struct Lookout {
     #[cfg(target_os = "linux")]
@@ -33,7 +60,7 @@ pub struct Lookout {
     #[cfg(target_os = "linux")]
     index: &'static std::fs::File,
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is nothing to compare it with"))]
-    seen: Option<[u8; HEAD]>,
+    seen: Option<Head>,
 }
 
 impl fmt::Debug for Lookout {
@@ -61,6 +88,15 @@ impl Lookout {
     pub fn quiet(&mut self) -> bool {
         false
     }
+
+    /// Never.
+    pub fn quiet_but_for(&mut self, _: Option<&Trail>) -> bool {
+        false
+    }
+
+    pub(super) fn head(&self) -> Option<Head> {
+        None
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -73,7 +109,7 @@ mod linux {
     use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
     use rustix::io::Errno;
 
-    use super::{FORM, HEAD, Lookout};
+    use super::{FORM, HEAD, Head, Lookout, Trail};
 
     /// Files that are open for good, by device and inode: see [`index`].
     static OPEN: Mutex<Vec<((u64, u64), &File)>> = Mutex::new(Vec::new());
@@ -123,13 +159,28 @@ mod linux {
 
         /// Whether nothing has changed since this was asked the last time. The first time it is not.
         pub fn quiet(&mut self) -> bool {
+            self.quiet_but_for(None)
+        }
+
+        /// The same, but for what is on this trail.
+        pub fn quiet_but_for(&mut self, trail: Option<&Trail>) -> bool {
             // What is left of a longer queue is found the next time.
             let unnamed = matches!(rustix::io::read(&self.names, &mut [0_u8; 4096]), Err(Errno::AGAIN));
-            let mut head = [0; HEAD];
-            let head = self.index.read_exact_at(&mut head, 0).is_ok().then_some(head);
+            let head = self.head();
             let same = head.is_some() && head == self.seen;
+            let ours = || {
+                let ends = self.seen.as_ref().zip(head.as_ref()).zip(trail);
+                ends.is_some_and(|((seen, head), trail)| trail.leads(seen, head))
+            };
+            let quiet = unnamed && (same || ours());
             self.seen = head;
-            unnamed && same
+            quiet
+        }
+
+        /// The head as it is now.
+        pub(in super::super) fn head(&self) -> Option<Head> {
+            let mut head = [0; HEAD];
+            self.index.read_exact_at(&mut head, 0).ok().map(|()| Head(head))
         }
     }
 }

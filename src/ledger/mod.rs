@@ -24,6 +24,7 @@ mod recorder;
 mod research;
 mod standing;
 mod switch;
+mod trail;
 mod verifications;
 
 use std::path::Path;
@@ -48,6 +49,7 @@ pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
 pub use standing::{Generation, Standing};
 pub use switch::{Footing, LedgerWatch, Permit};
+pub use trail::Trail;
 pub use verifications::{GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.
@@ -170,6 +172,11 @@ pub trait Journal: std::fmt::Debug {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written, or no such commit is PENDING.
     fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError>;
+
+    /// What this journal wrote that nobody has to look for, if it says so.
+    fn trail(&self) -> Option<&Trail> {
+        None
+    }
 }
 
 impl Journal for Ledger {

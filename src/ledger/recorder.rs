@@ -12,13 +12,14 @@
 //! Deliberately never: says yes before the commit, steps the order of one caller's steps, tries a failed batch again,
 //! or decides in which state a record is written.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::executions::Step;
-use super::{Footing, Journal, Ledger, LedgerError, Settled};
+use super::{Footing, Journal, Ledger, LedgerError, Lookout, Settled, Trail};
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 /// Changes that may wait for the writer. Whoever comes later waits until there is room.
@@ -44,6 +45,7 @@ pub struct Recorder {
     // `None` only while it is dropped: the writer ends when nobody can hand anything in.
     queue: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<()>>,
+    trail: Arc<Trail>,
 }
 
 impl Recorder {
@@ -53,9 +55,14 @@ impl Recorder {
     /// When the operating system gives no thread.
     pub fn start(ledger: Ledger) -> std::io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
-        let writer =
-            thread::Builder::new().name("kavi-records".into()).spawn(move || write_all(&ledger.conn, &waiting))?;
-        Ok(Self { queue: Some(queue), writer: Some(writer) })
+        let trail = Arc::new(Trail::default());
+        let ours = Arc::clone(&trail);
+        let write = move || {
+            let lookout = ledger.lookout();
+            write_all(&ledger.conn, &waiting, (lookout.as_ref(), &ours));
+        };
+        let writer = thread::Builder::new().name("kavi-records".into()).spawn(write)?;
+        Ok(Self { queue: Some(queue), writer: Some(writer), trail })
     }
 
     /// Hands a step in and waits until it is durable.
@@ -84,6 +91,10 @@ impl Journal for Recorder {
     fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
         self.submit(Step::Settle(id, settled.clone()))
     }
+
+    fn trail(&self) -> Option<&Trail> {
+        Some(&self.trail)
+    }
 }
 
 impl Drop for Recorder {
@@ -97,11 +108,11 @@ impl Drop for Recorder {
 }
 
 /// The writer's life: until nobody can hand anything in any more and the queue is empty.
-fn write_all(conn: &Connection, waiting: &Receiver<Job>) {
+fn write_all(conn: &Connection, waiting: &Receiver<Job>, path: (Option<&Lookout>, &Trail)) {
     while let Ok(first) = waiting.recv() {
         let (steps, answers): (Vec<_>, Vec<_>) =
             gather(first, waiting).into_iter().map(|job| (job.step, job.answer)).unzip();
-        for (result, answer) in write(conn, &steps).into_iter().zip(answers) {
+        for (result, answer) in write(conn, &steps, path).into_iter().zip(answers) {
             // A caller that is gone does not need its answer.
             let _ = answer.send(result);
         }
@@ -129,12 +140,14 @@ fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
 }
 
 /// Writes a batch in one transaction and says what became of each step.
-fn write(conn: &Connection, steps: &[Step]) -> Vec<Answer> {
+fn write(conn: &Connection, steps: &[Step], (lookout, trail): (Option<&Lookout>, &Trail)) -> Vec<Answer> {
     let lost = |error: &LedgerError| steps.iter().map(|_| Err(error.again())).collect();
     let tx = match Transaction::new_unchecked(conn, TransactionBehavior::Immediate) {
         Ok(tx) => tx,
         Err(error) => return lost(&error.into()),
     };
+    // Nobody else can commit from here to the end.
+    let before = lookout.and_then(Lookout::head);
     let mut answers = Vec::with_capacity(steps.len());
     for step in steps {
         match write_one(&tx, step) {
@@ -143,7 +156,13 @@ fn write(conn: &Connection, steps: &[Step]) -> Vec<Answer> {
         }
     }
     match tx.commit() {
-        Ok(()) => answers,
+        Ok(()) => {
+            let after = lookout.and_then(Lookout::head);
+            if let (Some(before), Some(after), true) = (before, after, steps.iter().all(Step::is_record)) {
+                trail.step(before, after);
+            }
+            answers
+        }
         Err(error) => lost(&error.into()),
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
 use crate::ledger::Create;
 use crate::model::{
@@ -101,7 +103,7 @@ fn a_refused_record_fails_alone() -> Done {
     given[3].error = Some("a success with an error".to_owned());
     let mut changes = inserts(&given)?;
     changes.push(Step::Settle(ExecutionId::new(&RandomIds).into(), Settled::Applied));
-    let answers = write(&ledger.conn, &changes);
+    let answers = write(&ledger.conn, &changes, (None, &Trail::default()));
     let fine: Vec<bool> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(fine, [true, false, true, false, true, false]);
     assert!(matches!(answers[5], Err(LedgerError::NotFound { .. })));
@@ -117,12 +119,12 @@ fn a_batch_that_cannot_begin_fails_for_every_caller() -> Done {
     ledger.conn.busy_timeout(std::time::Duration::ZERO)?;
     let held = Transaction::new_unchecked(&other.conn, TransactionBehavior::Immediate)?;
     let given = records(4)?;
-    let answers = write(&ledger.conn, &inserts(&given)?);
+    let answers = write(&ledger.conn, &inserts(&given)?, (None, &Trail::default()));
     assert_eq!(answers.len(), 4);
     assert!(answers.iter().all(|answer| matches!(answer, Err(LedgerError::Busy(_)))), "{answers:?}");
     held.rollback()?;
     assert_eq!(ledger.count_executions()?, (0, 0));
-    assert!(write(&ledger.conn, &inserts(&given)?).iter().all(Result::is_ok));
+    assert!(write(&ledger.conn, &inserts(&given)?, (None, &Trail::default())).iter().all(Result::is_ok));
     Ok(())
 }
 
@@ -134,7 +136,7 @@ fn a_full_disk_leaves_nothing_of_what_it_failed_for() -> Done {
     ledger.conn.pragma_update_and_check(None, "max_page_count", pages + 8, |_| Ok(()))?;
     let mut given = records(6)?;
     given[3].input_json = json!("long ".repeat(40_000));
-    let answers = write(&ledger.conn, &inserts(&given)?);
+    let answers = write(&ledger.conn, &inserts(&given)?, (None, &Trail::default()));
     assert!(answers[3].is_err(), "{answers:?}");
     for (record, answer) in given.iter().zip(&answers) {
         assert_eq!(ledger.execution(record.execution_id).is_ok(), answer.is_ok(), "{answers:?}");
@@ -164,4 +166,86 @@ fn dropping_it_ends_the_writer_and_lets_the_ledger_go() -> Done {
     // The last connection of a ledger takes its write-ahead log with it.
     assert!(!folder.path().join("ledger.db-wal").exists());
     Ok(())
+}
+
+/// Records of this process need no second look; whatever another connection does, or a commit of files, does.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trail_leads_over_records_alone() -> Done {
+    let folder = tempfile::tempdir()?;
+    let ledger = open(folder.path())?;
+    let footing = Footing { permit: ledger.permit()?, revision: None };
+    let recorder = Recorder::start(ledger)?;
+    let other = open(folder.path())?;
+    let mut lookout = other.lookout().ok_or("no lookout")?;
+    let mut quiet = || lookout.quiet_but_for(recorder.trail());
+    assert!(!quiet() && quiet());
+    for round in 0..40 {
+        for record in records(3)? {
+            recorder.insert_execution(&record)?;
+            recorder.insert_success(&records(1)?[0], None, footing)?;
+            assert!(quiet() && quiet(), "{round}");
+        }
+        match round % 4 {
+            // Before a record of ours, after one, between two, and a commit of files.
+            0 => drop(other.conn.execute("UPDATE switch_turns SET why = ?1", [round])?),
+            1 => {
+                other.conn.execute("UPDATE switch_turns SET why = ?1", [round])?;
+                recorder.insert_execution(&records(1)?[0])?;
+            }
+            2 => {
+                recorder.insert_execution(&records(1)?[0])?;
+                other.conn.execute("UPDATE switch_turns SET why = ?1", [round])?;
+                recorder.insert_execution(&records(1)?[0])?;
+            }
+            _ => {
+                let (record, commit) = with_commit()?;
+                recorder.insert_success(&record, Some(&commit), footing)?;
+                assert!(!quiet());
+                recorder.settle(commit.id, &Settled::Applied)?;
+            }
+        }
+        assert!(!quiet(), "{round}");
+        if round % 8 == 7 {
+            other.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            quiet();
+        }
+    }
+    Ok(())
+}
+
+/// Whoever looks out while others write never takes a change for none: the sum that it last read is the one that holds.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trail_hides_no_commit_of_somebody_elses() -> Done {
+    let folder = tempfile::tempdir()?;
+    let recorder = Recorder::start(open(folder.path())?)?;
+    let turns = AtomicU32::new(0);
+    std::thread::scope(|scope| -> Done {
+        let records = records(400)?;
+        let (recorder, turns) = (&recorder, &turns);
+        let writer = scope.spawn(move || records.iter().try_for_each(|record| recorder.insert_execution(record)));
+        let other = open(folder.path())?;
+        let turning = scope.spawn(move || -> Result<(), rusqlite::Error> {
+            for turn in 1..=200_u32 {
+                other.conn.execute("UPDATE switch_turns SET why = ?1", [turn.to_string()])?;
+                turns.store(turn, Ordering::SeqCst);
+            }
+            Ok(())
+        });
+        let reader = open(folder.path())?;
+        let mut lookout = reader.lookout().ok_or("no lookout")?;
+        let mut known = 0_u32;
+        while !(writer.is_finished() && turning.is_finished()) {
+            let done = turns.load(Ordering::SeqCst);
+            if !lookout.quiet_but_for(recorder.trail()) {
+                let sql = "SELECT CASE why WHEN '' THEN '0' ELSE why END FROM switch_turns";
+                known = reader.conn.query_row(sql, [], |row| row.get::<_, String>(0))?.parse().unwrap_or(0);
+            }
+            assert!(known >= done, "turn {done} was hidden: {known}");
+        }
+        writer.join().unwrap_or(Err(LedgerError::NoWriter))?;
+        turning.join().map_err(|_| "the other writer panicked")??;
+        Ok(())
+    })
 }
