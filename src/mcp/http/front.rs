@@ -93,28 +93,28 @@ fn has_token(headers: &HeaderMap, token: Digest) -> bool {
 }
 
 impl Front {
-    /// Whether a request is for this host, not from a page of somebody else's, and by somebody who has the token. A connection on which
-    /// it is not is not kept.
-    fn admit(&self, uri: &Uri, headers: &HeaderMap, seat: &Seat) -> Result<(), Answer> {
+    /// What is said to a request that is not for this host, comes from a page of somebody else's, or does not bring the token. The
+    /// connection is not kept.
+    fn refusal(&self, uri: &Uri, headers: &HeaderMap, seat: &Seat) -> Option<Answer> {
         let called = |name: &str| self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name));
         let host = only(headers, HOST.as_str()).is_some_and(called);
         if !host || uri.authority().is_some_and(|authority| !called(authority.as_str())) {
-            return Err(last(refuse(StatusCode::FORBIDDEN, "this host is not called so")));
+            return Some(last(refuse(StatusCode::FORBIDDEN, "this host is not called so")));
         }
         let own = |origin: &HeaderValue| self.origins.iter().any(|own| origin == own);
         if !headers.get_all(ORIGIN).iter().all(own) {
-            return Err(last(refuse(StatusCode::FORBIDDEN, "pages of other origins are not served")));
+            return Some(last(refuse(StatusCode::FORBIDDEN, "pages of other origins are not served")));
         }
         if !has_token(headers, self.token) {
             let why = "a request brings `Authorization: Bearer` and the token";
             let mut answer = last(refuse(StatusCode::UNAUTHORIZED, why));
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return Err(answer);
+            return Some(answer);
         }
         if !seat.is_known() {
-            return Err(last(later(refuse(StatusCode::SERVICE_UNAVAILABLE, "too many connections are open"))));
+            return Some(last(later(refuse(StatusCode::SERVICE_UNAVAILABLE, "too many connections are open"))));
         }
-        Ok(())
+        None
     }
 
     /// Answers one request.
@@ -123,7 +123,7 @@ impl Front {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
     {
-        if let Err(refused) = self.admit(request.uri(), request.headers(), seat) {
+        if let Some(refused) = self.refusal(request.uri(), request.headers(), seat) {
             return refused;
         }
         if request.uri().path() != PATH {

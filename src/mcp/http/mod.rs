@@ -172,7 +172,7 @@ async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl
     ready(&url);
     loop {
         tokio::select! {
-            () = asked.to_end() => break,
+            () = asked.next() => break,
             Some(_) = connections.join_next() => {}
             stream = accept(&listener) => {
                 let (front, ending, encryption) = (Arc::clone(&front), ending.subscribe(), encryption.clone());
@@ -191,7 +191,7 @@ async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl
         () = all(&mut connections) => {}
         () = async { server.idle().await; sleep(LAST_WORDS).await } => {}
         () = sleep(GRACE) => {}
-        () = asked.to_end() => {}
+        () = asked.next() => {}
     }
     over.cancel();
     // Calls that are still under way are taken back now, which they need a moment for; nobody waits for their answers.
@@ -209,7 +209,7 @@ impl Asked {
         Ok(Self([signal(interrupt)?, signal(terminate)?, signal(hangup)?]))
     }
 
-    async fn to_end(&mut self) {
+    async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
