@@ -162,7 +162,86 @@ fn strangers_take_no_place_of_those_who_are_known() {
     workspace.call(&["revoke", "peek", "--why", "not needed", "--approved-by", "ada"]).expect(0);
     assert_eq!(waiting.event().unwrap()["method"], "notifications/tools/list_changed", "whoever is known stays");
     drop(strangers);
+    served.limit_descriptors(120);
+    let strangers: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&served.address).unwrap()).collect();
+    assert_eq!(session.send(2, "ping", json!({})).answer()["result"], json!({}), "also where descriptors are few");
+    drop(strangers);
     served.end();
+}
+
+/// Nobody's word is a person's: what was asked stays held when the server ends, and is thrown away by the client that takes the call back.
+#[test]
+fn a_question_that_nobody_answered_is_no_ones_answer() {
+    let workspace = greeting();
+    let decided =
+        || strings(&workspace.ledger(), "SELECT state || ' ' || coalesce(decided_by, '') FROM commits ORDER BY rowid");
+    let served = Served::start(&workspace, &[]);
+    let session = served.session("2025-11-25", json!({ "elicitation": {} }));
+    let mut first = session.call(1, "write_note", note("Inbox/AI/a.md"));
+    assert_eq!(first.event().unwrap()["method"], "elicitation/create");
+    let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
+    assert_eq!(session.post(&cancelled).status, 202);
+    assert!(
+        (0..2_000).any(|_| {
+            served.with("POST", &[], "{}").body();
+            decided() == ["REJECTED tester, which cancelled the call"]
+        }),
+        "{:?}",
+        decided()
+    );
+    let mut second = session.call(2, "write_note", note("Inbox/AI/b.md"));
+    assert_eq!(second.event().unwrap()["method"], "elicitation/create");
+    served.end();
+    assert_eq!(decided()[1..], ["HELD "]);
+}
+
+/// What other clients have held does not take the place of what a person is asked about.
+#[test]
+fn one_clients_held_files_do_not_push_out_anothers() {
+    let workspace = greeting();
+    let served = Served::start(&workspace, &[]);
+    let session = served.session("2025-11-25", json!({ "elicitation": {} }));
+    let mut call = session.call(1, "write_note", note("Inbox/AI/a.md"));
+    let asked = call.event().unwrap();
+    for number in 0..260 {
+        let call = json!({ "name": "write_note", "arguments": note(&format!("Inbox/AI/{number}.md")) });
+        let held = served.modern_as("bob", "tools/call", call, json!({})).answer();
+        assert!(held["result"]["_meta"]["kavi/held"].is_string(), "{held}");
+    }
+    let yes = json!({ "action": "accept", "content": { "write": true } });
+    session.post(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": yes }));
+    assert_eq!(call.event().unwrap()["result"]["isError"], false);
+    served.end();
+}
+
+/// While another process holds the ledger, whoever insists need not wait for it.
+#[test]
+fn asked_again_it_ends_whatever_it_waits_for() {
+    let workspace = greeting();
+    let served = Served::start(&workspace, &[]);
+    let session = served.session("2025-11-25", json!({}));
+    let writer = workspace.ledger();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let io = json!({ "input": { "text": "str" }, "output": { "words": "int" } });
+    let proposal = json!({
+        "name": "count_words", "description": "Counts", "why": "often", "side_effect_class": "READ_ONLY", "io": io,
+    });
+    let _waiting = session.call(1, "propose_skill", proposal);
+    let _running = session.call(2, "peek", peek());
+    assert_eq!(served.insist(), Some(1));
+    writer.execute_batch("ROLLBACK").unwrap();
+    assert!(workspace.json(&["doctor"]).json()["checks"].is_array());
+}
+
+#[test]
+fn servers_that_start_at_once_make_one_token() {
+    let workspace = greeting();
+    let served: Vec<Served> = thread::scope(|scope| {
+        let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| Served::start(&workspace, &[]))).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    assert!(served.iter().all(|one| one.token == served[0].token));
+    served.into_iter().for_each(Served::end);
 }
 
 /// A question is answered by the client that was asked, and by no other that heard of it.
@@ -236,7 +315,7 @@ fn what_is_no_message_is_answered() {
     }
     let huge = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{}\"}}", "x".repeat(4 << 20));
     let refused = served.with("POST", &[], &huge);
-    assert_eq!(refused.status, 413);
+    assert_eq!((refused.status, refused.headers["connection"].as_str()), (413, "close"));
     assert!(refused.json()["error"]["message"].as_str().unwrap().contains("4194304 bytes"));
     // The same, without saying how long it will be.
     let chunked = format!("{:x}\r\n{huge}\r\n0\r\n\r\n", huge.len());

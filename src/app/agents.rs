@@ -51,13 +51,17 @@ use queue::{Crowd, MOST_AT_WORK, Queue};
 
 /// How often the clerk looks whether something else is trusted now.
 const LOOK: Duration = Duration::from_millis(200);
-/// Most held effects whose answer is awaited. Those that were held before them are released at the command line.
-const MOST_OPEN: usize = 256;
+/// Most errands that wait.
+const MOST_ERRANDS: usize = 256;
+/// Most held effects whose answer is awaited, and most of one client. Those that were held before them are released at the command
+/// line.
+const MOST_OPEN: usize = 4_096;
+const MOST_OPEN_OF_ONE: usize = 64;
 
 /// Takes the answer to one question, on any thread.
 pub type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
-/// Something for the clerk to do.
-type Errand = Box<dyn FnOnce(&App) + Send>;
+/// Something for the clerk to do, or to be told that it will not be.
+type Errand = Box<dyn FnOnce(Result<&App, Error>) + Send>;
 /// Told when something else is trusted than before.
 type Listener = Box<dyn Fn() + Send>;
 
@@ -165,11 +169,14 @@ pub struct Sent {
 #[derive(Clone)]
 pub struct AgentDoor {
     calls: Arc<Queue>,
-    errands: mpsc::Sender<Errand>,
+    errands: mpsc::SyncSender<Errand>,
     lists: mpsc::Sender<Reply<Vec<AgentSkill>>>,
     listener: Arc<Mutex<Option<Listener>>>,
-    open: Arc<Mutex<VecDeque<CommitId>>>,
+    open: Arc<Mutex<Open>>,
 }
+
+/// Held effects that may be settled here, with who made them, oldest first.
+type Open = VecDeque<(CommitId, String)>;
 
 impl std::fmt::Debug for AgentDoor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -179,19 +186,25 @@ impl std::fmt::Debug for AgentDoor {
 
 impl AgentDoor {
     fn ask<T: 'static>(&self, work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static, reply: Reply<T>) {
+        let errand: Errand = Box::new(move |app| reply(app.and_then(work)));
         // When the clerk is gone the errand is dropped, and the reply with it: whoever waits for it notices.
-        let _ = self.errands.send(Box::new(move |app| reply(work(app))));
+        if let Err(mpsc::TrySendError::Full(errand)) = self.errands.try_send(errand) {
+            errand(Err(Error::Refused(format!("{MOST_ERRANDS} requests wait already: ask again later"))));
+        }
     }
 
     /// Runs a skill, when it is its turn.
     pub fn call(&self, call: AgentCall, reply: impl FnOnce(Result<AgentRan, AgentFailure>) + Send + 'static) {
         let open = Arc::clone(&self.open);
         let asked = Arc::new(Asked { door: Door::Mcp, by: call.by });
-        let answer = move |ran: Result<Ran, Error>| reply(ran.map(|ran| told(ran, &open)).map_err(AgentFailure::from));
+        let who = Arc::clone(&asked);
+        let answer = move |ran: Result<Ran, Error>| {
+            reply(ran.map(|ran| told(ran, &open, &who.by)).map_err(AgentFailure::from));
+        };
         let reply = Box::new(answer);
         if self.calls.put((call.name, call.input, asked, call.cancel), reply) == Crowd::Some {
             // The clerk looks for more threads whenever it has done something.
-            let _ = self.errands.send(Box::new(|_| ()));
+            let _ = self.errands.try_send(Box::new(|_| ()));
         }
     }
 
@@ -210,16 +223,18 @@ impl AgentDoor {
     pub fn settle(&self, id: CommitId, (word, by): (Word, String), reply: Reply<()>) {
         let ours = {
             let mut open = lock(&self.open);
-            let at = open.iter().position(|open| *open == id);
-            at.and_then(|at| open.remove(at)).is_some()
+            let at = open.iter().position(|(open, _)| *open == id);
+            at.and_then(|at| open.remove(at))
         };
-        self.ask(
-            move |app| match ours {
-                true => app.settle_asked(id, word, &by),
-                false => Err(Error::Refused(format!("effect {} was not made here, or was decided", id.short()))),
-            },
-            reply,
-        );
+        let open = Arc::clone(&self.open);
+        let settle = move |app: &App| {
+            let Some(ours) = ours else {
+                return Err(Error::Refused(format!("effect {} was not made here, or was decided", id.short())));
+            };
+            // What could not be done can be tried again.
+            app.settle_asked(id, word, &by).inspect_err(|_| lock(&open).push_back(ours))
+        };
+        self.ask(settle, reply);
     }
 
     /// Writes a proposal.
@@ -258,16 +273,23 @@ impl AgentDoor {
     }
 }
 
+/// Notes an effect, in the place of the oldest of the same client's if that has many.
+fn note(open: &mut Open, id: CommitId, by: &str) {
+    let of_one = |(_, other): &(CommitId, String)| other == by;
+    if open.iter().filter(|one| of_one(one)).count() >= MOST_OPEN_OF_ONE {
+        open.iter().position(of_one).and_then(|oldest| open.remove(oldest));
+    } else if open.len() >= MOST_OPEN {
+        open.pop_front();
+    }
+    open.push_back((id, by.to_owned()));
+}
+
 /// A run as its agent is told of it. What is held can be settled from now on.
-fn told(ran: Ran, open: &Mutex<VecDeque<CommitId>>) -> AgentRan {
+fn told(ran: Ran, open: &Mutex<Open>, by: &str) -> AgentRan {
     let revision = ran.record.revision.zip(ran.record.source_hash);
     let files = match ran.files {
         Files::Held(commit, diffs) => {
-            let mut open = lock(open);
-            if open.len() >= MOST_OPEN {
-                open.pop_front();
-            }
-            open.push_back(commit.id);
+            note(&mut lock(open), commit.id, by);
             AgentFiles::Held(commit.id, diffs)
         }
         _ => AgentFiles::Written(ran.record.effects.iter().map(|effect| effect.path.clone()).collect()),
@@ -317,7 +339,7 @@ impl App {
         let no_thread = |source| Error::Io { what: "a thread for the agents' door".to_owned(), source };
         // To begin with; calls that wait are worth more of them.
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_WORK);
-        let (errands, asked) = mpsc::channel();
+        let (errands, asked) = mpsc::sync_channel(MOST_ERRANDS);
         let calls = Arc::new(Queue::new(threads));
         let (lists, listing) = mpsc::channel();
         let (listener, open) = (Arc::default(), Arc::default());
@@ -343,11 +365,12 @@ impl App {
                         hired.err().inspect(|error| calls.leave(Some(error.to_string())));
                     };
                     (0..threads).for_each(|_| hire());
-                    self.run_errands(&asked, &listener, || (0..calls.more_threads()).for_each(|_| hire()));
+                    let staff = || (0..calls.more_threads()).for_each(|_| hire());
+                    self.run_errands((&asked, &listener), staff, || front.is_finished());
                 }
                 Err(error) => {
                     (0..threads).for_each(|_| calls.leave(Some(error.to_string())));
-                    self.run_errands(&asked, &listener, || ());
+                    self.run_errands((&asked, &listener), || (), || front.is_finished());
                 }
             }
             calls.close();
@@ -367,12 +390,19 @@ impl App {
 
     /// Does errands until nobody can send any, and looks in between whether there are threads enough, and whether something else is
     /// trusted than before.
-    fn run_errands(&self, asked: &mpsc::Receiver<Errand>, listener: &Mutex<Option<Listener>>, staff: impl Fn()) {
+    fn run_errands(
+        &self,
+        (asked, listener): (&mpsc::Receiver<Errand>, &Mutex<Option<Listener>>),
+        staff: impl Fn(),
+        is_over: impl Fn() -> bool,
+    ) {
         let mut lookout = self.ledger.lookout();
         let mut known: Option<Vec<ProposalId>> = self.ledger.trusted_ids().ok();
         loop {
             match asked.recv_timeout(LOOK) {
-                Ok(errand) => errand(self),
+                // Whoever asked for it is gone.
+                Ok(_) if is_over() => return,
+                Ok(errand) => errand(Ok(self)),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }

@@ -55,14 +55,16 @@ pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError
     }
 }
 
-/// Makes such a file, where there is nothing.
+/// Makes such a file, whole or not at all.
 ///
 /// # Errors
 /// [`ArtifactError::Io`] when something lies there, or it cannot be written.
 pub fn create_private(path: &Path, text: &SecretString) -> Result<(), ArtifactError> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = openat(CWD, path, flags, Mode::from_raw_mode(0o600)).map_err(|error| io_error(path)(error.into()))?;
-    let mut file = File::from(fd);
-    file.write_all(text.expose_secret().as_bytes()).and_then(|()| file.sync_all()).map_err(io_error(path))?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // Temporary files are their owner's alone from the beginning.
+    let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io_error(folder))?;
+    temp.write_all(text.expose_secret().as_bytes()).map_err(io_error(path))?;
+    temp.as_file().sync_all().map_err(io_error(path))?;
+    temp.persist_noclobber(path).map_err(|error| io_error(path)(error.error))?;
+    sync_folder(folder)
 }

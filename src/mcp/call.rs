@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::OptionFuture;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ContentBlock, ElicitRequest, ElicitResult,
-    ElicitationAction, ErrorData, JsonObject, MetaObject, ProgressNotificationParam, ServerRequest,
+    ErrorData, JsonObject, MetaObject, ProgressNotificationParam, ServerRequest,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Value, json};
@@ -199,16 +199,26 @@ impl Server {
             }
             Asks::ByRequest => {
                 let asked = context.peer.send_request(ServerRequest::ElicitRequest(ElicitRequest::new(asked)));
+                let waits = self.waits();
                 let answered = tokio::select! {
                     answered = timeout(PATIENCE, asked) => answered.ok().and_then(Result::ok),
-                    () = context.ct.cancelled() => Some(ClientResult::ElicitResult(ElicitResult::new(ElicitationAction::Decline))),
+                    () = context.ct.cancelled() => None,
                     () = over(&context.extensions) => None,
                 };
-                let answered = match answered {
-                    Some(ClientResult::ElicitResult(answered)) => Some(answered),
-                    _ => None,
+                drop(waits);
+                let heard = match answered {
+                    Some(ClientResult::ElicitResult(answered)) => heard(Some(&answered)),
+                    // What the client takes back is thrown away, as it is before its end; what nobody answered stays held.
+                    _ if context.ct.is_cancelled() && !self.is_ending() => {
+                        let by = format!("{}, which cancelled the call", client_name(context));
+                        let thrown = ask(|reply| self.door.settle(commit, (Word::No, by), reply)).await;
+                        return Ok(thrown
+                            .map_or_else(|error| told(&error), |()| failed("the call was cancelled"))
+                            .into());
+                    }
+                    _ => Heard::Unclear,
                 };
-                Ok(self.settled(answer, commit, heard(answered.as_ref()), context).await.into())
+                Ok(self.settled(answer, commit, heard, context).await.into())
             }
         }
     }

@@ -67,11 +67,15 @@ impl<'de> Visitor<'de> for Members<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
-            if name == "id" {
-                self.0.set(Some(members.next_value()?));
-                return Ok(());
+            match name.as_ref() {
+                "id" => self.0.set(Some(members.next_value()?)),
+                // An answer: what is said to its id would be taken for one to a request of the client's own.
+                "result" | "error" => {
+                    self.0.set(None);
+                    return Ok(());
+                }
+                _ => drop(members.next_value::<IgnoredAny>()?),
             }
-            members.next_value::<IgnoredAny>()?;
         }
         Ok(())
     }
@@ -259,6 +263,8 @@ mod tests {
             (r#"{"jsonrpc":"2.0","params":{"x":"aaa"#, Value::Null),
             (r#"{"jsonrpc":"2.0","id":{"x":1},"params":{"x":"aaa"#, Value::Null),
             (r#"{"jsonrpc":"2.0","id":"12"#, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"x":"aaa"#, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":7,"error":{"x":"aaa"#, Value::Null),
             (r#"[{"id":1,"x":"aaa"#, Value::Null),
             ("aaa", Value::Null),
             ("", Value::Null),

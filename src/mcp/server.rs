@@ -3,6 +3,7 @@
 //! Guarantees: a method that is known is never answered as unknown because its parameters are off.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -61,6 +62,7 @@ pub(super) struct Server {
     pub(super) questions: Questions,
     changes: watch::Receiver<u64>,
     at_work: watch::Sender<usize>,
+    ending: AtomicBool,
 }
 
 impl Server {
@@ -68,7 +70,14 @@ impl Server {
         let sender = watch::Sender::new(0_u64);
         let changes = sender.subscribe();
         door.on_change(Box::new(move || sender.send_modify(|number| *number += 1)));
-        Self { door, offer, questions: Questions::default(), changes, at_work: watch::Sender::new(0) }
+        Self {
+            door,
+            offer,
+            questions: Questions::default(),
+            changes,
+            at_work: watch::Sender::new(0),
+            ending: AtomicBool::new(false),
+        }
     }
 
     /// Every trusted skill, by name.
@@ -82,11 +91,36 @@ impl Server {
         Busy(&self.at_work)
     }
 
+    /// Counts a call as not under way, while it waits for a person, until what is given is dropped.
+    pub(super) fn waits(&self) -> Waits<'_> {
+        self.at_work.send_modify(|number| *number -= 1);
+        Waits(&self.at_work)
+    }
+
+    /// What is cancelled from now on is so because the server ends.
+    pub(super) fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ends.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
     /// Waits until no call is under way.
     pub(super) async fn idle(&self) {
         let mut at_work = self.at_work.subscribe();
         // The sender lives as long as this.
         let _ = at_work.wait_for(|number| *number == 0).await;
+    }
+}
+
+/// A call that waits for a person.
+pub(super) struct Waits<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|number| *number += 1);
     }
 }
 

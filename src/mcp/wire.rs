@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage, ServerResult};
@@ -25,7 +26,7 @@ use super::session::{self, Outgoing, Session};
 
 /// Answers that wait to be written.
 const WAITING: usize = 64;
-/// How long somebody who has closed standard input may take to read what was said.
+/// How long somebody who has closed standard input may read nothing of what was said.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where answers go. Nothing is the end: what comes after it is not written.
@@ -46,6 +47,8 @@ pub(super) struct Wire {
 pub(super) struct Written {
     out: Outbox,
     writer: JoinHandle<()>,
+    /// How many bytes somebody has taken.
+    moved: Arc<AtomicUsize>,
 }
 
 impl Written {
@@ -56,12 +59,16 @@ impl Written {
 
     /// Waits until all that was said is written, for as long as somebody may still be about to read it.
     pub(super) async fn all(self) {
-        let _ = timeout(PATIENCE, async {
-            // When nobody reads any more, the writer is gone already.
-            let _ = self.out.send(None).await;
-            let _ = self.writer.await;
-        })
-        .await;
+        let Self { out, mut writer, moved } = self;
+        let mut known = moved.load(Ordering::Relaxed);
+        let end = tokio::spawn(async move { out.send(None).await });
+        while timeout(PATIENCE, &mut writer).await.is_err() {
+            let now = moved.load(Ordering::Relaxed);
+            if std::mem::replace(&mut known, now) == now {
+                break;
+            }
+        }
+        end.abort();
     }
 }
 
@@ -70,8 +77,9 @@ impl Wire {
     pub(super) fn standard(session: Arc<Session>) -> (Self, Written) {
         let (reader, writer) = stdio_pipes();
         let (out, waiting) = mpsc::channel(WAITING);
-        let writer = tokio::spawn(write_all(writer, waiting, Arc::clone(&session)));
-        let written = Written { out: out.clone(), writer };
+        let moved = Arc::new(AtomicUsize::new(0));
+        let writer = tokio::spawn(write_all((writer, Arc::clone(&moved)), waiting, Arc::clone(&session)));
+        let written = Written { out: out.clone(), writer, moved };
         let wire = Self {
             session,
             reader,
@@ -171,7 +179,11 @@ pub(super) fn ready(session: &Session, item: &ServerJsonRpcMessage) -> io::Resul
 }
 
 /// Writes what comes, as few times as possible, until nobody has anything to say or nobody reads.
-async fn write_all(mut writer: StdioWriter, mut waiting: mpsc::Receiver<Option<Value>>, session: Arc<Session>) {
+async fn write_all(
+    (mut writer, moved): (StdioWriter, Arc<AtomicUsize>),
+    mut waiting: mpsc::Receiver<Option<Value>>,
+    session: Arc<Session>,
+) {
     let mut text = Vec::new();
     while let Some(first) = waiting.recv().await {
         text.clear();
@@ -185,7 +197,12 @@ async fn write_all(mut writer: StdioWriter, mut waiting: mpsc::Receiver<Option<V
         }
         let last = next.is_some();
         let written = async {
-            writer.write_all(&text).await?;
+            let mut left = text.as_slice();
+            while !left.is_empty() {
+                let taken = writer.write(left).await?;
+                moved.fetch_add(taken, Ordering::Relaxed);
+                left = left.get(taken..).filter(|_| taken > 0).ok_or(io::ErrorKind::WriteZero)?;
+            }
             writer.flush().await
         };
         if written.await.is_err() {

@@ -5,11 +5,19 @@ use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
 
 use crate::client::LATEST;
 use crate::support::Workspace;
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // When a test ends early, so does its server.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
 
 /// What every message is sent with.
 const ORDINARY: &[(&str, &str)] =
@@ -184,6 +192,24 @@ impl Served {
         let told = session.post(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         assert_eq!(told.status, 202);
         session
+    }
+
+    /// Leaves it so many descriptors.
+    pub fn limit_descriptors(&self, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
+    }
+
+    /// Asks it to end until it has. Gives its exit code.
+    pub fn insist(mut self) -> Option<i32> {
+        loop {
+            // It may just have ended.
+            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+        }
     }
 
     /// Asks it to end.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::App;
-use crate::artifacts::{self, PrivateError, ReadError};
+use crate::artifacts::{self, ArtifactError, PrivateError, ReadError};
 use crate::error::Error;
 use crate::mcp::{self, Identity, Listening, Offer, Place};
 use crate::model::{
@@ -68,8 +68,13 @@ fn token(path: &Path) -> Result<Digest, Error> {
         Some(text) => text,
         None => {
             let made = SecretString::from(format!("{}{}\n", RandomIds.next().simple(), RandomIds.next().simple()));
-            artifacts::create_private(path, &made)?;
-            made
+            match artifacts::create_private(path, &made) {
+                // Another server was as quick.
+                Err(ArtifactError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                    private(path)?.ok_or_else(|| unusable(path, "it comes and goes"))?
+                }
+                other => other.map(|()| made)?,
+            }
         }
     };
     let token = text.expose_secret().trim();

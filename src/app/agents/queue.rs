@@ -111,10 +111,16 @@ impl Queue {
         owed.into_values().for_each(|reply| reply(Err(Error::Refused(format!("no skill can be called: {why}")))));
     }
 
-    /// Sends the threads home once what waits is done.
+    /// Nobody is there any more to be answered: sends the threads home, and forgets what waits.
     pub(super) fn close(&self) {
-        lock(&self.state).closed.get_or_insert_with(|| "the server is ending".to_owned());
+        let mut state = lock(&self.state);
+        let ending = "the server is ending";
+        state.closed.get_or_insert_with(|| ending.to_owned());
+        let waiting: Vec<u64> = state.waiting.drain(..).map(|call| call.number).collect();
+        let owed: Vec<_> = waiting.iter().filter_map(|number| state.owed.remove(number)).collect();
+        drop(state);
         self.more.notify_all();
+        owed.into_iter().for_each(|reply| reply(Err(Error::Refused(ending.to_owned()))));
     }
 }
 
@@ -200,8 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_last_thread_leaves_everybody_is_told_and_what_ends_is_done_first()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn when_the_last_thread_leaves_or_the_server_ends_everybody_is_told() -> Result<(), Box<dyn std::error::Error>> {
         let (answers, heard) = mpsc::channel();
         let queue = Queue::new(2);
         queue.put(wanted("first")?, reply(&answers));
@@ -213,8 +218,11 @@ mod tests {
         assert_eq!(heard.try_recv()?, "no skill can be called: no memory");
         let queue = Queue::new(1);
         queue.put(wanted("first")?, reply(&answers));
+        queue.put(wanted("second")?, reply(&answers));
+        assert!(queue.next().is_some());
         queue.close();
-        assert!(queue.next().is_some() && queue.next().is_none());
+        assert_eq!(heard.try_recv()?, "the server is ending");
+        assert!(queue.next().is_none() && heard.try_recv().is_err(), "the first is still owed its answer");
         Ok(())
     }
 }

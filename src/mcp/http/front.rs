@@ -133,13 +133,17 @@ impl Front {
             return self.service.handle(request).await;
         }
         let (parts, body) = request.into_parts();
+        // Nobody is told to go on with what is refused anyway.
+        if body.size_hint().lower() > MOST_BYTES as u64 {
+            return last(document(StatusCode::PAYLOAD_TOO_LARGE, &frame::too_long(b"")));
+        }
         let body = match timeout(BODY_TIME, Limited::new(body, MOST_BYTES).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return document(StatusCode::PAYLOAD_TOO_LARGE, &frame::too_long(b""));
+                return last(document(StatusCode::PAYLOAD_TOO_LARGE, &frame::too_long(b"")));
             }
-            Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "the body did not come whole"),
-            Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to come"),
+            Ok(Err(_)) => return last(refuse(StatusCode::BAD_REQUEST, "the body did not come whole")),
+            Err(_) => return last(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to come")),
         };
         match frame::parse(&body) {
             Ok(Line::One(message)) => self.one(parts, body, message).await,

@@ -14,6 +14,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -107,7 +108,11 @@ impl Place {
             ip if ip.is_unspecified() => Vec::new(),
             ip => vec![literal(ip)],
         };
-        self.names.iter().cloned().chain(own).map(|host| format!("{host}:{port}")).collect()
+        let hosts: Vec<String> = self.names.iter().cloned().chain(own).collect();
+        let with_port = hosts.iter().map(|host| format!("{host}:{port}"));
+        // Clients leave out the port that everybody knows.
+        let known = port == if self.identity.is_some() { 443 } else { 80 };
+        with_port.chain(hosts.iter().filter(|_| known).cloned()).collect()
     }
 }
 
@@ -174,10 +179,10 @@ async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl
         tokio::select! {
             () = asked.next() => break,
             Some(_) = connections.join_next() => {}
-            stream = accept(&listener) => {
+            (stream, from) = accept(&listener, &seats) => {
                 let (front, ending, encryption) = (Arc::clone(&front), ending.subscribe(), encryption.clone());
-                let seat = seats.stranger();
-                let number = seat.number;
+                let seat = seats.stranger(from.ip());
+                let number = seat.place();
                 let connection = connections.spawn(async move { connect(stream, encryption, (&front, &seat), ending).await });
                 seats.cut_with(number, connection);
                 // Each may say who it is before the next one comes.
@@ -193,11 +198,35 @@ async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl
         () = sleep(GRACE) => {}
         () = asked.next() => {}
     }
+    server.end();
     over.cancel();
     // Calls that are still under way are taken back now, which they need a moment for; nobody waits for their answers.
-    let _ = timeout(GRACE, server.idle()).await;
+    tokio::select! {
+        () = server.idle() => {}
+        () = sleep(GRACE) => {}
+        () = asked.next() => {}
+    }
     connections.abort_all();
+    leave_when_asked_again();
     Ok(())
+}
+
+/// What is left to be done is others': the ledger's writer may wait for another process. Whoever asks once more does not want to wait for it;
+/// a process that ends anywhere leaves nothing half done.
+fn leave_when_asked_again() {
+    let wait = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            Asked::listen()?.next().await;
+            io::Result::Ok(())
+        })
+    };
+    // Where there is no thread for it, it takes as long as it takes.
+    let _ = thread::Builder::new().name("kavi-signals".into()).spawn(move || {
+        if wait().is_ok() {
+            std::process::exit(1);
+        }
+    });
 }
 
 /// The ways in which a process is asked to end.
@@ -224,11 +253,15 @@ async fn all(connections: &mut JoinSet<()>) {
 }
 
 /// The next connection.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(_) => sleep(PAUSE).await,
+            Ok(accepted) => return accepted,
+            Err(_) => {
+                // There may be no descriptors left.
+                seats.cut_oldest();
+                sleep(PAUSE).await;
+            }
         }
     }
 }
@@ -324,6 +357,10 @@ mod tests {
         assert_eq!(own, ["[::1]:7", "localhost:7"]);
         let named = place("0.0.0.0:0", &["notes.lan"], identity())?.hosts(SocketAddr::from(([0, 0, 0, 0], 7)));
         assert_eq!(named, ["notes.lan:7"]);
+        let usual = place("127.0.0.1:80", &[], None)?.hosts(SocketAddr::from(([127, 0, 0, 1], 80)));
+        assert_eq!(usual, ["127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"]);
+        let other = place("127.0.0.1:443", &[], None)?.hosts(SocketAddr::from(([127, 0, 0, 1], 443)));
+        assert_eq!(other, ["127.0.0.1:443", "localhost:443"]);
         Ok(())
     }
 }

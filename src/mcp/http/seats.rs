@@ -1,11 +1,12 @@
 //! Who holds a connection: strangers, who have not shown the token yet, and those who have.
 //!
-//! Guarantees: strangers take no place of those who are known, and the newest of them is never the one that has to go: whoever has the token
-//! shows it before so many others have come.
+//! Guarantees: strangers take no place of those who are known; when they are too many, the one that goes is the oldest of the address with the
+//! most of them. Whoever has the token is not cut if it is shown before so many others have come from the same address.
 //!
 //! Deliberately never: lets anybody wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -21,27 +22,47 @@ const MOST_STRANGERS: usize = 512;
 /// All connections.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
-    strangers: Mutex<BTreeMap<usize, AbortHandle>>,
+    strangers: Mutex<BTreeMap<usize, Stranger>>,
     known: AtomicUsize,
     taken: AtomicUsize,
 }
 
+#[derive(Debug)]
+struct Stranger {
+    from: IpAddr,
+    connection: AbortHandle,
+}
+
+/// Cuts the oldest connection of the address that has the most.
+fn cut(strangers: &mut BTreeMap<usize, Stranger>) {
+    let mut counts = HashMap::<IpAddr, usize>::new();
+    strangers.values().for_each(|stranger| *counts.entry(stranger.from).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(from, _)| from);
+    let oldest = strangers.iter().find(|(_, stranger)| Some(stranger.from) == most).map(|(number, _)| *number);
+    if let Some(stranger) = oldest.and_then(|oldest| strangers.remove(&oldest)) {
+        stranger.connection.abort();
+    }
+}
+
 impl Seats {
-    /// The seat of a connection that has just come.
-    pub(super) fn stranger(self: &Arc<Self>) -> Seat {
+    /// The seat of a connection that has just come from there.
+    pub(super) fn stranger(self: &Arc<Self>, from: IpAddr) -> Seat {
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        Seat { seats: Arc::clone(self), number, known: AtomicBool::new(false) }
+        Seat { seats: Arc::clone(self), number, from, known: AtomicBool::new(false) }
     }
 
-    /// Notes how the connection with that seat can be cut, and cuts the oldest of the strangers if they are too many.
-    pub(super) fn cut_with(&self, number: usize, connection: AbortHandle) {
+    /// Notes how the connection with that seat can be cut, and cuts one of the strangers if they are too many.
+    pub(super) fn cut_with(&self, (number, from): (usize, IpAddr), connection: AbortHandle) {
         let mut strangers = lock(&self.strangers);
-        strangers.insert(number, connection);
-        if strangers.len() > MOST_STRANGERS
-            && let Some((_, oldest)) = strangers.pop_first()
-        {
-            oldest.abort();
+        strangers.insert(number, Stranger { from, connection });
+        if strangers.len() > MOST_STRANGERS {
+            cut(&mut strangers);
         }
+    }
+
+    /// Cuts one of the strangers.
+    pub(super) fn cut_oldest(&self) {
+        cut(&mut lock(&self.strangers));
     }
 }
 
@@ -49,11 +70,17 @@ impl Seats {
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,
-    pub(super) number: usize,
+    number: usize,
+    from: IpAddr,
     known: AtomicBool,
 }
 
 impl Seat {
+    /// What its connection is cut by.
+    pub(super) fn place(&self) -> (usize, IpAddr) {
+        (self.number, self.from)
+    }
+
     /// The client has shown the token. Says whether there is room for it.
     pub(super) fn is_known(&self) -> bool {
         if self.known.load(Ordering::Relaxed) {
@@ -84,10 +111,27 @@ mod tests {
     use super::*;
 
     fn come(seats: &Arc<Seats>) -> (Seat, tokio::task::JoinHandle<()>) {
-        let seat = seats.stranger();
+        come_from(seats, [127, 0, 0, 1])
+    }
+
+    fn come_from(seats: &Arc<Seats>, from: [u8; 4]) -> (Seat, tokio::task::JoinHandle<()>) {
+        let seat = seats.stranger(from.into());
         let connection = tokio::spawn(std::future::pending());
-        seats.cut_with(seat.number, connection.abort_handle());
+        seats.cut_with(seat.place(), connection.abort_handle());
         (seat, connection)
+    }
+
+    #[test]
+    fn whoever_comes_from_elsewhere_is_not_pushed_out() -> std::io::Result<()> {
+        block(async {
+            let seats = Arc::new(Seats::default());
+            let (_seat, honest) = come_from(&seats, [10, 0, 0, 1]);
+            let _others: Vec<_> = (0..3 * MOST_STRANGERS).map(|_| come_from(&seats, [10, 0, 0, 2])).collect();
+            seats.cut_oldest();
+            tokio::task::yield_now().await;
+            assert!(!honest.is_finished());
+            assert_eq!(lock(&seats.strangers).len(), MOST_STRANGERS - 1);
+        })
     }
 
     fn block(work: impl Future<Output = ()>) -> std::io::Result<()> {
