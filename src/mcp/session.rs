@@ -26,6 +26,7 @@ pub(super) struct Session {
 #[derive(Debug, Default)]
 struct State {
     under_way: HashSet<RequestId>,
+    cancelled: HashSet<RequestId>,
     begun: bool,
     listens: bool,
     revision: Option<String>,
@@ -77,11 +78,28 @@ impl Session {
     pub(super) fn forget(&self, id: &RequestId) -> Option<Value> {
         let mut state = self.state();
         state.under_way.remove(id);
+        state.cancelled.remove(id);
         let number = state.batches.iter().position(|batch| batch.missing.contains(id))?;
         state.batches[number].missing.remove(id);
         let whole = state.batches[number].missing.is_empty();
         let answers = whole.then(|| state.batches.swap_remove(number).answers)?;
         (!answers.is_empty()).then_some(Value::Array(answers))
+    }
+
+    /// The client takes a request back. Its id is free when its handler is done: what that still says must not answer another request.
+    pub(super) fn cancelled(&self, id: &RequestId) {
+        let mut state = self.state();
+        if state.under_way.contains(id) {
+            state.cancelled.insert(id.clone());
+        }
+    }
+
+    /// A handler is done.
+    fn handled(&self, id: &RequestId) {
+        let mut state = self.state();
+        if state.cancelled.remove(id) {
+            state.under_way.remove(id);
+        }
     }
 
     /// Notes that these requests came together, and what some of them were answered at once.
@@ -175,6 +193,27 @@ impl Session {
     }
 }
 
+/// A request that has a handler, until that is done with it.
+#[derive(Debug)]
+struct Handled {
+    session: Arc<Session>,
+    id: RequestId,
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        self.session.handled(&self.id);
+    }
+}
+
+/// Has a request tell its session when its handler is done with it.
+pub(super) fn follow(message: &mut ClientJsonRpcMessage, session: &Arc<Session>) {
+    if let JsonRpcMessage::Request(request) = message {
+        let handled = Handled { session: Arc::clone(session), id: request.id.clone() };
+        request.request.extensions_mut().insert(Arc::new(handled));
+    }
+}
+
 /// Has a message carry the connection that it came over to its handler.
 pub(super) fn mark(message: &mut ClientJsonRpcMessage, session: &Arc<Session>) {
     match message {
@@ -213,6 +252,21 @@ mod tests {
         assert_eq!(session.answered(&id(1), json!(1)), Outgoing::Now(json!(1)));
         assert_eq!(session.forget(&id(2)), None);
         assert!(session.begin(&id(1)).is_ok() && session.begin(&id(2)).is_ok());
+    }
+
+    #[test]
+    fn the_id_of_what_was_cancelled_is_free_when_its_handler_is_done() {
+        let session = Arc::new(Session::new());
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let Ok(mut message) = serde_json::from_str::<ClientJsonRpcMessage>(ping) else { unreachable!("it is one") };
+        follow(&mut message, &session);
+        assert!(session.begin(&id(1)).is_ok());
+        session.cancelled(&id(1));
+        session.cancelled(&id(2));
+        assert!(session.begin(&id(1)).is_err());
+        drop(message);
+        assert!(session.begin(&id(1)).is_ok() && session.begin(&id(2)).is_ok());
+        assert!(session.state().cancelled.is_empty());
     }
 
     #[test]

@@ -100,12 +100,13 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Watched<T> {
             return None;
         };
         session::mark(&mut message, &self.session);
+        session::follow(&mut message, &self.session);
         // What is cancelled is not answered.
         if let JsonRpcMessage::Notification(notification) = &message
             && let ClientNotification::CancelledNotification(cancelled) = &notification.notification
             && let Some(id) = &cancelled.params.request_id
         {
-            self.session.forget(id);
+            self.session.cancelled(id);
         }
         Some(message)
     }
