@@ -34,6 +34,7 @@ use crate::model::{
     id::{CommitId, ExecutionId, ProposalId},
     lock::lock,
     name::SkillName,
+    share::{Places, make_room},
     spec::SkillSpec,
     switch::Cancel,
     vault_path::VaultPath,
@@ -55,8 +56,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const MOST_ERRANDS: usize = 256;
 /// Most held effects whose answer is awaited, and most of one client. Those that were held before them are released at the command
 /// line.
-const MOST_OPEN: usize = 4_096;
-const MOST_OPEN_OF_ONE: usize = 64;
+const PLACES: Places = Places { all: 4_096, of_one: 64 };
 
 /// Takes the answer to one question, on any thread.
 pub type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
@@ -273,23 +273,14 @@ impl AgentDoor {
     }
 }
 
-/// Notes an effect, in the place of the oldest of the same client's if that has many.
-fn note(open: &mut Open, id: CommitId, by: &str) {
-    let of_one = |(_, other): &(CommitId, String)| other == by;
-    if open.iter().filter(|one| of_one(one)).count() >= MOST_OPEN_OF_ONE {
-        open.iter().position(of_one).and_then(|oldest| open.remove(oldest));
-    } else if open.len() >= MOST_OPEN {
-        open.pop_front();
-    }
-    open.push_back((id, by.to_owned()));
-}
-
 /// A run as its agent is told of it. What is held can be settled from now on.
 fn told(ran: Ran, open: &Mutex<Open>, by: &str) -> AgentRan {
     let revision = ran.record.revision.zip(ran.record.source_hash);
     let files = match ran.files {
         Files::Held(commit, diffs) => {
-            note(&mut lock(open), commit.id, by);
+            let mut open = lock(open);
+            make_room(&mut open, PLACES, |(_, other)| other == by);
+            open.push_back((commit.id, by.to_owned()));
             AgentFiles::Held(commit.id, diffs)
         }
         _ => AgentFiles::Written(ran.record.effects.iter().map(|effect| effect.path.clone()).collect()),

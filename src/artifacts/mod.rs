@@ -214,13 +214,19 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
 fn write_durably_as(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ArtifactError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_folders_durably(folder)?;
+    written_beside(path, bytes, mode)?.persist(path).map_err(|error| io(path)(error.error))?;
+    sync_folder(folder)
+}
+
+/// A temporary neighbour of the file with these bytes, on the disk.
+fn written_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, ArtifactError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
     let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
     temp.write_all(bytes).map_err(io(path))?;
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
     temp.as_file().set_permissions(permissions).map_err(io(path))?;
     temp.as_file().sync_all().map_err(io(path))?;
-    temp.persist(path).map_err(|error| io(path)(error.error))?;
-    sync_folder(folder)
+    Ok(temp)
 }
 
 /// Writes a file that nobody looks for yet, where there is none. It is not on the disk by then.

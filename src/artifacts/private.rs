@@ -4,13 +4,13 @@
 //! taken; a file that is made here was never anybody else's. Deliberately never: mends the mode of a file.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{ArtifactError, io as io_error, sync_folder};
+use super::{ArtifactError, io as io_error, sync_folder, written_beside};
 
 /// Why a file is not taken for a secret. None of these says anything of what is in it.
 #[derive(Debug, thiserror::Error)]
@@ -60,11 +60,8 @@ pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError
 /// # Errors
 /// [`ArtifactError::Io`] when something lies there, or it cannot be written.
 pub fn create_private(path: &Path, text: &SecretString) -> Result<(), ArtifactError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
     // Temporary files are their owner's alone from the beginning.
-    let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io_error(folder))?;
-    temp.write_all(text.expose_secret().as_bytes()).map_err(io_error(path))?;
-    temp.as_file().sync_all().map_err(io_error(path))?;
+    let temp = written_beside(path, text.expose_secret().as_bytes(), 0o600)?;
     temp.persist_noclobber(path).map_err(|error| io_error(path)(error.error))?;
-    sync_folder(folder)
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
 }

@@ -104,12 +104,13 @@ mod linux {
     use std::fs::{self, File};
     use std::os::unix::fs::{FileExt as _, MetadataExt as _};
     use std::path::Path;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::Mutex;
 
     use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
     use rustix::io::Errno;
 
     use super::{FORM, HEAD, Head, Lookout, Trail};
+    use crate::model::lock::lock;
 
     /// Files that are open for good, by device and inode: see [`index`].
     static OPEN: Mutex<Vec<((u64, u64), &File)>> = Mutex::new(Vec::new());
@@ -129,7 +130,7 @@ mod linux {
         // One that merely lies there, while SQLite goes on with another that was removed, would stay as it is for ever.
         let is_open = |entry: fs::DirEntry| fs::metadata(entry.path()).is_ok_and(|meta| identity(&meta) == wanted);
         fs::read_dir("/proc/self/fd").ok()?.flatten().any(is_open).then_some(())?;
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&OPEN);
         if let Some((_, file)) = open.iter().find(|(known, _)| *known == wanted) {
             return Some(file);
         }

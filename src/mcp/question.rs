@@ -20,12 +20,11 @@ use super::call::Answer;
 use super::tools::Own;
 use crate::app::{FileDiff, Word};
 use crate::model::id::{CommitId, IdSource as _, RandomIds};
+use crate::model::share::{Places, make_room};
 use crate::model::{lock::lock, text};
 
-/// Most questions that wait for a request that brings their answer.
-const MOST: usize = 256;
-/// Most of them that one client was asked.
-const MOST_OF_ONE: usize = 16;
+/// Most questions that wait for a request that brings their answer, and most of them that one client was asked.
+const PLACES: Places = Places { all: 256, of_one: 16 };
 /// Longest difference that is put into a question, in characters.
 const MOST_SHOWN: usize = 8_000;
 /// What the answer to a question is called.
@@ -126,13 +125,7 @@ impl Questions {
         let put = question.put(&secret);
         let mut open = lock(&self.0);
         // What nobody ever answers stays held.
-        let of_one = open.iter().filter(|(_, other)| other.client == question.client).count();
-        if of_one >= MOST_OF_ONE {
-            let oldest = open.iter().position(|(_, other)| other.client == question.client);
-            oldest.and_then(|oldest| open.remove(oldest));
-        } else if open.len() >= MOST {
-            open.pop_front();
-        }
+        make_room(&mut open, PLACES, |(_, other)| other.client == question.client);
         open.push_back((secret, question));
         put
     }
@@ -217,6 +210,6 @@ mod tests {
         let bobs: Vec<String> = (0..1_000).map(|_| secret(&questions.ask(to("bob")))).collect();
         assert!(questions.take(&ada, ("write_note", "ada")).is_some());
         let left = bobs.iter().filter(|secret| questions.repeat(secret, ("write_note", "bob")).is_some()).count();
-        assert_eq!(left, MOST_OF_ONE);
+        assert_eq!(left, PLACES.of_one);
     }
 }

@@ -13,6 +13,7 @@ use rmcp::model::{
 };
 
 use super::server::{Server, ask};
+use super::tools;
 use crate::app::AgentSkill;
 use crate::error::{Error, Kind};
 use crate::model::{digest::Digest, effect::EffectClass, hints, id::ExecutionId, text};
@@ -101,11 +102,7 @@ fn guidance(skill: &AgentSkill) -> String {
 
 /// The skills of one page, and where the next begins.
 fn cut<'a>(skills: &'a [AgentSkill], cursor: Option<&str>) -> Result<(Vec<&'a AgentSkill>, Option<String>), ErrorData> {
-    let after = match cursor.map(|cursor| cursor.strip_prefix("after:")) {
-        None => "",
-        Some(Some(name)) if !name.is_empty() => name,
-        Some(_) => return Err(ErrorData::invalid_params("there is no such page", None)),
-    };
+    let after = tools::after(cursor)?.unwrap_or_default();
     let mut left = skills.iter().filter(|skill| skill.spec.name.as_str() > after).peekable();
     let shown: Vec<&AgentSkill> = left.by_ref().take(PAGE).collect();
     let next = left.peek().and(shown.last()).map(|last| format!("after:{}", last.spec.name));

@@ -61,7 +61,7 @@ pub(super) struct Server {
     /// Questions that a client of a later revision brings the answers to with another request.
     pub(super) questions: Questions,
     changes: watch::Receiver<u64>,
-    at_work: watch::Sender<usize>,
+    at_work: watch::Sender<isize>,
     ending: AtomicBool,
 }
 
@@ -86,15 +86,13 @@ impl Server {
     }
 
     /// Counts a call as under way until what is given is dropped.
-    pub(super) fn busy(&self) -> Busy<'_> {
-        self.at_work.send_modify(|number| *number += 1);
-        Busy(&self.at_work)
+    pub(super) fn busy(&self) -> Counted<'_> {
+        Counted::new(&self.at_work, 1)
     }
 
     /// Counts a call as not under way, while it waits for a person, until what is given is dropped.
-    pub(super) fn waits(&self) -> Waits<'_> {
-        self.at_work.send_modify(|number| *number -= 1);
-        Waits(&self.at_work)
+    pub(super) fn waits(&self) -> Counted<'_> {
+        Counted::new(&self.at_work, -1)
     }
 
     /// What is cancelled from now on is so because the server ends.
@@ -115,21 +113,22 @@ impl Server {
     }
 }
 
-/// A call that waits for a person.
-pub(super) struct Waits<'a>(&'a watch::Sender<usize>);
+/// A change of how many calls are under way, until it is dropped.
+pub(super) struct Counted<'a> {
+    at_work: &'a watch::Sender<isize>,
+    by: isize,
+}
 
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|number| *number += 1);
+impl<'a> Counted<'a> {
+    fn new(at_work: &'a watch::Sender<isize>, by: isize) -> Self {
+        at_work.send_modify(|number| *number += by);
+        Self { at_work, by }
     }
 }
 
-/// A call that is under way.
-pub(super) struct Busy<'a>(&'a watch::Sender<usize>);
-
-impl Drop for Busy<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|number| *number -= 1);
+        self.at_work.send_modify(|number| *number -= self.by);
     }
 }
 

@@ -148,9 +148,9 @@ impl Session {
         self.state().revision = Some(revision.to_owned());
     }
 
-    /// Notes what goes out, where every answer goes alone.
-    pub(super) fn sent(&self, message: &ServerJsonRpcMessage) {
-        let id = match message {
+    /// Notes what goes out. Gives the id of the request that it answers, if it answers one.
+    pub(super) fn sent<'m>(&self, message: &'m ServerJsonRpcMessage) -> Option<&'m RequestId> {
+        match message {
             JsonRpcMessage::Response(answer) => {
                 if let ServerResult::InitializeResult(agreed) = &answer.result {
                     self.agreed(agreed.protocol_version.as_str());
@@ -159,9 +159,6 @@ impl Session {
             }
             JsonRpcMessage::Error(answer) => answer.id.as_ref(),
             _ => None,
-        };
-        if let Some(id) = id {
-            self.forget(id);
         }
     }
 

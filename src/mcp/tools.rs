@@ -166,15 +166,20 @@ fn of_skill(skill: &AgentSkill) -> Tool {
         .with_meta(meta(skill))
 }
 
+/// The name that the page before ended with, if there was one: what a cursor says.
+pub(super) fn after(cursor: Option<&str>) -> Result<Option<&str>, ErrorData> {
+    match cursor.map(|cursor| cursor.strip_prefix("after:")) {
+        None => Ok(None),
+        Some(Some(name)) if !name.is_empty() => Ok(Some(name)),
+        Some(_) => Err(ErrorData::invalid_params("there is no such page", None)),
+    }
+}
+
 /// One page of tools: the server's own first, then skills by name. A cursor is the name that the page before ended with, so
 /// that what changes in between neither hides nor repeats anything else.
 pub(super) fn page(skills: &[AgentSkill], offer: Offer, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
     let offered = offer == Offer::All || skills.len() <= MOST_OFFERED;
-    let after = match cursor.map(|cursor| cursor.strip_prefix("after:")) {
-        None => None,
-        Some(Some(name)) if !name.is_empty() => Some(name),
-        Some(_) => return Err(ErrorData::invalid_params("there is no such page", None)),
-    };
+    let after = after(cursor)?;
     let mut tools = Vec::new();
     if after.is_none() {
         let wanted = |own: &Own| !offered || !matches!(own, Own::Find | Own::Call);

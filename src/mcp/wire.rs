@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage, ServerResult};
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::RoleServer;
 use rmcp::transport::{StdioReader, StdioWriter, Transport, stdio_pipes};
 use serde_json::Value;
@@ -161,21 +161,12 @@ impl Transport<RoleServer> for Wire {
 }
 
 /// What becomes of a message of the server's.
-pub(super) fn ready(session: &Session, item: &ServerJsonRpcMessage) -> io::Result<Outgoing> {
+fn ready(session: &Session, item: &ServerJsonRpcMessage) -> io::Result<Outgoing> {
     let value = serde_json::to_value(item)?;
-    match item {
-        JsonRpcMessage::Response(answer) => {
-            if let ServerResult::InitializeResult(agreed) = &answer.result {
-                session.agreed(agreed.protocol_version.as_str());
-            }
-            Ok(session.answered(&answer.id, value))
-        }
-        JsonRpcMessage::Error(answer) => match &answer.id {
-            Some(id) => Ok(session.answered(id, value)),
-            None => Ok(Outgoing::Now(value)),
-        },
-        _ => Ok(Outgoing::Now(value)),
-    }
+    Ok(match session.sent(item) {
+        Some(id) => session.answered(id, value),
+        None => Outgoing::Now(value),
+    })
 }
 
 /// Writes what comes, as few times as possible, until nobody has anything to say or nobody reads.

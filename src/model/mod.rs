@@ -24,6 +24,7 @@ pub mod name;
 pub mod research;
 pub mod schema;
 pub mod session;
+pub mod share;
 pub mod snapshot;
 pub mod spec;
 pub mod switch;

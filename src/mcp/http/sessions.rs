@@ -90,7 +90,9 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Watched<T> {
     type Error = T::Error;
 
     fn send(&mut self, item: ServerJsonRpcMessage) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
-        self.session.sent(&item);
+        if let Some(id) = self.session.sent(&item) {
+            self.session.forget(id);
+        }
         self.inner.send(item)
     }
 
