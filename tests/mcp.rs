@@ -10,7 +10,7 @@ mod support;
 
 use std::fs;
 
-use client::{Client, LATEST};
+use client::{Client, LATEST, newest, note, policy};
 use guests::{guest, with_guest};
 use serde_json::{Value, json};
 use support::{Workspace, strings};
@@ -38,25 +38,6 @@ fn a_skill_is_found_by_its_words_and_called_by_its_name() {
     }
     client.close();
     assert!(!workspace.vault("Inbox/AI/a.md").exists());
-}
-
-/// What the newest record says.
-fn newest(workspace: &Workspace) -> String {
-    let sql = "SELECT skill_name || ' ' || success || ' ' || door || ' ' || asked_by || ' ' || coalesce(error, '')
-         FROM executions ORDER BY rowid DESC LIMIT 1";
-    strings(&workspace.ledger(), sql).remove(0)
-}
-
-fn note(path: &str) -> Value {
-    json!({ "path": path, "title": "Title", "body": "Body" })
-}
-
-fn policy(workspace: &Workspace, answer: &str) {
-    let path = workspace.path().join("kavi.toml");
-    let toml = fs::read_to_string(&path).unwrap();
-    let own = "[policy.mcp]\nREAD_ONLY = \"allow\"\nFILE_WRITE = \"ask\"";
-    assert!(toml.contains(own));
-    fs::write(&path, toml.replace(own, &own.replace("ask", answer))).unwrap();
 }
 
 /// The text of an answer.

@@ -147,12 +147,14 @@ fn drives(program: &Path, mode: &str, workspace: &Workspace, served: Option<&Ser
     assert_eq!(workspace.staged(), 0);
 }
 
+/// A Python with the official SDK. Where there is none it is said why.
+fn sdk() -> Option<PathBuf> {
+    install::python(PYTHON_SDK).inspect_err(|why| install::skipped("the official Python SDK", why)).ok()
+}
+
 #[test]
 fn the_official_python_client_does_all_that_a_client_may_in_every_mode() {
-    let program = match install::python(PYTHON_SDK) {
-        Ok(program) => program,
-        Err(why) => return install::skipped("the official Python SDK", &why),
-    };
+    let Some(program) = sdk() else { return };
     let _together = together();
     for mode in MODES {
         drives(&program, mode, &workspace(), None);
@@ -161,10 +163,7 @@ fn the_official_python_client_does_all_that_a_client_may_in_every_mode() {
 
 #[test]
 fn the_official_python_client_does_the_same_over_http() {
-    let program = match install::python(PYTHON_SDK) {
-        Ok(program) => program,
-        Err(why) => return install::skipped("the official Python SDK", &why),
-    };
+    let Some(program) = sdk() else { return };
     let _together = together();
     for mode in MODES {
         let workspace = workspace();
@@ -176,10 +175,7 @@ fn the_official_python_client_does_the_same_over_http() {
 
 #[test]
 fn fifty_python_clients_at_once_are_served_over_http() {
-    let program = match install::python(PYTHON_SDK) {
-        Ok(program) => program,
-        Err(why) => return install::skipped("the official Python SDK", &why),
-    };
+    let Some(program) = sdk() else { return };
     let _together = together();
     for mode in ["legacy", "2026-07-28"] {
         let workspace = workspace();
@@ -199,10 +195,7 @@ fn fifty_python_clients_at_once_are_served_over_http() {
 
 #[test]
 fn a_python_client_that_vanishes_takes_its_call_along() {
-    let program = match install::python(PYTHON_SDK) {
-        Ok(program) => program,
-        Err(why) => return install::skipped("the official Python SDK", &why),
-    };
+    let Some(program) = sdk() else { return };
     let _together = together();
     for mode in MODES {
         let workspace = workspace();

@@ -17,6 +17,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::thread;
 
+use client::{newest, note, policy};
 use guests::{guest, with_guest};
 use http_client::{Served, reply, send};
 use serde_json::{Value, json};
@@ -24,12 +25,6 @@ use support::{Workspace, strings};
 
 fn ping(id: i64) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string()
-}
-
-fn newest(workspace: &Workspace) -> String {
-    let sql = "SELECT skill_name || ' ' || success || ' ' || door || ' ' || asked_by || ' ' || coalesce(error, '')
-         FROM executions ORDER BY rowid DESC LIMIT 1";
-    strings(&workspace.ledger(), sql).pop().unwrap_or_default()
 }
 
 /// Asks until there are so many records.
@@ -46,10 +41,6 @@ fn peek() -> Value {
     json!({ "path": "Inbox/hello.md" })
 }
 
-fn note(path: &str) -> Value {
-    json!({ "path": path, "title": "Title", "body": "Body" })
-}
-
 fn greeting() -> Workspace {
     let workspace = Workspace::trusted();
     fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
@@ -59,11 +50,7 @@ fn greeting() -> Workspace {
 /// A guest that stays until it is ended, and may write.
 fn staying() -> Workspace {
     let workspace = with_guest("act", &guest("stay"));
-    let path = workspace.path().join("kavi.toml");
-    let toml = fs::read_to_string(&path).unwrap();
-    let own = "[policy.mcp]\nREAD_ONLY = \"allow\"\nFILE_WRITE = \"ask\"";
-    assert!(toml.contains(own));
-    fs::write(&path, toml.replace(own, &own.replace("ask", "allow"))).unwrap();
+    policy(&workspace, "allow");
     workspace
 }
 

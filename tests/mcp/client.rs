@@ -1,14 +1,36 @@
 //! A client of the Model Context Protocol that sends what it is told to, right or wrong.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::Workspace;
+use crate::support::{Workspace, strings};
 
 /// The revision without an opening.
 pub const LATEST: &str = "2026-07-28";
+
+/// What the newest record says.
+pub fn newest(workspace: &Workspace) -> String {
+    let sql = "SELECT skill_name || ' ' || success || ' ' || door || ' ' || asked_by || ' ' || coalesce(error, '')
+         FROM executions ORDER BY rowid DESC LIMIT 1";
+    strings(&workspace.ledger(), sql).pop().unwrap_or_default()
+}
+
+/// What write_note is given.
+pub fn note(path: &str) -> Value {
+    json!({ "path": path, "title": "Title", "body": "Body" })
+}
+
+/// Has policy say this of what agents would write.
+pub fn policy(workspace: &Workspace, answer: &str) {
+    let path = workspace.path().join("kavi.toml");
+    let toml = fs::read_to_string(&path).unwrap();
+    let own = "[policy.mcp]\nREAD_ONLY = \"allow\"\nFILE_WRITE = \"ask\"";
+    assert!(toml.contains(own));
+    fs::write(&path, toml.replace(own, &own.replace("ask", answer))).unwrap();
+}
 
 /// A server and the two ends of its pipes.
 pub struct Client {
