@@ -33,9 +33,6 @@ const WANTED_MS: f64 = 10.0;
 /// Calls after which memory is level.
 const SOAK: usize = 100_000;
 
-const TALLY: &str = include_str!("../tests/support/skills/tally.rs");
-const TALLY_IO: &str = r#"{"input":{"text":"str"},"output":{"words":"int","letters":"int","longest":"int"}}"#;
-
 /// A server and the two ends of its pipes.
 struct Server {
     child: Child,
@@ -84,11 +81,7 @@ impl Server {
 
     /// Memory in MiB, and open descriptors.
     fn taken(&self) -> (f64, usize) {
-        let process = format!("/proc/{}", self.child.id());
-        let status = fs::read_to_string(format!("{process}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        (kib / 1024.0, fs::read_dir(format!("{process}/fd")).unwrap().count())
+        support::taken(&self.child.id().to_string())
     }
 
     fn end(mut self) {
@@ -132,7 +125,7 @@ fn ratio(series: &[Series], wanted: f64) {
 
 fn main() {
     let workspace = Workspace::trusted();
-    workspace.trust("tally", TALLY, &["--side-effect", "READ_ONLY", "--io-schema-json", TALLY_IO]);
+    workspace.trust_tally();
     fill::skills(&Connection::open(workspace.ledger()).unwrap(), TRUSTED - 1);
     let path = workspace.path().join("kavi.toml");
     let toml = fs::read_to_string(&path).unwrap();

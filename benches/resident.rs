@@ -13,7 +13,6 @@ mod fill;
 mod pump;
 mod support;
 
-use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -55,9 +54,6 @@ const SEATS: u32 = 16;
 const LOADED: usize = 100;
 const WANTED_MIB: f64 = 150.0;
 const SOAK: u64 = 100_000;
-
-const TALLY: &str = include_str!("../tests/support/skills/tally.rs");
-const TALLY_IO: &str = r#"{"input":{"text":"str"},"output":{"words":"int","letters":"int","longest":"int"}}"#;
 
 /// Keeps no record: for what a call costs without it.
 #[derive(Debug)]
@@ -108,15 +104,12 @@ fn note() -> Make {
 
 /// What this process takes: resident MiB and descriptors.
 fn taken() -> (f64, usize) {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    (kib / 1024.0, fs::read_dir("/proc/self/fd").unwrap().count())
+    support::taken("self")
 }
 
 fn main() {
     let workspace = Workspace::trusted();
-    workspace.trust("tally", TALLY, &["--side-effect", "READ_ONLY", "--io-schema-json", TALLY_IO]);
+    workspace.trust_tally();
     let connection = Connection::open(workspace.ledger()).unwrap();
     fill::skills(&connection, LOADED);
     let sql = "SELECT component_sha256 FROM skill_proposals WHERE name = 'tally'";

@@ -29,6 +29,15 @@ impl<'a> Contender<'a> {
     }
 }
 
+/// Memory in MiB, and open descriptors, of a process: its id, or `self`.
+pub fn taken(process: &str) -> (f64, usize) {
+    let process = format!("/proc/{process}");
+    let status = fs::read_to_string(format!("{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    (kib / 1024.0, fs::read_dir(format!("{process}/fd")).unwrap().count())
+}
+
 /// How long `work` takes.
 pub fn time(work: impl FnOnce()) -> Duration {
     let start = Instant::now();

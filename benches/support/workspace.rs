@@ -15,6 +15,9 @@ pub const WRITE_NOTE: &str = include_str!("../../skills/write_note/src/lib.rs");
 const SCHEMA: &str =
     r#"{"input":{"path":"str","title":"str","body":"str"},"output":{"written_path":"str","sha256":"str"}}"#;
 
+const TALLY: &str = include_str!("../../tests/support/skills/tally.rs");
+const TALLY_IO: &str = r#"{"input":{"text":"str"},"output":{"words":"int","letters":"int","longest":"int"}}"#;
+
 /// One workspace that goes away with the benchmark. On the disk of the target folder: what lies in memory costs no
 /// durable write.
 #[derive(Debug)]
@@ -51,6 +54,11 @@ impl Workspace {
         fs::write(krate.join("src/lib.rs"), source).unwrap();
         self.json(&[&["propose-skill", "--name", name, "--desc", "Is measured."][..], spec].concat());
         self.bring(name, &krate);
+    }
+
+    /// A skill that touches nothing, trusted.
+    pub fn trust_tally(&self) {
+        self.trust("tally", TALLY, &["--side-effect", "READ_ONLY", "--io-schema-json", TALLY_IO]);
     }
 
     /// From PROPOSED to TRUSTED.
