@@ -11,7 +11,7 @@
 //!    ([`policy::grants`]), and their files reach the vault together with their record, or not at all.
 //!
 //! [`model`] holds the values all of them talk about; [`app`] wires them; [`cli`] is the front for people, [`mcp`] the one for agents.
-//! `docs/ARCHITECTURE.md` maps the rest, `tests/tidy.rs` holds the modules to who may use whom.
+//! `docs/ARCHITECTURE.md` maps the rest, `tests/house/tidy.rs` holds the modules to who may use whom.
 
 pub mod app;
 pub mod artifacts;

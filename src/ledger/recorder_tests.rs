@@ -1,4 +1,4 @@
-//! Tests of the group commit. `tests/recorder.rs` kills a process in the middle of it.
+//! Tests of the group commit. `tests/library/recorder.rs` kills a process in the middle of it.
 
 use std::error::Error;
 use std::path::Path;

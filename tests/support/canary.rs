@@ -1,7 +1,5 @@
 //! Looks for a secret in whatever was left behind, plain and in the forms in which secrets usually travel.
 
-#![allow(dead_code, reason = "each test that includes this uses a part of it")]
-
 use std::{fs, io, path::Path};
 
 use base64::{

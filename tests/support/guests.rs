@@ -1,7 +1,5 @@
 //! Guests in place of trusted skills: what no gate would let through.
 
-#![allow(dead_code, reason = "each program that includes this uses a part of it")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -4,8 +4,6 @@
 //! so that retries and fallbacks are harmless. It answers streaming and non-streaming requests, tolerates
 //! `HEAD /`, and remembers every request. One request per connection, HTTP/1.1, nothing else.
 
-#![allow(dead_code, reason = "each test that includes this uses a part of it")]
-
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},

@@ -1,8 +1,6 @@
 //! An OpenAI-compatible model server on the loopback interface, for tests: the list of models and chat completions, each
 //! with one scripted answer, well-behaved or not. It remembers every request. One request per connection, HTTP/1.1.
 
-#![allow(dead_code, reason = "each test that includes this uses a part of it")]
-
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},

@@ -1,11 +1,9 @@
 //! The skills that come with Kavi, brought through the whole forge from the files beside them.
 
-#![allow(dead_code, reason = "each program that includes this uses a part of it")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::once::once;
+use crate::support::once::once;
 use crate::support::{Workspace, copy, files};
 
 pub const SKILLS: [&str; 5] =

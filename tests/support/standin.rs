@@ -1,7 +1,5 @@
 //! Makes programs that stand in for Claude Code, each with a script of its own.
 
-#![allow(dead_code, reason = "each test that includes this uses a part of it")]
-
 use std::{
     env,
     ffi::OsStr,

@@ -1,0 +1,351 @@
+//! The gates in depth: for each a source that looks right and that it alone refuses, and honest ones that it must not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+
+use crate::support::{PEEK, WRITE_NOTE, Workspace};
+use serde_json::Value;
+
+const SCHEMA: &str = r#"{"input":{"text":"str"},"output":{"text":"str"}}"#;
+
+/// A skill around a body and its tests, as rustfmt would write it.
+fn skill(body: &str, tests: &str) -> String {
+    let (body, tests) = (indented(body, 4), indented(tests, 4));
+    format!(
+        "//! Made by a test.\n\nuse kavi_sdk::prelude::*;\n\n#[derive(Deserialize)]\nstruct Input {{\n    text: String,\n}}\n\n\
+         #[derive(Serialize)]\nstruct Output {{\n    text: String,\n}}\n\n\
+         fn run(input: Input) -> Result<Output, SkillError> {{\n{body}}}\n\nkavi_sdk::export_skill!(run);\n\n\
+         #[cfg(test)]\nmod tests {{\n    use super::*;\n    use kavi_sdk::testing::call;\n\n{tests}}}\n"
+    )
+}
+
+fn indented(text: &str, by: usize) -> String {
+    let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{}{line}\n", " ".repeat(by)) };
+    text.lines().map(line).collect()
+}
+
+const TRIM: &str = "let text = input.text.trim().to_owned();\nOk(Output { text })";
+/// Three tests that notice every change of [`TRIM`].
+const TRIM_TESTS: &str = r#"fn trimmed(text: &str) -> Value {
+    call(run, json!({ "text": text })).unwrap_or_default()["text"].clone()
+}
+
+#[test]
+fn leaves_the_spaces_around_away() {
+    assert_eq!(trimmed(" a b "), json!("a b"));
+}
+
+#[test]
+fn leaves_nothing_of_nothing() {
+    assert_eq!(trimmed("  "), json!(""));
+}
+
+#[test]
+fn leaves_the_rest() {
+    assert_eq!(trimmed("a"), json!("a"));
+}"#;
+
+struct Verified {
+    workspace: Workspace,
+    id: String,
+    document: Value,
+}
+
+impl Verified {
+    fn of(source: &str, class: &str, schema: &str, more: &[&str]) -> Self {
+        let workspace = Workspace::new();
+        Self::within(workspace, source, class, schema, more)
+    }
+
+    fn within(workspace: Workspace, source: &str, class: &str, schema: &str, more: &[&str]) -> Self {
+        let id = workspace.propose("tried", class, schema, more);
+        workspace.import(&id, &workspace.source("tried", source)).expect(0);
+        let document = workspace.json(&["verify-skill", &id]).json();
+        Self { workspace, id, document }
+    }
+
+    fn gate(&self, name: &str) -> &Value {
+        self.document["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == name).unwrap()
+    }
+
+    /// This gate and no other failed, for this reason.
+    #[track_caller]
+    fn only(&self, gate: &str, rule: &str) -> &Value {
+        let gates = self.document["gates"].as_array().unwrap();
+        let failed: Vec<&str> =
+            gates.iter().filter(|gate| gate["status"] == "FAILED").map(|gate| gate["gate"].as_str().unwrap()).collect();
+        assert_eq!(failed, [gate], "{:#}", self.document);
+        let findings = self.gate(gate)["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["rule"] == rule);
+        assert_eq!(self.workspace.status_of(&self.id), "BUILT");
+        found.unwrap_or_else(|| panic!("{rule}: {:#}", self.document))
+    }
+
+    #[track_caller]
+    fn passes(&self) -> &Self {
+        assert_eq!(self.document["status"], "PASSED", "{:#}", self.document);
+        self
+    }
+}
+
+#[test]
+fn a_test_that_cannot_fail_is_hollow() {
+    for (hollow, asks) in [
+        ("assert_eq!(1 + 1, 2);", "tests nothing of it"),
+        ("let _ = call(run, json!({ \"text\": \"a\" }));", "replaced by an error"),
+        (
+            "let got = call(run, json!({ \"text\": \"a\" }));\n    assert!(got.is_ok() || got.is_err());",
+            "replaced by an error",
+        ),
+    ] {
+        let tests = format!("{TRIM_TESTS}\n\n#[test]\nfn tries_hard() {{\n    {hollow}\n}}");
+        let verified = Verified::of(&skill(TRIM, &tests), "READ_ONLY", SCHEMA, &[]);
+        let finding = verified.only("test", "test/hollow");
+        assert_eq!(finding["test"], "tests::tries_hard");
+        assert_eq!((finding["file"].as_str(), finding["line"].as_u64().unwrap() > 40), (Some("src/lib.rs"), true));
+        assert!(finding["message"].as_str().unwrap().contains(asks), "{finding}");
+    }
+}
+
+#[test]
+fn honest_tests_of_every_kind_count() {
+    let body = "if is_empty(&input.text) {\n    return Err(SkillError::invalid_input(\"nothing\"));\n}\n\
+                let text = input.text.trim().to_owned();\nOk(Output { text })";
+    let tests = r#"#[test]
+fn a_helper_by_itself() {
+    assert!(is_empty("  "));
+    assert!(!is_empty("a"));
+}
+
+#[test]
+fn refuses_by_whatever_error() {
+    assert!(call(run, json!({ "text": " " })).is_err());
+    assert!(call(run, json!({})).is_err());
+}
+
+#[test]
+fn the_same_twice() {
+    let first = call(run, json!({ "text": " a" }));
+    assert_eq!(first, call(run, json!({ "text": "a " })));
+}
+
+#[test]
+fn called_directly() {
+    let input = Input {
+        text: " a".to_owned(),
+    };
+    assert_eq!(run(input).unwrap().text, "a");
+}
+
+#[test]
+fn a_type_by_itself() {
+    let input: Input = serde_json::from_value(json!({ "text": "a" })).unwrap();
+    assert_eq!(input.text, "a");
+}"#;
+    let source = skill(body, tests).replace(
+        "kavi_sdk::export_skill!",
+        "fn is_empty(text: &str) -> bool {\n    text.trim().is_empty()\n}\n\nkavi_sdk::export_skill!",
+    );
+    let verified = Verified::of(&source, "READ_ONLY", SCHEMA, &[]);
+    let remarks = verified.passes().gate("test")["findings"].as_array().unwrap();
+    let tests: Vec<&str> = remarks.iter().map(|remark| remark["test"].as_str().unwrap()).collect();
+    assert_eq!(tests, ["tests::a_type_by_itself"], "it is said, and does not fail the gate: {remarks:#?}");
+}
+
+#[test]
+fn the_example_of_the_guide_passes_every_gate() {
+    let schema = r#"{"input":{"type":"object","additionalProperties":false,"required":["path"],"properties":{
+        "path":{"type":"string"},"min_chars":{"type":"integer","minimum":0}}},
+        "output":{"words":"int","written_path":"str"}}"#;
+    let source = include_str!("../../sdk/tests/example/main.rs");
+    Verified::of(source, "FILE_WRITE", schema, &["--path", "Inbox/AI"]).passes();
+}
+
+#[test]
+fn required_tests_must_be_there() {
+    let more = ["--required-test", "leaves_the_rest", "--required-test", "refuses_numbers"];
+    let verified = Verified::of(&skill(TRIM, TRIM_TESTS), "READ_ONLY", SCHEMA, &more);
+    let finding = verified.only("test", "test/required");
+    assert_eq!(finding["test"], "refuses_numbers");
+    let packets = verified.workspace.json(&["build-skill", &verified.id, "--no-invoke"]).expect(0).json();
+    let packet = std::path::Path::new(packets["workspace"].as_str().unwrap()).join("PACKET.md");
+    assert!(fs::read_to_string(packet).unwrap().contains("a test named `refuses_numbers`"));
+}
+
+#[test]
+fn two_tests_are_not_enough() {
+    let two = TRIM_TESTS.rsplit_once("\n\n#[test]").unwrap().0;
+    let verified = Verified::of(&skill(TRIM, two), "READ_ONLY", SCHEMA, &[]);
+    verified.only("test", "test/count");
+}
+
+/// Right for the tests, and wrong for an input that nobody thought of.
+#[test]
+fn what_no_test_tries_is_tried() {
+    let cuts = "let cut = input.text.trim();\nlet first = &cut[..cut.len().min(1)];\n\
+                let rest = cut.get(1..).unwrap_or_default();\nlet text = format!(\"{first}{rest}\");\nOk(Output { text })";
+    let verified = Verified::of(&skill(cuts, TRIM_TESTS), "READ_ONLY", SCHEMA, &[]);
+    let finding = verified.only("conformance", "conformance/trap");
+    assert!(finding["message"].as_str().unwrap().contains("(input "), "{finding}");
+
+    let schema = r#"{"input":{"text":"str"},"output":{"type":"object","additionalProperties":false,"required":["text"],
+        "properties":{"text":{"type":"string","maxLength":12}}}}"#;
+    let verified = Verified::of(&skill(TRIM, TRIM_TESTS), "READ_ONLY", schema, &[]);
+    verified.only("conformance", "conformance/output");
+}
+
+#[test]
+fn what_refuses_everything_does_nothing() {
+    let body = "if input.text != \"the one and only\" {\n    return Err(SkillError::invalid_input(\"not that\"));\n}\n\
+                Err(SkillError::not_found(input.text))";
+    let tests = r#"fn refusal(text: &str) -> String {
+    let got = call(run, json!({ "text": text }));
+    format!("{got:?}")
+}
+
+#[test]
+fn refuses_a() {
+    assert!(refusal("a").contains("InvalidInput"));
+}
+
+#[test]
+fn refuses_b() {
+    assert!(refusal("b").contains("InvalidInput"));
+}
+
+#[test]
+fn does_not_find_the_one() {
+    assert!(refusal("the one and only").contains("NotFound"));
+}"#;
+    let source = skill(body, tests).replace("Ok(Output { text })", "");
+    let source = source.replace("#[derive(Serialize)]\nstruct Output", "#[derive(Serialize, Default)]\nstruct Output");
+    let verified = Verified::of(&source, "READ_ONLY", SCHEMA, &[]);
+    let findings = verified.gate("conformance")["findings"].as_array().unwrap();
+    assert_eq!(findings[0]["rule"], "conformance/refusals", "{:#}", verified.document);
+}
+
+#[test]
+fn writing_before_refusing_and_the_order_of_chance_are_found() {
+    let body = "vault::write(\"Inbox/AI/a.md\", &input.text)?;\nif input.text.len() > 10 {\n    return Err(SkillError::failed(\"too long\"));\n}\n\
+                let text = input.text.trim().to_owned();\nOk(Output { text })";
+    let tests = TRIM_TESTS.replace("json!(\"a b\"));", "json!(\"a b\"));\n    let kept = kavi_sdk::testing::written(\"Inbox/AI/a.md\");\n    assert_eq!(kept.as_deref(), Some(\" a b \"));");
+    let verified = Verified::of(&skill(body, &tests), "FILE_WRITE", SCHEMA, &["--path", "Inbox/AI"]);
+    verified.only("conformance", "conformance/write-then-fail");
+
+    let body = "let set: std::collections::HashSet<char> = input.text.trim().chars().collect();\n\
+                let text = set.into_iter().collect();\nOk(Output { text })";
+    let tests = TRIM_TESTS.replace("\" a b \"), json!(\"a b\")", "\" aa \"), json!(\"a\")");
+    let verified = Verified::of(&skill(body, &tests), "READ_ONLY", SCHEMA, &[]);
+    verified.only("conformance", "conformance/repeat");
+}
+
+#[test]
+fn tests_that_look_at_nothing_but_success_are_not_enough() {
+    let source = WRITE_NOTE.source.split("    #[test]\n").next().unwrap().to_owned();
+    let test = |name: &str, path: &str| {
+        format!(
+            "    #[test]\n    fn {name}() {{\n        assert!(call(run, note(\"{path}\", \"Hello\")).is_ok());\n    }}\n"
+        )
+    };
+    let tests = [test("one", "Inbox/AI/a.md"), test("two", "Inbox/AI/b.md"), test("three", "Inbox/AI/c.md")].join("\n");
+    let source = source.replace("call, seed, written, written_paths", "call") + &tests + "}\n";
+    let source = source.replace("testing::{call}", "testing::call");
+    let verified = Verified::of(&source, "FILE_WRITE", WRITE_NOTE.schema, &["--path", "Inbox/AI"]);
+    verified.only("mutation", "mutation/score");
+    let findings = verified.gate("mutation")["findings"].as_array().unwrap();
+    let survivors: Vec<&str> =
+        findings.iter().filter(|f| f["rule"] == "mutation/survivor").map(|f| f["message"].as_str().unwrap()).collect();
+    assert!(survivors.iter().any(|text| text.contains("`vault::write(&path, &note)?;` is left out")), "{survivors:#?}");
+    assert!(findings[1]["line"].as_u64().is_some());
+    let report = fs::read_to_string(verified.document["report"].as_str().unwrap()).unwrap();
+    assert!(report.contains("mutation/survivor"), "{report}");
+}
+
+#[test]
+fn without_an_example_the_person_is_asked() {
+    let verified = Verified::of(&skill(TRIM, TRIM_TESTS), "READ_ONLY", SCHEMA, &[]);
+    let asked = verified.passes().gate("examples")["findings"].as_array().unwrap();
+    assert_eq!(asked.len(), 3, "{asked:#?}");
+    assert!(asked.iter().all(|asked| asked["rule"] == "examples/asked"));
+    let promote = ["promote-skill", &verified.id, "--approved-by", "test", "--yes"];
+    let promoted = verified.workspace.json(&promote).expect(0).json();
+    let answers = promoted["trusted"]["answers"].as_array().unwrap();
+    let asked: Vec<&Value> = asked.iter().map(|asked| &asked["message"]).collect();
+    assert_eq!(answers.iter().collect::<Vec<_>>(), asked);
+    assert!(answers[0].as_str().unwrap().contains("it answers {\"text\":"), "{answers:?}");
+}
+
+/// A workspace in which this limit is lower than usual.
+fn limited(limit: &str) -> Workspace {
+    let workspace = Workspace::new();
+    let file = workspace.path().join("kavi.toml");
+    let toml = fs::read_to_string(&file).unwrap();
+    let value = if limit == "memory_bytes" { 8_000_000 } else { 1_000 };
+    let others = toml.lines().filter(|line| !line.contains(limit)).collect::<Vec<_>>().join("\n");
+    fs::write(&file, others.replacen("[limits]\n", &format!("[limits]\n{limit} = {value}\n"), 1)).unwrap();
+    workspace
+}
+
+#[test]
+fn a_component_that_wants_too_much_is_refused() {
+    let body = "let at = input.text.len() % BIG.len();\nlet from = usize::from(std::hint::black_box(&BIG)[at]);\n\
+                let text = format!(\"{}{}\", input.text.trim(), &EMPTY[from..]);\nOk(Output { text })";
+    let source = skill(body, TRIM_TESTS).replace(
+        "#[derive(Deserialize)]",
+        "static BIG: [u8; 8_000_000] = [0; 8_000_000];\nconst EMPTY: &str = \"\";\n\n#[derive(Deserialize)]",
+    );
+    let verified = Verified::within(limited("memory_bytes"), &source, "READ_ONLY", SCHEMA, &[]);
+    let rules: Vec<&Value> =
+        verified.gate("limits")["findings"].as_array().unwrap().iter().map(|f| &f["rule"]).collect();
+    assert_eq!(rules, ["limits/memory"], "{:#}", verified.document);
+    assert_eq!(verified.gate("conformance")["status"], "SKIPPED");
+
+    let verified = Verified::within(limited("component_bytes"), PEEK.source, "READ_ONLY", PEEK.schema, &[]);
+    let findings = verified.gate("limits")["findings"].as_array().unwrap();
+    assert_eq!(findings[0]["rule"], "limits/size", "{:#}", verified.document);
+}
+
+#[test]
+fn what_did_not_change_is_not_checked_again() {
+    let verified = Verified::of(PEEK.source, "READ_ONLY", PEEK.schema, &[]);
+    let first = verified.passes().document["id"].clone();
+    let again =
+        |args: &[&str]| verified.workspace.json(&[&["verify-skill", &verified.id], args].concat()).expect(0).json();
+    let reused = |document: &Value| -> Vec<bool> {
+        document["gates"].as_array().unwrap().iter().map(|gate| gate["reused_from"] == first).collect()
+    };
+    assert_eq!(reused(&verified.document), [false; 12]);
+    let second = again(&[]);
+    assert_eq!(reused(&second), [true; 12], "{second:#}");
+    assert_eq!(second["component_sha256"], verified.document["component_sha256"]);
+    assert_eq!(second["confinement"], verified.document["confinement"]);
+    assert_eq!(reused(&again(&["--fresh"])), [false; 12]);
+
+    // Without its bytes the component is compiled anew, and what looked at the old bytes looks again.
+    let digest = verified.document["component_sha256"].as_str().unwrap();
+    fs::remove_file(verified.workspace.stored("components", digest)).unwrap();
+    let anew = again(&[]);
+    let names: Vec<&str> = anew["gates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|gate| gate.get("reused_from").is_none())
+        .map(|gate| gate["gate"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["compile", "limits", "invariants", "examples", "conformance", "replay"], "{anew:#}");
+
+    // Another spec for the same sources: only what depends on it is checked again.
+    let id = verified.workspace.propose("tried", "READ_ONLY", PEEK.schema, &["--required-test", "reads_a_file"]);
+    verified.workspace.import(&id, &verified.workspace.source("tried", PEEK.source)).expect(0);
+    let other = verified.workspace.json(&["verify-skill", &id]).expect(0).json();
+    let taken: Vec<&str> = other["gates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|gate| gate.get("reused_from").is_some())
+        .map(|gate| gate["gate"].as_str().unwrap())
+        .collect();
+    assert_eq!(taken, ["format", "lint", "policy", "reproducible"], "{other:#}");
+    // A promotion of what was reused is a promotion of the same bytes.
+    verified.workspace.json(&["promote-skill", &verified.id, "--approved-by", "test", "--yes"]).expect(0);
+}

@@ -1,0 +1,280 @@
+//! Every gate refuses by itself, all of them report, and each finding says where.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+
+use crate::support::{self, PEEK, WRITE_NOTE, Workspace};
+use serde_json::Value;
+
+const GATES: [&str; 12] = [
+    "format",
+    "lint",
+    "policy",
+    "compile",
+    "reproducible",
+    "limits",
+    "invariants",
+    "test",
+    "examples",
+    "conformance",
+    "replay",
+    "mutation",
+];
+
+/// A verification of peek with other sources or examples.
+struct Verified {
+    workspace: Workspace,
+    id: String,
+    document: Value,
+}
+
+impl Verified {
+    /// Exit code 4: these gates failed and no others, and the proposal stays BUILT. Those that need what failed, and the
+    /// mutation gate, which is for what passes the rest, are skipped.
+    #[track_caller]
+    fn failed(source: &str, more: &[&str], files: &[(&str, &str)], expected: &[&str]) -> Self {
+        let workspace = Workspace::new();
+        for (path, text) in files {
+            fs::write(workspace.path().join(path), text).unwrap();
+        }
+        let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, more);
+        workspace.import(&id, &workspace.source("peek", source)).expect(0);
+        let document = workspace.json(&["verify-skill", &id]).expect(4).json();
+        let gates = document["gates"].as_array().unwrap();
+        assert_eq!(gates.iter().map(|gate| gate["gate"].as_str().unwrap()).collect::<Vec<_>>(), GATES, "all report");
+        let failed = gates.iter().filter(|gate| gate["status"] == "FAILED").map(|gate| gate["gate"].as_str().unwrap());
+        assert_eq!(failed.collect::<Vec<_>>(), expected, "{document:#}");
+        assert_eq!(document["status"], "FAILED");
+        assert_eq!(document["error"]["kind"], "verification-failed");
+        assert_eq!(document["error"]["message"], format!("verification failed: {}", expected.join(", ")));
+        assert!(document["error"]["hint"].as_str().unwrap().contains("kavi "), "{document:#}");
+        assert_eq!(workspace.status_of(&id), "BUILT");
+        workspace.refused(&["promote-skill", &id, "--approved-by", "test", "--yes"], 3);
+        Self { workspace, id, document }
+    }
+
+    fn findings(&self, gate: &str) -> &[Value] {
+        let gates = self.document["gates"].as_array().unwrap();
+        gates.iter().find(|found| found["gate"] == gate).unwrap()["findings"].as_array().unwrap()
+    }
+
+    /// The report and the lines for people say the same.
+    #[track_caller]
+    fn says(&self, words: &[&str]) {
+        let report = fs::read_to_string(self.document["report"].as_str().unwrap()).unwrap();
+        let human = self.workspace.call(&["show", &self.id]).expect(0).stdout;
+        for word in words {
+            assert!(report.contains(word), "{word}: {report}");
+            assert!(human.contains(word), "{word}: {human}");
+        }
+        // Nothing of a component that did not pass is in the store.
+        let store = support::files(&self.workspace.path().join(".kavi"));
+        assert!(!store.keys().any(|path| path.contains("components/")), "{store:?}");
+    }
+}
+
+/// peek with one thing changed.
+fn changed(from: &str, to: &str) -> String {
+    let source = PEEK.source.replacen(from, to, 1);
+    assert_ne!(source, PEEK.source);
+    source
+}
+
+/// The line that holds this text.
+fn line_of(source: &str, text: &str) -> u64 {
+    u64::try_from(source.lines().position(|line| line.contains(text)).unwrap()).unwrap() + 1
+}
+
+#[test]
+fn the_format_alone_can_fail() {
+    let source = changed("        text: vault", "        text:    vault");
+    let verified = Verified::failed(&source, &[], &[], &["format"]);
+    let finding = &verified.findings("format")[0];
+    assert_eq!(finding["file"], "src/lib.rs");
+    assert_eq!(finding["line"], line_of(&source, "text:    vault"));
+    assert!(finding["rule"].as_str().unwrap().starts_with("format/"), "{finding}");
+    verified.says(&["src/lib.rs", "format/"]);
+}
+
+#[test]
+fn the_lint_alone_can_fail() {
+    let source = changed(
+        "    Ok(Output {\n        text: vault::read(&input.path)?,\n    })\n",
+        "    let text = vault::read(&input.path)?;\n    return Ok(Output { text });\n",
+    );
+    let verified = Verified::failed(&source, &[], &[], &["lint"]);
+    let finding = &verified.findings("lint")[0];
+    assert_eq!(finding["rule"], "lint/clippy::needless_return");
+    assert_eq!(
+        (finding["file"].as_str(), finding["line"].as_u64()),
+        (Some("src/lib.rs"), Some(line_of(&source, "return Ok")))
+    );
+    verified.says(&["clippy::needless_return"]);
+}
+
+#[test]
+fn what_does_not_compile_fails_wherever_it_is_compiled() {
+    let source = changed("vault::read(&input.path)?", "vault::read(&input.path)? + 1");
+    let verified = Verified::failed(&source, &[], &[], &["lint", "compile", "test"]);
+    let finding = &verified.findings("compile")[0];
+    assert!(finding["rule"].as_str().unwrap().starts_with("compile/"), "{finding}");
+    assert_eq!(
+        (finding["file"].as_str(), finding["line"].as_u64()),
+        (Some("src/lib.rs"), Some(line_of(&source, "+ 1")))
+    );
+    assert_eq!(verified.findings("invariants")[0]["rule"], "invariants/skipped");
+    verified.says(&["compile/"]);
+}
+
+#[test]
+fn a_test_alone_can_fail() {
+    let source = changed("\"text\": \"text\"", "\"text\": \"other\"");
+    let verified = Verified::failed(&source, &[], &[], &["test"]);
+    let finding = &verified.findings("test")[0];
+    assert_eq!(finding["test"], "tests::reads_a_file");
+    assert_eq!(finding["file"], "src/lib.rs");
+    assert_eq!(finding["line"], line_of(&source, "assert_eq!(output"));
+    verified.says(&["tests::reads_a_file"]);
+}
+
+#[test]
+fn the_policy_alone_can_fail() {
+    let source = changed(
+        "    Ok(Output {",
+        "    if std::env::var(&input.path).is_ok() {\n        log::info(\"there is one\");\n    }\n    Ok(Output {",
+    );
+    let verified = Verified::failed(&source, &[], &[], &["policy"]);
+    let finding = &verified.findings("policy")[0];
+    assert!(finding["rule"].as_str().unwrap().starts_with("policy/"), "{finding}");
+    assert_eq!(
+        (finding["file"].as_str(), finding["line"].as_u64()),
+        (Some("src/lib.rs"), Some(line_of(&source, "std::env")))
+    );
+    verified.says(&["std::env::var"]);
+}
+
+#[test]
+fn without_a_cage_what_the_scan_refused_is_not_compiled() {
+    let workspace = Workspace::new();
+    let secret = workspace.path().join("secret.txt");
+    fs::write(&secret, "made-up-secret").unwrap();
+    let source = PEEK.source.replacen("fn run", &format!("const LEAK: u32 = include!({secret:?});\n\nfn run"), 1);
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    workspace.import(&id, &workspace.source("peek", &source)).expect(0);
+    let called = workspace.json(&["verify-skill", &id, "--unconfined"]).expect(4);
+    assert!(!called.stdout.contains("made-up-secret"), "{called:?}");
+    let document = called.json();
+    assert!(document["confinement"].as_str().unwrap().contains("UNCONFINED"), "{document:#}");
+    for gate in document["gates"].as_array().unwrap() {
+        let expected = if gate["gate"] == "policy" { "FAILED" } else { "SKIPPED" };
+        assert_eq!(gate["status"], expected, "{gate:#}");
+    }
+    let alone = workspace.json(&["check-invariants", &id, "--unconfined"]).expect(4);
+    assert!(!alone.stdout.contains("made-up-secret"), "{alone:?}");
+    let rule = alone.json()["findings"][0]["rule"].as_str().unwrap().to_owned();
+    assert!(rule.starts_with("policy/"), "{rule}");
+}
+
+#[test]
+fn an_example_that_does_not_hold_fails_the_examples_alone() {
+    let cases = [
+        ("in.json", r#"{"path":"a.md"}"#),
+        ("out.json", r#"{"text":"other"}"#),
+        (
+            "golden.json",
+            r#"{"name":"says it","input":{"path":"a.md"},"vault":{"a.md":"text"},"expect":{"ok":{"text":"text"}}}"#,
+        ),
+        (
+            "wrong.json",
+            r#"{"name":"differs","input":{"path":"a.md"},"vault":{"a.md":"text"},"expect":{"ok":{"text":"TEXT"}}}"#,
+        ),
+        ("error.json", r#"{"name":"denied","input":{"path":"a.md"},"expect":{"err":"denied"}}"#),
+    ];
+    let more =
+        ["--example", "in.json=out.json", "--example=golden.json", "--example=wrong.json", "--example=error.json"];
+    let verified = Verified::failed(PEEK.source, &more, &cases, &["examples"]);
+    let findings = verified.findings("examples");
+    let tests: Vec<&str> = findings.iter().map(|finding| finding["test"].as_str().unwrap()).collect();
+    assert_eq!(tests, ["in", "differs", "denied"], "{findings:#?}");
+    assert!(findings.iter().all(|finding| finding["rule"] == "examples/outcome"));
+    let message = |at: usize| findings[at]["message"].as_str().unwrap();
+    assert!(message(0).contains("not-found"), "{findings:#?}");
+    assert!(message(1).contains("TEXT") && message(1).contains("got"), "{findings:#?}");
+    assert!(message(2).contains("denied") && message(2).contains("not-found"), "{findings:#?}");
+    verified.says(&["differs", "examples/outcome"]);
+    // check-invariants says the same and records nothing.
+    let before = verified.workspace.rows();
+    let checked = verified.workspace.json(&["check-invariants", &verified.id]).expect(4).json();
+    assert_eq!(checked["findings"].as_array().unwrap().len(), 3);
+    assert_eq!(checked["passed"], false);
+    assert_eq!(verified.workspace.rows(), before);
+}
+
+#[test]
+fn examples_that_hold_pass_with_their_files() {
+    let workspace = Workspace::new();
+    let case = r##"{"name":"a note","input":{"path":"Inbox/AI/a.md","title":"T","body":"B"},"expect":{"ok":{"written_path":"Inbox/AI/a.md","sha256":"DIGEST"}},"files":{"Inbox/AI/a.md":"# T\n\nB\n"}}"##;
+    let digest = kavi::model::digest::Digest::of(b"# T\n\nB\n").to_string();
+    fs::write(workspace.path().join("case.json"), case.replace("DIGEST", &digest)).unwrap();
+    fs::write(workspace.path().join("other.json"), case.replace("DIGEST", &digest).replace("# T", "# U")).unwrap();
+    let propose = |file: &str| {
+        let more = ["--path", "Inbox/AI", "--example", file];
+        let id = workspace.propose("write_note", "FILE_WRITE", WRITE_NOTE.schema, &more);
+        workspace.import(&id, &workspace.source("write_note", WRITE_NOTE.source)).expect(0);
+        id
+    };
+    workspace.json(&["verify-skill", &propose("case.json")]).expect(0);
+    let failed = workspace.json(&["verify-skill", &propose("other.json")]).expect(4).json();
+    assert!(failed.to_string().contains("other bytes to `Inbox/AI/a.md`"), "{failed}");
+    assert!(!workspace.vault("Inbox/AI/a.md").exists(), "an example runs in a vault of its own");
+}
+
+#[test]
+fn a_skill_without_tests_is_refused() {
+    let source = PEEK.source.split("#[cfg(test)]").next().unwrap().trim_end().to_owned() + "\n";
+    let verified = Verified::failed(&source, &[], &[], &["test"]);
+    assert!(verified.findings("test")[0]["rule"].as_str().unwrap().starts_with("test/"));
+}
+
+#[test]
+fn a_test_that_never_ends_is_a_test_that_failed() {
+    let workspace = Workspace::new();
+    let toml = fs::read_to_string(workspace.path().join("kavi.toml")).unwrap();
+    fs::write(workspace.path().join("kavi.toml"), toml.replace("wall_ms = 10000", "wall_ms = 1000")).unwrap();
+    let source = changed(
+        "        seed(\"a.md\", \"text\");\n        let output",
+        "        let mut number = PATHS;\n        while number != 0 {\n            number = number.wrapping_mul(3) | 1;\n        }\n        seed(\"a.md\", \"text\");\n        let output",
+    )
+    .replace("PATHS", "written_paths().len() | 1");
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    workspace.import(&id, &workspace.source("peek", &source)).expect(0);
+    let document = workspace.json(&["verify-skill", &id]).expect(4).json();
+    assert!(document.to_string().contains("wall_ms"), "{document:#}");
+    assert_eq!(workspace.status_of(&id), "BUILT");
+}
+
+#[test]
+fn what_a_source_says_cannot_draw_on_the_terminal_or_in_the_report() {
+    let source = changed("\"text\": \"text\"", "\"text\": \"\\u{1b}[2J\\u{202e}`</code>\"");
+    let verified = Verified::failed(&source, &[], &[], &["test"]);
+    let human = verified.workspace.call(&["verify-skill", &verified.id]).expect(4);
+    let report = fs::read_to_string(verified.document["report"].as_str().unwrap()).unwrap();
+    for text in [human.stdout, human.stderr, report] {
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+    }
+}
+
+#[test]
+fn verifying_again_is_another_verification_with_the_same_component() {
+    let workspace = Workspace::new();
+    let id = workspace.verified(&PEEK);
+    let again = workspace.json(&["verify-skill", &id]).expect(0).json();
+    let shown = workspace.show(&id);
+    let verifications = shown["verifications"].as_array().unwrap();
+    assert_eq!(verifications.len(), 2);
+    assert_eq!(verifications[0]["component_sha256"], again["component_sha256"]);
+    assert_ne!(verifications[0]["id"], again["id"]);
+    workspace.refused(&["verify-skill", "nothing"], 2);
+    let scratch = workspace.path().join(".kavi/scratch");
+    assert_eq!(fs::read_dir(scratch).unwrap().count(), 0, "nothing of a verification is left behind");
+}

@@ -1,0 +1,4 @@
+//! The source tree and the documents against the rules of the house. It does not link the library.
+
+mod invariants;
+mod tidy;

@@ -1,0 +1,624 @@
+//! The gateway against agents and providers that mean harm: over its real socket, with a provider on the loopback.
+
+use std::{
+    error::Error,
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use crate::support::messages_api::{Block, MessagesApi, Reply};
+use kavi::{
+    forge::gateway::{Account, Address, BaseUrl, Door, End, Key, Limit, Limits, Provider, Roots, serve},
+    model::time::SystemClock,
+};
+use serde_json::json;
+
+type Fallible<T> = Result<T, Box<dyn Error>>;
+type Outcome = Fallible<()>;
+
+const KEY: &str = "sk-ant-made-up-0000";
+const WORD: &str = "a-word";
+const QUESTION: &str = r#"{"model":"m","max_tokens":1000,"messages":[{"role":"user","content":"hello"}]}"#;
+const STREAMED: &str =
+    r#"{"model":"m","max_tokens":1000,"stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+
+const LIMITS: Limits = Limits {
+    max_requests: 1000,
+    max_request_bytes: 1_000_000,
+    max_response_bytes: 1_000_000,
+    max_input_tokens: 1_000_000,
+    max_output_tokens: 1_000_000,
+};
+
+fn provider(url: &str) -> Fallible<Provider> {
+    Ok(Provider { base_url: BaseUrl::parse(url)?, proxy: None, roots: Roots::Usual, key: Key::parse(KEY)? })
+}
+
+/// Does `work` at a gateway's socket and gives the account.
+fn at_gateway(url: &str, limits: Limits, work: impl FnOnce(&Path) -> Outcome) -> Fallible<Account> {
+    let provider = provider(url)?;
+    let (worked, account) = serve(&provider, limits, Door::Socket, WORD, &SystemClock, |address| match address {
+        Address::Socket(path) => work(path),
+        Address::Port(_) => Err("a port".into()),
+    })?;
+    worked.map(|()| account)
+}
+
+fn hello() -> io::Result<MessagesApi> {
+    MessagesApi::start(vec![Reply::Message(vec![Block::text("hello yourself")])])
+}
+
+/// Sends bytes and reads until the end.
+fn send(socket: &Path, bytes: &[u8]) -> Fallible<String> {
+    let mut connection = UnixStream::connect(socket)?;
+    // Who refuses early may have stopped reading.
+    let _ = connection.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = connection.read_to_end(&mut answer);
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn request(start: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("{start} HTTP/1.1\r\nx-api-key: {WORD}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into()
+}
+
+fn post(body: &str) -> Vec<u8> {
+    request("POST /v1/messages", "content-type: application/json\r\n", body)
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+fn ends(account: &Account) -> Vec<End> {
+    account.lines.iter().map(|line| line.end).collect()
+}
+
+/// A provider that treats each connection, after it has read the request, in a way of its own.
+fn odd_provider(treat: impl Fn(TcpStream, String) + Send + 'static) -> io::Result<String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut reader = &connection;
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                match reader.read(&mut byte) {
+                    Ok(1) => head.push(byte[0]),
+                    _ => break,
+                }
+            }
+            let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            let _ = reader.read_exact(&mut body);
+            treat(connection, head);
+        }
+    });
+    Ok(url)
+}
+
+#[test]
+fn only_the_message_endpoint_is_reached() -> Outcome {
+    let api = hello()?;
+    let account = at_gateway(&api.base_url(), LIMITS, |socket| {
+        for start in [
+            "GET /v1/messages",
+            "PUT /v1/messages",
+            "post /v1/messages",
+            "POST /v1/messages/",
+            "POST //v1/messages",
+            "POST /v1/messages/batches",
+            "POST /v1/messages/../files",
+            "POST /v1/messages?beta=false",
+            "POST /v1/messages?beta=true&x=y",
+            "POST /v1/messages#x",
+            "POST /v1/%6dessages",
+            "POST /v1/files",
+            "POST /",
+            "GET /",
+            "HEAD /v1/messages",
+            "OPTIONS *",
+            "CONNECT evil.example:443",
+            "POST http://evil.example/v1/messages",
+        ] {
+            let answer = send(socket, &request(start, "", QUESTION))?;
+            assert_eq!(status(&answer), 403, "{start}: {answer}");
+        }
+        for target in ["/v1/messages", "/v1/messages?beta=true"] {
+            let answer = send(socket, &request(&format!("POST {target}"), "", QUESTION))?;
+            assert!(status(&answer) == 200 && answer.contains("hello yourself"), "{answer}");
+        }
+        assert_eq!(send(socket, b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n")?.split("\r\n").next(), Some("HTTP/1.1 200 OK"));
+        Ok(())
+    })?;
+    let asked: Vec<_> = api.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(asked, ["/v1/messages", "/v1/messages?beta=true"]);
+    assert_eq!((account.lines.len(), account.totals.requests), (21, 20));
+    Ok(())
+}
+
+#[test]
+fn only_the_listed_headers_pass_and_the_key_is_the_gateways() -> Outcome {
+    let api = hello()?;
+    let headers = "Content-Type: application/json\r\nAccept: application/json\r\nAnthropic-Version: 2023-06-01\r\n\
+        Anthropic-Beta: a,b\r\nAuthorization: Bearer a-word\r\nHost: evil.example\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\n\
+        Proxy-Authorization: x\r\nConnection: keep-alive, x-api-key\r\nTe: trailers\r\nAnthropic-Organization: evil\r\n";
+    at_gateway(&api.base_url(), LIMITS, |socket| {
+        assert_eq!(status(&send(socket, &request("POST /v1/messages", headers, QUESTION))?), 200);
+        Ok(())
+    })?;
+    let mut seen = api.requests().pop().ok_or("nobody asked")?.headers;
+    seen.sort();
+    let host = api.base_url().replace("http://", "");
+    let length = QUESTION.len().to_string();
+    let expected = [
+        ("accept", "application/json"),
+        ("accept-encoding", "identity"),
+        ("anthropic-beta", "a,b"),
+        ("anthropic-version", "2023-06-01"),
+        ("content-length", &length),
+        ("content-type", "application/json"),
+        ("host", &host),
+        ("user-agent", concat!("kavi/", env!("CARGO_PKG_VERSION"))),
+        ("x-api-key", KEY),
+    ];
+    assert_eq!(seen.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>(), expected);
+    Ok(())
+}
+
+#[test]
+fn a_provider_that_tells_the_key_or_more_does_not_reach_the_agent() -> Outcome {
+    let url = odd_provider(|mut connection, head| {
+        let echo = head.split("x-api-key: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap_or_default();
+        let body = format!("{{\"error\":\"{echo} is no key, {echo}\"}}");
+        let _ = write!(
+            connection,
+            "HTTP/1.1 401 No\r\ncontent-type: application/json\r\nset-cookie: a=b\r\nanthropic-organization-id: secret\r\n\
+             request-id: req-{echo}\r\nserver: x\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    })?;
+    at_gateway(&url, LIMITS, |socket| {
+        let answer = send(socket, &post(QUESTION))?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
+        let expected = "HTTP/1.1 401 Answered\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\
+            content-type: application/json\r\nrequest-id: req-[redacted]";
+        assert_eq!(head, expected);
+        assert!(body.contains("[redacted] is no key, [redacted]") && !answer.contains(KEY), "{answer}");
+        Ok(())
+    })?;
+    Ok(())
+}
+
+#[test]
+fn who_does_not_know_the_word_spends_nothing() -> Outcome {
+    let api = hello()?;
+    let account = at_gateway(&api.base_url(), LIMITS, |socket| {
+        for shown in
+            ["", "x-api-key: \r\n", "x-api-key: a-wor\r\n", "x-api-key: a-word2\r\n", "authorization: a-word\r\n"]
+        {
+            let bytes =
+                format!("POST /v1/messages HTTP/1.1\r\n{shown}content-length: {}\r\n\r\n{QUESTION}", QUESTION.len());
+            assert_eq!(status(&send(socket, bytes.as_bytes())?), 401, "{shown}");
+        }
+        let twice = request("POST /v1/messages", "x-api-key: other\r\n", QUESTION);
+        assert_eq!(status(&send(socket, &twice)?), 400);
+        Ok(())
+    })?;
+    assert_eq!((account.totals, account.lines.len()), (Default::default(), 6));
+    assert_eq!(api.requests().len(), 0);
+    Ok(())
+}
+
+#[test]
+fn every_limit_cuts_off() -> Outcome {
+    let length = QUESTION.len() as u64;
+    for (limit, limits, passes) in [
+        (Limit::MaxRequests, Limits { max_requests: 2, ..LIMITS }, 2),
+        (Limit::MaxRequestBytes, Limits { max_request_bytes: 3 * length - 1, ..LIMITS }, 2),
+        (Limit::MaxInputTokens, Limits { max_input_tokens: 101, ..LIMITS }, 2),
+        (Limit::MaxOutputTokens, Limits { max_output_tokens: 50, ..LIMITS }, 1),
+    ] {
+        let api = hello()?;
+        let account = at_gateway(&api.base_url(), limits, |socket| {
+            for round in 0..passes + 2 {
+                let answer = send(socket, &post(QUESTION))?;
+                assert_eq!(status(&answer), if round < passes { 200 } else { 403 }, "{limit} {round}: {answer}");
+                assert_eq!(answer.contains(&format!("the attempt's budget is spent: {limit}")), round >= passes);
+            }
+            Ok(())
+        })?;
+        assert_eq!((account.crossed, api.requests().len()), (Some(limit), passes), "{limit}");
+        assert_eq!(ends(&account)[passes..], [End::Spent(limit), End::Spent(limit)]);
+        assert_eq!(account.totals.tokens.input, 100 * passes as u64);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_answer_is_cut_off_in_the_middle_and_reads_so() -> Outcome {
+    let api = MessagesApi::start(vec![Reply::Message(vec![Block::text(&"x".repeat(100_000))])])?;
+    let limits = Limits { max_response_bytes: 20_000, ..LIMITS };
+    let account = at_gateway(&api.base_url(), limits, |socket| {
+        let answer = send(socket, &post(QUESTION))?;
+        assert!(status(&answer) == 200 && !answer.ends_with("0\r\n\r\n"), "it reads as whole");
+        assert!(answer.len() < 25_000, "{}", answer.len());
+        assert_eq!(status(&send(socket, &post(QUESTION))?), 403);
+        Ok(())
+    })?;
+    assert_eq!(account.crossed, Some(Limit::MaxResponseBytes));
+    assert!(account.totals.response_bytes <= 20_000);
+    assert_eq!(account.totals.tokens.output, 1000, "what was not seen to its end is charged in full");
+    Ok(())
+}
+
+#[test]
+fn slow_and_silent_agents_are_given_up() -> Outcome {
+    let api = hello()?;
+    let account = at_gateway(&api.base_url(), LIMITS, |socket| {
+        let mut drip = UnixStream::connect(socket)?;
+        let mut writer = drip.try_clone()?;
+        let _dripping = thread::spawn(move || {
+            while writer.write_all(b"POST").is_ok() {
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        let mut answer = String::new();
+        let _ = drip.read_to_string(&mut answer);
+        assert_eq!(status(&answer), 408, "{answer}");
+        Ok(())
+    })?;
+    assert!(matches!(ends(&account)[..], [End::Refused(_)]), "{account:?}");
+    Ok(())
+}
+
+#[test]
+fn connections_are_bounded_and_all_of_them_end_with_the_gateway() -> Outcome {
+    let api = hello()?;
+    let mut silent = Vec::new();
+    at_gateway(&api.base_url(), LIMITS, |socket| {
+        // One that is heard proves that all before it were taken in.
+        for _ in 0..15 {
+            silent.push(UnixStream::connect(socket)?);
+        }
+        assert_eq!(status(&send(socket, &post(QUESTION))?), 200);
+        silent.push(UnixStream::connect(socket)?);
+        // There is no room: closed at once, while the silent ones still have their time.
+        let mut refused = UnixStream::connect(socket)?;
+        assert_eq!(refused.read(&mut [0]).unwrap_or(0), 0);
+        Ok(())
+    })?;
+    for mut connection in silent {
+        assert_eq!(connection.read(&mut [0]).unwrap_or(0), 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn giants_are_refused_before_they_are_read() -> Outcome {
+    let api = hello()?;
+    let limits = Limits { max_request_bytes: 50_000, ..LIMITS };
+    at_gateway(&api.base_url(), limits, |socket| {
+        let head = format!("POST /v1/messages HTTP/1.1\r\nx-api-key: {WORD}\r\n");
+        let giant = format!("{head}content-length: 1000000000000\r\n\r\n");
+        assert_eq!(status(&send(socket, giant.as_bytes())?), 413);
+        let long = format!("{head}x: {}", "x".repeat(100_000));
+        assert_eq!(status(&send(socket, long.as_bytes())?), 431);
+        let many = format!("{head}{}\r\n", "a: b\r\n".repeat(1000));
+        assert_eq!(status(&send(socket, many.as_bytes())?), 431);
+        let more = format!("{head}content-length: 50001\r\n\r\n");
+        assert_eq!(status(&send(socket, more.as_bytes())?), 403);
+        Ok(())
+    })?;
+    assert_eq!(api.requests().len(), 0);
+    Ok(())
+}
+
+#[test]
+fn what_is_no_plain_request_is_refused() -> Outcome {
+    let api = hello()?;
+    let account = at_gateway(&api.base_url(), LIMITS, |socket| {
+        let head = format!("POST /v1/messages HTTP/1.1\r\nx-api-key: {WORD}\r\n");
+        for (expected, bytes) in [
+            (400, "\0\u{1}\u{2}nonsense\r\n\r\n".to_owned()),
+            (400, "\u{16}\u{3}\u{1}\u{2}\0\u{1}".to_owned()),
+            (505, "POST /v1/messages HTTP/1.0\r\n\r\n".to_owned()),
+            (411, format!("{head}\r\n{QUESTION}")),
+            (411, format!("{head}transfer-encoding: chunked\r\n\r\n0\r\n\r\n")),
+            (411, format!("{head}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{{}}")),
+            (400, format!("{head}content-length: 2\r\ncontent-length: 3\r\n\r\n{{}}")),
+            (400, format!("{head}content-length: 2\r\ncontent-type: a\r\ncontent-type: b\r\n\r\n{{}}")),
+            (400, format!("{head}content-length: 2\r\n\r\n{{}}POST /v1/messages HTTP/1.1\r\n\r\n")),
+            (400, format!("{head}content-length: 2\r\n\r\n{{}}")),
+            (400, format!("{head}content-length: 3\r\n\r\n\u{fffd}")),
+        ] {
+            let answer = send(socket, bytes.as_bytes())?;
+            assert_eq!(status(&answer), expected, "{bytes:?}: {answer}");
+            assert!(answer.contains("{\"error\":{\"message\":\"kavi's gateway: "), "{answer}");
+        }
+        let mut half = UnixStream::connect(socket)?;
+        half.write_all(head.as_bytes())?;
+        half.shutdown(std::net::Shutdown::Write)?;
+        let mut answer = String::new();
+        half.read_to_string(&mut answer)?;
+        assert_eq!(status(&answer), 400);
+        Ok(())
+    })?;
+    assert_eq!(api.requests().len(), 0);
+    assert!(account.lines.iter().all(|line| matches!(line.end, End::Refused(_))));
+    Ok(())
+}
+
+#[test]
+fn the_provider_does_nothing_for_the_agent_but_answer() -> Outcome {
+    let api = hello()?;
+    at_gateway(&api.base_url(), LIMITS, |socket| {
+        for (key, value) in [
+            ("mcp_servers", json!([{"type": "url", "url": "https://evil.example", "name": "x"}])),
+            ("tools", json!([{"type": "web_fetch_20250910", "name": "web_fetch"}])),
+            (
+                "messages",
+                json!([{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://evil.example/?x"}}]}]),
+            ),
+        ] {
+            let mut body: serde_json::Value = serde_json::from_str(QUESTION)?;
+            body[key] = value;
+            let answer = send(socket, &post(&body.to_string()))?;
+            assert_eq!(status(&answer), 403, "{body}: {answer}");
+        }
+        Ok(())
+    })?;
+    assert_eq!(api.requests().len(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_stream_passes_as_it_comes() -> Outcome {
+    let (seen, was_seen) = mpsc::channel::<()>();
+    let url = odd_provider(move |mut connection, _| {
+        let start = json!({"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}});
+        let _ = write!(
+            connection,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        let event = |data: &serde_json::Value| format!("event: x\ndata: {data}\n\n");
+        let chunk = |text: String| format!("{:x}\r\n{text}\r\n", text.len());
+        let _ = connection.write_all(chunk(event(&start)).as_bytes());
+        // The rest is not sent before the agent has seen the beginning.
+        if was_seen.recv_timeout(Duration::from_secs(60)).is_ok() {
+            let delta = json!({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 9}});
+            let rest = format!("{}{}0\r\n\r\n", chunk(event(&delta)), chunk(event(&json!({"type": "message_stop"}))));
+            let _ = connection.write_all(rest.as_bytes());
+        }
+    })?;
+    let account = at_gateway(&url, LIMITS, |socket| {
+        let mut connection = UnixStream::connect(socket)?;
+        connection.write_all(&post(STREAMED))?;
+        let mut answer = String::new();
+        while !answer.contains("message_start") {
+            let mut buffer = [0; 1024];
+            let got = connection.read(&mut buffer)?;
+            assert!(got > 0, "{answer}");
+            answer.push_str(&String::from_utf8_lossy(&buffer[..got]));
+        }
+        seen.send(())?;
+        connection.read_to_string(&mut answer)?;
+        assert!(answer.contains("message_stop") && answer.ends_with("0\r\n\r\n"), "{answer}");
+        Ok(())
+    })?;
+    assert_eq!((account.totals.tokens.input, account.totals.tokens.output), (7, 9));
+    assert_eq!(ends(&account), [End::Answered]);
+    Ok(())
+}
+
+#[test]
+fn the_provider_is_left_when_the_agent_leaves() -> Outcome {
+    let (left, was_left) = mpsc::channel();
+    let url = odd_provider(move |mut connection, _| {
+        let _ = write!(connection, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {{}}\n\n");
+        // Nothing more is sent; the end of this read is the end of the connection.
+        let _ = connection.read(&mut [0]);
+        let _ = left.send(());
+    })?;
+    let account = at_gateway(&url, LIMITS, |socket| {
+        let mut connection = UnixStream::connect(socket)?;
+        connection.write_all(&post(STREAMED))?;
+        connection.read_exact(&mut [0; 16])?;
+        drop(connection);
+        Ok(was_left.recv_timeout(Duration::from_secs(60))?)
+    })?;
+    assert_eq!(ends(&account), [End::Abandoned]);
+    assert_eq!(account.totals.tokens.output, 1000, "hanging up saves nothing");
+    Ok(())
+}
+
+#[test]
+fn the_gateway_closes_while_the_provider_stalls() -> Outcome {
+    let api = MessagesApi::start(vec![Reply::Stall])?;
+    let mut connection = None;
+    let account = at_gateway(&api.base_url(), LIMITS, |socket| {
+        let mut stalled = UnixStream::connect(socket)?;
+        stalled.write_all(&post(STREAMED))?;
+        stalled.read_exact(&mut [0; 16])?;
+        connection = Some(stalled);
+        Ok(())
+    })?;
+    assert_eq!(ends(&account), [End::Abandoned]);
+    Ok(())
+}
+
+#[test]
+fn one_question_is_asked_at_a_time() -> Outcome {
+    let api = hello()?;
+    let limits = Limits { max_output_tokens: 50, ..LIMITS };
+    let account = at_gateway(&api.base_url(), limits, |socket| {
+        let answers = thread::scope(|scope| {
+            let asking: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| send(socket, &post(QUESTION)).unwrap_or_default())).collect();
+            asking.into_iter().filter_map(|asked| asked.join().ok()).map(|answer| status(&answer)).collect::<Vec<_>>()
+        });
+        assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1, "{answers:?}");
+        Ok(())
+    })?;
+    assert_eq!((api.requests().len(), account.totals.tokens.output), (1, 50));
+    Ok(())
+}
+
+#[test]
+fn a_provider_that_is_not_there_or_points_elsewhere_costs_nothing() -> Outcome {
+    let closed = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let elsewhere = hello()?;
+    let target = elsewhere.base_url();
+    let redirect = odd_provider(move |mut connection, _| {
+        let _ = write!(connection, "HTTP/1.1 307 Go\r\nlocation: {target}/v1/messages\r\ncontent-length: 0\r\n\r\n");
+    })?;
+    for url in [format!("http://{closed}"), redirect] {
+        let account = at_gateway(&url, LIMITS, |socket| {
+            let answer = send(socket, &post(QUESTION))?;
+            assert!(status(&answer) == 502 && !answer.contains("location"), "{answer}");
+            Ok(())
+        })?;
+        assert!(matches!(ends(&account)[..], [End::Unreachable(_)]), "{account:?}");
+        assert_eq!(account.totals.tokens, Default::default());
+    }
+    assert_eq!(elsewhere.requests().len(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_provider_that_talks_nonsense_is_no_answer() -> Outcome {
+    for nonsense in ["nonsense\r\n\r\n", "", "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx"]
+    {
+        let url = odd_provider(move |mut connection, _| drop(connection.write_all(nonsense.as_bytes())))?;
+        let account = at_gateway(&url, LIMITS, |socket| {
+            assert_eq!(status(&send(socket, &post(QUESTION))?), 502, "{nonsense:?}");
+            Ok(())
+        })?;
+        assert!(matches!(ends(&account)[..], [End::BrokenOff(_)]), "{account:?}");
+        assert_eq!(account.totals.tokens.output, 1000, "it may have been asked");
+    }
+    Ok(())
+}
+
+#[test]
+fn without_encryption_the_key_is_not_sent() -> Outcome {
+    // A provider that was to be encrypted and is not.
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("https://{}", listener.local_addr()?);
+    let plain = thread::spawn(move || -> io::Result<Vec<u8>> {
+        let mut connection = listener.accept()?.0;
+        let mut heard = vec![0; 5];
+        connection.read_exact(&mut heard)?;
+        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        connection.read_to_end(&mut heard)?;
+        Ok(heard)
+    });
+    let account = at_gateway(&url, LIMITS, |socket| {
+        assert_eq!(status(&send(socket, &post(QUESTION))?), 502);
+        Ok(())
+    })?;
+    assert_eq!(ends(&account), [End::Unreachable("there is no encrypted connection to the provider")]);
+    let heard = plain.join().map_err(|_| "the provider panicked")??;
+    assert!(!String::from_utf8_lossy(&heard).contains(KEY));
+    Ok(())
+}
+
+/// An encrypted provider on the loopback that answers once, and the certificate that vouches for it.
+fn encrypted_provider() -> Fallible<(String, String, thread::JoinHandle<io::Result<String>>)> {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("https://{}", listener.local_addr()?);
+    let provider = thread::spawn(move || -> io::Result<String> {
+        let mut connection = listener.accept()?.0;
+        let mut session = rustls::ServerConnection::new(config.into()).map_err(io::Error::other)?;
+        let mut stream = rustls::Stream::new(&mut session, &mut connection);
+        let (mut heard, mut buffer) = (String::new(), [0; 4096]);
+        while !heard.ends_with(QUESTION) {
+            match stream.read(&mut buffer)? {
+                0 => break,
+                got => heard.push_str(&String::from_utf8_lossy(&buffer[..got])),
+            }
+        }
+        let body = r#"{"usage":{"input_tokens":3,"output_tokens":4}}"#;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        Ok(heard)
+    });
+    Ok((url, made.cert.pem(), provider))
+}
+
+#[test]
+fn an_encrypted_provider_is_asked_when_somebody_trusted_vouches_for_it() -> Outcome {
+    let (url, certificate, asked) = encrypted_provider()?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("roots.pem");
+    std::fs::write(&file, certificate)?;
+    let provider = Provider { roots: Roots::from_file(&file)?, ..provider(&url)? };
+    let (answer, account) = serve(&provider, LIMITS, Door::Socket, WORD, &SystemClock, |address| match address {
+        Address::Socket(path) => send(path, &post(QUESTION)),
+        Address::Port(_) => Err("a port".into()),
+    })?;
+    assert_eq!(status(&answer?), 200);
+    assert!(asked.join().map_err(|_| "the provider panicked")??.contains(&format!("x-api-key: {KEY}\r\n")));
+    assert_eq!((account.totals.tokens.input, account.totals.tokens.output), (3, 4));
+
+    let (url, _, asked) = encrypted_provider()?;
+    let account = at_gateway(&url, LIMITS, |socket| {
+        assert_eq!(status(&send(socket, &post(QUESTION))?), 502);
+        Ok(())
+    })?;
+    assert_eq!(ends(&account), [End::Unreachable("there is no encrypted connection to the provider")]);
+    assert!(asked.join().map_err(|_| "the provider panicked")?.is_err(), "somebody nobody vouches for was asked");
+    Ok(())
+}
+
+#[test]
+fn a_port_of_the_loopback_is_the_same_door() -> Outcome {
+    let api = hello()?;
+    let provider = provider(&api.base_url())?;
+    let (asked, account) = serve(&provider, LIMITS, Door::Loopback, WORD, &SystemClock, |address| -> Fallible<_> {
+        let Address::Port(port) = address else { return Err("a socket".into()) };
+        let mut connection = TcpStream::connect(("127.0.0.1", *port))?;
+        connection.write_all(&post(QUESTION))?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok((*port, answer))
+    })?;
+    let (port, answer) = asked?;
+    assert_eq!((status(&answer), account.lines.len()), (200, 1));
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the door is still open");
+    Ok(())
+}
+
+#[test]
+fn the_log_holds_no_body_no_header_and_no_key() -> Outcome {
+    let api = MessagesApi::start(vec![Reply::Message(vec![Block::text("MADE-UP ANSWER")])])?;
+    let body = QUESTION.replace("hello", "MADE-UP QUESTION");
+    let account = at_gateway(&api.base_url(), LIMITS, |socket| {
+        let headers = "content-type: application/json\r\nx-secret: MADE-UP HEADER\r\nanthropic-beta: MADE-UP BETA\r\n";
+        assert_eq!(status(&send(socket, &request("POST /v1/messages", headers, &body))?), 200);
+        Ok(())
+    })?;
+    let text = json!(account).to_string();
+    assert!(!text.contains("MADE-UP") && !text.contains(KEY) && !text.contains(WORD), "{text}");
+    let line = account.lines.first().ok_or("no line")?;
+    assert_eq!((&*line.method, &*line.path, line.status), ("POST", "/v1/messages", Some(200)));
+    assert_eq!((line.bytes_up, line.tokens.input, line.tokens.output), (body.len() as u64, 100, 50));
+    assert!(line.bytes_down > 0);
+    Ok(())
+}

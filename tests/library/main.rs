@@ -1,0 +1,15 @@
+//! The library from outside: its parts with loopback servers, stand-ins, child processes, and programs that are killed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod builder_claude;
+mod cage;
+mod code_cache;
+mod commits;
+mod gateway;
+mod hostile_sources;
+mod llm;
+mod real_claude;
+mod recorder;
+mod scaffold;
