@@ -5,12 +5,14 @@
 //! catch a mistake while it is small, not an author who hides something; review is for that.
 
 mod agents;
+mod declarations;
+mod known;
 mod mentions;
 mod rules;
 mod tree;
 mod trusted;
 
-use std::{error::Error, fs, path::Path};
+use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
 use rules::{Violation, check};
 use tree::Source;
@@ -36,6 +38,78 @@ fn the_sdk_depends_on_nothing_of_ours() -> Result<(), Box<dyn Error>> {
         assert!(name != "kavi" && !local, "sdk/Cargo.toml: `{name}` is ours; `sdk` may use `wit/` only");
     }
     Ok(())
+}
+
+/// The files of the program, without those that only its tests have.
+fn program() -> Result<Vec<Source>, Box<dyn Error>> {
+    let sources = tree::read(Path::new(ROOT), &["src"])?;
+    let only_tests = rules::only_tests(&sources, &tree::modules(&sources));
+    Ok(sources.into_iter().filter(|source| !only_tests.contains_key(&source.path)).collect())
+}
+
+/// What is found, as name and place, must be what is known: a new one is refused, and one that is gone must leave the list.
+#[track_caller]
+fn are_known(found: Vec<(String, String)>, known: &[&str], todo: &str) {
+    let mut gone = known.to_vec();
+    let mut news = String::new();
+    for (name, place) in found {
+        match gone.iter().position(|known| *known == name) {
+            Some(index) => drop(gone.remove(index)),
+            None => news.push_str(&format!("\n`{name}` ({place})")),
+        }
+    }
+    assert!(news.is_empty(), "{todo}:{news}");
+    assert!(gone.is_empty(), "delete from tests/house/tidy/known.rs, because they are mended: {gone:?}");
+}
+
+#[test]
+fn no_public_type_name_is_defined_twice() -> Result<(), Box<dyn Error>> {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in program()? {
+        for (line, name) in declarations::read(&source.text).public_types {
+            // The arguments of a verb are named alike, one in each file of a verb.
+            if !(name == "Args" && source.path.starts_with("src/cli/")) {
+                places.entry(name).or_default().push(format!("{}:{line}", source.path));
+            }
+        }
+    }
+    let double = places.into_iter().filter(|(_, places)| places.len() > 1);
+    let double = double.map(|(name, places)| (name, places.join(", "))).collect();
+    are_known(double, known::DOUBLE_TYPE_NAMES, "a public type name has one meaning; rename all but one");
+    Ok(())
+}
+
+#[test]
+fn no_function_takes_a_tuple_as_a_parameter() -> Result<(), Box<dyn Error>> {
+    let mut found = Vec::new();
+    for source in program()? {
+        let functions = declarations::read(&source.text).tuple_functions.into_iter();
+        found.extend(functions.map(|(line, name)| (name, format!("{}:{line}", source.path))));
+    }
+    are_known(found, known::TUPLE_PARAMETERS, "take a struct with named fields, or one parameter for each value");
+    Ok(())
+}
+
+#[test]
+fn a_list_of_what_is_known_can_only_shrink() {
+    let found = || vec![("run".to_owned(), "a.rs:1".to_owned()), ("run".to_owned(), "b.rs:2".to_owned())];
+    are_known(found(), &["run", "run"], "mend it");
+    for known in [&["run"][..], &["run", "run", "run"], &["run", "run", "walk"]] {
+        let verdict = std::panic::catch_unwind(|| are_known(found(), known, "mend it"));
+        assert!(verdict.is_err(), "{known:?}");
+    }
+}
+
+#[test]
+fn declarations_are_read_as_they_are_meant() {
+    let text = "pub struct A; pub(crate) enum B {} pub(super) type C = u8; struct D; mod m { pub trait E {} }\n\
+                #[cfg(test)] mod tests { pub struct F; fn f((a, b): (u8, u8)) {} }\n\
+                fn one((a, b): (u8, u8)) {} fn two(pair: &(u8, u8)) {} fn three(all: &[(u8, u8)], none: ()) {}\n\
+                impl A { fn four(&self, (a, b): (u8, u8)) { g(|(a, b)| a); } } trait E { fn five(pair: (u8, u8)); }";
+    let declared = declarations::read(text);
+    let names = |all: &[(usize, String)]| all.iter().map(|(line, name)| format!("{line} {name}")).collect::<Vec<_>>();
+    assert_eq!(names(&declared.public_types), ["1 A", "1 B", "1 C", "1 E"]);
+    assert_eq!(names(&declared.tuple_functions), ["3 one", "3 two", "4 A::four", "4 E::five"]);
 }
 
 /// The rules that one file breaks, as `line rule`.

@@ -241,7 +241,7 @@ pub fn check(sources: &[Source]) -> Vec<Violation> {
 }
 
 /// The files that only the tests have, with the module that each of them is.
-fn only_tests(sources: &[Source], modules: &BTreeSet<Vec<String>>) -> BTreeMap<String, Vec<String>> {
+pub fn only_tests(sources: &[Source], modules: &BTreeSet<Vec<String>>) -> BTreeMap<String, Vec<String>> {
     let mut files = BTreeMap::new();
     for source in sources {
         let mentions = mentions::read(&source.text, source.module(), Part::Program, modules).unwrap_or_default();
