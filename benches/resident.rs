@@ -26,7 +26,7 @@ use kavi::invoke::{
     effects::Untold,
     resident::{Parts, Resident},
 };
-use kavi::ledger::{Create, Footing, Journal, Ledger, LedgerError, Recorder, Settled};
+use kavi::ledger::{Create, Journal, Ledger, LedgerError, Recorder, RunAuthorization, Settled};
 use kavi::model::{
     commit::Commit,
     execution::ExecutionRecord,
@@ -64,7 +64,7 @@ impl Journal for Unrecorded {
         Ok(())
     }
 
-    fn insert_success(&self, _: &ExecutionRecord, _: Option<&Commit>, _: Footing) -> Result<(), LedgerError> {
+    fn insert_success(&self, _: &ExecutionRecord, _: Option<&Commit>, _: RunAuthorization) -> Result<(), LedgerError> {
         Ok(())
     }
 
@@ -128,7 +128,7 @@ fn main() {
     let desk = Desk {
         layout,
         store: &store,
-        doors: &config.doors,
+        channels: &config.channels,
         hold: config.effects.held(),
         steps: &Untold,
         clock: &SystemClock,

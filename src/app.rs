@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::forge::toolchain::{self, HostTools, Toolchain};
 use crate::forge::{Forge, promote, propose, rebuild, verify};
 use crate::invoke::{effects, held, run};
-use crate::ledger::{Create, Footing, Ledger, LedgerError};
+use crate::ledger::{Create, Ledger, LedgerError};
 use crate::model::{
     commit::Commit,
     execution::SecondWall,
@@ -25,7 +25,7 @@ use crate::model::{
     limits::{Limits, Narrowed},
     name::SkillName,
     spec::SkillSpec,
-    switch::{Switch, Turn},
+    switch::{Switch, SwitchEvent},
     text,
     time::{Clock, SystemClock},
     warnings::Warnings,
@@ -55,16 +55,16 @@ pub use crate::invoke::chain::{ChainFiles, ChainRan, StepRan, Together};
 pub use crate::invoke::diff::FileDiff;
 pub use crate::invoke::held::Shown;
 pub use crate::invoke::replay::{Difference, Replayed};
-pub use crate::invoke::run::{Consent, Files, Ran, Then};
+pub use crate::invoke::run::{Consent, Disposition, Files, RunResult};
 pub use crate::invoke::undo::Plan as UndoPlan;
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Asker, Build, ExecutionRow, GateRow, Outcome, Promotion, Proposal, Pruned, Research,
-    Tail, Verification, Which,
+    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, Outcome, Promotion, Proposal, ProposalSource, Pruned,
+    Research, Tail, Verification, Which,
 };
 pub use crate::mcp::Offer;
 pub use crate::runtime::{CacheStatus, Cleared, Origin};
 pub use agents::{
-    AgentCall, AgentDoor, AgentFailure, AgentFiles, AgentRan, AgentSkill, Listen, Reply, Sent, Served, Word,
+    AgentApi, AgentCall, AgentFailure, AgentFiles, AgentRan, AgentSkill, Listen, Reply, Sent, Served, Word,
 };
 pub use doctor::{Check, Health};
 pub use install::{AgentProgram, Installed};
@@ -145,7 +145,7 @@ pub struct Dossier {
     /// The proposal.
     pub proposal: Proposal,
     /// Who sent it; none when it was typed at the command line.
-    pub asker: Option<Asker>,
+    pub source: Option<ProposalSource>,
     /// Its attempts.
     pub builds: Vec<Build>,
     /// Its verifications.
@@ -186,7 +186,7 @@ pub struct Status {
     /// Whether anything may run.
     pub switch: Switch,
     /// Every turn of the switch; empty when they cannot be read.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<SwitchEvent>,
 }
 
 impl App {
@@ -206,8 +206,8 @@ impl App {
             (Walls::Unconfined, _) | (_, ConfinementSetting::Unconfined) => Confinement::Unconfined,
         };
         let cage = Cage::new(host.exe.clone(), confinement);
-        let cage = match ledger.permit() {
-            Ok(permit) => cage.watched(Arc::new(ledger.watch(Footing { permit, revision: None }))),
+        let cage = match ledger.authorize() {
+            Ok(authorized) => cage.watched(Arc::new(ledger.watch(authorized))),
             // Every step that would start a job is refused before it does.
             Err(_) => cage,
         };
@@ -336,7 +336,7 @@ impl App {
     /// When the workspace is stopped, or a part is missing and cannot be had.
     pub fn toolchain(&self, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
         // Said again by the step itself; here it is so that no tool is started for a step that will be refused.
-        self.ledger.permit()?;
+        self.ledger.authorize()?;
         Ok(toolchain::ensure(&self.cage, &self.host.tools()?, say)?)
     }
 
@@ -414,7 +414,7 @@ impl App {
     ///
     /// # Errors
     /// When no reason is given or the ledger cannot be written.
-    pub fn stop(&self, by: &Approver, why: &str) -> Result<Turn, Error> {
+    pub fn stop(&self, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
         let why = text::block(why.trim(), 2_000);
         if why.is_empty() {
             return Err(Error::Usage("a stop needs a reason: give --why TEXT".to_owned()));
@@ -426,7 +426,7 @@ impl App {
     ///
     /// # Errors
     /// When nothing was stopped or the ledger cannot be written.
-    pub fn resume(&self, by: &Approver) -> Result<Turn, Error> {
+    pub fn resume(&self, by: &Approver) -> Result<SwitchEvent, Error> {
         Ok(self.ledger.resume(by.as_str(), self.clock.now())?)
     }
 
@@ -466,7 +466,7 @@ impl App {
         related.extend(verifications.iter().map(|verification| verification.id.to_string()));
         let artifacts = related.iter().map(|id| self.ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
-            asker: self.ledger.asker_of(proposal.id)?,
+            source: self.ledger.proposal_source(proposal.id)?,
             research: self.ledger.research_of(proposal.id)?,
             acknowledgements: self.ledger.acknowledgements_of(proposal.id)?,
             promotions: self.ledger.promotions_of(proposal.id)?,

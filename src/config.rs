@@ -14,7 +14,7 @@ use crate::model::{
     layout::{self, Layout},
     limits::Limits,
 };
-use crate::policy::doors::Doors;
+use crate::policy::channels::ChannelPolicy;
 
 /// The kavi.toml that `kavi init` writes: every setting with its default.
 pub const TEMPLATE: &str = include_str!("config/kavi.toml");
@@ -125,7 +125,7 @@ struct Settings {
     confinement: ConfinementSetting,
     builder: BuilderSettings,
     advice: AdviceSettings,
-    policy: Doors,
+    policy: ChannelPolicy,
     effects: EffectsSettings,
     limits: Limits,
 }
@@ -137,7 +137,7 @@ impl Default for Settings {
             confinement: ConfinementSetting::Required,
             builder: BuilderSettings::default(),
             advice: AdviceSettings::default(),
-            policy: Doors::default(),
+            policy: ChannelPolicy::default(),
             effects: EffectsSettings::default(),
             limits: Limits::default(),
         }
@@ -271,7 +271,7 @@ pub struct Config {
     /// The model that is asked for advice.
     pub advice: AdviceSettings,
     /// Which door may do what.
-    pub doors: Doors,
+    pub channels: ChannelPolicy,
     /// Held effects.
     pub effects: EffectsSettings,
     /// Limits of a run.
@@ -328,7 +328,7 @@ impl Config {
             confinement: settings.confinement,
             builder: settings.builder,
             advice: settings.advice,
-            doors: settings.policy,
+            channels: settings.policy,
             effects: settings.effects,
             limits: settings.limits,
         })

@@ -4,9 +4,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use kavi::invoke::resident::{Call, Work};
-use kavi::invoke::run::{InvokeError, Ran};
+use kavi::invoke::run::{InvokeError, RunResult};
 use kavi::model::{
-    door::{Asked, Door},
+    channel::{Caller, Channel},
     name::SkillName,
 };
 
@@ -16,7 +16,7 @@ pub type Make = Box<dyn Fn(u64) -> (SkillName, Vec<u8>) + Send + Sync>;
 /// A source of calls. Who serves it waits between two rounds.
 pub struct Pump {
     make: Make,
-    asked: Arc<Asked>,
+    caller: Arc<Caller>,
     state: Mutex<State>,
     go: Condvar,
     ended: Condvar,
@@ -24,7 +24,7 @@ pub struct Pump {
 
 #[derive(Default)]
 struct State {
-    asked: u64,
+    caller: u64,
     left: u64,
     owed: u64,
     over: bool,
@@ -32,8 +32,8 @@ struct State {
 
 impl Pump {
     pub fn new(make: Make) -> Self {
-        let asked = Arc::new(Asked { door: Door::Cli, by: "bench".to_owned() });
-        Self { make, asked, state: Mutex::default(), go: Condvar::new(), ended: Condvar::new() }
+        let caller = Arc::new(Caller { channel: Channel::Cli, name: "bench".to_owned() });
+        Self { make, caller, state: Mutex::default(), go: Condvar::new(), ended: Condvar::new() }
     }
 
     /// Has so many calls served, and waits for the last answer.
@@ -65,14 +65,14 @@ impl Work for Pump {
             return None;
         }
         state.left -= 1;
-        state.asked += 1;
-        let number = state.asked;
+        state.caller += 1;
+        let number = state.caller;
         drop(state);
         let (name, input) = (self.make)(number);
-        Some(Call { number, name, input, asked: Arc::clone(&self.asked), cancel: None })
+        Some(Call { number, name, input, caller: Arc::clone(&self.caller), cancel: None })
     }
 
-    fn done(&self, _: u64, ran: Result<Ran, InvokeError>) {
+    fn done(&self, _: u64, ran: Result<RunResult, InvokeError>) {
         if let Err(error) = ran {
             // A panic would leave the others waiting for this thread.
             eprintln!("a call failed: {error}");

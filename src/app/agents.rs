@@ -1,4 +1,4 @@
-//! What an agent may do, and nothing else: the front for agents is given an [`AgentDoor`] and never the [`App`].
+//! What an agent may do, and nothing else: the front for agents is given an [`AgentApi`] and never the [`App`].
 //!
 //! An agent can see what is trusted, run it under the policy of its door, propose, and look up what became of a proposal
 //! or a run. Runs go through one [`Resident`], with their records in one group commit, on threads of which there are more when calls
@@ -6,7 +6,7 @@
 //! workspace open.
 //!
 //! Guarantees: a run is asked for at the door `mcp`, by the name that the client gives itself; what policy holds is let into
-//! the vault only by [`AgentDoor::settle`], only for a run that this very door made, with the answer that a person gave to
+//! the vault only by [`AgentApi::settle`], only for a run that this very door made, with the answer that a person gave to
 //! the client's question; no more calls wait than there is room for; a promotion by another process holds from the next call
 //! on, and is told.
 //!
@@ -25,12 +25,12 @@ use super::App;
 use crate::error::Error;
 use crate::invoke::diff::FileDiff;
 use crate::invoke::resident::Resident;
-use crate::invoke::run::{Files, InvokeError, Ran};
+use crate::invoke::run::{Files, InvokeError, RunResult};
 use crate::ledger::{Create, Ledger, Proposal, Recorder};
 use crate::mcp::{self, Offer};
 use crate::model::{
+    channel::{Caller, Channel},
     digest::Digest,
-    door::{Asked, Door},
     id::{CommitId, ExecutionId, ProposalId},
     lock::lock,
     name::SkillName,
@@ -53,7 +53,7 @@ use queue::{Crowd, MOST_AT_WORK, Queue};
 /// How often the clerk looks whether something else is trusted now.
 const LOOK: Duration = Duration::from_millis(200);
 /// Most errands that wait.
-const MOST_ERRANDS: usize = 256;
+const MOST_TASKS: usize = 256;
 /// Most held effects whose answer is awaited, and most of one client. Those that were held before them are released at the command
 /// line.
 const PLACES: Places = Places { all: 4_096, of_one: 64 };
@@ -61,7 +61,7 @@ const PLACES: Places = Places { all: 4_096, of_one: 64 };
 /// Takes the answer to one question, on any thread.
 pub type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
 /// Something for the clerk to do, or to be told that it will not be.
-type Errand = Box<dyn FnOnce(Result<&App, Error>) + Send>;
+type Task = Box<dyn FnOnce(Result<&App, Error>) + Send>;
 /// Told when something else is trusted than before.
 type Listener = Box<dyn Fn() + Send>;
 
@@ -167,9 +167,9 @@ pub struct Sent {
 
 /// What the front for agents is given. Copies are one.
 #[derive(Clone)]
-pub struct AgentDoor {
+pub struct AgentApi {
     calls: Arc<Queue>,
-    errands: mpsc::SyncSender<Errand>,
+    tasks: mpsc::SyncSender<Task>,
     lists: mpsc::Sender<Reply<Vec<AgentSkill>>>,
     listener: Arc<Mutex<Option<Listener>>>,
     open: Arc<Mutex<Open>>,
@@ -178,33 +178,33 @@ pub struct AgentDoor {
 /// Held effects that may be settled here, with who made them, oldest first.
 type Open = VecDeque<(CommitId, String)>;
 
-impl std::fmt::Debug for AgentDoor {
+impl std::fmt::Debug for AgentApi {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AgentDoor")
     }
 }
 
-impl AgentDoor {
+impl AgentApi {
     fn ask<T: 'static>(&self, work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static, reply: Reply<T>) {
-        let errand: Errand = Box::new(move |app| reply(app.and_then(work)));
+        let task: Task = Box::new(move |app| reply(app.and_then(work)));
         // When the clerk is gone the errand is dropped, and the reply with it: whoever waits for it notices.
-        if let Err(mpsc::TrySendError::Full(errand)) = self.errands.try_send(errand) {
-            errand(Err(Error::Refused(format!("{MOST_ERRANDS} requests wait already: ask again later"))));
+        if let Err(mpsc::TrySendError::Full(task)) = self.tasks.try_send(task) {
+            task(Err(Error::Refused(format!("{MOST_TASKS} requests wait already: ask again later"))));
         }
     }
 
     /// Runs a skill, when it is its turn.
     pub fn call(&self, call: AgentCall, reply: impl FnOnce(Result<AgentRan, AgentFailure>) + Send + 'static) {
         let open = Arc::clone(&self.open);
-        let asked = Arc::new(Asked { door: Door::Mcp, by: call.by });
+        let asked = Arc::new(Caller { channel: Channel::Mcp, name: call.by });
         let who = Arc::clone(&asked);
-        let answer = move |ran: Result<Ran, Error>| {
-            reply(ran.map(|ran| told(ran, &open, &who.by)).map_err(AgentFailure::from));
+        let answer = move |ran: Result<RunResult, Error>| {
+            reply(ran.map(|ran| told(ran, &open, &who.name)).map_err(AgentFailure::from));
         };
         let reply = Box::new(answer);
         if self.calls.put((call.name, call.input, asked, call.cancel), reply) == Crowd::Some {
             // The clerk looks for more threads whenever it has done something.
-            let _ = self.errands.try_send(Box::new(|_| ()));
+            let _ = self.tasks.try_send(Box::new(|_| ()));
         }
     }
 
@@ -274,7 +274,7 @@ impl AgentDoor {
 }
 
 /// A run as its agent is told of it. What is held can be settled from now on.
-fn told(ran: Ran, open: &Mutex<Open>, by: &str) -> AgentRan {
+fn told(ran: RunResult, open: &Mutex<Open>, by: &str) -> AgentRan {
     let revision = ran.record.revision.zip(ran.record.source_hash);
     let files = match ran.files {
         Files::Held(commit, diffs) => {
@@ -326,15 +326,15 @@ impl App {
     ///
     /// # Errors
     /// When there can be no thread. What becomes of a call is told to whoever asked.
-    pub fn serve_agents<T: Send>(&self, front: impl FnOnce(AgentDoor) -> T + Send) -> Result<T, Error> {
+    pub fn serve_agents<T: Send>(&self, front: impl FnOnce(AgentApi) -> T + Send) -> Result<T, Error> {
         let no_thread = |source| Error::Io { what: "a thread for the agents' door".to_owned(), source };
         // To begin with; calls that wait are worth more of them.
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_WORK);
-        let (errands, asked) = mpsc::sync_channel(MOST_ERRANDS);
+        let (tasks, asked) = mpsc::sync_channel(MOST_TASKS);
         let calls = Arc::new(Queue::new(threads));
         let (lists, listing) = mpsc::channel();
         let (listener, open) = (Arc::default(), Arc::default());
-        let door = AgentDoor { calls: Arc::clone(&calls), errands, lists, listener, open };
+        let door = AgentApi { calls: Arc::clone(&calls), tasks, lists, listener, open };
         let listener = Arc::clone(&door.listener);
         let (recorder, resident) = (OnceLock::new(), OnceLock::new());
         thread::scope(|scope| {
@@ -357,11 +357,11 @@ impl App {
                     };
                     (0..threads).for_each(|_| hire());
                     let staff = || (0..calls.more_threads()).for_each(|_| hire());
-                    self.run_errands((&asked, &listener), staff, || front.is_finished());
+                    self.run_tasks((&asked, &listener), staff, || front.is_finished());
                 }
                 Err(error) => {
                     (0..threads).for_each(|_| calls.leave(Some(error.to_string())));
-                    self.run_errands((&asked, &listener), || (), || front.is_finished());
+                    self.run_tasks((&asked, &listener), || (), || front.is_finished());
                 }
             }
             calls.close();
@@ -381,24 +381,24 @@ impl App {
 
     /// Does errands until nobody can send any, and looks in between whether there are threads enough, and whether something else is
     /// trusted than before.
-    fn run_errands(
+    fn run_tasks(
         &self,
-        (asked, listener): (&mpsc::Receiver<Errand>, &Mutex<Option<Listener>>),
+        (asked, listener): (&mpsc::Receiver<Task>, &Mutex<Option<Listener>>),
         staff: impl Fn(),
         is_over: impl Fn() -> bool,
     ) {
-        let mut lookout = self.ledger.lookout();
+        let mut change_detector = self.ledger.change_detector();
         let mut known: Option<Vec<ProposalId>> = self.ledger.trusted_ids().ok();
         loop {
             match asked.recv_timeout(LOOK) {
                 // Whoever asked for it is gone.
                 Ok(_) if is_over() => return,
-                Ok(errand) => errand(Ok(self)),
+                Ok(task) => task(Ok(self)),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
             staff();
-            if lookout.as_mut().is_some_and(|lookout| lookout.quiet()) {
+            if change_detector.as_mut().is_some_and(|change_detector| change_detector.unchanged()) {
                 continue;
             }
             let now = self.ledger.trusted_ids().ok();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::App;
 use crate::error::Error;
 use crate::invoke::batch::{self, Batch};
-use crate::invoke::run::{InvokeError, Ran};
-use crate::model::{door::Door, name::SkillName};
+use crate::invoke::run::{InvokeError, RunResult};
+use crate::model::{channel::Channel, name::SkillName};
 
 impl App {
     /// Runs a trusted skill over every line of `input`, on so many threads, and gives the answers in the order of the lines.
@@ -19,12 +19,12 @@ impl App {
         name: &SkillName,
         threads: u32,
         input: &mut (dyn BufRead + Send),
-        answer: &mut (dyn FnMut(u64, Result<Ran, Error>) -> io::Result<()> + Send),
+        answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
     ) -> Result<Batch, Error> {
         let recorder = self.recorder()?;
         let resident = self.resident(&recorder, threads)?;
-        let asked = Arc::new(self.asked(Door::Cli));
-        let mut sink = |number: u64, ran: Result<Ran, InvokeError>| answer(number, ran.map_err(Error::from));
-        Ok(batch::run(&resident, (name, &asked), threads, (input, &mut sink))?)
+        let caller = Arc::new(self.caller(Channel::Cli));
+        let mut sink = |number: u64, ran: Result<RunResult, InvokeError>| answer(number, ran.map_err(Error::from));
+        Ok(batch::run(&resident, (name, &caller), threads, (input, &mut sink))?)
     }
 }

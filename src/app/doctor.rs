@@ -110,7 +110,7 @@ impl App {
 
     fn check_switch(&self) -> Check {
         match self.ledger.switch() {
-            Switch::Running(turn) => Check::ok("switch", format!("running since {} by {}", turn.at, turn.by)),
+            Switch::Running(event) => Check::ok("switch", format!("running since {} by {}", event.at, event.by)),
             Switch::Stopped(stopped) => {
                 Check::bad("switch", Health::Fail, stopped.to_string(), "run `kavi resume` when things may run again")
             }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::App;
 use crate::artifacts::Kind;
 use crate::error::Error;
-use crate::invoke::Wish;
+use crate::invoke::RunRequest;
 use crate::invoke::prune::{self, Swept};
-use crate::invoke::run::{self, Consent, Ran, Then};
-use crate::ledger::{ExecutionRow, Generation, LedgerError, Pruned, Tail, Which};
+use crate::invoke::run::{self, Consent, Disposition, RunResult};
+use crate::ledger::{DataVersion, ExecutionRow, LedgerError, Pruned, Tail, Which};
 use crate::model::{
-    door::Door,
+    channel::Channel,
     execution::StoredValue,
     id::{ExecutionId, IdPrefix},
     json,
@@ -25,9 +25,9 @@ const NEWS: u32 = 256;
 /// Where somebody who waits for new records has come to.
 #[derive(Debug)]
 pub struct Following {
-    opened: Generation,
+    opened: DataVersion,
     /// As the ledger was when there was nothing more.
-    rest: Option<Generation>,
+    rest: Option<DataVersion>,
     seen: i64,
 }
 
@@ -37,7 +37,7 @@ pub struct Consumed {
     /// Its record, as the ledger has it; none where nothing may run, so that none was made.
     pub row: Option<ExecutionRow>,
     /// The run itself.
-    pub ran: Result<Ran, Error>,
+    pub ran: Result<RunResult, Error>,
 }
 
 /// What becomes of inputs and outputs that are too large for a record.
@@ -84,7 +84,7 @@ impl App {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn follow(&self, tail: &Tail) -> Result<Following, Error> {
-        Ok(Following { opened: self.ledger.generation()?, rest: None, seen: tail.seen })
+        Ok(Following { opened: self.ledger.data_version()?, rest: None, seen: tail.seen })
     }
 
     /// Records that were written since the last time, in the order in which they were; none when nothing happened, which costs
@@ -94,8 +94,8 @@ impl App {
     /// When the ledger cannot be read, or another one was put in its place.
     pub fn news(&self, following: &mut Following, which: &Which) -> Result<Vec<ExecutionRow>, Error> {
         // The generation first: what changes between the two is looked for again the next time.
-        let now = self.ledger.generation()?;
-        if !now.is_of_the_file_of(&following.opened) {
+        let now = self.ledger.data_version()?;
+        if !now.same_file(&following.opened) {
             return Err(LedgerError::Damaged("another file was put in its place".to_owned()).into());
         }
         if following.rest == Some(now) {
@@ -110,11 +110,11 @@ impl App {
     ///
     /// # Errors
     /// When a record that was written cannot be read.
-    pub fn consume(&self, name: &SkillName, input: &[u8], how: (Then, Consent)) -> Result<Consumed, Error> {
-        let (then, consent) = how;
-        let (asked, id) = (self.asked(Door::Cli), ExecutionId::new(self.ids.as_ref()));
-        let wish = Wish { then, consent, id: Some(id), ..Wish::run(name, input, &asked) };
-        let ran = run::run(&self.invoker(), wish).map_err(Error::from);
+    pub fn consume(&self, name: &SkillName, input: &[u8], how: (Disposition, Consent)) -> Result<Consumed, Error> {
+        let (disposition, consent) = how;
+        let (caller, id) = (self.caller(Channel::Cli), ExecutionId::new(self.ids.as_ref()));
+        let request = RunRequest { disposition, consent, id: Some(id), ..RunRequest::run(name, input, &caller) };
+        let ran = run::run(&self.invoker(), request).map_err(Error::from);
         match (self.ledger.execution(id), ran) {
             (Ok(row), ran) => Ok(Consumed { row: Some(row), ran }),
             // Before there was anything to record, or because it could not be: the run itself says so.

@@ -191,7 +191,7 @@ impl App {
         plan: &Plan<'_>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Forged, Error> {
-        self.ledger.permit()?;
+        self.ledger.authorize()?;
         let (mut steps, mut made, mut last) = (Vec::new(), 0, End::BuildFailed);
         loop {
             let proposal = self.ledger.proposal(id)?;

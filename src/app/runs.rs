@@ -5,12 +5,12 @@ use crate::error::Error;
 use crate::invoke::chain::{self, ChainRan, Terms, Together};
 use crate::invoke::replay::{self, Replayed, Which};
 use crate::invoke::resident::{Parts, Resident};
-use crate::invoke::run::{self, Consent, Ran, Then};
-use crate::invoke::{Desk, Wish, effects};
+use crate::invoke::run::{self, Consent, Disposition, RunResult};
+use crate::invoke::{Desk, RunRequest, effects};
 use crate::ledger::{Create, Ledger, Recorder};
 use crate::model::{
     chain::Chain,
-    door::{Asked, Door},
+    channel::{Caller, Channel},
     effect::EffectClass,
     id::IdPrefix,
     name::SkillName,
@@ -22,7 +22,7 @@ impl App {
         Desk {
             layout: &self.config.layout,
             store: &self.store,
-            doors: &self.config.doors,
+            channels: &self.config.channels,
             hold: self.config.effects.held(),
             steps: &effects::Untold,
             clock: self.clock.as_ref(),
@@ -53,27 +53,32 @@ impl App {
     }
 
     /// Whoever works at the command line, at this door.
-    pub(super) fn asked(&self, door: Door) -> Asked {
-        Asked { door, by: self.person() }
+    pub(super) fn caller(&self, channel: Channel) -> Caller {
+        Caller { channel, name: self.person() }
     }
 
     /// Runs a trusted skill for the person at the command line.
     ///
     /// # Errors
     /// When policy says no, it is not trusted, its input is off, it failed, or its files could not be moved into the vault.
-    pub fn run(&self, name: &SkillName, input: &[u8], (then, consent): (Then, Consent)) -> Result<Ran, Error> {
-        let asked = self.asked(Door::Cli);
-        Ok(run::run(&self.invoker(), Wish { then, consent, ..Wish::run(name, input, &asked) })?)
+    pub fn run(
+        &self,
+        name: &SkillName,
+        input: &[u8],
+        (disposition, consent): (Disposition, Consent),
+    ) -> Result<RunResult, Error> {
+        let caller = self.caller(Channel::Cli);
+        Ok(run::run(&self.invoker(), RunRequest { disposition, consent, ..RunRequest::run(name, input, &caller) })?)
     }
 
     /// Repeats a recorded run, with the component that ran then.
     ///
     /// # Errors
     /// When there is no such run, or its skill is gone or changed. What the replay gave is in the result.
-    pub fn replay(&self, id: &IdPrefix, (then, consent): (Then, Consent)) -> Result<Replayed, Error> {
+    pub fn replay(&self, id: &IdPrefix, (disposition, consent): (Disposition, Consent)) -> Result<Replayed, Error> {
         let id = self.ledger.execution_by_prefix(id)?.record.execution_id;
-        let asked = self.asked(Door::Cli);
-        Ok(replay::replay(&self.invoker(), id, Which::Recorded, (&asked, then, consent))?)
+        let caller = self.caller(Channel::Cli);
+        Ok(replay::replay(&self.invoker(), id, Which::Recorded, (&caller, disposition, consent))?)
     }
 
     /// Repeats every recorded run of a skill, oldest first, with the component that is trusted now.
@@ -81,10 +86,10 @@ impl App {
     /// # Errors
     /// When the skill is not trusted, or a record cannot be read.
     pub fn replay_all(&self, name: &SkillName, each: &mut dyn FnMut(Replayed)) -> Result<(), Error> {
-        let asked = self.asked(Door::Cli);
+        let caller = self.caller(Channel::Cli);
         replay::trusted(&self.ledger, name)?;
         for id in self.ledger.runs_to_replay(name)? {
-            let terms = (&asked, Then::Show, Consent::None);
+            let terms = (&caller, Disposition::Show, Consent::None);
             each(replay::replay(&self.invoker(), id, Which::Trusted, terms)?);
         }
         Ok(())
@@ -99,9 +104,9 @@ impl App {
         chain: &Chain,
         most: Option<EffectClass>,
         together: Together,
-        (then, consent): (Then, Consent),
+        (disposition, consent): (Disposition, Consent),
     ) -> Result<ChainRan, Error> {
-        let terms = Terms { asked: self.asked(Door::Chain), consent, most, together, then };
+        let terms = Terms { caller: self.caller(Channel::Chain), consent, most, together, disposition };
         Ok(chain::run(&self.invoker(), chain, &terms)?)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::out::{self, Out};
 use super::run::document;
-use crate::app::{App, Files, Ran};
+use crate::app::{App, Files, RunResult};
 use crate::error::{Error, Kind};
 use crate::model::{name::SkillName, text};
 
@@ -30,12 +30,12 @@ pub fn run(
         u32::try_from(processors).unwrap_or(MOST_JOBS).min(MOST_JOBS)
     });
     let (mut failed, mut held, mut first) = (0_u64, 0_u64, None::<Kind>);
-    let mut answer = |number: u64, ran: Result<Ran, Error>| {
+    let mut answer = |number: u64, ran: Result<RunResult, Error>| {
         if let Err(error) = &ran {
             failed += 1;
             first.get_or_insert(error.kind());
         }
-        held += u64::from(matches!(&ran, Ok(Ran { files: Files::Held(..), .. })));
+        held += u64::from(matches!(&ran, Ok(RunResult { files: Files::Held(..), .. })));
         print(out, number, &ran)
     };
     let batch = app.run_batch(name, jobs, &mut *input, &mut answer)?;
@@ -61,7 +61,7 @@ fn open(cwd: &Path, file: &str) -> Result<Box<dyn BufRead + Send>, Error> {
     Ok(Box::new(BufReader::new(opened)))
 }
 
-fn print(out: &Out, number: u64, ran: &Result<Ran, Error>) -> io::Result<()> {
+fn print(out: &Out, number: u64, ran: &Result<RunResult, Error>) -> io::Result<()> {
     match ran {
         Ok(ran) => {
             let output = ran.record.output_json.clone().unwrap_or_default();

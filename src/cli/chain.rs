@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::run::{document, read_input};
 use super::{Context, out::Out, views};
-use crate::app::{ChainFiles, ChainRan, Consent, FileDiff, Files, StepRan, Then, Together};
+use crate::app::{ChainFiles, ChainRan, Consent, Disposition, FileDiff, Files, StepRan, Together};
 use crate::error::Error;
 use crate::model::{chain::Chain, commit::Change, effect::EffectClass, text};
 
@@ -52,14 +52,14 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
     let chain = Chain::parse(&read_input(&cwd, &args.chain)?)?;
-    let then = match (args.dry_run, args.hold) {
-        (true, _) => Then::Show,
-        (_, true) => Then::Hold,
-        _ => Then::Commit,
+    let disposition = match (args.dry_run, args.hold) {
+        (true, _) => Disposition::Show,
+        (_, true) => Disposition::Hold,
+        _ => Disposition::Commit,
     };
     let consent = if args.yes { Consent::Given } else { Consent::None };
     let together = if args.commit_each { Together::No } else { Together::Yes };
-    let ran = app.run_chain(&chain, args.max_effect, together, (then, consent))?;
+    let ran = app.run_chain(&chain, args.max_effect, together, (disposition, consent))?;
     print(&out, ran)
 }
 

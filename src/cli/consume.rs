@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::out;
 use super::{Context, run as run_skill, views};
-use crate::app::{Consent, Consumed, Then};
+use crate::app::{Consent, Consumed, Disposition};
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
 
@@ -47,9 +47,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let input = run_skill::read_input(&cwd, &args.input)?;
     // Before the run: what cannot be written to is no reason for anything to have happened.
     let mut log = args.log_path.as_deref().map(|path| Log::open(&cwd, path)).transpose()?;
-    let then = if args.hold { Then::Hold } else { Then::Commit };
+    let disposition = if args.hold { Disposition::Hold } else { Disposition::Commit };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let Consumed { row, ran } = app.consume(&name, &input, (then, consent))?;
+    let Consumed { row, ran } = app.consume(&name, &input, (disposition, consent))?;
     let Some(row) = row else { return ran.map(drop) };
     let mut machine = views::execution(&row);
     let logged = log.as_mut().map_or(Ok(()), |log| log.append(&machine));

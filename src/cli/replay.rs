@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Context, JsonFlag, out::Out};
-use crate::app::{Consent, Difference, Files, Replayed, Then};
+use crate::app::{Consent, Difference, Disposition, Files, Replayed};
 use crate::error::Error;
 use crate::model::{id::IdPrefix, name::SkillName, text};
 
@@ -55,9 +55,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     }
     let id = args.execution_id.as_deref().unwrap_or_default();
     let id = IdPrefix::parse(id).map_err(|error| usage(&error))?;
-    let then = if args.commit { Then::Commit } else { Then::Show };
+    let disposition = if args.commit { Disposition::Commit } else { Disposition::Show };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let replayed = app.replay(&id, (then, consent))?;
+    let replayed = app.replay(&id, (disposition, consent))?;
     let mut human = line(&replayed) + "\n";
     replayed.differences.iter().for_each(|difference| human.push_str(&describe(difference)));
     end(&out, (&human, &machine(&replayed)), usize::from(!replayed.differences.is_empty()))

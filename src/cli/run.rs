@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Context, batch, out::Out};
-use crate::app::{Consent, Files, Ran, Then};
+use crate::app::{Consent, Disposition, Files, RunResult};
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
 
@@ -63,13 +63,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         return batch::run((&app, &out), &cwd, &name, (file, args.jobs));
     }
     let input = read_input(&cwd, args.input.as_deref().unwrap_or_default())?;
-    let then = match (args.dry_run, args.hold) {
-        (true, _) => Then::Show,
-        (_, true) => Then::Hold,
-        _ => Then::Commit,
+    let disposition = match (args.dry_run, args.hold) {
+        (true, _) => Disposition::Show,
+        (_, true) => Disposition::Hold,
+        _ => Disposition::Commit,
     };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let ran = app.run(&name, &input, (then, consent))?;
+    let ran = app.run(&name, &input, (disposition, consent))?;
     for line in &ran.observed.logs {
         out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
     }
@@ -88,7 +88,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 /// What became of the files, for people.
-pub fn remark(out: &Out, ran: &Ran) {
+pub fn remark(out: &Out, ran: &RunResult) {
     let written: Vec<&str> = ran.record.effects.iter().map(|effect| effect.path.as_str()).collect();
     let written = written.join(", ");
     match &ran.files {
@@ -100,12 +100,12 @@ pub fn remark(out: &Out, ran: &Ran) {
             out.remark(&format!("held: {written}\nnext: kavi effects show {id}, then kavi effects approve {id} or kavi effects reject {id}"));
         }
         Files::Shown(diffs) if diffs.is_empty() => out.remark("nothing would change"),
-        Files::Shown(_) | Files::Left(_) => out.remark("nothing was changed"),
+        Files::Shown(_) | Files::Deferred(_) => out.remark("nothing was changed"),
     }
 }
 
 /// A run, for machines.
-pub fn document(ran: &Ran) -> serde_json::Value {
+pub fn document(ran: &RunResult) -> serde_json::Value {
     let logs = ran.observed.logs.iter().map(|line| json!({ "level": line.level.as_str(), "message": line.message }));
     let mut machine = json!(ran.record);
     machine["output"] = json!(ran.output);
@@ -115,7 +115,7 @@ pub fn document(ran: &Ran) -> serde_json::Value {
             machine["diffs"] = json!(diffs);
         }
         Files::Shown(diffs) => machine["diffs"] = json!(diffs),
-        Files::Committed | Files::Left(_) => {}
+        Files::Committed | Files::Deferred(_) => {}
     }
     machine["code"] = json!(ran.code);
     machine["logs"] = logs.collect();

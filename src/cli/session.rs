@@ -130,7 +130,7 @@ mod tests {
                     skill_name: crate::model::name::SkillName::parse("note")?,
                     revision: Some(2),
                     purpose: if number == 4 { Purpose::Replay } else { Purpose::Run },
-                    door: crate::model::door::Door::Chain,
+                    channel: crate::model::channel::Channel::Chain,
                     success: error.is_none(),
                     error: error.map(str::to_owned),
                     commit_state: (number == 3).then_some(crate::model::lifecycle::CommitState::Held),

@@ -28,11 +28,11 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 fn human(dossier: &Dossier) -> String {
     let proposal = &dossier.proposal;
     let mut out = spec(proposal);
-    if let Some(asker) = &dossier.asker {
-        let (by, why) = (text::line(&asker.by, 100), text::block(&asker.why, 2_000));
+    if let Some(source) = &dossier.source {
+        let (by, why) = (text::line(&source.by, 100), text::block(&source.why, 2_000));
         out.push_str(&format!(
             "\nproposed through {} by what calls itself {by}, which says (nobody checked this):\n",
-            asker.door
+            source.channel
         ));
         why.lines().for_each(|line| out.push_str(&format!("  | {line}\n")));
     }
@@ -163,8 +163,8 @@ fn machine(dossier: &Dossier) -> serde_json::Value {
     let acknowledgement = |(build, go): &(crate::model::id::BuildId, crate::app::Acknowledgement)| json!({ "build_id": build, "acknowledged_by": go.acknowledged_by, "escalations": go.escalations });
     let mut machine = views::proposal(&dossier.proposal);
     machine["spec"] = json!(dossier.proposal.spec);
-    if let Some(asker) = &dossier.asker {
-        machine["asker"] = json!({ "door": asker.door, "by": asker.by, "why": asker.why });
+    if let Some(source) = &dossier.source {
+        machine["asker"] = json!({ "door": source.channel, "by": source.by, "why": source.why });
     }
     machine["builds"] = dossier.builds.iter().map(views::build).collect();
     machine["verifications"] = dossier.verifications.iter().map(views::verification).collect();

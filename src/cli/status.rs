@@ -66,7 +66,7 @@ fn human(status: &Status) -> String {
 
 fn switch(status: &Status) -> String {
     let said = match &status.switch {
-        Switch::Running(turn) => format!("running since {} by {}", turn.at, turn.by),
+        Switch::Running(event) => format!("running since {} by {}", event.at, event.by),
         Switch::Stopped(stopped) => format!("STOPPED: {stopped} (`kavi resume` lets things run again)"),
     };
     text::line(&said, 2_500)

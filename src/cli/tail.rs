@@ -102,7 +102,7 @@ fn line(row: &ExecutionRow) -> String {
         &entry.execution_id.short(),
         &entry.started_at.to_string(),
         &revision(&entry),
-        &format!("{}/{}", entry.purpose.as_str().to_ascii_lowercase().replace('_', "-"), entry.door),
+        &format!("{}/{}", entry.purpose.as_str().to_ascii_lowercase().replace('_', "-"), entry.channel),
         entry.ended(),
         &format!("{} ms", entry.millis()),
         &error(&entry),

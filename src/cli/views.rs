@@ -46,8 +46,8 @@ pub fn proposal(proposal: &Proposal) -> Value {
 /// What the kill switch says.
 pub fn switch(switch: &Switch) -> Value {
     match switch {
-        Switch::Running(turn) => json!({ "stopped": false, "turn": turn }),
-        Switch::Stopped(Stopped::By(turn)) => json!({ "stopped": true, "turn": turn }),
+        Switch::Running(event) => json!({ "stopped": false, "turn": event }),
+        Switch::Stopped(Stopped::By(event)) => json!({ "stopped": true, "turn": event }),
         Switch::Stopped(Stopped::Unreadable(what)) => json!({ "stopped": true, "turn": null, "unreadable": what }),
     }
 }

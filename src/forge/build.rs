@@ -186,7 +186,7 @@ pub fn run(
     by: Option<&Approver>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Attempt, BuildError> {
-    forge.ledger.permit()?;
+    forge.ledger.authorize()?;
     if let Builder::Import(from) = builder {
         // A folder that is not there is a slip of the pen, not an attempt.
         gate::open(from)?;

@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::policy::grants;
 use crate::runtime::inspect::{self, InspectError};
-use crate::runtime::{LoadError, Runtime, RuntimeError, Skill, Standing};
+use crate::runtime::{CodePurpose, LoadError, Runtime, RuntimeError, Skill};
 
 /// Who takes a decision: a name of 1 to 100 characters, none of them invisible.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,7 +214,7 @@ pub fn apply(
 fn prepare(forge: &Forge<'_>, report: &Report, component: &[u8]) -> Result<(), PromoteError> {
     let grants = grants::of(report.proposal.spec.side_effect_class);
     let digest = report.component_sha256;
-    let skill = Skill { component, digest, grants: &grants, standing: Standing::Untrusted };
+    let skill = Skill { component, digest, grants: &grants, purpose: CodePurpose::Untrusted };
     forge.loader.load(&Runtime::new(forge.limits)?, &skill)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Forge;
-use crate::ledger::{Asker, LedgerError, NewProposal, Proposal};
+use crate::ledger::{LedgerError, NewProposal, Proposal, ProposalSource};
 use crate::model::{
     artifact::ArtifactKind,
     effect::{EffectClass, UnknownClass},
@@ -213,11 +213,11 @@ pub enum WriteError {
 ///
 /// # Errors
 /// [`WriteError`]; the ledger is unchanged then.
-pub fn write(forge: &Forge<'_>, spec: &SkillSpec, asker: Option<&Asker>) -> Result<Proposal, WriteError> {
+pub fn write(forge: &Forge<'_>, spec: &SkillSpec, source: Option<&ProposalSource>) -> Result<Proposal, WriteError> {
     let id = ProposalId::new(forge.ids);
     // Re-ordered by key, so that one spec has one digest.
     let text = json::canonical(&serde_json::to_value(spec).map_err(|error| LedgerError::BadValue(error.to_string()))?);
     let path = Path::new(spec.name.as_str()).join(id.to_string()).join("SKILL_SPEC.json");
     let artifact = forge.write_artifact(ArtifactKind::SkillSpec, &path, text.as_bytes(), id.to_string())?;
-    Ok(forge.ledger.insert_proposal(&NewProposal { id, spec, spec_json: &text, artifact: &artifact, asker })?)
+    Ok(forge.ledger.insert_proposal(&NewProposal { id, spec, spec_json: &text, artifact: &artifact, source })?)
 }

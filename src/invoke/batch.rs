@@ -12,15 +12,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use super::error::InvokeError;
+use super::request::RunResult;
 use super::resident::{Call, Resident, ResidentError, Work};
-use super::wish::Ran;
-use crate::model::{door::Asked, json::JsonLimits, lock::lock, name::SkillName};
+use crate::model::{channel::Caller, json::JsonLimits, lock::lock, name::SkillName};
 
 /// Lines that are held for each thread that runs them: read, running, or done and waiting for an earlier one.
 const WINDOW: u64 = 4;
 
 /// Takes answers in order; an error when nobody wants them any more.
-pub type Sink<'a> = dyn FnMut(u64, Result<Ran, InvokeError>) -> io::Result<()> + Send + 'a;
+pub type Sink<'a> = dyn FnMut(u64, Result<RunResult, InvokeError>) -> io::Result<()> + Send + 'a;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -39,14 +39,14 @@ pub struct Batch {
 /// [`ResidentError`] when not even one thread can serve.
 pub fn run(
     resident: &Resident<'_>,
-    (name, asked): (&SkillName, &Arc<Asked>),
+    (name, caller): (&SkillName, &Arc<Caller>),
     threads: u32,
     (input, sink): (&mut (dyn BufRead + Send), &mut Sink<'_>),
 ) -> Result<Batch, ResidentError> {
     let progress = Progress { sink, waiting: BTreeMap::new(), read: 0, over: false, batch: Batch::default() };
     let lines = Lines {
         name,
-        asked,
+        caller,
         window: WINDOW * u64::from(threads),
         input: Mutex::new(input),
         progress: Mutex::new(progress),
@@ -67,7 +67,7 @@ pub fn run(
 /// The lines of a batch, as work for many threads.
 struct Lines<'a, 's> {
     name: &'a SkillName,
-    asked: &'a Arc<Asked>,
+    caller: &'a Arc<Caller>,
     window: u64,
     input: Mutex<&'a mut (dyn BufRead + Send)>,
     progress: Mutex<Progress<'a, 's>>,
@@ -77,7 +77,7 @@ struct Lines<'a, 's> {
 struct Progress<'a, 's> {
     sink: &'a mut Sink<'s>,
     /// Answers that an earlier one has to go before.
-    waiting: BTreeMap<u64, Result<Ran, InvokeError>>,
+    waiting: BTreeMap<u64, Result<RunResult, InvokeError>>,
     read: u64,
     over: bool,
     batch: Batch,
@@ -108,7 +108,7 @@ impl Work for Lines<'_, '_> {
                     number,
                     name: self.name.clone(),
                     input,
-                    asked: Arc::clone(self.asked),
+                    caller: Arc::clone(self.caller),
                     cancel: None,
                 });
             }
@@ -119,7 +119,7 @@ impl Work for Lines<'_, '_> {
         None
     }
 
-    fn done(&self, number: u64, ran: Result<Ran, InvokeError>) {
+    fn done(&self, number: u64, ran: Result<RunResult, InvokeError>) {
         let mut progress = lock(&self.progress);
         progress.waiting.insert(number, ran);
         loop {

@@ -9,16 +9,16 @@
 //! Deliberately never: commits a part of what was to be one, or runs a step whose input could not be made.
 
 use super::diff::FileDiff;
-use super::draft::wanted;
 use super::effects::{self, EffectsError, Staging, Wanted};
 use super::error::InvokeError;
+use super::invocation::wanted;
+use super::request::{Consent, DeferredFiles, Disposition, Files, RunRequest, RunResult};
 use super::run::{self, Invoker};
-use super::wish::{Consent, Files, Left, Ran, Then, Wish};
-use crate::ledger::{Footing, LedgerError};
+use crate::ledger::{LedgerError, RunAuthorization};
 use crate::model::{
     chain::{self, Chain, Misfit, OnFailure, Step},
+    channel::Caller,
     commit::{self, Commit, WrittenTwice},
-    door::Asked,
     effect::EffectClass,
     id::{CommitId, ExecutionId},
     json,
@@ -40,7 +40,7 @@ pub enum Together {
 #[derive(Debug, Clone)]
 pub struct Terms {
     /// Who asks.
-    pub asked: Asked,
+    pub caller: Caller,
     /// Whether a person said yes to it.
     pub consent: Consent,
     /// The widest class that a step may have.
@@ -48,7 +48,7 @@ pub struct Terms {
     /// Whether its files are one commit.
     pub together: Together,
     /// What becomes of its files.
-    pub then: Then,
+    pub disposition: Disposition,
 }
 
 /// Why a chain did not run, or its files are not in the vault.
@@ -95,7 +95,7 @@ pub struct StepRan {
     /// Its skill.
     pub skill: SkillName,
     /// What it gave.
-    pub ran: Result<Ran, InvokeError>,
+    pub ran: Result<RunResult, InvokeError>,
 }
 
 /// What became of a chain.
@@ -130,7 +130,7 @@ impl ChainRan {
 }
 
 /// Looks at a chain as a whole, and says what policy makes of its files as one. Nothing runs.
-fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Then, ChainError> {
+fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Disposition, ChainError> {
     let specs = chain.steps().iter().enumerate().map(|(number, step)| {
         let trusted = invoker.ledger.trusted(&step.skill)?;
         trusted
@@ -140,8 +140,8 @@ fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Then, Ch
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
     chain::fit(chain, &specs, terms.most)?;
     // One step whose files are held holds all of them.
-    specs.iter().enumerate().try_fold(terms.then, |then, (step, spec)| {
-        let decided = invoker.desk.decide(terms.asked.door, terms.consent, spec.side_effect_class, then);
+    specs.iter().enumerate().try_fold(terms.disposition, |disposition, (step, spec)| {
+        let decided = invoker.desk.decide(terms.caller.channel, terms.consent, spec.side_effect_class, disposition);
         decided.map_err(|error| ChainError::Denied { step, source: Box::new(error) })
     })
 }
@@ -151,8 +151,8 @@ fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Then, Ch
 /// # Errors
 /// [`ChainError`] when it did not begin, or its files could not be committed. What became of a step is in the result.
 pub fn run(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<ChainRan, ChainError> {
-    invoker.ledger.permit()?;
-    let then = check(invoker, chain, terms)?;
+    invoker.ledger.authorize()?;
+    let disposition = check(invoker, chain, terms)?;
     let mut steps: Vec<StepRan> = Vec::new();
     for step in chain.steps() {
         let ran = run_step(invoker, step, &steps, terms);
@@ -164,7 +164,7 @@ pub fn run(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<ChainR
     }
     let mut ran = ChainRan { steps, of: chain.steps().len(), commit: None };
     if terms.together == Together::Yes {
-        ran.commit = finish(invoker, &mut ran, (chain.on_failure, then))?;
+        ran.commit = finish(invoker, &mut ran, (chain.on_failure, disposition))?;
     }
     Ok(ran)
 }
@@ -174,20 +174,20 @@ fn run_step(invoker: &Invoker<'_>, step: &Step, before: &[StepRan], terms: &Term
     let parent = step.parent.and_then(|parent| before.get(parent)).map(|parent| parent.id);
     let input = step.input(|number| before.get(number)?.ran.as_ref().ok().map(|ran| &ran.output));
     let text = json::canonical(input.as_ref().unwrap_or(&step.input));
-    let wish = Wish {
+    let request = RunRequest {
         id: Some(id),
         parent,
         consent: terms.consent,
-        purpose: if terms.then == Then::Show { Purpose::DryRun } else { Purpose::Run },
-        then: match (terms.together, terms.then) {
-            (Together::Yes, _) => Then::Leave,
-            (Together::No, then) => then,
+        purpose: if terms.disposition == Disposition::Show { Purpose::DryRun } else { Purpose::Run },
+        disposition: match (terms.together, terms.disposition) {
+            (Together::Yes, _) => Disposition::Leave,
+            (Together::No, disposition) => disposition,
         },
-        ..Wish::run(&step.skill, text.as_bytes(), &terms.asked)
+        ..RunRequest::run(&step.skill, text.as_bytes(), &terms.caller)
     };
     let ran = match input {
-        Ok(_) => run::run(invoker, wish),
-        Err(unmapped) => Err(run::not_run(invoker, wish, InvokeError::Unmapped(unmapped))),
+        Ok(_) => run::run(invoker, request),
+        Err(unmapped) => Err(run::not_run(invoker, request, InvokeError::Unmapped(unmapped))),
     };
     StepRan { id, skill: step.skill.clone(), ran }
 }
@@ -196,14 +196,14 @@ fn run_step(invoker: &Invoker<'_>, step: &Step, before: &[StepRan], terms: &Term
 fn finish(
     invoker: &Invoker<'_>,
     ran: &mut ChainRan,
-    (on_failure, then): (OnFailure, Then),
+    (on_failure, disposition): (OnFailure, Disposition),
 ) -> Result<Option<ChainFiles>, ChainError> {
     let failed = ran.failure().is_some();
-    let mut left: Vec<(Box<Left>, Vec<Wanted>)> = Vec::new();
+    let mut left: Vec<(Box<DeferredFiles>, Vec<Wanted>)> = Vec::new();
     let (mut effects, mut runs) = (Vec::new(), Vec::new());
     for step in &mut ran.steps {
         let Ok(done) = &mut step.ran else { continue };
-        let Files::Left(of_step) = std::mem::replace(&mut done.files, Files::Committed) else { continue };
+        let Files::Deferred(of_step) = std::mem::replace(&mut done.files, Files::Committed) else { continue };
         let of_record = &done.record.effects;
         effects.extend(of_record.iter().cloned());
         runs.push(step.id);
@@ -217,40 +217,42 @@ fn finish(
         return Ok(Some(ChainFiles::Dropped));
     }
     commit::together(&effects)?;
-    let footings: Vec<Footing> = left.iter().map(|(of_step, _)| of_step.footing).collect();
+    let authorizations: Vec<RunAuthorization> = left.iter().map(|(of_step, _)| of_step.authorization).collect();
     let (keep, files): (Vec<_>, Vec<_>) = left.into_iter().unzip();
     let files: Vec<Wanted> = files.into_iter().flatten().collect();
     let staging = keep.first().map(|of_step| &of_step.staging);
-    staging.map_or(Ok(None), |staging| bring(invoker, (staging, files), (&runs, &footings), then))
+    staging.map_or(Ok(None), |staging| bring(invoker, (staging, files), (&runs, &authorizations), disposition))
 }
 
 fn bring(
     invoker: &Invoker<'_>,
     (staging, files): (&Staging, Vec<Wanted>),
-    (runs, footings): (&[ExecutionId], &[Footing]),
-    then: Then,
+    (runs, authorizations): (&[ExecutionId], &[RunAuthorization]),
+    disposition: Disposition,
 ) -> Result<Option<ChainFiles>, ChainError> {
     let Invoker { ledger, desk, .. } = invoker;
     let (ground, now) = (desk.ground(), desk.clock.now());
-    if then == Then::Commit {
+    if disposition == Disposition::Commit {
         effects::make_durable(ground, staging, &files)?;
     }
     let looked = effects::look(ground, ledger, files)?;
     let changes: Vec<_> = looked.changes().filter(|change| !change.is_none()).cloned().collect();
     let Some(first) = runs.first().filter(|_| !changes.is_empty()) else { return Ok(None) };
     let commit = Commit::pending(CommitId::from(*first), CommitKind::Chain, changes, now);
-    match then {
-        Then::Show | Then::Leave => Ok(Some(ChainFiles::Shown(looked.diffs()?))),
-        Then::Hold => {
+    match disposition {
+        Disposition::Show | Disposition::Leave => Ok(Some(ChainFiles::Shown(looked.diffs()?))),
+        Disposition::Hold => {
             looked.keep()?;
             let diffs = looked.diffs()?;
             let commit = commit.held_until(now.after(desk.hold));
-            ledger.insert_commit(&commit, runs, footings)?;
+            ledger.insert_commit(&commit, runs, authorizations)?;
             Ok(Some(ChainFiles::Held(Box::new(commit), diffs)))
         }
-        Then::Commit => {
+        Disposition::Commit => {
             let prepared = looked.prepare(commit.id)?;
-            ledger.insert_commit(&commit, runs, footings).inspect_err(|error| prepared.refused(&commit, error))?;
+            ledger
+                .insert_commit(&commit, runs, authorizations)
+                .inspect_err(|error| prepared.refused(&commit, error))?;
             prepared.carry_out::<ChainError>(&commit, *ledger)?;
             let commit = Commit { state: CommitState::Applied, ..commit };
             Ok(Some(ChainFiles::Committed(Box::new(commit))))

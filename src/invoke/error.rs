@@ -4,7 +4,7 @@ use super::effects::EffectsError;
 use crate::artifacts::ArtifactError;
 use crate::ledger::LedgerError;
 use crate::model::{
-    chain::Unmapped, door::Door, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
+    chain::Unmapped, channel::Channel, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
     schema::Mismatch, switch::Stopped, text, vault_path::VaultPath,
 };
 use crate::registry::TrustError;
@@ -54,18 +54,20 @@ pub enum InvokeError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The policy closes the door to this class.
-    #[error("policy says no: `{door}` may not run {class} skills (policy.{door}.{class} is \"deny\")")]
+    #[error("policy says no: `{channel}` may not run {class} skills (policy.{channel}.{class} is \"deny\")")]
     Denied {
         /// The door.
-        door: Door,
+        channel: Channel,
         /// The class.
         class: EffectClass,
     },
     /// The policy wants a person's word first, and there is nothing that could be held for one.
-    #[error("policy wants a person's word before `{door}` runs a {class} skill (policy.{door}.{class} is \"ask\")")]
+    #[error(
+        "policy wants a person's word before `{channel}` runs a {class} skill (policy.{channel}.{class} is \"ask\")"
+    )]
     NeedsPerson {
         /// The door.
-        door: Door,
+        channel: Channel,
         /// The class.
         class: EffectClass,
     },

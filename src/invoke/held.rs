@@ -6,9 +6,9 @@
 
 use super::diff::{self, FileDiff};
 use super::effects::{self, Basis, EffectsError, Staging, Wanted};
-use super::wish::Desk;
+use super::request::Desk;
 use crate::artifacts::{self, ArtifactError, Kind, Store};
-use crate::ledger::{ExecutionRow, Footing, Ledger, LedgerError};
+use crate::ledger::{ExecutionRow, Ledger, LedgerError};
 use crate::model::{
     commit::{Change, Commit},
     id::{CommitId, ExecutionId, IdPrefix},
@@ -98,16 +98,16 @@ pub(super) fn diff_of(store: &Store, change: &Change) -> Result<FileDiff, Artifa
 /// [`HeldError`]; only [`EffectsError::Unfinished`] has changed anything, and that is finished by the next recovery.
 pub fn approve(desk: &Desk<'_>, ledger: &Ledger, shown: Shown, by: &str) -> Result<Commit, HeldError> {
     let Shown { mut commit, runs, .. } = shown;
-    let permit = ledger.permit()?;
+    let authorized = ledger.authorize()?;
     effects::recover(desk.ground(), ledger)?;
     ledger.expire_commits(desk.clock.now())?;
     still_held(ledger, commit.id)?;
-    let footings = runs
+    let authorizations = runs
         .iter()
         .map(|row| {
             let skill = registry::load(ledger, desk.store, &row.record.skill_name)?;
             match row.record.source_hash == Some(skill.digest()) && row.record.revision == Some(skill.revision()) {
-                true => Ok(Footing { permit, revision: Some(skill.proposal_id()) }),
+                true => Ok(authorized.for_revision(skill.proposal_id())),
                 false => Err(HeldError::OtherRevision(commit.id.short())),
             }
         })
@@ -117,7 +117,7 @@ pub fn approve(desk: &Desk<'_>, ledger: &Ledger, shown: Shown, by: &str) -> Resu
         ledger.expire_commits(now)?;
         still_held(ledger, commit.id).map(|()| now)
     };
-    let record = |now: &Timestamp| ledger.approve_commit(commit.id, (by, *now), &footings);
+    let record = |now: &Timestamp| ledger.approve_commit(commit.id, (by, *now), &authorizations);
     let now = out_of_the_store(desk, ledger, &commit, (still, record))?;
     (commit.state, commit.decided_by, commit.decided_at) = (CommitState::Applied, Some(by.to_owned()), Some(now));
     Ok(commit)

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::wish::Desk;
+use super::request::Desk;
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{Ledger, LedgerError, Pruned};
 use crate::model::{digest::Digest, time::Timestamp};

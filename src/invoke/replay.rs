@@ -13,13 +13,13 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::error::{InvokeError, words};
+use super::request::{Consent, Disposition, RunRequest, RunResult};
 use super::run::{self, Invoker};
-use super::wish::{Consent, Ran, Then, Wish};
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{
+    channel::Caller,
     digest::Digest,
-    door::Asked,
     execution::{self, ExecutionRecord, StoredValue},
     id::ExecutionId,
     json,
@@ -42,14 +42,14 @@ pub enum ReplayError {
     #[error("skill `{0}` is not trusted any more")]
     Gone(SkillName),
     /// Another component is trusted now.
-    #[error("skill `{skill}` has changed: execution {id} ran revision {then}, trusted is revision {now}")]
+    #[error("skill `{skill}` has changed: execution {id} ran revision {disposition}, trusted is revision {now}")]
     Changed {
         /// The skill.
         skill: SkillName,
         /// The run.
         id: String,
         /// Its revision.
-        then: u32,
+        disposition: u32,
         /// The trusted one.
         now: u32,
     },
@@ -107,7 +107,7 @@ pub struct Replayed {
     /// The id of the replay's record.
     pub id: ExecutionId,
     /// What it gave.
-    pub ran: Result<Ran, InvokeError>,
+    pub ran: Result<RunResult, InvokeError>,
     /// What is not the same.
     pub differences: Vec<Difference>,
 }
@@ -121,7 +121,7 @@ pub enum Which {
     Trusted,
 }
 
-/// Repeats one run. With [`Then::Commit`] its files are committed as those of any run, else they are only compared.
+/// Repeats one run. With [`Disposition::Commit`] its files are committed as those of any run, else they are only compared.
 ///
 /// # Errors
 /// [`ReplayError`] when nothing could be repeated. That the replay failed is in the result.
@@ -129,7 +129,7 @@ pub fn replay(
     invoker: &Invoker<'_>,
     id: ExecutionId,
     which: Which,
-    (asked, then, consent): (&Asked, Then, Consent),
+    (caller, disposition, consent): (&Caller, Disposition, Consent),
 ) -> Result<Replayed, ReplayError> {
     let original = invoker.ledger.execution(id)?.record;
     check(invoker.ledger, &original, which)?;
@@ -138,16 +138,16 @@ pub fn replay(
         None => json::canonical(&original.input_json).into_bytes(),
     };
     let id = ExecutionId::new(invoker.desk.ids);
-    let wish = Wish {
+    let request = RunRequest {
         id: Some(id),
         purpose: Purpose::Replay,
         parent: Some(original.execution_id),
         given: Some(original.determinism().map_err(|error| odd(&original, error))?),
-        then,
+        disposition,
         consent,
-        ..Wish::run(&original.skill_name, &input, asked)
+        ..RunRequest::run(&original.skill_name, &input, caller)
     };
-    let ran = match run::run(invoker, wish) {
+    let ran = match run::run(invoker, request) {
         Err(error) if is_of_the_host(&error) => return Err(ReplayError::Run(Box::new(error))),
         ran => ran,
     };
@@ -181,7 +181,7 @@ pub fn trusted(ledger: &Ledger, name: &SkillName) -> Result<(), ReplayError> {
 
 fn check(ledger: &Ledger, original: &ExecutionRecord, which: Which) -> Result<(), ReplayError> {
     let id = original.execution_id.short();
-    let (Some(then), Some(hash)) = (original.revision, original.source_hash) else {
+    let (Some(disposition), Some(hash)) = (original.revision, original.source_hash) else {
         return Err(ReplayError::NothingRan(id));
     };
     let skill = original.skill_name.clone();
@@ -189,7 +189,7 @@ fn check(ledger: &Ledger, original: &ExecutionRecord, which: Which) -> Result<()
     let Some(trusted) = trusted else { return Err(ReplayError::Gone(skill)) };
     match which {
         Which::Recorded if trusted.component_sha256 != hash => {
-            Err(ReplayError::Changed { skill, id, then, now: trusted.revision })
+            Err(ReplayError::Changed { skill, id, disposition, now: trusted.revision })
         }
         _ => Ok(()),
     }
@@ -203,7 +203,7 @@ fn odd(original: &ExecutionRecord, why: impl fmt::Display) -> ReplayError {
 fn compare(
     invoker: &Invoker<'_>,
     original: &ExecutionRecord,
-    ran: &Result<Ran, InvokeError>,
+    ran: &Result<RunResult, InvokeError>,
 ) -> Result<Vec<Difference>, ReplayError> {
     let recorded = recorded_output(invoker, original)?;
     let (output, effects) = match ran {

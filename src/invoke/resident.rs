@@ -4,7 +4,7 @@
 //! the input's schema, a fresh store behind both walls with every limit, the output's schema, a durable record before the
 //! answer, files through the journal. What is kept from one call to the next is what a trusted revision's bytes became:
 //! they were read once and hashed when they came (one open, one buffer), and the machine code is of that buffer. Whether
-//! that revision is still the trusted one is asked before every call: a [`Lookout`], or else [`Ledger::generation`], says whether
+//! that revision is still the trusted one is asked before every call: a [`ChangeDetector`], or else [`Ledger::data_version`], says whether
 //! anything has happened to the ledger since, and then the switch and the revision are looked up again in it.
 //!
 //! Calls of skills that write no files run on a [`Lane`], a thread that the kernel keeps to what they reach; the whole call
@@ -18,14 +18,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::draft::{Books, Draft, Place};
 use super::effects;
 use super::error::InvokeError;
-use super::ready::Ready;
-use super::wish::{Desk, Ran, Wish};
-use crate::ledger::{Create, Footing, Generation, Journal, Ledger, LedgerError, Lookout, Permit, Standing, Trail};
+use super::invocation::{Books, Invocation, Place};
+use super::loaded_skill::LoadedSkill;
+use super::request::{Desk, RunRequest, RunResult};
+use crate::ledger::{
+    ChangeDetector, Create, DataVersion, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization, TrustedRevision,
+};
 use crate::model::{
-    door::Asked,
+    channel::Caller,
     layout::Layout,
     limits::Limits,
     lock::lock,
@@ -61,14 +63,14 @@ pub struct Call {
     /// Its input.
     pub input: Vec<u8>,
     /// Who asks.
-    pub asked: Arc<Asked>,
+    pub caller: Arc<Caller>,
     /// Where they can take it back.
     pub cancel: Option<Cancel>,
 }
 
 impl Call {
-    fn wish(&self) -> Wish<'_> {
-        Wish { cancel: self.cancel.as_ref(), ..Wish::run(&self.name, &self.input, &self.asked) }
+    fn request(&self) -> RunRequest<'_> {
+        RunRequest { cancel: self.cancel.as_ref(), ..RunRequest::run(&self.name, &self.input, &self.caller) }
     }
 }
 
@@ -77,7 +79,7 @@ pub trait Work: Sync {
     /// The next call; `None` when there will be no other.
     fn next(&self) -> Option<Call>;
     /// What became of one.
-    fn done(&self, number: u64, ran: Result<Ran, InvokeError>);
+    fn done(&self, number: u64, ran: Result<RunResult, InvokeError>);
 }
 
 /// Why calls cannot be served at all.
@@ -116,8 +118,8 @@ struct Kept {
 /// A loaded skill and what the ledger said of it.
 #[derive(Debug)]
 struct Warm {
-    standing: Standing,
-    ready: Ready,
+    trusted_revision: TrustedRevision,
+    loaded: LoadedSkill,
 }
 
 impl<'a> Resident<'a> {
@@ -194,59 +196,63 @@ impl<'a> Resident<'a> {
         waiting
     }
 
-    fn on_lane(&self, lane: &Lane<'_>, (view, now): (&View, &Now), call: &Call) -> Result<Ran, InvokeError> {
-        let mut draft = Draft::new(self.books(), call.wish());
-        let ready = &now.warm.ready;
+    fn on_lane(&self, lane: &Lane<'_>, (view, now): (&View, &Now), call: &Call) -> Result<RunResult, InvokeError> {
+        let mut invocation = Invocation::new(self.books(), call.request());
+        let loaded = &now.warm.loaded;
         let watch = Arc::clone(&now.watch);
-        let attempt = draft.input().and_then(|()| draft.attempt(ready, Origin::Warm, Place::Here(lane, &watch)));
-        draft.finish(ready.subject(), (&view.ledger, now.footing), attempt)
+        let attempt =
+            invocation.input().and_then(|()| invocation.attempt(loaded, Origin::Warm, Place::Here(lane, &watch)));
+        invocation.finish(loaded.subject(), (&view.ledger, now.authorization), attempt)
     }
 
     /// One call on a thread of its own, with everything that a run by itself does; the skill is loaded first if need be.
-    fn call(&self, view: &mut View, call: &Call) -> Result<Ran, InvokeError> {
+    fn call(&self, view: &mut View, call: &Call) -> Result<RunResult, InvokeError> {
         // What is done here others do not see as somebody else's commit: look again afterwards.
         view.forget();
-        let permit = view.ledger.permit()?;
+        let authorized = view.ledger.authorize()?;
         view.check_file()?;
         effects::recover(self.parts.desk.ground(), &view.ledger)?;
-        let mut draft = Draft::new(self.books(), call.wish());
+        let mut invocation = Invocation::new(self.books(), call.request());
         let (warm, code) = match self.load(view, &call.name) {
             Ok(found) => found,
-            Err(NotLoaded::Refused(error)) => return Err(draft.refused(error)),
+            Err(NotLoaded::Refused(error)) => return Err(invocation.refused(error)),
             Err(NotLoaded::Failed(skill, error)) => {
-                let footing = Footing { permit, revision: Some(skill.proposal_id()) };
-                return draft.finish(&(&*skill).into(), (&view.ledger, footing), Err(error));
+                let authorization = authorized.for_revision(skill.proposal_id());
+                return invocation.finish(&(&*skill).into(), (&view.ledger, authorization), Err(error));
             }
         };
-        let footing = Footing { permit, revision: Some(warm.standing.id) };
-        let attempt =
-            draft.input().and_then(|()| draft.attempt(&warm.ready, code, Place::ThreadOfItsOwn(&view.ledger, footing)));
-        draft.finish(warm.ready.subject(), (&view.ledger, footing), attempt)
+        let authorization = authorized.for_revision(warm.trusted_revision.id);
+        let attempt = invocation
+            .input()
+            .and_then(|()| invocation.attempt(&warm.loaded, code, Place::ThreadOfItsOwn(&view.ledger, authorization)));
+        invocation.finish(warm.loaded.subject(), (&view.ledger, authorization), attempt)
     }
 
-    fn find(&self, name: &SkillName, standing: &Standing) -> Option<Arc<Warm>> {
+    fn find(&self, name: &SkillName, trusted_revision: &TrustedRevision) -> Option<Arc<Warm>> {
         let kept = lock(&self.kept);
-        kept.skills.get(name).map(|(_, warm)| warm).filter(|warm| warm.standing == *standing).cloned()
+        kept.skills.get(name).map(|(_, warm)| warm).filter(|warm| warm.trusted_revision == *trusted_revision).cloned()
     }
 
     /// What is trusted under a name, loaded.
     fn load(&self, view: &View, name: &SkillName) -> Result<(Arc<Warm>, Origin), NotLoaded> {
         let trusted = |error: LedgerError| NotLoaded::Refused(error.into());
-        let known = |standing: &Option<Standing>| standing.as_ref().and_then(|standing| self.find(name, standing));
-        if let Some(warm) = known(&view.ledger.standing(name).map_err(trusted)?) {
+        let known = |trusted_revision: &Option<TrustedRevision>| {
+            trusted_revision.as_ref().and_then(|trusted_revision| self.find(name, trusted_revision))
+        };
+        if let Some(warm) = known(&view.ledger.trusted_revision(name).map_err(trusted)?) {
             return Ok((warm, Origin::Warm));
         }
         let _one_at_a_time = lock(&self.loading);
-        if let Some(warm) = known(&view.ledger.standing(name).map_err(trusted)?) {
+        if let Some(warm) = known(&view.ledger.trusted_revision(name).map_err(trusted)?) {
             return Ok((warm, Origin::Warm));
         }
         let skill = registry::load(&view.ledger, self.parts.desk.store, name).map_err(NotLoaded::Refused)?;
-        let made = Ready::make(&skill, self.parts.loader, self.parts.limits, |limits| self.engine(limits));
-        let (ready, code) = match made {
+        let made = LoadedSkill::make(&skill, self.parts.loader, self.parts.limits, |limits| self.engine(limits));
+        let (loaded, code) = match made {
             Ok(made) => made,
             Err(error) => return Err(NotLoaded::Failed(Box::new(skill), error)),
         };
-        let warm = Arc::new(Warm { standing: skill.standing().clone(), ready });
+        let warm = Arc::new(Warm { trusted_revision: skill.trusted_revision().clone(), loaded });
         self.keep(name.clone(), Arc::clone(&warm));
         Ok((warm, code))
     }
@@ -304,12 +310,12 @@ impl Drop for Seat<'_, '_> {
 #[derive(Debug)]
 struct View {
     ledger: Ledger,
-    opened: Generation,
+    opened: DataVersion,
     /// What says that there is no need to look, where there is such a thing.
-    lookout: Option<Lookout>,
+    change_detector: Option<ChangeDetector>,
     /// When what follows was true.
-    at: Option<Generation>,
-    permit: Option<Permit>,
+    at: Option<DataVersion>,
+    authorized: Option<RunAuthorization>,
     pending: bool,
     skills: BTreeMap<SkillName, Now>,
 }
@@ -318,7 +324,7 @@ struct View {
 #[derive(Debug, Clone)]
 struct Now {
     warm: Arc<Warm>,
-    footing: Footing,
+    authorization: RunAuthorization,
     watch: Arc<dyn Watch + Send>,
     reaches: Option<Reaches>,
 }
@@ -326,15 +332,15 @@ struct Now {
 impl View {
     fn open(layout: &Layout) -> Result<Self, LedgerError> {
         let ledger = Ledger::open(&layout.ledger(), Create::Never)?;
-        let opened = ledger.generation()?;
-        let lookout = ledger.lookout();
-        Ok(Self { ledger, opened, lookout, at: None, permit: None, pending: true, skills: BTreeMap::new() })
+        let opened = ledger.data_version()?;
+        let change_detector = ledger.change_detector();
+        Ok(Self { ledger, opened, change_detector, at: None, authorized: None, pending: true, skills: BTreeMap::new() })
     }
 
     /// Another file in the ledger's place is nobody's word on trust.
-    fn check_file(&self) -> Result<Generation, LedgerError> {
-        let now = self.ledger.generation()?;
-        match now.is_of_the_file_of(&self.opened) {
+    fn check_file(&self) -> Result<DataVersion, LedgerError> {
+        let now = self.ledger.data_version()?;
+        match now.same_file(&self.opened) {
             true => Ok(now),
             false => Err(LedgerError::Damaged("another file was put in its place".to_owned())),
         }
@@ -345,36 +351,40 @@ impl View {
     }
 
     /// Looks whether anything has happened since the last time, and if so for everything again.
-    fn refresh(&mut self, trail: Option<&Trail>) -> Result<Permit, InvokeError> {
-        // Lookout and generation first: what changes after them is looked for again the next time.
-        let known = self.permit.filter(|_| self.at.is_some());
-        let quiet = self.lookout.as_mut().map(|lookout| lookout.quiet_but_for(trail));
-        if let (Some(true), Some(permit)) = (quiet, known) {
-            return Ok(permit);
+    fn refresh(&mut self, own_commits: Option<&OwnCommits>) -> Result<RunAuthorization, InvokeError> {
+        // Change detector and data version first: a later change is found the next time.
+        let known = self.authorized.filter(|_| self.at.is_some());
+        let unchanged =
+            self.change_detector.as_mut().map(|change_detector| change_detector.unchanged_except(own_commits));
+        if let (Some(true), Some(authorized)) = (unchanged, known) {
+            return Ok(authorized);
         }
         let now = self.check_file()?;
-        // A lookout also sees what is no commit.
-        if let (None, Some(permit)) = (quiet, known.filter(|_| self.at == Some(now))) {
-            return Ok(permit);
+        // The change detector also reports changes that are no commit.
+        if let (None, Some(authorized)) = (unchanged, known.filter(|_| self.at == Some(now))) {
+            return Ok(authorized);
         }
         self.forget();
         self.skills.clear();
-        let permit = self.ledger.permit()?;
+        let authorized = self.ledger.authorize()?;
         self.pending = self.ledger.any_pending_commits()?;
-        (self.permit, self.at) = (Some(permit), Some(now));
-        Ok(permit)
+        (self.authorized, self.at) = (Some(authorized), Some(now));
+        Ok(authorized)
     }
 
     /// The trusted revision of a name, if it is loaded.
     fn warm(&mut self, resident: &Resident<'_>, name: &SkillName) -> Result<Option<&Now>, InvokeError> {
-        let permit = self.refresh(resident.parts.journal.trail())?;
+        let authorized = self.refresh(resident.parts.journal.own_commits())?;
         if !self.skills.contains_key(name) {
-            let standing = self.ledger.standing(name)?;
-            let Some(warm) = standing.and_then(|standing| resident.find(name, &standing)) else { return Ok(None) };
-            let footing = Footing { permit, revision: Some(warm.standing.id) };
-            let watch = Arc::new(self.ledger.watch(footing));
-            let reaches = warm.ready.reaches(resident.parts.desk.layout);
-            self.skills.insert(name.clone(), Now { warm, footing, watch, reaches });
+            let trusted_revision = self.ledger.trusted_revision(name)?;
+            let Some(warm) = trusted_revision.and_then(|trusted_revision| resident.find(name, &trusted_revision))
+            else {
+                return Ok(None);
+            };
+            let authorization = authorized.for_revision(warm.trusted_revision.id);
+            let watch = Arc::new(self.ledger.watch(authorization));
+            let reaches = warm.loaded.reaches(resident.parts.desk.layout);
+            self.skills.insert(name.clone(), Now { warm, authorization, watch, reaches });
         }
         Ok(self.skills.get(name))
     }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::draft::{Books, Draft, Place, Subject};
 use super::effects;
-use super::ready::Ready;
-use super::wish::{Desk, Wish};
-use crate::ledger::{Footing, Ledger};
+use super::invocation::{Books, Invocation, Place, Subject};
+use super::loaded_skill::LoadedSkill;
+use super::request::{Desk, RunRequest};
+use crate::ledger::Ledger;
 use crate::model::limits::Limits;
 use crate::registry;
 use crate::runtime::{Loader, Runtime};
 
 pub use super::error::InvokeError;
-pub use super::wish::{Consent, Files, Ran, Then};
+pub use super::request::{Consent, Disposition, Files, RunResult};
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +28,10 @@ pub struct Invoker<'a> {
 }
 
 /// Records that a skill was not run, and why.
-pub(super) fn not_run(invoker: &Invoker<'_>, wish: Wish<'_>, error: InvokeError) -> InvokeError {
+pub(super) fn not_run(invoker: &Invoker<'_>, request: RunRequest<'_>, error: InvokeError) -> InvokeError {
     let books = Books { desk: invoker.desk, journal: invoker.ledger };
-    match invoker.ledger.trusted(wish.name) {
-        Ok(trusted) => Draft::new(books, wish).not_run(trusted.as_ref(), error),
+    match invoker.ledger.trusted(request.name) {
+        Ok(trusted) => Invocation::new(books, request).not_run(trusted.as_ref(), error),
         Err(broken) => broken.into(),
     }
 }
@@ -40,22 +40,22 @@ pub(super) fn not_run(invoker: &Invoker<'_>, wish: Wish<'_>, error: InvokeError)
 ///
 /// # Errors
 /// [`InvokeError`]. Whatever was asked for while things may run leaves a record of its failure.
-pub fn run(invoker: &Invoker<'_>, wish: Wish<'_>) -> Result<Ran, InvokeError> {
+pub fn run(invoker: &Invoker<'_>, request: RunRequest<'_>) -> Result<RunResult, InvokeError> {
     let Invoker { ledger, desk, loader, limits } = *invoker;
     // First of all, also before what a crash left is finished: a stop is for everything.
-    let permit = ledger.permit()?;
+    let authorized = ledger.authorize()?;
     effects::recover(desk.ground(), ledger)?;
-    let mut draft = Draft::new(Books { desk, journal: ledger }, wish);
-    let skill = match registry::load(ledger, desk.store, wish.name) {
+    let mut invocation = Invocation::new(Books { desk, journal: ledger }, request);
+    let skill = match registry::load(ledger, desk.store, request.name) {
         Ok(skill) => skill,
-        Err(error) => return Err(draft.refused(error)),
+        Err(error) => return Err(invocation.refused(error)),
     };
     let subject = Subject::from(&skill);
-    let footing = Footing { permit, revision: Some(skill.proposal_id()) };
-    let attempt = draft.input().and_then(|()| {
+    let authorization = authorized.for_revision(skill.proposal_id());
+    let attempt = invocation.input().and_then(|()| {
         let engine = |limits: &Limits| Runtime::new(limits).map(Arc::new);
-        let (ready, code) = Ready::make(&skill, loader, limits, engine)?;
-        draft.attempt(&ready, code, Place::ThreadOfItsOwn(ledger, footing))
+        let (loaded, code) = LoadedSkill::make(&skill, loader, limits, engine)?;
+        invocation.attempt(&loaded, code, Place::ThreadOfItsOwn(ledger, authorization))
     });
-    draft.finish(&subject, (ledger, footing), attempt)
+    invocation.finish(&subject, (ledger, authorization), attempt)
 }

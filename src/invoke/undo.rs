@@ -6,7 +6,7 @@
 
 use super::effects::{self, EffectsError};
 use super::held;
-use super::wish::Desk;
+use super::request::Desk;
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{

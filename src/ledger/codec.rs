@@ -5,8 +5,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use super::LedgerError;
 use crate::model::{
     artifact::ArtifactKind,
+    channel::Channel,
     digest::Digest,
-    door::Door,
     effect::EffectClass,
     execution::SecondWall,
     id::{ArtifactId, BuildId, CommitId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
@@ -55,7 +55,7 @@ as_text! {
     CommitKind => str::parse::<CommitKind>;
     CommitState => str::parse::<CommitState>;
     Purpose => str::parse::<Purpose>;
-    Door => str::parse::<Door>;
+    Channel => str::parse::<Channel>;
     FailureKind => str::parse::<FailureKind>;
     BuilderKind => str::parse::<BuilderKind>;
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Footing, Ledger, LedgerError, codec, switch};
+use super::{Ledger, LedgerError, RunAuthorization, codec, switch};
 use crate::model::{
     commit::{Change, Commit},
     id::{CommitId, ExecutionId, IdPrefix},
@@ -92,10 +92,10 @@ fn get(conn: &Connection, id: CommitId) -> Result<Commit, LedgerError> {
         .ok_or_else(|| LedgerError::NotFound { what: "effect", key: id.to_string() })
 }
 
-fn stand(conn: &Connection, footings: &[Footing]) -> Result<(), LedgerError> {
-    footings
-        .iter()
-        .try_for_each(|footing| switch::stands(conn, *footing).map_err(|halt| LedgerError::Halted(Box::new(halt))))
+fn stand(conn: &Connection, authorizations: &[RunAuthorization]) -> Result<(), LedgerError> {
+    authorizations.iter().try_for_each(|authorization| {
+        switch::check_authorization(conn, *authorization).map_err(|halt| LedgerError::Halted(Box::new(halt)))
+    })
 }
 
 impl Ledger {
@@ -107,10 +107,10 @@ impl Ledger {
         &self,
         commit: &Commit,
         runs: &[ExecutionId],
-        footings: &[Footing],
+        authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
         self.write(|tx| {
-            stand(tx, footings)?;
+            stand(tx, authorizations)?;
             insert(tx, commit)?;
             let sql = "UPDATE executions SET commit_id = ?2 WHERE execution_id = ?1 AND commit_id IS NULL";
             for run in runs {
@@ -139,10 +139,10 @@ impl Ledger {
         &self,
         id: CommitId,
         (by, now): (&str, Timestamp),
-        footings: &[Footing],
+        authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
         self.write(|tx| {
-            stand(tx, footings)?;
+            stand(tx, authorizations)?;
             let sql = "UPDATE commits SET state = 'PENDING', decided_by = ?2, decided_at = ?3,
                            number = (SELECT coalesce(max(number), 0) + 1 FROM commits)
                        WHERE id = ?1 AND state = 'HELD' AND expires_at > ?3";

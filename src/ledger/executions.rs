@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter, types::Value};
 
-use super::{Footing, Ledger, LedgerError, Settled, codec, commits, switch};
+use super::{Ledger, LedgerError, RunAuthorization, Settled, codec, commits, switch};
 use crate::model::{
     commit::Commit,
     digest::Digest,
@@ -31,8 +31,8 @@ pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExecutionRow
         execution_id: row.get("execution_id")?,
         parent_execution_id: row.get("parent_execution_id")?,
         purpose: row.get("purpose")?,
-        door: row.get("door")?,
-        asked_by: row.get("asked_by")?,
+        channel: row.get("door")?,
+        caller: row.get("asked_by")?,
         skill_name: row.get("skill_name")?,
         revision: row.get("revision")?,
         source_hash: row.get("source_hash")?,
@@ -69,7 +69,7 @@ pub(super) enum Step {
     /// A new record.
     Insert(Box<Row>),
     /// The record of a run that succeeded, and the commit of its files, if it still has its footing.
-    Success(Box<Row>, Option<Box<Commit>>, Footing),
+    Success(Box<Row>, Option<Box<Commit>>, RunAuthorization),
     /// How the moving of files ended.
     Settle(CommitId, Settled),
 }
@@ -116,8 +116,8 @@ fn row(record: &ExecutionRecord) -> Result<Row, LedgerError> {
         Value::Integer(record.v.into()),
         maybe(record.parent_execution_id.as_ref()),
         text(&record.purpose),
-        text(&record.door),
-        text(&record.asked_by),
+        text(&record.channel),
+        text(&record.caller),
         text(&record.skill_name),
         record.revision.map_or(Value::Null, |revision| Value::Integer(revision.into())),
         maybe(record.source_hash.as_ref()),
@@ -162,9 +162,9 @@ impl Step {
     pub(super) fn success(
         record: &ExecutionRecord,
         commit: Option<&Commit>,
-        footing: Footing,
+        authorization: RunAuthorization,
     ) -> Result<Self, LedgerError> {
-        Ok(Self::Success(Box::new(row(record)?), commit.cloned().map(Box::new), footing))
+        Ok(Self::Success(Box::new(row(record)?), commit.cloned().map(Box::new), authorization))
     }
 
     /// Whether it adds a record and nothing else.
@@ -176,8 +176,9 @@ impl Step {
     pub(super) fn apply(&self, conn: &Connection) -> Result<(), LedgerError> {
         match self {
             Self::Insert(row) => row.insert(conn)?,
-            Self::Success(row, commit, footing) => {
-                switch::stands(conn, *footing).map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
+            Self::Success(row, commit, authorization) => {
+                switch::check_authorization(conn, *authorization)
+                    .map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
                 commit.as_ref().map_or(Ok(()), |commit| commits::insert(conn, commit))?;
                 row.insert(conn)?;
             }
@@ -206,9 +207,9 @@ impl Ledger {
         &self,
         record: &ExecutionRecord,
         commit: Option<&Commit>,
-        footing: Footing,
+        authorization: RunAuthorization,
     ) -> Result<(), LedgerError> {
-        let step = Step::success(record, commit, footing)?;
+        let step = Step::success(record, commit, authorization)?;
         self.write(|tx| step.apply(tx))
     }
 

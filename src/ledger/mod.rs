@@ -8,23 +8,23 @@
 //! but for old records, by a person's word, which is a row itself ([`Ledger::prune`]).
 
 mod artifacts;
-mod askers;
 mod builds;
+mod change_detector;
 mod codec;
 mod commits;
 mod error;
 mod executions;
-mod history;
-mod lookout;
 mod migrations;
+mod own_commits;
 mod promotions;
+mod proposal_sources;
 mod proposals;
 mod prune;
+mod record_queries;
 mod recorder;
 mod research;
-mod standing;
 mod switch;
-mod trail;
+mod trusted_revision;
 mod verifications;
 
 use std::path::Path;
@@ -35,21 +35,21 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 pub use artifacts::ArtifactRow;
-pub use askers::Asker;
 pub use builds::{Build, BuildEnd, NewBuild};
+pub use change_detector::ChangeDetector;
 pub use commits::Settled;
 pub use error::LedgerError;
 pub use executions::ExecutionRow;
-pub use history::{Outcome, Tail, Which};
-pub use lookout::Lookout;
+pub use own_commits::OwnCommits;
 pub use promotions::{Promotion, PromotionRequest};
+pub use proposal_sources::ProposalSource;
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use prune::Pruned;
+pub use record_queries::{Outcome, Tail, Which};
 pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
-pub use standing::{Generation, Standing};
-pub use switch::{Footing, LedgerWatch, Permit};
-pub use trail::Trail;
+pub use switch::{LedgerWatch, RunAuthorization};
+pub use trusted_revision::{DataVersion, TrustedRevision};
 pub use verifications::{GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.
@@ -164,7 +164,7 @@ pub trait Journal: std::fmt::Debug {
         &self,
         record: &ExecutionRecord,
         commit: Option<&Commit>,
-        footing: Footing,
+        authorization: RunAuthorization,
     ) -> Result<(), LedgerError>;
 
     /// Notes how the moving of a commit's files ended.
@@ -174,7 +174,7 @@ pub trait Journal: std::fmt::Debug {
     fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError>;
 
     /// What this journal wrote that nobody has to look for, if it says so.
-    fn trail(&self) -> Option<&Trail> {
+    fn own_commits(&self) -> Option<&OwnCommits> {
         None
     }
 }
@@ -188,9 +188,9 @@ impl Journal for Ledger {
         &self,
         record: &ExecutionRecord,
         commit: Option<&Commit>,
-        footing: Footing,
+        authorization: RunAuthorization,
     ) -> Result<(), LedgerError> {
-        Self::insert_success(self, record, commit, footing)
+        Self::insert_success(self, record, commit, authorization)
     }
 
     fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{ArtifactRow, Asker, Ledger, LedgerError, artifacts, askers, codec};
+use super::{ArtifactRow, Ledger, LedgerError, ProposalSource, artifacts, codec, proposal_sources};
 use crate::model::{
     digest::Digest,
     id::{IdPrefix, ProposalId},
@@ -57,7 +57,7 @@ pub struct NewProposal<'a> {
     /// The artifact that holds it.
     pub artifact: &'a ArtifactRow,
     /// Who sent it; none when it was typed at the command line.
-    pub asker: Option<&'a Asker>,
+    pub source: Option<&'a ProposalSource>,
 }
 
 const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, limits_json, created_at";
@@ -164,8 +164,8 @@ impl Ledger {
                 ],
             )?;
             artifacts::insert(tx, new.artifact)?;
-            if let Some(asker) = new.asker {
-                askers::insert(tx, new.id, asker, new.artifact.created_at)?;
+            if let Some(source) = new.source {
+                proposal_sources::insert(tx, new.id, source, new.artifact.created_at)?;
             }
             get(tx, new.id)
         })

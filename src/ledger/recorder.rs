@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::executions::Step;
-use super::{Footing, Journal, Ledger, LedgerError, Lookout, Settled, Trail};
+use super::{ChangeDetector, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization, Settled};
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 /// Changes that may wait for the writer. Whoever comes later waits until there is room.
@@ -45,7 +45,7 @@ pub struct Recorder {
     // `None` only while it is dropped: the writer ends when nobody can hand anything in.
     queue: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<()>>,
-    trail: Arc<Trail>,
+    own_commits: Arc<OwnCommits>,
 }
 
 impl Recorder {
@@ -55,14 +55,14 @@ impl Recorder {
     /// When the operating system gives no thread.
     pub fn start(ledger: Ledger) -> std::io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
-        let trail = Arc::new(Trail::default());
-        let ours = Arc::clone(&trail);
+        let own_commits = Arc::new(OwnCommits::default());
+        let ours = Arc::clone(&own_commits);
         let write = move || {
-            let lookout = ledger.lookout();
-            write_all(&ledger.conn, &waiting, (lookout.as_ref(), &ours));
+            let change_detector = ledger.change_detector();
+            write_all(&ledger.conn, &waiting, (change_detector.as_ref(), &ours));
         };
         let writer = thread::Builder::new().name("kavi-records".into()).spawn(write)?;
-        Ok(Self { queue: Some(queue), writer: Some(writer), trail })
+        Ok(Self { queue: Some(queue), writer: Some(writer), own_commits })
     }
 
     /// Hands a step in and waits until it is durable.
@@ -83,17 +83,17 @@ impl Journal for Recorder {
         &self,
         record: &ExecutionRecord,
         commit: Option<&Commit>,
-        footing: Footing,
+        authorization: RunAuthorization,
     ) -> Result<(), LedgerError> {
-        self.submit(Step::success(record, commit, footing)?)
+        self.submit(Step::success(record, commit, authorization)?)
     }
 
     fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
         self.submit(Step::Settle(id, settled.clone()))
     }
 
-    fn trail(&self) -> Option<&Trail> {
-        Some(&self.trail)
+    fn own_commits(&self) -> Option<&OwnCommits> {
+        Some(&self.own_commits)
     }
 }
 
@@ -108,7 +108,7 @@ impl Drop for Recorder {
 }
 
 /// The writer's life: until nobody can hand anything in any more and the queue is empty.
-fn write_all(conn: &Connection, waiting: &Receiver<Job>, path: (Option<&Lookout>, &Trail)) {
+fn write_all(conn: &Connection, waiting: &Receiver<Job>, path: (Option<&ChangeDetector>, &OwnCommits)) {
     while let Ok(first) = waiting.recv() {
         let (steps, answers): (Vec<_>, Vec<_>) =
             gather(first, waiting).into_iter().map(|job| (job.step, job.answer)).unzip();
@@ -140,14 +140,18 @@ fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
 }
 
 /// Writes a batch in one transaction and says what became of each step.
-fn write(conn: &Connection, steps: &[Step], (lookout, trail): (Option<&Lookout>, &Trail)) -> Vec<Answer> {
+fn write(
+    conn: &Connection,
+    steps: &[Step],
+    (change_detector, own_commits): (Option<&ChangeDetector>, &OwnCommits),
+) -> Vec<Answer> {
     let lost = |error: &LedgerError| steps.iter().map(|_| Err(error.again())).collect();
     let tx = match Transaction::new_unchecked(conn, TransactionBehavior::Immediate) {
         Ok(tx) => tx,
         Err(error) => return lost(&error.into()),
     };
     // Nobody else can commit from here to the end.
-    let before = lookout.and_then(Lookout::head);
+    let before = change_detector.and_then(ChangeDetector::head);
     let mut answers = Vec::with_capacity(steps.len());
     for step in steps {
         match write_one(&tx, step) {
@@ -157,9 +161,9 @@ fn write(conn: &Connection, steps: &[Step], (lookout, trail): (Option<&Lookout>,
     }
     match tx.commit() {
         Ok(()) => {
-            let after = lookout.and_then(Lookout::head);
+            let after = change_detector.and_then(ChangeDetector::head);
             if let (Some(before), Some(after), true) = (before, after, steps.iter().all(Step::is_record)) {
-                trail.step(before, after);
+                own_commits.step(before, after);
             }
             answers
         }

@@ -50,14 +50,14 @@ fn open(folder: &Path) -> Result<Ledger, LedgerError> {
 fn what_many_threads_hand_in_is_what_another_connection_reads() -> Done {
     let folder = tempfile::tempdir()?;
     let ledger = open(folder.path())?;
-    let footing = Footing { permit: ledger.permit()?, revision: None };
+    let authorization = ledger.authorize()?;
     let recorder = Recorder::start(ledger)?;
     let some = || (0..25).map(|_| with_commit()).collect::<Result<Vec<_>, _>>();
     let mine: Vec<Vec<(ExecutionRecord, Commit)>> = (0..8).map(|_| some()).collect::<Result<_, _>>()?;
     thread::scope(|scope| {
         let hand_in = |records: &[(ExecutionRecord, Commit)]| -> Result<(), LedgerError> {
             for (record, commit) in records {
-                recorder.insert_success(record, Some(commit), footing)?;
+                recorder.insert_success(record, Some(commit), authorization)?;
                 recorder.settle(commit.id, &Settled::Applied)?;
             }
             Ok(())
@@ -79,13 +79,13 @@ fn what_many_threads_hand_in_is_what_another_connection_reads() -> Done {
 fn a_record_is_there_for_everybody_when_its_caller_goes_on() -> Done {
     let folder = tempfile::tempdir()?;
     let ledger = open(folder.path())?;
-    let footing = Footing { permit: ledger.permit()?, revision: None };
+    let authorization = ledger.authorize()?;
     let recorder = Recorder::start(ledger)?;
     let reader = open(folder.path())?;
     for _ in 0..20 {
         let (record, commit) = with_commit()?;
         let state = || reader.execution(record.execution_id).map(|row| row.commit_state);
-        recorder.insert_success(&record, Some(&commit), footing)?;
+        recorder.insert_success(&record, Some(&commit), authorization)?;
         assert_eq!(state()?, Some(CommitState::Pending));
         assert_eq!(reader.pending_commits()?, std::slice::from_ref(&commit));
         recorder.settle(commit.id, &Settled::Applied)?;
@@ -103,7 +103,7 @@ fn a_refused_record_fails_alone() -> Done {
     given[3].error = Some("a success with an error".to_owned());
     let mut changes = inserts(&given)?;
     changes.push(Step::Settle(ExecutionId::new(&RandomIds).into(), Settled::Applied));
-    let answers = write(&ledger.conn, &changes, (None, &Trail::default()));
+    let answers = write(&ledger.conn, &changes, (None, &OwnCommits::default()));
     let fine: Vec<bool> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(fine, [true, false, true, false, true, false]);
     assert!(matches!(answers[5], Err(LedgerError::NotFound { .. })));
@@ -119,12 +119,12 @@ fn a_batch_that_cannot_begin_fails_for_every_caller() -> Done {
     ledger.conn.busy_timeout(std::time::Duration::ZERO)?;
     let held = Transaction::new_unchecked(&other.conn, TransactionBehavior::Immediate)?;
     let given = records(4)?;
-    let answers = write(&ledger.conn, &inserts(&given)?, (None, &Trail::default()));
+    let answers = write(&ledger.conn, &inserts(&given)?, (None, &OwnCommits::default()));
     assert_eq!(answers.len(), 4);
     assert!(answers.iter().all(|answer| matches!(answer, Err(LedgerError::Busy(_)))), "{answers:?}");
     held.rollback()?;
     assert_eq!(ledger.count_executions()?, (0, 0));
-    assert!(write(&ledger.conn, &inserts(&given)?, (None, &Trail::default())).iter().all(Result::is_ok));
+    assert!(write(&ledger.conn, &inserts(&given)?, (None, &OwnCommits::default())).iter().all(Result::is_ok));
     Ok(())
 }
 
@@ -136,7 +136,7 @@ fn a_full_disk_leaves_nothing_of_what_it_failed_for() -> Done {
     ledger.conn.pragma_update_and_check(None, "max_page_count", pages + 8, |_| Ok(()))?;
     let mut given = records(6)?;
     given[3].input_json = json!("long ".repeat(40_000));
-    let answers = write(&ledger.conn, &inserts(&given)?, (None, &Trail::default()));
+    let answers = write(&ledger.conn, &inserts(&given)?, (None, &OwnCommits::default()));
     assert!(answers[3].is_err(), "{answers:?}");
     for (record, answer) in given.iter().zip(&answers) {
         assert_eq!(ledger.execution(record.execution_id).is_ok(), answer.is_ok(), "{answers:?}");
@@ -174,17 +174,17 @@ fn dropping_it_ends_the_writer_and_lets_the_ledger_go() -> Done {
 fn a_trail_leads_over_records_alone() -> Done {
     let folder = tempfile::tempdir()?;
     let ledger = open(folder.path())?;
-    let footing = Footing { permit: ledger.permit()?, revision: None };
+    let authorization = ledger.authorize()?;
     let recorder = Recorder::start(ledger)?;
     let other = open(folder.path())?;
-    let mut lookout = other.lookout().ok_or("no lookout")?;
-    let mut quiet = || lookout.quiet_but_for(recorder.trail());
-    assert!(!quiet() && quiet());
+    let mut change_detector = other.change_detector().ok_or("no lookout")?;
+    let mut unchanged = || change_detector.unchanged_except(recorder.own_commits());
+    assert!(!unchanged() && unchanged());
     for round in 0..40 {
         for record in records(3)? {
             recorder.insert_execution(&record)?;
-            recorder.insert_success(&records(1)?[0], None, footing)?;
-            assert!(quiet() && quiet(), "{round}");
+            recorder.insert_success(&records(1)?[0], None, authorization)?;
+            assert!(unchanged() && unchanged(), "{round}");
         }
         match round % 4 {
             // Before a record of ours, after one, between two, and a commit of files.
@@ -200,15 +200,15 @@ fn a_trail_leads_over_records_alone() -> Done {
             }
             _ => {
                 let (record, commit) = with_commit()?;
-                recorder.insert_success(&record, Some(&commit), footing)?;
-                assert!(!quiet());
+                recorder.insert_success(&record, Some(&commit), authorization)?;
+                assert!(!unchanged());
                 recorder.settle(commit.id, &Settled::Applied)?;
             }
         }
-        assert!(!quiet(), "{round}");
+        assert!(!unchanged(), "{round}");
         if round % 8 == 7 {
             other.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-            quiet();
+            unchanged();
         }
     }
     Ok(())
@@ -234,11 +234,11 @@ fn a_trail_hides_no_commit_of_somebody_elses() -> Done {
             Ok(())
         });
         let reader = open(folder.path())?;
-        let mut lookout = reader.lookout().ok_or("no lookout")?;
+        let mut change_detector = reader.change_detector().ok_or("no lookout")?;
         let mut known = 0_u32;
         while !(writer.is_finished() && turning.is_finished()) {
             let done = turns.load(Ordering::SeqCst);
-            if !lookout.quiet_but_for(recorder.trail()) {
+            if !change_detector.unchanged_except(recorder.own_commits()) {
                 let sql = "SELECT CASE why WHEN '' THEN '0' ELSE why END FROM switch_turns";
                 known = reader.conn.query_row(sql, [], |row| row.get::<_, String>(0))?.parse().unwrap_or(0);
             }

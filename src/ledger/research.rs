@@ -171,7 +171,7 @@ mod tests {
             spec: &spec,
             spec_json: &spec_json,
             artifact: &artifact("spec")?,
-            asker: None,
+            source: None,
         })?;
         Ok(id)
     }

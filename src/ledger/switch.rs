@@ -18,7 +18,7 @@ use super::{Ledger, LedgerError};
 use crate::model::{
     id::ProposalId,
     lifecycle::ProposalStatus,
-    switch::{Halt, Position, Revoked, Stopped, Switch, Turn, Watch},
+    switch::{Halt, Revoked, Stopped, Switch, SwitchEvent, SwitchState, Watch},
     text,
     time::Timestamp,
 };
@@ -34,28 +34,29 @@ const MAX_MARK: u64 = 4 << 10;
 
 const COLUMNS: &str = "number, position, turned_by, why, created_at";
 
-/// Leave to start something, as the switch stood then.
+/// What authorizes work: the newest event of the switch when the work began, and for a run the trust in its revision.
+///
+/// It is only a statement about the past. [`Ledger::check_authorization`] says whether it still holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Permit {
-    number: u64,
+pub struct RunAuthorization {
+    switch_number: u64,
+    revision: Option<ProposalId>,
 }
 
-/// What work rests on: the switch, and for a run the trust in its revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Footing {
-    /// How the switch stood when the work began.
-    pub permit: Permit,
-    /// The revision that runs, where it is a run.
-    pub revision: Option<ProposalId>,
+impl RunAuthorization {
+    /// The same authorization, for the run of a revision: it ends with the trust in that revision too.
+    pub fn for_revision(self, revision: ProposalId) -> Self {
+        Self { revision: Some(revision), ..self }
+    }
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Turn> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<SwitchEvent> {
     let position = match row.get_ref("position")?.as_str()? {
-        "RUNNING" => Position::Running,
-        "STOPPED" => Position::Stopped,
+        "RUNNING" => SwitchState::Running,
+        "STOPPED" => SwitchState::Stopped,
         other => return Err(rusqlite::Error::FromSqlConversionFailure(1, Type::Text, other.to_owned().into())),
     };
-    Ok(Turn {
+    Ok(SwitchEvent {
         number: row.get("number")?,
         position,
         by: row.get("turned_by")?,
@@ -67,7 +68,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Turn> {
 const NEWEST: &str =
     "SELECT number, position, turned_by, why, created_at FROM switch_turns ORDER BY number DESC LIMIT 1";
 
-fn newest(conn: &Connection) -> rusqlite::Result<Option<Turn>> {
+fn newest(conn: &Connection) -> rusqlite::Result<Option<SwitchEvent>> {
     // Every run asks, and so does every record.
     conn.prepare_cached(NEWEST)?.query_row([], from_row).optional()
 }
@@ -107,8 +108,8 @@ fn read(conn: &Connection) -> Switch {
         _ => {}
     }
     match newest(conn) {
-        Ok(Some(turn)) if turn.position == Position::Running => Switch::Running(turn),
-        Ok(Some(turn)) => Switch::Stopped(Stopped::By(turn)),
+        Ok(Some(event)) if event.position == SwitchState::Running => Switch::Running(event),
+        Ok(Some(event)) => Switch::Stopped(Stopped::By(event)),
         Ok(None) => Switch::Stopped(Stopped::Unreadable("the ledger has no turn of it".to_owned())),
         Err(error) => Switch::Stopped(unreadable(&error)),
     }
@@ -118,26 +119,26 @@ fn unreadable(error: &rusqlite::Error) -> Stopped {
     Stopped::Unreadable(error.to_string())
 }
 
-/// The stop that came after `permit`, though by now things may run again.
-fn stop_since(conn: &Connection, permit: Permit) -> Stopped {
+/// The stop that came after the authorization, although the switch may be at RUNNING again.
+fn stop_since(conn: &Connection, authorization: RunAuthorization) -> Stopped {
     let sql = format!(
         "SELECT {COLUMNS} FROM switch_turns WHERE number > ?1 AND position = 'STOPPED' ORDER BY number LIMIT 1"
     );
-    match conn.query_row(&sql, [permit.number], from_row).optional() {
-        Ok(Some(turn)) => Stopped::By(turn),
+    match conn.query_row(&sql, [authorization.switch_number], from_row).optional() {
+        Ok(Some(event)) => Stopped::By(event),
         Ok(None) => Stopped::Unreadable("turns of it are missing".to_owned()),
         Err(error) => unreadable(&error),
     }
 }
 
 /// Whether the work still has its footing.
-pub(super) fn stands(conn: &Connection, footing: Footing) -> Result<(), Halt> {
+pub(super) fn check_authorization(conn: &Connection, authorization: RunAuthorization) -> Result<(), Halt> {
     match read(conn) {
-        Switch::Running(turn) if turn.number == footing.permit.number => {}
-        Switch::Running(_) => return Err(stop_since(conn, footing.permit).into()),
+        Switch::Running(event) if event.number == authorization.switch_number => {}
+        Switch::Running(_) => return Err(stop_since(conn, authorization).into()),
         Switch::Stopped(stopped) => return Err(stopped.into()),
     }
-    let Some(revision) = footing.revision else { return Ok(()) };
+    let Some(revision) = authorization.revision else { return Ok(()) };
     let sql = "SELECT status FROM skill_proposals WHERE id = ?1";
     match conn.prepare_cached(sql).and_then(|mut found| found.query_row([revision], |row| row.get(0))) {
         Ok(ProposalStatus::Trusted) => Ok(()),
@@ -152,13 +153,13 @@ impl Ledger {
         read(&self.conn)
     }
 
-    /// Leave to start something.
+    /// Authorizes the start of some work, as the switch is now.
     ///
     /// # Errors
     /// [`Stopped`] when nothing may run.
-    pub fn permit(&self) -> Result<Permit, Stopped> {
+    pub fn authorize(&self) -> Result<RunAuthorization, Stopped> {
         match self.switch() {
-            Switch::Running(turn) => Ok(Permit { number: turn.number }),
+            Switch::Running(event) => Ok(RunAuthorization { switch_number: event.number, revision: None }),
             Switch::Stopped(stopped) => Err(stopped),
         }
     }
@@ -167,7 +168,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when one of them cannot be read.
-    pub fn switch_turns(&self) -> Result<Vec<Turn>, LedgerError> {
+    pub fn switch_turns(&self) -> Result<Vec<SwitchEvent>, LedgerError> {
         let mut statement = self.conn.prepare(&format!("SELECT {COLUMNS} FROM switch_turns ORDER BY number"))?;
         Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
     }
@@ -177,13 +178,13 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unrecorded`] when everything is stopped, though the ledger could not take it; another
     /// [`LedgerError`] when not even that could be done.
-    pub fn stop(&self, by: &str, why: &str, at: Timestamp) -> Result<Turn, LedgerError> {
+    pub fn stop(&self, by: &str, why: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
         let marked = mark(&self.conn).filter(|mark| put_mark(mark, by, why));
-        match (self.turn(Position::Stopped, by, Some(why), at), marked) {
-            (Ok(turn), mark) => {
+        match (self.event(SwitchState::Stopped, by, Some(why), at), marked) {
+            (Ok(event), mark) => {
                 // What is recorded needs no mark; one that cannot be removed stops no less.
                 mark.map_or(Ok(()), fs::remove_file).unwrap_or_default();
-                Ok(turn)
+                Ok(event)
             }
             (Err(error), Some(_)) => Err(LedgerError::Unrecorded(Box::new(error))),
             (Err(error), None) => Err(error),
@@ -194,20 +195,20 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::NotStopped`] when nothing was stopped.
-    pub fn resume(&self, by: &str, at: Timestamp) -> Result<Turn, LedgerError> {
-        let turn = self.turn(Position::Running, by, None, at)?;
+    pub fn resume(&self, by: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
+        let event = self.event(SwitchState::Running, by, None, at)?;
         let removed = mark(&self.conn).map_or(Ok(()), fs::remove_file);
         match removed {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(LedgerError::Damaged(format!("`{MARK}`: {error}")))
             }
-            _ => Ok(turn),
+            _ => Ok(event),
         }
     }
 
-    fn turn(&self, to: Position, by: &str, why: Option<&str>, at: Timestamp) -> Result<Turn, LedgerError> {
+    fn event(&self, to: SwitchState, by: &str, why: Option<&str>, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
         self.write(|tx| {
-            if to == Position::Running && matches!(read(tx), Switch::Running(_)) {
+            if to == SwitchState::Running && matches!(read(tx), Switch::Running(_)) {
                 return Err(LedgerError::NotStopped);
             }
             tx.execute(
@@ -223,14 +224,14 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Halt`] when it must end.
-    pub fn stands(&self, footing: Footing) -> Result<(), Halt> {
-        stands(&self.conn, footing)
+    pub fn check_authorization(&self, authorization: RunAuthorization) -> Result<(), Halt> {
+        check_authorization(&self.conn, authorization)
     }
 
     /// Keeps an eye on the footing of some work, from any thread.
-    pub fn watch(&self, footing: Footing) -> LedgerWatch {
+    pub fn watch(&self, authorization: RunAuthorization) -> LedgerWatch {
         let path = self.conn.path().unwrap_or_default().into();
-        LedgerWatch { path, footing, halted: OnceLock::new() }
+        LedgerWatch { path, authorization, halted: OnceLock::new() }
     }
 }
 
@@ -239,7 +240,7 @@ impl Ledger {
 #[derive(Debug)]
 pub struct LedgerWatch {
     path: PathBuf,
-    footing: Footing,
+    authorization: RunAuthorization,
     halted: OnceLock<Halt>,
 }
 
@@ -249,7 +250,7 @@ impl LedgerWatch {
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let opened = Connection::open_with_flags(&self.path, flags);
         let conn = opened.and_then(|conn| conn.busy_timeout(PATIENCE).map(|()| conn));
-        stands(&conn.map_err(|error| unreadable(&error))?, self.footing)
+        check_authorization(&conn.map_err(|error| unreadable(&error))?, self.authorization)
     }
 }
 
@@ -283,31 +284,31 @@ mod tests {
     #[test]
     fn turns_are_kept_and_the_newest_holds() -> Tested {
         let (_folder, ledger) = ledger()?;
-        assert!(ledger.permit().is_ok());
+        assert!(ledger.authorize().is_ok());
         assert!(matches!(ledger.resume("ada", at()), Err(LedgerError::NotStopped)));
         ledger.stop("ada", "it smells", at())?;
         ledger.stop("bob", "it burns", at())?;
-        let stopped = ledger.permit();
-        assert!(matches!(&stopped, Err(Stopped::By(turn)) if turn.by == "bob" && turn.number == 3), "{stopped:?}");
+        let stopped = ledger.authorize();
+        assert!(matches!(&stopped, Err(Stopped::By(event)) if event.by == "bob" && event.number == 3), "{stopped:?}");
         ledger.resume("ada", at())?;
-        assert!(ledger.permit().is_ok());
+        assert!(ledger.authorize().is_ok());
         let turns = ledger.switch_turns()?;
-        assert_eq!(turns.iter().map(|turn| turn.by.as_str()).collect::<Vec<_>>(), ["kavi", "ada", "bob", "ada"]);
+        assert_eq!(turns.iter().map(|event| event.by.as_str()).collect::<Vec<_>>(), ["kavi", "ada", "bob", "ada"]);
         Ok(())
     }
 
     #[test]
     fn work_that_began_before_a_stop_is_over_also_when_it_was_resumed_at_once() -> Tested {
         let (_folder, ledger) = ledger()?;
-        let footing = Footing { permit: ledger.permit()?, revision: None };
-        let watch = ledger.watch(footing);
+        let authorization = ledger.authorize()?;
+        let watch = ledger.watch(authorization);
         assert_eq!(watch.look(), Ok(()));
         ledger.stop("ada", "it smells", at())?;
         ledger.resume("ada", at())?;
         let halted = watch.look();
-        assert!(matches!(&halted, Err(Halt::Stopped(Stopped::By(turn))) if turn.number == 2), "{halted:?}");
+        assert!(matches!(&halted, Err(Halt::Stopped(Stopped::By(event))) if event.number == 2), "{halted:?}");
         assert_eq!(watch.look(), halted);
-        assert_eq!(ledger.watch(Footing { permit: ledger.permit()?, revision: None }).look(), Ok(()));
+        assert_eq!(ledger.watch(ledger.authorize()?).look(), Ok(()));
         Ok(())
     }
 
@@ -315,16 +316,16 @@ mod tests {
     fn a_stop_holds_although_another_process_holds_the_ledger() -> Tested {
         let (folder, ledger) = ledger()?;
         ledger.conn.busy_timeout(Duration::ZERO)?;
-        let watch = ledger.watch(Footing { permit: ledger.permit()?, revision: None });
+        let watch = ledger.watch(ledger.authorize()?);
         let other = Connection::open(folder.path().join("ledger.db"))?;
         other.execute_batch("BEGIN IMMEDIATE")?;
         let stopped = ledger.stop("ada", "it smells", at());
         assert!(matches!(&stopped, Err(LedgerError::Unrecorded(_))), "{stopped:?}");
-        assert!(ledger.permit().is_err() && watch.look().is_err());
+        assert!(ledger.authorize().is_err() && watch.look().is_err());
         other.execute_batch("ROLLBACK")?;
-        assert!(ledger.permit().is_err(), "nobody let it run again");
+        assert!(ledger.authorize().is_err(), "nobody let it run again");
         ledger.resume("ada", at())?;
-        assert!(ledger.permit().is_ok());
+        assert!(ledger.authorize().is_ok());
         ledger.stop("ada", "it smells", at())?;
         assert!(!folder.path().join(MARK).exists(), "what is recorded needs no mark");
         Ok(())
@@ -348,9 +349,9 @@ mod tests {
     fn a_switch_that_cannot_be_read_is_a_stop() -> Tested {
         for harm in UNREADABLE {
             let (_folder, ledger) = ledger()?;
-            let watch = ledger.watch(Footing { permit: ledger.permit()?, revision: None });
+            let watch = ledger.watch(ledger.authorize()?);
             ledger.conn.execute_batch(harm)?;
-            assert!(matches!(ledger.permit(), Err(Stopped::Unreadable(_))), "{harm}");
+            assert!(matches!(ledger.authorize(), Err(Stopped::Unreadable(_))), "{harm}");
             assert!(matches!(watch.look(), Err(Halt::Stopped(Stopped::Unreadable(_)))), "{harm}");
         }
         Ok(())
@@ -367,7 +368,7 @@ mod tests {
         ];
         for (number, harm) in harms.iter().enumerate() {
             let (folder, ledger) = ledger()?;
-            let watch = ledger.watch(Footing { permit: ledger.permit()?, revision: None });
+            let watch = ledger.watch(ledger.authorize()?);
             assert_eq!(watch.look(), Ok(()));
             // What is still in the log beside the file would be read from there.
             ledger.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;

@@ -4,7 +4,7 @@
 //! does, `http`, which does the same for requests, and `guard`, which makes an answer of whatever a handler does. `server` says who we are, `tools` what can be called,
 //! `call` does it, `question` asks a person, `proposals` takes in what agents wish for, `read` has what can be looked up.
 //!
-//! Guarantees: everything here goes through an [`AgentDoor`], so that no code on this side can promote, revoke, or change what
+//! Guarantees: everything here goes through an [`AgentApi`], so that no code on this side can promote, revoke, or change what
 //! is allowed; standard output carries the protocol and nothing else; when the client goes, what runs for it is ended.
 //!
 //! Deliberately never: reads the ledger or a file, or has a policy of its own.
@@ -29,7 +29,7 @@ use rmcp::service::{ServerInitializeError, serve_server};
 
 pub use http::{Identity, Listening, Place, serve_http};
 
-use crate::app::AgentDoor;
+use crate::app::AgentApi;
 use guard::Guarded;
 use server::Server;
 use session::Session;
@@ -78,7 +78,7 @@ pub enum McpError {
 ///
 /// # Errors
 /// [`McpError`] when it never came to an understanding.
-pub fn serve_stdio(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
+pub fn serve_stdio(door: AgentApi, offer: Offer) -> Result<(), McpError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(serve(door, offer));
     // A read that the operating system does not give back is not waited for.
@@ -86,7 +86,7 @@ pub fn serve_stdio(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
     served
 }
 
-async fn serve(door: AgentDoor, offer: Offer) -> Result<(), McpError> {
+async fn serve(door: AgentApi, offer: Offer) -> Result<(), McpError> {
     let session = Arc::new(Session::new());
     let (wire, written) = Wire::standard(Arc::clone(&session));
     let guarded = Guarded { handler: Server::new(door, offer), session, out: written.outbox() };

@@ -20,7 +20,7 @@ use super::guard::caught;
 use super::question::Questions;
 use super::session::{Session, over};
 use super::{Offer, read, tools};
-use crate::app::{AgentDoor, AgentSkill, Reply};
+use crate::app::{AgentApi, AgentSkill, Reply};
 use crate::error::Error;
 use crate::model::text;
 
@@ -56,7 +56,7 @@ const REMOVED: &[&str] = &["initialize", "logging/setLevel", "ping", "resources/
 
 /// The handlers, for as many connections as there are.
 pub(super) struct Server {
-    pub(super) door: AgentDoor,
+    pub(super) door: AgentApi,
     pub(super) offer: Offer,
     /// Questions that a client of a later revision brings the answers to with another request.
     pub(super) questions: Questions,
@@ -66,7 +66,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(door: AgentDoor, offer: Offer) -> Self {
+    pub(super) fn new(door: AgentApi, offer: Offer) -> Self {
         let sender = watch::Sender::new(0_u64);
         let changes = sender.subscribe();
         door.on_change(Box::new(move || sender.send_modify(|number| *number += 1)));

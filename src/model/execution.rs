@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    channel::Channel,
     digest::Digest,
-    door::Door,
     effect::EffectClass,
     id::{CommitId, ExecutionId},
     lifecycle::Purpose,
@@ -126,10 +126,12 @@ pub struct ExecutionRecord {
     pub parent_execution_id: Option<ExecutionId>,
     /// What it was for.
     pub purpose: Purpose,
-    /// The door that it was asked for through.
-    pub door: Door,
-    /// Who asked.
-    pub asked_by: String,
+    /// The channel that the request came through.
+    #[serde(rename = "door")]
+    pub channel: Channel,
+    /// The name of the caller.
+    #[serde(rename = "asked_by")]
+    pub caller: String,
     /// The skill's name.
     pub skill_name: SkillName,
     /// The trusted revision that ran; none where there was none.

@@ -48,14 +48,14 @@ impl Default for JsonLimits {
 
 /// A place in the text; both count from 1, columns in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub struct TextPosition {
     /// The line.
     pub line: usize,
     /// The byte in the line.
     pub column: usize,
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for TextPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {} column {}", self.line, self.column)
     }
@@ -77,12 +77,12 @@ pub enum JsonError {
     ByteOrderMark,
     /// It is not UTF-8.
     #[error("the json is not utf-8 at {0}")]
-    NotUtf8(Position),
+    NotUtf8(TextPosition),
     /// Nested too deeply.
     #[error("the json is nested more than {limit} deep at {at}")]
     TooDeep {
         /// Where.
-        at: Position,
+        at: TextPosition,
         /// What is allowed.
         limit: usize,
     },
@@ -90,7 +90,7 @@ pub enum JsonError {
     #[error("the json has more than {limit} keys and values at {at}")]
     TooManyValues {
         /// Where.
-        at: Position,
+        at: TextPosition,
         /// What is allowed.
         limit: usize,
     },
@@ -100,32 +100,32 @@ pub enum JsonError {
         /// The key.
         key: String,
         /// Where, just behind the second one.
-        at: Position,
+        at: TextPosition,
     },
     /// A string holds U+0000.
     #[error("a string holds U+0000 at {0}")]
-    NulInString(Position),
+    NulInString(TextPosition),
     /// A string holds half of a surrogate pair.
     #[error("a string holds half of a surrogate pair at {0}")]
-    LoneSurrogate(Position),
+    LoneSurrogate(TextPosition),
     /// A number that would be changed by reading it.
     #[error("the number `{}` cannot be held without changing it at {at}", shown(number))]
     NumberOutOfRange {
         /// The number as written.
         number: String,
         /// Where.
-        at: Position,
+        at: TextPosition,
     },
     /// Something stands behind the value.
     #[error("something stands behind the json value at {0}")]
-    TrailingData(Position),
+    TrailingData(TextPosition),
     /// Not JSON.
     #[error("not json: {why} at {at}")]
     Syntax {
         /// What is wrong.
         why: String,
         /// Where.
-        at: Position,
+        at: TextPosition,
     },
 }
 
@@ -247,8 +247,8 @@ fn build(text: &str) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-fn position_of(error: &serde_json::Error) -> Position {
-    Position { line: error.line(), column: error.column() }
+fn position_of(error: &serde_json::Error) -> TextPosition {
+    TextPosition { line: error.line(), column: error.column() }
 }
 
 fn syntax(error: &serde_json::Error) -> JsonError {

@@ -5,9 +5,9 @@
 
 pub mod artifact;
 pub mod chain;
+pub mod channel;
 pub mod commit;
 pub mod digest;
-pub mod door;
 pub mod effect;
 pub mod example;
 pub mod execution;

@@ -34,15 +34,15 @@ use super::json::{self, JsonLimits};
 
 mod assertions;
 mod checker;
-mod dice;
 mod error;
+mod fast_path;
 pub mod generate;
 mod keywords;
 mod mismatch;
 mod normal;
 mod pattern;
-mod plain;
 mod sample;
+mod seeded_rng;
 pub mod shorthand;
 
 use checker::Checker;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    door::Door,
+    channel::Channel,
     id::ExecutionId,
     lifecycle::{CommitState, Purpose},
     name::SkillName,
@@ -29,7 +29,7 @@ pub struct Entry {
     /// What it was for.
     pub purpose: Purpose,
     /// The door it was asked for through.
-    pub door: Door,
+    pub channel: Channel,
     /// Whether it succeeded.
     pub success: bool,
     /// `Kind: message` of a failure.
@@ -154,7 +154,7 @@ mod tests {
             skill_name: SkillName::parse("note")?,
             revision: Some(1),
             purpose: Purpose::Run,
-            door: Door::Chain,
+            channel: Channel::Chain,
             success: true,
             error: None,
             commit_state: None,

@@ -13,11 +13,11 @@ use super::{lifecycle::ProposalStatus, time::Timestamp};
 
 /// One turn of the switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Turn {
+pub struct SwitchEvent {
     /// Its number, from 1.
     pub number: u64,
     /// Where it was turned to.
-    pub position: Position,
+    pub position: SwitchState,
     /// Who turned it.
     pub by: String,
     /// Why. A stop always has a reason.
@@ -29,14 +29,14 @@ pub struct Turn {
 /// Where the switch stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Position {
+pub enum SwitchState {
     /// Guests and agents may start.
     Running,
     /// Nothing starts, and what runs is ended.
     Stopped,
 }
 
-impl Position {
+impl SwitchState {
     /// The spelling in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Position {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Switch {
     /// By this turn, things may run.
-    Running(Turn),
+    Running(SwitchEvent),
     /// Nothing may run.
     Stopped(Stopped),
 }
@@ -59,7 +59,7 @@ pub enum Switch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
     /// A person said so.
-    By(Turn),
+    By(SwitchEvent),
     /// What the switch says cannot be read.
     Unreadable(String),
 }
@@ -67,9 +67,9 @@ pub enum Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::By(turn) => {
-                let why = turn.why.as_deref().unwrap_or("no reason given");
-                write!(f, "this workspace was stopped by {} at {}: {why}", turn.by, turn.at)
+            Self::By(event) => {
+                let why = event.why.as_deref().unwrap_or("no reason given");
+                write!(f, "this workspace was stopped by {} at {}: {why}", event.by, event.at)
             }
             Self::Unreadable(what) => write!(f, "this workspace counts as stopped: its switch is unreadable ({what})"),
         }

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use crate::artifacts::{ArtifactError, Kind, Store};
-use crate::ledger::{Ledger, LedgerError, Proposal, Standing};
+use crate::ledger::{Ledger, LedgerError, Proposal, TrustedRevision};
 use crate::model::{
     digest::Digest, id::ProposalId, lifecycle::ProposalStatus, limits::Narrowed, name::SkillName, spec::SkillSpec,
 };
@@ -17,7 +17,7 @@ use crate::model::{
 #[derive(Debug)]
 pub struct TrustedSkill {
     spec: SkillSpec,
-    standing: Standing,
+    trusted_revision: TrustedRevision,
     component: Vec<u8>,
 }
 
@@ -29,27 +29,27 @@ impl TrustedSkill {
 
     /// Its proposal.
     pub fn proposal_id(&self) -> ProposalId {
-        self.standing.id
+        self.trusted_revision.id
     }
 
     /// Its revision.
     pub fn revision(&self) -> u32 {
-        self.standing.revision
+        self.trusted_revision.revision
     }
 
     /// The digest that was promoted, which these bytes have.
     pub fn digest(&self) -> Digest {
-        self.standing.component_sha256
+        self.trusted_revision.component_sha256
     }
 
     /// The limits that its promotion narrowed.
     pub fn limits(&self) -> &Narrowed {
-        &self.standing.limits
+        &self.trusted_revision.limits
     }
 
     /// What the ledger said of it when its bytes were checked.
-    pub fn standing(&self) -> &Standing {
-        &self.standing
+    pub fn trusted_revision(&self) -> &TrustedRevision {
+        &self.trusted_revision
     }
 
     /// The bytes.
@@ -109,7 +109,7 @@ pub fn load(ledger: &Ledger, store: &Store, name: &SkillName) -> Result<TrustedS
     };
     match store.get(Kind::Component, trust.component_sha256) {
         Ok(component) => Ok(TrustedSkill {
-            standing: Standing {
+            trusted_revision: TrustedRevision {
                 id: proposal.id,
                 revision: trust.revision,
                 component_sha256: trust.component_sha256,

@@ -64,7 +64,7 @@ impl std::fmt::Display for Bounds {
 
 /// What is known of the bytes that are to be compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum CodePurpose {
     /// Nobody trusts them yet: only behind the walls that the workspace asks for.
     Untrusted,
     /// They were promoted: on a machine that gives no walls, the child has its limits alone.
@@ -104,13 +104,13 @@ pub fn compile(
     cage: &Cage,
     runtime: &Runtime,
     component: &[u8],
-    (standing, bounds): (Standing, Bounds),
+    (purpose, bounds): (CodePurpose, Bounds),
 ) -> Result<MachineCode, CodeError> {
     let interface = runtime.examine(component, Tier::Optimised).map_err(CodeError::Component)?;
     let job = job(cage, component, bounds);
-    let done = match (cage.run(&job, &mut |_, _| {}), standing) {
+    let done = match (cage.run(&job, &mut |_, _| {}), purpose) {
         // A machine that confines nothing still runs what was promoted; the component was looked at in a cage before.
-        (Err(CageError::NoCage { .. }), Standing::Promoted) => cage.run_tool(&job, &mut |_, _| {})?,
+        (Err(CageError::NoCage { .. }), CodePurpose::Promoted) => cage.run_tool(&job, &mut |_, _| {})?,
         (done, _) => done?,
     };
     let Finished { exit, stdout, dropped_bytes, .. } = done;

@@ -9,7 +9,7 @@
 use super::{
     cache::{CacheError, CodeCache},
     code::MachineCode,
-    compile_child::{self, Bounds, CodeError, Standing},
+    compile_child::{self, Bounds, CodeError, CodePurpose},
     engine::{Compiled, Runtime, Tier},
     error::RuntimeError,
     inspect::{self, Interface, Mismatch, SKILL_VERSION},
@@ -53,7 +53,7 @@ pub struct Skill<'a> {
     /// What the skill may use.
     pub grants: &'a Grants,
     /// Whether it is trusted.
-    pub standing: Standing,
+    pub purpose: CodePurpose,
 }
 
 /// Loads skills.
@@ -87,7 +87,7 @@ impl Loader<'_> {
         }
         let interface = runtime.examine(skill.component, Tier::Optimised).map_err(CodeError::Component)?;
         fits(&interface, skill.grants)?;
-        let code = compile_child::compile(self.cage, runtime, skill.component, (skill.standing, Bounds::default()))?;
+        let code = compile_child::compile(self.cage, runtime, skill.component, (skill.purpose, Bounds::default()))?;
         let compiled = runtime.load(&code)?;
         if let Err(error) = self.cache.keep(Digest::of(skill.component), &code) {
             self.warnings.add(format!("the code of component {} cannot be kept: {error}", skill.digest.short()));

@@ -37,7 +37,7 @@ mod wall;
 
 pub use cache::{CacheError, CacheStatus, Cleared, CodeCache};
 pub use code::MachineCode;
-pub use compile_child::{Bounds, CodeError, Standing, child_entry, compile};
+pub use compile_child::{Bounds, CodeError, CodePurpose, child_entry, compile};
 pub use engine::{Compiled, EngineId, Runtime, WASMTIME_VERSION};
 pub use error::{RunError, RunFailure, RuntimeError};
 pub use lane::{Lane, Reaches};

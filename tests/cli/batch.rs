@@ -196,18 +196,18 @@ fn what_other_processes_decide_holds_from_the_next_line_on() {
 fn nothing_that_another_process_does_goes_unnoticed() {
     let workspace = Workspace::trusted();
     let ledger = Ledger::open(&workspace.path().join(".kavi/ledger.db"), Create::Never).unwrap();
-    let mut lookout = ledger.lookout().expect("this system can look out");
+    let mut change_detector = ledger.change_detector().expect("this system can look out");
     let mut changes = |what: &str| {
-        assert!(!lookout.quiet(), "{what}");
-        while !lookout.quiet() {}
+        assert!(!change_detector.unchanged(), "{what}");
+        while !change_detector.unchanged() {}
     };
     changes("the first time");
     workspace.json(&["stop", "--why", "a test", "--by", "test"]).expect(0);
     changes("a stop");
-    assert!(ledger.permit().is_err());
+    assert!(ledger.authorize().is_err());
     workspace.json(&["resume", "--by", "test"]).expect(0);
     changes("an end of the stop");
-    assert!(ledger.permit().is_ok());
+    assert!(ledger.authorize().is_ok());
     workspace.json(&["revoke", "act", "--why", "a test", "--approved-by", "test"]).expect(0);
     changes("a revocation");
 }

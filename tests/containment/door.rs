@@ -13,7 +13,7 @@ use kavi::model::limits::Limits;
 use kavi::model::switch::Unwatched;
 use kavi::model::time::Timestamp;
 use kavi::policy::grants;
-use kavi::runtime::{self, Bounds, CodeError, Compiled, Request, RunError, Runtime, RuntimeError, Standing};
+use kavi::runtime::{self, Bounds, CodeError, CodePurpose, Compiled, Request, RunError, Runtime, RuntimeError};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +154,7 @@ pub fn watch(guest: &str) -> Vec<(String, Seen)> {
 /// As every skill is compiled: in the child.
 pub fn compile(runtime: &Runtime, guest: &str) -> Result<Compiled, CodeError> {
     let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), Confinement::Required);
-    let code = runtime::compile(&cage, runtime, &bytes(guest), (Standing::Untrusted, Bounds::default()))?;
+    let code = runtime::compile(&cage, runtime, &bytes(guest), (CodePurpose::Untrusted, Bounds::default()))?;
     runtime.load(&code).map_err(CodeError::Component)
 }
 

@@ -12,7 +12,7 @@ use crate::support::{self, PEEK, Workspace, cache};
 use kavi::cage::{Cage, CageError, Confinement};
 use kavi::model::{digest::Digest, effect::EffectClass, grants::Grants, limits::Limits, warnings::Warnings};
 use kavi::policy::grants;
-use kavi::runtime::{self, Bounds, CodeCache, CodeError, LoadError, Loader, Origin, Runtime, Skill, Standing};
+use kavi::runtime::{self, Bounds, CodeCache, CodeError, CodePurpose, LoadError, Loader, Origin, Runtime, Skill};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
@@ -332,19 +332,19 @@ fn a_component_that_is_dear_to_compile_is_given_up() {
             Bounds { cpu: Duration::from_secs(1), ..plenty },
             Bounds { memory_bytes: 32 << 20, ..plenty },
         ] {
-            let stopped = runtime::compile(&cage, &runtime, &bomb, (Standing::Untrusted, tight));
+            let stopped = runtime::compile(&cage, &runtime, &bomb, (CodePurpose::Untrusted, tight));
             assert!(matches!(&stopped, Err(CodeError::Stopped { bounds, .. }) if *bounds == tight), "{stopped:?}");
         }
         let tight = Bounds { output_bytes: 512, ..plenty };
-        let stopped = runtime::compile(&cage, &runtime, &small, (Standing::Untrusted, tight));
+        let stopped = runtime::compile(&cage, &runtime, &small, (CodePurpose::Untrusted, tight));
         assert!(matches!(stopped, Err(CodeError::Stopped { .. })), "{stopped:?}");
-        let code = runtime::compile(&cage, &runtime, &small, (Standing::Untrusted, plenty)).unwrap();
+        let code = runtime::compile(&cage, &runtime, &small, (CodePurpose::Untrusted, plenty)).unwrap();
         runtime.load(&code).unwrap();
     }
     // Nobody even tries what the estimate calls too dear.
     let careful = Runtime::new(&Limits::default()).unwrap();
     let cage = Cage::new("/nowhere/kavi".into(), Confinement::Required);
-    let refused = runtime::compile(&cage, &careful, &bomb, (Standing::Promoted, plenty));
+    let refused = runtime::compile(&cage, &careful, &bomb, (CodePurpose::Promoted, plenty));
     assert!(matches!(refused, Err(CodeError::Component(_))), "{refused:?}");
 }
 
@@ -378,13 +378,13 @@ fn a_promoted_skill_runs_on_a_machine_that_confines_nothing() {
     let cage = Cage::new(script, Confinement::Required);
     let (runtime, small) = (reckless(), component("(core module (func))"));
     let compile = |bytes: &[u8], standing, bounds| runtime::compile(&cage, &runtime, bytes, (standing, bounds));
-    let refused = compile(&small, Standing::Untrusted, Bounds::default());
+    let refused = compile(&small, CodePurpose::Untrusted, Bounds::default());
     assert!(matches!(refused, Err(CodeError::Cage(CageError::NoCage { .. }))), "{refused:?}");
-    let code = compile(&small, Standing::Promoted, Bounds::default()).unwrap();
+    let code = compile(&small, CodePurpose::Promoted, Bounds::default()).unwrap();
     runtime.load(&code).unwrap();
     // Its limits it has all the same.
     let tight = Bounds { cpu: Duration::from_secs(1), ..Bounds::default() };
-    assert!(matches!(compile(&bomb(), Standing::Promoted, tight), Err(CodeError::Stopped { .. })));
+    assert!(matches!(compile(&bomb(), CodePurpose::Promoted, tight), Err(CodeError::Stopped { .. })));
 }
 
 /// A skill in the text format that fits every class.
@@ -446,7 +446,7 @@ fn a_component_that_does_not_fit_its_class_is_refused_at_load() {
     let (cage, cache, warnings) = (Cage::new(exe(), Confinement::Required), cache_of(&workspace), Warnings::default());
     let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
     let runtime = Runtime::new(&Limits::default()).unwrap();
-    let skill = Skill { component: &bytes, digest, grants: &wide, standing: Standing::Untrusted };
+    let skill = Skill { component: &bytes, digest, grants: &wide, purpose: CodePurpose::Untrusted };
     for origin in [Origin::Compiled, Origin::Cached] {
         assert_eq!(loader.load(&runtime, &skill).unwrap().1, origin);
     }

@@ -13,11 +13,11 @@ use kavi::cage::{Cage, Confinement};
 use kavi::config::Config;
 use kavi::invoke::chain::{self, Terms, Together};
 use kavi::invoke::effects::{Step, Steps};
-use kavi::invoke::run::{self, Consent, Invoker, Then};
-use kavi::invoke::{Desk, Wish, held, undo};
+use kavi::invoke::run::{self, Consent, Disposition, Invoker};
+use kavi::invoke::{Desk, RunRequest, held, undo};
 use kavi::ledger::{Create, Ledger};
 use kavi::model::chain::Chain;
-use kavi::model::door::{Asked, Door};
+use kavi::model::channel::{Caller, Channel};
 use kavi::model::id::{IdPrefix, RandomIds};
 use kavi::model::name::SkillName;
 use kavi::model::time::SystemClock;
@@ -83,16 +83,17 @@ fn perform(root: &Path, deed: Deed, steps: &dyn Steps) -> Result<(), String> {
     let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), grants::version());
     let warnings = Warnings::default();
     let hold = config.effects.held();
-    let desk = Desk { layout, store: &store, doors: &config.doors, hold, steps, clock: &SystemClock, ids: &RandomIds };
+    let desk =
+        Desk { layout, store: &store, channels: &config.channels, hold, steps, clock: &SystemClock, ids: &RandomIds };
     let loader = Loader { cage: &cage, cache: &code, warnings: &warnings };
     let invoker = Invoker { ledger: &ledger, desk, loader, limits };
     let (name, input) = (SkillName::parse("act").unwrap(), act("three"));
-    let asked = |door| Asked { door, by: "test".to_owned() };
+    let asked = |channel| Caller { channel, name: "test".to_owned() };
     let first = |sql: &str| IdPrefix::parse(&support::strings(&raw(root), sql)[0]).unwrap();
     match deed {
         Deed::Run => {
-            let asked = asked(Door::Cli);
-            let wish = Wish::run(&name, input.as_bytes(), &asked);
+            let asked = asked(Channel::Cli);
+            let wish = RunRequest::run(&name, input.as_bytes(), &asked);
             run::run(&invoker, wish).map(drop).map_err(|error| error.to_string())
         }
         Deed::Chain => {
@@ -100,8 +101,8 @@ fn perform(root: &Path, deed: Deed, steps: &dyn Steps) -> Result<(), String> {
             let input: serde_json::Value = serde_json::from_str(&input).unwrap();
             let steps = json!([{ "skill_name": "act", "input": input }, { "skill_name": "act", "input": second }]);
             let chain = Chain::parse(json!({ "steps": steps }).to_string().as_bytes()).unwrap();
-            let (together, then, consent) = (Together::Yes, Then::Commit, Consent::Given);
-            let terms = Terms { asked: asked(Door::Chain), consent, most: None, together, then };
+            let (together, then, consent) = (Together::Yes, Disposition::Commit, Consent::Given);
+            let terms = Terms { caller: asked(Channel::Chain), consent, most: None, together, disposition: then };
             let ran = chain::run(&invoker, &chain, &terms).map_err(|error| error.to_string())?;
             ran.failure().map_or(Ok(()), |(_, error)| Err(error.to_string()))
         }

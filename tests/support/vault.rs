@@ -79,23 +79,23 @@ const WIDE: &str = "日本語中文東京都大学生活時間仕事会議記録
 const EMOJI: [&str; 6] = ["🎉", "🚀", "✅", "👩‍💻", "☕", "🇨🇿"];
 
 /// Chance, and words out of it.
-struct Dice {
+struct SeededRng {
     rng: ChaCha20Rng,
     words: Vec<String>,
 }
 
-impl Dice {
+impl SeededRng {
     fn new(seed: u64) -> Self {
-        let mut dice = Self { rng: ChaCha20Rng::seed_from_u64(seed), words: Vec::new() };
+        let mut seeded_rng = Self { rng: ChaCha20Rng::seed_from_u64(seed), words: Vec::new() };
         let starts =
             ["b", "br", "c", "d", "f", "g", "gr", "h", "k", "l", "m", "n", "p", "r", "s", "st", "t", "v", "ž", "ö"];
         let ends = ["a", "an", "e", "el", "en", "i", "ing", "o", "or", "u", "ur", "y"];
         for _ in 0..3_000 {
-            let parts = 1 + dice.below(3);
-            let word = (0..parts).map(|_| format!("{}{}", dice.one(&starts), dice.one(&ends))).collect();
-            dice.words.push(word);
+            let parts = 1 + seeded_rng.below(3);
+            let word = (0..parts).map(|_| format!("{}{}", seeded_rng.one(&starts), seeded_rng.one(&ends))).collect();
+            seeded_rng.words.push(word);
         }
-        dice
+        seeded_rng
     }
 
     fn below(&mut self, end: usize) -> usize {
@@ -167,21 +167,21 @@ struct Note {
 }
 
 impl Note {
-    fn new(dice: &mut Dice, number: usize) -> Self {
-        let folder = dice.one(&FOLDERS);
+    fn new(seeded_rng: &mut SeededRng, number: usize) -> Self {
+        let folder = seeded_rng.one(&FOLDERS);
         let slash = if folder.is_empty() { "" } else { "/" };
-        let name = match dice.below(10) {
+        let name = match seeded_rng.below(10) {
             0 => format!("2026-{:02}-{:02} {number}", 1 + number % 12, 1 + number % 28),
             1 => format!("会議 {number}"),
-            _ => format!("{} {} {number}", dice.word(), dice.word()),
+            _ => format!("{} {} {number}", seeded_rng.word(), seeded_rng.word()),
         };
         Self { path: format!("{folder}{slash}{name}.md"), text: String::new(), tags: Vec::new() }
     }
 
-    fn front_matter(&mut self, dice: &mut Dice) {
-        let (one, two) = (dice.one(&TAGS), dice.one(&TAGS));
-        let title = dice.word();
-        match dice.below(20) {
+    fn front_matter(&mut self, seeded_rng: &mut SeededRng) {
+        let (one, two) = (seeded_rng.one(&TAGS), seeded_rng.one(&TAGS));
+        let title = seeded_rng.word();
+        match seeded_rng.below(20) {
             // Broken: never closed. What it says of tags is text, and text has no such tags.
             0 => return self.text.push_str(&format!("---\ntitle: {title}\ntags: [{one}]\n\n")),
             // Broken: no YAML. What can be read of it counts.
@@ -195,11 +195,11 @@ impl Note {
         self.tags.extend([one, two]);
     }
 
-    fn body(&mut self, dice: &mut Dice, bytes: usize) {
-        let heading = dice.word();
-        self.text.push_str(&format!("# {heading}\n\n{}", dice.paragraphs(bytes)));
-        for _ in 0..dice.below(3) {
-            let tag = dice.one(&TAGS);
+    fn body(&mut self, seeded_rng: &mut SeededRng, bytes: usize) {
+        let heading = seeded_rng.word();
+        self.text.push_str(&format!("# {heading}\n\n{}", seeded_rng.paragraphs(bytes)));
+        for _ in 0..seeded_rng.below(3) {
+            let tag = seeded_rng.one(&TAGS);
             self.text.push_str(&format!("Something about it #{tag}, and on.\n"));
             self.tags.push(tag);
         }
@@ -208,21 +208,21 @@ impl Note {
 
 /// Makes a vault of so many notes in an empty folder, and what its links lead to beside it.
 pub fn generate(vault: &Path, outside: &Path, seed: u64, notes: usize) -> Facts {
-    let mut dice = Dice::new(seed);
+    let mut seeded_rng = SeededRng::new(seed);
     let mut facts = Facts::default();
     for number in 0..notes {
-        let mut note = Note::new(&mut dice, number);
+        let mut note = Note::new(&mut seeded_rng, number);
         // A few at fixed places, so that every vault has each kind.
         let bytes = match number {
-            10 | 500 => (2 << 20) + dice.below(1 << 20),
-            _ => 300 + dice.below(60).pow(2) + dice.below(800),
+            10 | 500 => (2 << 20) + seeded_rng.below(1 << 20),
+            _ => 300 + seeded_rng.below(60).pow(2) + seeded_rng.below(800),
         };
         let is_empty = number % 97 == 5;
         if !is_empty {
-            if dice.percent(60) {
-                note.front_matter(&mut dice);
+            if seeded_rng.percent(60) {
+                note.front_matter(&mut seeded_rng);
             }
-            note.body(&mut dice, bytes);
+            note.body(&mut seeded_rng, bytes);
             if number % 61 == 3 {
                 note.text.push_str(&format!("\nHere is the {NEEDLE} again.\n"));
                 facts.needles.insert(note.path.clone());
@@ -232,7 +232,7 @@ pub fn generate(vault: &Path, outside: &Path, seed: u64, notes: usize) -> Facts 
                 facts.wide_needles.insert(note.path.clone());
             }
         }
-        let bytes = bytes_of(&note.text, &mut dice, number);
+        let bytes = bytes_of(&note.text, &mut seeded_rng, number);
         for tag in &note.tags {
             facts.tags.entry(tag.to_lowercase()).or_default().insert(note.path.clone());
         }
@@ -244,7 +244,7 @@ pub fn generate(vault: &Path, outside: &Path, seed: u64, notes: usize) -> Facts 
 }
 
 /// The text as it lies on the disk.
-fn bytes_of(text: &str, dice: &mut Dice, number: usize) -> Vec<u8> {
+fn bytes_of(text: &str, seeded_rng: &mut SeededRng, number: usize) -> Vec<u8> {
     let mut bytes = match number % 10 {
         7 => text.replace('\n', "\r\n").into_bytes(),
         _ => text.as_bytes().to_vec(),
@@ -254,7 +254,7 @@ fn bytes_of(text: &str, dice: &mut Dice, number: usize) -> Vec<u8> {
     }
     if number % 101 == 8 {
         for _ in 0..20 {
-            bytes.extend([0xFF, b' ', 0xE6, 0x97, b' ', dice.below(256) as u8, b'\n']);
+            bytes.extend([0xFF, b' ', 0xE6, 0x97, b' ', seeded_rng.below(256) as u8, b'\n']);
         }
     }
     bytes

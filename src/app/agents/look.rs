@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::ledger::{ExecutionRow, LedgerError, Proposal, Which};
 use crate::model::{
     artifact::ArtifactKind,
+    channel::Channel,
     digest::Digest,
-    door::Door,
     id::{ExecutionId, IdPrefix},
     lifecycle::{BuildStatus, ProposalStatus, Verdict},
     text,
@@ -41,7 +41,7 @@ fn outline(row: &ExecutionRow) -> Value {
     json!({
         "execution_id": record.execution_id.to_string(),
         "purpose": record.purpose.as_str(),
-        "door": record.door.as_str(),
+        "door": record.channel.as_str(),
         "skill": record.skill_name.as_str(),
         "revision": record.revision,
         "component_sha256": record.source_hash.map(|digest| digest.to_string()),
@@ -119,7 +119,7 @@ impl App {
         let record = self.ledger.execution_by_prefix(&prefix)?.record;
         match &record.error {
             // What a person gave a skill at another door, and the error may quote, is not an agent's to read.
-            Some(error) if record.door != Door::Mcp => {
+            Some(error) if record.channel != Channel::Mcp => {
                 let kind = error.split(':').next().unwrap_or_default();
                 Ok(format!("Run {} was not an agent's: it failed with {kind}.\n", record.execution_id))
             }

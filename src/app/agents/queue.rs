@@ -9,8 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use super::Reply;
 use crate::error::Error;
 use crate::invoke::resident::{Call, Work};
-use crate::invoke::run::{InvokeError, Ran};
-use crate::model::{door::Asked, lock::lock, name::SkillName, switch::Cancel};
+use crate::invoke::run::{InvokeError, RunResult};
+use crate::model::{channel::Caller, lock::lock, name::SkillName, switch::Cancel};
 
 /// Most calls that wait; the next is refused.
 const WAITING: usize = 256;
@@ -20,7 +20,7 @@ const WAITING: usize = 256;
 pub(super) const MOST_AT_WORK: usize = 16;
 
 /// What is wanted: the skill, its input, who asks, and where they can take it back.
-pub(super) type Wanted = (SkillName, Vec<u8>, Arc<Asked>, Cancel);
+pub(super) type Wanted = (SkillName, Vec<u8>, Arc<Caller>, Cancel);
 
 /// Calls for many threads.
 pub(super) struct Queue {
@@ -30,7 +30,7 @@ pub(super) struct Queue {
 
 struct State {
     waiting: VecDeque<Call>,
-    owed: BTreeMap<u64, Reply<Ran>>,
+    owed: BTreeMap<u64, Reply<RunResult>>,
     taken: u64,
     /// Threads that serve calls, or will.
     threads: usize,
@@ -65,7 +65,7 @@ impl Queue {
     }
 
     /// Takes a call in. Says whether more wait now than there are threads for.
-    pub(super) fn put(&self, (name, input, asked, cancel): Wanted, reply: Reply<Ran>) -> Crowd {
+    pub(super) fn put(&self, (name, input, caller, cancel): Wanted, reply: Reply<RunResult>) -> Crowd {
         let mut state = lock(&self.state);
         if let Some(why) = &state.closed {
             let why = format!("no skill can be called: {why}");
@@ -80,7 +80,7 @@ impl Queue {
         }
         state.taken += 1;
         let number = state.taken;
-        state.waiting.push_back(Call { number, name, input, asked, cancel: Some(cancel) });
+        state.waiting.push_back(Call { number, name, input, caller, cancel: Some(cancel) });
         state.owed.insert(number, reply);
         let crowd = if state.short() > 0 { Crowd::Some } else { Crowd::None };
         drop(state);
@@ -139,7 +139,7 @@ impl Work for Queue {
         }
     }
 
-    fn done(&self, number: u64, ran: Result<Ran, InvokeError>) {
+    fn done(&self, number: u64, ran: Result<RunResult, InvokeError>) {
         let mut state = lock(&self.state);
         state.at_work = state.at_work.saturating_sub(1);
         let reply = state.owed.remove(&number);
@@ -155,14 +155,14 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::model::{door::Door, name::InvalidName};
+    use crate::model::{channel::Channel, name::InvalidName};
 
     fn wanted(name: &str) -> Result<Wanted, InvalidName> {
-        let asked = Asked { door: Door::Mcp, by: "a test".to_owned() };
-        Ok((SkillName::parse(name)?, Vec::new(), Arc::new(asked), Cancel::default()))
+        let caller = Caller { channel: Channel::Mcp, name: "a test".to_owned() };
+        Ok((SkillName::parse(name)?, Vec::new(), Arc::new(caller), Cancel::default()))
     }
 
-    fn reply(answers: &mpsc::Sender<String>) -> Reply<Ran> {
+    fn reply(answers: &mpsc::Sender<String>) -> Reply<RunResult> {
         let answers = answers.clone();
         Box::new(move |ran| {
             let _ = answers.send(ran.map_or_else(|error| error.to_string(), |_| "ran".to_owned()));

@@ -5,9 +5,9 @@ use super::{Sent, Word};
 use crate::error::Error;
 use crate::forge::{propose, rebuild};
 use crate::invoke::held;
-use crate::ledger::{Asker, Proposal};
+use crate::ledger::{Proposal, ProposalSource};
 use crate::model::{
-    door::Door,
+    channel::Channel,
     id::{CommitId, IdPrefix},
     text,
 };
@@ -31,8 +31,8 @@ impl App {
             return Err(Error::Usage(format!("the proposal is larger than {MOST_SPEC} bytes")));
         }
         let spec = propose::parse_file(&sent.spec)?;
-        let asker = Asker { door: Door::Mcp, by: sent.by.clone(), why: text::block(why, MOST_WHY) };
-        let proposal = propose::write(&self.forge(), &spec, Some(&asker))?;
+        let source = ProposalSource { channel: Channel::Mcp, by: sent.by.clone(), why: text::block(why, MOST_WHY) };
+        let proposal = propose::write(&self.forge(), &spec, Some(&source))?;
         rebuild::after_step(&self.forge(), &proposal.spec.name)?;
         Ok(proposal)
     }

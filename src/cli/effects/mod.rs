@@ -85,8 +85,8 @@ fn human(shown: &Shown) -> String {
     rows.extend(shown.runs.iter().map(|row| {
         let run = &row.record;
         let revision = run.revision.map_or(String::new(), |revision| format!(" revision {revision}"));
-        let by = text::line(&run.asked_by, 100);
-        ("run", format!("{} {}{revision}, by {by} through {}", run.execution_id.short(), run.skill_name, run.door))
+        let by = text::line(&run.caller, 100);
+        ("run", format!("{} {}{revision}, by {by} through {}", run.execution_id.short(), run.skill_name, run.channel))
     }));
     rows.extend(commit.decided_by.as_ref().map(|by| ("decided by", text::line(by, 100))));
     rows.extend(commit.why.as_ref().map(|why| ("why", text::line(why, 1_000))));

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::gate::{Budget, Lasting, Said};
 use super::plan::Hints;
-use super::runs::{self, Broken, Ended, Hurry, Ran, Runner};
+use super::runs::{self, Broken, CheckedRun, Ended, Hurry, Runner};
 use super::{Subject, VerifyError, vectors};
 use crate::model::{
     finding::Finding,
@@ -111,7 +111,7 @@ fn twice(
     input: &str,
     vault: &std::path::Path,
     number: u64,
-) -> Result<(Ran, Option<Broken>), VerifyError> {
+) -> Result<(CheckedRun, Option<Broken>), VerifyError> {
     let first = runner.run(input, vault, runs::switched(0))?;
     if let Some(broken) = runs::broken(&subject.proposal.spec, &first) {
         return Ok((first, Some(broken)));
@@ -150,7 +150,7 @@ impl Place<'_> {
 
     /// Whether the input itself names what was written. Then the input asked for it, and the host refuses such a run: a
     /// skill may leave that to it. One that goes elsewhere by itself may not.
-    fn names(&self, spec: &SkillSpec, ran: &Ran) -> bool {
+    fn names(&self, spec: &SkillSpec, ran: &CheckedRun) -> bool {
         fn within(value: &Value, path: &str) -> bool {
             match value {
                 Value::String(text) => path == text.trim_end_matches('/') || (text.len() > 3 && path.contains(text)),

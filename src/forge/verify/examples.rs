@@ -7,7 +7,7 @@
 use super::gate::ASKS;
 use super::gate::Said;
 use super::plan::Hints;
-use super::runs::{self, Broken, Ended, Ran, Runner};
+use super::runs::{self, Broken, CheckedRun, Ended, Runner};
 use super::{Subject, VerifyError, vectors};
 use crate::model::{
     digest::Digest,
@@ -95,14 +95,14 @@ pub(super) fn run(
     runner: &Runner<'_>,
     example: &Example,
     determinism: crate::model::execution::Determinism,
-) -> Result<Ran, VerifyError> {
+) -> Result<CheckedRun, VerifyError> {
     let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
     runs::seed(vault.path(), &example.vault).map_err(VerifyError::Folder)?;
     runner.run(&json::canonical(&example.input), vault.path(), determinism)
 }
 
 /// Whether a run gave what the example says.
-pub(super) fn compare(example: &Example, ran: &Ran) -> Result<(), String> {
+pub(super) fn compare(example: &Example, ran: &CheckedRun) -> Result<(), String> {
     match (&example.expect, &ran.ended) {
         (_, Ended::Stopped(why, _)) => return Err(why.clone()),
         (Expectation::Ok(expected), Ended::Output(output)) => {
@@ -127,7 +127,7 @@ pub(super) fn compare(example: &Example, ran: &Ran) -> Result<(), String> {
     compare_files(example, ran)
 }
 
-fn compare_files(example: &Example, ran: &Ran) -> Result<(), String> {
+fn compare_files(example: &Example, ran: &CheckedRun) -> Result<(), String> {
     let staged = ran.staged.as_deref().map_err(Clone::clone)?;
     if example.files.is_empty() {
         return Ok(());

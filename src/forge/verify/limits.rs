@@ -4,7 +4,7 @@
 use super::{Subject, VerifyError};
 use crate::forge::compile::CompileError;
 use crate::model::{finding::Finding, limits::Limits};
-use crate::runtime::{self, Bounds, CodeError, MachineCode, Standing, inspect};
+use crate::runtime::{self, Bounds, CodeError, CodePurpose, MachineCode, inspect};
 
 /// What is wrong with the component, and its machine code if it has any.
 pub(super) fn check(
@@ -41,7 +41,7 @@ fn memory(memories: &[inspect::Memory], limits: &Limits) -> Option<Finding> {
 
 /// The code of the component, by the child, behind the walls that tools on untrusted input have.
 pub(super) fn compile(subject: &Subject<'_>, component: &[u8]) -> Result<MachineCode, CodeError> {
-    runtime::compile(subject.cage, subject.runtime, component, (Standing::Untrusted, Bounds::default()))
+    runtime::compile(subject.cage, subject.runtime, component, (CodePurpose::Untrusted, Bounds::default()))
 }
 
 /// What the failure of a compilation says of the component. An error when it says nothing of it.

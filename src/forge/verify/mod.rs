@@ -35,7 +35,7 @@ use super::toolchain::Toolchain;
 use super::{Forge, snapshots};
 use crate::artifacts::{ArtifactError, Kind};
 use crate::cage::Cage;
-use crate::ledger::{Build, Footing, LedgerError, Proposal, Verification};
+use crate::ledger::{Build, LedgerError, Proposal, Verification};
 use crate::model::{
     artifact::ArtifactKind,
     digest::Digest,
@@ -203,8 +203,8 @@ fn on_subject<T>(
     (toolchain, limits): (&Toolchain, &Limits),
     work: impl FnOnce(&Subject<'_>) -> Result<T, VerifyError>,
 ) -> Result<T, VerifyError> {
-    let footing = Footing { permit: forge.ledger.permit()?, revision: None };
-    let watch = forge.ledger.watch(footing);
+    let authorization = forge.ledger.authorize()?;
+    let watch = forge.ledger.watch(authorization);
     let snapshot = snapshots::load(forge.store, digest)?;
     // Others may read the folder: what runs in the cage may be somebody else.
     let root = forge.layout.state().join("scratch");

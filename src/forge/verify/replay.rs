@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::gate::{Budget, Lasting, Said};
-use super::runs::{Ended, Ran, Runner};
+use super::runs::{CheckedRun, Ended, Runner};
 use super::{Subject, VerifyError};
 use crate::artifacts::Kind;
 use crate::forge::Forge;
@@ -27,7 +27,7 @@ use crate::model::{
 };
 use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
-use crate::runtime::{Compiled, Skill, Standing};
+use crate::runtime::{CodePurpose, Compiled, Skill};
 
 /// Recorded runs that are repeated: the newest.
 const MOST: usize = 50;
@@ -76,7 +76,7 @@ pub(super) fn find(forge: &Forge<'_>, subject: &Subject<'_>) -> Result<Option<Ea
     }
     let grants = grants::of(skill.spec().side_effect_class);
     let (component, digest) = (skill.component(), skill.digest());
-    let asked = Skill { component, digest, grants: &grants, standing: Standing::Promoted };
+    let asked = Skill { component, digest, grants: &grants, purpose: CodePurpose::Promoted };
     let compiled =
         forge.loader.load(subject.runtime, &asked).map(|(compiled, _)| compiled).map_err(|error| error.to_string());
     let limits = subject.limits.narrowed(skill.limits());
@@ -155,7 +155,7 @@ fn compare(
     Ok(difference(&before, &now))
 }
 
-fn difference(before: &Ran, now: &Ran) -> Option<String> {
+fn difference(before: &CheckedRun, now: &CheckedRun) -> Option<String> {
     let outcome = match (&before.ended, &now.ended) {
         (Ended::Output(before), Ended::Output(now)) if before == now => None,
         (Ended::Output(before), Ended::Output(now)) => Some(in_outputs(before, now)),
@@ -167,7 +167,7 @@ fn difference(before: &Ran, now: &Ran) -> Option<String> {
         _ => Some("it ends in another way".to_owned()),
     };
     outcome.or_else(|| {
-        let staged = |ran: &Ran| ran.staged.clone().unwrap_or_default();
+        let staged = |ran: &CheckedRun| ran.staged.clone().unwrap_or_default();
         let other = execution::other_files(&staged(before), &staged(now)).len();
         (other > 0).then(|| format!("{other} other files"))
     })

@@ -73,7 +73,7 @@ pub(super) enum Hurry {
 
 /// What came of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ran {
+pub(super) struct CheckedRun {
     pub(super) ended: Ended,
     /// What it staged, or why that cannot go into a vault.
     pub(super) staged: Result<Vec<Effect>, String>,
@@ -101,7 +101,7 @@ impl<'a> Runner<'a> {
     }
 
     /// One instance, one staging folder, a vault that it can only read.
-    pub(super) fn run(&self, input: &str, vault: &Path, determinism: Determinism) -> Result<Ran, VerifyError> {
+    pub(super) fn run(&self, input: &str, vault: &Path, determinism: Determinism) -> Result<CheckedRun, VerifyError> {
         let out = match self.empty.take() {
             Some(out) => out,
             None => tempfile::tempdir_in(self.subject.scratch).map_err(VerifyError::Folder)?,
@@ -130,7 +130,7 @@ impl<'a> Runner<'a> {
         if fs::read_dir(out.path()).map_err(VerifyError::Folder)?.next().is_none() {
             self.empty.replace(Some(out));
         }
-        Ok(Ran { ended, staged })
+        Ok(CheckedRun { ended, staged })
     }
 }
 
@@ -138,7 +138,7 @@ impl<'a> Runner<'a> {
 pub(super) type Broken = (&'static str, String);
 
 /// What holds of every run, whatever the input.
-pub(super) fn broken(spec: &SkillSpec, ran: &Ran) -> Option<Broken> {
+pub(super) fn broken(spec: &SkillSpec, ran: &CheckedRun) -> Option<Broken> {
     let staged = match &ran.staged {
         Ok(staged) => staged,
         Err(error) => return Some(("path", error.clone())),
@@ -165,7 +165,7 @@ pub(super) fn broken(spec: &SkillSpec, ran: &Ran) -> Option<Broken> {
 }
 
 /// Whether two runs of the same input were the same run.
-pub(super) fn differ(first: &Ran, second: &Ran) -> Option<String> {
+pub(super) fn differ(first: &CheckedRun, second: &CheckedRun) -> Option<String> {
     // Where time ran out is where the machine was busy.
     if matches!((&first.ended, &second.ended), (Ended::Stopped(..), _) | (_, Ended::Stopped(..))) {
         return None;

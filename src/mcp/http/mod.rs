@@ -41,7 +41,7 @@ pub use tls::Identity;
 
 use super::server::Server;
 use super::{McpError, Offer};
-use crate::app::AgentDoor;
+use crate::app::AgentApi;
 use front::Front;
 use moving::Moving;
 use seats::{Seat, Seats};
@@ -65,7 +65,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// [`McpError`] when it cannot be started.
 pub fn serve_http(
-    door: AgentDoor,
+    door: AgentApi,
     offer: Offer,
     listening: &Listening,
     ready: impl FnOnce(&str),
@@ -76,7 +76,7 @@ pub fn serve_http(
     served
 }
 
-async fn serve(door: AgentDoor, offer: Offer, listening: &Listening, ready: impl FnOnce(&str)) -> Result<(), McpError> {
+async fn serve(door: AgentApi, offer: Offer, listening: &Listening, ready: impl FnOnce(&str)) -> Result<(), McpError> {
     let place = &listening.place;
     let encryption = place.identity.as_ref().map(|identity| identity.0.clone());
     let unbound = |source| McpError::Listen { address: place.address, source };

@@ -4,14 +4,14 @@
 //! reading would change, U+0000 and lone surrogates. It does not check the grammar: a text that is not JSON
 //! may pass, and the parser behind it refuses it.
 
-use super::{JsonError, JsonLimits, MAX_DEPTH, Position};
+use super::{JsonError, JsonLimits, MAX_DEPTH, TextPosition};
 
 /// Where byte `offset` stands.
-pub(super) fn position(bytes: &[u8], offset: usize) -> Position {
+pub(super) fn position(bytes: &[u8], offset: usize) -> TextPosition {
     let before = bytes.get(..offset).unwrap_or(bytes);
     let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
     let line = 1 + before.iter().filter(|b| **b == b'\n').count();
-    Position { line, column: offset - line_start + 1 }
+    TextPosition { line, column: offset - line_start + 1 }
 }
 
 /// Scans the whole of `text`.
@@ -61,7 +61,7 @@ impl Scan<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn here(&self) -> Position {
+    fn here(&self) -> TextPosition {
         position(self.text.as_bytes(), self.at)
     }
 

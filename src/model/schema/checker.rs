@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use super::{MAX_PATTERN_WORK, mismatch::Mismatch, pattern, plain::Plain};
+use super::{MAX_PATTERN_WORK, fast_path::FastPath, mismatch::Mismatch, pattern};
 use crate::model::json;
 
 /// Most schemas inside alternatives times the size of a value for which a mismatch is explained. For every
@@ -13,7 +13,7 @@ const MAX_EXPLAINED: u64 = 1 << 17;
 
 /// A schema in normal form, or a part of one, ready to check values.
 pub(super) struct Checker {
-    plain: Plain,
+    fast_path: FastPath,
     /// What the validator is made of, unless it is made.
     schema: Value,
     engine: OnceLock<Result<Engine, String>>,
@@ -46,7 +46,7 @@ impl Checker {
 
     /// The same for a schema that was compiled before it was stored: the validator is made when a value asks for it.
     pub(super) fn later(schema: &Value) -> Self {
-        Self { plain: Plain::new(schema), schema: schema.clone(), engine: OnceLock::new() }
+        Self { fast_path: FastPath::new(schema), schema: schema.clone(), engine: OnceLock::new() }
     }
 
     fn engine(&self) -> Result<&Engine, &str> {
@@ -56,7 +56,7 @@ impl Checker {
     /// Checks a value.
     pub(super) fn check(&self, value: &Value) -> Result<(), Mismatch> {
         // A plain schema has no patterns, so it costs what reading the value costs.
-        if self.plain.certain(value) {
+        if self.fast_path.certain(value) {
             return Ok(());
         }
         let unusable = |why: &str| Mismatch::whole(format!("cannot be checked, the schema does not compile: {why}"));

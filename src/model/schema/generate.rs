@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Schema, dice::Dice, sample};
+use super::{Schema, sample, seeded_rng::SeededRng};
 
 /// One input and whether it fits the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +40,9 @@ fn valid(schema: &Schema, seed: u64, number: u64) -> Value {
 
 fn invalid(schema: &Schema, seed: u64, number: u64) -> Value {
     let mut candidates = (0..TRIES).map(|attempt| {
-        let mut dice = Dice::new(!seed, number * TRIES + attempt);
+        let mut seeded_rng = SeededRng::new(!seed, number * TRIES + attempt);
         let mut value = if attempt < TRIES / 2 { valid(schema, seed, number) } else { schema.example().clone() };
-        spoil(&mut value, Some(schema.as_value()), &mut dice);
+        spoil(&mut value, Some(schema.as_value()), &mut seeded_rng);
         value
     });
     // An array never fits: both sides of every i/o schema are objects.
@@ -50,40 +50,40 @@ fn invalid(schema: &Schema, seed: u64, number: u64) -> Value {
 }
 
 /// Changes one place of `value` so that it probably no longer fits.
-fn spoil(value: &mut Value, schema: Option<&Value>, dice: &mut Dice) {
-    if dice.below(3) > 0 && descend(value, schema, dice) {
+fn spoil(value: &mut Value, schema: Option<&Value>, seeded_rng: &mut SeededRng) {
+    if seeded_rng.below(3) > 0 && descend(value, schema, seeded_rng) {
         return;
     }
     let near = schema.map(|schema| near_misses(value, schema)).unwrap_or_default();
-    if dice.below(2) == 0
-        && let Some(miss) = dice.pick(&near)
+    if seeded_rng.below(2) == 0
+        && let Some(miss) = seeded_rng.pick(&near)
     {
         *value = miss.clone();
         return;
     }
     match value {
-        Value::Object(map) if dice.below(4) > 0 => spoil_object(map, dice),
-        _ => *value = foreign(dice),
+        Value::Object(map) if seeded_rng.below(4) > 0 => spoil_object(map, seeded_rng),
+        _ => *value = foreign(seeded_rng),
     }
 }
 
 /// Spoils one member of `value`; false when there is none.
-fn descend(value: &mut Value, schema: Option<&Value>, dice: &mut Dice) -> bool {
+fn descend(value: &mut Value, schema: Option<&Value>, seeded_rng: &mut SeededRng) -> bool {
     match value {
         Value::Object(map) if !map.is_empty() => {
             let keys: Vec<String> = map.keys().cloned().collect();
-            let Some(key) = dice.pick(&keys) else { return false };
+            let Some(key) = seeded_rng.pick(&keys) else { return false };
             let named = schema.and_then(|schema| schema.get("properties")?.get(key));
             let below = named.or_else(|| schema.and_then(|schema| schema.get("additionalProperties")));
             if let Some(member) = map.get_mut(key) {
-                spoil(member, below, dice);
+                spoil(member, below, seeded_rng);
             }
             true
         }
         Value::Array(items) if !items.is_empty() => {
-            let index = usize::try_from(dice.below(items.len() as u64)).unwrap_or(0);
+            let index = usize::try_from(seeded_rng.below(items.len() as u64)).unwrap_or(0);
             if let Some(item) = items.get_mut(index) {
-                spoil(item, schema.and_then(|schema| schema.get("items")), dice);
+                spoil(item, schema.and_then(|schema| schema.get("items")), seeded_rng);
             }
             true
         }
@@ -91,10 +91,10 @@ fn descend(value: &mut Value, schema: Option<&Value>, dice: &mut Dice) -> bool {
     }
 }
 
-fn spoil_object(map: &mut Map<String, Value>, dice: &mut Dice) {
+fn spoil_object(map: &mut Map<String, Value>, seeded_rng: &mut SeededRng) {
     let keys: Vec<String> = map.keys().cloned().collect();
-    let key = dice.pick(&keys).cloned();
-    match (dice.below(4), key) {
+    let key = seeded_rng.pick(&keys).cloned();
+    match (seeded_rng.below(4), key) {
         (0 | 1, Some(key)) => {
             map.remove(&key);
         }
@@ -148,8 +148,8 @@ fn whole(number: f64) -> Value {
 }
 
 /// A value of whatever type.
-fn foreign(dice: &mut Dice) -> Value {
-    match dice.below(10) {
+fn foreign(seeded_rng: &mut SeededRng) -> Value {
+    match seeded_rng.below(10) {
         0 => Value::Null,
         1 => json!(true),
         2 => json!(0),

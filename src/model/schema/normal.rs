@@ -257,11 +257,11 @@ fn within(what: &'static str, count: usize, limit: usize) -> Result<(), SchemaEr
 
 /// Whether a value has no text that shows as something else than it is.
 fn is_plain(value: &Value) -> bool {
-    let plain = |text: &str| !text.chars().any(|c| is_hidden(c) || (c.is_control() && c != '\n' && c != '\t'));
+    let fast_path = |text: &str| !text.chars().any(|c| is_hidden(c) || (c.is_control() && c != '\n' && c != '\t'));
     match value {
-        Value::String(text) => plain(text),
+        Value::String(text) => fast_path(text),
         Value::Array(items) => items.iter().all(is_plain),
-        Value::Object(map) => map.iter().all(|(key, value)| plain(key) && is_plain(value)),
+        Value::Object(map) => map.iter().all(|(key, value)| fast_path(key) && is_plain(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }

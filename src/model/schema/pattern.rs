@@ -6,7 +6,7 @@ use regex_syntax::{
 };
 use serde_json::json;
 
-use super::{checker::compile, dice::Dice};
+use super::{checker::compile, seeded_rng::SeededRng};
 
 /// Longest pattern, in bytes.
 const MAX_BYTES: usize = 512;
@@ -60,14 +60,14 @@ fn states(hir: &Hir) -> u64 {
 }
 
 /// A text made along a pattern. It nearly always matches; anchors in odd places can make it fail.
-pub(super) fn sample(pattern: &str, dice: &mut Dice) -> Option<String> {
+pub(super) fn sample(pattern: &str, seeded_rng: &mut SeededRng) -> Option<String> {
     let hir = Parser::new().parse(pattern).ok()?;
     let mut text = Vec::new();
-    write(&hir, dice, &mut text);
+    write(&hir, seeded_rng, &mut text);
     String::from_utf8(text).ok()
 }
 
-fn write(hir: &Hir, dice: &mut Dice, text: &mut Vec<u8>) {
+fn write(hir: &Hir, seeded_rng: &mut SeededRng, text: &mut Vec<u8>) {
     if text.len() > MAX_SAMPLE {
         return;
     }
@@ -75,39 +75,39 @@ fn write(hir: &Hir, dice: &mut Dice, text: &mut Vec<u8>) {
         HirKind::Empty | HirKind::Look(_) => {}
         HirKind::Literal(literal) => text.extend_from_slice(&literal.0),
         HirKind::Class(class) => {
-            let c = character(class, dice);
+            let c = character(class, seeded_rng);
             text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
         HirKind::Repetition(repetition) => {
             let most =
                 repetition.max.unwrap_or(repetition.min.saturating_add(8)).min(repetition.min.saturating_add(64));
-            let times = match dice.below(4) {
+            let times = match seeded_rng.below(4) {
                 0 => repetition.min,
                 1 => most,
-                _ => repetition.min + dice.below(u64::from(most - repetition.min) + 1) as u32,
+                _ => repetition.min + seeded_rng.below(u64::from(most - repetition.min) + 1) as u32,
             };
-            (0..times).for_each(|_| write(&repetition.sub, dice, text));
+            (0..times).for_each(|_| write(&repetition.sub, seeded_rng, text));
         }
-        HirKind::Capture(capture) => write(&capture.sub, dice, text),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| write(part, dice, text)),
+        HirKind::Capture(capture) => write(&capture.sub, seeded_rng, text),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| write(part, seeded_rng, text)),
         HirKind::Alternation(parts) => {
-            if let Some(part) = dice.pick(parts) {
-                write(part, dice, text);
+            if let Some(part) = seeded_rng.pick(parts) {
+                write(part, seeded_rng, text);
             }
         }
     }
 }
 
 /// A character of the class: printable ASCII when it has one, mostly, as `\d` and `\w` mean only that here.
-fn character(class: &Class, dice: &mut Dice) -> char {
+fn character(class: &Class, seeded_rng: &mut SeededRng) -> char {
     let ranges: Vec<(u32, u32)> = match class {
         Class::Unicode(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
         Class::Bytes(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
     };
     let printable: Vec<(u32, u32)> =
         ranges.iter().map(|(from, to)| ((*from).max(0x20), (*to).min(0x7E))).filter(|(from, to)| from <= to).collect();
-    let pool = if printable.is_empty() || dice.below(16) == 0 { &ranges } else { &printable };
-    let Some((from, to)) = dice.pick(pool).copied() else { return 'x' };
-    let code = from + dice.below(u64::from(to - from) + 1) as u32;
+    let pool = if printable.is_empty() || seeded_rng.below(16) == 0 { &ranges } else { &printable };
+    let Some((from, to)) = seeded_rng.pick(pool).copied() else { return 'x' };
+    let code = from + seeded_rng.below(u64::from(to - from) + 1) as u32;
     char::from_u32(code).filter(|c| *c != '\0').or(char::from_u32(to)).unwrap_or('x')
 }

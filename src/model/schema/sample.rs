@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{dice::Dice, pattern};
+use super::{pattern, seeded_rng::SeededRng};
 use crate::model::json;
 
 /// Most values in a sample before everything optional is left out.
@@ -42,9 +42,9 @@ const ODD: [&str; 14] = [
 /// A small value that fits, found first along `default` and `examples`, then by trying.
 pub(super) fn example(schema: &Value, fits: impl Fn(&Value) -> bool) -> Option<Value> {
     let fits = |value: &Value| json::canonical(value).len() <= MAX_EXAMPLE_BYTES && fits(value);
-    let plain = (0..4).map(|number| Sampler::new(0, number, Mode::Plain).value(schema));
+    let fast_path = (0..4).map(|number| Sampler::new(0, number, Mode::FastPath).value(schema));
     let tried = (0..200).map(|number| Sampler::new(1, number, Mode::Tried).value(schema));
-    plain.chain(tried).find(fits)
+    fast_path.chain(tried).find(fits)
 }
 
 /// A value for stream `number` of `seed`.
@@ -56,7 +56,7 @@ pub(super) fn varied(schema: &Value, seed: u64, number: u64) -> Value {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// Small ones, for people.
-    Plain,
+    FastPath,
     /// All sorts, for people: where small ones do not fit, e.g. because no two may be equal.
     Tried,
     /// All sorts, with an eye on the bounds.
@@ -64,7 +64,7 @@ enum Mode {
 }
 
 struct Sampler {
-    dice: Dice,
+    seeded_rng: SeededRng,
     mode: Mode,
     values: usize,
     bytes: usize,
@@ -72,11 +72,11 @@ struct Sampler {
 
 impl Sampler {
     fn new(seed: u64, number: u64, mode: Mode) -> Self {
-        Self { dice: Dice::new(seed, number), mode, values: 0, bytes: 0 }
+        Self { seeded_rng: SeededRng::new(seed, number), mode, values: 0, bytes: 0 }
     }
 
     fn sparse(&self) -> bool {
-        self.mode == Mode::Plain || self.values > SOFT_VALUES || self.bytes > SOFT_BYTES
+        self.mode == Mode::FastPath || self.values > SOFT_VALUES || self.bytes > SOFT_BYTES
     }
 
     fn value(&mut self, schema: &Value) -> Value {
@@ -90,7 +90,7 @@ impl Sampler {
         }
         let told = schema.get("default").or(list("examples").and_then(|values| values.first()));
         if let Some(value) = told
-            && (self.mode != Mode::Varied || self.dice.below(8) == 0)
+            && (self.mode != Mode::Varied || self.seeded_rng.below(8) == 0)
         {
             return value.clone();
         }
@@ -111,14 +111,14 @@ impl Sampler {
             Some("string") => self.string(schema),
             Some("integer") => self.integer(schema),
             Some("number") => self.number(schema),
-            Some("boolean") => Value::Bool(self.dice.below(2) == 1),
+            Some("boolean") => Value::Bool(self.seeded_rng.below(2) == 1),
             _ => Value::Null,
         }
     }
 
     /// The first one for people, any one otherwise.
     fn choose<'a>(&mut self, items: &'a [Value]) -> Option<&'a Value> {
-        if self.mode == Mode::Plain { items.first() } else { self.dice.pick(items) }
+        if self.mode == Mode::FastPath { items.first() } else { self.seeded_rng.pick(items) }
     }
 
     fn object(&mut self, schema: &Value) -> Value {
@@ -129,12 +129,12 @@ impl Sampler {
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let least = count(schema, "minProperties").unwrap_or(0);
         let most = count(schema, "maxProperties").unwrap_or(usize::MAX);
-        let optional_share = if self.sparse() { 0 } else { self.dice.below(3) };
+        let optional_share = if self.sparse() { 0 } else { self.seeded_rng.below(3) };
         let optional = properties.len() - required.len();
         for (name, property) in properties {
             let needed = required.contains(&name.as_str());
             let must_fill = optional > 0 && least > required.len();
-            if needed || (out.len() < most && (must_fill || self.dice.below(2) < optional_share)) {
+            if needed || (out.len() < most && (must_fill || self.seeded_rng.below(2) < optional_share)) {
                 let value = self.value(property);
                 out.insert(name.clone(), value);
             }
@@ -157,13 +157,13 @@ impl Sampler {
     }
 
     fn size(&mut self, bound: u64) -> usize {
-        usize::try_from(self.dice.below(bound)).unwrap_or(0)
+        usize::try_from(self.seeded_rng.below(bound)).unwrap_or(0)
     }
 
     /// A count from `least` to `most`, often one of the two.
     fn length(&mut self, least: usize, most: Option<usize>, usual: usize, edge: usize) -> usize {
         let most_usual = most.unwrap_or(usize::MAX).min(least + usual);
-        match self.dice.below(5) {
+        match self.seeded_rng.below(5) {
             0 => least,
             1 => most.filter(|most| *most <= edge).unwrap_or(most_usual),
             _ => least + self.size((most_usual - least) as u64 + 1),
@@ -174,7 +174,7 @@ impl Sampler {
         let Some(items) = schema.get("items") else { return Value::Array(Vec::new()) };
         let (least, most) = (count(schema, "minItems").unwrap_or(0), count(schema, "maxItems"));
         let wanted = match self.mode {
-            Mode::Plain => least.max(1).min(most.unwrap_or(1)),
+            Mode::FastPath => least.max(1).min(most.unwrap_or(1)),
             Mode::Varied if self.sparse() => least,
             Mode::Tried | Mode::Varied => self.length(least, most, 5, 32),
         };
@@ -210,7 +210,7 @@ impl Sampler {
     fn matching(&mut self, pattern: &str, least: usize, most: usize) -> String {
         let mut last = String::new();
         for _ in 0..16 {
-            last = pattern::sample(pattern, &mut self.dice).unwrap_or_default();
+            last = pattern::sample(pattern, &mut self.seeded_rng).unwrap_or_default();
             if (least..=most).contains(&last.chars().count()) {
                 break;
             }
@@ -220,19 +220,19 @@ impl Sampler {
 
     fn text(&mut self, least: usize, most: Option<usize>) -> String {
         let length = match self.mode {
-            Mode::Plain => 4.max(least).min(most.unwrap_or(4)),
+            Mode::FastPath => 4.max(least).min(most.unwrap_or(4)),
             Mode::Varied if self.sparse() => least,
-            Mode::Varied if self.dice.below(40) == 0 => least.max(most.unwrap_or(4_096).min(4_096)),
+            Mode::Varied if self.seeded_rng.below(40) == 0 => least.max(most.unwrap_or(4_096).min(4_096)),
             Mode::Tried | Mode::Varied => self.length(least, most, 24, 512),
         };
         let mut text = String::new();
         let mut left = length;
         while left > 0 {
             let piece = match self.mode {
-                Mode::Plain => "text",
+                Mode::FastPath => "text",
                 Mode::Tried | Mode::Varied => {
-                    let pool: &[&str] = if self.dice.below(2) == 0 { &WORDS } else { &ODD };
-                    self.dice.pick(pool).copied().unwrap_or("text")
+                    let pool: &[&str] = if self.seeded_rng.below(2) == 0 { &WORDS } else { &ODD };
+                    self.seeded_rng.pick(pool).copied().unwrap_or("text")
                 }
             };
             text.extend(piece.chars().take(left));
@@ -253,20 +253,20 @@ impl Sampler {
         let (first, last) = (low.div_euclid(step) + i128::from(low.rem_euclid(step) != 0), high.div_euclid(step));
         let zero = 0.clamp(first, last.max(first));
         let chosen = match self.mode {
-            Mode::Plain => 1.clamp(first, last.max(first)),
-            Mode::Tried | Mode::Varied => match self.dice.below(7) {
+            Mode::FastPath => 1.clamp(first, last.max(first)),
+            Mode::Tried | Mode::Varied => match self.seeded_rng.below(7) {
                 0 => first,
                 1 => last,
                 2 => zero,
-                3 => self.dice.between(first, last),
+                3 => self.seeded_rng.between(first, last),
                 // Where types end: a power of two, one more, or one less.
                 4 => {
-                    let power = 1_i128 << self.dice.below(54);
-                    let near = power + self.dice.between(-1, 1);
-                    let near = if self.dice.below(4) == 0 { -near } else { near };
+                    let power = 1_i128 << self.seeded_rng.below(54);
+                    let near = power + self.seeded_rng.between(-1, 1);
+                    let near = if self.seeded_rng.below(4) == 0 { -near } else { near };
                     near.clamp(first, last.max(first))
                 }
-                _ => self.dice.between(first.max(zero - 100), last.min(zero + 100)),
+                _ => self.seeded_rng.between(first.max(zero - 100), last.min(zero + 100)),
             },
         };
         let value = chosen.saturating_mul(step);
@@ -278,7 +278,7 @@ impl Sampler {
     }
 
     fn number(&mut self, schema: &Value) -> Value {
-        if self.mode == Mode::Plain || self.dice.below(3) == 0 {
+        if self.mode == Mode::FastPath || self.seeded_rng.below(3) == 0 {
             let (low, high) = (
                 real_bound(schema, ["minimum", "exclusiveMinimum"]),
                 real_bound(schema, ["maximum", "exclusiveMaximum"]),
@@ -300,12 +300,12 @@ impl Sampler {
             (None, Some(high)) => (high.abs().mul_add(-2.0, -1e6), high),
             (Some(low), Some(high)) => (low, high),
         };
-        real(match self.dice.below(5) {
+        real(match self.seeded_rng.below(5) {
             0 => low,
             1 => high,
             2 => 0.1_f64.clamp(low, high.max(low)),
-            3 => (self.dice.unit() - 0.5).clamp(low, high.max(low)),
-            _ => (high - low).mul_add(self.dice.unit(), low),
+            3 => (self.seeded_rng.unit() - 0.5).clamp(low, high.max(low)),
+            _ => (high - low).mul_add(self.seeded_rng.unit(), low),
         })
     }
 
@@ -320,10 +320,10 @@ impl Sampler {
             (None, Some(last)) => (last - 1_000, last),
             (Some(first), Some(last)) => (first, last),
         };
-        let chosen = match self.dice.below(4) {
+        let chosen = match self.seeded_rng.below(4) {
             0 => first,
             1 => last,
-            _ => self.dice.between(first, last),
+            _ => self.seeded_rng.between(first, last),
         };
         let decimals = step.to_string().split_once('.').map_or(0, |(_, digits)| digits.len());
         let exact = format!("{:.decimals$}", chosen as f64 * step);

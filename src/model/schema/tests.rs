@@ -465,22 +465,22 @@ fn examples_are_for_people() -> Result<(), SchemaError> {
 fn a_schema_of_types_names_and_lengths_needs_no_validator() -> Result<(), SchemaError> {
     let text = r#"{"input":{"path":"str","title":"str","tags?":["str"],"kind":{"enum":["a","b"]},"n":"int"},"output":{"x":"str"}}"#;
     let io = IoSchema::parse(text)?;
-    let plain = plain::Plain::new(io.input_schema());
+    let fast_path = fast_path::FastPath::new(io.input_schema());
     let fits = json!({"path": "a", "title": "b", "tags": ["c"], "kind": "b", "n": 1});
-    assert!(plain.certain(&fits));
+    assert!(fast_path.certain(&fits));
     for (key, value) in
         [("path", json!(1)), ("tags", json!([1])), ("kind", json!("c")), ("n", json!(1.5)), ("z", json!(1))]
     {
         let mut odd = fits.clone();
         odd[key] = value;
-        assert!(!plain.certain(&odd) && io.check_input(&odd).is_err(), "{odd}");
+        assert!(!fast_path.certain(&odd) && io.check_input(&odd).is_err(), "{odd}");
     }
     let mut integer = fits.clone();
     integer["n"] = json!(1.0);
-    assert!(!plain.certain(&integer) && io.check_input(&integer).is_ok(), "an integer by the validator alone");
+    assert!(!fast_path.certain(&integer) && io.check_input(&integer).is_ok(), "an integer by the validator alone");
     let mut lacks = fits;
     lacks.as_object_mut().map(|map| map.remove("title"));
-    assert!(!plain.certain(&lacks) && io.check_input(&lacks).is_err());
+    assert!(!fast_path.certain(&lacks) && io.check_input(&lacks).is_err());
     Ok(())
 }
 

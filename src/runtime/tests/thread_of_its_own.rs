@@ -3,7 +3,7 @@
 use crate::model::{
     execution::SecondWall,
     lifecycle::ProposalStatus,
-    switch::{Halt, Position, Revoked, Stopped, Turn, Watch},
+    switch::{Halt, Revoked, Stopped, SwitchEvent, SwitchState, Watch},
 };
 
 use super::*;
@@ -20,7 +20,13 @@ impl Watch for Always {
 
 fn stopped() -> Stopped {
     let at = Timestamp::parse("2026-11-20T08:30:00Z").unwrap();
-    Stopped::By(Turn { number: 2, position: Position::Stopped, by: "ada".into(), why: Some("enough".into()), at })
+    Stopped::By(SwitchEvent {
+        number: 2,
+        position: SwitchState::Stopped,
+        by: "ada".into(),
+        why: Some("enough".into()),
+        at,
+    })
 }
 
 fn run_watched(arguments: &[&str], watch: &dyn Watch) -> TestOutcome {

@@ -6,16 +6,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::draft::Subject;
 use super::error::InvokeError;
+use super::invocation::Subject;
 use crate::model::{grants::Grants, layout::Layout, limits::Limits, spec::SkillSpec};
 use crate::policy::grants;
 use crate::registry::TrustedSkill;
-use crate::runtime::{Compiled, Loader, Origin, Reaches, Runtime, RuntimeError, Skill, Standing};
+use crate::runtime::{CodePurpose, Compiled, Loader, Origin, Reaches, Runtime, RuntimeError, Skill};
 
 /// Everything of a skill that its runs have in common.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(super) struct LoadedSkill {
     spec: SkillSpec,
     subject: Subject,
     limits: Limits,
@@ -23,7 +23,7 @@ pub(super) struct Ready {
     compiled: Compiled,
 }
 
-impl Ready {
+impl LoadedSkill {
     /// Loads the skill's machine code into an engine for its limits.
     pub(super) fn make(
         skill: &TrustedSkill,
@@ -38,8 +38,8 @@ impl Ready {
         let limits = limits.narrowed(skill.limits());
         let grants = grants::of(spec.side_effect_class);
         let (component, digest) = (skill.component(), skill.digest());
-        let asked = Skill { component, digest, grants: &grants, standing: Standing::Promoted };
-        let (compiled, code) = loader.load(&*engine(&limits)?, &asked)?;
+        let caller = Skill { component, digest, grants: &grants, purpose: CodePurpose::Promoted };
+        let (compiled, code) = loader.load(&*engine(&limits)?, &caller)?;
         Ok((Self { spec: spec.clone(), subject: skill.into(), limits, grants, compiled }, code))
     }
 

@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::diff::FileDiff;
 use super::effects::{self, Basis, Began, EffectsError, Looked, Staging, Wanted};
 use super::error::{InvokeError, words};
-use super::ready::Ready;
-use super::wish::{Desk, Files, Left, Ran, Then, Wish};
-use crate::ledger::{Footing, Journal, Ledger, LedgerError, Proposal};
+use super::loaded_skill::LoadedSkill;
+use super::request::{DeferredFiles, Desk, Disposition, Files, RunRequest, RunResult};
+use crate::ledger::{Journal, Ledger, LedgerError, Proposal, RunAuthorization};
 use crate::model::{
     commit::{Change, Commit},
     digest::Digest,
@@ -58,30 +58,30 @@ impl From<&TrustedSkill> for Subject {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'a> {
     /// On a thread that is made for it, if it still has its footing by then.
-    ThreadOfItsOwn(&'a Ledger, Footing),
+    ThreadOfItsOwn(&'a Ledger, RunAuthorization),
     /// On this one, which is kept for runs that reach the same. Its footing was asked for just before.
     Here(&'a Lane<'a>, &'a Arc<dyn Watch + Send>),
 }
 
 /// What is known once a guest was started, whatever became of it.
 #[derive(Debug, Default)]
-struct Witnessed {
+struct Observations {
     limits: Option<Limits>,
     second_wall: Option<SecondWall>,
     said: Option<Said>,
 }
 
 /// A run that is under way.
-pub(super) struct Draft<'a> {
+pub(super) struct Invocation<'a> {
     books: Books<'a>,
-    wish: Wish<'a>,
+    request: RunRequest<'a>,
     id: ExecutionId,
     started_at: Timestamp,
     /// What was given, as far as it is JSON.
     input: Value,
     /// Why it is not, until somebody asks.
     no_input: Option<JsonError>,
-    witnessed: RefCell<Witnessed>,
+    observations: RefCell<Observations>,
 }
 
 /// What a guest gave.
@@ -96,24 +96,24 @@ pub(super) struct Success {
     output: Output,
     effects: Vec<Effect>,
     staged: Option<(Staging, Began)>,
-    then: Then,
+    disposition: Disposition,
     observed: Observed,
     code: Origin,
 }
 
-impl<'a> Draft<'a> {
-    pub(super) fn new(books: Books<'a>, wish: Wish<'a>) -> Self {
-        let id = wish.id.unwrap_or_else(|| ExecutionId::new(books.desk.ids));
+impl<'a> Invocation<'a> {
+    pub(super) fn new(books: Books<'a>, request: RunRequest<'a>) -> Self {
+        let id = request.id.unwrap_or_else(|| ExecutionId::new(books.desk.ids));
         let started_at = books.desk.clock.now();
-        let read = match wish.given {
-            Some(_) => json::parse_kept(wish.input),
-            None => json::parse(wish.input, JsonLimits::default()),
+        let read = match request.given {
+            Some(_) => json::parse_kept(request.input),
+            None => json::parse(request.input, JsonLimits::default()),
         };
         let (input, no_input) = match read {
             Ok(input) => (input, None),
             Err(error) => (Value::Null, Some(error)),
         };
-        Self { books, wish, id, started_at, input, no_input, witnessed: RefCell::default() }
+        Self { books, request, id, started_at, input, no_input, observations: RefCell::default() }
     }
 
     /// Whether there is an input.
@@ -123,14 +123,14 @@ impl<'a> Draft<'a> {
 
     /// Whether whoever asked still wants it.
     fn wanted(&self) -> Result<(), InvokeError> {
-        let asked = self.wish.cancel.map_or(Ok(()), Cancel::check);
-        asked.map_err(|cancelled| InvokeError::Run(RunError::Cancelled(cancelled)))
+        let caller = self.request.cancel.map_or(Ok(()), Cancel::check);
+        caller.map_err(|cancelled| InvokeError::Run(RunError::Cancelled(cancelled)))
     }
 
     /// What the guest is given: the time the run started, and a seed that nobody can foresee but the record repeats; of a
     /// replay those of the earlier run.
     fn determinism(&self) -> Determinism {
-        self.wish.given.unwrap_or_else(|| {
+        self.request.given.unwrap_or_else(|| {
             let mut seed = *b"kavi seed 1 0123456789abcdef";
             seed[12..].copy_from_slice(self.id.as_bytes());
             Determinism { clock: self.started_at, seed: *Digest::of(&seed).as_bytes() }
@@ -138,31 +138,31 @@ impl<'a> Draft<'a> {
     }
 
     /// Checks the input, runs the guest, checks what it gave.
-    pub(super) fn attempt(&self, ready: &Ready, code: Origin, place: Place<'_>) -> Result<Success, InvokeError> {
-        let spec = ready.spec();
-        let Wish { asked, consent, then, .. } = self.wish;
-        let then = self.books.desk.decide(asked.door, consent, spec.side_effect_class, then)?;
+    pub(super) fn attempt(&self, loaded: &LoadedSkill, code: Origin, place: Place<'_>) -> Result<Success, InvokeError> {
+        let spec = loaded.spec();
+        let RunRequest { caller, consent, disposition, .. } = self.request;
+        let disposition = self.books.desk.decide(caller.channel, consent, spec.side_effect_class, disposition)?;
         spec.io.check_input(&self.input).map_err(InvokeError::Input)?;
-        let staged = self.stage(ready, place)?;
+        let staged = self.stage(loaded, place)?;
         let out = staged.as_ref().map(|(staging, _)| staging.out());
-        let (output, observed) = self.guest(ready, out.as_deref(), place)?;
+        let (output, observed) = self.guest(loaded, out.as_deref(), place)?;
         let value = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
         spec.io.check_output(&value).map_err(InvokeError::Output)?;
         let output = Output { value, read: output.len() };
         let effects = match &out {
-            Some(out) => staged::collect(out, ready.limits())?,
+            Some(out) => staged::collect(out, loaded.limits())?,
             None => Vec::new(),
         };
         match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
             Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
-            None => Ok(Success { output, effects, staged, then, observed, code }),
+            None => Ok(Success { output, effects, staged, disposition, observed, code }),
         }
     }
 
-    fn stage(&self, ready: &Ready, place: Place<'_>) -> Result<Option<(Staging, Began)>, InvokeError> {
+    fn stage(&self, loaded: &LoadedSkill, place: Place<'_>) -> Result<Option<(Staging, Began)>, InvokeError> {
         // What writes never runs on a lane.
         let Place::ThreadOfItsOwn(ledger, _) = place else { return Ok(None) };
-        if !ready.writes() {
+        if !loaded.writes() {
             return Ok(None);
         }
         let staging = Staging::create(self.books.desk.layout, self.id)?;
@@ -170,43 +170,48 @@ impl<'a> Draft<'a> {
         Ok(Some((staging, began)))
     }
 
-    fn guest(&self, ready: &Ready, out: Option<&Path>, place: Place<'_>) -> Result<(String, Observed), InvokeError> {
+    fn guest(
+        &self,
+        loaded: &LoadedSkill,
+        out: Option<&Path>,
+        place: Place<'_>,
+    ) -> Result<(String, Observed), InvokeError> {
         let input = json::canonical(&self.input);
         self.wanted()?;
         let own;
         let watch: &dyn Watch = match place {
-            Place::ThreadOfItsOwn(ledger, footing) => {
+            Place::ThreadOfItsOwn(ledger, authorization) => {
                 // Loading, and waiting to make the staging folder, may have taken a while.
-                ledger.stands(footing).map_err(|halt| InvokeError::Run(halt.into()))?;
-                own = ledger.watch(footing);
+                ledger.check_authorization(authorization).map_err(|halt| InvokeError::Run(halt.into()))?;
+                own = ledger.watch(authorization);
                 &own
             }
             Place::Here(_, watch) => watch.as_ref(),
         };
-        let both = self.wish.cancel.cloned().map(|cancel| Cancellable { watch, cancel });
+        let both = self.request.cancel.cloned().map(|cancel| Cancellable { watch, cancel });
         let watch = both.as_ref().map_or(watch, |both| both);
         let request = Request {
             input: &input,
-            grants: ready.grants(),
-            vault: ready.vault(self.books.desk.layout),
+            grants: loaded.grants(),
+            vault: loaded.vault(self.books.desk.layout),
             out,
             determinism: self.determinism(),
-            limits: ready.limits(),
+            limits: loaded.limits(),
             watch,
         };
         let ran = match place {
-            Place::ThreadOfItsOwn(..) => ready.compiled().run(&request),
-            Place::Here(lane, watch) => match self.wish.cancel.cloned() {
+            Place::ThreadOfItsOwn(..) => loaded.compiled().run(&request),
+            Place::Here(lane, watch) => match self.request.cancel.cloned() {
                 Some(cancel) => {
                     let both: Arc<dyn Watch + Send> = Arc::new(Cancellable { watch: Arc::clone(watch), cancel });
-                    ready.compiled().run_on(lane, &request, &both)
+                    loaded.compiled().run_on(lane, &request, &both)
                 }
-                None => ready.compiled().run_on(lane, &request, watch),
+                None => loaded.compiled().run_on(lane, &request, watch),
             },
         };
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
-        self.witnessed.replace(Witnessed {
-            limits: Some(ready.limits().clone()),
+        self.observations.replace(Observations {
+            limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
             said: observed.said(),
         });
@@ -220,39 +225,41 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(
         self,
         subject: &Subject,
-        (ledger, footing): (&Ledger, Footing),
+        (ledger, authorization): (&Ledger, RunAuthorization),
         attempt: Result<Success, InvokeError>,
-    ) -> Result<Ran, InvokeError> {
+    ) -> Result<RunResult, InvokeError> {
         // The last moment at which nothing has happened yet.
         let success = match attempt.and_then(|success| self.wanted().map(|()| success)) {
             Ok(success) => success,
             Err(error) => return Err(self.failed(subject, error)),
         };
-        let Success { output, effects, staged, then, observed, code } = success;
+        let Success { output, effects, staged, disposition, observed, code } = success;
         let (record, files) = match staged.filter(|_| !effects.is_empty()) {
-            Some(staged) => self.finish_files(subject, (ledger, footing), (&output, effects, staged, then))?,
+            Some(staged) => {
+                self.finish_files(subject, (ledger, authorization), (&output, effects, staged, disposition))?
+            }
             None => {
                 let record = match self.record(subject, Ok(&output), Vec::new(), None) {
                     Ok(record) => record,
                     Err(error) => return Err(self.failed(subject, error)),
                 };
-                self.insert(&record, (None, None), footing)?;
+                self.insert(&record, (None, None), authorization)?;
                 (record, Files::Committed)
             }
         };
-        Ok(Ran { record, output: output.value, observed, code, files })
+        Ok(RunResult { record, output: output.value, observed, code, files })
     }
 
     fn finish_files(
         self,
         subject: &Subject,
-        (ledger, footing): (&Ledger, Footing),
-        (output, mut effects, (staging, began), then): (&Output, Vec<Effect>, (Staging, Began), Then),
+        (ledger, authorization): (&Ledger, RunAuthorization),
+        (output, mut effects, (staging, began), disposition): (&Output, Vec<Effect>, (Staging, Began), Disposition),
     ) -> Result<(ExecutionRecord, Files), InvokeError> {
         let ground = self.books.desk.ground();
         let wanted = wanted(&effects, &staging, began);
-        let looked = match then {
-            Then::Commit => effects::make_durable(ground, &staging, &wanted),
+        let looked = match disposition {
+            Disposition::Commit => effects::make_durable(ground, &staging, &wanted),
             _ => Ok(()),
         };
         let looked = match looked.and_then(|()| effects::look(ground, ledger, wanted)) {
@@ -263,8 +270,8 @@ impl<'a> Draft<'a> {
             effect.before = change.before;
         }
         let changes: Vec<Change> = looked.changes().filter(|change| !change.is_none()).cloned().collect();
-        let commit = self.commit(then, changes);
-        let prepared = match ending(then, &commit, looked) {
+        let commit = self.commit(disposition, changes);
+        let prepared = match ending(disposition, &commit, looked) {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.failed(subject, error.into())),
         };
@@ -272,7 +279,7 @@ impl<'a> Draft<'a> {
             Ok(record) => record,
             Err(error) => return Err(self.failed(subject, error)),
         };
-        self.insert(&record, (commit.as_ref(), prepared.waiting()), footing)?;
+        self.insert(&record, (commit.as_ref(), prepared.waiting()), authorization)?;
         let files = match (prepared, commit) {
             (Ending::Prepared(prepared), Some(commit)) => {
                 prepared.carry_out::<InvokeError>(&commit, self.books.journal)?;
@@ -280,20 +287,20 @@ impl<'a> Draft<'a> {
             }
             (Ending::Shown(diffs), Some(commit)) => Files::Held(Box::new(commit), diffs),
             (Ending::Shown(diffs), None) => Files::Shown(diffs),
-            (Ending::Left, _) => Files::Left(Box::new(Left { staging, began, footing })),
+            (Ending::Deferred, _) => Files::Deferred(Box::new(DeferredFiles { staging, began, authorization })),
             _ => Files::Committed,
         };
         Ok((record, files))
     }
 
     /// The commit of a run that changes files.
-    fn commit(&self, then: Then, changes: Vec<Change>) -> Option<Commit> {
+    fn commit(&self, disposition: Disposition, changes: Vec<Change>) -> Option<Commit> {
         let now = self.books.desk.clock.now();
         let commit = Commit::pending(self.id.into(), CommitKind::Run, changes, now);
-        let commit = match then {
-            Then::Commit => commit,
-            Then::Hold => commit.held_until(now.after(self.books.desk.hold)),
-            Then::Show | Then::Leave => return None,
+        let commit = match disposition {
+            Disposition::Commit => commit,
+            Disposition::Hold => commit.held_until(now.after(self.books.desk.hold)),
+            Disposition::Show | Disposition::Leave => return None,
         };
         (!commit.changes.is_empty()).then_some(commit)
     }
@@ -303,9 +310,9 @@ impl<'a> Draft<'a> {
         &self,
         record: &ExecutionRecord,
         (commit, prepared): (Option<&Commit>, Option<&effects::Prepared<'_>>),
-        footing: Footing,
+        authorization: RunAuthorization,
     ) -> Result<(), InvokeError> {
-        let Err(error) = self.books.journal.insert_success(record, commit, footing) else { return Ok(()) };
+        let Err(error) = self.books.journal.insert_success(record, commit, authorization) else { return Ok(()) };
         if let (Some(commit), Some(prepared)) = (commit, prepared) {
             prepared.refused(commit, &error);
         }
@@ -334,7 +341,8 @@ impl<'a> Draft<'a> {
         commit_id: Option<CommitId>,
     ) -> Result<ExecutionRecord, InvokeError> {
         let given = self.determinism();
-        let (input_json, input_stored) = match (self.books.desk.inline(&self.input, self.wish.input.len()), &outcome) {
+        let (input_json, input_stored) = match (self.books.desk.inline(&self.input, self.request.input.len()), &outcome)
+        {
             // That it failed is on record also where its input cannot be kept.
             (Err(_), Err(_)) => (Value::Null, None),
             (kept, _) => kept?,
@@ -344,15 +352,15 @@ impl<'a> Draft<'a> {
             Err(error) => (None, Some(error)),
         };
         let (output_json, output_stored) = output.map_or((None, None), |(json, stored)| (Some(json), stored));
-        let Witnessed { limits, second_wall, said } = self.witnessed.take();
+        let Observations { limits, second_wall, said } = self.observations.take();
         let revision = subject.revision.as_ref();
         Ok(ExecutionRecord {
             v: 2,
             execution_id: self.id,
-            parent_execution_id: self.wish.parent,
+            parent_execution_id: self.request.parent,
             purpose: self.purpose(),
-            door: self.wish.asked.door,
-            asked_by: self.wish.asked.by.clone(),
+            channel: self.request.caller.channel,
+            caller: self.request.caller.name.clone(),
             skill_name: subject.name.clone(),
             revision: revision.map(|(revision, ..)| *revision),
             source_hash: revision.map(|(_, digest, _)| *digest),
@@ -377,8 +385,8 @@ impl<'a> Draft<'a> {
     }
 
     fn purpose(&self) -> Purpose {
-        match (self.wish.purpose, self.wish.then) {
-            (Purpose::Run, Then::Show) => Purpose::DryRun,
+        match (self.request.purpose, self.request.disposition) {
+            (Purpose::Run, Disposition::Show) => Purpose::DryRun,
             (purpose, _) => purpose,
         }
     }
@@ -408,7 +416,7 @@ impl<'a> Draft<'a> {
             TrustError::Ledger(_) => return error.into(),
             _ => None,
         };
-        let subject = Subject { name: self.wish.name.clone(), revision };
+        let subject = Subject { name: self.request.name.clone(), revision };
         self.failed(&subject, error.into())
     }
 
@@ -416,7 +424,7 @@ impl<'a> Draft<'a> {
     pub(super) fn not_run(self, trusted: Option<&Proposal>, error: InvokeError) -> InvokeError {
         let revision = trusted.and_then(|proposal| Some((proposal.trust?, proposal.spec.side_effect_class)));
         let revision = revision.map(|(trust, class)| (trust.revision, trust.component_sha256, class));
-        self.failed(&Subject { name: self.wish.name.clone(), revision }, error)
+        self.failed(&Subject { name: self.request.name.clone(), revision }, error)
     }
 }
 
@@ -424,7 +432,7 @@ impl<'a> Draft<'a> {
 enum Ending<'a> {
     Prepared(effects::Prepared<'a>),
     Shown(Vec<FileDiff>),
-    Left,
+    Deferred,
     Unchanged,
 }
 
@@ -433,22 +441,26 @@ impl<'a> Ending<'a> {
     fn waiting(&self) -> Option<&effects::Prepared<'a>> {
         match self {
             Self::Prepared(prepared) => Some(prepared),
-            Self::Shown(_) | Self::Left | Self::Unchanged => None,
+            Self::Shown(_) | Self::Deferred | Self::Unchanged => None,
         }
     }
 }
 
-fn ending<'a>(then: Then, commit: &Option<Commit>, looked: Looked<'a>) -> Result<Ending<'a>, EffectsError> {
-    match (then, commit) {
-        (Then::Commit, Some(commit)) => Ok(Ending::Prepared(looked.prepare(commit.id)?)),
-        (Then::Hold, Some(_)) => {
+fn ending<'a>(
+    disposition: Disposition,
+    commit: &Option<Commit>,
+    looked: Looked<'a>,
+) -> Result<Ending<'a>, EffectsError> {
+    match (disposition, commit) {
+        (Disposition::Commit, Some(commit)) => Ok(Ending::Prepared(looked.prepare(commit.id)?)),
+        (Disposition::Hold, Some(_)) => {
             looked.keep()?;
             Ok(Ending::Shown(looked.diffs()?))
         }
-        (Then::Show, _) => Ok(Ending::Shown(looked.diffs()?)),
-        (Then::Leave, _) => Ok(Ending::Left),
+        (Disposition::Show, _) => Ok(Ending::Shown(looked.diffs()?)),
+        (Disposition::Leave, _) => Ok(Ending::Deferred),
         // Every file is as it was.
-        (Then::Commit | Then::Hold, None) => Ok(Ending::Unchanged),
+        (Disposition::Commit | Disposition::Hold, None) => Ok(Ending::Unchanged),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether what a process keeps in memory of a trusted skill is still what the ledger says.
 //!
-//! Guarantees: two equal [`Generation`]s of one connection mean that nobody else has committed in between, to the same
-//! file; equal [`Standing`]s mean the same revision with the same bytes, spec and limits. What cannot be read is an error.
+//! Guarantees: two equal [`DataVersion`]s of one connection mean that nobody else has committed in between, to the same
+//! file; equal [`TrustedRevision`]s mean the same revision with the same bytes, spec and limits. What cannot be read is an error.
 //!
 //! Deliberately never: says that something is trusted by what was true before.
 
@@ -15,21 +15,21 @@ use crate::model::{digest::Digest, id::ProposalId, limits::Narrowed, name::Skill
 
 /// The ledger as this connection saw it at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Generation {
+pub struct DataVersion {
     version: i64,
     file: (u64, u64),
 }
 
-impl Generation {
+impl DataVersion {
     /// Whether it is still the same file.
-    pub fn is_of_the_file_of(&self, other: &Self) -> bool {
+    pub fn same_file(&self, other: &Self) -> bool {
         self.file == other.file
     }
 }
 
 /// Everything about a trusted skill that decides what is run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct TrustedRevision {
     /// The trusted proposal.
     pub id: ProposalId,
     /// The revision of the name.
@@ -42,7 +42,7 @@ pub struct Standing {
     pub limits: Narrowed,
 }
 
-const STANDING: &str = "SELECT id, revision, component_sha256, spec_sha256, limits_json FROM skill_proposals
+const TRUSTED_REVISION: &str = "SELECT id, revision, component_sha256, spec_sha256, limits_json FROM skill_proposals
      WHERE name = ?1 AND status = 'TRUSTED'";
 
 const ANY_PENDING: &str = "SELECT EXISTS (SELECT 1 FROM commits INDEXED BY pending_commits WHERE state = 'PENDING')";
@@ -53,20 +53,20 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read or its file is gone.
-    pub fn generation(&self) -> Result<Generation, LedgerError> {
+    pub fn data_version(&self) -> Result<DataVersion, LedgerError> {
         let version = self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         let path = self.conn.path().unwrap_or_default();
         let meta = fs::metadata(path).map_err(|error| LedgerError::Damaged(format!("{path}: {error}")))?;
-        Ok(Generation { version, file: (meta.dev(), meta.ino()) })
+        Ok(DataVersion { version, file: (meta.dev(), meta.ino()) })
     }
 
     /// What is trusted under a name.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn standing(&self, name: &SkillName) -> Result<Option<Standing>, LedgerError> {
-        let found = self.conn.prepare_cached(STANDING)?.query_row([name], |row| {
-            Ok(Standing {
+    pub fn trusted_revision(&self, name: &SkillName) -> Result<Option<TrustedRevision>, LedgerError> {
+        let found = self.conn.prepare_cached(TRUSTED_REVISION)?.query_row([name], |row| {
+            Ok(TrustedRevision {
                 id: row.get(0)?,
                 revision: row.get(1)?,
                 component_sha256: row.get(2)?,
@@ -98,23 +98,23 @@ mod tests {
         let path = folder.path().join("ledger.db");
         let ledger = Ledger::open(&path, Create::IfMissing)?;
         let other = Ledger::open(&path, Create::Never)?;
-        let before = ledger.generation()?;
-        assert_eq!(ledger.generation()?, before);
+        let before = ledger.data_version()?;
+        assert_eq!(ledger.data_version()?, before);
         other.stop("ada", "it smells", crate::model::time::Timestamp::from_millis(0)?)?;
-        let after = ledger.generation()?;
+        let after = ledger.data_version()?;
         assert_ne!(after, before);
         let moved = folder.path().join("moved.db");
         std::fs::rename(&path, &moved)?;
-        assert!(matches!(ledger.generation(), Err(LedgerError::Damaged(_))));
+        assert!(matches!(ledger.data_version(), Err(LedgerError::Damaged(_))));
         std::fs::copy(&moved, &path)?;
-        assert_ne!(ledger.generation()?, after);
+        assert_ne!(ledger.data_version()?, after);
         Ok(())
     }
 
     #[test]
     fn nothing_is_read_whole() -> Result<(), LedgerError> {
         let ledger = Ledger::in_memory()?;
-        assert_eq!(codec::full_scans(&ledger.conn, STANDING)?, [""; 0]);
+        assert_eq!(codec::full_scans(&ledger.conn, TRUSTED_REVISION)?, [""; 0]);
         // The index holds the pending ones only.
         let scans = codec::full_scans(&ledger.conn, ANY_PENDING)?;
         assert!(scans.iter().all(|scan| scan == "SCAN CONSTANT ROW" || scan.contains("pending_commits")), "{scans:?}");

@@ -1,13 +1,13 @@
-//! Through which door a run was asked for, by whom, and what for.
+//! The channel that a request comes through, and its caller.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where a wish to run a skill comes from. What each door may do is decided in `policy::doors`.
+/// Where a request comes from. `policy::channels` decides what each channel may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Door {
+pub enum Channel {
     /// A person at the command line, one skill.
     Cli,
     /// A chain of skills.
@@ -18,13 +18,13 @@ pub enum Door {
     Background,
 }
 
-/// The text names no door.
+/// The text names no channel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no door (one of cli, chain, mcp, background)")]
-pub struct UnknownDoor(pub String);
+#[error("`{0}` is not a channel (one of cli, chain, mcp, background)")]
+pub struct UnknownChannel(pub String);
 
-impl Door {
-    /// Every door.
+impl Channel {
+    /// Every channel.
     pub const ALL: [Self; 4] = [Self::Cli, Self::Chain, Self::Mcp, Self::Background];
 
     /// The spelling in kavi.toml and the ledger.
@@ -38,25 +38,25 @@ impl Door {
     }
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for Door {
-    type Err = UnknownDoor;
+impl FromStr for Channel {
+    type Err = UnknownChannel;
 
-    fn from_str(text: &str) -> Result<Self, UnknownDoor> {
-        Self::ALL.into_iter().find(|door| door.as_str() == text).ok_or_else(|| UnknownDoor(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, UnknownChannel> {
+        Self::ALL.into_iter().find(|channel| channel.as_str() == text).ok_or_else(|| UnknownChannel(text.to_owned()))
     }
 }
 
-/// Who asked for something, and through which door.
+/// Who makes a request, and through which channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// The door.
-    pub door: Door,
+pub struct Caller {
+    /// The channel.
+    pub channel: Channel,
     /// The name of a person's account, or what a client says it is.
-    pub by: String,
+    pub name: String,
 }

@@ -1,6 +1,6 @@
 //! Changes of the ledger that this process made and that nobody has to look for: records that were added.
 //!
-//! Whoever keeps what the ledger said about trust and the switch looks again when anything has been committed ([`super::Lookout`]).
+//! Whoever keeps what the ledger said about trust and the switch looks again when anything has been committed ([`super::ChangeDetector`]).
 //! In a process of many runs that would be after every batch of its own records, which change neither. So the [`super::Recorder`] leaves a trail: the
 //! heads of the log's index between which there were only such batches.
 //!
@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::lookout::Head;
+use super::change_detector::Head;
 use crate::model::lock::lock;
 
 /// Heads that are remembered. Whoever has not looked for longer looks into the ledger.
@@ -20,9 +20,9 @@ const LONGEST: usize = 256;
 
 /// The trail.
 #[derive(Debug, Default)]
-pub struct Trail(Mutex<VecDeque<Head>>);
+pub struct OwnCommits(Mutex<VecDeque<Head>>);
 
-impl Trail {
+impl OwnCommits {
     /// A transaction of records, by the heads before its first change and after its end.
     pub(super) fn step(&self, before: Head, after: Head) {
         let mut heads = lock(&self.0);
@@ -41,7 +41,7 @@ impl Trail {
     }
 
     /// Whether all that happened from one head to the other was such transactions.
-    pub(super) fn leads(&self, from: &Head, to: &Head) -> bool {
+    pub(super) fn cover(&self, from: &Head, to: &Head) -> bool {
         let heads = lock(&self.0);
         let to = heads.iter().rposition(|head| head == to);
         to.is_some_and(|to| heads.range(..=to).any(|head| head == from))
@@ -58,26 +58,35 @@ mod tests {
 
     #[test]
     fn a_trail_leads_from_one_head_to_a_later_one_and_ends_where_somebody_else_went() {
-        let trail = Trail::default();
-        assert!(!trail.leads(&head(1), &head(1)));
-        (1..5).for_each(|change| trail.step(head(change), head(change + 1)));
-        assert!(trail.leads(&head(1), &head(5)) && trail.leads(&head(2), &head(3)) && trail.leads(&head(4), &head(4)));
+        let own_commits = OwnCommits::default();
+        assert!(!own_commits.cover(&head(1), &head(1)));
+        (1..5).for_each(|change| own_commits.step(head(change), head(change + 1)));
         assert!(
-            !trail.leads(&head(3), &head(2)) && !trail.leads(&head(0), &head(3)) && !trail.leads(&head(3), &head(6))
+            own_commits.cover(&head(1), &head(5))
+                && own_commits.cover(&head(2), &head(3))
+                && own_commits.cover(&head(4), &head(4))
         );
-        trail.step(head(6), head(7));
-        assert!(trail.leads(&head(6), &head(7)) && !trail.leads(&head(5), &head(7)), "the sixth was not ours");
-        trail.step(head(7), head(9));
-        assert!(!trail.leads(&head(6), &head(7)) && !trail.leads(&head(7), &head(9)));
-        trail.step(head(u32::MAX), head(0));
-        assert!(trail.leads(&head(u32::MAX), &head(0)));
+        assert!(
+            !own_commits.cover(&head(3), &head(2))
+                && !own_commits.cover(&head(0), &head(3))
+                && !own_commits.cover(&head(3), &head(6))
+        );
+        own_commits.step(head(6), head(7));
+        assert!(
+            own_commits.cover(&head(6), &head(7)) && !own_commits.cover(&head(5), &head(7)),
+            "the sixth was not ours"
+        );
+        own_commits.step(head(7), head(9));
+        assert!(!own_commits.cover(&head(6), &head(7)) && !own_commits.cover(&head(7), &head(9)));
+        own_commits.step(head(u32::MAX), head(0));
+        assert!(own_commits.cover(&head(u32::MAX), &head(0)));
     }
 
     #[test]
     fn a_long_trail_is_forgotten_from_its_beginning() {
-        let trail = Trail::default();
-        (0..1_000).for_each(|change| trail.step(head(change), head(change + 1)));
-        assert!(trail.leads(&head(900), &head(1_000)) && !trail.leads(&head(100), &head(1_000)));
-        assert_eq!(lock(&trail.0).len(), LONGEST);
+        let own_commits = OwnCommits::default();
+        (0..1_000).for_each(|change| own_commits.step(head(change), head(change + 1)));
+        assert!(own_commits.cover(&head(900), &head(1_000)) && !own_commits.cover(&head(100), &head(1_000)));
+        assert_eq!(lock(&own_commits.0).len(), LONGEST);
     }
 }

@@ -7,9 +7,9 @@ use rand_chacha::{
 
 /// A stream of choices that depends on nothing but its seed and number.
 #[derive(Debug)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(super) struct SeededRng(ChaCha8Rng);
 
-impl Dice {
+impl SeededRng {
     /// Stream `number` of `seed`.
     pub(super) fn new(seed: u64, number: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Ledger, LedgerError};
-use crate::model::{door::Door, id::ProposalId, time::Timestamp};
+use crate::model::{channel::Channel, id::ProposalId, time::Timestamp};
 
 /// Most proposals of this kind within an hour, from all askers together.
 pub const MOST_LATELY: u32 = 20;
@@ -15,9 +15,9 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// Who sent a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asker {
+pub struct ProposalSource {
     /// Through which door.
-    pub door: Door,
+    pub channel: Channel,
     /// Who they say they are.
     pub by: String,
     /// What they say it is for.
@@ -26,7 +26,12 @@ pub struct Asker {
 
 const LATELY: &str = "SELECT count(*) FROM proposal_askers WHERE created_at > ?1";
 
-pub(super) fn insert(conn: &Connection, id: ProposalId, asker: &Asker, now: Timestamp) -> Result<(), LedgerError> {
+pub(super) fn insert(
+    conn: &Connection,
+    id: ProposalId,
+    source: &ProposalSource,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
     // What came at a later time, before the clock was turned back, counts as well.
     let since = Timestamp::from_millis(now.as_millis() - HOUR_MS).unwrap_or(now);
     let lately: u32 = conn.query_row(LATELY, [since], |row| row.get(0))?;
@@ -35,7 +40,7 @@ pub(super) fn insert(conn: &Connection, id: ProposalId, asker: &Asker, now: Time
     }
     conn.execute(
         "INSERT INTO proposal_askers (proposal_id, door, asked_by, why, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id, asker.door.as_str(), asker.by, asker.why, now],
+        params![id, source.channel.as_str(), source.by, source.why, now],
     )?;
     Ok(())
 }
@@ -45,11 +50,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn asker_of(&self, id: ProposalId) -> Result<Option<Asker>, LedgerError> {
+    pub fn proposal_source(&self, id: ProposalId) -> Result<Option<ProposalSource>, LedgerError> {
         let mut statement =
             self.conn.prepare_cached("SELECT door, asked_by, why FROM proposal_askers WHERE proposal_id = ?1")?;
         let found = statement.query_row([id], |row| {
-            Ok(Asker { door: row.get("door")?, by: row.get("asked_by")?, why: row.get("why")? })
+            Ok(ProposalSource { channel: row.get("door")?, by: row.get("asked_by")?, why: row.get("why")? })
         });
         Ok(found.optional()?)
     }
@@ -96,8 +101,8 @@ mod tests {
             created_at: Timestamp::from_millis(at)?,
             related_id: id.to_string(),
         };
-        let asker = Asker { door: Door::Mcp, by: by.to_owned(), why: "I count often".to_owned() };
-        let new = NewProposal { id, spec: &spec, spec_json: &spec_json, artifact: &artifact, asker: Some(&asker) };
+        let source = ProposalSource { channel: Channel::Mcp, by: by.to_owned(), why: "I count often".to_owned() };
+        let new = NewProposal { id, spec: &spec, spec_json: &spec_json, artifact: &artifact, source: Some(&source) };
         Ok(ledger.insert_proposal(&new).map(|proposal| proposal.id))
     }
 
@@ -107,8 +112,11 @@ mod tests {
         let start = 10 * HOUR_MS;
         for number in 0..MOST_LATELY {
             let id = propose(&ledger, start + i64::from(number), "an agent")??;
-            let asker = ledger.asker_of(id)?.ok_or("no asker")?;
-            assert_eq!((asker.door, asker.by.as_str(), asker.why.as_str()), (Door::Mcp, "an agent", "I count often"));
+            let source = ledger.proposal_source(id)?.ok_or("no asker")?;
+            assert_eq!(
+                (source.channel, source.by.as_str(), source.why.as_str()),
+                (Channel::Mcp, "an agent", "I count often")
+            );
         }
         // Another name, and an older clock, do not help.
         for (at, by) in [(start + HOUR_MS - 1, "another"), (start - HOUR_MS, "an agent")] {

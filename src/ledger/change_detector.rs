@@ -4,12 +4,12 @@
 //! Many calls in one process can do without, because what SQLite would find out shows elsewhere:
 //!
 //! - *A commit* is visible to a reader when the head of the write-ahead log's index has changed, two copies of 48 bytes at the
-//!   start of `ledger.db-shm`. SQLite compares them with what it saw the last time, and so does a [`Lookout`], through a
+//!   start of `ledger.db-shm`. SQLite compares them with what it saw the last time, and so does a [`ChangeDetector`], through a
 //!   descriptor of its own. What is half written differs as well.
 //! - *Another file in the ledger's place, and the mark of a stop*, are changes of names in the ledger's folder, or of that folder's
 //!   own place. The kernel queues an event for each before whoever made it goes on; an empty queue means that there was none.
 //!
-//! Guarantees: [`Lookout::quiet`] is true only if neither has changed since it was asked the last time. What cannot be read, a
+//! Guarantees: [`ChangeDetector::unchanged`] is true only if neither has changed since it was asked the last time. What cannot be read, a
 //! queue that overflowed, a watch that the kernel took back: not quiet. It never says what has changed; that is for the ledger.
 //!
 //! Deliberately never: stands in for a look into the ledger after something has changed, or in the transaction that records
@@ -17,7 +17,7 @@
 
 use std::fmt;
 
-use super::{Ledger, Trail};
+use super::{Ledger, OwnCommits};
 
 /// The two copies of the head of the index.
 const HEAD: usize = 96;
@@ -54,7 +54,7 @@ impl Head {
 }
 
 /// Keeps an eye on one ledger that is open in this process.
-pub struct Lookout {
+pub struct ChangeDetector {
     #[cfg(target_os = "linux")]
     names: rustix::fd::OwnedFd,
     #[cfg(target_os = "linux")]
@@ -63,7 +63,7 @@ pub struct Lookout {
     seen: Option<Head>,
 }
 
-impl fmt::Debug for Lookout {
+impl fmt::Debug for ChangeDetector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Lookout")
     }
@@ -72,25 +72,25 @@ impl fmt::Debug for Lookout {
 impl Ledger {
     /// Something that says when there is no need to look. `None` where the system has no such thing, or where this ledger's
     /// folder or index cannot be watched: then look each time.
-    pub fn lookout(&self) -> Option<Lookout> {
+    pub fn change_detector(&self) -> Option<ChangeDetector> {
         let path = self.conn.path().filter(|path| !path.is_empty())?;
-        Lookout::new(std::path::Path::new(path))
+        ChangeDetector::new(std::path::Path::new(path))
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Lookout {
+impl ChangeDetector {
     fn new(_: &std::path::Path) -> Option<Self> {
         None
     }
 
     /// Never.
-    pub fn quiet(&mut self) -> bool {
+    pub fn unchanged(&mut self) -> bool {
         false
     }
 
     /// Never.
-    pub fn quiet_but_for(&mut self, _: Option<&Trail>) -> bool {
+    pub fn unchanged_except(&mut self, _: Option<&OwnCommits>) -> bool {
         false
     }
 
@@ -109,7 +109,7 @@ mod linux {
     use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
     use rustix::io::Errno;
 
-    use super::{FORM, HEAD, Head, Lookout, Trail};
+    use super::{ChangeDetector, FORM, HEAD, Head, OwnCommits};
     use crate::model::lock::lock;
 
     /// Files that are open for good, by device and inode: see [`index`].
@@ -140,7 +140,7 @@ mod linux {
         (found == wanted).then_some(file)
     }
 
-    impl Lookout {
+    impl ChangeDetector {
         pub(super) fn new(ledger: &Path) -> Option<Self> {
             let index = index(ledger)?;
             let mut form = [0; FORM.len()];
@@ -159,23 +159,23 @@ mod linux {
         }
 
         /// Whether nothing has changed since this was asked the last time. The first time it is not.
-        pub fn quiet(&mut self) -> bool {
-            self.quiet_but_for(None)
+        pub fn unchanged(&mut self) -> bool {
+            self.unchanged_except(None)
         }
 
         /// The same, but for what is on this trail.
-        pub fn quiet_but_for(&mut self, trail: Option<&Trail>) -> bool {
+        pub fn unchanged_except(&mut self, own_commits: Option<&OwnCommits>) -> bool {
             // What is left of a longer queue is found the next time.
             let unnamed = matches!(rustix::io::read(&self.names, &mut [0_u8; 4096]), Err(Errno::AGAIN));
             let head = self.head();
             let same = head.is_some() && head == self.seen;
             let ours = || {
-                let ends = self.seen.as_ref().zip(head.as_ref()).zip(trail);
-                ends.is_some_and(|((seen, head), trail)| trail.leads(seen, head))
+                let ends = self.seen.as_ref().zip(head.as_ref()).zip(own_commits);
+                ends.is_some_and(|((seen, head), own_commits)| own_commits.cover(seen, head))
             };
-            let quiet = unnamed && (same || ours());
+            let unchanged = unnamed && (same || ours());
             self.seen = head;
-            quiet
+            unchanged
         }
 
         /// The head as it is now.
@@ -203,7 +203,7 @@ mod tests {
     struct Watched {
         root: tempfile::TempDir,
         ledger: Ledger,
-        lookout: Lookout,
+        change_detector: ChangeDetector,
     }
 
     impl Watched {
@@ -211,10 +211,10 @@ mod tests {
             let root = tempfile::tempdir()?;
             fs::create_dir_all(root.path().join("workspace/.kavi"))?;
             let ledger = Ledger::open(&Self::path(root.path()), Create::IfMissing)?;
-            let mut lookout = ledger.lookout().ok_or("no lookout")?;
-            assert!(!lookout.quiet(), "nothing is known at first");
-            assert!(lookout.quiet() && lookout.quiet());
-            Ok(Self { root, ledger, lookout })
+            let mut change_detector = ledger.change_detector().ok_or("no lookout")?;
+            assert!(!change_detector.unchanged(), "nothing is known at first");
+            assert!(change_detector.unchanged() && change_detector.unchanged());
+            Ok(Self { root, ledger, change_detector })
         }
 
         fn path(root: &Path) -> PathBuf {
@@ -241,12 +241,12 @@ mod tests {
         let other = watched.other()?;
         for number in 0..50 {
             change(&other, &format!("theirs {number}"))?;
-            assert!(!watched.lookout.quiet());
-            assert!(watched.lookout.quiet());
+            assert!(!watched.change_detector.unchanged());
+            assert!(watched.change_detector.unchanged());
             // Its own connection's commits count as well.
             change(&watched.ledger.conn, &format!("ours {number}"))?;
-            assert!(!watched.lookout.quiet());
-            assert!(watched.lookout.quiet());
+            assert!(!watched.change_detector.unchanged());
+            assert!(watched.change_detector.unchanged());
         }
         Ok(())
     }
@@ -263,11 +263,11 @@ mod tests {
             other.execute(turn, rusqlite::params![number, "why ".repeat(200)])?;
         }
         assert!(fs::metadata(watched.at("ledger.db-wal"))?.len() > 200_000);
-        let _ = watched.lookout.quiet();
-        assert!(watched.ledger.permit().is_ok());
+        let _ = watched.change_detector.unchanged();
+        assert!(watched.ledger.authorize().is_ok());
         other.execute_batch("COMMIT")?;
-        assert!(!watched.lookout.quiet());
-        assert!(watched.ledger.permit().is_err());
+        assert!(!watched.change_detector.unchanged());
+        assert!(watched.ledger.authorize().is_err());
         Ok(())
     }
 
@@ -278,10 +278,10 @@ mod tests {
         for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
             other.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
             // Whatever that changed: from here on it is quiet until somebody commits.
-            let _ = watched.lookout.quiet();
-            assert!(watched.lookout.quiet(), "{mode}");
+            let _ = watched.change_detector.unchanged();
+            assert!(watched.change_detector.unchanged(), "{mode}");
             change(&other, mode)?;
-            assert!(!watched.lookout.quiet(), "{mode}");
+            assert!(!watched.change_detector.unchanged(), "{mode}");
         }
         Ok(())
     }
@@ -310,8 +310,8 @@ mod tests {
         let mut watched = Watched::new()?;
         for (what, change) in changes {
             change(&watched)?;
-            assert!(!watched.lookout.quiet(), "{what}");
-            while !watched.lookout.quiet() {}
+            assert!(!watched.change_detector.unchanged(), "{what}");
+            while !watched.change_detector.unchanged() {}
         }
         Ok(())
     }
@@ -324,10 +324,10 @@ mod tests {
             fs::write(&name, "")?;
             fs::remove_file(&name)?;
         }
-        assert!(!watched.lookout.quiet());
-        while !watched.lookout.quiet() {}
+        assert!(!watched.change_detector.unchanged());
+        while !watched.change_detector.unchanged() {}
         fs::write(watched.at("stop"), "")?;
-        assert!(!watched.lookout.quiet());
+        assert!(!watched.change_detector.unchanged());
         Ok(())
     }
 
@@ -335,10 +335,10 @@ mod tests {
     fn another_index_than_the_one_in_use_is_not_watched() -> Tested {
         let watched = Watched::new()?;
         fs::rename(watched.at("ledger.db-shm"), watched.at("elsewhere"))?;
-        assert!(watched.ledger.lookout().is_none(), "there is none");
+        assert!(watched.ledger.change_detector().is_none(), "there is none");
         fs::copy(watched.at("elsewhere"), watched.at("ledger.db-shm"))?;
-        assert!(watched.ledger.lookout().is_none(), "one that nobody has open");
-        assert!(Ledger::in_memory()?.lookout().is_none());
+        assert!(watched.ledger.change_detector().is_none(), "one that nobody has open");
+        assert!(Ledger::in_memory()?.change_detector().is_none());
         Ok(())
     }
 
@@ -357,7 +357,7 @@ mod tests {
         let watched = Watched::new()?;
         watched.ledger.conn.execute_batch("BEGIN IMMEDIATE; UPDATE switch_turns SET why = 'mine'")?;
         assert_eq!(write_locks(&watched)?, 1);
-        drop(watched.ledger.lookout().ok_or("no lookout")?);
+        drop(watched.ledger.change_detector().ok_or("no lookout")?);
         assert_eq!(write_locks(&watched)?, 1);
         // What it must never do.
         drop(fs::File::open(watched.at("ledger.db-shm"))?);

@@ -10,10 +10,10 @@ use super::diff::FileDiff;
 use super::effects::{self, Began, Ground, Staging};
 use super::error::InvokeError;
 use crate::artifacts::{Kind, Store};
-use crate::ledger::Footing;
+use crate::ledger::RunAuthorization;
 use crate::model::{
+    channel::{Caller, Channel},
     commit::Commit,
-    door::{Asked, Door},
     effect::EffectClass,
     execution::{Determinism, ExecutionRecord, MAX_INLINE_BYTES, StoredValue},
     id::{ExecutionId, IdSource},
@@ -25,7 +25,7 @@ use crate::model::{
     time::Clock,
 };
 use crate::policy::{
-    doors::{Answer, Doors},
+    channels::{Answer, ChannelPolicy},
     grants,
 };
 use crate::runtime::{Observed, Origin};
@@ -38,7 +38,7 @@ pub struct Desk<'a> {
     /// Components, and whatever else is kept by its digest.
     pub store: &'a Store,
     /// Which door may do what.
-    pub doors: &'a Doors,
+    pub channels: &'a ChannelPolicy,
     /// How long a held effect waits for a person.
     pub hold: Duration,
     /// Who is told how far a commit is.
@@ -59,17 +59,19 @@ impl<'a> Desk<'a> {
     /// held; a class that leaves nothing to hold needs a person first.
     pub(super) fn decide(
         &self,
-        door: Door,
+        channel: Channel,
         consent: Consent,
         class: EffectClass,
-        then: Then,
-    ) -> Result<Then, InvokeError> {
-        match (self.doors.answer(door, class), consent, then) {
-            (Answer::Deny, ..) => Err(InvokeError::Denied { door, class }),
-            (Answer::Allow, ..) | (Answer::Ask, Consent::Given, _) => Ok(then),
-            (Answer::Ask, Consent::None, _) if !grants::of(class).out => Err(InvokeError::NeedsPerson { door, class }),
-            (Answer::Ask, Consent::None, Then::Commit | Then::Hold) => Ok(Then::Hold),
-            (Answer::Ask, Consent::None, Then::Show | Then::Leave) => Ok(then),
+        disposition: Disposition,
+    ) -> Result<Disposition, InvokeError> {
+        match (self.channels.answer(channel, class), consent, disposition) {
+            (Answer::Deny, ..) => Err(InvokeError::Denied { channel, class }),
+            (Answer::Allow, ..) | (Answer::Ask, Consent::Given, _) => Ok(disposition),
+            (Answer::Ask, Consent::None, _) if !grants::of(class).out => {
+                Err(InvokeError::NeedsPerson { channel, class })
+            }
+            (Answer::Ask, Consent::None, Disposition::Commit | Disposition::Hold) => Ok(Disposition::Hold),
+            (Answer::Ask, Consent::None, Disposition::Show | Disposition::Leave) => Ok(disposition),
         }
     }
 
@@ -90,7 +92,7 @@ impl<'a> Desk<'a> {
 
 /// What is to become of the files of a run that succeeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub enum Disposition {
     /// Into the vault, if policy lets the door do that; else they are held.
     Commit,
     /// Held until a person decides.
@@ -112,13 +114,13 @@ pub enum Consent {
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct RunRequest<'a> {
     /// The skill.
     pub name: &'a SkillName,
     /// Its input, as JSON text.
     pub input: &'a [u8],
     /// Who asks, and through which door.
-    pub asked: &'a Asked,
+    pub caller: &'a Caller,
     /// Whether a person said yes.
     pub consent: Consent,
     /// The id of its record, if whoever asks has one already.
@@ -130,24 +132,24 @@ pub struct Wish<'a> {
     /// The clock and seed of an earlier run, whose input this one has as it was kept; else those of this one.
     pub given: Option<Determinism>,
     /// What becomes of its files.
-    pub then: Then,
+    pub disposition: Disposition,
     /// Where whoever asks can take it back.
     pub cancel: Option<&'a Cancel>,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> RunRequest<'a> {
     /// A run for its own sake.
-    pub fn run(name: &'a SkillName, input: &'a [u8], asked: &'a Asked) -> Self {
+    pub fn run(name: &'a SkillName, input: &'a [u8], caller: &'a Caller) -> Self {
         Self {
             name,
             input,
-            asked,
+            caller,
             consent: Consent::None,
             id: None,
             purpose: Purpose::Run,
             parent: None,
             given: None,
-            then: Then::Commit,
+            disposition: Disposition::Commit,
             cancel: None,
         }
     }
@@ -155,7 +157,7 @@ impl<'a> Wish<'a> {
 
 /// A run that succeeded.
 #[derive(Debug)]
-pub struct Ran {
+pub struct RunResult {
     /// Its record, as the ledger has it.
     pub record: ExecutionRecord,
     /// Its output, also where the record only says where it is kept.
@@ -178,13 +180,13 @@ pub enum Files {
     /// This is what they would have changed.
     Shown(Vec<FileDiff>),
     /// They still lie in the run's staging folder.
-    Left(Box<Left>),
+    Deferred(Box<DeferredFiles>),
 }
 
 /// Files of a run that wait to be committed with others.
 #[derive(Debug)]
-pub struct Left {
+pub struct DeferredFiles {
     pub(super) staging: Staging,
     pub(super) began: Began,
-    pub(super) footing: Footing,
+    pub(super) authorization: RunAuthorization,
 }

@@ -112,7 +112,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         skill_name: row.get("skill_name")?,
         revision: row.get("revision")?,
         purpose: row.get("purpose")?,
-        door: row.get("door")?,
+        channel: row.get("door")?,
         success: row.get("success")?,
         error: row.get("error")?,
         commit_state: row.get("commit_state")?,
@@ -130,7 +130,7 @@ impl From<&ExecutionRow> for Entry {
             skill_name: record.skill_name.clone(),
             revision: record.revision,
             purpose: record.purpose,
-            door: record.door,
+            channel: record.channel,
             success: record.success,
             error: record.error.clone(),
             commit_state: row.commit_state,
@@ -252,5 +252,5 @@ impl Ledger {
 }
 
 #[cfg(test)]
-#[path = "history_tests.rs"]
+#[path = "record_queries_tests.rs"]
 mod tests;

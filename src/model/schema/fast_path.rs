@@ -3,7 +3,7 @@
 //! Nearly every value fits, and nearly every schema is made of types, names and lengths. Making the validator takes longer than
 //! all that a process does with one input, and asking it longer than this.
 //!
-//! Guarantees: what is [`Plain::certain`] fits by the validator as well; a property holds the two against each other. A schema in
+//! Guarantees: what is [`FastPath::certain`] fits by the validator as well; a property holds the two against each other. A schema in
 //! normal form is made of nothing but what its type says, so a rule that is not known here makes its whole node uncertain.
 //!
 //! Deliberately never: says no. Whatever is not certain is for the validator, which also says why.
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 /// One schema in normal form, as far as it is plain.
-pub(super) enum Plain {
+pub(super) enum FastPath {
     /// Ask the validator.
     Uncertain,
     /// One of these types.
@@ -21,7 +21,7 @@ pub(super) enum Plain {
     /// One of these texts.
     Texts(Vec<String>),
     /// One of these schemas.
-    AnyOf(Vec<Plain>),
+    AnyOf(Vec<FastPath>),
 }
 
 /// What values of each type have to be; none where the type is not allowed.
@@ -32,16 +32,16 @@ pub(super) struct Types {
     integer: bool,
     number: bool,
     string: Option<Count>,
-    array: Option<(Count, Box<Plain>)>,
+    array: Option<(Count, Box<FastPath>)>,
     object: Option<Box<Object>>,
 }
 
 struct Object {
     count: Count,
     required: Vec<String>,
-    properties: BTreeMap<String, Plain>,
+    properties: BTreeMap<String, FastPath>,
     /// What has another name.
-    extra: Option<Plain>,
+    extra: Option<FastPath>,
 }
 
 /// How many characters, items or properties.
@@ -79,7 +79,7 @@ const RULES: [&str; 11] = [
 /// What tells people something.
 const NOTES: [&str; 4] = ["title", "description", "default", "examples"];
 
-impl Plain {
+impl FastPath {
     pub(super) fn new(schema: &Value) -> Self {
         schema.as_object().and_then(Self::known).unwrap_or(Self::Uncertain)
     }
@@ -141,7 +141,7 @@ impl Types {
             "number" => self.number = true,
             "string" => self.string = Some(Count::of(schema, "minLength", "maxLength")?),
             "array" => {
-                let items = Plain::new(schema.get("items")?);
+                let items = FastPath::new(schema.get("items")?);
                 self.array = Some((Count::of(schema, "minItems", "maxItems")?, Box::new(items)));
             }
             "object" => self.object = Some(Box::new(Object::new(schema)?)),
@@ -158,12 +158,12 @@ impl Object {
         let properties = schema.get("properties")?.as_object()?;
         let extra = match schema.get("additionalProperties")? {
             Value::Bool(false) => None,
-            node => Some(Plain::new(node)),
+            node => Some(FastPath::new(node)),
         };
         Some(Self {
             count: Count::of(schema, "minProperties", "maxProperties")?,
             required: required.iter().map(|name| name.as_str().map(str::to_owned)).collect::<Option<_>>()?,
-            properties: properties.iter().map(|(name, node)| (name.clone(), Plain::new(node))).collect(),
+            properties: properties.iter().map(|(name, node)| (name.clone(), FastPath::new(node))).collect(),
             extra,
         })
     }

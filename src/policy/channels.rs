@@ -1,0 +1,130 @@
+//! What each channel may do: the `[policy]` tables of kavi.toml.
+//!
+//! Guarantees: `background` never commits, whatever the table says; a class or a channel that the table does not name has its
+//! default. Deliberately never: asks anybody, or grants a capability (that is `grants`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{channel::Channel, effect::EffectClass};
+
+/// What becomes of a wish to run a skill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// It runs, and what it does is committed.
+    Allow,
+    /// It runs, and what it would do is held until a person approves it. A class that leaves nothing to hold is run only
+    /// where a person can say yes first.
+    Ask,
+    /// It does not run.
+    Deny,
+}
+
+/// A table that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`policy.background.{0}` cannot be \"allow\": nobody is there, so nothing is committed; say \"ask\" or \"deny\""
+)]
+pub struct BackgroundCommits(&'static str);
+
+/// An answer for each channel and class.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Table")]
+pub struct ChannelPolicy(Table);
+
+type Table = BTreeMap<Channel, BTreeMap<EffectClass, Answer>>;
+
+impl TryFrom<Table> for ChannelPolicy {
+    type Error = BackgroundCommits;
+
+    fn try_from(table: Table) -> Result<Self, BackgroundCommits> {
+        let background = table.get(&Channel::Background).into_iter().flatten();
+        let commits =
+            |(class, answer): &(&EffectClass, &Answer)| **answer == Answer::Allow && **class != EffectClass::ReadOnly;
+        if let Some((class, _)) = background.into_iter().find(commits) {
+            return Err(BackgroundCommits(class.as_str()));
+        }
+        let named = |channel, class| table.get(&channel).and_then(|classes| classes.get(&class)).copied();
+        let of_channel =
+            |channel| EffectClass::ALL.map(|class| (class, named(channel, class).unwrap_or(default(channel, class))));
+        Ok(Self(Channel::ALL.map(|channel| (channel, of_channel(channel).into())).into()))
+    }
+}
+
+impl Default for ChannelPolicy {
+    fn default() -> Self {
+        Self(
+            Channel::ALL
+                .map(|channel| (channel, EffectClass::ALL.map(|class| (class, default(channel, class))).into()))
+                .into(),
+        )
+    }
+}
+
+impl ChannelPolicy {
+    /// What a channel may do with a skill of this class.
+    pub fn answer(&self, channel: Channel, class: EffectClass) -> Answer {
+        self.0.get(&channel).and_then(|classes| classes.get(&class)).copied().unwrap_or(Answer::Deny)
+    }
+}
+
+/// What holds where kavi.toml says nothing.
+pub fn default(channel: Channel, class: EffectClass) -> Answer {
+    match (channel, class) {
+        (_, EffectClass::ReadOnly) | (Channel::Cli, EffectClass::FileWrite) => Answer::Allow,
+        _ => Answer::Ask,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct File {
+        policy: ChannelPolicy,
+    }
+
+    fn parse(text: &str) -> Result<ChannelPolicy, toml::de::Error> {
+        toml::from_str::<File>(text).map(|file| file.policy)
+    }
+
+    #[test]
+    fn only_a_person_at_the_command_line_commits_unasked() {
+        let channels = ChannelPolicy::default();
+        for channel in Channel::ALL {
+            for class in EffectClass::ALL {
+                let unasked =
+                    class == EffectClass::ReadOnly || (channel == Channel::Cli && class == EffectClass::FileWrite);
+                let expected = if unasked { Answer::Allow } else { Answer::Ask };
+                assert_eq!(channels.answer(channel, class), expected, "{channel} {class}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_changes_what_it_names_and_nothing_else() -> Result<(), toml::de::Error> {
+        let channels = parse("[policy.chain]\nFILE_WRITE = 'allow'\n[policy.mcp]\nREAD_ONLY = 'deny'")?;
+        assert_eq!(channels.answer(Channel::Chain, EffectClass::FileWrite), Answer::Allow);
+        assert_eq!(channels.answer(Channel::Mcp, EffectClass::ReadOnly), Answer::Deny);
+        assert_eq!(channels.answer(Channel::Mcp, EffectClass::FileWrite), Answer::Ask);
+        assert_eq!(channels.answer(Channel::Cli, EffectClass::FileWrite), Answer::Allow);
+        Ok(())
+    }
+
+    #[test]
+    fn unknown_channels_classes_and_answers_and_a_background_that_commits_are_errors() {
+        for (bad, said) in [
+            ("[policy.window]\nREAD_ONLY = 'allow'", "window"),
+            ("[policy.cli]\nread_only = 'allow'", "read_only"),
+            ("[policy.cli]\nREAD_ONLY = 'maybe'", "maybe"),
+            ("[policy.background]\nFILE_WRITE = 'allow'", "policy.background.FILE_WRITE"),
+        ] {
+            let error = parse(bad).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+        assert!(parse("[policy.background]\nREAD_ONLY = 'allow'\nFILE_WRITE = 'deny'").is_ok());
+    }
+}
