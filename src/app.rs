@@ -58,8 +58,8 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::run::{Consent, Disposition, Files, RunResult};
 pub use crate::invoke::undo::Plan as UndoPlan;
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, Outcome, Promotion, Proposal, ProposalSource, Pruned,
-    Research, Tail, Verification, Which,
+    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, OutcomeFilter, Promotion, Proposal, ProposalSource,
+    Pruned, RecordFilter, RecordTail, Research, Verification,
 };
 pub use crate::mcp::Offer;
 pub use crate::runtime::{CacheStatus, Cleared, Origin};

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::invoke::RunRequest;
 use crate::invoke::prune::{self, Swept};
 use crate::invoke::run::{self, Consent, Disposition, RunResult};
-use crate::ledger::{DataVersion, ExecutionRow, LedgerError, Pruned, Tail, Which};
+use crate::ledger::{DataVersion, ExecutionRow, LedgerError, Pruned, RecordFilter, RecordTail};
 use crate::model::{
     channel::Channel,
     execution::StoredValue,
@@ -75,15 +75,15 @@ impl App {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn tail(&self, which: &Which, most: u32) -> Result<Tail, Error> {
-        Ok(self.ledger.tail(which, most)?)
+    pub fn tail(&self, filter: &RecordFilter, most: u32) -> Result<RecordTail, Error> {
+        Ok(self.ledger.tail(filter, most)?)
     }
 
     /// Waits for what comes after these.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn follow(&self, tail: &Tail) -> Result<Following, Error> {
+    pub fn follow(&self, tail: &RecordTail) -> Result<Following, Error> {
         Ok(Following { opened: self.ledger.data_version()?, rest: None, seen: tail.seen })
     }
 
@@ -92,7 +92,7 @@ impl App {
     ///
     /// # Errors
     /// When the ledger cannot be read, or another one was put in its place.
-    pub fn news(&self, following: &mut Following, which: &Which) -> Result<Vec<ExecutionRow>, Error> {
+    pub fn news(&self, following: &mut Following, filter: &RecordFilter) -> Result<Vec<ExecutionRow>, Error> {
         // The generation first: what changes between the two is looked for again the next time.
         let now = self.ledger.data_version()?;
         if !now.same_file(&following.opened) {
@@ -101,7 +101,7 @@ impl App {
         if following.rest == Some(now) {
             return Ok(Vec::new());
         }
-        let Tail { rows, seen } = self.ledger.written_after(which, following.seen, NEWS)?;
+        let RecordTail { rows, seen } = self.ledger.written_after(filter, following.seen, NEWS)?;
         (following.seen, following.rest) = (seen, rows.is_empty().then_some(now));
         Ok(rows)
     }
@@ -129,11 +129,11 @@ impl App {
     /// When the ledger or a value cannot be read, and whatever `each` says.
     pub fn export(
         &self,
-        which: &Which,
+        filter: &RecordFilter,
         large: Large,
         each: &mut dyn FnMut(&ExecutionRow) -> Result<(), Error>,
     ) -> Result<u64, Error> {
-        self.ledger.each_execution(which, |row| match large {
+        self.ledger.each_execution(filter, |row| match large {
             Large::Named => each(&row),
             Large::Inline => each(&self.whole(row)?),
         })
@@ -164,8 +164,8 @@ impl App {
     ///
     /// # Errors
     /// When there is no such run, or the ledger cannot be read.
-    pub fn session(&self, which: &Session) -> Result<Vec<Placed>, Error> {
-        let entries = match which {
+    pub fn session(&self, filter: &Session) -> Result<Vec<Placed>, Error> {
+        let entries = match filter {
             Session::Of(prefix) => self.ledger.session(self.ledger.execution_by_prefix(prefix)?.record.execution_id)?,
             Session::Latest => self.ledger.session(self.ledger.newest_execution()?)?,
             Session::During(day) => self.ledger.entries_during(day.start(), day.end())?,

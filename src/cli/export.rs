@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::out::Reader;
 use super::{Context, JsonFlag, tail, views};
-use crate::app::{ExecutionRow, Large, Outcome, Which};
+use crate::app::{ExecutionRow, Large, OutcomeFilter, RecordFilter};
 use crate::error::{Error, Kind};
 use crate::model::{text, time::Moment};
 
@@ -48,11 +48,11 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let skill = tail::skill(args.skill.as_deref())?;
-    let outcome = if args.only_failures { Outcome::Failed } else { Outcome::Any };
+    let outcome = if args.only_failures { OutcomeFilter::Failed } else { OutcomeFilter::Any };
     let mut file = (args.out != "-").then(|| NewFile::make(context.host.cwd.join(&args.out))).transpose()?;
     let (app, out) = context.open()?;
     let [since, until] = [args.since, args.until].map(|time| time.map(|time| app.meant(time)));
-    let which = Which { skill, outcome, since, until };
+    let filter = RecordFilter { skill, outcome, since, until };
     let large = if args.inline { Large::Inline } else { Large::Named };
     let mut reader = Reader::There;
     let mut each = |row: &ExecutionRow| {
@@ -66,7 +66,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             }
         }
     };
-    let exported = app.export(&which, large, &mut each);
+    let exported = app.export(&filter, large, &mut each);
     if reader == Reader::Gone {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::out::{Out, Reader};
 use super::{Context, JsonFlag, views};
-use crate::app::{App, ExecutionRow, Outcome, Which};
+use crate::app::{App, ExecutionRow, OutcomeFilter, RecordFilter};
 use crate::error::Error;
 use crate::model::{name::SkillName, session::Entry, text, time::Moment};
 
@@ -49,13 +49,13 @@ pub const ERROR: usize = 80;
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let skill = skill(args.skill.as_deref())?;
-    let outcome = if args.only_failures { Outcome::Failed } else { Outcome::Any };
+    let outcome = if args.only_failures { OutcomeFilter::Failed } else { OutcomeFilter::Any };
     let (app, out) = context.open()?;
-    let which = Which { skill, outcome, since: args.since.map(|since| app.meant(since)), until: None };
+    let filter = RecordFilter { skill, outcome, since: args.since.map(|since| app.meant(since)), until: None };
     if args.follow {
-        return follow((&app, &out), &which, args.n);
+        return follow((&app, &out), &filter, args.n);
     }
-    let rows = app.tail(&which, args.n)?.rows;
+    let rows = app.tail(&filter, args.n)?.rows;
     let human = match rows.is_empty() {
         true => "no such runs are on record\n".to_owned(),
         false => rows.iter().fold(header() + "\n", |text, row| text + &line(row) + "\n"),
@@ -64,8 +64,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn follow((app, out): (&App, &Out), which: &Which, most: u32) -> Result<(), Error> {
-    let tail = app.tail(which, most)?;
+fn follow((app, out): (&App, &Out), filter: &RecordFilter, most: u32) -> Result<(), Error> {
+    let tail = app.tail(filter, most)?;
     let mut following = app.follow(&tail)?;
     out.say(&header());
     let mut rows = tail.rows;
@@ -75,7 +75,7 @@ fn follow((app, out): (&App, &Out), which: &Which, most: u32) -> Result<(), Erro
                 return Ok(());
             }
         }
-        rows = app.news(&mut following, which)?;
+        rows = app.news(&mut following, filter)?;
         if rows.is_empty() && out.wait(PAUSE) == Reader::Gone {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use super::diff::{self, FileDiff};
 use super::effects::{self, Basis, EffectsError, Staging, Wanted};
 use super::request::Desk;
 use crate::artifacts::{self, ArtifactError, Kind, Store};
-use crate::ledger::{ExecutionRow, Ledger, LedgerError};
+use crate::ledger::{Decided, ExecutionRow, Ledger, LedgerError};
 use crate::model::{
     commit::{Change, Commit},
     id::{CommitId, ExecutionId, IdPrefix},
@@ -117,7 +117,7 @@ pub fn approve(desk: &Desk<'_>, ledger: &Ledger, shown: Shown, by: &str) -> Resu
         ledger.expire_commits(now)?;
         still_held(ledger, commit.id).map(|()| now)
     };
-    let record = |now: &Timestamp| ledger.approve_commit(commit.id, (by, *now), &authorizations);
+    let record = |now: &Timestamp| ledger.approve_commit(commit.id, Decided { by, at: *now }, &authorizations);
     let now = out_of_the_store(desk, ledger, &commit, (still, record))?;
     (commit.state, commit.decided_by, commit.decided_at) = (CommitState::Applied, Some(by.to_owned()), Some(now));
     Ok(commit)
@@ -174,7 +174,7 @@ pub fn reject(
         CommitState::Pending => effects::give_up(desk.ground(), ledger, id, (by, why.unwrap_or("no reason given")))?,
         _ => {
             still_held(ledger, id)?;
-            ledger.reject_commit(id, (by, desk.clock.now()), why)?;
+            ledger.reject_commit(id, Decided { by, at: desk.clock.now() }, why)?;
         }
     }
     Ok(ledger.commit(id)?)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::request::Desk;
 use crate::artifacts::{ArtifactError, Kind};
-use crate::ledger::{Ledger, LedgerError, Pruned};
+use crate::ledger::{Decided, Ledger, LedgerError, Pruned};
 use crate::model::{digest::Digest, time::Timestamp};
 
 /// A run that stored a file has written its row by then, or never will.
@@ -53,7 +53,7 @@ pub struct Swept {
 /// # Errors
 /// [`PruneError`].
 pub fn prune(desk: &Desk<'_>, ledger: &Ledger, older_than: Timestamp, by: &str) -> Result<(Pruned, Swept), PruneError> {
-    let pruned = ledger.prune(older_than, (by, desk.clock.now()))?;
+    let pruned = ledger.prune(older_than, Decided { by, at: desk.clock.now() })?;
     let swept = sweep(desk, ledger).map_err(PruneError::Files)?;
     Ok((pruned, swept))
 }

@@ -1,7 +1,8 @@
 //! Where artifacts lie, and with which digest.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
+use super::transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
 use crate::model::{artifact::ArtifactKind, digest::Digest, id::ArtifactId, time::Timestamp};
 
@@ -24,8 +25,8 @@ pub struct ArtifactRow {
 
 const BY_DIGEST: &str = "SELECT * FROM artifacts WHERE sha256 = ?1 ORDER BY rowid DESC LIMIT 1";
 
-pub(super) fn insert(conn: &Connection, row: &ArtifactRow) -> Result<(), LedgerError> {
-    conn.execute(
+pub(super) fn insert(tx: &WriteTransaction<'_>, row: &ArtifactRow) -> Result<(), LedgerError> {
+    tx.change(
         "INSERT INTO artifacts (id, kind, path, sha256, created_at, related_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![row.id, row.kind, row.path, row.sha256, row.created_at, row.related_id],
     )?;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::codec::IdColumn;
 use super::{Acknowledgement, ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals, research, verifications};
 use crate::model::{
     digest::Digest,
@@ -127,6 +128,8 @@ pub(super) fn latest(conn: &Connection, proposal: ProposalId) -> Result<Option<B
     Ok(conn.query_row(sql, [proposal], from_row).optional()?)
 }
 
+const IDS: IdColumn = IdColumn { table: "builds", column: "id", what: "build" };
+
 impl Ledger {
     /// Starts an attempt: the proposal goes (back) to PROPOSED, an attempt that was left unfinished is closed.
     ///
@@ -143,14 +146,14 @@ impl Ledger {
             let buildable: Vec<_> = ProposalStatus::ALL.iter().copied().filter(|s| s.is_buildable()).collect();
             proposals::step(tx, new.proposal_id, &buildable, ProposalStatus::Proposed, "build")?;
             let started_at = new.packet.created_at;
-            tx.execute(
+            tx.change(
                 "UPDATE builds SET status = 'FAILED', finished_at = ?2,
                      summary = summary || '; closed when the next attempt started'
                  WHERE proposal_id = ?1 AND status = 'STARTED'",
                 params![new.proposal_id, started_at],
             )?;
             let parent = latest(tx, new.proposal_id)?;
-            tx.execute(
+            tx.change(
                 "INSERT INTO builds (id, proposal_id, branch_name, builder, attempt_number, parent_build_id, status,
                      confinement, packet_sha256, summary, findings_json, started_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'STARTED', ?7, ?8, 'no result was recorded', '[]', ?9)",
@@ -184,7 +187,7 @@ impl Ledger {
                 Ok(snapshot) => (BuildStatus::Succeeded, Some(snapshot), None),
                 Err(kind) => (BuildStatus::Failed, None, kind),
             };
-            let changed = tx.execute(
+            let changed = tx.change(
                 "UPDATE builds SET status = ?2, snapshot_sha256 = ?3, failure_kind = ?4, summary = ?5,
                      findings_json = ?6, finished_at = ?7, confinement = ?8
                  WHERE id = ?1 AND status = 'STARTED'",
@@ -221,7 +224,7 @@ impl Ledger {
     pub fn leave_build_open(&self, id: BuildId) -> Result<Build, LedgerError> {
         self.write(|tx| {
             let sql = "UPDATE builds SET summary = ?2 WHERE id = ?1 AND status = 'STARTED'";
-            if tx.execute(sql, params![id, NOT_INVOKED])? != 1 {
+            if tx.change(sql, params![id, NOT_INVOKED])? != 1 {
                 return Err(LedgerError::Conflict(format!("build {id}")));
             }
             get(tx, id)
@@ -241,7 +244,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn build_by_prefix(&self, prefix: &IdPrefix) -> Result<Build, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, ("builds", "id"), "build", prefix)?)
+        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
     }
 
     /// The attempts of a proposal, first to last.

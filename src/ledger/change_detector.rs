@@ -28,9 +28,9 @@ const FORM: [u8; 4] = 3_007_000_u32.to_ne_bytes();
 
 /// The head of the index, as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head([u8; HEAD]);
+pub(super) struct IndexHead([u8; HEAD]);
 
-impl Head {
+impl IndexHead {
     /// How often a transaction was committed, as SQLite counts it. `None` while somebody is writing it.
     fn change(&self) -> Option<u32> {
         let (one, other) = self.0.split_at(HEAD / 2);
@@ -60,7 +60,7 @@ pub struct ChangeDetector {
     #[cfg(target_os = "linux")]
     index: &'static std::fs::File,
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is nothing to compare it with"))]
-    seen: Option<Head>,
+    seen: Option<IndexHead>,
 }
 
 impl fmt::Debug for ChangeDetector {
@@ -94,7 +94,7 @@ impl ChangeDetector {
         false
     }
 
-    pub(super) fn head(&self) -> Option<Head> {
+    pub(super) fn head(&self) -> Option<IndexHead> {
         None
     }
 }
@@ -109,7 +109,7 @@ mod linux {
     use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
     use rustix::io::Errno;
 
-    use super::{ChangeDetector, FORM, HEAD, Head, OwnCommits};
+    use super::{ChangeDetector, FORM, HEAD, IndexHead, OwnCommits};
     use crate::model::lock::lock;
 
     /// Files that are open for good, by device and inode: see [`index`].
@@ -179,9 +179,9 @@ mod linux {
         }
 
         /// The head as it is now.
-        pub(in super::super) fn head(&self) -> Option<Head> {
+        pub(in super::super) fn head(&self) -> Option<IndexHead> {
             let mut head = [0; HEAD];
-            self.index.read_exact_at(&mut head, 0).ok().map(|()| Head(head))
+            self.index.read_exact_at(&mut head, 0).ok().map(|()| IndexHead(head))
         }
     }
 }

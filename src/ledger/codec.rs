@@ -81,13 +81,22 @@ pub(super) fn maybe_json_column<T: serde::de::DeserializeOwned>(
     there.then(|| json_column(row, name)).transpose()
 }
 
-/// Finds the one id in `table` that starts with `prefix`.
+/// Where ids of one kind are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IdColumn {
+    pub(super) table: &'static str,
+    pub(super) column: &'static str,
+    /// The kind, for messages.
+    pub(super) what: &'static str,
+}
+
+/// Finds the one id in a column that starts with `prefix`.
 pub(super) fn by_prefix<T: FromSql>(
     conn: &rusqlite::Connection,
-    (table, column): (&'static str, &'static str),
-    what: &'static str,
+    ids: IdColumn,
     prefix: &crate::model::id::IdPrefix,
 ) -> Result<T, LedgerError> {
+    let IdColumn { table, column, what } = ids;
     let mut found = conn
         .prepare(&prefix_query(table, column))?
         .query_map([prefix.as_str()], |row| row.get(0))?

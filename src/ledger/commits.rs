@@ -2,6 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::Decided;
+use super::codec::IdColumn;
+use super::transaction::{self, Durability, WriteTransaction};
 use super::{Ledger, LedgerError, RunAuthorization, codec, switch};
 use crate::model::{
     commit::{Change, Commit},
@@ -52,30 +55,33 @@ const RECENT: &str = "SELECT number, changes_json FROM commits WHERE number IS N
 const MOST_RECENT: u32 = 256;
 
 /// Adds a commit, inside of the caller's transaction.
-pub(super) fn insert(conn: &Connection, commit: &Commit) -> Result<(), LedgerError> {
-    conn.prepare_cached(INSERT)?.execute(params![
-        commit.id,
-        commit.kind,
-        commit.state,
-        codec::to_json(&commit.changes)?,
-        commit.undoes,
-        commit.created_at,
-        commit.expires_at,
-        commit.decided_by,
-        commit.decided_at,
-    ])?;
+pub(super) fn insert(tx: &WriteTransaction<'_>, commit: &Commit) -> Result<(), LedgerError> {
+    tx.change(
+        INSERT,
+        params![
+            commit.id,
+            commit.kind,
+            commit.state,
+            codec::to_json(&commit.changes)?,
+            commit.undoes,
+            commit.created_at,
+            commit.expires_at,
+            commit.decided_by,
+            commit.decided_at,
+        ],
+    )?;
     Ok(())
 }
 
 /// Notes how the moving of a commit's files ended, inside of the caller's transaction.
-pub(super) fn settle(conn: &Connection, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
+pub(super) fn settle(tx: &WriteTransaction<'_>, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
     let (state, why) = match settled {
         Settled::Applied => (CommitState::Applied, None),
         Settled::Reverted(why) => (CommitState::Reverted, Some(why)),
     };
     let sql = "UPDATE commits SET state = ?2, why = ?3 WHERE id = ?1 AND state = 'PENDING'";
-    let changed = conn.prepare_cached(sql)?.execute(params![id, state, why])?;
-    if changed == 1 { Ok(()) } else { Err(wrong_state(conn, id, "settle")) }
+    let changed = tx.change(sql, params![id, state, why])?;
+    if changed == 1 { Ok(()) } else { Err(wrong_state(tx, id, "settle")) }
 }
 
 fn wrong_state(conn: &Connection, id: CommitId, step: &'static str) -> LedgerError {
@@ -92,11 +98,13 @@ fn get(conn: &Connection, id: CommitId) -> Result<Commit, LedgerError> {
         .ok_or_else(|| LedgerError::NotFound { what: "effect", key: id.to_string() })
 }
 
-fn stand(conn: &Connection, authorizations: &[RunAuthorization]) -> Result<(), LedgerError> {
+fn check_authorizations(conn: &Connection, authorizations: &[RunAuthorization]) -> Result<(), LedgerError> {
     authorizations.iter().try_for_each(|authorization| {
         switch::check_authorization(conn, *authorization).map_err(|halt| LedgerError::Halted(Box::new(halt)))
     })
 }
+
+const IDS: IdColumn = IdColumn { table: "commits", column: "id", what: "effect" };
 
 impl Ledger {
     /// Adds the one commit of several runs that are on record already, if all of them still have their footing.
@@ -110,11 +118,11 @@ impl Ledger {
         authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
         self.write(|tx| {
-            stand(tx, authorizations)?;
+            check_authorizations(tx, authorizations)?;
             insert(tx, commit)?;
             let sql = "UPDATE executions SET commit_id = ?2 WHERE execution_id = ?1 AND commit_id IS NULL";
             for run in runs {
-                if tx.prepare_cached(sql)?.execute(params![run, commit.id])? != 1 {
+                if tx.change(sql, params![run, commit.id])? != 1 {
                     return Err(LedgerError::Conflict(format!("run {}", run.short())));
                 }
             }
@@ -128,7 +136,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written, or no such commit is PENDING.
     pub fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
-        self.write_lazily(|tx| settle(tx, id, settled))
+        transaction::write(&self.conn, Durability::Deferred, |tx| settle(tx, id, settled))
     }
 
     /// A held commit becomes a PENDING one, by this person's word, if its runs still have their footing.
@@ -138,15 +146,19 @@ impl Ledger {
     pub fn approve_commit(
         &self,
         id: CommitId,
-        (by, now): (&str, Timestamp),
+        decided: Decided<'_>,
         authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
         self.write(|tx| {
-            stand(tx, authorizations)?;
+            check_authorizations(tx, authorizations)?;
             let sql = "UPDATE commits SET state = 'PENDING', decided_by = ?2, decided_at = ?3,
                            number = (SELECT coalesce(max(number), 0) + 1 FROM commits)
                        WHERE id = ?1 AND state = 'HELD' AND expires_at > ?3";
-            if tx.execute(sql, params![id, by, now])? == 1 { Ok(()) } else { Err(wrong_state(tx, id, "approve")) }
+            if tx.change(sql, params![id, decided.by, decided.at])? == 1 {
+                Ok(())
+            } else {
+                Err(wrong_state(tx, id, "approve"))
+            }
         })
     }
 
@@ -154,16 +166,15 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::WrongState`] when it is not held any more.
-    pub fn reject_commit(
-        &self,
-        id: CommitId,
-        (by, now): (&str, Timestamp),
-        why: Option<&str>,
-    ) -> Result<(), LedgerError> {
+    pub fn reject_commit(&self, id: CommitId, decided: Decided<'_>, why: Option<&str>) -> Result<(), LedgerError> {
         self.write(|tx| {
             let sql = "UPDATE commits SET state = 'REJECTED', decided_by = ?2, decided_at = ?3, why = ?4
                        WHERE id = ?1 AND state = 'HELD'";
-            if tx.execute(sql, params![id, by, now, why])? == 1 { Ok(()) } else { Err(wrong_state(tx, id, "reject")) }
+            if tx.change(sql, params![id, decided.by, decided.at, why])? == 1 {
+                Ok(())
+            } else {
+                Err(wrong_state(tx, id, "reject"))
+            }
         })
     }
 
@@ -177,7 +188,7 @@ impl Ledger {
             return Ok(0);
         }
         let sql = "UPDATE commits SET state = 'EXPIRED' WHERE state = 'HELD' AND expires_at <= ?1";
-        self.write(|tx| Ok(tx.execute(sql, [now])?))
+        self.write(|tx| tx.change(sql, [now]))
     }
 
     /// One commit.
@@ -193,7 +204,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn commit_by_prefix(&self, prefix: &IdPrefix) -> Result<Commit, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, ("commits", "id"), "effect", prefix)?)
+        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
     }
 
     /// The commits that may not all be in the vault, in their order.

@@ -30,7 +30,7 @@ pub enum LedgerError {
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
     /// A value in a row cannot be what it should be.
-    #[error("the ledger holds a value that cannot be: {0}")]
+    #[error("the ledger contains an invalid value: {0}")]
     BadValue(String),
     /// SQLite is too old.
     #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
@@ -94,9 +94,9 @@ pub enum LedgerError {
     /// The thread that writes records is gone, so nobody can say what became of this one.
     #[error("the thread that writes execution records has ended")]
     NoWriter,
-    /// SQLite failed.
+    /// SQLite failed in another way.
     #[error("the ledger's database failed: {0}")]
-    Sqlite(rusqlite::Error),
+    Sqlite(String),
 }
 
 /// What SQLite says, by whose fault it is.
@@ -109,7 +109,7 @@ impl From<rusqlite::Error> for LedgerError {
             (_, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
                 Self::BadValue(error.to_string())
             }
-            _ => Self::Sqlite(error),
+            _ => Self::Sqlite(error.to_string()),
         }
     }
 }
@@ -121,13 +121,7 @@ impl LedgerError {
             Self::Busy(text) => Self::Busy(text.clone()),
             Self::Full(text) => Self::Full(text.clone()),
             Self::Damaged(text) => Self::Damaged(text.clone()),
-            Self::Sqlite(rusqlite::Error::SqliteFailure(code, text)) => {
-                Self::Sqlite(rusqlite::Error::SqliteFailure(*code, text.clone()))
-            }
-            other => {
-                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
-                Self::Sqlite(rusqlite::Error::SqliteFailure(code, Some(other.to_string())))
-            }
+            other => Self::Sqlite(other.to_string()),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter, types::Value};
 
+use super::codec::IdColumn;
+use super::transaction::WriteTransaction;
 use super::{Ledger, LedgerError, RunAuthorization, Settled, codec, commits, switch};
 use crate::model::{
     commit::Commit,
@@ -65,18 +67,18 @@ fn get(conn: &Connection, id: ExecutionId) -> Result<ExecutionRow, LedgerError> 
 
 /// One step of a run's record, in SQLite's values and ready to be written.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum RecordStep {
     /// A new record.
-    Insert(Box<Row>),
+    Insert(Box<RecordRow>),
     /// The record of a run that succeeded, and the commit of its files, if it still has its footing.
-    Success(Box<Row>, Option<Box<Commit>>, RunAuthorization),
+    Success(Box<RecordRow>, Option<Box<Commit>>, RunAuthorization),
     /// How the moving of files ended.
     Settle(CommitId, Settled),
 }
 
 /// A record in SQLite's values.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct RecordRow {
     values: [Value; COLUMNS],
     /// The limits it had, and their digest.
     limits: Option<(String, String)>,
@@ -99,7 +101,7 @@ const INSERT: &str = "INSERT INTO executions (execution_id, v, parent_execution_
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
          ?25, ?26)";
 
-fn row(record: &ExecutionRecord) -> Result<Row, LedgerError> {
+fn row(record: &ExecutionRecord) -> Result<RecordRow, LedgerError> {
     fn text(value: &impl ToString) -> Value {
         Value::Text(value.to_string())
     }
@@ -139,20 +141,20 @@ fn row(record: &ExecutionRecord) -> Result<Row, LedgerError> {
         maybe(record.second_wall.as_ref()),
         json(record.said.as_ref())?,
     ];
-    Ok(Row { values, limits })
+    Ok(RecordRow { values, limits })
 }
 
-impl Row {
-    fn insert(&self, conn: &Connection) -> Result<(), LedgerError> {
+impl RecordRow {
+    fn insert(&self, tx: &WriteTransaction<'_>) -> Result<(), LedgerError> {
         if let Some((digest, json)) = &self.limits {
-            conn.prepare_cached(INSERT_LIMITS)?.execute([digest, json])?;
+            tx.change(INSERT_LIMITS, [digest, json])?;
         }
-        conn.prepare_cached(INSERT)?.execute(params_from_iter(self.values.iter()))?;
+        tx.change(INSERT, params_from_iter(self.values.iter()))?;
         Ok(())
     }
 }
 
-impl Step {
+impl RecordStep {
     /// The row of a record.
     pub(super) fn insert(record: &ExecutionRecord) -> Result<Self, LedgerError> {
         Ok(Self::Insert(Box::new(row(record)?)))
@@ -173,20 +175,21 @@ impl Step {
     }
 
     /// Writes it, inside of the caller's transaction.
-    pub(super) fn apply(&self, conn: &Connection) -> Result<(), LedgerError> {
+    pub(super) fn apply(&self, tx: &WriteTransaction<'_>) -> Result<(), LedgerError> {
         match self {
-            Self::Insert(row) => row.insert(conn)?,
+            Self::Insert(row) => row.insert(tx)?,
             Self::Success(row, commit, authorization) => {
-                switch::check_authorization(conn, *authorization)
-                    .map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
-                commit.as_ref().map_or(Ok(()), |commit| commits::insert(conn, commit))?;
-                row.insert(conn)?;
+                switch::check_authorization(tx, *authorization).map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
+                commit.as_ref().map_or(Ok(()), |commit| commits::insert(tx, commit))?;
+                row.insert(tx)?;
             }
-            Self::Settle(id, settled) => commits::settle(conn, *id, settled)?,
+            Self::Settle(id, settled) => commits::settle(tx, *id, settled)?,
         }
         Ok(())
     }
 }
+
+const IDS: IdColumn = IdColumn { table: "executions", column: "execution_id", what: "execution" };
 
 impl Ledger {
     /// Writes a record of which nothing is to be committed.
@@ -194,7 +197,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
     pub fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
-        let step = Step::insert(record)?;
+        let step = RecordStep::insert(record)?;
         self.write(|tx| step.apply(tx))
     }
 
@@ -209,7 +212,7 @@ impl Ledger {
         commit: Option<&Commit>,
         authorization: RunAuthorization,
     ) -> Result<(), LedgerError> {
-        let step = Step::success(record, commit, authorization)?;
+        let step = RecordStep::success(record, commit, authorization)?;
         self.write(|tx| step.apply(tx))
     }
 
@@ -226,7 +229,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn execution_by_prefix(&self, prefix: &IdPrefix) -> Result<ExecutionRow, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, ("executions", "execution_id"), "execution", prefix)?)
+        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
     }
 
     /// The runs of a skill that can be repeated, oldest first: those that succeeded, and those

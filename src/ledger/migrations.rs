@@ -22,13 +22,13 @@ const MIGRATIONS: &[&str] = &[
 
 /// What the header of a file says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct State {
+pub(super) struct SchemaState {
     application_id: i64,
     version: i64,
     tables: i64,
 }
 
-impl State {
+impl SchemaState {
     /// Whether nothing was ever written to the file.
     pub(super) fn is_empty(self) -> bool {
         self.version == 0 && self.tables == 0 && self.application_id == 0
@@ -40,8 +40,8 @@ impl State {
     }
 }
 
-pub(super) fn state(conn: &Connection) -> Result<State, LedgerError> {
-    Ok(State {
+pub(super) fn state(conn: &Connection) -> Result<SchemaState, LedgerError> {
+    Ok(SchemaState {
         application_id: conn.pragma_query_value(None, "application_id", |row| row.get(0))?,
         version: conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
         tables: conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?,

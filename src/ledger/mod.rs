@@ -24,15 +24,17 @@ mod record_queries;
 mod recorder;
 mod research;
 mod switch;
+mod transaction;
 mod trusted_revision;
 mod verifications;
 
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
+use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId, time::Timestamp};
+use transaction::{Durability, WriteTransaction};
 
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
@@ -45,7 +47,7 @@ pub use promotions::{Promotion, PromotionRequest};
 pub use proposal_sources::ProposalSource;
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use prune::Pruned;
-pub use record_queries::{Outcome, Tail, Which};
+pub use record_queries::{OutcomeFilter, RecordFilter, RecordTail};
 pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
 pub use switch::{LedgerWatch, RunAuthorization};
@@ -115,21 +117,9 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Runs `work` in one immediate transaction.
-    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
-        let value = work(&tx)?;
-        tx.commit()?;
-        Ok(value)
-    }
-
-    /// The same, without waiting for the disk. After a crash of the machine the change may be gone, whole; whatever is
-    /// written after it brings it along.
-    fn write_lazily<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
-        let written = self.write(work);
-        self.conn.pragma_update(None, "synchronous", "FULL")?;
-        written
+    /// Changes the ledger in one transaction, which is on the disk when this returns.
+    fn write<T>(&self, work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        transaction::write(&self.conn, Durability::Synced, work)
     }
 
     /// SQLite's own check of the whole file. Slow on a large ledger: for `status` and `doctor`, not for every run.
@@ -196,6 +186,15 @@ impl Journal for Ledger {
     fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
         Self::settle(self, id, settled)
     }
+}
+
+/// Who decides, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    /// The person's name.
+    pub by: &'a str,
+    /// The time of the decision.
+    pub at: Timestamp,
 }
 
 /// Whether opening may make a new ledger.

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::change_detector::Head;
+use super::change_detector::IndexHead;
 use crate::model::lock::lock;
 
 /// Heads that are remembered. Whoever has not looked for longer looks into the ledger.
@@ -20,11 +20,11 @@ const LONGEST: usize = 256;
 
 /// The trail.
 #[derive(Debug, Default)]
-pub struct OwnCommits(Mutex<VecDeque<Head>>);
+pub struct OwnCommits(Mutex<VecDeque<IndexHead>>);
 
 impl OwnCommits {
     /// A transaction of records, by the heads before its first change and after its end.
-    pub(super) fn step(&self, before: Head, after: Head) {
+    pub(super) fn step(&self, before: IndexHead, after: IndexHead) {
         let mut heads = lock(&self.0);
         if !after.is_next_of(&before) {
             // Somebody else has committed since.
@@ -41,7 +41,7 @@ impl OwnCommits {
     }
 
     /// Whether all that happened from one head to the other was such transactions.
-    pub(super) fn cover(&self, from: &Head, to: &Head) -> bool {
+    pub(super) fn cover(&self, from: &IndexHead, to: &IndexHead) -> bool {
         let heads = lock(&self.0);
         let to = heads.iter().rposition(|head| head == to);
         to.is_some_and(|to| heads.range(..=to).any(|head| head == from))
@@ -52,8 +52,8 @@ impl OwnCommits {
 mod tests {
     use super::*;
 
-    fn head(change: u32) -> Head {
-        Head::with_change(change)
+    fn head(change: u32) -> IndexHead {
+        IndexHead::with_change(change)
     }
 
     #[test]

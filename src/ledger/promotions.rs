@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::transaction::WriteTransaction;
 use super::{Ledger, LedgerError, Proposal, builds, codec, proposals, verifications};
 use crate::model::{
     digest::Digest,
@@ -97,13 +98,13 @@ impl Ledger {
                 return Err(changed());
             }
             if let Some(active) = proposals::trusted(tx, &proposal.spec.name)? {
-                tx.execute("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
+                tx.change("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
             }
             let from = proposals::get(tx, id)?.status;
             if from != ProposalStatus::Verified {
                 return Err(wrong_state(id, from, "promote"));
             }
-            tx.execute(
+            tx.change(
                 "UPDATE skill_proposals SET status = 'TRUSTED', component_sha256 = ?2, snapshot_sha256 = ?3,
                      limits_json = ?5,
                      revision = (SELECT coalesce(max(revision), 0) + 1 FROM skill_proposals WHERE name = ?4)
@@ -138,9 +139,9 @@ impl Ledger {
                 return Err(LedgerError::Conflict(format!("skill {name}")));
             }
             if let Some(active) = proposals::trusted(tx, name)? {
-                tx.execute("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
+                tx.change("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
             }
-            tx.execute("UPDATE skill_proposals SET status = 'TRUSTED' WHERE id = ?1", [target])?;
+            tx.change("UPDATE skill_proposals SET status = 'TRUSTED' WHERE id = ?1", [target])?;
             record(tx, Decision::Rollback, target, ProposalStatus::Superseded, None, request)
         })
     }
@@ -199,16 +200,16 @@ fn wrong_state(id: ProposalId, found: ProposalStatus, step: &'static str) -> Led
 }
 
 fn record(
-    conn: &Connection,
+    tx: &WriteTransaction<'_>,
     decision: Decision,
     id: ProposalId,
     from: ProposalStatus,
     verification: Option<VerificationId>,
     request: &PromotionRequest,
 ) -> Result<Proposal, LedgerError> {
-    let after = proposals::get(conn, id)?;
+    let after = proposals::get(tx, id)?;
     let trust = after.trust.ok_or_else(|| wrong_state(id, after.status, "decide on"))?;
-    conn.execute(
+    tx.change(
         "INSERT INTO promotions (id, proposal_id, decision, from_status, to_status, component_sha256, spec_sha256,
              verification_id, approved_by, reason, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

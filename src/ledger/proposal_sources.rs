@@ -3,8 +3,9 @@
 //! Guarantees: an asker is written with its proposal or not at all, and only while fewer than [`MOST_LATELY`] came in the hour
 //! before, which the same transaction counts. Deliberately never: says anything about the proposal itself.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
+use super::transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
 use crate::model::{channel::Channel, id::ProposalId, time::Timestamp};
 
@@ -27,18 +28,18 @@ pub struct ProposalSource {
 const LATELY: &str = "SELECT count(*) FROM proposal_askers WHERE created_at > ?1";
 
 pub(super) fn insert(
-    conn: &Connection,
+    tx: &WriteTransaction<'_>,
     id: ProposalId,
     source: &ProposalSource,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
     // What came at a later time, before the clock was turned back, counts as well.
     let since = Timestamp::from_millis(now.as_millis() - HOUR_MS).unwrap_or(now);
-    let lately: u32 = conn.query_row(LATELY, [since], |row| row.get(0))?;
+    let lately: u32 = tx.query_row(LATELY, [since], |row| row.get(0))?;
     if lately >= MOST_LATELY {
         return Err(LedgerError::TooMany { what: "proposals from agents", most: MOST_LATELY });
     }
-    conn.execute(
+    tx.change(
         "INSERT INTO proposal_askers (proposal_id, door, asked_by, why, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![id, source.channel.as_str(), source.by, source.why, now],
     )?;

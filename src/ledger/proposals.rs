@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::codec::IdColumn;
+use super::transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, ProposalSource, artifacts, codec, proposal_sources};
 use crate::model::{
     digest::Digest,
@@ -73,7 +75,13 @@ fn query(rest: &str) -> String {
     format!("SELECT {COLUMNS} FROM skill_proposals {rest}")
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<(Proposal, String)> {
+/// A proposal, and the text of its spec as it is stored.
+struct StoredProposal {
+    proposal: Proposal,
+    spec_json: String,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredProposal> {
     let spec_json: String = row.get("spec_json")?;
     let trust = match row.get::<_, Option<u32>>("revision")? {
         Some(revision) => Some(Trust {
@@ -93,11 +101,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(Proposal, String)> {
         limits: codec::json_column(row, "limits_json")?,
         created_at: row.get("created_at")?,
     };
-    Ok((proposal, spec_json))
+    Ok(StoredProposal { proposal, spec_json })
 }
 
 /// A spec that no longer has its digest was edited behind Kavi's back.
-fn checked((proposal, spec_json): (Proposal, String)) -> Result<Proposal, LedgerError> {
+fn checked(stored: StoredProposal) -> Result<Proposal, LedgerError> {
+    let StoredProposal { proposal, spec_json } = stored;
     if Digest::of(spec_json.as_bytes()) == proposal.spec_sha256 {
         Ok(proposal)
     } else {
@@ -114,13 +123,13 @@ pub(super) fn get(conn: &Connection, id: ProposalId) -> Result<Proposal, LedgerE
 
 /// Moves a proposal from one state to another, or says which state it is in.
 pub(super) fn step(
-    conn: &Connection,
+    tx: &WriteTransaction<'_>,
     id: ProposalId,
     from: &[ProposalStatus],
     to: ProposalStatus,
     name_of_step: &'static str,
 ) -> Result<ProposalStatus, LedgerError> {
-    let found = get(conn, id)?.status;
+    let found = get(tx, id)?.status;
     if !from.contains(&found) {
         return Err(LedgerError::WrongState {
             what: "proposal",
@@ -129,13 +138,15 @@ pub(super) fn step(
             step: name_of_step,
         });
     }
-    conn.execute("UPDATE skill_proposals SET status = ?2 WHERE id = ?1", params![id, to])?;
+    tx.change("UPDATE skill_proposals SET status = ?2 WHERE id = ?1", params![id, to])?;
     Ok(found)
 }
 
 pub(super) fn trusted(conn: &Connection, name: &SkillName) -> Result<Option<Proposal>, LedgerError> {
     conn.query_row(&query(TRUSTED), [name], from_row).optional()?.map(checked).transpose()
 }
+
+const IDS: IdColumn = IdColumn { table: "skill_proposals", column: "id", what: "proposal" };
 
 impl Ledger {
     /// Writes a proposal and its spec's artifact. The trusted revision of its name, if any, becomes its parent.
@@ -146,7 +157,7 @@ impl Ledger {
         self.write(|tx| {
             let spec = new.spec;
             let parent = trusted(tx, &spec.name)?.map(|parent| parent.id);
-            tx.execute(
+            tx.change(
                 "INSERT INTO skill_proposals (id, name, description, io_schema_json, side_effect_class,
                      required_secrets_json, spec_json, spec_sha256, parent_proposal_id, status, created_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'PROPOSED', ?10)",
@@ -184,7 +195,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn proposal_by_prefix(&self, prefix: &IdPrefix) -> Result<Proposal, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, ("skill_proposals", "id"), "proposal", prefix)?)
+        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
     }
 
     /// Every proposal, oldest first.

@@ -10,6 +10,8 @@
 
 use rusqlite::{Connection, params};
 
+use super::Decided;
+use super::transaction::{self, WriteTransaction};
 use super::{Ledger, LedgerError, codec};
 use crate::model::{
     commit::Change,
@@ -86,12 +88,12 @@ const NOTE: &str =
     "INSERT INTO prunes (older_than, executions, commits, pruned_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// Finds out what must stay, into the two tables.
-fn find(conn: &Connection, older_than: Timestamp) -> Result<(), LedgerError> {
-    conn.execute_batch(TABLES)?;
-    conn.execute(NEEDED_EXECUTIONS, [older_than])?;
-    conn.execute(NEEDED_COMMITS, [older_than])?;
+fn find(tx: &WriteTransaction<'_>, older_than: Timestamp) -> Result<(), LedgerError> {
+    tx.change_all(TABLES)?;
+    tx.change(NEEDED_EXECUTIONS, [older_than])?;
+    tx.change(NEEDED_COMMITS, [older_than])?;
     for step in WITH_UNDOS {
-        conn.execute(step, [])?;
+        tx.change(step, [])?;
     }
     Ok(())
 }
@@ -114,25 +116,24 @@ impl Ledger {
     }
 
     fn would_prune_now(&self, older_than: Timestamp) -> Result<Pruned, LedgerError> {
-        let moment = self.conn.unchecked_transaction()?;
-        find(&moment, older_than)?;
-        let count = format!("SELECT count(*) FROM executions AS e WHERE {OLD}");
-        let executions = moment.query_row(&count, [older_than], |row| row.get(0))?;
-        let commits = moment.query_row(&format!("SELECT count(*) {NO_COMMITS}"), [], |row| row.get(0))?;
-        // The tables go with it.
-        moment.rollback()?;
-        Ok(Pruned { executions, commits })
+        transaction::look(&self.conn, |tx| {
+            find(tx, older_than)?;
+            let count = format!("SELECT count(*) FROM executions AS e WHERE {OLD}");
+            let executions = tx.query_row(&count, [older_than], |row| row.get(0))?;
+            let commits = tx.query_row(&format!("SELECT count(*) {NO_COMMITS}"), [], |row| row.get(0))?;
+            Ok(Pruned { executions, commits })
+        })
     }
 
     /// Throws away what started before `older_than` and nobody needs any more, by this person's word.
     ///
     /// # Errors
     /// [`LedgerError`]; nothing is thrown away then.
-    pub fn prune(&self, older_than: Timestamp, (by, now): (&str, Timestamp)) -> Result<Pruned, LedgerError> {
+    pub fn prune(&self, older_than: Timestamp, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
         // For each commit that goes all others would be looked through for one that takes it back. All of them are looked
         // at once instead, before the transaction ends.
         self.conn.pragma_update(None, "foreign_keys", "OFF")?;
-        let pruned = self.with_much_memory(|| self.prune_unchecked(older_than, (by, now)));
+        let pruned = self.with_much_memory(|| self.prune_unchecked(older_than, decided));
         self.conn.pragma_update(None, "foreign_keys", "ON")?;
         pruned
     }
@@ -145,17 +146,17 @@ impl Ledger {
         done
     }
 
-    fn prune_unchecked(&self, older_than: Timestamp, (by, now): (&str, Timestamp)) -> Result<Pruned, LedgerError> {
+    fn prune_unchecked(&self, older_than: Timestamp, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
         self.write(|tx| {
             find(tx, older_than)?;
-            let executions = tx.execute(&format!("DELETE FROM executions AS e WHERE {OLD}"), [older_than])? as u64;
-            let commits = tx.execute(&format!("DELETE {NO_COMMITS}"), [])? as u64;
-            tx.execute(NO_LIMITS, [])?;
-            tx.execute(NOTE, params![older_than, executions, commits, by, now])?;
+            let executions = tx.change(&format!("DELETE FROM executions AS e WHERE {OLD}"), [older_than])? as u64;
+            let commits = tx.change(&format!("DELETE {NO_COMMITS}"), [])? as u64;
+            tx.change(NO_LIMITS, [])?;
+            tx.change(NOTE, params![older_than, executions, commits, decided.by, decided.at])?;
             for table in ["executions", "commits"] {
                 check_references(tx, table)?;
             }
-            tx.execute_batch(NO_TABLES)?;
+            tx.change_all(NO_TABLES)?;
             Ok(Pruned { executions, commits })
         })
     }

@@ -109,7 +109,7 @@ fn left(ledger: &Ledger, sql: &str) -> Result<Vec<usize>, LedgerError> {
 fn pruned(runs: &[Run], commits: &[Made]) -> Result<(Vec<usize>, Vec<usize>), Box<dyn Error>> {
     let ledger = ledger(runs, commits)?;
     let would = ledger.would_prune(time(CUTOFF)?)?;
-    let done = ledger.prune(time(CUTOFF)?, ("ada", time(20)?))?;
+    let done = ledger.prune(time(CUTOFF)?, Decided { by: "ada", at: time(20)? })?;
     assert_eq!(would, done);
     let executions = left(&ledger, "SELECT execution_id FROM executions ORDER BY rowid")?;
     let kept = left(&ledger, "SELECT id FROM commits ORDER BY id")?;
@@ -127,14 +127,14 @@ fn pruned(runs: &[Run], commits: &[Made]) -> Result<(Vec<usize>, Vec<usize>), Bo
 fn what_is_old_goes_and_who_did_it_is_on_record() -> Done {
     assert_eq!(pruned(&[run(1), run(9), run(10), run(12)], &[])?, (vec![2, 3], vec![]));
     let ledger = ledger(&[run(1), run(2), run(12)], &[])?;
-    ledger.prune(time(CUTOFF)?, ("ada", time(20)?))?;
-    ledger.prune(time(CUTOFF)?, ("bob", time(21)?))?;
+    ledger.prune(time(CUTOFF)?, Decided { by: "ada", at: time(20)? })?;
+    ledger.prune(time(CUTOFF)?, Decided { by: "bob", at: time(21)? })?;
     let row = "SELECT group_concat(number || ' ' || older_than || ' ' || executions || ' ' || commits || ' ' || pruned_by, ', ')
                FROM prunes";
     let said: String = ledger.conn.query_row(row, [], |row| row.get(0))?;
     assert_eq!(said, "1 1970-01-11T00:00:00.000Z 2 0 ada, 2 1970-01-11T00:00:00.000Z 0 0 bob");
     // A person who has no name decides nothing.
-    assert!(ledger.prune(time(30)?, ("", time(31)?)).is_err());
+    assert!(ledger.prune(time(30)?, Decided { by: "", at: time(31)? }).is_err());
     assert_eq!(ledger.count_executions()?.0, 1);
     Ok(())
 }
@@ -205,7 +205,7 @@ fn files_and_values_of_what_stays_are_named() -> Done {
     };
     let (files, values) = (["commit", "new", "old"], ["input", "output"]);
     assert_eq!(named(&ledger)?, (set(&[0, 1], &files), set(&[0, 1], &values)));
-    ledger.prune(time(CUTOFF)?, ("ada", time(20)?))?;
+    ledger.prune(time(CUTOFF)?, Decided { by: "ada", at: time(20)? })?;
     assert_eq!(named(&ledger)?, (set(&[1], &files), set(&[1], &values)));
     ledger.conn.execute("UPDATE executions SET effects_json = '[{}]'", [])?;
     assert!(matches!(named(&ledger), Err(LedgerError::BadValue(_))), "what cannot be read might name anything");

@@ -12,11 +12,11 @@ use crate::model::{id::ExecutionId, name::SkillName, session::Entry, time::Times
 
 /// Which records are asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Which {
+pub struct RecordFilter {
     /// Those of one skill.
     pub skill: Option<SkillName>,
     /// How they ended.
-    pub outcome: Outcome,
+    pub outcome: OutcomeFilter,
     /// Those that started then or later.
     pub since: Option<Timestamp>,
     /// Those that started before.
@@ -25,7 +25,7 @@ pub struct Which {
 
 /// How the runs that are asked for ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Outcome {
+pub enum OutcomeFilter {
     /// However they did.
     #[default]
     Any,
@@ -35,18 +35,18 @@ pub enum Outcome {
 
 /// The newest records, and up to where that was.
 #[derive(Debug)]
-pub struct Tail {
+pub struct RecordTail {
     /// The records, newest last.
     pub rows: Vec<ExecutionRow>,
     /// The number of the record that was written last, whatever it is about.
     pub seen: i64,
 }
 
-impl Which {
+impl RecordFilter {
     /// The index to go by. The planner does not know how many there are of what.
     fn index(&self) -> &'static str {
         match self {
-            Self { outcome: Outcome::Failed, .. } => "INDEXED BY failed_executions",
+            Self { outcome: OutcomeFilter::Failed, .. } => "INDEXED BY failed_executions",
             Self { skill: Some(_), .. } => "INDEXED BY executions_by_skill",
             _ => "INDEXED BY executions_by_time",
         }
@@ -65,7 +65,7 @@ impl Which {
         with("e.skill_name = ?", self.skill.as_ref().map(ToString::to_string));
         with("e.started_at >= ?", self.since.as_ref().map(ToString::to_string));
         with("e.started_at < ?", self.until.as_ref().map(ToString::to_string));
-        if self.outcome == Outcome::Failed {
+        if self.outcome == OutcomeFilter::Failed {
             conditions.push("e.success = 0");
         }
         (conditions.join(" AND "), values)
@@ -150,33 +150,33 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn tail(&self, which: &Which, most: u32) -> Result<Tail, LedgerError> {
+    pub fn tail(&self, filter: &RecordFilter, most: u32) -> Result<RecordTail, LedgerError> {
         let moment = self.moment()?;
         let seen = moment.query_row(LAST, [], |row| row.get(0))?;
-        let (sql, mut values) = which.by_time("DESC");
+        let (sql, mut values) = filter.by_time("DESC");
         values.push(most.into());
         let mut statement = moment.prepare(&format!("{sql} LIMIT ?"))?;
         let found = statement.query_map(params_from_iter(values), executions::from_row)?;
         let mut rows = found.collect::<Result<Vec<_>, _>>()?;
         rows.reverse();
-        Ok(Tail { rows, seen })
+        Ok(RecordTail { rows, seen })
     }
 
     /// At most so many of these records that were written after the one with this number, in the order in which they were.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn written_after(&self, which: &Which, seen: i64, most: u32) -> Result<Tail, LedgerError> {
+    pub fn written_after(&self, filter: &RecordFilter, seen: i64, most: u32) -> Result<RecordTail, LedgerError> {
         let moment = self.moment()?;
         let last: i64 = moment.query_row(LAST, [], |row| row.get(0))?;
-        let (sql, values) = which.written_after(seen, most);
+        let (sql, values) = filter.written_after(seen, most);
         let mut statement = moment.prepare(&sql)?;
         let found = statement
             .query_map(params_from_iter(values), |row| Ok((row.get("number")?, executions::from_row(row)?)))?
             .collect::<Result<Vec<(i64, _)>, _>>()?;
         let full = found.len() >= most as usize;
         let seen = found.last().map(|(number, _)| *number).filter(|_| full).unwrap_or(last);
-        Ok(Tail { rows: found.into_iter().map(|(_, row)| row).collect(), seen })
+        Ok(RecordTail { rows: found.into_iter().map(|(_, row)| row).collect(), seen })
     }
 
     /// Gives each of these records, oldest first, and how many they were.
@@ -185,11 +185,11 @@ impl Ledger {
     /// [`LedgerError`] when the ledger cannot be read, and whatever `each` says.
     pub fn each_execution<E: From<LedgerError>>(
         &self,
-        which: &Which,
+        filter: &RecordFilter,
         mut each: impl FnMut(ExecutionRow) -> Result<(), E>,
     ) -> Result<u64, E> {
         let broken = |error: rusqlite::Error| E::from(error.into());
-        let (sql, values) = which.by_time("ASC");
+        let (sql, values) = filter.by_time("ASC");
         let mut statement = self.conn.prepare(&sql).map_err(broken)?;
         let mut count = 0;
         for row in statement.query_map(params_from_iter(values), executions::from_row).map_err(broken)? {

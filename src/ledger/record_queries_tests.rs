@@ -48,26 +48,26 @@ fn named(rows: &[ExecutionRow]) -> Vec<String> {
     rows.iter().map(one).collect()
 }
 
-fn of(skill: &str) -> Which {
-    Which { skill: SkillName::parse(skill).ok(), ..Which::default() }
+fn of(skill: &str) -> RecordFilter {
+    RecordFilter { skill: SkillName::parse(skill).ok(), ..RecordFilter::default() }
 }
 
 #[test]
 fn the_newest_are_those_that_started_last_and_the_newest_of_them_is_last() -> Done {
     let ledger = ledger()?;
-    let failed = Which { outcome: Outcome::Failed, ..Which::default() };
-    let since = |second| at(second).map(|at| Which { since: Some(at), ..Which::default() });
+    let failed = RecordFilter { outcome: OutcomeFilter::Failed, ..RecordFilter::default() };
+    let since = |second| at(second).map(|at| RecordFilter { since: Some(at), ..RecordFilter::default() });
     for (which, most, found) in [
-        (Which::default(), 9, &["a1", "a2", "b3", "b4", "a4"][..]),
-        (Which::default(), 2, &["b4", "a4"]),
-        (Which::default(), 0, &[]),
+        (RecordFilter::default(), 9, &["a1", "a2", "b3", "b4", "a4"][..]),
+        (RecordFilter::default(), 2, &["b4", "a4"]),
+        (RecordFilter::default(), 0, &[]),
         (of("a"), 2, &["a2", "a4"]),
         (of("c"), 2, &[]),
         (failed.clone(), 9, &["a2", "b3"]),
-        (Which { outcome: Outcome::Failed, ..of("a") }, 9, &["a2"]),
+        (RecordFilter { outcome: OutcomeFilter::Failed, ..of("a") }, 9, &["a2"]),
         (since(3)?, 9, &["b3", "b4", "a4"]),
-        (Which { until: Some(at(3)?), ..since(2)? }, 9, &["a2"]),
-        (Which { since: Some(at(2)?), until: Some(at(4)?), ..failed }, 9, &["a2", "b3"]),
+        (RecordFilter { until: Some(at(3)?), ..since(2)? }, 9, &["a2"]),
+        (RecordFilter { since: Some(at(2)?), until: Some(at(4)?), ..failed }, 9, &["a2", "b3"]),
     ] {
         let tail = ledger.tail(&which, most)?;
         assert_eq!(named(&tail.rows), found, "{which:?}");
@@ -90,7 +90,7 @@ fn what_was_written_since_comes_in_the_order_in_which_it_was_and_only_once() -> 
     let mut seen = 0;
     let mut all = Vec::new();
     for _ in 0..4 {
-        let tail = ledger.written_after(&Which::default(), seen, 2)?;
+        let tail = ledger.written_after(&RecordFilter::default(), seen, 2)?;
         seen = tail.seen;
         all.extend(named(&tail.rows));
     }
@@ -98,7 +98,7 @@ fn what_was_written_since_comes_in_the_order_in_which_it_was_and_only_once() -> 
     // What does not fit has been looked at as well.
     let tail = ledger.written_after(&of("b"), 2, 9)?;
     assert_eq!((named(&tail.rows), tail.seen), (vec!["b4".to_owned()], 5));
-    let stopped = ledger.each_execution(&Which::default(), |_| Err(LedgerError::NotStopped));
+    let stopped = ledger.each_execution(&RecordFilter::default(), |_| Err(LedgerError::NotStopped));
     assert!(matches!(stopped, Err(LedgerError::NotStopped)), "whoever takes them can end it");
     Ok(())
 }
@@ -144,9 +144,9 @@ fn nothing_is_read_whole_to_look_at_a_little() -> Done {
     let mut queries = vec![LAST.to_owned(), PARENT.to_owned(), NEWEST.to_owned()];
     queries.extend([BELOW, DURING].map(|part| format!("{ENTRY} {part}")));
     for skill in [None, SkillName::parse("a").ok()] {
-        for outcome in [Outcome::Any, Outcome::Failed] {
+        for outcome in [OutcomeFilter::Any, OutcomeFilter::Failed] {
             for (since, until) in [(None, None), (time, None), (time, time)] {
-                let which = Which { skill: skill.clone(), outcome, since, until };
+                let which = RecordFilter { skill: skill.clone(), outcome, since, until };
                 queries.extend([which.by_time("DESC").0, which.by_time("ASC").0, which.written_after(0, 1).0]);
             }
         }

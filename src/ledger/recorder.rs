@@ -16,9 +16,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
-use super::executions::Step;
+use super::change_detector::IndexHead;
+use super::executions::RecordStep;
+use super::transaction::{self, Durability};
 use super::{ChangeDetector, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization, Settled};
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
@@ -35,7 +37,7 @@ type Answer = Result<(), LedgerError>;
 
 /// A step, and who waits for it.
 struct Job {
-    step: Step,
+    step: RecordStep,
     answer: SyncSender<Answer>,
 }
 
@@ -59,14 +61,14 @@ impl Recorder {
         let ours = Arc::clone(&own_commits);
         let write = move || {
             let change_detector = ledger.change_detector();
-            write_all(&ledger.conn, &waiting, (change_detector.as_ref(), &ours));
+            Writer { conn: &ledger.conn, change_detector, own_commits: &ours }.run(&waiting);
         };
         let writer = thread::Builder::new().name("kavi-records".into()).spawn(write)?;
         Ok(Self { queue: Some(queue), writer: Some(writer), own_commits })
     }
 
     /// Hands a step in and waits until it is durable.
-    fn submit(&self, step: Step) -> Answer {
+    fn submit(&self, step: RecordStep) -> Answer {
         let (answer, answered) = sync_channel(1);
         let queue = self.queue.as_ref().ok_or(LedgerError::NoWriter)?;
         queue.send(Job { step, answer }).map_err(|_| LedgerError::NoWriter)?;
@@ -76,7 +78,7 @@ impl Recorder {
 
 impl Journal for Recorder {
     fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
-        self.submit(Step::insert(record)?)
+        self.submit(RecordStep::insert(record)?)
     }
 
     fn insert_success(
@@ -85,11 +87,11 @@ impl Journal for Recorder {
         commit: Option<&Commit>,
         authorization: RunAuthorization,
     ) -> Result<(), LedgerError> {
-        self.submit(Step::success(record, commit, authorization)?)
+        self.submit(RecordStep::success(record, commit, authorization)?)
     }
 
     fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
-        self.submit(Step::Settle(id, settled.clone()))
+        self.submit(RecordStep::Settle(id, settled.clone()))
     }
 
     fn own_commits(&self) -> Option<&OwnCommits> {
@@ -107,15 +109,50 @@ impl Drop for Recorder {
     }
 }
 
-/// The writer's life: until nobody can hand anything in any more and the queue is empty.
-fn write_all(conn: &Connection, waiting: &Receiver<Job>, path: (Option<&ChangeDetector>, &OwnCommits)) {
-    while let Ok(first) = waiting.recv() {
-        let (steps, answers): (Vec<_>, Vec<_>) =
-            gather(first, waiting).into_iter().map(|job| (job.step, job.answer)).unzip();
-        for (result, answer) in write(conn, &steps, path).into_iter().zip(answers) {
-            // A caller that is gone does not need its answer.
-            let _ = answer.send(result);
+/// What the writing thread works with.
+struct Writer<'a> {
+    conn: &'a Connection,
+    /// Sees the index of the write-ahead log, where it can be watched.
+    change_detector: Option<ChangeDetector>,
+    own_commits: &'a OwnCommits,
+}
+
+impl Writer<'_> {
+    /// Writes until every sender is gone and the queue is empty.
+    fn run(&self, waiting: &Receiver<Job>) {
+        while let Ok(first) = waiting.recv() {
+            let jobs = gather(first, waiting);
+            let (steps, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.step, job.answer)).unzip();
+            for (result, answer) in self.write(&steps).into_iter().zip(answers) {
+                // A caller that is gone does not need its answer.
+                let _ = answer.send(result);
+            }
         }
+    }
+
+    /// Writes a batch in one transaction, and returns the result of each step.
+    fn write(&self, steps: &[RecordStep]) -> Vec<Answer> {
+        let mut before = None;
+        let written = transaction::write(self.conn, Durability::Synced, |tx| {
+            // Under the write lock: until the end no other connection can commit.
+            before = self.head();
+            steps.iter().map(|step| tx.attempt(|tx| step.apply(tx))).collect::<Result<Vec<_>, _>>()
+        });
+        match written {
+            Ok(answers) => {
+                // Other batches may change trust or the switch, so readers must look again after them.
+                let only_records = steps.iter().all(RecordStep::is_record);
+                if let (Some(before), Some(after), true) = (before, self.head(), only_records) {
+                    self.own_commits.step(before, after);
+                }
+                answers
+            }
+            Err(error) => steps.iter().map(|_| Err(error.again())).collect(),
+        }
+    }
+
+    fn head(&self) -> Option<IndexHead> {
+        self.change_detector.as_ref().and_then(ChangeDetector::head)
     }
 }
 
@@ -137,55 +174,6 @@ fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
         }
     }
     jobs
-}
-
-/// Writes a batch in one transaction and says what became of each step.
-fn write(
-    conn: &Connection,
-    steps: &[Step],
-    (change_detector, own_commits): (Option<&ChangeDetector>, &OwnCommits),
-) -> Vec<Answer> {
-    let lost = |error: &LedgerError| steps.iter().map(|_| Err(error.again())).collect();
-    let tx = match Transaction::new_unchecked(conn, TransactionBehavior::Immediate) {
-        Ok(tx) => tx,
-        Err(error) => return lost(&error.into()),
-    };
-    // Nobody else can commit from here to the end.
-    let before = change_detector.and_then(ChangeDetector::head);
-    let mut answers = Vec::with_capacity(steps.len());
-    for step in steps {
-        match write_one(&tx, step) {
-            Ok(answer) => answers.push(answer),
-            Err(error) => return lost(&error),
-        }
-    }
-    match tx.commit() {
-        Ok(()) => {
-            let after = change_detector.and_then(ChangeDetector::head);
-            if let (Some(before), Some(after), true) = (before, after, steps.iter().all(Step::is_record)) {
-                own_commits.step(before, after);
-            }
-            answers
-        }
-        Err(error) => lost(&error.into()),
-    }
-}
-
-/// One step, that leaves nothing behind when it is refused.
-///
-/// # Errors
-/// When the whole transaction is lost: SQLite took it back (a full or failing disk), or cannot undo this one step.
-fn write_one(tx: &Transaction<'_>, step: &Step) -> Result<Answer, LedgerError> {
-    tx.prepare_cached("SAVEPOINT one")?.execute([])?;
-    let answer = step.apply(tx);
-    if let Err(error) = &answer {
-        if tx.is_autocommit() {
-            return Err(error.again());
-        }
-        tx.prepare_cached("ROLLBACK TO one")?.execute([])?;
-    }
-    tx.prepare_cached("RELEASE one")?.execute([])?;
-    Ok(answer)
 }
 
 #[cfg(test)]

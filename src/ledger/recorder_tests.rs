@@ -7,6 +7,8 @@ use serde_json::json;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rusqlite::{Transaction, TransactionBehavior};
+
 use super::*;
 use crate::ledger::Create;
 use crate::model::{
@@ -38,8 +40,8 @@ fn records(count: usize) -> Result<Vec<ExecutionRecord>, Box<dyn Error>> {
     (0..count).map(|_| record()).collect()
 }
 
-fn inserts(records: &[ExecutionRecord]) -> Result<Vec<Step>, LedgerError> {
-    records.iter().map(Step::insert).collect()
+fn inserts(records: &[ExecutionRecord]) -> Result<Vec<RecordStep>, LedgerError> {
+    records.iter().map(RecordStep::insert).collect()
 }
 
 fn open(folder: &Path) -> Result<Ledger, LedgerError> {
@@ -95,6 +97,10 @@ fn a_record_is_there_for_everybody_when_its_caller_goes_on() -> Done {
     Ok(())
 }
 
+fn write(ledger: &Ledger, steps: &[RecordStep]) -> Vec<Answer> {
+    Writer { conn: &ledger.conn, change_detector: None, own_commits: &OwnCommits::default() }.write(steps)
+}
+
 #[test]
 fn a_refused_record_fails_alone() -> Done {
     let ledger = Ledger::in_memory()?;
@@ -102,8 +108,8 @@ fn a_refused_record_fails_alone() -> Done {
     given[1].execution_id = given[0].execution_id;
     given[3].error = Some("a success with an error".to_owned());
     let mut changes = inserts(&given)?;
-    changes.push(Step::Settle(ExecutionId::new(&RandomIds).into(), Settled::Applied));
-    let answers = write(&ledger.conn, &changes, (None, &OwnCommits::default()));
+    changes.push(RecordStep::Settle(ExecutionId::new(&RandomIds).into(), Settled::Applied));
+    let answers = write(&ledger, &changes);
     let fine: Vec<bool> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(fine, [true, false, true, false, true, false]);
     assert!(matches!(answers[5], Err(LedgerError::NotFound { .. })));
@@ -119,12 +125,12 @@ fn a_batch_that_cannot_begin_fails_for_every_caller() -> Done {
     ledger.conn.busy_timeout(std::time::Duration::ZERO)?;
     let held = Transaction::new_unchecked(&other.conn, TransactionBehavior::Immediate)?;
     let given = records(4)?;
-    let answers = write(&ledger.conn, &inserts(&given)?, (None, &OwnCommits::default()));
+    let answers = write(&ledger, &inserts(&given)?);
     assert_eq!(answers.len(), 4);
     assert!(answers.iter().all(|answer| matches!(answer, Err(LedgerError::Busy(_)))), "{answers:?}");
     held.rollback()?;
     assert_eq!(ledger.count_executions()?, (0, 0));
-    assert!(write(&ledger.conn, &inserts(&given)?, (None, &OwnCommits::default())).iter().all(Result::is_ok));
+    assert!(write(&ledger, &inserts(&given)?).iter().all(Result::is_ok));
     Ok(())
 }
 
@@ -136,7 +142,7 @@ fn a_full_disk_leaves_nothing_of_what_it_failed_for() -> Done {
     ledger.conn.pragma_update_and_check(None, "max_page_count", pages + 8, |_| Ok(()))?;
     let mut given = records(6)?;
     given[3].input_json = json!("long ".repeat(40_000));
-    let answers = write(&ledger.conn, &inserts(&given)?, (None, &OwnCommits::default()));
+    let answers = write(&ledger, &inserts(&given)?);
     assert!(answers[3].is_err(), "{answers:?}");
     for (record, answer) in given.iter().zip(&answers) {
         assert_eq!(ledger.execution(record.execution_id).is_ok(), answer.is_ok(), "{answers:?}");

@@ -1,7 +1,8 @@
 //! What was found out about failed attempts, and who let the next attempt go ahead.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Row, params};
 
+use super::transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec};
 use crate::model::{
     id::{BuildId, ProposalId, ResearchId, VerificationId},
@@ -58,12 +59,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Research> {
 }
 
 pub(super) fn insert_acknowledgement(
-    conn: &Connection,
+    tx: &WriteTransaction<'_>,
     build: BuildId,
     go: &Acknowledgement,
     at: Timestamp,
 ) -> Result<(), LedgerError> {
-    conn.execute(
+    tx.change(
         "INSERT INTO acknowledgements (build_id, acknowledged_by, escalations_json, created_at)
          VALUES (?1, ?2, ?3, ?4)",
         params![build, go.acknowledged_by, codec::to_json(&go.escalations)?, at],
@@ -78,7 +79,7 @@ impl Ledger {
     /// [`LedgerError`] when it cannot be written.
     pub fn insert_research(&self, new: &Research, notes: &[ArtifactRow]) -> Result<(), LedgerError> {
         self.write(|tx| {
-            tx.execute(
+            tx.change(
                 "INSERT INTO research (id, build_id, verification_id, kind, facts_json, hint, advice_json,
                      escalations_json, note_path, created_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -240,7 +241,7 @@ mod tests {
     fn a_ledger_of_the_version_before_is_brought_up() -> Anything {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("ledger.db");
-        let old = Connection::open(&path)?;
+        let old = rusqlite::Connection::open(&path)?;
         old.execute_batch(include_str!("migrations/0001_spine.sql"))?;
         old.pragma_update(None, "application_id", 0x4B61_7669)?;
         old.pragma_update(None, "user_version", 1)?;

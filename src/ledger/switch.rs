@@ -211,7 +211,7 @@ impl Ledger {
             if to == SwitchState::Running && matches!(read(tx), Switch::Running(_)) {
                 return Err(LedgerError::NotStopped);
             }
-            tx.execute(
+            tx.change(
                 "INSERT INTO switch_turns (number, position, turned_by, why, created_at)
                  VALUES ((SELECT coalesce(max(number), 0) + 1 FROM switch_turns), ?1, ?2, ?3, ?4)",
                 params![to.as_str(), by, why, at],

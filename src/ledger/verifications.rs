@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, builds, codec, proposals};
 use crate::model::{
     digest::Digest,
@@ -173,8 +174,12 @@ impl Ledger {
     }
 }
 
-fn insert(conn: &Connection, new: &Verification) -> Result<(), LedgerError> {
-    conn.execute(
+const INSERT_GATE: &str = "INSERT INTO verification_gates
+         (verification_id, position, gate, status, findings_json, duration_ms, check_key, reused_from)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+fn insert(tx: &WriteTransaction<'_>, new: &Verification) -> Result<(), LedgerError> {
+    tx.change(
         "INSERT INTO verifications (id, proposal_id, build_id, status, snapshot_sha256, component_sha256, toolchain,
              sdk_sha256, confinement, report_path, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -192,24 +197,13 @@ fn insert(conn: &Connection, new: &Verification) -> Result<(), LedgerError> {
             new.created_at,
         ],
     )?;
-    let mut statement = conn.prepare(
-        "INSERT INTO verification_gates
-             (verification_id, position, gate, status, findings_json, duration_ms, check_key, reused_from)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
     for (position, gate) in new.gates.iter().enumerate() {
         let findings = codec::to_json(&gate.findings)?;
         let (key, reused) = (gate.check_key, gate.reused_from);
-        statement.execute(params![
-            new.id,
-            position,
-            gate.gate,
-            gate.status,
-            findings,
-            gate.duration_ms,
-            key,
-            reused
-        ])?;
+        tx.change(
+            INSERT_GATE,
+            params![new.id, position, gate.gate, gate.status, findings, gate.duration_ms, key, reused],
+        )?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::App;
 use crate::artifacts::{self, ReadError};
 use crate::error::Error;
-use crate::ledger::{ExecutionRow, LedgerError, Proposal, Which};
+use crate::ledger::{ExecutionRow, LedgerError, Proposal, RecordFilter};
 use crate::model::{
     artifact::ArtifactKind,
     channel::Channel,
@@ -141,7 +141,7 @@ impl App {
 
     /// The newest records, newest first, each without what is not for everybody.
     pub(super) fn newest_redacted(&self) -> Result<Value, Error> {
-        let newest = self.ledger.tail(&Which::default(), MOST_RECORDS)?;
+        let newest = self.ledger.tail(&RecordFilter::default(), MOST_RECORDS)?;
         Ok(newest.rows.iter().rev().map(outline).collect())
     }
 

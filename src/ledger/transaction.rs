@@ -1,0 +1,108 @@
+//! The one place where the ledger is written.
+//!
+//! Every change of the ledger is a [`WriteTransaction`]: [`write`] begins it, hands it to its caller, and commits it. No other
+//! file of this module changes a row, except the migrations. So whatever must happen with every change has one place.
+//!
+//! Guarantees: a transaction takes the write lock before its first read, and is there whole after a crash or not at all. Of
+//! changes under [`WriteTransaction::attempt`], a refused one leaves nothing behind.
+//!
+//! Deliberately never: decides what is written.
+
+use std::ops::Deref;
+
+use rusqlite::{Connection, Params, Transaction, TransactionBehavior};
+
+use super::LedgerError;
+
+/// When a change is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Before the call returns.
+    Synced,
+    /// With the next synced change. A crash of the machine may take it, whole.
+    Deferred,
+}
+
+/// A transaction that holds the ledger's write lock. It derefs to a connection for reads.
+#[derive(Debug)]
+pub(super) struct WriteTransaction<'a>(Transaction<'a>);
+
+impl Deref for WriteTransaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl WriteTransaction<'_> {
+    /// Runs a statement that changes rows, and returns their number. The statement is kept prepared.
+    pub(super) fn change(&self, sql: &str, values: impl Params) -> Result<usize, LedgerError> {
+        Ok(self.0.prepare_cached(sql)?.execute(values)?)
+    }
+
+    /// Runs statements without values.
+    pub(super) fn change_all(&self, sql: &str) -> Result<(), LedgerError> {
+        Ok(self.0.execute_batch(sql)?)
+    }
+
+    /// Does one part of the transaction. When it is refused, only that part is taken back.
+    ///
+    /// # Errors
+    /// When the whole transaction is lost: SQLite took it back (a full or failing disk), or cannot undo this part.
+    pub(super) fn attempt(
+        &self,
+        part: impl FnOnce(&Self) -> Result<(), LedgerError>,
+    ) -> Result<Result<(), LedgerError>, LedgerError> {
+        self.change("SAVEPOINT one", [])?;
+        let done = part(self);
+        if let Err(error) = &done {
+            // SQLite rolls back by itself after some errors. Then the savepoint is gone, and every other part with it.
+            if self.0.is_autocommit() {
+                return Err(error.again());
+            }
+            self.change("ROLLBACK TO one", [])?;
+        }
+        self.change("RELEASE one", [])?;
+        Ok(done)
+    }
+}
+
+/// Runs `work` in one transaction under the write lock, and commits it when `work` succeeds.
+pub(super) fn write<T>(
+    conn: &Connection,
+    durability: Durability,
+    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    match durability {
+        Durability::Synced => write_now(conn, work),
+        Durability::Deferred => {
+            conn.pragma_update(None, "synchronous", "NORMAL")?;
+            let written = write_now(conn, work);
+            conn.pragma_update(None, "synchronous", "FULL")?;
+            written
+        }
+    }
+}
+
+fn write_now<T>(
+    conn: &Connection,
+    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    // Immediate: a transaction that reads first and asks for the write lock later can fail halfway with "database is locked".
+    let tx = WriteTransaction(Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?);
+    let value = work(&tx)?;
+    tx.0.commit()?;
+    Ok(value)
+}
+
+/// Runs `work` in a transaction that may fill temporary tables, and takes all of it back.
+pub(super) fn look<T>(
+    conn: &Connection,
+    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let tx = WriteTransaction(Transaction::new_unchecked(conn, TransactionBehavior::Deferred)?);
+    let value = work(&tx)?;
+    tx.0.rollback()?;
+    Ok(value)
+}
