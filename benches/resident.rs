@@ -21,11 +21,7 @@ use bare::Bare;
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
 use kavi::config::Config;
-use kavi::invoke::{
-    Desk,
-    effects::Untold,
-    resident::{Parts, Resident},
-};
+use kavi::invoke::{NoObserver, SharedContext, resident::Resident};
 use kavi::ledger::{Create, Journal, Ledger, LedgerError, Recorder, RunAuthorization, Settled};
 use kavi::model::{
     commit::Commit,
@@ -125,23 +121,24 @@ fn main() {
     let warnings = Warnings::default();
     let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
     let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never).unwrap()).unwrap();
-    let desk = Desk {
+    let shared = SharedContext {
         layout,
         store: &store,
         channels: &config.channels,
         hold: config.effects.held(),
-        steps: &Untold,
+        observer: &NoObserver,
         clock: &SystemClock,
         ids: &RandomIds,
+        loader,
+        limits,
     };
-    let parts = |journal| Parts { desk, journal, loader, limits };
 
     support::print_machine();
-    memory(parts(&Unrecorded));
+    memory(shared);
     let component = store.get(kavi::artifacts::Kind::Component, kavi::model::digest::Digest::parse(&digest).unwrap());
     let bare = Bare::new(&component.unwrap(), limits, SEATS);
-    let unrecorded = Resident::new(parts(&Unrecorded), SEATS).unwrap();
-    let recorded = Resident::new(parts(&recorder), SEATS).unwrap();
+    let unrecorded = Resident::new(shared, &Unrecorded, SEATS).unwrap();
+    let recorded = Resident::new(shared, &recorder, SEATS).unwrap();
     speed(&bare, &unrecorded, &recorded);
     soak(&unrecorded, &recorded);
     for warning in warnings.take() {
@@ -220,9 +217,9 @@ fn speed(bare: &Bare, unrecorded: &Resident<'_>, recorded: &Resident<'_>) {
 }
 
 /// A process with many loaded skills.
-fn memory(parts: Parts<'_>) {
+fn memory(shared: SharedContext<'_>) {
     let before = taken();
-    let resident = Resident::new(parts, SEATS).unwrap();
+    let resident = Resident::new(shared, &Unrecorded, SEATS).unwrap();
     let make: Make = Box::new(|number| {
         let name = fill::name(usize::try_from(number - 1).unwrap() % LOADED);
         // A file of its own each time: with no record nobody can tell that the last one is Kavi's.

@@ -14,7 +14,7 @@ use crate::config::{Config, ConfinementSetting, Environment};
 use crate::error::Error;
 use crate::forge::toolchain::{self, HostTools, Toolchain};
 use crate::forge::{Forge, promote, propose, rebuild, verify};
-use crate::invoke::{effects, held, run};
+use crate::invoke::{InvokeError, effects, pending_approval};
 use crate::ledger::{Create, Ledger, LedgerError};
 use crate::model::{
     commit::Commit,
@@ -51,12 +51,12 @@ pub use crate::forge::propose::{ExampleText, Request};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::batch::Batch;
-pub use crate::invoke::chain::{ChainFiles, ChainRan, StepRan, Together};
+pub use crate::invoke::chain::{ChainFiles, ChainResult, CommitMode, StepResult};
 pub use crate::invoke::diff::FileDiff;
-pub use crate::invoke::held::Shown;
+pub use crate::invoke::pending_approval::CommitReview;
 pub use crate::invoke::replay::{Difference, Replayed};
-pub use crate::invoke::run::{Consent, Disposition, Files, RunResult};
-pub use crate::invoke::undo::Plan as UndoPlan;
+pub use crate::invoke::undo::UndoPlan;
+pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, OutcomeFilter, Promotion, Proposal, ProposalSource,
     Pruned, RecordFilter, RecordTail, Research, Verification,
@@ -254,14 +254,14 @@ impl App {
     /// # Errors
     /// When the ledger cannot be read or a recorded run cannot be finished.
     pub fn status(&self) -> Result<Status, Error> {
-        let recovered = effects::recover(self.desk().ground(), &self.ledger).map_err(run::InvokeError::from)?;
+        let recovered = effects::recover(&self.run_context()).map_err(InvokeError::from)?;
         Ok(Status {
             layout: self.config.layout.clone(),
             integrity: self.ledger.check_integrity(),
             proposals: self.ledger.proposals()?,
             executions: self.ledger.count_executions()?,
             recovered,
-            held: held::list(&self.desk(), &self.ledger)?,
+            held: pending_approval::list(&self.run_context())?,
             cage: self.cage.probe(),
             switch: self.ledger.switch(),
             // That they cannot be read is what the switch itself says.

@@ -13,8 +13,8 @@ use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
 use crate::invoke::{
-    chain::ChainError, held::HeldError, prune::PruneError, replay::ReplayError, resident::ResidentError,
-    run::InvokeError, undo::UndoError,
+    InvokeError, chain::ChainError, pending_approval::ApprovalError, prune::PruneError, replay::ReplayError,
+    resident::ResidentError, undo::UndoError,
 };
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
@@ -98,7 +98,7 @@ pub enum Error {
     Invoke(#[from] InvokeError),
     /// A held effect.
     #[error(transparent)]
-    Held(#[from] HeldError),
+    Held(#[from] ApprovalError),
     /// A chain that cannot be.
     #[error(transparent)]
     InvalidChain(#[from] InvalidChain),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use kavi::invoke::resident::{Call, Work};
-use kavi::invoke::run::{InvokeError, RunResult};
+use kavi::invoke::resident::{QueuedRequest, RequestQueue};
+use kavi::invoke::{InvokeError, RunRequest, RunResult};
 use kavi::model::{
     channel::{Caller, Channel},
     name::SkillName,
@@ -55,8 +55,8 @@ impl Pump {
     }
 }
 
-impl Work for Pump {
-    fn next(&self) -> Option<Call> {
+impl RequestQueue for Pump {
+    fn next(&self) -> Option<QueuedRequest> {
         let mut state = self.state.lock().unwrap();
         while state.left == 0 && !state.over {
             state = self.go.wait(state).unwrap();
@@ -69,7 +69,7 @@ impl Work for Pump {
         let number = state.caller;
         drop(state);
         let (name, input) = (self.make)(number);
-        Some(Call { number, name, input, caller: Arc::clone(&self.caller), cancel: None })
+        Some(QueuedRequest { number, request: RunRequest::new(name, input, Arc::clone(&self.caller)) })
     }
 
     fn done(&self, _: u64, ran: Result<RunResult, InvokeError>) {

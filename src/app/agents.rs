@@ -25,7 +25,7 @@ use super::App;
 use crate::error::Error;
 use crate::invoke::diff::FileDiff;
 use crate::invoke::resident::Resident;
-use crate::invoke::run::{Files, InvokeError, RunResult};
+use crate::invoke::{InvokeError, RunFiles, RunRequest, RunResult};
 use crate::ledger::{Create, Ledger, Proposal, Recorder};
 use crate::mcp::{self, Offer};
 use crate::model::{
@@ -202,7 +202,8 @@ impl AgentApi {
             reply(ran.map(|ran| told(ran, &open, &who.name)).map_err(AgentFailure::from));
         };
         let reply = Box::new(answer);
-        if self.calls.put((call.name, call.input, asked, call.cancel), reply) == Crowd::Some {
+        let request = RunRequest { cancel: Some(call.cancel), ..RunRequest::new(call.name, call.input, asked) };
+        if self.calls.put(request, reply) == Crowd::Some {
             // The clerk looks for more threads whenever it has done something.
             let _ = self.tasks.try_send(Box::new(|_| ()));
         }
@@ -277,7 +278,7 @@ impl AgentApi {
 fn told(ran: RunResult, open: &Mutex<Open>, by: &str) -> AgentRan {
     let revision = ran.record.revision.zip(ran.record.source_hash);
     let files = match ran.files {
-        Files::Held(commit, diffs) => {
+        RunFiles::Held(commit, diffs) => {
             let mut open = lock(open);
             make_room(&mut open, PLACES, |(_, other)| other == by);
             open.push_back((commit.id, by.to_owned()));

@@ -1,12 +1,11 @@
 //! One skill over many inputs, in this process.
 
 use std::io::{self, BufRead};
-use std::sync::Arc;
 
 use super::App;
 use crate::error::Error;
 use crate::invoke::batch::{self, Batch};
-use crate::invoke::run::{InvokeError, RunResult};
+use crate::invoke::{InvokeError, RunRequest, RunResult};
 use crate::model::{channel::Channel, name::SkillName};
 
 impl App {
@@ -23,8 +22,8 @@ impl App {
     ) -> Result<Batch, Error> {
         let recorder = self.recorder()?;
         let resident = self.resident(&recorder, threads)?;
-        let caller = Arc::new(self.caller(Channel::Cli));
+        let template = RunRequest::new(name.clone(), Vec::new(), self.caller(Channel::Cli));
         let mut sink = |number: u64, ran: Result<RunResult, InvokeError>| answer(number, ran.map_err(Error::from));
-        Ok(batch::run(&resident, (name, &caller), threads, (input, &mut sink))?)
+        Ok(batch::run(&resident, &template, threads, input, &mut sink)?)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::App;
 use crate::error::Error;
-use crate::invoke::{held, undo};
+use crate::invoke::pending_approval::{self, CommitReview};
+use crate::invoke::undo::{self, UndoPlan};
 use crate::model::{commit::Commit, id::IdPrefix};
 
 impl App {
@@ -11,7 +12,7 @@ impl App {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn held(&self) -> Result<Vec<Commit>, Error> {
-        Ok(held::list(&self.desk(), &self.ledger)?)
+        Ok(pending_approval::list(&self.run_context())?)
     }
 
     /// The newest effects, whatever became of them, newest first.
@@ -27,39 +28,39 @@ impl App {
     ///
     /// # Errors
     /// When there is none, or its bytes are missing.
-    pub fn effect(&self, id: &IdPrefix) -> Result<held::Shown, Error> {
-        Ok(held::show(&self.desk(), &self.ledger, id)?)
+    pub fn effect(&self, id: &IdPrefix) -> Result<CommitReview, Error> {
+        Ok(pending_approval::review(&self.run_context(), id)?)
     }
 
     /// Commits a held effect.
     ///
     /// # Errors
     /// When it is not held any more, its skill is not trusted any more, or the vault changed since.
-    pub fn approve(&self, shown: held::Shown, by: &str) -> Result<Commit, Error> {
-        Ok(held::approve(&self.desk(), &self.ledger, shown, by)?)
+    pub fn approve(&self, review: CommitReview, by: &str) -> Result<Commit, Error> {
+        Ok(pending_approval::approve(&self.run_context(), review, by)?)
     }
 
     /// Turns a held effect down.
     ///
     /// # Errors
     /// When it is not held any more.
-    pub fn reject(&self, shown: &held::Shown, by: &str, why: Option<&str>) -> Result<Commit, Error> {
-        Ok(held::reject(&self.desk(), &self.ledger, shown.commit.id, (by, why))?)
+    pub fn reject(&self, review: &CommitReview, by: &str, why: Option<&str>) -> Result<Commit, Error> {
+        Ok(pending_approval::reject(&self.run_context(), review.commit.id, by, why)?)
     }
 
     /// What undoing a run would put back.
     ///
     /// # Errors
     /// When there is nothing to put back.
-    pub fn undo_plan(&self, run: &IdPrefix) -> Result<undo::Plan, Error> {
-        Ok(undo::plan(&self.desk(), &self.ledger, run)?)
+    pub fn undo_plan(&self, run: &IdPrefix) -> Result<UndoPlan, Error> {
+        Ok(undo::plan(&self.run_context(), run)?)
     }
 
     /// Puts it back.
     ///
     /// # Errors
     /// When a file was changed since; nothing is put back then.
-    pub fn undo(&self, plan: undo::Plan, by: &str) -> Result<Commit, Error> {
-        Ok(undo::undo(&self.desk(), &self.ledger, plan, by)?)
+    pub fn undo(&self, plan: UndoPlan, by: &str) -> Result<Commit, Error> {
+        Ok(undo::undo(&self.run_context(), plan, by)?)
     }
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::App;
 use crate::artifacts::Kind;
 use crate::error::Error;
-use crate::invoke::RunRequest;
 use crate::invoke::prune::{self, Swept};
-use crate::invoke::run::{self, Consent, Disposition, RunResult};
+use crate::invoke::{Consent, Disposition, RunRequest, RunResult, run};
 use crate::ledger::{DataVersion, ExecutionRow, LedgerError, Pruned, RecordFilter, RecordTail};
 use crate::model::{
     channel::Channel,
@@ -110,11 +109,17 @@ impl App {
     ///
     /// # Errors
     /// When a record that was written cannot be read.
-    pub fn consume(&self, name: &SkillName, input: &[u8], how: (Disposition, Consent)) -> Result<Consumed, Error> {
-        let (disposition, consent) = how;
-        let (caller, id) = (self.caller(Channel::Cli), ExecutionId::new(self.ids.as_ref()));
-        let request = RunRequest { disposition, consent, id: Some(id), ..RunRequest::run(name, input, &caller) };
-        let ran = run::run(&self.invoker(), request).map_err(Error::from);
+    pub fn consume(
+        &self,
+        name: SkillName,
+        input: Vec<u8>,
+        disposition: Disposition,
+        consent: Consent,
+    ) -> Result<Consumed, Error> {
+        let id = ExecutionId::new(self.ids.as_ref());
+        let request = RunRequest::new(name, input, self.caller(Channel::Cli));
+        let request = RunRequest { disposition, consent, id: Some(id), ..request };
+        let ran = run::run(&self.run_context(), &request).map_err(Error::from);
         match (self.ledger.execution(id), ran) {
             (Ok(row), ran) => Ok(Consumed { row: Some(row), ran }),
             // Before there was anything to record, or because it could not be: the run itself says so.
@@ -186,6 +191,6 @@ impl App {
     /// # Errors
     /// When the ledger cannot be written, or a file cannot be removed.
     pub fn prune(&self, older_than: Timestamp, by: &str) -> Result<(Pruned, Swept), Error> {
-        Ok(prune::prune(&self.desk(), &self.ledger, older_than, by)?)
+        Ok(prune::prune(&self.run_context(), older_than, by)?)
     }
 }

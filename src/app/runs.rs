@@ -1,12 +1,13 @@
 //! Runs of trusted skills.
 
+use std::sync::Arc;
+
 use super::App;
 use crate::error::Error;
-use crate::invoke::chain::{self, ChainRan, Terms, Together};
-use crate::invoke::replay::{self, Replayed, Which};
-use crate::invoke::resident::{Parts, Resident};
-use crate::invoke::run::{self, Consent, Disposition, RunResult};
-use crate::invoke::{Desk, RunRequest, effects};
+use crate::invoke::chain::{self, ChainRequest, ChainResult, CommitMode};
+use crate::invoke::replay::{self, ReplayComponent, ReplayRequest, Replayed};
+use crate::invoke::resident::Resident;
+use crate::invoke::{Consent, Disposition, NoObserver, RunContext, RunRequest, RunResult, SharedContext, run};
 use crate::ledger::{Create, Ledger, Recorder};
 use crate::model::{
     chain::Chain,
@@ -18,20 +19,24 @@ use crate::model::{
 };
 
 impl App {
-    pub(super) fn desk(&self) -> Desk<'_> {
-        Desk {
+    /// What all runs of this process share.
+    pub(super) fn shared_context(&self) -> SharedContext<'_> {
+        SharedContext {
             layout: &self.config.layout,
             store: &self.store,
             channels: &self.config.channels,
             hold: self.config.effects.held(),
-            steps: &effects::Untold,
+            observer: &NoObserver,
             clock: self.clock.as_ref(),
             ids: self.ids.as_ref(),
+            loader: self.loader(),
+            limits: &self.config.limits,
         }
     }
 
-    pub(super) fn invoker(&self) -> run::Invoker<'_> {
-        run::Invoker { ledger: &self.ledger, desk: self.desk(), loader: self.loader(), limits: &self.config.limits }
+    /// What a run on this thread works with.
+    pub(super) fn run_context(&self) -> RunContext<'_> {
+        self.shared_context().with_ledger(&self.ledger)
     }
 
     /// Where the records of many runs at once go, by an opening of the ledger of its own.
@@ -42,8 +47,7 @@ impl App {
 
     /// What runs many, on so many threads.
     pub(super) fn resident<'a>(&'a self, journal: &'a Recorder, threads: u32) -> Result<Resident<'a>, Error> {
-        let parts = Parts { desk: self.desk(), journal, loader: self.loader(), limits: &self.config.limits };
-        Ok(Resident::new(parts, threads)?)
+        Ok(Resident::new(self.shared_context(), journal, threads)?)
     }
 
     /// Who works at the command line: the name of the account, else its number.
@@ -53,32 +57,38 @@ impl App {
     }
 
     /// Whoever works at the command line, at this door.
-    pub(super) fn caller(&self, channel: Channel) -> Caller {
-        Caller { channel, name: self.person() }
+    pub(super) fn caller(&self, channel: Channel) -> Arc<Caller> {
+        Arc::new(Caller { channel, name: self.person() })
     }
 
     /// Runs a trusted skill for the person at the command line.
     ///
     /// # Errors
-    /// When policy says no, it is not trusted, its input is off, it failed, or its files could not be moved into the vault.
+    /// When policy says no, it is not trusted, its input does not match, it failed, or its files could not be committed.
     pub fn run(
         &self,
-        name: &SkillName,
-        input: &[u8],
-        (disposition, consent): (Disposition, Consent),
+        name: SkillName,
+        input: Vec<u8>,
+        disposition: Disposition,
+        consent: Consent,
     ) -> Result<RunResult, Error> {
-        let caller = self.caller(Channel::Cli);
-        Ok(run::run(&self.invoker(), RunRequest { disposition, consent, ..RunRequest::run(name, input, &caller) })?)
+        let request = RunRequest::new(name, input, self.caller(Channel::Cli));
+        Ok(run::run(&self.run_context(), &RunRequest { disposition, consent, ..request })?)
     }
 
     /// Repeats a recorded run, with the component that ran then.
     ///
     /// # Errors
     /// When there is no such run, or its skill is gone or changed. What the replay gave is in the result.
-    pub fn replay(&self, id: &IdPrefix, (disposition, consent): (Disposition, Consent)) -> Result<Replayed, Error> {
-        let id = self.ledger.execution_by_prefix(id)?.record.execution_id;
-        let caller = self.caller(Channel::Cli);
-        Ok(replay::replay(&self.invoker(), id, Which::Recorded, (&caller, disposition, consent))?)
+    pub fn replay(&self, id: &IdPrefix, disposition: Disposition, consent: Consent) -> Result<Replayed, Error> {
+        let request = ReplayRequest {
+            execution: self.ledger.execution_by_prefix(id)?.record.execution_id,
+            component: ReplayComponent::Recorded,
+            caller: self.caller(Channel::Cli),
+            consent,
+            disposition,
+        };
+        Ok(replay::replay(&self.run_context(), request)?)
     }
 
     /// Repeats every recorded run of a skill, oldest first, with the component that is trusted now.
@@ -88,9 +98,15 @@ impl App {
     pub fn replay_all(&self, name: &SkillName, each: &mut dyn FnMut(Replayed)) -> Result<(), Error> {
         let caller = self.caller(Channel::Cli);
         replay::trusted(&self.ledger, name)?;
-        for id in self.ledger.runs_to_replay(name)? {
-            let terms = (&caller, Disposition::Show, Consent::None);
-            each(replay::replay(&self.invoker(), id, Which::Trusted, terms)?);
+        for execution in self.ledger.runs_to_replay(name)? {
+            let request = ReplayRequest {
+                execution,
+                component: ReplayComponent::Trusted,
+                caller: Arc::clone(&caller),
+                consent: Consent::None,
+                disposition: Disposition::Show,
+            };
+            each(replay::replay(&self.run_context(), request)?);
         }
         Ok(())
     }
@@ -102,11 +118,13 @@ impl App {
     pub fn run_chain(
         &self,
         chain: &Chain,
-        most: Option<EffectClass>,
-        together: Together,
-        (disposition, consent): (Disposition, Consent),
-    ) -> Result<ChainRan, Error> {
-        let terms = Terms { caller: self.caller(Channel::Chain), consent, most, together, disposition };
-        Ok(chain::run(&self.invoker(), chain, &terms)?)
+        max_class: Option<EffectClass>,
+        commit_mode: CommitMode,
+        disposition: Disposition,
+        consent: Consent,
+    ) -> Result<ChainResult, Error> {
+        let caller = self.caller(Channel::Chain);
+        let request = ChainRequest { chain, caller, consent, max_class, commit_mode, disposition };
+        Ok(chain::run(&self.run_context(), &request)?)
     }
 }

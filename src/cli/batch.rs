@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::out::{self, Out};
 use super::run::document;
-use crate::app::{App, Files, RunResult};
+use crate::app::{App, RunFiles, RunResult};
 use crate::error::{Error, Kind};
 use crate::model::{name::SkillName, text};
 
@@ -35,7 +35,7 @@ pub fn run(
             failed += 1;
             first.get_or_insert(error.kind());
         }
-        held += u64::from(matches!(&ran, Ok(RunResult { files: Files::Held(..), .. })));
+        held += u64::from(matches!(&ran, Ok(RunResult { files: RunFiles::Held(..), .. })));
         print(out, number, &ran)
     };
     let batch = app.run_batch(name, jobs, &mut *input, &mut answer)?;

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::run::{document, read_input};
 use super::{Context, out::Out, views};
-use crate::app::{ChainFiles, ChainRan, Consent, Disposition, FileDiff, Files, StepRan, Together};
+use crate::app::{ChainFiles, ChainResult, CommitMode, Consent, Disposition, FileDiff, RunFiles, StepResult};
 use crate::error::Error;
-use crate::model::{chain::Chain, commit::Change, effect::EffectClass, text};
+use crate::model::{chain::Chain, commit::VaultChange, effect::EffectClass, text};
 
 /// Run skills one after the other, each with parts of what earlier ones gave. Their files are one commit.
 #[derive(Debug, clap::Args)]
@@ -58,12 +58,12 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         _ => Disposition::Commit,
     };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let together = if args.commit_each { Together::No } else { Together::Yes };
-    let ran = app.run_chain(&chain, args.max_effect, together, (disposition, consent))?;
+    let commit_mode = if args.commit_each { CommitMode::PerStep } else { CommitMode::Together };
+    let ran = app.run_chain(&chain, args.max_effect, commit_mode, disposition, consent)?;
     print(&out, ran)
 }
 
-fn print(out: &Out, ran: ChainRan) -> Result<(), Error> {
+fn print(out: &Out, ran: ChainResult) -> Result<(), Error> {
     let (human, machine) = (human(&ran), machine(&ran));
     remark(out, &ran);
     match ran.steps.into_iter().find_map(|step| step.ran.err()) {
@@ -75,7 +75,7 @@ fn print(out: &Out, ran: ChainRan) -> Result<(), Error> {
     }
 }
 
-fn human(ran: &ChainRan) -> String {
+fn human(ran: &ChainResult) -> String {
     if let Some(ChainFiles::Shown(diffs)) = &ran.commit {
         return diffs.iter().map(|diff| diff.text.as_str()).collect();
     }
@@ -90,11 +90,11 @@ fn human(ran: &ChainRan) -> String {
     text
 }
 
-fn row(number: usize, step: &StepRan) -> Vec<String> {
+fn row(number: usize, step: &StepResult) -> Vec<String> {
     let result = match &step.ran {
         Ok(ran) => match &ran.files {
-            Files::Held(commit, _) => format!("ok, its files are held: {}", commit.id.short()),
-            Files::Committed if ran.record.commit_id.is_some() => "ok, its files are in the vault".to_owned(),
+            RunFiles::Held(commit, _) => format!("ok, its files are held: {}", commit.id.short()),
+            RunFiles::Committed if ran.record.commit_id.is_some() => "ok, its files are in the vault".to_owned(),
             _ => "ok".to_owned(),
         },
         Err(error) => text::line(&format!("{}: {error}", error.kind()), 200),
@@ -102,12 +102,13 @@ fn row(number: usize, step: &StepRan) -> Vec<String> {
     vec![number.to_string(), step.skill.to_string(), step.id.short(), result]
 }
 
-fn paths(changes: &[Change]) -> String {
-    views::list(changes.iter().map(|change| text::line(change.path.as_str(), 300)))
+fn paths(changes: &[VaultChange]) -> String {
+    let files = changes.iter().filter_map(VaultChange::as_file);
+    views::list(files.map(|change| text::line(change.path.as_str(), 300)))
 }
 
 /// What became of the files, for people.
-fn remark(out: &Out, ran: &ChainRan) {
+fn remark(out: &Out, ran: &ChainResult) {
     match &ran.commit {
         Some(ChainFiles::Committed(commit)) => {
             out.remark(&format!("wrote {} (effect {})", paths(&commit.changes), commit.id.short()));
@@ -125,8 +126,8 @@ fn remark(out: &Out, ran: &ChainRan) {
     }
 }
 
-fn machine(ran: &ChainRan) -> Value {
-    let step = |step: &StepRan| match &step.ran {
+fn machine(ran: &ChainResult) -> Value {
+    let step = |step: &StepResult| match &step.ran {
         Ok(ran) => document(ran),
         Err(error) => json!({
             "execution_id": step.id,

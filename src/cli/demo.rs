@@ -133,7 +133,7 @@ impl Demo {
         let input =
             json!({ "path": "Inbox/AI/hello.md", "title": "Hello from Kavi", "body": "Written by a component." });
         let name = skill_name()?;
-        let ran = self.app.run(&name, input.to_string().as_bytes(), (Disposition::Commit, Consent::None))?;
+        let ran = self.app.run(name, input.to_string().into_bytes(), Disposition::Commit, Consent::None)?;
         let output = ran.record.output_json.clone().unwrap_or_default();
         self.out.say(&format!("output {output}"));
         let path = self.app.layout().vault.join("Inbox/AI/hello.md");
@@ -155,7 +155,7 @@ impl Demo {
         }
         std::fs::write(&path, bytes).map_err(io)?;
         let input = b"{\"path\":\"Inbox/AI/x.md\",\"title\":\"x\",\"body\":\"x\"}";
-        match self.app.run(&skill_name()?, input, (Disposition::Commit, Consent::None)) {
+        match self.app.run(skill_name()?, input.to_vec(), Disposition::Commit, Consent::None) {
             Err(error) if error.kind() == Kind::Refused => {
                 self.out.say(&format!("refused, exit code {}: {error}", error.kind().exit_code()));
                 Ok(json!({ "exit_code": error.kind().exit_code(), "message": error.to_string() }))

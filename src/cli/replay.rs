@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Context, JsonFlag, out::Out};
-use crate::app::{Consent, Difference, Disposition, Files, Replayed};
+use crate::app::{Consent, Difference, Disposition, Replayed, RunFiles};
 use crate::error::Error;
 use crate::model::{id::IdPrefix, name::SkillName, text};
 
@@ -57,7 +57,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let id = IdPrefix::parse(id).map_err(|error| usage(&error))?;
     let disposition = if args.commit { Disposition::Commit } else { Disposition::Show };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let replayed = app.replay(&id, (disposition, consent))?;
+    let replayed = app.replay(&id, disposition, consent)?;
     let mut human = line(&replayed) + "\n";
     replayed.differences.iter().for_each(|difference| human.push_str(&describe(difference)));
     end(&out, (&human, &machine(&replayed)), usize::from(!replayed.differences.is_empty()))
@@ -85,8 +85,8 @@ fn line(replayed: &Replayed) -> String {
 fn files(replayed: &Replayed) -> String {
     let Ok(ran) = &replayed.ran else { return String::new() };
     match &ran.files {
-        Files::Held(commit, _) => format!(", held: kavi effects approve {}", commit.id.short()),
-        Files::Committed if ran.record.commit_id.is_some() => ", committed".to_owned(),
+        RunFiles::Held(commit, _) => format!(", held: kavi effects approve {}", commit.id.short()),
+        RunFiles::Committed if ran.record.commit_id.is_some() => ", committed".to_owned(),
         _ => String::new(),
     }
 }
@@ -123,7 +123,7 @@ fn machine(replayed: &Replayed) -> Value {
         "effects": replayed.ran.as_ref().map_or(&[][..], |ran| ran.record.effects.as_slice()),
         "differences": replayed.differences,
         "held": match replayed.ran.as_ref().map(|ran| &ran.files) {
-            Ok(Files::Held(commit, _)) => json!({ "id": commit.id, "expires_at": commit.expires_at }),
+            Ok(RunFiles::Held(commit, _)) => json!({ "id": commit.id, "expires_at": commit.expires_at }),
             _ => Value::Null,
         },
     })

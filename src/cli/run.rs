@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Context, batch, out::Out};
-use crate::app::{Consent, Disposition, Files, RunResult};
+use crate::app::{Consent, Disposition, RunFiles, RunResult};
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
 
@@ -69,7 +69,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         _ => Disposition::Commit,
     };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let ran = app.run(&name, &input, (disposition, consent))?;
+    let ran = app.run(name, input, disposition, consent)?;
     for line in &ran.observed.logs {
         out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
     }
@@ -79,7 +79,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     }
     let human = match &ran.files {
         // The difference is what was asked for.
-        Files::Shown(diffs) => diffs.iter().map(|diff| diff.text.as_str()).collect(),
+        RunFiles::Shown(diffs) => diffs.iter().map(|diff| diff.text.as_str()).collect(),
         _ => text::block(&format!("{:#}", ran.output), usize::MAX),
     };
     out.result(&human, &document(&ran));
@@ -92,15 +92,15 @@ pub fn remark(out: &Out, ran: &RunResult) {
     let written: Vec<&str> = ran.record.effects.iter().map(|effect| effect.path.as_str()).collect();
     let written = written.join(", ");
     match &ran.files {
-        Files::Committed if written.is_empty() => {}
-        Files::Committed if ran.record.commit_id.is_none() => out.remark(&format!("{written} is as it was")),
-        Files::Committed => out.remark(&format!("wrote {written} (run {})", ran.record.execution_id.short())),
-        Files::Held(commit, _) => {
+        RunFiles::Committed if written.is_empty() => {}
+        RunFiles::Committed if ran.record.commit_id.is_none() => out.remark(&format!("{written} is as it was")),
+        RunFiles::Committed => out.remark(&format!("wrote {written} (run {})", ran.record.execution_id.short())),
+        RunFiles::Held(commit, _) => {
             let id = commit.id.short();
             out.remark(&format!("held: {written}\nnext: kavi effects show {id}, then kavi effects approve {id} or kavi effects reject {id}"));
         }
-        Files::Shown(diffs) if diffs.is_empty() => out.remark("nothing would change"),
-        Files::Shown(_) | Files::Deferred(_) => out.remark("nothing was changed"),
+        RunFiles::Shown(diffs) if diffs.is_empty() => out.remark("nothing would change"),
+        RunFiles::Shown(_) | RunFiles::Deferred(_) => out.remark("nothing was changed"),
     }
 }
 
@@ -110,12 +110,12 @@ pub fn document(ran: &RunResult) -> serde_json::Value {
     let mut machine = json!(ran.record);
     machine["output"] = json!(ran.output);
     match &ran.files {
-        Files::Held(commit, diffs) => {
+        RunFiles::Held(commit, diffs) => {
             machine["held"] = json!({ "id": commit.id, "expires_at": commit.expires_at });
             machine["diffs"] = json!(diffs);
         }
-        Files::Shown(diffs) => machine["diffs"] = json!(diffs),
-        Files::Committed | Files::Deferred(_) => {}
+        RunFiles::Shown(diffs) => machine["diffs"] = json!(diffs),
+        RunFiles::Committed | RunFiles::Deferred(_) => {}
     }
     machine["code"] = json!(ran.code);
     machine["logs"] = logs.collect();

@@ -2,15 +2,15 @@
 
 use super::{Kind, STOPPED, artifact, ledger, ledger_hint, load, load_hint};
 use crate::invoke::{
+    InvokeError,
     chain::ChainError,
     effects::EffectsError,
-    held::HeldError,
+    pending_approval::ApprovalError,
     prune::{PruneError, Unswept},
     replay::ReplayError,
-    run::InvokeError,
     undo::UndoError,
 };
-use crate::model::{chain::Misfit, lifecycle::ProposalStatus, name::SkillName};
+use crate::model::{chain::ChainMismatch, lifecycle::ProposalStatus, name::SkillName};
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 
@@ -19,7 +19,7 @@ pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
         InvokeError::Trust(error) => trust(error),
         InvokeError::Ledger(error) => ledger(error),
         InvokeError::NotGranted { .. } | InvokeError::Stopped(_) => Kind::Refused,
-        InvokeError::InputJson(_) | InvokeError::Input(_) => Kind::Usage,
+        InvokeError::InputJson(_) | InvokeError::Input { .. } => Kind::Usage,
         InvokeError::Unmapped(_) => Kind::Failed,
         InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
         InvokeError::Run(RunError::Host(_)) => Kind::Internal,
@@ -54,36 +54,36 @@ fn effects(error: &EffectsError) -> Kind {
     }
 }
 
-pub(super) fn kind_of_held(error: &HeldError) -> Kind {
+pub(super) fn kind_of_held(error: &ApprovalError) -> Kind {
     match error {
-        HeldError::NotHeld { .. } | HeldError::Stopped(_) | HeldError::OtherRevision(_) => Kind::Refused,
-        HeldError::Trust(error) => trust(error),
-        HeldError::Artifact(error) => artifact(error),
-        HeldError::Effects(error) => effects(error),
-        HeldError::Ledger(error) => ledger(error),
+        ApprovalError::NotHeld { .. } | ApprovalError::Stopped(_) | ApprovalError::OtherRevision(_) => Kind::Refused,
+        ApprovalError::Trust(error) => trust(error),
+        ApprovalError::Artifact(error) => artifact(error),
+        ApprovalError::Effects(error) => effects(error),
+        ApprovalError::Ledger(error) => ledger(error),
     }
 }
 
 pub(super) fn kind_of_chain(error: &ChainError) -> Kind {
     match error {
         ChainError::Unknown { .. } => Kind::Usage,
-        ChainError::Misfit(misfit) if is_too_wide(misfit) => Kind::Refused,
+        ChainError::Mismatch(mismatch) if is_too_wide(mismatch) => Kind::Refused,
         ChainError::Denied { .. } | ChainError::Stopped(_) => Kind::Refused,
-        ChainError::Misfit(_) => Kind::Usage,
+        ChainError::Mismatch(_) => Kind::Usage,
         ChainError::WrittenTwice(_) => Kind::Failed,
         ChainError::Effects(error) => effects(error),
         ChainError::Ledger(error) => ledger(error),
     }
 }
 
-fn is_too_wide(misfit: &Misfit) -> bool {
-    matches!(misfit, Misfit::TooWide { .. })
+fn is_too_wide(mismatch: &ChainMismatch) -> bool {
+    matches!(mismatch, ChainMismatch::TooWide { .. })
 }
 
 pub(super) fn kind_of_replay(error: &ReplayError) -> Kind {
     match error {
         ReplayError::NothingRan(_) | ReplayError::Gone(_) | ReplayError::Changed { .. } => Kind::Refused,
-        ReplayError::Odd { .. } => Kind::Failed,
+        ReplayError::InvalidRecord { .. } => Kind::Failed,
         ReplayError::Run(error) => kind_of_run(error),
         ReplayError::Artifact(error) => artifact(error),
         ReplayError::Ledger(error) => ledger(error),
@@ -125,7 +125,9 @@ pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
         }
         InvokeError::Load(error) => return load_hint(error),
         InvokeError::Trust(error) => return trust_hint(error),
-        InvokeError::Input(_) | InvokeError::InputJson(_) => "run `kavi show NAME` for the schema and an example call",
+        InvokeError::Input { .. } | InvokeError::InputJson(_) => {
+            "run `kavi show NAME` for the schema and an example call"
+        }
         InvokeError::NotGranted { .. } => "READ_ONLY and FILE_WRITE skills can be run",
         InvokeError::Denied { .. } => "see [policy] in kavi.toml",
         InvokeError::NeedsPerson { .. } => "say --yes, or see [policy] in kavi.toml",
@@ -155,20 +157,20 @@ fn effects_hint(error: &EffectsError) -> Option<String> {
     Some(text.to_owned())
 }
 
-pub(super) fn hint_of_held(error: &HeldError) -> Option<String> {
+pub(super) fn hint_of_held(error: &ApprovalError) -> Option<String> {
     let text = match error {
-        HeldError::NotHeld { .. } => "see `kavi effects list`",
-        HeldError::Stopped(_) => STOPPED,
-        HeldError::Trust(error) => return trust_hint(error),
-        HeldError::OtherRevision(id) => {
+        ApprovalError::NotHeld { .. } => "see `kavi effects list`",
+        ApprovalError::Stopped(_) => STOPPED,
+        ApprovalError::Trust(error) => return trust_hint(error),
+        ApprovalError::OtherRevision(id) => {
             return Some(format!("reject it with `kavi effects reject {id}`, and run the skill as it is now"));
         }
-        HeldError::Effects(EffectsError::Conflict { .. }) => {
+        ApprovalError::Effects(EffectsError::Conflict { .. }) => {
             "the vault is not as it was when this was shown: reject it, and run the skill again"
         }
-        HeldError::Effects(error) => return effects_hint(error),
-        HeldError::Ledger(error) => return ledger_hint(error),
-        HeldError::Artifact(_) => return None,
+        ApprovalError::Effects(error) => return effects_hint(error),
+        ApprovalError::Ledger(error) => return ledger_hint(error),
+        ApprovalError::Artifact(_) => return None,
     };
     Some(text.to_owned())
 }
@@ -176,10 +178,10 @@ pub(super) fn hint_of_held(error: &HeldError) -> Option<String> {
 pub(super) fn hint_of_chain(error: &ChainError) -> Option<String> {
     let text = match error {
         ChainError::Unknown { .. } => "see `kavi list-skills`; nothing ran",
-        ChainError::Misfit(misfit) if is_too_wide(misfit) => {
+        ChainError::Mismatch(mismatch) if is_too_wide(mismatch) => {
             "allow it with --max-effect, or take the step out; nothing ran"
         }
-        ChainError::Misfit(_) => "see `kavi show NAME` for the schemas; nothing ran",
+        ChainError::Mismatch(_) => "see `kavi show NAME` for the schemas; nothing ran",
         ChainError::Denied { source, .. } => return hint_of_run(source),
         ChainError::Stopped(_) => STOPPED,
         ChainError::WrittenTwice(_) => "write to another file, or commit step by step with --commit-each",
@@ -195,7 +197,7 @@ pub(super) fn hint_of_replay(error: &ReplayError) -> Option<String> {
         ReplayError::Changed { skill, .. } => Some(format!(
             "go back with `kavi rollback {skill}`, or compare with what is trusted now: `kavi replay --skill {skill} --all`"
         )),
-        ReplayError::NothingRan(_) | ReplayError::Odd { .. } => Some("see `kavi tail-executions`".to_owned()),
+        ReplayError::NothingRan(_) | ReplayError::InvalidRecord { .. } => Some("see `kavi tail-executions`".to_owned()),
         ReplayError::Ledger(error) => ledger_hint(error),
         ReplayError::Run(error) => hint_of_run(error),
         ReplayError::Artifact(_) => None,

@@ -1,25 +1,26 @@
-//! One skill over many inputs: a line each, answers in the order of the lines.
+//! One skill over many inputs, one input a line, with the answers in the order of the lines.
 //!
-//! Guarantees: every line that was read is answered, in its place, whatever became of the others; no more lines are
-//! held than a window, however many there are and however slow whoever takes the answers is; once nobody takes them any
-//! more no further line is read, and what runs by then is finished and recorded.
+//! Guarantees: every line that was read is answered, in its order, whatever became of the others; memory holds only a window of
+//! lines, also when the reader of the answers is slow. When the reader is gone no further line is read, and the runs under way
+//! are finished and recorded.
 //!
-//! Deliberately never: tries a line again, or guesses what a line that is no JSON was to mean.
+//! Deliberately never: runs a line twice, or repairs a line that is no JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use super::error::InvokeError;
-use super::request::RunResult;
-use super::resident::{Call, Resident, ResidentError, Work};
-use crate::model::{channel::Caller, json::JsonLimits, lock::lock, name::SkillName};
+use super::request::RunRequest;
+use super::resident::{QueuedRequest, RequestQueue, Resident, ResidentError};
+use super::result::RunResult;
+use crate::model::{json::JsonLimits, lock::lock};
 
-/// Lines that are held for each thread that runs them: read, running, or done and waiting for an earlier one.
+/// Lines in memory for each thread: read, running, or done and waiting for an earlier one.
 const WINDOW: u64 = 4;
 
-/// Takes answers in order; an error when nobody wants them any more.
+/// Takes the answers in order; an error when the reader of the answers is gone.
 pub type Sink<'a> = dyn FnMut(u64, Result<RunResult, InvokeError>) -> io::Result<()> + Send + 'a;
 
 /// What became of a batch.
@@ -27,26 +28,26 @@ pub type Sink<'a> = dyn FnMut(u64, Result<RunResult, InvokeError>) -> io::Result
 pub struct Batch {
     /// Lines that were answered.
     pub lines: u64,
-    /// Why no more lines could be read, if that is not their end.
+    /// Why reading stopped before the end of the input.
     pub unread: Option<io::Error>,
-    /// Why answers could not be given any more.
+    /// Why an answer could not be written.
     pub unheard: Option<io::Error>,
 }
 
-/// Runs a skill over every line of `input`, on so many threads.
+/// Runs `template` with every line of `input` as its input, on `threads` threads.
 ///
 /// # Errors
 /// [`ResidentError`] when not even one thread can serve.
 pub fn run(
     resident: &Resident<'_>,
-    (name, caller): (&SkillName, &Arc<Caller>),
+    template: &RunRequest,
     threads: u32,
-    (input, sink): (&mut (dyn BufRead + Send), &mut Sink<'_>),
+    input: &mut (dyn BufRead + Send),
+    sink: &mut Sink<'_>,
 ) -> Result<Batch, ResidentError> {
     let progress = Progress { sink, waiting: BTreeMap::new(), read: 0, over: false, batch: Batch::default() };
     let lines = Lines {
-        name,
-        caller,
+        template,
         window: WINDOW * u64::from(threads),
         input: Mutex::new(input),
         progress: Mutex::new(progress),
@@ -64,10 +65,9 @@ pub fn run(
     Ok(lines.progress.into_inner().unwrap_or_else(PoisonError::into_inner).batch)
 }
 
-/// The lines of a batch, as work for many threads.
+/// The lines of a batch, as a queue for many threads.
 struct Lines<'a, 's> {
-    name: &'a SkillName,
-    caller: &'a Arc<Caller>,
+    template: &'a RunRequest,
     window: u64,
     input: Mutex<&'a mut (dyn BufRead + Send)>,
     progress: Mutex<Progress<'a, 's>>,
@@ -76,7 +76,7 @@ struct Lines<'a, 's> {
 
 struct Progress<'a, 's> {
     sink: &'a mut Sink<'s>,
-    /// Answers that an earlier one has to go before.
+    /// Answers that wait for the answer of an earlier line.
     waiting: BTreeMap<u64, Result<RunResult, InvokeError>>,
     read: u64,
     over: bool,
@@ -84,7 +84,7 @@ struct Progress<'a, 's> {
 }
 
 impl Lines<'_, '_> {
-    /// Waits until one more line may be held. Gives its number; `None` when there shall be no other.
+    /// Waits until there is room for one more line. Gives its number; `None` when no other is to be read.
     fn room(&self) -> Option<u64> {
         let mut progress = lock(&self.progress);
         while !progress.over && progress.read - progress.batch.lines >= self.window {
@@ -94,9 +94,9 @@ impl Lines<'_, '_> {
     }
 }
 
-impl Work for Lines<'_, '_> {
-    fn next(&self) -> Option<Call> {
-        // Whoever waits for a line does not keep the others from giving answers.
+impl RequestQueue for Lines<'_, '_> {
+    fn next(&self) -> Option<QueuedRequest> {
+        // Two locks: a thread that waits for a line does not stop others from handing in their answers.
         let mut input = lock(&self.input);
         let number = self.room()?;
         let line = read_line(&mut **input);
@@ -104,13 +104,7 @@ impl Work for Lines<'_, '_> {
         match line {
             Ok(Some(input)) => {
                 progress.read = number;
-                return Some(Call {
-                    number,
-                    name: self.name.clone(),
-                    input,
-                    caller: Arc::clone(self.caller),
-                    cancel: None,
-                });
+                return Some(QueuedRequest { number, request: RunRequest { input, ..self.template.clone() } });
             }
             Ok(None) => {}
             Err(error) => progress.batch.unread = Some(error),
@@ -138,7 +132,7 @@ impl Work for Lines<'_, '_> {
     }
 }
 
-/// One line without its end. Of one that is longer than any input may be, as much as shows that.
+/// One line without its end. Of a line that is too long for an input, only so much that the parser sees that.
 fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     let most = JsonLimits::default().max_bytes as u64 + 1;
     let mut line = Vec::new();

@@ -1,54 +1,77 @@
 //! Chains: skills one after the other, their files in one commit.
 //!
-//! A chain is looked at as a whole before its first step runs: every skill is trusted, every mapping can work, no class is wider
-//! than was asked for. Then each step is a run like any other, with a record of its own that follows the step before it. What
-//! the steps wrote waits in their staging folders, and is committed when the last one is done: all of it, or nothing. A later
-//! step does not see in the vault what an earlier one wrote; with [`Together::No`] it does, since then each step is committed
-//! by itself.
+//! The whole chain is checked before its first step runs: every skill is trusted, every mapping can work, no class is wider than
+//! the request allows. Then each step is a run like any other, with a record of its own. The files of the steps wait in their
+//! staging folders, and are committed after the last step: all of them or none. A later step does not see in the vault what an
+//! earlier one wrote. With [`CommitMode::PerStep`] it does, because each step is then committed by itself.
 //!
-//! Deliberately never: commits a part of what was to be one, or runs a step whose input could not be made.
+//! Deliberately never: commits a part of what is to be one commit, or runs a step whose input could not be made.
 
+use std::sync::Arc;
+
+use super::context::RunContext;
 use super::diff::FileDiff;
-use super::effects::{self, EffectsError, Staging, Wanted};
+use super::disposition;
+use super::effects::{EffectsError, FileOutcome, FileSet, staged_files};
 use super::error::InvokeError;
-use super::invocation::wanted;
-use super::request::{Consent, DeferredFiles, Disposition, Files, RunRequest, RunResult};
-use super::run::{self, Invoker};
+use super::request::{Consent, Disposition, RunRequest};
+use super::result::{DeferredFiles, RunFiles, RunResult};
+use super::run;
 use crate::ledger::{LedgerError, RunAuthorization};
 use crate::model::{
-    chain::{self, Chain, Misfit, OnFailure, Step},
+    chain::{self, Chain, ChainMismatch, ChainStep, OnFailure},
     channel::Caller,
     commit::{self, Commit, WrittenTwice},
     effect::EffectClass,
+    execution::Effect,
     id::{CommitId, ExecutionId},
     json,
-    lifecycle::{CommitKind, CommitState, Purpose},
+    lifecycle::{CommitKind, Purpose},
     name::SkillName,
     switch::Stopped,
 };
 
-/// Whether the files of a chain are one commit.
+/// How the files of a chain are committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Together {
+pub enum CommitMode {
     /// All or nothing, at the end.
-    Yes,
-    /// Each step's, when it is done.
-    No,
+    Together,
+    /// Those of each step, when the step is done.
+    PerStep,
 }
 
-/// How a chain is run.
+/// A chain that is asked for. Each of its steps becomes a [`RunRequest`].
 #[derive(Debug, Clone)]
-pub struct Terms {
-    /// Who asks.
-    pub caller: Caller,
-    /// Whether a person said yes to it.
+pub struct ChainRequest<'c> {
+    /// The chain.
+    pub chain: &'c Chain,
+    /// Who asks, and through which channel.
+    pub caller: Arc<Caller>,
+    /// Whether a person said yes.
     pub consent: Consent,
     /// The widest class that a step may have.
-    pub most: Option<EffectClass>,
-    /// Whether its files are one commit.
-    pub together: Together,
-    /// What becomes of its files.
+    pub max_class: Option<EffectClass>,
+    /// How its files are committed.
+    pub commit_mode: CommitMode,
+    /// What happens to its files.
     pub disposition: Disposition,
+}
+
+impl ChainRequest<'_> {
+    /// The request of one step.
+    fn step(&self, step: &ChainStep, input: String, parent: Option<ExecutionId>) -> RunRequest {
+        RunRequest {
+            parent,
+            consent: self.consent,
+            // With one commit the steps' files are left, so their disposition does not show a dry run any more.
+            purpose: if self.disposition == Disposition::Show { Purpose::DryRun } else { Purpose::Run },
+            disposition: match self.commit_mode {
+                CommitMode::Together => Disposition::Leave,
+                CommitMode::PerStep => self.disposition,
+            },
+            ..RunRequest::new(step.skill.clone(), input.into_bytes(), Arc::clone(&self.caller))
+        }
+    }
 }
 
 /// Why a chain did not run, or its files are not in the vault.
@@ -57,20 +80,20 @@ pub enum ChainError {
     /// A step names no trusted skill. Nothing ran.
     #[error("step {step}: there is no trusted skill `{skill}`")]
     Unknown {
-        /// Which step, from 0.
+        /// The step, from 0.
         step: usize,
-        /// What it names.
+        /// The skill that it names.
         skill: SkillName,
     },
     /// It can never work. Nothing ran.
     #[error(transparent)]
-    Misfit(#[from] Box<Misfit>),
-    /// Policy closes the door to a class. Nothing ran.
+    Mismatch(#[from] Box<ChainMismatch>),
+    /// Policy denies a class to the channel. Nothing ran.
     #[error("step {step}: {source}")]
     Denied {
-        /// Which step, from 0.
+        /// The step, from 0.
         step: usize,
-        /// What policy says.
+        /// The decision of policy.
         source: Box<InvokeError>,
     },
     /// Nothing may run in this workspace.
@@ -89,59 +112,59 @@ pub enum ChainError {
 
 /// What became of a step.
 #[derive(Debug)]
-pub struct StepRan {
+pub struct StepResult {
     /// Its record.
     pub id: ExecutionId,
     /// Its skill.
     pub skill: SkillName,
-    /// What it gave.
+    /// What the run gave.
     pub ran: Result<RunResult, InvokeError>,
 }
 
 /// What became of a chain.
 #[derive(Debug)]
-pub struct ChainRan {
-    /// The steps that were come to.
-    pub steps: Vec<StepRan>,
-    /// How many there are.
+pub struct ChainResult {
+    /// The steps that ran or failed, in their order.
+    pub steps: Vec<StepResult>,
+    /// The number of steps in the chain.
     pub of: usize,
-    /// What became of the files that are one commit, if there were any.
+    /// What happened to the files that are one commit, if there were any.
     pub commit: Option<ChainFiles>,
 }
 
-/// What became of the files of a chain.
+/// What happened to the files of a chain.
 #[derive(Debug)]
 pub enum ChainFiles {
     /// They are in the vault.
     Committed(Box<Commit>),
-    /// A person is to decide.
+    /// A person decides about them.
     Held(Box<Commit>, Vec<FileDiff>),
-    /// This is what they would have changed.
+    /// This is what they would change.
     Shown(Vec<FileDiff>),
-    /// A step failed, so none of them are anywhere.
+    /// A step failed: they were removed.
     Dropped,
 }
 
-impl ChainRan {
+impl ChainResult {
     /// The first failure.
     pub fn failure(&self) -> Option<(usize, &InvokeError)> {
         self.steps.iter().enumerate().find_map(|(number, step)| step.ran.as_ref().err().map(|error| (number, error)))
     }
 }
 
-/// Looks at a chain as a whole, and says what policy makes of its files as one. Nothing runs.
-fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Disposition, ChainError> {
-    let specs = chain.steps().iter().enumerate().map(|(number, step)| {
-        let trusted = invoker.ledger.trusted(&step.skill)?;
-        trusted
-            .map(|proposal| proposal.spec)
-            .ok_or_else(|| ChainError::Unknown { step: number, skill: step.skill.clone() })
+/// Checks the whole chain, and decides what happens to its files as one. Nothing runs.
+fn check(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<Disposition, ChainError> {
+    let specs = request.chain.steps().iter().enumerate().map(|(number, step)| {
+        let trusted = context.ledger.trusted(&step.skill)?;
+        let spec = trusted.map(|proposal| proposal.spec);
+        spec.ok_or_else(|| ChainError::Unknown { step: number, skill: step.skill.clone() })
     });
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
-    chain::fit(chain, &specs, terms.most)?;
-    // One step whose files are held holds all of them.
-    specs.iter().enumerate().try_fold(terms.disposition, |disposition, (step, spec)| {
-        let decided = invoker.desk.decide(terms.caller.channel, terms.consent, spec.side_effect_class, disposition);
+    chain::check(request.chain, &specs, request.max_class)?;
+    let (channels, channel) = (context.shared.channels, request.caller.channel);
+    // One step whose files are held holds those of all.
+    specs.iter().enumerate().try_fold(request.disposition, |asked, (step, spec)| {
+        let decided = disposition::decide(channels, channel, request.consent, spec.side_effect_class, asked);
         decided.map_err(|error| ChainError::Denied { step, source: Box::new(error) })
     })
 }
@@ -150,112 +173,97 @@ fn check(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<Disposit
 ///
 /// # Errors
 /// [`ChainError`] when it did not begin, or its files could not be committed. What became of a step is in the result.
-pub fn run(invoker: &Invoker<'_>, chain: &Chain, terms: &Terms) -> Result<ChainRan, ChainError> {
-    invoker.ledger.authorize()?;
-    let disposition = check(invoker, chain, terms)?;
-    let mut steps: Vec<StepRan> = Vec::new();
+pub fn run(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<ChainResult, ChainError> {
+    context.ledger.authorize()?;
+    let chain = request.chain;
+    let disposition = check(context, request)?;
+    let mut steps: Vec<StepResult> = Vec::new();
     for step in chain.steps() {
-        let ran = run_step(invoker, step, &steps, terms);
-        let failed = ran.ran.is_err();
-        steps.push(ran);
+        let result = run_step(context, request, step, &steps);
+        let failed = result.ran.is_err();
+        steps.push(result);
         if failed && chain.on_failure == OnFailure::Stop {
             break;
         }
     }
-    let mut ran = ChainRan { steps, of: chain.steps().len(), commit: None };
-    if terms.together == Together::Yes {
-        ran.commit = finish(invoker, &mut ran, (chain.on_failure, disposition))?;
+    let mut result = ChainResult { steps, of: chain.steps().len(), commit: None };
+    if request.commit_mode == CommitMode::Together {
+        let files = collect_files(&mut result.steps);
+        result.commit = match result.failure() {
+            Some(_) if chain.on_failure == OnFailure::Stop && !files.is_empty() => Some(ChainFiles::Dropped),
+            _ => commit_files(context, files, disposition)?,
+        };
     }
-    Ok(ran)
+    Ok(result)
 }
 
-fn run_step(invoker: &Invoker<'_>, step: &Step, before: &[StepRan], terms: &Terms) -> StepRan {
-    let id = ExecutionId::new(invoker.desk.ids);
+fn run_step(
+    context: &RunContext<'_>,
+    request: &ChainRequest<'_>,
+    step: &ChainStep,
+    before: &[StepResult],
+) -> StepResult {
+    let id = ExecutionId::new(context.shared.ids);
     let parent = step.parent.and_then(|parent| before.get(parent)).map(|parent| parent.id);
     let input = step.input(|number| before.get(number)?.ran.as_ref().ok().map(|ran| &ran.output));
     let text = json::canonical(input.as_ref().unwrap_or(&step.input));
-    let request = RunRequest {
-        id: Some(id),
-        parent,
-        consent: terms.consent,
-        purpose: if terms.disposition == Disposition::Show { Purpose::DryRun } else { Purpose::Run },
-        disposition: match (terms.together, terms.disposition) {
-            (Together::Yes, _) => Disposition::Leave,
-            (Together::No, disposition) => disposition,
-        },
-        ..RunRequest::run(&step.skill, text.as_bytes(), &terms.caller)
-    };
+    let run_request = RunRequest { id: Some(id), ..request.step(step, text, parent) };
     let ran = match input {
-        Ok(_) => run::run(invoker, request),
-        Err(unmapped) => Err(run::not_run(invoker, request, InvokeError::Unmapped(unmapped))),
+        Ok(_) => run::run(context, &run_request),
+        Err(error) => Err(run::not_run(context, &run_request, InvokeError::Unmapped(error))),
     };
-    StepRan { id, skill: step.skill.clone(), ran }
+    StepResult { id, skill: run_request.skill, ran }
 }
 
-/// Brings what the steps left to where it is to go, as one.
-fn finish(
-    invoker: &Invoker<'_>,
-    ran: &mut ChainRan,
-    (on_failure, disposition): (OnFailure, Disposition),
-) -> Result<Option<ChainFiles>, ChainError> {
-    let failed = ran.failure().is_some();
-    let mut left: Vec<(Box<DeferredFiles>, Vec<Wanted>)> = Vec::new();
-    let (mut effects, mut runs) = (Vec::new(), Vec::new());
-    for step in &mut ran.steps {
-        let Ok(done) = &mut step.ran else { continue };
-        let Files::Deferred(of_step) = std::mem::replace(&mut done.files, Files::Committed) else { continue };
-        let of_record = &done.record.effects;
-        effects.extend(of_record.iter().cloned());
-        runs.push(step.id);
-        let files = wanted(of_record, &of_step.staging, of_step.began);
-        left.push((of_step, files));
-    }
-    if left.is_empty() {
-        return Ok(None);
-    }
-    if failed && on_failure == OnFailure::Stop {
-        return Ok(Some(ChainFiles::Dropped));
-    }
-    commit::together(&effects)?;
-    let authorizations: Vec<RunAuthorization> = left.iter().map(|(of_step, _)| of_step.authorization).collect();
-    let (keep, files): (Vec<_>, Vec<_>) = left.into_iter().unzip();
-    let files: Vec<Wanted> = files.into_iter().flatten().collect();
-    let staging = keep.first().map(|of_step| &of_step.staging);
-    staging.map_or(Ok(None), |staging| bring(invoker, (staging, files), (&runs, &authorizations), disposition))
+/// The files that one step left in its staging folder.
+struct StepFiles {
+    run: ExecutionId,
+    effects: Vec<Effect>,
+    deferred: Box<DeferredFiles>,
 }
 
-fn bring(
-    invoker: &Invoker<'_>,
-    (staging, files): (&Staging, Vec<Wanted>),
-    (runs, authorizations): (&[ExecutionId], &[RunAuthorization]),
+/// Takes the files that the steps left.
+fn collect_files(steps: &mut [StepResult]) -> Vec<StepFiles> {
+    let mut files = Vec::new();
+    for step in steps {
+        let Ok(result) = &mut step.ran else { continue };
+        match std::mem::replace(&mut result.files, RunFiles::Committed) {
+            RunFiles::Deferred(deferred) => {
+                files.push(StepFiles { run: step.id, effects: result.record.effects.clone(), deferred });
+            }
+            other => result.files = other,
+        }
+    }
+    files
+}
+
+/// Commits the files of all steps as one, or does with them what else was asked.
+fn commit_files(
+    context: &RunContext<'_>,
+    steps: Vec<StepFiles>,
     disposition: Disposition,
 ) -> Result<Option<ChainFiles>, ChainError> {
-    let Invoker { ledger, desk, .. } = invoker;
-    let (ground, now) = (desk.ground(), desk.clock.now());
-    if disposition == Disposition::Commit {
-        effects::make_durable(ground, staging, &files)?;
-    }
-    let looked = effects::look(ground, ledger, files)?;
-    let changes: Vec<_> = looked.changes().filter(|change| !change.is_none()).cloned().collect();
-    let Some(first) = runs.first().filter(|_| !changes.is_empty()) else { return Ok(None) };
-    let commit = Commit::pending(CommitId::from(*first), CommitKind::Chain, changes, now);
-    match disposition {
-        Disposition::Show | Disposition::Leave => Ok(Some(ChainFiles::Shown(looked.diffs()?))),
-        Disposition::Hold => {
-            looked.keep()?;
-            let diffs = looked.diffs()?;
-            let commit = commit.held_until(now.after(desk.hold));
-            ledger.insert_commit(&commit, runs, authorizations)?;
-            Ok(Some(ChainFiles::Held(Box::new(commit), diffs)))
-        }
-        Disposition::Commit => {
-            let prepared = looked.prepare(commit.id)?;
-            ledger
-                .insert_commit(&commit, runs, authorizations)
-                .inspect_err(|error| prepared.refused(&commit, error))?;
-            prepared.carry_out::<ChainError>(&commit, *ledger)?;
-            let commit = Commit { state: CommitState::Applied, ..commit };
-            Ok(Some(ChainFiles::Committed(Box::new(commit))))
-        }
-    }
+    let Some(first) = steps.first() else { return Ok(None) };
+    commit::check_disjoint(steps.iter().flat_map(|step| &step.effects))?;
+    let changes =
+        steps.iter().flat_map(|step| staged_files(&step.effects, &step.deferred.staging, step.deferred.start));
+    let set = FileSet {
+        kind: CommitKind::Chain,
+        id: CommitId::from(first.run),
+        disposition,
+        staging: &first.deferred.staging,
+        changes: changes.collect(),
+    };
+    let plan = set.plan(context)?;
+    let runs: Vec<ExecutionId> = steps.iter().map(|step| step.run).collect();
+    let authorizations: Vec<RunAuthorization> = steps.iter().map(|step| step.deferred.authorization).collect();
+    // The records of the runs are on disk already: only the commit is added to them.
+    plan.record(|commit| commit.map_or(Ok(()), |commit| context.ledger.insert_commit(commit, &runs, &authorizations)))?;
+    Ok(match plan.carry_out::<ChainError>()? {
+        FileOutcome::Committed(commit) => Some(ChainFiles::Committed(Box::new(commit))),
+        FileOutcome::Held(commit, diffs) => Some(ChainFiles::Held(Box::new(commit), diffs)),
+        FileOutcome::Shown(diffs) if diffs.is_empty() => None,
+        FileOutcome::Shown(diffs) => Some(ChainFiles::Shown(diffs)),
+        FileOutcome::Left | FileOutcome::Unchanged => None,
+    })
 }

@@ -1,53 +1,54 @@
-//! What a commit would change, for people to read: a unified diff of each file.
+//! What a commit would change, for people: a unified diff of each file.
 //!
-//! Guarantees: what is shown is what the two contents say, escaped; what is too long or no text is said to be so.
-//! Deliberately never: reads a file.
+//! Guarantees: the diff is of the two contents, escaped; it says so where they are too long, or no text. Deliberately never:
+//! reads a file.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use similar::TextDiff;
 
-use crate::model::{commit::Change, text};
+use crate::model::{commit::FileChange, digest::Digest, text};
 
 /// Longest diff of one file, in characters.
 const MOST: usize = 256 * 1024;
-/// How long is looked for a short diff; after that it is a longer one.
+/// Time for finding the shortest diff; after that the diff is longer than it could be.
 const TIME: Duration = Duration::from_millis(500);
-/// Largest contents that are compared line by line, in bytes of both together.
+/// Largest contents that are compared line by line, in bytes together.
 const MOST_COMPARED: usize = 4 << 20;
 
 /// How one file would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileDiff {
-    /// Where it lies, and its digests.
+    /// Its path and digests.
     #[serde(flatten)]
-    pub change: Change,
-    /// Lines that come.
+    pub change: FileChange,
+    /// Lines that are added.
     pub added: usize,
-    /// Lines that go.
+    /// Lines that are removed.
     pub removed: usize,
-    /// Whether the text shows every line that changes. Where it does not, it says so.
+    /// Whether the text has every line that changes. Where it has not, it says so.
     pub whole: bool,
     /// The unified diff, or a sentence where there can be none.
     pub text: String,
 }
 
 /// The diff of one file. `old` and `new` are its contents; none where there is no file.
-pub(super) fn of(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>) -> FileDiff {
+pub(super) fn of(change: &FileChange, old: Option<&[u8]>, new: Option<&[u8]>) -> FileDiff {
     let path = text::line(change.path.as_str(), 1_100);
     let names = (
         old.map_or("/dev/null".to_owned(), |_| format!("a/{path}")),
         new.map_or("/dev/null".to_owned(), |_| format!("b/{path}")),
     );
     let (old_bytes, new_bytes) = (old.unwrap_or_default(), new.unwrap_or_default());
-    let plain = |said: String| FileDiff { change: change.clone(), added: 0, removed: 0, whole: false, text: said };
+    let without_lines =
+        |said: String| FileDiff { change: change.clone(), added: 0, removed: 0, whole: false, text: said };
     let sizes = format!("{} bytes before, {} bytes after", old_bytes.len(), new_bytes.len());
     let (Ok(old), Ok(new)) = (std::str::from_utf8(old_bytes), std::str::from_utf8(new_bytes)) else {
-        return plain(format!("--- {}\n+++ {}\nnot text: {sizes}\n", names.0, names.1));
+        return without_lines(format!("--- {}\n+++ {}\nnot text: {sizes}\n", names.0, names.1));
     };
     if old_bytes.len() + new_bytes.len() > MOST_COMPARED {
-        return plain(format!("--- {}\n+++ {}\ntoo large to compare: {sizes}\n", names.0, names.1));
+        return without_lines(format!("--- {}\n+++ {}\ntoo large to compare: {sizes}\n", names.0, names.1));
     }
     let diff = TextDiff::configure().timeout(TIME).diff_lines(old, new);
     let (mut added, mut removed) = (0, 0);
@@ -70,11 +71,9 @@ pub(super) fn of(change: &Change, old: Option<&[u8]>, new: Option<&[u8]>) -> Fil
     FileDiff { change: change.clone(), added, removed, whole, text: said }
 }
 
-/// A change whose contents are not kept any more.
-pub(super) fn unknown(change: &Change) -> FileDiff {
-    let digest = |side: Option<crate::model::digest::Digest>| {
-        side.map_or("nothing".to_owned(), |digest| format!("sha256 {digest}"))
-    };
+/// A change whose contents are not in the store.
+pub(super) fn unknown(change: &FileChange) -> FileDiff {
+    let digest = |side: Option<Digest>| side.map_or("nothing".to_owned(), |digest| format!("sha256 {digest}"));
     let said = format!(
         "{}: {} becomes {}\n",
         text::line(change.path.as_str(), 1_100),
@@ -87,12 +86,12 @@ pub(super) fn unknown(change: &Change) -> FileDiff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{digest::Digest, vault_path::VaultPath};
+    use crate::model::vault_path::VaultPath;
 
     fn diff(old: Option<&str>, new: Option<&str>) -> Result<FileDiff, Box<dyn std::error::Error>> {
         let digest = |text: Option<&str>| text.map(|text| Digest::of(text.as_bytes()));
         let bytes = new.map_or(0, str::len) as u64;
-        let change = Change { path: VaultPath::parse("a/b.md")?, before: digest(old), after: digest(new), bytes };
+        let change = FileChange { path: VaultPath::parse("a/b.md")?, before: digest(old), after: digest(new), bytes };
         Ok(of(&change, old.map(str::as_bytes), new.map(str::as_bytes)))
     }
 

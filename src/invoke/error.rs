@@ -1,16 +1,18 @@
 //! Why a run gave no output.
+//!
+//! Deliberately never: says what to do about it (that is `crate::error`).
 
 use super::effects::EffectsError;
 use crate::artifacts::ArtifactError;
 use crate::ledger::LedgerError;
 use crate::model::{
-    chain::Unmapped, channel::Channel, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
+    chain::MappingError, channel::Channel, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
     schema::Mismatch, switch::Stopped, text, vault_path::VaultPath,
 };
 use crate::registry::TrustError;
 use crate::runtime::{LoadError, RunError, RuntimeError, staged::StagedError};
 
-/// Why a run gave no output. Where a trusted revision was found, a record says the same.
+/// Why a run gave no output. The record of the run has the same error.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
     /// Not trusted, or not the promoted bytes.
@@ -27,18 +29,23 @@ pub enum InvokeError {
     /// The input is no JSON.
     #[error("the input is not JSON: {0}")]
     InputJson(#[from] JsonError),
-    /// What an earlier step of a chain was to give is not there.
+    /// The output of an earlier step does not have what this step's input needs.
     #[error("the input could not be made: {0}")]
-    Unmapped(Unmapped),
-    /// The input is off the schema.
-    #[error("the input is off the skill's schema: {0}")]
-    Input(Mismatch),
+    Unmapped(MappingError),
+    /// The input does not match the schema.
+    #[error("the input does not match the schema of `{skill}`: {why}")]
+    Input {
+        /// The skill.
+        skill: SkillName,
+        /// What does not match.
+        why: Mismatch,
+    },
     /// The skill returned an error.
     #[error("the skill failed ({}): {message}", kind.as_str())]
     Skill {
         /// Its kind.
         kind: ErrorKind,
-        /// Its text, shown safely.
+        /// Its text, escaped.
         message: String,
     },
     /// Nothing may run in this workspace.
@@ -50,23 +57,23 @@ pub enum InvokeError {
     /// The engine.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The component does not fit its class, or has no machine code.
+    /// The component does not match its class, or has no machine code.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The policy closes the door to this class.
+    /// Policy denies the class to the channel.
     #[error("policy says no: `{channel}` may not run {class} skills (policy.{channel}.{class} is \"deny\")")]
     Denied {
-        /// The door.
+        /// The channel.
         channel: Channel,
         /// The class.
         class: EffectClass,
     },
-    /// The policy wants a person's word first, and there is nothing that could be held for one.
+    /// Policy asks for a person first, and the class leaves no files that could be held for one.
     #[error(
         "policy wants a person's word before `{channel}` runs a {class} skill (policy.{channel}.{class} is \"ask\")"
     )]
     NeedsPerson {
-        /// The door.
+        /// The channel.
         channel: Channel,
         /// The class.
         class: EffectClass,
@@ -74,19 +81,24 @@ pub enum InvokeError {
     /// The output is no JSON.
     #[error("the skill's output is not JSON: {0}")]
     OutputJson(JsonError),
-    /// The output is off the schema.
-    #[error("the skill's output is off its schema: {0}")]
-    Output(Mismatch),
-    /// It wrote where it may not.
+    /// The output does not match the schema.
+    #[error("the output of `{skill}` does not match its schema: {why}")]
+    Output {
+        /// The skill.
+        skill: SkillName,
+        /// What does not match.
+        why: Mismatch,
+    },
+    /// It wrote outside the folders that its spec declares.
     #[error("the skill wrote `{0}`, outside the folders of its spec")]
     OutsidePaths(VaultPath),
-    /// It left something in staging that is no plain file.
+    /// It left something in its staging folder that is no regular file.
     #[error(transparent)]
     Staged(#[from] StagedError),
-    /// The files could not be moved into the vault.
+    /// The files could not be committed.
     #[error(transparent)]
     Effects(#[from] EffectsError),
-    /// A large value, or what a file replaces, cannot be kept.
+    /// A large value, or the content that a file replaces, cannot be stored.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// The ledger.
@@ -95,13 +107,13 @@ pub enum InvokeError {
 }
 
 impl InvokeError {
-    /// One word for the record's `Kind: message`.
+    /// The kind in the record's `Kind: message`. Records keep it, so it never changes.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Trust(TrustError::Bytes { .. }) => "HashMismatch",
             Self::Trust(_) => "NotTrusted",
             Self::NotGranted { .. } => "NotGranted",
-            Self::InputJson(_) | Self::Input(_) => "InvalidInput",
+            Self::InputJson(_) | Self::Input { .. } => "InvalidInput",
             Self::Unmapped(_) => "Unmapped",
             Self::Skill { .. } => "SkillError",
             Self::Run(RunError::LimitExceeded { .. }) | Self::Staged(StagedError::Limit { .. }) => "LimitExceeded",
@@ -111,7 +123,7 @@ impl InvokeError {
             Self::Run(RunError::Revoked(_)) => "Revoked",
             Self::Run(RunError::Cancelled(_)) => "Cancelled",
             Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
-            Self::OutputJson(_) | Self::Output(_) => "InvalidOutput",
+            Self::OutputJson(_) | Self::Output { .. } => "InvalidOutput",
             Self::OutsidePaths(_) | Self::Staged(_) => "OutsidePaths",
             Self::Denied { .. } | Self::NeedsPerson { .. } => "Denied",
             Self::Effects(EffectsError::Conflict { .. }) => "Conflict",
@@ -122,6 +134,6 @@ impl InvokeError {
 }
 
 /// A failure as its record has it.
-pub(super) fn words(error: &InvokeError) -> String {
+pub(super) fn record_text(error: &InvokeError) -> String {
     format!("{}: {}", error.kind(), text::line(&error.to_string(), 2_000))
 }

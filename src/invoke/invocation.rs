@@ -1,7 +1,7 @@
-//! A run that is under way, from its input to its record.
+//! A run that is under way, from its input to its files.
 //!
-//! Guarantees: every run that was asked for leaves one record, whatever became of it; a record that cannot be written is the
-//! worse error. Deliberately never: decides which skill is meant, or loads it.
+//! Guarantees: every run leaves one record, whatever becomes of it (`record`); its files reach the vault only after that
+//! (`effects`). Deliberately never: decides which skill is meant, or loads it.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -9,208 +9,172 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::diff::FileDiff;
-use super::effects::{self, Basis, Began, EffectsError, Looked, Staging, Wanted};
-use super::error::{InvokeError, words};
+use super::context::RunContext;
+use super::disposition;
+use super::effects::{FileOutcome, FileSet, RunStart, Staging, staged_files};
+use super::error::InvokeError;
 use super::loaded_skill::LoadedSkill;
-use super::request::{DeferredFiles, Desk, Disposition, Files, RunRequest, RunResult};
-use crate::ledger::{Journal, Ledger, LedgerError, Proposal, RunAuthorization};
+use super::record::{CheckedOutput, Observations, RecordedSkill, RunRecord};
+use super::request::{Disposition, RunRequest};
+use super::result::{DeferredFiles, RunFiles, RunResult};
+use crate::ledger::{Proposal, RunAuthorization};
 use crate::model::{
-    commit::{Change, Commit},
-    digest::Digest,
-    effect::EffectClass,
-    execution::{Determinism, Effect, ExecutionRecord, Said, SecondWall},
-    id::{CommitId, ExecutionId},
+    commit::VaultChange,
+    execution::{Effect, ExecutionRecord},
+    id::ExecutionId,
     json::{self, JsonError, JsonLimits},
-    lifecycle::{CommitKind, Purpose},
-    limits::Limits,
-    name::SkillName,
+    lifecycle::CommitKind,
+    spec::SkillSpec,
     switch::{Cancel, Cancellable, Watch},
     text,
-    time::Timestamp,
 };
-use crate::registry::{TrustError, TrustedSkill};
-use crate::runtime::{GuestError, Lane, Observed, Origin, Request, RunError, WASMTIME_VERSION, staged};
+use crate::registry::TrustError;
+use crate::runtime::{GuestError, Lane, Observed, Origin, Request, RunError, staged};
 
-/// A desk, and where records go.
+/// The thread that a guest runs on, and what stops it there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Books<'a> {
-    pub(super) desk: Desk<'a>,
-    pub(super) journal: &'a dyn Journal,
-}
-
-/// What a record says about the skill.
-#[derive(Debug, Clone)]
-pub(super) struct Subject {
-    name: SkillName,
-    revision: Option<(u32, Digest, EffectClass)>,
-}
-
-impl From<&TrustedSkill> for Subject {
-    fn from(skill: &TrustedSkill) -> Self {
-        let spec = skill.spec();
-        let revision = Some((skill.revision(), skill.digest(), spec.side_effect_class));
-        Self { name: spec.name.clone(), revision }
-    }
-}
-
-/// Where a guest runs, and who ends it when it may not go on.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
-    /// On a thread that is made for it, if it still has its footing by then.
-    ThreadOfItsOwn(&'a Ledger, RunAuthorization),
-    /// On this one, which is kept for runs that reach the same. Its footing was asked for just before.
-    Here(&'a Lane<'a>, &'a Arc<dyn Watch + Send>),
-}
-
-/// What is known once a guest was started, whatever became of it.
-#[derive(Debug, Default)]
-struct Observations {
-    limits: Option<Limits>,
-    second_wall: Option<SecondWall>,
-    said: Option<Said>,
+pub(super) enum RunThread<'a> {
+    /// A new thread, for this run alone. The authorization is checked again immediately before it starts.
+    New(RunAuthorization),
+    /// A thread that is kept for runs that reach the same. The caller has just checked the authorization.
+    Lane {
+        /// The thread.
+        lane: &'a Lane<'a>,
+        /// Stops the run when the switch is turned or the trust ends.
+        watch: &'a Arc<dyn Watch + Send>,
+    },
 }
 
 /// A run that is under way.
 pub(super) struct Invocation<'a> {
-    books: Books<'a>,
-    request: RunRequest<'a>,
-    id: ExecutionId,
-    started_at: Timestamp,
-    /// What was given, as far as it is JSON.
-    input: Value,
-    /// Why it is not, until somebody asks.
-    no_input: Option<JsonError>,
-    observations: RefCell<Observations>,
+    record: RunRecord<'a>,
+    /// Why the input is no JSON, until the first check.
+    input_error: Option<JsonError>,
 }
 
-/// What a guest gave.
-struct Output {
-    value: Value,
-    /// In how many bytes.
-    read: usize,
+/// The staging folder of a run, and when it began.
+struct RunStaging {
+    staging: Staging,
+    start: RunStart,
 }
 
-/// A run that gave an output that fits, and files where it may write them.
-pub(super) struct Success {
-    output: Output,
+/// A run whose output matches the schema, and whose files are where it may write.
+pub(super) struct CompletedRun {
+    output: CheckedOutput,
     effects: Vec<Effect>,
-    staged: Option<(Staging, Began)>,
+    staged: Option<RunStaging>,
     disposition: Disposition,
     observed: Observed,
     code: Origin,
 }
 
 impl<'a> Invocation<'a> {
-    pub(super) fn new(books: Books<'a>, request: RunRequest<'a>) -> Self {
-        let id = request.id.unwrap_or_else(|| ExecutionId::new(books.desk.ids));
-        let started_at = books.desk.clock.now();
-        let read = match request.given {
-            Some(_) => json::parse_kept(request.input),
-            None => json::parse(request.input, JsonLimits::default()),
+    pub(super) fn new(context: &'a RunContext<'a>, request: &'a RunRequest) -> Self {
+        let id = request.id.unwrap_or_else(|| ExecutionId::new(context.shared.ids));
+        let started_at = context.shared.clock.now();
+        let parsed = match request.determinism {
+            // The input of a replay comes from its record, which may be larger than a new input.
+            Some(_) => json::parse_kept(&request.input),
+            None => json::parse(&request.input, JsonLimits::default()),
         };
-        let (input, no_input) = match read {
+        let (input, input_error) = match parsed {
             Ok(input) => (input, None),
             Err(error) => (Value::Null, Some(error)),
         };
-        Self { books, request, id, started_at, input, no_input, observations: RefCell::default() }
+        let observations = RefCell::default();
+        Self { record: RunRecord { context, request, id, started_at, input, observations }, input_error }
     }
 
-    /// Whether there is an input.
-    pub(super) fn input(&mut self) -> Result<(), InvokeError> {
-        self.no_input.take().map_or(Ok(()), |error| Err(error.into()))
+    /// Whether the input is JSON.
+    pub(super) fn check_json(&mut self) -> Result<(), InvokeError> {
+        self.input_error.take().map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Whether whoever asked still wants it.
-    fn wanted(&self) -> Result<(), InvokeError> {
-        let caller = self.request.cancel.map_or(Ok(()), Cancel::check);
-        caller.map_err(|cancelled| InvokeError::Run(RunError::Cancelled(cancelled)))
-    }
-
-    /// What the guest is given: the time the run started, and a seed that nobody can foresee but the record repeats; of a
-    /// replay those of the earlier run.
-    fn determinism(&self) -> Determinism {
-        self.request.given.unwrap_or_else(|| {
-            let mut seed = *b"kavi seed 1 0123456789abcdef";
-            seed[12..].copy_from_slice(self.id.as_bytes());
-            Determinism { clock: self.started_at, seed: *Digest::of(&seed).as_bytes() }
-        })
-    }
-
-    /// Checks the input, runs the guest, checks what it gave.
-    pub(super) fn attempt(&self, loaded: &LoadedSkill, code: Origin, place: Place<'_>) -> Result<Success, InvokeError> {
-        let spec = loaded.spec();
-        let RunRequest { caller, consent, disposition, .. } = self.request;
-        let disposition = self.books.desk.decide(caller.channel, consent, spec.side_effect_class, disposition)?;
-        spec.io.check_input(&self.input).map_err(InvokeError::Input)?;
-        let staged = self.stage(loaded, place)?;
-        let out = staged.as_ref().map(|(staging, _)| staging.out());
-        let (output, observed) = self.guest(loaded, out.as_deref(), place)?;
-        let value = json::parse(output.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
-        spec.io.check_output(&value).map_err(InvokeError::Output)?;
-        let output = Output { value, read: output.len() };
+    /// Checks the input, runs the guest, and checks its output and files.
+    pub(super) fn attempt(
+        &self,
+        loaded: &LoadedSkill,
+        code: Origin,
+        thread: RunThread<'_>,
+    ) -> Result<CompletedRun, InvokeError> {
+        let (context, request) = (self.record.context, self.record.request);
+        let (spec, channel) = (loaded.spec(), request.caller.channel);
+        let class = spec.side_effect_class;
+        let disposition =
+            disposition::decide(context.shared.channels, channel, request.consent, class, request.disposition)?;
+        let mismatch = |why| InvokeError::Input { skill: spec.name.clone(), why };
+        spec.io.check_input(&self.record.input).map_err(mismatch)?;
+        let staged = self.stage(loaded, thread)?;
+        let out = staged.as_ref().map(|staged| staged.staging.out());
+        let (text, observed) = self.run_guest(loaded, out.as_deref(), thread)?;
+        let value = json::parse(text.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
+        let mismatch = |why| InvokeError::Output { skill: spec.name.clone(), why };
+        spec.io.check_output(&value).map_err(mismatch)?;
+        let output = CheckedOutput { value, bytes: text.len() };
         let effects = match &out {
             Some(out) => staged::collect(out, loaded.limits())?,
             None => Vec::new(),
         };
-        match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
-            Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
-            None => Ok(Success { output, effects, staged, disposition, observed, code }),
-        }
+        check_write_scope(spec, &effects)?;
+        Ok(CompletedRun { output, effects, staged, disposition, observed, code })
     }
 
-    fn stage(&self, loaded: &LoadedSkill, place: Place<'_>) -> Result<Option<(Staging, Began)>, InvokeError> {
-        // What writes never runs on a lane.
-        let Place::ThreadOfItsOwn(ledger, _) = place else { return Ok(None) };
+    /// Makes the staging folder, if the skill may write files.
+    fn stage(&self, loaded: &LoadedSkill, thread: RunThread<'_>) -> Result<Option<RunStaging>, InvokeError> {
+        // A skill that writes never runs on a lane: a lane's thread can open nothing new.
+        let RunThread::New(_) = thread else { return Ok(None) };
         if !loaded.writes() {
             return Ok(None);
         }
-        let staging = Staging::create(self.books.desk.layout, self.id)?;
-        let began = Began::now(ledger, &staging)?;
-        Ok(Some((staging, began)))
+        let context = self.record.context;
+        let staging = Staging::create(context.shared.layout, self.record.id)?;
+        let start = RunStart::now(context.ledger, &staging)?;
+        Ok(Some(RunStaging { staging, start }))
     }
 
-    fn guest(
+    fn run_guest(
         &self,
         loaded: &LoadedSkill,
         out: Option<&Path>,
-        place: Place<'_>,
+        thread: RunThread<'_>,
     ) -> Result<(String, Observed), InvokeError> {
-        let input = json::canonical(&self.input);
-        self.wanted()?;
+        let RunRecord { context, request, .. } = &self.record;
+        let input = json::canonical(&self.record.input);
+        self.check_cancelled()?;
         let own;
-        let watch: &dyn Watch = match place {
-            Place::ThreadOfItsOwn(ledger, authorization) => {
-                // Loading, and waiting to make the staging folder, may have taken a while.
-                ledger.check_authorization(authorization).map_err(|halt| InvokeError::Run(halt.into()))?;
-                own = ledger.watch(authorization);
+        let watch: &dyn Watch = match thread {
+            RunThread::New(authorization) => {
+                // To load the skill, or to wait for the staging folder, may have taken long.
+                let halted = |halt| InvokeError::Run(RunError::from(halt));
+                context.ledger.check_authorization(authorization).map_err(halted)?;
+                own = context.ledger.watch(authorization);
                 &own
             }
-            Place::Here(_, watch) => watch.as_ref(),
+            RunThread::Lane { watch, .. } => watch.as_ref(),
         };
-        let both = self.request.cancel.cloned().map(|cancel| Cancellable { watch, cancel });
+        let both = request.cancel.clone().map(|cancel| Cancellable { watch, cancel });
         let watch = both.as_ref().map_or(watch, |both| both);
-        let request = Request {
+        let guest_request = Request {
             input: &input,
             grants: loaded.grants(),
-            vault: loaded.vault(self.books.desk.layout),
+            vault: loaded.vault(context.shared.layout),
             out,
-            determinism: self.determinism(),
+            determinism: self.record.determinism(),
             limits: loaded.limits(),
             watch,
         };
-        let ran = match place {
-            Place::ThreadOfItsOwn(..) => loaded.compiled().run(&request),
-            Place::Here(lane, watch) => match self.request.cancel.cloned() {
+        let ran = match thread {
+            RunThread::New(_) => loaded.compiled().run(&guest_request),
+            RunThread::Lane { lane, watch } => match request.cancel.clone() {
                 Some(cancel) => {
                     let both: Arc<dyn Watch + Send> = Arc::new(Cancellable { watch: Arc::clone(watch), cancel });
-                    loaded.compiled().run_on(lane, &request, &both)
+                    loaded.compiled().run_on(lane, &guest_request, &both)
                 }
-                None => loaded.compiled().run_on(lane, &request, watch),
+                None => loaded.compiled().run_on(lane, &guest_request, watch),
             },
         };
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
-        self.observations.replace(Observations {
+        self.record.observations.replace(Observations {
             limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
             said: observed.said(),
@@ -221,30 +185,29 @@ impl<'a> Invocation<'a> {
         Ok((outcome.result.map_err(failed)?, outcome.observed))
     }
 
-    /// Records how it ended, and brings its files to where they are to go.
+    /// Records how the run ended, and commits its files or does with them what else was asked.
     pub(super) fn finish(
         self,
-        subject: &Subject,
-        (ledger, authorization): (&Ledger, RunAuthorization),
-        attempt: Result<Success, InvokeError>,
+        skill: &RecordedSkill,
+        authorization: RunAuthorization,
+        attempt: Result<CompletedRun, InvokeError>,
     ) -> Result<RunResult, InvokeError> {
-        // The last moment at which nothing has happened yet.
-        let success = match attempt.and_then(|success| self.wanted().map(|()| success)) {
-            Ok(success) => success,
-            Err(error) => return Err(self.failed(subject, error)),
+        // A run can be cancelled up to here. After this its record and its files become visible.
+        let completed = match attempt.and_then(|completed| self.check_cancelled().map(|()| completed)) {
+            Ok(completed) => completed,
+            Err(error) => return Err(self.record.failed(skill, error)),
         };
-        let Success { output, effects, staged, disposition, observed, code } = success;
+        let CompletedRun { output, effects, staged, disposition, observed, code } = completed;
         let (record, files) = match staged.filter(|_| !effects.is_empty()) {
             Some(staged) => {
-                self.finish_files(subject, (ledger, authorization), (&output, effects, staged, disposition))?
+                let written = WrittenFiles { effects, staged, disposition };
+                self.finish_files(skill, authorization, &output, written)?
             }
             None => {
-                let record = match self.record(subject, Ok(&output), Vec::new(), None) {
-                    Ok(record) => record,
-                    Err(error) => return Err(self.failed(subject, error)),
-                };
-                self.insert(&record, (None, None), authorization)?;
-                (record, Files::Committed)
+                let record = self.record.success(skill, &output, Vec::new(), None);
+                let record = record.map_err(|error| self.record.failed(skill, error))?;
+                self.record.write_success(&record, None, authorization)?;
+                (record, RunFiles::Committed)
             }
         };
         Ok(RunResult { record, output: output.value, observed, code, files })
@@ -252,225 +215,62 @@ impl<'a> Invocation<'a> {
 
     fn finish_files(
         self,
-        subject: &Subject,
-        (ledger, authorization): (&Ledger, RunAuthorization),
-        (output, mut effects, (staging, began), disposition): (&Output, Vec<Effect>, (Staging, Began), Disposition),
-    ) -> Result<(ExecutionRecord, Files), InvokeError> {
-        let ground = self.books.desk.ground();
-        let wanted = wanted(&effects, &staging, began);
-        let looked = match disposition {
-            Disposition::Commit => effects::make_durable(ground, &staging, &wanted),
-            _ => Ok(()),
+        skill: &RecordedSkill,
+        authorization: RunAuthorization,
+        output: &CheckedOutput,
+        written: WrittenFiles,
+    ) -> Result<(ExecutionRecord, RunFiles), InvokeError> {
+        let WrittenFiles { mut effects, staged: RunStaging { staging, start }, disposition } = written;
+        let changes = staged_files(&effects, &staging, start);
+        let set = FileSet { kind: CommitKind::Run, id: self.record.id.into(), disposition, staging: &staging, changes };
+        let plan = match set.plan(self.record.context) {
+            Ok(plan) => plan,
+            Err(error) => return Err(self.record.failed(skill, error.into())),
         };
-        let looked = match looked.and_then(|()| effects::look(ground, ledger, wanted)) {
-            Ok(looked) => looked,
-            Err(error) => return Err(self.failed(subject, error.into())),
-        };
-        for (effect, change) in effects.iter_mut().zip(looked.changes()) {
+        // Only the check under the lock knows what each file replaces.
+        for (effect, change) in effects.iter_mut().zip(plan.changes()) {
+            let VaultChange::File(change) = change;
             effect.before = change.before;
         }
-        let changes: Vec<Change> = looked.changes().filter(|change| !change.is_none()).cloned().collect();
-        let commit = self.commit(disposition, changes);
-        let prepared = match ending(disposition, &commit, looked) {
-            Ok(prepared) => prepared,
-            Err(error) => return Err(self.failed(subject, error.into())),
-        };
-        let record = match self.record(subject, Ok(output), effects, commit.as_ref().map(|commit| commit.id)) {
-            Ok(record) => record,
-            Err(error) => return Err(self.failed(subject, error)),
-        };
-        self.insert(&record, (commit.as_ref(), prepared.waiting()), authorization)?;
-        let files = match (prepared, commit) {
-            (Ending::Prepared(prepared), Some(commit)) => {
-                prepared.carry_out::<InvokeError>(&commit, self.books.journal)?;
-                Files::Committed
-            }
-            (Ending::Shown(diffs), Some(commit)) => Files::Held(Box::new(commit), diffs),
-            (Ending::Shown(diffs), None) => Files::Shown(diffs),
-            (Ending::Deferred, _) => Files::Deferred(Box::new(DeferredFiles { staging, began, authorization })),
-            _ => Files::Committed,
+        let record = self.record.success(skill, output, effects, plan.commit().map(|commit| commit.id));
+        let record = record.map_err(|error| self.record.failed(skill, error))?;
+        self.record.write_success(&record, Some(&plan), authorization)?;
+        let files = match plan.carry_out::<InvokeError>()? {
+            FileOutcome::Committed(_) | FileOutcome::Unchanged => RunFiles::Committed,
+            FileOutcome::Held(commit, diffs) => RunFiles::Held(Box::new(commit), diffs),
+            FileOutcome::Shown(diffs) => RunFiles::Shown(diffs),
+            FileOutcome::Left => RunFiles::Deferred(Box::new(DeferredFiles { staging, start, authorization })),
         };
         Ok((record, files))
     }
 
-    /// The commit of a run that changes files.
-    fn commit(&self, disposition: Disposition, changes: Vec<Change>) -> Option<Commit> {
-        let now = self.books.desk.clock.now();
-        let commit = Commit::pending(self.id.into(), CommitKind::Run, changes, now);
-        let commit = match disposition {
-            Disposition::Commit => commit,
-            Disposition::Hold => commit.held_until(now.after(self.books.desk.hold)),
-            Disposition::Show | Disposition::Leave => return None,
-        };
-        (!commit.changes.is_empty()).then_some(commit)
-    }
-
-    /// Writes the record of a success. What cannot be a success any more is recorded as the failure that it became.
-    fn insert(
-        &self,
-        record: &ExecutionRecord,
-        (commit, prepared): (Option<&Commit>, Option<&effects::Prepared<'_>>),
-        authorization: RunAuthorization,
-    ) -> Result<(), InvokeError> {
-        let Err(error) = self.books.journal.insert_success(record, commit, authorization) else { return Ok(()) };
-        if let (Some(commit), Some(prepared)) = (commit, prepared) {
-            prepared.refused(commit, &error);
-        }
-        let error = match error {
-            LedgerError::Halted(halt) => InvokeError::Run((*halt).into()),
-            error => error.into(),
-        };
-        let undone = ExecutionRecord {
-            success: false,
-            output_json: None,
-            output_stored: None,
-            error: Some(words(&error)),
-            effects: Vec::new(),
-            commit_id: None,
-            finished_at: self.books.desk.clock.now(),
-            ..record.clone()
-        };
-        Err(self.note(&undone, error))
-    }
-
-    fn record(
-        &self,
-        subject: &Subject,
-        outcome: Result<&Output, String>,
-        effects: Vec<Effect>,
-        commit_id: Option<CommitId>,
-    ) -> Result<ExecutionRecord, InvokeError> {
-        let given = self.determinism();
-        let (input_json, input_stored) = match (self.books.desk.inline(&self.input, self.request.input.len()), &outcome)
-        {
-            // That it failed is on record also where its input cannot be kept.
-            (Err(_), Err(_)) => (Value::Null, None),
-            (kept, _) => kept?,
-        };
-        let (output, error) = match outcome {
-            Ok(output) => (Some(self.books.desk.inline(&output.value, output.read)?), None),
-            Err(error) => (None, Some(error)),
-        };
-        let (output_json, output_stored) = output.map_or((None, None), |(json, stored)| (Some(json), stored));
-        let Observations { limits, second_wall, said } = self.observations.take();
-        let revision = subject.revision.as_ref();
-        Ok(ExecutionRecord {
-            v: 2,
-            execution_id: self.id,
-            parent_execution_id: self.request.parent,
-            purpose: self.purpose(),
-            channel: self.request.caller.channel,
-            caller: self.request.caller.name.clone(),
-            skill_name: subject.name.clone(),
-            revision: revision.map(|(revision, ..)| *revision),
-            source_hash: revision.map(|(_, digest, _)| *digest),
-            side_effect_class: revision.map(|(.., class)| *class),
-            engine: limits.is_some().then(|| format!("wasmtime {WASMTIME_VERSION}")),
-            limits,
-            input_json,
-            input_stored,
-            success: error.is_none(),
-            error,
-            output_json,
-            output_stored,
-            clock: given.clock,
-            seed: hex::encode(given.seed),
-            effects,
-            commit_id,
-            started_at: self.started_at,
-            finished_at: self.books.desk.clock.now(),
-            second_wall,
-            said,
-        })
-    }
-
-    fn purpose(&self) -> Purpose {
-        match (self.request.purpose, self.request.disposition) {
-            (Purpose::Run, Disposition::Show) => Purpose::DryRun,
-            (purpose, _) => purpose,
-        }
-    }
-
-    /// Records a failure. A ledger that cannot take the record is the worse error.
-    fn failed(&self, subject: &Subject, error: InvokeError) -> InvokeError {
-        match self.record(subject, Err(words(&error)), Vec::new(), None) {
-            Ok(record) => self.note(&record, error),
-            Err(worse) => worse,
-        }
-    }
-
-    fn note(&self, record: &ExecutionRecord, error: InvokeError) -> InvokeError {
-        match self.books.journal.insert_execution(record) {
-            Ok(()) => error,
-            Err(broken) => broken.into(),
-        }
+    fn check_cancelled(&self) -> Result<(), InvokeError> {
+        let checked = self.record.request.cancel.as_ref().map_or(Ok(()), Cancel::check);
+        checked.map_err(|cancelled| InvokeError::Run(RunError::Cancelled(cancelled)))
     }
 
     /// Records that nothing could be run under this name.
     pub(super) fn refused(self, error: TrustError) -> InvokeError {
-        let revision = match &error {
-            TrustError::Bytes { proposal, .. } => {
-                proposal.trust.map(|trust| (trust.revision, trust.component_sha256, proposal.spec.side_effect_class))
-            }
-            // Where the ledger itself cannot be read there is nowhere to record it either.
-            TrustError::Ledger(_) => return error.into(),
-            _ => None,
-        };
-        let subject = Subject { name: self.request.name.clone(), revision };
-        self.failed(&subject, error.into())
+        self.record.refused(error)
     }
 
     /// Records that a trusted skill was not run, and why.
     pub(super) fn not_run(self, trusted: Option<&Proposal>, error: InvokeError) -> InvokeError {
-        let revision = trusted.and_then(|proposal| Some((proposal.trust?, proposal.spec.side_effect_class)));
-        let revision = revision.map(|(trust, class)| (trust.revision, trust.component_sha256, class));
-        self.failed(&Subject { name: self.request.name.clone(), revision }, error)
+        self.record.not_run(trusted, error)
     }
 }
 
-/// What follows the look at a run's places.
-enum Ending<'a> {
-    Prepared(effects::Prepared<'a>),
-    Shown(Vec<FileDiff>),
-    Deferred,
-    Unchanged,
-}
-
-impl<'a> Ending<'a> {
-    /// Files that wait for their record.
-    fn waiting(&self) -> Option<&effects::Prepared<'a>> {
-        match self {
-            Self::Prepared(prepared) => Some(prepared),
-            Self::Shown(_) | Self::Deferred | Self::Unchanged => None,
-        }
-    }
-}
-
-fn ending<'a>(
+/// The files of a completed run, and what is to happen to them.
+struct WrittenFiles {
+    effects: Vec<Effect>,
+    staged: RunStaging,
     disposition: Disposition,
-    commit: &Option<Commit>,
-    looked: Looked<'a>,
-) -> Result<Ending<'a>, EffectsError> {
-    match (disposition, commit) {
-        (Disposition::Commit, Some(commit)) => Ok(Ending::Prepared(looked.prepare(commit.id)?)),
-        (Disposition::Hold, Some(_)) => {
-            looked.keep()?;
-            Ok(Ending::Shown(looked.diffs()?))
-        }
-        (Disposition::Show, _) => Ok(Ending::Shown(looked.diffs()?)),
-        (Disposition::Leave, _) => Ok(Ending::Deferred),
-        // Every file is as it was.
-        (Disposition::Commit | Disposition::Hold, None) => Ok(Ending::Unchanged),
-    }
 }
 
-/// The files of a run, for a commit.
-pub(super) fn wanted(effects: &[Effect], staging: &Staging, began: Began) -> Vec<Wanted> {
-    let out = staging.out();
-    let one = |effect: &Effect| Wanted {
-        change: effect.into(),
-        file: Some(out.join(effect.path.as_str())),
-        basis: Basis::Run(began),
-    };
-    effects.iter().map(one).collect()
+/// Whether every file is below a folder that the spec declares.
+fn check_write_scope(spec: &SkillSpec, effects: &[Effect]) -> Result<(), InvokeError> {
+    match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
+        Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
+        None => Ok(()),
+    }
 }

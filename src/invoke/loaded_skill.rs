@@ -1,23 +1,23 @@
-//! A trusted skill that can be run at once: its machine code, its limits, its grants and its schemas.
+//! A trusted skill that is ready to run: its machine code, limits, grants and schemas.
 //!
-//! Guarantees: it is made only from a [`TrustedSkill`], whose bytes were hashed when they were read; the component fits the
-//! grants of its class. It says nothing about what is trusted *now*: whoever keeps one asks the ledger before each run.
+//! Guarantees: it is made only from a [`TrustedSkill`], whose bytes were hashed when they were read; the component matches the
+//! grants of its class. Deliberately never: says what is trusted *now*. Code that keeps one asks the ledger before each run.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::error::InvokeError;
-use super::invocation::Subject;
+use super::record::RecordedSkill;
 use crate::model::{grants::Grants, layout::Layout, limits::Limits, spec::SkillSpec};
 use crate::policy::grants;
 use crate::registry::TrustedSkill;
 use crate::runtime::{CodePurpose, Compiled, Loader, Origin, Reaches, Runtime, RuntimeError, Skill};
 
-/// Everything of a skill that its runs have in common.
+/// What all runs of a skill have in common.
 #[derive(Debug)]
 pub(super) struct LoadedSkill {
     spec: SkillSpec,
-    subject: Subject,
+    recorded: RecordedSkill,
     limits: Limits,
     grants: Grants,
     compiled: Compiled,
@@ -37,18 +37,18 @@ impl LoadedSkill {
         }
         let limits = limits.narrowed(skill.limits());
         let grants = grants::of(spec.side_effect_class);
-        let (component, digest) = (skill.component(), skill.digest());
-        let caller = Skill { component, digest, grants: &grants, purpose: CodePurpose::Promoted };
-        let (compiled, code) = loader.load(&*engine(&limits)?, &caller)?;
-        Ok((Self { spec: spec.clone(), subject: skill.into(), limits, grants, compiled }, code))
+        let (bytes, digest) = (skill.component(), skill.digest());
+        let component = Skill { component: bytes, digest, grants: &grants, purpose: CodePurpose::Promoted };
+        let (compiled, code) = loader.load(&*engine(&limits)?, &component)?;
+        Ok((Self { spec: spec.clone(), recorded: skill.into(), limits, grants, compiled }, code))
     }
 
     pub(super) fn spec(&self) -> &SkillSpec {
         &self.spec
     }
 
-    pub(super) fn subject(&self) -> &Subject {
-        &self.subject
+    pub(super) fn recorded(&self) -> &RecordedSkill {
+        &self.recorded
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -68,12 +68,12 @@ impl LoadedSkill {
         self.grants.out
     }
 
-    /// The vault, where its runs need it: what imports no files is not given any.
+    /// The vault, if its runs need it: a component that imports no files does not get it.
     pub(super) fn vault<'a>(&self, layout: &'a Layout) -> Option<&'a Path> {
         (self.grants.vault && self.compiled.imports_files()).then_some(layout.vault.as_path())
     }
 
-    /// What its runs reach, where one thread can be kept for all of them.
+    /// What its runs reach, if one thread can be kept for all of them.
     pub(super) fn reaches(&self, layout: &Layout) -> Option<Reaches> {
         match (self.writes(), self.vault(layout)) {
             (true, _) => None,

@@ -1,20 +1,22 @@
-//! Replay: a recorded run again, with the clock and the seed that it had, and compared.
+//! Replay: repeats a recorded run with its input, clock and seed, and compares the results.
 //!
-//! The guest gets the recorded input, clock and seed; the vault is as it is now. So a difference means that the skill, the vault
-//! or Kavi is another one, and never chance.
+//! The vault is as it is now. So a difference means that the skill, the vault or Kavi has changed, and is never chance.
 //!
-//! Guarantees: nothing of a replay reaches the vault unless it is asked to; a replay has a record of its own, below that of the run
-//! that it repeats. Deliberately never: runs a component that is not the trusted one, also if the record is of another.
+//! Guarantees: no file of a replay reaches the vault unless that is asked for; a replay has a record of its own, below that of the
+//! run that it repeats. Deliberately never: runs a component that is not trusted, also where the record is of that one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::error::{InvokeError, words};
-use super::request::{Consent, Disposition, RunRequest, RunResult};
-use super::run::{self, Invoker};
+use super::context::RunContext;
+use super::error::{InvokeError, record_text};
+use super::request::{Consent, Disposition, RunRequest};
+use super::result::RunResult;
+use super::run;
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{
@@ -35,36 +37,36 @@ const MOST_SHOWN: usize = 16 * 1024;
 /// Why a run is not replayed. Nothing ran.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// Nothing ran then either.
+    /// The recorded run never started.
     #[error("execution {0} never ran: no trusted skill was found then")]
     NothingRan(String),
     /// The skill is not trusted any more.
     #[error("skill `{0}` is not trusted any more")]
     Gone(SkillName),
     /// Another component is trusted now.
-    #[error("skill `{skill}` has changed: execution {id} ran revision {disposition}, trusted is revision {now}")]
+    #[error("skill `{skill}` has changed: execution {id} ran revision {recorded}, trusted is revision {now}")]
     Changed {
         /// The skill.
         skill: SkillName,
         /// The run.
         id: String,
-        /// Its revision.
-        disposition: u32,
+        /// The revision that ran.
+        recorded: u32,
         /// The trusted one.
         now: u32,
     },
     /// The recorded input or output is missing or was changed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// The record says something that cannot be.
+    /// The record has an invalid value.
     #[error("execution {id} cannot be repeated: {why}")]
-    Odd {
+    InvalidRecord {
         /// The run.
         id: String,
         /// What is wrong.
         why: String,
     },
-    /// It could not be run at all, which says nothing about the skill.
+    /// The run failed for a reason that says nothing about the skill.
     #[error("it could not be repeated: {0}")]
     Run(Box<InvokeError>),
     /// The ledger.
@@ -76,25 +78,25 @@ pub enum ReplayError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum Difference {
-    /// One succeeded and the other did not, or they failed in other ways.
+    /// One succeeded and the other did not, or they failed with different errors.
     Outcome {
         /// What was recorded.
         recorded: String,
-        /// What came out now.
+        /// What happened now.
         now: String,
     },
-    /// Another output.
+    /// The outputs differ.
     Output {
         /// The unified diff of both.
         diff: String,
     },
-    /// Another file.
+    /// A file differs.
     File {
-        /// Where.
+        /// Its path in the vault.
         path: VaultPath,
         /// What was written then; none where nothing was.
         recorded: Option<Digest>,
-        /// What was written now.
+        /// What was written now; none where nothing was.
         now: Option<Digest>,
     },
 }
@@ -106,56 +108,67 @@ pub struct Replayed {
     pub original: Box<ExecutionRecord>,
     /// The id of the replay's record.
     pub id: ExecutionId,
-    /// What it gave.
+    /// What the replay gave.
     pub ran: Result<RunResult, InvokeError>,
-    /// What is not the same.
+    /// How the two differ.
     pub differences: Vec<Difference>,
 }
 
-/// Which component may repeat a run.
+/// The component that repeats a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// The one that ran then: anything else is refused.
+pub enum ReplayComponent {
+    /// The one that ran then: any other is refused.
     Recorded,
-    /// Whichever is trusted now: that is how a new version is compared with what the old one did.
+    /// The one that is trusted now. This compares a new version with what the old one did.
     Trusted,
 }
 
-/// Repeats one run. With [`Disposition::Commit`] its files are committed as those of any run, else they are only compared.
+/// A replay that is asked for. It becomes a [`RunRequest`].
+#[derive(Debug, Clone)]
+pub struct ReplayRequest {
+    /// The run that is repeated.
+    pub execution: ExecutionId,
+    /// The component that repeats it.
+    pub component: ReplayComponent,
+    /// Who asks, and through which channel.
+    pub caller: Arc<Caller>,
+    /// Whether a person said yes.
+    pub consent: Consent,
+    /// What happens to its files. With [`Disposition::Show`] they are only compared.
+    pub disposition: Disposition,
+}
+
+/// Repeats one run.
 ///
 /// # Errors
-/// [`ReplayError`] when nothing could be repeated. That the replay failed is in the result.
-pub fn replay(
-    invoker: &Invoker<'_>,
-    id: ExecutionId,
-    which: Which,
-    (caller, disposition, consent): (&Caller, Disposition, Consent),
-) -> Result<Replayed, ReplayError> {
-    let original = invoker.ledger.execution(id)?.record;
-    check(invoker.ledger, &original, which)?;
+/// [`ReplayError`] when it could not be repeated. A failure of the skill is in the result.
+pub fn replay(context: &RunContext<'_>, request: ReplayRequest) -> Result<Replayed, ReplayError> {
+    let ReplayRequest { execution, component, caller, consent, disposition } = request;
+    let original = context.ledger.execution(execution)?.record;
+    check(context.ledger, &original, component)?;
     let input = match &original.input_stored {
-        Some(stored) => invoker.desk.store.get(Kind::Value, stored.sha256)?,
+        Some(stored) => context.shared.store.get(Kind::Value, stored.sha256)?,
         None => json::canonical(&original.input_json).into_bytes(),
     };
-    let id = ExecutionId::new(invoker.desk.ids);
+    let id = ExecutionId::new(context.shared.ids);
     let request = RunRequest {
         id: Some(id),
         purpose: Purpose::Replay,
         parent: Some(original.execution_id),
-        given: Some(original.determinism().map_err(|error| odd(&original, error))?),
+        determinism: Some(original.determinism().map_err(|error| invalid(&original, error))?),
         disposition,
         consent,
-        ..RunRequest::run(&original.skill_name, &input, caller)
+        ..RunRequest::new(original.skill_name.clone(), input, caller)
     };
-    let ran = match run::run(invoker, request) {
+    let ran = match run::run(context, &request) {
         Err(error) if is_of_the_host(&error) => return Err(ReplayError::Run(Box::new(error))),
         ran => ran,
     };
-    let differences = compare(invoker, &original, &ran)?;
+    let differences = compare(context, &original, &ran)?;
     Ok(Replayed { original: Box::new(original), id, ran, differences })
 }
 
-/// Whether a run failed by what the skill had no part in.
+/// Whether a run failed for a reason in which the skill has no part.
 fn is_of_the_host(error: &InvokeError) -> bool {
     matches!(
         error,
@@ -179,36 +192,35 @@ pub fn trusted(ledger: &Ledger, name: &SkillName) -> Result<(), ReplayError> {
     ledger.trusted(name)?.map(drop).ok_or_else(|| ReplayError::Gone(name.clone()))
 }
 
-fn check(ledger: &Ledger, original: &ExecutionRecord, which: Which) -> Result<(), ReplayError> {
+fn check(ledger: &Ledger, original: &ExecutionRecord, component: ReplayComponent) -> Result<(), ReplayError> {
     let id = original.execution_id.short();
-    let (Some(disposition), Some(hash)) = (original.revision, original.source_hash) else {
+    let (Some(recorded), Some(hash)) = (original.revision, original.source_hash) else {
         return Err(ReplayError::NothingRan(id));
     };
     let skill = original.skill_name.clone();
     let trusted = ledger.trusted(&skill)?.and_then(|proposal| proposal.trust);
     let Some(trusted) = trusted else { return Err(ReplayError::Gone(skill)) };
-    match which {
-        Which::Recorded if trusted.component_sha256 != hash => {
-            Err(ReplayError::Changed { skill, id, disposition, now: trusted.revision })
+    match component {
+        ReplayComponent::Recorded if trusted.component_sha256 != hash => {
+            Err(ReplayError::Changed { skill, id, recorded, now: trusted.revision })
         }
         _ => Ok(()),
     }
 }
 
-/// What does not fit in the record.
-fn odd(original: &ExecutionRecord, why: impl fmt::Display) -> ReplayError {
-    ReplayError::Odd { id: original.execution_id.short(), why: why.to_string() }
+fn invalid(original: &ExecutionRecord, why: impl fmt::Display) -> ReplayError {
+    ReplayError::InvalidRecord { id: original.execution_id.short(), why: why.to_string() }
 }
 
 fn compare(
-    invoker: &Invoker<'_>,
+    context: &RunContext<'_>,
     original: &ExecutionRecord,
     ran: &Result<RunResult, InvokeError>,
 ) -> Result<Vec<Difference>, ReplayError> {
-    let recorded = recorded_output(invoker, original)?;
+    let recorded = recorded_output(context, original)?;
     let (output, effects) = match ran {
         Ok(ran) => (Ok(&ran.output), ran.record.effects.as_slice()),
-        Err(error) => (Err(words(error)), &[][..]),
+        Err(error) => (Err(record_text(error)), &[][..]),
     };
     let mut differences = match (recorded, output) {
         (Ok(recorded), Ok(now)) if recorded == *now => Vec::new(),
@@ -224,12 +236,12 @@ fn compare(
     Ok(differences)
 }
 
-/// What the run gave, or how it failed.
-fn recorded_output(invoker: &Invoker<'_>, original: &ExecutionRecord) -> Result<Result<Value, String>, ReplayError> {
+/// The recorded output, or the text of the recorded error.
+fn recorded_output(context: &RunContext<'_>, original: &ExecutionRecord) -> Result<Result<Value, String>, ReplayError> {
     match (&original.output_stored, &original.output_json, &original.error) {
         (Some(StoredValue { sha256, .. }), ..) => {
-            let bytes = invoker.desk.store.get(Kind::Value, *sha256)?;
-            Ok(Ok(json::parse_kept(&bytes).map_err(|error| odd(original, error))?))
+            let bytes = context.shared.store.get(Kind::Value, *sha256)?;
+            Ok(Ok(json::parse_kept(&bytes).map_err(|error| invalid(original, error))?))
         }
         (None, Some(output), _) => Ok(Ok(output.clone())),
         (None, None, error) => Ok(Err(error.clone().unwrap_or_default())),

@@ -1,16 +1,15 @@
-//! Undo: what a commit replaced is put back.
+//! Undo: puts back what a commit replaced.
 //!
-//! Guarantees: a file that was changed since is not touched, and then nothing is; an undo is a commit like any other, on record
-//! before it is visible, whole or not at all. It needs no skill and runs none, so it also works while everything is
-//! stopped. Deliberately never: takes back an undo.
+//! Guarantees: a file that another program has changed since is not touched, and then no other is either; an undo is a commit like
+//! any other, recorded before it is visible, whole or not at all. It runs no skill, so it works while everything is stopped.
+//! Deliberately never: undoes an undo.
 
+use super::context::RunContext;
 use super::effects::{self, EffectsError};
-use super::held;
-use super::request::Desk;
 use crate::artifacts::{ArtifactError, Kind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{
-    commit::{Change, Commit},
+    commit::{Commit, VaultChange},
     execution::ExecutionRecord,
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::{CommitKind, CommitState},
@@ -25,17 +24,17 @@ pub enum UndoError {
     /// Its files are not in the vault.
     #[error("the files of run {run} are {state}, not in the vault: there is nothing to put back")]
     NotThere {
-        /// Which.
+        /// The run.
         run: String,
-        /// Where they are.
+        /// The state of its commit.
         state: CommitState,
     },
-    /// It was done before.
+    /// It was undone before.
     #[error("run {run} was undone already, by {by} at {at}")]
     Twice {
-        /// Which.
+        /// The run.
         run: String,
-        /// Who did it.
+        /// Who undid it.
         by: String,
         /// When.
         at: String,
@@ -43,7 +42,7 @@ pub enum UndoError {
     /// An earlier version recorded it.
     #[error("run {0} was recorded by an earlier kavi, which kept nothing of what it replaced")]
     NotKept(String),
-    /// The bytes that were replaced are missing or were changed.
+    /// The content that was replaced is missing or was changed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// The vault.
@@ -56,21 +55,22 @@ pub enum UndoError {
 
 /// What an undo would do.
 #[derive(Debug)]
-pub struct Plan {
-    /// The commit that is taken back.
+pub struct UndoPlan {
+    /// The commit that is undone.
     pub undoes: Commit,
-    /// All runs whose files it holds.
+    /// All runs whose files it has.
     pub runs: Vec<ExecutionRecord>,
     /// What is put back.
-    pub changes: Vec<Change>,
+    pub changes: Vec<VaultChange>,
 }
 
-/// What undoing a run would put back: everything that its commit changed, also for other runs of one chain.
+/// What the undo of a run would put back: everything that its commit changed, also for other runs of a chain.
 ///
 /// # Errors
 /// [`UndoError`] when there is nothing to put back.
-pub fn plan(desk: &Desk<'_>, ledger: &Ledger, prefix: &IdPrefix) -> Result<Plan, UndoError> {
-    effects::recover(desk.ground(), ledger)?;
+pub fn plan(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<UndoPlan, UndoError> {
+    effects::recover(context)?;
+    let ledger = context.ledger;
     let row = ledger.execution_by_prefix(prefix)?;
     let run = row.record.execution_id.short();
     let Some(id) = row.record.commit_id else { return Err(UndoError::Nothing(run)) };
@@ -78,39 +78,42 @@ pub fn plan(desk: &Desk<'_>, ledger: &Ledger, prefix: &IdPrefix) -> Result<Plan,
     if undoes.state != CommitState::Applied {
         return Err(UndoError::NotThere { run, state: undoes.state });
     }
-    not_undone(ledger, &undoes)?;
+    check_not_undone(ledger, &undoes)?;
     if ledger.was_made_without_a_look(id)? {
         return Err(UndoError::NotKept(run));
     }
-    let back = |change: &Change| {
-        let bytes = change.before.map(|digest| desk.store.get(Kind::File, digest)).transpose()?;
-        Ok(change.reversed(bytes.map_or(0, |bytes| bytes.len() as u64)))
+    let reverse = |change: &VaultChange| match change {
+        VaultChange::File(change) => {
+            let bytes = change.before.map(|digest| context.shared.store.get(Kind::File, digest)).transpose()?;
+            Ok(VaultChange::File(change.reversed(bytes.map_or(0, |bytes| bytes.len() as u64))))
+        }
     };
-    let changes = undoes.changes.iter().map(back).collect::<Result<_, ArtifactError>>()?;
+    let changes = undoes.changes.iter().map(reverse).collect::<Result<_, ArtifactError>>()?;
     let runs = ledger.runs_of(id)?.into_iter().map(|row| row.record).collect();
-    Ok(Plan { undoes, runs, changes })
+    Ok(UndoPlan { undoes, runs, changes })
 }
 
-fn not_undone(ledger: &Ledger, commit: &Commit) -> Result<(), UndoError> {
+fn check_not_undone(ledger: &Ledger, commit: &Commit) -> Result<(), UndoError> {
     let Some(undo) = ledger.undo_of(commit.id)? else { return Ok(()) };
     let (run, by) = (commit.id.short(), undo.decided_by.unwrap_or_default());
     Err(UndoError::Twice { run, by, at: undo.created_at.to_string() })
 }
 
-/// Puts back what a plan says, by a person's word.
+/// Puts back what a plan says, because a person says so.
 ///
 /// # Errors
-/// [`UndoError`]; only [`EffectsError::Unfinished`] has changed anything, and that is finished by the next recovery.
-pub fn undo(desk: &Desk<'_>, ledger: &Ledger, plan: Plan, by: &str) -> Result<Commit, UndoError> {
-    let now = desk.clock.now();
-    let id = CommitId::from(ExecutionId::new(desk.ids));
+/// [`UndoError`]; only after [`EffectsError::Unfinished`] has anything changed, and recovery finishes that.
+pub fn undo(context: &RunContext<'_>, plan: UndoPlan, by: &str) -> Result<Commit, UndoError> {
+    let now = context.shared.clock.now();
+    let id = CommitId::from(ExecutionId::new(context.shared.ids));
     let commit = Commit {
         undoes: Some(plan.undoes.id),
         decided_by: Some(by.to_owned()),
         decided_at: Some(now),
         ..Commit::pending(id, CommitKind::Undo, plan.changes, now)
     };
-    let still = || not_undone(ledger, &plan.undoes);
-    held::out_of_the_store(desk, ledger, &commit, (still, |&()| ledger.insert_commit(&commit, &[], &[])))?;
-    Ok(Commit { state: CommitState::Applied, ..commit })
+    let recheck = || check_not_undone(context.ledger, &plan.undoes);
+    let ((), prepared) = effects::prepare_stored(context, commit, recheck)?;
+    prepared.record(|commit| context.ledger.insert_commit(commit, &[], &[]))?;
+    prepared.apply()
 }

@@ -7,7 +7,7 @@ use super::codec::IdColumn;
 use super::transaction::{self, Durability, WriteTransaction};
 use super::{Ledger, LedgerError, RunAuthorization, codec, switch};
 use crate::model::{
-    commit::{Change, Commit},
+    commit::{Commit, VaultChange},
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::CommitState,
     time::Timestamp,
@@ -273,11 +273,14 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn recent_change(&self, fits: impl Fn(&Change) -> bool) -> Result<Option<(u64, Change)>, LedgerError> {
+    pub fn recent_change(
+        &self,
+        fits: impl Fn(&VaultChange) -> bool,
+    ) -> Result<Option<(u64, VaultChange)>, LedgerError> {
         let mut statement = self.conn.prepare_cached(RECENT)?;
         let mut rows = statement.query([MOST_RECENT])?;
         while let Some(row) = rows.next()? {
-            let changes: Vec<Change> = codec::json_column(row, "changes_json")?;
+            let changes: Vec<VaultChange> = codec::json_column(row, "changes_json")?;
             if let Some(change) = changes.into_iter().find(&fits) {
                 return Ok(Some((row.get("number")?, change)));
             }

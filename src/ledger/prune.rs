@@ -14,7 +14,7 @@ use super::Decided;
 use super::transaction::{self, WriteTransaction};
 use super::{Ledger, LedgerError, codec};
 use crate::model::{
-    commit::Change,
+    commit::VaultChange,
     digest::Digest,
     execution::{Effect, StoredValue},
     time::Timestamp,
@@ -170,8 +170,13 @@ impl Ledger {
         let mut commits = moment.prepare("SELECT changes_json FROM commits")?;
         let mut rows = commits.query([])?;
         while let Some(row) = rows.next()? {
-            let changes: Vec<Change> = codec::json_column(row, "changes_json")?;
-            changes.iter().flat_map(|change| [change.before, change.after]).flatten().for_each(&mut *file);
+            let changes: Vec<VaultChange> = codec::json_column(row, "changes_json")?;
+            changes
+                .iter()
+                .filter_map(VaultChange::as_file)
+                .flat_map(|change| [change.before, change.after])
+                .flatten()
+                .for_each(&mut *file);
         }
         let mut executions = moment.prepare(
             "SELECT effects_json, input_stored_json, output_stored_json FROM executions

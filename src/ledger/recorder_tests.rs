@@ -12,7 +12,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 use super::*;
 use crate::ledger::Create;
 use crate::model::{
-    commit::Change,
+    commit::{FileChange, VaultChange},
     digest::Digest,
     execution::Effect,
     id::{ExecutionId, RandomIds},
@@ -32,7 +32,8 @@ fn with_commit() -> Result<(ExecutionRecord, Commit), Box<dyn Error>> {
     let record = record()?;
     let (id, path, sha256) = (record.execution_id.into(), VaultPath::parse("a.md")?, Digest::of(b"a"));
     let effect = Effect { path, sha256, bytes: 1, before: None };
-    let commit = Commit::pending(id, CommitKind::Run, vec![Change::from(&effect)], record.finished_at);
+    let commit =
+        Commit::pending(id, CommitKind::Run, vec![VaultChange::File(FileChange::from(&effect))], record.finished_at);
     Ok((ExecutionRecord { effects: vec![effect], commit_id: Some(id), ..record }, commit))
 }
 

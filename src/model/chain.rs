@@ -14,7 +14,7 @@
 //! (the step before, if it is not said).
 //!
 //! Guarantees of a [`Chain`]: between 1 and [`MAX_STEPS`] steps; every step refers to earlier ones only, so there is no
-//! cycle. [`fit`] finds what cannot work before anything runs. Deliberately never: looks a skill up, or runs one.
+//! cycle. [`check`] finds what cannot work before anything runs. Deliberately never: looks a skill up, or runs one.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,11 +25,11 @@ use super::{
     text,
 };
 
-mod fit;
+mod check;
 mod path;
 
-pub use fit::{Misfit, fit};
-pub use path::{InvalidPath, Path};
+pub use check::{ChainMismatch, check};
+pub use path::{InvalidPath, ValuePath};
 
 /// Most steps.
 pub const MAX_STEPS: usize = 64;
@@ -39,7 +39,7 @@ pub const MAX_MAPPINGS: usize = 64;
 /// Skills to be run one after the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chain {
-    steps: Vec<Step>,
+    steps: Vec<ChainStep>,
     /// What happens after a step that failed.
     pub on_failure: OnFailure,
 }
@@ -55,7 +55,7 @@ pub enum OnFailure {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct ChainStep {
     /// The skill.
     pub skill: SkillName,
     /// Its input, but for what the mappings put there.
@@ -70,9 +70,9 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
     /// Where it goes.
-    pub to: Path,
+    pub to: ValuePath,
     /// Where it is.
-    pub from: Path,
+    pub from: ValuePath,
     /// In whose output.
     pub step: usize,
 }
@@ -183,7 +183,7 @@ impl Chain {
     }
 
     /// Its steps, in order.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[ChainStep] {
         &self.steps
     }
 }
@@ -192,7 +192,7 @@ fn no_steps() -> InvalidChain {
     InvalidChain::Shape("it is no object with a list of `steps`".to_owned())
 }
 
-fn parse_step(number: usize, step: StepText) -> Result<Step, InvalidChain> {
+fn parse_step(number: usize, step: StepText) -> Result<ChainStep, InvalidChain> {
     let StepText { skill_name, input, input_template, from_prev, parent_index } = step;
     let (input, mappings) = match (input, input_template, from_prev) {
         (Some(input), None, None) => (input, Vec::new()),
@@ -209,11 +209,11 @@ fn parse_step(number: usize, step: StepText) -> Result<Step, InvalidChain> {
         Some(parent) => Some(parent),
         None => number.checked_sub(1),
     };
-    Ok(Step { skill: skill_name, input, mappings, parent })
+    Ok(ChainStep { skill: skill_name, input, mappings, parent })
 }
 
 fn parse_mapping(number: usize, mapping: &MappingText) -> Result<Mapping, InvalidChain> {
-    let path = |text: &str| Path::parse(text).map_err(|why| InvalidChain::Path { step: number, why });
+    let path = |text: &str| ValuePath::parse(text).map_err(|why| InvalidChain::Path { step: number, why });
     let step = match mapping.from_step_index {
         Some(to) if to >= number => return Err(InvalidChain::Forward { step: number, key: "from_step_index", to }),
         Some(step) => step,
@@ -224,29 +224,29 @@ fn parse_mapping(number: usize, mapping: &MappingText) -> Result<Mapping, Invali
 
 /// Why a step's input could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unmapped {
+pub enum MappingError {
     /// The step that it takes from has failed.
     #[error("step {0}, from which it takes `{1}`, has failed")]
-    Failed(usize, Path),
+    Failed(usize, ValuePath),
     /// The output has nothing there.
     #[error("the output of step {0} has nothing at `{1}`")]
-    Missing(usize, Path),
+    Missing(usize, ValuePath),
     /// The input has no place for it.
     #[error("the input has no place `{0}`")]
-    NoPlace(Path),
+    NoPlace(ValuePath),
 }
 
-impl Step {
+impl ChainStep {
     /// The step's input, with what earlier steps gave. `output` of a step that failed is none.
     ///
     /// # Errors
-    /// [`Unmapped`] for the first mapping that does not work.
-    pub fn input<'v>(&self, output: impl Fn(usize) -> Option<&'v Value>) -> Result<Value, Unmapped> {
+    /// [`MappingError`] for the first mapping that does not work.
+    pub fn input<'v>(&self, output: impl Fn(usize) -> Option<&'v Value>) -> Result<Value, MappingError> {
         let mut input = self.input.clone();
         for Mapping { to, from, step } in &self.mappings {
-            let given = output(*step).ok_or_else(|| Unmapped::Failed(*step, from.clone()))?;
-            let part = from.get(given).ok_or_else(|| Unmapped::Missing(*step, from.clone()))?;
-            to.put(&mut input, part.clone()).map_err(|()| Unmapped::NoPlace(to.clone()))?;
+            let given = output(*step).ok_or_else(|| MappingError::Failed(*step, from.clone()))?;
+            let part = from.get(given).ok_or_else(|| MappingError::Missing(*step, from.clone()))?;
+            to.put(&mut input, part.clone()).map_err(|()| MappingError::NoPlace(to.clone()))?;
         }
         Ok(input)
     }

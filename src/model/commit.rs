@@ -1,6 +1,6 @@
-//! A commit: the files that one run, chain or undo changes in the vault, all together or not at all.
+//! A commit: what one run, chain or undo changes, all together or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,22 +13,49 @@ use super::{
     vault_path::VaultPath,
 };
 
+/// One change of a commit.
+///
+/// The ledger has a file change as an object without a tag, because it was the only kind at first. A new kind must be told from
+/// it by its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum VaultChange {
+    /// A file is written, replaced or removed.
+    File(FileChange),
+}
+
+impl VaultChange {
+    /// Whether nothing changes.
+    pub fn is_noop(&self) -> bool {
+        match self {
+            Self::File(change) => change.is_noop(),
+        }
+    }
+
+    /// The change of a file; none for any other kind.
+    pub fn as_file(&self) -> Option<&FileChange> {
+        match self {
+            Self::File(change) => Some(change),
+        }
+    }
+}
+
 /// One file that a commit changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// Where in the vault.
+pub struct FileChange {
+    /// Its path in the vault.
     pub path: VaultPath,
-    /// Digest of what lay there; none where there was nothing.
+    /// Digest of the content that is replaced; none where there was no file.
     pub before: Option<Digest>,
-    /// Digest of what will lie there; none where there will be nothing.
+    /// Digest of the new content; none where the file is removed.
     pub after: Option<Digest>,
-    /// Bytes of what will lie there.
+    /// Size of the new content in bytes.
     pub bytes: u64,
 }
 
-impl Change {
+impl FileChange {
     /// Whether nothing changes.
-    pub fn is_none(&self) -> bool {
+    pub fn is_noop(&self) -> bool {
         self.before == self.after
     }
 
@@ -38,39 +65,40 @@ impl Change {
     }
 }
 
-impl From<&Effect> for Change {
+impl From<&Effect> for FileChange {
     fn from(effect: &Effect) -> Self {
         Self { path: effect.path.clone(), before: effect.before, after: Some(effect.sha256), bytes: effect.bytes }
     }
 }
 
-/// Two runs of one commit wrote the same file, or one where the other needs a folder; the second did not see what the first wrote.
+/// Two runs of one commit wrote the same file, or one needs a folder where the other wrote a file. The second did not see what
+/// the first wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("two steps write `{0}`")]
 pub struct WrittenTwice(pub VaultPath);
 
-/// The changes of several runs as those of one commit, by path.
+/// Whether the files of several runs can be those of one commit.
 ///
 /// # Errors
 /// [`WrittenTwice`].
-pub fn together<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Result<Vec<Change>, WrittenTwice> {
-    let mut changes = BTreeMap::new();
+pub fn check_disjoint<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Result<(), WrittenTwice> {
+    let mut paths = BTreeSet::new();
     for effect in effects {
-        if changes.insert(effect.path.clone(), Change::from(effect)).is_some() {
+        if !paths.insert(&effect.path) {
             return Err(WrittenTwice(effect.path.clone()));
         }
     }
-    // What one writes as a file another cannot need as a folder.
-    let below = |path: &VaultPath| changes.keys().find(|other| *other != path && path.is_within(other));
-    match changes.keys().find_map(|path| below(path).cloned()) {
-        Some(path) => Err(WrittenTwice(path)),
-        None => Ok(changes.into_values().collect()),
+    // A path cannot be the file of one run and a folder of another.
+    let above = |path: &VaultPath| paths.iter().find(|other| **other != path && path.is_within(other)).copied();
+    match paths.iter().find_map(|path| above(path)) {
+        Some(path) => Err(WrittenTwice(path.clone())),
+        None => Ok(()),
     }
 }
 
 impl Commit {
-    /// A commit that is to be carried out at once.
-    pub fn pending(id: CommitId, kind: CommitKind, changes: Vec<Change>, created_at: Timestamp) -> Self {
+    /// A commit that is to be applied at once.
+    pub fn pending(id: CommitId, kind: CommitKind, changes: Vec<VaultChange>, created_at: Timestamp) -> Self {
         Self {
             id,
             kind,
@@ -85,7 +113,7 @@ impl Commit {
         }
     }
 
-    /// The same, left to a person until then.
+    /// The same commit, held for a person until then.
     pub fn held_until(self, expires_at: Timestamp) -> Self {
         Self { state: CommitState::Held, expires_at: Some(expires_at), ..self }
     }
@@ -94,24 +122,54 @@ impl Commit {
 /// A commit, as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Commit {
-    /// Its id: of a run or a chain that of its first run.
+    /// Its id: the id of the run, or of the first run of a chain.
     pub id: CommitId,
     /// Whose files they are.
     pub kind: CommitKind,
-    /// Where it stands.
+    /// Its state.
     pub state: CommitState,
-    /// The files.
-    pub changes: Vec<Change>,
-    /// The commit that this one takes back.
+    /// What it changes.
+    pub changes: Vec<VaultChange>,
+    /// The commit that this one undoes.
     pub undoes: Option<CommitId>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Until when a person can approve it; only of what is or was held.
+    /// Until when a person can approve it; only where it is or was held.
     pub expires_at: Option<Timestamp>,
-    /// Who approved, rejected or took back.
+    /// Who approved, rejected or undid it.
     pub decided_by: Option<String>,
     /// When.
     pub decided_at: Option<Timestamp>,
-    /// Why it was rejected, or is not there though it was recorded.
+    /// Why it was rejected, or was not applied.
     pub why: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_has_a_file_change_as_it_always_did() -> Result<(), Box<dyn std::error::Error>> {
+        let stored = format!(r#"{{"path":"Inbox/a.md","before":null,"after":"{}","bytes":1}}"#, Digest::of(b"a"));
+        let change: VaultChange = serde_json::from_str(&stored)?;
+        let VaultChange::File(file) = &change;
+        assert_eq!((file.path.as_str(), file.before, file.after), ("Inbox/a.md", None, Some(Digest::of(b"a"))));
+        assert_eq!(serde_json::to_string(&change)?, stored);
+        Ok(())
+    }
+
+    #[test]
+    fn no_two_runs_of_a_commit_write_one_path() -> Result<(), Box<dyn std::error::Error>> {
+        let effect = |path: &str| -> Result<Effect, Box<dyn std::error::Error>> {
+            Ok(Effect { path: VaultPath::parse(path)?, sha256: Digest::of(b"a"), bytes: 1, before: None })
+        };
+        let check = |paths: &[&str]| -> Result<Option<String>, Box<dyn std::error::Error>> {
+            let effects = paths.iter().map(|path| effect(path)).collect::<Result<Vec<_>, _>>()?;
+            Ok(check_disjoint(&effects).err().map(|WrittenTwice(path)| path.as_str().to_owned()))
+        };
+        assert_eq!(check(&["a/b.md", "a/c.md", "a.md"])?, None);
+        assert_eq!(check(&["a/b.md", "a/b.md"])?.as_deref(), Some("a/b.md"));
+        assert_eq!(check(&["a/b/c.md", "a/b"])?.as_deref(), Some("a/b"));
+        Ok(())
+    }
 }

@@ -29,6 +29,7 @@ pub struct Entry {
     /// What it was for.
     pub purpose: Purpose,
     /// The door it was asked for through.
+    #[serde(rename = "door")]
     pub channel: Channel,
     /// Whether it succeeded.
     pub success: bool,

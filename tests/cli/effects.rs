@@ -66,7 +66,7 @@ fn a_failed_run_leaves_the_vault_as_it_was() {
 #[test]
 fn an_output_off_the_schema_commits_nothing() {
     let workspace = Workspace::trusted();
-    fails(&workspace, "off", "off its schema");
+    fails(&workspace, "off", "does not match its schema");
     assert!(!workspace.vault("Inbox/AI/a.md").exists());
     assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE error LIKE 'InvalidOutput: %'"), 1);
 }

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::support::{self, Workspace};
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
 use kavi::config::Config;
-use kavi::invoke::chain::{self, Terms, Together};
-use kavi::invoke::effects::{Step, Steps};
-use kavi::invoke::run::{self, Consent, Disposition, Invoker};
-use kavi::invoke::{Desk, RunRequest, held, undo};
+use kavi::invoke::chain::{self, ChainRequest, CommitMode};
+use kavi::invoke::{
+    CommitObserver, CommitPoint, Consent, Disposition, NoObserver, RunRequest, SharedContext, pending_approval, run,
+    undo,
+};
 use kavi::ledger::{Create, Ledger};
 use kavi::model::chain::Chain;
 use kavi::model::channel::{Caller, Channel};
@@ -33,7 +34,7 @@ const POINT: &str = "KAVI_TEST_COMMITS_POINT";
 const TEST: &str = "a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none";
 
 /// Does something at every point.
-struct At<'f>(Mutex<Box<dyn FnMut(Step) + Send + 'f>>);
+struct At<'f>(Mutex<Box<dyn FnMut(CommitPoint) + Send + 'f>>);
 
 impl std::fmt::Debug for At<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,9 +42,9 @@ impl std::fmt::Debug for At<'_> {
     }
 }
 
-impl Steps for At<'_> {
-    fn reached(&self, step: Step) {
-        (self.0.lock().unwrap())(step);
+impl CommitObserver for At<'_> {
+    fn reached(&self, point: CommitPoint) {
+        (self.0.lock().unwrap())(point);
     }
 }
 
@@ -75,45 +76,57 @@ fn prepare(workspace: &Workspace, deed: Deed) {
 }
 
 /// Does it, in this process.
-fn perform(root: &Path, deed: Deed, steps: &dyn Steps) -> Result<(), String> {
+fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(), String> {
     let config = Config::load(root).unwrap();
     let (layout, limits) = (&config.layout, &config.limits);
     let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::new(layout.store()));
     let cage = Cage::new(PathBuf::from(env!("CARGO_BIN_EXE_kavi")), Confinement::Required);
     let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), grants::version());
     let warnings = Warnings::default();
-    let hold = config.effects.held();
-    let desk =
-        Desk { layout, store: &store, channels: &config.channels, hold, steps, clock: &SystemClock, ids: &RandomIds };
-    let loader = Loader { cage: &cage, cache: &code, warnings: &warnings };
-    let invoker = Invoker { ledger: &ledger, desk, loader, limits };
+    let shared = SharedContext {
+        layout,
+        store: &store,
+        channels: &config.channels,
+        hold: config.effects.held(),
+        observer,
+        clock: &SystemClock,
+        ids: &RandomIds,
+        loader: Loader { cage: &cage, cache: &code, warnings: &warnings },
+        limits,
+    };
+    let context = shared.with_ledger(&ledger);
     let (name, input) = (SkillName::parse("act").unwrap(), act("three"));
-    let asked = |channel| Caller { channel, name: "test".to_owned() };
+    let caller = |channel| Arc::new(Caller { channel, name: "test".to_owned() });
     let first = |sql: &str| IdPrefix::parse(&support::strings(&raw(root), sql)[0]).unwrap();
     match deed {
         Deed::Run => {
-            let asked = asked(Channel::Cli);
-            let wish = RunRequest::run(&name, input.as_bytes(), &asked);
-            run::run(&invoker, wish).map(drop).map_err(|error| error.to_string())
+            let request = RunRequest::new(name, input.into_bytes(), caller(Channel::Cli));
+            run::run(&context, &request).map(drop).map_err(|error| error.to_string())
         }
         Deed::Chain => {
             let second = json!({ "act": "write", "path": "Inbox/AI/z.md" });
             let input: serde_json::Value = serde_json::from_str(&input).unwrap();
             let steps = json!([{ "skill_name": "act", "input": input }, { "skill_name": "act", "input": second }]);
             let chain = Chain::parse(json!({ "steps": steps }).to_string().as_bytes()).unwrap();
-            let (together, then, consent) = (Together::Yes, Disposition::Commit, Consent::Given);
-            let terms = Terms { caller: asked(Channel::Chain), consent, most: None, together, disposition: then };
-            let ran = chain::run(&invoker, &chain, &terms).map_err(|error| error.to_string())?;
+            let request = ChainRequest {
+                chain: &chain,
+                caller: caller(Channel::Chain),
+                consent: Consent::Given,
+                max_class: None,
+                commit_mode: CommitMode::Together,
+                disposition: Disposition::Commit,
+            };
+            let ran = chain::run(&context, &request).map_err(|error| error.to_string())?;
             ran.failure().map_or(Ok(()), |(_, error)| Err(error.to_string()))
         }
         Deed::Approve => {
             let id = first("SELECT id FROM commits WHERE state = 'HELD'");
-            let shown = held::show(&desk, &ledger, &id).unwrap();
-            held::approve(&desk, &ledger, shown, "test").map(drop).map_err(|error| error.to_string())
+            let review = pending_approval::review(&context, &id).unwrap();
+            pending_approval::approve(&context, review, "test").map(drop).map_err(|error| error.to_string())
         }
         Deed::Undo => {
-            let plan = undo::plan(&desk, &ledger, &first("SELECT execution_id FROM executions")).unwrap();
-            undo::undo(&desk, &ledger, plan, "test").map(drop).map_err(|error| error.to_string())
+            let plan = undo::plan(&context, &first("SELECT execution_id FROM executions")).unwrap();
+            undo::undo(&context, plan, "test").map(drop).map_err(|error| error.to_string())
         }
     }
 }
@@ -131,7 +144,7 @@ fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
 }
 
 /// The points of a deed that nobody disturbs, in their order, and the vault before and after it.
-fn undisturbed(deed: Deed) -> (Vec<Step>, BTreeMap<String, String>, BTreeMap<String, String>) {
+fn undisturbed(deed: Deed) -> (Vec<CommitPoint>, BTreeMap<String, String>, BTreeMap<String, String>) {
     let workspace = Workspace::trusted();
     prepare(&workspace, deed);
     let (before, mut points) = (vault(&workspace), Vec::new());
@@ -161,7 +174,7 @@ fn a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none() {
     }
     for (deed, name) in DEEDS {
         let (points, before, after) = undisturbed(deed);
-        let recorded = points.iter().position(|step| *step == Step::Recorded).unwrap();
+        let recorded = points.iter().position(|step| *step == CommitPoint::Recorded).unwrap();
         assert!(points.len() >= recorded + 5, "{name}: {points:?}");
         assert_ne!(before, after, "{name}");
         for (number, point) in points.iter().enumerate() {
@@ -186,7 +199,7 @@ fn a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none() {
             assert_eq!(workspace.staged(), 0, "{name} {point:?}");
             // Whatever was interrupted can be done again, where it was not done.
             if number < recorded {
-                perform(workspace.path(), deed, &kavi::invoke::effects::Untold).unwrap();
+                perform(workspace.path(), deed, &NoObserver).unwrap();
                 assert_eq!(vault(&workspace), after, "{name}: again after {point:?}");
             }
         }
@@ -244,13 +257,13 @@ const DISTURBED: [(&str, Theirs); 7] = [
 fn what_somebody_else_does_while_a_commit_is_made_stays() {
     for (deed, name) in [DEEDS[0], DEEDS[1], DEEDS[2]] {
         let (points, _, after) = undisturbed(deed);
-        let last = points.iter().position(|step| *step == Step::Recorded).unwrap();
+        let last = points.iter().position(|step| *step == CommitPoint::Recorded).unwrap();
         for (file, theirs) in DISTURBED {
             for point in &points[..=last] {
                 let workspace = Workspace::trusted();
                 prepare(&workspace, deed);
                 let place = workspace.vault(file);
-                let disturb = |step: Step| {
+                let disturb = |step: CommitPoint| {
                     if step == *point {
                         theirs.make(&place);
                     }
@@ -287,8 +300,8 @@ fn what_another_process_decided_meanwhile_holds() {
         let sql = "SELECT id FROM commits ORDER BY rowid LIMIT 1";
         let id = support::strings(&workspace.ledger(), sql).remove(0);
         let args: &[&str] = if verb == "undo" { &["undo"] } else { &["effects", "approve"] };
-        let other = |step: Step| {
-            if step == Step::Durable {
+        let other = |step: CommitPoint| {
+            if step == CommitPoint::Durable {
                 workspace.json(&[args, &[&id, "--yes", "--approved-by", "bob"]].concat()).expect(0);
             }
         };
@@ -306,7 +319,7 @@ fn what_another_process_decided_meanwhile_holds() {
 fn recorded_and_killed(workspace: &Workspace) -> String {
     prepare(workspace, Deed::Run);
     let (points, ..) = undisturbed(Deed::Run);
-    let point = points.iter().position(|step| *step == Step::Recorded).unwrap();
+    let point = points.iter().position(|step| *step == CommitPoint::Recorded).unwrap();
     let child = support::alone(module_path!(), TEST)
         .env(WORKSPACE, workspace.path())
         .env(DEED, "run")

@@ -4,13 +4,13 @@
 //! more; no more wait than [`WAITING`]. Deliberately never: runs anything.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::Reply;
 use crate::error::Error;
-use crate::invoke::resident::{Call, Work};
-use crate::invoke::run::{InvokeError, RunResult};
-use crate::model::{channel::Caller, lock::lock, name::SkillName, switch::Cancel};
+use crate::invoke::resident::{QueuedRequest, RequestQueue};
+use crate::invoke::{InvokeError, RunRequest, RunResult};
+use crate::model::lock::lock;
 
 /// Most calls that wait; the next is refused.
 const WAITING: usize = 256;
@@ -19,9 +19,6 @@ const WAITING: usize = 256;
 /// done, others go on.
 pub(super) const MOST_AT_WORK: usize = 16;
 
-/// What is wanted: the skill, its input, who asks, and where they can take it back.
-pub(super) type Wanted = (SkillName, Vec<u8>, Arc<Caller>, Cancel);
-
 /// Calls for many threads.
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -29,7 +26,7 @@ pub(super) struct Queue {
 }
 
 struct State {
-    waiting: VecDeque<Call>,
+    waiting: VecDeque<QueuedRequest>,
     owed: BTreeMap<u64, Reply<RunResult>>,
     taken: u64,
     /// Threads that serve calls, or will.
@@ -65,7 +62,7 @@ impl Queue {
     }
 
     /// Takes a call in. Says whether more wait now than there are threads for.
-    pub(super) fn put(&self, (name, input, caller, cancel): Wanted, reply: Reply<RunResult>) -> Crowd {
+    pub(super) fn put(&self, request: RunRequest, reply: Reply<RunResult>) -> Crowd {
         let mut state = lock(&self.state);
         if let Some(why) = &state.closed {
             let why = format!("no skill can be called: {why}");
@@ -80,7 +77,7 @@ impl Queue {
         }
         state.taken += 1;
         let number = state.taken;
-        state.waiting.push_back(Call { number, name, input, caller, cancel: Some(cancel) });
+        state.waiting.push_back(QueuedRequest { number, request });
         state.owed.insert(number, reply);
         let crowd = if state.short() > 0 { Crowd::Some } else { Crowd::None };
         drop(state);
@@ -124,8 +121,8 @@ impl Queue {
     }
 }
 
-impl Work for Queue {
-    fn next(&self) -> Option<Call> {
+impl RequestQueue for Queue {
+    fn next(&self) -> Option<QueuedRequest> {
         let mut state = lock(&self.state);
         loop {
             if let Some(call) = state.waiting.pop_front() {
@@ -152,14 +149,17 @@ impl Work for Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
 
     use super::*;
-    use crate::model::{channel::Channel, name::InvalidName};
+    use crate::model::{
+        channel::{Caller, Channel},
+        name::{InvalidName, SkillName},
+    };
 
-    fn wanted(name: &str) -> Result<Wanted, InvalidName> {
+    fn request(name: &str) -> Result<RunRequest, InvalidName> {
         let caller = Caller { channel: Channel::Mcp, name: "a test".to_owned() };
-        Ok((SkillName::parse(name)?, Vec::new(), Arc::new(caller), Cancel::default()))
+        Ok(RunRequest::new(SkillName::parse(name)?, Vec::new(), Arc::new(caller)))
     }
 
     fn reply(answers: &mpsc::Sender<String>) -> Reply<RunResult> {
@@ -173,15 +173,15 @@ mod tests {
     fn calls_come_in_order_and_one_too_many_is_refused_at_once() -> Result<(), Box<dyn std::error::Error>> {
         let (answers, heard) = mpsc::channel();
         let queue = Queue::new(1);
-        queue.put(wanted("first")?, reply(&answers));
+        queue.put(request("first")?, reply(&answers));
         for _ in 1..WAITING {
-            queue.put(wanted("another")?, reply(&answers));
+            queue.put(request("another")?, reply(&answers));
         }
         assert!(heard.try_recv().is_err());
-        queue.put(wanted("late")?, reply(&answers));
+        queue.put(request("late")?, reply(&answers));
         assert!(heard.try_recv()?.contains("256 calls wait already"));
-        assert_eq!(queue.next().map(|call| call.name.to_string()).as_deref(), Some("first"));
-        queue.put(wanted("later")?, reply(&answers));
+        assert_eq!(queue.next().map(|call| call.request.skill.to_string()).as_deref(), Some("first"));
+        queue.put(request("later")?, reply(&answers));
         assert!(heard.try_recv().is_err(), "there was room");
         Ok(())
     }
@@ -190,14 +190,14 @@ mod tests {
     fn calls_that_wait_are_worth_threads_up_to_the_most() -> Result<(), Box<dyn std::error::Error>> {
         let (answers, _heard) = mpsc::channel();
         let queue = Queue::new(2);
-        assert_eq!(queue.put(wanted("first")?, reply(&answers)), Crowd::None);
-        assert_eq!(queue.put(wanted("second")?, reply(&answers)), Crowd::None, "there are two threads");
+        assert_eq!(queue.put(request("first")?, reply(&answers)), Crowd::None);
+        assert_eq!(queue.put(request("second")?, reply(&answers)), Crowd::None, "there are two threads");
         assert_eq!(queue.more_threads(), 0);
         assert!(queue.next().is_some() && queue.next().is_some());
-        assert_eq!(queue.put(wanted("third")?, reply(&answers)), Crowd::Some, "both are at work");
+        assert_eq!(queue.put(request("third")?, reply(&answers)), Crowd::Some, "both are at work");
         assert_eq!((queue.more_threads(), queue.more_threads()), (1, 0));
         for _ in 0..100 {
-            queue.put(wanted("another")?, reply(&answers));
+            queue.put(request("another")?, reply(&answers));
         }
         assert_eq!((queue.more_threads(), queue.more_threads()), (MOST_AT_WORK - 3, 0));
         queue.leave(None);
@@ -209,16 +209,16 @@ mod tests {
     fn when_the_last_thread_leaves_or_the_server_ends_everybody_is_told() -> Result<(), Box<dyn std::error::Error>> {
         let (answers, heard) = mpsc::channel();
         let queue = Queue::new(2);
-        queue.put(wanted("first")?, reply(&answers));
+        queue.put(request("first")?, reply(&answers));
         queue.leave(Some("no memory".to_owned()));
         assert!(heard.try_recv().is_err(), "there is another thread");
         queue.leave(Some("no memory".to_owned()));
         assert_eq!(heard.try_recv()?, "no skill can be called: no memory");
-        queue.put(wanted("second")?, reply(&answers));
+        queue.put(request("second")?, reply(&answers));
         assert_eq!(heard.try_recv()?, "no skill can be called: no memory");
         let queue = Queue::new(1);
-        queue.put(wanted("first")?, reply(&answers));
-        queue.put(wanted("second")?, reply(&answers));
+        queue.put(request("first")?, reply(&answers));
+        queue.put(request("second")?, reply(&answers));
         assert!(queue.next().is_some());
         queue.close();
         assert_eq!(heard.try_recv()?, "the server is ending");

@@ -4,7 +4,7 @@ use super::super::App;
 use super::{Sent, Word};
 use crate::error::Error;
 use crate::forge::{propose, rebuild};
-use crate::invoke::held;
+use crate::invoke::pending_approval;
 use crate::ledger::{Proposal, ProposalSource};
 use crate::model::{
     channel::Channel,
@@ -40,14 +40,14 @@ impl App {
     /// Does what a person answered about a held effect.
     pub(super) fn settle_asked(&self, id: CommitId, word: Word, by: &str) -> Result<(), Error> {
         let prefix = IdPrefix::parse(&id.to_string()).map_err(|error| Error::Usage(error.to_string()))?;
-        let desk = self.desk();
+        let context = self.run_context();
         match word {
             Word::Yes => {
-                let shown = held::show(&desk, &self.ledger, &prefix)?;
-                held::approve(&desk, &self.ledger, shown, by)?;
+                let review = pending_approval::review(&context, &prefix)?;
+                pending_approval::approve(&context, review, by)?;
             }
             Word::No => {
-                held::reject(&desk, &self.ledger, id, (by, None))?;
+                pending_approval::reject(&context, id, by, None)?;
             }
         }
         Ok(())

@@ -4,7 +4,10 @@ use serde_json::json;
 
 use super::super::{Context, JsonFlag, views};
 use crate::error::Error;
-use crate::model::{commit::Commit, text};
+use crate::model::{
+    commit::{Commit, VaultChange},
+    text,
+};
 
 /// What waits for a person, oldest first.
 #[derive(Debug, clap::Args)]
@@ -33,7 +36,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 fn row(commit: &Commit) -> Vec<String> {
-    let files = commit.changes.iter().map(|change| text::line(change.path.as_str(), 200));
+    let files = commit.changes.iter().filter_map(VaultChange::as_file);
+    let files = files.map(|change| text::line(change.path.as_str(), 200));
     vec![
         commit.id.short(),
         commit.state.to_string(),

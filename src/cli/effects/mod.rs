@@ -8,9 +8,9 @@ mod show;
 use serde_json::{Value, json};
 
 use super::{Context, JsonFlag};
-use crate::app::{App, FileDiff, Shown};
+use crate::app::{App, CommitReview, FileDiff};
 use crate::error::Error;
-use crate::model::{commit::Change, id::IdPrefix, text};
+use crate::model::{commit::VaultChange, id::IdPrefix, text};
 
 /// What runs would change in the vault and a person is to decide about: look at it, approve it, reject it.
 #[derive(Debug, clap::Args)]
@@ -58,12 +58,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 /// The effect that somebody typed the id of.
-fn find(app: &App, id: &str) -> Result<Shown, Error> {
+fn find(app: &App, id: &str) -> Result<CommitReview, Error> {
     app.effect(&IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?)
 }
 
 /// What a change does, in a line.
-pub fn what_happens(change: &Change) -> String {
+pub fn what_happens(change: &VaultChange) -> String {
+    let VaultChange::File(change) = change;
     let what = match (change.before, change.after) {
         (None, _) => "new",
         (Some(_), Some(_)) => "changed",
@@ -73,7 +74,7 @@ pub fn what_happens(change: &Change) -> String {
 }
 
 /// An effect, for people.
-fn human(shown: &Shown) -> String {
+fn human(shown: &CommitReview) -> String {
     let commit = &shown.commit;
     let mut rows = vec![
         ("effect", commit.id.to_string()),
@@ -102,13 +103,13 @@ fn indented(diff: &FileDiff) -> String {
 }
 
 /// The files of which not every change is shown.
-fn not_whole(shown: &Shown) -> Vec<String> {
+fn not_whole(shown: &CommitReview) -> Vec<String> {
     let hidden = shown.diffs.iter().filter(|diff| !diff.whole);
     hidden.map(|diff| text::line(diff.change.path.as_str(), 300)).collect()
 }
 
 /// An effect, for machines.
-fn machine(shown: &Shown) -> Value {
+fn machine(shown: &CommitReview) -> Value {
     let mut machine = json!(shown.commit);
     machine["runs"] = shown.runs.iter().map(|row| json!(row.record)).collect();
     machine["diffs"] = json!(shown.diffs);

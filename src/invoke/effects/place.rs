@@ -12,8 +12,8 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
-use super::staging::Stamp;
-use super::{EffectsError, io};
+use super::error::{EffectsError, io};
+use super::staging::ChangeTime;
 use crate::model::{digest::Digest, layout::Layout, vault_path::VaultPath};
 
 /// Largest file that is replaced: its bytes are kept, so that the run can be undone.
@@ -52,7 +52,7 @@ pub(super) struct Found {
     pub(super) bytes: Vec<u8>,
     pub(super) sha256: Digest,
     pub(super) permissions: fs::Permissions,
-    pub(super) changed: Stamp,
+    pub(super) changed: ChangeTime,
 }
 
 impl<'p> Place<'p> {
@@ -98,7 +98,7 @@ impl<'p> Place<'p> {
         let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
         (&mut file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(|error| self.refuse(error.to_string()))?;
         let sha256 = Digest::of(&bytes);
-        Ok(Some(Found { bytes, sha256, permissions: meta.permissions(), changed: Stamp::changed(&meta) }))
+        Ok(Some(Found { bytes, sha256, permissions: meta.permissions(), changed: ChangeTime::of(&meta) }))
     }
 
     /// The digest of what lies there; none where nothing does.

@@ -11,7 +11,7 @@ pub const MAX_NAMES: usize = 32;
 
 /// A path into a JSON value, like `results.0.path`. A name that has a dot in it cannot be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Path(Vec<String>);
+pub struct ValuePath(Vec<String>);
 
 /// Why a text is no path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub struct InvalidPath {
     path: String,
 }
 
-impl Path {
+impl ValuePath {
     /// Parses a path.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ pub(super) fn position(name: &str) -> Option<usize> {
     if plain { name.parse().ok() } else { None }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for ValuePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&crate::model::json::shown(&self.0.join(".")))
     }

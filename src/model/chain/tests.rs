@@ -62,15 +62,15 @@ fn a_chain_reads_as_it_is_written() -> Done {
     assert_eq!(chain.on_failure, OnFailure::GoOn);
     assert_eq!(chain.steps().iter().map(|step| step.parent).collect::<Vec<_>>(), [None, Some(0), Some(0)]);
     assert_eq!(chain.steps()[1].mappings[0].step, 0);
-    fit(&chain, &specs()?, None)?;
+    check(&chain, &specs()?, None)?;
     let found = json!({ "results": [{ "path": "b.md" }], "best": null });
     let read = json!({ "text": "said" });
     let outputs = [Some(&found), Some(&read), None];
     assert_eq!(chain.steps()[1].input(|step| outputs[step]), Ok(json!({ "path": "b.md" })));
     assert_eq!(chain.steps()[2].input(|step| outputs[step]), Ok(json!({ "path": "a.md", "body": "said" })));
     let none = json!({ "results": [] });
-    assert!(matches!(chain.steps()[1].input(|_| Some(&none)), Err(Unmapped::Missing(0, _))));
-    assert!(matches!(chain.steps()[1].input(|_| None), Err(Unmapped::Failed(0, _))));
+    assert!(matches!(chain.steps()[1].input(|_| Some(&none)), Err(MappingError::Missing(0, _))));
+    assert!(matches!(chain.steps()[1].input(|_| None), Err(MappingError::Failed(0, _))));
     Ok(())
 }
 
@@ -129,11 +129,11 @@ fn what_can_never_work_is_found_before_anything_runs() -> Done {
         (chain(&json!({ "skill_name": "read", "input": { "path": 5 } })), "step 1: the input never fits `read`"),
         (chain(&json!({ "skill_name": "read", "input": { "path": "a", "b": 1 } })), "step 1: the input never fits"),
     ] {
-        let error = fit(&parse(&bad)?, &specs, None).map_or_else(|error| error.to_string(), |()| String::new());
+        let error = check(&parse(&bad)?, &specs, None).map_or_else(|error| error.to_string(), |()| String::new());
         assert!(error.contains(said), "{bad}: {error}");
     }
     // What may work is let through: a null is found out when it comes.
-    fit(&parse(&read(from("path", "best")))?, &specs, None)?;
+    check(&parse(&read(from("path", "best")))?, &specs, None)?;
     Ok(())
 }
 
@@ -142,9 +142,9 @@ fn no_step_is_of_a_wider_class_than_was_asked_for() -> Done {
     let specs = specs()?;
     let write = json!({ "skill_name": "write", "input": { "path": "a", "body": "b" } });
     let chain = parse(&json!({ "steps": [write] }))?;
-    fit(&chain, &specs[2..], Some(EffectClass::FileWrite))?;
-    let wide = fit(&chain, &specs[2..], Some(EffectClass::ReadOnly));
-    assert!(wide.is_err_and(|misfit| matches!(*misfit, Misfit::TooWide { step: 0, .. })));
+    check(&chain, &specs[2..], Some(EffectClass::FileWrite))?;
+    let wide = check(&chain, &specs[2..], Some(EffectClass::ReadOnly));
+    assert!(wide.is_err_and(|misfit| matches!(*misfit, ChainMismatch::TooWide { step: 0, .. })));
     Ok(())
 }
 
@@ -152,7 +152,7 @@ proptest! {
     /// What was put somewhere is found there.
     #[test]
     fn what_is_put_at_a_path_is_found_there(names in prop::collection::vec("[a-z0-9]{1,5}", 1..6), text in ".*") {
-        let path = Path::parse(&names.join(".")).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let path = ValuePath::parse(&names.join(".")).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let mut value = json!({});
         prop_assert!(path.put(&mut value, json!(text)).is_ok());
         prop_assert_eq!(path.get(&value), Some(&json!(text)));

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Chain, Path, Step, path::position};
+use super::{Chain, ChainStep, ValuePath, path::position};
 use crate::model::{
     effect::EffectClass,
     name::SkillName,
@@ -14,7 +14,7 @@ use crate::model::{
 
 /// Why a chain can never work. Steps are counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
+pub enum ChainMismatch {
     /// A class that this call does not allow.
     #[error("step {step}: `{skill}` is {class}, wider than {most}, which is the most that was asked for")]
     TooWide {
@@ -37,7 +37,7 @@ pub enum Misfit {
         /// That one's skill.
         skill: SkillName,
         /// What it wants.
-        path: Path,
+        path: ValuePath,
     },
     /// The input has no such place.
     #[error("step {step}: the input of `{skill}` has no `{path}`")]
@@ -47,7 +47,7 @@ pub enum Misfit {
         /// Its skill.
         skill: SkillName,
         /// What it says.
-        path: Path,
+        path: ValuePath,
     },
     /// What comes never fits where it goes.
     #[error("step {step}: `{from}` is {given}, but `{to}` of `{skill}` takes {wanted}")]
@@ -57,11 +57,11 @@ pub enum Misfit {
         /// Its skill.
         skill: SkillName,
         /// Where it comes from.
-        from: Path,
+        from: ValuePath,
         /// What types it can have.
         given: String,
         /// Where it goes.
-        to: Path,
+        to: ValuePath,
         /// What types fit there.
         wanted: String,
     },
@@ -80,30 +80,36 @@ pub enum Misfit {
 /// Looks at every step of a chain. `specs` are those of its skills, in their order.
 ///
 /// # Errors
-/// [`Misfit`] for the first thing that can never work.
-pub fn fit(chain: &Chain, specs: &[SkillSpec], most: Option<EffectClass>) -> Result<(), Box<Misfit>> {
+/// [`ChainMismatch`] for the first thing that can never work.
+pub fn check(chain: &Chain, specs: &[SkillSpec], most: Option<EffectClass>) -> Result<(), Box<ChainMismatch>> {
     for (number, (step, spec)) in chain.steps().iter().zip(specs).enumerate() {
         if let Some(most) = most.filter(|most| spec.side_effect_class > *most) {
             let class = spec.side_effect_class;
-            return Err(Box::new(Misfit::TooWide { step: number, skill: step.skill.clone(), class, most }));
+            return Err(Box::new(ChainMismatch::TooWide { step: number, skill: step.skill.clone(), class, most }));
         }
-        fit_step(number, step, specs, spec)?;
+        check_step(number, step, specs, spec)?;
     }
     Ok(())
 }
 
-fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -> Result<(), Box<Misfit>> {
+fn check_step(
+    number: usize,
+    step: &ChainStep,
+    specs: &[SkillSpec],
+    spec: &SkillSpec,
+) -> Result<(), Box<ChainMismatch>> {
     let skill = || step.skill.clone();
     // The input with something that fits in every place that a mapping fills.
     let mut trial = Some(step.input.clone());
-    let no_place =
-        |path: &Path| Box::new(Misfit::NoPlace { step: number, skill: step.skill.clone(), path: path.clone() });
+    let no_place = |path: &ValuePath| {
+        Box::new(ChainMismatch::NoPlace { step: number, skill: step.skill.clone(), path: path.clone() })
+    };
     for mapping in &step.mappings {
         let Some(source) = specs.get(mapping.step) else { continue };
         let sources = parts(source.io.output_schema(), &mapping.from);
         if sources.is_empty() {
             let path = mapping.from.clone();
-            return Err(Box::new(Misfit::NoSource {
+            return Err(Box::new(ChainMismatch::NoSource {
                 step: number,
                 from: mapping.step,
                 skill: source.name.clone(),
@@ -112,13 +118,13 @@ fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -
         }
         let places = parts(spec.io.input_schema(), &mapping.to);
         if places.is_empty() {
-            return Err(Box::new(Misfit::NoPlace { step: number, skill: skill(), path: mapping.to.clone() }));
+            return Err(Box::new(ChainMismatch::NoPlace { step: number, skill: skill(), path: mapping.to.clone() }));
         }
         let (given, wanted) = (types(&sources), types(&places));
         if !given.iter().any(|given| wanted.iter().any(|wanted| overlap(given, wanted))) {
             let (from, to) = (mapping.from.clone(), mapping.to.clone());
             let (given, wanted) = (given.join(" or "), wanted.join(" or "));
-            return Err(Box::new(Misfit::Types { step: number, skill: skill(), from, given, to, wanted }));
+            return Err(Box::new(ChainMismatch::Types { step: number, skill: skill(), from, given, to, wanted }));
         }
         // Without an example of what fits there, nothing can be said about the whole.
         let example = places.iter().find_map(|place| Schema::example_of(place));
@@ -131,13 +137,13 @@ fn fit_step(number: usize, step: &Step, specs: &[SkillSpec], spec: &SkillSpec) -
         };
     }
     match trial.map(|trial| spec.io.check_input(&trial)) {
-        Some(Err(why)) => Err(Box::new(Misfit::Input { step: number, skill: skill(), why })),
+        Some(Err(why)) => Err(Box::new(ChainMismatch::Input { step: number, skill: skill(), why })),
         _ => Ok(()),
     }
 }
 
 /// The schemas that what lies at `path` may have; none when there can be nothing.
-fn parts<'s>(schema: &'s Value, path: &Path) -> Vec<&'s Value> {
+fn parts<'s>(schema: &'s Value, path: &ValuePath) -> Vec<&'s Value> {
     path.names().fold(alternatives(schema), |at, name| {
         at.into_iter().flat_map(|schema| step_into(schema, name)).flat_map(alternatives).collect()
     })

@@ -1,0 +1,56 @@
+//! What runs work with.
+//!
+//! [`SharedContext`] is the same for all threads of a process. [`RunContext`] adds what belongs to one thread: its connection
+//! to the ledger, and the journal for its records. A run, a chain, a replay, an approval and an undo all take a [`RunContext`].
+//!
+//! Deliberately never: decides or writes anything.
+
+use std::time::Duration;
+
+use super::commit_point::CommitObserver;
+use crate::artifacts::Store;
+use crate::ledger::{Journal, Ledger};
+use crate::model::{id::IdSource, layout::Layout, limits::Limits, time::Clock};
+use crate::policy::channels::ChannelPolicy;
+use crate::runtime::Loader;
+
+/// What all runs of a process share.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedContext<'a> {
+    /// The folders of the workspace.
+    pub layout: &'a Layout,
+    /// Components, and files and values by their digest.
+    pub store: &'a Store,
+    /// What each channel may do.
+    pub channels: &'a ChannelPolicy,
+    /// How long a held effect waits for a person.
+    pub hold: Duration,
+    /// Is told how far a commit is.
+    pub observer: &'a dyn CommitObserver,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// New ids.
+    pub ids: &'a dyn IdSource,
+    /// Gives the machine code of a component.
+    pub loader: Loader<'a>,
+    /// What a run may use, unless its promotion narrowed it.
+    pub limits: &'a Limits,
+}
+
+/// What one run works with.
+#[derive(Debug, Clone, Copy)]
+pub struct RunContext<'a> {
+    /// What it shares with the other runs of the process.
+    pub shared: SharedContext<'a>,
+    /// This thread's connection to the ledger.
+    pub ledger: &'a Ledger,
+    /// Where records are written: the ledger itself, or a recorder that writes those of many threads together.
+    pub journal: &'a dyn Journal,
+}
+
+impl<'a> SharedContext<'a> {
+    /// The context of runs that write their records into the ledger themselves.
+    pub fn with_ledger(self, ledger: &'a Ledger) -> RunContext<'a> {
+        RunContext { shared: self, ledger, journal: ledger }
+    }
+}

@@ -1,0 +1,32 @@
+//! What policy makes of a request: its files are committed, held, or it does not run.
+//!
+//! Deliberately never: asks a person, or grants a capability (that is `policy::grants`).
+
+use super::error::InvokeError;
+use super::request::{Consent, Disposition};
+use crate::model::{channel::Channel, effect::EffectClass};
+use crate::policy::{
+    channels::{Answer, ChannelPolicy},
+    grants,
+};
+
+/// What happens to the files of a run of this class. Where policy asks for a person and nobody said yes, they are held. A class
+/// that leaves no files to hold needs a person first.
+///
+/// # Errors
+/// [`InvokeError::Denied`] and [`InvokeError::NeedsPerson`].
+pub(super) fn decide(
+    channels: &ChannelPolicy,
+    channel: Channel,
+    consent: Consent,
+    class: EffectClass,
+    asked: Disposition,
+) -> Result<Disposition, InvokeError> {
+    match (channels.answer(channel, class), consent, asked) {
+        (Answer::Deny, ..) => Err(InvokeError::Denied { channel, class }),
+        (Answer::Allow, ..) | (Answer::Ask, Consent::Given, _) => Ok(asked),
+        (Answer::Ask, Consent::None, _) if !grants::of(class).out => Err(InvokeError::NeedsPerson { channel, class }),
+        (Answer::Ask, Consent::None, Disposition::Commit | Disposition::Hold) => Ok(Disposition::Hold),
+        (Answer::Ask, Consent::None, Disposition::Show | Disposition::Leave) => Ok(asked),
+    }
+}

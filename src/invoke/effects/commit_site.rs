@@ -1,0 +1,38 @@
+//! Where the changes of one commit are applied: from the folder of prepared files, to the vault.
+//!
+//! Deliberately never: changes a file.
+
+use std::path::PathBuf;
+
+use super::place::Vault;
+use super::prepared_dir::PreparedDir;
+use crate::artifacts::Store;
+use crate::model::id::CommitId;
+
+/// Where one commit is applied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CommitSite<'a> {
+    /// The vault, held open.
+    pub(super) vault: &'a Vault,
+    /// The files on their way into it.
+    pub(super) prepared: &'a PreparedDir,
+    /// Has the content that the commit replaces.
+    pub(super) store: &'a Store,
+    /// The commit.
+    pub(super) commit: CommitId,
+}
+
+impl CommitSite<'_> {
+    /// The prepared file of a change, by its number in the commit. After the change is applied, the content that it replaced.
+    pub(super) fn file(&self, number: usize) -> PathBuf {
+        self.prepared.file(self.commit, number)
+    }
+
+    /// Removes the prepared files of the first `count` changes.
+    pub(super) fn remove_files(&self, count: usize) {
+        for number in 0..count {
+            // What cannot be removed now is removed by the next recovery.
+            let _ = std::fs::remove_file(self.file(number));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Conflicts: whether a file of the vault is still what a commit assumes.
+//!
+//! Guarantees: a file that another program changed after the run began is found, also within one tick of the file system's
+//! clock. Deliberately never: resolves a conflict.
+
+use super::error::EffectsError;
+use super::place::Found;
+use super::staging::{ChangeTime, Staging};
+use crate::ledger::Ledger;
+use crate::model::commit::{FileChange, VaultChange};
+
+/// What the file at a path must look like before a commit may change it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::invoke) enum Precondition {
+    /// As it was when the run began.
+    UnchangedSince(RunStart),
+    /// As the change says.
+    Exactly,
+}
+
+/// When a run began, as its conflicts are measured.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::invoke) struct RunStart {
+    time: ChangeTime,
+    settled: u64,
+}
+
+impl RunStart {
+    /// The run with this staging folder begins now.
+    pub(in crate::invoke) fn now(ledger: &Ledger, staging: &Staging) -> Result<Self, EffectsError> {
+        // The time is that at which the folder was made, a moment ago. The guest sees a commit that was settled since: its
+        // number tells it from a later one.
+        Ok(Self { settled: ledger.settled_up_to()?, time: staging.change_time()? })
+    }
+}
+
+/// Compares the file that lies at a change's path with the precondition.
+///
+/// # Errors
+/// [`EffectsError::Conflict`] when another program changed it.
+pub(super) fn check(
+    ledger: &Ledger,
+    change: &FileChange,
+    precondition: Precondition,
+    found: Option<&Found>,
+) -> Result<(), EffectsError> {
+    let conflict = |why: &str| Err(EffectsError::Conflict { path: change.path.clone(), why: why.to_owned() });
+    let start = match precondition {
+        Precondition::Exactly if found.map(|found| found.sha256) == change.before => return Ok(()),
+        Precondition::Exactly if found.is_none() => return conflict("it is not there any more"),
+        Precondition::Exactly => return conflict("it was changed in the meantime"),
+        Precondition::UnchangedSince(start) => start,
+    };
+    let Some(found) = found else { return Ok(()) };
+    if found.changed < start.time {
+        return Ok(());
+    }
+    // The file was changed after the run began, or in the tick in which it began. The times alone cannot tell a commit
+    // that was settled before the start from an edit after it: the number and the digest of the newest commit can.
+    let newest =
+        ledger.recent_change(|other| matches!(other, VaultChange::File(other) if other.path == change.path))?;
+    match newest {
+        Some((number, VaultChange::File(newest))) if number <= start.settled && newest.after == Some(found.sha256) => {
+            Ok(())
+        }
+        _ => conflict("it was changed after the run began"),
+    }
+}

@@ -1,0 +1,84 @@
+//! Why files did not reach the vault.
+
+use std::path::{Path, PathBuf};
+
+use crate::artifacts::ArtifactError;
+use crate::ledger::LedgerError;
+use crate::model::vault_path::VaultPath;
+
+/// Why files did not reach the vault.
+#[derive(Debug, thiserror::Error)]
+pub enum EffectsError {
+    /// A place in the vault cannot take the file. Nothing was changed.
+    #[error("`{path}` cannot be written in the vault: {why}")]
+    Place {
+        /// The path in the vault.
+        path: VaultPath,
+        /// Why it cannot be written.
+        why: String,
+    },
+    /// Another program changed the file in the meantime. Nothing was changed.
+    #[error("`{path}` in the vault is left as it is: {why}")]
+    Conflict {
+        /// The path in the vault.
+        path: VaultPath,
+        /// What happened to the file.
+        why: String,
+    },
+    /// The vault or the staging folder cannot be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// The commit is recorded, but not all of its files are in the vault.
+    #[error("effect {id} is recorded, but `{path}` could not be moved into the vault: {why}")]
+    Unfinished {
+        /// The commit.
+        id: String,
+        /// The first file that is missing.
+        path: VaultPath,
+        /// Why it could not be moved.
+        why: String,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file of the store.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> EffectsError {
+    let path = path.to_owned();
+    move |source| EffectsError::Io { path, source }
+}
+
+/// Why a change of a recorded commit could not be applied or undone.
+#[derive(Debug)]
+pub(super) enum ApplyError {
+    /// The vault does not have at the path what the record says.
+    Conflict(VaultPath, &'static str),
+    /// An operation on the file system failed, or the path is no regular file.
+    Failed(VaultPath, String),
+    /// The prepared file is gone, and is not at its path in the vault either.
+    Lost(VaultPath),
+}
+
+impl ApplyError {
+    pub(super) fn path(&self) -> &VaultPath {
+        match self {
+            Self::Conflict(path, _) | Self::Failed(path, _) | Self::Lost(path) => path,
+        }
+    }
+
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Conflict(_, why) => (*why).to_owned(),
+            Self::Failed(_, why) => why.clone(),
+            Self::Lost(_) => "the prepared file is missing (is the vault where it was?)".to_owned(),
+        }
+    }
+}

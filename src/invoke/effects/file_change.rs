@@ -1,0 +1,106 @@
+//! A file change, from the staged file to the prepared one: check, keep, prepare.
+//!
+//! Guarantees: a place that is taken by anything but a regular file is refused before the record exists; the content that a
+//! change replaces is in the store before the change is prepared. Deliberately never: changes a file of the vault.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::commit_site::CommitSite;
+use super::conflict::{self, Precondition};
+use super::error::{EffectsError, io};
+use super::place::{Folders, Found, Place, Vault};
+use crate::artifacts::{Kind, Store};
+use crate::invoke::diff::{self, FileDiff};
+use crate::ledger::Ledger;
+use crate::model::{commit::FileChange, digest::Digest};
+
+/// A file change whose new content is staged.
+#[derive(Debug)]
+pub(in crate::invoke) struct StagedFile {
+    /// The change. The check fills in `before` where the precondition does not say it.
+    pub(in crate::invoke) change: FileChange,
+    /// The staged file; none where the change removes one.
+    pub(in crate::invoke) source: Option<PathBuf>,
+    /// What the file in the vault must look like.
+    pub(in crate::invoke) precondition: Precondition,
+}
+
+/// A file change whose place in the vault meets the precondition.
+#[derive(Debug)]
+pub(super) struct CheckedFile {
+    pub(super) change: FileChange,
+    source: Option<PathBuf>,
+    found: Option<Found>,
+}
+
+impl StagedFile {
+    /// Makes the staged file durable, with the permissions of a new file.
+    pub(super) fn make_durable(&self, permissions: &fs::Permissions) -> Result<(), EffectsError> {
+        let Some(path) = &self.source else { return Ok(()) };
+        let file = File::open(path).map_err(io(path))?;
+        file.set_permissions(permissions.clone()).and_then(|()| file.sync_all()).map_err(io(path))
+    }
+
+    /// Reads the file that lies in the vault, and compares it with the precondition.
+    pub(super) fn check(self, vault: &Vault, ledger: &Ledger) -> Result<CheckedFile, EffectsError> {
+        let Self { mut change, source, precondition } = self;
+        let place = Place::open(vault, &change.path, Folders::Leave)?;
+        let found = place.map_or(Ok(None), |place| place.read())?;
+        conflict::check(ledger, &change, precondition, found.as_ref())?;
+        change.before = found.as_ref().map(|found| found.sha256);
+        Ok(CheckedFile { change, source, found })
+    }
+}
+
+impl CheckedFile {
+    /// Keeps the content that is replaced: an undo needs it.
+    pub(super) fn keep_old(&self, store: &Store) -> Result<(), EffectsError> {
+        if let Some(found) = self.found.as_ref().filter(|_| !self.change.is_noop()) {
+            store.put(Kind::File, &found.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the new content: an approval needs it after the staging folder is gone.
+    pub(super) fn keep_new(&self, store: &Store) -> Result<(), EffectsError> {
+        let Some(source) = &self.source else { return Ok(()) };
+        let bytes = fs::read(source).map_err(io(source))?;
+        check_digest(source, store.put(Kind::File, &bytes)?, self.change.after)
+    }
+
+    /// The difference between the file in the vault and the staged one.
+    pub(super) fn diff(&self) -> Result<FileDiff, EffectsError> {
+        let new = self.source.as_ref().map(|source| fs::read(source).map_err(io(source))).transpose()?;
+        Ok(diff::of(&self.change, self.found.as_ref().map(|found| &*found.bytes), new.as_deref()))
+    }
+
+    /// Makes the folders that the file needs, and moves the staged file to where the commit takes it from.
+    pub(super) fn prepare(&self, site: CommitSite<'_>, number: usize) -> Result<(), EffectsError> {
+        if let Some(place) = Place::open(site.vault, &self.change.path, Folders::Make)? {
+            // After the record it is too late to find out that no file can be moved there.
+            place.check(site.prepared.path())?;
+        }
+        let Some(source) = &self.source else { return Ok(()) };
+        if let Some(found) = &self.found {
+            copy_permissions(source, &found.permissions)?;
+        }
+        fs::rename(source, site.file(number)).map_err(io(source))
+    }
+}
+
+/// A file that replaces another gets the permissions of that one.
+fn copy_permissions(file: &Path, permissions: &fs::Permissions) -> Result<(), EffectsError> {
+    let open = File::open(file).map_err(io(file))?;
+    if open.metadata().map_err(io(file))?.permissions() != *permissions {
+        open.set_permissions(permissions.clone()).and_then(|()| open.sync_all()).map_err(io(file))?;
+    }
+    Ok(())
+}
+
+fn check_digest(file: &Path, found: Digest, recorded: Option<Digest>) -> Result<(), EffectsError> {
+    if Some(found) == recorded {
+        return Ok(());
+    }
+    Err(io(file)(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not what the run left")))
+}

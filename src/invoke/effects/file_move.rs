@@ -1,0 +1,278 @@
+//! A file change of a recorded commit: apply and undo, each a single rename.
+//!
+//! - A new file is renamed to a path where nothing may lie.
+//! - A replaced file and the new one are exchanged. So the file that really lay there is in hand and can be checked. If it is not
+//!   the recorded one, the two are exchanged back.
+//! - A removed file is renamed out of the vault, and then checked in the same way.
+//!
+//! Guarantees: no file is lost that another program wrote between the check and the rename. To apply a change twice has the
+//! effect of applying it once, so recovery can repeat all changes of a commit. Where the prepared file is gone and is not at its
+//! place either, only a person can tell why: nothing goes on then.
+//!
+//! Known limit: on a file system that cannot exchange two files, the file is checked immediately before it is replaced. An
+//! edit between the two is lost.
+//!
+//! Deliberately never: follows a link, or decides what is moved.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, RenameFlags};
+use rustix::io::Errno;
+
+use super::commit_site::CommitSite;
+use super::error::ApplyError;
+use super::place::{Folders, Place, Vault};
+use crate::artifacts::{self, Kind, ReadError, Store};
+use crate::model::{commit::FileChange, digest::Digest};
+
+const CHANGED: &str = "it was changed since the run began";
+const CREATED: &str = "it was made since the run began";
+const REMOVED: &str = "it was removed since the run began";
+const FOREIGN: &str = "the prepared file is not the recorded one";
+
+/// One file change, its prepared file, and its place in the vault.
+pub(super) struct FileMove<'a> {
+    change: &'a FileChange,
+    prepared: PathBuf,
+    place: Place<'a>,
+    store: &'a Store,
+}
+
+/// What lies at the path of a prepared file: that file, or the content that was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prepared {
+    Nothing,
+    File(Digest),
+    /// No regular file, or one that cannot be read.
+    Other,
+}
+
+impl Prepared {
+    fn read(path: &Path) -> Self {
+        match artifacts::read_once(path) {
+            Ok(bytes) => Self::File(Digest::of(&bytes)),
+            Err(ReadError::Missing) => Self::Nothing,
+            Err(ReadError::NotAFile(_) | ReadError::Io(_)) => Self::Other,
+        }
+    }
+}
+
+/// The direction of a rename.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    IntoVault,
+    OutOfVault,
+}
+
+/// Applies a change. What was applied before a crash is not applied again.
+pub(super) fn apply(site: CommitSite<'_>, number: usize, change: &FileChange) -> Result<(), ApplyError> {
+    let file = FileMove::open(site, number, change)?;
+    match (change.before, change.after) {
+        (None, Some(after)) => file.add(after),
+        (Some(before), Some(after)) => file.replace(before, after),
+        (Some(before), None) => file.remove(before),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Undoes a change, if it was applied: also by a process that crashed.
+pub(super) fn undo(site: CommitSite<'_>, number: usize, change: &FileChange) -> Result<(), ApplyError> {
+    // Before the place is opened: a change that was never applied may have no folder to open.
+    let not_applied = match (change.after, Prepared::read(&site.file(number))) {
+        (Some(after), Prepared::File(found)) => found == after,
+        (None, prepared) => prepared == Prepared::Nothing,
+        _ => false,
+    };
+    if not_applied { Ok(()) } else { FileMove::open(site, number, change)?.undo() }
+}
+
+/// Applies a change that Kavi recorded before schema version 7. That version did not know what it replaced.
+pub(super) fn apply_unchecked(site: CommitSite<'_>, number: usize, change: &FileChange) -> Result<(), ApplyError> {
+    let file = FileMove::open(site, number, change)?;
+    match (file.prepared(), change.after) {
+        (Prepared::File(found), Some(after)) if found == after => {
+            file.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| file.failed(error))
+        }
+        (Prepared::Nothing, Some(after)) => file.must_be_in_vault(after),
+        (Prepared::Nothing, None) => Err(ApplyError::Lost(change.path.clone())),
+        _ => Err(file.failed(FOREIGN)),
+    }
+}
+
+/// Makes the names of changed files durable, in every folder once.
+pub(super) fn sync<'c>(vault: &Vault, changes: impl Iterator<Item = &'c FileChange>) -> Result<(), ApplyError> {
+    let mut last: Option<&str> = None;
+    for change in changes {
+        let folder = change.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+        // The changes are in the order of their paths, so those of one folder mostly follow each other.
+        if last.replace(folder) == Some(folder) {
+            continue;
+        }
+        // A folder that cannot be opened was not written to.
+        if let Ok(Some(place)) = Place::open(vault, &change.path, Folders::Leave) {
+            let failed = |error: Errno| ApplyError::Failed(change.path.clone(), error.to_string());
+            rustix::fs::fsync(&place.folder).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file system does not support this kind of rename.
+fn is_unsupported(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
+}
+
+impl<'a> FileMove<'a> {
+    fn open(site: CommitSite<'a>, number: usize, change: &'a FileChange) -> Result<Self, ApplyError> {
+        let place = match Place::open(site.vault, &change.path, Folders::Make) {
+            Ok(Some(place)) => place,
+            Ok(None) => return Err(ApplyError::Conflict(change.path.clone(), REMOVED)),
+            Err(error) => return Err(ApplyError::Failed(change.path.clone(), error.to_string())),
+        };
+        Ok(Self { change, prepared: site.file(number), place, store: site.store })
+    }
+
+    fn failed(&self, why: impl ToString) -> ApplyError {
+        ApplyError::Failed(self.change.path.clone(), why.to_string())
+    }
+
+    fn conflict(&self, why: &'static str) -> ApplyError {
+        ApplyError::Conflict(self.change.path.clone(), why)
+    }
+
+    fn prepared(&self) -> Prepared {
+        Prepared::read(&self.prepared)
+    }
+
+    fn in_vault(&self) -> Result<Option<Digest>, ApplyError> {
+        self.place.digest().map_err(|error| self.failed(error))
+    }
+
+    /// A prepared file that is gone was moved, if its content is in the vault.
+    fn must_be_in_vault(&self, after: Digest) -> Result<(), ApplyError> {
+        if self.in_vault()? == Some(after) { Ok(()) } else { Err(ApplyError::Lost(self.change.path.clone())) }
+    }
+
+    fn add(&self, after: Digest) -> Result<(), ApplyError> {
+        match self.prepared() {
+            Prepared::File(found) if found == after => match self.rename_new(Direction::IntoVault) {
+                Ok(()) => Ok(()),
+                Err(Errno::EXIST) => Err(self.conflict(CREATED)),
+                Err(error) => Err(self.failed(error)),
+            },
+            // Applied before a crash.
+            Prepared::Nothing => self.must_be_in_vault(after),
+            Prepared::File(_) | Prepared::Other => Err(self.failed(FOREIGN)),
+        }
+    }
+
+    fn replace(&self, before: Digest, after: Digest) -> Result<(), ApplyError> {
+        match self.prepared() {
+            Prepared::File(found) if found == after => match self.exchange() {
+                Ok(()) => self.check_replaced(before),
+                Err(Errno::NOENT) => Err(self.conflict(REMOVED)),
+                Err(error) if is_unsupported(error) => self.overwrite(before),
+                Err(error) => Err(self.failed(error)),
+            },
+            // The new content is in the vault: the two were exchanged before a crash, and the check may be missing.
+            Prepared::File(_) | Prepared::Other if self.in_vault()? == Some(after) => self.check_replaced(before),
+            // The recorded content was replaced, and another program has written the file since. That edit stays.
+            Prepared::File(found) if found == before => Ok(()),
+            Prepared::Nothing => self.must_be_in_vault(after),
+            Prepared::File(_) | Prepared::Other => Err(self.failed(FOREIGN)),
+        }
+    }
+
+    /// After an exchange: the file that came out of the vault must be the recorded one, else it goes back.
+    fn check_replaced(&self, before: Digest) -> Result<(), ApplyError> {
+        if self.prepared() == Prepared::File(before) {
+            return Ok(());
+        }
+        self.exchange().map_err(|error| self.failed(error))?;
+        Err(self.conflict(CHANGED))
+    }
+
+    /// Replaces the file where the file system cannot exchange two.
+    fn overwrite(&self, before: Digest) -> Result<(), ApplyError> {
+        if self.in_vault()? != Some(before) {
+            return Err(self.conflict(CHANGED));
+        }
+        self.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| self.failed(error))
+    }
+
+    fn remove(&self, before: Digest) -> Result<(), ApplyError> {
+        if self.prepared() == Prepared::Nothing {
+            match self.rename_new(Direction::OutOfVault) {
+                Ok(()) => {}
+                Err(Errno::NOENT) => return Ok(()),
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        if self.prepared() == Prepared::File(before) {
+            return Ok(());
+        }
+        // Another program wrote the file between the check and the rename: it goes back.
+        self.rename_new(Direction::IntoVault).map_err(|error| self.failed(error))?;
+        Err(self.conflict(CHANGED))
+    }
+
+    /// Undoes a change that was applied.
+    fn undo(&self) -> Result<(), ApplyError> {
+        let failed = |error: Errno| self.failed(error);
+        match (self.change.before, self.change.after, self.prepared()) {
+            (Some(_), None, _) => match self.rename_new(Direction::IntoVault) {
+                // Another program has made a file there: that one stays.
+                Ok(()) | Err(Errno::EXIST) => Ok(()),
+                Err(error) => Err(failed(error)),
+            },
+            // Another program has written the file since. That edit stays.
+            (_, Some(after), _) if self.in_vault()? != Some(after) => Ok(()),
+            (None, Some(_), Prepared::Nothing) => self.rename_new(Direction::OutOfVault).map_err(failed),
+            (Some(before), Some(_), Prepared::Nothing) => self.restore(before),
+            (Some(_), Some(_), _) => self.exchange().map_err(failed),
+            _ => Err(self.failed(FOREIGN)),
+        }
+    }
+
+    /// Puts replaced content back from the store, where it could not be exchanged and so does not lie beside the commit.
+    fn restore(&self, before: Digest) -> Result<(), ApplyError> {
+        let bytes = self.store.get(Kind::File, before).map_err(|error| self.failed(error))?;
+        artifacts::write_durably(&self.prepared, &bytes).map_err(|error| self.failed(error))?;
+        self.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| self.failed(error))
+    }
+
+    fn exchange(&self) -> Result<(), Errno> {
+        self.rename(Direction::IntoVault, RenameFlags::EXCHANGE)
+    }
+
+    /// Renames to a path where nothing lies.
+    fn rename_new(&self, direction: Direction) -> Result<(), Errno> {
+        match self.rename(direction, RenameFlags::NOREPLACE) {
+            // A second name, like NOREPLACE, is only made where nothing lies.
+            Err(error) if is_unsupported(error) => self.link_new(direction),
+            renamed => renamed,
+        }
+    }
+
+    fn link_new(&self, direction: Direction) -> Result<(), Errno> {
+        let (folder, name) = (&self.place.folder, self.place.name);
+        match direction {
+            Direction::IntoVault => {
+                rustix::fs::linkat(CWD, &self.prepared, folder, name, AtFlags::empty())?;
+                rustix::fs::unlinkat(CWD, &self.prepared, AtFlags::empty())
+            }
+            Direction::OutOfVault => {
+                rustix::fs::linkat(folder, name, CWD, &self.prepared, AtFlags::empty())?;
+                rustix::fs::unlinkat(folder, name, AtFlags::empty())
+            }
+        }
+    }
+
+    fn rename(&self, direction: Direction, flags: RenameFlags) -> Result<(), Errno> {
+        let (folder, name) = (&self.place.folder, self.place.name);
+        match direction {
+            Direction::IntoVault => rustix::fs::renameat_with(CWD, &self.prepared, folder, name, flags),
+            Direction::OutOfVault => rustix::fs::renameat_with(folder, name, CWD, &self.prepared, flags),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The stages of a commit: check, prepare, record, apply.
+//!
+//! Guarantees: one commit of a workspace is under way at a time; nothing in the vault changes before the record is on disk.
+//! Deliberately never: decides what is committed.
+
+use std::fs::File;
+
+use super::apply;
+use super::change::{CheckedChange, StagedChange};
+use super::commit_site::CommitSite;
+use super::error::EffectsError;
+use super::folders;
+use super::place::Vault;
+use super::prepared_dir::PreparedDir;
+use super::staging::Staging;
+use crate::invoke::commit_point::CommitPoint;
+use crate::invoke::context::RunContext;
+use crate::invoke::diff::FileDiff;
+use crate::ledger::{LedgerError, Settled};
+use crate::model::{
+    commit::{Commit, VaultChange},
+    lifecycle::CommitState,
+};
+
+/// Makes staged content durable. It may take long, so this comes before [`CheckedCommit::new`], which takes the lock.
+pub(super) fn make_durable(
+    context: &RunContext<'_>,
+    staging: &Staging,
+    changes: &[StagedChange],
+) -> Result<(), EffectsError> {
+    let permissions = staging.new_file_permissions()?;
+    changes.iter().try_for_each(|change| change.make_durable(&permissions))?;
+    context.shared.observer.reached(CommitPoint::Durable);
+    Ok(())
+}
+
+/// Changes that meet their preconditions, under the lock: no other process of Kavi changes the vault meanwhile.
+#[derive(Debug)]
+pub(super) struct CheckedCommit<'a> {
+    context: &'a RunContext<'a>,
+    vault: Vault,
+    changes: Vec<CheckedChange>,
+    _lock: File,
+}
+
+impl<'a> CheckedCommit<'a> {
+    /// Takes the lock and checks every change.
+    ///
+    /// # Errors
+    /// [`EffectsError::Conflict`] and [`EffectsError::Place`].
+    pub(super) fn new(context: &'a RunContext<'a>, changes: Vec<StagedChange>) -> Result<Self, EffectsError> {
+        let lock = folders::commit_lock(context.shared.layout)?;
+        let vault = Vault::open(context.shared.layout)?;
+        let check = |change: StagedChange| change.check(&vault, context.ledger);
+        let changes = changes.into_iter().map(check).collect::<Result<_, _>>()?;
+        Ok(Self { context, vault, changes, _lock: lock })
+    }
+
+    /// All changes, also those that change nothing, each with what it replaces.
+    pub(super) fn changes(&self) -> Vec<VaultChange> {
+        self.changes.iter().map(CheckedChange::change).collect()
+    }
+
+    /// What each change would do, for people.
+    pub(super) fn diffs(self) -> Result<Vec<FileDiff>, EffectsError> {
+        // A diff may take long, and needs nothing from the vault any more: other commits can go on.
+        drop(self._lock);
+        self.changes.iter().filter(|change| !change.is_noop()).map(CheckedChange::diff).collect()
+    }
+
+    /// Keeps the old and the new content, for a commit that a person decides about later.
+    pub(super) fn keep(&self) -> Result<(), EffectsError> {
+        self.keep_old()?;
+        self.changes.iter().try_for_each(|change| change.keep_new(self.context.shared.store))
+    }
+
+    fn keep_old(&self) -> Result<(), EffectsError> {
+        self.changes.iter().try_for_each(|change| change.keep_old(self.context.shared.store))?;
+        self.context.shared.observer.reached(CommitPoint::Kept);
+        Ok(())
+    }
+
+    /// Prepares every change of `commit`, durably. Its changes are those of this value that change something.
+    pub(super) fn prepare(self, commit: Commit) -> Result<PreparedCommit<'a>, EffectsError> {
+        self.keep_old()?;
+        let Self { context, vault, changes, _lock } = self;
+        let prepared = PreparedDir::open(context.shared.layout)?;
+        let site = CommitSite { vault: &vault, prepared: &prepared, store: context.shared.store, commit: commit.id };
+        // The numbers are those of the changes in the commit, so recovery finds the files by the record alone.
+        for (number, change) in changes.iter().filter(|change| !change.is_noop()).enumerate() {
+            change.prepare(site, number)?;
+        }
+        prepared.sync()?;
+        context.shared.observer.reached(CommitPoint::Ready);
+        Ok(PreparedCommit { context, vault, prepared, commit, _lock })
+    }
+}
+
+/// A commit that only has to be recorded and applied.
+#[derive(Debug)]
+pub(in crate::invoke) struct PreparedCommit<'a> {
+    context: &'a RunContext<'a>,
+    vault: Vault,
+    prepared: PreparedDir,
+    commit: Commit,
+    _lock: File,
+}
+
+impl PreparedCommit<'_> {
+    /// The commit.
+    pub(in crate::invoke) fn commit(&self) -> &Commit {
+        &self.commit
+    }
+
+    /// Records the commit as PENDING, by `write`.
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub(in crate::invoke) fn record(
+        &self,
+        write: impl FnOnce(&Commit) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        write(&self.commit).inspect_err(|error| {
+            // After any other error nobody knows whether the commit is on record. Its files stay: recovery finds out.
+            if matches!(error, LedgerError::Halted(_) | LedgerError::WrongState { .. } | LedgerError::Conflict(_)) {
+                self.site().remove_files(self.commit.changes.len());
+            }
+        })
+    }
+
+    /// Applies the recorded commit, records that, and gives it back as APPLIED.
+    ///
+    /// # Errors
+    /// [`EffectsError::Conflict`] when all changes were undone. [`EffectsError::Unfinished`] when that was not possible either:
+    /// the commit stays PENDING, and recovery tries again.
+    pub(in crate::invoke) fn apply<E>(self) -> Result<Commit, E>
+    where
+        E: From<EffectsError> + From<LedgerError>,
+    {
+        let observer = self.context.shared.observer;
+        observer.reached(CommitPoint::Recorded);
+        let settled = apply::settle(self.site(), &self.commit, observer)?;
+        self.context.journal.settle(self.commit.id, &settled)?;
+        observer.reached(CommitPoint::Settled);
+        // Only now: until the commit is settled on record, recovery needs the content that was replaced.
+        self.site().remove_files(self.commit.changes.len());
+        match settled {
+            Settled::Applied => Ok(Commit { state: CommitState::Applied, ..self.commit }),
+            Settled::Reverted(why) => match self.commit.changes.first() {
+                Some(VaultChange::File(first)) => Err(EffectsError::Conflict { path: first.path.clone(), why }.into()),
+                None => Ok(Commit { state: CommitState::Reverted, why: Some(why), ..self.commit }),
+            },
+        }
+    }
+
+    fn site(&self) -> CommitSite<'_> {
+        CommitSite {
+            vault: &self.vault,
+            prepared: &self.prepared,
+            store: self.context.shared.store,
+            commit: self.commit.id,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Effects that wait for a person: list them, show them, approve or reject them.
+//!
+//! Guarantees: what is approved is what was shown, byte for byte, and the vault is still as it was then; the skill is trusted
+//! with the same bytes at the time of the approval. Deliberately never: approves by itself, or runs the skill again.
+
+use super::context::RunContext;
+use super::diff::{self, FileDiff};
+use super::effects::{self, EffectsError};
+use crate::artifacts::{ArtifactError, Kind, Store};
+use crate::ledger::{Decided, ExecutionRow, Ledger, LedgerError, RunAuthorization};
+use crate::model::{
+    commit::{Commit, VaultChange},
+    id::{CommitId, IdPrefix},
+    lifecycle::CommitState,
+    switch::Stopped,
+};
+use crate::registry::{self, TrustError};
+
+/// Why a held effect was not approved or rejected. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalError {
+    /// It is not held.
+    #[error("effect {id} is {state}: only a HELD one can be decided")]
+    NotHeld {
+        /// The effect.
+        id: String,
+        /// Its state.
+        state: CommitState,
+    },
+    /// Nothing may run in this workspace.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The skill is not trusted any more, or not with these bytes.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// Another revision is trusted now than the one that ran.
+    #[error("the revision that wrote effect {0} is no longer the trusted one")]
+    OtherRevision(String),
+    /// The content that would be written is missing or was changed.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The vault.
+    #[error(transparent)]
+    Effects(#[from] EffectsError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// A commit, with all that a person needs to decide about it.
+#[derive(Debug)]
+pub struct CommitReview {
+    /// The commit.
+    pub commit: Commit,
+    /// The runs whose files it has.
+    pub runs: Vec<ExecutionRow>,
+    /// How each file changes.
+    pub diffs: Vec<FileDiff>,
+}
+
+/// What is held, oldest first. What nobody decided in time becomes EXPIRED.
+///
+/// # Errors
+/// [`LedgerError`] when the ledger cannot be read or written.
+pub fn list(context: &RunContext<'_>) -> Result<Vec<Commit>, LedgerError> {
+    context.ledger.expire_commits(context.shared.clock.now())?;
+    context.ledger.held_commits()
+}
+
+/// One commit, in any state.
+///
+/// # Errors
+/// [`ApprovalError`] when there is none, or content of it is missing.
+pub fn review(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<CommitReview, ApprovalError> {
+    context.ledger.expire_commits(context.shared.clock.now())?;
+    let commit = context.ledger.commit_by_prefix(prefix)?;
+    let runs = context.ledger.runs_of(commit.id)?;
+    let diffs = commit.changes.iter().map(|change| stored_diff(context.shared.store, change));
+    let diffs = diffs.collect::<Result<_, _>>()?;
+    Ok(CommitReview { commit, runs, diffs })
+}
+
+/// The diff of a change, from the store.
+fn stored_diff(store: &Store, change: &VaultChange) -> Result<FileDiff, ArtifactError> {
+    let VaultChange::File(change) = change;
+    let content = |digest| store.get(Kind::File, digest);
+    match (change.before.map(content).transpose(), change.after.map(content).transpose()) {
+        (Ok(before), Ok(after)) => Ok(diff::of(change, before.as_deref(), after.as_deref())),
+        // A commit that was applied at once has its new content in the vault, not in the store.
+        (_, Err(ArtifactError::Missing { .. })) | (Err(ArtifactError::Missing { .. }), _) => Ok(diff::unknown(change)),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// Commits what is held, because a person says so.
+///
+/// # Errors
+/// [`ApprovalError`]; only after [`EffectsError::Unfinished`] has anything changed, and recovery finishes that.
+pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Result<Commit, ApprovalError> {
+    let CommitReview { commit, runs, .. } = review;
+    let (ledger, id) = (context.ledger, commit.id);
+    let authorized = ledger.authorize()?;
+    effects::recover(context)?;
+    ledger.expire_commits(context.shared.clock.now())?;
+    check_held(ledger, id)?;
+    let authorizations = runs
+        .iter()
+        .map(|row| {
+            let skill = registry::load(ledger, context.shared.store, &row.record.skill_name)?;
+            match row.record.source_hash == Some(skill.digest()) && row.record.revision == Some(skill.revision()) {
+                true => Ok(authorized.for_revision(skill.proposal_id())),
+                false => Err(ApprovalError::OtherRevision(id.short())),
+            }
+        })
+        .collect::<Result<Vec<RunAuthorization>, ApprovalError>>()?;
+    let recheck = || {
+        let now = context.shared.clock.now();
+        ledger.expire_commits(now)?;
+        check_held(ledger, id).map(|()| now)
+    };
+    let (now, prepared) = effects::prepare_stored(context, commit, recheck)?;
+    prepared.record(|_| ledger.approve_commit(id, Decided { by, at: now }, &authorizations))?;
+    let commit = prepared.apply::<ApprovalError>()?;
+    Ok(Commit { decided_by: Some(by.to_owned()), decided_at: Some(now), ..commit })
+}
+
+/// Rejects what is held. Gives up a commit that is on record and can neither be applied nor undone: the vault stays as it is.
+///
+/// # Errors
+/// [`ApprovalError`] when it is neither.
+pub fn reject(context: &RunContext<'_>, id: CommitId, by: &str, why: Option<&str>) -> Result<Commit, ApprovalError> {
+    let (ledger, now) = (context.ledger, context.shared.clock.now());
+    ledger.expire_commits(now)?;
+    match ledger.commit(id)?.state {
+        CommitState::Pending => effects::give_up(context, id, by, why.unwrap_or("no reason given"))?,
+        _ => {
+            check_held(ledger, id)?;
+            ledger.reject_commit(id, Decided { by, at: now }, why)?;
+        }
+    }
+    Ok(ledger.commit(id)?)
+}
+
+fn check_held(ledger: &Ledger, id: CommitId) -> Result<(), ApprovalError> {
+    match ledger.commit(id)?.state {
+        CommitState::Held => Ok(()),
+        state => Err(ApprovalError::NotHeld { id: id.short(), state }),
+    }
+}
