@@ -10,7 +10,7 @@ use crate::invoke::{
     replay::ReplayError,
     undo::UndoError,
 };
-use crate::model::{chain::ChainMismatch, lifecycle::ProposalStatus, name::SkillName};
+use crate::model::{chain_check::ChainMismatch, lifecycle::ProposalStatus, name::SkillName};
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 

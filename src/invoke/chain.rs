@@ -19,7 +19,8 @@ use super::result::{DeferredFiles, RunFiles, RunResult};
 use super::run;
 use crate::ledger::{LedgerError, RunAuthorization};
 use crate::model::{
-    chain::{self, Chain, ChainMismatch, ChainStep, OnFailure},
+    chain::{Chain, ChainStep, OnFailure},
+    chain_check::{self, ChainMismatch},
     channel::Caller,
     commit::{self, Commit, WrittenTwice},
     effect::EffectClass,
@@ -160,7 +161,7 @@ fn check(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<Disposi
         spec.ok_or_else(|| ChainError::Unknown { step: number, skill: step.skill.clone() })
     });
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
-    chain::check(request.chain, &specs, request.max_class)?;
+    chain_check::check(request.chain, &specs, request.max_class)?;
     let (channels, channel) = (context.shared.channels, request.caller.channel);
     // One step whose files are held holds those of all.
     specs.iter().enumerate().try_fold(request.disposition, |asked, (step, spec)| {

@@ -24,7 +24,6 @@ use crate::model::{
     id::ExecutionId,
     json::{self, JsonError, JsonLimits},
     lifecycle::CommitKind,
-    spec::SkillSpec,
     switch::{Cancel, Cancellable, Watch},
     text,
 };
@@ -115,7 +114,9 @@ impl<'a> Invocation<'a> {
             Some(out) => staged::collect(out, loaded.limits())?,
             None => Vec::new(),
         };
-        check_write_scope(spec, &effects)?;
+        if let Some(path) = spec.first_outside(&effects) {
+            return Err(InvokeError::OutsidePaths(path.clone()));
+        }
         Ok(CompletedRun { output, effects, staged, disposition, observed, code })
     }
 
@@ -265,12 +266,4 @@ struct WrittenFiles {
     effects: Vec<Effect>,
     staged: RunStaging,
     disposition: Disposition,
-}
-
-/// Whether every file is below a folder that the spec declares.
-fn check_write_scope(spec: &SkillSpec, effects: &[Effect]) -> Result<(), InvokeError> {
-    match effects.iter().find(|effect| !spec.may_write(&effect.path)) {
-        Some(effect) => Err(InvokeError::OutsidePaths(effect.path.clone())),
-        None => Ok(()),
-    }
 }

@@ -1,4 +1,4 @@
-//! A chain: skills that run one after the other, each of which may take parts of what earlier ones gave.
+//! A chain: skills that run one after the other. Each may take parts of the outputs of earlier ones.
 //!
 //! ```json
 //! {"steps": [
@@ -8,13 +8,13 @@
 //!  "options": {"stop_on_failure": true}}
 //! ```
 //!
-//! A step has an `input`, or an `input_template` and mappings. A mapping takes what lies at `from_path` in the output of step
-//! `from_step_index` (the step before, if it is not said) and puts it at `to_field` of the input. Paths are names separated by
-//! dots; in an array a name is a position from 0. `parent_index` says after which step this one is drawn in the session
-//! (the step before, if it is not said).
+//! A step has an `input`, or an `input_template` and mappings. A mapping takes the value at `from_path` in the output of step
+//! `from_step_index` (by default the step before) and puts it at `to_field` of the input. Paths are names separated by dots; in an
+//! array a name is a position from 0. `parent_index` says below which step this one is drawn in the session (by default the
+//! step before).
 //!
 //! Guarantees of a [`Chain`]: between 1 and [`MAX_STEPS`] steps; every step refers to earlier ones only, so there is no
-//! cycle. [`check`] finds what cannot work before anything runs. Deliberately never: looks a skill up, or runs one.
+//! cycle. `chain_check` finds what cannot work before anything runs. Deliberately never: looks a skill up, or runs one.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,10 +25,8 @@ use super::{
     text,
 };
 
-mod check;
-mod path;
+pub(super) mod path;
 
-pub use check::{ChainMismatch, check};
 pub use path::{InvalidPath, ValuePath};
 
 /// Most steps.
@@ -49,7 +47,7 @@ pub struct Chain {
 pub enum OnFailure {
     /// No other step runs.
     Stop,
-    /// The others run; those that need what it would have given fail.
+    /// The others run. Those that need its output fail.
     GoOn,
 }
 
@@ -58,22 +56,22 @@ pub enum OnFailure {
 pub struct ChainStep {
     /// The skill.
     pub skill: SkillName,
-    /// Its input, but for what the mappings put there.
+    /// Its input, without what the mappings add.
     pub input: Value,
-    /// What is taken from earlier steps.
+    /// What it takes from earlier steps.
     pub mappings: Vec<Mapping>,
-    /// The step that it is drawn after; none for the first.
+    /// The step that it is drawn below; none for the first.
     pub parent: Option<usize>,
 }
 
 /// A part of an earlier step's output that becomes a part of this one's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
-    /// Where it goes.
+    /// Its path in the input.
     pub to: ValuePath,
-    /// Where it is.
+    /// Its path in the output.
     pub from: ValuePath,
-    /// In whose output.
+    /// The step whose output it is.
     pub step: usize,
 }
 
@@ -84,33 +82,33 @@ pub enum InvalidChain {
     #[error("the chain is not JSON: {0}")]
     Json(#[from] JsonError),
     /// Other keys or types.
-    #[error("the chain is not as it should be: {0}")]
+    #[error("the chain has an invalid form: {0}")]
     Shape(String),
     /// No steps, or too many.
     #[error("the chain has {0} steps: 1 to {MAX_STEPS} are possible")]
     Steps(usize),
-    /// Neither or both of the ways to say an input.
+    /// Neither or both of the ways to give an input.
     #[error("step {0}: give `input`, or `input_template` and `from_prev`")]
     Input(usize),
     /// Too many mappings.
     #[error("step {0}: more than {MAX_MAPPINGS} mappings")]
     Mappings(usize),
-    /// A path is none.
+    /// A path is invalid.
     #[error("step {step}: {why}")]
     Path {
-        /// Which step.
+        /// The step.
         step: usize,
-        /// Which path, and why not.
+        /// The path, and what is wrong with it.
         why: InvalidPath,
     },
-    /// A step refers to one that has not run by then.
+    /// A step refers to one that has not run yet.
     #[error("step {step}: `{key}` is {to}, but only steps before it have run by then")]
     Forward {
-        /// Which step.
+        /// The step.
         step: usize,
-        /// What says so.
+        /// The key that refers to it.
         key: &'static str,
-        /// The step that is referred to.
+        /// The step that it refers to.
         to: usize,
     },
     /// The first step has none before it.
@@ -163,7 +161,7 @@ impl Chain {
     /// [`InvalidChain`] names the first rule that is broken.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidChain> {
         let value = json::parse(bytes, JsonLimits::default())?;
-        // To serde a list is a struct as well.
+        // Serde reads a struct from a list too, so objects are checked first.
         let steps = value.get("steps").and_then(Value::as_array).ok_or_else(no_steps)?;
         let mappings = |step: &Value| {
             step.get("from_prev").and_then(Value::as_array).is_some_and(|all| !all.iter().all(Value::is_object))
@@ -225,7 +223,7 @@ fn parse_mapping(number: usize, mapping: &MappingText) -> Result<Mapping, Invali
 /// Why a step's input could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MappingError {
-    /// The step that it takes from has failed.
+    /// The step that it takes a value from has failed.
     #[error("step {0}, from which it takes `{1}`, has failed")]
     Failed(usize, ValuePath),
     /// The output has nothing there.
@@ -237,7 +235,7 @@ pub enum MappingError {
 }
 
 impl ChainStep {
-    /// The step's input, with what earlier steps gave. `output` of a step that failed is none.
+    /// The step's input, with the values of earlier steps. `output` of a failed step is none.
     ///
     /// # Errors
     /// [`MappingError`] for the first mapping that does not work.

@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod chain;
+pub mod chain_check;
 pub mod channel;
 pub mod commit;
 pub mod digest;
@@ -32,3 +33,4 @@ pub mod text;
 pub mod time;
 pub mod vault_path;
 pub mod warnings;
+pub mod write_scope;

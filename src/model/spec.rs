@@ -141,11 +141,6 @@ impl SkillSpec {
             None => Ok(()),
         }
     }
-
-    /// Whether the skill may write `path`.
-    pub fn may_write(&self, path: &VaultPath) -> bool {
-        self.side_effect_class == EffectClass::FileWrite && self.paths.iter().any(|folder| path.is_within(folder))
-    }
 }
 
 /// The name of a function in the skill's tests, without the path of its module.

@@ -46,7 +46,7 @@ impl ValuePath {
     }
 
     /// Puts something there: into an object, also one that is made for it, or over an item of an array.
-    pub(super) fn put(&self, value: &mut Value, part: Value) -> Result<(), ()> {
+    pub(in crate::model) fn put(&self, value: &mut Value, part: Value) -> Result<(), ()> {
         let Some((last, folders)) = self.0.split_last() else { return Err(()) };
         let mut at = value;
         for name in folders {
@@ -72,7 +72,7 @@ impl ValuePath {
 }
 
 /// A position in an array: digits, without a needless zero.
-pub(super) fn position(name: &str) -> Option<usize> {
+pub(in crate::model) fn position(name: &str) -> Option<usize> {
     let plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     if plain { name.parse().ok() } else { None }
 }

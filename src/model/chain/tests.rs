@@ -2,7 +2,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::{effect::EffectClass, schema::IoSchema, spec::SkillSpec};
+use crate::model::{
+    chain_check::{ChainMismatch, check},
+    effect::EffectClass,
+    schema::IoSchema,
+    spec::SkillSpec,
+};
 
 type Done = Result<(), Box<dyn std::error::Error>>;
 

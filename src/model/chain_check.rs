@@ -1,11 +1,12 @@
-//! Whether a chain can work at all, by the schemas of its skills: before its first step runs.
+//! Checks a chain against the schemas of its skills, before its first step runs.
 //!
-//! Guarantees: what is refused can never work. What is accepted may still fail, with the values that there are.
+//! Guarantees: a chain that is refused can never work. An accepted one may still fail, because of the values at run time.
+//! Deliberately never: looks a skill up.
 
 use serde_json::Value;
 
-use super::{Chain, ChainStep, ValuePath, path::position};
-use crate::model::{
+use super::{
+    chain::{Chain, ChainStep, ValuePath, path::position},
     effect::EffectClass,
     name::SkillName,
     schema::{Mismatch, Schema},
@@ -18,7 +19,7 @@ pub enum ChainMismatch {
     /// A class that this call does not allow.
     #[error("step {step}: `{skill}` is {class}, wider than {most}, which is the most that was asked for")]
     TooWide {
-        /// Which step.
+        /// The step.
         step: usize,
         /// Its skill.
         skill: SkillName,
@@ -27,57 +28,57 @@ pub enum ChainMismatch {
         /// The widest that is allowed.
         most: EffectClass,
     },
-    /// The source has nothing there, whatever it gives.
+    /// No output of the source has this path.
     #[error("step {step}: the output of `{skill}` (step {from}) never has `{path}`")]
     NoSource {
-        /// Which step.
+        /// The step.
         step: usize,
-        /// The step it takes from.
+        /// The source.
         from: usize,
-        /// That one's skill.
+        /// The skill of the source.
         skill: SkillName,
-        /// What it wants.
+        /// The path.
         path: ValuePath,
     },
-    /// The input has no such place.
+    /// No input of the skill has this path.
     #[error("step {step}: the input of `{skill}` has no `{path}`")]
     NoPlace {
-        /// Which step.
+        /// The step.
         step: usize,
         /// Its skill.
         skill: SkillName,
-        /// What it says.
+        /// The path.
         path: ValuePath,
     },
-    /// What comes never fits where it goes.
+    /// The two sides of a mapping have no type in common.
     #[error("step {step}: `{from}` is {given}, but `{to}` of `{skill}` takes {wanted}")]
     Types {
-        /// Which step.
+        /// The step.
         step: usize,
         /// Its skill.
         skill: SkillName,
-        /// Where it comes from.
+        /// The path in the output.
         from: ValuePath,
-        /// What types it can have.
+        /// The types that it can have.
         given: String,
-        /// Where it goes.
+        /// The path in the input.
         to: ValuePath,
-        /// What types fit there.
+        /// The types that the input accepts.
         wanted: String,
     },
-    /// The input never fits, whatever the earlier steps give.
+    /// The input never matches, whatever the earlier steps give.
     #[error("step {step}: the input never fits `{skill}`: {why}")]
     Input {
-        /// Which step.
+        /// The step.
         step: usize,
         /// Its skill.
         skill: SkillName,
-        /// Why not.
+        /// What does not match.
         why: Mismatch,
     },
 }
 
-/// Looks at every step of a chain. `specs` are those of its skills, in their order.
+/// Checks every step of a chain. `specs` are those of its skills, in their order.
 ///
 /// # Errors
 /// [`ChainMismatch`] for the first thing that can never work.
@@ -99,7 +100,7 @@ fn check_step(
     spec: &SkillSpec,
 ) -> Result<(), Box<ChainMismatch>> {
     let skill = || step.skill.clone();
-    // The input with something that fits in every place that a mapping fills.
+    // The input, with a value of the right type wherever a mapping adds one. If even that does not match, nothing does.
     let mut trial = Some(step.input.clone());
     let no_place = |path: &ValuePath| {
         Box::new(ChainMismatch::NoPlace { step: number, skill: step.skill.clone(), path: path.clone() })
@@ -126,7 +127,7 @@ fn check_step(
             let (given, wanted) = (given.join(" or "), wanted.join(" or "));
             return Err(Box::new(ChainMismatch::Types { step: number, skill: skill(), from, given, to, wanted }));
         }
-        // Without an example of what fits there, nothing can be said about the whole.
+        // Without an example for one path, nothing can be said about the whole input.
         let example = places.iter().find_map(|place| Schema::example_of(place));
         trial = match (trial, example) {
             (Some(mut trial), Some(example)) => {
@@ -142,14 +143,14 @@ fn check_step(
     }
 }
 
-/// The schemas that what lies at `path` may have; none when there can be nothing.
+/// The schemas that a value at `path` may have; none when there can be no value.
 fn parts<'s>(schema: &'s Value, path: &ValuePath) -> Vec<&'s Value> {
     path.names().fold(alternatives(schema), |at, name| {
         at.into_iter().flat_map(|schema| step_into(schema, name)).flat_map(alternatives).collect()
     })
 }
 
-/// A schema, or the ones of which it allows any.
+/// A schema, or its alternatives.
 fn alternatives(schema: &Value) -> Vec<&Value> {
     match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
         Some(all) => all.iter().flat_map(alternatives).collect(),

@@ -1,0 +1,17 @@
+//! The write scope of a skill: the folders of its spec, below which it may write.
+//!
+//! Guarantees: a skill of any class but FILE_WRITE has no scope at all. Deliberately never: looks at a file.
+
+use super::{effect::EffectClass, execution::Effect, spec::SkillSpec, vault_path::VaultPath};
+
+impl SkillSpec {
+    /// Whether the skill may write `path`.
+    pub fn may_write(&self, path: &VaultPath) -> bool {
+        self.side_effect_class == EffectClass::FileWrite && self.paths.iter().any(|folder| path.is_within(folder))
+    }
+
+    /// The first file of a run that is outside of the scope.
+    pub fn first_outside<'e>(&self, effects: &'e [Effect]) -> Option<&'e VaultPath> {
+        effects.iter().map(|effect| &effect.path).find(|path| !self.may_write(path))
+    }
+}
