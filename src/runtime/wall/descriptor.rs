@@ -109,6 +109,8 @@ impl Wanted {
         let access = match (flags.contains(DescriptorFlags::READ), flags.contains(DescriptorFlags::WRITE)) {
             (true, true) => Access::ReadWrite,
             (false, true) => Access::Write,
+            // The kernel truncates only what is open for writing. What the guest may do later is in `flags`.
+            (_, false) if open.contains(OpenFlags::TRUNCATE) => Access::ReadWrite,
             (_, false) => Access::Read,
         };
         Self {
@@ -147,7 +149,8 @@ impl State {
         self.files.room_for_descriptor()?;
         let fd = folder.open.file.as_fd();
         let opened = match beneath::open(fd, &path.text(), wanted.access) {
-            Ok(_) if wanted.create && wanted.exclusive => return Err(ErrorCode::Exist.into()),
+            // A folder that is asked for as a new file exists before it is of the wrong kind.
+            Ok(_) | Err(Errno::ISDIR) if wanted.create && wanted.exclusive => return Err(ErrorCode::Exist.into()),
             Err(Errno::NOENT) if wanted.create && !wanted.folder => {
                 // Looked up first, so that a missing folder is not paid for as a file.
                 if let Some((parent, _)) = path.split() {
