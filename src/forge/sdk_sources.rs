@@ -20,7 +20,6 @@ macro_rules! files {
 pub const FILES: &[(&str, &[u8])] = files![
     "sdk/Cargo.toml",
     "sdk/README.md",
-    "sdk/src/bindings/SHA256SUMS",
     "sdk/src/bindings/mod.rs",
     "sdk/src/bindings/runtime.rs",
     "sdk/src/bindings/skill.rs",
