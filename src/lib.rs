@@ -28,3 +28,4 @@ pub mod model;
 pub mod policy;
 pub mod registry;
 pub mod runtime;
+pub mod sync;

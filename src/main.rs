@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use kavi::app::Host;
 use kavi::config::Environment;
+use kavi::mcp::McpServer;
 
 fn main() -> ExitCode {
     // Children of Kavi's own come first: before any thread, and before the environment is looked at.
@@ -13,7 +14,8 @@ fn main() -> ExitCode {
     let environment = Environment::read();
     match (std::env::current_exe(), std::env::current_dir()) {
         (Ok(exe), Ok(cwd)) => {
-            kavi::cli::run(std::env::args_os(), Host { exe, environment, cwd, warnings: Default::default() })
+            let host = Host { exe, environment, cwd, warnings: Default::default() };
+            kavi::cli::run(std::env::args_os(), host, &McpServer)
         }
         (Err(error), _) => kavi::cli::cannot_start("this program's own file cannot be found", &error),
         (_, Err(error)) => kavi::cli::cannot_start("the current folder cannot be read", &error),

@@ -1,154 +1,124 @@
-//! Records of runs: made, looked at, followed, handed on, and drawn as sessions.
+//! Records of runs: listed, followed, exported, grouped into sessions, and pruned.
 
 use std::time::Duration;
 
-use super::App;
+use super::open_workspace::OpenWorkspace;
 use crate::artifacts::Kind;
 use crate::error::Error;
 use crate::invoke::prune::{self, Swept};
-use crate::invoke::{Consent, Disposition, RunRequest, RunResult, run};
 use crate::ledger::{DataVersion, ExecutionRow, LedgerError, Pruned, RecordFilter, RecordTail};
 use crate::model::{
-    channel::Channel,
     execution::StoredValue,
-    id::{ExecutionId, IdPrefix},
+    id::IdPrefix,
     json,
-    name::SkillName,
     session::{self, Placed},
     time::{Day, Moment, Timestamp},
 };
 
-/// How many new records are looked at in one go.
-const NEWS: u32 = 256;
+/// Most new records that are read in one query.
+const NEW_RECORDS: u32 = 256;
 
-/// Where somebody who waits for new records has come to.
+/// The position of a reader that waits for new records.
 #[derive(Debug)]
 pub struct Following {
     opened: DataVersion,
-    /// As the ledger was when there was nothing more.
-    rest: Option<DataVersion>,
+    /// The version of the ledger in which there was no newer record.
+    exhausted: Option<DataVersion>,
     seen: i64,
 }
 
-/// What became of a run that was asked for, and its record.
-#[derive(Debug)]
-pub struct Consumed {
-    /// Its record, as the ledger has it; none where nothing may run, so that none was made.
-    pub row: Option<ExecutionRow>,
-    /// The run itself.
-    pub ran: Result<RunResult, Error>,
-}
-
-/// What becomes of inputs and outputs that are too large for a record.
+/// How inputs and outputs appear that are too large for a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Large {
-    /// Only where they are kept is said.
+    /// As a reference to the store.
     Named,
-    /// They are put in their place.
+    /// In full.
     Inline,
 }
 
-/// Which session is meant.
+/// Which session to show.
 #[derive(Debug, Clone)]
-pub enum Session {
-    /// That of a run.
+pub enum SessionSelector {
+    /// The session of a run.
     Of(IdPrefix),
-    /// That of the newest run.
+    /// The session of the newest run.
     Latest,
-    /// All of a day, as far as they are of that day.
+    /// The runs of one day, by session.
     During(Day),
 }
 
-impl App {
-    /// The time that is meant now.
+/// The records of one workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordService<'a> {
+    pub(super) workspace: &'a OpenWorkspace,
+}
+
+impl RecordService<'_> {
+    /// The time that a moment means now.
     pub fn meant(&self, moment: Moment) -> Timestamp {
-        moment.seen_from(self.clock.now())
+        moment.seen_from(self.workspace.clock.now())
     }
 
-    /// The time so long ago.
+    /// The time that long ago.
     pub fn ago(&self, span: Duration) -> Timestamp {
-        self.clock.now().before(span)
+        self.workspace.clock.now().before(span)
     }
 
-    /// The newest of these records.
+    /// The newest records that match.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn tail(&self, filter: &RecordFilter, most: u32) -> Result<RecordTail, Error> {
-        Ok(self.ledger.tail(filter, most)?)
+    pub fn newest(&self, filter: &RecordFilter, most: u32) -> Result<RecordTail, Error> {
+        Ok(self.workspace.ledger.tail(filter, most)?)
     }
 
-    /// Waits for what comes after these.
+    /// Starts to follow the records after these.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn follow(&self, tail: &RecordTail) -> Result<Following, Error> {
-        Ok(Following { opened: self.ledger.data_version()?, rest: None, seen: tail.seen })
+        Ok(Following { opened: self.workspace.ledger.data_version()?, exhausted: None, seen: tail.seen })
     }
 
-    /// Records that were written since the last time, in the order in which they were; none when nothing happened, which costs
-    /// next to nothing to find out. There may be more when there are some.
+    /// Records that were written since the last call, in the order of writing. When some are returned, there may be more.
     ///
     /// # Errors
-    /// When the ledger cannot be read, or another one was put in its place.
-    pub fn news(&self, following: &mut Following, filter: &RecordFilter) -> Result<Vec<ExecutionRow>, Error> {
-        // The generation first: what changes between the two is looked for again the next time.
-        let now = self.ledger.data_version()?;
+    /// When the ledger cannot be read, or its file was replaced.
+    pub fn written_since(&self, following: &mut Following, filter: &RecordFilter) -> Result<Vec<ExecutionRow>, Error> {
+        // The version is read before the records: a change in between is then found by the next call.
+        let now = self.workspace.ledger.data_version()?;
         if !now.same_file(&following.opened) {
             return Err(LedgerError::Damaged("another file was put in its place".to_owned()).into());
         }
-        if following.rest == Some(now) {
+        if following.exhausted == Some(now) {
             return Ok(Vec::new());
         }
-        let RecordTail { rows, seen } = self.ledger.written_after(filter, following.seen, NEWS)?;
-        (following.seen, following.rest) = (seen, rows.is_empty().then_some(now));
+        let RecordTail { rows, seen } = self.workspace.ledger.written_after(filter, following.seen, NEW_RECORDS)?;
+        (following.seen, following.exhausted) = (seen, rows.is_empty().then_some(now));
         Ok(rows)
     }
 
-    /// Runs a trusted skill for the person at the command line, and gives its record, also that of a failure.
+    /// Passes each matching record to `each`, oldest first, and returns their number.
     ///
     /// # Errors
-    /// When a record that was written cannot be read.
-    pub fn consume(
-        &self,
-        name: SkillName,
-        input: Vec<u8>,
-        disposition: Disposition,
-        consent: Consent,
-    ) -> Result<Consumed, Error> {
-        let id = ExecutionId::new(self.ids.as_ref());
-        let request = RunRequest::new(name, input, self.caller(Channel::Cli));
-        let request = RunRequest { disposition, consent, id: Some(id), ..request };
-        let ran = run::run(&self.run_context(), &request).map_err(Error::from);
-        match (self.ledger.execution(id), ran) {
-            (Ok(row), ran) => Ok(Consumed { row: Some(row), ran }),
-            // Before there was anything to record, or because it could not be: the run itself says so.
-            (Err(_), Err(error)) => Ok(Consumed { row: None, ran: Err(error) }),
-            (Err(error), Ok(_)) => Err(error.into()),
-        }
-    }
-
-    /// Gives each of these records, oldest first, and how many they were.
-    ///
-    /// # Errors
-    /// When the ledger or a value cannot be read, and whatever `each` says.
+    /// When the ledger or a value cannot be read, or `each` fails.
     pub fn export(
         &self,
         filter: &RecordFilter,
         large: Large,
         each: &mut dyn FnMut(&ExecutionRow) -> Result<(), Error>,
     ) -> Result<u64, Error> {
-        self.ledger.each_execution(filter, |row| match large {
+        self.workspace.ledger.each_execution(filter, |row| match large {
             Large::Named => each(&row),
-            Large::Inline => each(&self.whole(row)?),
+            Large::Inline => each(&self.expand(row)?),
         })
     }
 
-    /// A record with what is too large for it in its place.
+    /// A record with its stored input and output in full.
     ///
     /// # Errors
-    /// When a value is missing from the store, or was changed there.
-    pub fn whole(&self, mut row: ExecutionRow) -> Result<ExecutionRow, Error> {
+    /// When a value is missing from the store, or was changed.
+    pub fn expand(&self, mut row: ExecutionRow) -> Result<ExecutionRow, Error> {
         let record = &mut row.record;
         if let Some(stored) = record.input_stored {
             record.input_json = self.stored(stored)?;
@@ -160,37 +130,39 @@ impl App {
     }
 
     fn stored(&self, value: StoredValue) -> Result<serde_json::Value, Error> {
-        let bytes = self.store.get(Kind::Value, value.sha256)?;
+        let bytes = self.workspace.store.get(Kind::Value, value.sha256)?;
         let unreadable = |error| LedgerError::BadValue(format!("value {}: {error}", value.sha256.short()));
         Ok(json::parse_kept(&bytes).map_err(unreadable)?)
     }
 
-    /// The runs of a session, each below the one that it follows from.
+    /// The runs of a session, each below the run that it follows from.
     ///
     /// # Errors
     /// When there is no such run, or the ledger cannot be read.
-    pub fn session(&self, filter: &Session) -> Result<Vec<Placed>, Error> {
-        let entries = match filter {
-            Session::Of(prefix) => self.ledger.session(self.ledger.execution_by_prefix(prefix)?.record.execution_id)?,
-            Session::Latest => self.ledger.session(self.ledger.newest_execution()?)?,
-            Session::During(day) => self.ledger.entries_during(day.start(), day.end())?,
+    pub fn session(&self, which: &SessionSelector) -> Result<Vec<Placed>, Error> {
+        let entries = match which {
+            SessionSelector::Of(prefix) => {
+                self.workspace.ledger.session(self.workspace.ledger.execution_by_prefix(prefix)?.record.execution_id)?
+            }
+            SessionSelector::Latest => self.workspace.ledger.session(self.workspace.ledger.newest_execution()?)?,
+            SessionSelector::During(day) => self.workspace.ledger.entries_during(day.start(), day.end())?,
         };
         Ok(session::trees(entries))
     }
 
-    /// How much a prune would throw away now.
+    /// What a prune would delete now.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn would_prune(&self, older_than: Timestamp) -> Result<Pruned, Error> {
-        Ok(self.ledger.would_prune(older_than)?)
+    pub fn prune_preview(&self, older_than: Timestamp) -> Result<Pruned, Error> {
+        Ok(self.workspace.ledger.would_prune(older_than)?)
     }
 
-    /// Throws away what started before `older_than`, but for what newer records need, and the files that only it referred to.
+    /// Deletes records that started before `older_than`, except those that newer records need, and files that only they used.
     ///
     /// # Errors
     /// When the ledger cannot be written, or a file cannot be removed.
     pub fn prune(&self, older_than: Timestamp, by: &str) -> Result<(Pruned, Swept), Error> {
-        Ok(prune::prune(&self.run_context(), older_than, by)?)
+        Ok(prune::prune(&self.workspace.run_context(), older_than, by)?)
     }
 }

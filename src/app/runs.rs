@@ -1,70 +1,43 @@
-//! Runs of trusted skills.
+//! Runs of trusted skills for the person at the command line: one, many, a chain, a replay.
 
+use std::io::{self, BufRead};
 use std::sync::Arc;
 
-use super::App;
+use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
+use crate::invoke::batch::{self, Batch};
 use crate::invoke::chain::{self, ChainRequest, ChainResult, CommitMode};
 use crate::invoke::replay::{self, ReplayComponent, ReplayRequest, Replayed};
-use crate::invoke::resident::Resident;
-use crate::invoke::{Consent, Disposition, NoObserver, RunContext, RunRequest, RunResult, SharedContext, run};
-use crate::ledger::{Create, Ledger, Recorder};
+use crate::invoke::{Consent, Disposition, InvokeError, RunRequest, RunResult, run};
+use crate::ledger::ExecutionRow;
 use crate::model::{
     chain::Chain,
-    channel::{Caller, Channel},
+    channel::Channel,
     effect::EffectClass,
-    id::IdPrefix,
+    id::{ExecutionId, IdPrefix},
     name::SkillName,
-    text,
 };
 
-impl App {
-    /// What all runs of this process share.
-    pub(super) fn shared_context(&self) -> SharedContext<'_> {
-        SharedContext {
-            layout: &self.config.layout,
-            store: &self.store,
-            channels: &self.config.channels,
-            hold: self.config.effects.held(),
-            observer: &NoObserver,
-            clock: self.clock.as_ref(),
-            ids: self.ids.as_ref(),
-            loader: self.loader(),
-            limits: &self.config.limits,
-        }
-    }
+/// The result of a run together with its record.
+#[derive(Debug)]
+pub struct Consumed {
+    /// The record, as the ledger has it; none when the workspace is stopped, because then no record is made.
+    pub row: Option<ExecutionRow>,
+    /// The run.
+    pub ran: Result<RunResult, Error>,
+}
 
-    /// What a run on this thread works with.
-    pub(super) fn run_context(&self) -> RunContext<'_> {
-        self.shared_context().with_ledger(&self.ledger)
-    }
+/// The runs of one workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct RunService<'a> {
+    pub(super) workspace: &'a OpenWorkspace,
+}
 
-    /// Where the records of many runs at once go, by an opening of the ledger of its own.
-    pub(super) fn recorder(&self) -> Result<Recorder, Error> {
-        Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
-            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })
-    }
-
-    /// What runs many, on so many threads.
-    pub(super) fn resident<'a>(&'a self, journal: &'a Recorder, threads: u32) -> Result<Resident<'a>, Error> {
-        Ok(Resident::new(self.shared_context(), journal, threads)?)
-    }
-
-    /// Who works at the command line: the name of the account, else its number.
-    pub fn person(&self) -> String {
-        let named = self.host.environment.text("USER").map(|name| text::line(name.trim(), 100));
-        named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
-    }
-
-    /// Whoever works at the command line, at this door.
-    pub(super) fn caller(&self, channel: Channel) -> Arc<Caller> {
-        Arc::new(Caller { channel, name: self.person() })
-    }
-
-    /// Runs a trusted skill for the person at the command line.
+impl RunService<'_> {
+    /// Runs a trusted skill.
     ///
     /// # Errors
-    /// When policy says no, it is not trusted, its input does not match, it failed, or its files could not be committed.
+    /// When policy denies it, it is not trusted, its input is invalid, it failed, or its files could not be committed.
     pub fn run(
         &self,
         name: SkillName,
@@ -72,49 +45,55 @@ impl App {
         disposition: Disposition,
         consent: Consent,
     ) -> Result<RunResult, Error> {
-        let request = RunRequest::new(name, input, self.caller(Channel::Cli));
-        Ok(run::run(&self.run_context(), &RunRequest { disposition, consent, ..request })?)
+        let request = RunRequest::new(name, input, self.workspace.caller(Channel::Cli));
+        Ok(run::run(&self.workspace.run_context(), &RunRequest { disposition, consent, ..request })?)
     }
 
-    /// Repeats a recorded run, with the component that ran then.
+    /// Runs a trusted skill and returns its record too, also when it failed.
     ///
     /// # Errors
-    /// When there is no such run, or its skill is gone or changed. What the replay gave is in the result.
-    pub fn replay(&self, id: &IdPrefix, disposition: Disposition, consent: Consent) -> Result<Replayed, Error> {
-        let request = ReplayRequest {
-            execution: self.ledger.execution_by_prefix(id)?.record.execution_id,
-            component: ReplayComponent::Recorded,
-            caller: self.caller(Channel::Cli),
-            consent,
-            disposition,
-        };
-        Ok(replay::replay(&self.run_context(), request)?)
-    }
-
-    /// Repeats every recorded run of a skill, oldest first, with the component that is trusted now.
-    ///
-    /// # Errors
-    /// When the skill is not trusted, or a record cannot be read.
-    pub fn replay_all(&self, name: &SkillName, each: &mut dyn FnMut(Replayed)) -> Result<(), Error> {
-        let caller = self.caller(Channel::Cli);
-        replay::trusted(&self.ledger, name)?;
-        for execution in self.ledger.runs_to_replay(name)? {
-            let request = ReplayRequest {
-                execution,
-                component: ReplayComponent::Trusted,
-                caller: Arc::clone(&caller),
-                consent: Consent::None,
-                disposition: Disposition::Show,
-            };
-            each(replay::replay(&self.run_context(), request)?);
+    /// When a record that was written cannot be read.
+    pub fn consume(
+        &self,
+        name: SkillName,
+        input: Vec<u8>,
+        disposition: Disposition,
+        consent: Consent,
+    ) -> Result<Consumed, Error> {
+        let id = ExecutionId::new(self.workspace.ids.as_ref());
+        let request = RunRequest::new(name, input, self.workspace.caller(Channel::Cli));
+        let request = RunRequest { disposition, consent, id: Some(id), ..request };
+        let ran = run::run(&self.workspace.run_context(), &request).map_err(Error::from);
+        match (self.workspace.ledger.execution(id), ran) {
+            (Ok(row), ran) => Ok(Consumed { row: Some(row), ran }),
+            // The run failed before there was a record, or because none could be written. Its error says which.
+            (Err(_), Err(error)) => Ok(Consumed { row: None, ran: Err(error) }),
+            (Err(error), Ok(_)) => Err(error.into()),
         }
-        Ok(())
     }
 
-    /// Runs a chain for the person at the command line.
+    /// Runs a trusted skill on every line of `input`, on up to `threads` threads. Results come in the order of the lines.
     ///
     /// # Errors
-    /// When it can never work, policy says no, or its files could not be committed. What became of a step is in the result.
+    /// When no thread can start. The result of a line goes to `answer` alone.
+    pub fn run_batch(
+        &self,
+        name: &SkillName,
+        threads: u32,
+        input: &mut (dyn BufRead + Send),
+        answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
+    ) -> Result<Batch, Error> {
+        let recorder = self.workspace.recorder()?;
+        let resident = self.workspace.resident(&recorder, threads)?;
+        let template = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
+        let mut sink = |number: u64, ran: Result<RunResult, InvokeError>| answer(number, ran.map_err(Error::from));
+        Ok(batch::run(&resident, &template, threads, input, &mut sink)?)
+    }
+
+    /// Runs a chain.
+    ///
+    /// # Errors
+    /// When the chain is invalid, policy denies it, or its files could not be committed. Failed steps are in the result.
     pub fn run_chain(
         &self,
         chain: &Chain,
@@ -123,8 +102,43 @@ impl App {
         disposition: Disposition,
         consent: Consent,
     ) -> Result<ChainResult, Error> {
-        let caller = self.caller(Channel::Chain);
+        let caller = self.workspace.caller(Channel::Chain);
         let request = ChainRequest { chain, caller, consent, max_class, commit_mode, disposition };
-        Ok(chain::run(&self.run_context(), &request)?)
+        Ok(chain::run(&self.workspace.run_context(), &request)?)
+    }
+
+    /// Repeats a recorded run with the component that ran then.
+    ///
+    /// # Errors
+    /// When there is no such run, or its component is missing or changed. A difference is in the result.
+    pub fn replay(&self, id: &IdPrefix, disposition: Disposition, consent: Consent) -> Result<Replayed, Error> {
+        let request = ReplayRequest {
+            execution: self.workspace.ledger.execution_by_prefix(id)?.record.execution_id,
+            component: ReplayComponent::Recorded,
+            caller: self.workspace.caller(Channel::Cli),
+            consent,
+            disposition,
+        };
+        Ok(replay::replay(&self.workspace.run_context(), request)?)
+    }
+
+    /// Repeats every recorded run of a skill, oldest first, with the component that is trusted now.
+    ///
+    /// # Errors
+    /// When the skill is not trusted, or a record cannot be read.
+    pub fn replay_all(&self, name: &SkillName, each: &mut dyn FnMut(Replayed)) -> Result<(), Error> {
+        let caller = self.workspace.caller(Channel::Cli);
+        replay::trusted(&self.workspace.ledger, name)?;
+        for execution in self.workspace.ledger.runs_to_replay(name)? {
+            let request = ReplayRequest {
+                execution,
+                component: ReplayComponent::Trusted,
+                caller: Arc::clone(&caller),
+                consent: Consent::None,
+                disposition: Disposition::Show,
+            };
+            each(replay::replay(&self.workspace.run_context(), request)?);
+        }
+        Ok(())
     }
 }

@@ -38,7 +38,7 @@ pub fn run(
         held += u64::from(matches!(&ran, Ok(RunResult { files: RunFiles::Held(..), .. })));
         print(out, number, &ran)
     };
-    let batch = app.run_batch(name, jobs, &mut *input, &mut answer)?;
+    let batch = app.runs().run_batch(name, jobs, &mut *input, &mut answer)?;
     out.remark(&format!("{} of {} runs succeeded", batch.lines.saturating_sub(failed), batch.lines));
     if held > 0 {
         out.remark(&format!("the files of {held} are held: see `kavi effects list`"));

@@ -63,11 +63,11 @@ enum BuilderArg {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
-    let proposal = app.find_newest(&args.id)?;
+    let proposal = app.proposals().find_newest(&args.id)?;
     let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
     if args.no_invoke {
         // Nothing of the builder has to be there for this: no program, no key, no folder.
-        let attempt = app.prepare_build(&proposal, args.builder.kind(), by.as_ref())?;
+        let attempt = app.attempts().prepare(&proposal, args.builder.kind(), by.as_ref())?;
         let human = views::facts(&[
             ("build", attempt.build.id.to_string()),
             ("packet sha256", attempt.build.packet_sha256.to_string()),
@@ -79,7 +79,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     }
     let builder = args.builder.choose(&app, &cwd)?;
     let spinner = Spinner::new(&out);
-    let attempt = app.build(&proposal, &builder, by.as_ref(), &mut |progress| match progress {
+    let attempt = app.attempts().build(&proposal, &builder, by.as_ref(), &mut |progress| match progress {
         Progress::Stage(stage) => spinner.stage(stage),
         Progress::Builder(line) => spinner.note(&line),
     })?;
@@ -94,7 +94,7 @@ impl BuilderArgs {
             (BuilderKind::Import, Some(from)) => Ok(Builder::Import(cwd.join(from))),
             (BuilderKind::Import, None) => Err(Error::Usage("--builder import needs --from DIR".to_owned())),
             (BuilderKind::Claude, Some(_)) => Err(Error::Usage("--from goes with --builder import".to_owned())),
-            (BuilderKind::Claude, None) => app.claude(self.timeout.map(Duration::from_secs)),
+            (BuilderKind::Claude, None) => app.attempts().claude(self.timeout.map(Duration::from_secs)),
         }
     }
 

@@ -59,7 +59,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     };
     let consent = if args.yes { Consent::Given } else { Consent::None };
     let commit_mode = if args.commit_each { CommitMode::PerStep } else { CommitMode::Together };
-    let ran = app.run_chain(&chain, args.max_effect, commit_mode, disposition, consent)?;
+    let ran = app.runs().run_chain(&chain, args.max_effect, commit_mode, disposition, consent)?;
     print(&out, ran)
 }
 

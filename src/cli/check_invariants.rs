@@ -18,11 +18,11 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let proposal = app.find_newest(&args.id)?;
+    let proposal = app.proposals().find_newest(&args.id)?;
     let spinner = Spinner::new(&out);
-    let toolchain = app.toolchain(&mut |line| spinner.note(line))?;
+    let toolchain = app.attempts().toolchain(&mut |line| spinner.note(line))?;
     spinner.stage("compile and invariants");
-    let findings = app.check_invariants(&proposal, &toolchain)?;
+    let findings = app.attempts().check_invariants(&proposal, &toolchain)?;
     drop(spinner);
     let machine = json!({ "proposal_id": proposal.id, "passed": findings.is_empty(), "findings": findings });
     if findings.is_empty() {

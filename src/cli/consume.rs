@@ -49,11 +49,11 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let mut log = args.log_path.as_deref().map(|path| Log::open(&cwd, path)).transpose()?;
     let disposition = if args.hold { Disposition::Hold } else { Disposition::Commit };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let Consumed { row, ran } = app.consume(name, input, disposition, consent)?;
+    let Consumed { row, ran } = app.runs().consume(name, input, disposition, consent)?;
     let Some(row) = row else { return ran.map(drop) };
     let mut machine = views::execution(&row);
     let logged = log.as_mut().map_or(Ok(()), |log| log.append(&machine));
-    let whole = app.whole(row)?;
+    let whole = app.records().expand(row)?;
     machine["input_json"] = json!(whole.record.input_json);
     machine["output_json"] = json!(whole.record.output_json);
     let (ran, failure) = match ran {

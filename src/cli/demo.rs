@@ -73,7 +73,7 @@ impl Demo {
 
     fn propose(&self) -> Result<Proposal, Error> {
         self.heading("propose: what the skill is to be");
-        let spec = self.app.parse_spec(&Request {
+        let spec = self.app.proposals().parse_spec(&Request {
             name: "write_note".to_owned(),
             description: "Writes a markdown note into the vault's inbox.".to_owned(),
             side_effect: "FILE_WRITE".to_owned(),
@@ -83,7 +83,7 @@ impl Demo {
             paths: vec!["Inbox/AI".to_owned()],
             ..Request::default()
         })?;
-        let proposal = self.app.propose(&spec)?;
+        let proposal = self.app.proposals().propose(&spec)?;
         self.out
             .remark(&format!("{} {} {}, may write below Inbox/AI/", proposal.id, spec.name, spec.side_effect_class));
         Ok(proposal)
@@ -93,7 +93,7 @@ impl Demo {
         self.heading("build: the bundled source, through the gate over its folder, into one snapshot");
         let crate_folder = scratch.join("write_note");
         App::write_bundled_skill(&crate_folder)?;
-        let attempt = self.app.build(proposal, &Builder::Import(crate_folder), None, &mut |_| {})?;
+        let attempt = self.app.attempts().build(proposal, &Builder::Import(crate_folder), None, &mut |_| {})?;
         let Some(snapshot) = attempt.build.snapshot_sha256 else {
             return Err(Error::Refused(attempt.build.summary));
         };
@@ -104,9 +104,9 @@ impl Demo {
     fn verify(&self, proposal: &Proposal) -> Result<Value, Error> {
         self.heading("verify: every gate");
         let spinner = Spinner::new(&self.out);
-        let toolchain = self.app.toolchain(&mut |line| spinner.note(line))?;
-        let built = self.app.find(&proposal.id.to_string())?;
-        let verified = self.app.verify(&built, &toolchain, Reuse::Allowed, &|_| {})?;
+        let toolchain = self.app.attempts().toolchain(&mut |line| spinner.note(line))?;
+        let built = self.app.proposals().find(&proposal.id.to_string())?;
+        let verified = self.app.attempts().verify(&built, &toolchain, Reuse::Allowed, &|_| {})?;
         drop(spinner);
         let verification = &verified.verification;
         self.out.say(views::gates(&verification.gates).trim_end());
@@ -122,8 +122,8 @@ impl Demo {
 
     fn promote(&self, proposal: &Proposal) -> Result<Proposal, Error> {
         self.heading("promote: a person trusts the exact bytes");
-        let report = self.app.promotion(self.app.find(&proposal.id.to_string())?)?;
-        let trusted = self.app.promote(&report, &Narrowed::default(), &Approver::parse("kavi demo")?)?;
+        let report = self.app.trust().report(self.app.proposals().find(&proposal.id.to_string())?)?;
+        let trusted = self.app.trust().promote(&report, &Narrowed::default(), &Approver::parse("kavi demo")?)?;
         self.out.say(&format!("{} is TRUSTED as sha256 {}", trusted.spec.name, report.component_sha256));
         Ok(trusted)
     }
@@ -133,7 +133,7 @@ impl Demo {
         let input =
             json!({ "path": "Inbox/AI/hello.md", "title": "Hello from Kavi", "body": "Written by a component." });
         let name = skill_name()?;
-        let ran = self.app.run(name, input.to_string().into_bytes(), Disposition::Commit, Consent::None)?;
+        let ran = self.app.runs().run(name, input.to_string().into_bytes(), Disposition::Commit, Consent::None)?;
         let output = ran.record.output_json.clone().unwrap_or_default();
         self.out.say(&format!("output {output}"));
         let path = self.app.layout().vault.join("Inbox/AI/hello.md");
@@ -146,7 +146,7 @@ impl Demo {
     /// Flips one bit of the stored component and tries to run it.
     fn tamper(&self, trusted: &Proposal) -> Result<Value, Error> {
         self.heading("tamper: one bit of the component changes on disk");
-        let path = self.app.component_path(trusted);
+        let path = self.app.trust().component_path(trusted);
         let io = |source| Error::Io { what: "the stored component".to_owned(), source };
         let path = path.ok_or_else(|| Error::Refused("nothing was promoted".to_owned()))?;
         let mut bytes = std::fs::read(&path).map_err(io)?;
@@ -155,7 +155,7 @@ impl Demo {
         }
         std::fs::write(&path, bytes).map_err(io)?;
         let input = b"{\"path\":\"Inbox/AI/x.md\",\"title\":\"x\",\"body\":\"x\"}";
-        match self.app.run(skill_name()?, input.to_vec(), Disposition::Commit, Consent::None) {
+        match self.app.runs().run(skill_name()?, input.to_vec(), Disposition::Commit, Consent::None) {
             Err(error) if error.kind() == Kind::Refused => {
                 self.out.say(&format!("refused, exit code {}: {error}", error.kind().exit_code()));
                 Ok(json!({ "exit_code": error.kind().exit_code(), "message": error.to_string() }))

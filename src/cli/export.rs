@@ -51,7 +51,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let outcome = if args.only_failures { OutcomeFilter::Failed } else { OutcomeFilter::Any };
     let mut file = (args.out != "-").then(|| NewFile::make(context.host.cwd.join(&args.out))).transpose()?;
     let (app, out) = context.open()?;
-    let [since, until] = [args.since, args.until].map(|time| time.map(|time| app.meant(time)));
+    let [since, until] = [args.since, args.until].map(|time| time.map(|time| app.records().meant(time)));
     let filter = RecordFilter { skill, outcome, since, until };
     let large = if args.inline { Large::Inline } else { Large::Named };
     let mut reader = Reader::There;
@@ -66,7 +66,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             }
         }
     };
-    let exported = app.export(&filter, large, &mut each);
+    let exported = app.records().export(&filter, large, &mut each);
     if reader == Reader::Gone {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use super::build::BuilderArgs;
 use super::progress::Spinner;
 use super::research::LookArgs;
 use super::{Context, JsonFlag, research, views};
-use crate::app::{Approver, Builder, End, Forged, Plan, Step};
+use crate::app::{Approver, Builder, RetryEnd, RetryOptions, RetryReport, RetryStep};
 use crate::error::{Error, Violation};
 use crate::model::lifecycle::Verdict;
 
@@ -39,13 +39,13 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd: PathBuf = context.host.cwd.clone();
     let (app, out) = context.open()?;
-    let proposal = app.find_newest(&args.id)?;
+    let proposal = app.proposals().find_newest(&args.id)?;
     let builder = args.builder.choose(&app, &cwd)?;
     let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
     let attempts = if matches!(builder, Builder::Import(_)) { 1 } else { args.attempts };
-    let plan = Plan { builder: &builder, attempts, by: by.as_ref(), look: args.look.look() };
+    let options = RetryOptions { builder: &builder, attempts, by: by.as_ref(), diagnosis: args.look.look() };
     let spinner = Spinner::new(&out);
-    let forged = app.forge_until_verified(proposal.id, &plan, &|line| spinner.note(line))?;
+    let forged = app.attempts().forge_until_verified(proposal.id, &options, &|line| spinner.note(line))?;
     drop(spinner);
     let id = proposal.id.short();
     let human: String = forged.steps.iter().map(line).collect();
@@ -60,48 +60,50 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     }
 }
 
-fn line(step: &Step) -> String {
+fn line(step: &RetryStep) -> String {
     match step {
-        Step::Built(attempt) => {
+        RetryStep::Built(attempt) => {
             let build = &attempt.build;
             format!("attempt {}: {}: {}\n", build.attempt_number, build.status, build.summary)
         }
-        Step::Verified(verified) => {
+        RetryStep::Verified(verified) => {
             let gates = verified.verification.gates.iter().filter(|gate| gate.status == Verdict::Failed);
             let failed = views::list(gates.map(|gate| gate.gate.clone()));
             format!("verification: {}, failed gates: {failed}\n", verified.verification.status)
         }
-        Step::Researched(found) => research::human(found),
+        RetryStep::Researched(found) => research::human(found),
     }
 }
 
-fn document(forged: &Forged) -> Value {
-    let step = |step: &Step| match step {
-        Step::Built(attempt) => json!({ "step": "build", "build": views::build(&attempt.build) }),
-        Step::Verified(verified) => {
+fn document(forged: &RetryReport) -> Value {
+    let step = |step: &RetryStep| match step {
+        RetryStep::Built(attempt) => json!({ "step": "build", "build": views::build(&attempt.build) }),
+        RetryStep::Verified(verified) => {
             json!({ "step": "verify", "verification": views::verification(&verified.verification) })
         }
-        Step::Researched(found) => json!({ "step": "research", "research": research::document(found) }),
+        RetryStep::Researched(found) => json!({ "step": "research", "research": research::document(found) }),
     };
     let (end, escalations) = match &forged.end {
-        End::Verified => ("verified", &[][..]),
-        End::Escalated(escalations) => ("escalated", escalations.as_slice()),
-        End::BuildFailed => ("build-failed", &[][..]),
-        End::VerificationFailed => ("verification-failed", &[][..]),
+        RetryEnd::Verified => ("verified", &[][..]),
+        RetryEnd::Escalated(escalations) => ("escalated", escalations.as_slice()),
+        RetryEnd::BuildFailed => ("build-failed", &[][..]),
+        RetryEnd::VerificationFailed => ("verification-failed", &[][..]),
     };
     json!({ "end": end, "escalations": escalations, "steps": forged.steps.iter().map(step).collect::<Vec<_>>() })
 }
 
 /// What a loop that did not end VERIFIED fails with.
-fn error(forged: &Forged, id: &str) -> Option<Error> {
+fn error(forged: &RetryReport, id: &str) -> Option<Error> {
     let again = format!("see `kavi show {id}`, then `kavi forge {id}` again");
     match &forged.end {
-        End::Verified => None,
-        End::Escalated(escalations) => Some(Error::Escalated { id: id.to_owned(), escalations: escalations.clone() }),
-        End::VerificationFailed => {
+        RetryEnd::Verified => None,
+        RetryEnd::Escalated(escalations) => {
+            Some(Error::Escalated { id: id.to_owned(), escalations: escalations.clone() })
+        }
+        RetryEnd::VerificationFailed => {
             Some(Error::Verification { message: "the last attempt did not pass the gates".to_owned(), hint: again })
         }
-        End::BuildFailed => Some(Error::Attempt {
+        RetryEnd::BuildFailed => Some(Error::Attempt {
             message: "the last attempt failed".to_owned(),
             hint: again,
             violation: Violation::No,

@@ -20,7 +20,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let proposals = if args.all { app.proposals()? } else { app.trusted()? };
+    let proposals = if args.all { app.proposals().all()? } else { app.trust().all()? };
     let human = match proposals.as_slice() {
         [] if args.all => "no proposals; make one with `kavi propose-skill`".to_owned(),
         [] => "no trusted skills; `kavi list-skills --all` shows every proposal".to_owned(),

@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::Context;
-use crate::app::{AgentProgram, Listen, Offer};
+use crate::app::{AgentProgram, HttpOptions, TlsFiles, ToolListing};
 use crate::error::Error;
 
 /// Serve the trusted skills to an agent, over the Model Context Protocol.
@@ -104,27 +104,30 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if let Some(Verb::Install(install)) = &args.verb {
         return run_install(context, install);
     }
-    let offer = if args.all { Offer::All } else { Offer::Few };
+    let tools = if args.all { ToolListing::All } else { ToolListing::SearchWhenMany };
     if let Some(address) = args.http.listen {
-        return listen(context, offer, address, &args.http);
+        return listen(context, tools, address, &args.http);
     }
     if context.out.is_json() {
         return Err(Error::Usage("`kavi mcp` speaks its own protocol: leave `--output json` out".to_owned()));
     }
+    let server = context.agent_server;
     let (app, _) = context.open()?;
-    app.serve_mcp(offer)
+    app.agents().serve_stdio(server, tools)
 }
 
-fn listen(context: Context, offer: Offer, address: SocketAddr, http: &Http) -> Result<(), Error> {
+fn listen(context: Context, tools: ToolListing, address: SocketAddr, http: &Http) -> Result<(), Error> {
     let here = |path: &PathBuf| context.host.cwd.join(path);
-    let listen = Listen {
+    let tls = http.tls_cert.as_ref().map(here).zip(http.tls_key.as_ref().map(here));
+    let options = HttpOptions {
         address,
         token_file: http.token_file.as_ref().map(here),
         names: http.serve_as.clone(),
-        tls: http.tls_cert.as_ref().map(here).zip(http.tls_key.as_ref().map(here)),
+        tls: tls.map(|(certificates, key)| TlsFiles { certificates, key }),
     };
+    let server = context.agent_server;
     let (app, out) = context.open()?;
-    app.serve_mcp_over_http(offer, listen, |served| {
+    app.agents().serve_http(server, tools, options, &mut |served| {
         let file = served.token_file.display();
         let human = format!("serving {}\nclients bring `Authorization: Bearer` and the token in {file}\n", served.url);
         out.result(&human, &json!({ "url": served.url, "token_file": served.token_file }));
@@ -136,12 +139,12 @@ fn run_install(context: Context, install: &Install) -> Result<(), Error> {
     let program = AgentProgram::from(install.client);
     let (app, out) = context.open()?;
     if !install.write {
-        let entry = app.agent_entry(program)?;
+        let entry = app.agents().client_entry(program)?;
         out.remark(&format!("for {} of your project; --write puts it there", program.file()));
         out.result(&format!("{entry:#}"), &entry);
         return Ok(());
     }
-    let installed = app.install_agent(program, &cwd)?;
+    let installed = app.agents().install(program, &cwd)?;
     let copy = installed.copy.as_ref();
     let kept = copy.map(|copy| format!("what was there is kept as {}\n", copy.display())).unwrap_or_default();
     let human = format!("{} starts `kavi mcp` now\n{kept}", installed.file.display());

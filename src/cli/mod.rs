@@ -49,7 +49,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::app::{App, Host, Walls};
+use crate::app::{AgentServer, App, Host, Walls};
 use crate::error::{Error, Kind};
 use crate::model::warnings::Warnings;
 use out::Out;
@@ -236,6 +236,7 @@ struct Context {
     out: Out,
     workspace: Option<PathBuf>,
     walls: Walls,
+    agent_server: &'static dyn AgentServer,
 }
 
 impl Context {
@@ -246,8 +247,8 @@ impl Context {
     }
 }
 
-/// Runs one command line.
-pub fn run(args: impl IntoIterator<Item = OsString>, host: Host) -> ExitCode {
+/// Runs one command line. `agent_server` is what `kavi mcp` starts.
+pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &'static dyn AgentServer) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
@@ -256,7 +257,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host) -> ExitCode {
     let format = if cli.verb.json() { Output::Json } else { cli.global.output };
     let out = Out::new(format, host.warnings.clone());
     let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
-    let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls };
+    let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls, agent_server };
     let ran = cli.verb.run(context);
     let ended = match ran.and_then(|()| out::lost().map_or(Ok(()), |why| Err(Error::Lost(why.to_owned())))) {
         Ok(()) => ExitCode::SUCCESS,

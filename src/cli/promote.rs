@@ -33,15 +33,15 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = Approver::parse(&args.approved_by)?;
     let (app, out) = context.open()?;
-    let report = app.promotion(app.find_newest(&args.id)?)?;
-    let limits = app.narrow(&args.limit)?;
+    let report = app.trust().report(app.proposals().find_newest(&args.id)?)?;
+    let limits = app.trust().narrow(&args.limit)?;
     let shown = describe(&report, &limits);
     if !args.yes {
         out.person_or("look at `kavi show`, then give --yes")?;
         out.remark(&shown);
         out.agreed("Trust exactly this?", "not promoted")?;
     }
-    let promoted = app.promote(&report, &limits, &approver)?;
+    let promoted = app.trust().promote(&report, &limits, &approver)?;
     let revision = promoted.trust.map(|trust| trust.revision).unwrap_or_default();
     let name = &promoted.spec.name;
     let mut human = if args.yes { shown } else { String::new() };

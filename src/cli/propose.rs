@@ -92,10 +92,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let request = request(&cwd, args)?;
     let (app, out) = context.open()?;
     let spec = match &file {
-        Some(bytes) => app.parse_spec_file(bytes)?,
-        None => app.parse_spec(&request)?,
+        Some(bytes) => app.proposals().parse_spec_file(bytes)?,
+        None => app.proposals().parse_spec(&request)?,
     };
-    let proposal = app.propose(&spec)?;
+    let proposal = app.proposals().propose(&spec)?;
     let short = proposal.id.short();
     let mut human = views::facts(&[
         ("proposal", proposal.id.to_string()),

@@ -38,12 +38,12 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = args.approval.by.approver(&context)?;
     let (app, out) = context.open()?;
-    let older_than = app.ago(Duration::from_hours(24 * u64::from(args.keep)));
+    let older_than = app.records().ago(Duration::from_hours(24 * u64::from(args.keep)));
     if !args.approval.yes {
         if !args.dry_run {
             out.person_or(&format!("look at `kavi prune --keep {} --dry-run`, then give --yes", args.keep))?;
         }
-        let would = app.would_prune(older_than)?;
+        let would = app.records().prune_preview(older_than)?;
         let human = format!("{} from before {older_than} would be thrown away", counts(would));
         if args.dry_run {
             let machine = json!({ "older_than": older_than, "executions": would.executions, "commits": would.commits, "dry_run": true });
@@ -53,7 +53,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.remark(&human);
         out.agreed("Throw this away for good?", "nothing was thrown away")?;
     }
-    let (pruned, swept) = app.prune(older_than, approver.as_str())?;
+    let (pruned, swept) = app.records().prune(older_than, approver.as_str())?;
     let human = format!(
         "thrown away: {} from before {older_than}; {} that nobody needs any more, {}",
         counts(pruned),

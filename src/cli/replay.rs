@@ -44,7 +44,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if let Some(name) = &args.skill {
         let name = SkillName::parse(name).map_err(|error| usage(&error))?;
         let (mut all, mut differ) = (Vec::new(), 0_usize);
-        app.replay_all(&name, &mut |replayed| {
+        app.runs().replay_all(&name, &mut |replayed| {
             differ += usize::from(!replayed.differences.is_empty());
             out.remark(&line(&replayed));
             all.push(machine(&replayed));
@@ -57,7 +57,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let id = IdPrefix::parse(id).map_err(|error| usage(&error))?;
     let disposition = if args.commit { Disposition::Commit } else { Disposition::Show };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let replayed = app.replay(&id, disposition, consent)?;
+    let replayed = app.runs().replay(&id, disposition, consent)?;
     let mut human = line(&replayed) + "\n";
     replayed.differences.iter().for_each(|difference| human.push_str(&describe(difference)));
     end(&out, (&human, &machine(&replayed)), usize::from(!replayed.differences.is_empty()))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
-use crate::app::{Advise, Look, Research};
+use crate::app::{Advise, DiagnosisOptions, Research};
 use crate::error::Error;
 use crate::model::{
     research::{AdviceOutcome, Escalation},
@@ -42,22 +42,22 @@ pub struct LookArgs {
 }
 
 impl LookArgs {
-    pub fn look(&self) -> Look<'_> {
+    pub fn look(&self) -> DiagnosisOptions<'_> {
         let advise = match (self.advise, self.no_advise) {
             (true, _) => Advise::Yes,
             (false, true) => Advise::No,
             (false, false) => Advise::AsConfigured,
         };
-        Look { hint: self.hint.as_deref(), advise }
+        DiagnosisOptions { hint: self.hint.as_deref(), advise }
     }
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let build = app.find_build(&args.build_id)?;
+    let build = app.attempts().find(&args.build_id)?;
     let spinner = Spinner::new(&out);
     spinner.stage("research");
-    let research = app.research(build.id, args.look.look())?;
+    let research = app.attempts().research(build.id, args.look.look())?;
     drop(spinner);
     let id = build.proposal_id.short();
     let next = match research.escalations.as_slice() {

@@ -19,7 +19,7 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let by = approval::named_or_logged_in(&context, args.by.as_deref(), "--by")?;
     let (app, out) = context.open()?;
-    let event = app.resume(&by)?;
+    let event = app.switch().resume(&by)?;
     out.result(&format!("resumed by {}; things may run again", event.by), &json!({ "stopped": false, "turn": event }));
     Ok(())
 }

@@ -25,7 +25,7 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = args.by.approver(&context)?;
     let (app, out) = context.open()?;
-    let revoked = app.revoke(&args.name, &approver, &args.why)?;
+    let revoked = app.trust().revoke(&args.name, &approver, &args.why)?;
     let (name, revision) = (&revoked.spec.name, revoked.trust.map(|trust| trust.revision).unwrap_or_default());
     let next = format!("next: `kavi rollback {name}` for the revision before it, or promote another");
     out.result(&format!("{name} revision {revision} is REVOKED\n{next}"), &views::proposal(&revoked));

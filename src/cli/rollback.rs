@@ -20,7 +20,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = args.by.approver(&context)?;
     let name = SkillName::parse(&args.name).map_err(|error| Error::Usage(error.to_string()))?;
     let (app, out) = context.open()?;
-    let back = app.rollback(&name, &approver)?;
+    let back = app.trust().rollback(&name, &approver)?;
     let revision = back.trust.map(|trust| trust.revision).unwrap_or_default();
     out.result(&format!("{name} is back at revision {revision}"), &views::proposal(&back));
     Ok(())

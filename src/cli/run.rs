@@ -69,7 +69,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         _ => Disposition::Commit,
     };
     let consent = if args.yes { Consent::Given } else { Consent::None };
-    let ran = app.run(name, input, disposition, consent)?;
+    let ran = app.runs().run(name, input, disposition, consent)?;
     for line in &ran.observed.logs {
         out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::tail::{error, revision};
 use super::{Context, JsonFlag};
-use crate::app::Session;
+use crate::app::SessionSelector;
 use crate::error::Error;
 use crate::model::{
     id::IdPrefix,
@@ -45,12 +45,12 @@ const MOST_LEVELS: usize = 24;
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let which = match (&args.execution_id, args.day) {
-        (Some(id), _) => Session::Of(IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?),
-        (None, Some(day)) => Session::During(day),
-        (None, None) => Session::Latest,
+        (Some(id), _) => SessionSelector::Of(IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?),
+        (None, Some(day)) => SessionSelector::During(day),
+        (None, None) => SessionSelector::Latest,
     };
     let (app, out) = context.open()?;
-    let placed = app.session(&which)?;
+    let placed = app.records().session(&which)?;
     let human = match placed.is_empty() {
         true => "no runs are on record for that day\n".to_owned(),
         false => draw(&placed),

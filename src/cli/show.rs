@@ -20,7 +20,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let dossier = app.dossier(app.find(&args.id)?)?;
+    let dossier = app.proposals().dossier(app.proposals().find(&args.id)?)?;
     out.result(&human(&dossier), &machine(&dossier));
     Ok(())
 }

@@ -29,7 +29,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         (named, _) => named?,
     };
     let (app, out) = context.open()?;
-    let event = app.stop(&by, &args.why)?;
+    let event = app.switch().stop(&by, &args.why)?;
     let human = format!("stopped by {}; nothing runs in this workspace until `kavi resume`", event.by);
     out.result(&human, &json!({ "stopped": true, "turn": event }));
     Ok(())

@@ -51,11 +51,12 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let skill = skill(args.skill.as_deref())?;
     let outcome = if args.only_failures { OutcomeFilter::Failed } else { OutcomeFilter::Any };
     let (app, out) = context.open()?;
-    let filter = RecordFilter { skill, outcome, since: args.since.map(|since| app.meant(since)), until: None };
+    let filter =
+        RecordFilter { skill, outcome, since: args.since.map(|since| app.records().meant(since)), until: None };
     if args.follow {
         return follow((&app, &out), &filter, args.n);
     }
-    let rows = app.tail(&filter, args.n)?.rows;
+    let rows = app.records().newest(&filter, args.n)?.rows;
     let human = match rows.is_empty() {
         true => "no such runs are on record\n".to_owned(),
         false => rows.iter().fold(header() + "\n", |text, row| text + &line(row) + "\n"),
@@ -65,8 +66,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 fn follow((app, out): (&App, &Out), filter: &RecordFilter, most: u32) -> Result<(), Error> {
-    let tail = app.tail(filter, most)?;
-    let mut following = app.follow(&tail)?;
+    let tail = app.records().newest(filter, most)?;
+    let mut following = app.records().follow(&tail)?;
     out.say(&header());
     let mut rows = tail.rows;
     loop {
@@ -75,7 +76,7 @@ fn follow((app, out): (&App, &Out), filter: &RecordFilter, most: u32) -> Result<
                 return Ok(());
             }
         }
-        rows = app.news(&mut following, filter)?;
+        rows = app.records().written_since(&mut following, filter)?;
         if rows.is_empty() && out.wait(PAUSE) == Reader::Gone {
             return Ok(());
         }

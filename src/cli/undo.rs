@@ -28,7 +28,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = args.approval.by.approver(&context)?;
     let (app, out) = context.open()?;
     let id = IdPrefix::parse(&args.id).map_err(|error| Error::Usage(error.to_string()))?;
-    let plan = app.undo_plan(&id)?;
+    let plan = app.effects().undo_plan(&id)?;
     let files: Vec<String> = plan.changes.iter().map(effects::what_happens).collect();
     if !args.approval.yes {
         out.person_or("give --yes")?;
@@ -36,7 +36,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.agreed("Put this back?", "not undone")?;
     }
     let runs = plan.runs.iter().map(|run| run.execution_id).collect::<Vec<_>>();
-    let commit = app.undo(plan, approver.as_str())?;
+    let commit = app.effects().undo(plan, approver.as_str())?;
     let mut machine = json!(commit);
     machine["runs"] = json!(runs);
     out.result(&format!("undone: {}", files.join("\n        ")), &machine);

@@ -23,11 +23,11 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let proposal = app.find_newest(&args.id)?;
+    let proposal = app.proposals().find_newest(&args.id)?;
     let spinner = Spinner::new(&out);
-    let toolchain = app.toolchain(&mut |line| spinner.note(line))?;
+    let toolchain = app.attempts().toolchain(&mut |line| spinner.note(line))?;
     let reuse = if args.fresh { Reuse::Never } else { Reuse::Allowed };
-    let verified = app.verify(&proposal, &toolchain, reuse, &|stage| spinner.stage(stage))?;
+    let verified = app.attempts().verify(&proposal, &toolchain, reuse, &|stage| spinner.stage(stage))?;
     drop(spinner);
     let verification = &verified.verification;
     let passed = verification.status == Verdict::Passed;

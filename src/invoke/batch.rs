@@ -15,7 +15,8 @@ use super::error::InvokeError;
 use super::request::RunRequest;
 use super::resident::{QueuedRequest, RequestQueue, Resident, ResidentError};
 use super::result::RunResult;
-use crate::model::{json::JsonLimits, lock::lock};
+use crate::model::json::JsonLimits;
+use crate::sync::lock;
 
 /// Lines in memory for each thread: read, running, or done and waiting for an earlier one.
 const WINDOW: u64 = 4;

@@ -26,8 +26,8 @@ use super::record::RecordedSkill;
 use super::request::RunRequest;
 use super::result::RunResult;
 use crate::ledger::{Journal, LedgerError};
-use crate::model::lock::lock;
 use crate::runtime::{Lane, Origin, Reaches, RuntimeError};
+use crate::sync::lock;
 use ledger_view::{CurrentSkill, LedgerView};
 use skill_cache::{NotLoaded, SkillCache};
 

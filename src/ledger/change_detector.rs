@@ -110,7 +110,7 @@ mod linux {
     use rustix::io::Errno;
 
     use super::{ChangeDetector, FORM, HEAD, IndexHead, OwnCommits};
-    use crate::model::lock::lock;
+    use crate::sync::lock;
 
     /// Files that are open for good, by device and inode: see [`index`].
     static OPEN: Mutex<Vec<((u64, u64), &File)>> = Mutex::new(Vec::new());

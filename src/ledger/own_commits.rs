@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::change_detector::IndexHead;
-use crate::model::lock::lock;
+use crate::sync::lock;
 
 /// Heads that are remembered. Whoever has not looked for longer looks into the ledger.
 const LONGEST: usize = 256;

@@ -1,112 +1,66 @@
-//! Calling a tool: the run, what a client may hear of it meanwhile, and the question to a person where policy wants one.
+//! `tools/call`: runs a skill, reports progress, and asks a person where policy wants one.
 //!
-//! Guarantees: whatever the skill says of an error is an error to the model; a call that the client cancels, or whose client is
-//! gone, is ended, and what it would have changed is thrown away; files that policy holds are let into the vault only when
-//! a person said yes to the paths and the difference, in a client that offers to ask.
+//! Guarantees: an error of the skill is an error result for the model. A call is ended when its client cancels it or
+//! disconnects, and its changes are discarded. Held files are written only after a person saw the paths and the difference
+//! and said yes, in a client that supports elicitation.
 //!
-//! Deliberately never: lets an answer decide about anything but the files of the call that was asked about.
+//! Deliberately never: applies an answer to anything but the files of the call that was asked about.
 
 use std::time::Duration;
 
 use futures_util::future::OptionFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ContentBlock, ElicitRequest, ElicitResult,
-    ErrorData, JsonObject, MetaObject, ProgressNotificationParam, ServerRequest,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ElicitRequest, ElicitResult, ErrorData,
+    JsonObject, ProgressNotificationParam, ServerRequest,
 };
 use rmcp::service::{RequestContext, RoleServer};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::question::{ANSWER, Asks, Heard, Question, asks, heard, question};
-use super::server::{Server, ask, client_name};
-use super::session::over;
-use super::tools::Own;
-use crate::app::{AgentCall, AgentFailure, AgentFiles, AgentRan, Word};
-use crate::error::Error;
+use super::builtin_tools::BuiltinTool;
+use super::elicitation::{
+    ANSWER_FIELD, AnswerKey, ElicitationAnswer, ElicitationMode, PendingElicitation, elicitation_mode, parse_answer,
+    request_params,
+};
+use super::service::{McpService, ask, client_name};
+use super::session::closed;
+use super::tool_result::{SkillResult, error_result, failed_result};
+use crate::app::{AgentCall, AgentFiles, AgentRun, CallFailure, PersonAnswer, Settlement};
 use crate::model::{id::CommitId, name::SkillName, switch::Cancel, text};
 
-/// How often a client that wants to know hears that a call is still at work.
-const PROGRESS: Duration = Duration::from_secs(1);
-/// How long a call may go on once its client is gone: what was sent by a script that is over is still answered.
-const GRACE: Duration = Duration::from_millis(250);
-/// How long a question waits for its person. Then the files stay held.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// How often a client that wants progress receives it.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a call may continue after its client has disconnected. A script that closes its output early still gets answers.
+const DISCONNECT_GRACE: Duration = Duration::from_millis(250);
+/// How long a question waits for its person. After that the files stay held.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// What there is to say of a run that succeeded.
-#[derive(Debug, Default)]
-pub(super) struct Answer {
-    output: Value,
-    meta: MetaObject,
-}
-
-impl Answer {
-    fn new(ran: &mut AgentRan) -> Self {
-        let mut meta = JsonObject::new();
-        meta.insert("kavi/execution".to_owned(), json!(ran.id.to_string()));
-        if let Some((revision, component)) = ran.ran {
-            meta.insert("kavi/revision".to_owned(), json!(revision));
-            meta.insert("kavi/component".to_owned(), json!(format!("sha256:{component}")));
-        }
-        Self { output: ran.output.take(), meta: meta.into() }
-    }
-
-    /// The result, with a remark before what the skill gave.
-    fn result(self, remark: Option<String>) -> CallToolResult {
-        let mut content: Vec<ContentBlock> = remark.into_iter().map(ContentBlock::text).collect();
-        content.push(ContentBlock::text(self.output.to_string()));
-        let mut result = CallToolResult::success(content);
-        result.structured_content = Some(self.output);
-        result.meta = Some(self.meta);
-        result
-    }
-}
-
-/// A result that the model sees as an error.
-pub(super) fn failed(message: &str) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(text::block(message, 8_000))])
-}
-
-/// What an error of the door's is to a model.
-pub(super) fn told(error: &Error) -> CallToolResult {
-    failed(&match error.hint() {
-        Some(hint) => format!("{error}\nFor a person: {hint}"),
-        None => error.to_string(),
-    })
-}
-
-/// A result with these members.
-pub(super) fn structured(value: Value) -> CallToolResult {
-    let mut result = CallToolResult::success(vec![ContentBlock::text(value.to_string())]);
-    result.structured_content = Some(value);
-    result
-}
-
-fn unknown(name: &str) -> ErrorData {
+fn unknown_tool(name: &str) -> ErrorData {
     ErrorData::invalid_params(format!("unknown tool: {}", text::line(name, 100)), None)
 }
 
-impl Server {
-    /// One `tools/call`.
+impl McpService {
+    /// Handles one `tools/call`.
     pub(super) async fn call(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let _busy = self.busy();
+        let _active = self.count_call();
         if let Some(state) = &request.request_state {
-            return self.answered(state, &request, &context).await;
+            return self.resume_elicitation(state, &request, &context).await;
         }
         let arguments = request.arguments.unwrap_or_default();
-        match Own::named(&request.name) {
-            Some(Own::Call) => {
+        match BuiltinTool::named(&request.name) {
+            Some(BuiltinTool::Call) => {
                 let (name, input) = match (arguments.get("name"), arguments.get("input")) {
                     (Some(Value::String(name)), Some(Value::Object(input))) => (name.clone(), input.clone()),
-                    _ => return Ok(failed("give the skill's `name` and its `input`, an object").into()),
+                    _ => return Ok(failed_result("give `name`, a skill name, and `input`, an object").into()),
                 };
                 self.call_skill(&name, input, &context).await
             }
-            Some(own) => self.call_own(own, arguments, &context).await.map(CallToolResponse::from),
+            Some(tool) => self.call_builtin(tool, arguments, &context).await.map(CallToolResponse::from),
             None => self.call_skill(&request.name, arguments, &context).await,
         }
     }
@@ -117,62 +71,64 @@ impl Server {
         input: JsonObject,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let skill = SkillName::parse(name).map_err(|_| unknown(name))?;
-        let (tell, told) = oneshot::channel();
+        let skill = SkillName::parse(name).map_err(|_| unknown_tool(name))?;
+        let (answer, answered) = oneshot::channel();
         let cancel = Cancel::default();
         let input = Value::Object(input).to_string().into_bytes();
         let call = AgentCall { name: skill, input, by: client_name(context), cancel: cancel.clone() };
-        self.door.call(call, move |ran| {
-            // Nobody waits for it when the server ends.
-            let _ = tell.send(ran);
-        });
-        match self.attend(told, &cancel, context).await {
-            Ok(ran) => self.succeeded(name, ran, context).await,
-            Err(AgentFailure::NoSuchSkill(_)) => Err(unknown(name)),
-            Err(AgentFailure::Cancelled) => Ok(failed("the call was cancelled").into()),
-            Err(AgentFailure::Told { kind, message, hint }) => {
+        let reply = move |result| {
+            // The receiver is gone when the server ends.
+            let _ = answer.send(result);
+        };
+        self.api.call(call, Box::new(reply));
+        match self.await_run(answered, &cancel, context).await {
+            Ok(run) => self.succeeded(name, run, context).await,
+            Err(CallFailure::NoSuchSkill(_)) => Err(unknown_tool(name)),
+            Err(CallFailure::Cancelled) => Ok(failed_result("the call was cancelled").into()),
+            Err(CallFailure::Failed { kind, message, hint }) => {
                 let hint = hint.map(|hint| format!("\nFor a person: {hint}")).unwrap_or_default();
-                Ok(failed(&format!("{kind}: {message}{hint}")).into())
+                Ok(failed_result(&format!("{kind}: {message}{hint}")).into())
             }
         }
     }
 
-    /// Waits for a run, tells the client that it goes on, and ends it when nobody wants it any more.
-    async fn attend(
+    /// Waits for a run and reports progress. Cancels the run when the client cancels the call or disconnects.
+    async fn await_run(
         &self,
-        mut told: oneshot::Receiver<Result<AgentRan, AgentFailure>>,
+        mut answered: oneshot::Receiver<Result<AgentRun, CallFailure>>,
         cancel: &Cancel,
         context: &RequestContext<RoleServer>,
-    ) -> Result<AgentRan, AgentFailure> {
+    ) -> Result<AgentRun, CallFailure> {
         let token = context.meta.get_progress_token();
-        let mut ticks = interval_at(Instant::now() + PROGRESS, PROGRESS);
+        let mut ticks = interval_at(Instant::now() + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seconds = 0_u32;
-        let gone = async {
+        let client_gone = async {
             tokio::select! {
                 () = context.ct.cancelled() => {}
-                () = async { over(&context.extensions).await; sleep(GRACE).await } => {}
+                () = async { closed(&context.extensions).await; sleep(DISCONNECT_GRACE).await } => {}
             }
         };
-        tokio::pin!(gone);
-        let mut wanted = true;
-        // A client that does not take what it is told must not keep the call from ending.
-        let mut telling = OptionFuture::default();
+        tokio::pin!(client_gone);
+        let mut is_wanted = true;
+        // A future of its own: a client that does not read its notifications must not delay the end of the call.
+        let mut notification = OptionFuture::default();
         loop {
             tokio::select! {
-                ran = &mut told => return ran.unwrap_or(Err(AgentFailure::Cancelled)),
-                () = &mut gone, if wanted => {
-                    wanted = false;
+                run = &mut answered => return run.unwrap_or(Err(CallFailure::Cancelled)),
+                // The loop goes on after this: the run reports its own end, and its record is written before that.
+                () = &mut client_gone, if is_wanted => {
+                    is_wanted = false;
                     cancel.cancel();
                 }
-                // A client that does not hear it is told nothing.
-                Some(_) = &mut telling => telling = OptionFuture::default(),
-                _ = ticks.tick(), if wanted && token.is_some() => {
+                // A failed notification is ignored: the result of the call matters, not its progress.
+                Some(_) = &mut notification => notification = OptionFuture::default(),
+                _ = ticks.tick(), if is_wanted && token.is_some() => {
                     seconds += 1;
                     if let Some(token) = token.clone() {
                         let progress = ProgressNotificationParam::new(token, f64::from(seconds));
-                        let progress = progress.with_message(format!("at work for {seconds} s"));
-                        telling = Some(Box::pin(context.peer.notify_progress(progress))).into();
+                        let progress = progress.with_message(format!("running for {seconds} s"));
+                        notification = Some(Box::pin(context.peer.notify_progress(progress))).into();
                     }
                 }
             }
@@ -182,102 +138,93 @@ impl Server {
     async fn succeeded(
         &self,
         name: &str,
-        mut ran: AgentRan,
+        mut run: AgentRun,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let answer = Answer::new(&mut ran);
-        let (commit, diffs) = match &ran.files {
-            AgentFiles::Written(_) => return Ok(answer.result(None).into()),
+        let result = SkillResult::new(&mut run);
+        let (commit, diffs) = match &run.files {
+            AgentFiles::Written(_) => return Ok(result.into_result(None).into()),
             AgentFiles::Held(commit, diffs) => (*commit, diffs),
         };
-        let asked = question(name, diffs);
-        match asks(context) {
-            Asks::NotAtAll => Ok(held(answer, commit).into()),
-            Asks::ByReturning => {
-                let (client, tool) = (client_name(context), name.to_owned());
-                Ok(self.questions.ask(Question { client, tool, asked, commit, ran: answer }).into())
+        let params = request_params(name, diffs);
+        match elicitation_mode(context) {
+            ElicitationMode::Unsupported => Ok(result.into_held_result(commit).into()),
+            ElicitationMode::ByResult => {
+                let question = PendingElicitation { tool: name.to_owned(), params, commit, result };
+                Ok(self.elicitations.ask(client_name(context), question).into())
             }
-            Asks::ByRequest => {
-                let asked = context.peer.send_request(ServerRequest::ElicitRequest(ElicitRequest::new(asked)));
-                let waits = self.waits();
-                let answered = tokio::select! {
-                    answered = timeout(PATIENCE, asked) => answered.ok().and_then(Result::ok),
+            ElicitationMode::ByRequest => {
+                let request = context.peer.send_request(ServerRequest::ElicitRequest(ElicitRequest::new(params)));
+                // A server that is asked to end does not wait for persons.
+                let paused = self.pause_count();
+                let response = tokio::select! {
+                    response = timeout(ANSWER_TIMEOUT, request) => response.ok().and_then(Result::ok),
                     () = context.ct.cancelled() => None,
-                    () = over(&context.extensions) => None,
+                    () = closed(&context.extensions) => None,
                 };
-                drop(waits);
-                let heard = match answered {
-                    Some(ClientResult::ElicitResult(answered)) => heard(Some(&answered)),
-                    // What the client takes back is thrown away, as it is before its end; what nobody answered stays held.
-                    _ if context.ct.is_cancelled() && !self.is_ending() => {
-                        let by = format!("{}, which cancelled the call", client_name(context));
-                        let thrown = ask(|reply| self.door.settle(commit, (Word::No, by), reply)).await;
-                        return Ok(thrown
-                            .map_or_else(|error| told(&error), |()| failed("the call was cancelled"))
-                            .into());
+                drop(paused);
+                let answer = match response {
+                    Some(ClientResult::ElicitResult(response)) => parse_answer(Some(&response)),
+                    // A client that cancels the call discards its files, as before the end of the run. Without an answer
+                    // they stay held.
+                    _ if context.ct.is_cancelled() && !self.is_shutting_down() => {
+                        return Ok(self.discard_cancelled(commit, context).await.into());
                     }
-                    _ => Heard::Unclear,
+                    _ => ElicitationAnswer::Unclear,
                 };
-                Ok(self.settled(answer, commit, heard, context).await.into())
+                Ok(self.settle(result, commit, answer, context).await.into())
             }
         }
     }
 
-    /// A request that brings the answer to a question. One that is not clear has the question put once more.
-    async fn answered(
+    async fn discard_cancelled(&self, commit: CommitId, context: &RequestContext<RoleServer>) -> CallToolResult {
+        let by = format!("{}, which cancelled the call", client_name(context));
+        let settlement = Settlement { commit, answer: PersonAnswer::No, by };
+        match ask(|reply| self.api.settle(settlement, reply)).await {
+            Ok(()) => failed_result("the call was cancelled"),
+            Err(error) => error_result(&error),
+        }
+    }
+
+    /// Handles a request that brings the answer to a question. An unclear answer repeats the question.
+    async fn resume_elicitation(
         &self,
-        state: &str,
+        secret: &str,
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let nothing =
-            || ErrorData::invalid_params("nothing was asked with this `requestState`, or it was answered", None);
-        if asks(context) != Asks::ByReturning {
-            return Err(nothing());
+        let not_open = || ErrorData::invalid_params("no open question has this `requestState`", None);
+        if elicitation_mode(context) != ElicitationMode::ByResult {
+            return Err(not_open());
         }
         let client = client_name(context);
-        let of = (request.name.as_ref(), client.as_str());
-        let answer = request.input_responses.as_ref().and_then(|answers| answers.get(ANSWER)).cloned();
-        let answer: Option<ElicitResult> = answer.and_then(|answer| serde_json::from_value(answer).ok());
-        let heard = heard(answer.as_ref());
-        if heard == Heard::Unclear {
-            return self.questions.repeat(state, of).map(CallToolResponse::from).ok_or_else(nothing);
+        let key = AnswerKey { secret, tool: request.name.as_ref(), client: client.as_str() };
+        let response = request.input_responses.as_ref().and_then(|answers| answers.get(ANSWER_FIELD)).cloned();
+        let response: Option<ElicitResult> = response.and_then(|response| serde_json::from_value(response).ok());
+        let answer = parse_answer(response.as_ref());
+        if answer == ElicitationAnswer::Unclear {
+            return self.elicitations.repeat(key).map(CallToolResponse::from).ok_or_else(not_open);
         }
-        let question = self.questions.take(state, of).ok_or_else(nothing)?;
-        Ok(self.settled(question.ran, question.commit, heard, context).await.into())
+        let question = self.elicitations.take(key).ok_or_else(not_open)?;
+        Ok(self.settle(question.result, question.commit, answer, context).await.into())
     }
 
-    /// Does what was answered; without a clear answer the files stay held.
-    async fn settled(
+    /// Applies an answer. Without a clear one the files stay held.
+    async fn settle(
         &self,
-        answer: Answer,
+        result: SkillResult,
         commit: CommitId,
-        heard: Heard,
+        answer: ElicitationAnswer,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
-        let Heard::Word(word) = heard else { return held(answer, commit) };
+        let ElicitationAnswer::Decided(answer) = answer else { return result.into_held_result(commit) };
         let by = format!("a person, asked by {}", client_name(context));
-        match ask(|reply| self.door.settle(commit, (word, by), reply)).await {
-            Ok(()) if word == Word::Yes => {
-                answer.result(Some("A person allowed it: the files are in the vault.".to_owned()))
+        match ask(|reply| self.api.settle(Settlement { commit, answer, by }, reply)).await {
+            Ok(()) if answer == PersonAnswer::Yes => {
+                result.into_result(Some("A person allowed it: the files are in the vault.".to_owned()))
             }
-            Ok(()) => failed("A person said no: nothing was written."),
-            Err(error) => told(&error),
+            Ok(()) => failed_result("A person said no: nothing was written."),
+            Err(error) => error_result(&error),
         }
     }
-}
-
-/// The answer about files that wait for a person at the command line.
-fn held(answer: Answer, commit: CommitId) -> CallToolResult {
-    let short = commit.short();
-    let remark = format!(
-        "NOT WRITTEN YET: the files of this call are held until a person decides. The person looks with `kavi effects show \
-         {short}` and lets them into the vault with `kavi effects approve {short}`. Calling again does not help. Below is what \
-         the skill answered."
-    );
-    let mut result = answer.result(Some(remark));
-    if let Some(meta) = &mut result.meta {
-        meta.insert("kavi/held".to_owned(), json!(commit.to_string()));
-    }
-    result
 }

@@ -1,10 +1,10 @@
-//! What one line of a client's is: messages for the SDK, or a mistake that is answered here.
+//! Framing: parses the text of a client into messages for the SDK, and answers what is not one.
 //!
-//! The SDK drops what it cannot read without a word; whoever waits for an answer then waits for ever. So a line is looked at
-//! first, by Kavi's own strict parser, and every mistake that an answer can be given to gets one.
+//! The SDK silently drops what it cannot parse, and the client then waits forever for a response. So Kavi's own strict parser
+//! reads the text first, and every error that can be answered is answered here.
 //!
-//! Guarantees: what is delivered is a message of JSON-RPC 2.0 whose id is not under way; a key that stands twice, a depth, a
-//! size beyond the limits is an error. Deliberately never: reads or writes.
+//! Guarantees: a delivered message is JSON-RPC 2.0 with an id that is not active. A duplicate key, or a depth or size beyond
+//! the limits, is an error. Deliberately never: does input or output.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,48 +14,48 @@ use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
-use super::session::Session;
+use super::session::McpSession;
 use crate::model::json::{self as strict, JsonLimits};
 
 /// Largest message, in bytes.
 pub(super) const MOST_BYTES: usize = 4 << 20;
 /// Most messages in one array.
-const MOST_TOGETHER: usize = 64;
+const MOST_IN_BATCH: usize = 64;
 
 const PARSE_ERROR: i32 = -32_700;
 pub(super) const INVALID_REQUEST: i32 = -32_600;
 const INVALID_PARAMS: i32 = -32_602;
 
-/// What a line gives.
+/// The parts of one line.
 #[derive(Debug, Default)]
-pub(super) struct Framed {
-    /// For the SDK, in order.
+pub(super) struct ParsedLine {
+    /// Messages for the SDK, in order.
     pub(super) deliver: Vec<ClientJsonRpcMessage>,
-    /// For the client, at once.
+    /// A response for the client.
     pub(super) answer: Option<Value>,
 }
 
-impl Framed {
+impl ParsedLine {
     fn answer(answer: Value) -> Self {
         Self { deliver: Vec::new(), answer: Some(answer) }
     }
 }
 
-/// An answer that says what is wrong.
+/// An error response.
 pub(super) fn error(id: Value, code: i32, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
-/// The answer to a message that is longer than any may be, of which this is the beginning: to its id, if that stands there.
+/// The response to a message that is too long, from its beginning. It has the id of the request, where the beginning has it.
 pub(super) fn too_long(beginning: &[u8]) -> Value {
     let id = Cell::new(None);
-    // What is cut off is no JSON: all that counts is what came before the end.
+    // The beginning is not valid JSON, so the error at its end is ignored.
     let _ = serde_json::Deserializer::from_slice(beginning).deserialize_map(Members(&id));
     let id = id.into_inner().filter(|id: &Value| id.is_string() || id.is_number()).unwrap_or(Value::Null);
     error(id, INVALID_REQUEST, &format!("a message has more than {MOST_BYTES} bytes"))
 }
 
-/// Looks for the id among the members of an object.
+/// Searches the members of an object for its id.
 struct Members<'a>(&'a Cell<Option<Value>>);
 
 impl<'de> Visitor<'de> for Members<'_> {
@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for Members<'_> {
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
             match name.as_ref() {
                 "id" => self.0.set(Some(members.next_value()?)),
-                // An answer: what is said to its id would be taken for one to a request of the client's own.
+                // A response of the client. An error with its id would look like a response to a request of the client.
                 "result" | "error" => {
                     self.0.set(None);
                     return Ok(());
@@ -81,124 +81,129 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// What a text holds.
-pub(super) enum Line {
-    /// Nothing but white space.
+/// The content of a text.
+pub(super) enum ParsedText {
+    /// Only white space.
     Empty,
-    One(Value),
+    /// One value.
+    Single(Value),
     /// An array.
-    Several(Vec<Value>),
+    Batch(Vec<Value>),
 }
 
-/// Reads a text, or gives the answer to what is wrong with it.
-pub(super) fn parse(text: &[u8]) -> Result<Line, Value> {
+/// Parses a text, or returns the error response.
+pub(super) fn parse(text: &[u8]) -> Result<ParsedText, Value> {
     if text.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Line::Empty);
+        return Ok(ParsedText::Empty);
     }
     let limits = JsonLimits { max_bytes: MOST_BYTES, max_values: 1 << 18, ..JsonLimits::default() };
     match strict::parse(text, limits) {
-        Ok(Value::Array(messages)) => Ok(Line::Several(messages)),
-        Ok(message) => Ok(Line::One(message)),
+        Ok(Value::Array(messages)) => Ok(ParsedText::Batch(messages)),
+        Ok(message) => Ok(ParsedText::Single(message)),
         Err(why) => Err(error(Value::Null, PARSE_ERROR, &format!("the message is not JSON: {why}"))),
     }
 }
 
-/// Reads one line.
-pub(super) fn read(line: &[u8], session: &Session) -> Framed {
+/// Parses one line.
+pub(super) fn parse_line(line: &[u8], session: &McpSession) -> ParsedLine {
     match parse(line) {
-        Ok(Line::Empty) => Framed::default(),
-        Ok(Line::Several(messages)) => batch(messages, session),
-        Ok(Line::One(message)) => match one(message, session) {
-            One::Deliver(message) => Framed { deliver: vec![*message], answer: None },
-            One::Answer(answer) => Framed::answer(answer),
-            One::Nothing => Framed::default(),
+        Ok(ParsedText::Empty) => ParsedLine::default(),
+        Ok(ParsedText::Batch(messages)) => parse_batch(messages, session),
+        Ok(ParsedText::Single(message)) => match parse_message(message, session) {
+            ParsedMessage::Deliver(message) => ParsedLine { deliver: vec![*message], answer: None },
+            ParsedMessage::Answer(answer) => ParsedLine::answer(answer),
+            ParsedMessage::Ignore => ParsedLine::default(),
         },
-        Err(answer) => Framed::answer(answer),
+        Err(answer) => ParsedLine::answer(answer),
     }
 }
 
-/// Whether so many messages may come in one array from a client of this session's.
-pub(super) fn array(messages: &[Value], session: &Session) -> Result<(), String> {
+/// Checks that the client may send these messages in one array.
+pub(super) fn check_batch(messages: &[Value], session: &McpSession) -> Result<(), String> {
     if !session.takes_batches() {
-        return Err("messages in an array are part of revision 2025-03-26 alone, which was not agreed on".to_owned());
+        return Err("messages in an array need revision 2025-03-26, which was not negotiated".to_owned());
     }
-    if messages.is_empty() || messages.len() > MOST_TOGETHER {
-        return Err(format!("an array holds 1 to {MOST_TOGETHER} messages"));
+    if messages.is_empty() || messages.len() > MOST_IN_BATCH {
+        return Err(format!("an array contains 1 to {MOST_IN_BATCH} messages"));
     }
     Ok(())
 }
 
-fn batch(messages: Vec<Value>, session: &Session) -> Framed {
-    if let Err(why) = array(&messages, session) {
-        return Framed::answer(error(Value::Null, INVALID_REQUEST, &why));
+fn parse_batch(messages: Vec<Value>, session: &McpSession) -> ParsedLine {
+    if let Err(why) = check_batch(&messages, session) {
+        return ParsedLine::answer(error(Value::Null, INVALID_REQUEST, &why));
     }
-    let (mut framed, mut ids, mut answers) = (Framed::default(), Vec::new(), Vec::new());
+    let (mut parsed, mut ids, mut answers) = (ParsedLine::default(), Vec::new(), Vec::new());
     for message in messages {
-        match one(message, session) {
-            One::Deliver(message) => {
+        match parse_message(message, session) {
+            ParsedMessage::Deliver(message) => {
                 if let JsonRpcMessage::Request(request) = &*message {
                     ids.push(request.id.clone());
                 }
-                framed.deliver.push(*message);
+                parsed.deliver.push(*message);
             }
-            One::Answer(answer) => answers.push(answer),
-            One::Nothing => {}
+            ParsedMessage::Answer(answer) => answers.push(answer),
+            ParsedMessage::Ignore => {}
         }
     }
-    framed.answer = session.batch(ids, answers);
-    framed
+    parsed.answer = session.batch(ids, answers);
+    parsed
 }
 
-/// What one message gives.
-pub(super) enum One {
+/// The result of parsing one message.
+pub(super) enum ParsedMessage {
     Deliver(Box<ClientJsonRpcMessage>),
     Answer(Value),
-    Nothing,
+    Ignore,
 }
 
-/// Reads one message.
-pub(super) fn one(message: Value, session: &Session) -> One {
+/// Parses one message.
+pub(super) fn parse_message(message: Value, session: &McpSession) -> ParsedMessage {
     let Some(members) = message.as_object() else {
-        return One::Answer(error(Value::Null, INVALID_REQUEST, "a message is an object"));
+        return ParsedMessage::Answer(error(Value::Null, INVALID_REQUEST, "a message must be an object"));
     };
     let id = members.get("id").cloned();
     let shown = || id.clone().filter(|id| id.is_string() || id.is_number()).unwrap_or(Value::Null);
     if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-        return One::Answer(error(shown(), INVALID_REQUEST, "`jsonrpc` is \"2.0\""));
+        return ParsedMessage::Answer(error(shown(), INVALID_REQUEST, "`jsonrpc` must be \"2.0\""));
     }
     match (members.get("method"), &id) {
-        (Some(Value::String(_)), Some(id)) => request(id.clone(), message, session),
+        (Some(Value::String(_)), Some(id)) => parse_request(id.clone(), message, session),
         (Some(Value::String(_)), None) => match serde_json::from_value(message) {
-            // Nobody waits for an answer, and before the opening is over there is nothing to tell.
-            Ok(notification) if session.is_open() => One::Deliver(Box::new(notification)),
-            _ => One::Nothing,
+            // A notification has no response, and before the opening there is nothing to notify of.
+            Ok(notification) if session.is_open() => ParsedMessage::Deliver(Box::new(notification)),
+            _ => ParsedMessage::Ignore,
         },
-        (Some(_), _) => One::Answer(error(shown(), INVALID_REQUEST, "`method` is a text")),
-        // An answer to a question of the server's, or something that looks like one.
+        (Some(_), _) => ParsedMessage::Answer(error(shown(), INVALID_REQUEST, "`method` must be a string")),
+        // A response to a request of the server.
         (None, _) if members.contains_key("result") || members.contains_key("error") => {
             match serde_json::from_value(message) {
                 Ok(answer @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) if session.is_open() => {
-                    One::Deliver(Box::new(answer))
+                    ParsedMessage::Deliver(Box::new(answer))
                 }
-                _ => One::Nothing,
+                _ => ParsedMessage::Ignore,
             }
         }
-        (None, _) => One::Answer(error(shown(), INVALID_REQUEST, "a message has a `method`, a `result` or an `error`")),
+        (None, _) => ParsedMessage::Answer(error(
+            shown(),
+            INVALID_REQUEST,
+            "a message must have a `method`, a `result` or an `error`",
+        )),
     }
 }
 
-fn request(id: Value, message: Value, session: &Session) -> One {
-    let refuse = |code: i32, why: &str| One::Answer(error(id.clone(), code, why));
+fn parse_request(id: Value, message: Value, session: &McpSession) -> ParsedMessage {
+    let refuse = |code: i32, why: &str| ParsedMessage::Answer(error(id.clone(), code, why));
     let known = match (&id, id.as_i64()) {
         (Value::String(text), _) => RequestId::String(text.as_str().into()),
         (Value::Number(_), Some(number)) => RequestId::Number(number),
-        _ => return One::Answer(error(Value::Null, INVALID_REQUEST, "`id` is a text or a whole number")),
+        _ => return ParsedMessage::Answer(error(Value::Null, INVALID_REQUEST, "`id` must be a string or an integer")),
     };
     if message.get("params").is_some_and(|params| !params.is_object()) {
-        return refuse(INVALID_PARAMS, "`params` is an object");
+        return refuse(INVALID_PARAMS, "`params` must be an object");
     }
     let Ok(JsonRpcMessage::Request(request)) = serde_json::from_value::<ClientJsonRpcMessage>(message) else {
-        return refuse(INVALID_PARAMS, "the request is not what its method asks for");
+        return refuse(INVALID_PARAMS, "invalid parameters for this method");
     };
     if let Err(why) = session.begin(&known) {
         return refuse(INVALID_REQUEST, why);
@@ -206,10 +211,10 @@ fn request(id: Value, message: Value, session: &Session) -> One {
     if opens(&request.request) {
         session.open();
     }
-    One::Deliver(Box::new(JsonRpcMessage::Request(request)))
+    ParsedMessage::Deliver(Box::new(JsonRpcMessage::Request(request)))
 }
 
-/// Whether the SDK's opening ends with this request.
+/// Whether this request ends the opening of a session.
 fn opens(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => true,
@@ -222,16 +227,16 @@ fn opens(request: &ClientRequest) -> bool {
 mod tests {
     use super::*;
 
-    fn answer(line: &str, session: &Session) -> (i64, Value) {
-        let framed = read(line.as_bytes(), session);
-        assert!(framed.deliver.is_empty(), "{line}");
-        let answer = framed.answer.unwrap_or_default();
+    fn answer(line: &str, session: &McpSession) -> (i64, Value) {
+        let parsed = parse_line(line.as_bytes(), session);
+        assert!(parsed.deliver.is_empty(), "{line}");
+        let answer = parsed.answer.unwrap_or_default();
         (answer["error"]["code"].as_i64().unwrap_or_default(), answer["id"].clone())
     }
 
     #[test]
     fn every_mistake_that_can_be_answered_is() {
-        let session = Session::new();
+        let session = McpSession::new();
         for (line, code, id) in [
             ("{", -32_700, Value::Null),
             ("\u{feff}{}", -32_700, Value::Null),
@@ -275,47 +280,49 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_is_no_mistake() {
-        let session = Session::new();
+        let session = McpSession::new();
         for line in [
             "",
             "  \t",
             r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
             r#"{"jsonrpc":"2.0","id":9,"result":{}}"#,
         ] {
-            let framed = read(line.as_bytes(), &session);
-            assert!(framed.deliver.is_empty() && framed.answer.is_none(), "{line}");
+            let parsed = parse_line(line.as_bytes(), &session);
+            assert!(parsed.deliver.is_empty() && parsed.answer.is_none(), "{line}");
         }
         session.open();
-        let framed = read(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &session);
-        assert_eq!(framed.deliver.len(), 1);
+        let parsed = parse_line(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &session);
+        assert_eq!(parsed.deliver.len(), 1);
     }
 
     #[test]
     fn an_id_that_is_under_way_is_refused_until_its_request_was_answered() {
-        let session = Session::new();
+        let session = McpSession::new();
         let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-        assert_eq!(read(ping.as_bytes(), &session).deliver.len(), 1);
+        assert_eq!(parse_line(ping.as_bytes(), &session).deliver.len(), 1);
         assert_eq!(answer(ping, &session), (-32_600, json!(1)));
         // A text is not a number.
-        assert_eq!(read(br#"{"jsonrpc":"2.0","id":"1","method":"ping"}"#, &session).deliver.len(), 1);
+        assert_eq!(parse_line(br#"{"jsonrpc":"2.0","id":"1","method":"ping"}"#, &session).deliver.len(), 1);
         session.answered(&RequestId::Number(1), json!({}));
-        assert_eq!(read(ping.as_bytes(), &session).deliver.len(), 1);
+        assert_eq!(parse_line(ping.as_bytes(), &session).deliver.len(), 1);
     }
 
     #[test]
     fn arrays_are_for_the_revision_that_has_them() {
-        let session = Session::new();
-        session.agreed("2025-03-26");
-        let framed =
-            read(br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},7,{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, &session);
-        assert_eq!((framed.deliver.len(), framed.answer), (1, None));
-        let super::super::session::Outgoing::Now(Value::Array(answers)) =
+        let session = McpSession::new();
+        session.negotiated("2025-03-26");
+        let parsed = parse_line(
+            br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},7,{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+            &session,
+        );
+        assert_eq!((parsed.deliver.len(), parsed.answer), (1, None));
+        let super::super::session::AnswerRouting::SendNow(Value::Array(answers)) =
             session.answered(&RequestId::Number(1), json!("pong"))
         else {
             unreachable!("the batch is whole");
         };
         assert_eq!(answers.len(), 3);
-        session.agreed("2025-06-18");
+        session.negotiated("2025-06-18");
         assert_eq!(answer(r#"[{"jsonrpc":"2.0","id":2,"method":"ping"}]"#, &session).0, -32_600);
     }
 
@@ -335,10 +342,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn nothing_makes_it_panic(line in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
-            let session = Session::new();
-            session.agreed("2025-03-26");
+            let session = McpSession::new();
+            session.negotiated("2025-03-26");
             session.open();
-            read(&line, &session);
+            parse_line(&line, &session);
         }
 
         #[test]
@@ -354,11 +361,11 @@ mod tests {
                     None => drop(line.remove(at)),
                 }
             }
-            let session = Session::new();
-            session.agreed("2025-03-26");
+            let session = McpSession::new();
+            session.negotiated("2025-03-26");
             session.open();
-            let framed = read(&line, &session);
-            let requests = framed.deliver.iter().filter(|message| matches!(message, JsonRpcMessage::Request(_))).count();
+            let parsed = parse_line(&line, &session);
+            let requests = parsed.deliver.iter().filter(|message| matches!(message, JsonRpcMessage::Request(_))).count();
             proptest::prop_assert!(requests <= 2);
         }
 
@@ -368,11 +375,11 @@ mod tests {
             method in r#"("[a-z/]{0,12}"|7|null)"#,
             params in r#"(\{\}|\[\]|null|\{"name":7\}|\{"_meta":\[\]\}|\{"_meta":\{\}\})"#,
         ) {
-            let session = Session::new();
+            let session = McpSession::new();
             session.open();
             let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{params}}}"#);
-            let framed = read(line.as_bytes(), &session);
-            proptest::prop_assert_eq!(framed.deliver.len() + usize::from(framed.answer.is_some()), 1, "{}", line);
+            let parsed = parse_line(line.as_bytes(), &session);
+            proptest::prop_assert_eq!(parsed.deliver.len() + usize::from(parsed.answer.is_some()), 1, "{}", line);
         }
     }
 }

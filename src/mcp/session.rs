@@ -1,4 +1,6 @@
-//! What one connection has in common: which requests are under way, which revision was agreed on, whether it is over.
+//! The state of one session: active requests, batches, the negotiated revision, and whether the connection is closed.
+//!
+//! Guarantees: the id of a request is free again after its response, or after the handler of a cancelled request has ended.
 //!
 //! Deliberately never: reads or writes.
 
@@ -11,149 +13,149 @@ use rmcp::model::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::model::lock::lock;
+use crate::sync::lock;
 
-/// Most requests that are under way at one time.
-const MOST_UNDER_WAY: usize = 1_024;
+/// Most requests that are active at one time.
+const MOST_ACTIVE: usize = 1_024;
 
-/// One connection.
+/// One session.
 #[derive(Debug)]
-pub(super) struct Session {
-    state: Mutex<State>,
-    over: watch::Sender<bool>,
+pub(super) struct McpSession {
+    state: Mutex<SessionState>,
+    is_closed: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    under_way: HashSet<RequestId>,
+struct SessionState {
+    active: HashSet<RequestId>,
     cancelled: HashSet<RequestId>,
-    begun: bool,
-    listens: bool,
+    initialized: bool,
+    subscribe: bool,
     revision: Option<String>,
-    batches: Vec<Batch>,
+    batches: Vec<PendingBatch>,
 }
 
-/// Requests that came in one array: their answers go out in one.
+/// Requests that came in one array. Their responses go out in one array.
 #[derive(Debug)]
-struct Batch {
-    missing: HashSet<RequestId>,
+struct PendingBatch {
+    unanswered: HashSet<RequestId>,
     answers: Vec<Value>,
 }
 
-/// What is to be done with an answer.
+/// What happens with a response.
 #[derive(Debug, PartialEq)]
-pub(super) enum Outgoing {
-    /// Out with it.
-    Now(Value),
-    /// It waits for others.
-    Later,
+pub(super) enum AnswerRouting {
+    /// It is sent.
+    SendNow(Value),
+    /// It waits for the other responses of its batch.
+    InBatch,
 }
 
-impl Session {
+impl McpSession {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::default(), over: watch::Sender::new(false) }
+        Self { state: Mutex::default(), is_closed: watch::Sender::new(false) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SessionState> {
         lock(&self.state)
     }
 
-    /// Notes that a request is under way.
+    /// Registers a request as active.
     ///
     /// # Errors
-    /// When one with this id is already, or as many as may be.
+    /// When its id is already active, or too many requests are.
     pub(super) fn begin(&self, id: &RequestId) -> Result<(), &'static str> {
         let mut state = self.state();
-        if state.under_way.contains(id) {
-            return Err("a request with this id is under way");
+        if state.active.contains(id) {
+            return Err("a request with this id is active");
         }
-        if state.under_way.len() >= MOST_UNDER_WAY {
-            return Err("too many requests are under way: wait for an answer");
+        if state.active.len() >= MOST_ACTIVE {
+            return Err("too many requests are active: wait for a response");
         }
-        state.under_way.insert(id.clone());
+        state.active.insert(id.clone());
         Ok(())
     }
 
-    /// A request that will not be answered, because it was cancelled. Gives what its batch waited for it with, if that is whole now.
-    pub(super) fn forget(&self, id: &RequestId) -> Option<Value> {
+    /// Ends a cancelled request, which gets no response. Returns the responses of its batch when they are complete now.
+    pub(super) fn abandon(&self, id: &RequestId) -> Option<Value> {
         let mut state = self.state();
-        state.under_way.remove(id);
+        state.active.remove(id);
         state.cancelled.remove(id);
-        let number = state.batches.iter().position(|batch| batch.missing.contains(id))?;
-        state.batches[number].missing.remove(id);
-        let whole = state.batches[number].missing.is_empty();
+        let number = state.batches.iter().position(|batch| batch.unanswered.contains(id))?;
+        state.batches[number].unanswered.remove(id);
+        let whole = state.batches[number].unanswered.is_empty();
         let answers = whole.then(|| state.batches.swap_remove(number).answers)?;
         (!answers.is_empty()).then_some(Value::Array(answers))
     }
 
-    /// The client takes a request back. Its id is free when its handler is done: what that still says must not answer another request.
+    /// The client cancels a request. Its id stays taken until its handler ends: a late response must not answer another request.
     pub(super) fn cancelled(&self, id: &RequestId) {
         let mut state = self.state();
-        if state.under_way.contains(id) {
+        if state.active.contains(id) {
             state.cancelled.insert(id.clone());
         }
     }
 
-    /// A handler is done.
+    /// A handler has ended.
     fn handled(&self, id: &RequestId) {
         let mut state = self.state();
         if state.cancelled.remove(id) {
-            state.under_way.remove(id);
+            state.active.remove(id);
         }
     }
 
-    /// Notes that these requests came together, and what some of them were answered at once.
+    /// Registers requests that came in one array, with the responses that exist already.
     pub(super) fn batch(&self, ids: impl IntoIterator<Item = RequestId>, answers: Vec<Value>) -> Option<Value> {
-        let missing: HashSet<RequestId> = ids.into_iter().collect();
-        if missing.is_empty() {
+        let unanswered: HashSet<RequestId> = ids.into_iter().collect();
+        if unanswered.is_empty() {
             return (!answers.is_empty()).then_some(Value::Array(answers));
         }
-        self.state().batches.push(Batch { missing, answers });
+        self.state().batches.push(PendingBatch { unanswered, answers });
         None
     }
 
-    /// An answer to a request is ready.
-    pub(super) fn answered(&self, id: &RequestId, answer: Value) -> Outgoing {
+    /// Ends a request with its response.
+    pub(super) fn answered(&self, id: &RequestId, answer: Value) -> AnswerRouting {
         let mut state = self.state();
-        state.under_way.remove(id);
-        let Some(number) = state.batches.iter().position(|batch| batch.missing.contains(id)) else {
-            return Outgoing::Now(answer);
+        state.active.remove(id);
+        let Some(number) = state.batches.iter().position(|batch| batch.unanswered.contains(id)) else {
+            return AnswerRouting::SendNow(answer);
         };
         let batch = &mut state.batches[number];
-        batch.missing.remove(id);
+        batch.unanswered.remove(id);
         batch.answers.push(answer);
-        match batch.missing.is_empty() {
-            true => Outgoing::Now(Value::Array(state.batches.swap_remove(number).answers)),
-            false => Outgoing::Later,
+        match batch.unanswered.is_empty() {
+            true => AnswerRouting::SendNow(Value::Array(state.batches.swap_remove(number).answers)),
+            false => AnswerRouting::InBatch,
         }
     }
 
-    /// Notes that the opening is over: from now on there may be more than requests.
+    /// The opening of the session is over. From now on the client may send notifications and responses.
     pub(super) fn open(&self) {
-        self.state().begun = true;
+        self.state().initialized = true;
     }
 
-    /// Whether the opening is over.
+    /// Whether the opening of the session is over.
     pub(super) fn is_open(&self) -> bool {
-        self.state().begun
+        self.state().initialized
     }
 
-    /// Notes that the client is told of changes from now on. Says whether it was not told before.
-    pub(super) fn listens(&self) -> bool {
-        !std::mem::replace(&mut self.state().listens, true)
+    /// Subscribes the client to changes. Says whether it was not subscribed before.
+    pub(super) fn subscribe(&self) -> bool {
+        !std::mem::replace(&mut self.state().subscribe, true)
     }
 
-    /// Notes the revision that was agreed on.
-    pub(super) fn agreed(&self, revision: &str) {
+    /// Records the negotiated revision.
+    pub(super) fn negotiated(&self, revision: &str) {
         self.state().revision = Some(revision.to_owned());
     }
 
-    /// Notes what goes out. Gives the id of the request that it answers, if it answers one.
-    pub(super) fn sent<'m>(&self, message: &'m ServerJsonRpcMessage) -> Option<&'m RequestId> {
+    /// Records an outgoing message. Returns the id of the request that it answers.
+    pub(super) fn note_sent<'m>(&self, message: &'m ServerJsonRpcMessage) -> Option<&'m RequestId> {
         match message {
             JsonRpcMessage::Response(answer) => {
-                if let ServerResult::InitializeResult(agreed) = &answer.result {
-                    self.agreed(agreed.protocol_version.as_str());
+                if let ServerResult::InitializeResult(negotiated) = &answer.result {
+                    self.negotiated(negotiated.protocol_version.as_str());
                 }
                 Some(&answer.id)
             }
@@ -162,57 +164,57 @@ impl Session {
         }
     }
 
-    /// Whether requests may come in arrays: one revision says so.
+    /// Whether requests may come in arrays, which only one revision permits.
     pub(super) fn takes_batches(&self) -> bool {
         self.state().revision.as_deref() == Some("2025-03-26")
     }
 
-    /// Whether a revision was agreed on by `initialize`.
-    pub(super) fn is_agreed(&self) -> bool {
+    /// Whether `initialize` has negotiated a revision.
+    pub(super) fn is_initialized(&self) -> bool {
         self.state().revision.is_some()
     }
 
-    /// Nobody is there any more.
-    pub(super) fn hang_up(&self) {
-        self.over.send_replace(true);
+    /// The client has disconnected.
+    pub(super) fn close(&self) {
+        self.is_closed.send_replace(true);
     }
 
-    /// Waits until nobody is there any more.
-    pub(super) async fn over(&self) {
-        let mut over = self.over.subscribe();
-        // The sender lives as long as this.
-        let _ = over.wait_for(|over| *over).await;
+    /// Waits until the client has disconnected.
+    pub(super) async fn closed(&self) {
+        let mut is_closed = self.is_closed.subscribe();
+        // This cannot fail: the sender lives as long as `self`.
+        let _ = is_closed.wait_for(|is_closed| *is_closed).await;
     }
 
-    /// Whether a request is under way.
-    pub(super) fn is_at_work(&self) -> bool {
-        !self.state().under_way.is_empty()
+    /// Whether a request is active.
+    pub(super) fn has_requests(&self) -> bool {
+        !self.state().active.is_empty()
     }
 }
 
-/// A request that has a handler, until that is done with it.
+/// Frees the id of a cancelled request when its handler ends. Each copy of the request holds it.
 #[derive(Debug)]
-struct Handled {
-    session: Arc<Session>,
+struct HandlerGuard {
+    session: Arc<McpSession>,
     id: RequestId,
 }
 
-impl Drop for Handled {
+impl Drop for HandlerGuard {
     fn drop(&mut self) {
         self.session.handled(&self.id);
     }
 }
 
-/// Has a request tell its session when its handler is done with it.
-pub(super) fn follow(message: &mut ClientJsonRpcMessage, session: &Arc<Session>) {
+/// Attaches a [`HandlerGuard`] to a request.
+pub(super) fn track_handler(message: &mut ClientJsonRpcMessage, session: &Arc<McpSession>) {
     if let JsonRpcMessage::Request(request) = message {
-        let handled = Handled { session: Arc::clone(session), id: request.id.clone() };
+        let handled = HandlerGuard { session: Arc::clone(session), id: request.id.clone() };
         request.request.extensions_mut().insert(Arc::new(handled));
     }
 }
 
-/// Has a message carry the connection that it came over to its handler.
-pub(super) fn mark(message: &mut ClientJsonRpcMessage, session: &Arc<Session>) {
+/// Attaches the session to a message, so that its handler can find it.
+pub(super) fn attach_session(message: &mut ClientJsonRpcMessage, session: &Arc<McpSession>) {
     match message {
         JsonRpcMessage::Request(request) => {
             request.request.extensions_mut().insert(Arc::clone(session));
@@ -224,10 +226,10 @@ pub(super) fn mark(message: &mut ClientJsonRpcMessage, session: &Arc<Session>) {
     }
 }
 
-/// Waits until nobody is there any more. A request that stands alone has no connection that could end: its client takes it back.
-pub(super) async fn over(extensions: &Extensions) {
-    match extensions.get::<Arc<Session>>() {
-        Some(session) => session.over().await,
+/// Waits until the client has disconnected. A request without a session never sees that; its client cancels it instead.
+pub(super) async fn closed(extensions: &Extensions) {
+    match extensions.get::<Arc<McpSession>>() {
+        Some(session) => session.closed().await,
         None => std::future::pending().await,
     }
 }
@@ -244,19 +246,19 @@ mod tests {
 
     #[test]
     fn an_id_is_free_again_when_its_request_was_answered_or_cancelled() {
-        let session = Session::new();
+        let session = McpSession::new();
         assert!(session.begin(&id(1)).is_ok() && session.begin(&id(1)).is_err() && session.begin(&id(2)).is_ok());
-        assert_eq!(session.answered(&id(1), json!(1)), Outgoing::Now(json!(1)));
-        assert_eq!(session.forget(&id(2)), None);
+        assert_eq!(session.answered(&id(1), json!(1)), AnswerRouting::SendNow(json!(1)));
+        assert_eq!(session.abandon(&id(2)), None);
         assert!(session.begin(&id(1)).is_ok() && session.begin(&id(2)).is_ok());
     }
 
     #[test]
     fn the_id_of_what_was_cancelled_is_free_when_its_handler_is_done() {
-        let session = Arc::new(Session::new());
+        let session = Arc::new(McpSession::new());
         let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
         let Ok(mut message) = serde_json::from_str::<ClientJsonRpcMessage>(ping) else { unreachable!("it is one") };
-        follow(&mut message, &session);
+        track_handler(&mut message, &session);
         assert!(session.begin(&id(1)).is_ok());
         session.cancelled(&id(1));
         session.cancelled(&id(2));
@@ -268,8 +270,8 @@ mod tests {
 
     #[test]
     fn one_request_too_many_is_refused_until_another_was_answered() {
-        let session = Session::new();
-        let most = i64::try_from(MOST_UNDER_WAY).unwrap_or_default();
+        let session = McpSession::new();
+        let most = i64::try_from(MOST_ACTIVE).unwrap_or_default();
         assert!((0..most).all(|number| session.begin(&id(number)).is_ok()));
         assert!(session.begin(&id(most)).is_err());
         session.answered(&id(7), json!({}));
@@ -278,18 +280,18 @@ mod tests {
 
     #[test]
     fn answers_to_a_batch_go_out_together_without_those_of_what_was_cancelled() {
-        let session = Session::new();
+        let session = McpSession::new();
         assert_eq!(session.batch([id(1), id(2), id(3)], vec![json!("bad")]), None);
-        assert_eq!(session.answered(&id(9), json!(9)), Outgoing::Now(json!(9)));
-        assert_eq!(session.answered(&id(2), json!(2)), Outgoing::Later);
-        assert_eq!(session.forget(&id(1)), None);
-        assert_eq!(session.answered(&id(3), json!(3)), Outgoing::Now(json!(["bad", 2, 3])));
+        assert_eq!(session.answered(&id(9), json!(9)), AnswerRouting::SendNow(json!(9)));
+        assert_eq!(session.answered(&id(2), json!(2)), AnswerRouting::InBatch);
+        assert_eq!(session.abandon(&id(1)), None);
+        assert_eq!(session.answered(&id(3), json!(3)), AnswerRouting::SendNow(json!(["bad", 2, 3])));
         assert_eq!(session.batch([], vec![json!("bad")]), Some(json!(["bad"])));
         assert_eq!(session.batch([], vec![]), None);
         session.batch([id(4), id(5)], Vec::new());
         session.answered(&id(4), json!(4));
-        assert_eq!(session.forget(&id(5)), Some(json!([4])));
+        assert_eq!(session.abandon(&id(5)), Some(json!([4])));
         session.batch([id(6)], Vec::new());
-        assert_eq!(session.forget(&id(6)), None, "there is nothing to say");
+        assert_eq!(session.abandon(&id(6)), None, "there is nothing to say");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::lock::lock;
+use crate::sync::lock;
 
 /// Warnings of one call, in order. Copies share one list.
 #[derive(Debug, Clone, Default)]

@@ -14,7 +14,8 @@ use std::{
     thread,
 };
 
-use crate::model::{execution::SecondWall, lock::lock, switch::Watch};
+use crate::model::{execution::SecondWall, switch::Watch};
+use crate::sync::lock;
 
 use super::{
     error::RunError,

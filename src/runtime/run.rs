@@ -11,7 +11,8 @@ use wasmtime::{
     component::{ComponentType, Instance, InstancePre, Lift, TypedFunc},
 };
 
-use crate::model::{example::ErrorKind, lock::lock, switch::Watch};
+use crate::model::{example::ErrorKind, switch::Watch};
+use crate::sync::lock;
 
 use super::{
     engine::{Compiled, Linked, chain},

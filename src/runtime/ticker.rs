@@ -11,7 +11,7 @@ use std::{
 
 use wasmtime::{Engine, EngineWeak};
 
-use crate::model::lock::lock;
+use crate::sync::lock;
 
 /// How late a guest can notice that its time is over.
 const BEAT: Duration = Duration::from_millis(2);

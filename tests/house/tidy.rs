@@ -178,7 +178,11 @@ fn the_table_holds_in_both_directions() {
     refuses("src/mcp/tools.rs", "use crate::registry::TrustedSkill;", "imports");
     refuses("src/main.rs", "use kavi::ledger::Ledger;", "imports");
     accepts("src/main.rs", "use kavi::{app::App, cli, config}; fn main() { kavi::cage::enter(); }");
-    accepts("src/app.rs", "use crate::{ledger, runtime, forge, invoke, cli, mcp};");
+    accepts("src/app.rs", "use crate::{ledger, runtime, forge, invoke};");
+    refuses("src/app.rs", "use crate::mcp;", "imports");
+    refuses("src/app/runs.rs", "use crate::cli;", "imports");
+    accepts("src/model/id.rs", "use crate::sync::lock;");
+    refuses("src/sync.rs", "use crate::model::id;", "imports");
     accepts("src/error.rs", "use crate::{ledger, forge, invoke};");
     refuses("src/error.rs", "use crate::app::App;", "imports");
     refuses("sdk/src/lib.rs", "use kavi::model::id;", "imports");
@@ -224,7 +228,7 @@ fn libraries_stay_in_their_module() {
 fn the_front_for_agents_reaches_nothing_but_its_door() {
     for text in [
         "use crate::app::App;",
-        "use crate::app::{AgentDoor, App as Door};",
+        "use crate::app::{AgentApi, App as Api};",
         "fn f(door: &crate::app::App) {}",
         "use crate::app::UndoPlan;",
         "use crate::app::Host as H;",
@@ -242,7 +246,7 @@ fn the_front_for_agents_reaches_nothing_but_its_door() {
     }
     accepts(
         "src/mcp/tools.rs",
-        "use crate::app::{AgentDoor, Sent}; /// approve\nfn f() { g(\"kavi effects approve\") }",
+        "use crate::app::{AgentApi, Submission}; /// approve\nfn f() { g(\"kavi effects approve\") }",
     );
 }
 

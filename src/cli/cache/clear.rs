@@ -15,7 +15,7 @@ pub struct Args {
 
 pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let cleared = app.cache_clear()?;
+    let cleared = app.cache().clear()?;
     out.result(&format!("{} files removed, {} bytes\n", cleared.removed, cleared.bytes), &json!(cleared));
     Ok(())
 }

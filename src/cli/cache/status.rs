@@ -16,9 +16,9 @@ pub struct Args {
 
 pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let status = app.cache_status()?;
+    let status = app.cache().status()?;
     let mut rows = vec![
-        ("folder", app.cache_folder().display().to_string()),
+        ("folder", app.cache().folder().display().to_string()),
         ("entries", format!("{}, {} bytes", status.entries, status.bytes)),
         ("valid", status.valid.to_string()),
         ("stale", format!("{} (for another engine, wasmtime or policy)", status.stale)),
@@ -29,7 +29,7 @@ pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
         rows.push(("trouble", text::line(&status.trouble, 500)));
     }
     let mut machine = json!(status);
-    machine["folder"] = json!(app.cache_folder());
+    machine["folder"] = json!(app.cache().folder());
     out.result(&views::facts(&rows), &machine);
     Ok(())
 }

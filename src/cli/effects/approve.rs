@@ -33,7 +33,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.agreed(&question, "not approved; it stays held")?;
     }
     let mut document = machine(&shown);
-    let commit = app.approve(shown, approver.as_str())?;
+    let commit = app.effects().approve(shown, approver.as_str())?;
     for (key, value) in [
         ("state", json!(commit.state)),
         ("decided_by", json!(commit.decided_by)),

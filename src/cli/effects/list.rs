@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let effects = if args.all { app.newest_effects(args.n)? } else { app.held()? };
+    let effects = if args.all { app.effects().newest(args.n)? } else { app.effects().held()? };
     let human = match effects.is_empty() {
         true => "nothing is held\n".to_owned(),
         false => {

@@ -59,7 +59,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 
 /// The effect that somebody typed the id of.
 fn find(app: &App, id: &str) -> Result<CommitReview, Error> {
-    app.effect(&IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?)
+    app.effects().show(&IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?)
 }
 
 /// What a change does, in a line.

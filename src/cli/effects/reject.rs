@@ -26,7 +26,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let why = args.why.as_deref().map(|why| text::line(why.trim(), 1_000)).filter(|why| !why.is_empty());
     let (app, out) = context.open()?;
     let shown = find(&app, &args.id)?;
-    let commit = app.reject(&shown, approver.as_str(), why.as_deref())?;
+    let commit = app.effects().reject(&shown, approver.as_str(), why.as_deref())?;
     let said = match shown.commit.state {
         CommitState::Pending => "is given up: the vault is as it is, and what waited is kept in the store",
         _ => "is rejected: nothing of it is in the vault",

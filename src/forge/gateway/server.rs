@@ -23,7 +23,8 @@ use super::http::{self, Answer, Client, Head, Opening, Refusal};
 use super::log::{Account, End, Line, Log};
 use super::upstream::{ENDPOINT, Failure, Incoming, Outgoing, Provider, REQUEST_HEADERS};
 use super::usage::{Form, Meter};
-use crate::model::{lock::lock, time::Clock};
+use crate::model::time::Clock;
+use crate::sync::lock;
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 16;

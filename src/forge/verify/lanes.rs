@@ -11,8 +11,9 @@ use super::replay::{self, Earlier};
 use super::{Subject, VerifyError, conformance, examples, invariants, limits, mutation, test};
 use crate::cage::{Applied, Confinement};
 use crate::forge::compile::{Compiled, Product};
-use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict, lock::lock};
+use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
 use crate::runtime::CodeError;
+use crate::sync::lock;
 
 /// Most threads that run gates. More of them would only wait for the two lanes.
 const MOST_THREADS: usize = 4;

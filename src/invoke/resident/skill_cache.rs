@@ -10,9 +10,10 @@ use crate::invoke::context::{RunContext, SharedContext};
 use crate::invoke::error::InvokeError;
 use crate::invoke::loaded_skill::LoadedSkill;
 use crate::ledger::{LedgerError, TrustedRevision};
-use crate::model::{limits::Limits, lock::lock, name::SkillName};
+use crate::model::{limits::Limits, name::SkillName};
 use crate::registry::{self, TrustError, TrustedSkill};
 use crate::runtime::{Origin, Runtime, RuntimeError};
+use crate::sync::lock;
 
 /// Most skills that are kept. With one more, the one that was loaded first is dropped.
 const MOST_SKILLS: usize = 128;

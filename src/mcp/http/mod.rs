@@ -1,11 +1,11 @@
-//! The agents' door over streamable HTTP: one server for many clients, each with the token.
+//! The server for agents over streamable HTTP: one server for many clients, each with the bearer token.
 //!
-//! `place` is where it listens, `front` looks at a request before the SDK does, `sessions` are those of clients that open one, `seats` says who may hold a connection and
-//! `moving` how long without taking anything, `tls` encrypts.
+//! `bind_policy` decides where it may listen. `connection_limiter` and `write_timeout` limit connections, `tls` encrypts them.
+//! `request_filter` checks a request before the SDK sees it, with `auth` for its token. `sessions` limits sessions.
 //!
-//! Guarantees: loopback alone, unless names of its own and a certificate are given; whoever has no token keeps nobody out who has it;
-//! requests for another host, or from a page of another origin, are refused; asked to end, it takes nothing new in, lets what runs come to
-//! its end for [`GRACE`], and ends the rest.
+//! Guarantees: it listens at loopback only, unless a host name and a certificate are given. A client without the token cannot
+//! keep out one that has it. Requests for another host or from another origin are rejected. At shutdown it accepts nothing new,
+//! gives active calls [`GRACE`] to finish, and cancels the rest.
 //!
 //! Deliberately never: serves anything but the protocol.
 
@@ -29,138 +29,158 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-mod front;
-mod moving;
-mod place;
-mod seats;
+mod auth;
+mod bind_policy;
+mod connection_limiter;
+mod headers;
+mod request_filter;
 mod sessions;
 mod tls;
+mod write_timeout;
 
-pub use place::{Listening, Place};
-pub use tls::Identity;
-
-use super::server::Server;
-use super::{McpError, Offer};
-use crate::app::AgentApi;
-use front::Front;
-use moving::Moving;
-use seats::{Seat, Seats};
+use super::error::McpError;
+use super::service::McpService;
+use crate::app::{AgentServerError, HttpAddress, HttpAgentServer, HttpServing};
+use auth::BearerToken;
+use bind_policy::BindAddress;
+use connection_limiter::{ConnectionLimiter, ConnectionSlot};
+use request_filter::RequestFilter;
 use sessions::Sessions;
+use write_timeout::WriteTimeout;
 
-/// How long the head of a request may take, and a connection may say nothing.
-const HEAD_TIME: Duration = Duration::from_secs(30);
-/// Largest head of a request, in bytes; one that came in one piece may be twice as long.
+/// How long the head of a request may take, and a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest head of a request, in bytes. One that arrives in one piece may be twice as long.
 const MOST_HEAD: usize = 64 * 1024;
-/// How long encryption may take to begin.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long calls that are under way may go on when the server is asked to end.
+/// How long the TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long active calls may continue after the server is asked to end.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long answers that are ready have to go out.
-const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long it takes before another connection is tried for when there are no descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long finished responses may take to be sent.
+const FLUSH_TIME: Duration = Duration::from_millis(200);
+/// The wait before the next attempt to accept when there are no file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves clients that bring the token, until the process is asked to end. `ready` is told the URL.
-///
-/// # Errors
-/// [`McpError`] when it cannot be started.
-pub fn serve_http(
-    door: AgentApi,
-    offer: Offer,
-    listening: &Listening,
-    ready: impl FnOnce(&str),
-) -> Result<(), McpError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(door, offer, listening, ready));
-    runtime.shutdown_background();
-    served
+/// A server with a validated address.
+#[derive(Debug)]
+pub(super) struct HttpServer(BindAddress);
+
+impl HttpServer {
+    /// Validates an address. Opens nothing.
+    ///
+    /// # Errors
+    /// [`McpError`] when the address is not allowed, or the certificate is unusable.
+    pub(super) fn new(address: HttpAddress) -> Result<Self, McpError> {
+        Ok(Self(BindAddress::new(address)?))
+    }
 }
 
-async fn serve(door: AgentApi, offer: Offer, listening: &Listening, ready: impl FnOnce(&str)) -> Result<(), McpError> {
-    let place = &listening.place;
-    let encryption = place.identity.as_ref().map(|identity| identity.0.clone());
-    let unbound = |source| McpError::Listen { address: place.address, source };
-    let listener = TcpListener::bind(place.address).await.map_err(unbound)?;
-    let bound = listener.local_addr().map_err(unbound)?;
-    let mut asked = Asked::listen()?;
+impl HttpAgentServer for HttpServer {
+    fn serve(&self, serving: HttpServing<'_>) -> Result<(), AgentServerError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(McpError::from)?;
+        let served = runtime.block_on(serve(&self.0, serving));
+        runtime.shutdown_background();
+        Ok(served?)
+    }
+}
 
-    let hosts = place.hosts(bound);
-    let origins: Vec<String> = hosts.iter().map(|host| format!("{}://{host}", place.scheme())).collect();
-    let url = format!("{}{}", origins.first().map(String::as_str).unwrap_or_default(), front::PATH);
+async fn serve(bind: &BindAddress, serving: HttpServing<'_>) -> Result<(), McpError> {
+    let encryption = bind.identity.as_ref().map(|identity| identity.0.clone());
+    let unbound = |source| McpError::Listen { address: bind.address, source };
+    let listener = TcpListener::bind(bind.address).await.map_err(unbound)?;
+    let bound = listener.local_addr().map_err(unbound)?;
+    let mut signals = ShutdownSignals::listen()?;
+
+    let hosts = bind.hosts(bound);
+    let origins: Vec<String> = hosts.iter().map(|host| format!("{}://{host}", bind.scheme())).collect();
+    let url = format!("{}{}", origins.first().map(String::as_str).unwrap_or_default(), request_filter::PATH);
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(hosts.clone())
         .with_allowed_origins(origins.clone())
         .enforce_origin_validation();
-    let over = config.cancellation_token.clone();
-    let server = Arc::new(Server::new(door, offer));
+    let cancellation = config.cancellation_token.clone();
+    let server = Arc::new(McpService::new(serving.api, serving.tools));
     let sessions = Arc::new(Sessions::new());
     let handler = Arc::clone(&server);
     let service = StreamableHttpService::new(move || Ok(Arc::clone(&handler)), Arc::clone(&sessions), config);
-    let front = Arc::new(Front { service, sessions, token: listening.token, hosts, origins });
+    let token = BearerToken::new(serving.token);
+    let filter = Arc::new(RequestFilter { service, sessions, token, hosts, origins });
 
-    ready(&url);
-    let mut connections = JoinSet::new();
-    let ending = watch::Sender::new(false);
+    (serving.ready)(&url);
+    let mut acceptor =
+        Acceptor { listener, encryption, filter, connections: JoinSet::new(), ending: watch::Sender::new(false) };
     tokio::select! {
-        () = asked.next() => {}
-        () = take_in(&listener, encryption, &front, (&mut connections, &ending)) => {}
+        () = signals.next() => {}
+        () = acceptor.accept_all() => {}
     }
-    drop(listener);
-    ending.send_replace(true);
+    let mut connections = acceptor.close();
     tokio::select! {
-        () = all(&mut connections) => {}
-        () = async { server.idle().await; sleep(LAST_WORDS).await } => {}
+        () = all_closed(&mut connections) => {}
+        () = async { server.wait_until_idle().await; sleep(FLUSH_TIME).await } => {}
         () = sleep(GRACE) => {}
-        () = asked.next() => {}
+        () = signals.next() => {}
     }
-    server.end();
-    over.cancel();
-    // Calls that are still under way are taken back now, which they need a moment for; nobody waits for their answers.
+    server.begin_shutdown();
+    cancellation.cancel();
+    // The remaining calls are cancelled now. Each needs a moment to write its record.
     tokio::select! {
-        () = server.idle() => {}
+        () = server.wait_until_idle() => {}
         () = sleep(GRACE) => {}
-        () = asked.next() => {}
+        () = signals.next() => {}
     }
     connections.abort_all();
-    leave_when_asked_again();
+    exit_on_next_signal();
     Ok(())
 }
 
-/// Takes in connections for ever.
-async fn take_in(
-    listener: &TcpListener,
+/// Accepts connections, and serves each on a task of its own.
+struct Acceptor {
+    listener: TcpListener,
     encryption: Option<TlsAcceptor>,
-    front: &Arc<Front>,
-    (connections, ending): (&mut JoinSet<()>, &watch::Sender<bool>),
-) {
-    let seats = Arc::new(Seats::default());
-    loop {
-        tokio::select! {
-            Some(_) = connections.join_next() => {}
-            (stream, from) = accept(listener, &seats) => {
-                let (front, ending, encryption) = (Arc::clone(front), ending.subscribe(), encryption.clone());
-                let seat = seats.stranger(from.ip());
-                let place = seat.place();
-                let connection = connections.spawn(async move { connect(stream, encryption, (&front, &seat), ending).await });
-                seats.cut_with(place, connection);
-                // Each may say who it is before the next one comes.
-                yield_now().await;
+    filter: Arc<RequestFilter>,
+    connections: JoinSet<()>,
+    ending: watch::Sender<bool>,
+}
+
+impl Acceptor {
+    /// Accepts connections forever.
+    async fn accept_all(&mut self) {
+        let limiter = Arc::new(ConnectionLimiter::default());
+        loop {
+            tokio::select! {
+                Some(_) = self.connections.join_next() => {}
+                (stream, from) = accept(&self.listener, &limiter) => {
+                    let (filter, ending) = (Arc::clone(&self.filter), self.ending.subscribe());
+                    let (encryption, slot) = (self.encryption.clone(), limiter.open_slot(from.ip()));
+                    let key = slot.key();
+                    let connection = Connection { filter, slot, ending };
+                    let task = self.connections.spawn(connection.serve(stream, encryption));
+                    limiter.limit(key, task);
+                    // Each client gets the chance to authenticate before the next one is accepted.
+                    yield_now().await;
+                }
             }
         }
     }
+
+    /// Stops accepting, and asks every connection to close after its current request.
+    fn close(self) -> JoinSet<()> {
+        self.ending.send_replace(true);
+        self.connections
+    }
 }
 
-/// What is left to be done is others': the ledger's writer may wait for another process. Whoever asks once more does not want to wait for it;
-/// a process that ends anywhere leaves nothing half done.
-fn leave_when_asked_again() {
+/// The rest of the shutdown belongs to other threads, and the writer of the ledger may wait for another process. A second
+/// signal means that nobody wants to wait for that. To exit is safe: an interrupted process leaves nothing half done.
+fn exit_on_next_signal() {
     let wait = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            Asked::listen()?.next().await;
+            ShutdownSignals::listen()?.next().await;
             io::Result::Ok(())
         })
     };
-    // Where there is no thread for it, it takes as long as it takes.
+    // Without a thread, the shutdown just takes as long as it takes.
     let _ = thread::Builder::new().name("kavi-signals".into()).spawn(move || {
         if wait().is_ok() {
             std::process::exit(1);
@@ -168,10 +188,10 @@ fn leave_when_asked_again() {
     });
 }
 
-/// The ways in which a process is asked to end.
-struct Asked([Signal; 3]);
+/// The signals that ask the process to end.
+struct ShutdownSignals([Signal; 3]);
 
-impl Asked {
+impl ShutdownSignals {
     fn listen() -> io::Result<Self> {
         let [interrupt, terminate, hangup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         Ok(Self([signal(interrupt)?, signal(terminate)?, signal(hangup)?]))
@@ -187,67 +207,73 @@ impl Asked {
     }
 }
 
-async fn all(connections: &mut JoinSet<()>) {
+async fn all_closed(connections: &mut JoinSet<()>) {
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection.
-async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr) {
+/// Accepts the next connection.
+async fn accept(listener: &TcpListener, limiter: &ConnectionLimiter) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(_) => {
-                // There may be no descriptors left.
-                seats.cut_oldest();
-                sleep(PAUSE).await;
+                // The process may have no file descriptors left.
+                limiter.close_oldest();
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn connect(
-    stream: TcpStream,
-    encryption: Option<TlsAcceptor>,
-    who: (&Front, &Seat),
-    mut ending: watch::Receiver<bool>,
-) {
-    // Answers are small, and somebody waits for each.
-    let _ = stream.set_nodelay(true);
-    let stream = Moving::new(stream);
-    let Some(encryption) = encryption else { return converse(stream, who, ending).await };
-    // A client that cannot agree on encryption has nothing to be told.
-    tokio::select! {
-        () = told_to_end(&mut ending) => {}
-        agreed = timeout(HANDSHAKE, encryption.accept(stream)) => {
-            if let Ok(Ok(stream)) = agreed {
-                converse(stream, who, ending).await;
+/// One accepted connection.
+struct Connection {
+    filter: Arc<RequestFilter>,
+    slot: ConnectionSlot,
+    ending: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(mut self, stream: TcpStream, encryption: Option<TlsAcceptor>) {
+        // Responses are small, and a client waits for each.
+        let _ = stream.set_nodelay(true);
+        let stream = WriteTimeout::new(stream);
+        let Some(encryption) = encryption else { return self.serve_http(stream).await };
+        // A failed handshake has no channel for an error message.
+        tokio::select! {
+            () = shutdown_begins(&mut self.ending) => {}
+            accepted = timeout(HANDSHAKE_TIMEOUT, encryption.accept(stream)) => {
+                if let Ok(Ok(stream)) = accepted {
+                    self.serve_http(stream).await;
+                }
+            }
+        }
+    }
+
+    async fn serve_http<T>(self, stream: T)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { filter, slot, mut ending } = self;
+        let (filter, slot) = (&filter, &slot);
+        let respond = service_fn(|request| async move { Ok::<_, Infallible>(filter.answer(request, slot).await) });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MOST_HEAD)
+            .serve_connection(TokioIo::new(stream), respond);
+        let mut connection = pin!(connection);
+        // An error means that the connection is broken, so there is nobody to report it to.
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = shutdown_begins(&mut ending) => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
             }
         }
     }
 }
 
-async fn told_to_end(ending: &mut watch::Receiver<bool>) {
-    // Whoever tells lives longer than any connection.
+async fn shutdown_begins(ending: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a shutdown too.
     let _ = ending.wait_for(|ending| *ending).await;
-}
-
-async fn converse<T>(stream: T, (front, seat): (&Front, &Seat), mut ending: watch::Receiver<bool>)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(front.answer(request, seat).await) });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(MOST_HEAD)
-        .serve_connection(TokioIo::new(stream), answer);
-    let mut connection = pin!(connection);
-    // A connection that breaks has nobody to be told.
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = told_to_end(&mut ending) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        }
-    }
 }

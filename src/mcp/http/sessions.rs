@@ -1,9 +1,9 @@
-//! The sessions of clients that open one: the SDK's own, with what it leaves out around them.
+//! The sessions of HTTP clients: the session manager of the SDK, with limits and checks that it lacks.
 //!
-//! Guarantees: no more than [`MOST`] at a time, of which one that nobody uses makes room; an id that is under way is not taken a
-//! second time; a session is opened once; when one ends, what runs for it is told.
+//! Guarantees: at most [`MOST`] sessions are open; an idle one is closed to make room. An active id is not accepted twice. A
+//! session is initialized once. When a session closes, its active calls are cancelled.
 //!
-//! Deliberately never: remembers a session once it is closed.
+//! Deliberately never: keeps a closed session.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,21 +21,21 @@ use rmcp::transport::streamable_http_server::session::local::{LocalSessionManage
 use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId, SessionManager};
 use tokio::time::Instant;
 
-use super::super::session::{self, Session};
-use crate::model::lock::lock;
+use super::super::session::{self, McpSession};
+use crate::sync::lock;
 
-/// Most sessions at a time.
+/// Most open sessions.
 pub(super) const MOST: usize = 100;
-/// How long a session lives in which nothing happens. A person may think about a question for that long.
+/// How long an idle session stays open. A person may think about a question for that long.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionsError {
-    /// All of them are at work.
-    #[error("{MOST} sessions are open, and each has a request under way: try again later")]
+    /// All of them have active requests.
+    #[error("{MOST} sessions are open, and each has an active request: try again later")]
     Full,
-    /// The SDK says no.
+    /// The SDK rejects it.
     #[error(transparent)]
     Local(#[from] LocalSessionManagerError),
 }
@@ -44,12 +44,12 @@ pub(super) enum SessionsError {
 #[derive(Debug)]
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    known: Mutex<HashMap<SessionId, Known>>,
+    known: Mutex<HashMap<SessionId, KnownSession>>,
 }
 
 #[derive(Debug)]
-struct Known {
-    session: Arc<Session>,
+struct KnownSession {
+    session: Arc<McpSession>,
     used: Instant,
 }
 
@@ -60,50 +60,50 @@ impl Sessions {
         Self { local, known: Mutex::default() }
     }
 
-    /// The open session of this id, which is used now.
-    pub(super) fn used(&self, id: &str) -> Option<Arc<Session>> {
+    /// The open session with this id. It counts as used now.
+    pub(super) fn used(&self, id: &str) -> Option<Arc<McpSession>> {
         let mut known = lock(&self.known);
         let known = known.get_mut(id)?;
         known.used = Instant::now();
         Some(Arc::clone(&known.session))
     }
 
-    /// Whether another session can be opened, and which has to go for it.
+    /// Whether another session can be opened, and which one must be closed for it.
     pub(super) fn room(&self) -> Result<Option<SessionId>, SessionsError> {
         let known = lock(&self.known);
         if known.len() < MOST {
             return Ok(None);
         }
-        let idle = known.iter().filter(|(_, known)| !known.session.is_at_work());
+        let idle = known.iter().filter(|(_, known)| !known.session.has_requests());
         let oldest = idle.min_by_key(|(_, known)| known.used).map(|(id, _)| Arc::clone(id));
         oldest.map(Some).ok_or(SessionsError::Full)
     }
 }
 
-/// The transport of one session, with its beginning and end.
-pub(super) struct Watched<T> {
+/// The transport of one session. Reports its end.
+pub(super) struct SessionTransport<T> {
     inner: T,
-    session: Arc<Session>,
+    session: Arc<McpSession>,
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for Watched<T> {
+impl<T: Transport<RoleServer>> Transport<RoleServer> for SessionTransport<T> {
     type Error = T::Error;
 
     fn send(&mut self, item: ServerJsonRpcMessage) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
-        if let Some(id) = self.session.sent(&item) {
-            self.session.forget(id);
+        if let Some(id) = self.session.note_sent(&item) {
+            self.session.abandon(id);
         }
         self.inner.send(item)
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         let Some(mut message) = self.inner.receive().await else {
-            self.session.hang_up();
+            self.session.close();
             return None;
         };
-        session::mark(&mut message, &self.session);
-        session::follow(&mut message, &self.session);
-        // What is cancelled is not answered.
+        session::attach_session(&mut message, &self.session);
+        session::track_handler(&mut message, &self.session);
+        // A cancelled request gets no response.
         if let JsonRpcMessage::Notification(notification) = &message
             && let ClientNotification::CancelledNotification(cancelled) = &notification.notification
             && let Some(id) = &cancelled.params.request_id
@@ -114,18 +114,18 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Watched<T> {
     }
 
     async fn close(&mut self) -> Result<(), T::Error> {
-        self.session.hang_up();
+        self.session.close();
         self.inner.close().await
     }
 }
 
-impl<T> Drop for Watched<T> {
+impl<T> Drop for SessionTransport<T> {
     fn drop(&mut self) {
-        self.session.hang_up();
+        self.session.close();
     }
 }
 
-/// A stream that says why there is none.
+/// A stream with one error response.
 fn refusal(id: RequestId, why: &'static str) -> impl Stream<Item = ServerSseMessage> + Send + Sync + 'static {
     let error = ErrorData::new(ErrorCode::INVALID_REQUEST, why, None);
     stream::iter([ServerSseMessage::from_message(ServerJsonRpcMessage::error(error, Some(id)))])
@@ -133,18 +133,18 @@ fn refusal(id: RequestId, why: &'static str) -> impl Stream<Item = ServerSseMess
 
 impl SessionManager for Sessions {
     type Error = SessionsError;
-    type Transport = Watched<<LocalSessionManager as SessionManager>::Transport>;
+    type Transport = SessionTransport<<LocalSessionManager as SessionManager>::Transport>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionsError> {
         if let Some(oldest) = self.room()? {
             self.close_session(&oldest).await?;
         }
         let (id, inner) = self.local.create_session().await?;
-        let session = Arc::new(Session::new());
+        let session = Arc::new(McpSession::new());
         session.open();
-        let known = Known { session: Arc::clone(&session), used: Instant::now() };
+        let known = KnownSession { session: Arc::clone(&session), used: Instant::now() };
         lock(&self.known).insert(Arc::clone(&id), known);
-        Ok((id, Watched { inner, session }))
+        Ok((id, SessionTransport { inner, session }))
     }
 
     async fn initialize_session(
@@ -161,7 +161,7 @@ impl SessionManager for Sessions {
 
     async fn close_session(&self, id: &SessionId) -> Result<(), SessionsError> {
         if let Some(known) = lock(&self.known).remove(id) {
-            known.session.hang_up();
+            known.session.close();
         }
         Ok(self.local.close_session(id).await?)
     }
@@ -186,7 +186,7 @@ impl SessionManager for Sessions {
         match self.local.create_stream(id, message).await {
             Ok(stream) => Ok(Either::Right(stream)),
             Err(error) => {
-                begun.inspect(|id| drop(session.forget(id)));
+                begun.inspect(|id| drop(session.abandon(id)));
                 Err(error.into())
             }
         }

@@ -9,17 +9,28 @@ pub const FRONT: &str = "mcp";
 
 /// All that it may name of `app`.
 const DOOR: &[&str] = &[
+    "AgentApi",
     "AgentCall",
-    "AgentDoor",
-    "AgentFailure",
     "AgentFiles",
-    "AgentRan",
+    "AgentRun",
+    "AgentServer",
+    "AgentServerError",
     "AgentSkill",
+    "CallFailure",
+    "FairQueue",
     "FileDiff",
+    "HttpAddress",
+    "HttpAgentServer",
+    "HttpServing",
+    "OwnedEntry",
+    "PersonAnswer",
     "Proposal",
-    "Reply",
-    "Sent",
-    "Word",
+    "QueueLimits",
+    "ReplyFn",
+    "Settlement",
+    "Submission",
+    "TlsPem",
+    "ToolListing",
 ];
 
 /// What a person alone does, and what it is done with. No name in the front is one of these, wherever it comes from.

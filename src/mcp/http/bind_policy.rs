@@ -1,36 +1,29 @@
-//! Where to listen, and what this host is called there.
+//! Decides where the server may listen, and under which host names.
 //!
-//! Guarantees: an address that other machines can reach has a name for them and encryption. Deliberately never: listens.
+//! Guarantees: an address that other machines can reach has a host name and TLS. Deliberately never: listens.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::super::McpError;
-use super::tls::Identity;
-use crate::model::digest::Digest;
+use super::super::error::McpError;
+use super::tls::TlsIdentity;
+use crate::app::HttpAddress;
 
-/// Where to listen, and to whom.
+/// An address at which the server may listen.
 #[derive(Debug)]
-pub struct Listening {
-    /// Where.
-    pub place: Place,
-    /// The digest of the token that clients bring.
-    pub token: Digest,
-}
-
-/// An address that may be listened at.
-#[derive(Debug)]
-pub struct Place {
+pub(super) struct BindAddress {
     pub(super) address: SocketAddr,
-    pub(super) identity: Option<Identity>,
+    pub(super) identity: Option<TlsIdentity>,
     names: Vec<String>,
 }
 
-impl Place {
-    /// An address, the names that clients on other machines have for this host, and what it proves them with.
+impl BindAddress {
+    /// Validates an address.
     ///
     /// # Errors
-    /// When others than this machine could reach the address, and it was not said that they may, or there is no encryption.
-    pub fn new(address: SocketAddr, names: Vec<String>, identity: Option<Identity>) -> Result<Self, McpError> {
+    /// When other machines can reach the address, and it has no host name or no certificate.
+    pub(super) fn new(requested: HttpAddress) -> Result<Self, McpError> {
+        let HttpAddress { address, names, tls } = requested;
+        let identity = tls.map(|pem| TlsIdentity::from_pem(&pem)).transpose()?;
         if let Some(name) = names.iter().find(|name| !is_host(name)) {
             return Err(McpError::Name(name.clone()));
         }
@@ -49,7 +42,7 @@ impl Place {
         if self.identity.is_some() { "https" } else { "http" }
     }
 
-    /// What clients may call this host, with its port; first what it is called best.
+    /// The host names with port that clients may use, the preferred one first.
     pub(super) fn hosts(&self, bound: SocketAddr) -> Vec<String> {
         let port = bound.port();
         let own = match bound.ip() {
@@ -59,13 +52,13 @@ impl Place {
         };
         let hosts: Vec<String> = self.names.iter().cloned().chain(own).collect();
         let with_port = hosts.iter().map(|host| format!("{host}:{port}"));
-        // Clients leave out the port that everybody knows.
-        let known = port == if self.identity.is_some() { 443 } else { 80 };
-        with_port.chain(hosts.iter().filter(|_| known).cloned()).collect()
+        // Clients leave out the default port.
+        let is_default = port == if self.identity.is_some() { 443 } else { 80 };
+        with_port.chain(hosts.iter().filter(|_| is_default).cloned()).collect()
     }
 }
 
-/// Whether this can be the name of a host in a URL, without a port.
+/// Whether this is a host name as in a URL, without a port.
 fn is_host(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -74,7 +67,7 @@ fn is_host(name: &str) -> bool {
     ipv6.map_or_else(|| name.split('.').all(label), |name| name.parse::<Ipv6Addr>().is_ok())
 }
 
-/// An address as it stands in a URL.
+/// An address as in a URL.
 fn literal(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
@@ -85,16 +78,18 @@ fn literal(ip: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::TlsPem;
 
-    fn place(address: &str, names: &[&str], identity: Option<Identity>) -> Result<Place, McpError> {
+    fn place(address: &str, names: &[&str], tls: Option<TlsPem>) -> Result<BindAddress, McpError> {
         let address = address.parse().map_err(|_| McpError::Opening(address.to_owned()))?;
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Place::new(address, names, identity)
+        BindAddress::new(HttpAddress { address, names, tls })
     }
 
-    fn identity() -> Option<Identity> {
+    fn identity() -> Option<TlsPem> {
         let made = rcgen::generate_simple_self_signed(vec!["notes.lan".to_owned()]).ok()?;
-        Identity::from_pem(made.cert.pem().as_bytes(), &made.signing_key.serialize_pem().into()).ok()
+        let certificates = made.cert.pem().into_bytes();
+        Some(TlsPem { certificates, key: made.signing_key.serialize_pem().into() })
     }
 
     #[test]

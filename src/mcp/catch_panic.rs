@@ -1,7 +1,8 @@
-//! What stands around the handlers: a panic is an answer; on a connection for one client an opening happens once, and a
-//! cancelled request is over when its handler is.
+//! Turns a panic of a handler into an error response.
 //!
-//! Guarantees: whatever a handler does, the SDK gets an answer for it. Deliberately never: looks into a request.
+//! On a connection for one client it also rejects a second `initialize`, and ends a cancelled request with its handler.
+//!
+//! Guarantees: the SDK receives a response for every request. Deliberately never: reads the parameters of a request.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,41 +13,41 @@ use std::task::Poll;
 use rmcp::model::{ClientNotification, ClientRequest, ErrorData, ProtocolVersion, ServerConfig, ServerResult};
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service};
 
-use super::session::Session;
-use super::wire::Outbox;
+use super::session::McpSession;
+use super::stdio_transport::Outbox;
 
-/// A handler behind the guard.
-pub(super) struct Guarded<H> {
+/// A handler whose panics are caught.
+pub(super) struct GuardedService<H> {
     pub(super) handler: H,
-    pub(super) session: Arc<Session>,
+    pub(super) session: Arc<McpSession>,
     pub(super) out: Outbox,
 }
 
-/// Runs to the end, or until it panics.
-pub(super) async fn caught<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
+/// Runs a handler to its end. A panic is an internal error.
+pub(super) async fn catch_panic<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
     let mut work = pin!(work);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll,
-        Err(_) => Poll::Ready(Err(ErrorData::internal_error("an error of the server's own", None))),
+        Err(_) => Poll::Ready(Err(ErrorData::internal_error("internal error: the handler panicked", None))),
     })
     .await
 }
 
-impl<H: Service<RoleServer>> Service<RoleServer> for Guarded<H> {
+impl<H: Service<RoleServer>> Service<RoleServer> for GuardedService<H> {
     async fn handle_request(
         &self,
         request: ClientRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<ServerResult, ErrorData> {
-        if matches!(request, ClientRequest::InitializeRequest(_)) && self.session.is_agreed() {
+        if matches!(request, ClientRequest::InitializeRequest(_)) && self.session.is_initialized() {
             return Err(ErrorData::invalid_request("this connection was initialized before", None));
         }
         let (id, cancelled) = (context.id.clone(), context.ct.clone());
         let answer = self.handler.handle_request(request, context).await;
         if cancelled.is_cancelled()
-            && let Some(rest) = self.session.forget(&id)
+            && let Some(rest) = self.session.abandon(&id)
         {
-            // Nobody is there to be told when it cannot be sent.
+            // Sending fails only when the client has disconnected.
             let _ = self.out.send(Some(rest)).await;
         }
         answer
@@ -79,9 +80,10 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_answer() -> std::io::Result<()> {
-        let answer = block(caught::<()>(async { [].get(1).copied().map_or_else(|| unreachable!("on purpose"), Ok) }))?;
+        let answer =
+            block(catch_panic::<()>(async { [].get(1).copied().map_or_else(|| unreachable!("on purpose"), Ok) }))?;
         assert_eq!(answer.map_err(|error| error.code.0), Err(-32_603));
-        assert_eq!(block(caught(async { Ok(7) }))?.ok(), Some(7));
+        assert_eq!(block(catch_panic(async { Ok(7) }))?.ok(), Some(7));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! A connection that ends when whoever is at its other end takes nothing any more.
+//! Closes a connection whose peer stops reading.
 //!
-//! Guarantees: what has been said and is not taken for [`PATIENCE`] is an error of the connection. Deliberately never: limits how long
-//! somebody may have nothing to say.
+//! Guarantees: data that the peer does not read for [`STALL_LIMIT`] is an error of the connection. Deliberately never: limits
+//! how long a peer may be silent.
 
 use std::io;
 use std::pin::Pin;
@@ -11,17 +11,17 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long a client may take nothing of what waits for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may read nothing of the data that waits for it.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// A stream with that patience.
-pub(super) struct Moving<T> {
+/// A stream with that limit.
+pub(super) struct WriteTimeout<T> {
     stream: T,
-    /// Runs out unless something moves before.
+    /// Elapses unless data moves before.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Moving<T> {
+impl<T> WriteTimeout<T> {
     pub(super) fn new(stream: T) -> Self {
         Self { stream, stalled: None }
     }
@@ -31,19 +31,19 @@ impl<T> Moving<T> {
             self.stalled = None;
             return moved;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_LIMIT)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Moving<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Moving<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let moved = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, moved)
@@ -84,7 +84,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(async {
             let (near, mut far) = tokio::io::duplex(8);
-            let mut near = Moving::new(near);
+            let mut near = WriteTimeout::new(near);
             near.write_all(b"12345678").await?;
             // Time is not waited for here: what has run out by the time of the next look has run out.
             near.stalled = Some(Box::pin(sleep(Duration::ZERO)));

@@ -1,11 +1,11 @@
-//! A value that threads share, one at a time.
+//! Mutexes whose poison is ignored.
 //!
-//! Guarantees: it is reached also when a thread panicked while it had it. That is for values which are whole after every
-//! statement, so that a panic cannot have broken them; whoever shares another kind keeps its poison. Deliberately never: mends one.
+//! Guarantees: a value stays reachable after a thread panicked with its lock. Only values that are whole after every
+//! statement may use this, because then a panic cannot have broken them. Deliberately never: repairs a value.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Waits for the value.
+/// Waits for the lock.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,162 @@
+//! The [`AgentApi`] of an open workspace: passes each request to the thread that can answer it.
+//!
+//! Calls go to the queue of the call threads. The list of skills is read by a thread of its own, so that it never waits
+//! for a writer. Everything else is a task for the worker, the one thread that has the workspace open.
+//!
+//! Guarantees: a run is recorded for the channel `mcp` under the name that the client gives itself. Held files can be
+//! settled only for a call that this handle made. Deliberately never: blocks its caller.
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use serde_json::Value;
+
+use super::super::open_workspace::OpenWorkspace;
+use super::api::{
+    AgentApi, AgentCall, AgentFiles, AgentRun, AgentSkill, CallFailure, CallReply, ReplyFn, Settlement, SkillsChanged,
+    Submission,
+};
+use super::call_queue::{CallQueue, ThreadDemand};
+use super::fair_queue::{FairQueue, OwnedEntry, QueueLimits};
+use super::{queries, submissions};
+use crate::error::Error;
+use crate::invoke::{RunFiles, RunRequest, RunResult};
+use crate::ledger::Proposal;
+use crate::model::{
+    channel::{Caller, Channel},
+    digest::Digest,
+    id::{CommitId, ExecutionId},
+};
+use crate::sync::lock;
+
+/// Most tasks that wait for the worker.
+pub(super) const MOST_TASKS: usize = 256;
+/// Most held files that wait for an answer through this API. Older ones are released at the command line.
+const MOST_HELD: QueueLimits = QueueLimits { total: 4_096, per_owner: 64 };
+
+/// Work for the thread that has the workspace open, or the reason why it will not be done.
+pub(super) type Task = Box<dyn FnOnce(Result<&OpenWorkspace, Error>) + Send>;
+
+/// The listener for changes of the trusted skills.
+pub(super) type ListenerSlot = Arc<Mutex<Option<SkillsChanged>>>;
+
+/// Where the requests of agents go.
+pub(super) struct AgentHandle {
+    calls: Arc<CallQueue>,
+    tasks: mpsc::SyncSender<Task>,
+    lists: mpsc::Sender<ReplyFn<Vec<AgentSkill>>>,
+    listener: ListenerSlot,
+    /// Files that calls through this handle left held, by client.
+    held: Arc<Mutex<FairQueue<CommitId>>>,
+}
+
+/// The other ends of a handle.
+pub(super) struct Requests {
+    pub(super) tasks: mpsc::Receiver<Task>,
+    pub(super) lists: mpsc::Receiver<ReplyFn<Vec<AgentSkill>>>,
+    pub(super) listener: ListenerSlot,
+}
+
+impl AgentHandle {
+    /// A handle that puts calls into this queue, and what receives its other requests.
+    pub(super) fn new(calls: Arc<CallQueue>) -> (Self, Requests) {
+        let (tasks, received_tasks) = mpsc::sync_channel(MOST_TASKS);
+        let (lists, received_lists) = mpsc::channel();
+        let listener = ListenerSlot::default();
+        let held = Arc::new(Mutex::new(FairQueue::new(MOST_HELD)));
+        let requests = Requests { tasks: received_tasks, lists: received_lists, listener: Arc::clone(&listener) };
+        (Self { calls, tasks, lists, listener, held }, requests)
+    }
+
+    fn run_task<T: 'static>(
+        &self,
+        work: impl FnOnce(&OpenWorkspace) -> Result<T, Error> + Send + 'static,
+        reply: ReplyFn<T>,
+    ) {
+        let task: Task = Box::new(move |workspace| reply(workspace.and_then(work)));
+        // When the worker has ended, the task is dropped together with its reply, which the waiting server notices.
+        if let Err(mpsc::TrySendError::Full(task)) = self.tasks.try_send(task) {
+            task(Err(Error::Refused(format!("{MOST_TASKS} requests are waiting: try again later"))));
+        }
+    }
+}
+
+impl AgentApi for AgentHandle {
+    fn call(&self, call: AgentCall, reply: CallReply) {
+        let held = Arc::clone(&self.held);
+        let caller = Arc::new(Caller { channel: Channel::Mcp, name: call.by });
+        let client = Arc::clone(&caller);
+        let reply = move |ran: Result<RunResult, Error>| {
+            reply(ran.map(|ran| agent_run(ran, &held, &client.name)).map_err(CallFailure::from));
+        };
+        let request = RunRequest { cancel: Some(call.cancel), ..RunRequest::new(call.name, call.input, caller) };
+        if self.calls.put(request, Box::new(reply)) == ThreadDemand::More {
+            // The worker starts more threads after each task, so an empty one makes it look.
+            let _ = self.tasks.try_send(Box::new(|_| ()));
+        }
+    }
+
+    fn skills(&self, reply: ReplyFn<Vec<AgentSkill>>) {
+        // When the thread has ended, the reply is dropped, which the waiting server notices.
+        let _ = self.lists.send(reply);
+    }
+
+    fn on_skills_changed(&self, listener: SkillsChanged) {
+        *lock(&self.listener) = Some(listener);
+    }
+
+    fn settle(&self, settlement: Settlement, reply: ReplyFn<()>) {
+        // Taken at once, so that a second answer to the same question finds nothing.
+        let ours = lock(&self.held).take(|entry| entry.value == settlement.commit);
+        let held = Arc::clone(&self.held);
+        let settle = move |workspace: &OpenWorkspace| {
+            let Some(ours) = ours else {
+                let id = settlement.commit.short();
+                return Err(Error::Refused(format!("effect {id} was not made here, or is already decided")));
+            };
+            // After a failure it can be tried again.
+            submissions::settle(workspace, &settlement).inspect_err(|_| lock(&held).push(ours))
+        };
+        self.run_task(settle, reply);
+    }
+
+    fn submit(&self, submission: Submission, reply: ReplyFn<Proposal>) {
+        self.run_task(move |workspace| submissions::submit(workspace, &submission), reply);
+    }
+
+    fn proposals(&self, most: u32, reply: ReplyFn<Vec<Proposal>>) {
+        self.run_task(move |workspace| Ok(workspace.ledger.newest_proposals(most)?), reply);
+    }
+
+    fn skill_status(&self, key: String, reply: ReplyFn<Value>) {
+        self.run_task(move |workspace| queries::skill_status(workspace, &key), reply);
+    }
+
+    fn failure(&self, key: String, reply: ReplyFn<String>) {
+        self.run_task(move |workspace| queries::failure(workspace, &key), reply);
+    }
+
+    fn record(&self, id: ExecutionId, reply: ReplyFn<Value>) {
+        self.run_task(move |workspace| queries::record(workspace, id), reply);
+    }
+
+    fn newest_records(&self, reply: ReplyFn<Value>) {
+        self.run_task(queries::newest_records, reply);
+    }
+
+    fn artifact(&self, digest: Digest, reply: ReplyFn<String>) {
+        self.run_task(move |workspace| queries::artifact(workspace, digest), reply);
+    }
+}
+
+/// What an agent learns of a run. Held files can be settled from now on.
+fn agent_run(ran: RunResult, held: &Mutex<FairQueue<CommitId>>, client: &str) -> AgentRun {
+    let revision = ran.record.revision.zip(ran.record.source_hash);
+    let files = match ran.files {
+        RunFiles::Held(commit, diffs) => {
+            lock(held).push(OwnedEntry { owner: client.to_owned(), value: commit.id });
+            AgentFiles::Held(commit.id, diffs)
+        }
+        _ => AgentFiles::Written(ran.record.effects.iter().map(|effect| effect.path.clone()).collect()),
+    };
+    AgentRun { id: ran.record.execution_id, revision, output: ran.output, files }
+}

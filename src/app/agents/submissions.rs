@@ -1,0 +1,50 @@
+//! What agents send: proposals, and the answers of persons that clients report.
+
+use super::super::open_workspace::OpenWorkspace;
+use super::api::{PersonAnswer, Settlement, Submission};
+use crate::error::Error;
+use crate::forge::{propose, rebuild};
+use crate::invoke::pending_approval;
+use crate::ledger::{Proposal, ProposalSource};
+use crate::model::{channel::Channel, id::IdPrefix, text};
+
+/// Largest specification, in bytes of JSON.
+const MOST_SPEC: usize = 64 * 1024;
+/// Longest reason, in bytes.
+const MOST_WHY: usize = 2_000;
+
+/// Records a proposal of an agent. Its reason is stored as the agent wrote it, and shown to persons as unverified.
+pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Result<Proposal, Error> {
+    let why = submission.why.trim();
+    if why.is_empty() {
+        return Err(Error::Usage("say why: what you could not do without this skill".to_owned()));
+    }
+    if why.len() > MOST_WHY {
+        return Err(Error::Usage(format!("the reason is longer than {MOST_WHY} bytes")));
+    }
+    if submission.spec.len() > MOST_SPEC {
+        return Err(Error::Usage(format!("the proposal is larger than {MOST_SPEC} bytes")));
+    }
+    let spec = propose::parse_file(&submission.spec)?;
+    let source = ProposalSource { channel: Channel::Mcp, by: submission.by.clone(), why: text::block(why, MOST_WHY) };
+    let forge = workspace.forge();
+    let proposal = propose::write(&forge, &spec, Some(&source))?;
+    rebuild::after_step(&forge, &proposal.spec.name)?;
+    Ok(proposal)
+}
+
+/// Writes or discards held files as a person answered.
+pub(super) fn settle(workspace: &OpenWorkspace, settlement: &Settlement) -> Result<(), Error> {
+    let (id, by, context) = (settlement.commit, settlement.by.as_str(), workspace.run_context());
+    match settlement.answer {
+        PersonAnswer::Yes => {
+            let prefix = IdPrefix::parse(&id.to_string()).map_err(|error| Error::Usage(error.to_string()))?;
+            let review = pending_approval::review(&context, &prefix)?;
+            pending_approval::approve(&context, review, by)?;
+        }
+        PersonAnswer::No => {
+            pending_approval::reject(&context, id, by, None)?;
+        }
+    }
+    Ok(())
+}

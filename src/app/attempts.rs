@@ -1,0 +1,188 @@
+//! Attempts at a proposal: build, verification, and the diagnosis of a failure.
+//!
+//! Deliberately never: acknowledges anything by itself; a person's approval is for the next attempt alone.
+
+use std::time::Duration;
+
+use super::coding_agent;
+use super::open_workspace::OpenWorkspace;
+use super::proposals::ProposalService;
+use crate::error::Error;
+use crate::forge::build::{self, Attempt, Builder, Progress};
+use crate::forge::promote::Approver;
+use crate::forge::rebuild;
+use crate::forge::research::{self, Ask};
+use crate::forge::toolchain::Toolchain;
+use crate::forge::verify::{self, Reuse, Verified};
+use crate::ledger::{Build, LedgerError, Proposal, Research};
+use crate::llm;
+use crate::model::{
+    finding::Finding,
+    id::{BuildId, IdPrefix},
+    lifecycle::BuilderKind,
+    research::Escalation,
+};
+
+/// Whether a model is asked for advice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Advise {
+    /// As kavi.toml says.
+    #[default]
+    AsConfigured,
+    /// `--advise`
+    Yes,
+    /// `--no-advise`
+    No,
+}
+
+/// How a failure is diagnosed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiagnosisOptions<'a> {
+    /// What a person wants the next attempt to know.
+    pub hint: Option<&'a str>,
+    /// Whether a model is asked.
+    pub advise: Advise,
+}
+
+/// The attempts of one workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptService<'a> {
+    pub(super) workspace: &'a OpenWorkspace,
+}
+
+impl AttemptService<'_> {
+    /// The toolchain for a step of the forge. Installs what is missing.
+    ///
+    /// # Errors
+    /// When the workspace is stopped, or a part is missing and cannot be installed.
+    pub fn toolchain(&self, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
+        self.workspace.toolchain(say)
+    }
+
+    /// The Claude Code builder as configured, with this time limit or the configured one.
+    ///
+    /// # Errors
+    /// When the program or the key is missing, or the model's name is invalid.
+    pub fn claude(&self, timeout: Option<Duration>) -> Result<Builder, Error> {
+        coding_agent::claude(self.workspace, timeout)
+    }
+
+    /// Makes one attempt to build, with a person's approval where one is needed.
+    ///
+    /// # Errors
+    /// When no attempt could be made or recorded; a failed attempt is an [`Attempt`].
+    pub fn build(
+        &self,
+        proposal: &Proposal,
+        builder: &Builder,
+        by: Option<&Approver>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Attempt, Error> {
+        let forge = self.workspace.forge();
+        let attempt = build::run(&forge, proposal, builder, by, progress)?;
+        rebuild::after_step(&forge, &proposal.spec.name)?;
+        Ok(attempt)
+    }
+
+    /// Writes packet and workspace and stops.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn prepare(&self, proposal: &Proposal, builder: BuilderKind, by: Option<&Approver>) -> Result<Attempt, Error> {
+        let forge = self.workspace.forge();
+        let attempt = build::prepare_only(&forge, proposal, builder, by)?;
+        rebuild::after_step(&forge, &proposal.spec.name)?;
+        Ok(attempt)
+    }
+
+    /// Runs every gate on the newest build.
+    ///
+    /// # Errors
+    /// When there is nothing to verify or a gate could not do its work; failed gates are in the result.
+    pub fn verify(
+        &self,
+        proposal: &Proposal,
+        toolchain: &Toolchain,
+        reuse: Reuse,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<Verified, Error> {
+        let forge = self.workspace.forge();
+        let verified = verify::run(&forge, proposal, toolchain, &self.workspace.config.limits, reuse, progress)?;
+        rebuild::after_step(&forge, &proposal.spec.name)?;
+        Ok(verified)
+    }
+
+    /// Runs the invariants gate alone. Records nothing.
+    ///
+    /// # Errors
+    /// When there is nothing to check or a tool could not run.
+    pub fn check_invariants(&self, proposal: &Proposal, toolchain: &Toolchain) -> Result<Vec<Finding>, Error> {
+        let limits = &self.workspace.config.limits;
+        Ok(verify::check_invariants(&self.workspace.forge(), proposal, toolchain, limits)?)
+    }
+
+    /// Finds a build: by its id or a prefix of it, else the newest attempt of the proposal or skill of that name.
+    ///
+    /// # Errors
+    /// When nothing or more than one build matches.
+    pub fn find(&self, key: &str) -> Result<Build, Error> {
+        let ledger = &self.workspace.ledger;
+        if let Ok(prefix) = IdPrefix::parse(key) {
+            match ledger.build_by_prefix(&prefix) {
+                Err(LedgerError::NotFound { .. }) => {}
+                found => return Ok(found?),
+            }
+        }
+        let proposals = ProposalService { workspace: self.workspace };
+        let proposal = proposals.find_newest(key).map_err(|error| match error {
+            Error::Ledger(LedgerError::NotFound { key, .. }) => {
+                Error::Ledger(LedgerError::NotFound { what: "build, proposal or skill", key })
+            }
+            error => error,
+        })?;
+        let newest = ledger.builds_of(proposal.id)?.into_iter().rev().find(|build| !build.was_not_invoked());
+        newest.ok_or_else(|| LedgerError::NotFound { what: "attempt of proposal", key: proposal.id.short() }.into())
+    }
+
+    /// Diagnoses why an attempt failed, and records the diagnosis.
+    ///
+    /// # Errors
+    /// When there is no failure or the diagnosis cannot be recorded. A model that does not answer is no error.
+    pub fn research(&self, build: BuildId, options: DiagnosisOptions<'_>) -> Result<Research, Error> {
+        let (ledger, forge) = (&self.workspace.ledger, self.workspace.forge());
+        let build = ledger.build(build)?;
+        let advisor = self.advisor(options.advise)?;
+        let ask = Ask { hint: options.hint, advisor: advisor.as_ref() };
+        let research = research::run(&forge, &build, ask)?;
+        rebuild::after_step(&forge, &ledger.proposal(build.proposal_id)?.spec.name)?;
+        Ok(research)
+    }
+
+    /// Why a person must approve the next attempt.
+    ///
+    /// # Errors
+    /// When the ledger or a stored source cannot be read.
+    pub fn escalations(&self, proposal: &Proposal) -> Result<Vec<Escalation>, Error> {
+        Ok(research::standing(&self.workspace.forge(), proposal)?.escalations)
+    }
+
+    fn advisor(&self, advise: Advise) -> Result<Option<llm::Client>, Error> {
+        let settings = &self.workspace.config.advice;
+        let enabled = match advise {
+            Advise::AsConfigured => settings.ask,
+            Advise::Yes => true,
+            Advise::No => false,
+        };
+        if !enabled {
+            return Ok(None);
+        }
+        let base_url = settings.base_url.parse();
+        let base_url = base_url.map_err(|error: llm::InvalidUrl| Error::Usage(format!("kavi.toml: {error}")))?;
+        Ok(Some(llm::Client::new(llm::Settings {
+            base_url,
+            model: Some(settings.model.clone()).filter(|model| !model.is_empty()),
+            timeout: Duration::from_secs(settings.timeout_s),
+            prompt_chars: settings.prompt_chars,
+        })))
+    }
+}

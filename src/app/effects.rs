@@ -1,0 +1,72 @@
+//! Held vault changes and undo: a person's decisions about files.
+
+use super::open_workspace::OpenWorkspace;
+use crate::error::Error;
+use crate::invoke::pending_approval::{self, CommitReview};
+use crate::invoke::undo::{self, UndoPlan};
+use crate::model::{commit::Commit, id::IdPrefix};
+
+/// The vault changes of one workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct EffectService<'a> {
+    pub(super) workspace: &'a OpenWorkspace,
+}
+
+impl EffectService<'_> {
+    /// The changes that wait for a person, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn held(&self) -> Result<Vec<Commit>, Error> {
+        Ok(pending_approval::list(&self.workspace.run_context())?)
+    }
+
+    /// The newest changes in any state, newest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn newest(&self, most: u32) -> Result<Vec<Commit>, Error> {
+        self.workspace.ledger.expire_commits(self.workspace.clock.now())?;
+        Ok(self.workspace.ledger.newest_commits(most)?)
+    }
+
+    /// One change, with the difference of each file.
+    ///
+    /// # Errors
+    /// When there is none, or its bytes are missing.
+    pub fn show(&self, id: &IdPrefix) -> Result<CommitReview, Error> {
+        Ok(pending_approval::review(&self.workspace.run_context(), id)?)
+    }
+
+    /// Commits a held change.
+    ///
+    /// # Errors
+    /// When it is no longer held, its skill is no longer trusted, or the vault changed since.
+    pub fn approve(&self, review: CommitReview, by: &str) -> Result<Commit, Error> {
+        Ok(pending_approval::approve(&self.workspace.run_context(), review, by)?)
+    }
+
+    /// Rejects a held change.
+    ///
+    /// # Errors
+    /// When it is no longer held.
+    pub fn reject(&self, review: &CommitReview, by: &str, why: Option<&str>) -> Result<Commit, Error> {
+        Ok(pending_approval::reject(&self.workspace.run_context(), review.commit.id, by, why)?)
+    }
+
+    /// What undoing a run would restore.
+    ///
+    /// # Errors
+    /// When there is nothing to restore.
+    pub fn undo_plan(&self, run: &IdPrefix) -> Result<UndoPlan, Error> {
+        Ok(undo::plan(&self.workspace.run_context(), run)?)
+    }
+
+    /// Restores the files as the plan says.
+    ///
+    /// # Errors
+    /// When a file was changed since; nothing is restored then.
+    pub fn undo(&self, plan: UndoPlan, by: &str) -> Result<Commit, Error> {
+        Ok(undo::undo(&self.workspace.run_context(), plan, by)?)
+    }
+}

@@ -1,0 +1,150 @@
+//! One open workspace: its configuration, ledger, stores and tools, wired together.
+//!
+//! Guarantees: every service works on these same parts. Deliberately never: knows a service, prints, or reads the environment.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::host::{Host, Walls};
+use crate::artifacts::Store;
+use crate::cage::{Cage, Confinement};
+use crate::config::{Config, ConfinementSetting};
+use crate::error::Error;
+use crate::forge::Forge;
+use crate::forge::toolchain::{self, Toolchain};
+use crate::invoke::resident::Resident;
+use crate::invoke::{NoObserver, RunContext, SharedContext};
+use crate::ledger::{Create, Ledger, Recorder};
+use crate::model::{
+    channel::{Caller, Channel},
+    id::{IdSource, RandomIds},
+    layout::Layout,
+    text,
+    time::{Clock, SystemClock},
+};
+use crate::policy::grants;
+use crate::runtime::{CodeCache, Loader};
+
+/// One workspace, open.
+#[derive(Debug)]
+pub(super) struct OpenWorkspace {
+    pub(super) host: Host,
+    pub(super) config: Config,
+    pub(super) ledger: Ledger,
+    pub(super) store: Store,
+    pub(super) cage: Cage,
+    pub(super) code: CodeCache,
+    pub(super) clock: Box<dyn Clock>,
+    pub(super) ids: Box<dyn IdSource>,
+}
+
+impl OpenWorkspace {
+    /// Opens the workspace that a configuration describes.
+    pub(super) fn open(host: Host, config: Config, walls: Walls) -> Result<Self, Error> {
+        let ledger = Ledger::open(&config.layout.ledger(), Create::Never)?;
+        let confinement = match (walls, config.confinement) {
+            (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
+            (Walls::Unconfined, _) | (_, ConfinementSetting::Unconfined) => Confinement::Unconfined,
+        };
+        let cage = Cage::new(host.exe.clone(), confinement);
+        let cage = match ledger.authorize() {
+            Ok(authorized) => cage.watched(Arc::new(ledger.watch(authorized))),
+            // The workspace is stopped. Every step that would start a process is refused before it does.
+            Err(_) => cage,
+        };
+        Ok(Self {
+            store: Store::new(config.layout.store()),
+            code: code_cache(&host, &config.layout),
+            cage,
+            clock: Box::new(SystemClock),
+            ids: Box::new(RandomIds),
+            host,
+            config,
+            ledger,
+        })
+    }
+
+    /// What the steps of the forge work with.
+    pub(super) fn forge(&self) -> Forge<'_> {
+        Forge {
+            layout: &self.config.layout,
+            ledger: &self.ledger,
+            store: &self.store,
+            cage: &self.cage,
+            loader: self.loader(),
+            limits: &self.config.limits,
+            clock: self.clock.as_ref(),
+            ids: self.ids.as_ref(),
+        }
+    }
+
+    /// What loads the machine code of a skill.
+    pub(super) fn loader(&self) -> Loader<'_> {
+        Loader { cage: &self.cage, cache: &self.code, warnings: &self.host.warnings }
+    }
+
+    /// What all runs of this process share.
+    pub(super) fn shared_context(&self) -> SharedContext<'_> {
+        SharedContext {
+            layout: &self.config.layout,
+            store: &self.store,
+            channels: &self.config.channels,
+            hold: self.config.effects.held(),
+            observer: &NoObserver,
+            clock: self.clock.as_ref(),
+            ids: self.ids.as_ref(),
+            loader: self.loader(),
+            limits: &self.config.limits,
+        }
+    }
+
+    /// What runs and vault changes on this thread work with.
+    pub(super) fn run_context(&self) -> RunContext<'_> {
+        self.shared_context().with_ledger(&self.ledger)
+    }
+
+    /// The thread that writes the records of many runs. It opens the ledger for itself.
+    pub(super) fn recorder(&self) -> Result<Recorder, Error> {
+        Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
+            .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })
+    }
+
+    /// What runs many skills on up to `threads` threads.
+    pub(super) fn resident<'a>(&'a self, journal: &'a Recorder, threads: u32) -> Result<Resident<'a>, Error> {
+        Ok(Resident::new(self.shared_context(), journal, threads)?)
+    }
+
+    /// The toolchain for a step of the forge. Installs what is missing.
+    pub(super) fn toolchain(&self, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
+        // The step itself checks this again. Checking here avoids starting tools for a step that is refused anyway.
+        self.ledger.authorize()?;
+        Ok(toolchain::ensure(&self.cage, &self.host.tools()?, say)?)
+    }
+
+    /// The person at the command line: the account name, else its number.
+    pub(super) fn person(&self) -> String {
+        let named = self.host.environment.text("USER").map(|name| text::line(name.trim(), 100));
+        named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    }
+
+    /// The person at the command line, as the caller of a run through this channel.
+    pub(super) fn caller(&self, channel: Channel) -> Arc<Caller> {
+        Arc::new(Caller { channel, name: self.person() })
+    }
+}
+
+/// The cache below the workspace's `.kavi/`, sealed with a key below the person's own cache folder.
+fn code_cache(host: &Host, layout: &Layout) -> CodeCache {
+    let folder = host.environment.cache_folder().ok().map(|folder| host.cwd.join(folder));
+    // A key inside the vault would be readable by skills, which could then seal machine code of their own.
+    let key = folder.filter(|folder| !is_inside(folder, &layout.vault)).map(|folder| folder.join("code.key"));
+    CodeCache::new(layout.code_cache(), key, grants::version())
+}
+
+/// Whether a folder lies inside another one. The folder need not exist yet.
+fn is_inside(folder: &Path, other: &Path) -> bool {
+    let Ok(other) = other.canonicalize() else { return folder.starts_with(other) };
+    let existing = folder.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let real = existing.map(|(above, real)| real.join(folder.strip_prefix(above).unwrap_or(Path::new(""))));
+    real.is_none_or(|real| real.starts_with(other))
+}

@@ -1,0 +1,158 @@
+//! Proposals: parsed, recorded, found, and shown with everything that is known of them.
+
+use super::open_workspace::OpenWorkspace;
+use crate::error::Error;
+use crate::forge::propose::{self, Request};
+use crate::forge::rebuild;
+use crate::ledger::{
+    Acknowledgement, ArtifactRow, Build, LedgerError, Promotion, Proposal, ProposalSource, Research, Verification,
+};
+use crate::model::{
+    execution::SecondWall,
+    id::{BuildId, IdPrefix},
+    limits::Limits,
+    name::SkillName,
+    spec::SkillSpec,
+};
+use crate::runtime::second_wall;
+
+/// Everything that is known of one proposal.
+#[derive(Debug)]
+pub struct Dossier {
+    /// The proposal.
+    pub proposal: Proposal,
+    /// Who sent it; none when it was typed at the command line.
+    pub source: Option<ProposalSource>,
+    /// Its attempts.
+    pub builds: Vec<Build>,
+    /// Its verifications.
+    pub verifications: Vec<Verification>,
+    /// The diagnoses of its failures.
+    pub research: Vec<Research>,
+    /// The attempts that a person acknowledged.
+    pub acknowledgements: Vec<(BuildId, Acknowledgement)>,
+    /// The decisions about it.
+    pub promotions: Vec<Promotion>,
+    /// Every proposal of the same name.
+    pub lineage: Vec<Proposal>,
+    /// Its artifacts: path and digest.
+    pub artifacts: Vec<ArtifactRow>,
+    /// The limits of a run in this workspace now.
+    pub limits: Limits,
+    /// The second wall of a run on this machine now, or why nothing can run.
+    pub second_wall: Result<SecondWall, String>,
+}
+
+/// The proposals of one workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct ProposalService<'a> {
+    pub(super) workspace: &'a OpenWorkspace,
+}
+
+impl ProposalService<'_> {
+    /// Finds a proposal by id, unique prefix, `NAME` (its trusted revision, else its newest proposal) or `NAME@REVISION`.
+    ///
+    /// # Errors
+    /// When nothing or more than one proposal matches.
+    pub fn find(&self, key: &str) -> Result<Proposal, Error> {
+        let ledger = &self.workspace.ledger;
+        let (name, revision) = split_revision(key);
+        if let Ok(name) = SkillName::parse(name) {
+            let proposals = ledger.proposals_named(&name)?;
+            let found = match revision {
+                Some(revision) => proposals.into_iter().find(|p| p.trust.is_some_and(|t| t.revision == revision)),
+                None => ledger.trusted(&name)?.or_else(|| proposals.into_iter().next_back()),
+            };
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        match IdPrefix::parse(key) {
+            Ok(prefix) => Ok(ledger.proposal_by_prefix(&prefix)?),
+            Err(_) => Err(LedgerError::NotFound { what: "proposal or skill", key: key.to_owned() }.into()),
+        }
+    }
+
+    /// Finds the proposal that a step of the forge works on: by id or prefix, or the newest one of a name.
+    ///
+    /// # Errors
+    /// When nothing or more than one proposal matches.
+    pub fn find_newest(&self, key: &str) -> Result<Proposal, Error> {
+        if let Ok(name) = SkillName::parse(key)
+            && let Some(newest) = self.workspace.ledger.proposals_named(&name)?.pop()
+        {
+            return Ok(newest);
+        }
+        self.find(key)
+    }
+
+    /// Turns typed arguments into a spec. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Propose`] when the arguments are invalid.
+    pub fn parse_spec(&self, request: &Request) -> Result<SkillSpec, Error> {
+        Ok(propose::parse(request)?)
+    }
+
+    /// Parses a spec from the bytes of a file. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Propose`] when the file is invalid.
+    pub fn parse_spec_file(&self, bytes: &[u8]) -> Result<SkillSpec, Error> {
+        Ok(propose::parse_file(bytes)?)
+    }
+
+    /// Records a proposal.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn propose(&self, spec: &SkillSpec) -> Result<Proposal, Error> {
+        let forge = self.workspace.forge();
+        let proposal = propose::write(&forge, spec, None)?;
+        rebuild::after_step(&forge, &proposal.spec.name)?;
+        Ok(proposal)
+    }
+
+    /// Every proposal.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn all(&self) -> Result<Vec<Proposal>, Error> {
+        Ok(self.workspace.ledger.proposals()?)
+    }
+
+    /// Everything that is known of a proposal.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn dossier(&self, proposal: Proposal) -> Result<Dossier, Error> {
+        let ledger = &self.workspace.ledger;
+        let builds = ledger.builds_of(proposal.id)?;
+        let verifications = ledger.verifications_of(proposal.id)?;
+        let mut related = vec![proposal.id.to_string()];
+        related.extend(builds.iter().map(|build| build.id.to_string()));
+        related.extend(verifications.iter().map(|verification| verification.id.to_string()));
+        let artifacts = related.iter().map(|id| ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Dossier {
+            source: ledger.proposal_source(proposal.id)?,
+            research: ledger.research_of(proposal.id)?,
+            acknowledgements: ledger.acknowledgements_of(proposal.id)?,
+            promotions: ledger.promotions_of(proposal.id)?,
+            lineage: ledger.proposals_named(&proposal.spec.name)?,
+            artifacts: artifacts.concat(),
+            limits: self.workspace.config.limits.narrowed(&proposal.limits),
+            second_wall: second_wall::probe().map_err(|error| error.to_string()),
+            builds,
+            verifications,
+            proposal,
+        })
+    }
+}
+
+/// Splits `NAME` or `NAME@REVISION`.
+pub(super) fn split_revision(key: &str) -> (&str, Option<u32>) {
+    match key.split_once('@') {
+        Some((name, revision)) => (name, revision.parse().ok()),
+        None => (key, None),
+    }
+}

@@ -1,0 +1,53 @@
+//! A workspace at a glance.
+
+use super::open_workspace::OpenWorkspace;
+use crate::cage::CageReport;
+use crate::error::Error;
+use crate::invoke::{InvokeError, effects, pending_approval};
+use crate::ledger::{LedgerError, Proposal};
+use crate::model::{
+    commit::Commit,
+    layout::Layout,
+    switch::{Switch, SwitchEvent},
+};
+
+/// A workspace at a glance.
+#[derive(Debug)]
+pub struct Status {
+    /// Where the files of the workspace are.
+    pub layout: Layout,
+    /// The integrity check of the ledger's database.
+    pub integrity: Result<(), LedgerError>,
+    /// Every proposal.
+    pub proposals: Vec<Proposal>,
+    /// Runs, and failed runs.
+    pub executions: (u64, u64),
+    /// Vault changes that a crash had interrupted, and how they were finished just now.
+    pub recovered: Vec<Commit>,
+    /// Vault changes that wait for a person.
+    pub held: Vec<Commit>,
+    /// The cage of this machine.
+    pub cage: CageReport,
+    /// Whether anything may run.
+    pub switch: Switch,
+    /// Every event of the switch; empty when they cannot be read.
+    pub turns: Vec<SwitchEvent>,
+}
+
+/// Reads the status. Finishes runs that a crash interrupted first.
+pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
+    let ledger = &workspace.ledger;
+    let recovered = effects::recover(&workspace.run_context()).map_err(InvokeError::from)?;
+    Ok(Status {
+        layout: workspace.config.layout.clone(),
+        integrity: ledger.check_integrity(),
+        proposals: ledger.proposals()?,
+        executions: ledger.count_executions()?,
+        recovered,
+        held: pending_approval::list(&workspace.run_context())?,
+        cage: workspace.cage.probe(),
+        switch: ledger.switch(),
+        // When the events cannot be read, the switch itself reports it.
+        turns: ledger.switch_turns().unwrap_or_default(),
+    })
+}

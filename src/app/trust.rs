@@ -1,0 +1,81 @@
+//! Trust: promotion, rollback and revocation, each by a person.
+//!
+//! Guarantees: what is promoted is exactly what the report showed. Deliberately never: decides anything by itself.
+
+use std::path::PathBuf;
+
+use super::open_workspace::OpenWorkspace;
+use super::proposals::split_revision;
+use crate::artifacts;
+use crate::error::Error;
+use crate::forge::promote::{self, Approver, Report};
+use crate::ledger::Proposal;
+use crate::model::{limits::Narrowed, name::SkillName};
+
+/// The trust decisions of one workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct TrustService<'a> {
+    pub(super) workspace: &'a OpenWorkspace,
+}
+
+impl TrustService<'_> {
+    /// Every trusted skill.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn all(&self) -> Result<Vec<Proposal>, Error> {
+        Ok(self.workspace.ledger.all_trusted()?)
+    }
+
+    /// What a promotion would trust.
+    ///
+    /// # Errors
+    /// When the proposal cannot be promoted.
+    pub fn report(&self, proposal: Proposal) -> Result<Report, Error> {
+        Ok(promote::report(&self.workspace.forge(), proposal)?)
+    }
+
+    /// Promotes exactly what the report shows.
+    ///
+    /// # Errors
+    /// When anything changed since the report; nothing is promoted then.
+    pub fn promote(&self, report: &Report, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
+        Ok(promote::apply(&self.workspace.forge(), report, limits, approver)?)
+    }
+
+    /// The limits that a promotion fixes, `NAME=VALUE` each. They may only be lower than those of kavi.toml.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown limit or a higher value.
+    pub fn narrow(&self, limits: &[String]) -> Result<Narrowed, Error> {
+        let narrowed = Narrowed::parse(limits.iter().map(String::as_str), &self.workspace.config.limits);
+        narrowed.map_err(|error| Error::Usage(error.to_string()))
+    }
+
+    /// Trusts the revision before the active one again.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn rollback(&self, name: &SkillName, approver: &Approver) -> Result<Proposal, Error> {
+        Ok(promote::rollback(&self.workspace.forge(), name, approver)?)
+    }
+
+    /// Revokes the trust in `NAME` or `NAME@REVISION` for good.
+    ///
+    /// # Errors
+    /// When there is no such revision.
+    pub fn revoke(&self, key: &str, approver: &Approver, why: &str) -> Result<Proposal, Error> {
+        let (name, revision) = split_revision(key);
+        let name = SkillName::parse(name).map_err(|error| Error::Usage(error.to_string()))?;
+        if key.contains('@') && revision.is_none() {
+            return Err(Error::Usage(format!("`{key}` is not NAME@REVISION: a revision is a number from 1")));
+        }
+        Ok(promote::revoke(&self.workspace.forge(), &name, revision, approver, why)?)
+    }
+
+    /// Where the component of a trusted proposal is stored.
+    pub fn component_path(&self, proposal: &Proposal) -> Option<PathBuf> {
+        let kind = artifacts::Kind::Component;
+        proposal.trust.map(|trust| self.workspace.store.path(kind, trust.component_sha256))
+    }
+}

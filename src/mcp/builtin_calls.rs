@@ -1,0 +1,82 @@
+//! Calls of the built-in tools: propose a skill, query its state, search skills.
+//!
+//! Guarantees: an agent can propose and nothing more. The model sees what is wrong with its request, so that it can correct it.
+
+use rmcp::model::{CallToolResult, ErrorData, JsonObject};
+use rmcp::service::{RequestContext, RoleServer};
+use serde_json::{Value, json};
+
+use super::builtin_tools::BuiltinTool;
+use super::service::{McpService, ask, client_name};
+use super::tool_result::{error_result, failed_result, structured_result};
+use super::tools;
+use crate::app::{Proposal, Submission};
+
+impl McpService {
+    /// Calls a built-in tool.
+    pub(super) async fn call_builtin(
+        &self,
+        tool: BuiltinTool,
+        arguments: JsonObject,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok(match tool {
+            BuiltinTool::Propose => self.propose(arguments, context).await,
+            BuiltinTool::Status | BuiltinTool::Explain => {
+                let Some(key) = text("key") else { return Ok(failed_result("give `key`: a skill name or an id")) };
+                match tool {
+                    BuiltinTool::Status => ask(|reply| self.api.skill_status(key, reply)).await,
+                    _ => ask(|reply| self.api.failure(key, reply)).await.map(|text| json!({ "text": text })),
+                }
+                .map_or_else(|error| error_result(&error), structured_result)
+            }
+            BuiltinTool::Proposals => {
+                let most = arguments.get("most").and_then(Value::as_u64).map_or(20, |most| most.clamp(1, 100));
+                let most = u32::try_from(most).unwrap_or(20);
+                let listed = ask(|reply| self.api.proposals(most, reply)).await;
+                listed.map_or_else(
+                    |error| error_result(&error),
+                    |proposals| {
+                        let summary = |proposal: &Proposal| {
+                            json!({
+                                "proposal": proposal.id.to_string(),
+                                "name": proposal.spec.name.as_str(),
+                                "class": proposal.spec.side_effect_class.as_str(),
+                                "status": proposal.status.as_str(),
+                                "proposed_at": proposal.created_at.to_string(),
+                            })
+                        };
+                        structured_result(json!({ "proposals": proposals.iter().map(summary).collect::<Vec<_>>() }))
+                    },
+                )
+            }
+            BuiltinTool::Find => {
+                let Some(query) = text("query") else {
+                    return Ok(failed_result("give `query`: words, or an empty text for all skills"));
+                };
+                let skills = self.skills().await?;
+                let (found, more) = tools::find(&skills, &query);
+                structured_result(json!({ "skills": found, "more": more }))
+            }
+            BuiltinTool::Call => failed_result("give the skill's `name` and its `input`, an object"),
+        })
+    }
+
+    async fn propose(&self, mut arguments: JsonObject, context: &RequestContext<RoleServer>) -> CallToolResult {
+        let Some(Value::String(why)) = arguments.remove("why") else {
+            return failed_result("give `why`: what you could not do without this skill");
+        };
+        let spec = Value::Object(arguments).to_string().into_bytes();
+        let submission = Submission { spec, why, by: client_name(context) };
+        match ask(|reply| self.api.submit(submission, reply)).await {
+            Ok(proposal) => structured_result(json!({
+                "proposal": proposal.id.to_string(),
+                "name": proposal.spec.name.as_str(),
+                "status": proposal.status.as_str(),
+                "next": "a person reviews it and decides; skill_status reports its state",
+            })),
+            Err(error) => error_result(&error),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Elicitation: a question to a person, through the client that made the call.
+//!
+//! A client of an earlier revision receives it as a request. A client of a later revision receives it as the result of its
+//! call, and sends the call again with the answer. Such a question stays open here until then.
+//!
+//! Guarantees: only an accepted form with an explicit yes is a yes; an unclear answer decides nothing. An open question is
+//! answered once, by the client that was asked, for the tool that it is about, with the secret of the question. One client
+//! cannot displace the few questions of another.
+//!
+//! Deliberately never: decides what happens to the files.
+
+use std::sync::Mutex;
+
+use rmcp::model::{
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    InputRequiredResult, ProtocolVersion,
+};
+use rmcp::service::{RequestContext, RoleServer};
+use serde_json::Value;
+
+use super::builtin_tools::BuiltinTool;
+use super::tool_result::SkillResult;
+use crate::app::{FairQueue, FileDiff, OwnedEntry, PersonAnswer, QueueLimits};
+use crate::model::{
+    id::{CommitId, IdSource as _, RandomIds},
+    text,
+};
+use crate::sync::lock;
+
+/// Most open questions.
+const MOST_OPEN: QueueLimits = QueueLimits { total: 256, per_owner: 16 };
+/// Longest difference in a question, in characters.
+const MOST_SHOWN: usize = 8_000;
+/// The field of the answer.
+pub(super) const ANSWER_FIELD: &str = "write";
+
+/// How a client can ask its person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ElicitationMode {
+    /// It cannot.
+    Unsupported,
+    /// The server sends a request while the call is active.
+    ByRequest,
+    /// The result of the call is the question. The client sends the call again with the answer.
+    ByResult,
+}
+
+/// How the client of a request can ask its person.
+pub(super) fn elicitation_mode(context: &RequestContext<RoleServer>) -> ElicitationMode {
+    let offered = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+    // A client that declares no mode supports forms, as the specification says.
+    let forms = offered.is_some_and(|offered| offered.form.is_some() || offered.url.is_none());
+    match context.protocol_version() {
+        Some(revision) if forms && revision >= ProtocolVersion::NO_INITIALIZE => ElicitationMode::ByResult,
+        Some(revision) if forms && revision >= ProtocolVersion::V_2025_06_18 => ElicitationMode::ByRequest,
+        _ => ElicitationMode::Unsupported,
+    }
+}
+
+/// The question about the files of a run.
+pub(super) fn request_params(name: &str, diffs: &[FileDiff]) -> ElicitRequestParams {
+    let paths = diffs.iter().map(|diff| {
+        format!("  {} (+{} -{})\n", text::line(diff.change.path.as_str(), 1_100), diff.added, diff.removed)
+    });
+    let mut message = format!("The skill `{name}` would write to your vault:\n{}\n", paths.collect::<String>());
+    let shown: String = diffs.iter().map(|diff| diff.text.as_str()).collect();
+    message.push_str("The difference (written by the skill, not verified):\n");
+    message.push_str(&text::block(&shown, MOST_SHOWN));
+    let schema = ElicitationSchema::builder().required_bool(ANSWER_FIELD).build_unchecked();
+    ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema: schema }
+}
+
+/// The answer of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ElicitationAnswer {
+    /// Yes or no.
+    Decided(PersonAnswer),
+    /// The person closed the question. The files stay held.
+    Dismissed,
+    /// Neither. It decides nothing.
+    Unclear,
+}
+
+/// Parses an answer. A yes needs both: an accepted form, and `true` in it.
+pub(super) fn parse_answer(answer: Option<&ElicitResult>) -> ElicitationAnswer {
+    let Some(answer) = answer else { return ElicitationAnswer::Unclear };
+    let yes = answer.content.as_ref().and_then(|content| content.get(ANSWER_FIELD)).and_then(Value::as_bool);
+    match (&answer.action, yes) {
+        (ElicitationAction::Accept, Some(true)) => ElicitationAnswer::Decided(PersonAnswer::Yes),
+        (ElicitationAction::Accept, Some(false)) | (ElicitationAction::Decline, _) => {
+            ElicitationAnswer::Decided(PersonAnswer::No)
+        }
+        (ElicitationAction::Cancel, _) => ElicitationAnswer::Dismissed,
+        _ => ElicitationAnswer::Unclear,
+    }
+}
+
+/// A question whose answer comes with another request.
+#[derive(Debug)]
+pub(super) struct PendingElicitation {
+    /// The skill.
+    pub(super) tool: String,
+    /// The question.
+    pub(super) params: ElicitRequestParams,
+    /// The files that it is about.
+    pub(super) commit: CommitId,
+    /// The result of the run.
+    pub(super) result: SkillResult,
+}
+
+impl PendingElicitation {
+    fn is_about(&self, tool: &str) -> bool {
+        self.tool == tool || BuiltinTool::named(tool) == Some(BuiltinTool::Call)
+    }
+
+    fn as_result(&self, secret: &str) -> InputRequiredResult {
+        let request = InputRequest::Elicitation(ElicitRequest::new(self.params.clone()));
+        InputRequiredResult::new(Some([(ANSWER_FIELD.to_owned(), request)].into()), Some(secret.to_owned()))
+    }
+}
+
+/// The open elicitations, by client.
+#[derive(Debug)]
+pub(super) struct Elicitations(Mutex<FairQueue<OpenElicitation>>);
+
+/// A question, and the secret that its answer must bring.
+#[derive(Debug)]
+struct OpenElicitation {
+    secret: String,
+    question: PendingElicitation,
+}
+
+/// What a request must bring to answer a question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AnswerKey<'a> {
+    /// The secret of the question.
+    pub(super) secret: &'a str,
+    /// The tool that the request calls.
+    pub(super) tool: &'a str,
+    /// The name that the client gives itself.
+    pub(super) client: &'a str,
+}
+
+impl AnswerKey<'_> {
+    fn opens(self, entry: &OwnedEntry<OpenElicitation>) -> bool {
+        entry.owner == self.client && entry.value.secret == self.secret && entry.value.question.is_about(self.tool)
+    }
+}
+
+impl Default for Elicitations {
+    fn default() -> Self {
+        Self(Mutex::new(FairQueue::new(MOST_OPEN)))
+    }
+}
+
+impl Elicitations {
+    /// Stores a question for a client, and returns the result that asks it.
+    pub(super) fn ask(&self, client: String, question: PendingElicitation) -> InputRequiredResult {
+        let secret = RandomIds.next().simple().to_string();
+        let result = question.as_result(&secret);
+        // A question that is displaced decides nothing: its files stay held.
+        lock(&self.0).push(OwnedEntry { owner: client, value: OpenElicitation { secret, question } });
+        result
+    }
+
+    /// Asks a question again.
+    pub(super) fn repeat(&self, key: AnswerKey<'_>) -> Option<InputRequiredResult> {
+        let open = lock(&self.0);
+        open.find(|entry| key.opens(entry)).map(|entry| entry.value.question.as_result(&entry.value.secret))
+    }
+
+    /// Removes a question that has its answer.
+    pub(super) fn take(&self, key: AnswerKey<'_>) -> Option<PendingElicitation> {
+        lock(&self.0).take(|entry| key.opens(entry)).map(|entry| entry.value.question)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(action: ElicitationAction, content: Option<Value>) -> ElicitationAnswer {
+        let mut answer = ElicitResult::new(action);
+        answer.content = content;
+        parse_answer(Some(&answer))
+    }
+
+    #[test]
+    fn only_a_clear_yes_is_one() {
+        assert_eq!(
+            said(ElicitationAction::Accept, Some(json!({ "write": true }))),
+            ElicitationAnswer::Decided(PersonAnswer::Yes)
+        );
+        assert_eq!(
+            said(ElicitationAction::Accept, Some(json!({ "write": false }))),
+            ElicitationAnswer::Decided(PersonAnswer::No)
+        );
+        assert_eq!(
+            said(ElicitationAction::Decline, Some(json!({ "write": true }))),
+            ElicitationAnswer::Decided(PersonAnswer::No)
+        );
+        for unclear in
+            [None, Some(json!({})), Some(json!({ "write": "true" })), Some(json!(true)), Some(json!({ "w": true }))]
+        {
+            assert_eq!(said(ElicitationAction::Accept, unclear), ElicitationAnswer::Unclear);
+        }
+        assert_eq!(said(ElicitationAction::Cancel, Some(json!({ "write": true }))), ElicitationAnswer::Dismissed);
+        assert_eq!(parse_answer(None), ElicitationAnswer::Unclear);
+    }
+
+    fn question_of_write_note() -> PendingElicitation {
+        PendingElicitation {
+            tool: "write_note".to_owned(),
+            params: request_params("write_note", &[]),
+            commit: CommitId::new(&RandomIds),
+            result: SkillResult::default(),
+        }
+    }
+
+    fn ask(elicitations: &Elicitations, client: &str) -> String {
+        let result = elicitations.ask(client.to_owned(), question_of_write_note());
+        result.request_state.unwrap_or_default()
+    }
+
+    #[test]
+    fn a_question_is_answered_once_by_whoever_was_asked() {
+        let elicitations = Elicitations::default();
+        let ada = ask(&elicitations, "ada");
+        for (secret, tool, client) in [
+            ("", "write_note", "ada"),
+            ("0", "write_note", "ada"),
+            (ada.as_str(), "write_note", "bob"),
+            (&ada, "peek", "ada"),
+        ] {
+            let key = AnswerKey { secret, tool, client };
+            assert!(elicitations.take(key).is_none(), "{secret} {tool} {client}");
+            assert!(elicitations.repeat(key).is_none(), "{secret} {tool} {client}");
+        }
+        let key = AnswerKey { secret: &ada, tool: "write_note", client: "ada" };
+        assert_eq!(elicitations.repeat(key).and_then(|result| result.request_state), Some(ada.clone()));
+        assert!(elicitations.take(AnswerKey { tool: "call_skill", ..key }).is_some());
+        assert!(elicitations.take(key).is_none());
+    }
+
+    #[test]
+    fn one_client_does_not_push_out_anothers_question() {
+        let elicitations = Elicitations::default();
+        let ada = ask(&elicitations, "ada");
+        let bobs: Vec<String> = (0..1_000).map(|_| ask(&elicitations, "bob")).collect();
+        let key = |secret, client| AnswerKey { secret, tool: "write_note", client };
+        assert!(elicitations.take(key(&ada, "ada")).is_some());
+        let left = bobs.iter().filter(|secret| elicitations.repeat(key(secret, "bob")).is_some()).count();
+        assert_eq!(left, MOST_OPEN.per_owner);
+    }
+}

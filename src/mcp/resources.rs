@@ -1,0 +1,176 @@
+//! `resources/list` and `resources/read`: the guidance of each trusted skill, records of runs, and artifacts.
+//!
+//! The guidance of a skill is a `SKILL.md`, listed with its digest as the protocol's extension for skills requires. Names
+//! there have `-` where Kavi's names have `_`.
+//!
+//! Guarantees: the guidance of a skill comes from the spec that a person promoted, and the same spec gives the same bytes. A
+//! record is shown without its input, output, paths and messages.
+
+use rmcp::model::{
+    ErrorData, ListResourcesResult, ListSkillsResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
+    Skill, SkillFrontmatter, SkillResource, SkillResources,
+};
+
+use super::service::{McpService, ask};
+use super::tools;
+use crate::app::AgentSkill;
+use crate::error::{Error, Kind};
+use crate::model::{digest::Digest, effect::EffectClass, hints, id::ExecutionId, text};
+
+/// Resources on a page.
+const PAGE: usize = 100;
+const SKILL: &str = "skill://kavi/";
+const SKILL_FILE: &str = "/SKILL.md";
+const RECORD: &str = "kavi://record/";
+const RECORDS: &str = "kavi://records";
+const ARTIFACT: &str = "kavi://artifact/";
+
+/// A skill's name as the extension spells it.
+fn extension_name(skill: &AgentSkill) -> String {
+    skill.spec.name.as_str().replace('_', "-")
+}
+
+/// The URI of the guidance of a skill.
+fn uri(skill: &AgentSkill) -> String {
+    format!("{SKILL}{}{SKILL_FILE}", extension_name(skill))
+}
+
+/// The skill whose guidance has this URI.
+fn skill_at<'a>(skills: &'a [AgentSkill], uri: &str) -> Option<&'a AgentSkill> {
+    let name = uri.strip_prefix(SKILL)?.strip_suffix(SKILL_FILE)?;
+    skills.iter().find(|skill| extension_name(skill) == name)
+}
+
+/// The description of a skill on one line, for its frontmatter.
+fn summary(skill: &AgentSkill) -> String {
+    let line: Vec<&str> = skill.spec.description.split_whitespace().collect();
+    text::line(&line.join(" "), 1_000)
+}
+
+/// An entry of the extension: name, description, and the digest of the guidance.
+fn entry(skill: &AgentSkill) -> Skill {
+    let uri = uri(skill);
+    let file = SkillResource::from_bytes(uri.clone(), guidance(skill).as_bytes());
+    Skill::new(uri, SkillFrontmatter::new(extension_name(skill), summary(skill)), SkillResources::Files(vec![file]))
+}
+
+/// One page of the entries.
+pub(super) fn skills(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListSkillsResult, ErrorData> {
+    let (shown, next) = page_of(skills, cursor)?;
+    let mut page = ListSkillsResult::with_all_items(shown.into_iter().map(entry).collect());
+    page.next_cursor = next;
+    Ok(page)
+}
+
+/// The entry with this URI.
+pub(super) fn skill(skills: &[AgentSkill], uri: &str) -> Result<Skill, ErrorData> {
+    let found = skill_at(skills, uri).map(entry);
+    found.ok_or_else(|| ErrorData::invalid_params(format!("there is no skill at {}", text::line(uri, 200)), None))
+}
+
+/// The guidance of one skill, a `SKILL.md`.
+fn guidance(skill: &AgentSkill) -> String {
+    let spec = &skill.spec;
+    let folders: Vec<&str> = spec.paths.iter().map(|path| path.as_str()).collect();
+    let touches = match spec.side_effect_class {
+        EffectClass::FileWrite => {
+            format!("writes files below {}; policy may hold them until a person approves", folders.join(", "))
+        }
+        class if hints::of(class).read_only => "changes nothing".to_owned(),
+        class => format!("is {class}"),
+    };
+    // A JSON string is a valid YAML string.
+    let (name, what) = (extension_name(skill), serde_json::Value::String(summary(skill)));
+    let mut out = format!(
+        "---\nname: {name}\ndescription: {what}\n---\n\n# {}\n\n{}\n\nCall it as the tool `{}`. Revision {}, component sha256 {}. It {touches}.\n\n## Input\n\n```json\n{:#}\n```\n\n## Output\n\n```json\n{:#}\n```\n",
+        spec.name,
+        text::block(&spec.description, 2_000),
+        spec.name,
+        skill.revision,
+        skill.component_sha256,
+        spec.io.input_schema(),
+        spec.io.output_schema(),
+    );
+    for example in spec.examples.iter().take(3) {
+        let input = text::fenced(&format!("{:#}", example.input), 4_000);
+        out.push_str(&format!("\n## Example: {}\n\n```json\n{input}\n```\n", text::line(&example.name, 100)));
+    }
+    out
+}
+
+/// The skills of one page, and the cursor of the next page.
+fn page_of<'a>(
+    skills: &'a [AgentSkill],
+    cursor: Option<&str>,
+) -> Result<(Vec<&'a AgentSkill>, Option<String>), ErrorData> {
+    let after = tools::after(cursor)?.unwrap_or_default();
+    let mut left = skills.iter().filter(|skill| skill.spec.name.as_str() > after).peekable();
+    let shown: Vec<&AgentSkill> = left.by_ref().take(PAGE).collect();
+    let next = left.peek().and(shown.last()).map(|last| format!("after:{}", last.spec.name));
+    Ok((shown, next))
+}
+
+/// One page of resources: the newest records, then the guidance of each trusted skill.
+pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
+    let (shown, next) = page_of(skills, cursor)?;
+    let resource = |skill: &AgentSkill| {
+        let resource = Resource::new(uri(skill), extension_name(skill)).with_description(summary(skill));
+        resource.with_mime_type("text/markdown")
+    };
+    let records = Resource::new(RECORDS, "records")
+        .with_description("The newest runs, newest first: the skill, the time, and whether it succeeded.")
+        .with_mime_type("application/json");
+    let first = cursor.is_none().then_some(records);
+    let all = first.into_iter().chain(shown.into_iter().map(resource)).collect();
+    let mut page = ListResourcesResult::with_all_items(all);
+    page.next_cursor = next;
+    Ok(page)
+}
+
+/// Resources that are read by an id.
+pub(super) fn templates() -> Vec<ResourceTemplate> {
+    let template = |uri: String, name: &str, about: &str| {
+        ResourceTemplate::new(uri, name.to_owned()).with_description(about.to_owned())
+    };
+    vec![
+        template(format!("{SKILL}{{name}}{SKILL_FILE}"), "skill", "How to use a trusted skill."),
+        template(format!("{RECORD}{{id}}"), "record", "The record of a run, by the `kavi/execution` of its result."),
+        template(format!("{ARTIFACT}{{sha256}}"), "artifact", "A specification, report or note, by its digest."),
+    ]
+}
+
+fn not_found(uri: &str) -> ErrorData {
+    let named = text::line(uri, 200);
+    ErrorData::resource_not_found(format!("there is no resource at {named}"), Some(serde_json::json!({ "uri": named })))
+}
+
+fn refused(uri: &str, error: &Error) -> ErrorData {
+    match error.kind() {
+        Kind::Usage => not_found(uri),
+        _ => ErrorData::internal_error(text::block(&error.to_string(), 2_000), None),
+    }
+}
+
+impl McpService {
+    /// Handles one `resources/read`.
+    pub(super) async fn read_uri(&self, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+        let refused = |error: Error| refused(uri, &error);
+        let (text, mime) = if uri.starts_with(SKILL) {
+            let skills = ask(|reply| self.api.skills(reply)).await.map_err(refused)?;
+            (skill_at(&skills, uri).map(guidance).ok_or_else(|| not_found(uri))?, "text/markdown")
+        } else if uri == RECORDS {
+            let records = ask(|reply| self.api.newest_records(reply)).await.map_err(refused)?;
+            (format!("{records:#}"), "application/json")
+        } else if let Some(id) = uri.strip_prefix(RECORD) {
+            let id = ExecutionId::parse(id).map_err(|_| not_found(uri))?;
+            let record = ask(|reply| self.api.record(id, reply)).await.map_err(refused)?;
+            (format!("{record:#}"), "application/json")
+        } else if let Some(digest) = uri.strip_prefix(ARTIFACT) {
+            let digest = Digest::parse(digest).map_err(|_| not_found(uri))?;
+            (ask(|reply| self.api.artifact(digest, reply)).await.map_err(refused)?, "text/plain")
+        } else {
+            return Err(not_found(uri));
+        };
+        Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime)]))
+    }
+}
