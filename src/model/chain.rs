@@ -82,7 +82,7 @@ pub enum InvalidChain {
     #[error("the chain is not JSON: {0}")]
     Json(#[from] JsonError),
     /// Other keys or types.
-    #[error("the chain has an invalid form: {0}")]
+    #[error("the chain is not as it should be: {0}")]
     Shape(String),
     /// No steps, or too many.
     #[error("the chain has {0} steps: 1 to {MAX_STEPS} are possible")]
