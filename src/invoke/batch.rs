@@ -54,12 +54,14 @@ pub fn run(
         progress: Mutex::new(progress),
         room: Condvar::new(),
     };
+    // The calling thread serves too, so one thread needs no other to be made.
     let served: Vec<Result<(), ResidentError>> = thread::scope(|scope| {
         let serving: Vec<_> = (1..threads).map(|_| scope.spawn(|| resident.serve(&lines))).collect();
         let mine = resident.serve(&lines);
         let theirs = serving.into_iter().filter_map(|thread| thread.join().ok());
         std::iter::once(mine).chain(theirs).collect()
     });
+    // One thread that serves is enough: it answers the lines that the others cannot.
     if served.iter().all(Result::is_err) {
         served.into_iter().next().unwrap_or(Ok(()))?;
     }
@@ -110,6 +112,7 @@ impl RequestQueue for Lines<'_, '_> {
             Ok(None) => {}
             Err(error) => progress.batch.unread = Some(error),
         }
+        // The other threads wait in `room` for a line that never comes: `over` sends them home.
         progress.over = true;
         None
     }
@@ -119,6 +122,7 @@ impl RequestQueue for Lines<'_, '_> {
         progress.waiting.insert(number, ran);
         loop {
             let next = progress.batch.lines + 1;
+            // After an answer could not be written, no other is: the reader would miss one without noticing.
             let Some(ran) = progress.waiting.remove(&next).filter(|_| progress.batch.unheard.is_none()) else { break };
             match (progress.sink)(next, ran) {
                 Ok(()) => progress.batch.lines = next,
@@ -128,6 +132,7 @@ impl RequestQueue for Lines<'_, '_> {
                 }
             }
         }
+        // Each answer makes room for one line, so one thread is woken.
         drop(progress);
         self.room.notify_one();
     }
@@ -137,6 +142,7 @@ impl RequestQueue for Lines<'_, '_> {
 fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     let most = JsonLimits::default().max_bytes as u64 + 1;
     let mut line = Vec::new();
+    // A line without an end must not fill the memory: no more is read than the parser accepts, and one byte.
     if input.take(most + 1).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }

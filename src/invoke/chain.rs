@@ -175,6 +175,7 @@ fn check(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<Disposi
 /// # Errors
 /// [`ChainError`] when it did not begin, or its files could not be committed. What became of a step is in the result.
 pub fn run(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<ChainResult, ChainError> {
+    // A stop forbids the whole chain, before anything of it is checked.
     context.ledger.authorize()?;
     let chain = request.chain;
     let disposition = check(context, request)?;
@@ -204,9 +205,11 @@ fn run_step(
     step: &ChainStep,
     before: &[StepResult],
 ) -> StepResult {
+    // The id is chosen here: the next step names it as its parent also when this one fails.
     let id = ExecutionId::new(context.shared.ids);
     let parent = step.parent.and_then(|parent| before.get(parent)).map(|parent| parent.id);
     let input = step.input(|number| before.get(number)?.ran.as_ref().ok().map(|ran| &ran.output));
+    // Where a mapping failed, the record of the step has the input without it.
     let text = json::canonical(input.as_ref().unwrap_or(&step.input));
     let run_request = RunRequest { id: Some(id), ..request.step(step, text, parent) };
     let ran = match input {
@@ -228,6 +231,7 @@ fn collect_files(steps: &mut [StepResult]) -> Vec<StepFiles> {
     let mut files = Vec::new();
     for step in steps {
         let Ok(result) = &mut step.ran else { continue };
+        // The files change their owner: they are committed with those of the other steps, or removed.
         match std::mem::replace(&mut result.files, RunFiles::Committed) {
             RunFiles::Deferred(deferred) => {
                 files.push(StepFiles { run: step.id, effects: result.record.effects.clone(), deferred });
@@ -245,6 +249,7 @@ fn commit_files(
     disposition: Disposition,
 ) -> Result<Option<ChainFiles>, ChainError> {
     let Some(first) = steps.first() else { return Ok(None) };
+    // Both steps saw the vault as it was before the chain. To commit the second would lose the first.
     commit::check_disjoint(steps.iter().flat_map(|step| &step.effects))?;
     let changes =
         steps.iter().flat_map(|step| staged_files(&step.effects, &step.deferred.staging, step.deferred.start));
@@ -252,6 +257,7 @@ fn commit_files(
         kind: CommitKind::Chain,
         id: CommitId::from(first.run),
         disposition,
+        // Any of them: it only says which permissions a new file gets.
         staging: &first.deferred.staging,
         changes: changes.collect(),
     };
@@ -263,6 +269,7 @@ fn commit_files(
     Ok(match plan.carry_out::<ChainError>()? {
         FileOutcome::Committed(commit) => Some(ChainFiles::Committed(Box::new(commit))),
         FileOutcome::Held(commit, diffs) => Some(ChainFiles::Held(Box::new(commit), diffs)),
+        // Files that change nothing are no commit, also where they are only shown.
         FileOutcome::Shown(diffs) if diffs.is_empty() => None,
         FileOutcome::Shown(diffs) => Some(ChainFiles::Shown(diffs)),
         FileOutcome::Left | FileOutcome::Unchanged => None,

@@ -50,6 +50,7 @@ pub(super) fn of(change: &FileChange, old: Option<&[u8]>, new: Option<&[u8]>) ->
     if old_bytes.len() + new_bytes.len() > MOST_COMPARED {
         return without_lines(format!("--- {}\n+++ {}\ntoo large to compare: {sizes}\n", names.0, names.1));
     }
+    // The time for a diff of two hostile files is quadratic without a limit.
     let diff = TextDiff::configure().timeout(TIME).diff_lines(old, new);
     let (mut added, mut removed) = (0, 0);
     for change in diff.iter_all_changes() {
@@ -60,11 +61,13 @@ pub(super) fn of(change: &FileChange, old: Option<&[u8]>, new: Option<&[u8]>) ->
         }
     }
     let unified = diff.unified_diff().context_radius(3).header(&names.0, &names.1).to_string();
+    // Escaping makes the text longer, so its length says nothing about what was cut.
     let (length, mut said) = (unified.chars().count(), text::block(&unified, MOST));
     let whole = length <= MOST;
     if !whole {
         said.push_str(&format!("\nNOT SHOWN: {} more characters\n", length - MOST));
     }
+    // An empty file that is created changes no line, and would show as nothing.
     if said.is_empty() {
         said = format!("--- {}\n+++ {}\nno line changes: {sizes}\n", names.0, names.1);
     }

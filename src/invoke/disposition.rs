@@ -25,8 +25,10 @@ pub(super) fn decide(
     match (channels.answer(channel, class), consent, asked) {
         (Answer::Deny, ..) => Err(InvokeError::Denied { channel, class }),
         (Answer::Allow, ..) | (Answer::Ask, Consent::Given, _) => Ok(asked),
+        // A person must be asked before the run here. Afterwards there are no files whose commit they could refuse.
         (Answer::Ask, Consent::None, _) if !grants::of(class).out => Err(InvokeError::NeedsPerson { channel, class }),
         (Answer::Ask, Consent::None, Disposition::Commit | Disposition::Hold) => Ok(Disposition::Hold),
+        // These commit nothing themselves: a dry run ends here, and a chain decides for all of its steps.
         (Answer::Ask, Consent::None, Disposition::Show | Disposition::Leave) => Ok(asked),
     }
 }

@@ -99,6 +99,7 @@ impl<'a> Invocation<'a> {
         let (context, request) = (self.record.context, self.record.request);
         let (spec, channel) = (loaded.spec(), request.caller.channel);
         let class = spec.side_effect_class;
+        // Before the input is checked: a channel that policy denies learns nothing about the schema.
         let disposition =
             disposition::decide(context.shared.channels, channel, request.consent, class, request.disposition)?;
         let mismatch = |why| InvokeError::Input { skill: spec.name.clone(), why };
@@ -129,6 +130,7 @@ impl<'a> Invocation<'a> {
         }
         let context = self.record.context;
         let staging = Staging::create(context.shared.layout, self.record.id)?;
+        // Before the guest starts: an edit while it reads the vault counts as a conflict.
         let start = RunStart::now(context.ledger, &staging)?;
         Ok(Some(RunStaging { staging, start }))
     }
@@ -153,6 +155,7 @@ impl<'a> Invocation<'a> {
             }
             RunThread::Lane { watch, .. } => watch.as_ref(),
         };
+        // One watch for the switch, the trust and the caller, so the guest is ended by any of them.
         let both = request.cancel.clone().map(|cancel| Cancellable { watch, cancel });
         let watch = both.as_ref().map_or(watch, |both| both);
         let guest_request = Request {
@@ -175,6 +178,7 @@ impl<'a> Invocation<'a> {
             },
         };
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
+        // Kept apart from the outcome: the record of a failure says what the guest used too.
         self.record.observations.replace(Observations {
             limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
@@ -199,6 +203,7 @@ impl<'a> Invocation<'a> {
             Err(error) => return Err(self.record.failed(skill, error)),
         };
         let CompletedRun { output, effects, staged, disposition, observed, code } = completed;
+        // A run that wrote no file needs no lock and no commit.
         let (record, files) = match staged.filter(|_| !effects.is_empty()) {
             Some(staged) => {
                 let written = WrittenFiles { effects, staged, disposition };

@@ -35,6 +35,7 @@ impl LoadedSkill {
         if !grants::is_runnable(spec.side_effect_class) {
             return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
         }
+        // Of each limit the smaller one: a promotion can narrow what kavi.toml allows, and never widen it.
         let limits = limits.narrowed(skill.limits());
         let grants = grants::of(spec.side_effect_class);
         let (bytes, digest) = (skill.component(), skill.digest());
@@ -76,6 +77,7 @@ impl LoadedSkill {
     /// What its runs reach, if one thread can be kept for all of them.
     pub(super) fn reaches(&self, layout: &Layout) -> Option<Reaches> {
         match (self.writes(), self.vault(layout)) {
+            // Each run has a staging folder of its own, and a lane cannot open a new one.
             (true, _) => None,
             (false, Some(vault)) => Some(Reaches::Vault(vault.to_owned())),
             (false, None) => Some(Reaches::Nothing),

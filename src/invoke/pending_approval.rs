@@ -99,6 +99,7 @@ fn stored_diff(store: &Store, change: &VaultChange) -> Result<FileDiff, Artifact
 pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Result<Commit, ApprovalError> {
     let CommitReview { commit, runs, .. } = review;
     let (ledger, id) = (context.ledger, commit.id);
+    // Before recovery: a stop forbids that too.
     let authorized = ledger.authorize()?;
     effects::recover(context)?;
     ledger.expire_commits(context.shared.clock.now())?;
@@ -107,12 +108,14 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
         .iter()
         .map(|row| {
             let skill = registry::load(ledger, context.shared.store, &row.record.skill_name)?;
+            // The person trusts the bytes that run today. What other bytes wrote is not theirs to commit.
             match row.record.source_hash == Some(skill.digest()) && row.record.revision == Some(skill.revision()) {
                 true => Ok(authorized.for_revision(skill.proposal_id())),
                 false => Err(ApprovalError::OtherRevision(id.short())),
             }
         })
         .collect::<Result<Vec<RunAuthorization>, ApprovalError>>()?;
+    // Another person may have decided, or the time may be over, while this one waited for the lock.
     let recheck = || {
         let now = context.shared.clock.now();
         ledger.expire_commits(now)?;
@@ -132,6 +135,7 @@ pub fn reject(context: &RunContext<'_>, id: CommitId, by: &str, why: Option<&str
     let (ledger, now) = (context.ledger, context.shared.clock.now());
     ledger.expire_commits(now)?;
     match ledger.commit(id)?.state {
+        // The way out when recovery fails for good. Without it no run could start again.
         CommitState::Pending => effects::give_up(context, id, by, why.unwrap_or("no reason given"))?,
         _ => {
             check_held(ledger, id)?;

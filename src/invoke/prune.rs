@@ -68,6 +68,7 @@ fn sweep(context: &RunContext<'_>) -> Result<Swept, Unswept> {
     if files.is_empty() && values.is_empty() {
         return Ok(Swept::default());
     }
+    // Those that remain in the two sets are needed by no row.
     let needed = |old: &mut BTreeSet<Digest>, digest| {
         old.remove(&digest);
     };

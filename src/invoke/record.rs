@@ -140,6 +140,7 @@ impl RunRecord<'_> {
             Err(LedgerError::Halted(halt)) => InvokeError::Run((*halt).into()),
             Err(error) => error.into(),
         };
+        // The output and the files stay out: they are of a run that does not count.
         let failure = ExecutionRecord {
             success: false,
             output_json: None,

@@ -147,6 +147,7 @@ pub fn replay(context: &RunContext<'_>, request: ReplayRequest) -> Result<Replay
     let original = context.ledger.execution(execution)?.record;
     check(context.ledger, &original, component)?;
     let input = match &original.input_stored {
+        // The store checks the digest, so the guest gets the recorded bytes or nothing.
         Some(stored) => context.shared.store.get(Kind::Value, stored.sha256)?,
         None => json::canonical(&original.input_json).into_bytes(),
     };
@@ -161,6 +162,7 @@ pub fn replay(context: &RunContext<'_>, request: ReplayRequest) -> Result<Replay
         ..RunRequest::new(original.skill_name.clone(), input, caller)
     };
     let ran = match run::run(context, &request) {
+        // A failure of the host would show as a difference of the skill.
         Err(error) if is_of_the_host(&error) => return Err(ReplayError::Run(Box::new(error))),
         ran => ran,
     };
@@ -225,6 +227,7 @@ fn compare(
     let mut differences = match (recorded, output) {
         (Ok(recorded), Ok(now)) if recorded == *now => Vec::new(),
         (Ok(recorded), Ok(now)) => vec![Difference::Output { diff: diff(&recorded, now) }],
+        // A replay that fails in the same way has repeated the run.
         (Err(recorded), Err(now)) if recorded == now => Vec::new(),
         (recorded, now) => {
             let said = |outcome: Result<(), String>| outcome.err().unwrap_or_else(|| "succeeded".to_owned());

@@ -92,10 +92,12 @@ impl<'a> Resident<'a> {
     /// # Errors
     /// [`ResidentError`] when it cannot begin; no request has been taken then.
     pub fn serve(&self, queue: &dyn RequestQueue) -> Result<(), ResidentError> {
+        // The engine reserved memory for this number of threads, and more would fail in the middle of a run.
         let _permit = ThreadPermit::take(&self.serving, self.threads)?;
         let mut view = LedgerView::open(&self.shared, self.journal, &self.skills)?;
         let mut waiting = queue.next();
         while let Some(queued) = waiting.take() {
+            // An error here is no answer: on a new thread the request meets it again, and is recorded with it.
             let reaches = view.current(&queued.request.skill).ok().flatten().and_then(|skill| skill.reaches.clone());
             waiting = match reaches.filter(|reaches| !view.must_recover(reaches)) {
                 Some(reaches) => self.serve_on_lane(&mut view, &reaches, queued, queue),
@@ -124,6 +126,7 @@ impl<'a> Resident<'a> {
                     waiting = Some(queued);
                     return;
                 };
+                // Outside of the lane nobody else knows which request it has, should its thread die.
                 *lock(&running) = Some(queued.number);
                 let ran = self.run_on_lane(lane, view, &skill, &queued.request);
                 *lock(&running) = None;
@@ -164,6 +167,7 @@ impl<'a> Resident<'a> {
         view.forget();
         let context = self.context(view);
         let authorized = context.ledger.authorize()?;
+        // After the first read and before anything is written: the file must be the one that was opened.
         view.check_file()?;
         effects::recover(&context)?;
         let mut invocation = Invocation::new(&context, request);

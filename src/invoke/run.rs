@@ -26,11 +26,13 @@ pub fn run(context: &RunContext<'_>, request: &RunRequest) -> Result<RunResult, 
     // Before recovery: a stop forbids that too.
     let authorized = context.ledger.authorize()?;
     effects::recover(context)?;
+    // Before the skill is known: a request for a skill that is not trusted leaves a record too.
     let mut invocation = Invocation::new(context, request);
     let skill = match registry::load(context.ledger, shared.store, &request.skill) {
         Ok(skill) => skill,
         Err(error) => return Err(invocation.refused(error)),
     };
+    // The switch as it was before the load. A stop since then ends the run, and its record refuses a success.
     let authorization = authorized.for_revision(skill.proposal_id());
     let attempt = invocation.check_json().and_then(|()| {
         let engine = |limits: &Limits| Runtime::new(limits).map(Arc::new);

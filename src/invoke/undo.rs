@@ -69,6 +69,7 @@ pub struct UndoPlan {
 /// # Errors
 /// [`UndoError`] when there is nothing to put back.
 pub fn plan(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<UndoPlan, UndoError> {
+    // A commit that a crash left PENDING may be the one that is meant.
     effects::recover(context)?;
     let ledger = context.ledger;
     let row = ledger.execution_by_prefix(prefix)?;
@@ -79,11 +80,13 @@ pub fn plan(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<UndoPlan, Und
         return Err(UndoError::NotThere { run, state: undoes.state });
     }
     check_not_undone(ledger, &undoes)?;
+    // Without the old content an undo could only remove the files, which is not what was there.
     if ledger.was_made_without_a_look(id)? {
         return Err(UndoError::NotKept(run));
     }
     let reverse = |change: &VaultChange| match change {
         VaultChange::File(change) => {
+            // Read now, not at the undo: content that is missing must show before a person says yes.
             let bytes = change.before.map(|digest| context.shared.store.get(Kind::File, digest)).transpose()?;
             Ok(VaultChange::File(change.reversed(bytes.map_or(0, |bytes| bytes.len() as u64))))
         }
@@ -112,6 +115,7 @@ pub fn undo(context: &RunContext<'_>, plan: UndoPlan, by: &str) -> Result<Commit
         decided_at: Some(now),
         ..Commit::pending(id, CommitKind::Undo, plan.changes, now)
     };
+    // Another person may have undone it while this one waited for the lock.
     let recheck = || check_not_undone(context.ledger, &plan.undoes);
     let ((), prepared) = effects::prepare_stored(context, commit, recheck)?;
     prepared.record(|commit| context.ledger.insert_commit(commit, &[], &[]))?;

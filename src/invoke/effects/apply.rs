@@ -41,6 +41,7 @@ pub(super) fn settle(
 /// Applies a commit that was recorded before schema version 7. It is never undone: what it replaced is not known.
 pub(super) fn settle_unchecked(site: CommitSite<'_>, commit: &Commit) -> Result<Settled, EffectsError> {
     let mut changes = commit.changes.iter().enumerate();
+    // No undo on an error: it needs the old content, which that version did not keep.
     let applied = changes.try_for_each(|(number, change)| change::apply_unchecked(site, number, change));
     applied.and_then(|()| change::sync(site, &commit.changes)).map_err(|error| unfinished(commit, &error))?;
     Ok(Settled::Applied)
@@ -63,6 +64,7 @@ fn apply_all(site: CommitSite<'_>, changes: &[VaultChange], observer: &dyn Commi
             Err(cause) => return Err(ApplyFailure { cause, undone: undo_all(site, changes) }),
         }
     }
+    // A rename that is not durable could be lost after the commit is APPLIED on record.
     change::sync(site, changes).map_err(|cause| ApplyFailure { cause, undone: undo_all(site, changes) })
 }
 

@@ -51,6 +51,7 @@ pub(super) fn check(
         Precondition::Exactly => return conflict("it was changed in the meantime"),
         Precondition::UnchangedSince(start) => start,
     };
+    // A file that was removed since, or was never there, cannot be overwritten.
     let Some(found) = found else { return Ok(()) };
     if found.changed < start.time {
         return Ok(());

@@ -48,6 +48,7 @@ impl StagedFile {
         let place = Place::open(vault, &change.path, Folders::Leave)?;
         let found = place.map_or(Ok(None), |place| place.read())?;
         conflict::check(ledger, &change, precondition, found.as_ref())?;
+        // From here on the record says what is replaced: apply compares the real file with it.
         change.before = found.as_ref().map(|found| found.sha256);
         Ok(CheckedFile { change, source, found })
     }
@@ -56,6 +57,7 @@ impl StagedFile {
 impl CheckedFile {
     /// Keeps the content that is replaced: an undo needs it.
     pub(super) fn keep_old(&self, store: &Store) -> Result<(), EffectsError> {
+        // A file that stays as it is needs no undo, so its content is not copied into the store.
         if let Some(found) = self.found.as_ref().filter(|_| !self.change.is_noop()) {
             store.put(Kind::File, &found.bytes)?;
         }
@@ -65,6 +67,8 @@ impl CheckedFile {
     /// Keeps the new content: an approval needs it after the staging folder is gone.
     pub(super) fn keep_new(&self, store: &Store) -> Result<(), EffectsError> {
         let Some(source) = &self.source else { return Ok(()) };
+        // The staging folder is open to other programs of the person. The digest says that these are still the bytes of
+        // the run.
         let bytes = fs::read(source).map_err(io(source))?;
         check_digest(source, store.put(Kind::File, &bytes)?, self.change.after)
     }
@@ -81,6 +85,7 @@ impl CheckedFile {
             // After the record it is too late to find out that no file can be moved there.
             place.check(site.prepared.path())?;
         }
+        // A removal has no content. Its folder is checked above like that of any other change.
         let Some(source) = &self.source else { return Ok(()) };
         if let Some(found) = &self.found {
             copy_permissions(source, &found.permissions)?;
@@ -92,6 +97,7 @@ impl CheckedFile {
 /// A file that replaces another gets the permissions of that one.
 fn copy_permissions(file: &Path, permissions: &fs::Permissions) -> Result<(), EffectsError> {
     let open = File::open(file).map_err(io(file))?;
+    // Mostly they are equal, and then the second fsync of the file is saved.
     if open.metadata().map_err(io(file))?.permissions() != *permissions {
         open.set_permissions(permissions.clone()).and_then(|()| open.sync_all()).map_err(io(file))?;
     }

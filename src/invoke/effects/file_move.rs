@@ -124,6 +124,7 @@ fn is_unsupported(error: Errno) -> bool {
 
 impl<'a> FileMove<'a> {
     fn open(site: CommitSite<'a>, number: usize, change: &'a FileChange) -> Result<Self, ApplyError> {
+        // The folder is made again: another program may have removed it after the change was prepared.
         let place = match Place::open(site.vault, &change.path, Folders::Make) {
             Ok(Some(place)) => place,
             Ok(None) => return Err(ApplyError::Conflict(change.path.clone(), REMOVED)),
@@ -178,6 +179,7 @@ impl<'a> FileMove<'a> {
             Prepared::File(_) | Prepared::Other if self.in_vault()? == Some(after) => self.check_replaced(before),
             // The recorded content was replaced, and another program has written the file since. That edit stays.
             Prepared::File(found) if found == before => Ok(()),
+            // Overwritten before a crash, on a file system that cannot exchange.
             Prepared::Nothing => self.must_be_in_vault(after),
             Prepared::File(_) | Prepared::Other => Err(self.failed(FOREIGN)),
         }
@@ -188,6 +190,7 @@ impl<'a> FileMove<'a> {
         if self.prepared() == Prepared::File(before) {
             return Ok(());
         }
+        // Nothing is lost in between: both files have a name at every moment.
         self.exchange().map_err(|error| self.failed(error))?;
         Err(self.conflict(CHANGED))
     }
@@ -201,9 +204,11 @@ impl<'a> FileMove<'a> {
     }
 
     fn remove(&self, before: Digest) -> Result<(), ApplyError> {
+        // Otherwise it was taken out before a crash, and only the check may be missing.
         if self.prepared() == Prepared::Nothing {
             match self.rename_new(Direction::OutOfVault) {
                 Ok(()) => {}
+                // The change wants no file there, and there is none.
                 Err(Errno::NOENT) => return Ok(()),
                 Err(error) => return Err(self.failed(error)),
             }
@@ -227,6 +232,7 @@ impl<'a> FileMove<'a> {
             },
             // Another program has written the file since. That edit stays.
             (_, Some(after), _) if self.in_vault()? != Some(after) => Ok(()),
+            // The file goes back to the prepared ones, so recovery finds the state from before the apply.
             (None, Some(_), Prepared::Nothing) => self.rename_new(Direction::OutOfVault).map_err(failed),
             (Some(before), Some(_), Prepared::Nothing) => self.restore(before),
             (Some(_), Some(_), _) => self.exchange().map_err(failed),
@@ -237,6 +243,7 @@ impl<'a> FileMove<'a> {
     /// Puts replaced content back from the store, where it could not be exchanged and so does not lie beside the commit.
     fn restore(&self, before: Digest) -> Result<(), ApplyError> {
         let bytes = self.store.get(Kind::File, before).map_err(|error| self.failed(error))?;
+        // Durable before the rename: a crash must not leave an empty file in the vault.
         artifacts::write_durably(&self.prepared, &bytes).map_err(|error| self.failed(error))?;
         self.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| self.failed(error))
     }

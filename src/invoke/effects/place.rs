@@ -82,12 +82,14 @@ impl<'p> Place<'p> {
     pub(super) fn read(&self) -> Result<Option<Found>, EffectsError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let odd = || self.refuse("something that is not a regular file lies there");
+        // `NONBLOCK`: to open a pipe would otherwise wait for its writer.
         let mut file = match rustix::fs::openat(&self.folder, self.name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP | Errno::NXIO) => return Err(odd()),
             Err(error) => return Err(self.refuse(error.to_string())),
         };
+        // The metadata of the open file, not of the path: that could be another file by now.
         let meta = file.metadata().map_err(|error| self.refuse(error.to_string()))?;
         if !meta.is_file() {
             return Err(odd());

@@ -89,12 +89,15 @@ impl FileSet<'_> {
         }
         let checked = CheckedCommit::new(context, self.changes)?;
         let changes = checked.changes();
+        // After the check, which may have waited for the lock: the hold of a commit starts now.
         let now = context.shared.clock.now();
         let commit = || {
             let changes: Vec<VaultChange> = changes.iter().filter(|change| !change.is_noop()).cloned().collect();
+            // A commit without changes would be a row that nobody can undo.
             (!changes.is_empty()).then(|| Commit::pending(self.id, self.kind, changes, now))
         };
         let action = match self.disposition {
+            // The check is repeated with the files of the other steps. Here it stops a chain as early as possible.
             Disposition::Leave => Action::Leave,
             Disposition::Show => Action::Show(checked.diffs()?),
             Disposition::Commit => match commit() {
@@ -103,6 +106,7 @@ impl FileSet<'_> {
             },
             Disposition::Hold => match commit() {
                 Some(commit) => {
+                    // The staging folder is gone when a person decides, so the store must have the content.
                     checked.keep()?;
                     Action::Hold(commit.held_until(now.after(context.shared.hold)), checked.diffs()?)
                 }

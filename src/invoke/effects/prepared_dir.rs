@@ -29,10 +29,12 @@ impl PreparedDir {
     pub(super) fn open(layout: &Layout) -> Result<Self, EffectsError> {
         let folder = folders::staging_root(layout)?.join(NAME);
         match fs::create_dir(&folder) {
+            // The name of the new folder must be durable too, or a crash loses the files in it.
             Ok(()) => artifacts::sync_folder(folder.parent().unwrap_or(&folder))?,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(&folder)(error)),
         }
+        // A link to another file system would make every rename fail after the record.
         match fs::symlink_metadata(&folder).map_err(io(&folder))?.is_dir() {
             true => Ok(Self(folder)),
             false => Err(folders::linked(&folder)),
@@ -66,6 +68,7 @@ impl PreparedDir {
         for (number, change) in commit.changes.iter().enumerate() {
             let VaultChange::File(change) = change;
             let (left, prepared) = (out.join(change.path.as_str()), self.file(commit.id, number));
+            // What is there already was moved by a recovery that crashed.
             if fs::symlink_metadata(&left).is_ok_and(|meta| meta.is_file()) && !prepared.exists() {
                 fs::rename(&left, &prepared).map_err(io(&left))?;
             }

@@ -72,6 +72,7 @@ pub(in crate::invoke) fn give_up(
     why: &str,
 ) -> Result<(), EffectsError> {
     let _lock = folders::commit_lock(context.shared.layout)?;
+    // The next recovery sweeps these files, and they may be the only copy of what was replaced.
     for bytes in PreparedDir::open(context.shared.layout)?.contents(id)? {
         context.shared.store.put(Kind::File, &bytes)?;
     }
@@ -93,6 +94,7 @@ fn nothing_waits(layout: &Layout) -> Result<bool, EffectsError> {
             return Ok(false);
         }
     }
+    // Prepared files without a PENDING commit are left by a crash just before the record.
     PreparedDir::is_empty_below(&root)
 }
 

@@ -42,12 +42,14 @@ where
 fn stage(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<StagedChange>, ArtifactError> {
     let stage = |(number, change): (usize, &VaultChange)| match change {
         VaultChange::File(change) => {
+            // By number, not by path: these files need no folders.
             let source = staging.out().join(number.to_string());
             let bytes = change.after.map(|digest| store.get(Kind::File, digest)).transpose()?;
             if let Some(bytes) = &bytes {
                 artifacts::write_new(&source, bytes)?;
             }
             let source = bytes.is_some().then_some(source);
+            // The person saw the difference to this very content, so any other file in its place is a conflict.
             let precondition = Precondition::Exactly;
             Ok(StagedChange::File(StagedFile { change: change.clone(), source, precondition }))
         }

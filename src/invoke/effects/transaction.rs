@@ -50,6 +50,7 @@ impl<'a> CheckedCommit<'a> {
     /// [`EffectsError::Conflict`] and [`EffectsError::Place`].
     pub(super) fn new(context: &'a RunContext<'a>, changes: Vec<StagedChange>) -> Result<Self, EffectsError> {
         let lock = folders::commit_lock(context.shared.layout)?;
+        // Held open from here on: a vault that is renamed meanwhile is still the one that was checked.
         let vault = Vault::open(context.shared.layout)?;
         let check = |change: StagedChange| change.check(&vault, context.ledger);
         let changes = changes.into_iter().map(check).collect::<Result<_, _>>()?;
@@ -90,6 +91,7 @@ impl<'a> CheckedCommit<'a> {
         for (number, change) in changes.iter().filter(|change| !change.is_noop()).enumerate() {
             change.prepare(site, number)?;
         }
+        // The record must not say that files are prepared whose names a crash could still lose.
         prepared.sync()?;
         context.shared.observer.reached(CommitPoint::Ready);
         Ok(PreparedCommit { context, vault, prepared, commit, _lock })

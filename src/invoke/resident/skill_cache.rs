@@ -71,6 +71,7 @@ impl SkillCache {
     /// The skill of a name, if this revision of it is loaded.
     pub(super) fn find(&self, name: &SkillName, revision: &TrustedRevision) -> Option<Arc<CachedSkill>> {
         let entries = lock(&self.entries);
+        // The same name with another revision is another skill: its code must not run.
         entries.skills.get(name).map(|entry| &entry.skill).filter(|skill| skill.revision == *revision).cloned()
     }
 
@@ -109,6 +110,7 @@ impl SkillCache {
     /// made with.
     fn engine(&self, shared: &SharedContext<'_>, limits: &Limits) -> Result<Arc<Runtime>, RuntimeError> {
         let common = shared.limits;
+        // The engine is made with these three. All other limits are set for each run.
         let same = limits.stack_bytes == common.stack_bytes
             && limits.component_bytes == common.component_bytes
             && limits.compile_effort == common.compile_effort;
@@ -121,6 +123,7 @@ impl SkillCache {
         let number = entries.loaded;
         entries.skills.insert(name, Entry { number, skill });
         if entries.skills.len() > MOST_SKILLS {
+            // A scan of 128 entries, next to a load that takes milliseconds.
             let oldest = entries.skills.iter().min_by_key(|(_, entry)| entry.number).map(|(name, _)| name.clone());
             oldest.and_then(|name| entries.skills.remove(&name));
         }
