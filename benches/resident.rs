@@ -31,8 +31,8 @@ use kavi::model::{
     time::SystemClock,
     warnings::Warnings,
 };
-use kavi::policy::grants;
-use kavi::runtime::{CodeCache, Loader};
+
+use kavi::runtime::{CodeCache, Loader, import_table_version};
 use pump::{Make, Pump};
 use rusqlite::Connection;
 use support::workspace::Workspace;
@@ -117,7 +117,7 @@ fn main() {
     let store = Store::new(layout.store());
     let cage = Cage::new(Path::new(env!("CARGO_BIN_EXE_kavi")).to_owned(), Confinement::Required);
     let key = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kavi-cache/code.key");
-    let cache = CodeCache::new(layout.code_cache(), Some(key), grants::version());
+    let cache = CodeCache::new(layout.code_cache(), Some(key), import_table_version());
     let warnings = Warnings::default();
     let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
     let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never).unwrap()).unwrap();
@@ -135,7 +135,8 @@ fn main() {
 
     support::print_machine();
     memory(shared);
-    let component = store.get(kavi::artifacts::Kind::Component, kavi::model::digest::Digest::parse(&digest).unwrap());
+    let component =
+        store.get(kavi::artifacts::StoredKind::Component, kavi::model::digest::Digest::parse(&digest).unwrap());
     let bare = Bare::new(&component.unwrap(), limits, SEATS);
     let unrecorded = Resident::new(shared, &Unrecorded, SEATS).unwrap();
     let recorded = Resident::new(shared, &recorder, SEATS).unwrap();

@@ -49,7 +49,7 @@ pub use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, OutcomeFilter, Promotion, Proposal, ProposalSource,
     Pruned, RecordFilter, RecordTail, Research, Verification,
 };
-pub use crate::runtime::{CacheStatus, Cleared, Origin};
+pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin};
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
     CallFailure, CallReply, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions, HttpServing, Installed,

@@ -22,8 +22,8 @@ use crate::model::{
     text,
     time::{Clock, SystemClock},
 };
-use crate::policy::grants;
-use crate::runtime::{CodeCache, Loader};
+
+use crate::runtime::{self, CodeCache, Loader};
 
 /// One workspace, open.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ fn code_cache(host: &Host, layout: &Layout) -> CodeCache {
     let folder = host.environment.cache_folder().ok().map(|folder| host.cwd.join(folder));
     // A key inside the vault would be readable by skills, which could then seal machine code of their own.
     let key = folder.filter(|folder| !is_inside(folder, &layout.vault)).map(|folder| folder.join("code.key"));
-    CodeCache::new(layout.code_cache(), key, grants::version())
+    CodeCache::new(layout.code_cache(), key, runtime::import_table_version())
 }
 
 /// Whether a folder lies inside another one. The folder need not exist yet.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::open_workspace::OpenWorkspace;
-use crate::artifacts::Kind;
+use crate::artifacts::StoredKind;
 use crate::error::Error;
 use crate::invoke::prune::{self, Swept};
 use crate::ledger::{DataVersion, ExecutionRow, LedgerError, Pruned, RecordFilter, RecordTail};
@@ -11,7 +11,7 @@ use crate::model::{
     execution::StoredValue,
     id::IdPrefix,
     json,
-    session::{self, Placed},
+    session::{self, RunNode},
     time::{Day, Moment, Timestamp},
 };
 
@@ -130,7 +130,7 @@ impl RecordService<'_> {
     }
 
     fn stored(&self, value: StoredValue) -> Result<serde_json::Value, Error> {
-        let bytes = self.workspace.store.get(Kind::Value, value.sha256)?;
+        let bytes = self.workspace.store.get(StoredKind::Value, value.sha256)?;
         let unreadable = |error| LedgerError::BadValue(format!("value {}: {error}", value.sha256.short()));
         Ok(json::parse_kept(&bytes).map_err(unreadable)?)
     }
@@ -139,7 +139,7 @@ impl RecordService<'_> {
     ///
     /// # Errors
     /// When there is no such run, or the ledger cannot be read.
-    pub fn session(&self, which: &SessionSelector) -> Result<Vec<Placed>, Error> {
+    pub fn session(&self, which: &SessionSelector) -> Result<Vec<RunNode>, Error> {
         let entries = match which {
             SessionSelector::Of(prefix) => {
                 self.workspace.ledger.session(self.workspace.ledger.execution_by_prefix(prefix)?.record.execution_id)?

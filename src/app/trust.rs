@@ -75,7 +75,7 @@ impl TrustService<'_> {
 
     /// Where the component of a trusted proposal is stored.
     pub fn component_path(&self, proposal: &Proposal) -> Option<PathBuf> {
-        let kind = artifacts::Kind::Component;
+        let kind = artifacts::StoredKind::Component;
         proposal.trust.map(|trust| self.workspace.store.path(kind, trust.component_sha256))
     }
 }

@@ -1,10 +1,10 @@
 //! Files with a digest: the content-addressed store, and the artifacts that people read.
 //!
-//! Guarantees: a file is there whole and on disk (data and folder fsynced) before its digest is given back; what is
-//! read back has the digest it was asked for, checked over the very buffer that is handed out.
+//! Guarantees: a file is whole and on disk (data and folder fsynced) before its digest is returned. What is read has the
+//! requested digest, checked over the buffer that the caller gets.
 //!
-//! Deliberately never: decides what a file means, follows a symbolic link, or changes a file once it has its name. What nobody
-//! needs any more is removed by `sweep.rs`, when it is told so.
+//! Deliberately never: decides what a file means, follows a symbolic link, or changes a file once it has its name. `sweep.rs`
+//! removes files that are no longer needed, when it is told to.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -34,7 +34,7 @@ pub enum ArtifactError {
         /// Its digest.
         digest: Digest,
     },
-    /// Something else lies in its place, or its bytes changed.
+    /// Something else is in its place, or its bytes changed.
     #[error("{what} {expected:?} was changed on disk: {found}")]
     Changed {
         /// Component, source...
@@ -44,12 +44,12 @@ pub enum ArtifactError {
         /// What is there now.
         found: String,
     },
-    /// The operating system said no.
+    /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What it said.
+        /// Its error.
         source: std::io::Error,
     },
 }
@@ -61,7 +61,7 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ArtifactError {
 
 /// What a stored file is. Each kind has a folder of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum StoredKind {
     /// A compiled component.
     Component,
     /// A source file of a snapshot.
@@ -74,7 +74,7 @@ pub enum Kind {
     Value,
 }
 
-impl Kind {
+impl StoredKind {
     fn folder(self) -> &'static str {
         match self {
             Self::Component => "components",
@@ -116,21 +116,21 @@ impl Store {
         Self { root }
     }
 
-    /// Where a file with this digest lies.
-    pub fn path(&self, kind: Kind, digest: Digest) -> PathBuf {
+    /// The path of a file with this digest.
+    pub fn path(&self, kind: StoredKind, digest: Digest) -> PathBuf {
         let name = digest.to_string();
         self.root.join(kind.folder()).join(&name[..2]).join(&name)
     }
 
-    /// Stores `bytes` durably. Storing the same bytes again mends a file that was changed, and keeps it from being thrown away
-    /// while whoever stores it has not yet written down what for.
+    /// Stores `bytes` durably. Storing the same bytes again repairs a file that was changed. It also marks the file as young, so
+    /// that it is not removed before the caller has written the row that refers to it.
     ///
     /// # Errors
     /// [`ArtifactError::Io`] when the file or its folder cannot be written and synced.
-    pub fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Digest, ArtifactError> {
+    pub fn put(&self, kind: StoredKind, bytes: &[u8]) -> Result<Digest, ArtifactError> {
         let digest = Digest::of(bytes);
         let path = self.path(kind, digest);
-        let _shared = self.lock(sweep::Hold::Shared)?;
+        let _shared = self.lock(sweep::StoreLock::Shared)?;
         if self.get(kind, digest).is_err() || sweep::touch(&path).is_err() {
             write_durably_as(&path, bytes, kind.mode())?;
         }
@@ -141,7 +141,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ArtifactError::Io`] when it cannot be synced.
-    pub fn sync(&self, kind: Kind, digest: Digest) -> Result<(), ArtifactError> {
+    pub fn sync(&self, kind: StoredKind, digest: Digest) -> Result<(), ArtifactError> {
         let path = self.path(kind, digest);
         File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
         sync_folder(path.parent().unwrap_or(&self.root))
@@ -151,7 +151,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ArtifactError::Missing`] or [`ArtifactError::Changed`].
-    pub fn get(&self, kind: Kind, digest: Digest) -> Result<Vec<u8>, ArtifactError> {
+    pub fn get(&self, kind: StoredKind, digest: Digest) -> Result<Vec<u8>, ArtifactError> {
         let path = self.path(kind, digest);
         let what = kind.word();
         let changed = |found: String| ArtifactError::Changed { what, expected: digest, found };
@@ -173,7 +173,7 @@ pub enum ReadError {
     Missing,
     /// Not a plain file, or too big.
     NotAFile(String),
-    /// The operating system said no.
+    /// The operating system refused.
     Io(std::io::Error),
 }
 
@@ -202,7 +202,7 @@ pub fn read_once(path: &Path) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
-/// Writes a file whole: a temporary neighbour, fsync, rename, fsync of the folder.
+/// Writes a file whole: a temporary file in the same folder, fsync, rename, fsync of the folder.
 ///
 /// # Errors
 /// [`ArtifactError::Io`]; the old file, if any, is untouched then.
@@ -210,7 +210,7 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
     write_durably_as(path, bytes, 0o644)
 }
 
-/// The same for a file that others may not read, or may.
+/// The same with a mode, which says who may read the file.
 fn write_durably_as(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ArtifactError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_folders_durably(folder)?;
@@ -218,7 +218,7 @@ fn write_durably_as(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Artifact
     sync_folder(folder)
 }
 
-/// A temporary neighbour of the file with these bytes, on the disk.
+/// A temporary file in the same folder, with these bytes, on disk.
 fn written_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, ArtifactError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
@@ -229,10 +229,10 @@ fn written_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::Name
     Ok(temp)
 }
 
-/// Writes a file that nobody looks for yet, where there is none. It is not on the disk by then.
+/// Writes a new file that nobody looks for yet. It is not synced to disk.
 ///
 /// # Errors
-/// [`ArtifactError::Io`] when it cannot be written, or something lies there.
+/// [`ArtifactError::Io`] when it cannot be written, or exists already.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
     File::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(io(path))
 }
@@ -273,24 +273,24 @@ mod tests {
     fn what_is_stored_comes_back_or_is_refused() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         let store = Store::new(dir.path().join("store"));
-        let digest = store.put(Kind::Component, b"bytes")?;
-        assert_eq!(store.get(Kind::Component, digest)?, b"bytes");
-        assert!(matches!(store.get(Kind::Source, digest), Err(ArtifactError::Missing { .. })));
+        let digest = store.put(StoredKind::Component, b"bytes")?;
+        assert_eq!(store.get(StoredKind::Component, digest)?, b"bytes");
+        assert!(matches!(store.get(StoredKind::Source, digest), Err(ArtifactError::Missing { .. })));
 
-        let path = store.path(Kind::Component, digest);
+        let path = store.path(StoredKind::Component, digest);
         fs::write(&path, b"bytez")?;
-        assert!(matches!(store.get(Kind::Component, digest), Err(ArtifactError::Changed { .. })));
-        store.put(Kind::Component, b"bytes")?;
-        assert_eq!(store.get(Kind::Component, digest)?, b"bytes");
+        assert!(matches!(store.get(StoredKind::Component, digest), Err(ArtifactError::Changed { .. })));
+        store.put(StoredKind::Component, b"bytes")?;
+        assert_eq!(store.get(StoredKind::Component, digest)?, b"bytes");
 
         fs::remove_file(&path)?;
         fs::write(dir.path().join("else"), b"bytes")?;
         std::os::unix::fs::symlink(dir.path().join("else"), &path)?;
-        assert!(matches!(store.get(Kind::Component, digest), Err(ArtifactError::Changed { .. })));
+        assert!(matches!(store.get(StoredKind::Component, digest), Err(ArtifactError::Changed { .. })));
 
         fs::remove_file(&path)?;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0)?;
-        assert!(matches!(store.get(Kind::Component, digest), Err(ArtifactError::Changed { .. })));
+        assert!(matches!(store.get(StoredKind::Component, digest), Err(ArtifactError::Changed { .. })));
         Ok(())
     }
 }

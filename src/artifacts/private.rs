@@ -1,7 +1,8 @@
-//! Files with a secret in them: read and made so that nobody else can have had a hand in them.
+//! Files with a secret: read and made so that no other user could have read or written them.
 //!
-//! Guarantees: what is looked at is what is read, through one descriptor; a file that others could have read or written is not
-//! taken; a file that is made here was never anybody else's. Deliberately never: mends the mode of a file.
+//! Guarantees: the file that is checked is the file that is read, through one descriptor. A file that others could have read
+//! or written is refused. A file that is made here belonged to this user from the start. Deliberately never: changes the mode
+//! of a file.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -12,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ArtifactError, io as io_error, sync_folder, written_beside};
 
-/// Why a file is not taken for a secret. None of these says anything of what is in it.
+/// Why a file is not accepted as a secret. None of these messages contains any of its text.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
     /// It cannot be opened or read, or is not there.
@@ -28,7 +29,7 @@ pub enum PrivateError {
 /// # Errors
 /// [`PrivateError`]
 pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError> {
-    // A pipe must not make us wait.
+    // Without NONBLOCK, opening a pipe would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match openat(CWD, path, flags, Mode::empty()) {
         Ok(fd) => File::from(fd),
@@ -37,7 +38,7 @@ pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError
     };
     let stat = fstat(&file).map_err(|error| PrivateError::Unreadable(error.into()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(PrivateError::Unsafe("it is no regular file"));
+        return Err(PrivateError::Unsafe("it is not a regular file"));
     }
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(PrivateError::Unsafe("it belongs to another user"));
@@ -58,7 +59,7 @@ pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError
 /// Makes such a file, whole or not at all.
 ///
 /// # Errors
-/// [`ArtifactError::Io`] when something lies there, or it cannot be written.
+/// [`ArtifactError::Io`] when the file exists already, or cannot be written.
 pub fn create_private(path: &Path, text: &SecretString) -> Result<(), ArtifactError> {
     // Temporary files are their owner's alone from the beginning.
     let temp = written_beside(path, text.expose_secret().as_bytes(), 0o600)?;

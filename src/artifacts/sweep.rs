@@ -1,8 +1,8 @@
-//! Files that nobody needs any more.
+//! Removes files that no row refers to any more.
 //!
-//! Whether somebody does is known only to whoever asked the ledger, and while he asks, another process may store the very same
-//! bytes for a row that it writes next. So a file counts as young from the last time that somebody stored it, and
-//! [`Store::remove`] leaves the young alone; the lock that it shares with [`Store::put`] lets nothing come in between.
+//! Only the caller knows which files those are, from the ledger. Meanwhile another process may store the same bytes for a row
+//! that it writes next. So each store marks a file as young, and [`Store::remove`] never removes a young file. The lock that
+//! it shares with [`Store::put`] keeps the two from interleaving.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -11,12 +11,12 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
-use super::{ArtifactError, Kind, Store, create_folders_durably, io};
+use super::{ArtifactError, Store, StoredKind, create_folders_durably, io};
 use crate::model::{digest::Digest, time::Timestamp};
 
 /// Whether others may hold the lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum StoreLock {
     Shared,
     Alone,
 }
@@ -28,7 +28,7 @@ fn stored_at(meta: &fs::Metadata) -> Option<Timestamp> {
 
 fn is_older(path: &Path, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
     match path.symlink_metadata() {
-        // What cannot be dated is not known to be old.
+        // A file without a valid time is not known to be old.
         Ok(meta) => Ok(stored_at(&meta).filter(|at| meta.is_file() && *at < than).map(|_| meta.len())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io(path)(error)),
@@ -44,12 +44,12 @@ pub(super) fn touch(path: &Path) -> std::io::Result<()> {
 
 impl Store {
     /// The lock of the store, on its folder.
-    pub(super) fn lock(&self, hold: Hold) -> Result<File, ArtifactError> {
+    pub(super) fn lock(&self, hold: StoreLock) -> Result<File, ArtifactError> {
         create_folders_durably(&self.root)?;
         let folder = File::open(&self.root).map_err(io(&self.root))?;
         let locked = match hold {
-            Hold::Shared => folder.lock_shared(),
-            Hold::Alone => folder.lock(),
+            StoreLock::Shared => folder.lock_shared(),
+            StoreLock::Alone => folder.lock(),
         };
         locked.map(|()| folder).map_err(io(&self.root))
     }
@@ -58,7 +58,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ArtifactError::Io`] when a folder cannot be read.
-    pub fn older(&self, kind: Kind, than: Timestamp) -> Result<Vec<Digest>, ArtifactError> {
+    pub fn older(&self, kind: StoredKind, than: Timestamp) -> Result<Vec<Digest>, ArtifactError> {
         let root = self.root.join(kind.folder());
         let mut found = Vec::new();
         for folder in entries(&root)? {
@@ -75,15 +75,15 @@ impl Store {
     ///
     /// # Errors
     /// [`ArtifactError::Io`] when it cannot be removed.
-    pub fn remove(&self, kind: Kind, digest: Digest, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
+    pub fn remove(&self, kind: StoredKind, digest: Digest, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
         let path = self.path(kind, digest);
-        let _alone = self.lock(Hold::Alone)?;
+        let _alone = self.lock(StoreLock::Alone)?;
         let Some(bytes) = is_older(&path, than)? else { return Ok(None) };
         fs::remove_file(&path).map(|()| Some(bytes)).map_err(io(&path))
     }
 }
 
-/// What lies in a folder of the store; nothing if it is not there, or is no folder.
+/// The entries of a folder of the store; none if it does not exist or is not a folder.
 fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, ArtifactError> {
     match folder.symlink_metadata() {
         Ok(meta) if meta.is_dir() => {}
@@ -116,34 +116,38 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let store = Store::new(folder.path().join("store"));
         let than = an_hour_ago()?;
-        assert_eq!(store.older(Kind::File, than)?, []);
-        let [old, young, again] = [b"old", b"you", b"aga"].map(|bytes| store.put(Kind::File, bytes));
+        assert_eq!(store.older(StoredKind::File, than)?, []);
+        let [old, young, again] = [b"old", b"you", b"aga"].map(|bytes| store.put(StoredKind::File, bytes));
         let (old, young, again) = (old?, young?, again?);
-        let value = store.put(Kind::Value, b"old")?;
-        for (kind, digest) in [(Kind::File, old), (Kind::File, again), (Kind::Value, value)] {
+        let value = store.put(StoredKind::Value, b"old")?;
+        for (kind, digest) in [(StoredKind::File, old), (StoredKind::File, again), (StoredKind::Value, value)] {
             age(&store.path(kind, digest))?;
         }
         // Neither what has no digest for a name nor what only looks like a stored file.
-        let beside = store.path(Kind::File, old).with_file_name("tmp");
+        let beside = store.path(StoredKind::File, old).with_file_name("tmp");
         fs::write(&beside, "x")?;
         age(&beside)?;
-        std::os::unix::fs::symlink(&beside, store.path(Kind::File, old).with_file_name(young.to_string()))?;
-        let mut found = store.older(Kind::File, than)?;
+        std::os::unix::fs::symlink(&beside, store.path(StoredKind::File, old).with_file_name(young.to_string()))?;
+        let mut found = store.older(StoredKind::File, than)?;
         found.sort_unstable();
         let mut expected = [old, again];
         expected.sort_unstable();
         assert_eq!(found, expected);
 
         // Somebody stores the same bytes again, after it was found out that nobody needs them.
-        store.put(Kind::File, b"aga")?;
-        assert_eq!(store.remove(Kind::File, again, than)?, None);
-        assert_eq!(store.remove(Kind::File, young, than)?, None);
-        assert_eq!(store.remove(Kind::File, old, than)?, Some(3));
-        assert_eq!(store.remove(Kind::File, old, than)?, None, "it is gone");
-        assert!(store.get(Kind::File, again).is_ok() && store.get(Kind::Value, value).is_ok() && beside.exists());
+        store.put(StoredKind::File, b"aga")?;
+        assert_eq!(store.remove(StoredKind::File, again, than)?, None);
+        assert_eq!(store.remove(StoredKind::File, young, than)?, None);
+        assert_eq!(store.remove(StoredKind::File, old, than)?, Some(3));
+        assert_eq!(store.remove(StoredKind::File, old, than)?, None, "it is gone");
+        assert!(
+            store.get(StoredKind::File, again).is_ok()
+                && store.get(StoredKind::Value, value).is_ok()
+                && beside.exists()
+        );
         // What is gone is stored anew.
-        assert_eq!(store.put(Kind::File, b"old")?, old);
-        assert_eq!(store.get(Kind::File, old)?, b"old");
+        assert_eq!(store.put(StoredKind::File, b"old")?, old);
+        assert_eq!(store.get(StoredKind::File, old)?, b"old");
         Ok(())
     }
 }

@@ -1,19 +1,19 @@
-//! The stage without walls: for Kavi's own trusted tools, and for a caller who chose to go unconfined.
+//! The stage that does not confine: for Kavi's own trusted tools, and for a caller who chose to run unconfined.
 //!
-//! It gives an emptied environment, a session of its own, limits, and the death of the whole tree: as the reaper of its
-//! descendants it finds also those that left the process group. It gives no protection from a job that means harm.
+//! It gives an empty environment, a session of its own, limits, and the death of the whole tree. As the reaper of its
+//! descendants it also finds those that left the process group. It does not protect against a malicious job.
 
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use rustix::process::{Pid, Signal};
 
-use super::error::Step;
-use super::launch::{self, Fate, OwnGroup};
-use super::outcome::Applied;
-use super::wire::{self, JobOrder, Report};
+use super::error::{SetupStep, StageError};
+use super::launch::{self, OwnGroup, SupervisionEnd};
+use super::outcome::AppliedConfinement;
+use super::wire::{self, JobOrder, StageReport};
 
-/// The stage's life.
+/// Runs the stage from its start to its end.
 pub(super) fn stage() -> ExitCode {
     if launch::close_strays().is_err() {
         return ExitCode::FAILURE;
@@ -22,7 +22,7 @@ pub(super) fn stage() -> ExitCode {
     let report = match live(&control) {
         Ok(Some(report)) => report,
         Ok(None) => return ExitCode::SUCCESS,
-        Err((step, why)) => Report::Failed { step, why },
+        Err(StageError { step, why }) => StageReport::Failed { step, why },
     };
     match wire::send_report(&control, &report) {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,27 +30,27 @@ pub(super) fn stage() -> ExitCode {
     }
 }
 
-fn live(control: &UnixStream) -> Result<Option<Report>, (Step, String)> {
-    let at = |step: Step| move |error: std::io::Error| (step, error.to_string());
-    let (order, fds) = wire::receive_order::<JobOrder>(control).map_err(at(Step::Orders))?;
+fn live(control: &UnixStream) -> Result<Option<StageReport>, StageError> {
+    let at = |step: SetupStep| move |error: std::io::Error| StageError::new(step, error.to_string());
+    let (order, fds) = wire::receive_order::<JobOrder>(control).map_err(at(SetupStep::Orders))?;
     let Some(program) = order.job.program.clone() else { return Ok(None) };
-    rustix::process::setsid().map_err(|error| (Step::Start, error.to_string()))?;
-    become_reaper().map_err(at(Step::Watch))?;
-    launch::limit(&order.job.limits).map_err(at(Step::Limits))?;
-    wire::send_report(control, &Report::Ready(Applied::Unconfined)).map_err(at(Step::Orders))?;
+    rustix::process::setsid().map_err(|error| StageError::new(SetupStep::Start, error.to_string()))?;
+    become_reaper().map_err(at(SetupStep::Watch))?;
+    launch::limit(&order.job.limits).map_err(at(SetupStep::Limits))?;
+    wire::send_report(control, &StageReport::Ready(AppliedConfinement::Unconfined)).map_err(at(SetupStep::Orders))?;
     if !wire::wait_for_go(control) {
         return Ok(None);
     }
-    let job = launch::start(&order.job, &program, fds, OwnGroup::Yes).map_err(at(Step::Start))?;
+    let job = launch::start(&order.job, &program, fds, OwnGroup::Yes).map_err(at(SetupStep::Start))?;
     let fate = launch::supervise(control, job);
     kill_tree(job);
-    match fate.map_err(at(Step::Watch))? {
-        Fate::Ended(report) => Ok(Some(report)),
-        Fate::LeashCut => Ok(None),
+    match fate.map_err(at(SetupStep::Watch))? {
+        SupervisionEnd::Ended(report) => Ok(Some(report)),
+        SupervisionEnd::ControlClosed => Ok(None),
     }
 }
 
-/// Makes orphans of the job children of this stage.
+/// Orphans of the job become children of this stage.
 #[cfg(target_os = "linux")]
 fn become_reaper() -> std::io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
@@ -61,7 +61,7 @@ fn become_reaper() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Kills the job's group, then whoever is left, until nobody is.
+/// Kills the job's process group, then the remaining descendants until there are none.
 fn kill_tree(job: Pid) {
     let _ = rustix::process::kill_process_group(job, Signal::KILL);
     sweep();
@@ -70,8 +70,8 @@ fn kill_tree(job: Pid) {
 #[cfg(target_os = "linux")]
 fn sweep() {
     use rustix::process::{WaitOptions, kill_process, wait};
-    // Each round kills all children; their children become ours. A tree that outgrows the rounds is left to the
-    // operator: without a cage nothing better is to be had.
+    // Each round kills all children of this stage, and their children become ours. A tree that grows faster than the rounds
+    // survives: only a cage can prevent that.
     for _ in 0..2000 {
         let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
         for child in children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
@@ -90,6 +90,6 @@ fn sweep() {
 
 #[cfg(not(target_os = "linux"))]
 fn sweep() {
-    // Only the group can be found here; it is dead already. Its leader still has to be reaped.
+    // Only the group can be found here, and it is dead already. Its leader still has to be reaped.
     let _ = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
 }

@@ -1,22 +1,23 @@
-//! The cage made by bubblewrap, for machines that give namespaces to it and not to us.
+//! The cage made by bubblewrap, for machines on which `bwrap` may make namespaces and Kavi may not.
 //!
-//! Bubblewrap makes the namespaces and the tree; our own inner stage runs inside as the first process and adds
-//! Landlock, the system call filter, the limits and the look around, exactly as in our own cage. What differs: the
-//! tree has no `/etc` of its own, and writable mounts are kept from executing by Landlock alone.
+//! Bubblewrap makes the namespaces and the file tree. Our own inner stage runs inside as the first process. It adds Landlock,
+//! the system call filter, the limits and the self-check, exactly as in our own cage. Two things differ: the tree has no
+//! `/etc` of its own, and only Landlock keeps writable mounts from executing.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::error::{CageError, Step};
-use super::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
-use super::linux::inner::Mode;
+use super::error::{CageError, SetupStep};
+use super::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use super::linux::inner::NamespaceMode;
 use super::linux::{CAGE_ID, mounts};
+use super::mount::MountAccess;
 use super::wire::Bind;
 
-/// Where the program is looked for. Never in a search path.
+/// Where the program may be. `PATH` is never searched.
 const PLACES: [&str; 3] = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
-/// Where our own binary appears inside.
+/// Where our own binary is mounted inside.
 const STAGE: &str = "/.kavi/kavi";
 
 /// The command that makes the cage and starts our inner stage in it.
@@ -38,7 +39,7 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
             command.args(["--ro-bind", system, system]);
         }
     }
-    // Root is still root's id to the kernel in here, and would own the settings.
+    // Inside, the kernel still treats root's id as the owner of `/proc/sys`.
     command.args(["--dev", "/dev", "--proc", "/proc"]);
     cover_proc(&mut command);
     let size = scratch_bytes.to_string();
@@ -48,20 +49,20 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
     for bind in binds {
         check(bind, binds)?;
         let how = match bind.access {
-            Access::ReadOnly => "--ro-bind",
-            Access::ReadWrite | Access::ReadWriteExecute => "--bind",
+            MountAccess::ReadOnly => "--ro-bind",
+            MountAccess::ReadWrite | MountAccess::ReadWriteExecute => "--bind",
         };
         command.args([how, &bind.host, &bind.inside]);
     }
     command.arg("--ro-bind").arg(exe).arg(STAGE);
-    command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(Mode::Bubblewrap));
+    command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(NamespaceMode::Bubblewrap));
     Ok(command)
 }
 
-/// Refuses what bubblewrap would do and our own cage does not: follow a link, make a mount point in a host folder.
+/// Refuses what bubblewrap would do and our own cage does not: following a link, making a mount point in a host folder.
 fn check(bind: &Bind, all: &[Bind]) -> Result<(), CageError> {
     let refuse = |path: &Path, why: &str| {
-        Err(CageError::Setup { step: Step::Mounts, why: format!("{}: {why}", path.display()) })
+        Err(CageError::Setup { step: SetupStep::Mounts, why: format!("{}: {why}", path.display()) })
     };
     let host = Path::new(&bind.host);
     match fs::symlink_metadata(host) {
@@ -77,11 +78,11 @@ fn check(bind: &Bind, all: &[Bind]) -> Result<(), CageError> {
     let point = inside.strip_prefix(&covering.inside).map(|rest| Path::new(&covering.host).join(rest));
     match point {
         Ok(point) if fs::symlink_metadata(&point).is_ok() => Ok(()),
-        _ => refuse(inside, "no such place in the mount that covers it"),
+        _ => refuse(inside, "the mount that covers it has no such path"),
     }
 }
 
-/// Closes the parts of `/proc` that reach beyond the cage.
+/// Covers the parts of `/proc` that show or control the host.
 fn cover_proc(command: &mut Command) {
     let there = |names: &'static [&'static str]| {
         names.iter().map(|name| format!("/proc/{name}")).filter(|place| fs::symlink_metadata(place).is_ok())

@@ -1,4 +1,4 @@
-//! What can go wrong before, around and instead of a job. A job that ran and failed is no error: see `Exit`.
+//! What can go wrong before, around and instead of a job. A job that ran and failed is not an error: see `Exit`.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use crate::model::switch::Halt;
 /// Why a job could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum CageError {
-    /// Confinement was required and this machine gives none.
-    #[error("no cage on this machine: {why}")]
+    /// Confinement is required and this machine does not support it.
+    #[error("this machine cannot confine jobs: {why}")]
     NoCage {
         /// What was tried and how it failed.
         why: String,
     },
-    /// A path of the job lies under none of its mounts, so the job could not see it.
-    #[error("path {} of the job lies under none of its mounts", path.display())]
+    /// A path of the job is under none of its mounts, so the job could not see it.
+    #[error("path {} of the job is under none of its mounts", path.display())]
     Unmounted {
         /// The host path.
         path: PathBuf,
@@ -48,15 +48,15 @@ pub enum CageError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A job that is to reach a socket by way of its loopback, without a cage that has a loopback of its own.
-    #[error("a loopback forward needs a cage: outside of one the port would be the machine's")]
+    /// A job with a loopback forward, but no cage with a loopback of its own.
+    #[error("a loopback forward needs a cage: without one the port would be open to the whole machine")]
     ForwardOutside,
     /// A stage of the cage failed before the job was started. Nothing of the job has run.
     #[error("the cage could not be set up at step {step}: {why}")]
     Setup {
         /// The step that failed.
-        step: Step,
-        /// The system's answer.
+        step: SetupStep,
+        /// The system's error.
         why: String,
     },
     /// The program itself could not be started.
@@ -64,27 +64,26 @@ pub enum CageError {
     Start {
         /// The program, as a host path.
         program: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         why: String,
     },
-    /// The job may have run, but how it ended or what it left is unknown: its stage was killed from outside, or could
-    /// not clean up.
-    #[error("the fate of {} is unknown: {why}", program.display())]
+    /// The job may have run, but its end is unknown: its stage was killed from outside, or could not clean up.
+    #[error("it is unknown how {} ended: {why}", program.display())]
     Lost {
         /// The program, as a host path.
         program: PathBuf,
         /// What is known.
         why: String,
     },
-    /// The job was killed because it may not go on.
+    /// The job was killed because its run may not go on.
     #[error(transparent)]
     Halted(Halt),
-    /// A call of our own to the system failed.
+    /// A system call of Kavi itself failed.
     #[error("cannot {action}: {source}")]
     Io {
         /// What was tried.
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -95,11 +94,11 @@ impl CageError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoCage { .. } => Some(
-                "allow unprivileged user namespaces or install bubblewrap, then look at `kavi doctor`; \
-                 to go without a cage, set it so in kavi.toml",
+                "allow unprivileged user namespaces or install bubblewrap, then run `kavi doctor`; \
+                 to run without a cage, set that in kavi.toml",
             ),
-            Self::Setup { .. } => Some("run `kavi doctor` to see what this machine gives"),
-            Self::Halted(_) => Some("`kavi resume` lets things run again; `kavi status` says how it stands"),
+            Self::Setup { .. } => Some("run `kavi doctor` to see what this machine supports"),
+            Self::Halted(_) => Some("run `kavi resume` to let skills run again; `kavi status` shows the switch"),
             Self::Unmounted { .. } => Some("mount the folder that holds it"),
             _ => None,
         }
@@ -110,10 +109,10 @@ impl CageError {
     }
 }
 
-/// Where in its set-up a stage failed.
+/// The step at which a stage failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+pub enum SetupStep {
     /// Reading what to do from the control socket.
     Orders,
     /// Making the namespaces.
@@ -134,7 +133,7 @@ pub enum Step {
     Limits,
     /// The system call filter.
     Seccomp,
-    /// Checking from the inside that the walls stand.
+    /// Checking from the inside that the confinement is in force.
     SelfCheck,
     /// Opening the forward.
     Forward,
@@ -144,7 +143,7 @@ pub enum Step {
     Watch,
 }
 
-impl std::fmt::Display for Step {
+impl std::fmt::Display for SetupStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Orders => "orders",
@@ -162,5 +161,20 @@ impl std::fmt::Display for Step {
             Self::Start => "start",
             Self::Watch => "watch",
         })
+    }
+}
+
+/// Why a stage gave up: the step and the system's answer.
+#[derive(Debug)]
+pub(super) struct StageError {
+    /// The step that failed.
+    pub(super) step: SetupStep,
+    /// The object and the system's answer.
+    pub(super) why: String,
+}
+
+impl StageError {
+    pub(super) fn new(step: SetupStep, why: impl Into<String>) -> Self {
+        Self { step, why: why.into() }
     }
 }

@@ -1,12 +1,11 @@
-//! The one way out of a cage that a job can be given: a port on the cage's own loopback that leads to a Unix socket of
-//! the host.
+//! The one way out of a cage: a port on the cage's own loopback that leads to a Unix socket of the host.
 //!
-//! It lives in the threads of the stage inside, so it stands behind the same walls as the job, needs no program of its
-//! own in the tree, and dies with the cage. The job cannot look into it: the stage's memory and files are closed to it.
+//! It runs in threads of the stage inside. So it is confined like the job, needs no program of its own in the tree, and dies
+//! with the cage. The job cannot inspect it: the memory and files of the stage are closed to it.
 //!
-//! Guarantees: bytes pass as they come, in both directions; a bounded number of connections at a time; one that cannot
-//! be had or carried is closed. Deliberately never: looks at what passes, or connects to anything but that one socket.
-//! Who may do what is decided at the other end of the socket.
+//! Guarantees: bytes pass unchanged in both directions; the number of connections is limited; a connection that cannot be
+//! accepted or forwarded is closed. Deliberately never: reads what passes, or connects to anything but that one socket. The
+//! other end of the socket decides who may do what.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -20,14 +19,14 @@ use std::time::Duration;
 use super::job::FORWARD_CONNECTIONS;
 use super::wire::Forward;
 
-/// What a thread here needs of a stack, and more.
+/// More stack than a thread here needs. Each one counts against the memory of the cage.
 const STACK: usize = 128 * 1024;
 /// How long a client may go on sending after its answer.
 const LINGER: Duration = Duration::from_secs(3);
 /// A pause after a connection that could not be accepted.
 const BREATH: Duration = Duration::from_millis(10);
 
-/// Opens the port. When this returns, whoever connects is heard.
+/// Opens the port. When this returns, it accepts connections.
 pub(super) fn open(forward: &Forward) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, forward.port))?;
     let socket = PathBuf::from(&forward.socket);
@@ -35,15 +34,15 @@ pub(super) fn open(forward: &Forward) -> io::Result<()> {
         let open = Arc::new(AtomicU64::new(0));
         for client in listener.incoming() {
             let Ok(client) = client else {
-                // One connection that has gone already, or descriptors that will come back: not a reason to spin.
+                // The client is gone already, or no descriptor is free at the moment. The pause keeps the loop from spinning.
                 thread::sleep(BREATH);
                 continue;
             };
-            let Some(place) = Place::take(&open) else { continue };
+            let Some(slot) = ConnectionSlot::take(&open) else { continue };
             let socket = socket.clone();
-            // What cannot be carried is dropped, and so closed.
+            // A connection that cannot be forwarded is dropped, which closes it.
             let _ = in_thread(move || {
-                let _ = carry(&client, &socket, &Arc::new(place));
+                let _ = carry(&client, &socket, &Arc::new(slot));
             });
         }
     })
@@ -53,10 +52,10 @@ fn in_thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("forward".to_owned()).stack_size(STACK).spawn(work).map(drop)
 }
 
-/// One of the connections that may be open.
-struct Place(Arc<AtomicU64>);
+/// One of the connections that may be open at the same time.
+struct ConnectionSlot(Arc<AtomicU64>);
 
-impl Place {
+impl ConnectionSlot {
     fn take(open: &Arc<AtomicU64>) -> Option<Self> {
         let taken = open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| {
             (count < FORWARD_CONNECTIONS).then_some(count + 1)
@@ -65,35 +64,35 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn carry(client: &TcpStream, socket: &Path, place: &Arc<Place>) -> io::Result<()> {
-    // Small pieces of a stream must not wait for each other.
+fn carry(client: &TcpStream, socket: &Path, slot: &Arc<ConnectionSlot>) -> io::Result<()> {
+    // Small pieces of a streamed answer must not wait for each other.
     client.set_nodelay(true)?;
-    let gate = UnixStream::connect(socket)?;
-    let (from_gate, to_client) = (gate.try_clone()?, client.try_clone()?);
-    // Nothing is ever sent on this; its end is the news.
-    let (saying, said_all) = mpsc::channel::<()>();
-    // The place is free again when both directions are at their end.
-    let place = Arc::clone(place);
+    let host = UnixStream::connect(socket)?;
+    let (from_host, to_client) = (host.try_clone()?, client.try_clone()?);
+    // Nothing is sent on this channel. The other thread waits for its end.
+    let (sending, all_sent) = mpsc::channel::<()>();
+    // The slot is free again when both directions have ended.
+    let slot = Arc::clone(slot);
     in_thread(move || {
-        let _place = place;
-        let _ = pass(&from_gate, &to_client);
-        // Nothing more will come, and the client hears so. What it is still sending is taken for a while: were the
-        // connection closed over it, the end of the answer could be lost.
+        let _slot = slot;
+        let _ = pass(&from_host, &to_client);
+        // The client learns that no more will come. What it still sends is read for a while: closing a socket with unread
+        // data resets the connection, and the client could lose the end of the answer.
         let _ = to_client.shutdown(Shutdown::Write);
-        let _ = said_all.recv_timeout(LINGER);
+        let _ = all_sent.recv_timeout(LINGER);
         let _ = to_client.shutdown(Shutdown::Both);
-        let _ = from_gate.shutdown(Shutdown::Both);
+        let _ = from_host.shutdown(Shutdown::Both);
     })?;
-    let passed = pass(client, &gate);
-    // The client has said all; the answer may still be on its way.
-    let _ = gate.shutdown(Shutdown::Write);
-    drop(saying);
+    let passed = pass(client, &host);
+    // The client has sent everything; the answer may still be on its way.
+    let _ = host.shutdown(Shutdown::Write);
+    drop(sending);
     passed
 }
 

@@ -1,8 +1,8 @@
-//! A job: which program, with what, seeing what, for how long.
+//! A job: which program, with which arguments, which view of the host, and which limits.
 //!
-//! A job is written in *host* paths. [`Job::plan`] renders them once: inside a cage as the path under the mount that
-//! covers them, outside as they are. Fixed mount points therefore give the same command line, and the same bytes, on
-//! every machine. Nothing here touches the system.
+//! A job is written in *host* paths. [`Job::plan`] renders them once: inside a cage as the path under the mount that covers
+//! them, outside as they are. Fixed mount points therefore give the same command line, and so the same compiled bytes, on
+//! every machine. Nothing here makes a system call.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,9 +10,10 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::error::CageError;
+use super::mount::Mount;
 use super::wire::{Bind, Forward, JobSpec, Rlimits};
 
-/// The private home directory in every cage: empty, writable, gone afterwards. Set `HOME` to it yourself.
+/// The private home directory in every cage: empty, writable, removed afterwards. The caller sets `HOME` to it.
 pub const INSIDE_HOME: &str = "/home/kavi";
 /// The private temporary directory in every cage.
 pub const INSIDE_TMP: &str = "/tmp";
@@ -23,57 +24,14 @@ pub(super) const SYSTEM: [&str; 3] = ["/usr/lib", "/usr/lib32", "/usr/lib64"];
 /// The usual names of the above, which are links on a merged `/usr` and folders elsewhere.
 pub(super) const SYSTEM_ALIASES: [&str; 3] = ["/lib", "/lib32", "/lib64"];
 
-/// Places inside that belong to the cage itself.
+/// Paths inside that belong to the cage itself.
 const RESERVED: [&str; 6] = ["/proc", "/dev", "/sys", INSIDE_TMP, INSIDE_HOME, "/etc/passwd"];
 
 const MIB: u64 = 1024 * 1024;
 
-/// What a job may do with a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Access {
-    /// Read and execute.
-    ReadOnly,
-    /// Read and write; nothing on it can be executed or loaded as code.
-    ReadWrite,
-    /// Read, write and execute, for a job that must run or load what it wrote.
-    ReadWriteExecute,
-}
-
-impl Access {
-    pub(super) fn writable(self) -> bool {
-        !matches!(self, Self::ReadOnly)
-    }
-}
-
-/// A host file or folder and where the job sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// Absolute path on the host. Its last component must not be a symbolic link.
-    pub host: PathBuf,
-    /// Absolute path in the cage.
-    pub inside: PathBuf,
-    /// What the job may do with it.
-    pub access: Access,
-}
-
-impl Mount {
-    /// A mount that can be read and executed.
-    #[must_use]
-    pub fn read_only(host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
-        Self { host: host.into(), inside: inside.into(), access: Access::ReadOnly }
-    }
-
-    /// A mount that can be read and written, but not executed.
-    #[must_use]
-    pub fn read_write(host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
-        Self { host: host.into(), inside: inside.into(), access: Access::ReadWrite }
-    }
-}
-
-/// How much a job may use. A wall clock and an output limit always apply; core dumps are always off.
+/// How much a job may use. A wall clock and an output limit always apply. Core dumps are always off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct JobLimits {
     /// Time from the start of the program to its death.
     pub wall: Duration,
     /// Longest silence on standard output and error together.
@@ -96,7 +54,7 @@ pub struct Limits {
     pub scratch_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for JobLimits {
     fn default() -> Self {
         Self {
             wall: Duration::from_secs(300),
@@ -122,23 +80,23 @@ const FORWARD_THREADS: u64 = 1 + 2 * FORWARD_CONNECTIONS;
 
 /// A text that becomes part of a command line or an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Word {
+enum JobText {
     Text(OsString),
     Path { prefix: String, host: PathBuf },
 }
 
-/// A program to run, with all that it may see. Anything not said here is absent: the environment is empty, standard
-/// input is at its end, the working directory is `/`. Its `Debug` form says what runs and what it sees, not
-/// what it is given: arguments, environment and input may be secret or huge.
+/// A program to run, with everything it may see. What is not set is absent: the environment is empty, standard input is at
+/// its end, the working directory is `/`. The `Debug` form shows the program and its mounts, but not arguments, environment
+/// values or input, which may be secret or huge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Job {
     pub(super) program: PathBuf,
-    args: Vec<Word>,
-    env: Vec<(String, Word)>,
+    args: Vec<JobText>,
+    env: Vec<(String, JobText)>,
     cwd: Option<PathBuf>,
     pub(super) stdin: Vec<u8>,
     mounts: Vec<Mount>,
-    pub(super) limits: Limits,
+    pub(super) limits: JobLimits,
     forward: Option<(u16, PathBuf)>,
     pub(super) capture: usize,
 }
@@ -170,7 +128,7 @@ impl Job {
             cwd: None,
             stdin: Vec::new(),
             mounts: Vec::new(),
-            limits: Limits::default(),
+            limits: JobLimits::default(),
             forward: None,
             capture: 4 * 1024 * 1024,
         }
@@ -179,14 +137,14 @@ impl Job {
     /// Adds a plain argument.
     #[must_use]
     pub fn arg(mut self, text: impl Into<OsString>) -> Self {
-        self.args.push(Word::Text(text.into()));
+        self.args.push(JobText::Text(text.into()));
         self
     }
 
     /// Adds plain arguments.
     #[must_use]
     pub fn args<T: Into<OsString>>(mut self, texts: impl IntoIterator<Item = T>) -> Self {
-        self.args.extend(texts.into_iter().map(|text| Word::Text(text.into())));
+        self.args.extend(texts.into_iter().map(|text| JobText::Text(text.into())));
         self
     }
 
@@ -199,21 +157,21 @@ impl Job {
     /// Adds an argument that ends in a host path, as in `dependency=PATH`.
     #[must_use]
     pub fn prefixed_path_arg(mut self, prefix: impl Into<String>, host: impl Into<PathBuf>) -> Self {
-        self.args.push(Word::Path { prefix: prefix.into(), host: host.into() });
+        self.args.push(JobText::Path { prefix: prefix.into(), host: host.into() });
         self
     }
 
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, key: impl Into<String>, value: impl Into<OsString>) -> Self {
-        self.env.push((key.into(), Word::Text(value.into())));
+        self.env.push((key.into(), JobText::Text(value.into())));
         self
     }
 
     /// Sets an environment variable to a host path, seen by the job under its mount.
     #[must_use]
     pub fn env_path(mut self, key: impl Into<String>, host: impl Into<PathBuf>) -> Self {
-        self.env.push((key.into(), Word::Path { prefix: String::new(), host: host.into() }));
+        self.env.push((key.into(), JobText::Path { prefix: String::new(), host: host.into() }));
         self
     }
 
@@ -239,8 +197,8 @@ impl Job {
     }
 
     /// Lets the job reach one Unix socket of the host, by connecting to this port of its own loopback. Needs a cage:
-    /// outside of one the port would be the machine's. Anybody inside the cage's namespaces must be allowed to write to
-    /// the socket; keep it in a closed folder instead.
+    /// without one the port would be open to the whole machine. The user inside the cage must be allowed to write to the
+    /// socket, so protect it by a closed folder and not by its mode.
     #[must_use]
     pub fn loopback_forward(mut self, port: u16, socket: impl Into<PathBuf>) -> Self {
         let socket = socket.into();
@@ -251,7 +209,7 @@ impl Job {
 
     /// Replaces the limits.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: JobLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -263,33 +221,33 @@ impl Job {
         self
     }
 
-    /// Renders the job for one kind of place.
-    pub(super) fn plan(&self, view: View) -> Result<Plan, CageError> {
+    /// Renders the job for one view.
+    pub(super) fn plan(&self, view: PathView) -> Result<RenderedJob, CageError> {
         let forward = match (&self.forward, view) {
             (None, _) => None,
-            (Some((port, socket)), View::Caged) => {
+            (Some((port, socket)), PathView::Caged) => {
                 Some(Forward { port: *port, socket: inside_path(&self.mounts, socket)? })
             }
-            (Some(_), View::Host) => return Err(CageError::ForwardOutside),
+            (Some(_), PathView::Host) => return Err(CageError::ForwardOutside),
         };
         let binds = match view {
-            View::Caged => check_mounts(&self.mounts)?,
-            View::Host => Vec::new(),
+            PathView::Caged => check_mounts(&self.mounts)?,
+            PathView::Host => Vec::new(),
         };
         let render = |host: &Path| match view {
-            View::Caged => inside_path(&self.mounts, host),
-            View::Host => text_path(host),
+            PathView::Caged => inside_path(&self.mounts, host),
+            PathView::Host => text_path(host),
         };
-        let word = |what: &str, word: &Word| match word {
-            Word::Text(text) => plain(what, text),
-            Word::Path { prefix, host } => plain(what, &OsString::from(format!("{prefix}{}", render(host)?))),
+        let word = |what: &str, word: &JobText| match word {
+            JobText::Text(text) => plain(what, text),
+            JobText::Path { prefix, host } => plain(what, &OsString::from(format!("{prefix}{}", render(host)?))),
         };
         let args = self.args.iter().enumerate().map(|(i, arg)| word(&format!("argument {}", i + 1), arg));
         let mut env = Vec::with_capacity(self.env.len());
         for (key, value) in &self.env {
             if key.is_empty() || key.contains(['=', '\0']) {
                 let what = format!("environment variable {key:?}");
-                return Err(CageError::BadText { what, why: "a name is not empty and has no `=` or NUL" });
+                return Err(CageError::BadText { what, why: "a name must not be empty or contain `=` or NUL" });
             }
             env.push((key.clone(), word(&format!("environment variable {key}"), value)?));
         }
@@ -301,10 +259,10 @@ impl Job {
             limits: self.rlimits(view),
             forward,
         };
-        Ok(Plan { binds, spec })
+        Ok(RenderedJob { binds, spec })
     }
 
-    fn rlimits(&self, view: View) -> Rlimits {
+    fn rlimits(&self, view: PathView) -> Rlimits {
         let limits = &self.limits;
         Rlimits {
             cpu_seconds: limits.cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
@@ -312,27 +270,27 @@ impl Job {
             data: limits.data,
             file_size: limits.file_size,
             processes: match view {
-                View::Caged => limits.processes.map(|count| match self.forward {
+                PathView::Caged => limits.processes.map(|count| match self.forward {
                     Some(_) => count.saturating_add(FORWARD_THREADS),
                     None => count,
                 }),
-                View::Host => None,
+                PathView::Host => None,
             },
             open_files: limits.open_files,
         }
     }
 }
 
-/// For which kind of place a job is rendered.
+/// Whether paths are rendered as the job sees them in a cage, or as the host sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum View {
+pub(super) enum PathView {
     Caged,
     Host,
 }
 
 /// A rendered job.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct RenderedJob {
     pub binds: Vec<Bind>,
     pub spec: JobSpec,
 }
@@ -379,20 +337,21 @@ fn check_mounts(mounts: &[Mount]) -> Result<Vec<Bind>, CageError> {
         let host = text_path(&mount.host)?;
         let inside = text_path(&mount.inside)?;
         if mount.host.components().count() < 2 {
-            return Err(bad("it would show the whole host"));
+            return Err(bad("it would expose the whole host"));
         }
         if mount.inside.components().count() < 2 {
             return Err(bad("it would cover the whole tree"));
         }
         let covers = |own: &str| mount.inside.starts_with(own) || Path::new(own).starts_with(&mount.inside);
         if RESERVED.iter().chain(&SYSTEM_ALIASES).any(|own| covers(own)) {
-            return Err(bad("that place belongs to the cage"));
+            return Err(bad("that path belongs to the cage"));
         }
         if mounts.iter().filter(|other| other.inside == mount.inside).count() > 1 {
-            return Err(bad("two mounts have that place"));
+            return Err(bad("another mount has the same path"));
         }
         binds.push(Bind { host, inside, access: mount.access });
     }
+    // A mount inside another one must come later, or the outer one would cover it.
     binds.sort_by_key(|bind| Path::new(&bind.inside).components().count());
     Ok(binds)
 }

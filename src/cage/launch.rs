@@ -1,4 +1,5 @@
-//! The last steps of every stage: limits, the start of the job, and the watch over it until it ends or the leash is cut.
+//! The last steps of every stage: limits, the start of the job, and watching it until it ends or Kavi closes the control
+//! socket.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,16 +9,16 @@ use std::process::{Command, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, getrlimit, setrlimit};
 
-use super::wire::{JobSpec, Report, Rlimits};
+use super::wire::{JobSpec, Rlimits, StageReport};
 
 /// Our end of the control socket, which is this stage's standard input.
 pub(super) fn control_socket() -> io::Result<UnixStream> {
-    // A copy that is closed on exec: the job must never hold the leash.
+    // A copy that is closed on exec: while the job held it, the socket would stay open after this stage ended.
     Ok(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
-/// Closes what was inherited by accident: a descriptor that the caller's own parent left open would be a hole in any
-/// cage. To be called before this process opens anything.
+/// Closes descriptors that were inherited by accident: one that the caller's parent left open would bypass the cage. To be
+/// called before this process opens anything.
 pub(super) fn close_strays() -> io::Result<()> {
     let listing = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
     let open: Vec<i32> = std::fs::read_dir(listing)?
@@ -32,35 +33,34 @@ pub(super) fn close_strays() -> io::Result<()> {
 
 #[cfg(target_os = "linux")]
 fn close_number(fd: i32) {
-    // The listing's own descriptor is among them and gone already.
+    // The descriptor of the listing itself is among them and closed already, so errors do not matter.
     let _ = nix::unistd::close(fd);
 }
 
 #[cfg(not(target_os = "linux"))]
 fn close_number(_fd: i32) {
-    // No safe call here; Kavi's own descriptors are closed on exec anyway.
+    // There is no safe call for this here. Kavi's own descriptors are closed on exec anyway.
 }
 
 /// Sets the limits of this process and so of the job.
 ///
-/// The stage itself has to live within them: an address space too small for it is told as a failed set-up or start.
+/// The stage itself is limited too: an address space that is too small for it shows as a failed set-up or start.
 pub(super) fn limit(limits: &Rlimits) -> io::Result<()> {
-    // Zero would keep the kernel from writing a file, but not from piping the dump to the host's crash handler. One byte
-    // stops both.
+    // With zero the kernel writes no file but still pipes the dump to the host's crash handler. With one byte it does neither.
     cap(Resource::Core, Some(1), 0)?;
-    // One second between the signal that a program may catch and the one that it may not.
+    // SIGXCPU comes first and may be caught; SIGKILL follows one second later.
     cap(Resource::Cpu, limits.cpu_seconds, 1)?;
     cap(Resource::Fsize, limits.file_size, 0)?;
     cap(Resource::Nofile, Some(limits.open_files), 0)?;
     cap(Resource::Data, limits.data, 0)?;
     cap(Resource::As, limits.address_space, 0)?;
-    // This stage is one of the processes that are counted.
+    // This stage counts as one of the processes.
     cap(Resource::Nproc, limits.processes.map(|count| count.saturating_add(1)), 0)
 }
 
 fn cap(resource: Resource, limit: Option<u64>, grace: u64) -> io::Result<()> {
     let Some(limit) = limit else { return Ok(()) };
-    // Never above what this process has itself.
+    // Raising a limit above the own maximum would fail.
     let ceiling = getrlimit(resource).maximum.unwrap_or(u64::MAX);
     let maximum = Some(limit.saturating_add(grace).min(ceiling));
     Ok(setrlimit(resource, Rlimit { current: Some(limit.min(ceiling)), maximum })?)
@@ -69,7 +69,7 @@ fn cap(resource: Resource, limit: Option<u64>, grace: u64) -> io::Result<()> {
 /// Starts the job with its three descriptors. Its arguments are in its own view already.
 pub(super) fn start(job: &JobSpec, program: &str, fds: Vec<OwnedFd>, own_group: OwnGroup) -> io::Result<Pid> {
     let [stdin, stdout, stderr] =
-        <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::Error::other("the orders came without three descriptors"))?;
+        <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::Error::other("the orders arrived without three descriptors"))?;
     let mut command = Command::new(program);
     command
         .args(&job.args)
@@ -98,35 +98,35 @@ pub(super) enum OwnGroup {
 
 /// How the watch over a job ended.
 #[derive(Debug)]
-pub(super) enum Fate {
+pub(super) enum SupervisionEnd {
     /// The job's first process is gone.
-    Ended(Report),
-    /// Kavi wants it dead, or is dead itself.
-    LeashCut,
+    Ended(StageReport),
+    /// Kavi closed the control socket, or died.
+    ControlClosed,
 }
 
-/// Watches until the job's first process ends or the leash is cut, and reaps whoever ends meanwhile.
-pub(super) fn supervise(control: &UnixStream, job: Pid) -> io::Result<Fate> {
+/// Watches until the job's first process ends or Kavi closes the control socket. Reaps orphans meanwhile.
+pub(super) fn supervise(control: &UnixStream, job: Pid) -> io::Result<SupervisionEnd> {
     let handle = handle(job)?;
     loop {
         if let Some(report) = reap_all(job)? {
-            return Ok(Fate::Ended(report));
+            return Ok(SupervisionEnd::Ended(report));
         }
         let mut fds = vec![PollFd::new(control, PollFlags::empty())];
         fds.extend(handle.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        // A bounded wait, because orphans that end are announced by nothing but a signal.
+        // The wait has a limit, because nothing but a signal announces the end of an orphan.
         let nap = Timespec { tv_sec: 0, tv_nsec: if handle.is_some() { 200_000_000 } else { 10_000_000 } };
         match poll(&mut fds, Some(&nap)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
-            return Ok(Fate::LeashCut);
+            return Ok(SupervisionEnd::ControlClosed);
         }
     }
 }
 
-/// Something to poll that tells the end of a process, where the system has such a thing.
+/// A descriptor that becomes readable when the process ends, where the system has such a thing.
 #[cfg(target_os = "linux")]
 pub(super) fn handle(pid: Pid) -> io::Result<Option<OwnedFd>> {
     Ok(Some(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?))
@@ -137,7 +137,7 @@ pub(super) fn handle(_pid: Pid) -> io::Result<Option<OwnedFd>> {
     Ok(None)
 }
 
-fn reap_all(job: Pid) -> io::Result<Option<Report>> {
+fn reap_all(job: Pid) -> io::Result<Option<StageReport>> {
     loop {
         match rustix::process::wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) if pid == job => return Ok(Some(report(status))),
@@ -148,10 +148,10 @@ fn reap_all(job: Pid) -> io::Result<Option<Report>> {
     }
 }
 
-fn report(status: WaitStatus) -> Report {
+fn report(status: WaitStatus) -> StageReport {
     match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Report::Exited(code),
-        (None, Some(signal)) => Report::Signalled(signal),
-        (None, None) => Report::Signalled(0),
+        (Some(code), _) => StageReport::Exited(code),
+        (None, Some(signal)) => StageReport::Signalled(signal),
+        (None, None) => StageReport::Signalled(0),
     }
 }

@@ -1,28 +1,28 @@
-//! Every child process of Kavi.
+//! Every child process of Kavi, and the sandbox (the *cage*) around it.
 //!
-//! [`Cage::run`] is for whatever reads what a model wrote: compilers on its sources, the coding agent itself.
-//! [`Cage::run_tool`] is for our own trusted tools. Both start our own binary again with a hidden verb
-//! ([`child_entry`]) and let that *stage* prepare, start and watch the job, so that nothing here needs `unsafe`.
+//! [`Cage::run`] is for programs that read what a model wrote: compilers on its sources, the coding agent itself.
+//! [`Cage::run_tool`] is for Kavi's own trusted tools. Both start Kavi's own binary again with a hidden verb
+//! ([`child_entry`]). That process, a *stage*, prepares, starts and watches the job, so that nothing here needs `unsafe`.
 //!
-//! Guarantees of `run` where it is confined:
-//! - The job sees a tree of its own: system libraries and its mounts, a private `/tmp` and home, a minimal `/dev`, a
-//!   `/proc` of its own with `/proc/sys` read-only. No network but an own loopback, on which one port may lead to one
-//!   Unix socket of the host ([`Job::loopback_forward`]). No other process, no capability, no
-//!   new privilege, no new namespace, no inherited descriptor or environment variable, no controlling terminal.
-//! - Two walls: namespaces, and Landlock with a system call filter inside them. The stage inside checks them before the
-//!   job is started and its findings are in [`Finished::confinement`].
+//! Guarantees of `run` where it confines:
+//! - The job sees a file tree of its own: system libraries and its mounts, a private `/tmp` and home, a minimal `/dev`, a
+//!   `/proc` of its own with `/proc/sys` read-only. Its network is a loopback of its own, on which one port may lead to one
+//!   Unix socket of the host ([`Job::loopback_forward`]). It has no other process, capability, new privilege, new namespace,
+//!   inherited descriptor, inherited environment variable or controlling terminal.
+//! - Two walls: namespaces, and inside them Landlock with a system call filter. The stage inside checks both before the job
+//!   starts and reports them in [`Finished::confinement`].
 //! - When `run` returns, every process of the job is dead, however it ended.
-//! - Fails closed: without a cage, [`Confinement::Required`] refuses.
+//! - It fails closed: without a cage, [`Confinement::Required`] refuses.
 //!
-//! What it does not bound: the memory of all processes together (the limits are per process, and no cgroup is assumed),
-//! and the groups of an ordinary user, which stay with the job though only its mounts can make use of them. As root, the
-//! job is `nobody`: what it is to read must be readable by others, while writable mounts change hands for the run.
+//! What it does not limit: the memory of all processes together, because limits are per process and no cgroup is assumed.
+//! The groups of an ordinary user stay with the job, though only its mounts can make use of them. As root, the job is
+//! `nobody`: what it reads must be readable by others, and writable mounts change owner for the run.
 //!
-//! On other systems than Linux nothing is confined: `Required` refuses there, always.
+//! On systems other than Linux nothing is confined, and `Required` always refuses.
 //!
-//! Deliberately never: look a program up in a search path, pass an environment variable on, start a shell, retry.
+//! Deliberately never: searches a program in `PATH`, passes an environment variable on, starts a shell, or retries.
 
-// What only Linux can use is still checked everywhere.
+// What only Linux uses is still compiled and linted everywhere.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 mod bare;
@@ -35,6 +35,7 @@ mod job;
 mod launch;
 #[cfg(target_os = "linux")]
 mod linux;
+mod mount;
 mod outcome;
 mod watch;
 mod wire;
@@ -46,11 +47,13 @@ use std::sync::{Arc, OnceLock};
 
 use crate::model::switch::Watch;
 
-pub use error::{CageError, Step};
-pub use job::{Access, INSIDE_HOME, INSIDE_TMP, Job, Limits, Mount};
-pub use outcome::{Applied, CageReport, Exit, Finished, Maker, Stream};
+pub use error::{CageError, SetupStep};
+pub use job::{INSIDE_HOME, INSIDE_TMP, Job, JobLimits};
+pub use mount::{Mount, MountAccess};
+pub use outcome::{AppliedConfinement, CageReport, Exit, Finished, NamespaceMaker, Stream};
 
-use job::View;
+use job::PathView;
+use watch::WatchedJob;
 use wire::JobOrder;
 
 const VERB_BARE: &str = "__cage-bare";
@@ -75,39 +78,36 @@ pub fn child_entry(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode>
     }
 }
 
-/// What a job is looked after with while it runs.
-type Halting<'a> = &'a dyn Watch;
-
 /// Whether untrusted jobs must be confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confinement {
     /// Without a cage nothing is run.
     Required,
-    /// Jobs run without walls. A choice that the caller puts on record.
+    /// Jobs run unconfined. The caller records this choice.
     Unconfined,
 }
 
 /// How a cage is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum CageMethod {
     /// By Kavi itself.
     Own,
     /// By the `bwrap` program.
     Bubblewrap,
 }
 
-/// The place from which child processes are started.
+/// Starts child processes.
 #[derive(Debug)]
 pub struct Cage {
     exe: PathBuf,
     confinement: Confinement,
-    method: OnceLock<Method>,
+    method: OnceLock<CageMethod>,
     watch: Option<Arc<dyn Watch + Send>>,
 }
 
 impl Cage {
-    /// A cage whose stages are this binary, which must call [`child_entry`]. Takes our own cage where it works, else
-    /// bubblewrap.
+    /// A cage whose stages are this binary, which must call [`child_entry`]. It is made by Kavi itself where that works, or
+    /// else by bubblewrap.
     #[must_use]
     pub fn new(exe: PathBuf, confinement: Confinement) -> Self {
         Self { exe, confinement, method: OnceLock::new(), watch: None }
@@ -115,11 +115,11 @@ impl Cage {
 
     /// A cage that is made in one way only.
     #[must_use]
-    pub fn only_by(exe: PathBuf, method: Method) -> Self {
+    pub fn only_by(exe: PathBuf, method: CageMethod) -> Self {
         Self { exe, confinement: Confinement::Required, method: OnceLock::from(method), watch: None }
     }
 
-    /// The same place for work that may have to end: a job that is watched is killed when it may not go on.
+    /// The same cage, for work that may have to stop: its jobs are killed when `watch` says so.
     #[must_use]
     pub fn watched(mut self, watch: Arc<dyn Watch + Send>) -> Self {
         self.watch = Some(watch);
@@ -160,15 +160,13 @@ impl Cage {
     }
 
     fn run_bare(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
-        let plan = job.plan(View::Host)?;
+        let plan = job.plan(PathView::Host)?;
         let order = JobOrder { binds: Vec::new(), job: plan.spec };
-        watch::run(
-            self.stage(VERB_BARE),
-            None::<&()>,
-            &order,
-            (job, self.watch.as_deref().map(|watch| watch as Halting<'_>)),
-            watch,
-        )
+        watch::run(self.stage(VERB_BARE), None::<&()>, &order, self.watched_job(job), watch)
+    }
+
+    fn watched_job<'a>(&'a self, job: &'a Job) -> WatchedJob<'a> {
+        WatchedJob { job, halt: self.watch.as_deref().map(|watch| watch as &dyn Watch) }
     }
 
     fn stage(&self, verb: &str) -> Command {
@@ -180,7 +178,7 @@ impl Cage {
 
 #[cfg(not(target_os = "linux"))]
 impl Cage {
-    /// What this machine gives.
+    /// What this machine supports.
     #[must_use]
     pub fn probe(&self) -> CageReport {
         CageReport::None { why: NO_LINUX.to_owned() }
@@ -192,52 +190,54 @@ impl Cage {
 }
 
 #[cfg(not(target_os = "linux"))]
-const NO_LINUX: &str = "on this operating system Kavi can confine nothing";
+const NO_LINUX: &str = "Kavi cannot confine processes on this operating system";
 
 #[cfg(target_os = "linux")]
 mod caged {
-    use super::linux::inner::Mode;
+    use super::linux::inner::NamespaceMode;
     use super::wire::{JobSpec, OuterOrder, Rlimits};
     use super::*;
 
     impl Cage {
-        /// What this machine gives. Builds a cage around nothing to find out.
+        /// What this machine supports. Builds a cage without a job to find out.
         #[must_use]
         pub fn probe(&self) -> CageReport {
-            let own = match self.probe_by(Method::Own) {
-                Ok(Applied::Caged { by, landlock_abi, .. }) => {
-                    return CageReport::Own { landlock_abi, as_root: by == Maker::OwnAsRoot };
+            let own = match self.probe_by(CageMethod::Own) {
+                Ok(AppliedConfinement::Caged { by, landlock_abi, .. }) => {
+                    return CageReport::Own { landlock_abi, as_root: by == NamespaceMaker::OwnAsRoot };
                 }
-                Ok(Applied::Unconfined) => "it confined nothing".to_owned(),
+                Ok(AppliedConfinement::Unconfined) => "it did not confine".to_owned(),
                 Err(error) => error.to_string(),
             };
-            match self.probe_by(Method::Bubblewrap) {
-                Ok(Applied::Caged { landlock_abi, .. }) => CageReport::Bubblewrap { landlock_abi, why_not_own: own },
-                Ok(Applied::Unconfined) => CageReport::None { why: own },
+            match self.probe_by(CageMethod::Bubblewrap) {
+                Ok(AppliedConfinement::Caged { landlock_abi, .. }) => {
+                    CageReport::Bubblewrap { landlock_abi, why_not_own: own }
+                }
+                Ok(AppliedConfinement::Unconfined) => CageReport::None { why: own },
                 Err(error) => CageReport::None { why: format!("own cage: {own}; bubblewrap: {error}") },
             }
         }
 
         pub(super) fn run_caged(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
-            let halt = self.watch.as_deref().map(|watch| watch as Halting<'_>);
-            let plan = job.plan(View::Caged)?;
+            let watched = self.watched_job(job);
+            let plan = job.plan(PathView::Caged)?;
             let order = JobOrder { binds: plan.binds, job: plan.spec };
             if let Some(method) = self.method.get() {
-                return self.run_by(*method, &order, (job, halt), watch);
+                return self.run_by(*method, &order, watched, watch);
             }
-            match self.run_by(Method::Own, &order, (job, halt), watch) {
-                // Nothing of the job has run. Is it this job, or this machine?
+            match self.run_by(CageMethod::Own, &order, watched, watch) {
+                // Nothing of the job has run. A probe tells whether this job or this machine is the reason.
                 Err(error @ CageError::Setup { .. }) => match self.probe() {
                     CageReport::Own { .. } => Err(error),
                     CageReport::Bubblewrap { .. } => {
-                        let method = self.method.get_or_init(|| Method::Bubblewrap);
-                        self.run_by(*method, &order, (job, halt), watch)
+                        let method = self.method.get_or_init(|| CageMethod::Bubblewrap);
+                        self.run_by(*method, &order, watched, watch)
                     }
                     CageReport::None { why } => Err(CageError::NoCage { why }),
                 },
                 done => {
                     if done.is_ok() {
-                        self.method.get_or_init(|| Method::Own);
+                        self.method.get_or_init(|| CageMethod::Own);
                     }
                     done
                 }
@@ -246,26 +246,26 @@ mod caged {
 
         fn run_by(
             &self,
-            method: Method,
+            method: CageMethod,
             order: &JobOrder,
-            (job, halt): (&Job, Option<Halting<'_>>),
+            watched: WatchedJob<'_>,
             watch: &mut dyn FnMut(Stream, &[u8]),
         ) -> Result<Finished, CageError> {
-            let scratch_bytes = job.limits.scratch_bytes;
+            let scratch_bytes = watched.job.limits.scratch_bytes;
             match method {
-                Method::Own => {
+                CageMethod::Own => {
                     let first = OuterOrder { binds: order.binds.clone(), scratch_bytes };
-                    watch::run(self.stage(VERB_OUTER), Some(&first), order, (job, halt), watch)
+                    watch::run(self.stage(VERB_OUTER), Some(&first), order, watched, watch)
                 }
-                Method::Bubblewrap => {
+                CageMethod::Bubblewrap => {
                     let stage = bwrap::command(&self.exe, &order.binds, scratch_bytes)?;
-                    watch::run(stage, None::<&()>, order, (job, halt), watch)
+                    watch::run(stage, None::<&()>, order, watched, watch)
                 }
             }
         }
 
-        /// Builds a cage with no job in it and hears what stands.
-        fn probe_by(&self, method: Method) -> Result<Applied, CageError> {
+        /// Builds a cage without a job and returns what its stage reports.
+        fn probe_by(&self, method: CageMethod) -> Result<AppliedConfinement, CageError> {
             let limits = Rlimits {
                 cpu_seconds: None,
                 address_space: None,
@@ -276,12 +276,13 @@ mod caged {
             };
             let spec = JobSpec { program: None, args: vec![], env: vec![], cwd: "/".to_owned(), limits, forward: None };
             let order = JobOrder { binds: Vec::new(), job: spec };
-            self.run_by(method, &order, (&Job::new("/"), None), &mut |_, _| {}).map(|finished| finished.confinement)
+            self.run_by(method, &order, WatchedJob { job: &Job::new("/"), halt: None }, &mut |_, _| {})
+                .map(|finished| finished.confinement)
         }
     }
 
     /// The verb and mode with which the stage inside is started.
-    pub(super) fn init_args(mode: Mode) -> [&'static str; 2] {
+    pub(super) fn init_args(mode: NamespaceMode) -> [&'static str; 2] {
         [VERB_INIT, mode.word()]
     }
 }

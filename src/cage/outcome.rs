@@ -1,4 +1,4 @@
-//! What a run gives back: how it ended, what it said, and which walls stood around it.
+//! What a job gives back: how it ended, its output, and which confinement was in force.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,9 +25,9 @@ pub enum Exit {
     Signal(i32),
     /// It was killed at its wall clock.
     WallClock,
-    /// It was killed because it said nothing for too long.
+    /// It was killed because it printed nothing for too long.
     Idle,
-    /// It was killed because it said too much.
+    /// It was killed because it printed too much.
     OutputLimit,
 }
 
@@ -53,35 +53,35 @@ pub struct Finished {
     /// From the start of the program to its death.
     pub duration: Duration,
     /// What was in force, for the record.
-    pub confinement: Applied,
+    pub confinement: AppliedConfinement,
 }
 
-/// The walls that stood around a job, as the stage inside them found them.
+/// The confinement of a job, as the stage inside found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Applied {
+pub enum AppliedConfinement {
     /// Our own cage or bubblewrap's, checked from the inside before the job was started.
     Caged {
         /// Who made the namespaces.
-        by: Maker,
+        by: NamespaceMaker,
         /// The Landlock version in force; none on a kernel without it.
         landlock_abi: Option<u32>,
         /// Whether the job is in a user namespace of its own. Only a cage made by root may lack one.
         user_namespace: bool,
     },
-    /// Nothing confined it: emptied environment, own session, limits, clocks, death of the whole tree.
+    /// Not confined. It had an empty environment, own session, limits, clocks, death of the whole tree.
     Unconfined,
 }
 
-impl fmt::Display for Applied {
+impl fmt::Display for AppliedConfinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unconfined => f.write_str("UNCONFINED: no cage stood around it"),
+            Self::Unconfined => f.write_str("UNCONFINED: it ran without a cage"),
             Self::Caged { by, landlock_abi, user_namespace } => {
                 let by = match by {
-                    Maker::Own => "own cage",
-                    Maker::OwnAsRoot => "own cage, made as root",
-                    Maker::Bubblewrap => "bubblewrap",
+                    NamespaceMaker::Own => "own cage",
+                    NamespaceMaker::OwnAsRoot => "own cage, made as root",
+                    NamespaceMaker::Bubblewrap => "bubblewrap",
                 };
                 let landlock = landlock_abi.map_or_else(|| "no Landlock".to_owned(), |abi| format!("Landlock {abi}"));
                 let user = if *user_namespace { "user namespace" } else { "no user namespace" };
@@ -94,7 +94,7 @@ impl fmt::Display for Applied {
 /// Who made a cage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Maker {
+pub enum NamespaceMaker {
     /// Kavi, as an ordinary user.
     Own,
     /// Kavi, started by root, which gives its identity up before the job.
@@ -103,7 +103,7 @@ pub enum Maker {
     Bubblewrap,
 }
 
-/// What this machine gives, for `kavi doctor`.
+/// What this machine supports, for `kavi doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum CageReport {

@@ -1,8 +1,8 @@
 //! Kavi's side of a running stage: pipes, clocks, and the end of both.
 //!
-//! One thread, one `poll` loop. The stage's reports decide how the job ended; the clocks and the output limit decide
-//! only that it must end now. Closing the control socket is what kills: the stage answers it with the death of the
-//! whole tree, and this loop does not return before the stage is reaped.
+//! One thread, one `poll` loop. The reports of the stage say how the job ended; the clocks and the output limit only decide
+//! that it must end now. Closing the control socket kills: the stage answers it by killing the whole tree. This loop does
+//! not return before the stage is reaped.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,22 +14,22 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use super::error::{CageError, Step};
-use super::job::{Job, Limits};
-use super::outcome::{Applied, Exit, Finished, Stream};
-use super::wire::{self, JobOrder, Report};
+use super::error::{CageError, SetupStep};
+use super::job::{Job, JobLimits};
+use super::outcome::{AppliedConfinement, Exit, Finished, Stream};
+use super::wire::{self, JobOrder, StageReport};
 use crate::model::switch::{Halt, Watch};
 
 /// How long a stage may take to build its walls.
 const SETUP_TIME: Duration = Duration::from_secs(30);
 /// How long a stage may take to kill its tree before it is killed itself.
 const LAST_GRACE: Duration = Duration::from_secs(20);
-/// How often is looked whether a job may go on.
+/// How often the loop asks whether a job may go on.
 const LOOK: Duration = Duration::from_millis(50);
 /// How much of a stage's own error output is kept.
-const STAGE_WORDS: usize = 4096;
-/// How much output is still taken once the job must end.
-const LAST_WORDS: usize = 256 * 1024;
+const STAGE_STDERR: usize = 4096;
+/// How much output is still read once the job must end.
+const LAST_OUTPUT: usize = 256 * 1024;
 
 /// The job's ends of its three pipes and ours.
 struct Pipes {
@@ -43,6 +43,7 @@ fn pipes() -> io::Result<Pipes> {
     let (stdin_job, stdin) = io::pipe()?;
     let (stdout, stdout_job) = io::pipe()?;
     let (stderr, stderr_job) = io::pipe()?;
+    // Our ends must not block the loop; the ends of the job block as any program expects.
     let ours = |fd: OwnedFd| -> io::Result<File> {
         rustix::io::ioctl_fionbio(&fd, true)?;
         Ok(File::from(fd))
@@ -55,14 +56,22 @@ fn pipes() -> io::Result<Pipes> {
     })
 }
 
-/// Starts a stage, hands it its orders and stays with it until everything is dead. `halt` says when it must be.
+/// A job, and who says when it must end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WatchedJob<'a> {
+    pub(super) job: &'a Job,
+    /// Asked every [`LOOK`]; none where only the limits end the job.
+    pub(super) halt: Option<&'a dyn Watch>,
+}
+
+/// Starts a stage, sends its orders and watches it until everything is dead.
 ///
 /// `first` is the order of a stage in front of the one that starts the job, if there is one.
 pub(super) fn run<T: Serialize>(
     mut stage: Command,
     first: Option<&T>,
     order: &JobOrder,
-    (job, halt): (&Job, Option<&dyn Watch>),
+    WatchedJob { job, halt }: WatchedJob<'_>,
     watch: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Finished, CageError> {
     let Pipes { job: job_ends, stdin, stdout, stderr } = pipes().map_err(CageError::io("make the job's pipes"))?;
@@ -76,7 +85,7 @@ pub(super) fn run<T: Serialize>(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(CageError::io("start a stage of the cage"))?;
-    // The command holds our copy of the stage's end; while it lives, the socket never reads as closed.
+    // The command holds a copy of the stage's end. Until it is dropped, the socket never reads as closed.
     drop(stage);
     let words = child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     let sent = first
@@ -84,12 +93,12 @@ pub(super) fn run<T: Serialize>(
         .and_then(|()| wire::send_order(&control, order, &job_ends.each_ref().map(AsFd::as_fd)));
     drop(job_ends);
     let words = words.filter(|pipe| rustix::io::ioctl_fionbio(pipe, true).is_ok());
-    let mut session = Session {
+    let mut stage_watch = StageWatch {
         control: Some(control),
         stdin: Some(stdin).filter(|_| !job.stdin.is_empty()),
         stdout: Some(stdout),
         stderr: Some(stderr),
-        words,
+        stage_stderr: words,
         said: String::new(),
         line: Vec::new(),
         written: 0,
@@ -105,16 +114,16 @@ pub(super) fn run<T: Serialize>(
         reported: None,
         verdict: None,
     };
-    let watched = forgive_death(sent).and_then(|()| forgive_death(session.watch_until_closed()));
-    session.close_control();
+    let watched = ignore_broken_socket(sent).and_then(|()| ignore_broken_socket(stage_watch.watch_until_closed()));
+    stage_watch.close_control();
     let reaped = reap(&mut child);
-    session.last_words();
+    stage_watch.drain();
     watched.and(reaped).map_err(CageError::io("watch a stage of the cage"))?;
-    session.judge()
+    stage_watch.judge()
 }
 
-/// A stage that dies while it is spoken to breaks the socket. That is no error of ours: what it said before tells more.
-fn forgive_death(outcome: io::Result<()>) -> io::Result<()> {
+/// A stage that dies breaks the socket. That is not the error to report: what the stage reported before says more.
+fn ignore_broken_socket(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
         other => other,
@@ -144,8 +153,8 @@ struct Clocks {
 }
 
 impl Clocks {
-    /// When the next clock runs out, and what that means. Nothing runs once the job has ended.
-    fn next(&self, limits: &Limits) -> Option<(Instant, Option<Exit>)> {
+    /// The next deadline, and how the job ends at it; none for the set-up. After the end of the job there is no deadline.
+    fn next(&self, limits: &JobLimits) -> Option<(Instant, Option<Exit>)> {
         if self.ended.is_some() {
             return None;
         }
@@ -156,12 +165,12 @@ impl Clocks {
     }
 }
 
-struct Session<'a> {
+struct StageWatch<'a> {
     control: Option<UnixStream>,
     stdin: Option<File>,
     stdout: Option<File>,
     stderr: Option<File>,
-    words: Option<File>,
+    stage_stderr: Option<File>,
     said: String,
     line: Vec<u8>,
     written: usize,
@@ -173,22 +182,22 @@ struct Session<'a> {
     kept: [Vec<u8>; 2],
     seen: u64,
     clocks: Clocks,
-    applied: Option<Applied>,
-    reported: Option<Report>,
+    applied: Option<AppliedConfinement>,
+    reported: Option<StageReport>,
     verdict: Option<Exit>,
 }
 
 /// Which descriptor became ready.
 #[derive(Clone, Copy)]
-enum Source {
+enum ReadySource {
     Control,
     Stdin,
     Output(Stream),
-    Words,
+    StageStderr,
 }
 
-impl Session<'_> {
-    /// Runs until the stage has closed its end, or a clock or limit says that it must.
+impl StageWatch<'_> {
+    /// Runs until the stage has closed its end, or until a clock or a limit ends the job.
     fn watch_until_closed(&mut self) -> io::Result<()> {
         while self.control.is_some() && self.verdict.is_none() {
             let deadline = self.clocks.next(&self.job.limits).map(|(at, _)| at);
@@ -205,7 +214,7 @@ impl Session<'_> {
                 Some((at, Some(exit))) if at <= Instant::now() => self.verdict = self.verdict.or(Some(exit)),
                 Some((at, None)) if at <= Instant::now() => {
                     let why = format!("it took more than {} s", SETUP_TIME.as_secs());
-                    self.reported = Some(Report::Failed { step: Step::SelfCheck, why });
+                    self.reported = Some(StageReport::Failed { step: SetupStep::SelfCheck, why });
                     return Ok(());
                 }
                 _ => {}
@@ -214,7 +223,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Looks, not too often, whether the job may go on.
+    /// Asks, at most every [`LOOK`], whether the job may go on.
     fn must_halt(&mut self) -> bool {
         let due = self.halt.filter(|_| self.looked.elapsed() >= LOOK);
         if let Some(halt) = due {
@@ -224,13 +233,13 @@ impl Session<'_> {
         self.halted.is_some()
     }
 
-    fn poll(&self, timeout: Option<Duration>) -> io::Result<Vec<Source>> {
+    fn poll(&self, timeout: Option<Duration>) -> io::Result<Vec<ReadySource>> {
         let sources = [
-            (Source::Control, self.control.as_ref().map(AsFd::as_fd), PollFlags::IN),
-            (Source::Output(Stream::Stdout), self.stdout.as_ref().map(AsFd::as_fd), PollFlags::IN),
-            (Source::Output(Stream::Stderr), self.stderr.as_ref().map(AsFd::as_fd), PollFlags::IN),
-            (Source::Stdin, self.stdin.as_ref().map(AsFd::as_fd), PollFlags::OUT),
-            (Source::Words, self.words.as_ref().map(AsFd::as_fd), PollFlags::IN),
+            (ReadySource::Control, self.control.as_ref().map(AsFd::as_fd), PollFlags::IN),
+            (ReadySource::Output(Stream::Stdout), self.stdout.as_ref().map(AsFd::as_fd), PollFlags::IN),
+            (ReadySource::Output(Stream::Stderr), self.stderr.as_ref().map(AsFd::as_fd), PollFlags::IN),
+            (ReadySource::Stdin, self.stdin.as_ref().map(AsFd::as_fd), PollFlags::OUT),
+            (ReadySource::StageStderr, self.stage_stderr.as_ref().map(AsFd::as_fd), PollFlags::IN),
         ];
         let open: Vec<_> = sources.into_iter().filter_map(|(source, fd, flags)| Some((source, fd?, flags))).collect();
         let mut fds: Vec<_> = open.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
@@ -244,16 +253,16 @@ impl Session<'_> {
         Ok(ready.map(|((source, ..), _)| *source).collect())
     }
 
-    fn serve(&mut self, source: Source) -> io::Result<()> {
+    fn serve(&mut self, source: ReadySource) -> io::Result<()> {
         match source {
-            Source::Control => self.hear(),
-            Source::Stdin => self.feed(),
-            Source::Output(stream) => self.take_output(stream).map(drop),
-            Source::Words => self.take_words(),
+            ReadySource::Control => self.hear(),
+            ReadySource::Stdin => self.feed(),
+            ReadySource::Output(stream) => self.take_output(stream).map(drop),
+            ReadySource::StageStderr => self.read_stage_stderr(),
         }
     }
 
-    /// Reads what the stage reports.
+    /// Reads reports of the stage.
     fn hear(&mut self) -> io::Result<()> {
         let mut buffer = [0u8; 4096];
         let Some(control) = self.control.as_mut() else { return Ok(()) };
@@ -269,8 +278,9 @@ impl Session<'_> {
         while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.line.drain(..=end).collect();
             match serde_json::from_slice(&line)? {
-                Report::Ready(applied) => {
+                StageReport::Ready(applied) => {
                     self.applied = Some(applied);
+                    // The clocks of the job start here: building the cage is not its time.
                     let now = Instant::now();
                     (self.clocks.started, self.clocks.heard) = (Some(now), now);
                     match self.control.as_mut() {
@@ -287,14 +297,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes what the job's standard input takes now.
+    /// Writes as much to the job's standard input as it takes now.
     fn feed(&mut self) -> io::Result<()> {
         let Some(stdin) = self.stdin.as_mut() else { return Ok(()) };
         match stdin.write(&self.job.stdin[self.written..]) {
             Ok(wrote) => self.written += wrote,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The job has closed its input; that is its right.
+            // The job has closed its input, which is not an error.
             Err(_) => self.written = self.job.stdin.len(),
         }
         if self.written >= self.job.stdin.len() {
@@ -303,7 +313,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Takes one buffer of output. False when there is none now.
+    /// Reads one buffer of output. False when there is none now.
     fn take_output(&mut self, stream: Stream) -> io::Result<bool> {
         let (pipe, kept) = match stream {
             Stream::Stdout => (&mut self.stdout, &mut self.kept[0]),
@@ -332,12 +342,12 @@ impl Session<'_> {
         Ok(true)
     }
 
-    fn take_words(&mut self) -> io::Result<()> {
+    fn read_stage_stderr(&mut self) -> io::Result<()> {
         let mut buffer = [0u8; 1024];
-        let Some(words) = self.words.as_mut() else { return Ok(()) };
-        match words.read(&mut buffer) {
-            Ok(0) => self.words = None,
-            Ok(got) if self.said.len() < STAGE_WORDS => self.said.push_str(&String::from_utf8_lossy(&buffer[..got])),
+        let Some(pipe) = self.stage_stderr.as_mut() else { return Ok(()) };
+        match pipe.read(&mut buffer) {
+            Ok(0) => self.stage_stderr = None,
+            Ok(got) if self.said.len() < STAGE_STDERR => self.said.push_str(&String::from_utf8_lossy(&buffer[..got])),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => return Err(error),
@@ -345,21 +355,21 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Tells the stage to end everything.
+    /// Tells the stage to kill everything.
     fn close_control(&mut self) {
         self.stdin = None;
         self.control = None;
     }
 
-    /// Takes what is left in the pipes. Nobody writes any more, except an unconfined process that got away: so this
-    /// never waits and is bounded.
-    fn last_words(&mut self) {
-        let until = self.seen.saturating_add(LAST_WORDS as u64);
+    /// Reads what is left in the pipes. Only an unconfined process that escaped could still write, so this never waits and
+    /// reads a limited amount.
+    fn drain(&mut self) {
+        let until = self.seen.saturating_add(LAST_OUTPUT as u64);
         for stream in [Stream::Stdout, Stream::Stderr] {
             while self.seen < until && matches!(self.take_output(stream), Ok(true)) {}
         }
         for _ in 0..8 {
-            if self.words.is_none() || self.take_words().is_err() {
+            if self.stage_stderr.is_none() || self.read_stage_stderr().is_err() {
                 break;
             }
         }
@@ -371,31 +381,31 @@ impl Session<'_> {
         }
         let program = || self.job.program.clone();
         let said = || match self.said.trim() {
-            "" => "it said nothing".to_owned(),
+            "" => "it printed no error".to_owned(),
             said => said.to_owned(),
         };
         let exit = match (self.verdict, &self.reported) {
-            (_, Some(Report::Failed { step: Step::Start, why })) => {
+            (_, Some(StageReport::Failed { step: SetupStep::Start, why })) => {
                 return Err(CageError::Start { program: program(), why: why.clone() });
             }
-            (_, Some(Report::Failed { step: Step::Watch, why })) => {
+            (_, Some(StageReport::Failed { step: SetupStep::Watch, why })) => {
                 return Err(CageError::Lost { program: program(), why: why.clone() });
             }
-            (_, Some(Report::Failed { step, why })) => {
+            (_, Some(StageReport::Failed { step, why })) => {
                 return Err(CageError::Setup { step: *step, why: why.clone() });
             }
             (Some(verdict), _) => verdict,
-            (None, Some(Report::Exited(code))) => Exit::Code(*code),
-            (None, Some(Report::Signalled(signal))) => Exit::Signal(*signal),
-            (None, Some(Report::Ready(_)) | None) if self.applied.is_some() => {
+            (None, Some(StageReport::Exited(code))) => Exit::Code(*code),
+            (None, Some(StageReport::Signalled(signal))) => Exit::Signal(*signal),
+            (None, Some(StageReport::Ready(_)) | None) if self.applied.is_some() => {
                 return Err(CageError::Lost { program: program(), why: said() });
             }
-            (None, Some(Report::Ready(_)) | None) => {
-                return Err(CageError::Setup { step: Step::Namespaces, why: said() });
+            (None, Some(StageReport::Ready(_)) | None) => {
+                return Err(CageError::Setup { step: SetupStep::Namespaces, why: said() });
             }
         };
         let Some(confinement) = self.applied else {
-            return Err(CageError::Setup { step: Step::SelfCheck, why: said() });
+            return Err(CageError::Setup { step: SetupStep::SelfCheck, why: said() });
         };
         let ended = self.clocks.ended.unwrap_or_else(Instant::now);
         let [stdout, stderr] = self.kept;

@@ -1,8 +1,8 @@
-//! What is said over the control socket between Kavi and its stages.
+//! The messages between Kavi and its stages.
 //!
-//! A stage is our own binary, started again with a hidden verb. Its standard input is one end of a Unix socket pair.
-//! Over it the stage gets its orders and the three descriptors of the job, and reports how far it came. The socket is
-//! also the leash: when Kavi closes its end, or dies, the stage ends everything that it started.
+//! A stage is Kavi's own binary, started again with a hidden verb. Its standard input is one end of a Unix socket pair. Over
+//! this control socket the stage receives its orders and the three descriptors of the job, and reports its progress. The
+//! socket is also how a stage is ended: when Kavi closes its end or dies, the stage kills everything that it started.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -16,11 +16,11 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::error::Step;
-use super::job::Access;
-use super::outcome::Applied;
+use super::error::SetupStep;
+use super::mount::MountAccess;
+use super::outcome::AppliedConfinement;
 
-/// Largest order. A command line of the kernel's own maximum fits.
+/// Largest order. The longest command line that the kernel accepts fits.
 const MAX_ORDER: usize = 16 * 1024 * 1024;
 
 /// A mount as a stage sees it.
@@ -28,7 +28,7 @@ const MAX_ORDER: usize = 16 * 1024 * 1024;
 pub(super) struct Bind {
     pub host: String,
     pub inside: String,
-    pub access: Access,
+    pub access: MountAccess,
 }
 
 /// Resource limits of the job's processes.
@@ -89,21 +89,21 @@ pub(super) struct JobOrder {
 /// What a stage reports, one JSON text per line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Report {
-    /// The walls stand, nothing of the job has run; waiting for [`GO`].
-    Ready(Applied),
+pub(super) enum StageReport {
+    /// The confinement is in force and nothing of the job has run. The stage waits for [`GO`].
+    Ready(AppliedConfinement),
     /// The job's first process ended by itself.
     Exited(i32),
     /// The job's first process was ended by a signal.
     Signalled(i32),
-    /// Nothing of the job has run, or its fate is unknown.
-    Failed { step: Step, why: String },
+    /// Nothing of the job has run; at [`SetupStep::Watch`] it may have, and its end is unknown.
+    Failed { step: SetupStep, why: String },
 }
 
 /// The byte that lets a ready stage start the job.
 pub(super) const GO: u8 = b'g';
 
-/// Sends an order, with descriptors. The first byte carries them, so that no read can part them from it.
+/// Sends an order, with descriptors. They travel with the first byte, so that no read can separate them from the order.
 pub(super) fn send_order<T: Serialize>(mut socket: &UnixStream, order: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let body = serde_json::to_vec(order)?;
     let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_ORDER);
@@ -118,7 +118,7 @@ pub(super) fn send_order<T: Serialize>(mut socket: &UnixStream, order: &T, fds: 
     socket.write_all(&body)
 }
 
-/// Receives one order and its descriptors, and not a byte more: the next one may be for another stage.
+/// Receives one order and its descriptors. It reads not a byte more: the next order may be for another stage.
 pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io::Result<(T, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -131,7 +131,7 @@ pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io:
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {
             for fd in received {
-                // Not every unix can ask for this while receiving; a stage has one thread, so nothing slips through.
+                // Not every Unix can set this while receiving. A stage has one thread, so no child is started in between.
                 rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
                 fds.push(fd);
             }
@@ -149,13 +149,13 @@ pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io:
 }
 
 /// Sends one report.
-pub(super) fn send_report(mut socket: &UnixStream, report: &Report) -> io::Result<()> {
+pub(super) fn send_report(mut socket: &UnixStream, report: &StageReport) -> io::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
     socket.write_all(&line)
 }
 
-/// Waits until Kavi says go. False when it will not.
+/// Waits for [`GO`]. False when Kavi closes the socket instead.
 pub(super) fn wait_for_go(mut socket: &UnixStream) -> bool {
     let mut byte = [0u8; 1];
     matches!(socket.read(&mut byte), Ok(1)) && byte[0] == GO

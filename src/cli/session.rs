@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::{
     id::IdPrefix,
     lifecycle::Purpose,
-    session::{Entry, Placed},
+    session::{RunEntry, RunNode},
     time::Day,
 };
 
@@ -59,18 +59,18 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn machine(placed: &Placed) -> Value {
+fn machine(placed: &RunNode) -> Value {
     let mut machine = json!(placed.entry);
     machine["depth"] = json!(placed.depth);
     machine["duration_ms"] = json!(placed.entry.millis());
     machine
 }
 
-fn draw(placed: &[Placed]) -> String {
+fn draw(placed: &[RunNode]) -> String {
     let mut out = String::new();
     // Whether each run above the next line, from the second level on, is the last one side by side.
     let mut above: Vec<bool> = Vec::new();
-    for Placed { entry, depth, last } in placed {
+    for RunNode { entry, depth, last } in placed {
         above.truncate(depth.saturating_sub(1));
         let over = above.iter().take(MOST_LEVELS).map(|last| if *last { "   " } else { "│  " });
         out.extend(over);
@@ -88,7 +88,7 @@ fn draw(placed: &[Placed]) -> String {
     out
 }
 
-fn line(entry: &Entry) -> String {
+fn line(entry: &RunEntry) -> String {
     let ended = entry.ended();
     let mark = match ended {
         "ok" => "✓",
@@ -119,26 +119,27 @@ mod tests {
     #[test]
     fn the_tree_is_drawn_level_by_level_and_no_wider_than_it_must() -> Result<(), Box<dyn std::error::Error>> {
         let id = |number: usize| format!("{number:08x}-0000-4000-8000-000000000000");
-        let entry =
-            |number: usize, parent: Option<usize>, error: Option<&str>| -> Result<Entry, Box<dyn std::error::Error>> {
-                let started = format!("2026-11-20T08:{:02}:{:02}.000Z", number / 60, number % 60);
-                Ok(Entry {
-                    execution_id: crate::model::id::ExecutionId::parse(&id(number))?,
-                    parent_execution_id: parent
-                        .map(|parent| crate::model::id::ExecutionId::parse(&id(parent)))
-                        .transpose()?,
-                    skill_name: crate::model::name::SkillName::parse("note")?,
-                    revision: Some(2),
-                    purpose: if number == 4 { Purpose::Replay } else { Purpose::Run },
-                    channel: crate::model::channel::Channel::Chain,
-                    success: error.is_none(),
-                    error: error.map(str::to_owned),
-                    commit_state: (number == 3).then_some(crate::model::lifecycle::CommitState::Held),
-                    started_at: crate::model::time::Timestamp::parse(&started)?,
-                    finished_at: crate::model::time::Timestamp::parse(&started)?
-                        .after(std::time::Duration::from_millis(7)),
-                })
-            };
+        let entry = |number: usize,
+                     parent: Option<usize>,
+                     error: Option<&str>|
+         -> Result<RunEntry, Box<dyn std::error::Error>> {
+            let started = format!("2026-11-20T08:{:02}:{:02}.000Z", number / 60, number % 60);
+            Ok(RunEntry {
+                execution_id: crate::model::id::ExecutionId::parse(&id(number))?,
+                parent_execution_id: parent
+                    .map(|parent| crate::model::id::ExecutionId::parse(&id(parent)))
+                    .transpose()?,
+                skill_name: crate::model::name::SkillName::parse("note")?,
+                revision: Some(2),
+                purpose: if number == 4 { Purpose::Replay } else { Purpose::Run },
+                channel: crate::model::channel::Channel::Chain,
+                success: error.is_none(),
+                error: error.map(str::to_owned),
+                commit_state: (number == 3).then_some(crate::model::lifecycle::CommitState::Held),
+                started_at: crate::model::time::Timestamp::parse(&started)?,
+                finished_at: crate::model::time::Timestamp::parse(&started)?.after(std::time::Duration::from_millis(7)),
+            })
+        };
         let hostile = format!("Kind: \u{1b}[2J\u{202e}{}", "x".repeat(100));
         let few = [
             (0, None, None),

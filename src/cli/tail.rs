@@ -8,7 +8,7 @@ use super::out::{Out, Reader};
 use super::{Context, JsonFlag, views};
 use crate::app::{App, ExecutionRow, OutcomeFilter, RecordFilter};
 use crate::error::Error;
-use crate::model::{name::SkillName, session::Entry, text, time::Moment};
+use crate::model::{name::SkillName, session::RunEntry, text, time::Moment};
 
 /// The newest runs, the newest last: what ran, for whom, and how it ended.
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ fn columns([run, started, skill, what_for, ended, took, error]: [&str; 7]) -> St
 }
 
 fn line(row: &ExecutionRow) -> String {
-    let entry = Entry::from(row);
+    let entry = RunEntry::from(row);
     columns([
         &entry.execution_id.short(),
         &entry.started_at.to_string(),
@@ -111,12 +111,12 @@ fn line(row: &ExecutionRow) -> String {
 }
 
 /// Skill and revision.
-pub fn revision(entry: &Entry) -> String {
+pub fn revision(entry: &RunEntry) -> String {
     let revision = entry.revision.map(|revision| format!("@{revision}")).unwrap_or_default();
     format!("{}{revision}", entry.skill_name)
 }
 
 /// Why it failed, in short.
-pub fn error(entry: &Entry) -> String {
+pub fn error(entry: &RunEntry) -> String {
     entry.error.as_ref().map(|error| text::line(error, ERROR)).unwrap_or_default()
 }

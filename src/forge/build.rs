@@ -14,7 +14,7 @@ use super::research::{self, GoError, ResearchError};
 use super::workspace::{Workspace, WorkspaceError};
 use super::{Forge, gate, import, packet, patch, snapshots};
 use crate::artifacts::{self, ArtifactError};
-use crate::cage::Applied;
+use crate::cage::AppliedConfinement;
 use crate::ledger::{ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
 use crate::model::{
     artifact::ArtifactKind,
@@ -297,8 +297,8 @@ fn log_of(config: &ClaudeConfig, attempt: &ClaudeAttempt) -> serde_json::Value {
         Err(failure) => format!("refused: {failure}"),
     };
     let network = match attempt.confinement {
-        Applied::Caged { .. } => "none but the gateway's socket",
-        Applied::Unconfined => "UNCONFINED: the machine's; the gateway at a port of its loopback",
+        AppliedConfinement::Caged { .. } => "none but the gateway's socket",
+        AppliedConfinement::Unconfined => "UNCONFINED: the machine's; the gateway at a port of its loopback",
     };
     serde_json::json!({
         "executable": config.executable.file_name().map(|name| name.to_string_lossy()),

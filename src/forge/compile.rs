@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::toolchain::{TARGET, Toolchain};
 use super::workspace::{self, WorkspaceError};
 use crate::artifacts::{self, ReadError};
-use crate::cage::{Cage, CageError, Exit, Finished, Job, Limits, Mount};
+use crate::cage::{Cage, CageError, Exit, Finished, Job, JobLimits, Mount};
 use crate::model::{finding::Finding, name::SkillName, snapshot::Snapshot};
 
 /// Where things lie inside the cage.
@@ -62,7 +62,7 @@ pub struct Compiled {
     /// What the compiler found.
     pub findings: Vec<Finding>,
     /// The cage it ran in.
-    pub confinement: crate::cage::Applied,
+    pub confinement: crate::cage::AppliedConfinement,
 }
 
 /// Which program a snapshot makes.
@@ -112,12 +112,12 @@ impl<'a> Bench<'a> {
 
     /// A tool of the toolchain over these sources.
     fn job(&self, tool: &str, out: &Path) -> Job {
-        let limits = Limits {
+        let limits = JobLimits {
             wall: Duration::from_secs(120),
             cpu: Some(Duration::from_secs(90)),
             address_space: Some(4 << 30),
             file_size: Some(256 << 20),
-            ..Limits::default()
+            ..JobLimits::default()
         };
         Job::new(self.toolchain.sysroot.join("bin").join(tool))
             .cwd(self.sources())

@@ -7,9 +7,10 @@
 //! Deliberately never: asks anybody anything (that is the command line's), or trusts without a name.
 
 use super::{Forge, rebuild, snapshots, verify};
-use crate::artifacts::{ArtifactError, Kind};
+use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{GateRow, LedgerError, Promotion, PromotionRequest, Proposal, Verification};
 use crate::model::{
+    capabilities::SkillCapabilities,
     digest::Digest,
     id::PromotionId,
     lifecycle::{ProposalStatus, Verdict},
@@ -17,9 +18,8 @@ use crate::model::{
     name::SkillName,
     text,
 };
-use crate::policy::grants;
 use crate::runtime::inspect::{self, InspectError};
-use crate::runtime::{CodePurpose, LoadError, Runtime, RuntimeError, Skill};
+use crate::runtime::{ComponentTrust, LoadError, Runtime, RuntimeError, SkillComponent};
 
 /// Who takes a decision: a name of 1 to 100 characters, none of them invisible.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub fn report(forge: &Forge<'_>, proposal: Proposal) -> Result<Report, PromoteEr
     if verification.status != Verdict::Passed || newest.id != verification.build_id {
         return Err(not_passed());
     }
-    let component = forge.store.get(Kind::Component, component_sha256)?;
+    let component = forge.store.get(StoredKind::Component, component_sha256)?;
     let snapshot = snapshots::load(forge.store, verification.snapshot_sha256)?;
     let interface = inspect::interface(&component)?;
     let replaces = forge.ledger.trusted(&proposal.spec.name)?;
@@ -199,8 +199,8 @@ pub fn apply(
     approver: &Approver,
 ) -> Result<Proposal, PromoteError> {
     // Once more over the bytes, and durably: what the ledger is about to trust must be on disk.
-    let component = forge.store.get(Kind::Component, report.component_sha256)?;
-    forge.store.sync(Kind::Component, Digest::of(&component))?;
+    let component = forge.store.get(StoredKind::Component, report.component_sha256)?;
+    forge.store.sync(StoredKind::Component, Digest::of(&component))?;
     prepare(forge, report, &component)?;
     let request = request(forge, approver, None);
     let (id, verification, component) = (report.proposal.id, report.verification.id, report.component_sha256);
@@ -212,9 +212,9 @@ pub fn apply(
 /// Compares the component with its class and makes its machine code, before anybody trusts it: what cannot be run is
 /// not promoted, and the first run compiles nothing.
 fn prepare(forge: &Forge<'_>, report: &Report, component: &[u8]) -> Result<(), PromoteError> {
-    let grants = grants::of(report.proposal.spec.side_effect_class);
+    let capabilities = SkillCapabilities::of(&report.proposal.spec);
     let digest = report.component_sha256;
-    let skill = Skill { component, digest, grants: &grants, purpose: CodePurpose::Untrusted };
+    let skill = SkillComponent { component, digest, capabilities: &capabilities, trust: ComponentTrust::Untrusted };
     forge.loader.load(&Runtime::new(forge.limits)?, &skill)?;
     Ok(())
 }
@@ -226,7 +226,7 @@ fn prepare(forge: &Forge<'_>, report: &Report, component: &[u8]) -> Result<(), P
 pub fn rollback(forge: &Forge<'_>, name: &SkillName, approver: &Approver) -> Result<Proposal, PromoteError> {
     let target = forge.ledger.rollback_target(name)?;
     if let Some(trust) = target.trust {
-        forge.store.get(Kind::Component, trust.component_sha256)?;
+        forge.store.get(StoredKind::Component, trust.component_sha256)?;
     }
     let back = forge.ledger.rollback(name, target.id, &request(forge, approver, None))?;
     rebuild::after_decision(forge, &back)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::artifacts::{ArtifactError, Kind, Store};
+use crate::artifacts::{ArtifactError, Store, StoredKind};
 use crate::model::{
     digest::Digest,
     snapshot::{Manifest, Snapshot},
@@ -14,9 +14,9 @@ use crate::model::{
 /// [`ArtifactError`] when one cannot be written.
 pub fn store(store: &Store, snapshot: &Snapshot) -> Result<Digest, ArtifactError> {
     for (_, bytes) in snapshot.files() {
-        store.put(Kind::Source, bytes)?;
+        store.put(StoredKind::Source, bytes)?;
     }
-    store.put(Kind::Snapshot, &snapshot.manifest().to_bytes())
+    store.put(StoredKind::Snapshot, &snapshot.manifest().to_bytes())
 }
 
 /// Reads a snapshot back, every byte of it checked against its digest.
@@ -24,12 +24,12 @@ pub fn store(store: &Store, snapshot: &Snapshot) -> Result<Digest, ArtifactError
 /// # Errors
 /// [`ArtifactError`] when a part is missing or changed.
 pub fn load(store: &Store, digest: Digest) -> Result<Snapshot, ArtifactError> {
-    let bytes = store.get(Kind::Snapshot, digest)?;
+    let bytes = store.get(StoredKind::Snapshot, digest)?;
     let changed = |found: &str| ArtifactError::Changed { what: "snapshot", expected: digest, found: found.to_owned() };
     let manifest = Manifest::parse(&bytes).ok_or_else(|| changed("it is no list of files"))?;
     let mut files = BTreeMap::new();
     for entry in manifest.files {
-        files.insert(entry.path, store.get(Kind::Source, entry.sha256)?);
+        files.insert(entry.path, store.get(StoredKind::Source, entry.sha256)?);
     }
     let snapshot = Snapshot::new(files);
     if snapshot.digest() == digest { Ok(snapshot) } else { Err(changed("its files are not those of the list")) }

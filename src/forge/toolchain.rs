@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::sdk_sources;
 use crate::artifacts;
-use crate::cage::{Cage, CageError, Finished, Job, Limits};
+use crate::cage::{Cage, CageError, Finished, Job, JobLimits};
 use crate::model::digest::Digest;
 
 /// The target of every skill.
@@ -79,7 +79,7 @@ pub enum ToolchainError {
 impl HostTools {
     /// A job of one of Kavi's own tools, in `cwd`, with the person's homes and certificates.
     fn job(&self, program: impl Into<PathBuf>, cwd: &Path) -> Job {
-        let limits = Limits { wall: Duration::from_secs(900), ..Limits::default() };
+        let limits = JobLimits { wall: Duration::from_secs(900), ..JobLimits::default() };
         let job = Job::new(program).cwd(cwd).env("PATH", self.path.clone()).limits(limits);
         self.vars.iter().fold(job, |job, (name, value)| job.env(name, value.clone()))
     }

@@ -6,8 +6,8 @@ use super::error::InvokeError;
 use super::request::{Consent, Disposition};
 use crate::model::{channel::Channel, effect::EffectClass};
 use crate::policy::{
-    channels::{Answer, ChannelPolicy},
-    grants,
+    capabilities,
+    channels::{ChannelPolicy, ChannelRule},
 };
 
 /// What happens to the files of a run of this class. Where policy asks for a person and nobody said yes, they are held. A class
@@ -23,12 +23,14 @@ pub(super) fn decide(
     asked: Disposition,
 ) -> Result<Disposition, InvokeError> {
     match (channels.answer(channel, class), consent, asked) {
-        (Answer::Deny, ..) => Err(InvokeError::Denied { channel, class }),
-        (Answer::Allow, ..) | (Answer::Ask, Consent::Given, _) => Ok(asked),
+        (ChannelRule::Deny, ..) => Err(InvokeError::Denied { channel, class }),
+        (ChannelRule::Allow, ..) | (ChannelRule::Ask, Consent::Given, _) => Ok(asked),
         // A person must be asked before the run here. Afterwards there are no files whose commit they could refuse.
-        (Answer::Ask, Consent::None, _) if !grants::of(class).out => Err(InvokeError::NeedsPerson { channel, class }),
-        (Answer::Ask, Consent::None, Disposition::Commit | Disposition::Hold) => Ok(Disposition::Hold),
+        (ChannelRule::Ask, Consent::None, _) if !capabilities::admitted(class).writes => {
+            Err(InvokeError::NeedsPerson { channel, class })
+        }
+        (ChannelRule::Ask, Consent::None, Disposition::Commit | Disposition::Hold) => Ok(Disposition::Hold),
         // These commit nothing themselves: a dry run ends here, and a chain decides for all of its steps.
-        (Answer::Ask, Consent::None, Disposition::Show | Disposition::Leave) => Ok(asked),
+        (ChannelRule::Ask, Consent::None, Disposition::Show | Disposition::Leave) => Ok(asked),
     }
 }

@@ -7,10 +7,10 @@ use crate::artifacts::ArtifactError;
 use crate::ledger::LedgerError;
 use crate::model::{
     chain::MappingError, channel::Channel, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
-    schema::Mismatch, switch::Stopped, text, vault_path::VaultPath,
+    schema::SchemaMismatch, switch::Stopped, text, vault_path::VaultPath,
 };
 use crate::registry::TrustError;
-use crate::runtime::{LoadError, RunError, RuntimeError, staged::StagedError};
+use crate::runtime::{LoadError, RunError, RuntimeError, collect_output::CollectError};
 
 /// Why a run gave no output. The record of the run has the same error.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +38,11 @@ pub enum InvokeError {
         /// The skill.
         skill: SkillName,
         /// What does not match.
-        why: Mismatch,
+        why: SchemaMismatch,
     },
     /// The skill returned an error.
     #[error("the skill failed ({}): {message}", kind.as_str())]
-    Skill {
+    SkillComponent {
         /// Its kind.
         kind: ErrorKind,
         /// Its text, escaped.
@@ -87,14 +87,14 @@ pub enum InvokeError {
         /// The skill.
         skill: SkillName,
         /// What does not match.
-        why: Mismatch,
+        why: SchemaMismatch,
     },
     /// It wrote outside the folders that its spec declares.
     #[error("the skill wrote `{0}`, outside the folders of its spec")]
     OutsidePaths(VaultPath),
     /// It left something in its staging folder that is no regular file.
     #[error(transparent)]
-    Staged(#[from] StagedError),
+    Staged(#[from] CollectError),
     /// The files could not be committed.
     #[error(transparent)]
     Effects(#[from] EffectsError),
@@ -107,7 +107,7 @@ pub enum InvokeError {
 }
 
 impl InvokeError {
-    /// The kind in the record's `Kind: message`. Records keep it, so it never changes.
+    /// The kind in the record's `StoredKind: message`. Records keep it, so it never changes.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Trust(TrustError::Bytes { .. }) => "HashMismatch",
@@ -115,8 +115,8 @@ impl InvokeError {
             Self::NotGranted { .. } => "NotGranted",
             Self::InputJson(_) | Self::Input { .. } => "InvalidInput",
             Self::Unmapped(_) => "Unmapped",
-            Self::Skill { .. } => "SkillError",
-            Self::Run(RunError::LimitExceeded { .. }) | Self::Staged(StagedError::Limit { .. }) => "LimitExceeded",
+            Self::SkillComponent { .. } => "SkillError",
+            Self::Run(RunError::LimitExceeded { .. }) | Self::Staged(CollectError::Limit { .. }) => "LimitExceeded",
             Self::Run(RunError::Timeout { .. }) => "Timeout",
             Self::Run(RunError::Refused(_)) | Self::Load(LoadError::Refused(_)) => "Refused",
             Self::Stopped(_) | Self::Run(RunError::Stopped(_)) => "Stopped",

@@ -28,7 +28,7 @@ use crate::model::{
     text,
 };
 use crate::registry::TrustError;
-use crate::runtime::{GuestError, Lane, Observed, Origin, Request, RunError, staged};
+use crate::runtime::{CodeOrigin, GuestError, GuestRequest, GuestTelemetry, Lane, RunError, collect_output};
 
 /// The thread that a guest runs on, and what stops it there.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +63,8 @@ pub(super) struct CompletedRun {
     effects: Vec<Effect>,
     staged: Option<RunStaging>,
     disposition: Disposition,
-    observed: Observed,
-    code: Origin,
+    observed: GuestTelemetry,
+    code: CodeOrigin,
 }
 
 impl<'a> Invocation<'a> {
@@ -93,7 +93,7 @@ impl<'a> Invocation<'a> {
     pub(super) fn attempt(
         &self,
         loaded: &LoadedSkill,
-        code: Origin,
+        code: CodeOrigin,
         thread: RunThread<'_>,
     ) -> Result<CompletedRun, InvokeError> {
         let (context, request) = (self.record.context, self.record.request);
@@ -112,7 +112,7 @@ impl<'a> Invocation<'a> {
         spec.io.check_output(&value).map_err(mismatch)?;
         let output = CheckedOutput { value, bytes: text.len() };
         let effects = match &out {
-            Some(out) => staged::collect(out, loaded.limits())?,
+            Some(out) => collect_output::collect(out, loaded.limits())?,
             None => Vec::new(),
         };
         if let Some(path) = spec.first_outside(&effects) {
@@ -140,7 +140,7 @@ impl<'a> Invocation<'a> {
         loaded: &LoadedSkill,
         out: Option<&Path>,
         thread: RunThread<'_>,
-    ) -> Result<(String, Observed), InvokeError> {
+    ) -> Result<(String, GuestTelemetry), InvokeError> {
         let RunRecord { context, request, .. } = &self.record;
         let input = json::canonical(&self.record.input);
         self.check_cancelled()?;
@@ -158,9 +158,9 @@ impl<'a> Invocation<'a> {
         // One watch for the switch, the trust and the caller, so the guest is ended by any of them.
         let both = request.cancel.clone().map(|cancel| Cancellable { watch, cancel });
         let watch = both.as_ref().map_or(watch, |both| both);
-        let guest_request = Request {
+        let guest_request = GuestRequest {
             input: &input,
-            grants: loaded.grants(),
+            capabilities: loaded.capabilities(),
             vault: loaded.vault(context.shared.layout),
             out,
             determinism: self.record.determinism(),
@@ -182,11 +182,13 @@ impl<'a> Invocation<'a> {
         self.record.observations.replace(Observations {
             limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
-            said: observed.said(),
+            said: observed.to_record(),
         });
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
-        let failed =
-            |error: GuestError| InvokeError::Skill { kind: error.kind, message: text::line(&error.message, 2_000) };
+        let failed = |error: GuestError| InvokeError::SkillComponent {
+            kind: error.kind,
+            message: text::line(&error.message, 2_000),
+        };
         Ok((outcome.result.map_err(failed)?, outcome.observed))
     }
 

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use super::error::InvokeError;
 use super::record::RecordedSkill;
-use crate::model::{grants::Grants, layout::Layout, limits::Limits, spec::SkillSpec};
-use crate::policy::grants;
+use crate::model::{capabilities::SkillCapabilities, layout::Layout, limits::Limits, spec::SkillSpec};
+use crate::policy::capabilities;
 use crate::registry::TrustedSkill;
-use crate::runtime::{CodePurpose, Compiled, Loader, Origin, Reaches, Runtime, RuntimeError, Skill};
+use crate::runtime::{
+    CodeOrigin, CompiledComponent, ComponentTrust, LaneKey, Loader, Runtime, RuntimeError, SkillComponent,
+};
 
 /// What all runs of a skill have in common.
 #[derive(Debug)]
@@ -19,8 +21,8 @@ pub(super) struct LoadedSkill {
     spec: SkillSpec,
     recorded: RecordedSkill,
     limits: Limits,
-    grants: Grants,
-    compiled: Compiled,
+    capabilities: SkillCapabilities,
+    compiled: CompiledComponent,
 }
 
 impl LoadedSkill {
@@ -30,18 +32,20 @@ impl LoadedSkill {
         loader: Loader<'_>,
         limits: &Limits,
         engine: impl FnOnce(&Limits) -> Result<Arc<Runtime>, RuntimeError>,
-    ) -> Result<(Self, Origin), InvokeError> {
+    ) -> Result<(Self, CodeOrigin), InvokeError> {
         let spec = skill.spec();
-        if !grants::is_runnable(spec.side_effect_class) {
+        let capabilities = SkillCapabilities::of(spec);
+        // The label was checked when the spec was proposed; a ledger that says otherwise now is not believed.
+        let labelled = capabilities::check(spec.side_effect_class, &capabilities).is_ok();
+        if !labelled || !capabilities::is_runnable(spec.side_effect_class) {
             return Err(InvokeError::NotGranted { name: spec.name.clone(), class: spec.side_effect_class });
         }
         // Of each limit the smaller one: a promotion can narrow what kavi.toml allows, and never widen it.
         let limits = limits.narrowed(skill.limits());
-        let grants = grants::of(spec.side_effect_class);
-        let (bytes, digest) = (skill.component(), skill.digest());
-        let component = Skill { component: bytes, digest, grants: &grants, purpose: CodePurpose::Promoted };
+        let (bytes, digest, trust) = (skill.component(), skill.digest(), ComponentTrust::Promoted);
+        let component = SkillComponent { component: bytes, digest, capabilities: &capabilities, trust };
         let (compiled, code) = loader.load(&*engine(&limits)?, &component)?;
-        Ok((Self { spec: spec.clone(), recorded: skill.into(), limits, grants, compiled }, code))
+        Ok((Self { spec: spec.clone(), recorded: skill.into(), limits, capabilities, compiled }, code))
     }
 
     pub(super) fn spec(&self) -> &SkillSpec {
@@ -56,31 +60,31 @@ impl LoadedSkill {
         &self.limits
     }
 
-    pub(super) fn grants(&self) -> &Grants {
-        &self.grants
+    pub(super) fn capabilities(&self) -> &SkillCapabilities {
+        &self.capabilities
     }
 
-    pub(super) fn compiled(&self) -> &Compiled {
+    pub(super) fn compiled(&self) -> &CompiledComponent {
         &self.compiled
     }
 
     /// Whether its runs have a staging folder.
     pub(super) fn writes(&self) -> bool {
-        self.grants.out
+        self.capabilities.writes_files()
     }
 
     /// The vault, if its runs need it: a component that imports no files does not get it.
     pub(super) fn vault<'a>(&self, layout: &'a Layout) -> Option<&'a Path> {
-        (self.grants.vault && self.compiled.imports_files()).then_some(layout.vault.as_path())
+        (self.capabilities.reads_vault() && self.compiled.imports_files()).then_some(layout.vault.as_path())
     }
 
     /// What its runs reach, if one thread can be kept for all of them.
-    pub(super) fn reaches(&self, layout: &Layout) -> Option<Reaches> {
+    pub(super) fn reaches(&self, layout: &Layout) -> Option<LaneKey> {
         match (self.writes(), self.vault(layout)) {
             // Each run has a staging folder of its own, and a lane cannot open a new one.
             (true, _) => None,
-            (false, Some(vault)) => Some(Reaches::Vault(vault.to_owned())),
-            (false, None) => Some(Reaches::Nothing),
+            (false, Some(vault)) => Some(LaneKey::Vault(vault.to_owned())),
+            (false, None) => Some(LaneKey::Nothing),
         }
     }
 }

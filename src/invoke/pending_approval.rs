@@ -6,7 +6,7 @@
 use super::context::RunContext;
 use super::diff::{self, FileDiff};
 use super::effects::{self, EffectsError};
-use crate::artifacts::{ArtifactError, Kind, Store};
+use crate::artifacts::{ArtifactError, Store, StoredKind};
 use crate::ledger::{Decided, ExecutionRow, Ledger, LedgerError, RunAuthorization};
 use crate::model::{
     commit::{Commit, VaultChange},
@@ -83,7 +83,7 @@ pub fn review(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<CommitRevie
 /// The diff of a change, from the store.
 fn stored_diff(store: &Store, change: &VaultChange) -> Result<FileDiff, ArtifactError> {
     let VaultChange::File(change) = change;
-    let content = |digest| store.get(Kind::File, digest);
+    let content = |digest| store.get(StoredKind::File, digest);
     match (change.before.map(content).transpose(), change.after.map(content).transpose()) {
         (Ok(before), Ok(after)) => Ok(diff::of(change, before.as_deref(), after.as_deref())),
         // A commit that was applied at once has its new content in the vault, not in the store.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::context::RunContext;
-use crate::artifacts::{ArtifactError, Kind};
+use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{Decided, LedgerError, Pruned};
 use crate::model::{digest::Digest, time::Timestamp};
 
@@ -64,7 +64,8 @@ fn sweep(context: &RunContext<'_>) -> Result<Swept, Unswept> {
     let than = context.shared.clock.now().before(YOUNG);
     // The files are listed before the rows are read: a row that is written in between refers to a file that is too young.
     let old = |kind| store.older(kind, than).map(BTreeSet::from_iter);
-    let (mut files, mut values): (BTreeSet<Digest>, BTreeSet<Digest>) = (old(Kind::File)?, old(Kind::Value)?);
+    let (mut files, mut values): (BTreeSet<Digest>, BTreeSet<Digest>) =
+        (old(StoredKind::File)?, old(StoredKind::Value)?);
     if files.is_empty() && values.is_empty() {
         return Ok(Swept::default());
     }
@@ -74,7 +75,7 @@ fn sweep(context: &RunContext<'_>) -> Result<Swept, Unswept> {
     };
     context.ledger.kept_files(&mut |digest| needed(&mut files, digest), &mut |digest| needed(&mut values, digest))?;
     let mut swept = Swept::default();
-    for (kind, digests) in [(Kind::File, files), (Kind::Value, values)] {
+    for (kind, digests) in [(StoredKind::File, files), (StoredKind::Value, values)] {
         for digest in digests {
             if let Some(bytes) = store.remove(kind, digest, than)? {
                 swept.files += 1;

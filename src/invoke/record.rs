@@ -11,12 +11,12 @@ use super::context::RunContext;
 use super::effects::FilePlan;
 use super::error::{InvokeError, record_text};
 use super::request::{Disposition, RunRequest};
-use crate::artifacts::Kind;
+use crate::artifacts::StoredKind;
 use crate::ledger::{LedgerError, Proposal, RunAuthorization};
 use crate::model::{
     digest::Digest,
     effect::EffectClass,
-    execution::{Determinism, Effect, ExecutionRecord, MAX_INLINE_BYTES, Said, SecondWall, StoredValue},
+    execution::{Determinism, Effect, ExecutionRecord, GuestOutput, MAX_INLINE_BYTES, SecondWall, StoredValue},
     id::{CommitId, ExecutionId},
     json,
     lifecycle::Purpose,
@@ -67,7 +67,7 @@ impl RecordedSkill {
 pub(super) struct Observations {
     pub(super) limits: Option<Limits>,
     pub(super) second_wall: Option<SecondWall>,
-    pub(super) said: Option<Said>,
+    pub(super) said: Option<GuestOutput>,
 }
 
 /// An output that matches the schema.
@@ -232,14 +232,14 @@ impl RunRecord<'_> {
     /// A value as a record has it: itself, or where it is stored. `read` is the size of the text that it was read from.
     fn stored(&self, value: &Value, read: usize) -> Result<InlineValue, InvokeError> {
         // The canonical text is needed only to learn its size. Most values are so small that it cannot be too large.
-        if read.saturating_mul(json::MOST_GROWTH) <= MAX_INLINE_BYTES {
+        if read.saturating_mul(json::MAX_GROWTH) <= MAX_INLINE_BYTES {
             return Ok(InlineValue { value: value.clone(), stored: None });
         }
         let canonical = json::canonical(value);
         if canonical.len() <= MAX_INLINE_BYTES {
             return Ok(InlineValue { value: value.clone(), stored: None });
         }
-        let sha256 = self.context.shared.store.put(Kind::Value, canonical.as_bytes())?;
+        let sha256 = self.context.shared.store.put(StoredKind::Value, canonical.as_bytes())?;
         Ok(InlineValue { value: Value::Null, stored: Some(StoredValue { sha256, bytes: canonical.len() as u64 }) })
     }
 }

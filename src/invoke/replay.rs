@@ -17,7 +17,7 @@ use super::error::{InvokeError, record_text};
 use super::request::{Consent, Disposition, RunRequest};
 use super::result::RunResult;
 use super::run;
-use crate::artifacts::{ArtifactError, Kind};
+use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{
     channel::Caller,
@@ -148,7 +148,7 @@ pub fn replay(context: &RunContext<'_>, request: ReplayRequest) -> Result<Replay
     check(context.ledger, &original, component)?;
     let input = match &original.input_stored {
         // The store checks the digest, so the guest gets the recorded bytes or nothing.
-        Some(stored) => context.shared.store.get(Kind::Value, stored.sha256)?,
+        Some(stored) => context.shared.store.get(StoredKind::Value, stored.sha256)?,
         None => json::canonical(&original.input_json).into_bytes(),
     };
     let id = ExecutionId::new(context.shared.ids);
@@ -243,7 +243,7 @@ fn compare(
 fn recorded_output(context: &RunContext<'_>, original: &ExecutionRecord) -> Result<Result<Value, String>, ReplayError> {
     match (&original.output_stored, &original.output_json, &original.error) {
         (Some(StoredValue { sha256, .. }), ..) => {
-            let bytes = context.shared.store.get(Kind::Value, *sha256)?;
+            let bytes = context.shared.store.get(StoredKind::Value, *sha256)?;
             Ok(Ok(json::parse_kept(&bytes).map_err(|error| invalid(original, error))?))
         }
         (None, Some(output), _) => Ok(Ok(output.clone())),

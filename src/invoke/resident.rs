@@ -26,7 +26,7 @@ use super::record::RecordedSkill;
 use super::request::RunRequest;
 use super::result::RunResult;
 use crate::ledger::{Journal, LedgerError};
-use crate::runtime::{Lane, Origin, Reaches, RuntimeError};
+use crate::runtime::{CodeOrigin, Lane, LaneKey, RuntimeError};
 use crate::sync::lock;
 use ledger_view::{CurrentSkill, LedgerView};
 use skill_cache::{NotLoaded, SkillCache};
@@ -114,7 +114,7 @@ impl<'a> Resident<'a> {
     fn serve_on_lane(
         &self,
         view: &mut LedgerView<'_>,
-        reaches: &Reaches,
+        reaches: &LaneKey,
         first: QueuedRequest,
         queue: &dyn RequestQueue,
     ) -> Option<QueuedRequest> {
@@ -156,7 +156,8 @@ impl<'a> Resident<'a> {
         let context = self.context(view);
         let mut invocation = Invocation::new(&context, request);
         let thread = RunThread::Lane { lane, watch: &skill.watch };
-        let attempt = invocation.check_json().and_then(|()| invocation.attempt(skill.loaded(), Origin::Warm, thread));
+        let attempt =
+            invocation.check_json().and_then(|()| invocation.attempt(skill.loaded(), CodeOrigin::Warm, thread));
         invocation.finish(skill.loaded().recorded(), skill.authorization, attempt)
     }
 

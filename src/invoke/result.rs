@@ -8,7 +8,7 @@ use super::diff::FileDiff;
 use super::effects::{RunStart, Staging};
 use crate::ledger::RunAuthorization;
 use crate::model::{commit::Commit, execution::ExecutionRecord};
-use crate::runtime::{Observed, Origin};
+use crate::runtime::{CodeOrigin, GuestTelemetry};
 
 /// A run that succeeded.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ pub struct RunResult {
     /// Its output, also where the record only has its digest.
     pub output: Value,
     /// What the guest logged, and what it used.
-    pub observed: Observed,
+    pub observed: GuestTelemetry,
     /// Where its machine code came from.
-    pub code: Origin,
+    pub code: CodeOrigin,
     /// What happened to its files.
     pub files: RunFiles,
 }

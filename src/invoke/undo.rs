@@ -6,7 +6,7 @@
 
 use super::context::RunContext;
 use super::effects::{self, EffectsError};
-use crate::artifacts::{ArtifactError, Kind};
+use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{
     commit::{Commit, VaultChange},
@@ -87,7 +87,7 @@ pub fn plan(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<UndoPlan, Und
     let reverse = |change: &VaultChange| match change {
         VaultChange::File(change) => {
             // Read now, not at the undo: content that is missing must show before a person says yes.
-            let bytes = change.before.map(|digest| context.shared.store.get(Kind::File, digest)).transpose()?;
+            let bytes = change.before.map(|digest| context.shared.store.get(StoredKind::File, digest)).transpose()?;
             Ok(VaultChange::File(change.reversed(bytes.map_or(0, |bytes| bytes.len() as u64))))
         }
     };

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params_from_iter, types::Value};
 
 use super::{ExecutionRow, Ledger, LedgerError, executions};
-use crate::model::{id::ExecutionId, name::SkillName, session::Entry, time::Timestamp};
+use crate::model::{id::ExecutionId, name::SkillName, session::RunEntry, time::Timestamp};
 
 /// Which records are asked for.
 #[derive(Debug, Clone, Default)]
@@ -105,8 +105,8 @@ const BELOW: &str = "WHERE e.parent_execution_id = ?1";
 const DURING: &str = "WHERE e.started_at >= ?1 AND e.started_at < ?2";
 const NEWEST: &str = "SELECT execution_id FROM executions ORDER BY started_at DESC, rowid DESC LIMIT 1";
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
+fn entry(row: &Row<'_>) -> rusqlite::Result<RunEntry> {
+    Ok(RunEntry {
         execution_id: row.get("execution_id")?,
         parent_execution_id: row.get("parent_execution_id")?,
         skill_name: row.get("skill_name")?,
@@ -121,7 +121,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-impl From<&ExecutionRow> for Entry {
+impl From<&ExecutionRow> for RunEntry {
     fn from(row: &ExecutionRow) -> Self {
         let record = &row.record;
         Self {
@@ -212,7 +212,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn session(&self, of: ExecutionId) -> Result<Vec<Entry>, LedgerError> {
+    pub fn session(&self, of: ExecutionId) -> Result<Vec<RunEntry>, LedgerError> {
         let moment = self.moment()?;
         let mut parent = moment.prepare(PARENT)?;
         let (mut root, mut above) = (of, BTreeSet::from([of]));
@@ -245,7 +245,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
-    pub fn entries_during(&self, since: Timestamp, until: Timestamp) -> Result<Vec<Entry>, LedgerError> {
+    pub fn entries_during(&self, since: Timestamp, until: Timestamp) -> Result<Vec<RunEntry>, LedgerError> {
         let mut statement = self.conn.prepare(&format!("{ENTRY} {DURING}"))?;
         Ok(statement.query_map([since, until], entry)?.collect::<Result<_, _>>()?)
     }

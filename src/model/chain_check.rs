@@ -9,7 +9,7 @@ use super::{
     chain::{Chain, ChainStep, ValuePath, path::position},
     effect::EffectClass,
     name::SkillName,
-    schema::{Mismatch, Schema},
+    schema::{Schema, SchemaMismatch},
     spec::SkillSpec,
 };
 
@@ -74,7 +74,7 @@ pub enum ChainMismatch {
         /// Its skill.
         skill: SkillName,
         /// What does not match.
-        why: Mismatch,
+        why: SchemaMismatch,
     },
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// What a skill may touch. What each class is granted stands in one table, `policy::grants`.
+/// The label of what a skill may touch. `policy::capabilities` says which capabilities each class admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EffectClass {
@@ -22,9 +22,9 @@ pub enum EffectClass {
     Money,
 }
 
-/// The text names no side-effect class.
+/// The text is not a side-effect class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no side-effect class (one of READ_ONLY, FILE_WRITE, NETWORK, SECRET_READ, MESSAGING, MONEY)")]
+#[error("`{0}` is not a side-effect class (one of READ_ONLY, FILE_WRITE, NETWORK, SECRET_READ, MESSAGING, MONEY)")]
 pub struct UnknownClass(pub String);
 
 impl EffectClass {

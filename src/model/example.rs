@@ -39,7 +39,7 @@ pub enum Expectation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
-    /// The input was on the schema but makes no sense to the skill.
+    /// The input matched the schema, but the skill cannot use it.
     InvalidInput,
     /// What the input names is not there.
     NotFound,

@@ -40,7 +40,7 @@ pub struct Effect {
     pub before: Option<Digest>,
 }
 
-/// The files of which two runs did not write the same, by path: what the first wrote, what the second did.
+/// The files that two runs wrote differently, by path: the digest of the first run and of the second.
 pub fn other_files<'a>(
     first: &'a [Effect],
     second: &'a [Effect],
@@ -64,19 +64,19 @@ pub struct StoredValue {
 /// Largest input or output that a record itself holds, in bytes of canonical JSON.
 pub const MAX_INLINE_BYTES: usize = 64 * 1024;
 
-/// What the kernel was told about the thread that ran a guest.
+/// Which restriction the kernel enforced for the thread of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum SecondWall {
-    /// Landlock, in this version of the kernel's, let the thread reach the run's folders and nothing else.
+    /// Landlock, in this version, limited the thread to the folders of the run.
     Landlock(u32),
-    /// The kernel has nothing of the kind: the first wall stood alone.
+    /// The kernel has no Landlock: only the first wall was there.
     Missing,
 }
 
-/// The text names no second wall.
+/// The text is not a second wall.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no second wall")]
+#[error("`{0}` is not a second wall")]
 pub struct UnknownWall(String);
 
 impl fmt::Display for SecondWall {
@@ -172,17 +172,17 @@ pub struct ExecutionRecord {
     pub finished_at: Timestamp,
     /// What stood behind the first wall; none where no guest was started.
     pub second_wall: Option<SecondWall>,
-    /// What the guest said and used; none where no guest was started.
-    pub said: Option<Said>,
+    /// What the guest logged, printed and used; none where no guest was started.
+    pub said: Option<GuestOutput>,
 }
 
-/// A record that no run can be repeated from.
+/// Why a run cannot be repeated from its record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OddSeed {
-    /// The seed is no text of bytes.
+pub enum InvalidSeed {
+    /// The seed is not hexadecimal.
     #[error("its seed is not hexadecimal")]
     NotHex,
-    /// The seed has another length than a run is given.
+    /// The seed has the wrong length.
     #[error("its seed is not 32 bytes long")]
     Length,
 }
@@ -191,16 +191,16 @@ impl ExecutionRecord {
     /// What the run was given besides its input.
     ///
     /// # Errors
-    /// [`OddSeed`].
-    pub fn determinism(&self) -> Result<Determinism, OddSeed> {
-        let seed = hex::decode(&self.seed).map_err(|_| OddSeed::NotHex)?;
-        Ok(Determinism { clock: self.clock, seed: seed.try_into().map_err(|_| OddSeed::Length)? })
+    /// [`InvalidSeed`].
+    pub fn determinism(&self) -> Result<Determinism, InvalidSeed> {
+        let seed = hex::decode(&self.seed).map_err(|_| InvalidSeed::NotHex)?;
+        Ok(Determinism { clock: self.clock, seed: seed.try_into().map_err(|_| InvalidSeed::Length)? })
     }
 }
 
-/// What a guest said and used, as its record keeps it: within the limits of the run, and never shown unescaped.
+/// What a guest logged, printed and used, as its record keeps it. Within the limits of the run; to be escaped when shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct GuestOutput {
     /// Its log, in order.
     pub logs: Vec<LogLine>,
     /// Its standard output; what is not UTF-8 is U+FFFD.
@@ -208,7 +208,7 @@ pub struct Said {
     /// Its standard error, likewise.
     pub stderr: String,
     /// What it used.
-    pub usage: Usage,
+    pub usage: RunUsage,
 }
 
 /// One line of a guest's log.
@@ -228,7 +228,7 @@ pub enum LogLevel {
     Debug,
     /// What happened.
     Info,
-    /// Odd, but the work went on.
+    /// Unexpected, but the work went on.
     Warn,
     /// What stopped the work.
     Error,
@@ -248,7 +248,7 @@ impl LogLevel {
 
 /// What a run used. Times are the host's and differ from run to run; the rest does not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+pub struct RunUsage {
     /// Real time.
     pub wall_us: u64,
     /// Processor time.

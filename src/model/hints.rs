@@ -1,13 +1,13 @@
-//! What a class of side effects says to a program that offers skills to a model.
+//! What a side-effect class tells a program that offers skills to a model.
 //!
-//! Guarantees: it follows from the class alone, never from what a skill says of itself; where a class could do either, the
-//! worse is said.
+//! Guarantees: it follows from the class alone, never from the description of a skill. Where a class could do either, the
+//! worse is assumed.
 
 use super::effect::EffectClass;
 
 /// What calling a skill of a class may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hints {
+pub struct ToolHints {
     /// It changes nothing.
     pub read_only: bool,
     /// It may replace something.
@@ -19,7 +19,7 @@ pub struct Hints {
 }
 
 /// The table.
-pub fn of(class: EffectClass) -> Hints {
+pub fn of(class: EffectClass) -> ToolHints {
     let (read_only, destructive, idempotent, open_world) = match class {
         EffectClass::ReadOnly => (true, false, true, false),
         EffectClass::FileWrite => (false, true, false, false),
@@ -27,7 +27,7 @@ pub fn of(class: EffectClass) -> Hints {
         EffectClass::SecretRead => (true, false, true, false),
         EffectClass::Messaging | EffectClass::Money => (false, true, false, true),
     };
-    Hints { read_only, destructive, idempotent, open_world }
+    ToolHints { read_only, destructive, idempotent, open_world }
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn only_what_changes_nothing_is_said_to_be_harmless() {
         for class in EffectClass::ALL {
-            let Hints { read_only, destructive, idempotent, open_world } = of(class);
+            let ToolHints { read_only, destructive, idempotent, open_world } = of(class);
             let reads = matches!(class, EffectClass::ReadOnly | EffectClass::SecretRead);
             assert_eq!((read_only, destructive, idempotent), (reads, !reads, reads), "{class}");
             let inside = reads || class == EffectClass::FileWrite;

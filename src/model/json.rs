@@ -9,7 +9,7 @@
 //!   not recurse, so neither reading, comparing, writing nor dropping the value can exhaust the stack;
 //! - at most [`JsonLimits::max_values`] keys and values, because a byte of text can cost a hundred of memory;
 //! - no key twice in one object: readers differ on which one counts;
-//! - exactly one value, nothing behind it;
+//! - exactly one value, and no characters after it;
 //! - no lone surrogates, which no UTF-8 string can hold;
 //! - no U+0000 in strings or keys: it ends the text early for C libraries, terminals and some databases, so
 //!   two readers would see two different texts;
@@ -29,7 +29,7 @@ mod scan;
 /// The deepest nesting that any limit can allow.
 pub const MAX_DEPTH: usize = 127;
 
-/// How large a document may be.
+/// How large a JSON document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonLimits {
     /// Most bytes of text.
@@ -46,7 +46,7 @@ impl Default for JsonLimits {
     }
 }
 
-/// A place in the text; both count from 1, columns in bytes.
+/// A position in the text. Both numbers start at 1; columns count bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextPosition {
     /// The line.
@@ -61,11 +61,11 @@ impl fmt::Display for TextPosition {
     }
 }
 
-/// Why a text is not taken as JSON.
+/// Why a text is not accepted as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// Too many bytes.
-    #[error("the json has {bytes} bytes, {limit} are allowed")]
+    #[error("the JSON has {bytes} bytes, more than the limit of {limit}")]
     TooLarge {
         /// What it has.
         bytes: usize,
@@ -73,13 +73,13 @@ pub enum JsonError {
         limit: usize,
     },
     /// It starts with a byte order mark.
-    #[error("the json starts with a byte order mark: write it as utf-8 without one")]
+    #[error("the JSON starts with a byte order mark: write it as UTF-8 without one")]
     ByteOrderMark,
     /// It is not UTF-8.
-    #[error("the json is not utf-8 at {0}")]
+    #[error("the JSON is not UTF-8 at {0}")]
     NotUtf8(TextPosition),
     /// Nested too deeply.
-    #[error("the json is nested more than {limit} deep at {at}")]
+    #[error("the JSON is nested more than {limit} levels deep at {at}")]
     TooDeep {
         /// Where.
         at: TextPosition,
@@ -87,40 +87,40 @@ pub enum JsonError {
         limit: usize,
     },
     /// Too many keys and values.
-    #[error("the json has more than {limit} keys and values at {at}")]
+    #[error("the JSON has more than {limit} keys and values at {at}")]
     TooManyValues {
         /// Where.
         at: TextPosition,
         /// What is allowed.
         limit: usize,
     },
-    /// A key stands twice in one object.
-    #[error("the key `{}` stands twice in one object at {at}", shown(key))]
+    /// One key is given twice in one object.
+    #[error("duplicate key `{}` in one object at {at}", shown(key))]
     DuplicateKey {
         /// The key.
         key: String,
-        /// Where, just behind the second one.
+        /// Where, just after the second one.
         at: TextPosition,
     },
-    /// A string holds U+0000.
-    #[error("a string holds U+0000 at {0}")]
+    /// A string contains U+0000.
+    #[error("a string contains U+0000 at {0}")]
     NulInString(TextPosition),
-    /// A string holds half of a surrogate pair.
-    #[error("a string holds half of a surrogate pair at {0}")]
+    /// A string contains half of a surrogate pair.
+    #[error("a string contains half of a surrogate pair at {0}")]
     LoneSurrogate(TextPosition),
     /// A number that would be changed by reading it.
-    #[error("the number `{}` cannot be held without changing it at {at}", shown(number))]
+    #[error("the number `{}` cannot be represented exactly at {at}", shown(number))]
     NumberOutOfRange {
         /// The number as written.
         number: String,
         /// Where.
         at: TextPosition,
     },
-    /// Something stands behind the value.
-    #[error("something stands behind the json value at {0}")]
+    /// There are characters after the value.
+    #[error("trailing characters after the JSON value at {0}")]
     TrailingData(TextPosition),
     /// Not JSON.
-    #[error("not json: {why} at {at}")]
+    #[error("invalid JSON: {why} at {at}")]
     Syntax {
         /// What is wrong.
         why: String,
@@ -146,18 +146,18 @@ pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
     build(text)
 }
 
-/// Reads a value that Kavi wrote itself when it kept it. It was within the limits when it was given; as it is written
-/// it may be longer, and the limits of this process may be others.
+/// Reads a value that Kavi stored itself. It was within the limits when it was given. The stored text may be longer, and
+/// this process may have other limits, so only the rules about content apply.
 ///
 /// # Errors
-/// [`JsonError`], which means that it is not what was kept.
+/// [`JsonError`], which means that the stored bytes were changed.
 pub fn parse_kept(bytes: &[u8]) -> Result<Value, JsonError> {
     parse(bytes, JsonLimits { max_bytes: bytes.len(), ..JsonLimits::default() })
 }
 
-/// How many bytes [`canonical`] writes at most for one that the value was read from. Only numbers grow: one with a fraction or
-/// an exponent has at least three, and twenty-four at most when it is written.
-pub const MOST_GROWTH: usize = 8;
+/// The most bytes that [`canonical`] writes for one byte that the value was read from. Only numbers grow: one with a
+/// fraction or an exponent has at least three bytes, and at most twenty-four when it is written.
+pub const MAX_GROWTH: usize = 8;
 
 /// The text of `value` that digests are taken of: keys in order of their bytes, no spaces, `-0.0` as `0.0`.
 ///
@@ -169,7 +169,7 @@ pub fn canonical(value: &Value) -> String {
     text
 }
 
-/// `text` as it may stand in a message: at most 80 characters, with control and invisible ones escaped.
+/// `text` for use in a message: at most 80 characters, with control and invisible ones escaped.
 pub fn shown(text: &str) -> String {
     let mut out = String::new();
     for (index, c) in text.chars().enumerate() {
@@ -225,7 +225,7 @@ fn write_string(string: &str, text: &mut String) {
         text.push_str(&Value::from(string).to_string());
         return;
     }
-    // As it stands: what most strings are.
+    // Most strings need no escape.
     text.reserve(string.len() + 2);
     text.push('"');
     text.push_str(string);
@@ -258,7 +258,7 @@ fn syntax(error: &serde_json::Error) -> JsonError {
     JsonError::Syntax { why: text.strip_suffix(&suffix).unwrap_or(&text).to_owned(), at }
 }
 
-/// Builds a [`Value`] and refuses duplicate keys, which it leaves in the cell: serde's errors are only texts.
+/// Builds a [`Value`] and refuses duplicate keys. The key is left in the cell, because errors of serde are only texts.
 #[derive(Clone, Copy)]
 struct StrictValue<'a>(&'a RefCell<Option<String>>);
 
@@ -273,7 +273,7 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a json value")
+        f.write_str("a JSON value")
     }
     fn visit_unit<E>(self) -> Result<Value, E> {
         Ok(Value::Null)

@@ -1,4 +1,4 @@
-//! What states a proposal, a build and a verification may be in, and which steps lead where.
+//! The states of proposals, builds, verifications and commits.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The text is no state that this version of Kavi knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no known state")]
+#[error("`{0}` is not a known state")]
 pub struct UnknownState(pub String);
 
 macro_rules! states {
@@ -44,7 +44,7 @@ macro_rules! states {
 }
 
 states!(
-    /// Where a proposal stands. Only `TRUSTED` runs.
+    /// The state of a proposal. Only `TRUSTED` runs.
     ProposalStatus {
         /// A spec, nothing accepted yet (also after a failed build).
         Proposed = "PROPOSED",
@@ -64,9 +64,9 @@ states!(
 );
 
 states!(
-    /// Where one build attempt stands.
+    /// The state of one build attempt.
     BuildStatus {
-        /// The packet is frozen and the workspace lies ready.
+        /// The packet is frozen and the workspace is ready.
         Started = "STARTED",
         /// The builder or the workspace gate failed.
         Failed = "FAILED",
@@ -82,7 +82,7 @@ states!(
         Passed = "PASSED",
         /// Something found.
         Failed = "FAILED",
-        /// Not run, because what it needs did not come about.
+        /// Not run, because an earlier step did not give what it needs.
         Skipped = "SKIPPED",
     }
 );
@@ -132,7 +132,7 @@ states!(
 );
 
 states!(
-    /// Why a person must say go before the next attempt.
+    /// Why a person must agree before the next attempt.
     Trigger {
         /// Three failed builds in a row, or more.
         RepeatedFailure = "REPEATED_FAILURE",
@@ -148,7 +148,7 @@ states!(
 );
 
 states!(
-    /// Whose files a commit brings into the vault.
+    /// Which files a commit brings into the vault.
     CommitKind {
         /// A run's.
         Run = "RUN",
@@ -172,7 +172,7 @@ states!(
         Held = "HELD",
         /// None there: a person said no.
         Rejected = "REJECTED",
-        /// None there: nobody said anything in time.
+        /// None there: nobody decided in time.
         Expired = "EXPIRED",
     }
 );

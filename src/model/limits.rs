@@ -1,4 +1,4 @@
-//! The limits of one run, with the defaults that hold when `kavi.toml` says nothing, and what a promotion narrows.
+//! The limits of one run: the defaults for what `kavi.toml` does not set, and what a promotion narrows.
 //!
 //! Every limit carries its unit in its name, and the name is the one that an error reports. A limit is a
 //! number of its own: none is derived from another, and none can be switched off.
@@ -101,7 +101,7 @@ impl Limits {
     /// The smallest native stack that anything can be started with.
     pub const MIN_STACK_BYTES: u64 = 64 << 10;
 
-    /// These, and where a promotion fixed less, that.
+    /// These limits, or where a promotion fixed less, that.
     #[must_use]
     pub fn narrowed(&self, narrower: &Narrowed) -> Self {
         let mut limits = self.clone();
@@ -114,6 +114,11 @@ impl Limits {
     }
 }
 
+/// A limit as a count of things in memory.
+pub fn count(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
 /// Limits that a promotion fixed for one revision. They hold where they are below those of `kavi.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, u64>")]
@@ -123,7 +128,7 @@ pub struct Narrowed(BTreeMap<String, u64>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidNarrowing {
     /// Not of the form that is asked for.
-    #[error("`{0}` is no NAME=VALUE with a whole number as its value")]
+    #[error("`{0}` is not NAME=VALUE with a whole number as the value")]
     Form(String),
     /// No limit has this name.
     #[error("there is no limit `{name}`; the limits are {known}", name = .0, known = Limits::NAMES.join(", "))]
@@ -131,8 +136,8 @@ pub enum InvalidNarrowing {
     /// The same limit, given again.
     #[error("the limit `{0}` is given twice")]
     Twice(String),
-    /// Less than any skill can run with.
-    #[error("the limit `{name}` must be at least {least}, and {asked} is less")]
+    /// Less than any skill needs.
+    #[error("the limit `{name}` must be at least {least}, but {asked} is less")]
     TooLittle {
         /// The limit.
         name: String,
@@ -142,7 +147,7 @@ pub enum InvalidNarrowing {
         least: u64,
     },
     /// More than kavi.toml allows.
-    #[error("the limit `{name}` is {most} in kavi.toml: a promotion can only narrow it, and {asked} is more")]
+    #[error("the limit `{name}` is {most} in kavi.toml: a promotion can only narrow it, but {asked} is more")]
     Wider {
         /// The limit.
         name: String,

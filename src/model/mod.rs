@@ -4,6 +4,7 @@
 //! file, a clock or the environment, and nothing here knows a database or an engine.
 
 pub mod artifact;
+pub mod capabilities;
 pub mod chain;
 pub mod chain_check;
 pub mod channel;
@@ -13,7 +14,6 @@ pub mod effect;
 pub mod example;
 pub mod execution;
 pub mod finding;
-pub mod grants;
 pub mod hints;
 pub mod id;
 pub mod json;

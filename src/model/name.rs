@@ -12,10 +12,10 @@ pub struct SkillName(String);
 /// Why a text is not a skill name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Characters or length are off.
+    /// Invalid characters or length.
     #[error("`{0}` is not a skill name: use a lower-case letter, then letters, digits or `_`, 64 characters at most")]
     Shape(String),
-    /// A word that Rust, Kavi or a file system keeps for itself.
+    /// A word that Rust, Kavi or a file system reserves.
     #[error("`{0}` is reserved and cannot name a skill")]
     Reserved(String),
 }

@@ -46,8 +46,8 @@ mod seeded_rng;
 pub mod shorthand;
 
 use checker::Checker;
-pub use error::{SchemaError, Side};
-pub use mismatch::{MAX_PROBLEMS, Mismatch, Problem};
+pub use error::{SchemaError, SchemaSide};
+pub use mismatch::{MAX_PROBLEMS, Problem, SchemaMismatch};
 
 /// Largest schema, in bytes of text, as written and in normal form.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;
@@ -64,21 +64,21 @@ pub struct IoSchema {
 
 /// One schema in normal form, compiled. Cloning shares it.
 #[derive(Clone)]
-pub struct Schema(Arc<Compiled>);
+pub struct Schema(Arc<CompiledSchema>);
 
-struct Compiled {
+struct CompiledSchema {
     value: Value,
     checker: Checker,
     example: OnceLock<Value>,
 }
 
-/// Where a schema comes from.
+/// Where a schema comes from, which decides how much of the work is done at once.
 #[derive(Clone, Copy)]
-enum Source {
-    /// Somebody wrote it: everything is found out at once.
+enum SchemaOrigin {
+    /// A person or a model wrote it: everything is checked at once.
     Hand,
-    /// It was parsed from somebody's hand, and what was found to be in order was stored. What it takes to check a value is
-    /// made when a value has to be checked: a process that runs one skill once should not pay for more.
+    /// Kavi stored it after checking it. The validator is made when the first value needs it: a process that runs one skill
+    /// once should not pay for more.
     Store,
 }
 
@@ -97,20 +97,20 @@ impl IoSchema {
     /// # Errors
     /// [`SchemaError`] as for [`IoSchema::parse`].
     pub fn from_value(value: &Value) -> Result<Self, SchemaError> {
-        Self::read(value, Source::Hand)
+        Self::read(value, SchemaOrigin::Hand)
     }
 
-    fn read(value: &Value, source: Source) -> Result<Self, SchemaError> {
+    fn read(value: &Value, source: SchemaOrigin) -> Result<Self, SchemaError> {
         let not_io = |why: String| SchemaError::NotIo(why);
         let map = value.as_object().ok_or_else(|| not_io("it is not an object".to_owned()))?;
         if let Some(key) = map.keys().find(|key| !matches!(key.as_str(), "input" | "output")) {
             return Err(not_io(format!("it has `{}`", json::shown(key))));
         }
-        let side = |side: Side| match map.get(side.as_str()) {
+        let side = |side: SchemaSide| match map.get(side.as_str()) {
             Some(node) => Schema::new(side, node, source),
             None => Err(not_io(format!("it lacks `{}`", side.as_str()))),
         };
-        let schema = Self { input: side(Side::Input)?, output: side(Side::Output)? };
+        let schema = Self { input: side(SchemaSide::Input)?, output: side(SchemaSide::Output)? };
         // What is stored has to be readable again, so the normal form obeys the same limit.
         if schema.canonical_text().len() > MAX_TEXT_BYTES {
             let what = "bytes in normal form";
@@ -152,16 +152,16 @@ impl IoSchema {
     /// Checks an input.
     ///
     /// # Errors
-    /// [`Mismatch`] says where it does not fit and why.
-    pub fn check_input(&self, value: &Value) -> Result<(), Mismatch> {
+    /// [`SchemaMismatch`] says where it does not fit and why.
+    pub fn check_input(&self, value: &Value) -> Result<(), SchemaMismatch> {
         self.input.check(value)
     }
 
     /// Checks an output.
     ///
     /// # Errors
-    /// [`Mismatch`] says where it does not fit and why.
-    pub fn check_output(&self, value: &Value) -> Result<(), Mismatch> {
+    /// [`SchemaMismatch`] says where it does not fit and why.
+    pub fn check_output(&self, value: &Value) -> Result<(), SchemaMismatch> {
         self.output.check(value)
     }
 
@@ -172,14 +172,14 @@ impl IoSchema {
 }
 
 impl Schema {
-    fn new(side: Side, node: &Value, source: Source) -> Result<Self, SchemaError> {
+    fn new(side: SchemaSide, node: &Value, source: SchemaOrigin) -> Result<Self, SchemaError> {
         let value = normal::side(side, node)?;
         let checker = match source {
-            Source::Hand => Checker::new(&value).map_err(|why| SchemaError::NotCompiled { side, why })?,
-            Source::Store => Checker::later(&value),
+            SchemaOrigin::Hand => Checker::new(&value).map_err(|why| SchemaError::NotCompiled { side, why })?,
+            SchemaOrigin::Store => Checker::later(&value),
         };
-        let schema = Self(Arc::new(Compiled { value, checker, example: OnceLock::new() }));
-        if let Source::Hand = source {
+        let schema = Self(Arc::new(CompiledSchema { value, checker, example: OnceLock::new() }));
+        if let SchemaOrigin::Hand = source {
             let example = schema.find_example().ok_or(SchemaError::Unsatisfiable { side })?;
             schema.0.example.get_or_init(|| example);
         }
@@ -197,7 +197,7 @@ impl Schema {
 
     /// A small value that fits.
     pub fn example(&self) -> &Value {
-        // One that is stored had one when it was written.
+        // A stored schema had an example when it was written, so one can be found again.
         self.0.example.get_or_init(|| self.find_example().unwrap_or_default())
     }
 
@@ -210,8 +210,8 @@ impl Schema {
     /// Checks a value.
     ///
     /// # Errors
-    /// [`Mismatch`] says where it does not fit and why.
-    pub fn check(&self, value: &Value) -> Result<(), Mismatch> {
+    /// [`SchemaMismatch`] says where it does not fit and why.
+    pub fn check(&self, value: &Value) -> Result<(), SchemaMismatch> {
         self.0.checker.check(value)
     }
 
@@ -254,11 +254,11 @@ impl Serialize for IoSchema {
 impl<'de> Deserialize<'de> for IoSchema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::Object(Map::deserialize(deserializer)?);
-        let schema = Self::read(&value, Source::Store).map_err(D::Error::custom)?;
+        let schema = Self::read(&value, SchemaOrigin::Store).map_err(D::Error::custom)?;
         if schema.to_value() == value {
             Ok(schema)
         } else {
-            Err(D::Error::custom("the i/o schema is not in normal form: propose it again"))
+            Err(D::Error::custom("the I/O schema is not in normal form: propose it again"))
         }
     }
 }

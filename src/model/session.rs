@@ -17,7 +17,7 @@ use super::{
 
 /// What a list or a tree says of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct RunEntry {
     /// Its id.
     pub execution_id: ExecutionId,
     /// The run that it follows from.
@@ -33,7 +33,7 @@ pub struct Entry {
     pub channel: Channel,
     /// Whether it succeeded.
     pub success: bool,
-    /// `Kind: message` of a failure.
+    /// `StoredKind: message` of a failure.
     pub error: Option<String>,
     /// Whether its files are in the vault; none where nothing is to be committed.
     pub commit_state: Option<CommitState>,
@@ -43,7 +43,7 @@ pub struct Entry {
     pub finished_at: Timestamp,
 }
 
-impl Entry {
+impl RunEntry {
     /// How it ended, in a word.
     pub fn ended(&self) -> &'static str {
         match (self.success, self.commit_state) {
@@ -65,9 +65,9 @@ impl Entry {
 
 /// A run and its place in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub struct RunNode {
     /// The run.
-    pub entry: Entry,
+    pub entry: RunEntry,
     /// How many are above it.
     pub depth: usize,
     /// Whether no other run with the same parent comes after it.
@@ -75,7 +75,7 @@ pub struct Placed {
 }
 
 /// Runs as trees: each above those that follow from it; side by side they go by when they started.
-pub fn trees(mut entries: Vec<Entry>) -> Vec<Placed> {
+pub fn trees(mut entries: Vec<RunEntry>) -> Vec<RunNode> {
     entries.sort_by_key(|entry| (entry.started_at, entry.execution_id));
     let parents = parents(&entries);
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
@@ -90,20 +90,20 @@ pub fn trees(mut entries: Vec<Entry>) -> Vec<Placed> {
         waiting.extend(side_by_side.iter().rev().map(|at| (*at, depth, Some(*at) == last)));
     };
     wait(&mut waiting, &roots, 0);
-    let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+    let mut entries: Vec<Option<RunEntry>> = entries.into_iter().map(Some).collect();
     let mut placed = Vec::with_capacity(entries.len());
     while let Some((at, depth, last)) = waiting.pop() {
         wait(&mut waiting, &children[at], depth + 1);
-        placed.extend(entries[at].take().map(|entry| Placed { entry, depth, last }));
+        placed.extend(entries[at].take().map(|entry| RunNode { entry, depth, last }));
     }
     placed
 }
 
 /// Where the parent of each is, if it is there. In a circle the one that started first has none.
-fn parents(entries: &[Entry]) -> Vec<Option<usize>> {
+fn parents(entries: &[RunEntry]) -> Vec<Option<usize>> {
     let places: BTreeMap<ExecutionId, usize> =
         entries.iter().enumerate().map(|(at, entry)| (entry.execution_id, at)).collect();
-    let parent = |entry: &Entry| entry.parent_execution_id.and_then(|id| places.get(&id).copied());
+    let parent = |entry: &RunEntry| entry.parent_execution_id.and_then(|id| places.get(&id).copied());
     let mut parents: Vec<Option<usize>> = entries.iter().map(parent).collect();
     // From whom each was reached first on the way up.
     let mut reached_from: Vec<Option<usize>> = vec![None; entries.len()];
@@ -147,9 +147,9 @@ mod tests {
         ExecutionId::new(&Fixed(number as u128))
     }
 
-    fn entry(number: usize, parent: Option<usize>, at: i64) -> Result<Entry, Box<dyn std::error::Error>> {
+    fn entry(number: usize, parent: Option<usize>, at: i64) -> Result<RunEntry, Box<dyn std::error::Error>> {
         let time = Timestamp::from_millis(at)?;
-        Ok(Entry {
+        Ok(RunEntry {
             execution_id: id(number),
             parent_execution_id: parent.map(id),
             skill_name: SkillName::parse("note")?,
@@ -170,7 +170,7 @@ mod tests {
     /// Where runs are placed, each given with its parent and its time.
     fn placed(runs: &[(Option<usize>, i64)]) -> Result<Vec<Place>, Box<dyn std::error::Error>> {
         let entries = runs.iter().enumerate().map(|(at, (parent, time))| entry(at, *parent, *time));
-        let number = |entry: &Entry| u128::from_be_bytes(*entry.execution_id.as_bytes()) as usize;
+        let number = |entry: &RunEntry| u128::from_be_bytes(*entry.execution_id.as_bytes()) as usize;
         let trees = trees(entries.collect::<Result<_, _>>()?);
         Ok(trees.iter().map(|one| (number(&one.entry), one.depth, one.last)).collect())
     }

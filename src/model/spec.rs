@@ -13,7 +13,7 @@ pub struct SkillSpec {
     pub name: SkillName,
     /// What it does, for people and agents.
     pub description: String,
-    /// What it may touch.
+    /// The label of what it may touch: see [`super::capabilities`].
     pub side_effect_class: EffectClass,
     /// Vault folders it may write below; only for `FILE_WRITE`.
     pub paths: Vec<VaultPath>,
@@ -21,12 +21,12 @@ pub struct SkillSpec {
     pub required_secrets: Vec<String>,
     /// Its input and output.
     pub io: IoSchema,
-    /// Whether it may ask what time it is. A spec of before there was a clock reads as it did.
+    /// Whether it may ask for the time. Left out when false, so that older specs keep their bytes and digest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reads_clock: bool,
     /// Golden cases.
     pub examples: Vec<Example>,
-    /// Tests that the skill must have, by name. Without any the spec reads as it did before there could be some.
+    /// Tests that the skill must have, by name. Left out when empty, so that older specs keep their bytes and digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_tests: Vec<String>,
 }
@@ -61,11 +61,15 @@ pub enum InvalidSpec {
     /// Secrets for a class that has none.
     #[error("a {0} skill gets no secrets, so it cannot require any")]
     SecretsWithoutGrant(EffectClass),
-    /// A secret's name is off.
-    #[error("`{0}` is not a secret's name: use A-Z, 0-9 and `_`, starting with a letter, 64 characters at most")]
+    /// The name of a secret is invalid.
+    #[error(
+        "`{0}` is not a valid name of a secret: use A-Z, 0-9 and `_`, starting with a letter, 64 characters at most"
+    )]
     BadSecretName(String),
-    /// A required test's name is off.
-    #[error("`{0}` is not a test's name: use a-z, 0-9 and `_`, starting with a letter, 100 characters at most")]
+    /// The name of a required test is invalid.
+    #[error(
+        "`{0}` is not a valid name of a test: use a-z, 0-9 and `_`, starting with a letter, 100 characters at most"
+    )]
     BadTestName(String),
     /// An example does not fit the schema or the paths.
     #[error("example `{name}`: {why}")]
@@ -78,7 +82,7 @@ pub enum InvalidSpec {
 }
 
 impl SkillSpec {
-    /// Checks what the types alone cannot say.
+    /// Checks the rules that the types alone do not enforce.
     ///
     /// # Errors
     /// [`InvalidSpec`] for the first rule that is broken.
@@ -137,7 +141,7 @@ impl SkillSpec {
             return bad(format!("output: {error}"));
         }
         match example.files.keys().find(|path| !self.may_write(path)) {
-            Some(path) => bad(format!("`{path}` lies outside the folders it may write below")),
+            Some(path) => bad(format!("`{path}` is outside the folders it may write below")),
             None => Ok(()),
         }
     }

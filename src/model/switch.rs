@@ -1,7 +1,7 @@
-//! The kill switch of a workspace: what it says, and what it tells those that are at work.
+//! The kill switch of a workspace, and how running work learns that it must end.
 //!
-//! Guarantees: whatever is not readably RUNNING is stopped; there is no third state that something could run in.
-//! Deliberately never: reads where the switch lies (that is `ledger`), or ends anything.
+//! Guarantees: a switch that cannot be read as RUNNING counts as stopped; there is no third state.
+//! Deliberately never: reads the switch (that is `ledger`), or ends anything.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use super::{lifecycle::ProposalStatus, time::Timestamp};
 
-/// One turn of the switch.
+/// One change of the switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SwitchEvent {
     /// Its number, from 1.
     pub number: u64,
-    /// Where it was turned to.
+    /// The state it was set to.
     pub position: SwitchState,
-    /// Who turned it.
+    /// Who set it.
     pub by: String,
     /// Why. A stop always has a reason.
     pub why: Option<String>,
@@ -26,7 +26,7 @@ pub struct SwitchEvent {
     pub at: Timestamp,
 }
 
-/// Where the switch stands.
+/// The state of the switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SwitchState {
@@ -49,7 +49,7 @@ impl SwitchState {
 /// What the switch says now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Switch {
-    /// By this turn, things may run.
+    /// Skills may run, by this event.
     Running(SwitchEvent),
     /// Nothing may run.
     Stopped(Stopped),
@@ -58,9 +58,9 @@ pub enum Switch {
 /// Nothing may run in this workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
-    /// A person said so.
+    /// A person stopped it.
     By(SwitchEvent),
-    /// What the switch says cannot be read.
+    /// The switch cannot be read.
     Unreadable(String),
 }
 
@@ -78,58 +78,58 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
-/// The trust in a revision ended while it ran.
+/// A revision lost its trust while it ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the revision that ran is no longer trusted: it is {status} now")]
 pub struct Revoked {
-    /// What it is instead.
+    /// Its status now.
     pub status: ProposalStatus,
 }
 
-/// Why something that is at work must end.
+/// Why running work must end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Halt {
     /// The switch.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The trust in what runs.
+    /// The revision is no longer trusted.
     #[error(transparent)]
     Revoked(#[from] Revoked),
-    /// Whoever asked for it.
+    /// The caller cancelled it.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
-/// Whoever asked for a run does not want it any more.
+/// The caller cancelled the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the run was cancelled by whoever asked for it")]
+#[error("the run was cancelled by its caller")]
 pub struct Cancelled;
 
-/// Lets whoever asked for a run take that back, from any thread. Copies are one.
+/// Lets the caller cancel a run, from any thread. Clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Takes it back, for good.
+    /// Cancels the run, for good.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it is still wanted.
+    /// Fails once the run was cancelled.
     ///
     /// # Errors
-    /// [`Cancelled`] when it is not.
+    /// [`Cancelled`] after [`Cancel::cancel`].
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.0.load(Ordering::SeqCst) { Err(Cancelled) } else { Ok(()) }
     }
 }
 
-/// A watch that also notices when the run is not wanted any more.
+/// A watch that also notices a cancelled run.
 #[derive(Debug)]
 pub struct Cancellable<W> {
     /// What else may end it.
     pub watch: W,
-    /// Whether it is wanted.
+    /// Whether the caller cancelled it.
     pub cancel: Cancel,
 }
 
@@ -140,7 +140,7 @@ impl<W: std::ops::Deref<Target: Watch> + fmt::Debug + Sync> Watch for Cancellabl
     }
 }
 
-/// Looks, on behalf of something that is at work, whether it must end.
+/// Says whether running work must end.
 pub trait Watch: fmt::Debug + Sync {
     /// Whether the work may go on. Once it may not, it never may again.
     ///
@@ -149,7 +149,7 @@ pub trait Watch: fmt::Debug + Sync {
     fn look(&self) -> Result<(), Halt>;
 }
 
-/// For work that belongs to no workspace: nobody can stop it but by its limits.
+/// For work that belongs to no workspace: only its limits end it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unwatched;
 

@@ -35,7 +35,7 @@ pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut units = [0; 2];
     for c in text.chars() {
-        // Those below U+0020 are escaped already, or stand between values.
+        // Those below U+0020 are escaped already, or are white space between values.
         if c >= '\u{7f}' && (c.is_control() || is_hidden(c)) {
             c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
         } else {

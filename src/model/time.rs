@@ -1,4 +1,4 @@
-//! Points in time: UTC, RFC 3339, and injected wherever they are needed; and how people type them.
+//! Points in time, in UTC and RFC 3339, and the forms in which people type them. Clocks are injected.
 
 use std::time::Duration;
 use std::{fmt, str::FromStr};
@@ -29,13 +29,13 @@ impl Timestamp {
         self.0.as_millisecond()
     }
 
-    /// The time so much later; the last one that there is, if that is too late.
+    /// The time this much later, at most the last one that exists.
     pub fn after(self, wait: Duration) -> Self {
         let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(jiff::Timestamp::MAX))
     }
 
-    /// The time so much earlier; the first one that there is, if that is too early.
+    /// The time this much earlier, at least the first one that exists.
     pub fn before(self, span: Duration) -> Self {
         let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self(jiff::Timestamp::MIN))
@@ -110,15 +110,15 @@ impl FromStr for Day {
 /// A time as a person types it: in RFC 3339, as a day (its first moment), or as how long ago (`90m`, `2h`, `3d`, `1w`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// This very time.
+    /// Exactly this time.
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
 }
 
-/// The text is no time that a person could mean.
+/// The text is not a time in one of these forms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no time: give 2026-11-20T08:30:00Z, 2026-11-20, or how long ago, such as 90m, 2h or 3d")]
+#[error("`{0}` is not a time: give 2026-11-20T08:30:00Z, 2026-11-20, or how long ago, such as 90m, 2h or 3d")]
 pub struct InvalidMoment(String);
 
 impl Moment {

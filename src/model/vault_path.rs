@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct VaultPath(String);
 
-/// Why a text is no path inside the vault.
+/// Why a text is not a path inside the vault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a path inside the vault: {why}", path.escape_debug())]
 pub struct InvalidVaultPath {

@@ -1,7 +1,7 @@
 //! What each channel may do: the `[policy]` tables of kavi.toml.
 //!
 //! Guarantees: `background` never commits, whatever the table says; a class or a channel that the table does not name has its
-//! default. Deliberately never: asks anybody, or grants a capability (that is `grants`).
+//! default. Deliberately never: asks anybody, or grants a capability (that is `model::capabilities`).
 
 use std::collections::BTreeMap;
 
@@ -9,40 +9,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{channel::Channel, effect::EffectClass};
 
-/// What becomes of a wish to run a skill.
+/// What a channel may do with a skill of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answer {
-    /// It runs, and what it does is committed.
+pub enum ChannelRule {
+    /// It runs, and its files are committed.
     Allow,
-    /// It runs, and what it would do is held until a person approves it. A class that leaves nothing to hold is run only
-    /// where a person can say yes first.
+    /// It runs, and its files are held until a person approves them. A class without files to hold runs only where a person
+    /// can agree first.
     Ask,
     /// It does not run.
     Deny,
 }
 
-/// A table that cannot be.
+/// A table that would let `background` commit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`policy.background.{0}` cannot be \"allow\": nobody is there, so nothing is committed; say \"ask\" or \"deny\""
+    "`policy.background.{0}` cannot be \"allow\": no person is present, so nothing is committed; set \"ask\" or \"deny\""
 )]
 pub struct BackgroundCommits(&'static str);
 
-/// An answer for each channel and class.
+/// The rule for each channel and class.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Table")]
 pub struct ChannelPolicy(Table);
 
-type Table = BTreeMap<Channel, BTreeMap<EffectClass, Answer>>;
+type Table = BTreeMap<Channel, BTreeMap<EffectClass, ChannelRule>>;
 
 impl TryFrom<Table> for ChannelPolicy {
     type Error = BackgroundCommits;
 
     fn try_from(table: Table) -> Result<Self, BackgroundCommits> {
         let background = table.get(&Channel::Background).into_iter().flatten();
-        let commits =
-            |(class, answer): &(&EffectClass, &Answer)| **answer == Answer::Allow && **class != EffectClass::ReadOnly;
+        let commits = |(class, answer): &(&EffectClass, &ChannelRule)| {
+            **answer == ChannelRule::Allow && **class != EffectClass::ReadOnly
+        };
         if let Some((class, _)) = background.into_iter().find(commits) {
             return Err(BackgroundCommits(class.as_str()));
         }
@@ -65,16 +66,16 @@ impl Default for ChannelPolicy {
 
 impl ChannelPolicy {
     /// What a channel may do with a skill of this class.
-    pub fn answer(&self, channel: Channel, class: EffectClass) -> Answer {
-        self.0.get(&channel).and_then(|classes| classes.get(&class)).copied().unwrap_or(Answer::Deny)
+    pub fn answer(&self, channel: Channel, class: EffectClass) -> ChannelRule {
+        self.0.get(&channel).and_then(|classes| classes.get(&class)).copied().unwrap_or(ChannelRule::Deny)
     }
 }
 
-/// What holds where kavi.toml says nothing.
-pub fn default(channel: Channel, class: EffectClass) -> Answer {
+/// The rule where kavi.toml has none.
+pub fn default(channel: Channel, class: EffectClass) -> ChannelRule {
     match (channel, class) {
-        (_, EffectClass::ReadOnly) | (Channel::Cli, EffectClass::FileWrite) => Answer::Allow,
-        _ => Answer::Ask,
+        (_, EffectClass::ReadOnly) | (Channel::Cli, EffectClass::FileWrite) => ChannelRule::Allow,
+        _ => ChannelRule::Ask,
     }
 }
 
@@ -98,7 +99,7 @@ mod tests {
             for class in EffectClass::ALL {
                 let unasked =
                     class == EffectClass::ReadOnly || (channel == Channel::Cli && class == EffectClass::FileWrite);
-                let expected = if unasked { Answer::Allow } else { Answer::Ask };
+                let expected = if unasked { ChannelRule::Allow } else { ChannelRule::Ask };
                 assert_eq!(channels.answer(channel, class), expected, "{channel} {class}");
             }
         }
@@ -107,10 +108,10 @@ mod tests {
     #[test]
     fn a_table_changes_what_it_names_and_nothing_else() -> Result<(), toml::de::Error> {
         let channels = parse("[policy.chain]\nFILE_WRITE = 'allow'\n[policy.mcp]\nREAD_ONLY = 'deny'")?;
-        assert_eq!(channels.answer(Channel::Chain, EffectClass::FileWrite), Answer::Allow);
-        assert_eq!(channels.answer(Channel::Mcp, EffectClass::ReadOnly), Answer::Deny);
-        assert_eq!(channels.answer(Channel::Mcp, EffectClass::FileWrite), Answer::Ask);
-        assert_eq!(channels.answer(Channel::Cli, EffectClass::FileWrite), Answer::Allow);
+        assert_eq!(channels.answer(Channel::Chain, EffectClass::FileWrite), ChannelRule::Allow);
+        assert_eq!(channels.answer(Channel::Mcp, EffectClass::ReadOnly), ChannelRule::Deny);
+        assert_eq!(channels.answer(Channel::Mcp, EffectClass::FileWrite), ChannelRule::Ask);
+        assert_eq!(channels.answer(Channel::Cli, EffectClass::FileWrite), ChannelRule::Allow);
         Ok(())
     }
 

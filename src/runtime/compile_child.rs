@@ -1,12 +1,12 @@
-//! The child that compiles: Kavi's own executable, started again with a hidden verb, a component on its standard input,
-//! machine code on its standard output.
+//! The compile child: Kavi's own executable, started again with a hidden verb. It reads a component from standard input and
+//! writes machine code to standard output.
 //!
-//! Guarantees: what a component does to the compiler, it does to a process that has an empty environment, can open no
-//! file, has limits on processor time, wall clock, memory and output of its own, and is dead when [`compile`] returns.
-//! Parent and child make their engine by one function, and the child names the engine that it had, so that code of
-//! another version (Kavi was replaced on disk while it ran) is refused.
+//! Guarantees: a component that attacks the compiler attacks a process with an empty environment, no file that it can open,
+//! and limits of its own on processor time, wall clock, memory and output. That process is dead when [`compile`] returns.
+//! Parent and child make their engine with one function. The child names the engine that it had, so that code of another
+//! version is refused: Kavi may have been replaced on disk while it was running.
 //!
-//! Deliberately never: compiles in Kavi's own process, tries again, or keeps anything.
+//! Deliberately never: compiles in Kavi's own process, retries, or keeps anything.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -16,20 +16,21 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::{
     code::MachineCode,
-    engine::{EngineId, Runtime, Tier, chain, engine},
+    engine::{Runtime, Tier, chain, engine},
+    engine_id::EngineId,
     error::RuntimeError,
 };
-use crate::cage::{Cage, CageError, Exit, Finished, Job, Limits as JobLimits, Mount};
+use crate::cage::{Cage, CageError, Exit, Finished, Job, JobLimits, Mount};
 use crate::model::{limits::Limits, text};
 
 /// The hidden verb.
 const VERB: &str = "__compile";
-/// The child could not do its work.
+/// The exit code of a child that could not read, compile or write.
 const BROKEN: u8 = 2;
 
 /// How much one compilation may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct CompileLimits {
     /// Processor time.
     pub cpu: Duration,
     /// Real time.
@@ -40,7 +41,7 @@ pub struct Bounds {
     pub output_bytes: u64,
 }
 
-impl Default for Bounds {
+impl Default for CompileLimits {
     fn default() -> Self {
         Self {
             cpu: Duration::from_secs(10),
@@ -54,7 +55,7 @@ impl Default for Bounds {
 /// The most machine code that any component may become.
 pub(super) const MAX_CODE_BYTES: u64 = 64 << 20;
 
-impl std::fmt::Display for Bounds {
+impl std::fmt::Display for CompileLimits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (cpu, wall) = (self.cpu.as_secs_f64(), self.wall.as_secs_f64());
         let (memory, output) = (self.memory_bytes >> 20, self.output_bytes >> 20);
@@ -62,41 +63,41 @@ impl std::fmt::Display for Bounds {
     }
 }
 
-/// What is known of the bytes that are to be compiled.
+/// Whether a person has promoted the bytes that are to be compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CodePurpose {
-    /// Nobody trusts them yet: only behind the walls that the workspace asks for.
+pub enum ComponentTrust {
+    /// Nobody has: they are compiled only with the confinement that the workspace requires.
     Untrusted,
-    /// They were promoted: on a machine that gives no walls, the child has its limits alone.
+    /// A person has: on a machine that cannot confine, the limits of the child are enough.
     Promoted,
 }
 
 /// Why there is no machine code.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError {
-    /// The component is none that may be compiled.
+    /// The component may not be compiled.
     #[error(transparent)]
     Component(RuntimeError),
     /// The engine refuses it.
     #[error("the component cannot be compiled: {0}")]
     Refused(String),
-    /// The child was ended by a limit, or by the component's effect on the compiler.
-    #[error("the component cannot be compiled within {bounds} ({how:?})")]
+    /// A limit ended the child, or the component made the compiler crash.
+    #[error("the component cannot be compiled within {limits} ({how:?})")]
     Stopped {
-        /// What it had.
-        bounds: Bounds,
+        /// The limits it had.
+        limits: CompileLimits,
         /// How it ended.
         how: Exit,
     },
-    /// The child is of another Kavi than this process.
-    #[error("the compiler's process gave code for another engine: was kavi replaced while it runs?")]
+    /// The child is not of the same Kavi as this process.
+    #[error("the compiler process returned code for a different engine: was kavi replaced while it was running?")]
     OtherEngine,
     /// The child could not be run.
     #[error("the compiler could not be run: {0}")]
     Cage(#[from] CageError),
 }
 
-/// Has a component compiled. Nothing of the child is left when this returns.
+/// Compiles a component in a child. Nothing of the child is left when this returns.
 ///
 /// # Errors
 /// [`CodeError`] says why there is no code.
@@ -104,37 +105,39 @@ pub fn compile(
     cage: &Cage,
     runtime: &Runtime,
     component: &[u8],
-    (purpose, bounds): (CodePurpose, Bounds),
+    trust: ComponentTrust,
+    limits: CompileLimits,
 ) -> Result<MachineCode, CodeError> {
     let interface = runtime.examine(component, Tier::Optimised).map_err(CodeError::Component)?;
-    let job = job(cage, component, bounds);
-    let done = match (cage.run(&job, &mut |_, _| {}), purpose) {
-        // A machine that confines nothing still runs what was promoted; the component was looked at in a cage before.
-        (Err(CageError::NoCage { .. }), CodePurpose::Promoted) => cage.run_tool(&job, &mut |_, _| {})?,
+    let job = job(cage, component, limits);
+    let done = match (cage.run(&job, &mut |_, _| {}), trust) {
+        // A machine that cannot confine still runs what was promoted: it was compiled in a cage before its promotion.
+        (Err(CageError::NoCage { .. }), ComponentTrust::Promoted) => cage.run_tool(&job, &mut |_, _| {})?,
         (done, _) => done?,
     };
     let Finished { exit, stdout, dropped_bytes, .. } = done;
     match exit {
         Exit::Code(0) if dropped_bytes == 0 => {
+            // The executable is looked up again for the child, so it may be a newer Kavi than this process.
             if !stdout.starts_with(runtime.engine_id().as_bytes()) {
                 return Err(CodeError::OtherEngine);
             }
-            Ok(MachineCode::believed(stdout, EngineId::BYTES, interface, runtime.engine_id()))
+            Ok(MachineCode::trusted(stdout, EngineId::BYTES, interface, runtime.engine_id()))
         }
         Exit::Code(1) => Err(CodeError::Refused(text::line(&String::from_utf8_lossy(&stdout), 500))),
-        how => Err(CodeError::Stopped { bounds, how }),
+        how => Err(CodeError::Stopped { limits, how }),
     }
 }
 
-fn job(cage: &Cage, component: &[u8], bounds: Bounds) -> Job {
+fn job(cage: &Cage, component: &[u8], most: CompileLimits) -> Job {
     let limits = JobLimits {
-        wall: bounds.wall,
-        cpu: Some(bounds.cpu),
-        data: Some(bounds.memory_bytes),
+        wall: most.wall,
+        cpu: Some(most.cpu),
+        data: Some(most.memory_bytes),
         file_size: Some(0),
-        // What starting a program takes; the child itself then gives even these up.
+        // Starting a program needs some; the child lowers this to three itself.
         open_files: 64,
-        output_bytes: bounds.output_bytes.saturating_add(EngineId::BYTES as u64),
+        output_bytes: most.output_bytes.saturating_add(EngineId::BYTES as u64),
         scratch_bytes: 1 << 20,
         ..JobLimits::default()
     };
@@ -160,23 +163,23 @@ pub fn child_entry(
 }
 
 fn child(mut from: impl Read, mut to: impl Write) -> io::Result<ExitCode> {
-    // The three descriptors that it has are all that it ever gets: no file, socket or pipe can be opened any more.
+    // Only standard input, output and error remain: no file, socket or pipe can be opened any more.
     setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: Some(3) })?;
     let mut component = Vec::new();
     from.read_to_end(&mut component)?;
-    let (code, said) = match precompile(&component) {
+    let (code, output) = match precompile(&component) {
         Ok(code) => (ExitCode::SUCCESS, code),
         Err(RuntimeError::Compile(why)) => (ExitCode::FAILURE, why.into_bytes()),
         Err(error) => (ExitCode::FAILURE, error.to_string().into_bytes()),
     };
-    to.write_all(&said)?;
+    to.write_all(&output)?;
     to.flush()?;
     Ok(code)
 }
 
 /// The engine's id and the machine code.
 pub(super) fn precompile(component: &[u8]) -> Result<Vec<u8>, RuntimeError> {
-    // Nothing of these limits has a part in the code; the parent has looked at size and effort.
+    // The limits do not influence the code. The parent has checked size and effort already.
     let engine = engine(Tier::Optimised, &Limits::default())?;
     let code = engine.precompile_component(component).map_err(|error| RuntimeError::Compile(chain(&error)))?;
     Ok([EngineId::of(&engine).as_bytes().as_slice(), &code].concat())

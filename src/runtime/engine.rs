@@ -1,11 +1,10 @@
-//! Engines and components.
+//! Engines and compiled components.
 //!
-//! In Kavi's own process only test programs are compiled, by the fast compiler and within an estimate of what that
-//! takes. A skill's machine code is made by a child ([`super::compile_child`]) and loaded from there or from the cache.
+//! In Kavi's own process only test programs are compiled: by the fast compiler, and only if an estimate of the effort allows
+//! it. Machine code of a skill is made by a child ([`super::compile_child`]) and loaded from there or from the cache.
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -14,66 +13,31 @@ use wasmtime::{
     component::{Component, ComponentExportIndex, InstancePre},
 };
 
-use crate::model::{grants::Grants, limits::Limits};
+use crate::model::limits::{Limits, count};
 
 use super::{
     code::MachineCode,
+    engine_id::{EngineId, WASMTIME_VERSION},
+    epoch,
     error::RuntimeError,
-    inspect::{self, Code, InspectError, Interface},
+    inspect::{self, CodeSize, InspectError, Interface},
+    interfaces::{FunctionCheck, ImportAllowlist},
     pool,
-    run::World,
-    state::State,
-    ticker,
+    wall::state::GuestState,
+    wasm_features,
 };
 
-/// Compiles and runs components. One for a process: cheap to use from many threads, dear to make.
+/// Compiles and runs components. One per process: many threads can share it, and it is expensive to make.
 pub struct Runtime {
     optimised: Engine,
-    // The same engine, but for where its memories come from. What does not fit into them goes to the other.
+    // The same engine with reserved memories. A component that does not fit into them runs on `optimised`.
     pooled: Option<Engine>,
-    // Made when the first test program is: a run has none.
+    // Made for the first test program: a process that only runs skills needs none.
     fast: OnceLock<Engine>,
     limits: Limits,
     id: EngineId,
     component_bytes: u64,
     compile_effort: u64,
-}
-
-/// The wasmtime that is compiled in. The engine's own check of machine code looks at its major version only.
-pub const WASMTIME_VERSION: &str = "48.0.8";
-
-/// Everything that decides what machine code an engine makes and takes: its settings, its version, the processor's features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct EngineId([u8; 32]);
-
-impl EngineId {
-    /// Its length in bytes.
-    pub(super) const BYTES: usize = 32;
-
-    pub(super) fn of(engine: &Engine) -> Self {
-        let mut hasher = IdHasher(blake3::Hasher::new_derive_key("kavi 2026-11-20 engine of skills"));
-        WASMTIME_VERSION.hash(&mut hasher);
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Self(hasher.0.finalize().into())
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
-    }
-}
-
-/// Hands what is hashed on to a hash that nobody can steer.
-struct IdHasher(blake3::Hasher);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        let digest = self.0.finalize();
-        digest.as_bytes().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
-    }
 }
 
 impl fmt::Debug for Runtime {
@@ -92,9 +56,9 @@ pub(super) enum Tier {
 }
 
 impl Tier {
-    /// Microseconds that this code takes to compile at worst, within a small factor. The divisors were measured
-    /// on code made to be slow; what a Rust compiler makes takes far less.
-    fn effort(self, code: &Code) -> u64 {
+    /// Microseconds that this code takes to compile at worst, within a small factor. The divisors were measured on code that
+    /// was made to compile slowly; code from a Rust compiler takes far less.
+    fn effort(self, code: &CodeSize) -> u64 {
         match self {
             Self::Optimised => code.squares / 1_600 + code.locals / 32,
             Self::Fast => code.squares / 60_000 + code.bytes / 4 + code.locals / 24,
@@ -103,11 +67,11 @@ impl Tier {
 }
 
 impl Runtime {
-    /// An engine for each tier, alike but for the compiler; the one for tests when there are any.
+    /// A runtime with the engine for skills. The engine for tests is made when the first test program is compiled.
     ///
     /// # Errors
     /// [`RuntimeError::UnsafeLimit`] for a native stack that could overflow the host's,
-    /// [`RuntimeError::Engine`] and [`RuntimeError::Thread`] when the machine does not have what it takes.
+    /// [`RuntimeError::Engine`] and [`RuntimeError::Thread`] when the machine lacks a feature or a thread.
     pub fn new(limits: &Limits) -> Result<Self, RuntimeError> {
         if limits.stack_bytes > Limits::MAX_STACK_BYTES {
             return Err(RuntimeError::UnsafeLimit {
@@ -128,32 +92,32 @@ impl Runtime {
         })
     }
 
-    /// The same, with memories and tables set aside for so many runs at one time: for a process that runs many.
+    /// The same, with memories and tables reserved for so many concurrent runs: for a process that runs many.
     ///
     /// # Errors
-    /// As for [`Runtime::new`], and [`RuntimeError::Pool`] when the machine does not have that much to set aside.
+    /// As for [`Runtime::new`], and [`RuntimeError::Pool`] when the machine cannot reserve that much.
     pub fn pooled(limits: &Limits, runs: u32) -> Result<Self, RuntimeError> {
         let runtime = Self::new(limits)?;
         let no_pool = |error: &wasmtime::Error| RuntimeError::Pool(chain(error));
         let mut config = config(Tier::Optimised, limits).map_err(|error| no_pool(&error))?;
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool::config(limits, runs)));
         let engine = Engine::new(&config).map_err(|error| no_pool(&error))?;
-        // Machine code is kept under one id: an engine that would make other code cannot share it.
+        // The cache has one entry for a component. An engine with another id would find none of them.
         if EngineId::of(&engine) != runtime.id {
-            return Err(RuntimeError::Pool("it would need machine code of its own".to_owned()));
+            return Err(RuntimeError::Pool("its engine would need different machine code".to_owned()));
         }
         Ok(Self { pooled: Some(watched(engine)?), ..runtime })
     }
 
-    /// Compiles a test program, which runs in no other place than this.
+    /// Compiles a test program in this process.
     ///
     /// # Errors
-    /// [`RuntimeError::Inspect`] for what is no component, [`RuntimeError::CompileEffort`] for what could take
-    /// minutes to compile, [`RuntimeError::Compile`] for what the engine refuses.
-    pub fn compile_tests(&self, bytes: &[u8]) -> Result<Compiled, RuntimeError> {
+    /// [`RuntimeError::Inspect`] for bytes that are not a component, [`RuntimeError::CompileEffort`] for code that could
+    /// take minutes to compile, [`RuntimeError::Compile`] for what the engine refuses.
+    pub fn compile_tests(&self, bytes: &[u8]) -> Result<CompiledComponent, RuntimeError> {
         let interface = self.examine(bytes, Tier::Fast)?;
         let component = Component::new(self.fast()?, bytes).map_err(|error| RuntimeError::Compile(chain(&error)))?;
-        Ok(Compiled { component, interface, linked: Mutex::default() })
+        Ok(CompiledComponent { component, interface, functions: FunctionCheck::On, linked: Mutex::default() })
     }
 
     fn fast(&self) -> Result<&Engine, RuntimeError> {
@@ -161,7 +125,7 @@ impl Runtime {
             return Ok(engine);
         }
         let made = watched(engine(Tier::Fast, &self.limits)?)?;
-        // Of two that are made at one time, one is as good as the other.
+        // Two threads may both have made one. They are equal, and the first is kept.
         Ok(self.fast.get_or_init(|| made))
     }
 
@@ -169,25 +133,30 @@ impl Runtime {
     ///
     /// # Errors
     /// [`RuntimeError::OtherEngine`] for code that another engine made, [`RuntimeError::Load`] when this one refuses it.
-    pub fn load(&self, code: &MachineCode) -> Result<Compiled, RuntimeError> {
+    pub fn load(&self, code: &MachineCode) -> Result<CompiledComponent, RuntimeError> {
         if code.engine() != self.id {
             return Err(RuntimeError::OtherEngine);
         }
-        // A component that is larger than what was set aside is none the worse for it.
+        // A component that is larger than the reserved memories is refused by the pool, and runs without it.
         let pooled = self.pooled.as_ref().and_then(|engine| code.component(engine).ok());
         let component = match pooled {
             Some(component) => component,
             None => code.component(&self.optimised).map_err(|error| RuntimeError::Load(chain(&error)))?,
         };
-        Ok(Compiled { component, interface: code.interface().clone(), linked: Mutex::default() })
+        Ok(CompiledComponent {
+            component,
+            interface: code.interface().clone(),
+            functions: FunctionCheck::On,
+            linked: Mutex::default(),
+        })
     }
 
-    /// Which engine makes and takes the machine code of skills.
+    /// The id of the engine that compiles and loads skills.
     pub fn engine_id(&self) -> EngineId {
         self.id
     }
 
-    /// What a component asks for, if it is one that may be compiled.
+    /// The interface of a component, if it may be compiled.
     pub(super) fn examine(&self, bytes: &[u8], tier: Tier) -> Result<Interface, RuntimeError> {
         self.check_size(bytes)?;
         let interface = inspect::interface(bytes)?;
@@ -198,7 +167,7 @@ impl Runtime {
         Ok(interface)
     }
 
-    /// Whether a component is not too large, however it is come by.
+    /// Refuses a component that is too large, also one that is in the cache.
     pub(super) fn check_size(&self, bytes: &[u8]) -> Result<(), RuntimeError> {
         let (bytes, limit) = (bytes.len() as u64, self.component_bytes);
         if bytes > limit { Err(InspectError::TooLarge { bytes, limit }.into()) } else { Ok(()) }
@@ -206,41 +175,48 @@ impl Runtime {
 }
 
 /// A compiled component. Every run of it is a fresh store.
-pub struct Compiled {
+pub struct CompiledComponent {
     pub(super) component: Component,
     pub(super) interface: Interface,
-    // The last linking: most components are run in one way, with one set of grants.
+    pub(super) functions: FunctionCheck,
+    // The last linking: most components are run in one way, with the capabilities of one skill.
     pub(super) linked: Mutex<Option<Arc<Linked>>>,
 }
 
 /// A component with its imports, for one way of running it.
 pub(super) struct Linked {
-    pub(super) world: World,
-    pub(super) grants: Grants,
-    pub(super) pre: InstancePre<State>,
+    pub(super) allowlist: ImportAllowlist,
+    pub(super) pre: InstancePre<GuestState>,
     /// Where `run` of a skill is.
     pub(super) run: Option<ComponentExportIndex>,
 }
 
-impl fmt::Debug for Compiled {
+impl fmt::Debug for CompiledComponent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Compiled").field("interface", &self.interface).finish_non_exhaustive()
     }
 }
 
-impl Compiled {
+impl CompiledComponent {
     /// What the component asks for and offers.
     pub fn interface(&self) -> &Interface {
         &self.interface
     }
 
-    /// Whether it could open a file at all: what does not import them is given no folders.
+    /// The same, without the check that refuses some functions by name. For tests only: they prove that the wall refuses
+    /// such a call as well.
+    #[must_use]
+    pub fn skip_function_check(self) -> Self {
+        Self { functions: FunctionCheck::Off, linked: Mutex::default(), ..self }
+    }
+
+    /// Whether it imports files at all: a component that does not is given no folders.
     pub fn imports_files(&self) -> bool {
         self.interface.imports.iter().any(|import| import.name.starts_with("wasi:filesystem/"))
     }
 }
 
-/// The longest text of the engine's that is passed on: parts of it are names that the component chose.
+/// The longest text of the engine that is passed on. Parts of it are names that the component chose.
 const LONGEST_REASON: usize = 1_000;
 
 /// An error of the engine and its causes, on one line, without the guest's backtrace.
@@ -252,14 +228,14 @@ pub(super) fn chain(error: &wasmtime::Error) -> String {
     text
 }
 
-/// An engine, the same in Kavi's own process and in the child that compiles.
+/// An engine. Kavi's own process and the compile child make theirs here, so that they have the same id.
 pub(super) fn engine(tier: Tier, limits: &Limits) -> Result<Engine, RuntimeError> {
     let made = config(tier, limits).and_then(|config| Engine::new(&config));
     made.map_err(|error| RuntimeError::Engine(chain(&error)))
 }
 
 fn watched(engine: Engine) -> Result<Engine, RuntimeError> {
-    ticker::watch(&engine)?;
+    epoch::watch(&engine)?;
     Ok(engine)
 }
 
@@ -272,29 +248,16 @@ fn config(tier: Tier, limits: &Limits) -> wasmtime::Result<Config> {
         Tier::Fast => Strategy::Winch,
     });
     config.cranelift_opt_level(OptLevel::Speed);
-    // The one thing in these features that the specification leaves open.
+    // The one result that the specification leaves open: without this, a replay could differ between processors.
     config.cranelift_nan_canonicalization(true);
     config.wasm_features(WasmFeatures::all(), false);
-    config.wasm_features(features(), true);
-    // A third of what is stored, sealed and loaded would be tables for debuggers and for places in the source, which nobody
-    // is shown; that there is a backtrace, which is all that is asked for, does not depend on them.
+    config.wasm_features(wasm_features::of_engine(), true);
+    // Tables for debuggers and source positions would be a third of the stored code. Kavi only asks whether there is a
+    // backtrace, which does not depend on them.
     config.native_unwind_info(false);
     config.generate_address_map(false);
+    // Compiled into the code: loops and calls compare a counter, so that the heartbeat can end any guest.
     config.epoch_interruption(true);
-    config.max_wasm_stack(super::state::count(limits.stack_bytes));
+    config.max_wasm_stack(count(limits.stack_bytes));
     Ok(config)
-}
-
-/// The features of Rust's `wasm32-wasip2` target, as in [`inspect`].
-fn features() -> WasmFeatures {
-    WasmFeatures::MUTABLE_GLOBAL
-        | WasmFeatures::SATURATING_FLOAT_TO_INT
-        | WasmFeatures::SIGN_EXTENSION
-        | WasmFeatures::REFERENCE_TYPES
-        | WasmFeatures::CALL_INDIRECT_OVERLONG
-        | WasmFeatures::MULTI_VALUE
-        | WasmFeatures::BULK_MEMORY
-        | WasmFeatures::BULK_MEMORY_OPT
-        | WasmFeatures::FLOATS
-        | WasmFeatures::COMPONENT_MODEL
 }

@@ -1,13 +1,10 @@
-//! What can go wrong before, in and after a run.
+//! What can go wrong before, during and after a run.
 
 use std::{io, path::PathBuf};
 
 use crate::model::switch::{Cancelled, Halt, Revoked, Stopped};
 
-use super::{
-    inspect::{InspectError, Mismatch},
-    outcome::Observed,
-};
+use super::inspect::{InspectError, InterfaceMismatch};
 
 /// The engine cannot be made, or the bytes cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -23,15 +20,15 @@ pub enum RuntimeError {
         most: u64,
     },
     /// The engine refuses its configuration.
-    #[error("the wasm engine cannot be made: {0}")]
+    #[error("cannot create the wasm engine: {0}")]
     Engine(String),
-    /// Nothing can be set aside for runs.
-    #[error("no memory can be set aside for runs: {0}")]
+    /// No memory can be reserved for runs.
+    #[error("cannot reserve memory for runs: {0}")]
     Pool(String),
     /// No thread for the heartbeat.
-    #[error("the thread that keeps deadlines cannot be started")]
+    #[error("cannot start the thread that enforces deadlines")]
     Thread(#[from] io::Error),
-    /// The bytes are no component that this runtime takes.
+    /// The bytes are not a component that this runtime accepts.
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// The component is valid, but its code could take too long to compile.
@@ -45,15 +42,12 @@ pub enum RuntimeError {
     /// The component is valid, the engine cannot compile it.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
-    /// The machine code is of another engine than this one.
-    #[error("the machine code was made by another engine than the one that is to run it")]
+    /// The machine code is for another engine.
+    #[error("the machine code was made by a different engine")]
     OtherEngine,
     /// The engine refuses machine code.
     #[error("the machine code cannot be loaded: {0}")]
     Load(String),
-    /// A grant names an interface that this runtime does not have.
-    #[error("the grants name `{0}`, which this runtime cannot give")]
-    UnknownInterface(String),
 }
 
 /// Why a run has no result.
@@ -68,17 +62,17 @@ pub enum RunError {
         value: u64,
     },
     /// The run took too long.
-    #[error("the skill ran longer than `{limit}` of {value} ms")]
+    #[error("the skill exceeded the `{limit}` limit of {value} ms")]
     Timeout {
         /// `wall_ms` or `cpu_ms`.
         limit: &'static str,
         /// Its value.
         value: u64,
     },
-    /// The guest did what WebAssembly forbids, which is also how a panic ends.
+    /// The guest did something that WebAssembly forbids. A panic ends in the same way.
     #[error("the skill trapped: {reason}")]
     Trap {
-        /// The engine's word for it.
+        /// The engine's reason.
         reason: String,
     },
     /// A skill ended its process instead of returning.
@@ -87,10 +81,10 @@ pub enum RunError {
         /// The exit code.
         code: u8,
     },
-    /// The component asks for more than its grants, or does not offer what it must.
+    /// The component imports more than its capabilities give, or lacks an export.
     #[error("the component is refused: {}", list(.0))]
-    Refused(Vec<Mismatch>),
-    /// The component cannot be instantiated with what it is given.
+    Refused(Vec<InterfaceMismatch>),
+    /// The component cannot be instantiated with the interfaces it is given.
     #[error("the component cannot be instantiated: {reason}")]
     Instantiate {
         /// The engine's reason.
@@ -106,25 +100,25 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
-    /// The kernel has a second wall and it could not be put up.
-    #[error("the second wall around the run could not be put up: {0}")]
+    /// The kernel has Landlock, and the thread could not be restricted with it.
+    #[error("the second wall around the run could not be set up: {0}")]
     SecondWall(String),
-    /// The staging folder is not empty, so what the run wrote could not be told from what was there.
+    /// The staging folder is not empty, so the files of the run could not be told from those that were there.
     #[error("staging folder `{}` is not empty", path.display())]
     StagingNotEmpty {
         /// Where it is.
         path: PathBuf,
     },
-    /// The grants cannot be linked.
+    /// The interfaces cannot be linked.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The kill switch ended it.
     #[error("the run was ended: {0}")]
     Stopped(Stopped),
-    /// The trust in what ran was taken back, and ended it.
+    /// The skill was revoked while it ran.
     #[error("the run was ended: {0}")]
     Revoked(Revoked),
-    /// Whoever asked for it took that back.
+    /// The caller cancelled it.
     #[error("{0}")]
     Cancelled(Cancelled),
     /// The host's own code panicked. The run is over, the runtime is not.
@@ -133,7 +127,7 @@ pub enum RunError {
 }
 
 /// The first few, because a component can have any number of them.
-pub(super) fn list(mismatches: &[Mismatch]) -> String {
+pub(super) fn list(mismatches: &[InterfaceMismatch]) -> String {
     const SHOWN: usize = 8;
     let shown = mismatches.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
     match mismatches.len().saturating_sub(SHOWN) {
@@ -142,35 +136,12 @@ pub(super) fn list(mismatches: &[Mismatch]) -> String {
     }
 }
 
-/// A run without a result, and what it said until then.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct RunFailure {
-    /// Why there is no result.
-    #[source]
-    pub error: RunError,
-    /// What was observed until then.
-    pub observed: Box<Observed>,
-}
-
-impl From<RunError> for RunFailure {
-    fn from(error: RunError) -> Self {
-        Self { error, observed: Box::default() }
-    }
-}
-
-impl From<RunFailure> for RunError {
-    fn from(failure: RunFailure) -> Self {
-        failure.error
-    }
-}
-
 /// Ends a run from inside a host function.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Stop {
     #[error("limit `{name}` of {value} reached")]
     Limit { name: &'static str, value: u64 },
-    #[error("`{name}` of {value} ms is over")]
+    #[error("exceeded the `{name}` limit of {value} ms")]
     Timeout { name: &'static str, value: u64 },
     #[error("exit with code {0}")]
     Exit(u8),

@@ -1,21 +1,23 @@
-//! The host side of `kavi:skill`: logging, and seeding the vault of a test.
+//! The host side of `kavi:skill`: logging, and filling the vault of a test.
 //!
-//! Bound by hand, because a message is then read where it lies in the guest's memory and cut before it is
-//! copied.
+//! Bound by hand: a message is read where it lies in the guest's memory and cut before it is copied. Generated bindings
+//! would copy all of it first.
 
 use wasmtime::{
     StoreContextMut,
     component::{ComponentType, Lift, LinkerInstance, WasmStr},
 };
 
-use super::{outcome::LogLevel, state::State};
+use crate::model::limits::count;
+
+use super::{outcome::LogLevel, wall::state::GuestState};
 
 /// `kavi:skill/log.level`.
 #[derive(Clone, Copy, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]
 #[expect(dead_code, reason = "made by the derived lifting, which the lint does not see")]
-enum Level {
+enum WitLevel {
     #[component(name = "debug")]
     Debug,
     #[component(name = "info")]
@@ -26,22 +28,22 @@ enum Level {
     Error,
 }
 
-impl From<Level> for LogLevel {
-    fn from(level: Level) -> Self {
+impl From<WitLevel> for LogLevel {
+    fn from(level: WitLevel) -> Self {
         match level {
-            Level::Debug => Self::Debug,
-            Level::Info => Self::Info,
-            Level::Warn => Self::Warn,
-            Level::Error => Self::Error,
+            WitLevel::Debug => Self::Debug,
+            WitLevel::Info => Self::Info,
+            WitLevel::Warn => Self::Warn,
+            WitLevel::Error => Self::Error,
         }
     }
 }
 
 /// Links `kavi:skill/log`.
-pub(super) fn link_log(instance: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    instance.func_wrap("write", |mut store: StoreContextMut<'_, State>, (level, message): (Level, WasmStr)| {
+pub(super) fn link_log(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    instance.func_wrap("write", |mut store: StoreContextMut<'_, GuestState>, (level, message): (WitLevel, WasmStr)| {
         let limits = &store.data().limits;
-        let longest = super::state::count(limits.log_line_bytes);
+        let longest = count(limits.log_line_bytes);
         let text = message.to_str(&store)?;
         let end = text.floor_char_boundary(longest);
         let line = text[..end].to_owned();
@@ -50,8 +52,8 @@ pub(super) fn link_log(instance: &mut LinkerInstance<'_, State>) -> wasmtime::Re
 }
 
 /// Links `kavi:skill/testing`.
-pub(super) fn link_testing(instance: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    instance.func_wrap("seed", |mut store: StoreContextMut<'_, State>, (path, contents): (String, String)| {
+pub(super) fn link_testing(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    instance.func_wrap("seed", |mut store: StoreContextMut<'_, GuestState>, (path, contents): (String, String)| {
         Ok((store.data_mut().files.seed(&path, &contents)?,))
     })
 }

@@ -1,11 +1,11 @@
-//! A thread that is kept for many runs, one after the other, that all reach the same.
+//! A lane: a thread that is kept for many runs, one after the other, that may access the same folders.
 //!
-//! Guarantees: before it gets any work it is restricted, by the second wall, to what its runs reach, and no run that
-//! reaches something else is ever let on it; a run that writes files never is. The thread that keeps it waits, and looks
-//! meanwhile whether what runs on it still may, as it does for a run with a thread of its own.
+//! Guarantees: the second wall restricts the thread before it gets any work. A run that needs other access is never let on
+//! it, and a run that writes files never is. The keeper, which is the thread that made the lane, asks meanwhile whether the
+//! run on it may still go on, as it is done for a run with a thread of its own.
 //!
-//! Deliberately never: takes a restriction back, or lets anything of one run stay for the next. Each run has a store of
-//! its own; what is kept is the thread and what the kernel was told about it.
+//! Deliberately never: takes a restriction back, or keeps anything of one run for the next. Each run has a store of its own;
+//! only the thread and its restriction are kept.
 
 use std::{
     marker::PhantomData,
@@ -19,29 +19,30 @@ use crate::sync::lock;
 
 use super::{
     error::RunError,
-    second_wall::{self, Reach},
-    thread::{Interrupt, LOOK, STACK},
+    interrupt::Interrupt,
+    second_wall::{self, LandlockScope},
+    thread::{LOOK, STACK},
 };
 
-/// What runs on one lane reach.
+/// What the runs of one lane may access. Runs with equal keys can share a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reaches {
+pub enum LaneKey {
     /// No file at all.
     Nothing,
-    /// The vault, to read it.
+    /// The vault, read-only.
     Vault(PathBuf),
 }
 
-impl Reaches {
-    fn as_reach(&self) -> Reach<'_> {
+impl LaneKey {
+    fn scope(&self) -> LandlockScope<'_> {
         match self {
-            Self::Nothing => Reach::default(),
-            Self::Vault(path) => Reach::reading(path),
+            Self::Nothing => LandlockScope::default(),
+            Self::Vault(path) => LandlockScope::reading(path),
         }
     }
 
-    /// Whether runs that are given this folder, or none, belong here.
-    pub fn is(&self, vault: Option<&Path>) -> bool {
+    /// Whether runs with this vault, or with none, belong on a lane with this key.
+    pub fn fits(&self, vault: Option<&Path>) -> bool {
         match self {
             Self::Nothing => vault.is_none(),
             Self::Vault(path) => vault == Some(path),
@@ -49,97 +50,103 @@ impl Reaches {
     }
 }
 
-/// The run that is under way.
+/// The run that is on the lane now.
 #[derive(Debug)]
-struct AtWork {
+struct CurrentRun {
     number: u64,
     watch: Arc<dyn Watch + Send>,
     interrupt: Interrupt,
 }
 
-/// What both threads know of the lane.
+/// What the thread of the lane and its keeper share.
 #[derive(Debug, Default)]
-struct Desk {
+struct LaneState {
     started: u64,
-    at_work: Option<AtWork>,
+    current: Option<CurrentRun>,
 }
 
-/// The thread it stands on is kept for runs that reach the same. It cannot be taken to another thread.
+/// A lane, as the work on its thread sees it. It cannot be sent to another thread.
 #[derive(Debug)]
 pub struct Lane<'a> {
-    reaches: &'a Reaches,
+    key: &'a LaneKey,
     second_wall: SecondWall,
-    desk: &'a Mutex<Desk>,
+    state: &'a Mutex<LaneState>,
+    // A raw pointer is neither `Send` nor `Sync`: the restriction belongs to this thread.
     here: PhantomData<*const ()>,
 }
 
 impl Lane<'_> {
-    /// Makes a thread, restricts it, has it do the work, and returns when that is done.
+    /// Makes a thread, restricts it, lets it do the work, and returns when the work is done.
     ///
     /// # Errors
     /// When there is no thread, when it cannot be restricted, or when the work panicked.
-    pub fn keep<T: Send>(reaches: &Reaches, work: impl FnOnce(&Lane<'_>) -> T + Send) -> Result<T, RunError> {
-        let desk = Mutex::new(Desk::default());
+    pub fn keep<T: Send>(key: &LaneKey, work: impl FnOnce(&Lane<'_>) -> T + Send) -> Result<T, RunError> {
+        let state = Mutex::new(LaneState::default());
         let (alive, ended) = mpsc::channel::<()>();
         thread::scope(|scope| {
             let lane = thread::Builder::new().name("kavi-lane".into()).stack_size(STACK).spawn_scoped(scope, || {
-                // Dropped when the work is done, however it ends.
+                // Dropped when the work ends, also by a panic. That wakes the keeper.
                 let _alive = alive;
-                let second_wall = second_wall::put_up(reaches.as_reach())?;
-                Ok(work(&Lane { reaches, second_wall, desk: &desk, here: PhantomData }))
+                let second_wall = second_wall::put_up(key.scope())?;
+                Ok(work(&Lane { key, second_wall, state: &state, here: PhantomData }))
             });
             let lane = lane.map_err(|error| RunError::Host(format!("no thread for runs: {error}")))?;
             let mut seen = 0;
             while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
-                seen = look(&desk, seen);
+                seen = look(&state, seen);
             }
             lane.join().unwrap_or_else(|_| Err(RunError::Host("the thread of the runs ended early".to_owned())))
         })
     }
 
-    /// What stands behind the first wall here.
+    /// The second wall of this thread.
     pub(super) fn second_wall(&self) -> SecondWall {
         self.second_wall
     }
 
-    /// Begins a run that reaches this.
-    pub(super) fn occupy(&self, reach: Reach<'_>, watch: &Arc<dyn Watch + Send>) -> Result<Occupied<'_>, RunError> {
-        if reach != self.reaches.as_reach() {
-            return Err(RunError::SecondWall("this thread is kept for runs that reach something else".to_owned()));
+    /// Begins a run with this access.
+    pub(super) fn begin(
+        &self,
+        scope: LandlockScope<'_>,
+        watch: &Arc<dyn Watch + Send>,
+    ) -> Result<LaneGuard<'_>, RunError> {
+        if scope != self.key.scope() {
+            return Err(RunError::SecondWall("this thread is kept for runs with other access".to_owned()));
         }
         let interrupt = Interrupt::default();
-        let mut desk = lock(self.desk);
-        desk.started += 1;
-        desk.at_work = Some(AtWork { number: desk.started, watch: Arc::clone(watch), interrupt: interrupt.clone() });
-        Ok(Occupied { desk: self.desk, interrupt })
+        let mut state = lock(self.state);
+        state.started += 1;
+        state.current =
+            Some(CurrentRun { number: state.started, watch: Arc::clone(watch), interrupt: interrupt.clone() });
+        Ok(LaneGuard { state: self.state, interrupt })
     }
 }
 
-/// A run is on the lane while this lives.
-pub(super) struct Occupied<'a> {
-    desk: &'a Mutex<Desk>,
+/// The run on the lane. It ends when this is dropped.
+pub(super) struct LaneGuard<'a> {
+    state: &'a Mutex<LaneState>,
     interrupt: Interrupt,
 }
 
-impl Occupied<'_> {
+impl LaneGuard<'_> {
     pub(super) fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()
     }
 }
 
-impl Drop for Occupied<'_> {
+impl Drop for LaneGuard<'_> {
     fn drop(&mut self) {
-        lock(self.desk).at_work = None;
+        lock(self.state).current = None;
     }
 }
 
-/// Looks whether the run that was there the last time still may go on. One that has come since is left alone: short runs
-/// pay nothing. Gives the number of the run that is there now.
-fn look(desk: &Mutex<Desk>, seen: u64) -> u64 {
-    let (number, watch, interrupt) = match &lock(desk).at_work {
+/// Asks whether the run that was there the last time may still go on. Returns the number of the run that is there now.
+fn look(state: &Mutex<LaneState>, seen: u64) -> u64 {
+    let (number, watch, interrupt) = match &lock(state).current {
         Some(run) => (run.number, Arc::clone(&run.watch), run.interrupt.clone()),
         None => return seen,
     };
+    // A run that came since the last look is not asked about, so that short runs pay nothing.
     if number == seen
         && let Err(halt) = watch.look()
     {

@@ -1,48 +1,61 @@
 //! The runtime: compiles components and runs them behind a wall.
 //!
-//! A run is a fresh store with exactly the interfaces that its grants list, a virtual clock, seeded random
-//! numbers, captured output, a read-only `/vault` and an empty `/out`, and a limit on everything that can be
-//! counted. However a guest behaves, a run ends within its deadline (a file call that hangs in the kernel
-//! excepted) in a typed way that names the limit it met, and the next run starts from nothing.
+//! A run is a fresh store. It has exactly the interfaces that its skill's capabilities give, a virtual clock, seeded
+//! random numbers, captured output, a read-only `/vault` and an empty `/out`, and a limit on everything that can be
+//! counted.
 //!
-//! A skill's machine code comes out of a cache that is checked before it is believed, or from a child that compiles and
-//! may be killed; Kavi's own process compiles test programs only.
+//! Guarantees: a run ends within its deadline, except for a file call that hangs in the kernel. It ends with a typed reason
+//! that names the limit. The next run starts from nothing.
 //!
-//! Deliberately never: reads the clock, the environment or a file outside the two folders for a guest; keeps
-//! anything from one run for the next; decides what a skill may do (that is `policy::grants`).
+//! Where to look:
+//! - before a run: `inspect/` reads a component, `interfaces.rs` says what it may import, `loader.rs` gets machine code
+//!   from `cache/` or `compile_child.rs`;
+//! - a run: `run.rs`, on a thread of its own (`thread.rs`) or on one that is kept for runs with equal access (`lane.rs`);
+//! - its walls: `wall/` around WASI, `second_wall.rs` for the kernel's view of the thread;
+//! - its end: `deadline.rs`, `epoch.rs`, `interrupt.rs`, `memory_limiter.rs`, and `outcome.rs` for what comes back.
 //!
-//! A run has a thread of its own, which makes the guest's native stack and goes away with the run, or it is one of many
-//! on a [`Lane`]: a thread that is kept for runs that reach the same.
+//! Deliberately never: reads the clock, the environment or a file outside the two folders for a guest; keeps anything from
+//! one run for the next; decides what a skill may touch (that is `model::capabilities`). Kavi's own process compiles test
+//! programs only.
 
-mod bindings;
 mod cache;
 mod code;
+pub mod collect_output;
 mod compile_child;
+mod deadline;
 mod engine;
+mod engine_id;
+mod epoch;
 mod error;
 pub mod inspect;
+mod interfaces;
+mod interrupt;
 mod kavi;
 mod lane;
-mod linker;
 mod loader;
+mod memory_limiter;
 mod outcome;
 mod pool;
+mod request;
 mod run;
 pub mod second_wall;
-pub mod staged;
-mod state;
 mod thread;
-mod ticker;
 mod wall;
+mod wasm_features;
 
 pub use cache::{CacheError, CacheStatus, Cleared, CodeCache};
 pub use code::MachineCode;
-pub use compile_child::{Bounds, CodeError, CodePurpose, child_entry, compile};
-pub use engine::{Compiled, EngineId, Runtime, WASMTIME_VERSION};
-pub use error::{RunError, RunFailure, RuntimeError};
-pub use lane::{Lane, Reaches};
-pub use loader::{LoadError, Loader, Origin, Skill};
-pub use outcome::{GuestError, LogLevel, LogLine, Observed, Outcome, Request, TestExit, TestOutcome, Usage};
+pub use compile_child::{CodeError, CompileLimits, ComponentTrust, child_entry, compile};
+pub use engine::{CompiledComponent, Runtime};
+pub use engine_id::{EngineId, WASMTIME_VERSION};
+pub use error::{RunError, RuntimeError};
+pub use interfaces::import_table_version;
+pub use lane::{Lane, LaneKey};
+pub use loader::{CodeOrigin, LoadError, Loader, SkillComponent};
+pub use outcome::{
+    GuestError, GuestTelemetry, LogLevel, LogLine, RunFailure, RunUsage, SkillOutcome, TestExit, TestOutcome,
+};
+pub use request::GuestRequest;
 
 #[cfg(test)]
 mod tests;

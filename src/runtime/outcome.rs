@@ -1,45 +1,21 @@
-//! What a run is asked and what it gives back.
-
-use std::path::Path;
+//! What a run gives back.
 
 use crate::model::{
     example::ErrorKind,
-    execution::{Determinism, Said, SecondWall},
-    grants::Grants,
-    limits::Limits,
-    switch::Watch,
+    execution::{GuestOutput, SecondWall},
 };
 
 use super::error::RunError;
 
-pub use crate::model::execution::{LogLevel, LogLine, Usage};
-
-/// Everything that one run is given. Nothing else reaches the guest.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The input, JSON as far as the skill is concerned.
-    pub input: &'a str,
-    /// What the run may use.
-    pub grants: &'a Grants,
-    /// The folder that the guest sees as `/vault`, if its grants include it.
-    pub vault: Option<&'a Path>,
-    /// The empty folder that the guest sees as `/out`, if its grants include it.
-    pub out: Option<&'a Path>,
-    /// The guest's clock and the seed of its random numbers.
-    pub determinism: Determinism,
-    /// The limits of this run.
-    pub limits: &'a Limits,
-    /// Looked at while the guest runs, to end it when it may not run any more.
-    pub watch: &'a dyn Watch,
-}
+pub use crate::model::execution::{LogLevel, LogLine, RunUsage};
 
 /// A skill that returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct SkillOutcome {
     /// Its output or its error.
     pub result: Result<String, GuestError>,
-    /// What it said and used on the way.
-    pub observed: Observed,
+    /// Its telemetry.
+    pub observed: GuestTelemetry,
 }
 
 /// An error that a skill returned.
@@ -56,8 +32,8 @@ pub struct GuestError {
 pub struct TestOutcome {
     /// How it ended.
     pub exit: TestExit,
-    /// What it said and used on the way.
-    pub observed: Observed,
+    /// Its telemetry.
+    pub observed: GuestTelemetry,
 }
 
 /// How a test component ended.
@@ -73,9 +49,9 @@ pub enum TestExit {
     Trap(RunError),
 }
 
-/// What a guest said and used.
+/// What a guest logged, printed and used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Observed {
+pub struct GuestTelemetry {
     /// Its log, in order.
     pub logs: Vec<LogLine>,
     /// Its standard output.
@@ -83,21 +59,44 @@ pub struct Observed {
     /// Its standard error.
     pub stderr: Vec<u8>,
     /// What it used.
-    pub usage: Usage,
-    /// What stood behind the first wall; none where no guest was started.
+    pub usage: RunUsage,
+    /// The second wall of its thread; none where no guest was started.
     pub second_wall: Option<SecondWall>,
 }
 
-impl Observed {
-    /// As the run's record keeps it. Nothing where no guest was started.
-    pub fn said(&self) -> Option<Said> {
+impl GuestTelemetry {
+    /// The part that the run's record keeps; none where no guest was started.
+    pub fn to_record(&self) -> Option<GuestOutput> {
         self.second_wall?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Some(Said {
+        Some(GuestOutput {
             logs: self.logs.clone(),
             stdout: text(&self.stdout),
             stderr: text(&self.stderr),
             usage: self.usage,
         })
+    }
+}
+
+/// A run without a result.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct RunFailure {
+    /// Why there is no result.
+    #[source]
+    pub error: RunError,
+    /// The telemetry until then.
+    pub observed: Box<GuestTelemetry>,
+}
+
+impl From<RunError> for RunFailure {
+    fn from(error: RunError) -> Self {
+        Self { error, observed: Box::default() }
+    }
+}
+
+impl From<RunFailure> for RunError {
+    fn from(failure: RunFailure) -> Self {
+        failure.error
     }
 }

@@ -1,28 +1,25 @@
-//! What is set aside for runs, so that a fresh store takes its memories from a shelf instead of from the kernel.
+//! Memories and tables that are reserved for runs, so that a fresh store takes its memory from a pool and not from the kernel.
 //!
-//! Guarantees: there is room for so many runs at one time, each up to all of its limits; what a run left in a memory is
-//! gone before another one gets it (the engine puts the initial image back). Nothing here decides what a run may use: the
-//! store's own limits do, as without a pool.
+//! Guarantees: there is room for so many concurrent runs, each up to all of its limits. The engine restores the initial
+//! image of a memory before another run gets it. The pool decides nothing about what a run may use: the limits of the store
+//! do, as without a pool.
 //!
-//! Deliberately never: changes the machine code. A component that is larger than what is set aside is run without the pool.
+//! Deliberately never: changes the machine code. A component that is larger than what is reserved runs without the pool.
 
 use wasmtime::{Enabled, PoolingAllocationConfig};
 
-use crate::model::limits::Limits;
+use crate::model::limits::{Limits, count};
 
-use super::state::count;
-
-/// What of a used memory is cleared in place instead of given back to the kernel. Common skills fit, and a run that
-/// gives nothing back waits for no other thread of the process. Where the kernel says which pages were written to, only
-/// those are cleared; where it does not, all of this would be.
+/// How much of a used memory is cleared in place instead of returned to the kernel. Common skills fit. Returning memory
+/// takes a lock of the whole process, so a run that returns nothing waits for no other thread. Where the kernel reports
+/// which pages were written, only those are cleared; elsewhere all of this is.
 const KEEP_MEMORY: usize = 4 << 20;
 const KEEP_UNSEEN: usize = 128 << 10;
 /// The same for tables.
 const KEEP_TABLE: usize = 64 << 10;
-/// Used memories that stay as they are until their skill comes again. With what is kept of each this is what an idle
-/// process holds on to.
+/// Used memories that stay assigned to their skill. An idle process keeps this many times [`KEEP_MEMORY`] at most.
 const WARM: u32 = 32;
-/// Sizes of what the engine keeps for an instance: far more than any compiled skill needs, and only a bound.
+/// The size of the engine's own data for an instance: only an upper bound, far above what a compiled skill needs.
 const INSTANCE: usize = 1 << 24;
 
 /// Room for so many runs at one time.

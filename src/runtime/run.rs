@@ -11,20 +11,21 @@ use wasmtime::{
     component::{ComponentType, Instance, InstancePre, Lift, TypedFunc},
 };
 
-use crate::model::{example::ErrorKind, switch::Watch};
+use crate::model::{example::ErrorKind, limits::count, switch::Watch};
 use crate::sync::lock;
 
 use super::{
-    engine::{Compiled, Linked, chain},
-    error::{RunError, RunFailure, Stop},
-    inspect::{self, Mismatch, RUN, SKILL_VERSION, TEST_IMPORTS, TEST_RUN},
+    engine::{CompiledComponent, Linked, chain},
+    epoch::Running,
+    error::{RunError, Stop},
+    inspect::{self, RUN, SKILL_VERSION, TEST_RUN},
+    interfaces::ImportAllowlist,
     lane::Lane,
-    linker::linker,
-    outcome::{GuestError, Observed, Outcome, Request, TestExit, TestOutcome},
-    second_wall::{self, Reach},
-    state::{State, count},
+    outcome::{GuestError, GuestTelemetry, RunFailure, SkillOutcome, TestExit, TestOutcome},
+    request::{ComponentKind, GuestRequest},
+    second_wall::{self, LandlockScope},
     thread,
-    ticker::Running,
+    wall::state::GuestState,
 };
 
 /// `kavi:skill/types.error`, as a guest returns it.
@@ -53,52 +54,45 @@ impl From<SkillError> for GuestError {
     }
 }
 
-/// Which of the two contracts a component is run by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum World {
-    Skill,
-    Tests,
-}
-
-impl Compiled {
+impl CompiledComponent {
     /// Runs the component once as a skill.
     ///
     /// # Errors
-    /// [`RunFailure`] whenever there is no result of the skill's own: refused, not started, ended by a limit, a
-    /// deadline or a trap. It holds what the skill said until then.
-    pub fn run(&self, request: &Request<'_>) -> Result<Outcome, RunFailure> {
+    /// [`RunFailure`] whenever the skill returned no result of its own: it was refused, not started, or ended by a limit, a
+    /// deadline or a trap. It holds the telemetry until then.
+    pub fn run(&self, request: &GuestRequest<'_>) -> Result<SkillOutcome, RunFailure> {
         let linked = self.prepare(request)?;
-        let ended =
-            on_its_thread((request, World::Skill), Vec::new(), &linked.pre, find(&linked), calling(request.input))?;
-        judge(ended, request)
+        let guest = Guest { request, kind: ComponentKind::Skill, arguments: Vec::new(), pre: &linked.pre };
+        skill_outcome(on_its_thread(guest, find(&linked), calling(request.input))?, request)
     }
 
     /// The same on a thread that is kept for runs that reach what this one does. `watch` says the same as the request's,
-    /// and is looked through by the thread that keeps this one.
+    /// and is asked by the thread that keeps this one.
     ///
     /// # Errors
-    /// As for [`Compiled::run`]; nothing runs on a thread that is kept for something else.
+    /// As for [`CompiledComponent::run`]; nothing runs on a thread that is kept for something else.
     pub fn run_on(
         &self,
         lane: &Lane,
-        request: &Request<'_>,
+        request: &GuestRequest<'_>,
         watch: &Arc<dyn Watch + Send>,
-    ) -> Result<Outcome, RunFailure> {
+    ) -> Result<SkillOutcome, RunFailure> {
         let linked = self.prepare(request)?;
-        let at_work = lane.occupy(Reach::of(request, World::Skill), watch)?;
-        let state = State::new(request, Vec::new(), at_work.interrupt())?;
-        let (ended, mut observed) = execute(state, &linked.pre, find(&linked), calling(request.input));
-        drop(at_work);
-        observed.second_wall = Some(lane.second_wall());
-        judge((ended, observed), request)
+        // From here until the guard goes, the keeper of the lane asks `watch` and may interrupt this run.
+        let guard = lane.begin(LandlockScope::of(request, ComponentKind::Skill), watch)?;
+        let state = GuestState::new(request, Vec::new(), guard.interrupt())?;
+        let mut end = execute(state, &linked.pre, find(&linked), calling(request.input));
+        drop(guard);
+        end.observed.second_wall = Some(lane.second_wall());
+        skill_outcome(end, request)
     }
 
-    fn prepare(&self, request: &Request<'_>) -> Result<Arc<Linked>, RunError> {
+    fn prepare(&self, request: &GuestRequest<'_>) -> Result<Arc<Linked>, RunError> {
         let limit = request.limits.input_bytes;
         if request.input.len() as u64 > limit {
             return Err(RunError::LimitExceeded { limit: "input_bytes", value: limit });
         }
-        self.link(request, World::Skill)
+        self.link(request, ComponentKind::Skill)
     }
 
     /// Runs the component once as a test harness (`rustc --test`), with these arguments after the program's
@@ -106,22 +100,23 @@ impl Compiled {
     ///
     /// # Errors
     /// [`RunError`] when it is refused or cannot be started. However it ends after that is a [`TestExit`].
-    pub fn run_test(&self, arguments: &[&str], request: &Request<'_>) -> Result<TestOutcome, RunError> {
+    pub fn run_test(&self, arguments: &[&str], request: &GuestRequest<'_>) -> Result<TestOutcome, RunError> {
         let arguments = std::iter::once("tests").chain(arguments.iter().copied()).map(str::to_owned).collect();
-        let linked = self.link(request, World::Tests)?;
+        let linked = self.link(request, ComponentKind::Tests)?;
         type Run = TypedFunc<(), (Result<(), ()>,)>;
         let exports = self.interface.exports.iter();
         let name = exports.map(|export| &export.name).find(|name| inspect::split_version(name).0 == TEST_RUN);
-        let find = |store: &mut Store<State>, instance: Instance| -> wasmtime::Result<Run> {
+        let find = |store: &mut Store<GuestState>, instance: Instance| -> wasmtime::Result<Run> {
             let run = name
                 .and_then(|name| instance.get_export_index(&mut *store, None, name))
                 .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), RUN))
                 .ok_or_else(|| wasmtime::Error::msg("no run function"))?;
             instance.get_typed_func(store, run)
         };
-        let call = |store: &mut Store<State>, run: Run| Ok(run.call(store, ())?.0);
-        let (ended, observed) = on_its_thread((request, World::Tests), arguments, &linked.pre, find, call)?;
-        let exit = match ended {
+        let call = |store: &mut Store<GuestState>, run: Run| Ok(run.call(store, ())?.0);
+        let guest = Guest { request, kind: ComponentKind::Tests, arguments, pre: &linked.pre };
+        let RunEnd { result, observed } = on_its_thread(guest, find, call)?;
+        let exit = match result {
             Ok(Ok(())) => TestExit::Returned,
             Ok(Err(())) => TestExit::ReturnedErr,
             Err(RunError::GuestExit { code }) => TestExit::GuestExit(code),
@@ -131,30 +126,24 @@ impl Compiled {
         Ok(TestOutcome { exit, observed })
     }
 
-    fn link(&self, request: &Request<'_>, world: World) -> Result<Arc<Linked>, RunError> {
+    /// The component with its imports. Most runs find it linked already.
+    fn link(&self, request: &GuestRequest<'_>, kind: ComponentKind) -> Result<Arc<Linked>, RunError> {
+        let allowlist = ImportAllowlist::new(kind, request.capabilities, self.functions);
         let mut linked = lock(&self.linked);
-        let same = |linked: &&Arc<Linked>| linked.world == world && linked.grants == *request.grants;
-        if let Some(linked) = linked.as_ref().filter(same) {
+        if let Some(linked) = linked.as_ref().filter(|linked| linked.allowlist == allowlist) {
             return Ok(Arc::clone(linked));
         }
-        let mismatches: Vec<Mismatch> = match world {
-            World::Skill => inspect::check(&self.interface, request.grants, SKILL_VERSION),
-            World::Tests => inspect::check_tests(&self.interface, request.grants, SKILL_VERSION),
-        };
+        // The comparison holds the component to its capabilities. The linker alone would not: the engine links an import
+        // of an unknown empty instance without an error.
+        let mismatches = inspect::compare(&self.interface, allowlist, SKILL_VERSION);
         if !mismatches.is_empty() {
             return Err(RunError::Refused(mismatches));
         }
-        let more = match world {
-            World::Skill => &[],
-            World::Tests => TEST_IMPORTS,
-        };
-        let more = more.iter().filter(|name| !request.grants.imports.contains(name));
-        let names = request.grants.imports.iter().chain(more).copied();
-        let linker = linker(self.component.engine(), names)?;
+        let linker = allowlist.linker(self.component.engine())?;
         let refused = |error| RunError::Instantiate { reason: chain(&error) };
         let pre = linker.instantiate_pre(&self.component).map_err(refused)?;
         let run = self.component.get_export_index(None, RUN);
-        let made = Arc::new(Linked { world, grants: *request.grants, pre, run });
+        let made = Arc::new(Linked { allowlist, pre, run });
         *linked = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -163,7 +152,7 @@ impl Compiled {
 /// `run` of a skill.
 type Run<'a> = TypedFunc<(&'a str,), (Result<String, SkillError>,)>;
 
-fn find<'a>(linked: &Linked) -> impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<Run<'a>> + Send {
+fn find<'a>(linked: &Linked) -> impl FnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<Run<'a>> + Send {
     let index = linked.run;
     move |store, instance| {
         let index = index.ok_or_else(|| wasmtime::Error::msg("no run function"))?;
@@ -173,14 +162,18 @@ fn find<'a>(linked: &Linked) -> impl FnOnce(&mut Store<State>, Instance) -> wasm
 
 fn calling<'a>(
     input: &'a str,
-) -> impl FnOnce(&mut Store<State>, Run<'a>) -> wasmtime::Result<Result<String, SkillError>> + Send {
+) -> impl FnOnce(&mut Store<GuestState>, Run<'a>) -> wasmtime::Result<Result<String, SkillError>> + Send {
     move |store, run| Ok(run.call(store, (input,))?.0)
 }
 
 /// What a skill returned, if it is not too long.
-fn judge((ended, observed): Ended<Result<String, SkillError>>, request: &Request<'_>) -> Result<Outcome, RunFailure> {
+fn skill_outcome(
+    end: RunEnd<Result<String, SkillError>>,
+    request: &GuestRequest<'_>,
+) -> Result<SkillOutcome, RunFailure> {
     let limits = request.limits;
-    let result = match ended {
+    let RunEnd { result, observed } = end;
+    let result = match result {
         Ok(result) => result.map_err(GuestError::from),
         Err(error) => return Err(RunFailure { error, observed: observed.into() }),
     };
@@ -191,65 +184,81 @@ fn judge((ended, observed): Ended<Result<String, SkillError>>, request: &Request
     if bytes as u64 > value {
         return Err(RunFailure { error: RunError::LimitExceeded { limit, value }, observed: observed.into() });
     }
-    Ok(Outcome { result, observed })
+    Ok(SkillOutcome { result, observed })
 }
 
 /// How a run ended, and what was observed until then.
-pub(super) type Ended<R> = (Result<R, RunError>, Observed);
+pub(super) struct RunEnd<R> {
+    pub(super) result: Result<R, RunError>,
+    pub(super) observed: GuestTelemetry,
+}
+
+/// A guest that is about to run on a thread of its own.
+pub(super) struct Guest<'a> {
+    pub(super) request: &'a GuestRequest<'a>,
+    pub(super) kind: ComponentKind,
+    /// What the guest sees as its command line.
+    pub(super) arguments: Vec<String>,
+    pub(super) pre: &'a InstancePre<GuestState>,
+}
 
 /// A run on a thread of its own, watched, and behind both walls.
 pub(super) fn on_its_thread<F, R: Send>(
-    (request, world): (&Request<'_>, World),
-    arguments: Vec<String>,
-    pre: &InstancePre<State>,
-    find: impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<F> + Send,
-    call: impl FnOnce(&mut Store<State>, F) -> wasmtime::Result<R> + Send,
-) -> Result<Ended<R>, RunError> {
+    guest: Guest<'_>,
+    find: impl FnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<F> + Send,
+    call: impl FnOnce(&mut Store<GuestState>, F) -> wasmtime::Result<R> + Send,
+) -> Result<RunEnd<R>, RunError> {
+    let Guest { request, kind, arguments, pre } = guest;
     thread::run(request.watch, |interrupt| {
         // First of all: nothing of the guest has been looked at on this thread.
-        let second_wall = second_wall::put_up(Reach::of(request, world))?;
-        let state = State::new(request, arguments, interrupt)?;
-        let (ended, mut observed) = execute(state, pre, find, call);
-        observed.second_wall = Some(second_wall);
-        Ok((ended, observed))
+        let second_wall = second_wall::put_up(LandlockScope::of(request, kind))?;
+        let state = GuestState::new(request, arguments, interrupt)?;
+        let mut end = execute(state, pre, find, call);
+        end.observed.second_wall = Some(second_wall);
+        Ok(end)
     })
 }
 
 /// Instantiates, finds the function, calls it, within all limits, and takes the store apart again.
 pub(super) fn execute<F, R>(
-    state: State,
-    pre: &InstancePre<State>,
-    find: impl FnOnce(&mut Store<State>, Instance) -> wasmtime::Result<F>,
-    call: impl FnOnce(&mut Store<State>, F) -> wasmtime::Result<R>,
-) -> Ended<R> {
-    // A panic in the host's own code must not take the other runs with it. The store that it happened in is
-    // dropped, so nothing half-changed is ever looked at again.
+    state: GuestState,
+    pre: &InstancePre<GuestState>,
+    find: impl FnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<F>,
+    call: impl FnOnce(&mut Store<GuestState>, F) -> wasmtime::Result<R>,
+) -> RunEnd<R> {
+    // A panic in the host's own code must not end the other runs of the process. Its store is dropped, so nothing looks at
+    // half-changed data again.
     let run = || {
         let mut store = prepare(state, pre);
         let _running = Running::start();
-        let ended = pre.instantiate(&mut store).and_then(|instance| find(&mut store, instance));
-        let ended = ended.map_err(|error| explain(&error, &store, Phase::Starting));
-        let ended = ended
+        let found = pre.instantiate(&mut store).and_then(|instance| find(&mut store, instance));
+        let found = found.map_err(|error| explain(&error, &store, Phase::Starting));
+        let result = found
             .and_then(|function| call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running)));
         // The guest's clean-up counts as well, and the end may have come without a heartbeat.
         let cpu = store.data().deadline.cpu();
-        let ended = ended.and_then(|result| match store.data().deadline.check_at(cpu) {
+        let result = result.and_then(|result| match store.data().deadline.check_at(cpu) {
             Ok(()) => Ok(result),
             Err(stop) => Err(stop.into()),
         });
-        (ended, store.into_data().observed(cpu))
+        RunEnd { result, observed: store.into_data().observed(cpu) }
     };
-    let panicked = |panic: Box<dyn Any + Send>| (Err(RunError::Host(text_of(&*panic))), Observed::default());
+    let panicked = |panic: Box<dyn Any + Send>| {
+        let observed = GuestTelemetry::default();
+        RunEnd { result: Err(RunError::Host(text_of(&*panic))), observed }
+    };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
 }
 
-fn prepare(state: State, pre: &InstancePre<State>) -> Store<State> {
+fn prepare(state: GuestState, pre: &InstancePre<GuestState>) -> Store<GuestState> {
+    // The engine counts bytes that cross in one call; a result of `output_bytes` must be able to cross.
     let fuel = count(state.limits.hostcall_bytes.max(state.limits.output_bytes));
     let handles = count(state.limits.resource_handles);
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(fuel);
     store.set_max_component_handles(handles);
+    // At every beat the code calls back here, on the guest's own thread.
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         store.data().deadline.check_all()?;
@@ -263,15 +272,15 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without a message".into())
 }
 
-/// When an error of the engine came up.
+/// When an error of the engine occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Starting,
     Running,
 }
 
-/// The engine's error, as one of ours.
-fn explain(error: &wasmtime::Error, store: &Store<State>, phase: Phase) -> RunError {
+/// Translates an error of the engine.
+fn explain(error: &wasmtime::Error, store: &Store<GuestState>, phase: Phase) -> RunError {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.clone().into();
     }
@@ -284,7 +293,7 @@ fn explain(error: &wasmtime::Error, store: &Store<State>, phase: Phase) -> RunEr
         };
     }
     let reason = chain(error);
-    // The engine has no types for its own limits; a test for each holds these texts.
+    // The engine has no error types for its own limits. A test for each limit pins these texts.
     let in_guest = error.downcast_ref::<WasmBacktrace>().is_some();
     match &*reason {
         text if text.contains("fuel allocated for hostcalls has been exhausted") => match in_guest {

@@ -1,64 +1,67 @@
-//! The second wall: what the kernel is told about the thread that runs a guest.
+//! The second wall: Landlock restricts the thread that runs a guest.
 //!
-//! Guarantees: where the kernel has Landlock, the thread can read the run's vault and write its staging folder and can
-//! open nothing else, connect to nothing and signal nobody outside, whatever the guest may find in the engine or in the
-//! first wall. It is told before anything of the guest is instantiated, and it cannot be taken back: a thread that was
-//! restricted to folders of one run must never serve a run with others. Other threads of the process are not restricted.
+//! Guarantees: where the kernel has Landlock, the thread can read the run's vault and write its staging folder. It can open
+//! nothing else, connect to nothing and signal no process outside, whatever a guest finds in the engine or in the first
+//! wall. The restriction comes before anything of the guest is instantiated and cannot be undone. So a thread that was
+//! restricted to the folders of one run must never serve a run with others. Other threads of the process are not restricted.
 //!
-//! Deliberately never: stands in for the first wall. Where there is no Landlock the run goes on behind the first wall
-//! alone and says so; where there is, and it cannot be put up, there is no run.
+//! Deliberately never: replaces the first wall. Without Landlock a run goes on behind the first wall alone, and its record
+//! says so. With Landlock, a run whose thread cannot be restricted does not start.
 
 use std::path::Path;
 
 use crate::model::execution::SecondWall;
 
-use super::{error::RunError, outcome::Request, run::World};
+use super::{
+    error::RunError,
+    request::{ComponentKind, GuestRequest},
+};
 
-/// What a restricted thread can still reach. It is as good for any other run that reaches exactly the same; one that
-/// reaches a staging folder is good for one run.
+/// What a restricted thread can still access. Two runs can share a thread only if their scopes are equal. A staging folder
+/// belongs to one run, so a thread with one serves only that run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Reach<'a> {
-    vault: Option<(&'a Path, Vault)>,
+pub(super) struct LandlockScope<'a> {
+    vault: Option<(&'a Path, VaultAccess)>,
     out: Option<&'a Path>,
 }
 
-/// What is done with the vault.
+/// What the run does with the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Vault {
+enum VaultAccess {
     Read,
     /// Tests put files into a vault of their own.
     Seed,
 }
 
-impl<'a> Reach<'a> {
+impl<'a> LandlockScope<'a> {
     /// A skill that reads this vault and writes nothing.
     pub(super) fn reading(vault: &'a Path) -> Self {
-        Self { vault: Some((vault, Vault::Read)), out: None }
+        Self { vault: Some((vault, VaultAccess::Read)), out: None }
     }
 
-    /// What a request needs, by its grants.
-    pub(super) fn of(request: &Request<'a>, world: World) -> Self {
-        let seeds = match world {
-            World::Skill => Vault::Read,
-            World::Tests => Vault::Seed,
+    /// What a request needs, by its capabilities.
+    pub(super) fn of(request: &GuestRequest<'a>, world: ComponentKind) -> Self {
+        let access = match world {
+            ComponentKind::Skill => VaultAccess::Read,
+            ComponentKind::Tests => VaultAccess::Seed,
         };
-        let vault = request.vault.filter(|_| request.grants.vault);
-        Self { vault: vault.map(|vault| (vault, seeds)), out: request.out.filter(|_| request.grants.out) }
+        let vault = request.granted_vault().map(|vault| (vault, access));
+        Self { vault, out: request.granted_out() }
     }
 }
 
-/// What this machine gives.
+/// Which second wall this machine has.
 ///
 /// # Errors
 /// When the kernel has Landlock and does not let it be used.
 pub fn probe() -> Result<SecondWall, RunError> {
-    // On a thread that is gone afterwards.
-    let asked = std::thread::scope(|scope| scope.spawn(|| put_up(Reach::default())).join());
-    asked.unwrap_or_else(|_| Err(RunError::SecondWall("the thread that asks for it ended early".to_owned())))
+    // On a thread of its own: the restriction stays with the thread until it ends.
+    let asked = std::thread::scope(|scope| scope.spawn(|| put_up(LandlockScope::default())).join());
+    asked.unwrap_or_else(|_| Err(RunError::SecondWall("the thread that probes for it ended early".to_owned())))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn put_up(_: Reach<'_>) -> Result<SecondWall, RunError> {
+pub(super) fn put_up(_: LandlockScope<'_>) -> Result<SecondWall, RunError> {
     Ok(SecondWall::Missing)
 }
 
@@ -76,16 +79,16 @@ mod linux {
 
     use super::*;
 
-    /// The newest version whose rights we know and mean. Older kernels get what they have.
+    /// The newest version that this code handles. An older kernel enforces what it has.
     const KNOWN: ABI = ABI::V6;
 
     /// Restricts the calling thread for good.
-    pub(in super::super) fn put_up(reach: Reach<'_>) -> Result<SecondWall, RunError> {
+    pub(in super::super) fn put_up(reach: LandlockScope<'_>) -> Result<SecondWall, RunError> {
         let mut rules = nothing().map_err(refused)?;
         if let Some((path, vault)) = reach.vault {
             let rights = match vault {
-                Vault::Read => reading(),
-                Vault::Seed => reading() | writing(),
+                VaultAccess::Read => reading(),
+                VaultAccess::Seed => reading() | writing(),
             };
             rules = allow(rules, "/vault", path, rights)?;
         }
@@ -99,12 +102,14 @@ mod linux {
         RunError::SecondWall(error.to_string())
     }
 
-    /// Everything that Landlock knows, handled and not allowed.
+    /// Handles every right that Landlock knows and allows none of them.
     fn nothing() -> Result<RulesetCreated, landlock::RulesetError> {
         Ruleset::default()
+            // What the kernel does not know is left out; `judge` then says what is enforced.
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(AccessFs::from_all(KNOWN))?
             .handle_access(AccessNet::from_all(KNOWN))?
+            // Abstract Unix sockets and signals: they have no path that a rule could name.
             .scope(Scope::from_all(KNOWN))?
             .create()
     }
@@ -113,7 +118,7 @@ mod linux {
         AccessFs::ReadFile | AccessFs::ReadDir
     }
 
-    /// What the first wall does in a folder that a guest may write: no links, no devices, nothing to execute.
+    /// What the first wall needs in a folder that a guest may write: no links, no devices, nothing to execute.
     fn writing() -> BitFlags<AccessFs> {
         AccessFs::WriteFile
             | AccessFs::Truncate
@@ -121,6 +126,7 @@ mod linux {
             | AccessFs::MakeDir
             | AccessFs::RemoveFile
             | AccessFs::RemoveDir
+            // Moving a file between two folders of the same tree.
             | AccessFs::Refer
     }
 
@@ -141,7 +147,7 @@ mod linux {
         match (&status.landlock, &status.ruleset) {
             (LandlockStatus::NotEnabled | LandlockStatus::NotImplemented, _) => Ok(SecondWall::Missing),
             (LandlockStatus::Available { .. }, RulesetStatus::NotEnforced) => {
-                Err(refused("the kernel has Landlock and enforces nothing"))
+                Err(refused("the kernel has Landlock but enforces nothing"))
             }
             (LandlockStatus::Available { effective_abi, .. }, _) => Ok(SecondWall::Landlock(*effective_abi as u32)),
         }
@@ -177,7 +183,7 @@ mod tests {
         let (vault, out) = (at("vault"), at("staging/mine/out"));
         let seen = thread::scope(|scope| {
             let restricted = scope.spawn(|| {
-                let wall = put_up(Reach { vault: Some((&vault, Vault::Read)), out: Some(&out) }).unwrap();
+                let wall = put_up(LandlockScope { vault: Some((&vault, VaultAccess::Read)), out: Some(&out) }).unwrap();
                 assert!(matches!(wall, SecondWall::Landlock(_)), "the tests need a kernel with Landlock: {wall}");
                 assert_eq!(kind(fs::read(at("vault/a.md"))), Ok(()));
                 assert_eq!(kind(fs::read_dir(&vault)), Ok(()));
@@ -220,7 +226,7 @@ mod tests {
     fn a_thread_that_needs_nothing_reaches_nothing() {
         thread::scope(|scope| {
             let restricted = scope.spawn(|| {
-                put_up(Reach::default()).unwrap();
+                put_up(LandlockScope::default()).unwrap();
                 assert_eq!(kind(fs::read("/etc/passwd")), DENIED);
             });
             restricted.join().unwrap();
@@ -230,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_named() {
-        let put = || put_up(Reach { vault: None, out: Some(Path::new("/nowhere")) });
+        let put = || put_up(LandlockScope { vault: None, out: Some(Path::new("/nowhere")) });
         let refused = thread::spawn(put).join().unwrap();
         assert!(matches!(refused, Err(RunError::Folder { guest: "/out", .. })), "{refused:?}");
     }

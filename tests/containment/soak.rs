@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use kavi::model::limits::Limits;
-use kavi::runtime::{Compiled, Runtime};
+use kavi::runtime::{CompiledComponent, Runtime};
 
 use crate::door::{self, Folders};
 use crate::rows::{ROWS, Row};
@@ -16,14 +16,14 @@ const EVERY: Duration = Duration::from_secs(60);
 
 struct Attack {
     row: &'static Row,
-    compiled: Compiled,
+    compiled: CompiledComponent,
     limits: Limits,
 }
 
 fn attacks(runtime: &Runtime) -> Vec<Attack> {
     let attack = |row: &'static Row| {
         // What is not even compiled is no attack on a run.
-        let compiled = door::compile(runtime, row.guest).ok()?;
+        let compiled = door::compile(runtime, row.guest, row.checked).ok()?;
         Some(Attack { row, compiled, limits: row.limits() })
     };
     ROWS.iter().filter_map(attack).collect()
@@ -54,7 +54,7 @@ fn soak() {
             attack.limits = Limits { wall_ms: 100, cpu_ms: 10_000, ..attack.limits.clone() };
         }
     });
-    let echo = door::compile(&runtime, "echo").unwrap();
+    let echo = door::compile(&runtime, "echo", Row::BENIGN.checked).unwrap();
     let (start, mut said) = (Instant::now(), Instant::now());
     let (mut benign, mut hostile, mut overdue) = (0_u64, 0_usize, Vec::new());
     println!("start: {}", level());

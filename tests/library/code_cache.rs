@@ -10,9 +10,15 @@ use std::time::Duration;
 
 use crate::support::{self, PEEK, Workspace, cache};
 use kavi::cage::{Cage, CageError, Confinement};
-use kavi::model::{digest::Digest, effect::EffectClass, grants::Grants, limits::Limits, warnings::Warnings};
-use kavi::policy::grants;
-use kavi::runtime::{self, Bounds, CodeCache, CodeError, CodePurpose, LoadError, Loader, Origin, Runtime, Skill};
+use kavi::model::{
+    capabilities::{ReadScope, SkillCapabilities},
+    digest::Digest,
+    limits::Limits,
+    warnings::Warnings,
+};
+use kavi::runtime::{
+    self, CodeCache, CodeError, CodeOrigin, CompileLimits, ComponentTrust, LoadError, Loader, Runtime, SkillComponent,
+};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
@@ -324,27 +330,27 @@ fn reckless() -> Runtime {
 #[test]
 fn a_component_that_is_dear_to_compile_is_given_up() {
     let (runtime, bomb, small) = (reckless(), bomb(), component("(core module (func))"));
-    let plenty = Bounds::default();
+    let plenty = CompileLimits::default();
     for confinement in [Confinement::Required, Confinement::Unconfined] {
         let cage = Cage::new(exe(), confinement);
         for tight in [
-            Bounds { wall: Duration::from_millis(400), ..plenty },
-            Bounds { cpu: Duration::from_secs(1), ..plenty },
-            Bounds { memory_bytes: 32 << 20, ..plenty },
+            CompileLimits { wall: Duration::from_millis(400), ..plenty },
+            CompileLimits { cpu: Duration::from_secs(1), ..plenty },
+            CompileLimits { memory_bytes: 32 << 20, ..plenty },
         ] {
-            let stopped = runtime::compile(&cage, &runtime, &bomb, (CodePurpose::Untrusted, tight));
-            assert!(matches!(&stopped, Err(CodeError::Stopped { bounds, .. }) if *bounds == tight), "{stopped:?}");
+            let stopped = runtime::compile(&cage, &runtime, &bomb, ComponentTrust::Untrusted, tight);
+            assert!(matches!(&stopped, Err(CodeError::Stopped { limits, .. }) if *limits == tight), "{stopped:?}");
         }
-        let tight = Bounds { output_bytes: 512, ..plenty };
-        let stopped = runtime::compile(&cage, &runtime, &small, (CodePurpose::Untrusted, tight));
+        let tight = CompileLimits { output_bytes: 512, ..plenty };
+        let stopped = runtime::compile(&cage, &runtime, &small, ComponentTrust::Untrusted, tight);
         assert!(matches!(stopped, Err(CodeError::Stopped { .. })), "{stopped:?}");
-        let code = runtime::compile(&cage, &runtime, &small, (CodePurpose::Untrusted, plenty)).unwrap();
+        let code = runtime::compile(&cage, &runtime, &small, ComponentTrust::Untrusted, plenty).unwrap();
         runtime.load(&code).unwrap();
     }
     // Nobody even tries what the estimate calls too dear.
     let careful = Runtime::new(&Limits::default()).unwrap();
     let cage = Cage::new("/nowhere/kavi".into(), Confinement::Required);
-    let refused = runtime::compile(&cage, &careful, &bomb, (CodePurpose::Promoted, plenty));
+    let refused = runtime::compile(&cage, &careful, &bomb, ComponentTrust::Promoted, plenty);
     assert!(matches!(refused, Err(CodeError::Component(_))), "{refused:?}");
 }
 
@@ -377,14 +383,14 @@ fn a_promoted_skill_runs_on_a_machine_that_confines_nothing() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let cage = Cage::new(script, Confinement::Required);
     let (runtime, small) = (reckless(), component("(core module (func))"));
-    let compile = |bytes: &[u8], standing, bounds| runtime::compile(&cage, &runtime, bytes, (standing, bounds));
-    let refused = compile(&small, CodePurpose::Untrusted, Bounds::default());
+    let compile = |bytes: &[u8], trust, limits| runtime::compile(&cage, &runtime, bytes, trust, limits);
+    let refused = compile(&small, ComponentTrust::Untrusted, CompileLimits::default());
     assert!(matches!(refused, Err(CodeError::Cage(CageError::NoCage { .. }))), "{refused:?}");
-    let code = compile(&small, CodePurpose::Promoted, Bounds::default()).unwrap();
+    let code = compile(&small, ComponentTrust::Promoted, CompileLimits::default()).unwrap();
     runtime.load(&code).unwrap();
     // Its limits it has all the same.
-    let tight = Bounds { cpu: Duration::from_secs(1), ..Bounds::default() };
-    assert!(matches!(compile(&bomb(), CodePurpose::Promoted, tight), Err(CodeError::Stopped { .. })));
+    let tight = CompileLimits { cpu: Duration::from_secs(1), ..CompileLimits::default() };
+    assert!(matches!(compile(&bomb(), ComponentTrust::Promoted, tight), Err(CodeError::Stopped { .. })));
 }
 
 /// A skill in the text format that fits every class.
@@ -420,7 +426,7 @@ fn store(workspace: &Workspace, bytes: &[u8]) -> Digest {
 /// The cache of a workspace, as the binary has it.
 fn cache_of(workspace: &Workspace) -> CodeCache {
     let folder = workspace.path().join(".kavi/cache");
-    CodeCache::new(folder, Some(cache().join("code.key")), grants::version())
+    CodeCache::new(folder, Some(cache().join("code.key")), runtime::import_table_version())
 }
 
 #[test]
@@ -440,23 +446,27 @@ fn a_component_that_does_not_fit_its_class_is_refused_at_load() {
     let entries = || status(&workspace)["valid"].as_u64().unwrap();
     let before = entries();
     // In the cache as well, with a seal that is right, as a Kavi with another table could have left it.
-    let grants = grants::of(EffectClass::ReadOnly);
-    let imports = Box::leak([grants.imports, &["wasi:sockets/tcp"]].concat().into_boxed_slice());
-    let wide = Grants { imports, ..grants };
     let (cage, cache, warnings) = (Cage::new(exe(), Confinement::Required), cache_of(&workspace), Warnings::default());
-    let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
     let runtime = Runtime::new(&Limits::default()).unwrap();
-    let skill = Skill { component: &bytes, digest, grants: &wide, purpose: CodePurpose::Untrusted };
-    for origin in [Origin::Compiled, Origin::Cached] {
+    let plenty = CompileLimits::default();
+    let code = runtime::compile(&cage, &runtime, &bytes, ComponentTrust::Untrusted, plenty).unwrap();
+    cache.keep(digest, &code).unwrap();
+    assert_eq!(entries(), before + 1);
+    refused();
+    let reader = SkillCapabilities { reads: ReadScope::Vault, writes: Vec::new(), clock: false };
+    let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
+    let greedy = SkillComponent { component: &bytes, digest, capabilities: &reader, trust: ComponentTrust::Untrusted };
+    assert!(matches!(loader.load(&runtime, &greedy), Err(LoadError::Refused(_))));
+    // What fits is compiled once and then found.
+    let honest = wat::parse_str(HONEST).unwrap();
+    let skill = SkillComponent { component: &honest, digest: Digest::of(&honest), ..greedy };
+    for origin in [CodeOrigin::Compiled, CodeOrigin::Cached] {
         assert_eq!(loader.load(&runtime, &skill).unwrap().1, origin);
     }
-    assert_eq!((entries(), warnings.take()), (before + 1, vec![]));
-    refused();
-    let narrow = Skill { grants: &grants, ..skill };
-    assert!(matches!(loader.load(&runtime, &narrow), Err(LoadError::Refused(_))));
+    assert_eq!((entries(), warnings.take()), (before + 2, vec![]));
     // A hit needs no compiler at all.
     let nowhere = Cage::new("/nowhere/kavi".into(), Confinement::Required);
-    assert_eq!(Loader { cage: &nowhere, ..loader }.load(&runtime, &skill).unwrap().1, Origin::Cached);
+    assert_eq!(Loader { cage: &nowhere, ..loader }.load(&runtime, &skill).unwrap().1, CodeOrigin::Cached);
 }
 
 /// A workspace with a verified proposal whose component is another one than was verified. Gives its id.

@@ -23,8 +23,7 @@ use kavi::model::id::{IdPrefix, RandomIds};
 use kavi::model::name::SkillName;
 use kavi::model::time::SystemClock;
 use kavi::model::warnings::Warnings;
-use kavi::policy::grants;
-use kavi::runtime::{CodeCache, Loader};
+use kavi::runtime::{CodeCache, Loader, import_table_version};
 use serde_json::json;
 
 /// Tells a process that was started to be killed: which workspace, what to do, and at which point it dies.
@@ -81,7 +80,7 @@ fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(),
     let (layout, limits) = (&config.layout, &config.limits);
     let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::new(layout.store()));
     let cage = Cage::new(PathBuf::from(env!("CARGO_BIN_EXE_kavi")), Confinement::Required);
-    let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), grants::version());
+    let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), import_table_version());
     let warnings = Warnings::default();
     let shared = SharedContext {
         layout,

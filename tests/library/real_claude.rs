@@ -23,7 +23,7 @@ use std::{
 use crate::support::messages_api::{Block, MessagesApi, Reply};
 use crate::support::{self, WRITE_NOTE, Workspace};
 use kavi::{
-    cage::{Applied, Cage, Confinement},
+    cage::{AppliedConfinement, Cage, Confinement},
     forge::builder::{
         claude::{ClaudeAttempt, Surroundings, run},
         command::{ClaudeConfig, Private, UsdCents, command},
@@ -272,7 +272,7 @@ fn builds(program: &Path) -> Outcome {
     assert_eq!(environment.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
     assert!(!format!("{environment:?}").contains(KEY), "{environment:?}");
     assert_eq!(environment.get("ANTHROPIC_BASE_URL").map(String::as_str), Some("http://127.0.0.1:7717"));
-    assert!(matches!(attempt.confinement, Applied::Caged { .. }));
+    assert!(matches!(attempt.confinement, AppliedConfinement::Caged { .. }));
     assert!(attempt.account.lines.iter().all(|line| matches!(line.end, End::Answered | End::Greeted)));
     let posts = u64::try_from(api.requests().len())?;
     assert_eq!((attempt.account.totals.tokens.input, attempt.account.totals.tokens.output), (100 * posts, 50 * posts));
@@ -373,7 +373,7 @@ fn works_without_a_cage(program: &Path) -> Outcome {
     bench.confinement = Confinement::Unconfined;
     let attempt = bench.run()?;
     assert!(attempt.verdict.is_ok(), "{:?}", attempt.verdict);
-    assert_eq!(attempt.confinement, Applied::Unconfined);
+    assert_eq!(attempt.confinement, AppliedConfinement::Unconfined);
     assert!(api.requests().iter().all(|request| request.header("x-api-key") == Some(KEY)));
     Ok(())
 }

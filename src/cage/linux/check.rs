@@ -1,15 +1,16 @@
-//! The last look before the job is started: do the walls stand? Asked from the inside, of the kernel.
+//! The self-check: the last step before the job is started asks the kernel, from the inside, whether the confinement is in
+//! force.
 
 use std::fs;
 use std::io;
 
-use super::{Failed, at};
-use crate::cage::error::Step;
+use super::at;
+use crate::cage::error::{SetupStep, StageError};
 
 /// Fails unless this process is the first of its namespace, holds no capability, can gain none, is filtered, cannot
 /// write a kernel setting, and has no network interface but its loopback.
-pub(in crate::cage) fn walls() -> Result<(), Failed> {
-    let refuse = |what: &str| Err((Step::SelfCheck, what.to_owned()));
+pub(in crate::cage) fn walls() -> Result<(), StageError> {
+    let refuse = |what: &str| Err(StageError::new(SetupStep::SelfCheck, what));
     if rustix::process::getpid() != rustix::process::Pid::INIT {
         return refuse("this process is not the first of a process namespace");
     }
@@ -17,22 +18,23 @@ pub(in crate::cage) fn walls() -> Result<(), Failed> {
     if let Some(fault) = fault_in_status(&status) {
         return refuse(&fault);
     }
+    // A crash handler set here would run on the host, outside of the cage.
     match fs::OpenOptions::new().write(true).open("/proc/sys/kernel/core_pattern") {
         Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(at(Step::SelfCheck, "/proc/sys")(error)),
+        Err(error) => return Err(at(SetupStep::SelfCheck, "/proc/sys")(error)),
         Ok(_) => return refuse("kernel settings can be written"),
     }
     let interfaces = read("/proc/self/net/dev")?;
     let strange = interfaces.lines().skip(2).filter_map(|line| line.split(':').next()).find(|name| name.trim() != "lo");
     match strange {
-        Some(name) => refuse(&format!("the network interface {} is within reach", name.trim())),
+        Some(name) => refuse(&format!("the network interface {} is visible", name.trim())),
         None => Ok(()),
     }
 }
 
-fn read(file: &str) -> Result<String, Failed> {
-    fs::read_to_string(file).map_err(at(Step::SelfCheck, file))
+fn read(file: &str) -> Result<String, StageError> {
+    fs::read_to_string(file).map_err(at(SetupStep::SelfCheck, file))
 }
 
 /// What is wrong with a process's status, if anything is. A missing line is wrong.

@@ -1,27 +1,27 @@
-//! The inner stage: first process of the cage's process namespace. It closes the last doors behind itself, looks
-//! whether they are shut, starts the job, and takes everything with it when it ends.
+//! The inner stage: the first process of the cage's process namespace. It gives up every privilege, checks the confinement,
+//! starts the job, and ends the whole namespace when it ends.
 
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use super::privileges::{self, Bounding};
-use super::{Failed, at, check, landlock, loopback, mounts, namespaces, seccomp};
-use crate::cage::error::Step;
+use super::{at, check, landlock, loopback, mounts, namespaces, seccomp};
+use crate::cage::error::{SetupStep, StageError};
 use crate::cage::forward;
-use crate::cage::launch::{self, Fate, OwnGroup};
-use crate::cage::outcome::{Applied, Maker};
-use crate::cage::wire::{self, JobOrder, Report};
+use crate::cage::launch::{self, OwnGroup, SupervisionEnd};
+use crate::cage::outcome::{AppliedConfinement, NamespaceMaker};
+use crate::cage::wire::{self, JobOrder, StageReport};
 
 /// Who made the namespaces that this stage finds itself in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cage) enum Mode {
+pub(in crate::cage) enum NamespaceMode {
     Own,
     OwnAsRoot,
     Bubblewrap,
 }
 
-impl Mode {
-    /// The word that stands for it on the stage's command line.
+impl NamespaceMode {
+    /// Its name on the command line of the stage.
     pub(in crate::cage) fn word(self) -> &'static str {
         match self {
             Self::Own => "own",
@@ -35,18 +35,18 @@ impl Mode {
     }
 }
 
-/// The stage's life.
+/// Runs the stage from its start to its end.
 pub(in crate::cage) fn stage(mode: Option<&str>) -> ExitCode {
     if launch::close_strays().is_err() {
         return ExitCode::FAILURE;
     }
-    let (Some(mode), Ok(control)) = (mode.and_then(Mode::parse), launch::control_socket()) else {
+    let (Some(mode), Ok(control)) = (mode.and_then(NamespaceMode::parse), launch::control_socket()) else {
         return ExitCode::FAILURE;
     };
     let report = match live(&control, mode) {
         Ok(Some(report)) => report,
         Ok(None) => return ExitCode::SUCCESS,
-        Err((step, why)) => Report::Failed { step, why },
+        Err(StageError { step, why }) => StageReport::Failed { step, why },
     };
     match wire::send_report(&control, &report) {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,55 +54,56 @@ pub(in crate::cage) fn stage(mode: Option<&str>) -> ExitCode {
     }
 }
 
-fn live(control: &UnixStream, mode: Mode) -> Result<Option<Report>, Failed> {
-    let (order, fds) = wire::receive_order::<JobOrder>(control).map_err(at(Step::Orders, "orders"))?;
+fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>, StageError> {
+    let (order, fds) = wire::receive_order::<JobOrder>(control).map_err(at(SetupStep::Orders, "orders"))?;
     let user_namespace = settle(mode)?;
     let landlock_abi = landlock::confine(&order.binds)?;
-    launch::limit(&order.job.limits).map_err(at(Step::Limits, "limits"))?;
+    launch::limit(&order.job.limits).map_err(at(SetupStep::Limits, "limits"))?;
+    // The filter comes after everything that sets up: setting limits and namespaces are calls that it restricts.
     seccomp::filter()?;
     check::walls()?;
     if let Some(order) = &order.job.forward {
-        forward::open(order).map_err(at(Step::Forward, format!("port {}", order.port)))?;
+        forward::open(order).map_err(at(SetupStep::Forward, format!("port {}", order.port)))?;
     }
     let by = match mode {
-        Mode::Own => Maker::Own,
-        Mode::OwnAsRoot => Maker::OwnAsRoot,
-        Mode::Bubblewrap => Maker::Bubblewrap,
+        NamespaceMode::Own => NamespaceMaker::Own,
+        NamespaceMode::OwnAsRoot => NamespaceMaker::OwnAsRoot,
+        NamespaceMode::Bubblewrap => NamespaceMaker::Bubblewrap,
     };
-    let applied = Applied::Caged { by, landlock_abi, user_namespace };
-    wire::send_report(control, &Report::Ready(applied)).map_err(at(Step::Orders, "report"))?;
+    let applied = AppliedConfinement::Caged { by, landlock_abi, user_namespace };
+    wire::send_report(control, &StageReport::Ready(applied)).map_err(at(SetupStep::Orders, "report"))?;
     if !wire::wait_for_go(control) {
         return Ok(None);
     }
-    let Some(program) = &order.job.program else { return Ok(Some(Report::Exited(0))) };
-    let job = launch::start(&order.job, program, fds, OwnGroup::No).map_err(at(Step::Start, program))?;
-    // Either way this process returns from here and ends, and the kernel ends its namespace with it.
-    match launch::supervise(control, job).map_err(at(Step::Watch, program))? {
-        Fate::Ended(report) => Ok(Some(report)),
-        Fate::LeashCut => Ok(None),
+    let Some(program) = &order.job.program else { return Ok(Some(StageReport::Exited(0))) };
+    let job = launch::start(&order.job, program, fds, OwnGroup::No).map_err(at(SetupStep::Start, program))?;
+    // Either way this process ends, and with its first process the kernel ends the whole namespace.
+    match launch::supervise(control, job).map_err(at(SetupStep::Watch, program))? {
+        SupervisionEnd::Ended(report) => Ok(Some(report)),
+        SupervisionEnd::ControlClosed => Ok(None),
     }
 }
 
-/// Enters the tree and gives up identity and privileges. Says whether a user namespace surrounds the job.
-fn settle(mode: Mode) -> Result<bool, Failed> {
-    if mode != Mode::Bubblewrap {
+/// Enters the tree and gives up identity and privileges. Returns whether the job is in a user namespace of its own.
+fn settle(mode: NamespaceMode) -> Result<bool, StageError> {
+    if mode != NamespaceMode::Bubblewrap {
         mounts::mount_proc()?;
         mounts::enter()?;
-        rustix::process::setsid().map_err(at(Step::Pivot, "setsid"))?;
-        nix::unistd::sethostname("kavi").map_err(at(Step::Pivot, "host name"))?;
+        rustix::process::setsid().map_err(at(SetupStep::Pivot, "setsid"))?;
+        nix::unistd::sethostname("kavi").map_err(at(SetupStep::Pivot, "host name"))?;
         loopback::raise()?;
     }
     let user_namespace = match mode {
-        Mode::OwnAsRoot => {
+        NamespaceMode::OwnAsRoot => {
             privileges::become_cage_user()?;
-            // The walls that root made stand without one, where the machine has none to give.
+            // The namespaces that root made hold without one, on machines that allow no user namespaces.
             namespaces::nest().is_ok()
         }
-        Mode::Own => namespaces::nest().map(|()| true)?,
-        Mode::Bubblewrap => true,
+        NamespaceMode::Own => namespaces::nest().map(|()| true)?,
+        NamespaceMode::Bubblewrap => true,
     };
     privileges::tie_and_close()?;
-    let bounding = if mode != Mode::Bubblewrap && user_namespace { Bounding::Drop } else { Bounding::Gone };
+    let bounding = if mode != NamespaceMode::Bubblewrap && user_namespace { Bounding::Drop } else { Bounding::Gone };
     privileges::drop_all(bounding)?;
     Ok(user_namespace)
 }

@@ -1,4 +1,4 @@
-//! The second wall around files: what the mounts allow, said once more to Landlock, which no mount can undo.
+//! The second wall around files: Landlock repeats what the mounts allow. No mount can undo it.
 
 use std::path::Path;
 
@@ -7,17 +7,18 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
 
-use super::{Failed, at};
-use crate::cage::error::Step;
-use crate::cage::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use super::at;
+use crate::cage::error::{SetupStep, StageError};
+use crate::cage::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use crate::cage::mount::MountAccess;
 use crate::cage::wire::Bind;
 
-/// The newest version whose rights we know and mean. Older kernels get what they have.
+/// The newest version that this code handles. An older kernel enforces what it has.
 const KNOWN: ABI = ABI::V6;
 
-/// Confines this process and its children. Gives the version in force; none where the kernel has no Landlock.
-pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, Failed> {
-    let failed = |what: &str| at(Step::Landlock, what.to_owned());
+/// Confines this process and its children. Returns the version in force; none where the kernel has no Landlock.
+pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, StageError> {
+    let failed = |what: &str| at(SetupStep::Landlock, what.to_owned());
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN))
@@ -26,7 +27,7 @@ pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, Failed> {
         .map_err(failed("scope"))?
         .create()
         .map_err(failed("create"))?;
-    // The tree holds nothing but what was put there, so its folders may be listed.
+    // The tree contains only what was put there, so listing its folders reveals nothing.
     rules = allow(rules, "/", AccessFs::ReadDir.into())?;
     let run = AccessFs::from_read(KNOWN);
     for system in SYSTEM.iter().chain(&SYSTEM_ALIASES) {
@@ -43,9 +44,9 @@ pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, Failed> {
     }
     for bind in binds {
         let rights = match bind.access {
-            Access::ReadOnly => run,
-            Access::ReadWrite => writing(),
-            Access::ReadWriteExecute => writing() | AccessFs::Execute,
+            MountAccess::ReadOnly => run,
+            MountAccess::ReadWrite => writing(),
+            MountAccess::ReadWriteExecute => writing() | AccessFs::Execute,
         };
         rules = allow(rules, &bind.inside, rights)?;
     }
@@ -56,15 +57,15 @@ pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, Failed> {
     })
 }
 
-/// All but running what was written, making devices, and commanding them.
+/// Everything except executing, making devices, and controlling devices.
 fn writing() -> BitFlags<AccessFs> {
     AccessFs::from_all(KNOWN) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev)
 }
 
-/// Allows what the place can take; a place that the machine does not have needs no rule.
-fn allow(rules: RulesetCreated, place: &str, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, Failed> {
+/// Allows the rights that the path can have. A path that the machine does not have needs no rule.
+fn allow(rules: RulesetCreated, place: &str, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, StageError> {
     let Ok(metadata) = std::fs::metadata(Path::new(place)) else { return Ok(rules) };
     let rights = if metadata.is_dir() { rights } else { rights & AccessFs::from_file(KNOWN) };
-    let fd = PathFd::new(place).map_err(at(Step::Landlock, place))?;
-    rules.add_rule(PathBeneath::new(fd, rights)).map_err(at(Step::Landlock, place))
+    let fd = PathFd::new(place).map_err(at(SetupStep::Landlock, place))?;
+    rules.add_rule(PathBeneath::new(fd, rights)).map_err(at(SetupStep::Landlock, place))
 }

@@ -1,11 +1,13 @@
-//! Raises the loopback interface of a new network namespace: the only interface that it has.
+//! Raises the loopback interface of a new network namespace: the only interface it has.
+//!
+//! By hand over netlink, because the `ioctl` for it has no safe call.
 
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket};
 
-use super::{Failed, at};
-use crate::cage::error::Step;
+use super::at;
+use crate::cage::error::{SetupStep, StageError};
 
 /// The first interface of every network namespace.
 const LOOPBACK_INDEX: i32 = 1;
@@ -14,18 +16,22 @@ const NLMSG_ERROR: u16 = 2;
 const NLM_F_REQUEST_ACK: u16 = 1 | 4;
 const IFF_UP: u32 = 1;
 
-/// Raises it. Needs the capability over the namespace, so it comes before that is given up.
-pub(super) fn raise() -> Result<(), Failed> {
+/// Raises it. This needs a capability over the namespace, so it comes before capabilities are dropped.
+pub(super) fn raise() -> Result<(), StageError> {
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
-        .map_err(at(Step::Loopback, "socket"))?;
+        .map_err(at(SetupStep::Loopback, "socket"))?;
     sendto(netlink.as_raw_fd(), &request(), &NetlinkAddr::new(0, 0), MsgFlags::empty())
-        .map_err(at(Step::Loopback, "send"))?;
+        .map_err(at(SetupStep::Loopback, "send"))?;
     let mut answer = [0u8; 256];
-    let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).map_err(at(Step::Loopback, "receive"))?;
+    let length =
+        recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).map_err(at(SetupStep::Loopback, "receive"))?;
     match verdict(&answer[..length]) {
         Some(0) => Ok(()),
-        Some(code) => Err((Step::Loopback, std::io::Error::from_raw_os_error(code.saturating_neg()).to_string())),
-        None => Err((Step::Loopback, "the kernel's answer makes no sense".to_owned())),
+        Some(code) => Err(StageError::new(
+            SetupStep::Loopback,
+            std::io::Error::from_raw_os_error(code.saturating_neg()).to_string(),
+        )),
+        None => Err(StageError::new(SetupStep::Loopback, "the kernel's answer is malformed".to_owned())),
     }
 }
 

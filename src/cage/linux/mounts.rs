@@ -1,8 +1,8 @@
 //! The file tree of a cage.
 //!
-//! Sources are opened before anything is covered and bound by descriptor, so that what was looked at is what is bound.
-//! Mount points are created only in the cage's own memory file system, never through a mount into a host folder.
-//! Mounts that lie inside a source come along and are tightened like the source itself.
+//! Sources are opened before anything is covered, and bound by descriptor, so that the checked file is the bound file. Mount
+//! points are created only in the cage's own memory file system, never through a mount in a folder of the host. Mounts
+//! inside a source come along and get the restrictions of the source.
 
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -17,16 +17,17 @@ use rustix::mount::{
     mount_remount, unmount,
 };
 
-use super::namespaces::Right;
-use super::{CAGE_ID, Failed, at};
-use crate::cage::error::Step;
-use crate::cage::job::{Access, INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use super::namespaces::SetupUser;
+use super::{CAGE_ID, at};
+use crate::cage::error::{SetupStep, StageError};
+use crate::cage::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
+use crate::cage::mount::MountAccess;
 use crate::cage::wire::{Bind, OuterOrder};
 
-/// Where the new tree is built; covered in our own mount namespace only.
+/// Where the new tree is built. It covers `/tmp` only in our own mount namespace.
 const BASE: &str = "/tmp";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-/// Parts of `/proc` that say or do more than a job needs.
+/// Parts of `/proc` that show or do more than a job needs.
 pub(in crate::cage) const HIDDEN_FOLDERS: [&str; 3] = ["acpi", "scsi", "asound"];
 pub(in crate::cage) const HIDDEN_FILES: [&str; 8] =
     ["kcore", "keys", "key-users", "kallsyms", "kmsg", "sysrq-trigger", "timer_list", "sched_debug"];
@@ -34,7 +35,7 @@ pub(in crate::cage) const FROZEN: [&str; 4] = ["sys", "fs", "irq", "bus"];
 
 /// What the outer stage keeps of a built tree.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct MountTree {
     /// The writable sources.
     pub writable: Vec<OwnedFd>,
 }
@@ -43,49 +44,51 @@ pub(super) struct Tree {
 type Links = Vec<(String, PathBuf)>;
 
 /// A source, opened.
-struct Opened {
+struct OpenedMount {
     bind: Bind,
     fd: OwnedFd,
     kind: FileType,
 }
 
-/// Builds everything but `/proc`, which must be mounted from within the process namespace.
-pub(super) fn build(order: &OuterOrder, right: Right) -> Result<Tree, Failed> {
+/// Builds everything except `/proc`, which must be mounted from inside the process namespace.
+pub(super) fn build(order: &OuterOrder, user: SetupUser) -> Result<MountTree, StageError> {
+    // Otherwise mounts of the cage would appear in the host's namespace.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(at(Step::Mounts, "make mounts private"))?;
+        .map_err(at(SetupStep::Mounts, "make mounts private"))?;
     let before: HashSet<u64> = table()?.into_iter().map(|entry| entry.id).collect();
     let (binds, links) = with_system(&order.binds)?;
-    let opened = binds.into_iter().map(|bind| open(bind, right)).collect::<Result<Vec<_>, _>>()?;
-    let devices = DEVICES.map(|name| open(device(name), Right::User)).into_iter().collect::<Result<Vec<_>, _>>()?;
+    // Opened before `BASE` is covered: sources may lie below `/tmp`.
+    let opened = binds.into_iter().map(|bind| open(bind, user)).collect::<Result<Vec<_>, _>>()?;
+    let devices = DEVICES.map(|name| open(device(name), SetupUser::User)).into_iter().collect::<Result<Vec<_>, _>>()?;
 
     rustix::process::umask(Mode::from_raw_mode(0o022));
     memory(BASE, MountFlags::NOSUID | MountFlags::NODEV, "mode=0755,size=1m,nr_inodes=8192")?;
     for (link, target) in links {
-        symlink(&target, under(&link)).map_err(at(Step::Mounts, link))?;
+        symlink(&target, under(&link)).map_err(at(SetupStep::Mounts, link))?;
     }
     for source in opened.iter().chain(&devices) {
         let covered = opened.iter().any(|other| beneath(&source.bind.inside, &other.bind.inside));
         place(source, covered)?;
     }
-    furnish(order.scratch_bytes, right)?;
+    furnish(order.scratch_bytes, user)?;
     tighten(&opened, &before)?;
     let writable = opened.into_iter().filter(|source| source.bind.access.writable()).map(|source| source.fd);
-    Ok(Tree { writable: writable.collect() })
+    Ok(MountTree { writable: writable.collect() })
 }
 
 /// The job's mounts and the system's, from the root downwards, and the links to make.
-fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Links), Failed> {
+fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Links), StageError> {
     let mut binds = job.to_vec();
     let mut links = Vec::new();
     for system in SYSTEM.iter().chain(&SYSTEM_ALIASES).chain(&["/etc/ld.so.cache"]) {
         let Ok(metadata) = fs::symlink_metadata(system) else { continue };
         let given = job.iter().any(|bind| bind.inside == **system || beneath(system, &bind.inside));
         if metadata.is_symlink() {
-            let target = fs::read_link(system).map_err(at(Step::Mounts, system))?;
+            let target = fs::read_link(system).map_err(at(SetupStep::Mounts, system))?;
             links.push(((*system).to_owned(), target));
         } else if !given {
             let host = (*system).to_owned();
-            binds.push(Bind { inside: host.clone(), host, access: Access::ReadOnly });
+            binds.push(Bind { inside: host.clone(), host, access: MountAccess::ReadOnly });
         }
     }
     binds.sort_by_key(|bind| Path::new(&bind.inside).components().count());
@@ -94,15 +97,15 @@ fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Links), Failed> {
 
 fn device(name: &str) -> Bind {
     let path = format!("/dev/{name}");
-    Bind { host: path.clone(), inside: path, access: Access::ReadWrite }
+    Bind { host: path.clone(), inside: path, access: MountAccess::ReadWrite }
 }
 
 fn beneath(path: &str, folder: &str) -> bool {
     path != folder && Path::new(path).starts_with(folder)
 }
 
-fn open(bind: Bind, right: Right) -> Result<Opened, Failed> {
-    let failed = |why: &str| (Step::Mounts, format!("{}: {why}", bind.host));
+fn open(bind: Bind, user: SetupUser) -> Result<OpenedMount, StageError> {
+    let failed = |why: &str| StageError::new(SetupStep::Mounts, format!("{}: {why}", bind.host));
     let fd = openat(CWD, &bind.host, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| failed(&error.to_string()))?;
     let stat = fstat(&fd).map_err(|error| failed(&error.to_string()))?;
@@ -110,19 +113,19 @@ fn open(bind: Bind, right: Right) -> Result<Opened, Failed> {
     if kind == FileType::Symlink {
         return Err(failed("it is a symbolic link; give the path that it points to"));
     }
-    // Root's job becomes another user: say now what would only show as a riddle later.
+    // The job of root becomes another user. Without this check it would fail later with an error that explains nothing.
     let needed = if kind == FileType::Directory { 0o005 } else { 0o004 };
-    if right == Right::Root && !bind.access.writable() && stat.st_mode & needed != needed && stat.st_uid != CAGE_ID {
+    if user == SetupUser::Root && !bind.access.writable() && stat.st_mode & needed != needed && stat.st_uid != CAGE_ID {
         return Err(failed("the user inside the cage cannot read it; allow others to read it"));
     }
-    Ok(Opened { bind, fd, kind })
+    Ok(OpenedMount { bind, fd, kind })
 }
 
 fn under(inside: &str) -> String {
     format!("{BASE}{inside}")
 }
 
-fn place(source: &Opened, covered: bool) -> Result<(), Failed> {
+fn place(source: &OpenedMount, covered: bool) -> Result<(), StageError> {
     let inside = &source.bind.inside;
     let target = under(inside);
     if !covered {
@@ -131,68 +134,70 @@ fn place(source: &Opened, covered: bool) -> Result<(), Failed> {
         if source.kind == FileType::Directory {
             make_folders(Path::new(&target))?;
         } else {
-            fs::File::create(&target).map_err(at(Step::Mounts, inside))?;
+            fs::File::create(&target).map_err(at(SetupStep::Mounts, inside))?;
         }
     } else if fs::symlink_metadata(&target).is_err() {
-        return Err((Step::Mounts, format!("{inside}: no such place in the mount that covers it")));
+        return Err(StageError::new(SetupStep::Mounts, format!("{inside}: the mount that covers it has no such path")));
     }
     let by_descriptor = format!("/proc/self/fd/{}", source.fd.as_raw_fd());
-    mount_bind_recursive(by_descriptor, &target).map_err(at(Step::Mounts, format!("bind {inside}")))
+    mount_bind_recursive(by_descriptor, &target).map_err(at(SetupStep::Mounts, format!("bind {inside}")))
 }
 
-fn make_folders(path: &Path) -> Result<(), Failed> {
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(at(Step::Mounts, path.display()))
+fn make_folders(path: &Path) -> Result<(), StageError> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(at(SetupStep::Mounts, path.display()))
 }
 
-fn memory(target: &str, flags: MountFlags, options: &str) -> Result<(), Failed> {
-    let options = CString::new(options).map_err(at(Step::Mounts, target))?;
-    mount("kavi", target, "tmpfs", flags, Some(options.as_c_str())).map_err(at(Step::Mounts, format!("tmpfs {target}")))
+fn memory(target: &str, flags: MountFlags, options: &str) -> Result<(), StageError> {
+    let options = CString::new(options).map_err(at(SetupStep::Mounts, target))?;
+    mount("kavi", target, "tmpfs", flags, Some(options.as_c_str()))
+        .map_err(at(SetupStep::Mounts, format!("tmpfs {target}")))
 }
 
 /// The cage's own places: private scratch, links in `/dev`, a few files in `/etc`, the mount point of `/proc`.
-fn furnish(scratch_bytes: u64, right: Right) -> Result<(), Failed> {
+fn furnish(scratch_bytes: u64, user: SetupUser) -> Result<(), StageError> {
     for folder in [INSIDE_TMP, INSIDE_HOME, "/dev/shm", "/etc", "/proc"] {
         make_folders(Path::new(&under(folder)))?;
     }
     let scratch = under(INSIDE_TMP);
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    // Pages are what memory costs; the count of names must be bounded as well.
+    // `size` limits the pages only; without `nr_inodes` empty files could fill the memory.
     memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=64k"))?;
     for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)]
     {
         let folder = format!("{scratch}/{name}");
-        fs::create_dir(&folder).map_err(at(Step::Mounts, place))?;
-        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(Step::Mounts, place))?;
-        if right == Right::Root {
-            std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(Step::Mounts, place))?;
+        fs::create_dir(&folder).map_err(at(SetupStep::Mounts, place))?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(SetupStep::Mounts, place))?;
+        if user == SetupUser::Root {
+            std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(SetupStep::Mounts, place))?;
         }
-        // The last one covers the scratch itself.
-        mount_bind(&folder, under(place)).map_err(at(Step::Mounts, place))?;
+        // The last one covers the scratch folder itself, so it must come last.
+        mount_bind(&folder, under(place)).map_err(at(SetupStep::Mounts, place))?;
     }
     for (link, target) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
-        symlink(format!("/proc/self/fd{target}"), under(&format!("/dev/{link}"))).map_err(at(Step::Mounts, link))?;
+        symlink(format!("/proc/self/fd{target}"), under(&format!("/dev/{link}")))
+            .map_err(at(SetupStep::Mounts, link))?;
     }
     let passwd = format!("kavi:x:{CAGE_ID}:{CAGE_ID}::{INSIDE_HOME}:/nonexistent\n");
     let group = format!("kavi:x:{CAGE_ID}:\n");
     for (file, text) in [("passwd", &*passwd), ("group", &*group), ("hosts", "127.0.0.1 localhost\n::1 localhost\n")] {
-        fs::write(under(&format!("/etc/{file}")), text).map_err(at(Step::Mounts, file))?;
+        fs::write(under(&format!("/etc/{file}")), text).map_err(at(SetupStep::Mounts, file))?;
     }
     Ok(())
 }
 
 /// One line of `/proc/self/mountinfo`.
-struct Entry {
+struct MountInfo {
     id: u64,
     point: String,
     flags: MountFlags,
 }
 
-fn table() -> Result<Vec<Entry>, Failed> {
-    let text = fs::read_to_string("/proc/self/mountinfo").map_err(at(Step::Mounts, "mountinfo"))?;
+fn table() -> Result<Vec<MountInfo>, StageError> {
+    let text = fs::read_to_string("/proc/self/mountinfo").map_err(at(SetupStep::Mounts, "mountinfo"))?;
     Ok(text.lines().filter_map(parse_entry).collect())
 }
 
-fn parse_entry(line: &str) -> Option<Entry> {
+fn parse_entry(line: &str) -> Option<MountInfo> {
     let mut fields = line.split(' ');
     let id = fields.next()?.parse().ok()?;
     let point = unescape(fields.nth(3)?);
@@ -203,11 +208,11 @@ fn parse_entry(line: &str) -> Option<Entry> {
             "nosuid" => MountFlags::NOSUID,
             "nodev" => MountFlags::NODEV,
             "noexec" => MountFlags::NOEXEC,
-            // Those about access times stay as they are when none is given.
+            // Flags for access times stay as they are when a remount names none.
             _ => MountFlags::empty(),
         };
     }
-    Some(Entry { id, point, flags })
+    Some(MountInfo { id, point, flags })
 }
 
 /// Undoes the kernel's octal escapes of blank, tab, line end and backslash.
@@ -215,9 +220,9 @@ fn unescape(field: &str) -> String {
     field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
-/// Gives every bound mount, and what came along inside it, the rights of its source. Rights only ever shrink: an
-/// unprivileged namespace may not drop a restriction that was there.
-fn tighten(opened: &[Opened], before: &HashSet<u64>) -> Result<(), Failed> {
+/// Gives every bound mount, and mounts inside it, the restrictions of its source. Restrictions are only added: an
+/// unprivileged namespace may not remove one.
+fn tighten(opened: &[OpenedMount], before: &HashSet<u64>) -> Result<(), StageError> {
     for entry in table()?.iter().filter(|entry| !before.contains(&entry.id)) {
         let Some(inside) = entry.point.strip_prefix(BASE) else { continue };
         let covering = opened.iter().filter(|source| Path::new(inside).starts_with(&source.bind.inside));
@@ -225,26 +230,27 @@ fn tighten(opened: &[Opened], before: &HashSet<u64>) -> Result<(), Failed> {
         let wanted = MountFlags::NOSUID
             | MountFlags::NODEV
             | match source.bind.access {
-                Access::ReadOnly => MountFlags::RDONLY,
-                Access::ReadWrite => MountFlags::NOEXEC,
-                Access::ReadWriteExecute => MountFlags::empty(),
+                MountAccess::ReadOnly => MountFlags::RDONLY,
+                MountAccess::ReadWrite => MountFlags::NOEXEC,
+                MountAccess::ReadWriteExecute => MountFlags::empty(),
             };
         mount_remount(&entry.point, MountFlags::BIND | entry.flags | wanted, "")
-            .map_err(at(Step::Mounts, format!("tighten {inside}")))?;
+            .map_err(at(SetupStep::Mounts, format!("tighten {inside}")))?;
     }
     Ok(())
 }
 
-/// Mounts `/proc` for this process namespace and closes the parts that reach beyond it.
-pub(super) fn mount_proc() -> Result<(), Failed> {
+/// Mounts `/proc` for this process namespace and covers the parts that show or control the host.
+pub(super) fn mount_proc() -> Result<(), StageError> {
     let proc = under("/proc");
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("proc", &proc, "proc", flags, None).map_err(at(Step::Mounts, "/proc"))?;
+    mount("proc", &proc, "proc", flags, None).map_err(at(SetupStep::Mounts, "/proc"))?;
     for name in FROZEN {
         let place = format!("{proc}/{name}");
         if fs::symlink_metadata(&place).is_ok() {
-            mount_bind(&place, &place).map_err(at(Step::Mounts, name))?;
-            mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY | flags, "").map_err(at(Step::Mounts, name))?;
+            mount_bind(&place, &place).map_err(at(SetupStep::Mounts, name))?;
+            mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY | flags, "")
+                .map_err(at(SetupStep::Mounts, name))?;
         }
     }
     for name in HIDDEN_FOLDERS {
@@ -256,17 +262,18 @@ pub(super) fn mount_proc() -> Result<(), Failed> {
     for name in HIDDEN_FILES {
         let place = format!("{proc}/{name}");
         if fs::symlink_metadata(&place).is_ok() {
-            mount_bind(under("/dev/null"), &place).map_err(at(Step::Mounts, name))?;
+            mount_bind(under("/dev/null"), &place).map_err(at(SetupStep::Mounts, name))?;
         }
     }
     Ok(())
 }
 
-/// Makes the tree the root and lets go of the old one.
-pub(super) fn enter() -> Result<(), Failed> {
-    let failed = |what| at(Step::Pivot, what);
+/// Makes the tree the root and detaches the old root.
+pub(super) fn enter() -> Result<(), StageError> {
+    let failed = |what| at(SetupStep::Pivot, what);
     rustix::process::chdir(BASE).map_err(failed("chdir"))?;
-    // The old root is stacked onto the new one and taken off again: no place in the tree has to be kept for it.
+    // Both arguments are the new root: the kernel stacks the old root on top of it, where it can be unmounted at once. So the
+    // tree needs no folder for it.
     rustix::process::pivot_root(".", ".").map_err(failed("pivot_root"))?;
     unmount(".", UnmountFlags::DETACH).map_err(failed("unmount the old root"))?;
     rustix::process::chdir("/").map_err(failed("chdir"))?;

@@ -1,25 +1,25 @@
-//! Making the namespaces, and who one is in them.
+//! Makes the namespaces, and decides which user makes them.
 
 use std::fs;
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::{CAGE_ID, Failed, at};
-use crate::cage::error::Step;
+use super::{CAGE_ID, at};
+use crate::cage::error::{SetupStep, StageError};
 
-/// By what right the cage is made.
+/// As which user the cage is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Right {
+pub(super) enum SetupUser {
     /// Real root: builds as itself and becomes another user afterwards.
     Root,
-    /// Anybody else: a user namespace lends the rights.
+    /// Any other user: a user namespace gives the rights.
     User,
 }
 
-/// Root's way needs the capabilities to build and to become [`CAGE_ID`], and that user must exist here: in a container
-/// root may lack both, and is then treated as anybody else.
-pub(super) fn right() -> Right {
+/// Building as root needs the capabilities to build and to become [`CAGE_ID`], and that id must be mapped. In a container
+/// root may lack either, and is then treated as any other user.
+pub(super) fn setup_user() -> SetupUser {
     let needed = CapabilitySet::SYS_ADMIN
         | CapabilitySet::SETUID
         | CapabilitySet::SETGID
@@ -30,9 +30,9 @@ pub(super) fn right() -> Right {
     let held = capabilities(None).is_ok_and(|sets| sets.effective.contains(needed));
     let mapped = |file| fs::read_to_string(file).is_ok_and(|map| maps(&map, CAGE_ID));
     if rustix::process::geteuid().is_root() && held && mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map") {
-        Right::Root
+        SetupUser::Root
     } else {
-        Right::User
+        SetupUser::User
     }
 }
 
@@ -45,37 +45,51 @@ fn maps(map: &str, id: u32) -> bool {
     })
 }
 
-/// Leaves the host's namespaces. The process namespace holds for children only.
-pub(super) fn leave(right: Right) -> Result<(), Failed> {
-    let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+/// Leaves the host's namespaces. The new process namespace applies to children only.
+pub(super) fn leave(user: SetupUser) -> Result<(), StageError> {
+    let ids = OwnIds::now();
     let common = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
-    match right {
-        Right::Root => unshare(common).map_err(at(Step::Namespaces, "unshare")),
-        Right::User => {
-            unshare(common | CloneFlags::CLONE_NEWUSER).map_err(at(Step::Namespaces, "unshare"))?;
+    match user {
+        SetupUser::Root => unshare(common).map_err(at(SetupStep::Namespaces, "unshare")),
+        SetupUser::User => {
+            unshare(common | CloneFlags::CLONE_NEWUSER).map_err(at(SetupStep::Namespaces, "unshare"))?;
             // Root of this namespace, so that the inner stage still has the rights to build after its exec.
             map(0, ids)
         }
     }
 }
 
-/// Puts this process into one more user namespace, which owns none of the other namespaces: whatever the job might
-/// become in it, it is nothing towards its mounts, its network and its processes.
-pub(super) fn nest() -> Result<(), Failed> {
-    let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    unshare(CloneFlags::CLONE_NEWUSER).map_err(at(Step::Namespaces, "unshare the inner user namespace"))?;
+/// Moves this process into one more user namespace, which owns none of the other namespaces. A job that gained every
+/// capability in it would still have none over its mounts, its network and its processes.
+pub(super) fn nest() -> Result<(), StageError> {
+    let ids = OwnIds::now();
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(at(SetupStep::Namespaces, "unshare the inner user namespace"))?;
     map(CAGE_ID, ids)
 }
 
+/// The user and group of this process outside of the new namespace.
+#[derive(Clone, Copy)]
+struct OwnIds {
+    uid: u32,
+    gid: u32,
+}
+
+impl OwnIds {
+    /// To be asked before the namespace is made: in it they are not mapped yet.
+    fn now() -> Self {
+        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+    }
+}
+
 /// Makes this process's user and group appear as one id, the only one of the new user namespace.
-fn map(inside: u32, (uid, gid): (u32, u32)) -> Result<(), Failed> {
-    let write = |file: &str, text: String| fs::write(file, text).map_err(at(Step::Namespaces, file));
-    // Without this the kernel lets nobody unprivileged map a group.
+fn map(inside: u32, OwnIds { uid, gid }: OwnIds) -> Result<(), StageError> {
+    let write = |file: &str, text: String| fs::write(file, text).map_err(at(SetupStep::Namespaces, file));
+    // The kernel requires this before an unprivileged process may map a group.
     write("/proc/self/setgroups", "deny".to_owned())?;
     write("/proc/self/uid_map", format!("{inside} {uid} 1"))?;
     write("/proc/self/gid_map", format!("{inside} {gid} 1"))

@@ -1,4 +1,4 @@
-//! The outer stage: namespaces, the file tree, the inner stage's birth and death.
+//! The outer stage: makes the namespaces and the file tree, starts the inner stage and waits for its end.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,16 +9,16 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Pid;
 
-use super::inner::Mode;
-use super::mounts::{self, Tree};
-use super::namespaces::{self, Right};
-use super::ownership::{self, Way};
-use super::{Failed, at};
-use crate::cage::error::Step;
+use super::at;
+use super::inner::NamespaceMode;
+use super::mounts::{self, MountTree};
+use super::namespaces::{self, SetupUser};
+use super::ownership::{self, OwnershipChange};
+use crate::cage::error::{SetupStep, StageError};
 use crate::cage::launch;
-use crate::cage::wire::{self, OuterOrder, Report};
+use crate::cage::wire::{self, OuterOrder, StageReport};
 
-/// The stage's life.
+/// Runs the stage from its start to its end.
 pub(in crate::cage) fn stage() -> ExitCode {
     if launch::close_strays().is_err() {
         return ExitCode::FAILURE;
@@ -26,48 +26,49 @@ pub(in crate::cage) fn stage() -> ExitCode {
     let Ok(control) = launch::control_socket() else { return ExitCode::FAILURE };
     match live(&control) {
         Ok(()) => ExitCode::SUCCESS,
-        Err((step, why)) => {
-            let _ = wire::send_report(&control, &Report::Failed { step, why });
+        Err(StageError { step, why }) => {
+            let _ = wire::send_report(&control, &StageReport::Failed { step, why });
             ExitCode::FAILURE
         }
     }
 }
 
-fn live(control: &UnixStream) -> Result<(), Failed> {
-    let (order, _) = wire::receive_order::<OuterOrder>(control).map_err(at(Step::Orders, "orders"))?;
-    rustix::process::setsid().map_err(at(Step::Namespaces, "setsid"))?;
-    let right = namespaces::right();
-    namespaces::leave(right)?;
-    let tree = mounts::build(&order, right)?;
-    let handed = hand(&tree, right, Way::ToCage);
-    let lived = handed.and_then(|()| inner(control, right));
-    // Whatever happened, what the cage's user owns now is not left to it. The job may have run, so a failure here is
-    // none of the set-up.
-    let back = hand(&tree, right, Way::BackToRoot).map_err(|(_, why)| (Step::Watch, why));
+fn live(control: &UnixStream) -> Result<(), StageError> {
+    let (order, _) = wire::receive_order::<OuterOrder>(control).map_err(at(SetupStep::Orders, "orders"))?;
+    rustix::process::setsid().map_err(at(SetupStep::Namespaces, "setsid"))?;
+    let user = namespaces::setup_user();
+    namespaces::leave(user)?;
+    let tree = mounts::build(&order, user)?;
+    let handed = hand(&tree, user, OwnershipChange::ToCage);
+    let lived = handed.and_then(|()| inner(control, user));
+    // Whatever happened, files must not stay with the cage's user. The job may have run, so a failure here is not one of the
+    // set-up.
+    let back =
+        hand(&tree, user, OwnershipChange::BackToRoot).map_err(|failed| StageError::new(SetupStep::Watch, failed.why));
     lived.and(back)
 }
 
-fn hand(tree: &Tree, right: Right, way: Way) -> Result<(), Failed> {
-    if right == Right::User {
+fn hand(tree: &MountTree, user: SetupUser, change: OwnershipChange) -> Result<(), StageError> {
+    if user == SetupUser::User {
         return Ok(());
     }
-    // All of them, also after one that failed.
-    let outcomes: Vec<_> = tree.writable.iter().map(|root| ownership::hand(root, way)).collect();
-    let what = match way {
-        Way::ToCage => "giving a writable mount to the cage's user",
-        Way::BackToRoot => "taking a writable mount back",
+    // All of them, even after a failure: each one that changes back is one less that stays with the cage's user.
+    let outcomes: Vec<_> = tree.writable.iter().map(|root| ownership::hand(root, change)).collect();
+    let what = match change {
+        OwnershipChange::ToCage => "giving a writable mount to the cage's user",
+        OwnershipChange::BackToRoot => "taking a writable mount back",
     };
-    outcomes.into_iter().collect::<Result<(), _>>().map_err(at(Step::Ownership, what))
+    outcomes.into_iter().collect::<Result<(), _>>().map_err(at(SetupStep::Ownership, what))
 }
 
-/// Starts the inner stage and stays until it, and with it every process of its namespace, is dead.
-fn inner(control: &UnixStream, right: Right) -> Result<(), Failed> {
-    let mode = match right {
-        Right::Root => Mode::OwnAsRoot,
-        Right::User => Mode::Own,
+/// Starts the inner stage and waits until it, and with it every process of its namespace, is dead.
+fn inner(control: &UnixStream, user: SetupUser) -> Result<(), StageError> {
+    let mode = match user {
+        SetupUser::Root => NamespaceMode::OwnAsRoot,
+        SetupUser::User => NamespaceMode::Own,
     };
-    let stdin = control.as_fd().try_clone_to_owned().map_err(at(Step::Start, "control socket"))?;
-    // This very file, even if another has taken its name meanwhile.
+    let stdin = control.as_fd().try_clone_to_owned().map_err(at(SetupStep::Start, "control socket"))?;
+    // The file of this process, even if its path now leads to another file.
     let mut child = Command::new("/proc/self/exe")
         .arg0("kavi")
         .args(crate::cage::init_args(mode))
@@ -76,14 +77,14 @@ fn inner(control: &UnixStream, right: Right) -> Result<(), Failed> {
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .spawn()
-        .map_err(at(Step::Namespaces, "start the inner stage"))?;
+        .map_err(at(SetupStep::Namespaces, "start the inner stage"))?;
     let watched = watch(control, &child);
-    // A kill of the first process ends the whole namespace; it is reaped only when all the others are gone.
+    // Killing the first process ends the whole namespace. It can be reaped only after all other processes are gone.
     let killed = child.kill();
-    child.wait().and(killed).map(drop).and(watched).map_err(at(Step::Watch, "inner stage"))
+    child.wait().and(killed).map(drop).and(watched).map_err(at(SetupStep::Watch, "inner stage"))
 }
 
-/// Returns when the inner stage has ended or the leash is cut.
+/// Returns when the inner stage has ended or Kavi has closed the control socket.
 fn watch(control: &UnixStream, child: &Child) -> io::Result<()> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
     let handle = launch::handle(pid)?;

@@ -1,9 +1,8 @@
-//! As root: gives writable folders to the cage's user before a job and takes them back afterwards.
+//! As root: gives writable folders to the cage's user before a job, and takes them back afterwards.
 //!
-//! Both walks hold descriptors, never follow a link, and stay on the folder's own file system. Before, only what root
-//! owns changes hands, and of files only those with a single name: a second name could lie outside. Afterwards,
-//! everything that the cage's user owns goes back to root, except files that carry a set-id bit: those must never become
-//! root's.
+//! Both walks hold descriptors, never follow a link, and stay on the folder's own file system. Before the job, only what root
+//! owns changes owner, and of files only those with a single name: a second name could be outside. After the job, everything
+//! that the cage's user owns goes back to root, except files with a set-id bit: root must never own those.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -12,22 +11,22 @@ use rustix::io::Errno;
 
 use super::CAGE_ID;
 
-/// Deeper than this nothing changes hands: what lies there stays with the cage's user.
+/// Deeper than this nothing changes owner: files there stay with the cage's user.
 const MAX_DEPTH: usize = 200;
 
-/// Which way.
+/// In which direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum OwnershipChange {
     ToCage,
     BackToRoot,
 }
 
 /// Changes the owner of a mounted file or folder and of what it holds.
-pub(super) fn hand(root: &OwnedFd, way: Way) -> Result<(), Errno> {
+pub(super) fn hand(root: &OwnedFd, change: OwnershipChange) -> Result<(), Errno> {
     let stat = statat(root, c"", AtFlags::EMPTY_PATH)?;
     let file_system = stat.st_dev;
-    if moves(&stat, way) {
-        change(root, c"", way, AtFlags::EMPTY_PATH)?;
+    if moves(&stat, change) {
+        change_owner(root, c"", change, AtFlags::EMPTY_PATH)?;
     }
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Ok(());
@@ -48,8 +47,8 @@ pub(super) fn hand(root: &OwnedFd, way: Way) -> Result<(), Errno> {
         if stat.st_dev != file_system {
             continue;
         }
-        if moves(&stat, way) {
-            change(here, name, way, AtFlags::SYMLINK_NOFOLLOW)?;
+        if moves(&stat, change) {
+            change_owner(here, name, change, AtFlags::SYMLINK_NOFOLLOW)?;
         }
         let child = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => enter(here, name)?,
@@ -67,25 +66,30 @@ fn enter(parent: impl AsFd, name: &std::ffi::CStr) -> Result<Dir, Errno> {
     Dir::new(openat(parent, name, flags, Mode::empty())?)
 }
 
-fn change(parent: impl AsFd, name: &std::ffi::CStr, way: Way, flags: AtFlags) -> Result<(), Errno> {
-    let id = match way {
-        Way::ToCage => CAGE_ID,
-        Way::BackToRoot => 0,
+fn change_owner(
+    parent: impl AsFd,
+    name: &std::ffi::CStr,
+    change: OwnershipChange,
+    flags: AtFlags,
+) -> Result<(), Errno> {
+    let id = match change {
+        OwnershipChange::ToCage => CAGE_ID,
+        OwnershipChange::BackToRoot => 0,
     };
     chownat(parent, name, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)), flags)
 }
 
-/// Whether this entry changes hands.
-fn moves(stat: &Stat, way: Way) -> bool {
+/// Whether the owner of this entry changes.
+fn moves(stat: &Stat, change: OwnershipChange) -> bool {
     let kind = FileType::from_raw_mode(stat.st_mode);
     let set_id = Mode::from_raw_mode(stat.st_mode).intersects(Mode::SUID | Mode::SGID);
-    match way {
-        Way::ToCage if stat.st_uid != 0 => false,
-        Way::ToCage => match kind {
+    match change {
+        OwnershipChange::ToCage if stat.st_uid != 0 => false,
+        OwnershipChange::ToCage => match kind {
             FileType::Directory => true,
             FileType::RegularFile => stat.st_nlink == 1 && !set_id,
             _ => false,
         },
-        Way::BackToRoot => stat.st_uid == CAGE_ID && (kind == FileType::Directory || !set_id),
+        OwnershipChange::BackToRoot => stat.st_uid == CAGE_ID && (kind == FileType::Directory || !set_id),
     }
 }

@@ -1,10 +1,10 @@
 //! The system call filter: a list of what is allowed.
 //!
-//! Everything else answers "no such system call", which programs take as an old kernel and work around; so does
-//! `clone3`, whose flags a filter cannot read. A list of what is *forbidden* would let through what the next kernel
-//! adds, and the second set of numbers (x32) that the kernel keeps for x86-64.
+//! Every other call fails with "no such system call" (`ENOSYS`). Programs take that for an old kernel and fall back. The same
+//! holds for `clone3`, whose flags a filter cannot read. A list of *forbidden* calls would allow what the next kernel adds,
+//! and the second set of numbers (x32) of x86-64.
 //!
-//! Not here, on purpose: namespaces, mounts, tracing and other processes' memory, kernel keys, BPF, io_uring, perf,
+//! Left out on purpose: namespaces, mounts, tracing and memory of other processes, kernel keys, BPF, io_uring, perf,
 //! userfaultfd, modules, kexec, file handles, clocks, quotas, swap, and System V memory, which no limit counts.
 
 use std::collections::BTreeMap;
@@ -15,11 +15,11 @@ use seccompiler::{
     SeccompFilter, SeccompRule,
 };
 
-use super::{Failed, at};
-use crate::cage::error::Step;
+use super::at;
+use crate::cage::error::{SetupStep, StageError};
 
-/// Every flag of `clone` that asks for a namespace. Time namespaces share a bit with the exit signal and cannot be
-/// asked for here.
+/// Every flag of `clone` that makes a namespace. The flag for time namespaces shares a bit with the exit signal, so `clone`
+/// cannot make one.
 const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
@@ -29,8 +29,8 @@ const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWNET) as u64;
 
 /// Filters this process and its children, for good.
-pub(super) fn filter() -> Result<(), Failed> {
-    let failed = |what: &'static str| at(Step::Seccomp, what);
+pub(super) fn filter() -> Result<(), StageError> {
+    let failed = |what: &'static str| at(SetupStep::Seccomp, what);
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = FREE.iter().map(|number| (*number, Vec::new())).collect();
     #[cfg(target_arch = "x86_64")]
     rules.extend(FREE_OLD.iter().map(|number| (*number, Vec::new())));
@@ -39,7 +39,7 @@ pub(super) fn filter() -> Result<(), Failed> {
     let arch = std::env::consts::ARCH.try_into().map_err(failed("architecture"))?;
     let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch).map_err(failed("filter"))?;
     let program: BpfProgram = filter.try_into().map_err(failed("program"))?;
-    seccompiler::apply_filter(&program).map_err(at(Step::Seccomp, "install"))
+    seccompiler::apply_filter(&program).map_err(at(SetupStep::Seccomp, "install"))
 }
 
 /// Calls that are allowed with some arguments only.
@@ -48,7 +48,8 @@ fn conditional() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backend
     let family = |family: i32| when(0, Len::Dword, Op::Eq, u64::from(family.unsigned_abs()));
     let mut rules = BTreeMap::new();
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![when(0, Len::Qword, Op::MaskedEq(NEW_NAMESPACES), 0)?])?]);
-    // No raw packets, no kernel ciphers, no host's socket to a virtual machine.
+    // No raw packets, no kernel ciphers (AF_ALG), no sockets to the host of a virtual machine (AF_VSOCK). Of netlink only
+    // routes, which the standard library of some languages reads to list interfaces.
     let routes = vec![family(libc::AF_NETLINK)?, when(2, Len::Dword, Op::Eq, u64::from(libc::NETLINK_ROUTE as u32))?];
     rules.insert(
         libc::SYS_socket,
@@ -60,16 +61,16 @@ fn conditional() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backend
         ],
     );
     rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![family(libc::AF_UNIX)?])?]);
-    // No typing into a terminal on another's behalf.
+    // These two put text into a terminal as if a person had typed it.
     let not = |request: u64| when(1, Len::Dword, Op::Ne, request);
     rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(vec![not(TIOCSTI)?, not(TIOCLINUX)?])?]);
-    // The limit on core dumps stays: see `launch::limit`. Reading it is free.
+    // The job must not change the limit on core dumps: see `launch::limit`. Reading it is allowed.
     let core = u64::from(libc::RLIMIT_CORE);
     rules.insert(libc::SYS_setrlimit, vec![SeccompRule::new(vec![when(0, Len::Dword, Op::Ne, core)?])?]);
     let read_only = SeccompRule::new(vec![when(2, Len::Qword, Op::Eq, 0)?])?;
     let another = SeccompRule::new(vec![when(1, Len::Dword, Op::Ne, core)?])?;
     rules.insert(libc::SYS_prlimit64, vec![read_only, another]);
-    // Asking for the personality, or for the plain one.
+    // Reading the personality, or setting the default one. Others switch address randomisation off.
     let personality = |value| SeccompRule::new(vec![when(0, Len::Dword, Op::Eq, value)?]);
     rules.insert(libc::SYS_personality, vec![personality(0)?, personality(0xffff_ffff)?]);
     Ok(rules)

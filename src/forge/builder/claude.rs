@@ -16,7 +16,8 @@ use std::{
 };
 
 use crate::cage::{
-    Applied, Cage, CageError, Confinement, Exit, Finished, INSIDE_HOME, INSIDE_TMP, Job, Limits, Mount, Stream,
+    AppliedConfinement, Cage, CageError, Confinement, Exit, Finished, INSIDE_HOME, INSIDE_TMP, Job, JobLimits, Mount,
+    Stream,
 };
 
 use super::{
@@ -56,7 +57,7 @@ pub struct ClaudeAttempt {
     /// How long it ran.
     pub duration: Duration,
     /// The walls that stood around it.
-    pub confinement: Applied,
+    pub confinement: AppliedConfinement,
     /// What passed at the gateway.
     pub account: Account,
 }
@@ -197,12 +198,12 @@ fn job(
     let base_url = format!("http://127.0.0.1:{port}");
     let private = Private { home: &place.home, tmp: &place.tmp, base_url: &base_url, word };
     let CommandLine { args, env } = command(config, private);
-    let limits = Limits {
+    let limits = JobLimits {
         wall: config.wall,
         idle: Some(config.idle),
         output_bytes: OUTPUT_BYTES,
         file_size: Some(FILE_BYTES),
-        ..Limits::default()
+        ..JobLimits::default()
     };
     let job = Job::new(program)
         .args(args)

@@ -19,7 +19,7 @@ use crate::model::{
     spec::SkillSpec,
     text,
 };
-use crate::runtime::Compiled;
+use crate::runtime::CompiledComponent;
 
 /// How many inputs.
 const INPUTS: usize = 500;
@@ -33,7 +33,7 @@ const MIN_ACCEPTED: usize = 1;
 /// So many inputs that no test and no example names are enough to expect one of them to be taken.
 const MANY_OTHERS: usize = 100;
 
-pub(super) fn check(subject: &Subject<'_>, compiled: &Compiled, hints: &Hints) -> Result<Said, VerifyError> {
+pub(super) fn check(subject: &Subject<'_>, compiled: &CompiledComponent, hints: &Hints) -> Result<Said, VerifyError> {
     let spec = &subject.proposal.spec;
     let seed = subject.snapshot.digest().to_string();
     let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;

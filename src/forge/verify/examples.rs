@@ -16,7 +16,7 @@ use crate::model::{
     json::{self, JsonLimits},
     text,
 };
-use crate::runtime::Compiled;
+use crate::runtime::CompiledComponent;
 
 /// How many answers a person is asked to judge, where the spec has no example.
 const ASKED: usize = 3;
@@ -26,7 +26,7 @@ const TRIED: usize = 40;
 /// `hints` is called only where the spec has no example.
 pub(super) fn check<'h>(
     subject: &Subject<'_>,
-    compiled: &Compiled,
+    compiled: &CompiledComponent,
     hints: impl FnOnce() -> &'h Hints,
 ) -> Result<Said, VerifyError> {
     let runner = Runner::new(subject, compiled, subject.limits.clone());

@@ -3,15 +3,14 @@
 
 use super::runs::switched;
 use super::{Subject, VerifyError};
-use crate::model::{finding::Finding, grants::Grants, limits::Limits, text};
-use crate::policy::grants;
-use crate::runtime::{Compiled, Request, RunError, TestExit, TestOutcome};
+use crate::model::{capabilities::SkillCapabilities, finding::Finding, limits::Limits, text};
+use crate::runtime::{CompiledComponent, GuestRequest, RunError, TestExit, TestOutcome};
 
 /// A compiled test program.
 pub(super) struct Harness<'a> {
     subject: &'a Subject<'a>,
-    compiled: Compiled,
-    grants: Grants,
+    compiled: CompiledComponent,
+    capabilities: SkillCapabilities,
     /// For runs whose outcome only has to differ: a sabotaged program may well loop.
     short: Limits,
 }
@@ -45,7 +44,7 @@ impl<'a> Harness<'a> {
         Ok(Self {
             subject,
             compiled,
-            grants: grants::of(subject.proposal.spec.side_effect_class),
+            capabilities: SkillCapabilities::of(&subject.proposal.spec),
             short: short(limits),
         })
     }
@@ -77,11 +76,11 @@ impl<'a> Harness<'a> {
     ) -> Result<Result<TestOutcome, RunError>, VerifyError> {
         let vault = tempfile::tempdir_in(self.subject.scratch).map_err(VerifyError::Folder)?;
         let out = tempfile::tempdir_in(self.subject.scratch).map_err(VerifyError::Folder)?;
-        let request = Request {
+        let request = GuestRequest {
             input: "",
-            grants: &self.grants,
-            vault: self.grants.vault.then(|| vault.path()),
-            out: self.grants.out.then(|| out.path()),
+            capabilities: &self.capabilities,
+            vault: self.capabilities.reads_vault().then(|| vault.path()),
+            out: self.capabilities.writes_files().then(|| out.path()),
             determinism: switched(number),
             limits: if patience == Patience::Full { self.subject.limits } else { &self.short },
             watch: self.subject.watch,

@@ -3,8 +3,8 @@
 
 use super::Subject;
 use crate::forge::gate;
-use crate::model::finding::Finding;
-use crate::policy::grants;
+use crate::model::{capabilities::SkillCapabilities, finding::Finding};
+use crate::policy::capabilities;
 use crate::runtime::inspect;
 
 pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Vec<Finding> {
@@ -25,12 +25,16 @@ fn sources(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 fn interface(subject: &Subject<'_>, component: &[u8]) -> Vec<Finding> {
-    let class = subject.proposal.spec.side_effect_class;
-    let grants = grants::of(class);
+    let spec = &subject.proposal.spec;
+    let class = spec.side_effect_class;
+    let capabilities = SkillCapabilities::of(spec);
+    if let Err(error) = capabilities::check(class, &capabilities) {
+        return vec![Finding::new("invariants/interface", error.to_string())];
+    }
     let found = match inspect::interface(component) {
         Ok(found) => found,
         Err(error) => return vec![Finding::new("invariants/component", error.to_string())],
     };
-    let mismatches = inspect::check(&found, &grants, inspect::SKILL_VERSION);
+    let mismatches = inspect::check(&found, &capabilities, inspect::SKILL_VERSION);
     mismatches.iter().map(|m| Finding::new("invariants/interface", format!("{m} (class {class})"))).collect()
 }

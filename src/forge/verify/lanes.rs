@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::policy::{self, Answer};
 use super::replay::{self, Earlier};
 use super::{Subject, VerifyError, conformance, examples, invariants, limits, mutation, test};
-use crate::cage::{Applied, Confinement};
+use crate::cage::{AppliedConfinement, Confinement};
 use crate::forge::compile::{Compiled, Product};
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
 use crate::runtime::CodeError;
@@ -111,7 +111,7 @@ fn not_compiled(subject: &Subject<'_>, todo: &[&'static str], refused: &[Finding
         name => Ok(Gate::skipped(name, why)),
     };
     let gates = todo.iter().map(gate).collect::<Result<_, _>>()?;
-    Ok(Checked { gates, component: None, confinement: Some(Applied::Unconfined.to_string()) })
+    Ok(Checked { gates, component: None, confinement: Some(AppliedConfinement::Unconfined.to_string()) })
 }
 
 impl Board<'_> {

@@ -4,7 +4,7 @@
 use super::{Subject, VerifyError};
 use crate::forge::compile::CompileError;
 use crate::model::{finding::Finding, limits::Limits};
-use crate::runtime::{self, Bounds, CodeError, CodePurpose, MachineCode, inspect};
+use crate::runtime::{self, CodeError, CompileLimits, ComponentTrust, MachineCode, inspect};
 
 /// What is wrong with the component, and its machine code if it has any.
 pub(super) fn check(
@@ -31,7 +31,7 @@ pub(super) fn check(
 }
 
 /// What the component asks for before its first instruction.
-fn memory(memories: &[inspect::Memory], limits: &Limits) -> Option<Finding> {
+fn memory(memories: &[inspect::LinearMemory], limits: &Limits) -> Option<Finding> {
     let declared = memories.iter().fold(0_u64, |sum, memory| sum.saturating_add(memory.minimum_bytes));
     let most = limits.memory_bytes;
     (declared > most).then(|| {
@@ -41,7 +41,7 @@ fn memory(memories: &[inspect::Memory], limits: &Limits) -> Option<Finding> {
 
 /// The code of the component, by the child, behind the walls that tools on untrusted input have.
 pub(super) fn compile(subject: &Subject<'_>, component: &[u8]) -> Result<MachineCode, CodeError> {
-    runtime::compile(subject.cage, subject.runtime, component, (CodePurpose::Untrusted, Bounds::default()))
+    runtime::compile(subject.cage, subject.runtime, component, ComponentTrust::Untrusted, CompileLimits::default())
 }
 
 /// What the failure of a compilation says of the component. An error when it says nothing of it.
@@ -57,12 +57,12 @@ pub(super) fn finding(error: CodeError) -> Result<Finding, VerifyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::inspect::Memory;
+    use crate::runtime::inspect::LinearMemory;
 
     #[test]
     fn memories_count_together() {
-        let memories = |sizes: &[u64]| -> Vec<Memory> {
-            sizes.iter().map(|bytes| Memory { minimum_bytes: *bytes, maximum_bytes: None }).collect()
+        let memories = |sizes: &[u64]| -> Vec<LinearMemory> {
+            sizes.iter().map(|bytes| LinearMemory { minimum_bytes: *bytes, maximum_bytes: None }).collect()
         };
         let limits = Limits { memory_bytes: 100, ..Limits::default() };
         assert!(memory(&memories(&[60, 40]), &limits).is_none());

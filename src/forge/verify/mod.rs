@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use super::compile::{Bench, CompileError, Product};
 use super::toolchain::Toolchain;
 use super::{Forge, snapshots};
-use crate::artifacts::{ArtifactError, Kind};
+use crate::artifacts::{ArtifactError, StoredKind};
 use crate::cage::Cage;
 use crate::ledger::{Build, LedgerError, Proposal, Verification};
 use crate::model::{
@@ -273,7 +273,7 @@ fn record(
     let passed = GATES.iter().all(passes);
     // A component goes to the store only when it may be promoted; its digest is known in either case.
     if let Some(bytes) = outcome.component.as_deref().filter(|_| passed) {
-        forge.store.put(Kind::Component, bytes)?;
+        forge.store.put(StoredKind::Component, bytes)?;
     }
     let gates = outcome.gates.into_iter().filter_map(|gate| {
         let key = *keys.get(gate.name)?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{self, Plan};
 use super::{Subject, VerifyError, programs};
-use crate::cage::{Job, Limits, Mount};
+use crate::cage::{Job, JobLimits, Mount};
 use crate::model::{finding::Finding, snapshot::Snapshot};
 use crate::policy::scan;
 
@@ -41,11 +41,11 @@ pub(super) fn read(subject: &Subject<'_>) -> Result<Answer, VerifyError> {
     }
     let files = programs::text_files(subject.snapshot)?;
     let input = serde_json::to_vec(&files).map_err(|error| VerifyError::Scan(error.to_string()))?;
-    let limits = Limits {
+    let limits = JobLimits {
         wall: Duration::from_secs(20),
         cpu: Some(Duration::from_secs(10)),
         data: Some(512 << 20),
-        ..Limits::default()
+        ..JobLimits::default()
     };
     let exe = subject.cage.exe();
     let job = Job::new(exe).mount(Mount::read_only(exe, "/kavi")).arg(VERB).stdin(input).limits(limits);

@@ -15,19 +15,18 @@ use serde_json::Value;
 use super::gate::{Budget, Lasting, Said};
 use super::runs::{CheckedRun, Ended, Runner};
 use super::{Subject, VerifyError};
-use crate::artifacts::Kind;
+use crate::artifacts::StoredKind;
 use crate::forge::Forge;
 use crate::model::{
+    capabilities::SkillCapabilities,
     execution::{self, Determinism, ExecutionRecord},
     finding::Finding,
-    grants::Grants,
     json::{self, JsonLimits},
     limits::Limits,
     text,
 };
-use crate::policy::grants;
 use crate::registry::{self, TrustError, TrustedSkill};
-use crate::runtime::{CodePurpose, Compiled, Skill};
+use crate::runtime::{CompiledComponent, ComponentTrust, SkillComponent};
 
 /// Recorded runs that are repeated: the newest.
 const MOST: usize = 50;
@@ -43,8 +42,8 @@ pub const SUMMARY: &str = "replay/summary";
 pub(super) struct Earlier {
     skill: TrustedSkill,
     /// Its machine code, or why there is none.
-    compiled: Result<Compiled, String>,
-    grants: Grants,
+    compiled: Result<CompiledComponent, String>,
+    capabilities: SkillCapabilities,
     limits: Limits,
     recorded: Vec<Recorded>,
     vault: PathBuf,
@@ -74,13 +73,13 @@ pub(super) fn find(forge: &Forge<'_>, subject: &Subject<'_>) -> Result<Option<Ea
     if recorded.is_empty() {
         return Ok(None);
     }
-    let grants = grants::of(skill.spec().side_effect_class);
+    let capabilities = SkillCapabilities::of(skill.spec());
     let (component, digest) = (skill.component(), skill.digest());
-    let asked = Skill { component, digest, grants: &grants, purpose: CodePurpose::Promoted };
+    let asked = SkillComponent { component, digest, capabilities: &capabilities, trust: ComponentTrust::Promoted };
     let compiled =
         forge.loader.load(subject.runtime, &asked).map(|(compiled, _)| compiled).map_err(|error| error.to_string());
     let limits = subject.limits.narrowed(skill.limits());
-    Ok(Some(Earlier { skill, compiled, grants, limits, recorded, vault: forge.layout.vault.clone() }))
+    Ok(Some(Earlier { skill, compiled, capabilities, limits, recorded, vault: forge.layout.vault.clone() }))
 }
 
 /// A record as a run to be repeated; none where its input is not to be had any more.
@@ -88,7 +87,7 @@ fn to_repeat(forge: &Forge<'_>, record: ExecutionRecord) -> Option<Recorded> {
     let given = record.determinism().ok()?;
     let input = match record.input_stored {
         None => record.input_json,
-        Some(stored) => json::parse_kept(&forge.store.get(Kind::Value, stored.sha256).ok()?).ok()?,
+        Some(stored) => json::parse_kept(&forge.store.get(StoredKind::Value, stored.sha256).ok()?).ok()?,
     };
     Some(Recorded { id: record.execution_id.short(), input, given })
 }
@@ -96,7 +95,7 @@ fn to_repeat(forge: &Forge<'_>, record: ExecutionRecord) -> Option<Recorded> {
 /// Repeats what was recorded with both versions.
 pub(super) fn check(
     subject: &Subject<'_>,
-    compiled: &Compiled,
+    compiled: &CompiledComponent,
     earlier: Option<&Earlier>,
 ) -> Result<Said, VerifyError> {
     let mut said = Said::from(Vec::new());
@@ -111,7 +110,7 @@ pub(super) fn check(
             return Ok(said);
         }
     };
-    let old = Runner::with(subject, before, (earlier.grants, earlier.limits.clone()));
+    let old = Runner::with(subject, before, earlier.capabilities.clone(), earlier.limits.clone());
     let new = Runner::new(subject, compiled, subject.limits.clone());
     let budget = Budget::new(subject.clock, TIME);
     let (mut compared, mut differ) = (0, 0);

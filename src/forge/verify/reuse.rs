@@ -10,7 +10,7 @@ use serde_json::json;
 use super::gate::{Gate, VERSIONS};
 use super::replay::Earlier;
 use super::{Subject, VerifyError};
-use crate::artifacts::Kind;
+use crate::artifacts::StoredKind;
 use crate::forge::Forge;
 use crate::ledger::Reusable;
 use crate::model::{digest::Digest, id::VerificationId, json as canonical, lifecycle::Verdict};
@@ -96,7 +96,7 @@ pub(super) fn find(
         before.gates.push(reused(name, row, verification));
     }
     // The gates that look at the component need its bytes, and so does a promotion.
-    let component = before.component_sha256.map(|digest| forge.store.get(Kind::Component, digest));
+    let component = before.component_sha256.map(|digest| forge.store.get(StoredKind::Component, digest));
     let looks = ["limits", "invariants", "examples", "conformance", "replay"];
     let all_looked = before.has("reproducible") && looks.iter().all(|gate| before.has(gate));
     if !matches!(component, Some(Ok(_))) || !all_looked {

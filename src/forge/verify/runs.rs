@@ -10,17 +10,16 @@ use tempfile::TempDir;
 use super::plan::SWITCH_ZERO_MS;
 use super::{Subject, VerifyError};
 use crate::model::{
+    capabilities::SkillCapabilities,
     execution::{Determinism, Effect},
-    grants::Grants,
     json::{self, JsonLimits},
     limits::Limits,
     spec::SkillSpec,
     time::Timestamp,
     vault_path::VaultPath,
 };
-use crate::policy::grants;
-use crate::runtime::staged;
-use crate::runtime::{Compiled, GuestError, Request, RunError, RunFailure};
+use crate::runtime::collect_output;
+use crate::runtime::{CompiledComponent, GuestError, GuestRequest, RunError, RunFailure};
 
 /// The clock and the seed of the runs of a verification: any, but always the same. What a changed program looks at is
 /// in the clock.
@@ -82,22 +81,27 @@ pub(super) struct CheckedRun {
 /// A component that is run many times.
 pub(super) struct Runner<'a> {
     subject: &'a Subject<'a>,
-    compiled: &'a Compiled,
-    grants: Grants,
+    compiled: &'a CompiledComponent,
+    capabilities: SkillCapabilities,
     limits: Limits,
     /// A staging folder that the run before left empty, as most do.
     empty: RefCell<Option<TempDir>>,
 }
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(subject: &'a Subject<'a>, compiled: &'a Compiled, limits: Limits) -> Self {
-        let grants = grants::of(subject.proposal.spec.side_effect_class);
-        Self::with(subject, compiled, (grants, limits))
+    pub(super) fn new(subject: &'a Subject<'a>, compiled: &'a CompiledComponent, limits: Limits) -> Self {
+        let capabilities = SkillCapabilities::of(&subject.proposal.spec);
+        Self::with(subject, compiled, capabilities, limits)
     }
 
     /// The same for a component of another proposal.
-    pub(super) fn with(subject: &'a Subject<'a>, compiled: &'a Compiled, (grants, limits): (Grants, Limits)) -> Self {
-        Self { subject, compiled, grants, limits, empty: RefCell::default() }
+    pub(super) fn with(
+        subject: &'a Subject<'a>,
+        compiled: &'a CompiledComponent,
+        capabilities: SkillCapabilities,
+        limits: Limits,
+    ) -> Self {
+        Self { subject, compiled, capabilities, limits, empty: RefCell::default() }
     }
 
     /// One instance, one staging folder, a vault that it can only read.
@@ -106,11 +110,11 @@ impl<'a> Runner<'a> {
             Some(out) => out,
             None => tempfile::tempdir_in(self.subject.scratch).map_err(VerifyError::Folder)?,
         };
-        let request = Request {
+        let request = GuestRequest {
             input,
-            grants: &self.grants,
-            vault: self.grants.vault.then_some(vault),
-            out: self.grants.out.then(|| out.path()),
+            capabilities: &self.capabilities,
+            vault: self.capabilities.reads_vault().then_some(vault),
+            out: self.capabilities.writes_files().then(|| out.path()),
             determinism,
             limits: &self.limits,
             watch: self.subject.watch,
@@ -126,7 +130,7 @@ impl<'a> Runner<'a> {
                 Ended::Stopped(failure.to_string(), hurry)
             }
         };
-        let staged = staged::collect(out.path(), &self.limits).map_err(|error| error.to_string());
+        let staged = collect_output::collect(out.path(), &self.limits).map_err(|error| error.to_string());
         if fs::read_dir(out.path()).map_err(VerifyError::Folder)?.next().is_none() {
             self.empty.replace(Some(out));
         }

@@ -10,7 +10,7 @@ use super::commit_site::CommitSite;
 use super::conflict::{self, Precondition};
 use super::error::{EffectsError, io};
 use super::place::{Folders, Found, Place, Vault};
-use crate::artifacts::{Kind, Store};
+use crate::artifacts::{Store, StoredKind};
 use crate::invoke::diff::{self, FileDiff};
 use crate::ledger::Ledger;
 use crate::model::{commit::FileChange, digest::Digest};
@@ -59,7 +59,7 @@ impl CheckedFile {
     pub(super) fn keep_old(&self, store: &Store) -> Result<(), EffectsError> {
         // A file that stays as it is needs no undo, so its content is not copied into the store.
         if let Some(found) = self.found.as_ref().filter(|_| !self.change.is_noop()) {
-            store.put(Kind::File, &found.bytes)?;
+            store.put(StoredKind::File, &found.bytes)?;
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl CheckedFile {
         // The staging folder is open to other programs of the person. The digest says that these are still the bytes of
         // the run.
         let bytes = fs::read(source).map_err(io(source))?;
-        check_digest(source, store.put(Kind::File, &bytes)?, self.change.after)
+        check_digest(source, store.put(StoredKind::File, &bytes)?, self.change.after)
     }
 
     /// The difference between the file in the vault and the staged one.

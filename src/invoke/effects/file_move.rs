@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use super::commit_site::CommitSite;
 use super::error::ApplyError;
 use super::place::{Folders, Place, Vault};
-use crate::artifacts::{self, Kind, ReadError, Store};
+use crate::artifacts::{self, ReadError, Store, StoredKind};
 use crate::model::{commit::FileChange, digest::Digest};
 
 const CHANGED: &str = "it was changed since the run began";
@@ -242,7 +242,7 @@ impl<'a> FileMove<'a> {
 
     /// Puts replaced content back from the store, where it could not be exchanged and so does not lie beside the commit.
     fn restore(&self, before: Digest) -> Result<(), ApplyError> {
-        let bytes = self.store.get(Kind::File, before).map_err(|error| self.failed(error))?;
+        let bytes = self.store.get(StoredKind::File, before).map_err(|error| self.failed(error))?;
         // Durable before the rename: a crash must not leave an empty file in the vault.
         artifacts::write_durably(&self.prepared, &bytes).map_err(|error| self.failed(error))?;
         self.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| self.failed(error))

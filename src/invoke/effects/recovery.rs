@@ -14,7 +14,7 @@ use super::folders;
 use super::place::Vault;
 use super::prepared_dir::PreparedDir;
 use super::staging;
-use crate::artifacts::Kind;
+use crate::artifacts::StoredKind;
 use crate::invoke::context::RunContext;
 use crate::ledger::Settled;
 use crate::model::{
@@ -74,7 +74,7 @@ pub(in crate::invoke) fn give_up(
     let _lock = folders::commit_lock(context.shared.layout)?;
     // The next recovery sweeps these files, and they may be the only copy of what was replaced.
     for bytes in PreparedDir::open(context.shared.layout)?.contents(id)? {
-        context.shared.store.put(Kind::File, &bytes)?;
+        context.shared.store.put(StoredKind::File, &bytes)?;
     }
     Ok(context.ledger.settle(id, &Settled::Reverted(format!("given up by {by}: {why}")))?)
 }

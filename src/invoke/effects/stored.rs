@@ -9,7 +9,7 @@ use super::error::EffectsError;
 use super::file_change::StagedFile;
 use super::staging::Staging;
 use super::transaction::{self, CheckedCommit, PreparedCommit};
-use crate::artifacts::{self, ArtifactError, Kind, Store};
+use crate::artifacts::{self, ArtifactError, Store, StoredKind};
 use crate::invoke::context::RunContext;
 use crate::model::{
     commit::{Commit, VaultChange},
@@ -44,7 +44,7 @@ fn stage(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<Staged
         VaultChange::File(change) => {
             // By number, not by path: these files need no folders.
             let source = staging.out().join(number.to_string());
-            let bytes = change.after.map(|digest| store.get(Kind::File, digest)).transpose()?;
+            let bytes = change.after.map(|digest| store.get(StoredKind::File, digest)).transpose()?;
             if let Some(bytes) = &bytes {
                 artifacts::write_new(&source, bytes)?;
             }

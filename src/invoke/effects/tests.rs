@@ -15,7 +15,7 @@ use crate::model::{
     time::SystemClock,
     warnings::Warnings,
 };
-use crate::policy::{channels::ChannelPolicy, grants};
+use crate::policy::channels::ChannelPolicy;
 use crate::runtime::{CodeCache, Loader};
 
 #[test]
@@ -27,7 +27,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
     let ledger = Ledger::open(&layout.ledger(), Create::IfMissing)?;
     let store = Store::new(layout.store());
     let cage = Cage::new(PathBuf::from("kavi"), Confinement::Required);
-    let cache = CodeCache::new(layout.code_cache(), None, grants::version());
+    let cache = CodeCache::new(layout.code_cache(), None, crate::runtime::import_table_version());
     let (channels, limits, warnings) = (ChannelPolicy::default(), Limits::default(), Warnings::default());
     let shared = SharedContext {
         layout: &layout,

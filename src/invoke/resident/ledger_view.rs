@@ -16,7 +16,7 @@ use crate::invoke::error::InvokeError;
 use crate::invoke::loaded_skill::LoadedSkill;
 use crate::ledger::{ChangeDetector, Create, DataVersion, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization};
 use crate::model::{layout::Layout, name::SkillName, switch::Watch};
-use crate::runtime::Reaches;
+use crate::runtime::LaneKey;
 
 /// A loaded skill that the ledger calls trusted now.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub(super) struct CurrentSkill {
     /// Stops its runs when the switch is turned or the trust ends.
     pub(super) watch: Arc<dyn Watch + Send>,
     /// What its runs reach, if they can share a lane.
-    pub(super) reaches: Option<Reaches>,
+    pub(super) reaches: Option<LaneKey>,
 }
 
 impl CurrentSkill {
@@ -135,13 +135,13 @@ impl<'r> LedgerView<'r> {
     }
 
     /// The same, if it may run on a lane that reaches `reaches`.
-    pub(super) fn current_on_lane(&mut self, name: &SkillName, reaches: &Reaches) -> Option<CurrentSkill> {
+    pub(super) fn current_on_lane(&mut self, name: &SkillName, reaches: &LaneKey) -> Option<CurrentSkill> {
         let skill = self.current(name).ok().flatten()?.clone();
         (skill.reaches.as_ref() == Some(reaches) && !self.must_recover(reaches)).then_some(skill)
     }
 
     /// Whether a commit that a crash left PENDING must be finished first: a run that reads the vault must not see half of it.
-    pub(super) fn must_recover(&self, reaches: &Reaches) -> bool {
-        self.pending_commits && *reaches != Reaches::Nothing
+    pub(super) fn must_recover(&self, reaches: &LaneKey) -> bool {
+        self.pending_commits && *reaches != LaneKey::Nothing
     }
 }

@@ -12,7 +12,7 @@ use crate::invoke::loaded_skill::LoadedSkill;
 use crate::ledger::{LedgerError, TrustedRevision};
 use crate::model::{limits::Limits, name::SkillName};
 use crate::registry::{self, TrustError, TrustedSkill};
-use crate::runtime::{Origin, Runtime, RuntimeError};
+use crate::runtime::{CodeOrigin, Runtime, RuntimeError};
 use crate::sync::lock;
 
 /// Most skills that are kept. With one more, the one that was loaded first is dropped.
@@ -44,12 +44,12 @@ pub(super) struct SkillCache {
 
 #[derive(Debug, Default)]
 struct Entries {
-    skills: BTreeMap<SkillName, Entry>,
+    skills: BTreeMap<SkillName, RunEntry>,
     loaded: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct RunEntry {
     /// Its place in the order of loading.
     number: u64,
     skill: Arc<CachedSkill>,
@@ -80,19 +80,19 @@ impl SkillCache {
         &self,
         context: &RunContext<'_>,
         name: &SkillName,
-    ) -> Result<(Arc<CachedSkill>, Origin), NotLoaded> {
+    ) -> Result<(Arc<CachedSkill>, CodeOrigin), NotLoaded> {
         let find = || {
             let revision = context.ledger.trusted_revision(name);
             let revision = revision.map_err(|error: LedgerError| NotLoaded::Refused(error.into()))?;
             Ok(revision.and_then(|revision| self.find(name, &revision)))
         };
         if let Some(skill) = find()? {
-            return Ok((skill, Origin::Warm));
+            return Ok((skill, CodeOrigin::Warm));
         }
         let _loading = lock(&self.loading);
         // Again: another thread may have loaded it while this one waited.
         if let Some(skill) = find()? {
-            return Ok((skill, Origin::Warm));
+            return Ok((skill, CodeOrigin::Warm));
         }
         let shared = &context.shared;
         let skill = registry::load(context.ledger, shared.store, name).map_err(NotLoaded::Refused)?;
@@ -121,7 +121,7 @@ impl SkillCache {
         let mut entries = lock(&self.entries);
         entries.loaded += 1;
         let number = entries.loaded;
-        entries.skills.insert(name, Entry { number, skill });
+        entries.skills.insert(name, RunEntry { number, skill });
         if entries.skills.len() > MOST_SKILLS {
             // A scan of 128 entries, next to a load that takes milliseconds.
             let oldest = entries.skills.iter().min_by_key(|(_, entry)| entry.number).map(|(name, _)| name.clone());

@@ -1,12 +1,12 @@
-//! The scan in front of the parser: what can be judged from the tokens alone.
+//! The scan before the parser: everything that the tokens alone can show.
 //!
 //! It walks the text once without recursion and refuses too much nesting, too many values, numbers that
 //! reading would change, U+0000 and lone surrogates. It does not check the grammar: a text that is not JSON
-//! may pass, and the parser behind it refuses it.
+//! may pass, and the parser refuses it afterwards.
 
 use super::{JsonError, JsonLimits, MAX_DEPTH, TextPosition};
 
-/// Where byte `offset` stands.
+/// The position of byte `offset`.
 pub(super) fn position(bytes: &[u8], offset: usize) -> TextPosition {
     let before = bytes.get(..offset).unwrap_or(bytes);
     let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
@@ -131,6 +131,7 @@ impl Scan<'_> {
         match self.unit(self.at) {
             None => self.at += 2,
             Some(0) => return Err(JsonError::NulInString(self.here())),
+            // A pair is one character; each half alone is not.
             Some(0xD800..=0xDBFF) if matches!(self.unit(self.at + 6), Some(0xDC00..=0xDFFF)) => self.at += 12,
             Some(0xD800..=0xDFFF) => return Err(JsonError::LoneSurrogate(self.here())),
             Some(_) => self.at += 6,

@@ -1,4 +1,4 @@
-//! The rules of one schema: each keyword checked against what it may be, its type and the rules beside it.
+//! The rules of one schema: each keyword is checked for its value, for its type and against the rules beside it.
 
 use std::cmp::Ordering;
 
@@ -32,7 +32,7 @@ pub(super) fn add<'a>(
         [one] => out.insert("type".to_owned(), Value::from(*one)),
         several => out.insert("type".to_owned(), Value::from(several)),
     };
-    // With a list of choices the type only checks the choices.
+    // With `enum` or `const` the type adds no rule; it only has to allow the listed values.
     let listed = out.contains_key("enum") || out.contains_key("const");
     let has = |kind: Type| !listed && types.iter().any(|name| kind.covers(name));
     if has(Type::String) {
@@ -81,11 +81,11 @@ fn contradiction(at: &str, why: &'static str) -> SchemaError {
 
 /// The types that are named, in the order of [`TYPES`].
 fn types(map: &Map<String, Value>, at: &str) -> Result<Vec<&'static str>, SchemaError> {
-    let wrong = || malformed(at, "type", "must be a type of json schema, or a list of different ones");
+    let wrong = || malformed(at, "type", "must be a type of JSON Schema, or a list of different ones");
     let named = |value: &Value| TYPES.into_iter().find(|name| value == name).ok_or_else(wrong);
     match map.get("type") {
         None if map.contains_key("enum") || map.contains_key("const") => Ok(Vec::new()),
-        None => Err(SchemaError::Vacuous { at: at.to_owned(), why: "says nothing: give it a `type`" }),
+        None => Err(SchemaError::Vacuous { at: at.to_owned(), why: "has no rule: give it a `type`" }),
         Some(Value::Array(names)) => {
             let mut found = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
             found.sort_by_key(|name| TYPES.iter().position(|other| other == name));
@@ -96,7 +96,7 @@ fn types(map: &Map<String, Value>, at: &str) -> Result<Vec<&'static str>, Schema
     }
 }
 
-/// Refuses rules that are about another type, which a reader would take for a promise.
+/// Refuses rules for another type: they never apply, but a reader would rely on them.
 fn applicable(map: &Map<String, Value>, types: &[&str], at: &str) -> Result<(), SchemaError> {
     let idle = |key: &&String| match keywords::scope(key) {
         Some(Scope::Of(kind)) => !types.iter().any(|name| kind.covers(name)),
@@ -106,7 +106,7 @@ fn applicable(map: &Map<String, Value>, types: &[&str], at: &str) -> Result<(), 
         Some(keyword) => Err(SchemaError::Inapplicable {
             at: join(at, keyword),
             keyword: keyword.clone(),
-            why: "it is about a type that this schema does not have",
+            why: "it applies to a type that this schema does not have",
         }),
         None => Ok(()),
     }
@@ -119,12 +119,12 @@ fn choices(
     out: &mut Map<String, Value>,
 ) -> Result<(), SchemaError> {
     if map.contains_key("enum") && map.contains_key("const") {
-        return Err(contradiction(at, "`enum` and `const` say the same thing twice: use one"));
+        return Err(contradiction(at, "`enum` and `const` are the same rule: use one"));
     }
-    // A list of choices that has to obey further rules would hide which of them are real.
+    // Further rules could exclude some of the listed values, and a reader would not see which.
     let limited = map.keys().any(|key| matches!(keywords::scope(key), Some(Scope::Of(_))));
     if limited && (map.contains_key("enum") || map.contains_key("const")) {
-        return Err(contradiction(at, "beside `enum` or `const` no other rule than `type` may stand"));
+        return Err(contradiction(at, "beside `enum` or `const` only the rule `type` is allowed"));
     }
     if let Some(value) = map.get("const") {
         let value = normaliser.literal(value, &join(at, "const"))?;
@@ -148,7 +148,7 @@ fn string(
     at: &str,
     out: &mut Map<String, Value>,
 ) -> Result<(), SchemaError> {
-    counts(map, at, ("minLength", "maxLength"), 4_096, out)?;
+    counts(map, at, CountRule { least: "minLength", most: "maxLength", cap: 4_096 }, out)?;
     let Some(value) = map.get("pattern") else { return Ok(()) };
     let text = value.as_str().ok_or_else(|| malformed(at, "pattern", "must be a string"))?;
     pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
@@ -205,7 +205,7 @@ fn array<'a>(
     depth: usize,
     out: &mut Map<String, Value>,
 ) -> Result<(), SchemaError> {
-    counts(map, at, ("minItems", "maxItems"), 256, out)?;
+    counts(map, at, CountRule { least: "minItems", most: "maxItems", cap: 256 }, out)?;
     let Some(items) = map.get("items") else {
         let why = "accepts any items: say what they are with `items`";
         return Err(SchemaError::Vacuous { at: at.to_owned(), why });
@@ -271,7 +271,7 @@ fn object<'a>(
         return Err(SchemaError::Vacuous { at: at.to_owned(), why });
     }
     let required = required(map, &properties, at)?;
-    let (least, most) = counts(map, at, ("minProperties", "maxProperties"), 256, out)?;
+    let (least, most) = counts(map, at, CountRule { least: "minProperties", most: "maxProperties", cap: 256 }, out)?;
     let closed = extra == Value::Bool(false);
     if most.is_some_and(|most| most < required.len() as u64)
         || (closed && least.is_some_and(|least| least > properties.len() as u64))
@@ -303,14 +303,23 @@ fn required(map: &Map<String, Value>, properties: &Map<String, Value>, at: &str)
     if names.len() == given { Ok(names) } else { Err(wrong()) }
 }
 
-/// Copies a pair of counts; the lower one is at most `cap`, since every check has to make values that reach it.
+/// Two keywords that limit a count.
+#[derive(Clone, Copy)]
+struct CountRule {
+    least: &'static str,
+    most: &'static str,
+    /// The largest lower count: an example has to reach it.
+    cap: u64,
+}
+
+/// Copies a pair of counts.
 fn counts(
     map: &Map<String, Value>,
     at: &str,
-    (least, most): (&str, &str),
-    cap: u64,
+    pair: CountRule,
     out: &mut Map<String, Value>,
 ) -> Result<(Option<u64>, Option<u64>), SchemaError> {
+    let CountRule { least, most, cap } = pair;
     let read = |key: &str| match map.get(key) {
         None => Ok(None),
         Some(value) => match value.as_u64() {

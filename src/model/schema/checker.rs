@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use super::{MAX_PATTERN_WORK, fast_path::FastPath, mismatch::Mismatch, pattern};
+use super::{MAX_PATTERN_WORK, fast_path::FastPath, mismatch::SchemaMismatch, pattern};
 use crate::model::json;
 
 /// Most schemas inside alternatives times the size of a value for which a mismatch is explained. For every
@@ -14,7 +14,7 @@ const MAX_EXPLAINED: u64 = 1 << 17;
 /// A schema in normal form, or a part of one, ready to check values.
 pub(super) struct Checker {
     fast_path: FastPath,
-    /// What the validator is made of, unless it is made.
+    /// What the validator is made from, when the first value needs it.
     schema: Value,
     engine: OnceLock<Result<Engine, String>>,
 }
@@ -30,7 +30,7 @@ struct Engine {
 impl Engine {
     fn new(schema: &Value) -> Result<Self, String> {
         let mut cost = Cost::default();
-        cost.add(schema, Place::Outside);
+        cost.add(schema, Nesting::Outside);
         let Cost { pattern_steps, alternatives } = cost;
         Ok(Self { validator: compile(schema)?, pattern_steps, alternatives })
     }
@@ -44,7 +44,7 @@ impl Checker {
         Ok(checker)
     }
 
-    /// The same for a schema that was compiled before it was stored: the validator is made when a value asks for it.
+    /// The same for a schema that was compiled before it was stored: the validator is made when a value needs it.
     pub(super) fn later(schema: &Value) -> Self {
         Self { fast_path: FastPath::new(schema), schema: schema.clone(), engine: OnceLock::new() }
     }
@@ -54,35 +54,39 @@ impl Checker {
     }
 
     /// Checks a value.
-    pub(super) fn check(&self, value: &Value) -> Result<(), Mismatch> {
-        // A plain schema has no patterns, so it costs what reading the value costs.
+    pub(super) fn check(&self, value: &Value) -> Result<(), SchemaMismatch> {
+        // What the fast path decides needs no validator, and no pattern that could be expensive.
         if self.fast_path.certain(value) {
             return Ok(());
         }
-        let unusable = |why: &str| Mismatch::whole(format!("cannot be checked, the schema does not compile: {why}"));
+        let unusable =
+            |why: &str| SchemaMismatch::whole(format!("cannot be checked, because the schema does not compile: {why}"));
         let Engine { validator, pattern_steps, alternatives } = self.engine().map_err(unusable)?;
         let size = Size::of(value);
         if size.text.saturating_mul(*pattern_steps) > MAX_PATTERN_WORK {
-            let rule = format!("has {} bytes of text, too many to match the patterns against", size.text);
-            return Err(Mismatch::whole(rule));
+            let rule = format!("has {} bytes of text, too many for the patterns of the schema", size.text);
+            return Err(SchemaMismatch::whole(rule));
         }
-        // Far cheaper than collecting errors, and nearly every value fits.
+        // Far cheaper than collecting errors, and nearly every value matches.
         if validator.is_valid(value) {
             return Ok(());
         }
         let explained = (size.values + size.text / 32).saturating_mul(*alternatives) <= MAX_EXPLAINED;
         if explained {
-            Err(Mismatch::collect(validator.iter_errors(value)))
+            Err(SchemaMismatch::collect(validator.iter_errors(value)))
         } else {
-            Err(Mismatch::whole("does not fit, and is too large to say where: the schema has alternatives".to_owned()))
+            Err(SchemaMismatch::whole(
+                "does not match, and is too large to say where: the schema has alternatives".to_owned(),
+            ))
         }
     }
 }
 
 /// Compiles a schema with a linear engine for patterns and without any way to fetch another schema.
 ///
-/// As draft 7: the keywords of the normal form mean the same there as in 2020-12, and the draft's own schema, which the first
-/// schema of every process is held against, is one document instead of eight. That is a millisecond of every run.
+/// As draft 7: the keywords of the normal form mean the same there as in 2020-12. The first schema of a process is checked
+/// against the schema of its draft, which is one document for draft 7 and eight for 2020-12. That saves a millisecond of
+/// every run.
 pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
     compile_as(schema, jsonschema::Draft::Draft7)
 }
@@ -97,7 +101,7 @@ fn compile_as(schema: &Value, draft: jsonschema::Draft) -> Result<jsonschema::Va
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum Nesting {
     Outside,
     InsideAlternatives,
 }
@@ -109,8 +113,8 @@ struct Cost {
 }
 
 impl Cost {
-    fn add(&mut self, schema: &Value, place: Place) {
-        if let Place::InsideAlternatives = place {
+    fn add(&mut self, schema: &Value, place: Nesting) {
+        if let Nesting::InsideAlternatives = place {
             self.alternatives += 1;
         }
         if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
@@ -120,7 +124,7 @@ impl Cost {
         let single = ["items", "additionalProperties"].into_iter().filter_map(|key| schema.get(key));
         properties.chain(single).for_each(|below| self.add(below, place));
         let branches = ["anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array());
-        branches.flatten().for_each(|branch| self.add(branch, Place::InsideAlternatives));
+        branches.flatten().for_each(|branch| self.add(branch, Nesting::InsideAlternatives));
     }
 }
 

@@ -4,14 +4,14 @@ use super::super::json::{JsonError, shown};
 
 /// Which of the two schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum SchemaSide {
     /// What a skill is given.
     Input,
     /// What it gives back.
     Output,
 }
 
-impl Side {
+impl SchemaSide {
     /// Its key in the JSON form.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl Side {
 /// Why a schema is refused. `at` is a JSON pointer into the document as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// Not the JSON we take.
+    /// Not valid JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
     /// Too large, as given or after `$ref`s have been put in place.
@@ -36,12 +36,12 @@ pub enum SchemaError {
         limit: usize,
     },
     /// Not `{"input": …, "output": …}`.
-    #[error("an i/o schema is {{\"input\": {{…}}, \"output\": {{…}}}} and nothing else: {0}")]
+    #[error("an I/O schema must be {{\"input\": {{…}}, \"output\": {{…}}}}: {0}")]
     NotIo(String),
-    /// A type name of the shorthand that there is not.
+    /// A type name that the shorthand does not have.
     #[error(
-        "{}: `{}` is no type: use str, int, float, bool, list[T], dict[str,T], a nested object or json schema; `?` \
-         behind a type makes it optional",
+        "{}: `{}` is not a type: use str, int, float, bool, list[T], dict[str,T], a nested object or JSON Schema; `?` \
+         after a type makes it optional",
         shown(at),
         shown(name)
     )]
@@ -77,8 +77,8 @@ pub enum SchemaError {
         /// What it must be.
         why: &'static str,
     },
-    /// A keyword that says nothing about the type it stands with.
-    #[error("{}: `{keyword}` says nothing here: {why}", shown(at))]
+    /// A keyword that does not apply to the type beside it.
+    #[error("{}: `{keyword}` has no effect here: {why}", shown(at))]
     Inapplicable {
         /// Where.
         at: String,
@@ -87,7 +87,7 @@ pub enum SchemaError {
         /// Why.
         why: &'static str,
     },
-    /// It accepts everything, or nothing worth the name.
+    /// It accepts everything, or nothing.
     #[error("{}: {why}", shown(at))]
     Vacuous {
         /// Where.
@@ -104,13 +104,13 @@ pub enum SchemaError {
         why: &'static str,
     },
     /// `additionalProperties: true`.
-    #[error("{}: objects are closed: use false or a schema that says what else may stand there", shown(at))]
+    #[error("{}: objects are closed: use false, or a schema for additional properties", shown(at))]
     Open {
         /// Where.
         at: String,
     },
     /// `required` names what `properties` does not.
-    #[error("{}: `{}` is required but no property has that name", shown(at), shown(name))]
+    #[error("{}: `{}` is required, but no property has that name", shown(at), shown(name))]
     UnknownRequired {
         /// Where.
         at: String,
@@ -127,7 +127,7 @@ pub enum SchemaError {
     },
     /// A reference that does not lead to `$defs` of the same schema.
     #[error(
-        "{}: `{}` leads nowhere: a reference is `#/$defs/NAME`, with NAME in `$defs` of this schema",
+        "{}: `{}` cannot be resolved: a reference must be `#/$defs/NAME`, with NAME in `$defs` of this schema",
         shown(at),
         shown(reference)
     )]
@@ -138,7 +138,7 @@ pub enum SchemaError {
         reference: String,
     },
     /// A reference that leads to itself.
-    #[error("{}: `{}` leads back to itself: a schema may not be recursive", shown(at), shown(reference))]
+    #[error("{}: `{}` refers to itself: a schema must not be recursive", shown(at), shown(reference))]
     CyclicRef {
         /// Where.
         at: String,
@@ -158,7 +158,7 @@ pub enum SchemaError {
         at: String,
     },
     /// A value in the schema (`enum`, `const`, `default`, `examples`) that the schema itself refuses.
-    #[error("{}: the value does not fit its own schema: {why}", shown(at))]
+    #[error("{}: the value does not match its own schema: {why}", shown(at))]
     BadValue {
         /// Where.
         at: String,
@@ -171,17 +171,17 @@ pub enum SchemaError {
         /// Where.
         at: String,
     },
-    /// No value of up to 64 KiB was found that fits.
-    #[error("/{}: no value of up to 64 KiB was found that fits: loosen the bounds or simplify the patterns", side.as_str())]
+    /// No matching value of up to 64 KiB was found.
+    #[error("/{}: found no matching value of up to 64 KiB: loosen the bounds or simplify the patterns", side.as_str())]
     Unsatisfiable {
         /// Which schema.
-        side: Side,
+        side: SchemaSide,
     },
-    /// The validator would not take what passed all of the above.
+    /// The validator refuses a schema that passed all other rules.
     #[error("/{}: the schema cannot be compiled: {why}", side.as_str())]
     NotCompiled {
         /// Which schema.
-        side: Side,
+        side: SchemaSide,
         /// What it says.
         why: String,
     },

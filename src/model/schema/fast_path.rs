@@ -1,18 +1,18 @@
-//! The short way to a yes: whether a value fits a schema for certain, without the validator.
+//! The fast path: whether a value certainly matches a schema, without the validator.
 //!
-//! Nearly every value fits, and nearly every schema is made of types, names and lengths. Making the validator takes longer than
-//! all that a process does with one input, and asking it longer than this.
+//! Nearly every value matches, and nearly every schema has only types, names and lengths. Making the validator takes longer
+//! than everything else that a process does with one input.
 //!
-//! Guarantees: what is [`FastPath::certain`] fits by the validator as well; a property holds the two against each other. A schema in
-//! normal form is made of nothing but what its type says, so a rule that is not known here makes its whole node uncertain.
+//! Guarantees: a value that is [`FastPath::certain`] also matches by the validator; a property test compares the two. A rule
+//! that this module does not know makes its whole node uncertain.
 //!
-//! Deliberately never: says no. Whatever is not certain is for the validator, which also says why.
+//! Deliberately never: refuses a value. What is not certain goes to the validator, which also says why.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// One schema in normal form, as far as it is plain.
+/// One schema in normal form, as far as this module understands it.
 pub(super) enum FastPath {
     /// Ask the validator.
     Uncertain,

@@ -1,21 +1,21 @@
-//! The closed set of keywords.
+//! The closed set of supported keywords.
 
 use serde_json::{Map, Value};
 
 use super::{error::SchemaError, normal::join};
 
-/// What a keyword is about.
+/// What a keyword applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// It tells people something.
+    /// It informs people.
     Annotation,
     /// It holds for values of any type.
     Any,
-    /// It stands without other rules beside it.
+    /// No other rule is allowed beside it.
     Alone,
-    /// It stands at the root of a side.
+    /// It is allowed only at the root of a side.
     Root,
-    /// It is about values of this type.
+    /// It applies to values of this type.
     Of(Type),
 }
 
@@ -87,7 +87,7 @@ pub(super) fn known(map: &Map<String, Value>, at: &str, is_root: bool) -> Result
     }
 }
 
-/// Refuses rules beside a keyword that takes none.
+/// Refuses other rules beside a keyword that must be alone.
 pub(super) fn stands_alone(map: &Map<String, Value>, alone: &str, at: &str) -> Result<(), SchemaError> {
     let rule =
         |key: &&String| key.as_str() != alone && !matches!(scope(key), Some(Scope::Annotation | Scope::Root) | None);
@@ -95,7 +95,7 @@ pub(super) fn stands_alone(map: &Map<String, Value>, alone: &str, at: &str) -> R
         Some(keyword) => Err(SchemaError::Inapplicable {
             at: join(at, keyword),
             keyword: keyword.clone(),
-            why: "beside $ref, anyOf or oneOf only title, description, default and examples may stand",
+            why: "beside $ref, anyOf or oneOf only title, description, default and examples are allowed",
         }),
         None => Ok(()),
     }
@@ -117,7 +117,7 @@ fn hint(keyword: &str) -> &'static str {
         "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" | "definitions" => {
             "only `#/$defs/NAME` with `$defs` at the root of the same schema can be referred to"
         }
-        "$schema" | "$defs" => "it stands only at the root of a schema",
+        "$schema" | "$defs" => "it is allowed only at the root of a schema",
         _ => "see the list of supported keywords in the documentation of schemas",
     }
 }

@@ -1,4 +1,4 @@
-//! Why a value does not fit a schema, in words.
+//! Why a value does not match a schema, in words.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use super::super::json::shown;
 /// Most problems that are listed.
 pub const MAX_PROBLEMS: usize = 5;
 
-/// A value that does not fit a schema: where and why, at most [`MAX_PROBLEMS`] times.
+/// A value that does not match a schema: where and why, at most [`MAX_PROBLEMS`] times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
+pub struct SchemaMismatch {
     problems: Vec<Problem>,
     more: usize,
 }
 
-/// One place that does not fit.
+/// One place that does not match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// JSON pointer into the value, empty for the whole.
@@ -29,8 +29,8 @@ pub struct Problem {
     pub rule: String,
 }
 
-impl Mismatch {
-    /// What does not fit, the first few.
+impl SchemaMismatch {
+    /// The first few problems.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -42,15 +42,15 @@ impl Mismatch {
     pub(super) fn collect(mut errors: ErrorIterator<'_>) -> Self {
         let problems: Vec<Problem> = errors.by_ref().take(MAX_PROBLEMS).map(|error| problem(&error)).collect();
         if problems.is_empty() {
-            return Self::whole("does not fit".to_owned());
+            return Self::whole("does not match".to_owned());
         }
         Self { problems, more: errors.count() }
     }
 }
 
-impl std::error::Error for Mismatch {}
+impl std::error::Error for SchemaMismatch {}
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for SchemaMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, Problem { pointer, rule }) in self.problems.iter().enumerate() {
             if index > 0 {
@@ -78,7 +78,9 @@ fn rule(error: &ValidationError<'_>) -> String {
     match error.kind() {
         Kind::Type { kind } => format!("is {}, must be {}", what(error.instance()), types(kind)),
         Kind::Required { property } => format!("lacks `{}`", shown(property.as_str().unwrap_or_default())),
-        Kind::AdditionalProperties { unexpected } => format!("has what is not in the schema: {}", names(unexpected)),
+        Kind::AdditionalProperties { unexpected } => {
+            format!("has properties that are not in the schema: {}", names(unexpected))
+        }
         Kind::Enum { options } => format!("is {}, must be one of {}", is(), shown(&options.to_string())),
         Kind::Constant { expected_value } => format!("is {}, must be {}", is(), shown(&expected_value.to_string())),
         Kind::Minimum { limit } => format!("is {}, must be at least {limit}", is()),
@@ -99,14 +101,14 @@ fn rule(error: &ValidationError<'_>) -> String {
             format!("has {} properties, must have at most {limit}", count(error.instance()))
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-            format!("is {}, fits none of the {} alternatives{}", is(), context.len(), nearest(context))
+            format!("is {}, matches none of the {} alternatives{}", is(), context.len(), nearest(context))
         }
-        Kind::OneOfMultipleValid { .. } => format!("is {}, fits more than one alternative", is()),
+        Kind::OneOfMultipleValid { .. } => format!("is {}, matches more than one alternative", is()),
         other => format!("breaks `{}`", other.keyword()),
     }
 }
 
-/// What keeps the value from the alternative that it misses in another way than by its type.
+/// The first problem of an alternative whose type matches: most likely the one that was meant.
 fn nearest(context: &[Vec<ValidationError<'_>>]) -> String {
     let of_its_type = |errors: &&Vec<ValidationError<'_>>| {
         errors.first().is_some_and(|error| !matches!(error.kind(), Kind::Type { .. }))
@@ -114,7 +116,7 @@ fn nearest(context: &[Vec<ValidationError<'_>>]) -> String {
     match context.iter().find(of_its_type).and_then(|errors| errors.first()) {
         Some(error) => {
             let Problem { pointer, rule } = problem(error);
-            format!("; the nearest: `{}` {}", shown(&pointer), shown(&rule))
+            format!("; in the nearest, `{}` {}", shown(&pointer), shown(&rule))
         }
         None => String::new(),
     }

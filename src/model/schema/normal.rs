@@ -1,12 +1,12 @@
-//! From a schema as it was written to the form that is stored, shown and checked.
+//! Converts a schema as written into the normal form that is stored, shown and checked.
 //!
-//! The normal form is JSON Schema 2020-12 within a closed subset: references are put in place, objects are
+//! The normal form is JSON Schema 2020-12 within a closed subset: references are replaced by their targets, objects are
 //! closed, `required` is sorted. Normalising a normal form gives it back.
 
 use serde_json::{Map, Value};
 
 use super::{
-    error::{SchemaError, Side},
+    error::{SchemaError, SchemaSide},
     keywords::{self, Scope},
     shorthand,
 };
@@ -28,7 +28,7 @@ const MAX_LITERAL_BYTES: usize = super::MAX_TEXT_BYTES;
 const MAX_NAME_BYTES: usize = 128;
 
 /// Normalises one side of an i/o schema.
-pub(super) fn side(side: Side, node: &Value) -> Result<Value, SchemaError> {
+pub(super) fn side(side: SchemaSide, node: &Value) -> Result<Value, SchemaError> {
     let at = format!("/{}", side.as_str());
     let Value::Object(map) = node else {
         return Err(SchemaError::Vacuous { at, why: "must be an object that names its properties" });
@@ -59,7 +59,7 @@ pub(super) struct Normaliser<'a> {
     defs: Option<&'a Map<String, Value>>,
     defs_at: String,
     used: Vec<&'a str>,
-    /// The references that are being put in place, outermost first.
+    /// The references that are being resolved, outermost first.
     open: Vec<&'a str>,
     nodes: usize,
     properties: usize,
@@ -87,7 +87,12 @@ impl<'a> Normaliser<'a> {
         })
     }
 
-    fn root(&mut self, map: &'a Map<String, Value>, side: Side, at: &str) -> Result<Map<String, Value>, SchemaError> {
+    fn root(
+        &mut self,
+        map: &'a Map<String, Value>,
+        side: SchemaSide,
+        at: &str,
+    ) -> Result<Map<String, Value>, SchemaError> {
         if map.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
             return Err(SchemaError::Dialect { at: join(at, "$schema") });
         }
@@ -98,17 +103,17 @@ impl<'a> Normaliser<'a> {
         let no_properties = map.get("properties").is_none_or(|p| p.as_object().is_none_or(Map::is_empty));
         let says_so = map.contains_key("properties") && map.get("additionalProperties") == Some(&Value::Bool(false));
         match side {
-            Side::Output if no_properties => {
+            SchemaSide::Output if no_properties => {
                 return Err(SchemaError::Vacuous { at: at.to_owned(), why: "an output has at least one property" });
             }
-            Side::Input if no_properties && !says_so => {
+            SchemaSide::Input if no_properties && !says_so => {
                 let why =
-                    "an input without properties says so with \"properties\": {} and \"additionalProperties\": false";
+                    "an input without properties must have \"properties\": {} and \"additionalProperties\": false";
                 return Err(SchemaError::Vacuous { at: at.to_owned(), why });
             }
-            Side::Input | Side::Output => {}
+            SchemaSide::Input | SchemaSide::Output => {}
         }
-        let empty = if side == Side::Input { Empty::Allowed } else { Empty::Refused };
+        let empty = if side == SchemaSide::Input { Empty::Allowed } else { Empty::Refused };
         let out = self.schema_map(map, at, 0, empty)?;
         let unused = self.defs.and_then(|defs| defs.keys().find(|name| !self.used.contains(&name.as_str())));
         match unused {
@@ -197,7 +202,7 @@ impl<'a> Normaliser<'a> {
         schemas.collect::<Result<Vec<_>, _>>().map(Value::Array)
     }
 
-    /// Copies what a schema says to people.
+    /// Copies titles, descriptions, defaults and examples.
     fn annotations(&mut self, map: &Map<String, Value>, at: &str) -> Result<Map<String, Value>, SchemaError> {
         let mut out = Map::new();
         for (key, value) in map.iter().filter(|(key, _)| keywords::scope(key) == Some(Scope::Annotation)) {
@@ -255,13 +260,13 @@ fn within(what: &'static str, count: usize, limit: usize) -> Result<(), SchemaEr
     if count > limit { Err(SchemaError::TooLarge { what, limit }) } else { Ok(()) }
 }
 
-/// Whether a value has no text that shows as something else than it is.
+/// Whether a value has no text that is shown differently from what it is.
 fn is_plain(value: &Value) -> bool {
-    let fast_path = |text: &str| !text.chars().any(|c| is_hidden(c) || (c.is_control() && c != '\n' && c != '\t'));
+    let shows_as_it_is = |text: &str| !text.chars().any(|c| is_hidden(c) || (c.is_control() && c != '\n' && c != '\t'));
     match value {
-        Value::String(text) => fast_path(text),
+        Value::String(text) => shows_as_it_is(text),
         Value::Array(items) => items.iter().all(is_plain),
-        Value::Object(map) => map.iter().all(|(key, value)| fast_path(key) && is_plain(value)),
+        Value::Object(map) => map.iter().all(|(key, value)| shows_as_it_is(key) && is_plain(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }

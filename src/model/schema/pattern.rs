@@ -1,4 +1,4 @@
-//! Patterns: what is taken, what one costs to match, and texts that match it.
+//! Patterns: which are accepted, what matching one costs, and texts that match it.
 
 use regex_syntax::{
     Parser,
@@ -22,7 +22,7 @@ pub(super) fn engine() -> jsonschema::PatternOptions<jsonschema::Regex> {
 
 /// Checks a pattern.
 ///
-/// Taken is what ECMA-262 and the linear engine have in common: no look-around, no back-references.
+/// Accepted is what ECMA-262 and the linear engine have in common: no look-around, no back-references.
 pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     if pattern.len() > MAX_BYTES {
         return Err("the pattern is longer than 512 bytes");

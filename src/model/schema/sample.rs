@@ -42,21 +42,21 @@ const ODD: [&str; 14] = [
 /// A small value that fits, found first along `default` and `examples`, then by trying.
 pub(super) fn example(schema: &Value, fits: impl Fn(&Value) -> bool) -> Option<Value> {
     let fits = |value: &Value| json::canonical(value).len() <= MAX_EXAMPLE_BYTES && fits(value);
-    let fast_path = (0..4).map(|number| Sampler::new(0, number, Mode::FastPath).value(schema));
-    let tried = (0..200).map(|number| Sampler::new(1, number, Mode::Tried).value(schema));
-    fast_path.chain(tried).find(fits)
+    let small = (0..4).map(|number| Sampler::new(0, number, SampleMode::Small).value(schema));
+    let tried = (0..200).map(|number| Sampler::new(1, number, SampleMode::Tried).value(schema));
+    small.chain(tried).find(fits)
 }
 
 /// A value for stream `number` of `seed`.
 pub(super) fn varied(schema: &Value, seed: u64, number: u64) -> Value {
-    Sampler::new(seed, number, Mode::Varied).value(schema)
+    Sampler::new(seed, number, SampleMode::Varied).value(schema)
 }
 
 /// What kind of values are made.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum SampleMode {
     /// Small ones, for people.
-    FastPath,
+    Small,
     /// All sorts, for people: where small ones do not fit, e.g. because no two may be equal.
     Tried,
     /// All sorts, with an eye on the bounds.
@@ -65,18 +65,18 @@ enum Mode {
 
 struct Sampler {
     seeded_rng: SeededRng,
-    mode: Mode,
+    mode: SampleMode,
     values: usize,
     bytes: usize,
 }
 
 impl Sampler {
-    fn new(seed: u64, number: u64, mode: Mode) -> Self {
+    fn new(seed: u64, number: u64, mode: SampleMode) -> Self {
         Self { seeded_rng: SeededRng::new(seed, number), mode, values: 0, bytes: 0 }
     }
 
     fn sparse(&self) -> bool {
-        self.mode == Mode::FastPath || self.values > SOFT_VALUES || self.bytes > SOFT_BYTES
+        self.mode == SampleMode::Small || self.values > SOFT_VALUES || self.bytes > SOFT_BYTES
     }
 
     fn value(&mut self, schema: &Value) -> Value {
@@ -90,7 +90,7 @@ impl Sampler {
         }
         let told = schema.get("default").or(list("examples").and_then(|values| values.first()));
         if let Some(value) = told
-            && (self.mode != Mode::Varied || self.seeded_rng.below(8) == 0)
+            && (self.mode != SampleMode::Varied || self.seeded_rng.below(8) == 0)
         {
             return value.clone();
         }
@@ -118,7 +118,7 @@ impl Sampler {
 
     /// The first one for people, any one otherwise.
     fn choose<'a>(&mut self, items: &'a [Value]) -> Option<&'a Value> {
-        if self.mode == Mode::FastPath { items.first() } else { self.seeded_rng.pick(items) }
+        if self.mode == SampleMode::Small { items.first() } else { self.seeded_rng.pick(items) }
     }
 
     fn object(&mut self, schema: &Value) -> Value {
@@ -174,9 +174,9 @@ impl Sampler {
         let Some(items) = schema.get("items") else { return Value::Array(Vec::new()) };
         let (least, most) = (count(schema, "minItems").unwrap_or(0), count(schema, "maxItems"));
         let wanted = match self.mode {
-            Mode::FastPath => least.max(1).min(most.unwrap_or(1)),
-            Mode::Varied if self.sparse() => least,
-            Mode::Tried | Mode::Varied => self.length(least, most, 5, 32),
+            SampleMode::Small => least.max(1).min(most.unwrap_or(1)),
+            SampleMode::Varied if self.sparse() => least,
+            SampleMode::Tried | SampleMode::Varied => self.length(least, most, 5, 32),
         };
         let unique = schema.get("uniqueItems").is_some();
         let mut out: Vec<Value> = Vec::new();
@@ -186,7 +186,7 @@ impl Sampler {
             // A list of different items needs varied ones even in an example.
             let mode = self.mode;
             if unique && tries > 1 {
-                self.mode = Mode::Varied;
+                self.mode = SampleMode::Varied;
             }
             let item = self.value(items);
             self.mode = mode;
@@ -220,17 +220,17 @@ impl Sampler {
 
     fn text(&mut self, least: usize, most: Option<usize>) -> String {
         let length = match self.mode {
-            Mode::FastPath => 4.max(least).min(most.unwrap_or(4)),
-            Mode::Varied if self.sparse() => least,
-            Mode::Varied if self.seeded_rng.below(40) == 0 => least.max(most.unwrap_or(4_096).min(4_096)),
-            Mode::Tried | Mode::Varied => self.length(least, most, 24, 512),
+            SampleMode::Small => 4.max(least).min(most.unwrap_or(4)),
+            SampleMode::Varied if self.sparse() => least,
+            SampleMode::Varied if self.seeded_rng.below(40) == 0 => least.max(most.unwrap_or(4_096).min(4_096)),
+            SampleMode::Tried | SampleMode::Varied => self.length(least, most, 24, 512),
         };
         let mut text = String::new();
         let mut left = length;
         while left > 0 {
             let piece = match self.mode {
-                Mode::FastPath => "text",
-                Mode::Tried | Mode::Varied => {
+                SampleMode::Small => "text",
+                SampleMode::Tried | SampleMode::Varied => {
                     let pool: &[&str] = if self.seeded_rng.below(2) == 0 { &WORDS } else { &ODD };
                     self.seeded_rng.pick(pool).copied().unwrap_or("text")
                 }
@@ -253,8 +253,8 @@ impl Sampler {
         let (first, last) = (low.div_euclid(step) + i128::from(low.rem_euclid(step) != 0), high.div_euclid(step));
         let zero = 0.clamp(first, last.max(first));
         let chosen = match self.mode {
-            Mode::FastPath => 1.clamp(first, last.max(first)),
-            Mode::Tried | Mode::Varied => match self.seeded_rng.below(7) {
+            SampleMode::Small => 1.clamp(first, last.max(first)),
+            SampleMode::Tried | SampleMode::Varied => match self.seeded_rng.below(7) {
                 0 => first,
                 1 => last,
                 2 => zero,
@@ -278,7 +278,7 @@ impl Sampler {
     }
 
     fn number(&mut self, schema: &Value) -> Value {
-        if self.mode == Mode::FastPath || self.seeded_rng.below(3) == 0 {
+        if self.mode == SampleMode::Small || self.seeded_rng.below(3) == 0 {
             let (low, high) = (
                 real_bound(schema, ["minimum", "exclusiveMinimum"]),
                 real_bound(schema, ["maximum", "exclusiveMaximum"]),

@@ -82,7 +82,7 @@ fn node_of<'a>(
         },
         Value::Array(items) => {
             let [item] = items.as_slice() else {
-                return Err(wrong("a list names the type of its items, once"));
+                return Err(wrong("a list must contain exactly one type, the type of its items"));
             };
             normaliser.count_node(depth)?;
             match node_of(normaliser, item, &join(at, "0"), depth + 1)? {
@@ -93,7 +93,7 @@ fn node_of<'a>(
         Value::Object(map) if keywords::is_json_schema(map) => normaliser.schema(node, at, depth)?,
         Value::Object(map) => Value::Object(object(normaliser, map, at, depth)?),
         Value::Null | Value::Bool(_) | Value::Number(_) => {
-            return Err(wrong("a type is a name, a list with one type, or an object"));
+            return Err(wrong("a type must be a name, a list with one type, or an object"));
         }
     };
     Ok((schema, Presence::Required))

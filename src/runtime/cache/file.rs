@@ -12,7 +12,7 @@ pub(super) const TEMPORARY: &str = ".new-";
 
 /// Permissions that a file may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Private {
+pub(super) enum OwnerOnly {
     /// Nobody else can change it.
     Write,
     /// Nobody else can read or change it.
@@ -21,7 +21,7 @@ pub(super) enum Private {
 
 /// Why a file gives nothing.
 #[derive(Debug)]
-pub(super) enum Odd {
+pub(super) enum CacheFileError {
     /// There is none.
     Missing,
     /// There is something, and this is wrong with it.
@@ -29,18 +29,18 @@ pub(super) enum Odd {
 }
 
 /// Reads a plain file of this user's, through one open that follows no link and waits for nothing, into one buffer.
-pub(super) fn read(path: &Path, private: Private, most: u64) -> Result<Vec<u8>, Odd> {
-    let odd = |why: &str| Err(Odd::Because(why.to_owned()));
-    let told = |error: io::Error| Odd::Because(error.to_string());
+pub(super) fn read(path: &Path, private: OwnerOnly, most: u64) -> Result<Vec<u8>, CacheFileError> {
+    let odd = |why: &str| Err(CacheFileError::Because(why.to_owned()));
+    let told = |error: io::Error| CacheFileError::Because(error.to_string());
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => File::from(fd),
-        Err(rustix::io::Errno::NOENT) => return Err(Odd::Missing),
+        Err(rustix::io::Errno::NOENT) => return Err(CacheFileError::Missing),
         Err(rustix::io::Errno::LOOP) => return odd("it is a symbolic link"),
         Err(error) => return Err(told(error.into())),
     };
     let meta = file.metadata().map_err(told)?;
-    let forbidden = if private == Private::Wholly { 0o077 } else { 0o022 };
+    let forbidden = if private == OwnerOnly::Wholly { 0o077 } else { 0o022 };
     match &meta {
         meta if !meta.is_file() => return odd("it is not a regular file"),
         meta if meta.uid() != rustix::process::geteuid().as_raw() => return odd("it belongs to another user"),
@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path, private: Private, most: u64) -> Result<Vec<u8>, 
 
 /// What becomes of a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum There {
+pub(super) enum IfExists {
     /// It is replaced.
     Replace,
     /// It stays, and nothing is written.
@@ -65,15 +65,15 @@ pub(super) enum There {
 }
 
 /// Writes a file whole and for this user alone: a temporary neighbour, fsync, rename, fsync of the folder.
-pub(super) fn write(path: &Path, bytes: &[u8], there: There) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8], there: IfExists) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     // Made with mode 0600.
     let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     match there {
-        There::Replace => temporary.persist(path).map(drop)?,
-        There::Keep => match temporary.persist_noclobber(path) {
+        IfExists::Replace => temporary.persist(path).map(drop)?,
+        IfExists::Keep => match temporary.persist_noclobber(path) {
             Ok(_) => {}
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             Err(error) => return Err(error.error),

@@ -9,21 +9,21 @@ use std::path::Path;
 
 use super::{
     CacheError,
-    file::{self, Odd, Private, There},
+    file::{self, CacheFileError, IfExists, OwnerOnly},
 };
 
 const BYTES: usize = blake3::KEY_LEN;
 
 /// The key.
-pub(super) struct Key([u8; BYTES]);
+pub(super) struct SealKey([u8; BYTES]);
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for SealKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key")
     }
 }
 
-impl Key {
+impl SealKey {
     #[cfg(test)]
     pub(super) fn new(bytes: [u8; BYTES]) -> Self {
         Self(bytes)
@@ -41,10 +41,10 @@ impl Key {
     /// Reads the key. `None` when nobody made one yet.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, CacheError> {
         let odd = |why: &str| CacheError::Key { path: path.to_owned(), why: why.to_owned() };
-        match file::read(path, Private::Wholly, BYTES as u64) {
+        match file::read(path, OwnerOnly::Wholly, BYTES as u64) {
             Ok(bytes) => Ok(Some(Self(bytes.try_into().map_err(|_| odd("it is too short"))?))),
-            Err(Odd::Missing) => Ok(None),
-            Err(Odd::Because(why)) => Err(odd(&why)),
+            Err(CacheFileError::Missing) => Ok(None),
+            Err(CacheFileError::Because(why)) => Err(odd(&why)),
         }
     }
 
@@ -59,7 +59,7 @@ impl Key {
         if let Some(folder) = path.parent() {
             file::make_folder(folder).map_err(failed)?;
         }
-        file::write(path, &bytes, There::Keep).map_err(failed)?;
+        file::write(path, &bytes, IfExists::Keep).map_err(failed)?;
         let made = Self::read(path)?;
         made.ok_or_else(|| CacheError::Key { path: path.to_owned(), why: "it went away again".to_owned() })
     }

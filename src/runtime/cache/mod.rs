@@ -7,9 +7,9 @@
 //! Deliberately never: fails a run, decides whether a component may run (entries are derived, and are looked at only after
 //! the ledger and the component's digest), or follows a link.
 
-mod entry;
 mod file;
 mod key;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -17,11 +17,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use entry::{Doubt, Identity};
-use file::{Odd, Private, There};
-use key::Key;
+use file::{CacheFileError, IfExists, OwnerOnly};
+use key::SealKey;
+use seal::{CodeIdentity, SealError};
 
-use super::{code::MachineCode, compile_child::MAX_CODE_BYTES, engine::EngineId};
+use super::{code::MachineCode, compile_child::MAX_CODE_BYTES, engine_id::EngineId};
 use crate::model::digest::Digest;
 
 /// The most that is read of an entry: its code, and a header.
@@ -45,7 +45,7 @@ pub enum CacheError {
     },
     /// Something else than an entry is in its place.
     #[error("what lies there is no entry: {0}")]
-    Odd(String),
+    NotAnEntry(String),
     /// Another key, or other bytes than were written.
     #[error("the entry was made with another key, or was changed")]
     Foreign,
@@ -128,36 +128,39 @@ impl CodeCache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CacheError::Io { path: self.folder.clone(), source }),
         }
-        let buffer = match file::read(&self.entry(component), Private::Write, MAX_ENTRY_BYTES) {
+        let buffer = match file::read(&self.entry(component), OwnerOnly::Write, MAX_ENTRY_BYTES) {
             Ok(buffer) => buffer,
-            Err(Odd::Missing) => return Ok(None),
-            Err(Odd::Because(why)) => return Err(CacheError::Odd(why)),
+            Err(CacheFileError::Missing) => return Ok(None),
+            Err(CacheFileError::Because(why)) => return Err(CacheError::NotAnEntry(why)),
         };
-        let key = Key::read(self.key_path()?)?.ok_or(CacheError::Foreign)?;
-        match entry::open(&key, &Identity::new(component, engine, self.policy), buffer) {
+        let key = SealKey::read(self.key_path()?)?.ok_or(CacheError::Foreign)?;
+        match seal::open(&key, &CodeIdentity::new(component, engine, self.policy), buffer) {
             Ok(code) => Ok(Some(code)),
-            Err(Doubt::Foreign) => Err(CacheError::Foreign),
-            Err(Doubt::Stale) => Err(CacheError::Stale),
+            Err(SealError::Foreign) => Err(CacheError::Foreign),
+            Err(SealError::Stale) => Err(CacheError::Stale),
         }
     }
 
-    /// Keeps the code of a component.
-    pub(super) fn keep(&self, component: Digest, code: &MachineCode) -> Result<(), CacheError> {
+    /// Keeps the code of a component. The code can come only from the compile child or from this cache.
+    ///
+    /// # Errors
+    /// [`CacheError`] when there is no key, or the entry cannot be written.
+    pub fn keep(&self, component: Digest, code: &MachineCode) -> Result<(), CacheError> {
         let path = self.entry(component);
         let failed = |source| CacheError::Io { path: path.clone(), source };
-        let key = Key::read_or_make(self.key_path()?)?;
-        let identity = Identity::new(component, code.engine(), self.policy);
-        let sealed = entry::seal(&key, &identity, code);
+        let key = SealKey::read_or_make(self.key_path()?)?;
+        let identity = CodeIdentity::new(component, code.engine(), self.policy);
+        let sealed = seal::seal(&key, &identity, code);
         let sealed =
-            sealed.ok_or_else(|| CacheError::Odd("the component imports more than an entry can say".into()))?;
+            sealed.ok_or_else(|| CacheError::NotAnEntry("the component imports more than an entry can say".into()))?;
         file::make_folder(&self.folder).map_err(failed)?;
-        file::write(&path, &sealed, There::Replace).map_err(failed)
+        file::write(&path, &sealed, IfExists::Replace).map_err(failed)
     }
 
     /// Looks at everything that lies in the cache. Changes nothing.
     pub fn status(&self, engine: EngineId) -> CacheStatus {
         let mut status = CacheStatus::default();
-        match self.key_path().and_then(Key::read) {
+        match self.key_path().and_then(SealKey::read) {
             Ok(_) => {}
             Err(error) => status.trouble = error.to_string(),
         }
@@ -196,7 +199,7 @@ impl CodeCache {
             cleared.removed += 1;
             cleared.bytes += bytes;
         }
-        if let Some(key) = self.key.as_deref().filter(|key| Key::read(key).is_err()) {
+        if let Some(key) = self.key.as_deref().filter(|key| SealKey::read(key).is_err()) {
             remove(key)?;
             cleared.removed += 1;
         }

@@ -23,27 +23,27 @@ fn code() -> MachineCode {
     machine_code(&COMPONENT).unwrap()
 }
 
-fn identity() -> Identity {
-    Identity::new(component(), RUNTIME.engine_id(), Digest::of(b"policy"))
+fn identity() -> CodeIdentity {
+    CodeIdentity::new(component(), RUNTIME.engine_id(), Digest::of(b"policy"))
 }
 
-fn key() -> Key {
-    Key::new([3; 32])
+fn key() -> SealKey {
+    SealKey::new([3; 32])
 }
 
 #[test]
 fn an_entry_gives_back_what_was_sealed() {
     let code = code();
-    let sealed = entry::seal(&key(), &identity(), &code).unwrap();
-    let opened = entry::open(&key(), &identity(), sealed).unwrap();
+    let sealed = seal::seal(&key(), &identity(), &code).unwrap();
+    let opened = seal::open(&key(), &identity(), sealed).unwrap();
     assert_eq!((opened.bytes(), opened.interface()), (code.bytes(), code.interface()));
     RUNTIME.load(&opened).unwrap();
 }
 
 #[test]
 fn no_byte_of_an_entry_can_be_changed_or_left_out() {
-    let sealed = entry::seal(&key(), &identity(), &code()).unwrap();
-    let refused = |buffer: Vec<u8>| matches!(entry::open(&key(), &identity(), buffer), Err(Doubt::Foreign));
+    let sealed = seal::seal(&key(), &identity(), &code()).unwrap();
+    let refused = |buffer: Vec<u8>| matches!(seal::open(&key(), &identity(), buffer), Err(SealError::Foreign));
     for at in 0..sealed.len() {
         let mut flipped = sealed.clone();
         flipped[at] ^= 1 << (at % 8);
@@ -53,7 +53,7 @@ fn no_byte_of_an_entry_can_be_changed_or_left_out() {
         assert!(refused(sealed[..left].to_vec()), "cut after {left} bytes");
     }
     assert!(refused([sealed.as_slice(), &[0]].concat()));
-    assert!(matches!(entry::open(&Key::new([4; 32]), &identity(), sealed), Err(Doubt::Foreign)));
+    assert!(matches!(seal::open(&SealKey::new([4; 32]), &identity(), sealed), Err(SealError::Foreign)));
 }
 
 #[test]
@@ -63,18 +63,18 @@ fn an_entry_for_anything_else_is_stale() {
     of_another_engine[0] ^= 1;
     let engine: EngineId = serde_json::from_value(serde_json::json!(of_another_engine)).unwrap();
     let others = [
-        Identity { component: Digest::of(b"another"), ..identity() },
-        Identity { engine, ..identity() },
-        Identity { wasmtime: "48.0.7".to_owned(), ..identity() },
-        Identity { policy: Digest::of(b"another policy"), ..identity() },
+        CodeIdentity { component: Digest::of(b"another"), ..identity() },
+        CodeIdentity { engine, ..identity() },
+        CodeIdentity { wasmtime: "48.0.7".to_owned(), ..identity() },
+        CodeIdentity { policy: Digest::of(b"another policy"), ..identity() },
     ];
     for other in others {
-        let sealed = entry::seal(&key(), &other, &code).unwrap();
-        let opened = entry::open(&key(), &identity(), sealed);
-        assert!(matches!(opened, Err(Doubt::Stale)), "{other:?}");
+        let sealed = seal::seal(&key(), &other, &code).unwrap();
+        let opened = seal::open(&key(), &identity(), sealed);
+        assert!(matches!(opened, Err(SealError::Stale)), "{other:?}");
     }
     // Code that names another engine than the one that runs is refused even by hand.
-    let foreign = MachineCode::believed(code.bytes().to_vec(), 0, code.interface().clone(), engine);
+    let foreign = MachineCode::trusted(code.bytes().to_vec(), 0, code.interface().clone(), engine);
     assert!(matches!(RUNTIME.load(&foreign), Err(crate::runtime::RuntimeError::OtherEngine)));
 }
 

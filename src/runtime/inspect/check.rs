@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use crate::model::grants::Grants;
-
-use super::{Export, ExportKind, ImportKind, Interface, RUN, TEST_IMPORTS, TEST_RUN, WASI_VERSION, WORLD_TYPES};
+use super::super::{
+    interfaces::{FunctionCheck, ImportAllowlist},
+    request::ComponentKind,
+};
+use super::{Export, ExportKind, ImportKind, Interface, RUN, TEST_RUN, WASI_VERSION, WORLD_TYPES};
+use crate::model::capabilities::SkillCapabilities;
 
 /// A difference between what a component is and what its grants allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mismatch {
+pub enum InterfaceMismatch {
     /// It imports what is not granted.
     NotGranted {
         /// The import.
@@ -44,7 +47,7 @@ pub enum Mismatch {
     MakesResources,
 }
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for InterfaceMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotGranted { import } => write!(f, "import `{import}` is not granted"),
@@ -65,62 +68,90 @@ pub(in super::super) fn split_version(name: &str) -> (&str, &str) {
     name.split_once('@').unwrap_or((name, ""))
 }
 
-/// Compares a skill with its grants: imports only what is granted, by exact name and a version that the
-/// runtime speaks; exports `run` and nothing else.
-pub fn check(interface: &Interface, grants: &Grants, wit_version: &str) -> Vec<Mismatch> {
-    let mut mismatches = check_imports(interface, grants, wit_version, &[]);
+/// Compares a skill with its capabilities: it imports only what they give, by exact name and in a version that the
+/// runtime speaks; it exports `run` and nothing else.
+pub fn check(interface: &Interface, capabilities: &SkillCapabilities, wit_version: &str) -> Vec<InterfaceMismatch> {
+    compare(interface, ImportAllowlist::new(ComponentKind::Skill, capabilities, FunctionCheck::On), wit_version)
+}
+
+/// Compares a test component with the capabilities of the skill that it tests: the same, and what the test harness needs;
+/// it exports `wasi:cli/run` and nothing else.
+pub fn check_tests(
+    interface: &Interface,
+    capabilities: &SkillCapabilities,
+    wit_version: &str,
+) -> Vec<InterfaceMismatch> {
+    compare(interface, ImportAllowlist::new(ComponentKind::Tests, capabilities, FunctionCheck::On), wit_version)
+}
+
+/// Compares a component with what one of its kind may import and must export.
+pub(in super::super) fn compare(
+    interface: &Interface,
+    allowlist: ImportAllowlist,
+    wit_version: &str,
+) -> Vec<InterfaceMismatch> {
+    let mut mismatches = check_imports(interface, allowlist, wit_version);
+    mismatches.extend(match allowlist.kind() {
+        ComponentKind::Skill => check_skill_exports(interface),
+        ComponentKind::Tests => check_test_exports(interface),
+    });
+    mismatches
+}
+
+fn check_skill_exports(interface: &Interface) -> Vec<InterfaceMismatch> {
+    let mut mismatches = Vec::new();
     let run = Export { name: RUN.into(), kind: ExportKind::Function };
     if !interface.exports.contains(&run) {
-        mismatches.push(Mismatch::Missing { export: RUN.into() });
+        mismatches.push(InterfaceMismatch::Missing { export: RUN.into() });
     } else if !interface.runs_as_skill {
-        mismatches.push(Mismatch::RunType);
+        mismatches.push(InterfaceMismatch::RunType);
     }
     let others = interface.exports.iter().filter(|export| **export != run);
-    mismatches.extend(others.map(|export| Mismatch::Unexpected { export: export.name.clone() }));
+    mismatches.extend(others.map(|export| InterfaceMismatch::Unexpected { export: export.name.clone() }));
     mismatches
 }
 
-/// Compares a test component with the grants of the skill that it tests: the same, and what the test harness
-/// needs; exports `wasi:cli/run` and nothing else.
-pub fn check_tests(interface: &Interface, grants: &Grants, wit_version: &str) -> Vec<Mismatch> {
-    let mut mismatches = check_imports(interface, grants, wit_version, TEST_IMPORTS);
+fn check_test_exports(interface: &Interface) -> Vec<InterfaceMismatch> {
+    let mut mismatches = Vec::new();
     let is_run = |export: &&Export| export.kind == ExportKind::Interface && split_version(&export.name).0 == TEST_RUN;
     if !interface.exports.iter().any(|export| is_run(&export)) {
-        mismatches.push(Mismatch::Missing { export: TEST_RUN.into() });
+        mismatches.push(InterfaceMismatch::Missing { export: TEST_RUN.into() });
     }
     let others = interface.exports.iter().filter(|export| !is_run(export));
-    mismatches.extend(others.map(|export| Mismatch::Unexpected { export: export.name.clone() }));
+    mismatches.extend(others.map(|export| InterfaceMismatch::Unexpected { export: export.name.clone() }));
     mismatches
 }
 
-fn check_imports(interface: &Interface, grants: &Grants, wit_version: &str, more: &[&str]) -> Vec<Mismatch> {
+fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version: &str) -> Vec<InterfaceMismatch> {
     let mut mismatches = Vec::new();
     if interface.makes_resources {
-        mismatches.push(Mismatch::MakesResources);
+        mismatches.push(InterfaceMismatch::MakesResources);
     }
     for import in &interface.imports {
         let (name, version) = split_version(&import.name);
         let granted = match import.kind {
-            ImportKind::Interface => grants.imports.contains(&name) || more.contains(&name),
+            ImportKind::Interface => allowlist.allows(name),
+            // A plain type carries no authority.
             ImportKind::Type if WORLD_TYPES.contains(&&*import.name) => continue,
             ImportKind::Type | ImportKind::Other => false,
         };
         if !granted {
-            mismatches.push(Mismatch::NotGranted { import: import.name.clone() });
+            mismatches.push(InterfaceMismatch::NotGranted { import: import.name.clone() });
             continue;
         }
+        // Kavi's own contract has no compatible versions yet; the patches of one WASI release are.
         let wanted = if name.starts_with("kavi:") { wit_version } else { WASI_VERSION };
         let speaks = if name.starts_with("kavi:") { version == wanted } else { is_earlier_patch(version, wanted) };
         if !speaks {
-            mismatches.push(Mismatch::Version {
+            mismatches.push(InterfaceMismatch::Version {
                 interface: name.to_owned(),
                 built_for: if version.is_empty() { "no version".to_owned() } else { version.to_owned() },
                 wanted: wanted.to_owned(),
             });
         }
         let functions = import.functions.iter().map(|function| format!("{name}#{function}"));
-        let denied = functions.filter(|function| grants.denied_functions.contains(&function.as_str()));
-        mismatches.extend(denied.map(|function| Mismatch::Denied { function }));
+        let denied = functions.filter(|function| allowlist.refuses_function(function));
+        mismatches.extend(denied.map(|function| InterfaceMismatch::Denied { function }));
     }
     mismatches
 }

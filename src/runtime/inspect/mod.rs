@@ -9,14 +9,15 @@ mod check;
 use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, CanonicalFunction, ComponentExportSectionReader, ComponentExternalKind,
-    ComponentImportSectionReader, Encoding, FunctionBody, Parser, Payload, PrimitiveValType, Validator, WasmFeatures,
+    ComponentImportSectionReader, Encoding, FunctionBody, Parser, Payload, PrimitiveValType, Validator,
     component_types::{ComponentAnyTypeId, ComponentDefinedType, ComponentEntityType, ComponentValType},
     types::TypesRef,
 };
 
-pub(super) use check::split_version;
-pub use check::{Mismatch, check, check_tests};
+pub use check::{InterfaceMismatch, check, check_tests};
+pub(super) use check::{compare, split_version};
 
+use super::wasm_features;
 use crate::model::example::ErrorKind;
 
 /// The WASI release whose interfaces the runtime has. Components built for an earlier 0.2 work as well.
@@ -33,31 +34,6 @@ const ERROR_KINDS: [ErrorKind; 4] =
 const WORLD_TYPES: &[&str] = &["error"];
 /// The interface that a test component exports.
 pub(super) const TEST_RUN: &str = "wasi:cli/run";
-
-/// What a test component may import beyond its skill's grants: what the test harness of Rust's standard library
-/// needs, and the means to fill its vault. All of it ends at the wall, which gives only the folders that the
-/// grants include.
-pub const TEST_IMPORTS: &[&str] = &[
-    "kavi:skill/testing",
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stderr",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stderr",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/preopens",
-    "wasi:filesystem/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/insecure-seed",
-];
 
 /// The bytes are not a component that can be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,9 +64,9 @@ pub struct Interface {
     /// Its size.
     pub bytes: u64,
     /// The linear memories of its modules.
-    pub memories: Vec<Memory>,
+    pub memories: Vec<LinearMemory>,
     /// Its code, as far as it tells how dear it is to compile.
-    pub code: Code,
+    pub code: CodeSize,
     /// Whether it exports `run: func(input: string) -> result<string, error>`.
     pub runs_as_skill: bool,
     /// Whether it makes resources of its own, as no skill needs to.
@@ -99,7 +75,7 @@ pub struct Interface {
 
 /// How much code there is to compile.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Code {
+pub struct CodeSize {
     /// Functions in all modules.
     pub functions: u64,
     /// Their bodies.
@@ -110,7 +86,7 @@ pub struct Code {
     pub squares: u64,
 }
 
-impl Code {
+impl CodeSize {
     fn add(&mut self, body: &FunctionBody<'_>) -> Result<(), BinaryReaderError> {
         let range = body.range();
         let bytes = range.end - range.start;
@@ -168,25 +144,11 @@ pub enum ExportKind {
 
 /// A linear memory as its module declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct LinearMemory {
     /// Its size at the start.
     pub minimum_bytes: u64,
     /// The size it can grow to, if it says so.
     pub maximum_bytes: Option<u64>,
-}
-
-/// The WebAssembly features that Rust's `wasm32-wasip2` target uses. Everything else is switched off.
-fn features() -> WasmFeatures {
-    WasmFeatures::MUTABLE_GLOBAL
-        | WasmFeatures::SATURATING_FLOAT_TO_INT
-        | WasmFeatures::SIGN_EXTENSION
-        | WasmFeatures::REFERENCE_TYPES
-        | WasmFeatures::CALL_INDIRECT_OVERLONG
-        | WasmFeatures::MULTI_VALUE
-        | WasmFeatures::BULK_MEMORY
-        | WasmFeatures::BULK_MEMORY_OPT
-        | WasmFeatures::FLOATS
-        | WasmFeatures::COMPONENT_MODEL
 }
 
 /// Reads the interface of a component.
@@ -201,14 +163,14 @@ pub fn interface(bytes: &[u8]) -> Result<Interface, InspectError> {
 }
 
 fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
-    let types = Validator::new_with_features(features()).validate_all(bytes)?;
+    let types = Validator::new_with_features(wasm_features::of_inspection()).validate_all(bytes)?;
     let types = types.as_ref();
     let mut found = Interface {
         imports: Vec::new(),
         exports: Vec::new(),
         bytes: bytes.len() as u64,
         memories: Vec::new(),
-        code: Code::default(),
+        code: CodeSize::default(),
         runs_as_skill: runs_as_skill(&types),
         makes_resources: false,
     };
@@ -226,7 +188,7 @@ fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
             }
             Payload::MemorySection(section) => {
                 for memory in section {
-                    found.memories.push(Memory::new(memory?));
+                    found.memories.push(LinearMemory::new(memory?));
                 }
             }
             Payload::CodeSectionEntry(body) => found.code.add(&body)?,
@@ -274,7 +236,7 @@ impl Interface {
     }
 }
 
-impl Memory {
+impl LinearMemory {
     fn new(memory: wasmparser::MemoryType) -> Self {
         let page = 1_u64 << memory.page_size_log2.unwrap_or(16);
         Self {

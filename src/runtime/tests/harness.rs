@@ -2,16 +2,16 @@
 
 use super::*;
 
-static HARNESS: LazyLock<Compiled> = LazyLock::new(|| rustc("harness_guest.rs", &["--test"]));
+static HARNESS: LazyLock<CompiledComponent> = LazyLock::new(|| rustc("harness_guest.rs", &["--test"]));
 
 fn test(arguments: &[&str]) -> (TestExit, String) {
     let folders = Folders::new();
     std::fs::remove_dir_all(folders.vault("")).unwrap();
     std::fs::create_dir(folders.vault("")).unwrap();
     let (vault, limits) = (folders.vault(""), Limits { cpu_ms: 200, ..tight() });
-    let request = Request {
+    let request = GuestRequest {
         input: "",
-        grants: &Grants { vault: true, ..PURE },
+        capabilities: &READER,
         vault: Some(&vault),
         out: None,
         determinism: determinism(1),
@@ -47,7 +47,7 @@ fn each_test_ends_in_its_own_way() {
 }
 
 /// A command whose `run` seeds one file and fails if that does.
-fn seeding(path: &str, contents: &str) -> Compiled {
+fn seeding(path: &str, contents: &str) -> CompiledComponent {
     let text = format!(
         r#"(component
   (import "kavi:skill/testing@0.1.0" (instance $testing
@@ -79,9 +79,9 @@ fn seeding(path: &str, contents: &str) -> Compiled {
 
 fn seed(folders: &Folders, path: &str, limits: &Limits) -> TestExit {
     let vault = folders.vault("");
-    let request = Request {
+    let request = GuestRequest {
         input: "",
-        grants: &Grants { vault: true, ..PURE },
+        capabilities: &READER,
         vault: Some(&vault),
         out: None,
         determinism: determinism(1),

@@ -1,7 +1,7 @@
 //! What is read from a component before it is compiled.
 
 use super::*;
-use inspect::{ExportKind, ImportKind, InspectError, Mismatch, check, check_tests, interface};
+use inspect::{ExportKind, ImportKind, InspectError, InterfaceMismatch, check, check_tests, interface};
 
 fn bytes(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
@@ -21,8 +21,8 @@ const RUN: &str = r#"
   (func (export "run") (param "input" string) (result (result string (error $error)))
     (canon lift (core func $m "f") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))"#;
 
-fn mismatches(fields: &str, grants: &Grants) -> Vec<Mismatch> {
-    check(&interface(&bytes(&format!("(component {fields})"))).unwrap(), grants, "0.1.0")
+fn mismatches(fields: &str, capabilities: &SkillCapabilities) -> Vec<InterfaceMismatch> {
+    check(&interface(&bytes(&format!("(component {fields})"))).unwrap(), capabilities, "0.1.0")
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn the_interface_is_read_exactly() {
     );
     let export = inspect::Export { name: "wasi:cli/run@0.2.0".into(), kind: ExportKind::Interface };
     assert_eq!(found.exports, [export]);
-    let memory = |minimum: u64, maximum: Option<u64>| inspect::Memory {
+    let memory = |minimum: u64, maximum: Option<u64>| inspect::LinearMemory {
         minimum_bytes: minimum << 16,
         maximum_bytes: maximum.map(|pages| pages << 16),
     };
@@ -79,7 +79,7 @@ fn the_interface_is_read_exactly() {
 }
 
 #[test]
-fn a_skill_within_its_grants_has_no_mismatch() {
+fn a_skill_within_its_capabilities_has_no_mismatch() {
     assert_eq!(mismatches(RUN, &PURE), []);
     let earlier = format!(r#"(import "wasi:io/error@0.2.0" (instance)) {RUN}"#);
     assert_eq!(mismatches(&earlier, &PURE), []);
@@ -91,7 +91,7 @@ fn a_skill_within_its_grants_has_no_mismatch() {
 fn an_import_must_be_granted_by_its_exact_name() {
     for name in ["wasi:sockets/tcp@0.2.6", "wasi:io/errors@0.2.6", "kavi:skill/testing@0.1.0", "evil:io/error@0.2.6"] {
         let found = mismatches(&format!(r#"(import "{name}" (instance)) {RUN}"#), &PURE);
-        assert_eq!(found, [Mismatch::NotGranted { import: name.into() }]);
+        assert_eq!(found, [InterfaceMismatch::NotGranted { import: name.into() }]);
     }
     for import in [
         r#"(import "log" (func))"#,
@@ -100,7 +100,7 @@ fn an_import_must_be_granted_by_its_exact_name() {
         r#"(import "error" (type (sub resource)))"#,
         r#"(type $t (enum "a")) (import "other" (type (eq $t)))"#,
     ] {
-        assert!(matches!(mismatches(&format!("{import} {RUN}"), &PURE)[..], [Mismatch::NotGranted { .. }]));
+        assert!(matches!(mismatches(&format!("{import} {RUN}"), &PURE)[..], [InterfaceMismatch::NotGranted { .. }]));
     }
 }
 
@@ -114,29 +114,42 @@ fn another_version_is_refused_by_a_message_that_names_both() {
         ("wasi:io/error", "1.2.6"),
     ] {
         let found = mismatches(&format!(r#"(import "{name}@{version}" (instance)) {RUN}"#), &PURE);
-        let [Mismatch::Version { interface, built_for, wanted }] = &found[..] else { panic!("{name} {version}") };
+        let [InterfaceMismatch::Version { interface, built_for, wanted }] = &found[..] else {
+            panic!("{name} {version}")
+        };
         assert_eq!((interface.as_str(), built_for.as_str()), (name, version));
         let message = found[0].to_string();
         assert!(message.contains(version) && message.contains(wanted), "{message}");
     }
     let found = mismatches(&format!(r#"(import "wasi:io/error" (instance)) {RUN}"#), &PURE);
-    assert!(matches!(found[..], [Mismatch::Version { .. }]));
+    assert!(matches!(found[..], [InterfaceMismatch::Version { .. }]));
 }
 
 #[test]
 fn a_denied_function_is_refused_within_a_granted_interface() {
-    let grants = Grants { denied_functions: &["wasi:io/poll#[method]pollable.block"], ..PURE };
-    let import = r#"(import "wasi:io/poll@0.2.6" (instance (export "pollable" (type $p (sub resource)))
-        (export "[method]pollable.block" (func (param "self" (borrow $p))))))"#;
-    let found = mismatches(&format!("{import} {RUN}"), &grants);
-    assert_eq!(found, [Mismatch::Denied { function: "wasi:io/poll#[method]pollable.block".into() }]);
+    let import = |function: &str| {
+        format!(
+            r#"(import "wasi:filesystem/types@0.2.6" (instance (export "descriptor" (type $d (sub resource)))
+            (export "[method]descriptor.{function}" (func (param "self" (borrow $d)))))) {RUN}"#
+        )
+    };
+    let denied = |function: &str| {
+        [InterfaceMismatch::Denied { function: format!("wasi:filesystem/types#[method]descriptor.{function}") }]
+    };
+    // Nobody makes links; who writes nothing changes nothing.
+    for capabilities in [&READER, &*WRITER] {
+        assert_eq!(mismatches(&import("symlink-at"), capabilities), denied("symlink-at"));
+        assert_eq!(mismatches(&import("stat"), capabilities), []);
+    }
+    assert_eq!(mismatches(&import("rename-at"), &READER), denied("rename-at"));
+    assert_eq!(mismatches(&import("rename-at"), &WRITER), []);
 }
 
 #[test]
 fn run_is_the_only_export() {
-    assert_eq!(mismatches("", &PURE), [Mismatch::Missing { export: "run".into() }]);
+    assert_eq!(mismatches("", &PURE), [InterfaceMismatch::Missing { export: "run".into() }]);
     let more = format!(r#"{RUN} (instance $i) (export "more" (instance $i))"#);
-    assert_eq!(mismatches(&more, &PURE), [Mismatch::Unexpected { export: "more".into() }]);
+    assert_eq!(mismatches(&more, &PURE), [InterfaceMismatch::Unexpected { export: "more".into() }]);
     let found = mismatches(r#"(instance $i) (export "run" (instance $i))"#, &PURE);
     assert_eq!(found.len(), 2, "{found:?}");
 }
@@ -154,7 +167,7 @@ fn run_is_of_the_type_in_the_contract() {
         ("(case \"failed\" string)", "(case \"odd\" string)"),
     ] {
         assert!(RUN.contains(right));
-        assert_eq!(mismatches(&RUN.replace(right, wrong), &PURE), [Mismatch::RunType], "{wrong}");
+        assert_eq!(mismatches(&RUN.replace(right, wrong), &PURE), [InterfaceMismatch::RunType], "{wrong}");
     }
 }
 
@@ -177,20 +190,20 @@ fn code_that_could_take_minutes_to_compile_is_refused() {
 #[test]
 fn a_component_makes_no_resources() {
     let fields = format!(r#"(type $r (resource (rep i32))) (core func $new (canon resource.new $r)) {RUN}"#);
-    assert_eq!(mismatches(&fields, &PURE), [Mismatch::MakesResources]);
+    assert_eq!(mismatches(&fields, &PURE), [InterfaceMismatch::MakesResources]);
 }
 
 #[test]
 fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
     let tests = GUEST.interface();
     assert_eq!(check_tests(tests, &PURE, "0.1.0"), []);
-    assert!(check(tests, &PURE, "0.1.0").contains(&Mismatch::Missing { export: "run".into() }));
+    assert!(check(tests, &PURE, "0.1.0").contains(&InterfaceMismatch::Missing { export: "run".into() }));
     let skill = interface(&bytes(&format!("(component {RUN})"))).unwrap();
     assert_eq!(check_tests(&skill, &PURE, "0.1.0").len(), 2);
     let limits = tight();
-    let request = Request {
+    let request = GuestRequest {
         input: "",
-        grants: &WRITER,
+        capabilities: &WRITER,
         vault: None,
         out: None,
         determinism: determinism(1),

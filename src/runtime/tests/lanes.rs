@@ -20,8 +20,8 @@ impl Watch for Ends {
     }
 }
 
-fn request<'a>(vault: Option<&'a Path>, limits: &'a Limits, grants: &'a Grants) -> Request<'a> {
-    Request { input: "x", grants, vault, out: None, determinism: determinism(1), limits, watch: &Unwatched }
+fn request<'a>(vault: Option<&'a Path>, limits: &'a Limits, capabilities: &'a SkillCapabilities) -> GuestRequest<'a> {
+    GuestRequest { input: "x", capabilities, vault, out: None, determinism: determinism(1), limits, watch: &Unwatched }
 }
 
 fn unwatched() -> Arc<dyn Watch + Send> {
@@ -32,11 +32,10 @@ fn unwatched() -> Arc<dyn Watch + Send> {
 fn runs_that_reach_the_same_share_a_thread_that_reaches_no_more() {
     let (folders, limits) = (Folders::new(), tight());
     let (vault, other) = (folders.vault(""), folders.out(""));
-    let reader = Grants { vault: true, ..PURE };
     let echo = skills::ECHO.compile();
-    for (reaches, vault) in [(Reaches::Nothing, None), (Reaches::Vault(vault.clone()), Some(vault.as_path()))] {
-        let walls = Lane::keep(&reaches, |lane| {
-            let run = || echo.run_on(lane, &request(vault, &limits, &reader), &unwatched()).unwrap();
+    for (key, vault) in [(LaneKey::Nothing, None), (LaneKey::Vault(vault.clone()), Some(vault.as_path()))] {
+        let walls = Lane::keep(&key, |lane| {
+            let run = || echo.run_on(lane, &request(vault, &limits, &READER), &unwatched()).unwrap();
             let walls: Vec<_> = (0..3).map(|_| run().observed.second_wall).collect();
             assert!(std::fs::read("/etc/passwd").is_err());
             assert_eq!(std::fs::read(folders.vault("a.md")).is_ok(), vault.is_some());
@@ -47,15 +46,15 @@ fn runs_that_reach_the_same_share_a_thread_that_reaches_no_more() {
     }
     assert!(std::fs::read("/etc/passwd").is_ok(), "the thread that kept them is free");
     // Nothing else is let on it: another vault, none, or a folder to write.
-    Lane::keep(&Reaches::Vault(vault.clone()), |lane| {
-        let refused = |request: &Request<'_>| match echo.run_on(lane, request, &unwatched()) {
+    Lane::keep(&LaneKey::Vault(vault.clone()), |lane| {
+        let refused = |request: &GuestRequest<'_>| match echo.run_on(lane, request, &unwatched()) {
             Err(RunFailure { error: RunError::SecondWall(_), .. }) => {}
             other => panic!("{other:?}"),
         };
-        refused(&request(Some(&other), &limits, &reader));
-        refused(&request(None, &limits, &reader));
-        refused(&Request { out: Some(&other), ..request(Some(&vault), &limits, &WRITER) });
-        assert!(echo.run_on(lane, &request(Some(&vault), &limits, &reader), &unwatched()).is_ok());
+        refused(&request(Some(&other), &limits, &READER));
+        refused(&request(None, &limits, &READER));
+        refused(&GuestRequest { out: Some(&other), ..request(Some(&vault), &limits, &WRITER) });
+        assert!(echo.run_on(lane, &request(Some(&vault), &limits, &READER), &unwatched()).is_ok());
     })
     .unwrap();
 }
@@ -64,7 +63,7 @@ fn runs_that_reach_the_same_share_a_thread_that_reaches_no_more() {
 fn what_runs_on_a_shared_thread_is_ended_and_the_next_is_not() {
     let limits = Limits { wall_ms: 60_000, cpu_ms: 60_000, ..Limits::default() };
     let (forever, echo) = (skills::FOREVER_SKILL.compile(), skills::ECHO.compile());
-    Lane::keep(&Reaches::Nothing, |lane| {
+    Lane::keep(&LaneKey::Nothing, |lane| {
         let ends: Arc<dyn Watch + Send> = Arc::new(Ends);
         let ended = forever.run_on(lane, &request(None, &limits, &PURE), &ends);
         assert!(matches!(&ended, Err(RunFailure { error: RunError::Revoked(_), .. })), "{ended:?}");
@@ -78,7 +77,7 @@ fn what_runs_on_a_shared_thread_is_ended_and_the_next_is_not() {
         assert!(echo.run_on(lane, &request(None, &limits, &PURE), &unwatched()).is_ok());
     })
     .unwrap();
-    let panicked = Lane::keep(&Reaches::Nothing, |_| panic!("a bug"));
+    let panicked = Lane::keep(&LaneKey::Nothing, |_| panic!("a bug"));
     assert!(matches!(panicked, Err(RunError::Host(_))));
 }
 
@@ -87,7 +86,7 @@ fn memory_that_is_set_aside_changes_no_machine_code_and_no_limit() {
     let limits = Limits::default();
     let pooled = Runtime::pooled(&limits, 2).unwrap();
     assert_eq!(pooled.engine_id(), RUNTIME.engine_id());
-    let load = |skill: &skills::Skill<'_>| pooled.load(&machine_code(&skill.bytes()).unwrap()).unwrap();
+    let load = |skill: &skills::WatSkill<'_>| pooled.load(&machine_code(&skill.bytes()).unwrap()).unwrap();
     let (echo, dirty) = (load(&skills::ECHO), load(&skills::DIRTY));
     for _ in 0..20 {
         assert_eq!(echo.run(&request(None, &limits, &PURE)).unwrap().result.as_deref(), Ok("x"));

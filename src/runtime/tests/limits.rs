@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn stopped(arguments: &[&str], limits: &Limits) -> (&'static str, u64, Usage) {
+fn stopped(arguments: &[&str], limits: &Limits) -> (&'static str, u64, RunUsage) {
     Folders::new().stopped(arguments, limits)
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Parts of a component whose `run` is given in the text format.
-pub(super) struct Skill<'a> {
+pub(super) struct WatSkill<'a> {
     /// The body of `run (param $ptr i32) (param $len i32) (result i32)`.
     run: &'a str,
     /// The body of `realloc`, `cabi_post_run`, the start function.
@@ -17,7 +17,7 @@ pub(super) struct Skill<'a> {
 }
 
 /// Gives the input back.
-pub(super) const ECHO: Skill<'static> = Skill {
+pub(super) const ECHO: WatSkill<'static> = WatSkill {
     run: "(i32.store8 (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (local.get $ptr))
           (i32.store (i32.const 8) (local.get $len)) (i32.const 0)",
     realloc: "(local $at i32)
@@ -33,16 +33,16 @@ const FAIL: &str = "(i32.store8 (i32.const 0) (i32.const 1)) (i32.store8 (i32.co
     (i32.store (i32.const 8) (local.get $ptr)) (i32.store (i32.const 12) (local.get $len)) (i32.const 0)";
 const FOREVER: &str = "(loop $l (br $l))";
 /// Never comes back.
-pub(super) const FOREVER_SKILL: Skill<'static> = Skill { run: "(loop $l (br $l)) unreachable", ..ECHO };
+pub(super) const FOREVER_SKILL: WatSkill<'static> = WatSkill { run: "(loop $l (br $l)) unreachable", ..ECHO };
 /// Gives one byte of its memory back that nobody wrote, and leaves another one there for whoever gets the memory next.
-pub(super) const DIRTY: Skill<'static> = Skill {
+pub(super) const DIRTY: WatSkill<'static> = WatSkill {
     run: "(i32.store8 (i32.const 3000) (i32.load8_u (i32.const 2000))) (i32.store8 (i32.const 2000) (i32.const 88))
           (i32.store8 (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (i32.const 3000))
           (i32.store (i32.const 8) (i32.const 1)) (i32.const 0)",
     ..ECHO
 };
 
-impl Skill<'_> {
+impl WatSkill<'_> {
     fn text(&self) -> String {
         let Self { run, realloc, post, start, fields, pages } = self;
         format!(
@@ -83,11 +83,11 @@ impl Skill<'_> {
         wat::parse_str(self.text()).unwrap()
     }
 
-    pub(super) fn compile(&self) -> Compiled {
+    pub(super) fn compile(&self) -> CompiledComponent {
         optimised(&self.bytes()).unwrap()
     }
 
-    fn run(&self, input: &str, limits: &Limits) -> Result<Outcome, RunFailure> {
+    fn run(&self, input: &str, limits: &Limits) -> Result<SkillOutcome, RunFailure> {
         run(&self.compile(), &PURE, input, limits)
     }
 
@@ -104,10 +104,15 @@ impl Skill<'_> {
     }
 }
 
-fn run(compiled: &Compiled, grants: &Grants, input: &str, limits: &Limits) -> Result<Outcome, RunFailure> {
-    compiled.run(&Request {
+fn run(
+    compiled: &CompiledComponent,
+    capabilities: &SkillCapabilities,
+    input: &str,
+    limits: &Limits,
+) -> Result<SkillOutcome, RunFailure> {
+    compiled.run(&GuestRequest {
         input,
-        grants,
+        capabilities,
         vault: None,
         out: None,
         determinism: determinism(1),
@@ -119,7 +124,7 @@ fn run(compiled: &Compiled, grants: &Grants, input: &str, limits: &Limits) -> Re
 #[test]
 fn a_skill_returns_its_output_or_its_error() {
     assert_eq!(ECHO.run("{\"a\":1}", &tight()).unwrap().result, Ok("{\"a\":1}".into()));
-    let error = Skill { run: FAIL, ..ECHO }.run("no", &tight()).unwrap().result;
+    let error = WatSkill { run: FAIL, ..ECHO }.run("no", &tight()).unwrap().result;
     assert_eq!(error, Err(GuestError { kind: crate::model::example::ErrorKind::Denied, message: "no".into() }));
 }
 
@@ -134,10 +139,10 @@ fn both_tiers_run_the_same() {
 fn a_loop_ends_wherever_it_is() {
     let limits = Limits { cpu_ms: 30, ..tight() };
     let never = format!("{FOREVER} unreachable");
-    assert_eq!(Skill { run: &never, ..ECHO }.stopped("", &limits), ("cpu_ms", 30));
-    assert_eq!(Skill { realloc: &never, ..ECHO }.stopped("x", &limits), ("cpu_ms", 30));
-    assert_eq!(Skill { post: FOREVER, ..ECHO }.stopped("", &limits), ("cpu_ms", 30));
-    assert_eq!(Skill { start: FOREVER, ..ECHO }.stopped("", &limits), ("cpu_ms", 30));
+    assert_eq!(WatSkill { run: &never, ..ECHO }.stopped("", &limits), ("cpu_ms", 30));
+    assert_eq!(WatSkill { realloc: &never, ..ECHO }.stopped("x", &limits), ("cpu_ms", 30));
+    assert_eq!(WatSkill { post: FOREVER, ..ECHO }.stopped("", &limits), ("cpu_ms", 30));
+    assert_eq!(WatSkill { start: FOREVER, ..ECHO }.stopped("", &limits), ("cpu_ms", 30));
 }
 
 #[test]
@@ -147,20 +152,20 @@ fn input_and_output_have_sizes() {
     assert!(ECHO.run(&text(200_000), &limits).is_ok());
     assert_eq!(ECHO.stopped(&text(200_001), &limits), ("output_bytes", 200_000));
     assert_eq!(ECHO.stopped(&text(300_001), &limits), ("input_bytes", 300_000));
-    assert_eq!(Skill { run: FAIL, ..ECHO }.stopped(&text(11), &limits), ("error_bytes", 10));
+    assert_eq!(WatSkill { run: FAIL, ..ECHO }.stopped(&text(11), &limits), ("error_bytes", 10));
     // More than may cross at all: refused before it is copied.
     let limits = Limits { hostcall_bytes: 1_000, output_bytes: 2_000, ..limits };
     assert_eq!(ECHO.stopped(&text(250_000), &limits), ("output_bytes", 2_000));
     let all = "(i32.store (i32.const 4) (i32.const 16)) (i32.store (i32.const 8) (i32.const 4000000)) (i32.const 0)";
     let limits = Limits { hostcall_bytes: 1 << 20, ..tight() };
-    assert_eq!(Skill { run: all, ..ECHO }.stopped("", &limits), ("output_bytes", 1 << 20));
+    assert_eq!(WatSkill { run: all, ..ECHO }.stopped("", &limits), ("output_bytes", 1 << 20));
 }
 
 #[test]
 fn a_message_that_is_too_large_does_not_cross() {
     let log = "(call $log (i32.const 1) (i32.const 16) (i32.const 4000000)) (i32.const 0)";
     let limits = Limits { hostcall_bytes: 3 << 20, ..tight() };
-    assert_eq!(Skill { run: log, ..ECHO }.stopped("", &limits), ("hostcall_bytes", 3 << 20));
+    assert_eq!(WatSkill { run: log, ..ECHO }.stopped("", &limits), ("hostcall_bytes", 3 << 20));
 }
 
 #[test]
@@ -170,7 +175,7 @@ fn a_flood_of_log_lines_is_cut_and_counted() {
           (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 50))))
         (i32.store8 (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (i32.const 0))
         (i32.store (i32.const 8) (i32.const 0)) (i32.const 0)";
-    let skill = Skill { run: flood, ..ECHO };
+    let skill = WatSkill { run: flood, ..ECHO };
     let limits = Limits { log_lines: 10, ..tight() };
     let observed = skill.run("line", &limits).unwrap().observed;
     assert_eq!((observed.logs.len(), observed.usage.dropped_log_lines), (10, 40));
@@ -183,26 +188,26 @@ fn a_flood_of_log_lines_is_cut_and_counted() {
 
 #[test]
 fn deep_recursion_ends_at_the_stack_limit() {
-    let skill = Skill { run: "(call $run (local.get $ptr) (local.get $len))", ..ECHO };
+    let skill = WatSkill { run: "(call $run (local.get $ptr) (local.get $len))", ..ECHO };
     assert_eq!(skill.stopped("", &tight()), ("stack_bytes", Limits::default().stack_bytes));
 }
 
 #[test]
 fn memory_is_one_sum() {
     let grow = "(loop $l (drop (memory.grow (i32.const 16))) (br $l)) unreachable";
-    assert_eq!(Skill { run: grow, ..ECHO }.stopped("", &tight()).0, "memory_bytes");
+    assert_eq!(WatSkill { run: grow, ..ECHO }.stopped("", &tight()).0, "memory_bytes");
     let limits = Limits { memory_bytes: 1 << 20, ..tight() };
     assert_eq!(ECHO.stopped("", &limits).0, "memory_bytes");
     // A memory that cannot grow is the guest's own affair, and not charged for trying.
     let full = "(loop $l (drop (table.grow (ref.null func) (i32.const 9))) (br $l)) unreachable";
-    let own = Skill { run: full, fields: "(table 1 2 funcref)", ..ECHO };
+    let own = WatSkill { run: full, fields: "(table 1 2 funcref)", ..ECHO };
     assert_eq!(own.stopped("", &Limits { cpu_ms: 30, ..tight() }).0, "cpu_ms");
 }
 
 #[test]
 fn tables_are_one_sum() {
     let grow = "(loop $l (drop (table.grow (ref.null func) (i32.const 1000))) (br $l)) unreachable";
-    let skill = Skill { run: grow, fields: "(table 1 funcref)", ..ECHO };
+    let skill = WatSkill { run: grow, fields: "(table 1 funcref)", ..ECHO };
     assert_eq!(skill.stopped("", &tight()).0, "table_elements");
 }
 
@@ -211,7 +216,7 @@ fn instances_memories_and_tables_are_counted() {
     let limits = tight();
     assert_eq!(ECHO.stopped("", &Limits { instances: 1, ..limits.clone() }), ("instances", 1));
     assert_eq!(ECHO.stopped("", &Limits { memories: 0, ..limits.clone() }), ("memories", 0));
-    let skill = Skill { fields: "(table 1 funcref) (table 1 funcref)", ..ECHO };
+    let skill = WatSkill { fields: "(table 1 funcref) (table 1 funcref)", ..ECHO };
     assert_eq!(skill.stopped("", &Limits { tables: 1, ..limits }), ("tables", 1));
 }
 
@@ -230,7 +235,7 @@ fn nonsense_from_the_guest_is_a_trap() {
         "(call $log (i32.const 9) (i32.const 0) (i32.const 0)) (i32.const 0)",
         "(call $log (i32.const 0) (i32.const -9) (i32.const 8)) (i32.const 0)",
     ] {
-        let ended = Skill { run, ..ECHO }.run("", &tight());
+        let ended = WatSkill { run, ..ECHO }.run("", &tight());
         assert!(matches!(ended, Err(RunFailure { error: RunError::Trap { .. }, .. })), "{run}: {ended:?}");
         assert!(ECHO.run("again", &tight()).is_ok());
     }
@@ -241,7 +246,7 @@ fn nothing_is_kept_from_one_run_for_the_next() {
     let count = "(i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 1)))
         (i32.store8 (i32.const 16) (i32.add (i32.load (i32.const 64)) (i32.const 48)))
         (i32.store (i32.const 4) (i32.const 16)) (i32.store (i32.const 8) (i32.const 1)) (i32.const 0)";
-    let counter = Skill { run: count, ..ECHO }.compile();
+    let counter = WatSkill { run: count, ..ECHO }.compile();
     for _ in 0..3 {
         assert_eq!(run(&counter, &PURE, "", &tight()).unwrap().result, Ok("1".into()));
     }
@@ -249,13 +254,16 @@ fn nothing_is_kept_from_one_run_for_the_next() {
 
 #[test]
 fn what_is_not_granted_is_not_linked() {
-    let without_log = Grants { imports: &["kavi:skill/types"], ..PURE };
-    let error = run(&ECHO.compile(), &without_log, "", &tight()).map_err(RunError::from).unwrap_err();
+    let imports = r#"(import "wasi:filesystem/preopens@0.2.6" (instance))"#;
+    let text = ECHO.text().replacen("(component", &format!("(component {imports}"), 1);
+    let files = optimised(&wat::parse_str(text).unwrap()).unwrap();
+    let error = run(&files, &PURE, "", &tight()).map_err(RunError::from).unwrap_err();
     let RunError::Refused(mismatches) = error else { panic!("{error:?}") };
-    assert_eq!(mismatches, [inspect::Mismatch::NotGranted { import: "kavi:skill/log@0.1.0".into() }]);
-    let unknown = Grants { imports: &["kavi:skill/types", "kavi:skill/log", "wasi:http/outgoing-handler"], ..PURE };
-    let error = run(&ECHO.compile(), &unknown, "", &tight()).map_err(RunError::from).unwrap_err();
-    assert!(matches!(error, RunError::Runtime(RuntimeError::UnknownInterface(_))), "{error:?}");
+    let import = "wasi:filesystem/preopens@0.2.6".into();
+    assert_eq!(mismatches, [inspect::InterfaceMismatch::NotGranted { import }]);
+    // Linked for one skill is not linked for another.
+    assert!(run(&files, &READER, "x", &tight()).is_ok());
+    assert!(matches!(run(&files, &PURE, "x", &tight()).map_err(RunError::from), Err(RunError::Refused(_))));
 }
 
 #[test]
@@ -272,9 +280,9 @@ fn a_panic_of_the_host_ends_one_run_and_no_more() {
     let compiled = ECHO.compile();
     assert!(run(&compiled, &PURE, "", &tight()).is_ok());
     let limits = tight();
-    let request = Request {
+    let request = GuestRequest {
         input: "",
-        grants: &PURE,
+        capabilities: &PURE,
         vault: None,
         out: None,
         determinism: determinism(1),
@@ -282,9 +290,10 @@ fn a_panic_of_the_host_ends_one_run_and_no_more() {
         watch: &Unwatched,
     };
     let pre = compiled.linked.lock().unwrap().as_ref().unwrap().pre.clone();
-    let state = state::State::new(&request, Vec::new(), thread::Interrupt::default()).unwrap();
+    let state =
+        crate::runtime::wall::state::GuestState::new(&request, Vec::new(), interrupt::Interrupt::default()).unwrap();
     let ended = run::execute(state, &pre, |_, _| Ok(()), |_, ()| -> wasmtime::Result<()> { panic!("a bug of ours") });
-    assert!(matches!(&ended.0, Err(RunError::Host(text)) if text == "a bug of ours"), "{:?}", ended.0);
+    assert!(matches!(&ended.result, Err(RunError::Host(text)) if text == "a bug of ours"), "{:?}", ended.result);
     assert_eq!(run(&compiled, &PURE, "x", &tight()).unwrap().result, Ok("x".into()));
 }
 

@@ -33,9 +33,9 @@ fn run_watched(arguments: &[&str], watch: &dyn Watch) -> TestOutcome {
     let (folders, limits) = (Folders::new(), Limits { wall_ms: 60_000, cpu_ms: 60_000, ..Limits::default() });
     let (vault, out) = (folders.vault(""), folders.out(""));
     let determinism = determinism(1);
-    let request = Request {
+    let request = GuestRequest {
         input: "",
-        grants: &WRITER,
+        capabilities: &WRITER,
         vault: Some(&vault),
         out: Some(&out),
         determinism,
@@ -71,9 +71,9 @@ fn around_a_real_guest_the_kernel_lets_nothing_else_be_opened() {
     let (ledger, other) = (folders.0.path().join("ledger.db"), folders.0.path().join("other"));
     std::fs::write(&ledger, "trust").unwrap();
     std::fs::create_dir(&other).unwrap();
-    let request = Request {
+    let request = GuestRequest {
         input: "",
-        grants: &WRITER,
+        capabilities: &WRITER,
         vault: Some(&vault),
         out: Some(&out),
         determinism: determinism(1),
@@ -82,13 +82,15 @@ fn around_a_real_guest_the_kernel_lets_nothing_else_be_opened() {
     };
     let compiled = skills::ECHO.compile();
     // Linked by a run that is as any other.
-    let outcome = compiled.run(&Request { input: "x", ..request }).unwrap();
+    let outcome = compiled.run(&GuestRequest { input: "x", ..request }).unwrap();
     assert!(matches!(outcome.observed.second_wall, Some(SecondWall::Landlock(_))), "{:?}", outcome.observed);
     let pre = compiled.linked.lock().unwrap().as_ref().unwrap().pre.clone();
-    let find = |store: &mut wasmtime::Store<state::State>, instance: wasmtime::component::Instance| {
+    let find = |store: &mut wasmtime::Store<crate::runtime::wall::state::GuestState>,
+                instance: wasmtime::component::Instance| {
         instance.get_func(store, "run").ok_or_else(|| wasmtime::Error::msg("no run"))
     };
-    let call = |store: &mut wasmtime::Store<state::State>, run: wasmtime::component::Func| {
+    let call = |store: &mut wasmtime::Store<crate::runtime::wall::state::GuestState>,
+                run: wasmtime::component::Func| {
         let mut said = [wasmtime::component::Val::Bool(false)];
         run.call(&mut *store, &[wasmtime::component::Val::String("from inside".into())], &mut said)?;
         let outside = ["/etc/passwd".as_ref(), ledger.as_path(), Path::new("/proc/self/environ")];
@@ -98,8 +100,10 @@ fn around_a_real_guest_the_kernel_lets_nothing_else_be_opened() {
         let mine = (std::fs::read_to_string(vault.join("a.md")).ok(), std::fs::write(out.join("b.md"), "b").is_ok());
         Ok((format!("{said:?}"), read, write, mine))
     };
-    let (ended, observed) = run::on_its_thread((&request, run::World::Skill), Vec::new(), &pre, find, call).unwrap();
-    let (said, read, write, mine) = ended.unwrap();
+    let kind = request::ComponentKind::Skill;
+    let guest = run::Guest { request: &request, kind, arguments: Vec::new(), pre: &pre };
+    let run::RunEnd { result, observed } = run::on_its_thread(guest, find, call).unwrap();
+    let (said, read, write, mine) = result.unwrap();
     assert!(said.contains("from inside"), "{said}");
     assert_eq!(read, [const { Err(std::io::ErrorKind::PermissionDenied) }; 3]);
     assert_eq!(write, [Err(std::io::ErrorKind::PermissionDenied); 3]);

@@ -23,9 +23,9 @@ fn the_same_record_gives_the_same_bytes() {
     let with_seed = |seed| {
         let (limits, folders) = (tight(), Folders::new());
         let (vault, out) = (folders.vault(""), folders.out(""));
-        let request = Request {
+        let request = GuestRequest {
             input: "",
-            grants: &WRITER,
+            capabilities: &WRITER,
             vault: Some(&vault),
             out: Some(&out),
             determinism: determinism(seed),
@@ -128,9 +128,9 @@ fn no_link_and_no_time_can_be_set() {
 fn a_folder_that_is_not_granted_is_not_there() {
     let folders = Folders::new();
     let (vault, out, limits) = (folders.vault(""), folders.out(""), tight());
-    let request = Request {
+    let request = GuestRequest {
         input: "",
-        grants: &PURE,
+        capabilities: &PURE,
         vault: Some(&vault),
         out: Some(&out),
         determinism: determinism(1),
@@ -149,9 +149,9 @@ fn staging_must_be_an_empty_folder_and_no_link() {
     let folders = Folders::new();
     let limits = tight();
     let run = |out: &Path| {
-        let request = Request {
+        let request = GuestRequest {
             input: "",
-            grants: &WRITER,
+            capabilities: &WRITER,
             vault: None,
             out: Some(out),
             determinism: determinism(1),

@@ -9,23 +9,19 @@ use rustix::{
 use wasmtime::component::Resource;
 
 use super::{
-    super::{
-        bindings::filesystem::types::{
-            DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags,
-        },
-        state::State,
-    },
     FsError,
     beneath::{self, Access, Opened},
+    bindings::filesystem::types::{DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags},
     path::GuestPath,
-    staging::{Area, OpenFile},
+    staging::{GuestFolder, OpenFile},
+    state::GuestState,
 };
 
 /// A file or folder that the guest has open.
 #[derive(Clone)]
 pub struct Descriptor {
     pub(super) open: Arc<OpenFile>,
-    pub(super) area: Area,
+    pub(super) area: GuestFolder,
     pub(super) folder: bool,
     /// How many levels below its area it lies, at most.
     pub(super) depth: usize,
@@ -96,7 +92,7 @@ pub(super) fn look(folder: &Descriptor, flags: PathFlags, path: &GuestPath<'_>) 
 }
 
 /// What an open asks for.
-pub(super) struct Wanted {
+pub(super) struct OpenRequest {
     access: Access,
     folder: bool,
     create: bool,
@@ -104,7 +100,7 @@ pub(super) struct Wanted {
     truncate: bool,
 }
 
-impl Wanted {
+impl OpenRequest {
     pub(super) fn new(open: OpenFlags, flags: DescriptorFlags, path: &GuestPath<'_>) -> Self {
         let access = match (flags.contains(DescriptorFlags::READ), flags.contains(DescriptorFlags::WRITE)) {
             (true, true) => Access::ReadWrite,
@@ -135,7 +131,7 @@ pub(super) enum Removal {
     Folder,
 }
 
-impl State {
+impl GuestState {
     pub(super) fn descriptor(&self, handle: &Resource<Descriptor>) -> Result<Descriptor, FsError> {
         Ok(self.get(handle)?.clone())
     }
@@ -144,7 +140,7 @@ impl State {
         &mut self,
         folder: &Descriptor,
         path: &GuestPath<'_>,
-        wanted: &Wanted,
+        wanted: &OpenRequest,
     ) -> Result<Opened, FsError> {
         self.files.room_for_descriptor()?;
         let fd = folder.open.file.as_fd();

@@ -8,22 +8,22 @@ use rustix::{
 };
 use wasmtime::component::Resource;
 
+use crate::model::limits::count;
+
 use super::{
-    super::{
-        bindings::filesystem::{
-            preopens,
-            types::{
-                self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
-                MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
-            },
-        },
-        state::{State, count},
-    },
     FsError, beneath,
-    descriptor::{Descriptor, Entries, Removal, Wanted, look, type_of},
+    bindings::filesystem::{
+        preopens,
+        types::{
+            self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
+            MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+        },
+    },
+    descriptor::{Descriptor, Entries, OpenRequest, Removal, look, type_of},
     io::{CHUNK_BYTES, InputStream, IoError, OutputStream},
     path::GuestPath,
-    staging::{Area, size},
+    staging::{GuestFolder, size},
+    state::GuestState,
 };
 
 /// What the guest may know: kind and size. Times, links and the size of a folder differ between machines.
@@ -43,7 +43,7 @@ fn hash_of(number: u64) -> MetadataHashValue {
     MetadataHashValue { lower: number, upper: 0 }
 }
 
-impl types::Host for State {
+impl types::Host for GuestState {
     fn filesystem_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
         Ok(Some(self.get(&error)?.0))
     }
@@ -56,7 +56,7 @@ impl types::Host for State {
     }
 }
 
-impl types::HostDescriptor for State {
+impl types::HostDescriptor for GuestState {
     fn open_at(
         &mut self,
         handle: Resource<Descriptor>,
@@ -67,7 +67,7 @@ impl types::HostDescriptor for State {
     ) -> Result<Resource<Descriptor>, FsError> {
         let folder = self.descriptor(&handle)?.folder()?;
         let path = GuestPath::parse(&path)?;
-        let wanted = Wanted::new(open, flags, &path);
+        let wanted = OpenRequest::new(open, flags, &path);
         if wanted.changes() {
             folder.area.writable()?;
         }
@@ -251,7 +251,7 @@ impl types::HostDescriptor for State {
     }
 }
 
-impl types::HostDirectoryEntryStream for State {
+impl types::HostDirectoryEntryStream for GuestState {
     fn read_directory_entry(&mut self, handle: Resource<Entries>) -> Result<Option<DirectoryEntry>, FsError> {
         Ok(self.get_mut(&handle)?.left.pop())
     }
@@ -263,14 +263,14 @@ impl types::HostDirectoryEntryStream for State {
     }
 }
 
-impl preopens::Host for State {
+impl preopens::Host for GuestState {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let roots: Vec<_> = self.files.roots().collect();
         let mut directories = Vec::new();
         for (area, name, open) in roots {
             let flags = match area {
-                Area::Vault => DescriptorFlags::READ,
-                Area::Out => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
+                GuestFolder::Vault => DescriptorFlags::READ,
+                GuestFolder::Out => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
             };
             let root = self.push(Descriptor { open, area, folder: true, depth: 0, flags })?;
             directories.push((root, name.to_owned()));

@@ -7,16 +7,16 @@ use std::{os::unix::fs::FileExt, sync::Arc};
 
 use wasmtime::component::Resource;
 
+use crate::model::limits::count;
+
 use super::{
-    super::{
-        bindings::{
-            filesystem::types::ErrorCode,
-            io::{error, poll, streams},
-        },
-        state::{State, count},
-    },
     FsError, StreamError,
+    bindings::{
+        filesystem::types::ErrorCode,
+        io::{error, poll, streams},
+    },
     staging::{OpenFile, size},
+    state::GuestState,
 };
 
 /// The most that one read gives and one write should bring.
@@ -58,7 +58,7 @@ pub enum OutputStream {
     Append(Arc<OpenFile>),
 }
 
-impl State {
+impl GuestState {
     fn read_stream(&mut self, handle: &Resource<InputStream>, length: u64) -> Result<Vec<u8>, StreamError> {
         let stream = self.get_mut(handle)?;
         let InputStream::File(file, position) = stream else { return Err(StreamError::Closed) };
@@ -107,9 +107,9 @@ impl State {
     }
 }
 
-impl error::Host for State {}
+impl error::Host for GuestState {}
 
-impl error::HostError for State {
+impl error::HostError for GuestState {
     fn to_debug_string(&mut self, handle: Resource<IoError>) -> wasmtime::Result<String> {
         Ok(format!("{:?}", self.get(&handle)?.0))
     }
@@ -119,7 +119,7 @@ impl error::HostError for State {
     }
 }
 
-impl poll::Host for State {
+impl poll::Host for GuestState {
     fn poll(&mut self, handles: Vec<Resource<Pollable>>) -> wasmtime::Result<Vec<u32>> {
         let pollables = handles.iter().map(|handle| self.get(handle).copied()).collect::<Result<Vec<_>, _>>()?;
         if pollables.is_empty() {
@@ -137,7 +137,7 @@ impl poll::Host for State {
     }
 }
 
-impl poll::HostPollable for State {
+impl poll::HostPollable for GuestState {
     fn ready(&mut self, handle: Resource<Pollable>) -> wasmtime::Result<bool> {
         let pollable = *self.get(&handle)?;
         Ok(self.is_ready(pollable))
@@ -155,7 +155,7 @@ impl poll::HostPollable for State {
     }
 }
 
-impl streams::Host for State {
+impl streams::Host for GuestState {
     fn convert_stream_error(&mut self, error: StreamError) -> wasmtime::Result<streams::StreamError> {
         match error {
             StreamError::Closed => Ok(streams::StreamError::Closed),
@@ -165,7 +165,7 @@ impl streams::Host for State {
     }
 }
 
-impl streams::HostInputStream for State {
+impl streams::HostInputStream for GuestState {
     fn read(&mut self, handle: Resource<InputStream>, length: u64) -> Result<Vec<u8>, StreamError> {
         self.read_stream(&handle, length)
     }
@@ -191,7 +191,7 @@ impl streams::HostInputStream for State {
     }
 }
 
-impl streams::HostOutputStream for State {
+impl streams::HostOutputStream for GuestState {
     fn check_write(&mut self, handle: Resource<OutputStream>) -> Result<u64, StreamError> {
         self.get(&handle)?;
         Ok(CHUNK_BYTES as u64)

@@ -9,24 +9,28 @@
 //! Deliberately never: follow or make a symbolic or hard link, set a time, open a device, a pipe or a socket.
 //! What it cannot do: end a file call that hangs in the kernel.
 
-pub(super) mod ambient;
 mod beneath;
+pub(super) mod bindings;
+pub(super) mod clocks_random;
 pub(super) mod descriptor;
 mod files;
 pub(super) mod io;
 mod path;
 pub(super) mod staging;
+pub(super) mod state;
 
 use rustix::io::Errno;
 use wasmtime::component::HasData;
 
-use super::{bindings::filesystem::types::ErrorCode, error::Stop, state::State};
+use super::error::Stop;
+use bindings::filesystem::types::ErrorCode;
+use state::GuestState;
 
-/// Tells the linker that host functions work on the store's [`State`].
+/// Tells the linker that host functions work on the store's [`GuestState`].
 pub(super) struct Wall;
 
 impl HasData for Wall {
-    type Data<'a> = &'a mut State;
+    type Data<'a> = &'a mut GuestState;
 }
 
 /// A file operation that did not work: the guest is told, or the run ends.

@@ -4,7 +4,7 @@
 //! kernel is never asked about `..`; a path that would leave its folder is refused here and would be refused
 //! there as well.
 
-use super::super::bindings::filesystem::types::ErrorCode;
+use super::bindings::filesystem::types::ErrorCode;
 
 /// The longest path, as in POSIX.
 const MAX_BYTES: usize = 4096;

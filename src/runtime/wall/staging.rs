@@ -17,25 +17,25 @@ use crate::model::limits::Limits;
 
 use super::{
     super::{
-        bindings::filesystem::types::ErrorCode,
         error::{RunError, Stop},
-        outcome::Request,
+        request::GuestRequest,
     },
     FsError,
     beneath::{self, Access, Opened},
+    bindings::filesystem::types::ErrorCode,
     path::GuestPath,
 };
 
 /// Which of the two folders something lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Area {
+pub(super) enum GuestFolder {
     /// `/vault`, read-only.
     Vault,
     /// `/out`, read-write.
     Out,
 }
 
-impl Area {
+impl GuestFolder {
     /// Refuses what would change the vault.
     pub(super) fn writable(self) -> Result<(), ErrorCode> {
         match self {
@@ -55,13 +55,13 @@ pub(super) struct OpenFile {
 }
 
 /// One kind of account: what was used, and how much there is.
-struct Account {
+struct Quota {
     name: &'static str,
     used: u64,
     limit: u64,
 }
 
-impl Account {
+impl Quota {
     fn new(name: &'static str, limit: u64) -> Self {
         Self { name, used: 0, limit }
     }
@@ -78,28 +78,28 @@ impl Account {
 }
 
 /// The folders of a run.
-pub(in super::super) struct Files {
+pub(in super::super) struct GuestFiles {
     vault: Option<Arc<OpenFile>>,
     out: Option<Arc<OpenFile>>,
     tickets: Arc<()>,
-    descriptors: Account,
-    entries: Account,
-    bytes: Account,
-    files: Account,
-    depth: Account,
+    descriptors: Quota,
+    entries: Quota,
+    bytes: Quota,
+    files: Quota,
+    depth: Quota,
     numbers: HashMap<(u64, u64), u64>,
     next_number: u64,
 }
 
-impl Files {
-    /// Opens the folders that the request gives and its grants include.
-    pub(in super::super) fn open(request: &Request<'_>) -> Result<Self, RunError> {
+impl GuestFiles {
+    /// Opens the folders that the request gives and its capabilities include.
+    pub(in super::super) fn open(request: &GuestRequest<'_>) -> Result<Self, RunError> {
         let limits = request.limits;
         let mut files = Self::empty(limits);
-        if let Some(path) = request.vault.filter(|_| request.grants.vault) {
+        if let Some(path) = request.granted_vault() {
             files.vault = Some(files.root("/vault", path, OFlags::empty())?);
         }
-        if let Some(path) = request.out.filter(|_| request.grants.out) {
+        if let Some(path) = request.granted_out() {
             // The host made this folder: if it is a link now, somebody else was here.
             let root = files.root("/out", path, OFlags::NOFOLLOW)?;
             let unreadable = |source| RunError::Folder { guest: "/out", path: path.into(), source };
@@ -117,11 +117,11 @@ impl Files {
             vault: None,
             out: None,
             tickets: Arc::new(()),
-            descriptors: Account::new("descriptors", limits.descriptors),
-            entries: Account::new("directory_entries", limits.directory_entries),
-            bytes: Account::new("staged_bytes", limits.staged_bytes),
-            files: Account::new("staged_files", limits.staged_files),
-            depth: Account::new("staged_depth", limits.staged_depth),
+            descriptors: Quota::new("descriptors", limits.descriptors),
+            entries: Quota::new("directory_entries", limits.directory_entries),
+            bytes: Quota::new("staged_bytes", limits.staged_bytes),
+            files: Quota::new("staged_files", limits.staged_files),
+            depth: Quota::new("staged_depth", limits.staged_depth),
             numbers: HashMap::new(),
             next_number: 1,
         }
@@ -139,9 +139,9 @@ impl Files {
     }
 
     /// The folders that the guest starts with.
-    pub(super) fn roots(&self) -> impl Iterator<Item = (Area, &'static str, Arc<OpenFile>)> {
-        let vault = self.vault.iter().map(|root| (Area::Vault, "/vault", root.clone()));
-        vault.chain(self.out.iter().map(|root| (Area::Out, "/out", root.clone())))
+    pub(super) fn roots(&self) -> impl Iterator<Item = (GuestFolder, &'static str, Arc<OpenFile>)> {
+        let vault = self.vault.iter().map(|root| (GuestFolder::Vault, "/vault", root.clone()));
+        vault.chain(self.out.iter().map(|root| (GuestFolder::Out, "/out", root.clone())))
     }
 
     /// Bytes and files that were paid for.

@@ -69,7 +69,7 @@ fn nothing_written_can_be_executed_unless_asked_for() {
         $d/true 2>/dev/null && echo ran $d; done; true";
     let closed = shell(script).mount(Mount::read_write(open.path(), "/out"));
     assert_eq!(text(&run(&closed).stdout), "");
-    let mount = Mount { host: open.path().into(), inside: "/out".into(), access: Access::ReadWriteExecute };
+    let mount = Mount { host: open.path().into(), inside: "/out".into(), access: MountAccess::ReadWriteExecute };
     assert_eq!(text(&run(&shell(script).mount(mount)).stdout), "ran /out");
 }
 
@@ -103,7 +103,7 @@ fn unconfined_paths_are_the_hosts() {
     let done = Cage::new(exe(), Confinement::Unconfined).run(&job, &mut |_, _| {}).unwrap();
     let here = one.path().display();
     assert_eq!(text(&done.stdout), format!("dependency={here}/deps {here}\n{here}\nPWD={here}\nWHERE={here}"));
-    assert_eq!(done.confinement, Applied::Unconfined);
+    assert_eq!(done.confinement, AppliedConfinement::Unconfined);
 }
 
 #[test]
@@ -129,10 +129,10 @@ fn mounts_that_cannot_be_made_are_refused() {
     let one = folder();
     symlink("/etc", one.path().join("link")).unwrap();
     let refusal = |cage: &Cage, mount| match cage.run(&shell("true").mount(mount), &mut |_, _| {}).unwrap_err() {
-        CageError::Setup { step: Step::Mounts, why } => why,
+        CageError::Setup { step: SetupStep::Mounts, why } => why,
         other => panic!("{other}"),
     };
-    let bubblewrap = Path::new("/usr/bin/bwrap").exists().then(|| Cage::only_by(exe(), Method::Bubblewrap));
+    let bubblewrap = Path::new("/usr/bin/bwrap").exists().then(|| Cage::only_by(exe(), CageMethod::Bubblewrap));
     for cage in [cage()].into_iter().chain(bubblewrap) {
         assert!(refusal(&cage, Mount::read_only(one.path().join("absent"), "/x")).contains("absent"));
         assert!(refusal(&cage, Mount::read_only(one.path().join("link"), "/x")).contains("symbolic link"));
@@ -140,7 +140,7 @@ fn mounts_that_cannot_be_made_are_refused() {
         let job =
             shell("true").mount(Mount::read_write(one.path(), "/x")).mount(Mount::read_only(one.path(), "/x/new"));
         let error = cage.run(&job, &mut |_, _| {}).unwrap_err();
-        assert!(matches!(error, CageError::Setup { step: Step::Mounts, .. }), "{error}");
+        assert!(matches!(error, CageError::Setup { step: SetupStep::Mounts, .. }), "{error}");
         assert!(!one.path().join("new").exists());
     }
     if is_root() {

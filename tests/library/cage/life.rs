@@ -109,10 +109,10 @@ fn a_killed_kavi_takes_its_jobs_along() {
 #[test]
 fn a_tool_gets_an_empty_environment_and_its_limits() {
     let job = Job::new("/usr/bin/sh").args(["-c", "/usr/bin/env; ulimit -c; ulimit -n; /usr/bin/cat; exit 3"]);
-    let job = job.stdin(b"input".to_vec()).limits(Limits { open_files: 99, ..seconds(60) });
+    let job = job.stdin(b"input".to_vec()).limits(JobLimits { open_files: 99, ..seconds(60) });
     let done = cage().run_tool(&job, &mut |_, _| {}).unwrap();
     assert_eq!((text(&done.stdout), done.exit), ("PWD=/\n0\n99\ninput".to_owned(), Exit::Code(3)));
-    assert_eq!(done.confinement, Applied::Unconfined);
+    assert_eq!(done.confinement, AppliedConfinement::Unconfined);
 }
 
 #[test]

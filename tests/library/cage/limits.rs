@@ -31,18 +31,18 @@ fn clocks_end_a_job() {
     assert_eq!(limited("sleep 1000", |limits| limits.wall = Duration::from_millis(300)).exit, Exit::WallClock);
     let busy = "while :; do echo x; sleep 0.05; done";
     assert_eq!(limited(busy, |limits| limits.wall = Duration::from_millis(500)).exit, Exit::WallClock);
-    let idle = |limits: &mut Limits| limits.idle = Some(Duration::from_millis(300));
+    let idle = |limits: &mut JobLimits| limits.idle = Some(Duration::from_millis(300));
     assert_eq!(limited("echo one; sleep 1000", idle).exit, Exit::Idle);
     assert_eq!(limited("trap '' TERM INT HUP; sleep 1000 & wait", idle).exit, Exit::Idle);
 }
 
 #[test]
 fn resource_limits_act() {
-    let cpu = |limits: &mut Limits| limits.cpu = Some(Duration::from_secs(1));
+    let cpu = |limits: &mut JobLimits| limits.cpu = Some(Duration::from_secs(1));
     assert_eq!(limited("while :; do :; done", cpu).exit, Exit::Signal(24));
     // One that ignores the warning is killed.
     assert_eq!(limited("trap '' XCPU; while :; do :; done", cpu).exit, Exit::Signal(9));
-    let small = |limits: &mut Limits| limits.file_size = Some(100_000);
+    let small = |limits: &mut JobLimits| limits.file_size = Some(100_000);
     assert_eq!(limited("exec head -c 200000 /dev/zero > /tmp/x", small).exit, Exit::Signal(25));
     let hungry = "exec dd if=/dev/zero of=/dev/null bs=500M count=1";
     assert_eq!(limited(hungry, |limits| limits.address_space = Some(256 << 20)).exit, Exit::Code(1));

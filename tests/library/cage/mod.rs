@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kavi::cage::{
-    Access, Applied, Cage, CageError, CageReport, Confinement, Exit, Finished, INSIDE_HOME, Job, Limits, Maker, Method,
-    Mount, Step, Stream,
+    AppliedConfinement, Cage, CageError, CageMethod, CageReport, Confinement, Exit, Finished, INSIDE_HOME, Job,
+    JobLimits, Mount, MountAccess, NamespaceMaker, SetupStep, Stream,
 };
 
 /// The binary whose stages are tested; a copy of it that an ordinary user can reach when this is the second round.
@@ -43,8 +43,8 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn seconds(wall: u64) -> Limits {
-    Limits { wall: Duration::from_secs(wall), ..Limits::default() }
+fn seconds(wall: u64) -> JobLimits {
+    JobLimits { wall: Duration::from_secs(wall), ..JobLimits::default() }
 }
 
 fn shell(script: &str) -> Job {
@@ -70,7 +70,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
 }
 
-fn limited(script: &str, change: impl FnOnce(&mut Limits)) -> Finished {
+fn limited(script: &str, change: impl FnOnce(&mut JobLimits)) -> Finished {
     let mut limits = seconds(60);
     change(&mut limits);
     run(&shell(script).limits(limits))

@@ -12,8 +12,10 @@ fn the_probe_finds_a_cage_here() {
 
 #[test]
 fn the_record_says_what_was_in_force() {
-    let Applied::Caged { by, user_namespace, .. } = run(&shell("true")).confinement else { panic!("not caged") };
-    assert_eq!(by, if is_root() { Maker::OwnAsRoot } else { Maker::Own });
+    let AppliedConfinement::Caged { by, user_namespace, .. } = run(&shell("true")).confinement else {
+        panic!("not caged")
+    };
+    assert_eq!(by, if is_root() { NamespaceMaker::OwnAsRoot } else { NamespaceMaker::Own });
     assert!(user_namespace);
 }
 
@@ -134,7 +136,7 @@ fn inherited_descriptors_do_not_get_in() {
 
 #[test]
 fn bubblewrap_makes_the_same_walls() {
-    let cage = Cage::only_by(exe(), Method::Bubblewrap);
+    let cage = Cage::only_by(exe(), CageMethod::Bubblewrap);
     if !Path::new("/usr/bin/bwrap").exists() {
         assert!(matches!(cage.run(&shell("true"), &mut |_, _| {}), Err(CageError::NoCage { .. })));
         return;
@@ -154,7 +156,7 @@ fn bubblewrap_makes_the_same_walls() {
     assert_eq!((&*said, done.exit), ("65534\n5\n12\nlo", Exit::Code(5)), "{}", text(&done.stderr));
     assert_eq!(fs::read_to_string(open.path().join("made")).unwrap(), "made\n");
     assert!(!alive(&left));
-    assert!(matches!(done.confinement, Applied::Caged { by: Maker::Bubblewrap, .. }));
+    assert!(matches!(done.confinement, AppliedConfinement::Caged { by: NamespaceMaker::Bubblewrap, .. }));
     let job = shell(&format!("setsid sleep {hung} & sleep {hung}")).limits(seconds(1));
     assert_eq!(cage.run(&job, &mut |_, _| {}).unwrap().exit, Exit::WallClock);
     assert!(!alive(&hung));

@@ -3,43 +3,21 @@
 use std::error::Error;
 
 use kavi::{
-    model::{execution::Determinism, grants::Grants, limits::Limits, switch::Unwatched, time::Timestamp},
-    runtime::{Compiled, Request, RunError, Runtime, TestExit},
+    model::{
+        capabilities::{ReadScope, SkillCapabilities},
+        execution::Determinism,
+        limits::Limits,
+        switch::Unwatched,
+        time::Timestamp,
+        vault_path::VaultPath,
+    },
+    runtime::{CompiledComponent, GuestRequest, RunError, Runtime, TestExit},
 };
 
 use crate::{folders::Folders, run::Seen};
 
-/// Both folders, and every interface of WASI that the runtime has.
-const GRANTS: Grants = Grants {
-    vault: true,
-    out: true,
-    imports: &[
-        "wasi:cli/environment",
-        "wasi:cli/exit",
-        "wasi:cli/stderr",
-        "wasi:cli/stdin",
-        "wasi:cli/stdout",
-        "wasi:cli/terminal-input",
-        "wasi:cli/terminal-output",
-        "wasi:cli/terminal-stderr",
-        "wasi:cli/terminal-stdin",
-        "wasi:cli/terminal-stdout",
-        "wasi:clocks/monotonic-clock",
-        "wasi:clocks/wall-clock",
-        "wasi:filesystem/preopens",
-        "wasi:filesystem/types",
-        "wasi:io/error",
-        "wasi:io/poll",
-        "wasi:io/streams",
-        "wasi:random/insecure",
-        "wasi:random/insecure-seed",
-        "wasi:random/random",
-    ],
-    denied_functions: &[],
-};
-
 /// One guest, compiled for Kavi.
-pub struct Wall(Compiled);
+pub struct Wall(CompiledComponent);
 
 impl Wall {
     pub fn new(component: &[u8]) -> Result<Self, Box<dyn Error>> {
@@ -49,9 +27,12 @@ impl Wall {
     /// Runs the guest under the quotas that the caller chose.
     pub fn run(&self, arguments: &[&str], folders: &Folders, limits: &Limits) -> Result<Seen, Box<dyn Error>> {
         let (vault, out) = (folders.vault(), folders.out());
-        let request = Request {
+        // Both folders.
+        let capabilities =
+            SkillCapabilities { reads: ReadScope::Vault, writes: vec![VaultPath::parse("Inbox")?], clock: false };
+        let request = GuestRequest {
             input: "",
-            grants: &GRANTS,
+            capabilities: &capabilities,
             vault: Some(&vault),
             out: Some(&out),
             determinism: Determinism { clock: Timestamp::parse("2026-11-20T08:30:00.250Z")?, seed: [7; 32] },

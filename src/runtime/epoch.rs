@@ -1,7 +1,7 @@
-//! The heartbeat that makes running guests look at their deadlines.
+//! The heartbeat that makes running guests check their deadlines.
 //!
-//! One thread per process advances the epoch of every engine while at least one guest runs, and sleeps
-//! otherwise. It decides nothing: what a beat means is decided by the store it reaches.
+//! One thread per process advances the epoch of every engine while at least one guest runs, and sleeps otherwise. It decides
+//! nothing: the store that a beat reaches decides what it means.
 
 use std::{
     sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
@@ -13,27 +13,27 @@ use wasmtime::{Engine, EngineWeak};
 
 use crate::sync::lock;
 
-/// How late a guest can notice that its time is over.
+/// How late a guest can notice that its deadline has passed.
 const BEAT: Duration = Duration::from_millis(2);
 
-static TICKER: LazyLock<Ticker> = LazyLock::new(Ticker::default);
+static TICKER: LazyLock<EpochTicker> = LazyLock::new(EpochTicker::default);
 
 #[derive(Default)]
-struct Ticker {
-    state: Mutex<State>,
+struct EpochTicker {
+    state: Mutex<EpochState>,
     wake: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct EpochState {
     engines: Vec<EngineWeak>,
     running: usize,
     asleep: bool,
     started: bool,
 }
 
-impl Ticker {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl EpochTicker {
+    fn lock(&self) -> MutexGuard<'_, EpochState> {
         lock(&self.state)
     }
 
@@ -44,6 +44,7 @@ impl Ticker {
                 state.asleep = true;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
+            // The list holds weak references: an engine that nobody uses any more drops out here.
             state.engines.retain(|engine| match engine.upgrade() {
                 Some(engine) => {
                     engine.increment_epoch();
@@ -51,13 +52,14 @@ impl Ticker {
                 }
                 None => false,
             });
+            // Without the lock: a run that starts or ends must not wait for a beat.
             drop(state);
             thread::sleep(BEAT);
         }
     }
 }
 
-/// Has the epoch of `engine` advanced whenever a guest runs.
+/// Advances the epoch of `engine` from now on whenever a guest runs.
 ///
 /// # Errors
 /// When the operating system gives no thread.
@@ -71,14 +73,14 @@ pub(super) fn watch(engine: &Engine) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A running guest. The heart beats while one of these lives.
+/// A running guest. The epoch advances while one of these lives.
 pub(super) struct Running(());
 
 impl Running {
     pub(super) fn start() -> Self {
         let mut state = TICKER.lock();
         state.running += 1;
-        // Only then does the heart wait: waking nobody would still be a call into the kernel.
+        // The thread waits only after it has said so. Waking a thread that does not wait would still be a system call.
         if state.running == 1 && std::mem::take(&mut state.asleep) {
             TICKER.wake.notify_one();
         }

@@ -13,17 +13,15 @@ use wasmtime::component::Resource;
 use crate::model::time::Timestamp;
 
 use super::{
-    super::{
-        bindings::{
-            cli::{environment, exit, stderr, stdin, stdout},
-            cli::{terminal_input, terminal_output, terminal_stderr, terminal_stdin, terminal_stdout},
-            clocks::{monotonic_clock, wall_clock},
-            random::{insecure, insecure_seed, random},
-        },
-        error::Stop,
-        state::State,
+    super::error::Stop,
+    bindings::{
+        cli::{environment, exit, stderr, stdin, stdout},
+        cli::{terminal_input, terminal_output, terminal_stderr, terminal_stdin, terminal_stdout},
+        clocks::{monotonic_clock, wall_clock},
+        random::{insecure_seed, random},
     },
     io::{InputStream, OutputStream, Pollable},
+    state::GuestState,
 };
 
 /// How far a look at the clock moves it, so that time passes for a guest that waits for it.
@@ -33,12 +31,12 @@ const MONOTONIC_START_NS: u64 = 3_600_000_000_000;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// A clock that only the guest moves: by looking at it, and by waiting.
-pub(in super::super) struct Clock {
+pub(in super::super) struct VirtualClock {
     start_ms: u64,
     elapsed_ns: u64,
 }
 
-impl Clock {
+impl VirtualClock {
     /// A clock whose wall time is `start`. Times before 1970 do not exist in WASI and become 1970.
     pub(in super::super) fn starting_at(start: Timestamp) -> Self {
         Self { start_ms: u64::try_from(start.as_millis()).unwrap_or(0), elapsed_ns: 0 }
@@ -72,13 +70,12 @@ impl Clock {
 }
 
 /// Random numbers from a seed: one stream for each interface that hands them out.
-pub(in super::super) struct Random {
+pub(in super::super) struct RandomStreams {
     secure: ChaCha20Rng,
-    insecure: ChaCha20Rng,
     seeds: ChaCha20Rng,
 }
 
-impl Random {
+impl RandomStreams {
     /// The numbers that `seed` stands for.
     pub(in super::super) fn seeded(seed: [u8; 32]) -> Self {
         let stream = |number| {
@@ -86,11 +83,12 @@ impl Random {
             rng.set_stream(number);
             rng
         };
-        Self { secure: stream(0), insecure: stream(1), seeds: stream(2) }
+        // Stream 1 belonged to an interface that no component is given; the numbers of the others must not change.
+        Self { secure: stream(0), seeds: stream(2) }
     }
 }
 
-impl fmt::Debug for Random {
+impl fmt::Debug for RandomStreams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Random")
     }
@@ -104,7 +102,7 @@ fn random_bytes(rng: &mut ChaCha20Rng, length: u64, limit: u64) -> wasmtime::Res
     Ok(bytes)
 }
 
-impl wall_clock::Host for State {
+impl wall_clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
         self.clock.tick();
         Ok(self.clock.wall())
@@ -115,7 +113,7 @@ impl wall_clock::Host for State {
     }
 }
 
-impl monotonic_clock::Host for State {
+impl monotonic_clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.clock.tick();
         Ok(self.clock.monotonic_ns())
@@ -135,7 +133,7 @@ impl monotonic_clock::Host for State {
     }
 }
 
-impl random::Host for State {
+impl random::Host for GuestState {
     fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
         random_bytes(&mut self.random.secure, length, self.limits.random_bytes)
     }
@@ -145,23 +143,13 @@ impl random::Host for State {
     }
 }
 
-impl insecure::Host for State {
-    fn get_insecure_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
-        random_bytes(&mut self.random.insecure, length, self.limits.random_bytes)
-    }
-
-    fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.random.insecure.next_u64())
-    }
-}
-
-impl insecure_seed::Host for State {
+impl insecure_seed::Host for GuestState {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
         Ok((self.random.seeds.next_u64(), self.random.seeds.next_u64()))
     }
 }
 
-impl environment::Host for State {
+impl environment::Host for GuestState {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
@@ -175,7 +163,7 @@ impl environment::Host for State {
     }
 }
 
-impl exit::Host for State {
+impl exit::Host for GuestState {
     fn exit(&mut self, status: Result<(), ()>) -> wasmtime::Result<()> {
         Err(Stop::Exit(u8::from(status.is_err())).into())
     }
@@ -185,53 +173,53 @@ impl exit::Host for State {
     }
 }
 
-impl stdin::Host for State {
+impl stdin::Host for GuestState {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<InputStream>> {
         self.push(InputStream::Closed)
     }
 }
 
-impl stdout::Host for State {
+impl stdout::Host for GuestState {
     fn get_stdout(&mut self) -> wasmtime::Result<Resource<OutputStream>> {
         self.push(OutputStream::Stdout)
     }
 }
 
-impl stderr::Host for State {
+impl stderr::Host for GuestState {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<OutputStream>> {
         self.push(OutputStream::Stderr)
     }
 }
 
-impl terminal_input::Host for State {}
+impl terminal_input::Host for GuestState {}
 
-impl terminal_input::HostTerminalInput for State {
+impl terminal_input::HostTerminalInput for GuestState {
     fn drop(&mut self, handle: Resource<terminal_input::TerminalInput>) -> wasmtime::Result<()> {
         self.delete(handle).map(drop)
     }
 }
 
-impl terminal_output::Host for State {}
+impl terminal_output::Host for GuestState {}
 
-impl terminal_output::HostTerminalOutput for State {
+impl terminal_output::HostTerminalOutput for GuestState {
     fn drop(&mut self, handle: Resource<terminal_output::TerminalOutput>) -> wasmtime::Result<()> {
         self.delete(handle).map(drop)
     }
 }
 
-impl terminal_stdin::Host for State {
+impl terminal_stdin::Host for GuestState {
     fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<terminal_input::TerminalInput>>> {
         Ok(None)
     }
 }
 
-impl terminal_stdout::Host for State {
+impl terminal_stdout::Host for GuestState {
     fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
         Ok(None)
     }
 }
 
-impl terminal_stderr::Host for State {
+impl terminal_stderr::Host for GuestState {
     fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
         Ok(None)
     }

@@ -1,7 +1,7 @@
-//! What a run left in its staging folder, read back by the host after the guest is gone.
+//! Collects what a run left in its staging folder, after the guest is gone.
 //!
-//! Guarantees: only regular files with one name and a path that may be in a vault come out, each with the digest of
-//! its bytes; anything else is an error that names it. Deliberately never: moves or changes a file.
+//! Guarantees: only regular files with one name and a valid vault path come out, each with the digest of its bytes. Anything
+//! else is an error that names it. Deliberately never: moves or changes a file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::model::{
     digest::Digest, execution::Effect, limits::Limits, vault_path::InvalidVaultPath, vault_path::VaultPath,
 };
 
-/// Why a staging folder is not what a run may leave.
+/// Why the files of a run are not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum StagedError {
-    /// A name that may not be in a vault.
+pub enum CollectError {
+    /// A name that is not allowed in a vault.
     #[error(transparent)]
     Path(#[from] InvalidVaultPath),
     /// Not a regular file with one name.
@@ -25,7 +25,7 @@ pub enum StagedError {
         /// What it is.
         what: &'static str,
     },
-    /// More than a run may leave, whatever was counted while it wrote.
+    /// More than a run may leave, counted again after the run.
     #[error("limit `{limit}` of {value} reached: the run left more than that")]
     Limit {
         /// Its name in `[limits]`.
@@ -33,58 +33,57 @@ pub enum StagedError {
         /// Its value.
         value: u64,
     },
-    /// The operating system said no.
+    /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
         /// Where.
         path: PathBuf,
-        /// What it said.
+        /// Its error.
         source: std::io::Error,
     },
 }
 
-/// The files below `out`, in order of their paths. Folders count only through the files in them, but for the number of
-/// things that a run may make.
+/// The files below `out`, in order of their paths. Folders are counted as well, but come out only as parts of paths.
 ///
 /// # Errors
-/// [`StagedError`] for the first thing that may not go into a vault, or that is beyond what `limits` say of staging.
-pub fn collect(out: &Path, limits: &Limits) -> Result<Vec<Effect>, StagedError> {
-    let mut found = Found { limits, effects: Vec::new(), bytes: 0, things: 0 };
+/// [`CollectError`] for the first entry that is not allowed in a vault, or that exceeds a limit of staging.
+pub fn collect(out: &Path, limits: &Limits) -> Result<Vec<Effect>, CollectError> {
+    let mut found = CollectedOutput { limits, effects: Vec::new(), bytes: 0, entries: 0 };
     walk(out, "", 1, &mut found)?;
     let mut effects = found.effects;
     effects.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(effects)
 }
 
-/// What was found so far. Counted by what lies there, not by what the run was seen to do.
-struct Found<'a> {
+/// What was found so far. The wall counted while the guest wrote; this counts what is on the disk.
+struct CollectedOutput<'a> {
     limits: &'a Limits,
     effects: Vec<Effect>,
     bytes: u64,
-    things: u64,
+    entries: u64,
 }
 
-impl Found<'_> {
-    /// One more file or folder, so deep, with so many bytes.
-    fn count(&mut self, depth: u64, bytes: u64) -> Result<(), StagedError> {
-        self.things += 1;
+impl CollectedOutput<'_> {
+    /// Counts one more file or folder at this depth, with this size.
+    fn count(&mut self, depth: u64, bytes: u64) -> Result<(), CollectError> {
+        self.entries += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         let limits = self.limits;
-        let accounts = [
-            ("staged_files", self.things, limits.staged_files),
+        let quotas = [
+            ("staged_files", self.entries, limits.staged_files),
             ("staged_bytes", self.bytes, limits.staged_bytes),
             ("staged_depth", depth, limits.staged_depth),
         ];
-        match accounts.into_iter().find(|(_, used, value)| used > value) {
-            Some((limit, _, value)) => Err(StagedError::Limit { limit, value }),
+        match quotas.into_iter().find(|(_, used, value)| used > value) {
+            Some((limit, _, value)) => Err(CollectError::Limit { limit, value }),
             None => Ok(()),
         }
     }
 }
 
-fn walk(root: &Path, prefix: &str, depth: u64, found: &mut Found<'_>) -> Result<(), StagedError> {
+fn walk(root: &Path, prefix: &str, depth: u64, found: &mut CollectedOutput<'_>) -> Result<(), CollectError> {
     let folder = root.join(prefix);
-    let io = |source: rustix::io::Errno| StagedError::Io { path: folder.clone(), source: source.into() };
+    let io = |source: rustix::io::Errno| CollectError::Io { path: folder.clone(), source: source.into() };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::open(&folder, flags, Mode::empty()).map_err(io)?;
     for entry in Dir::read_from(&fd).map_err(io)? {
@@ -97,13 +96,14 @@ fn walk(root: &Path, prefix: &str, depth: u64, found: &mut Found<'_>) -> Result<
         let stat = rustix::fs::statat(&fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW).map_err(io)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let size = if kind == FileType::RegularFile { u64::try_from(stat.st_size).unwrap_or(u64::MAX) } else { 0 };
-        // Before it is read: what is too large is not taken into memory either.
+        // Before it is read, so that a file that is too large never gets into memory.
         found.count(depth, size)?;
         match kind {
             FileType::Directory => walk(root, &path, depth + 1, found)?,
+            // A second name could be outside of staging, and change the file after it was hashed.
             FileType::RegularFile if stat.st_nlink == 1 => {
                 let bytes = std::fs::read(root.join(&path))
-                    .map_err(|source| StagedError::Io { path: root.join(&path), source })?;
+                    .map_err(|source| CollectError::Io { path: root.join(&path), source })?;
                 let path = VaultPath::parse(&path)?;
                 found.effects.push(Effect {
                     path,
@@ -112,9 +112,9 @@ fn walk(root: &Path, prefix: &str, depth: u64, found: &mut Found<'_>) -> Result<
                     before: None,
                 });
             }
-            FileType::RegularFile => return Err(StagedError::Kind { path, what: "a file with several names" }),
-            FileType::Symlink => return Err(StagedError::Kind { path, what: "a symbolic link" }),
-            _ => return Err(StagedError::Kind { path, what: "not a regular file" }),
+            FileType::RegularFile => return Err(CollectError::Kind { path, what: "a file with several names" }),
+            FileType::Symlink => return Err(CollectError::Kind { path, what: "a symbolic link" }),
+            _ => return Err(CollectError::Kind { path, what: "not a regular file" }),
         }
     }
     Ok(())
@@ -137,14 +137,14 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("Inbox/link.md"))?;
         assert!(matches!(
             collect(dir.path(), &Limits::default()),
-            Err(StagedError::Kind { what: "a symbolic link", .. })
+            Err(CollectError::Kind { what: "a symbolic link", .. })
         ));
         std::fs::remove_file(dir.path().join("Inbox/link.md"))?;
         std::fs::hard_link(dir.path().join("Inbox/a.md"), dir.path().join("Inbox/c.md"))?;
-        assert!(matches!(collect(dir.path(), &Limits::default()), Err(StagedError::Kind { .. })));
+        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Kind { .. })));
         std::fs::remove_file(dir.path().join("Inbox/c.md"))?;
         std::fs::write(dir.path().join(".hidden"), "")?;
-        assert!(matches!(collect(dir.path(), &Limits::default()), Err(StagedError::Path(_))));
+        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Path(_))));
         Ok(())
     }
 
@@ -162,12 +162,12 @@ mod tests {
         ];
         for (name, limits) in one_less {
             let refused = collect(dir.path(), &limits);
-            assert!(matches!(refused, Err(StagedError::Limit { limit, .. }) if limit == name), "{name}: {refused:?}");
+            assert!(matches!(refused, Err(CollectError::Limit { limit, .. }) if limit == name), "{name}: {refused:?}");
         }
         // A sparse file costs its length, and is refused without being read.
         std::fs::File::create(dir.path().join("sparse"))?.set_len(1 << 40)?;
         let refused = collect(dir.path(), &Limits::default());
-        assert!(matches!(refused, Err(StagedError::Limit { limit: "staged_bytes", .. })), "{refused:?}");
+        assert!(matches!(refused, Err(CollectError::Limit { limit: "staged_bytes", .. })), "{refused:?}");
         Ok(())
     }
 }

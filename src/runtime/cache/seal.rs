@@ -5,11 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key::Key;
+use super::key::SealKey;
 use crate::model::digest::Digest;
 use crate::runtime::{
     code::MachineCode,
-    engine::{EngineId, WASMTIME_VERSION},
+    engine_id::{EngineId, WASMTIME_VERSION},
     inspect::Interface,
 };
 
@@ -21,14 +21,14 @@ const LENGTH_END: usize = SEAL_END + 4;
 
 /// Which code it is: of what, for what, under which rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub(super) struct CodeIdentity {
     pub(super) component: Digest,
     pub(super) engine: EngineId,
     pub(super) wasmtime: String,
     pub(super) policy: Digest,
 }
 
-impl Identity {
+impl CodeIdentity {
     pub(super) fn new(component: Digest, engine: EngineId, policy: Digest) -> Self {
         Self { component, engine, wasmtime: WASMTIME_VERSION.to_owned(), policy }
     }
@@ -36,13 +36,13 @@ impl Identity {
 
 #[derive(Serialize, Deserialize)]
 struct Header {
-    identity: Identity,
+    identity: CodeIdentity,
     interface: Interface,
 }
 
 /// Why an entry gives no code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Doubt {
+pub(super) enum SealError {
     /// Not sealed with this key, or changed since.
     Foreign,
     /// Ours, for another component, engine, wasmtime or policy.
@@ -50,7 +50,7 @@ pub(super) enum Doubt {
 }
 
 /// Puts an entry together.
-pub(super) fn seal(key: &Key, identity: &Identity, code: &MachineCode) -> Option<Vec<u8>> {
+pub(super) fn seal(key: &SealKey, identity: &CodeIdentity, code: &MachineCode) -> Option<Vec<u8>> {
     let header = Header { identity: identity.clone(), interface: code.interface().clone() };
     let header = serde_json::to_vec(&header).ok()?;
     let length = u32::try_from(header.len()).ok()?.to_le_bytes();
@@ -59,21 +59,21 @@ pub(super) fn seal(key: &Key, identity: &Identity, code: &MachineCode) -> Option
 }
 
 /// Takes an entry apart, if it is sealed with this key and is the wanted one.
-pub(super) fn open(key: &Key, wanted: &Identity, buffer: Vec<u8>) -> Result<MachineCode, Doubt> {
-    let (magic, rest) = buffer.split_at_checked(MAGIC.len()).ok_or(Doubt::Foreign)?;
-    let (seal, below) = rest.split_at_checked(blake3::OUT_LEN).ok_or(Doubt::Foreign)?;
-    let seal = blake3::Hash::from_slice(seal).map_err(|_| Doubt::Foreign)?;
+pub(super) fn open(key: &SealKey, wanted: &CodeIdentity, buffer: Vec<u8>) -> Result<MachineCode, SealError> {
+    let (magic, rest) = buffer.split_at_checked(MAGIC.len()).ok_or(SealError::Foreign)?;
+    let (seal, below) = rest.split_at_checked(blake3::OUT_LEN).ok_or(SealError::Foreign)?;
+    let seal = blake3::Hash::from_slice(seal).map_err(|_| SealError::Foreign)?;
     // The comparison of hashes takes the same time wherever they differ.
     if magic != MAGIC || key.seal(&[magic, below]) != seal {
-        return Err(Doubt::Foreign);
+        return Err(SealError::Foreign);
     }
     // From here on it is what Kavi wrote; what cannot be read is of another version of this form.
-    let (length, rest) = below.split_first_chunk::<4>().ok_or(Doubt::Stale)?;
+    let (length, rest) = below.split_first_chunk::<4>().ok_or(SealError::Stale)?;
     let length = u32::from_le_bytes(*length) as usize;
-    let header = rest.get(..length).ok_or(Doubt::Stale)?;
-    let header: Header = serde_json::from_slice(header).map_err(|_| Doubt::Stale)?;
+    let header = rest.get(..length).ok_or(SealError::Stale)?;
+    let header: Header = serde_json::from_slice(header).map_err(|_| SealError::Stale)?;
     if header.identity != *wanted {
-        return Err(Doubt::Stale);
+        return Err(SealError::Stale);
     }
-    Ok(MachineCode::believed(buffer, LENGTH_END + length, header.interface, wanted.engine))
+    Ok(MachineCode::trusted(buffer, LENGTH_END + length, header.interface, wanted.engine))
 }

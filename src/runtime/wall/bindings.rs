@@ -20,4 +20,4 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(super) use wasi::*;
+pub(in crate::runtime) use wasi::*;

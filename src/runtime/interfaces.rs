@@ -1,0 +1,200 @@
+//! The one table of interfaces that the runtime can give: who is given each, and how it is linked.
+//!
+//! Guarantees: inspection compares a component with this table and the linker links from it, so the two cannot differ;
+//! what is not in the table can be neither granted nor linked. What a skill is given follows from its
+//! [`SkillCapabilities`] alone.
+//!
+//! Nothing in the table reaches outside the run except the folders: no environment, no arguments, closed standard input,
+//! captured output, a seeded generator, and a clock that the record dictates.
+
+use wasmtime::{Engine, component::Linker};
+
+use crate::model::{capabilities::SkillCapabilities, digest::Digest};
+
+use super::{
+    error::RuntimeError,
+    inspect::SKILL_VERSION,
+    kavi,
+    request::ComponentKind,
+    wall::{
+        Wall,
+        bindings::{cli, clocks, filesystem, io, random},
+        state::GuestState,
+    },
+};
+
+/// Who is given an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// Every component: the contract's own types, the log, and what Rust's standard library imports of itself.
+    Everyone,
+    /// Skills that read or write a folder, and all tests: the test harness imports files in any case.
+    Folders,
+    /// Tests only.
+    Tests,
+}
+
+struct HostInterface {
+    name: &'static str,
+    given: Given,
+    link: fn(&mut Linker<GuestState>) -> wasmtime::Result<()>,
+}
+
+/// Adds one generated interface, on the store's state.
+macro_rules! generated {
+    ($given:ident, $name:literal, $($module:ident)::+) => {
+        HostInterface {
+            name: $name,
+            given: Given::$given,
+            link: |linker| $($module)::+::add_to_linker::<GuestState, Wall>(linker, |state| state),
+        }
+    };
+}
+
+const INTERFACES: &[HostInterface] = &[
+    HostInterface {
+        name: "kavi:skill/log",
+        given: Given::Everyone,
+        link: |linker| kavi::link_log(&mut linker.instance(&format!("kavi:skill/log@{SKILL_VERSION}"))?),
+    },
+    HostInterface {
+        name: "kavi:skill/testing",
+        given: Given::Tests,
+        link: |linker| kavi::link_testing(&mut linker.instance(&format!("kavi:skill/testing@{SKILL_VERSION}"))?),
+    },
+    // Types only: there is nothing to link.
+    HostInterface { name: "kavi:skill/types", given: Given::Everyone, link: |_| Ok(()) },
+    generated!(Everyone, "wasi:cli/environment", cli::environment),
+    generated!(Everyone, "wasi:cli/exit", cli::exit),
+    generated!(Everyone, "wasi:cli/stderr", cli::stderr),
+    generated!(Everyone, "wasi:cli/stdin", cli::stdin),
+    generated!(Everyone, "wasi:cli/stdout", cli::stdout),
+    generated!(Everyone, "wasi:cli/terminal-input", cli::terminal_input),
+    generated!(Everyone, "wasi:cli/terminal-output", cli::terminal_output),
+    generated!(Everyone, "wasi:cli/terminal-stderr", cli::terminal_stderr),
+    generated!(Everyone, "wasi:cli/terminal-stdin", cli::terminal_stdin),
+    generated!(Everyone, "wasi:cli/terminal-stdout", cli::terminal_stdout),
+    generated!(Everyone, "wasi:clocks/monotonic-clock", clocks::monotonic_clock),
+    generated!(Everyone, "wasi:clocks/wall-clock", clocks::wall_clock),
+    generated!(Folders, "wasi:filesystem/preopens", filesystem::preopens),
+    generated!(Folders, "wasi:filesystem/types", filesystem::types),
+    generated!(Everyone, "wasi:io/error", io::error),
+    generated!(Everyone, "wasi:io/poll", io::poll),
+    generated!(Everyone, "wasi:io/streams", io::streams),
+    generated!(Everyone, "wasi:random/insecure-seed", random::insecure_seed),
+    generated!(Everyone, "wasi:random/random", random::random),
+];
+
+/// Functions that no component may import although their interface is given: links, and times that the wall masks anyway.
+const NEVER: &[&str] = &[
+    "wasi:filesystem/types#[method]descriptor.link-at",
+    "wasi:filesystem/types#[method]descriptor.readlink-at",
+    "wasi:filesystem/types#[method]descriptor.set-times",
+    "wasi:filesystem/types#[method]descriptor.set-times-at",
+    "wasi:filesystem/types#[method]descriptor.symlink-at",
+];
+
+/// What a component that writes nothing has no reason to import. (Not the streams: std imports them for any file.)
+const CHANGES: &[&str] = &[
+    "wasi:filesystem/types#[method]descriptor.create-directory-at",
+    "wasi:filesystem/types#[method]descriptor.remove-directory-at",
+    "wasi:filesystem/types#[method]descriptor.rename-at",
+    "wasi:filesystem/types#[method]descriptor.set-size",
+    "wasi:filesystem/types#[method]descriptor.unlink-file-at",
+];
+
+/// Whether functions are refused by name within an interface that is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FunctionCheck {
+    On,
+    /// For tests which prove that the wall refuses such a call as well.
+    Off,
+}
+
+/// What one component may import. As small as it is, it decides everything about linking: two runs with the same
+/// allowlist can share one linked component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ImportAllowlist {
+    kind: ComponentKind,
+    folders: bool,
+    changes: bool,
+    functions: FunctionCheck,
+}
+
+impl ImportAllowlist {
+    pub(super) fn new(kind: ComponentKind, capabilities: &SkillCapabilities, functions: FunctionCheck) -> Self {
+        let changes = capabilities.writes_files();
+        Self { kind, folders: capabilities.reads_vault() || changes, changes, functions }
+    }
+
+    pub(super) fn kind(self) -> ComponentKind {
+        self.kind
+    }
+
+    fn gives(self, interface: &HostInterface) -> bool {
+        match interface.given {
+            Given::Everyone => true,
+            Given::Folders => self.folders || self.kind == ComponentKind::Tests,
+            Given::Tests => self.kind == ComponentKind::Tests,
+        }
+    }
+
+    /// Whether the interface of this name, without its version, may be imported.
+    pub(super) fn allows(self, name: &str) -> bool {
+        INTERFACES.iter().any(|interface| interface.name == name && self.gives(interface))
+    }
+
+    /// Whether `interface#function` is refused by name.
+    pub(super) fn refuses_function(self, function: &str) -> bool {
+        let refused = NEVER.contains(&function) || (!self.changes && CHANGES.contains(&function));
+        refused && self.functions == FunctionCheck::On
+    }
+
+    /// A linker with what may be imported, and nothing else.
+    pub(super) fn linker(self, engine: &Engine) -> Result<Linker<GuestState>, RuntimeError> {
+        let mut linker = Linker::new(engine);
+        for interface in INTERFACES.iter().filter(|interface| self.gives(interface)) {
+            (interface.link)(&mut linker).map_err(|error| RuntimeError::Engine(error.to_string()))?;
+        }
+        Ok(linker)
+    }
+}
+
+/// The version of this table: another table has another one. Machine code is cached under it, because a cached component
+/// was inspected by the table of its time.
+pub fn import_table_version() -> Digest {
+    let mut table = String::new();
+    for interface in INTERFACES {
+        table.push_str(&format!("{} {:?}\n", interface.name, interface.given));
+    }
+    for function in NEVER.iter().chain(CHANGES) {
+        table.push_str(function);
+        table.push('\n');
+    }
+    Digest::of(table.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::capabilities::ReadScope;
+
+    #[test]
+    fn the_table_has_no_socket_and_no_name_twice() {
+        for (index, interface) in INTERFACES.iter().enumerate() {
+            assert!(!interface.name.contains("sockets") && !interface.name.contains("http"), "{}", interface.name);
+            assert!(!INTERFACES[..index].iter().any(|other| other.name == interface.name), "{}", interface.name);
+        }
+    }
+
+    #[test]
+    fn what_touches_no_folder_is_given_no_files() {
+        let nothing = SkillCapabilities { reads: ReadScope::Nothing, writes: Vec::new(), clock: false };
+        let reader = SkillCapabilities { reads: ReadScope::Vault, ..nothing.clone() };
+        let skill = |capabilities| ImportAllowlist::new(ComponentKind::Skill, capabilities, FunctionCheck::On);
+        assert!(!skill(&nothing).allows("wasi:filesystem/types") && skill(&reader).allows("wasi:filesystem/types"));
+        assert!(!skill(&reader).allows("kavi:skill/testing"));
+        let tests = ImportAllowlist::new(ComponentKind::Tests, &nothing, FunctionCheck::On);
+        assert!(tests.allows("wasi:filesystem/types") && tests.allows("kavi:skill/testing"));
+    }
+}

@@ -1,0 +1,45 @@
+//! What a run is given.
+
+use std::path::Path;
+
+use crate::model::{capabilities::SkillCapabilities, execution::Determinism, limits::Limits, switch::Watch};
+
+/// Which of the two contracts a component is run by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ComponentKind {
+    /// `run` of `kavi:skill`.
+    Skill,
+    /// A test harness, with a vault that it may fill.
+    Tests,
+}
+
+/// Everything that one run is given. Nothing else reaches the guest.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestRequest<'a> {
+    /// The input, JSON as far as the skill is concerned.
+    pub input: &'a str,
+    /// What the skill may touch.
+    pub capabilities: &'a SkillCapabilities,
+    /// The folder that the guest sees as `/vault`, if its capabilities include it.
+    pub vault: Option<&'a Path>,
+    /// The empty folder that the guest sees as `/out`, if its capabilities include it.
+    pub out: Option<&'a Path>,
+    /// The guest's clock and the seed of its random numbers.
+    pub determinism: Determinism,
+    /// The limits of this run.
+    pub limits: &'a Limits,
+    /// Asked while the guest runs, to end it when it may not run any more.
+    pub watch: &'a dyn Watch,
+}
+
+impl<'a> GuestRequest<'a> {
+    /// The vault, if the guest is to have it.
+    pub(super) fn granted_vault(&self) -> Option<&'a Path> {
+        self.vault.filter(|_| self.capabilities.reads_vault())
+    }
+
+    /// The staging folder, if the guest is to have it.
+    pub(super) fn granted_out(&self) -> Option<&'a Path> {
+        self.out.filter(|_| self.capabilities.writes_files())
+    }
+}
