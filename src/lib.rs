@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod forge;
+pub mod http;
 pub mod invoke;
 pub mod ledger;
 pub mod llm;

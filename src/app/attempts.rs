@@ -14,6 +14,7 @@ use crate::forge::rebuild;
 use crate::forge::research::{self, Ask};
 use crate::forge::toolchain::Toolchain;
 use crate::forge::verify::{self, Reuse, Verified};
+use crate::http::BaseUrlError;
 use crate::ledger::{Build, LedgerError, Proposal, Research};
 use crate::llm;
 use crate::model::{
@@ -166,7 +167,7 @@ impl AttemptService<'_> {
         Ok(research::standing(&self.workspace.forge(), proposal)?.escalations)
     }
 
-    fn advisor(&self, advise: Advise) -> Result<Option<llm::Client>, Error> {
+    fn advisor(&self, advise: Advise) -> Result<Option<llm::AdviceClient>, Error> {
         let settings = &self.workspace.config.advice;
         let enabled = match advise {
             Advise::AsConfigured => settings.ask,
@@ -177,8 +178,8 @@ impl AttemptService<'_> {
             return Ok(None);
         }
         let base_url = settings.base_url.parse();
-        let base_url = base_url.map_err(|error: llm::InvalidUrl| Error::Usage(format!("kavi.toml: {error}")))?;
-        Ok(Some(llm::Client::new(llm::Settings {
+        let base_url = base_url.map_err(|error: BaseUrlError| Error::Usage(format!("kavi.toml: {error}")))?;
+        Ok(Some(llm::AdviceClient::new(llm::AdviceSettings {
             base_url,
             model: Some(settings.model.clone()).filter(|model| !model.is_empty()),
             timeout: Duration::from_secs(settings.timeout_s),

@@ -9,8 +9,9 @@ use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
 use crate::forge::build::Builder;
 use crate::forge::builder::command::{ClaudeConfig, ModelName, UsdCents};
-use crate::forge::gateway::{self, BaseUrl, Key, Provider, Proxy, Roots};
+use crate::forge::gateway::{self, Provider, ProviderKey, ProviderUrl};
 use crate::forge::toolchain;
+use crate::http::{HttpProxy, TlsRoots};
 
 /// The Claude Code builder as configured, with this time limit or the configured one.
 pub(super) fn claude(workspace: &OpenWorkspace, timeout: Option<Duration>) -> Result<Builder, Error> {
@@ -26,7 +27,7 @@ pub(super) fn claude(workspace: &OpenWorkspace, timeout: Option<Duration>) -> Re
         missing(program.display().to_string(), "install Claude Code, or name its program in [builder] of kavi.toml")
     })?;
     let model: ModelName = settings.model.parse().map_err(|error| Error::Usage(format!("kavi.toml: {error}")))?;
-    Ok(Builder::Claude(ClaudeConfig {
+    Ok(Builder::Claude(Box::new(ClaudeConfig {
         executable,
         model,
         max_turns: settings.max_turns,
@@ -34,25 +35,24 @@ pub(super) fn claude(workspace: &OpenWorkspace, timeout: Option<Duration>) -> Re
         wall: timeout.unwrap_or(settings.timeout()),
         idle: Duration::from_secs(settings.idle_s),
         provider: provider(workspace)?,
-        limits: gateway::Limits {
+        limits: gateway::GatewayLimits {
             max_requests: settings.max_requests,
             max_request_bytes: settings.max_request_bytes,
             max_response_bytes: settings.max_response_bytes,
             max_input_tokens: settings.max_input_tokens,
             max_output_tokens: settings.max_output_tokens,
         },
-    }))
+    })))
 }
 
 /// The model provider of the gateway. Reads the environment; a missing key is read from the key file.
 fn provider(workspace: &OpenWorkspace) -> Result<Provider, Error> {
     let environment = &workspace.host.environment;
-    let usage = |error: gateway::RouteError| Error::Usage(error.to_string());
-    let refused = |error: gateway::KeyError| Error::Refused(format!("{error}; {}", error.hint()));
+    let refused = |error: gateway::ProviderKeyError| Error::Refused(format!("{error}; {}", error.hint()));
     let file = workspace.config.builder.key_file.as_ref().map(|file| workspace.config.layout.root.join(file));
     let key = match (environment.get("ANTHROPIC_API_KEY"), file) {
-        (Some(key), _) => Key::parse(&key.to_string_lossy()).map_err(refused)?,
-        (None, Some(file)) => Key::from_file(&file).map_err(refused)?,
+        (Some(key), _) => ProviderKey::parse(&key.to_string_lossy()).map_err(refused)?,
+        (None, Some(file)) => ProviderKey::from_file(&file).map_err(refused)?,
         (None, None) => {
             let hint = "set it in the environment of kavi or name a key_file in kavi.toml; or write the skill \
                         yourself and use `--builder import --from DIR`";
@@ -61,13 +61,13 @@ fn provider(workspace: &OpenWorkspace) -> Result<Provider, Error> {
             return Err(missing.into());
         }
     };
-    let base_url = environment.text("ANTHROPIC_BASE_URL").map(|url| BaseUrl::parse(&url)).transpose();
-    let proxy = environment.text("HTTPS_PROXY").map(|url| Proxy::parse(&url)).transpose();
-    let roots = environment.get("SSL_CERT_FILE").map(|file| Roots::from_file(Path::new(file))).transpose();
+    let base_url = environment.text("ANTHROPIC_BASE_URL").map(|url| ProviderUrl::parse(&url)).transpose();
+    let proxy = environment.text("HTTPS_PROXY").map(|url| HttpProxy::parse(&url)).transpose();
+    let roots = environment.get("SSL_CERT_FILE").map(|file| TlsRoots::from_file(Path::new(file))).transpose();
     Ok(Provider {
-        base_url: base_url.map_err(usage)?.unwrap_or_default(),
-        proxy: proxy.map_err(usage)?,
-        roots: roots.map_err(usage)?.unwrap_or_default(),
+        base_url: base_url.map_err(|error| Error::Usage(error.to_string()))?.unwrap_or_default(),
+        proxy: proxy.map_err(|error| Error::Usage(format!("HTTPS_PROXY: {error}")))?,
+        roots: roots.map_err(|error| Error::Usage(error.to_string()))?.unwrap_or_default(),
         key,
     })
 }

@@ -31,7 +31,7 @@ use crate::model::{
 #[derive(Debug, Clone)]
 pub enum Builder {
     /// Claude Code.
-    Claude(ClaudeConfig),
+    Claude(Box<ClaudeConfig>),
     /// A person: the crate in this folder.
     Import(PathBuf),
 }

@@ -1,121 +1,88 @@
-//! A client for OpenAI-compatible model servers: is one there, and what does it say to one question.
+//! A client for OpenAI-compatible model servers: asks whether one is there, and asks it one question.
 //!
-//! Guarantees: each request has one deadline from the first look-up to the last byte and a cap on the bytes of its
-//! answer; no redirect is followed, no proxy is used, nothing is retried; what goes out is one bounded question to
-//! the address that the configuration names.
+//! Guarantees: each request has one deadline, from the look-up of the host name to the last byte of the response, and a
+//! limit on the size of the response; the question has a length limit and goes to the configured address alone.
+//! [`crate::http`] guarantees that no redirect is followed, no proxy is used and nothing is retried.
 //!
-//! Deliberately never: fails loudly (a model is optional: [`Unavailable`] is an outcome like any other), interprets what a
-//! model says, or sends a key. What comes back is text from a stranger.
+//! Deliberately never: treats a missing model as a failure ([`ModelUnavailable`] is an outcome like any other), interprets
+//! what a model says, or sends a key. A reply is text from a stranger.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::http::{BaseUrl, ExchangeLimits, HttpClient, HttpError, HttpMethod, HttpRequest, TlsRoots};
 use crate::model::{
     json::{self, JsonLimits},
     text,
 };
 
-/// Most bytes of an answer.
-pub const MAX_ANSWER_BYTES: u64 = 256 << 10;
-/// Longest wait for the list of models.
-const HEALTH: Duration = Duration::from_secs(3);
-/// Most tokens that are asked for.
+/// The longest response, in bytes.
+pub const MAX_RESPONSE_BYTES: usize = 256 << 10;
+/// The longest head of a response, in bytes.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// The longest wait for the list of models.
+const HEALTH_TIME: Duration = Duration::from_secs(3);
+/// The most tokens that are asked for.
 const MAX_TOKENS: u32 = 1_500;
 
-/// The address of a server: `http://HOST[:PORT]/PATH` or the same with `https`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrl(String);
-
-/// The text is no address of a server.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no base url: write http://HOST[:PORT]/PATH, without a user, a query or a fragment")]
-pub struct InvalidUrl(String);
-
-impl FromStr for BaseUrl {
-    type Err = InvalidUrl;
-
-    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let invalid = || InvalidUrl(text::line(text, 200));
-        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).ok_or_else(invalid)?;
-        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '@' | '?' | '#' | '\\');
-        let host = rest.split('/').next().unwrap_or_default();
-        let parses = ureq::http::Uri::from_str(text).is_ok_and(|uri| {
-            let port = uri.authority().is_some_and(|a| a.port_u16().is_some() || a.as_str() == a.host());
-            port && uri.host().is_some_and(|host| !host.is_empty())
-        });
-        if host.is_empty() || !rest.chars().all(plain) || !parses {
-            return Err(invalid());
-        }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
-    }
-}
-
-impl fmt::Display for BaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Which server and model, and for how long it is waited.
+/// Which server and model, and the limits of a question.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct AdviceSettings {
     /// The server.
     pub base_url: BaseUrl,
-    /// The model; none means the first that the server lists.
+    /// The model. None selects the first one that the server lists.
     pub model: Option<String>,
-    /// From asking to the last byte of the answer.
+    /// From sending a question to the last byte of the response.
     pub timeout: Duration,
-    /// Longest question, in characters.
+    /// The longest question, in characters.
     pub prompt_chars: usize,
 }
 
-/// What a model said.
+/// A model's reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct ModelReply {
     /// The model that was asked.
     pub model: String,
     /// Its text.
     pub text: String,
 }
 
-/// Why there is no answer.
+/// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
-    /// Nobody is there, or the connection broke.
+pub enum ModelUnavailable {
+    /// No server is there, or the connection broke.
     #[error("no model server can be reached at {url}: {why}")]
     Unreachable {
         /// The address.
         url: String,
-        /// What the connection said.
+        /// Why the exchange failed.
         why: String,
     },
     /// The deadline passed.
-    #[error("the model server at {0} did not answer in time")]
-    TooSlow(String),
+    #[error("the model server at {0} did not respond in time")]
+    Timeout(String),
     /// Any status but 200, redirects included.
-    #[error("the model server at {url} answered with status {status}")]
+    #[error("the model server at {url} responded with status {status}")]
     Status {
         /// The address.
         url: String,
         /// The status.
         status: u16,
     },
-    /// More bytes than are read.
-    #[error("the answer of the model server at {0} is larger than {MAX_ANSWER_BYTES} bytes")]
+    /// The response exceeds its limit.
+    #[error("the response of the model server at {0} exceeds {MAX_RESPONSE_BYTES} bytes")]
     TooLarge(String),
-    /// Not what an OpenAI-compatible server answers.
-    #[error("the model server at {url} does not answer as an OpenAI-compatible one: {why}")]
-    Odd {
+    /// Not the response of an OpenAI-compatible server.
+    #[error("the model server at {url} did not respond as an OpenAI-compatible server: {why}")]
+    InvalidResponse {
         /// The address.
         url: String,
-        /// What does not fit.
+        /// What is wrong with it.
         why: String,
     },
-    /// It has no model, or not the one that is asked for.
+    /// The server has no model, or not the configured one.
     #[error("the model server at {url} does not offer {wanted}")]
     NoModel {
         /// The address.
@@ -150,26 +117,16 @@ struct Message {
     content: Option<String>,
 }
 
-/// A server that may be there.
+/// Asks one model server for advice.
 #[derive(Debug)]
-pub struct Client {
-    settings: Settings,
-    agent: ureq::Agent,
+pub struct AdviceClient {
+    settings: AdviceSettings,
 }
 
-impl Client {
+impl AdviceClient {
     /// A client. Connects to nothing yet.
-    pub fn new(settings: Settings) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            // The library would read the environment otherwise.
-            .proxy(None)
-            .max_idle_connections(0)
-            .max_response_header_size(16 << 10)
-            .user_agent("kavi")
-            .build();
-        Self { settings, agent: config.new_agent() }
+    pub fn new(settings: AdviceSettings) -> Self {
+        Self { settings }
     }
 
     /// The longest question, in characters.
@@ -177,105 +134,85 @@ impl Client {
         self.settings.prompt_chars
     }
 
-    /// Whether the server answers and has the model: gives the model's name.
+    /// Whether the server responds and has the model. Returns the model's name.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub fn health(&self) -> Result<String, Unavailable> {
+    /// [`ModelUnavailable`].
+    pub fn health(&self) -> Result<String, ModelUnavailable> {
         let url = self.url("/models");
-        let request = self.agent.get(&url).config().timeout_global(Some(self.settings.timeout.min(HEALTH))).build();
-        let models: Models = self.answer(&url, request.call())?;
+        let request = request(HttpMethod::Get, &url, self.settings.timeout.min(HEALTH_TIME));
+        let models: Models = exchange(&url, request)?;
         let mut ids = models.data.into_iter().map(|model| model.id);
         let found = match &self.settings.model {
             Some(wanted) => ids.find(|id| id == wanted),
             None => ids.next(),
         };
-        found.ok_or_else(|| Unavailable::NoModel {
+        found.ok_or_else(|| ModelUnavailable::NoModel {
             wanted: self.settings.model.as_ref().map_or_else(|| "any model".to_owned(), |model| format!("`{model}`")),
             url,
         })
     }
 
-    /// Asks the model one question. What is longer than the bound is cut off.
+    /// Asks the model one question. Cuts off what is longer than the limit.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub fn ask(&self, system: &str, prompt: &str) -> Result<Reply, Unavailable> {
+    /// [`ModelUnavailable`].
+    pub fn ask(&self, system: &str, prompt: &str) -> Result<ModelReply, ModelUnavailable> {
         let model = self.health()?;
-        let bounded: String = prompt.chars().take(self.settings.prompt_chars).collect();
+        let question: String = prompt.chars().take(self.settings.prompt_chars).collect();
         let body = json!({
             "model": model,
-            "messages": [{ "role": "system", "content": system }, { "role": "user", "content": bounded }],
+            "messages": [{ "role": "system", "content": system }, { "role": "user", "content": question }],
             "temperature": 0,
             "max_tokens": MAX_TOKENS,
             "stream": false,
         });
         let url = self.url("/chat/completions");
-        let request = self.agent.post(&url).header("content-type", "application/json");
-        let request = request.config().timeout_global(Some(self.settings.timeout)).build();
-        let completion: Completion = self.answer(&url, request.send(body.to_string().as_bytes()))?;
+        let request = request(HttpMethod::Post, &url, self.settings.timeout)
+            .and_then(|request| request.header("content-type", b"application/json"))
+            .map(|request| request.body(body.to_string().into_bytes()));
+        let completion: Completion = exchange(&url, request)?;
         let text = completion.choices.into_iter().next().and_then(|choice| choice.message.content);
         match text {
-            Some(text) => Ok(Reply { model, text }),
-            None => Err(Unavailable::Odd { url, why: "there is no text in it".to_owned() }),
+            Some(text) => Ok(ModelReply { model, text }),
+            None => Err(ModelUnavailable::InvalidResponse { url, why: "it has no text".to_owned() }),
         }
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.settings.base_url)
     }
-
-    /// Reads an answer, status and size first.
-    fn answer<T: serde::de::DeserializeOwned>(
-        &self,
-        url: &str,
-        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<T, Unavailable> {
-        let mut response = response.map_err(|error| failure(url, error))?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(Unavailable::Status { url: url.to_owned(), status });
-        }
-        let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
-        let bytes = body.map_err(|error| failure(url, error))?;
-        let odd = |why: String| Unavailable::Odd { url: url.to_owned(), why: text::line(&why, 200) };
-        let value: Value = json::parse(&bytes, JsonLimits::default()).map_err(|error| odd(error.to_string()))?;
-        serde_json::from_value(value).map_err(|error| odd(error.to_string()))
-    }
 }
 
-fn failure(url: &str, error: ureq::Error) -> Unavailable {
+fn request(method: HttpMethod, url: &str, time: Duration) -> Result<HttpRequest, HttpError> {
+    HttpRequest::new(method, url, ExchangeLimits { time, response_head: MAX_HEAD_BYTES })
+}
+
+/// Sends a request and reads the response: first its status, then its size, then its JSON.
+fn exchange<T: serde::de::DeserializeOwned>(
+    url: &str,
+    request: Result<HttpRequest, HttpError>,
+) -> Result<T, ModelUnavailable> {
+    let fetched = request.and_then(|request| {
+        // Advice comes from a server of the person's own as a rule, which no proxy needs to know.
+        HttpClient::new(&TlsRoots::Bundled, None)?.fetch(request, MAX_RESPONSE_BYTES)
+    });
+    let response = fetched.map_err(|error| unavailable(url, error))?;
+    if response.status != 200 {
+        return Err(ModelUnavailable::Status { url: url.to_owned(), status: response.status });
+    }
+    let invalid = |why: String| ModelUnavailable::InvalidResponse { url: url.to_owned(), why: text::line(&why, 200) };
+    // Strict parsing: a reply that two parsers read differently must not mean one thing here and another elsewhere.
+    let value: Value =
+        json::parse(&response.body, JsonLimits::default()).map_err(|error| invalid(error.to_string()))?;
+    serde_json::from_value(value).map_err(|error| invalid(error.to_string()))
+}
+
+fn unavailable(url: &str, error: HttpError) -> ModelUnavailable {
     let url = url.to_owned();
     match error {
-        ureq::Error::Timeout(_) => Unavailable::TooSlow(url),
-        ureq::Error::BodyExceedsLimit(_) => Unavailable::TooLarge(url),
-        error => Unavailable::Unreachable { url, why: text::line(&error.to_string(), 200) },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_a_host_and_nothing_that_hides() {
-        for good in ["http://localhost:8000/v1", "https://models.example/", "http://[::1]:8000/v1"] {
-            assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
-        }
-        for bad in [
-            "localhost:8000",
-            "ftp://host/v1",
-            "http://",
-            "http:///v1",
-            "http://user:pass@host/v1",
-            "http://host/v1?key=x",
-            "http://host/v1#x",
-            "http://host/a b",
-            "http://ho\nst/",
-            "http://host:port/",
-        ] {
-            assert!(bad.parse::<BaseUrl>().is_err(), "{bad}");
-        }
-        assert_eq!("http://h/v1/".parse::<BaseUrl>().map(|url| url.to_string()), Ok("http://h/v1".to_owned()));
+        HttpError::Timeout | HttpError::ConnectTimeout => ModelUnavailable::Timeout(url),
+        HttpError::BodyTooLarge { .. } => ModelUnavailable::TooLarge(url),
+        error => ModelUnavailable::Unreachable { url, why: error.to_string() },
     }
 }

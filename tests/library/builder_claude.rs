@@ -13,7 +13,8 @@ use kavi::{
         judge::AgentFailure,
         stream::Progress,
     },
-    forge::gateway::{BaseUrl, End, Key, Limit, Limits, Provider, Roots},
+    forge::gateway::{ExchangeEnd, GatewayLimit, GatewayLimits, Provider, ProviderKey, ProviderUrl},
+    http::TlsRoots,
     model::{id::RandomIds, lifecycle::FailureKind, time::SystemClock},
 };
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ const KEY: &str = "sk-ant-made-up-0000";
 
 const BOTH: [Confinement; 2] = [Confinement::Required, Confinement::Unconfined];
 
-const LIMITS: Limits = Limits {
+const LIMITS: GatewayLimits = GatewayLimits {
     max_requests: 10,
     max_request_bytes: 100_000,
     max_response_bytes: 100_000,
@@ -75,7 +76,12 @@ impl Bench {
 }
 
 fn provider(url: &str) -> Result<Provider, Box<dyn Error>> {
-    Ok(Provider { base_url: BaseUrl::parse(url)?, proxy: None, roots: Roots::Usual, key: Key::parse(KEY)? })
+    Ok(Provider {
+        base_url: ProviderUrl::parse(url)?,
+        proxy: None,
+        roots: TlsRoots::Bundled,
+        key: ProviderKey::parse(KEY)?,
+    })
 }
 
 fn private(folder: &str) -> Private<'_> {
@@ -381,7 +387,7 @@ fn an_attempt_that_was_cut_off_has_failed_whatever_it_says() -> Outcome {
     bench.config.limits.max_output_tokens = 50;
     let attempt = bench.run("a packet")?.0;
     let failure = attempt.verdict.err().ok_or("the attempt was accepted")?;
-    assert_eq!(failure, AgentFailure::BudgetSpent { limit: Limit::MaxOutputTokens });
+    assert_eq!(failure, AgentFailure::BudgetSpent { limit: GatewayLimit::MaxOutputTokens });
     assert!(failure.hint().contains("kavi.toml"));
     assert!(bench.read("second")?.contains("the attempt's budget is spent: max_output_tokens"));
     assert_eq!(api.requests().len(), 1);
@@ -407,7 +413,7 @@ fn a_stalled_answer_does_not_outlive_the_attempt() -> Outcome {
     bench.config.idle = Duration::from_secs(2);
     let attempt = bench.run("a packet")?.0;
     assert!(matches!(attempt.verdict, Err(AgentFailure::Stalled { .. })), "{:?}", attempt.verdict);
-    assert_eq!(attempt.account.lines.iter().map(|line| line.end).collect::<Vec<_>>(), [End::Abandoned]);
+    assert_eq!(attempt.account.lines.iter().map(|line| line.end).collect::<Vec<_>>(), [ExchangeEnd::Abandoned]);
     assert_eq!(attempt.account.totals.tokens.output, 1000, "an answer that was left is charged in full");
     Ok(())
 }

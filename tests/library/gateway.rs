@@ -13,7 +13,11 @@ use std::{
 
 use crate::support::messages_api::{Block, MessagesApi, Reply};
 use kavi::{
-    forge::gateway::{Account, Address, BaseUrl, Door, End, Key, Limit, Limits, Provider, Roots, serve},
+    forge::gateway::{
+        ExchangeEnd, GatewayLimit, GatewayLimits, GatewayReport, ListenAddress, ListenMode, Provider, ProviderKey,
+        ProviderUrl, serve,
+    },
+    http::TlsRoots,
     model::time::SystemClock,
 };
 use serde_json::json;
@@ -22,12 +26,12 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 type Outcome = Fallible<()>;
 
 const KEY: &str = "sk-ant-made-up-0000";
-const WORD: &str = "a-word";
+const TOKEN: &str = "a-token";
 const QUESTION: &str = r#"{"model":"m","max_tokens":1000,"messages":[{"role":"user","content":"hello"}]}"#;
 const STREAMED: &str =
     r#"{"model":"m","max_tokens":1000,"stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
 
-const LIMITS: Limits = Limits {
+const LIMITS: GatewayLimits = GatewayLimits {
     max_requests: 1000,
     max_request_bytes: 1_000_000,
     max_response_bytes: 1_000_000,
@@ -36,16 +40,22 @@ const LIMITS: Limits = Limits {
 };
 
 fn provider(url: &str) -> Fallible<Provider> {
-    Ok(Provider { base_url: BaseUrl::parse(url)?, proxy: None, roots: Roots::Usual, key: Key::parse(KEY)? })
+    Ok(Provider {
+        base_url: ProviderUrl::parse(url)?,
+        proxy: None,
+        roots: TlsRoots::Bundled,
+        key: ProviderKey::parse(KEY)?,
+    })
 }
 
 /// Does `work` at a gateway's socket and gives the account.
-fn at_gateway(url: &str, limits: Limits, work: impl FnOnce(&Path) -> Outcome) -> Fallible<Account> {
+fn at_gateway(url: &str, limits: GatewayLimits, work: impl FnOnce(&Path) -> Outcome) -> Fallible<GatewayReport> {
     let provider = provider(url)?;
-    let (worked, account) = serve(&provider, limits, Door::Socket, WORD, &SystemClock, |address| match address {
-        Address::Socket(path) => work(path),
-        Address::Port(_) => Err("a port".into()),
-    })?;
+    let (worked, account) =
+        serve(&provider, limits, ListenMode::UnixSocket, TOKEN, &SystemClock, |address| match address {
+            ListenAddress::Socket(path) => work(path),
+            ListenAddress::Port(_) => Err("a port".into()),
+        })?;
     worked.map(|()| account)
 }
 
@@ -64,7 +74,7 @@ fn send(socket: &Path, bytes: &[u8]) -> Fallible<String> {
 }
 
 fn request(start: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!("{start} HTTP/1.1\r\nx-api-key: {WORD}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into()
+    format!("{start} HTTP/1.1\r\nx-api-key: {TOKEN}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into()
 }
 
 fn post(body: &str) -> Vec<u8> {
@@ -75,7 +85,7 @@ fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-fn ends(account: &Account) -> Vec<End> {
+fn ends(account: &GatewayReport) -> Vec<ExchangeEnd> {
     account.lines.iter().map(|line| line.end).collect()
 }
 
@@ -148,7 +158,7 @@ fn only_the_message_endpoint_is_reached() -> Outcome {
 fn only_the_listed_headers_pass_and_the_key_is_the_gateways() -> Outcome {
     let api = hello()?;
     let headers = "Content-Type: application/json\r\nAccept: application/json\r\nAnthropic-Version: 2023-06-01\r\n\
-        Anthropic-Beta: a,b\r\nAuthorization: Bearer a-word\r\nHost: evil.example\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\n\
+        Anthropic-Beta: a,b\r\nAuthorization: Bearer a-token\r\nHost: evil.example\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\n\
         Proxy-Authorization: x\r\nConnection: keep-alive, x-api-key\r\nTe: trailers\r\nAnthropic-Organization: evil\r\n";
     at_gateway(&api.base_url(), LIMITS, |socket| {
         assert_eq!(status(&send(socket, &request("POST /v1/messages", headers, QUESTION))?), 200);
@@ -188,8 +198,8 @@ fn a_provider_that_tells_the_key_or_more_does_not_reach_the_agent() -> Outcome {
     at_gateway(&url, LIMITS, |socket| {
         let answer = send(socket, &post(QUESTION))?;
         let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
-        let expected = "HTTP/1.1 401 Answered\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\
-            content-type: application/json\r\nrequest-id: req-[redacted]";
+        let expected = "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\n\
+            request-id: req-[redacted]\r\nconnection: close\r\ntransfer-encoding: chunked";
         assert_eq!(head, expected);
         assert!(body.contains("[redacted] is no key, [redacted]") && !answer.contains(KEY), "{answer}");
         Ok(())
@@ -198,11 +208,11 @@ fn a_provider_that_tells_the_key_or_more_does_not_reach_the_agent() -> Outcome {
 }
 
 #[test]
-fn who_does_not_know_the_word_spends_nothing() -> Outcome {
+fn who_does_not_know_the_token_spends_nothing() -> Outcome {
     let api = hello()?;
     let account = at_gateway(&api.base_url(), LIMITS, |socket| {
         for shown in
-            ["", "x-api-key: \r\n", "x-api-key: a-wor\r\n", "x-api-key: a-word2\r\n", "authorization: a-word\r\n"]
+            ["", "x-api-key: \r\n", "x-api-key: a-toke\r\n", "x-api-key: a-token2\r\n", "authorization: a-token\r\n"]
         {
             let bytes =
                 format!("POST /v1/messages HTTP/1.1\r\n{shown}content-length: {}\r\n\r\n{QUESTION}", QUESTION.len());
@@ -221,10 +231,10 @@ fn who_does_not_know_the_word_spends_nothing() -> Outcome {
 fn every_limit_cuts_off() -> Outcome {
     let length = QUESTION.len() as u64;
     for (limit, limits, passes) in [
-        (Limit::MaxRequests, Limits { max_requests: 2, ..LIMITS }, 2),
-        (Limit::MaxRequestBytes, Limits { max_request_bytes: 3 * length - 1, ..LIMITS }, 2),
-        (Limit::MaxInputTokens, Limits { max_input_tokens: 101, ..LIMITS }, 2),
-        (Limit::MaxOutputTokens, Limits { max_output_tokens: 50, ..LIMITS }, 1),
+        (GatewayLimit::MaxRequests, GatewayLimits { max_requests: 2, ..LIMITS }, 2),
+        (GatewayLimit::MaxRequestBytes, GatewayLimits { max_request_bytes: 3 * length - 1, ..LIMITS }, 2),
+        (GatewayLimit::MaxInputTokens, GatewayLimits { max_input_tokens: 101, ..LIMITS }, 2),
+        (GatewayLimit::MaxOutputTokens, GatewayLimits { max_output_tokens: 50, ..LIMITS }, 1),
     ] {
         let api = hello()?;
         let account = at_gateway(&api.base_url(), limits, |socket| {
@@ -235,8 +245,8 @@ fn every_limit_cuts_off() -> Outcome {
             }
             Ok(())
         })?;
-        assert_eq!((account.crossed, api.requests().len()), (Some(limit), passes), "{limit}");
-        assert_eq!(ends(&account)[passes..], [End::Spent(limit), End::Spent(limit)]);
+        assert_eq!((account.exceeded, api.requests().len()), (Some(limit), passes), "{limit}");
+        assert_eq!(ends(&account)[passes..], [ExchangeEnd::Spent(limit), ExchangeEnd::Spent(limit)]);
         assert_eq!(account.totals.tokens.input, 100 * passes as u64);
     }
     Ok(())
@@ -245,7 +255,7 @@ fn every_limit_cuts_off() -> Outcome {
 #[test]
 fn an_answer_is_cut_off_in_the_middle_and_reads_so() -> Outcome {
     let api = MessagesApi::start(vec![Reply::Message(vec![Block::text(&"x".repeat(100_000))])])?;
-    let limits = Limits { max_response_bytes: 20_000, ..LIMITS };
+    let limits = GatewayLimits { max_response_bytes: 20_000, ..LIMITS };
     let account = at_gateway(&api.base_url(), limits, |socket| {
         let answer = send(socket, &post(QUESTION))?;
         assert!(status(&answer) == 200 && !answer.ends_with("0\r\n\r\n"), "it reads as whole");
@@ -253,7 +263,7 @@ fn an_answer_is_cut_off_in_the_middle_and_reads_so() -> Outcome {
         assert_eq!(status(&send(socket, &post(QUESTION))?), 403);
         Ok(())
     })?;
-    assert_eq!(account.crossed, Some(Limit::MaxResponseBytes));
+    assert_eq!(account.exceeded, Some(GatewayLimit::MaxResponseBytes));
     assert!(account.totals.response_bytes <= 20_000);
     assert_eq!(account.totals.tokens.output, 1000, "what was not seen to its end is charged in full");
     Ok(())
@@ -275,7 +285,7 @@ fn slow_and_silent_agents_are_given_up() -> Outcome {
         assert_eq!(status(&answer), 408, "{answer}");
         Ok(())
     })?;
-    assert!(matches!(ends(&account)[..], [End::Refused(_)]), "{account:?}");
+    assert!(matches!(ends(&account)[..], [ExchangeEnd::Refused(_)]), "{account:?}");
     Ok(())
 }
 
@@ -304,9 +314,9 @@ fn connections_are_bounded_and_all_of_them_end_with_the_gateway() -> Outcome {
 #[test]
 fn giants_are_refused_before_they_are_read() -> Outcome {
     let api = hello()?;
-    let limits = Limits { max_request_bytes: 50_000, ..LIMITS };
+    let limits = GatewayLimits { max_request_bytes: 50_000, ..LIMITS };
     at_gateway(&api.base_url(), limits, |socket| {
-        let head = format!("POST /v1/messages HTTP/1.1\r\nx-api-key: {WORD}\r\n");
+        let head = format!("POST /v1/messages HTTP/1.1\r\nx-api-key: {TOKEN}\r\n");
         let giant = format!("{head}content-length: 1000000000000\r\n\r\n");
         assert_eq!(status(&send(socket, giant.as_bytes())?), 413);
         let long = format!("{head}x: {}", "x".repeat(100_000));
@@ -325,7 +335,7 @@ fn giants_are_refused_before_they_are_read() -> Outcome {
 fn what_is_no_plain_request_is_refused() -> Outcome {
     let api = hello()?;
     let account = at_gateway(&api.base_url(), LIMITS, |socket| {
-        let head = format!("POST /v1/messages HTTP/1.1\r\nx-api-key: {WORD}\r\n");
+        let head = format!("POST /v1/messages HTTP/1.1\r\nx-api-key: {TOKEN}\r\n");
         for (expected, bytes) in [
             (400, "\0\u{1}\u{2}nonsense\r\n\r\n".to_owned()),
             (400, "\u{16}\u{3}\u{1}\u{2}\0\u{1}".to_owned()),
@@ -352,7 +362,7 @@ fn what_is_no_plain_request_is_refused() -> Outcome {
         Ok(())
     })?;
     assert_eq!(api.requests().len(), 0);
-    assert!(account.lines.iter().all(|line| matches!(line.end, End::Refused(_))));
+    assert!(account.lines.iter().all(|line| matches!(line.end, ExchangeEnd::Refused(_))));
     Ok(())
 }
 
@@ -414,7 +424,7 @@ fn a_stream_passes_as_it_comes() -> Outcome {
         Ok(())
     })?;
     assert_eq!((account.totals.tokens.input, account.totals.tokens.output), (7, 9));
-    assert_eq!(ends(&account), [End::Answered]);
+    assert_eq!(ends(&account), [ExchangeEnd::Answered]);
     Ok(())
 }
 
@@ -434,7 +444,7 @@ fn the_provider_is_left_when_the_agent_leaves() -> Outcome {
         drop(connection);
         Ok(was_left.recv_timeout(Duration::from_secs(60))?)
     })?;
-    assert_eq!(ends(&account), [End::Abandoned]);
+    assert_eq!(ends(&account), [ExchangeEnd::Abandoned]);
     assert_eq!(account.totals.tokens.output, 1000, "hanging up saves nothing");
     Ok(())
 }
@@ -450,14 +460,14 @@ fn the_gateway_closes_while_the_provider_stalls() -> Outcome {
         connection = Some(stalled);
         Ok(())
     })?;
-    assert_eq!(ends(&account), [End::Abandoned]);
+    assert_eq!(ends(&account), [ExchangeEnd::Abandoned]);
     Ok(())
 }
 
 #[test]
 fn one_question_is_asked_at_a_time() -> Outcome {
     let api = hello()?;
-    let limits = Limits { max_output_tokens: 50, ..LIMITS };
+    let limits = GatewayLimits { max_output_tokens: 50, ..LIMITS };
     let account = at_gateway(&api.base_url(), limits, |socket| {
         let answers = thread::scope(|scope| {
             let asking: Vec<_> =
@@ -485,7 +495,7 @@ fn a_provider_that_is_not_there_or_points_elsewhere_costs_nothing() -> Outcome {
             assert!(status(&answer) == 502 && !answer.contains("location"), "{answer}");
             Ok(())
         })?;
-        assert!(matches!(ends(&account)[..], [End::Unreachable(_)]), "{account:?}");
+        assert!(matches!(ends(&account)[..], [ExchangeEnd::Unreachable(_)]), "{account:?}");
         assert_eq!(account.totals.tokens, Default::default());
     }
     assert_eq!(elsewhere.requests().len(), 0);
@@ -501,7 +511,7 @@ fn a_provider_that_talks_nonsense_is_no_answer() -> Outcome {
             assert_eq!(status(&send(socket, &post(QUESTION))?), 502, "{nonsense:?}");
             Ok(())
         })?;
-        assert!(matches!(ends(&account)[..], [End::BrokenOff(_)]), "{account:?}");
+        assert!(matches!(ends(&account)[..], [ExchangeEnd::BrokenOff(_)]), "{account:?}");
         assert_eq!(account.totals.tokens.output, 1000, "it may have been asked");
     }
     Ok(())
@@ -524,7 +534,7 @@ fn without_encryption_the_key_is_not_sent() -> Outcome {
         assert_eq!(status(&send(socket, &post(QUESTION))?), 502);
         Ok(())
     })?;
-    assert_eq!(ends(&account), [End::Unreachable("there is no encrypted connection to the provider")]);
+    assert_eq!(ends(&account), [ExchangeEnd::Unreachable("there is no encrypted connection to the provider")]);
     let heard = plain.join().map_err(|_| "the provider panicked")??;
     assert!(!String::from_utf8_lossy(&heard).contains(KEY));
     Ok(())
@@ -568,11 +578,12 @@ fn an_encrypted_provider_is_asked_when_somebody_trusted_vouches_for_it() -> Outc
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("roots.pem");
     std::fs::write(&file, certificate)?;
-    let provider = Provider { roots: Roots::from_file(&file)?, ..provider(&url)? };
-    let (answer, account) = serve(&provider, LIMITS, Door::Socket, WORD, &SystemClock, |address| match address {
-        Address::Socket(path) => send(path, &post(QUESTION)),
-        Address::Port(_) => Err("a port".into()),
-    })?;
+    let provider = Provider { roots: TlsRoots::from_file(&file)?, ..provider(&url)? };
+    let (answer, account) =
+        serve(&provider, LIMITS, ListenMode::UnixSocket, TOKEN, &SystemClock, |address| match address {
+            ListenAddress::Socket(path) => send(path, &post(QUESTION)),
+            ListenAddress::Port(_) => Err("a port".into()),
+        })?;
     assert_eq!(status(&answer?), 200);
     assert!(asked.join().map_err(|_| "the provider panicked")??.contains(&format!("x-api-key: {KEY}\r\n")));
     assert_eq!((account.totals.tokens.input, account.totals.tokens.output), (3, 4));
@@ -582,7 +593,7 @@ fn an_encrypted_provider_is_asked_when_somebody_trusted_vouches_for_it() -> Outc
         assert_eq!(status(&send(socket, &post(QUESTION))?), 502);
         Ok(())
     })?;
-    assert_eq!(ends(&account), [End::Unreachable("there is no encrypted connection to the provider")]);
+    assert_eq!(ends(&account), [ExchangeEnd::Unreachable("there is no encrypted connection to the provider")]);
     assert!(asked.join().map_err(|_| "the provider panicked")?.is_err(), "somebody nobody vouches for was asked");
     Ok(())
 }
@@ -591,14 +602,15 @@ fn an_encrypted_provider_is_asked_when_somebody_trusted_vouches_for_it() -> Outc
 fn a_port_of_the_loopback_is_the_same_door() -> Outcome {
     let api = hello()?;
     let provider = provider(&api.base_url())?;
-    let (asked, account) = serve(&provider, LIMITS, Door::Loopback, WORD, &SystemClock, |address| -> Fallible<_> {
-        let Address::Port(port) = address else { return Err("a socket".into()) };
-        let mut connection = TcpStream::connect(("127.0.0.1", *port))?;
-        connection.write_all(&post(QUESTION))?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer)?;
-        Ok((*port, answer))
-    })?;
+    let (asked, account) =
+        serve(&provider, LIMITS, ListenMode::LoopbackPort, TOKEN, &SystemClock, |address| -> Fallible<_> {
+            let ListenAddress::Port(port) = address else { return Err("a socket".into()) };
+            let mut connection = TcpStream::connect(("127.0.0.1", *port))?;
+            connection.write_all(&post(QUESTION))?;
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer)?;
+            Ok((*port, answer))
+        })?;
     let (port, answer) = asked?;
     assert_eq!((status(&answer), account.lines.len()), (200, 1));
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the door is still open");
@@ -615,7 +627,7 @@ fn the_log_holds_no_body_no_header_and_no_key() -> Outcome {
         Ok(())
     })?;
     let text = json!(account).to_string();
-    assert!(!text.contains("MADE-UP") && !text.contains(KEY) && !text.contains(WORD), "{text}");
+    assert!(!text.contains("MADE-UP") && !text.contains(KEY) && !text.contains(TOKEN), "{text}");
     let line = account.lines.first().ok_or("no line")?;
     assert_eq!((&*line.method, &*line.path, line.status), ("POST", "/v1/messages", Some(200)));
     assert_eq!((line.bytes_up, line.tokens.input, line.tokens.output), (body.len() as u64, 100, 50));

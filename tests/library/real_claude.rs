@@ -29,7 +29,8 @@ use kavi::{
         command::{ClaudeConfig, Private, UsdCents, command},
         judge::{AgentFailure, TOOLS},
     },
-    forge::gateway::{BaseUrl, End, Key, Limit, Limits, Provider, Roots},
+    forge::gateway::{ExchangeEnd, GatewayLimit, GatewayLimits, Provider, ProviderKey, ProviderUrl},
+    http::TlsRoots,
     model::{id::RandomIds, time::SystemClock},
 };
 use serde_json::{Value, json};
@@ -74,12 +75,12 @@ impl Bench {
             wall: Duration::from_secs(120),
             idle: Duration::from_secs(60),
             provider: Provider {
-                base_url: BaseUrl::parse(&api.base_url())?,
+                base_url: ProviderUrl::parse(&api.base_url())?,
                 proxy: None,
-                roots: Roots::Usual,
-                key: Key::parse(KEY)?,
+                roots: TlsRoots::Bundled,
+                key: ProviderKey::parse(KEY)?,
             },
-            limits: Limits {
+            limits: GatewayLimits {
                 max_requests: 40,
                 max_request_bytes: 4 << 20,
                 max_response_bytes: 4 << 20,
@@ -273,7 +274,7 @@ fn builds(program: &Path) -> Outcome {
     assert!(!format!("{environment:?}").contains(KEY), "{environment:?}");
     assert_eq!(environment.get("ANTHROPIC_BASE_URL").map(String::as_str), Some("http://127.0.0.1:7717"));
     assert!(matches!(attempt.confinement, AppliedConfinement::Caged { .. }));
-    assert!(attempt.account.lines.iter().all(|line| matches!(line.end, End::Answered | End::Greeted)));
+    assert!(attempt.account.lines.iter().all(|line| matches!(line.end, ExchangeEnd::Answered | ExchangeEnd::Greeted)));
     let posts = u64::try_from(api.requests().len())?;
     assert_eq!((attempt.account.totals.tokens.input, attempt.account.totals.tokens.output), (100 * posts, 50 * posts));
     for request in api.requests() {
@@ -351,7 +352,7 @@ fn is_cut_off(program: &Path) -> Outcome {
     let mut bench = Bench::new(program, &api)?;
     bench.config.limits.max_output_tokens = 100;
     let attempt = bench.run()?;
-    assert_eq!(attempt.verdict.err(), Some(AgentFailure::BudgetSpent { limit: Limit::MaxOutputTokens }));
+    assert_eq!(attempt.verdict.err(), Some(AgentFailure::BudgetSpent { limit: GatewayLimit::MaxOutputTokens }));
     assert_eq!(api.requests().len(), 2);
     let status = attempt.summary.result.and_then(|result| result.api_error_status);
     assert_eq!(status, Some(403), "it did not give up by itself");

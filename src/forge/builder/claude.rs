@@ -25,7 +25,7 @@ use super::{
     judge::{Accepted, AgentExit, AgentFailure, judge_with},
     stream::{Progress, StreamParser, Summary, shown},
 };
-use crate::forge::gateway::{self, Account, Address, Door, GatewayError};
+use crate::forge::gateway::{self, GatewayError, GatewayReport, ListenAddress, ListenMode};
 use crate::model::{id::IdSource, time::Clock};
 
 /// Where the agent finds its workspace in a cage.
@@ -59,7 +59,7 @@ pub struct ClaudeAttempt {
     /// The walls that stood around it.
     pub confinement: AppliedConfinement,
     /// What passed at the gateway.
-    pub account: Account,
+    pub account: GatewayReport,
 }
 
 /// What an attempt needs of its surroundings.
@@ -133,25 +133,26 @@ pub fn run(
     let program = native_program(&config.executable)?;
     let confinement = around.cage.confinement();
     let place = Place::new(confinement, workspace)?;
-    let door = match confinement {
-        Confinement::Required => Door::Socket,
-        Confinement::Unconfined => Door::Loopback,
+    let listen_mode = match confinement {
+        Confinement::Required => ListenMode::UnixSocket,
+        Confinement::Unconfined => ListenMode::LoopbackPort,
     };
-    let word = gateway::word(around.ids);
+    let word = gateway::attempt_token(around.ids);
     let mut parser = StreamParser::new(&place.workspace);
     // The second wall: an agent without a cage could come by the key in other ways than through the gateway.
-    let mut blotter = config.provider.key.blotter();
+    let mut redactor = config.provider.key.redactor();
     let mut watch = |stream: Stream, bytes: &[u8]| {
         if stream == Stream::Stdout {
-            parser.push(&blotter.push(bytes), progress);
+            parser.push(&redactor.push(bytes), progress);
         }
     };
-    let (finished, account) = gateway::serve(&config.provider, config.limits, door, &word, around.clock, |address| {
-        let job = job(config, &program, workspace, packet, &place, address, &word);
-        around.cage.run(&job, &mut watch)
-    })?;
+    let (finished, account) =
+        gateway::serve(&config.provider, config.limits, listen_mode, &word, around.clock, |address| {
+            let job = job(config, &program, workspace, packet, &place, address, &word);
+            around.cage.run(&job, &mut watch)
+        })?;
     let finished = finished?;
-    parser.push(&blotter.finish(), progress);
+    parser.push(&redactor.finish(), progress);
     let summary = parser.finish(progress);
     Ok(conclude(config, finished, summary, account))
 }
@@ -188,12 +189,12 @@ fn job(
     workspace: &Path,
     packet: &str,
     place: &Place,
-    address: &Address,
+    address: &ListenAddress,
     word: &str,
 ) -> Job {
     let port = match address {
-        Address::Socket(_) => INSIDE_PORT,
-        Address::Port(port) => *port,
+        ListenAddress::Socket(_) => INSIDE_PORT,
+        ListenAddress::Port(port) => *port,
     };
     let base_url = format!("http://127.0.0.1:{port}");
     let private = Private { home: &place.home, tmp: &place.tmp, base_url: &base_url, word };
@@ -215,8 +216,8 @@ fn job(
         .capture(usize::try_from(OUTPUT_BYTES).unwrap_or(usize::MAX));
     let job = env.into_iter().fold(job, |job, (name, value)| job.env(name, value));
     match address {
-        Address::Socket(socket) => job.loopback_forward(INSIDE_PORT, socket),
-        Address::Port(_) => job,
+        ListenAddress::Socket(socket) => job.loopback_forward(INSIDE_PORT, socket),
+        ListenAddress::Port(_) => job,
     }
 }
 
@@ -232,9 +233,9 @@ fn native_program(path: &Path) -> Result<PathBuf, ClaudeError> {
     }
 }
 
-fn conclude(config: &ClaudeConfig, finished: Finished, mut summary: Summary, account: Account) -> ClaudeAttempt {
+fn conclude(config: &ClaudeConfig, finished: Finished, mut summary: Summary, account: GatewayReport) -> ClaudeAttempt {
     let key = &config.provider.key;
-    let stderr = key.blot(&finished.stderr);
+    let stderr = key.redact(&finished.stderr);
     let complaint = String::from_utf8_lossy(&stderr).lines().map(str::trim).find(|line| !line.is_empty()).map(shown);
     summary.complaint = complaint;
     let exit = match finished.exit {
@@ -245,7 +246,7 @@ fn conclude(config: &ClaudeConfig, finished: Finished, mut summary: Summary, acc
         Exit::OutputLimit => AgentExit::OutputLimit,
     };
     ClaudeAttempt {
-        transcript: key.blot(&finished.stdout),
+        transcript: key.redact(&finished.stdout),
         stderr,
         verdict: judge_with(exit, &summary, &account),
         summary,

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::judge::TOOLS;
-use crate::forge::gateway::{Limits, Provider};
+use crate::forge::gateway::{GatewayLimits, Provider};
 
 /// What is added to the agent's own instructions. The task itself is the packet on standard input.
 const SYSTEM_PROMPT: &str = "You write one Kavi skill. Your task is the packet you are given; it is the whole \
@@ -75,7 +75,7 @@ pub struct ClaudeConfig {
     /// The provider and the key, for the gateway alone.
     pub provider: Provider,
     /// What the attempt may use of the provider.
-    pub limits: Limits,
+    pub limits: GatewayLimits,
 }
 
 /// What belongs to one attempt, as its agent sees it.
@@ -174,7 +174,8 @@ fn environment(config: &ClaudeConfig, private: Private<'_>) -> BTreeMap<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forge::gateway::{BaseUrl, Key, Roots};
+    use crate::forge::gateway::{ProviderKey, ProviderUrl};
+    use crate::http::TlsRoots;
 
     fn config() -> ClaudeConfig {
         ClaudeConfig {
@@ -185,12 +186,12 @@ mod tests {
             wall: Duration::from_secs(600),
             idle: Duration::from_secs(240),
             provider: Provider {
-                base_url: BaseUrl::default(),
+                base_url: ProviderUrl::default(),
                 proxy: None,
-                roots: Roots::Usual,
-                key: Key::parse("sk-ant-made-up-0000").unwrap_or_else(|_| unreachable!("a plain key")),
+                roots: TlsRoots::Bundled,
+                key: ProviderKey::parse("sk-ant-made-up-0000").unwrap_or_else(|_| unreachable!("a plain key")),
             },
-            limits: Limits {
+            limits: GatewayLimits {
                 max_requests: 1,
                 max_request_bytes: 2,
                 max_response_bytes: 3,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::stream::{Denial, ResultEvent, Summary, Usage};
-use crate::forge::gateway::{Account, End, Limit};
+use crate::forge::gateway::{ExchangeEnd, GatewayLimit, GatewayReport};
 use crate::model::lifecycle::FailureKind;
 
 /// The tools the agent is given. None of them runs a program.
@@ -64,7 +64,7 @@ pub enum AgentFailure {
     #[error("claude code was cut off at the gateway: the attempt's {limit} is spent")]
     BudgetSpent {
         /// The limit.
-        limit: Limit,
+        limit: GatewayLimit,
     },
     /// The gateway did not let its request through.
     #[error("claude code gave up: the gateway refused its request, {why}")]
@@ -208,15 +208,16 @@ pub fn judge(exit: AgentExit, summary: &Summary) -> Result<Accepted, AgentFailur
 ///
 /// # Errors
 /// The first [`AgentFailure`] that applies.
-pub fn judge_with(exit: AgentExit, summary: &Summary, account: &Account) -> Result<Accepted, AgentFailure> {
-    if let Some(limit) = account.crossed {
+pub fn judge_with(exit: AgentExit, summary: &Summary, account: &GatewayReport) -> Result<Accepted, AgentFailure> {
+    if let Some(limit) = account.exceeded {
         return Err(AgentFailure::BudgetSpent { limit });
     }
     judge(exit, summary).map_err(|failure| match (&failure, account.last) {
-        (AgentFailure::ApiError { .. } | AgentFailure::Unauthorised, Some(End::Unreachable(_) | End::BrokenOff(_))) => {
-            AgentFailure::ConnectionFailed
-        }
-        (AgentFailure::ApiError { .. } | AgentFailure::Unauthorised, Some(End::Refused(why))) => {
+        (
+            AgentFailure::ApiError { .. } | AgentFailure::Unauthorised,
+            Some(ExchangeEnd::Unreachable(_) | ExchangeEnd::BrokenOff(_)),
+        ) => AgentFailure::ConnectionFailed,
+        (AgentFailure::ApiError { .. } | AgentFailure::Unauthorised, Some(ExchangeEnd::Refused(why))) => {
             AgentFailure::GatewayRefused { why }
         }
         _ => failure,

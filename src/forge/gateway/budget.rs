@@ -1,7 +1,7 @@
 //! What an attempt may use of the provider, and what it has used. Pure.
 //!
-//! Guarantees: no count ever wraps; a limit that has once cut something off stays crossed, so that nothing gets through
-//! after it by being smaller. Never: looks at a clock.
+//! Guarantees: no count ever wraps; once a limit has cut something off it stays exceeded, so that a smaller request does
+//! not get through afterwards. Never: reads a clock.
 
 use std::fmt;
 
@@ -9,36 +9,36 @@ use serde::Serialize;
 
 /// What one attempt may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Limits {
-    /// Requests that showed the word of the attempt, the refused ones included.
+pub struct GatewayLimits {
+    /// Requests with the token of the attempt, including those that were refused.
     pub max_requests: u64,
     /// Bytes of all request bodies together.
     pub max_request_bytes: u64,
-    /// Bytes of all answers together.
+    /// Bytes of all responses together.
     pub max_response_bytes: u64,
-    /// Tokens sent, the cached ones included.
+    /// Tokens sent, including cached ones.
     pub max_input_tokens: u64,
     /// Tokens received.
     pub max_output_tokens: u64,
 }
 
-/// The limit that cut an attempt off. Its text is the name of the setting.
+/// A limit that an attempt exceeded. Its text is the name of the setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Limit {
-    /// [`Limits::max_requests`]
+pub enum GatewayLimit {
+    /// [`GatewayLimits::max_requests`]
     MaxRequests,
-    /// [`Limits::max_request_bytes`]
+    /// [`GatewayLimits::max_request_bytes`]
     MaxRequestBytes,
-    /// [`Limits::max_response_bytes`]
+    /// [`GatewayLimits::max_response_bytes`]
     MaxResponseBytes,
-    /// [`Limits::max_input_tokens`]
+    /// [`GatewayLimits::max_input_tokens`]
     MaxInputTokens,
-    /// [`Limits::max_output_tokens`]
+    /// [`GatewayLimits::max_output_tokens`]
     MaxOutputTokens,
 }
 
-impl Limit {
+impl GatewayLimit {
     /// The name of the setting.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl Limit {
     }
 }
 
-impl fmt::Display for Limit {
+impl fmt::Display for GatewayLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -59,8 +59,8 @@ impl fmt::Display for Limit {
 
 /// Tokens of one exchange or of many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tokens {
-    /// Sent, the cached ones included.
+pub struct TokenCount {
+    /// Sent, including cached ones.
     pub input: u64,
     /// Received.
     pub output: u64,
@@ -68,97 +68,97 @@ pub struct Tokens {
 
 /// What an attempt has used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    /// Requests that showed the word of the attempt, the refused ones included.
+pub struct GatewayUsage {
+    /// Requests with the token of the attempt, including those that were refused.
     pub requests: u64,
-    /// Bytes of request bodies that were taken.
+    /// Bytes of request bodies that were accepted.
     pub request_bytes: u64,
-    /// Bytes of answers that were handed on.
+    /// Bytes of responses that were passed on.
     pub response_bytes: u64,
     /// Tokens.
-    pub tokens: Tokens,
+    pub tokens: TokenCount,
 }
 
-/// The account of one attempt.
+/// The limits of one attempt and what it has used of them.
 #[derive(Debug, Clone)]
-pub struct Budget {
-    limits: Limits,
-    used: Totals,
-    crossed: Option<Limit>,
+pub struct AttemptBudget {
+    limits: GatewayLimits,
+    used: GatewayUsage,
+    exceeded: Option<GatewayLimit>,
 }
 
-impl Budget {
+impl AttemptBudget {
     /// Nothing used yet.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, used: Totals::default(), crossed: None }
+    pub fn new(limits: GatewayLimits) -> Self {
+        Self { limits, used: GatewayUsage::default(), exceeded: None }
     }
 
     /// What was used so far.
-    pub fn used(&self) -> Totals {
+    pub fn used(&self) -> GatewayUsage {
         self.used
     }
 
-    /// The limit that cut something off, the first one.
-    pub fn crossed(&self) -> Option<Limit> {
-        self.crossed
+    /// The first limit that cut something off.
+    pub fn exceeded(&self) -> Option<GatewayLimit> {
+        self.exceeded
     }
 
     /// Counts a request.
     ///
     /// # Errors
     /// The limit that forbids it.
-    pub fn open(&mut self) -> Result<(), Limit> {
+    pub fn count_request(&mut self) -> Result<(), GatewayLimit> {
         self.used.requests = self.used.requests.saturating_add(1);
-        self.hold(Limit::MaxRequests, self.used.requests > self.limits.max_requests)?;
-        self.ask()
+        self.enforce(GatewayLimit::MaxRequests, self.used.requests > self.limits.max_requests)?;
+        self.check_response_budget()
     }
 
     /// Counts a request body before it is read.
     ///
     /// # Errors
     /// The limit that forbids it; nothing of it is counted then.
-    pub fn take(&mut self, bytes: u64) -> Result<(), Limit> {
+    pub fn count_request_body(&mut self, bytes: u64) -> Result<(), GatewayLimit> {
         let sum = self.used.request_bytes.saturating_add(bytes);
-        self.hold(Limit::MaxRequestBytes, sum > self.limits.max_request_bytes)?;
+        self.enforce(GatewayLimit::MaxRequestBytes, sum > self.limits.max_request_bytes)?;
         self.used.request_bytes = sum;
         Ok(())
     }
 
-    /// Whether the provider may be asked once more. What it will cost in tokens is known only afterwards.
+    /// Checks whether one more request may go to the provider. Its price in tokens is known only afterwards.
     ///
     /// # Errors
     /// The limit that forbids it.
-    pub fn ask(&mut self) -> Result<(), Limit> {
-        let Tokens { input, output } = self.used.tokens;
-        self.hold(Limit::MaxInputTokens, input >= self.limits.max_input_tokens)?;
-        self.hold(Limit::MaxOutputTokens, output >= self.limits.max_output_tokens)?;
-        self.hold(Limit::MaxResponseBytes, self.used.response_bytes >= self.limits.max_response_bytes)
+    pub fn check_response_budget(&mut self) -> Result<(), GatewayLimit> {
+        let TokenCount { input, output } = self.used.tokens;
+        self.enforce(GatewayLimit::MaxInputTokens, input >= self.limits.max_input_tokens)?;
+        self.enforce(GatewayLimit::MaxOutputTokens, output >= self.limits.max_output_tokens)?;
+        self.enforce(GatewayLimit::MaxResponseBytes, self.used.response_bytes >= self.limits.max_response_bytes)
     }
 
-    /// Counts a piece of an answer before it is handed on.
+    /// Counts a piece of a response before it is passed on.
     ///
     /// # Errors
     /// The limit that forbids it; nothing of it is counted then.
-    pub fn give(&mut self, bytes: u64) -> Result<(), Limit> {
+    pub fn count_response(&mut self, bytes: u64) -> Result<(), GatewayLimit> {
         let sum = self.used.response_bytes.saturating_add(bytes);
-        self.hold(Limit::MaxResponseBytes, sum > self.limits.max_response_bytes)?;
+        self.enforce(GatewayLimit::MaxResponseBytes, sum > self.limits.max_response_bytes)?;
         self.used.response_bytes = sum;
         Ok(())
     }
 
-    /// Counts what an exchange cost. Never refuses: it has been spent.
-    pub fn charge(&mut self, tokens: Tokens) {
+    /// Counts the tokens of an exchange. Never refuses, because they have been spent.
+    pub fn charge_tokens(&mut self, tokens: TokenCount) {
         let used = &mut self.used.tokens;
         used.input = used.input.saturating_add(tokens.input);
         used.output = used.output.saturating_add(tokens.output);
     }
 
-    fn hold(&mut self, limit: Limit, over: bool) -> Result<(), Limit> {
-        if let Some(crossed) = self.crossed {
-            return Err(crossed);
+    fn enforce(&mut self, limit: GatewayLimit, over: bool) -> Result<(), GatewayLimit> {
+        if let Some(exceeded) = self.exceeded {
+            return Err(exceeded);
         }
         if over {
-            self.crossed = Some(limit);
+            self.exceeded = Some(limit);
             return Err(limit);
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Budget {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: GatewayLimits = GatewayLimits {
         max_requests: 3,
         max_request_bytes: 100,
         max_response_bytes: 100,
@@ -179,49 +179,49 @@ mod tests {
 
     #[test]
     fn each_limit_is_met_exactly_and_not_passed() {
-        let mut budget = Budget::new(LIMITS);
-        assert_eq!([budget.open(), budget.open(), budget.open()], [Ok(()); 3]);
-        assert_eq!(budget.open(), Err(Limit::MaxRequests));
+        let mut budget = AttemptBudget::new(LIMITS);
+        assert_eq!([budget.count_request(), budget.count_request(), budget.count_request()], [Ok(()); 3]);
+        assert_eq!(budget.count_request(), Err(GatewayLimit::MaxRequests));
 
-        let mut budget = Budget::new(LIMITS);
-        assert_eq!([budget.take(60), budget.take(40)], [Ok(()); 2]);
-        assert_eq!(budget.take(1), Err(Limit::MaxRequestBytes));
+        let mut budget = AttemptBudget::new(LIMITS);
+        assert_eq!([budget.count_request_body(60), budget.count_request_body(40)], [Ok(()); 2]);
+        assert_eq!(budget.count_request_body(1), Err(GatewayLimit::MaxRequestBytes));
         assert_eq!(budget.used().request_bytes, 100);
 
-        let mut budget = Budget::new(LIMITS);
-        assert_eq!(budget.give(100), Ok(()));
-        assert_eq!(budget.give(1), Err(Limit::MaxResponseBytes));
+        let mut budget = AttemptBudget::new(LIMITS);
+        assert_eq!(budget.count_response(100), Ok(()));
+        assert_eq!(budget.count_response(1), Err(GatewayLimit::MaxResponseBytes));
         assert_eq!(budget.used().response_bytes, 100);
     }
 
     #[test]
-    fn tokens_are_counted_after_the_fact_and_forbid_the_next_question() {
-        let mut budget = Budget::new(LIMITS);
-        budget.charge(Tokens { input: 49, output: 19 });
-        assert_eq!(budget.ask(), Ok(()));
-        budget.charge(Tokens { input: 1, output: 0 });
-        assert_eq!(budget.crossed(), None, "what was answered was answered");
-        assert_eq!(budget.open(), Err(Limit::MaxInputTokens));
-        let mut budget = Budget::new(LIMITS);
-        budget.charge(Tokens { input: 0, output: 20 });
-        assert_eq!(budget.ask(), Err(Limit::MaxOutputTokens));
+    fn tokens_are_counted_afterwards_and_forbid_the_next_request() {
+        let mut budget = AttemptBudget::new(LIMITS);
+        budget.charge_tokens(TokenCount { input: 49, output: 19 });
+        assert_eq!(budget.check_response_budget(), Ok(()));
+        budget.charge_tokens(TokenCount { input: 1, output: 0 });
+        assert_eq!(budget.exceeded(), None, "what was answered was answered");
+        assert_eq!(budget.count_request(), Err(GatewayLimit::MaxInputTokens));
+        let mut budget = AttemptBudget::new(LIMITS);
+        budget.charge_tokens(TokenCount { input: 0, output: 20 });
+        assert_eq!(budget.check_response_budget(), Err(GatewayLimit::MaxOutputTokens));
     }
 
     #[test]
-    fn a_crossed_limit_stays_crossed() {
-        let mut budget = Budget::new(LIMITS);
-        assert_eq!(budget.take(101), Err(Limit::MaxRequestBytes));
-        assert_eq!(budget.take(1), Err(Limit::MaxRequestBytes));
-        assert_eq!(budget.open(), Err(Limit::MaxRequestBytes));
-        assert_eq!(budget.crossed(), Some(Limit::MaxRequestBytes));
+    fn a_exceeded_limit_stays_exceeded() {
+        let mut budget = AttemptBudget::new(LIMITS);
+        assert_eq!(budget.count_request_body(101), Err(GatewayLimit::MaxRequestBytes));
+        assert_eq!(budget.count_request_body(1), Err(GatewayLimit::MaxRequestBytes));
+        assert_eq!(budget.count_request(), Err(GatewayLimit::MaxRequestBytes));
+        assert_eq!(budget.exceeded(), Some(GatewayLimit::MaxRequestBytes));
     }
 
     #[test]
     fn nothing_wraps() {
-        let mut budget = Budget::new(LIMITS);
-        budget.charge(Tokens { input: u64::MAX, output: u64::MAX });
-        budget.charge(Tokens { input: u64::MAX, output: 1 });
-        assert_eq!(budget.used().tokens, Tokens { input: u64::MAX, output: u64::MAX });
-        assert_eq!(budget.take(u64::MAX), Err(Limit::MaxRequestBytes));
+        let mut budget = AttemptBudget::new(LIMITS);
+        budget.charge_tokens(TokenCount { input: u64::MAX, output: u64::MAX });
+        budget.charge_tokens(TokenCount { input: u64::MAX, output: 1 });
+        assert_eq!(budget.used().tokens, TokenCount { input: u64::MAX, output: u64::MAX });
+        assert_eq!(budget.count_request_body(u64::MAX), Err(GatewayLimit::MaxRequestBytes));
     }
 }

@@ -1,141 +1,148 @@
 //! The gateway between the coding agent and its provider.
 //!
-//! The agent has no network and no key. In its cage a port of the loopback leads to a Unix socket
-//! ([`crate::cage::Job::loopback_forward`]), and at the other end of the socket stands this: it holds the key, lets
-//! through what the attempt needs and no more, and keeps the account.
+//! The agent has no network and no key. In its sandbox, a loopback port leads to a Unix socket
+//! ([`crate::cage::Job::loopback_forward`]). The gateway listens on that socket: it holds the key, passes on what the attempt
+//! needs, and counts what it uses. hyper parses what the agent sends; [`crate::http`] is the client to the provider.
 //!
 //! Guarantees:
-//! - Only `POST /v1/messages` reaches the provider, and of that only what the agent may ask ([`ask`]): nothing that
-//!   makes the provider fetch, connect, run or look up something for it. `HEAD /` is answered here. Everything else is
-//!   refused before anybody is contacted.
-//! - What goes up is written anew: a short list of headers, the body as it was looked at, and the key. What comes down
-//!   has a short list of headers, and never the key.
-//! - Requests, bytes and tokens are counted against the attempt's [`Limits`]. Past a limit nothing goes through any
-//!   more. Bytes are cut off exactly; tokens are known when an answer has ended, and one answer is asked for at a time,
-//!   so that they overshoot by one answer at most. An answer that was not seen to its end counts as the dearest that it
-//!   could have been.
-//! - One line of log a request ([`Line`]), without bodies and headers.
-//! - When [`serve`] returns, every thread and connection of it is gone.
+//! - Only `POST /v1/messages` reaches the provider, and only with a body that [`request_policy`] accepts: nothing that makes
+//!   the provider fetch, connect, run or look up something for the agent. The gateway itself responds to `HEAD /`. It
+//!   refuses everything else before it contacts anyone.
+//! - The request to the provider is written anew: a short list of headers, the checked body, and the key. The response has
+//!   a short list of headers, and never the key.
+//! - Requests, bytes and tokens are counted against the [`GatewayLimits`] of the attempt. Once a limit is exceeded nothing
+//!   passes. Bytes are cut off exactly. Tokens are known when a response has ended, and one request is at the provider at a
+//!   time, so that tokens exceed their limit by one response at most. A response that was not seen to its end costs the
+//!   most that it could have cost.
+//! - The access log has one line for each request ([`AccessLogLine`]), without bodies and headers.
+//! - When [`serve`] returns, its thread and every connection are gone. Only a look-up of the provider's name that the
+//!   system has not finished may go on in the background; it holds neither key nor connection.
 //!
-//! Deliberately never: keeps the key anywhere but here, follows a redirect, retries, caches, or believes the agent.
+//! Deliberately never: keeps the key anywhere else, follows a redirect, retries, caches, or trusts the agent.
 
-pub mod ask;
+mod access_log;
+mod agent_stream;
 pub mod budget;
-mod http;
-mod key;
-mod log;
+mod exchange;
+mod provider_key;
+mod redactor;
+mod refusal;
+pub mod request_policy;
 mod server;
 mod upstream;
-mod usage;
+mod usage_meter;
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, Builder};
 
-pub use budget::{Limit, Limits, Tokens, Totals};
-pub use key::{Key, KeyError};
-pub use log::{Account, End, Line};
-pub use upstream::{BaseUrl, Provider, Proxy, Roots, RouteError};
+use tokio::sync::watch;
 
+pub use access_log::{AccessLogLine, ExchangeEnd, GatewayReport};
+pub use budget::{GatewayLimit, GatewayLimits, GatewayUsage, TokenCount};
+pub use provider_key::{ProviderKey, ProviderKeyError};
+pub use upstream::{Provider, ProviderUrl, ProviderUrlError};
+
+use crate::http::HttpError;
 use crate::model::id::IdSource;
 use crate::model::time::Clock;
-use server::{Listener, Server};
+use server::{Gateway, Listener};
 
-/// The longest path that every system takes for a socket.
+/// The longest path that every system accepts for a socket.
 const MAX_SOCKET_PATH: usize = 100;
-/// Where a folder for a socket can always be made with a short path.
+/// A folder in which a socket always has a short path.
 const SHORT_FOLDER: &str = "/tmp";
 
-/// By which door the agent comes.
+/// Where the gateway listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// A Unix socket in a folder that is closed to other users, for a cage.
-    Socket,
-    /// A port of this machine's loopback, for an agent without a cage. Whoever is on this machine can knock; the word of
-    /// the attempt is all that keeps them out.
-    Loopback,
+pub enum ListenMode {
+    /// A Unix socket in a folder that is closed to other users, for an agent in a sandbox.
+    UnixSocket,
+    /// A port of this machine's loopback interface, for an agent without a sandbox. Every program on this machine can
+    /// connect to it. Only the token of the attempt keeps them out.
+    LoopbackPort,
 }
 
-/// A door that is open.
+/// The address at which the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// The socket's path on the host. Anybody who can reach it may write to it.
+pub enum ListenAddress {
+    /// The path of the socket on the host. Whoever can reach it may connect.
     Socket(PathBuf),
     /// The port.
     Port(u16),
 }
 
-/// The gateway could not be opened. Nothing of the attempt has run.
+/// The gateway could not be started. Nothing of the attempt has run.
 #[derive(Debug, thiserror::Error)]
-#[error("the gateway for the coding agent cannot be opened: {0}")]
-pub struct GatewayError(#[from] io::Error);
+pub enum GatewayError {
+    /// The system refused a socket, a folder or a thread.
+    #[error("cannot start the gateway for the coding agent: {0}")]
+    System(#[from] io::Error),
+    /// The client to the provider cannot be set up.
+    #[error("cannot set up the connection from the gateway to the provider: {0}")]
+    Client(#[from] HttpError),
+}
 
-/// A word for one attempt, which its agent shows instead of a key.
-pub fn word(ids: &dyn IdSource) -> String {
+/// A token for one attempt, which its agent shows instead of a key.
+pub fn attempt_token(ids: &dyn IdSource) -> String {
     format!("kavi-attempt-{}", ids.next().simple())
 }
 
-/// Runs `work` while the gateway stands, and gives the account of what passed.
+/// Runs `work` while the gateway listens, and reports what passed.
 ///
 /// # Errors
-/// [`GatewayError`] when it could not be opened.
+/// [`GatewayError`] when it could not be started.
 pub fn serve<R>(
     provider: &Provider,
-    limits: Limits,
-    door: Door,
-    word: &str,
+    limits: GatewayLimits,
+    mode: ListenMode,
+    token: &str,
     clock: &dyn Clock,
-    work: impl FnOnce(&Address) -> R,
-) -> Result<(R, Account), GatewayError> {
-    let (listener, address, _folder) = open(door)?;
-    listener.set_nonblocking()?;
-    let (leash, held) = UnixStream::pair()?;
-    let server = Server::new(provider, limits, clock, word);
+    work: impl FnOnce(&ListenAddress) -> R,
+) -> Result<(R, GatewayReport), GatewayError> {
+    let (listener, address, _folder) = open(mode)?;
+    let gateway = Arc::new(Gateway::new(provider, limits, token)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let (closer, closing) = watch::channel(());
     let worked = thread::scope(|scope| {
-        let (server, listener) = (&server, &listener);
-        Builder::new().spawn_scoped(scope, move || server.run(scope, listener, &held))?;
-        // Closes in any case: were `work` to panic, the scope would wait for ever.
-        let closer = Closer { server, _leash: leash };
+        let gateway = &gateway;
+        let serve = move || {
+            let served = runtime.block_on(server::run(gateway, listener, clock, closing));
+            runtime.shutdown_background();
+            served
+        };
+        let server = Builder::new().name("kavi-gateway".to_owned()).spawn_scoped(scope, serve)?;
+        // Moved in here, so that it also goes when `work` panics: the scope would wait for the server for ever.
+        let closer = closer;
         let worked = work(&address);
         drop(closer);
+        server.join().map_err(|_| io::Error::other("its thread panicked"))??;
         Ok::<_, io::Error>(worked)
     })?;
-    Ok((worked, server.account()))
+    Ok((worked, gateway.report()))
 }
 
-/// Closes the gateway when it goes.
-struct Closer<'s, 'a> {
-    server: &'s Server<'a>,
-    // Its end wakes whoever waits for connections, after all of them were closed.
-    _leash: UnixStream,
-}
-
-impl Drop for Closer<'_, '_> {
-    fn drop(&mut self) {
-        self.server.close();
-    }
-}
-
-fn open(door: Door) -> io::Result<(Listener, Address, Option<tempfile::TempDir>)> {
-    match door {
-        Door::Loopback => {
+fn open(mode: ListenMode) -> io::Result<(Listener, ListenAddress, Option<tempfile::TempDir>)> {
+    match mode {
+        ListenMode::LoopbackPort => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let port = listener.local_addr()?.port();
-            Ok((Listener::Tcp(listener), Address::Port(port), None))
+            Ok((Listener::Tcp(listener), ListenAddress::Port(port), None))
         }
-        Door::Socket => {
+        ListenMode::UnixSocket => {
             let mut folder = closed_folder(None)?;
             if folder.path().as_os_str().len() > MAX_SOCKET_PATH - "/gate".len() {
                 folder = closed_folder(Some(Path::new(SHORT_FOLDER)))?;
             }
             let path = folder.path().join("gate");
             let listener = UnixListener::bind(&path)?;
-            // The cage's user is somebody else when root made the cage. The folder is what keeps others out.
+            // The user in the sandbox is another one when root made it. The folder keeps everybody else out.
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
-            Ok((Listener::Unix(listener), Address::Socket(path), Some(folder)))
+            Ok((Listener::Unix(listener), ListenAddress::Socket(path), Some(folder)))
         }
     }
 }
@@ -156,17 +163,17 @@ mod tests {
     use crate::model::id::RandomIds;
 
     #[test]
-    fn a_word_is_as_hard_to_guess_as_an_id() {
-        let (one, two) = (word(&RandomIds), word(&RandomIds));
+    fn a_token_is_as_hard_to_guess_as_an_id() {
+        let (one, two) = (attempt_token(&RandomIds), attempt_token(&RandomIds));
         assert!(one != two && one.len() == "kavi-attempt-".len() + 32, "{one}");
     }
 
     #[test]
     fn a_socket_lies_in_a_closed_folder_and_has_a_short_path() -> io::Result<()> {
-        let (_listener, address, folder) = open(Door::Socket)?;
+        let (_listener, address, folder) = open(ListenMode::UnixSocket)?;
         let folder = folder.ok_or(io::ErrorKind::NotFound)?;
         assert_eq!(std::fs::metadata(folder.path())?.permissions().mode() & 0o777, 0o700);
-        let Address::Socket(path) = address else { return Err(io::ErrorKind::InvalidData.into()) };
+        let ListenAddress::Socket(path) = address else { return Err(io::ErrorKind::InvalidData.into()) };
         assert!(path.as_os_str().len() <= MAX_SOCKET_PATH);
         Ok(())
     }

@@ -1,287 +1,164 @@
 //! The provider's side of an exchange.
 //!
-//! Guarantees: one connection an exchange, to the address that the person configured and to no other; a redirect is
-//! handed back, not followed; what is sent is written here from a short list, the key added last; plain HTTP goes to
-//! this machine's loopback alone. Never: reads the environment, keeps a connection, retries, or tells what an error said
-//! in words that are not ours.
+//! Guarantees: each exchange has a connection of its own, to the address that the person configured; a redirect is
+//! reported, not followed; the request holds a short list of headers, the body and the key; the key never travels
+//! unencrypted, except to this machine's loopback interface. Never: reads the environment, keeps a connection, retries, or
+//! repeats the text of an error.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ureq::http::{self, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::{Agent, Timeout};
-
-use super::key::Key;
+use super::provider_key::ProviderKey;
+use crate::http::{
+    BaseUrl, BaseUrlError, ExchangeLimits, HttpClient, HttpError, HttpMethod, HttpProxy, HttpRequest, HttpResponse,
+    TlsRoots,
+};
 
 /// The provider's own address.
-const USUAL: &str = "https://api.anthropic.com";
-/// The one endpoint.
+const DEFAULT_URL: &str = "https://api.anthropic.com";
+/// The only endpoint.
 pub const ENDPOINT: &str = "/v1/messages";
 
-/// What of the agent's request goes to the provider.
+/// The headers of the agent's request that go to the provider.
 pub const REQUEST_HEADERS: [&str; 4] = ["content-type", "accept", "anthropic-version", "anthropic-beta"];
-/// What of the provider's answer goes to the agent.
-const ANSWER_HEADERS: [&str; 4] = ["content-type", "request-id", "retry-after", "x-should-retry"];
+/// The headers of the provider's response that go to the agent.
+const RESPONSE_HEADERS: [&str; 4] = ["content-type", "request-id", "retry-after", "x-should-retry"];
 
-/// How long finding and connecting may take, each.
-const CONNECT_TIME: Duration = Duration::from_secs(20);
-/// How long an exchange may take. The clocks of the attempt are shorter as a rule.
-const EXCHANGE_TIME: Duration = Duration::from_secs(30 * 60);
-/// The longest head of an answer.
-const MAX_HEAD: usize = 64 * 1024;
+/// The limits of one exchange. The clocks of the attempt are shorter as a rule.
+const EXCHANGE_LIMITS: ExchangeLimits = ExchangeLimits { time: Duration::from_secs(30 * 60), response_head: 64 * 1024 };
 
-/// An address that the provider cannot have, or a way that does not lead there.
-#[derive(Debug, thiserror::Error)]
-pub enum RouteError {
-    /// The provider's address.
-    #[error("`{}` is no address of a provider: {why}", crate::model::text::line(.url, 120))]
-    BaseUrl {
-        /// As given, without what could be a password.
-        url: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The proxy. It may hold a password and is not repeated.
-    #[error("the proxy's address is none")]
-    Proxy,
-    /// The certificates.
-    #[error("the certificates in {}: {why}", path.display())]
-    Roots {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with them.
-        why: String,
-    },
+/// The text is not an address that the provider can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderUrlError {
+    /// It is not a base URL.
+    #[error("the provider's address: {0}")]
+    Invalid(#[from] BaseUrlError),
+    /// The key would travel unencrypted.
+    #[error("the provider's address `{}` is not encrypted, and the key must be: write https", crate::model::text::line(.0, 120))]
+    Unencrypted(String),
 }
 
-/// Where the provider is.
+/// The address of the provider: `https`, or `http` on this machine's loopback interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrl(String);
+pub struct ProviderUrl(String);
 
-impl BaseUrl {
-    /// Takes an `https` address, or an `http` one of this machine's loopback.
+impl ProviderUrl {
+    /// Parses an address.
     ///
     /// # Errors
-    /// [`RouteError::BaseUrl`]
-    pub fn parse(text: &str) -> Result<Self, RouteError> {
-        let shown = if text.contains('@') { "…@…" } else { text };
-        let refused = |why| RouteError::BaseUrl { url: shown.to_owned(), why };
-        let uri: Uri = text.parse().map_err(|_| refused("it is no URL"))?;
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(refused("it is not absolute"));
-        };
-        if authority.as_str().contains('@') {
-            return Err(refused("it holds a user or a password"));
+    /// [`ProviderUrlError`]
+    pub fn parse(text: &str) -> Result<Self, ProviderUrlError> {
+        let url: BaseUrl = text.parse()?;
+        if url.is_encrypted() || url.is_loopback() {
+            Ok(Self(url.to_string()))
+        } else {
+            Err(ProviderUrlError::Unencrypted(url.to_string()))
         }
-        // The parser takes any digits for a port.
-        if authority.host().is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
-            return Err(refused("its host or port is none"));
-        }
-        if uri.query().is_some() || text.contains('#') {
-            return Err(refused("it has a query"));
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-        match scheme {
-            "https" => {}
-            "http" if loopback => {}
-            "http" => return Err(refused("the key would travel unencrypted; write https")),
-            _ => return Err(refused("it is neither https nor http")),
-        }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
     }
 }
 
-impl Default for BaseUrl {
+impl Default for ProviderUrl {
     fn default() -> Self {
-        Self(USUAL.to_owned())
+        Self(DEFAULT_URL.to_owned())
     }
 }
 
-impl fmt::Display for BaseUrl {
+impl fmt::Display for ProviderUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// A proxy on the way to the provider. Prints nothing of itself: its address may hold a password.
-#[derive(Clone)]
-pub struct Proxy(ureq::Proxy);
-
-impl Proxy {
-    /// Takes the address of an HTTP proxy.
-    ///
-    /// # Errors
-    /// [`RouteError::Proxy`]
-    pub fn parse(text: &str) -> Result<Self, RouteError> {
-        ureq::Proxy::new(text).map(Self).map_err(|_| RouteError::Proxy)
-    }
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Proxy(..)")
-    }
-}
-
-/// Who may vouch for the provider.
-#[derive(Debug, Clone, Default)]
-pub enum Roots {
-    /// Whom Mozilla trusts.
-    #[default]
-    Usual,
-    /// Whom the person trusts.
-    Own(Vec<Certificate<'static>>),
-}
-
-impl Roots {
-    /// The certificates of a PEM file.
-    ///
-    /// # Errors
-    /// [`RouteError::Roots`]
-    pub fn from_file(path: &Path) -> Result<Self, RouteError> {
-        let refused = |why: String| RouteError::Roots { path: path.to_owned(), why };
-        let text = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-        let mut roots = Vec::new();
-        for item in ureq::tls::parse_pem(&text) {
-            if let PemItem::Certificate(root) = item.map_err(|error| refused(error.to_string()))? {
-                roots.push(root);
-            }
-        }
-        if roots.is_empty() { Err(refused("there are none".to_owned())) } else { Ok(Self::Own(roots)) }
-    }
-}
-
-/// The provider, the way there, and the key. Its `Debug` form tells no secret.
+/// The provider, the way there, and the key. Its `Debug` form holds no secret.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    /// Where it is.
-    pub base_url: BaseUrl,
+    /// Its address.
+    pub base_url: ProviderUrl,
     /// The proxy on the way there.
-    pub proxy: Option<Proxy>,
-    /// Who may vouch for it.
-    pub roots: Roots,
+    pub proxy: Option<HttpProxy>,
+    /// The certificate authorities that may vouch for it.
+    pub roots: TlsRoots,
     /// The key.
-    pub key: Key,
+    pub key: ProviderKey,
 }
 
-/// What is sent to the provider.
+/// A request to the provider.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct UpstreamRequest {
     /// `?beta=true` or nothing.
     pub query: &'static str,
-    /// Headers of [`REQUEST_HEADERS`].
+    /// Headers from [`REQUEST_HEADERS`].
     pub headers: Vec<(&'static str, Vec<u8>)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// What the provider answers.
-pub(super) struct Incoming {
+/// A response of the provider.
+pub(super) struct UpstreamResponse {
     /// The status.
     pub status: u16,
-    /// Headers of [`ANSWER_HEADERS`].
+    /// Headers from [`RESPONSE_HEADERS`].
     pub headers: Vec<(&'static str, String)>,
     /// The body, as it comes.
-    pub body: ureq::BodyReader<'static>,
+    pub body: HttpResponse,
 }
 
-impl Incoming {
-    /// What kind of text the answer is.
+impl UpstreamResponse {
+    /// The content type of the body.
     pub fn content_type(&self) -> Option<&str> {
-        self.headers.iter().find(|(name, _)| *name == "content-type").map(|(_, value)| value.as_str())
+        self.headers.iter().find(|header| header.0 == "content-type").map(|header| header.1.as_str())
     }
 }
 
-/// How the provider could not be asked, in words of ours alone.
+/// Why there is no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// The question did not arrive.
+pub(super) enum UpstreamError {
+    /// The request did not reach the provider.
     NotReached(&'static str),
-    /// It may have arrived, and costs.
-    NoAnswer(&'static str),
+    /// The request may have reached the provider, and costs.
+    NoResponse(&'static str),
+}
+
+impl From<HttpError> for UpstreamError {
+    fn from(error: HttpError) -> Self {
+        let why = match error {
+            HttpError::InvalidRequest(_) => "the request to the provider is invalid",
+            HttpError::UnknownHost => "the provider's host name is unknown",
+            HttpError::ConnectTimeout => "connecting to the provider took too long",
+            HttpError::TlsHandshake => "there is no encrypted connection to the provider",
+            HttpError::Unreachable => "the provider cannot be reached",
+            HttpError::ProxyFailed => "the proxy did not connect to the provider",
+            HttpError::Timeout => "the provider took too long",
+            HttpError::HeadTooLarge { .. } | HttpError::BodyTooLarge { .. } => "the provider's response is too large",
+            HttpError::Encoded => "the provider's response is encoded",
+            HttpError::BrokenResponse => "the provider's response is invalid or incomplete",
+        };
+        if error.may_have_arrived() { Self::NoResponse(why) } else { Self::NotReached(why) }
+    }
 }
 
 impl Provider {
-    /// A client for one exchange. Shutting it down ends the exchange.
-    pub(super) fn agent(&self) -> Agent {
-        let roots = match &self.roots {
-            Roots::Usual => RootCerts::WebPki,
-            Roots::Own(roots) => RootCerts::new_with_certs(roots),
-        };
-        let proxy = self.proxy.as_ref().filter(|_| self.base_url.0.starts_with("https:"));
-        Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .proxy(proxy.map(|proxy| proxy.0.clone()))
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .max_response_header_size(MAX_HEAD)
-            .max_idle_connections(0)
-            .user_agent(concat!("kavi/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding("identity")
-            .timeout_resolve(Some(CONNECT_TIME))
-            .timeout_connect(Some(CONNECT_TIME))
-            .timeout_global(Some(EXCHANGE_TIME))
-            .build()
-            .new_agent()
+    /// A client for the requests of one attempt.
+    pub(super) fn client(&self) -> Result<HttpClient, HttpError> {
+        HttpClient::new(&self.roots, self.proxy.as_ref())
     }
 
-    /// Asks.
-    pub(super) fn ask(&self, agent: &Agent, question: Outgoing) -> Result<Incoming, Failure> {
-        let mut request = http::Request::post(format!("{}{ENDPOINT}{}", self.base_url, question.query));
-        for (name, value) in question.headers {
-            request = request.header(name, value);
+    /// Sends a request. Dropping the future or the response closes the connection.
+    pub(super) async fn send(
+        &self,
+        client: &HttpClient,
+        request: UpstreamRequest,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let url = format!("{}{ENDPOINT}{}", self.base_url, request.query);
+        let mut sent = HttpRequest::new(HttpMethod::Post, &url, EXCHANGE_LIMITS)?;
+        for (name, value) in request.headers {
+            sent = sent.header(name, &value)?;
         }
-        let key = self.key.header().map_err(|_| Failure::NotReached("the key cannot be sent"))?;
-        let request = request.header("x-api-key", key).body(question.body);
-        let request = request.map_err(|_| Failure::NotReached("a header cannot be sent"))?;
-        let answer = agent.run(request).map_err(|error| failure(&error))?;
-        let (head, body) = answer.into_parts();
-        if head.headers.get("content-encoding").is_some_and(|encoding| encoding != "identity") {
-            return Err(Failure::NoAnswer("the provider's answer is encoded"));
-        }
-        let header = |name: &'static str| Some((name, head.headers.get(name)?.to_str().ok()?.to_owned()));
-        Ok(Incoming {
-            status: head.status.as_u16(),
-            headers: ANSWER_HEADERS.into_iter().filter_map(header).collect(),
-            body: body.into_reader(),
-        })
-    }
-}
-
-/// Whether the question can have arrived.
-fn failure(error: &ureq::Error) -> Failure {
-    use io::ErrorKind as Kind;
-    match error {
-        ureq::Error::HostNotFound => Failure::NotReached("the provider's name is not known"),
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-            Failure::NotReached("connecting to the provider took too long")
-        }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => {
-            Failure::NotReached("there is no encrypted connection to the provider")
-        }
-        ureq::Error::Io(error)
-            if matches!(
-                error.kind(),
-                Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable
-            ) =>
-        {
-            Failure::NotReached("the provider cannot be reached")
-        }
-        // The handshake's own errors come wrapped.
-        ureq::Error::Io(error) if error.kind() == Kind::InvalidData => {
-            Failure::NotReached("there is no encrypted connection to the provider")
-        }
-        ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl | ureq::Error::ConnectionFailed => {
-            Failure::NotReached("the proxy leads nowhere")
-        }
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::NotReached("the provider's address is none"),
-        ureq::Error::Timeout(_) => Failure::NoAnswer("the provider took too long"),
-        _ => Failure::NoAnswer("the provider's answer makes no sense or broke off"),
+        let sent = sent.header("x-api-key", self.key.header_value())?.body(request.body);
+        let response = client.send(sent).await?;
+        let header = |name: &'static str| Some((name, response.header(name)?.to_owned()));
+        let headers = RESPONSE_HEADERS.into_iter().filter_map(header).collect();
+        Ok(UpstreamResponse { status: response.status(), headers, body: response })
     }
 }
 
@@ -298,7 +175,8 @@ mod tests {
             "http://[::1]:80",
             "http://localhost",
         ] {
-            assert_eq!(BaseUrl::parse(good).map(|url| url.0).ok().as_deref(), Some(good.trim_end_matches('/')));
+            let parsed = ProviderUrl::parse(good).map(|url| url.to_string());
+            assert!(parsed.is_ok_and(|parsed| good.starts_with(&parsed)), "{good}");
         }
         for bad in [
             "http://api.anthropic.com",
@@ -317,28 +195,9 @@ mod tests {
             "",
             "api.anthropic.com",
         ] {
-            let error = BaseUrl::parse(bad).map_or_else(|error| error.to_string(), |_| "taken".to_owned());
-            assert!(error.starts_with('`') && !error.contains("made-up"), "{bad}: {error}");
+            let error = ProviderUrl::parse(bad).map_or_else(|error| error.to_string(), |_| "accepted".to_owned());
+            assert!(error.starts_with("the provider's address") && !error.contains("made-up"), "{bad}: {error}");
         }
-    }
-
-    #[test]
-    fn a_proxy_prints_nothing_of_itself() -> Result<(), RouteError> {
-        let proxy = Proxy::parse("http://user:made-up@proxy.example:3128")?;
-        assert!(!format!("{proxy:?}").contains("made-up"));
-        assert!(Proxy::parse("::: made-up").is_err_and(|error| !error.to_string().contains("made-up")));
-        Ok(())
-    }
-
-    #[test]
-    fn certificates_are_there_or_it_is_an_error() -> Result<(), Box<dyn std::error::Error>> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("roots.pem");
-        for bad in ["", "made-up", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-            std::fs::write(&path, bad)?;
-            assert!(matches!(Roots::from_file(&path), Err(RouteError::Roots { .. })), "{bad:?}");
-        }
-        assert!(Roots::from_file(&folder.path().join("nothing")).is_err());
-        Ok(())
+        assert_eq!(ProviderUrl::parse(DEFAULT_URL), Ok(ProviderUrl::default()));
     }
 }

@@ -66,7 +66,7 @@ pub struct Ask<'a> {
     /// What a person wants the next attempt to know.
     pub hint: Option<&'a str>,
     /// The model to ask; none means not to ask.
-    pub advisor: Option<&'a llm::Client>,
+    pub advisor: Option<&'a llm::AdviceClient>,
 }
 
 /// Where a proposal stands before its next attempt. Everything in it comes from one reading of the ledger.
@@ -270,7 +270,7 @@ pub fn run(forge: &Forge<'_>, build: &Build, ask: Ask<'_>) -> Result<Research, R
 
 /// Asks the model. Whatever goes wrong with that is an outcome.
 fn consult(
-    model: &llm::Client,
+    model: &llm::AdviceClient,
     proposal: &Proposal,
     failure: &Classified,
     hint: Option<&str>,

@@ -120,7 +120,7 @@ fn messages_name_the_place_and_hide_nothing() {
     let message = |text: &str| strict(text).map_err(|error| error.to_string());
     assert_eq!(
         message("{\n \"a\": 1e999}"),
-        Err("the number `1e999` cannot be held without changing it at line 2 column 7".into())
+        Err("the number `1e999` cannot be represented exactly at line 2 column 7".into())
     );
     assert_eq!(message("[\"ä\\u0000\"]"), Err("a string holds U+0000 at line 1 column 5".into()));
     assert_eq!(

@@ -337,7 +337,7 @@ fn patterns_are_linear_and_small() -> Result<(), SchemaError> {
     let refused = io.check_input(&json!({"x": "ab".repeat(500_000)}));
     assert_eq!(
         refused.err().map(|e| e.to_string()).as_deref(),
-        Some("the whole value has 1000000 bytes of text, too many to match the patterns against")
+        Some("the whole value has 1000000 bytes of text, too many for the patterns of the schema")
     );
     Ok(())
 }
@@ -384,7 +384,7 @@ fn mismatches_are_named_in_words() -> Result<(), SchemaError> {
         (json!({"title": "ab", "style": "x"}), "`/style` is \"x\", must be one of [\"bullet\",\"prose\"]"),
         (json!({"title": "ab", "tags": ["a", "a"]}), "`/tags` has an item twice"),
         (json!({"title": "ab", "tags": ["a", "b", "c"]}), "`/tags` has 3 items, must have at most 2"),
-        (json!({"title": "ab", "x/y": 1}), "the whole value has what is not in the schema: `x/y`"),
+        (json!({"title": "ab", "x/y": 1}), "the whole value has properties that are not in the schema: `x/y`"),
         (
             json!({"title": "ab", "either": "long"}),
             "`/either` is \"long\", fits none of the 2 alternatives; the nearest: `/either` is \"long\", must have at most 3 characters",
@@ -414,7 +414,7 @@ fn explaining_a_mismatch_is_bounded() -> Result<(), SchemaError> {
     let numbers = |n: usize| json!({ "x": vec![1; n] });
     assert_eq!(
         io.check_input(&numbers(60_000)).err().map(|e| e.to_string()).as_deref(),
-        Some("the whole value does not fit, and is too large to say where: the schema has alternatives")
+        Some("the whole value does not match, and is too large to say where: the schema has alternatives")
     );
     let small = io.check_input(&numbers(3)).err();
     assert_eq!(small.and_then(|m| m.problems().first().map(|p| p.pointer.clone())).as_deref(), Some("/x/0"));

@@ -196,7 +196,9 @@ fn a_component_makes_no_resources() {
 #[test]
 fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
     let tests = GUEST.interface();
-    assert_eq!(check_tests(tests, &PURE, "0.1.0"), []);
+    // The guest imports functions that are refused by name, so that the wall is tried as well. Nothing else is wrong with it.
+    let refused_by_name = |mismatch: &InterfaceMismatch| matches!(mismatch, InterfaceMismatch::Denied { .. });
+    assert!(check_tests(tests, &PURE, "0.1.0").iter().all(refused_by_name));
     assert!(check(tests, &PURE, "0.1.0").contains(&InterfaceMismatch::Missing { export: "run".into() }));
     let skill = interface(&bytes(&format!("(component {RUN})"))).unwrap();
     assert_eq!(check_tests(&skill, &PURE, "0.1.0").len(), 2);
