@@ -33,9 +33,9 @@ mod switch;
 mod trust;
 
 pub use crate::cage::CageReport;
-pub use crate::forge::build::{Attempt, Builder, Progress};
-pub use crate::forge::promote::{Approver, Report};
-pub use crate::forge::propose::{ExampleText, Request};
+pub use crate::forge::build::{BuildAttempt, Builder, Progress};
+pub use crate::forge::promote::PromotionReport;
+pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::batch::Batch;
@@ -49,6 +49,7 @@ pub use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, OutcomeFilter, Promotion, Proposal, ProposalSource,
     Pruned, RecordFilter, RecordTail, Research, Verification,
 };
+pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin};
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,

@@ -4,12 +4,11 @@ use crate::artifacts::ArtifactError;
 use crate::cage::CageError;
 use crate::config::ConfigError;
 use crate::forge::build::{BuildError, listed};
-use crate::forge::builder::claude::ClaudeError;
 use crate::forge::compile::CompileError;
+use crate::forge::diagnosis::DiagnosisError;
 use crate::forge::promote::PromoteError;
-use crate::forge::propose::{ProposeError, WriteError};
+use crate::forge::propose::{ProposalWriteError, ProposeError};
 use crate::forge::rebuild::RebuildError;
-use crate::forge::research::ResearchError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
 use crate::invoke::{
@@ -18,9 +17,10 @@ use crate::invoke::{
 };
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
-use crate::model::{chain::InvalidChain, switch::Stopped};
+use crate::model::{approver::InvalidApprover, chain::InvalidChain, switch::Stopped};
 use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
 
+mod forge;
 mod runs;
 
 const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` says how it stands";
@@ -77,13 +77,13 @@ pub enum Error {
     Propose(#[from] ProposeError),
     /// Writing a proposal.
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(#[from] ProposalWriteError),
     /// A build.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// A look into a failure.
     #[error(transparent)]
-    Research(#[from] ResearchError),
+    Diagnosis(#[from] DiagnosisError),
     /// A verification.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -93,6 +93,9 @@ pub enum Error {
     /// A rebuild.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    /// The name of the person who decides.
+    #[error(transparent)]
+    Approver(#[from] InvalidApprover),
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -208,7 +211,7 @@ impl Error {
     /// What went wrong, in a word.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Usage(_) | Self::Propose(_) => Kind::Usage,
+            Self::Usage(_) | Self::Propose(_) | Self::Approver(_) => Kind::Usage,
             Self::Refused(_) | Self::Escalated { .. } | Self::Stopped(_) => Kind::Refused,
             Self::Reported(kind) => *kind,
             Self::Verification { .. } => Kind::Verification,
@@ -218,14 +221,15 @@ impl Error {
             Self::Config(ConfigError::Foreign(_)) => Kind::Refused,
             Self::Lost(_) => Kind::Failed,
             Self::Config(_) => Kind::Usage,
-            Self::Write(WriteError::Ledger(error)) | Self::Ledger(error) => ledger(error),
-            Self::Write(WriteError::Artifact(error)) | Self::Artifact(error) => artifact(error),
-            Self::Build(error) => build(error),
-            Self::Research(error) => research(error),
-            Self::Verify(error) => verify(error),
-            Self::Promote(error) => promote(error),
-            Self::Rebuild(RebuildError::Ledger(error)) => ledger(error),
-            Self::Rebuild(_) => Kind::Failed,
+            Self::Ledger(error) => ledger(error),
+            Self::Write(ProposalWriteError::Record(error)) => forge::kind_of_record(error),
+            Self::Write(ProposalWriteError::Json(_)) => Kind::Internal,
+            Self::Write(ProposalWriteError::Artifact(error)) | Self::Artifact(error) => artifact(error),
+            Self::Build(error) => forge::kind_of_build(error),
+            Self::Diagnosis(error) => forge::kind_of_diagnosis(error),
+            Self::Verify(error) => forge::kind_of_verify(error),
+            Self::Promote(error) => forge::kind_of_promote(error),
+            Self::Rebuild(error) => forge::kind_of_rebuild(error),
             Self::Invoke(error) => runs::kind_of_run(error),
             Self::InvalidChain(_) => Kind::Usage,
             Self::Chain(error) => runs::kind_of_chain(error),
@@ -236,7 +240,7 @@ impl Error {
             Self::Prune(error) => runs::kind_of_prune(error),
             Self::Resident(ResidentError::Ledger(error)) => ledger(error),
             Self::Resident(_) | Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
-            Self::Toolchain(error) => toolchain(error),
+            Self::Toolchain(error) => forge::kind_of_toolchain(error),
         }
     }
 
@@ -267,16 +271,19 @@ impl Error {
                 ));
             }
             Self::Build(BuildError::NothingToAcknowledge(_)) => "leave --acknowledge away",
-            Self::Build(BuildError::Standing(error)) | Self::Research(error) => return research_hint(error),
-            Self::Build(BuildError::Busy(_)) => "wait for it to end, then try again",
+            Self::Build(BuildError::History(error)) | Self::Diagnosis(error) => return forge::hint_of_diagnosis(error),
+            Self::Build(BuildError::Lock(error)) => return forge::hint_of_lock(error),
             Self::Build(BuildError::Ledger(error)) | Self::Ledger(error) => return ledger_hint(error),
+            Self::Build(BuildError::Record(error))
+            | Self::Verify(VerifyError::Record(error))
+            | Self::Promote(PromoteError::Record(error))
+            | Self::Write(ProposalWriteError::Record(error)) => return forge::hint_of_record(error),
             Self::Verify(VerifyError::NotBuilt { .. }) => "run `kavi build-skill` first",
             Self::Verify(VerifyError::Compile(CompileError::Cage(error))) => return error.hint().map(str::to_owned),
             Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
             Self::Promote(PromoteError::NotVerified { .. } | PromoteError::NotPassed(_)) => {
                 "run `kavi verify-skill` first"
             }
-            Self::Promote(PromoteError::Registry(_)) => "run `kavi rebuild`",
             Self::Promote(PromoteError::Load(error)) => return load_hint(error),
             Self::Promote(PromoteError::Ledger(error)) | Self::Resident(ResidentError::Ledger(error)) => {
                 return ledger_hint(error);
@@ -304,29 +311,6 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::Halted(_) => Kind::Refused,
         LedgerError::Busy(_) | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
         _ => Kind::Internal,
-    }
-}
-
-fn research(error: &ResearchError) -> Kind {
-    match error {
-        ResearchError::NotNewest { .. } | ResearchError::NotFailed { .. } => Kind::Usage,
-        ResearchError::Busy(_) => Kind::Refused,
-        ResearchError::Artifact(error) => artifact(error),
-        ResearchError::Ledger(error) => ledger(error),
-    }
-}
-
-fn research_hint(error: &ResearchError) -> Option<String> {
-    match error {
-        ResearchError::NotNewest { newest, .. } => {
-            Some(format!("the newest failure counts: run `kavi research-skill {newest}`"))
-        }
-        ResearchError::NotFailed { proposal, .. } => {
-            Some(format!("see `kavi show {proposal}`; what is built is checked with `kavi verify-skill {proposal}`"))
-        }
-        ResearchError::Busy(_) => Some("wait for it to end, then try again".to_owned()),
-        ResearchError::Ledger(error) => ledger_hint(error),
-        ResearchError::Artifact(_) => None,
     }
 }
 
@@ -370,44 +354,6 @@ fn cage(error: &CageError) -> Kind {
     }
 }
 
-fn build(error: &BuildError) -> Kind {
-    match error {
-        BuildError::Busy(_) | BuildError::Escalated { .. } | BuildError::Stopped(_) => Kind::Refused,
-        BuildError::NothingToAcknowledge(_) => Kind::Usage,
-        BuildError::Standing(error) => research(error),
-        BuildError::Source(_) => Kind::Usage,
-        BuildError::Claude(ClaudeError::Cage(error)) => cage(error),
-        BuildError::Claude(ClaudeError::Unreadable { .. } | ClaudeError::NotNative { .. }) => Kind::Tool,
-        BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => {
-            Kind::Failed
-        }
-        BuildError::Artifact(error) => artifact(error),
-        BuildError::Ledger(error) => ledger(error),
-    }
-}
-
-fn verify(error: &VerifyError) -> Kind {
-    match error {
-        VerifyError::NotBuilt { .. } | VerifyError::Stopped(_) => Kind::Refused,
-        VerifyError::Artifact(error) => artifact(error),
-        VerifyError::Ledger(error) => ledger(error),
-        VerifyError::Compile(CompileError::Cage(error)) => cage(error),
-        VerifyError::Compile(CompileError::Kit(_)) => Kind::Tool,
-        _ => Kind::Failed,
-    }
-}
-
-fn promote(error: &PromoteError) -> Kind {
-    match error {
-        PromoteError::Approver(_) | PromoteError::NoReason => Kind::Usage,
-        PromoteError::NotVerified { .. } | PromoteError::NotPassed(_) | PromoteError::Inspect(_) => Kind::Refused,
-        PromoteError::Artifact(error) => artifact(error),
-        PromoteError::Ledger(error) => ledger(error),
-        PromoteError::Load(error) => load(error),
-        PromoteError::Registry(_) | PromoteError::Runtime(_) => Kind::Failed,
-    }
-}
-
 fn load(error: &LoadError) -> Kind {
     match error {
         // What the component is decides these.
@@ -415,14 +361,6 @@ fn load(error: &LoadError) -> Kind {
         | LoadError::Code(CodeError::Component(_) | CodeError::Refused(_) | CodeError::Stopped { .. }) => Kind::Refused,
         LoadError::Code(CodeError::Cage(error)) => cage(error),
         LoadError::Code(CodeError::OtherEngine) | LoadError::Runtime(_) => Kind::Failed,
-    }
-}
-
-fn toolchain(error: &ToolchainError) -> Kind {
-    match error {
-        ToolchainError::Missing { .. } | ToolchainError::Failed { .. } => Kind::Tool,
-        ToolchainError::Cage(error) => cage(error),
-        ToolchainError::File(error) => artifact(error),
     }
 }
 

@@ -3,9 +3,9 @@
 //! A skill goes this way, and the code reads in the same order:
 //!
 //! 1. [`forge::propose`]: a spec, in the [`ledger`].
-//! 2. [`forge::build`]: a frozen packet, a builder, the gate over its workspace, a snapshot of its sources.
+//! 2. [`forge::build`]: a frozen packet, a builder, the intake of its workspace, a snapshot of its sources.
 //! 3. [`forge::verify`]: every gate over that snapshot and the component it compiles to, in the [`cage`] and in wasm.
-//!    An attempt that failed is classified and explained by [`forge::research`], and tried again.
+//!    An attempt that failed is classified and explained by [`forge::diagnosis`], and tried again.
 //! 4. [`forge::promote`]: a person trusts the exact bytes, in one transaction.
 //! 5. [`invoke`]: the [`registry`] checks the bytes, the [`runtime`] runs them with the capabilities of their spec
 //!    ([`model::capabilities`]), and their files reach the vault together with their record, or not at all.

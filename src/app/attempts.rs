@@ -8,15 +8,14 @@ use super::coding_agent;
 use super::open_workspace::OpenWorkspace;
 use super::proposals::ProposalService;
 use crate::error::Error;
-use crate::forge::build::{self, Attempt, Builder, Progress};
-use crate::forge::promote::Approver;
-use crate::forge::rebuild;
-use crate::forge::research::{self, Ask};
+use crate::forge::build::{self, BuildAttempt, Builder, Progress};
+use crate::forge::diagnosis::{self, DiagnosisRequest};
 use crate::forge::toolchain::Toolchain;
 use crate::forge::verify::{self, Reuse, Verified};
 use crate::http::BaseUrlError;
 use crate::ledger::{Build, LedgerError, Proposal, Research};
 use crate::llm;
+use crate::model::approver::Approver;
 use crate::model::{
     finding::Finding,
     id::{BuildId, IdPrefix},
@@ -71,29 +70,28 @@ impl AttemptService<'_> {
     /// Makes one attempt to build, with a person's approval where one is needed.
     ///
     /// # Errors
-    /// When no attempt could be made or recorded; a failed attempt is an [`Attempt`].
+    /// When no attempt could be made or recorded; a failed attempt is an [`BuildAttempt`].
     pub fn build(
         &self,
         proposal: &Proposal,
         builder: &Builder,
         by: Option<&Approver>,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Attempt, Error> {
-        let forge = self.workspace.forge();
-        let attempt = build::run(&forge, proposal, builder, by, progress)?;
-        rebuild::after_step(&forge, &proposal.spec.name)?;
-        Ok(attempt)
+    ) -> Result<BuildAttempt, Error> {
+        Ok(build::run(&self.workspace.forge(), proposal, builder, by, progress)?)
     }
 
     /// Writes packet and workspace and stops.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn prepare(&self, proposal: &Proposal, builder: BuilderKind, by: Option<&Approver>) -> Result<Attempt, Error> {
-        let forge = self.workspace.forge();
-        let attempt = build::prepare_only(&forge, proposal, builder, by)?;
-        rebuild::after_step(&forge, &proposal.spec.name)?;
-        Ok(attempt)
+    pub fn prepare(
+        &self,
+        proposal: &Proposal,
+        builder: BuilderKind,
+        by: Option<&Approver>,
+    ) -> Result<BuildAttempt, Error> {
+        Ok(build::prepare_only(&self.workspace.forge(), proposal, builder, by)?)
     }
 
     /// Runs every gate on the newest build.
@@ -107,10 +105,7 @@ impl AttemptService<'_> {
         reuse: Reuse,
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Verified, Error> {
-        let forge = self.workspace.forge();
-        let verified = verify::run(&forge, proposal, toolchain, &self.workspace.config.limits, reuse, progress)?;
-        rebuild::after_step(&forge, &proposal.spec.name)?;
-        Ok(verified)
+        Ok(verify::run(&self.workspace.forge(), proposal, toolchain, reuse, progress)?)
     }
 
     /// Runs the invariants gate alone. Records nothing.
@@ -118,8 +113,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When there is nothing to check or a tool could not run.
     pub fn check_invariants(&self, proposal: &Proposal, toolchain: &Toolchain) -> Result<Vec<Finding>, Error> {
-        let limits = &self.workspace.config.limits;
-        Ok(verify::check_invariants(&self.workspace.forge(), proposal, toolchain, limits)?)
+        Ok(verify::check_invariants(&self.workspace.forge(), proposal, toolchain)?)
     }
 
     /// Finds a build: by its id or a prefix of it, else the newest attempt of the proposal or skill of that name.
@@ -153,10 +147,8 @@ impl AttemptService<'_> {
         let (ledger, forge) = (&self.workspace.ledger, self.workspace.forge());
         let build = ledger.build(build)?;
         let advisor = self.advisor(options.advise)?;
-        let ask = Ask { hint: options.hint, advisor: advisor.as_ref() };
-        let research = research::run(&forge, &build, ask)?;
-        rebuild::after_step(&forge, &ledger.proposal(build.proposal_id)?.spec.name)?;
-        Ok(research)
+        let request = DiagnosisRequest { hint: options.hint, advisor: advisor.as_ref() };
+        Ok(diagnosis::diagnose(&forge, &build, request)?)
     }
 
     /// Why a person must approve the next attempt.
@@ -164,7 +156,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When the ledger or a stored source cannot be read.
     pub fn escalations(&self, proposal: &Proposal) -> Result<Vec<Escalation>, Error> {
-        Ok(research::standing(&self.workspace.forge(), proposal)?.escalations)
+        Ok(diagnosis::attempt_history(&self.workspace.forge(), proposal)?.escalations)
     }
 
     fn advisor(&self, advise: Advise) -> Result<Option<llm::AdviceClient>, Error> {

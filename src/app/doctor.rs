@@ -150,7 +150,7 @@ fn check_cache(workspace: &OpenWorkspace) -> Check {
 }
 
 fn check_toolchain(workspace: &OpenWorkspace) -> Check {
-    let found = workspace.host.tools().and_then(|tools| Ok(toolchain::look(&workspace.cage, &tools)?));
+    let found = workspace.host.tools().and_then(|tools| Ok(toolchain::missing_parts(&workspace.cage, &tools)?));
     match found {
         Ok(missing) if missing.is_empty() => Check::ok("toolchain", "complete"),
         Ok(missing) => {

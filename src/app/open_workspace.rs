@@ -10,7 +10,7 @@ use crate::artifacts::Store;
 use crate::cage::{Cage, Confinement};
 use crate::config::{Config, ConfinementSetting};
 use crate::error::Error;
-use crate::forge::Forge;
+use crate::forge::context::ForgeContext;
 use crate::forge::toolchain::{self, Toolchain};
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
@@ -65,8 +65,8 @@ impl OpenWorkspace {
     }
 
     /// What the steps of the forge work with.
-    pub(super) fn forge(&self) -> Forge<'_> {
-        Forge {
+    pub(super) fn forge(&self) -> ForgeContext<'_> {
+        ForgeContext {
             layout: &self.config.layout,
             ledger: &self.ledger,
             store: &self.store,

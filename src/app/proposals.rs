@@ -2,8 +2,7 @@
 
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
-use crate::forge::propose::{self, Request};
-use crate::forge::rebuild;
+use crate::forge::propose::{self, ProposalRequest};
 use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, LedgerError, Promotion, Proposal, ProposalSource, Research, Verification,
 };
@@ -90,7 +89,7 @@ impl ProposalService<'_> {
     ///
     /// # Errors
     /// [`Error::Propose`] when the arguments are invalid.
-    pub fn parse_spec(&self, request: &Request) -> Result<SkillSpec, Error> {
+    pub fn parse_spec(&self, request: &ProposalRequest) -> Result<SkillSpec, Error> {
         Ok(propose::parse(request)?)
     }
 
@@ -107,10 +106,7 @@ impl ProposalService<'_> {
     /// # Errors
     /// When it cannot be written.
     pub fn propose(&self, spec: &SkillSpec) -> Result<Proposal, Error> {
-        let forge = self.workspace.forge();
-        let proposal = propose::write(&forge, spec, None)?;
-        rebuild::after_step(&forge, &proposal.spec.name)?;
-        Ok(proposal)
+        Ok(propose::write(&self.workspace.forge(), spec, None)?)
     }
 
     /// Every proposal.

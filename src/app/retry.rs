@@ -5,11 +5,11 @@
 
 use super::attempts::{AttemptService, DiagnosisOptions};
 use crate::error::Error;
-use crate::forge::build::{Attempt, Builder, Progress};
-use crate::forge::promote::Approver;
-use crate::forge::research::{self, NextStep};
+use crate::forge::build::{BuildAttempt, Builder, Progress};
+use crate::forge::diagnosis::{self, NextStep};
 use crate::forge::verify::{Reuse, Verified};
 use crate::ledger::Research;
+use crate::model::approver::Approver;
 use crate::model::{
     id::ProposalId,
     lifecycle::{BuildStatus, Verdict},
@@ -33,7 +33,7 @@ pub struct RetryOptions<'a> {
 #[derive(Debug)]
 pub enum RetryStep {
     /// An attempt.
-    Built(Attempt),
+    Built(BuildAttempt),
     /// A verification.
     Verified(Verified),
     /// The diagnosis of a failure.
@@ -78,7 +78,7 @@ impl AttemptService<'_> {
         let (mut steps, mut made, mut last) = (Vec::new(), 0, RetryEnd::BuildFailed);
         loop {
             let proposal = self.workspace.ledger.proposal(id)?;
-            let progress_so_far = research::standing(&self.workspace.forge(), &proposal)?;
+            let progress_so_far = diagnosis::attempt_history(&self.workspace.forge(), &proposal)?;
             let failed = match progress_so_far.next_step(proposal.status) {
                 NextStep::Nothing => return Ok(RetryReport { steps, end: RetryEnd::Verified }),
                 NextStep::Verify => {

@@ -2,7 +2,7 @@
 
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
-use crate::forge::promote::Approver;
+use crate::model::approver::Approver;
 use crate::model::{switch::SwitchEvent, text};
 
 /// The switch of one workspace.

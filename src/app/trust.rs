@@ -8,8 +8,9 @@ use super::open_workspace::OpenWorkspace;
 use super::proposals::split_revision;
 use crate::artifacts;
 use crate::error::Error;
-use crate::forge::promote::{self, Approver, Report};
+use crate::forge::promote::{self, PromotionReport};
 use crate::ledger::Proposal;
+use crate::model::approver::Approver;
 use crate::model::{limits::Narrowed, name::SkillName};
 
 /// The trust decisions of one workspace.
@@ -31,7 +32,7 @@ impl TrustService<'_> {
     ///
     /// # Errors
     /// When the proposal cannot be promoted.
-    pub fn report(&self, proposal: Proposal) -> Result<Report, Error> {
+    pub fn report(&self, proposal: Proposal) -> Result<PromotionReport, Error> {
         Ok(promote::report(&self.workspace.forge(), proposal)?)
     }
 
@@ -39,7 +40,7 @@ impl TrustService<'_> {
     ///
     /// # Errors
     /// When anything changed since the report; nothing is promoted then.
-    pub fn promote(&self, report: &Report, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
+    pub fn promote(&self, report: &PromotionReport, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
         Ok(promote::apply(&self.workspace.forge(), report, limits, approver)?)
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
-use crate::app::{App, Approver, Attempt, Builder, Progress};
+use crate::app::{App, Approver, BuildAttempt, Builder, Progress};
 use crate::error::{Error, Violation};
 use crate::model::lifecycle::{BuildStatus, BuilderKind, FailureKind};
 
@@ -107,17 +107,17 @@ impl BuilderArgs {
     }
 }
 
-fn place(attempt: &Attempt) -> String {
+fn place(attempt: &BuildAttempt) -> String {
     attempt.workspace.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
 }
 
-fn document(attempt: &Attempt) -> serde_json::Value {
+fn document(attempt: &BuildAttempt) -> serde_json::Value {
     let mut machine = views::build(&attempt.build);
     machine["workspace"] = json!(attempt.workspace);
     machine
 }
 
-fn report(attempt: &Attempt, out: &super::out::Out) -> Result<(), Error> {
+fn report(attempt: &BuildAttempt, out: &super::out::Out) -> Result<(), Error> {
     let build = &attempt.build;
     let mut human = views::facts(&[
         ("build", build.id.to_string()),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::out::Out;
 use super::progress::Spinner;
 use super::{Context, JsonFlag, views};
-use crate::app::{App, Approver, Builder, Consent, Disposition, Host, Proposal, Request, Reuse, Walls};
+use crate::app::{App, Approver, Builder, Consent, Disposition, Host, Proposal, ProposalRequest, Reuse, Walls};
 use crate::error::{Error, Kind};
 use crate::model::{lifecycle::Verdict, limits::Narrowed, name::SkillName};
 
@@ -73,7 +73,7 @@ impl Demo {
 
     fn propose(&self) -> Result<Proposal, Error> {
         self.heading("propose: what the skill is to be");
-        let spec = self.app.proposals().parse_spec(&Request {
+        let spec = self.app.proposals().parse_spec(&ProposalRequest {
             name: "write_note".to_owned(),
             description: "Writes a markdown note into the vault's inbox.".to_owned(),
             side_effect: "FILE_WRITE".to_owned(),
@@ -81,7 +81,7 @@ impl Demo {
                 r#"{"input":{"path":"str","title":"str","body":"str"},"output":{"written_path":"str","sha256":"str"}}"#
                     .to_owned(),
             paths: vec!["Inbox/AI".to_owned()],
-            ..Request::default()
+            ..ProposalRequest::default()
         })?;
         let proposal = self.app.proposals().propose(&spec)?;
         self.out

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Context, JsonFlag, views};
-use crate::app::{Approver, Report};
+use crate::app::{Approver, PromotionReport};
 use crate::error::Error;
 use crate::model::{limits::Narrowed, text};
 
@@ -57,7 +57,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn describe(report: &Report, limits: &Narrowed) -> String {
+fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
     let spec = &report.proposal.spec;
     let gates = report.gates().iter().map(|gate| format!("{} {}", gate.gate, gate.status));
     let mut rows = vec![
@@ -89,7 +89,7 @@ fn describe(report: &Report, limits: &Narrowed) -> String {
     views::facts(&rows)
 }
 
-fn document(report: &Report) -> serde_json::Value {
+fn document(report: &PromotionReport) -> serde_json::Value {
     let spec = &report.proposal.spec;
     json!({
         "side_effect_class": spec.side_effect_class,

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Context, JsonFlag, views};
-use crate::app::{ExampleText, Request};
+use crate::app::{ExampleText, ProposalRequest};
 use crate::error::Error;
 
 /// Propose a skill: its name, what it does, what it may touch, its input and output.
@@ -67,13 +67,13 @@ const PARTS: [&str; 9] = [
 ];
 
 /// The proposal that the options make up.
-fn request(cwd: &Path, args: &Args) -> Result<Request, Error> {
+fn request(cwd: &Path, args: &Args) -> Result<ProposalRequest, Error> {
     let given = |part: &Option<String>| part.clone().unwrap_or_default();
     let io_schema = match args.io_schema_json.as_deref().and_then(|text| text.strip_prefix('@')) {
         Some(file) => read_text(cwd, file)?,
         None => given(&args.io_schema_json),
     };
-    Ok(Request {
+    Ok(ProposalRequest {
         name: given(&args.name),
         description: given(&args.desc),
         side_effect: given(&args.side_effect),

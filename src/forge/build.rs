@@ -1,24 +1,27 @@
-//! Build: one attempt. Packet → workspace → builder → gate → snapshot.
+//! Build: one attempt, from packet to snapshot.
 //!
-//! Guarantees: the packet is frozen in the ledger before a builder starts; the builder's process tree is dead before
-//! the gate looks; the sources count only when the whole workspace passed; an attempt that ends in any way but by
-//! a crash is closed in the ledger with its reason.
+//! Guarantees: the packet is frozen in the ledger before a builder starts. The builder's processes are dead before the intake
+//! reads the workspace. The sources count only when the whole workspace passed. An attempt is closed in the ledger with its
+//! reason, unless the process dies.
+//!
+//! Deliberately never: decides whether a retry may start (`diagnosis`), or compiles anything.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::builder::claude::{self, ClaudeAttempt, Surroundings};
-use super::builder::command::{self, ClaudeConfig};
-use super::promote::Approver;
-use super::research::{self, GoError, ResearchError};
-use super::workspace::{Workspace, WorkspaceError};
-use super::{Forge, gate, import, packet, patch, snapshots};
-use crate::artifacts::{self, ArtifactError};
-use crate::cage::AppliedConfinement;
+use super::attempt::{self, AttemptLockError};
+use super::build_workspace::{BuildWorkspace, BuildWorkspaceError};
+use super::builder::claude::{self, ClaudeContext};
+use super::builder::command::ClaudeConfig;
+use super::builder::log;
+use super::context::{ForgeContext, NewArtifact};
+use super::diagnosis::{self, AcknowledgementError, DiagnosisError};
+use super::record::{AffectedViews, RecordError, record};
+use super::{import, intake, packet, patch_summary, snapshot_store};
+use crate::artifacts::ArtifactError;
 use crate::ledger::{ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
 use crate::model::{
+    approver::Approver,
     artifact::ArtifactKind,
-    digest::Digest,
     finding::Finding,
     id::BuildId,
     lifecycle::{BuildStatus, BuilderKind, FailureKind},
@@ -45,7 +48,7 @@ impl Builder {
     }
 }
 
-/// What the caller is told while an attempt runs.
+/// The progress of an attempt, for the caller.
 #[derive(Debug, Clone)]
 pub enum Progress {
     /// A stage began.
@@ -54,12 +57,12 @@ pub enum Progress {
     Builder(String),
 }
 
-/// What became of an attempt.
+/// A finished attempt.
 #[derive(Debug)]
-pub struct Attempt {
-    /// The attempt as the ledger has it.
+pub struct BuildAttempt {
+    /// The row of the ledger.
     pub build: Build,
-    /// Where its workspace lies, when it was kept.
+    /// Its workspace, when it was kept.
     pub workspace: Option<PathBuf>,
     /// What to do next after a failure.
     pub hint: Option<String>,
@@ -68,10 +71,10 @@ pub struct Attempt {
 /// Why no attempt could be made or recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Another process builds the same proposal.
-    #[error("another process is building proposal {0}")]
-    Busy(String),
-    /// A person must look first.
+    /// The lock of the proposal's attempts.
+    #[error(transparent)]
+    Lock(#[from] AttemptLockError),
+    /// A person must acknowledge the next attempt first.
     #[error("proposal {id} waits for a person: {}", listed(.escalations))]
     Escalated {
         /// The proposal.
@@ -79,131 +82,141 @@ pub enum BuildError {
         /// Why.
         escalations: Vec<Escalation>,
     },
-    /// A person's go, and nobody asked for one.
-    #[error("nothing about proposal {0} waits for an acknowledgement")]
+    /// An acknowledgement that no escalation asks for.
+    #[error("nothing needs an acknowledgement for proposal {0}")]
     NothingToAcknowledge(String),
-    /// Where the proposal stands cannot be read.
+    /// The earlier attempts cannot be read.
     #[error(transparent)]
-    Standing(#[from] ResearchError),
-    /// Nothing may run in this workspace.
+    History(#[from] DiagnosisError),
+    /// The workspace is stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// `--from` is no folder that can be read.
+    /// `--from` is not a readable folder.
     #[error(transparent)]
-    Source(#[from] gate::GateError),
+    Source(#[from] intake::IntakeError),
     /// The workspace.
     #[error(transparent)]
-    Workspace(#[from] WorkspaceError),
+    Workspace(#[from] BuildWorkspaceError),
     /// The agent could not be started.
     #[error(transparent)]
     Claude(#[from] claude::ClaudeError),
     /// A file.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// The ledger.
+    /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The ledger did not take a change, or what is derived from it could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
-/// The escalations, one after the other, in words.
+/// The escalations as one line of text.
 pub fn listed(escalations: &[Escalation]) -> String {
     let each = escalations.iter().map(|escalation| format!("{} ({})", escalation.trigger, escalation.why));
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// Opens an attempt: freezes its packet and lays out its workspace. Nothing else, for `--no-invoke`.
-///
-/// # Errors
-/// [`BuildError`] when the proposal is not buildable, waits for a person, or a file cannot be written.
-pub fn prepare(
-    forge: &Forge<'_>,
+/// An attempt that the ledger has opened.
+#[derive(Debug)]
+struct OpenAttempt {
+    build: Build,
+    workspace: BuildWorkspace,
+    packet: String,
+}
+
+/// Opens an attempt: freezes its packet, then lays out its workspace. No builder is started.
+fn open_attempt(
+    forge: &ForgeContext<'_>,
     proposal: &Proposal,
     builder: BuilderKind,
     by: Option<&Approver>,
-) -> Result<(Build, Workspace), BuildError> {
-    // Said again by the transaction that opens the attempt; here it is so that a refusal leaves no packet behind.
+) -> Result<OpenAttempt, BuildError> {
+    // The transaction that opens the attempt checks this again. Checked here first, a refusal leaves no packet behind.
     if !proposal.status.is_buildable() {
         let (id, found) = (proposal.id.to_string(), proposal.status.to_string());
         return Err(LedgerError::WrongState { what: "proposal", id, found, step: "build" }.into());
     }
-    let standing = research::standing(forge, proposal)?;
-    let go = standing.go_ahead(by.map(Approver::as_str)).map_err(|error| match error {
-        GoError::Needed(escalations) => BuildError::Escalated { id: proposal.id.short(), escalations },
-        GoError::Pointless => BuildError::NothingToAcknowledge(proposal.id.short()),
+    let history = diagnosis::attempt_history(forge, proposal)?;
+    let acknowledgement = history.acknowledge(by).map_err(|error| match error {
+        AcknowledgementError::Missing(escalations) => BuildError::Escalated { id: proposal.id.short(), escalations },
+        AcknowledgementError::NotNeeded => BuildError::NothingToAcknowledge(proposal.id.short()),
     })?;
-    let packet = packet::render(proposal, standing.before());
+    let packet = packet::render(proposal, history.previous_attempt());
     let id = BuildId::new(forge.ids);
-    let number = standing.newest_build().map_or(1, |build| build.attempt_number + 1);
-    let path = folder(proposal, number).join("BUILD_PACKET.md");
-    let artifact = forge.write_artifact(ArtifactKind::BuildPacket, &path, packet.as_bytes(), id.to_string())?;
-    let build = forge.ledger.start_build(&NewBuild {
+    let number = history.newest_build().map_or(1, |build| build.attempt_number + 1);
+    let artifact = forge.write_artifact(NewArtifact {
+        kind: ArtifactKind::BuildPacket,
+        path: &attempt::folder(proposal, number).join("BUILD_PACKET.md"),
+        bytes: packet.as_bytes(),
+        related_id: id.to_string(),
+    })?;
+    let new_build = NewBuild {
         id,
         proposal_id: proposal.id,
         branch_name: format!("skill/{}-{}", proposal.spec.name, proposal.id.short()),
         builder,
         confinement: "not started".to_owned(),
         packet: &artifact,
-        decided_after: standing.newest_verification(),
-        acknowledgement: go.as_ref(),
-    })?;
-    let sources = match standing.sources() {
-        Some(digest) => Some(snapshots::load(forge.store, digest)?),
-        None => None,
+        decided_after: history.newest_verification(),
+        acknowledgement: acknowledgement.as_ref(),
     };
-    let workspace = Workspace::lay_out(&forge.layout.builds().join(id.to_string()), &packet, sources.as_ref())?;
-    Ok((build, workspace))
+    let build = record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.start_build(&new_build))?;
+    let sources = history.sources().map(|digest| snapshot_store::load(forge.store, digest)).transpose()?;
+    let workspace = BuildWorkspace::lay_out(&forge.layout.builds().join(id.to_string()), &packet, sources.as_ref())?;
+    Ok(OpenAttempt { build, workspace, packet })
 }
 
-/// Writes packet and workspace and stops.
+/// Writes packet and workspace and stops, for `--no-invoke`.
 ///
 /// # Errors
-/// [`BuildError`] when the proposal is not buildable or a file cannot be written.
+/// [`BuildError`] when the proposal is not buildable, waits for a person, or a file cannot be written.
 pub fn prepare_only(
-    forge: &Forge<'_>,
+    forge: &ForgeContext<'_>,
     proposal: &Proposal,
     builder: BuilderKind,
     by: Option<&Approver>,
-) -> Result<Attempt, BuildError> {
-    let _lock = lock(forge, proposal)?;
-    let (build, workspace) = prepare(forge, proposal, builder, by)?;
-    let build = forge.ledger.leave_build_open(build.id)?;
+) -> Result<BuildAttempt, BuildError> {
+    let _lock = attempt::lock(forge, proposal)?;
+    let OpenAttempt { build, workspace, .. } = open_attempt(forge, proposal, builder, by)?;
+    let build = record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.leave_build_open(build.id))?;
     let hint = format!(
         "write the sources there, then run `kavi build-skill {} --builder import --from DIR` on a copy of its `src`",
         proposal.id.short()
     );
-    Ok(Attempt { build, workspace: Some(workspace.root()), hint: Some(hint) })
+    Ok(BuildAttempt { build, workspace: Some(workspace.root()), hint: Some(hint) })
 }
 
 /// Makes one attempt, from packet to snapshot.
 ///
 /// # Errors
-/// [`BuildError`] when the attempt could not be made or recorded; a builder or workspace that failed is an
-/// [`Attempt`] that says so.
+/// [`BuildError`] when the attempt could not be made or recorded. A builder or a workspace that failed is not an error: the
+/// [`BuildAttempt`] says so.
 pub fn run(
-    forge: &Forge<'_>,
+    forge: &ForgeContext<'_>,
     proposal: &Proposal,
     builder: &Builder,
     by: Option<&Approver>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Attempt, BuildError> {
+) -> Result<BuildAttempt, BuildError> {
     forge.ledger.authorize()?;
     if let Builder::Import(from) = builder {
-        // A folder that is not there is a slip of the pen, not an attempt.
-        gate::open(from)?;
+        // A folder that does not exist is a typing error. It must not count as a failed attempt.
+        intake::open(from)?;
     }
-    let _lock = lock(forge, proposal)?;
+    let _lock = attempt::lock(forge, proposal)?;
     progress(Progress::Stage("packet and workspace"));
-    let (build, workspace) = prepare(forge, proposal, builder.kind(), by)?;
-    let made = match builder {
+    let attempt = open_attempt(forge, proposal, builder.kind(), by)?;
+    let result = match builder {
         Builder::Import(from) => import_sources(from, progress),
-        Builder::Claude(config) => ask_claude(forge, config, &workspace, proposal, progress),
+        Builder::Claude(config) => run_claude(forge, config, &attempt, progress),
     };
-    let made = made.unwrap_or_else(|error| Made::failed(Some(FailureKind::BuildError), error.to_string()));
-    finish(forge, proposal, &build, workspace, made)
+    let result = result.unwrap_or_else(|error| BuilderResult::failed(Some(FailureKind::BuildError), error.to_string()));
+    finish(forge, proposal, attempt, result)
 }
 
-/// What a builder left, judged.
-struct Made {
+/// The result of a builder, after the intake has read its workspace.
+struct BuilderResult {
     outcome: Result<Snapshot, Option<FailureKind>>,
     summary: String,
     confinement: String,
@@ -213,7 +226,7 @@ struct Made {
     hint: Option<String>,
 }
 
-impl Made {
+impl BuilderResult {
     fn failed(kind: Option<FailureKind>, summary: String) -> Self {
         Self {
             outcome: Err(kind),
@@ -229,7 +242,7 @@ impl Made {
     fn violation(findings: Vec<Finding>) -> Self {
         let count = findings.len();
         let things = if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
-        let summary = format!("the workspace holds {things} it may not; nothing was taken from it");
+        let summary = format!("the workspace contains {things} that it may not contain; no file was accepted");
         Self { findings, ..Self::failed(Some(FailureKind::GateViolation), summary) }
     }
 
@@ -239,106 +252,77 @@ impl Made {
     }
 }
 
-fn import_sources(from: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Made, BuildError> {
+fn import_sources(from: &Path, progress: &mut dyn FnMut(Progress)) -> Result<BuilderResult, BuildError> {
     progress(Progress::Stage("workspace gate"));
-    let made = match gate::inspect(from, &import::allowed())? {
-        Err(findings) => Made::violation(findings),
+    let result = match intake::inspect(from, &import::rules())? {
+        Err(findings) => BuilderResult::violation(findings),
         Ok(accepted) => {
-            let findings: Vec<_> = accepted.aside.values().flat_map(|bytes| import::check_manifest(bytes)).collect();
-            if findings.is_empty() { Made::accepted(accepted.snapshot) } else { Made::violation(findings) }
+            let findings: Vec<_> =
+                accepted.inspected.values().flat_map(|bytes| import::check_manifest(bytes)).collect();
+            if findings.is_empty() {
+                BuilderResult::accepted(accepted.snapshot)
+            } else {
+                BuilderResult::violation(findings)
+            }
         }
     };
     let confinement = "a person's sources: no builder ran".to_owned();
-    Ok(Made { confinement, ..made })
+    Ok(BuilderResult { confinement, ..result })
 }
 
-fn ask_claude(
-    forge: &Forge<'_>,
+fn run_claude(
+    forge: &ForgeContext<'_>,
     config: &ClaudeConfig,
-    workspace: &Workspace,
-    proposal: &Proposal,
+    open: &OpenAttempt,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Made, BuildError> {
+) -> Result<BuilderResult, BuildError> {
     progress(Progress::Stage("claude code"));
-    let before = gate::inspect(&workspace.root(), &workspace.allowed)?.ok().map(|accepted| accepted.snapshot.digest());
-    let packet = String::from_utf8_lossy(
-        &artifacts::read_once(&workspace.root().join("PACKET.md"))
-            .map_err(|_| LedgerError::Conflict(format!("the workspace of proposal {}", proposal.id)))?,
-    )
-    .into_owned();
+    let workspace = &open.workspace;
+    let before = intake::inspect(&workspace.root(), &workspace.rules)?.ok().map(|accepted| accepted.snapshot.digest());
     let mut tell = |event: super::builder::stream::Progress| progress(Progress::Builder(event.to_string()));
-    let around = Surroundings { cage: forge.cage, clock: forge.clock, ids: forge.ids };
-    let attempt = claude::run(around, config, &workspace.root(), &packet, &mut tell)?;
+    let context = ClaudeContext { cage: forge.cage, clock: forge.clock, ids: forge.ids };
+    let attempt = claude::run(context, config, &workspace.root(), &open.packet, &mut tell)?;
     progress(Progress::Stage("workspace gate"));
-    let mut made = match &attempt.verdict {
+    let mut result = match &attempt.verdict {
         Err(failure) => {
-            let mut made = Made::failed(Some(failure.kind()), failure.to_string());
-            made.hint = Some(failure.hint().to_owned());
-            made
+            let mut result = BuilderResult::failed(Some(failure.kind()), failure.to_string());
+            result.hint = Some(failure.hint().to_owned());
+            result
         }
-        Ok(_) => match gate::inspect(&workspace.root(), &workspace.allowed)? {
-            Err(findings) => Made::violation(findings),
+        Ok(_) => match intake::inspect(&workspace.root(), &workspace.rules)? {
+            Err(findings) => BuilderResult::violation(findings),
             Ok(accepted) if Some(accepted.snapshot.digest()) == before => {
-                Made::failed(Some(FailureKind::BuildError), "the builder changed no file".to_owned())
+                BuilderResult::failed(Some(FailureKind::BuildError), "the builder changed no file".to_owned())
             }
-            Ok(accepted) => Made::accepted(accepted.snapshot),
+            Ok(accepted) => BuilderResult::accepted(accepted.snapshot),
         },
     };
-    made.confinement = attempt.confinement.to_string();
-    made.log = log_of(config, &attempt);
-    made.transcript = Some(attempt.transcript);
-    Ok(made)
-}
-
-/// What the build log says of the agent and of what passed at the gateway. No key is in it: neither had one to tell.
-fn log_of(config: &ClaudeConfig, attempt: &ClaudeAttempt) -> serde_json::Value {
-    let verdict = match &attempt.verdict {
-        Ok(accepted) => format!("accepted after {} turns", accepted.turns),
-        Err(failure) => format!("refused: {failure}"),
-    };
-    let network = match attempt.confinement {
-        AppliedConfinement::Caged { .. } => "none but the gateway's socket",
-        AppliedConfinement::Unconfined => "UNCONFINED: the machine's; the gateway at a port of its loopback",
-    };
-    serde_json::json!({
-        "executable": config.executable.file_name().map(|name| name.to_string_lossy()),
-        "arguments": command::arguments(config),
-        "network": network,
-        "gateway": attempt.account,
-        "verdict": verdict,
-        "model": attempt.summary.model,
-        "agent_version": attempt.summary.agent_version,
-        "tools": attempt.summary.tools,
-        "denials": attempt.summary.denials,
-        "tool_errors": attempt.summary.tool_errors,
-        "api_retries": attempt.summary.api_retries,
-        "events": attempt.summary.events,
-        "unparsed_lines": attempt.summary.unparsed_lines,
-        "stderr": crate::model::text::block(&String::from_utf8_lossy(&attempt.stderr), 4_000),
-        "duration_ms": u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
-    })
+    result.confinement = attempt.confinement.to_string();
+    result.log = log::entry(config, &attempt);
+    result.transcript = Some(attempt.transcript);
+    Ok(result)
 }
 
 fn finish(
-    forge: &Forge<'_>,
+    forge: &ForgeContext<'_>,
     proposal: &Proposal,
-    build: &Build,
-    workspace: Workspace,
-    made: Made,
-) -> Result<Attempt, BuildError> {
-    let outcome = match &made.outcome {
-        Ok(snapshot) => Ok(snapshots::store(forge.store, snapshot)?),
+    attempt: OpenAttempt,
+    result: BuilderResult,
+) -> Result<BuildAttempt, BuildError> {
+    let OpenAttempt { build, workspace, .. } = attempt;
+    let outcome = match &result.outcome {
+        Ok(snapshot) => Ok(snapshot_store::store(forge.store, snapshot)?),
         Err(kind) => Err(*kind),
     };
     let end = BuildEnd {
-        artifacts: write_artifacts(forge, proposal, build, &made, outcome.ok())?,
+        artifacts: write_artifacts(forge, proposal, &build, &result)?,
         outcome,
-        summary: made.summary,
-        confinement: made.confinement,
-        findings: made.findings,
+        summary: result.summary,
+        confinement: result.confinement,
+        findings: result.findings,
         finished_at: forge.clock.now(),
     };
-    let build = forge.ledger.finish_build(build.id, &end)?;
+    let build = record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.finish_build(build.id, &end))?;
     let kept = match (build.status, build.builder) {
         (BuildStatus::Failed, BuilderKind::Claude) => Some(workspace.root()),
         _ => {
@@ -346,18 +330,20 @@ fn finish(
             None
         }
     };
-    Ok(Attempt { build, workspace: kept, hint: made.hint })
+    Ok(BuildAttempt { build, workspace: kept, hint: result.hint })
 }
 
 fn write_artifacts(
-    forge: &Forge<'_>,
+    forge: &ForgeContext<'_>,
     proposal: &Proposal,
     build: &Build,
-    made: &Made,
-    snapshot: Option<Digest>,
+    result: &BuilderResult,
 ) -> Result<Vec<ArtifactRow>, BuildError> {
-    let folder = folder(proposal, build.attempt_number);
-    let related = build.id.to_string();
+    let folder = attempt::folder(proposal, build.attempt_number);
+    let write = |kind: ArtifactKind, name: &str, bytes: &[u8]| {
+        forge.write_artifact(NewArtifact { kind, path: &folder.join(name), bytes, related_id: build.id.to_string() })
+    };
+    let snapshot = result.outcome.as_ref().ok().map(Snapshot::digest);
     let log = serde_json::json!({
         "v": 1,
         "build_id": build.id,
@@ -365,53 +351,28 @@ fn write_artifacts(
         "attempt_number": build.attempt_number,
         "builder": build.builder,
         "packet_sha256": build.packet_sha256,
-        "confinement": made.confinement,
-        "builder_log": made.log,
+        "confinement": result.confinement,
+        "builder_log": result.log,
         "gate": {
             "accepted": snapshot.is_some(),
             "snapshot_sha256": snapshot,
-            "findings": made.findings,
+            "findings": result.findings,
         },
-        "summary": made.summary,
+        "summary": result.summary,
     });
     let text = serde_json::to_string_pretty(&log).unwrap_or_default();
-    let mut rows = vec![forge.write_artifact(
-        ArtifactKind::BuildLog,
-        &folder.join("BUILD_LOG.json"),
-        text.as_bytes(),
-        related.clone(),
-    )?];
-    if let Some(transcript) = &made.transcript {
-        let path = folder.join("TRANSCRIPT.jsonl");
-        rows.push(forge.write_artifact(ArtifactKind::BuildLog, &path, transcript, related.clone())?);
+    let mut rows = vec![write(ArtifactKind::BuildLog, "BUILD_LOG.json", text.as_bytes())?];
+    if let Some(transcript) = &result.transcript {
+        rows.push(write(ArtifactKind::BuildLog, "TRANSCRIPT.jsonl", transcript)?);
     }
-    if let Ok(after) = &made.outcome {
-        // The attempt between may have left nothing: what this one started from is what was accepted last.
+    if let Ok(after) = &result.outcome {
+        // The attempt just before may have left no sources. This one started from the sources that were accepted last.
         let earlier = forge.ledger.builds_of(proposal.id)?;
         let earlier = earlier.into_iter().rev().filter(|other| other.attempt_number < build.attempt_number);
         let before = earlier.filter_map(|other| other.snapshot_sha256).next();
-        let before = before.map(|digest| snapshots::load(forge.store, digest)).transpose()?;
-        let summary = patch::summary(proposal, build, before.as_ref(), after);
-        let path = folder.join("PATCH_SUMMARY.md");
-        rows.push(forge.write_artifact(ArtifactKind::PatchSummary, &path, summary.as_bytes(), related)?);
+        let before = before.map(|digest| snapshot_store::load(forge.store, digest)).transpose()?;
+        let summary = patch_summary::render(proposal, build, before.as_ref(), after);
+        rows.push(write(ArtifactKind::PatchSummary, "PATCH_SUMMARY.md", summary.as_bytes())?);
     }
     Ok(rows)
-}
-
-/// The folder of an attempt's artifacts.
-pub(super) fn folder(proposal: &Proposal, attempt: u32) -> PathBuf {
-    Path::new(proposal.spec.name.as_str()).join(proposal.id.to_string()).join(format!("build-{attempt}"))
-}
-
-/// Held while a proposal is built: an attempt that is open without it belongs to nobody.
-pub(super) fn lock(forge: &Forge<'_>, proposal: &Proposal) -> Result<File, BuildError> {
-    let path = forge.layout.locks().join(format!("build-{}", proposal.id));
-    let io = |source| ArtifactError::Io { path: path.clone(), source };
-    artifacts::create_folders_durably(&forge.layout.locks())?;
-    let file = File::create(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(BuildError::Busy(proposal.id.short())),
-        Err(std::fs::TryLockError::Error(source)) => Err(io(source).into()),
-    }
 }

@@ -1,9 +1,9 @@
-//! The compiler over a snapshot: rustc and its relatives, in the cage, with a manifest that is Kavi's own.
+//! Compiles a snapshot: rustc, clippy and rustfmt run in the cage (the sandbox of every child process), without a manifest.
 //!
-//! Guarantees: the sources are written out of the snapshot into a fresh folder; every flag is ours; the tools see
-//! the toolchain, the SDK and these sources at fixed places and nothing else, so that the same snapshot gives the same bytes.
+//! Guarantees: the sources are written from the snapshot into a fresh folder, and every flag is Kavi's. The tools see only the
+//! toolchain, the SDK and these sources, at fixed paths. So the same snapshot gives the same bytes.
 //!
-//! Deliberately never: runs cargo, a build script or anything that was compiled.
+//! Deliberately never: runs cargo, a build script or a compiled program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::build_workspace::{self, BuildWorkspaceError};
 use super::toolchain::{TARGET, Toolchain};
-use super::workspace::{self, WorkspaceError};
 use crate::artifacts::{self, ReadError};
 use crate::cage::{Cage, CageError, Exit, Finished, Job, JobLimits, Mount};
 use crate::model::{finding::Finding, name::SkillName, snapshot::Snapshot};
 
-/// Where things lie inside the cage.
+/// The paths inside the cage.
 const INSIDE_TOOLCHAIN: &str = "/tc";
 const INSIDE_KIT: &str = "/kit";
 const INSIDE_SOURCES: &str = "/s";
 const INSIDE_OUT: &str = "/o";
 
-/// Why a tool gave no verdict on the sources.
+/// Why a tool could not check the sources.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// The sources could not be laid out.
     #[error(transparent)]
-    Workspace(#[from] WorkspaceError),
+    Workspace(#[from] BuildWorkspaceError),
     /// The tool could not be run.
     #[error(transparent)]
     Cage(#[from] CageError),
@@ -45,42 +45,42 @@ pub enum CompileError {
     },
 }
 
-/// A fresh folder with the sources of one snapshot, and a place for what comes of them.
+/// A fresh folder with the sources of one snapshot and room for the output of each tool.
 #[derive(Debug)]
-pub struct Bench<'a> {
+pub struct CompileSandbox<'a> {
     cage: &'a Cage,
     toolchain: &'a Toolchain,
     name: &'a SkillName,
     folder: tempfile::TempDir,
 }
 
-/// What a compiler made and said.
+/// The output of the compiler.
 #[derive(Debug)]
-pub struct Compiled {
-    /// The component, when it compiled.
+pub struct CompileOutput {
+    /// The component, if the sources compiled.
     pub component: Option<Vec<u8>>,
-    /// What the compiler found.
+    /// The errors of the compiler.
     pub findings: Vec<Finding>,
     /// The cage it ran in.
     pub confinement: crate::cage::AppliedConfinement,
 }
 
-/// Which program a snapshot makes.
+/// Which program is compiled from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Product {
+pub enum ProgramKind {
     /// The component that is promoted.
     Release,
     /// The test program of the same sources.
     Tests,
-    /// A component of changed sources, compiled quickly for one gate.
-    Changed,
+    /// A component of changed sources, compiled without optimization for one gate.
+    Instrumented,
 }
 
-/// The address of a function differs between the program that is tested and the one that is promoted.
+/// Refused, because the address of a function differs between the tested and the promoted program.
 const ADDRESSES: &str = "clippy::fn_to_numeric_cast_any";
 
-impl<'a> Bench<'a> {
-    /// Lays the sources out below `parent`.
+impl<'a> CompileSandbox<'a> {
+    /// Writes the sources into a fresh folder below `parent`.
     ///
     /// # Errors
     /// [`CompileError`] when they cannot be written.
@@ -94,12 +94,12 @@ impl<'a> Bench<'a> {
         let io = |source: std::io::Error| CompileError::File { path: parent.to_owned(), message: source.to_string() };
         fs::create_dir_all(parent).map_err(io)?;
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(io)?;
-        let bench = Self { cage, toolchain, name, folder };
-        workspace::write(&bench.sources(), Some(snapshot))?;
-        // Stops the search for a configuration file above, where there is no cage to hide it.
-        fs::write(bench.sources().join("rustfmt.toml"), "").map_err(io)?;
-        fs::write(bench.sources().join("clippy.toml"), "").map_err(io)?;
-        Ok(bench)
+        let sandbox = Self { cage, toolchain, name, folder };
+        build_workspace::write(&sandbox.sources(), Some(snapshot))?;
+        // The tools look for a configuration file upwards. Without a cage these end the search here.
+        fs::write(sandbox.sources().join("rustfmt.toml"), "").map_err(io)?;
+        fs::write(sandbox.sources().join("clippy.toml"), "").map_err(io)?;
+        Ok(sandbox)
     }
 
     fn sources(&self) -> PathBuf {
@@ -147,7 +147,7 @@ impl<'a> Bench<'a> {
             .prefixed_path_arg("kavi_sdk=", sdk)
             .arg("--extern")
             .prefixed_path_arg("serde=", serde)
-            // Without a cage the places are not fixed; then the names are.
+            // Without a cage the paths are not fixed. Then at least the names in the component are.
             .arg(remap(&self.sources(), INSIDE_SOURCES))
             .arg(remap(&self.toolchain.sysroot, INSIDE_TOOLCHAIN)))
     }
@@ -158,19 +158,19 @@ impl<'a> Bench<'a> {
         Ok(out)
     }
 
-    /// Compiles one of the two programs.
+    /// Compiles one of the programs.
     ///
     /// # Errors
-    /// [`CompileError`] when the compiler could not be run; what it found in the sources is in [`Compiled`].
-    pub fn compile(&self, product: Product) -> Result<Compiled, CompileError> {
+    /// [`CompileError`] when the compiler could not be run. Its errors are in [`CompileOutput`].
+    pub fn compile(&self, product: ProgramKind) -> Result<CompileOutput, CompileError> {
         let (folder, kind): (&str, &[&str]) = match product {
-            Product::Release => {
+            ProgramKind::Release => {
                 ("release", &["--crate-type", "cdylib", "-C", "opt-level=s", "-C", "overflow-checks=on"])
             }
-            Product::Tests => {
+            ProgramKind::Tests => {
                 ("tests", &["--test", "-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=off"])
             }
-            Product::Changed => {
+            ProgramKind::Instrumented => {
                 ("changed", &["--crate-type", "cdylib", "-C", "opt-level=0", "-C", "overflow-checks=on"])
             }
         };
@@ -182,7 +182,7 @@ impl<'a> Bench<'a> {
             .args(["-C", "codegen-units=1", "-C", "strip=symbols", "-o"])
             .path_arg(&file);
         let done = self.cage.run(&job, &mut |_, _| {})?;
-        let mut findings = diagnostics(&done, "compile", Level::Errors);
+        let mut findings = diagnostics(&done, "compile", DiagnosticLevel::Errors);
         let component = match (done.exit.success(), artifacts::read_once(&file)) {
             (true, Ok(bytes)) => Some(bytes),
             (true, Err(error)) => {
@@ -195,15 +195,15 @@ impl<'a> Bench<'a> {
             }
             (false, _) => {
                 if findings.is_empty() {
-                    findings.push(ended(&done, "compile", "rustc"));
+                    findings.push(tool_failure(&done, "compile", "rustc"));
                 }
                 None
             }
         };
-        Ok(Compiled { component, findings, confinement: done.confinement })
+        Ok(CompileOutput { component, findings, confinement: done.confinement })
     }
 
-    /// What clippy and rustc warn of. Lints are asked for here, so that no attribute in the source is needed.
+    /// The warnings of clippy and rustc. The lints are set here, so that the source needs no attributes.
     ///
     /// # Errors
     /// [`CompileError`] when clippy could not be run.
@@ -214,14 +214,14 @@ impl<'a> Bench<'a> {
             .args(["--crate-type", "cdylib", "--emit", "metadata", "-W", "clippy::all", "-W", ADDRESSES, "-o"])
             .path_arg(out.join("skill.rmeta"));
         let done = self.cage.run(&job, &mut |_, _| {})?;
-        let mut findings = diagnostics(&done, "lint", Level::ErrorsAndWarnings);
+        let mut findings = diagnostics(&done, "lint", DiagnosticLevel::ErrorsAndWarnings);
         if !done.exit.success() && findings.is_empty() {
-            findings.push(ended(&done, "lint", "clippy-driver"));
+            findings.push(tool_failure(&done, "lint", "clippy-driver"));
         }
         Ok(findings)
     }
 
-    /// Where rustfmt would write something else.
+    /// The places that rustfmt would change.
     ///
     /// # Errors
     /// [`CompileError`] when rustfmt could not be run.
@@ -234,13 +234,13 @@ impl<'a> Bench<'a> {
         let done = self.cage.run(&job, &mut |_, _| {})?;
         let mut findings = format_findings(&String::from_utf8_lossy(&done.stdout));
         if !done.exit.success() && findings.is_empty() {
-            findings.push(ended(&done, "format", "rustfmt"));
+            findings.push(tool_failure(&done, "format", "rustfmt"));
         }
         Ok(findings)
     }
 }
 
-/// One finding a hunk: `Diff in PATH:LINE:`, then lines that are right, then the first that is not.
+/// One finding per hunk of `Diff in PATH:LINE:`. The line of the finding is the first that differs, after the context lines.
 fn format_findings(diff: &str) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut right = true;
@@ -260,20 +260,20 @@ fn format_findings(diff: &str) -> Vec<Finding> {
     findings
 }
 
-/// `src/…` out of a path that a tool printed.
+/// The part from `src/` on of a path that a tool printed.
 fn relative(path: &str) -> String {
     let at = path.rfind("/src/").map_or(0, |at| at + 1);
     path[at..].to_owned()
 }
 
-/// A tool that ended badly without saying why.
-fn ended(done: &Finished, gate: &str, tool: &str) -> Finding {
+/// The finding for a tool that failed without a diagnostic.
+fn tool_failure(done: &Finished, gate: &str, tool: &str) -> Finding {
     let how = match done.exit {
         Exit::Code(code) => format!("ended with code {code}"),
         Exit::Signal(signal) => format!("was ended by signal {signal}"),
-        Exit::WallClock => "ran out of time".to_owned(),
+        Exit::WallClock => "exceeded its time limit".to_owned(),
         Exit::Idle => "stalled".to_owned(),
-        Exit::OutputLimit => "wrote too much".to_owned(),
+        Exit::OutputLimit => "exceeded its output limit".to_owned(),
     };
     let stderr = String::from_utf8_lossy(&done.stderr);
     let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
@@ -281,14 +281,14 @@ fn ended(done: &Finished, gate: &str, tool: &str) -> Finding {
     Finding::new(format!("{gate}/tool"), format!("{tool} {how}{said}"))
 }
 
-/// Which of a compiler's messages count.
+/// Which messages of a compiler become findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
+enum DiagnosticLevel {
     Errors,
     ErrorsAndWarnings,
 }
 
-/// One message of `--error-format json`, as far as it is needed.
+/// The needed members of one message of `--error-format json`.
 #[derive(Deserialize)]
 struct Diagnostic {
     message: String,
@@ -310,13 +310,13 @@ struct Span {
     is_primary: bool,
 }
 
-fn diagnostics(done: &Finished, gate: &str, wanted: Level) -> Vec<Finding> {
+fn diagnostics(done: &Finished, gate: &str, wanted: DiagnosticLevel) -> Vec<Finding> {
     let text = String::from_utf8_lossy(&done.stderr);
     let parsed = text.lines().filter_map(|line| serde_json::from_str::<Diagnostic>(line).ok());
     let counts = |d: &Diagnostic| {
         let level = d.level == "error"
             || d.level.starts_with("error:")
-            || (d.level == "warning" && wanted == Level::ErrorsAndWarnings);
+            || (d.level == "warning" && wanted == DiagnosticLevel::ErrorsAndWarnings);
         let closing = d.spans.is_empty()
             && (d.message.starts_with("aborting due to")
                 || d.message.contains("warnings emitted")

@@ -1,23 +1,24 @@
-//! The import builder: sources that a person wrote, through the same gate as a model's.
+//! The import builder: sources that a person wrote, through the same intake as a model's.
 //!
-//! A person's crate has a manifest and build output beside its sources. They are left where they are: Kavi compiles
-//! with a manifest of its own. So that nobody is surprised by what is left out, the manifest is read, and one that
-//! asks for more than the SDK is refused.
+//! A person's crate has a manifest and build output beside its sources. Kavi does not use them: it compiles without a manifest.
+//!
+//! Guarantees: a manifest that asks for more than the SDK is refused, so that nothing is left out silently.
+//! Deliberately never: runs cargo, or takes a setting from the manifest.
 
-use super::gate::Allowed;
+use super::intake::IntakeRules;
 use crate::model::finding::Finding;
 
-/// What may lie in a person's skill crate besides sources.
-pub fn allowed() -> Allowed {
+/// The files that a person's skill crate may contain besides sources.
+pub fn rules() -> IntakeRules {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Allowed {
+    IntakeRules {
         provided: Default::default(),
-        read_aside: names(&["Cargo.toml"]),
+        inspected: names(&["Cargo.toml"]),
         ignored: names(&["Cargo.lock", "target", ".gitignore", "README.md", "spec.json"]),
     }
 }
 
-/// Keys of `[package]` that change nothing about what is compiled.
+/// Keys of `[package]` that do not change what is compiled.
 const HARMLESS: &[&str] = &[
     "name",
     "version",
@@ -37,28 +38,27 @@ const HARMLESS: &[&str] = &[
 pub fn check_manifest(bytes: &[u8]) -> Vec<Finding> {
     let finding = |message: String| Finding::new("workspace/manifest", message).in_file("Cargo.toml");
     let Some(table) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<toml::Table>().ok()) else {
-        return vec![finding("it is not TOML".to_owned())];
+        return vec![finding("the manifest is not valid TOML".to_owned())];
     };
     let mut findings = Vec::new();
     for (key, value) in &table {
         match (key.as_str(), value.as_table()) {
             ("package", Some(package)) => {
                 let odd = package.keys().filter(|key| !HARMLESS.contains(&key.as_str()));
-                findings.extend(odd.map(|key| finding(format!("`package.{key}` is not for a skill to set"))));
+                findings.extend(odd.map(|key| finding(format!("a skill must not set `package.{key}`"))));
             }
             ("dependencies", Some(dependencies)) => {
                 let odd = dependencies.keys().filter(|name| !PERMITTED.contains(&name.as_str()));
                 findings
-                    .extend(odd.map(|name| finding(format!("it depends on `{name}`; a skill may use kavi-sdk only"))));
+                    .extend(odd.map(|name| finding(format!("it depends on `{name}`: a skill may only use kavi-sdk"))));
             }
             ("lib", Some(lib)) => {
                 let odd = lib.keys().filter(|key| !["crate-type", "name", "doctest"].contains(&key.as_str()));
-                findings.extend(odd.map(|key| finding(format!("`lib.{key}` is not for a skill to set"))));
+                findings.extend(odd.map(|key| finding(format!("a skill must not set `lib.{key}`"))));
             }
-            // What a workspace root and its profiles say is not read: kavi's own flags and lints hold.
+            // Harmless, because they are not used: Kavi's own flags and lints apply.
             ("workspace" | "lints" | "profile", Some(_)) => {}
-            _ => findings
-                .push(finding(format!("`{key}` is not for a skill to set: kavi compiles with its own manifest"))),
+            _ => findings.push(finding(format!("a skill must not set `{key}`: kavi compiles without the manifest"))),
         }
     }
     findings

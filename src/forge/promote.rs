@@ -1,15 +1,17 @@
-//! Promote, rollback, revoke: the decisions of a person.
+//! Promote, rollback, revoke: the decisions of a person about trust.
 //!
-//! Guarantees: what is shown is computed from the bytes that will be trusted; those bytes lie fsynced in the store
-//! before the one transaction that trusts them, and that transaction checks again that nothing moved in between;
-//! the registry is derived afterwards and can be derived again.
+//! Guarantees: the report is computed from the bytes that will be trusted. Those bytes are on disk (fsync) before the one
+//! transaction that trusts them, and that transaction checks again that nothing has changed in between.
 //!
-//! Deliberately never: asks anybody anything (that is the command line's), or trusts without a name.
+//! Deliberately never: asks the person (the command line does), or trusts without a name.
 
-use super::{Forge, rebuild, snapshots, verify};
+use super::context::ForgeContext;
+use super::record::{AffectedViews, RecordError, record};
+use super::{snapshot_store, verify};
 use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{GateRow, LedgerError, Promotion, PromotionRequest, Proposal, Verification};
 use crate::model::{
+    approver::Approver,
     capabilities::SkillCapabilities,
     digest::Digest,
     id::PromotionId,
@@ -21,42 +23,18 @@ use crate::model::{
 use crate::runtime::inspect::{self, InspectError};
 use crate::runtime::{ComponentTrust, LoadError, Runtime, RuntimeError, SkillComponent};
 
-/// Who takes a decision: a name of 1 to 100 characters, none of them invisible.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approver(String);
-
-impl Approver {
-    /// Parses a name.
-    ///
-    /// # Errors
-    /// [`PromoteError::Approver`] when nobody could read it.
-    pub fn parse(name: &str) -> Result<Self, PromoteError> {
-        let name = name.trim();
-        let readable = !name.is_empty() && name.chars().count() <= 100 && text::line(name, 200) == name;
-        if readable { Ok(Self(name.to_owned())) } else { Err(PromoteError::Approver(text::line(name, 100))) }
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Why a decision is not carried out. Nothing has changed then.
+/// Why a decision is not carried out. Nothing has changed, unless it is [`RecordError::Views`].
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
-    /// Nobody's name.
-    #[error("`{0}` names nobody: give 1 to 100 readable characters")]
-    Approver(String),
-    /// No reason.
+    /// A revocation without a reason.
     #[error("a revocation needs a reason: give --why TEXT")]
     NoReason,
-    /// Not VERIFIED.
+    /// The proposal is not VERIFIED.
     #[error("proposal {id} is {status}: only VERIFIED proposals can be promoted")]
     NotVerified {
         /// Which.
         id: String,
-        /// Where it stands.
+        /// Its status.
         status: ProposalStatus,
     },
     /// The newest verification did not pass, or is not of the newest build.
@@ -65,7 +43,7 @@ pub enum PromoteError {
     /// The component or its sources are missing or changed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// The component cannot be looked at.
+    /// The component cannot be read as one.
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// The engine.
@@ -77,14 +55,14 @@ pub enum PromoteError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The decision stands; the registry could not be derived.
-    #[error("the decision is recorded, but the registry could not be written: {0}")]
-    Registry(#[from] rebuild::RebuildError),
+    /// The ledger did not take the decision, or what is derived from it could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
-/// What a person is about to trust.
+/// What a person is about to trust, for that person to read.
 #[derive(Debug)]
-pub struct Report {
+pub struct PromotionReport {
     /// The proposal.
     pub proposal: Proposal,
     /// The verification it rests on.
@@ -105,17 +83,17 @@ pub struct Report {
     pub changes: Vec<String>,
 }
 
-impl Report {
-    /// What the component answered where the spec has no example: for the person to judge.
+impl PromotionReport {
+    /// The outputs of the component for inputs without an example. The person judges them.
     pub fn answers(&self) -> impl Iterator<Item = &str> {
         let findings = self.gates().iter().flat_map(|gate| &gate.findings);
-        findings.filter(|finding| finding.rule == verify::ASKS).map(|finding| finding.message.as_str())
+        findings.filter(|finding| finding.rule == verify::ASKED_RULE).map(|finding| finding.message.as_str())
     }
 
-    /// How many recorded runs of the trusted revision give something else with this one.
+    /// The remark that counts the recorded runs whose outcome differs from the trusted revision's.
     pub fn replayed(&self) -> Option<&str> {
         let mut findings = self.gates().iter().flat_map(|gate| &gate.findings);
-        findings.find(|finding| finding.rule == verify::REPLAYED).map(|finding| finding.message.as_str())
+        findings.find(|finding| finding.rule == verify::REPLAY_SUMMARY_RULE).map(|finding| finding.message.as_str())
     }
 
     /// The gates of the verification.
@@ -128,7 +106,7 @@ impl Report {
 ///
 /// # Errors
 /// [`PromoteError`] when the proposal cannot be promoted.
-pub fn report(forge: &Forge<'_>, proposal: Proposal) -> Result<Report, PromoteError> {
+pub fn report(forge: &ForgeContext<'_>, proposal: Proposal) -> Result<PromotionReport, PromoteError> {
     if proposal.status != ProposalStatus::Verified {
         return Err(PromoteError::NotVerified { id: proposal.id.short(), status: proposal.status });
     }
@@ -140,17 +118,17 @@ pub fn report(forge: &Forge<'_>, proposal: Proposal) -> Result<Report, PromoteEr
         return Err(not_passed());
     }
     let component = forge.store.get(StoredKind::Component, component_sha256)?;
-    let snapshot = snapshots::load(forge.store, verification.snapshot_sha256)?;
+    let snapshot = snapshot_store::load(forge.store, verification.snapshot_sha256)?;
     let interface = inspect::interface(&component)?;
     let replaces = forge.ledger.trusted(&proposal.spec.name)?;
     let changes = replaces.as_ref().map(|active| changes(active, &proposal)).unwrap_or_default();
-    Ok(Report {
+    Ok(PromotionReport {
         component_sha256,
         component_bytes: component.len(),
         imports: interface
             .imports
             .into_iter()
-            // A bare name is a type of the contract's, which gives nothing.
+            // A name without a package is a type of the contract, which gives no access.
             .filter(|import| import.name.contains(':'))
             .map(|import| import.name)
             .collect(),
@@ -163,7 +141,7 @@ pub fn report(forge: &Forge<'_>, proposal: Proposal) -> Result<Report, PromoteEr
     })
 }
 
-/// What a new revision may do that the active one may not, and the other way round.
+/// What the new revision may do and the active one may not, and the reverse.
 fn changes(active: &Proposal, next: &Proposal) -> Vec<String> {
     let (old, new) = (&active.spec, &next.spec);
     let mut changes = Vec::new();
@@ -191,27 +169,27 @@ fn changes(active: &Proposal, next: &Proposal) -> Vec<String> {
 /// Trusts exactly what the report shows.
 ///
 /// # Errors
-/// [`PromoteError`] when anything moved since the report was computed; nothing has changed then.
+/// [`PromoteError`] when anything has changed since the report was computed.
 pub fn apply(
-    forge: &Forge<'_>,
-    report: &Report,
+    forge: &ForgeContext<'_>,
+    report: &PromotionReport,
     limits: &Narrowed,
     approver: &Approver,
 ) -> Result<Proposal, PromoteError> {
-    // Once more over the bytes, and durably: what the ledger is about to trust must be on disk.
+    // Read and hashed again, and synced: the ledger must never trust bytes that a power loss could take.
     let component = forge.store.get(StoredKind::Component, report.component_sha256)?;
     forge.store.sync(StoredKind::Component, Digest::of(&component))?;
     prepare(forge, report, &component)?;
     let request = request(forge, approver, None);
-    let (id, verification, component) = (report.proposal.id, report.verification.id, report.component_sha256);
-    let promoted = forge.ledger.promote(id, verification, component, limits, &request)?;
-    rebuild::after_decision(forge, &promoted)?;
-    Ok(promoted)
+    let (proposal, verification, component) = (&report.proposal, report.verification.id, report.component_sha256);
+    Ok(record(forge, &proposal.spec.name, AffectedViews::IndexAndRegistry, |ledger| {
+        ledger.promote(proposal.id, verification, component, limits, &request)
+    })?)
 }
 
-/// Compares the component with its class and makes its machine code, before anybody trusts it: what cannot be run is
-/// not promoted, and the first run compiles nothing.
-fn prepare(forge: &Forge<'_>, report: &Report, component: &[u8]) -> Result<(), PromoteError> {
+/// Compares the component with its class and compiles it to machine code. A component that cannot run is not promoted,
+/// and the first run has nothing to compile.
+fn prepare(forge: &ForgeContext<'_>, report: &PromotionReport, component: &[u8]) -> Result<(), PromoteError> {
     let capabilities = SkillCapabilities::of(&report.proposal.spec);
     let digest = report.component_sha256;
     let skill = SkillComponent { component, digest, capabilities: &capabilities, trust: ComponentTrust::Untrusted };
@@ -222,23 +200,22 @@ fn prepare(forge: &Forge<'_>, report: &Report, component: &[u8]) -> Result<(), P
 /// Goes back to the trusted revision before the active one.
 ///
 /// # Errors
-/// [`PromoteError`] when there is none, or its bytes are not the promoted ones any more.
-pub fn rollback(forge: &Forge<'_>, name: &SkillName, approver: &Approver) -> Result<Proposal, PromoteError> {
+/// [`PromoteError`] when there is none, or its bytes are no longer the promoted ones.
+pub fn rollback(forge: &ForgeContext<'_>, name: &SkillName, approver: &Approver) -> Result<Proposal, PromoteError> {
     let target = forge.ledger.rollback_target(name)?;
     if let Some(trust) = target.trust {
         forge.store.get(StoredKind::Component, trust.component_sha256)?;
     }
-    let back = forge.ledger.rollback(name, target.id, &request(forge, approver, None))?;
-    rebuild::after_decision(forge, &back)?;
-    Ok(back)
+    let request = request(forge, approver, None);
+    Ok(record(forge, name, AffectedViews::IndexAndRegistry, |ledger| ledger.rollback(name, target.id, &request))?)
 }
 
-/// Takes the trust in a revision back for good.
+/// Ends the trust in a revision for good.
 ///
 /// # Errors
 /// [`PromoteError`] when there is no such revision, or no reason is given.
 pub fn revoke(
-    forge: &Forge<'_>,
+    forge: &ForgeContext<'_>,
     name: &SkillName,
     revision: Option<u32>,
     approver: &Approver,
@@ -248,20 +225,24 @@ pub fn revoke(
     if why.is_empty() {
         return Err(PromoteError::NoReason);
     }
-    let revoked = forge.ledger.revoke(name, revision, &request(forge, approver, Some(why)))?;
-    rebuild::after_decision(forge, &revoked)?;
-    Ok(revoked)
+    let request = request(forge, approver, Some(why));
+    Ok(record(forge, name, AffectedViews::IndexAndRegistry, |ledger| ledger.revoke(name, revision, &request))?)
 }
 
-fn request(forge: &Forge<'_>, approver: &Approver, reason: Option<String>) -> PromotionRequest {
-    PromotionRequest { id: PromotionId::new(forge.ids), approved_by: approver.0.clone(), reason, at: forge.clock.now() }
+fn request(forge: &ForgeContext<'_>, approver: &Approver, reason: Option<String>) -> PromotionRequest {
+    PromotionRequest {
+        id: PromotionId::new(forge.ids),
+        approved_by: approver.as_str().to_owned(),
+        reason,
+        at: forge.clock.now(),
+    }
 }
 
 /// The decisions about every revision of a name, oldest first.
 ///
 /// # Errors
 /// [`LedgerError`] when the ledger cannot be read.
-pub fn lineage(forge: &Forge<'_>, name: &SkillName) -> Result<Vec<(Proposal, Vec<Promotion>)>, LedgerError> {
+pub fn lineage(forge: &ForgeContext<'_>, name: &SkillName) -> Result<Vec<(Proposal, Vec<Promotion>)>, LedgerError> {
     let proposals = forge.ledger.proposals_named(name)?;
     proposals.into_iter().map(|proposal| Ok((proposal.clone(), forge.ledger.promotions_of(proposal.id)?))).collect()
 }

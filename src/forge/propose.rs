@@ -1,12 +1,16 @@
-//! Propose: a spec in the ledger. Pure parsing first, then one write.
+//! Propose: a spec becomes a proposal in the ledger.
+//!
+//! Guarantees: parsing is pure and comes first; a spec that is refused leaves nothing behind.
+//! Deliberately never: reads a file, or asks anybody.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Forge;
-use crate::ledger::{LedgerError, NewProposal, Proposal, ProposalSource};
+use super::context::{ForgeContext, NewArtifact};
+use super::record::{AffectedViews, RecordError, record};
+use crate::ledger::{NewProposal, Proposal, ProposalSource};
 use crate::model::{
     artifact::ArtifactKind,
     effect::{EffectClass, UnknownClass},
@@ -19,9 +23,9 @@ use crate::model::{
     vault_path::{InvalidVaultPath, VaultPath},
 };
 
-/// A proposal as it was typed.
+/// The arguments of a proposal, as typed.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
+pub struct ProposalRequest {
     /// `--name`
     pub name: String,
     /// `--desc`
@@ -34,7 +38,7 @@ pub struct Request {
     pub required_secrets: String,
     /// `--path`
     pub paths: Vec<String>,
-    /// `--example`, read from files already.
+    /// `--example`: the contents of the files.
     pub examples: Vec<ExampleText>,
     /// `--required-test`
     pub required_tests: Vec<String>,
@@ -42,8 +46,8 @@ pub struct Request {
     pub reads_clock: bool,
 }
 
-/// A whole specification as it lies in a file: the members of a `SKILL_SPEC.json`, where what has nothing to say may be
-/// left out and schemas may be written in shorthand.
+/// A whole specification as a file holds it: the members of a `SKILL_SPEC.json`. Empty members may be left out, and schemas
+/// may be written in shorthand.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SpecFile {
@@ -109,30 +113,30 @@ pub enum ProposeError {
         /// What is wrong with its JSON.
         source: JsonError,
     },
-    /// `--example` with one file that is no golden case.
-    #[error("example `{name}` is no golden case {{name, input, vault, expect, files}}: {message}")]
+    /// `--example` with one file that is not a golden case.
+    #[error("example `{name}` is not a golden case {{name, input, vault, expect, files}}: {message}")]
     Case {
         /// Which example.
         name: String,
         /// What is wrong.
         message: String,
     },
-    /// `--spec` with a file that is no JSON.
+    /// `--spec` with a file that is not JSON.
     #[error("the specification cannot be read: {0}")]
     File(#[from] JsonError),
-    /// `--spec` with JSON that is no specification.
-    #[error("the file is no specification: {0}")]
-    NoSpec(String),
-    /// The parts do not fit each other.
+    /// `--spec` with JSON that is not a specification.
+    #[error("the file is not a specification: {0}")]
+    NotASpec(String),
+    /// The parts contradict each other.
     #[error(transparent)]
     Spec(#[from] InvalidSpec),
 }
 
-/// Turns what was typed into a spec that cannot be wrong.
+/// Turns the typed arguments into a valid spec.
 ///
 /// # Errors
 /// [`ProposeError`] for the first part that is refused.
-pub fn parse(request: &Request) -> Result<SkillSpec, ProposeError> {
+pub fn parse(request: &ProposalRequest) -> Result<SkillSpec, ProposeError> {
     let secrets = match request.required_secrets.trim() {
         "" => Vec::new(),
         text => serde_json::from_str(text).map_err(|error| ProposeError::Secrets(error.to_string()))?,
@@ -159,9 +163,12 @@ pub fn parse(request: &Request) -> Result<SkillSpec, ProposeError> {
 /// [`ProposeError`] for the first part that is refused.
 pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
     let value = json::parse(bytes, JsonLimits::default())?;
-    let file: SpecFile = serde_json::from_value(value).map_err(|error| ProposeError::NoSpec(error.to_string()))?;
+    let file: SpecFile = serde_json::from_value(value).map_err(|error| ProposeError::NotASpec(error.to_string()))?;
     if file.v != VERSION {
-        return Err(ProposeError::NoSpec(format!("its version is {}, and {VERSION} is known", file.v)));
+        return Err(ProposeError::NotASpec(format!(
+            "its version is {}, and this Kavi reads version {VERSION}",
+            file.v
+        )));
     }
     let spec = SkillSpec {
         v: file.v,
@@ -200,24 +207,37 @@ fn parse_example(text: &ExampleText) -> Result<Example, ProposeError> {
 
 /// Why a checked proposal could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
+pub enum ProposalWriteError {
     /// The artifact.
     #[error(transparent)]
     Artifact(#[from] crate::artifacts::ArtifactError),
-    /// The ledger.
+    /// The spec has no JSON form.
+    #[error("the specification cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The ledger, or what is derived from it.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Record(#[from] RecordError),
 }
 
-/// Writes a proposal: the spec's artifact first, then the ledger's row that makes it count.
+/// Writes a proposal: the spec's artifact first, then the row of the ledger that makes it valid.
 ///
 /// # Errors
-/// [`WriteError`]; the ledger is unchanged then.
-pub fn write(forge: &Forge<'_>, spec: &SkillSpec, source: Option<&ProposalSource>) -> Result<Proposal, WriteError> {
+/// [`ProposalWriteError`]; the ledger is unchanged unless it is [`RecordError::Views`].
+pub fn write(
+    forge: &ForgeContext<'_>,
+    spec: &SkillSpec,
+    source: Option<&ProposalSource>,
+) -> Result<Proposal, ProposalWriteError> {
     let id = ProposalId::new(forge.ids);
-    // Re-ordered by key, so that one spec has one digest.
-    let text = json::canonical(&serde_json::to_value(spec).map_err(|error| LedgerError::BadValue(error.to_string()))?);
+    // Canonical: the keys are sorted, so that one spec has one digest.
+    let text = json::canonical(&serde_json::to_value(spec)?);
     let path = Path::new(spec.name.as_str()).join(id.to_string()).join("SKILL_SPEC.json");
-    let artifact = forge.write_artifact(ArtifactKind::SkillSpec, &path, text.as_bytes(), id.to_string())?;
-    Ok(forge.ledger.insert_proposal(&NewProposal { id, spec, spec_json: &text, artifact: &artifact, source })?)
+    let artifact = forge.write_artifact(NewArtifact {
+        kind: ArtifactKind::SkillSpec,
+        path: &path,
+        bytes: text.as_bytes(),
+        related_id: id.to_string(),
+    })?;
+    let proposal = NewProposal { id, spec, spec_json: &text, artifact: &artifact, source };
+    Ok(record(forge, &spec.name, AffectedViews::Index, |ledger| ledger.insert_proposal(&proposal))?)
 }

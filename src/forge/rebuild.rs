@@ -1,25 +1,27 @@
-//! Rebuild: what is derived from the ledger, derived again. The same ledger gives the same bytes.
+//! Rebuild: writes the files that are derived from the ledger.
 //!
-//! Derived are `registry.yaml`, each skill's `artifacts_out/NAME/INDEX.md` and the specs' files. Nothing that is written
-//! here is ever read by Kavi.
+//! Derived are `registry.yaml`, each skill's `artifacts_out/NAME/INDEX.md` and the files of the specs.
+//!
+//! Guarantees: the same ledger gives the same bytes. Deliberately never: reads a derived file to decide anything, or changes
+//! the ledger.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::Forge;
+use super::context::ForgeContext;
 use crate::artifacts::{self, ArtifactError, ReadError};
-use crate::ledger::{LedgerError, Proposal};
+use crate::ledger::LedgerError;
 use crate::model::{artifact::ArtifactKind, digest::Digest, json, name::SkillName, text};
 use crate::registry::{self, RenderError};
 
-/// Why something could not be derived.
+/// Why a derived file could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A file could not be written.
+    /// The file itself.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// The registry's text.
@@ -32,17 +34,17 @@ pub enum RebuildError {
 pub struct Rebuilt {
     /// Files that were written, because they were missing or differed.
     pub written: Vec<PathBuf>,
-    /// Files that were right already.
+    /// Files that were already right.
     pub unchanged: usize,
     /// Artifacts that cannot be derived and are missing or changed, each with what is wrong.
     pub damaged: Vec<(PathBuf, String)>,
 }
 
-/// Derives everything and looks at every artifact that cannot be derived.
+/// Derives every file, and checks every artifact that cannot be derived against its digest.
 ///
 /// # Errors
 /// [`RebuildError`] when the ledger cannot be read or a file cannot be written.
-pub fn all(forge: &Forge<'_>) -> Result<Rebuilt, RebuildError> {
+pub fn all(forge: &ForgeContext<'_>) -> Result<Rebuilt, RebuildError> {
     let _lock = lock(forge)?;
     let mut rebuilt = Rebuilt::default();
     put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
@@ -62,7 +64,7 @@ pub fn all(forge: &Forge<'_>) -> Result<Rebuilt, RebuildError> {
         match (spec, artifacts::read_once(&path)) {
             (Some(text), _) => put(&mut rebuilt, path, &text)?,
             (None, Ok(bytes)) if Digest::of(&bytes) == row.sha256 => rebuilt.unchanged += 1,
-            (None, Ok(_)) => rebuilt.damaged.push((path, "its bytes were changed".to_owned())),
+            (None, Ok(_)) => rebuilt.damaged.push((path, "its bytes do not match its digest".to_owned())),
             (None, Err(ReadError::Missing)) => rebuilt.damaged.push((path, "it is missing".to_owned())),
             (None, Err(error)) => rebuilt.damaged.push((path, format!("it cannot be read: {error:?}"))),
         }
@@ -70,30 +72,23 @@ pub fn all(forge: &Forge<'_>) -> Result<Rebuilt, RebuildError> {
     Ok(rebuilt)
 }
 
-/// Derives what a decision about one proposal changes.
-///
-/// # Errors
-/// [`RebuildError`]; the decision stands all the same.
-pub fn after_decision(forge: &Forge<'_>, proposal: &Proposal) -> Result<(), RebuildError> {
+/// Derives what a decision about trust changes: the registry, and the index of the skill `name`.
+pub(super) fn registry_and_index_of(forge: &ForgeContext<'_>, name: &SkillName) -> Result<(), RebuildError> {
     let _lock = lock(forge)?;
     let mut rebuilt = Rebuilt::default();
     put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
-    let name = &proposal.spec.name;
     put(&mut rebuilt, index_path(forge, name), &index(forge, name)?)
 }
 
-/// Derives what a step of one name changes: its index.
-///
-/// # Errors
-/// [`RebuildError`]; the step stands all the same.
-pub fn after_step(forge: &Forge<'_>, name: &SkillName) -> Result<(), RebuildError> {
+/// Derives what any other change of the skill `name` changes: its index.
+pub(super) fn index_of(forge: &ForgeContext<'_>, name: &SkillName) -> Result<(), RebuildError> {
     let _lock = lock(forge)?;
     put(&mut Rebuilt::default(), index_path(forge, name), &index(forge, name)?)
 }
 
-/// Held from the look into the ledger until the files are written, so that a slow process never puts an older view
-/// in the place of a newer one.
-fn lock(forge: &Forge<'_>) -> Result<File, RebuildError> {
+/// Takes the lock that is held from the reading of the ledger until the files are written. Without it a slow process could
+/// replace a newer view with an older one.
+fn lock(forge: &ForgeContext<'_>) -> Result<File, RebuildError> {
     let path = forge.layout.locks().join("views");
     artifacts::create_folders_durably(&forge.layout.locks())?;
     let file = File::create(&path).and_then(|file| file.lock().map(|()| file));
@@ -110,12 +105,12 @@ fn put(rebuilt: &mut Rebuilt, path: PathBuf, text: &str) -> Result<(), RebuildEr
     Ok(())
 }
 
-fn index_path(forge: &Forge<'_>, name: &SkillName) -> PathBuf {
+fn index_path(forge: &ForgeContext<'_>, name: &SkillName) -> PathBuf {
     forge.layout.artifacts().join(name.as_str()).join("INDEX.md")
 }
 
-/// Everything that is on file about a name, in the ledger's order.
-fn index(forge: &Forge<'_>, name: &SkillName) -> Result<String, RebuildError> {
+/// The index of a name: its proposals, decisions and artifacts, in the order of the ledger.
+fn index(forge: &ForgeContext<'_>, name: &SkillName) -> Result<String, RebuildError> {
     let mut out = format!("# `{name}`\n\nDerived from the ledger; `kavi rebuild` writes it again.\n");
     for proposal in forge.ledger.proposals_named(name)? {
         let revision = proposal.trust.map(|trust| format!(", revision {}", trust.revision)).unwrap_or_default();

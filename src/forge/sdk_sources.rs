@@ -1,7 +1,7 @@
-//! The SDK, carried in the binary: what a skill is compiled against is what this Kavi was tested with.
+//! The sources of the SDK, embedded in the binary: a skill is compiled against the SDK that this Kavi was tested with.
 //!
-//! Guarantees: the files make a cargo workspace that builds offline once its dependencies are there, in the very
-//! versions of this repository's lock file; one digest names them all. Deliberately never builds or writes them.
+//! Guarantees: the files are a cargo workspace that builds offline once its dependencies are present, in the versions of this
+//! repository's lock file. One digest identifies them all. Deliberately never: builds or writes them.
 
 use crate::model::digest::Digest;
 use crate::model::snapshot::Snapshot;
@@ -16,7 +16,7 @@ macro_rules! files {
     };
 }
 
-/// Every file, by path relative to the folder that they are put into.
+/// Every file, by its path relative to the workspace of the SDK.
 pub const FILES: &[(&str, &[u8])] = files![
     "sdk/Cargo.toml",
     "sdk/README.md",
@@ -40,16 +40,16 @@ pub const FILES: &[(&str, &[u8])] = files![
     "wit/skill.wit",
 ];
 
-/// How to write a skill: the text that a person reads in the SDK's documentation and a coding agent in its packet.
+/// The guide to writing a skill: a person reads it in the documentation of the SDK, a coding agent in its packet.
 pub const GUIDE: &str = include_str!("../../sdk/README.md");
 
-/// The digest of all files, names and bytes.
+/// The digest over the names and bytes of all files.
 pub fn digest() -> Digest {
     let files = FILES.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec()));
     Snapshot::new(files.collect()).digest()
 }
 
-/// The SDK's rules for paths, to be compared with ours.
+/// The rules of the SDK for paths, compared with Kavi's own in a test.
 #[cfg(test)]
 #[path = "../../sdk/src/path.rs"]
 mod sdk_path;

@@ -1,10 +1,10 @@
-//! The toolchain: which rustc, and the SDK built once with it.
+//! The toolchain: the Rust compiler, and the SDK built once with it (the "kit").
 //!
-//! Guarantees: the compiler is named by an absolute path inside one sysroot, never through a proxy that looks at the
-//! current folder; the SDK kit is built from the sources in this binary against a lock file, under a lock, and moved
-//! into place whole; every use checks that its files have the digests they were built with.
+//! Guarantees: the compiler has an absolute path inside one sysroot. No proxy chooses it by the current folder. The kit is
+//! built from the sources in this binary against a lock file, under a lock, and is renamed into place complete. Every use
+//! checks the digests of its files.
 //!
-//! Deliberately never: looks at a tree that a model wrote, or needs the network once the kit is there.
+//! Deliberately never: reads a tree that a model wrote, or needs the network once the kit exists.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use crate::model::digest::Digest;
 /// The target of every skill.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// What of the person's environment Kavi's own tools get.
+/// The part of the person's environment that Kavi's own tools get.
 #[derive(Debug, Clone, Default)]
 pub struct HostTools {
     /// The compiler, or rustup's proxy for it.
@@ -28,32 +28,32 @@ pub struct HostTools {
     pub cargo: Option<PathBuf>,
     /// Rustup, where the toolchain came that way.
     pub rustup: Option<PathBuf>,
-    /// Where those look for further programs, such as the linker.
+    /// The search path for further programs, such as the linker.
     pub path: OsString,
     /// Variables that rustup, cargo and the linker need: homes, certificates, the chosen toolchain.
     pub vars: Vec<(String, OsString)>,
-    /// Where the kit goes.
+    /// The folder of the kits.
     pub cache: PathBuf,
 }
 
 /// A toolchain that is ready to compile skills.
 #[derive(Debug, Clone)]
 pub struct Toolchain {
-    /// The compiler's own folder.
+    /// The sysroot of the compiler.
     pub sysroot: PathBuf,
     /// `rustc -vV`, in one line.
     pub version: String,
-    /// The pre-built SDK: `deps/*.rlib` for wasm, `macros/*.so` for this machine.
+    /// The folder of the built SDK: `deps/*.rlib` for wasm, `macros/*.so` for this machine.
     pub kit: PathBuf,
     /// Digest over the names and digests of the kit's files.
     pub kit_sha256: Digest,
 }
 
-/// Why there is no toolchain. Each says what to run.
+/// Why there is no toolchain. Each message says what to run.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolchainError {
     /// A program is missing.
-    #[error("`{program}` is not there: {hint}")]
+    #[error("`{program}` is missing: {hint}")]
     Missing {
         /// The program or part.
         program: String,
@@ -65,7 +65,7 @@ pub enum ToolchainError {
     Failed {
         /// What was tried.
         what: String,
-        /// What it said last.
+        /// Its last lines of output.
         message: String,
     },
     /// A process could not be run at all.
@@ -77,7 +77,7 @@ pub enum ToolchainError {
 }
 
 impl HostTools {
-    /// A job of one of Kavi's own tools, in `cwd`, with the person's homes and certificates.
+    /// A job for one of Kavi's own tools in `cwd`, with the person's home folders and certificates.
     fn job(&self, program: impl Into<PathBuf>, cwd: &Path) -> Job {
         let limits = JobLimits { wall: Duration::from_secs(900), ..JobLimits::default() };
         let job = Job::new(program).cwd(cwd).env("PATH", self.path.clone()).limits(limits);
@@ -85,13 +85,13 @@ impl HostTools {
     }
 }
 
-/// What a toolchain still lacks, in words. Sets nothing up.
+/// The parts that the toolchain still lacks. Installs nothing.
 ///
 /// # Errors
 /// [`ToolchainError`] when there is no compiler at all.
-pub fn look(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, ToolchainError> {
+pub fn missing_parts(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, ToolchainError> {
     artifacts::create_folders_durably(&tools.cache)?;
-    let (sysroot, version) = find(cage, tools)?;
+    let Compiler { sysroot, version } = find_compiler(cage, tools)?;
     let missing = parts(&sysroot).into_iter().filter(|part| !part.place.exists());
     let mut missing: Vec<String> = missing.map(|part| part.what.to_owned()).collect();
     if check_kit(&kit_folder(tools, &version)).is_none() {
@@ -100,15 +100,23 @@ pub fn look(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, ToolchainErro
     Ok(missing)
 }
 
-/// The compiler's own folder, and what it says of itself.
-fn find(cage: &Cage, tools: &HostTools) -> Result<(PathBuf, String), ToolchainError> {
+/// A Rust compiler of this machine.
+struct Compiler {
+    sysroot: PathBuf,
+    /// `rustc -vV`, in one line.
+    version: String,
+}
+
+fn find_compiler(cage: &Cage, tools: &HostTools) -> Result<Compiler, ToolchainError> {
     let rustc = tools.rustc.clone().ok_or_else(|| ToolchainError::Missing {
         program: "rustc".to_owned(),
-        hint: "install a Rust toolchain (rustup), 1.95 or later, and see that it is on PATH".to_owned(),
+        hint: "install a Rust toolchain (rustup), 1.95 or later, and make sure that it is on PATH".to_owned(),
     })?;
-    let sysroot = PathBuf::from(ask(cage, tools.job(rustc, &tools.cache).args(["--print", "sysroot"]), "rustc")?);
-    let version = ask(cage, tools.job(sysroot.join("bin/rustc"), &tools.cache).arg("-vV"), "rustc")?;
-    Ok((sysroot, version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")))
+    let sysroot =
+        PathBuf::from(tool_output(cage, tools.job(rustc, &tools.cache).args(["--print", "sysroot"]), "rustc")?);
+    let version = tool_output(cage, tools.job(sysroot.join("bin/rustc"), &tools.cache).arg("-vV"), "rustc")?;
+    let version = version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    Ok(Compiler { sysroot, version })
 }
 
 fn kit_folder(tools: &HostTools, version: &str) -> PathBuf {
@@ -116,13 +124,13 @@ fn kit_folder(tools: &HostTools, version: &str) -> PathBuf {
     tools.cache.join(format!("kit-{}", key.short()))
 }
 
-/// Finds the toolchain and sets up what is missing, telling `say` what it does.
+/// Finds the toolchain and installs the missing parts. Tells `say` each step.
 ///
 /// # Errors
-/// [`ToolchainError`] names what is missing and the command that gets it.
+/// [`ToolchainError`] names the missing part and the command that installs it.
 pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Result<Toolchain, ToolchainError> {
     artifacts::create_folders_durably(&tools.cache)?;
-    let (sysroot, version) = find(cage, tools)?;
+    let Compiler { sysroot, version } = find_compiler(cage, tools)?;
     let _lock = lock(&tools.cache.join("setup.lock"))?;
     ensure_parts(cage, tools, &sysroot, say)?;
     let kit = kit_folder(tools, &version);
@@ -136,19 +144,19 @@ pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Resu
     Ok(Toolchain { sysroot, version, kit, kit_sha256 })
 }
 
-/// Counts up when the way the kit is built changes.
+/// Increased whenever the way in which the kit is built changes.
 const KIT_VERSION: &str = "kit 1";
 
 /// A part of a toolchain beyond the compiler.
-struct Part {
+struct ToolchainPart {
     what: &'static str,
     place: PathBuf,
-    /// What rustup is told to get it.
+    /// The arguments with which rustup installs it.
     command: [&'static str; 3],
 }
 
-fn parts(sysroot: &Path) -> [Part; 3] {
-    let part = |what, place: &str, command| Part { what, place: sysroot.join(place), command };
+fn parts(sysroot: &Path) -> [ToolchainPart; 3] {
+    let part = |what, place: &str, command| ToolchainPart { what, place: sysroot.join(place), command };
     [
         part("the target wasm32-wasip2", "lib/rustlib/wasm32-wasip2/lib", ["target", "add", TARGET]),
         part("rustfmt", "bin/rustfmt", ["component", "add", "rustfmt"]),
@@ -162,7 +170,7 @@ fn ensure_parts(
     sysroot: &Path,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), ToolchainError> {
-    for Part { what, place, command } in parts(sysroot) {
+    for ToolchainPart { what, place, command } in parts(sysroot) {
         if place.exists() {
             continue;
         }
@@ -171,12 +179,12 @@ fn ensure_parts(
         let rustup =
             tools.rustup.clone().ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
         say(&format!("adding {what} to the toolchain: rustup {}", command.join(" ")));
-        // Into this toolchain, whatever rustup's default is.
+        // Named explicitly: rustup's default may be another toolchain.
         let toolchain = sysroot.file_name().map(OsStr::to_owned).unwrap_or_default();
         let job = tools.job(rustup, &tools.cache).args(command).arg("--toolchain").arg(toolchain);
         let done = cage.run_tool(&job, &mut |_, _| {})?;
         if !done.exit.success() || !place.exists() {
-            return Err(missing(&format!(", which failed here: {}", last_words(&done))));
+            return Err(missing(&format!(", which failed here: {}", stderr_tail(&done))));
         }
     }
     Ok(())
@@ -197,11 +205,11 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
     let target = scratch.path().join("target");
     let cargo = tools.cargo.clone().ok_or_else(|| ToolchainError::Missing {
         program: "cargo".to_owned(),
-        hint: "install a Rust toolchain (rustup) and see that it is on PATH".to_owned(),
+        hint: "install a Rust toolchain (rustup) and make sure that it is on PATH".to_owned(),
     })?;
     let cargo_in_sysroot = Some(sysroot.join("bin/cargo")).filter(|path| path.is_file()).unwrap_or(cargo);
     let build = |network: &str| {
-        // Paths of this machine stay out of what every skill is linked with.
+        // Every skill links the kit: paths of this machine must not get into it.
         let flags = format!("--remap-path-prefix={}=/kit\u{1f}{}", scratch.path().display(), registry_remap(tools));
         tools
             .job(&cargo_in_sysroot, &tree)
@@ -212,29 +220,29 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
             .env("RUSTC", sysroot.join("bin/rustc").into_os_string())
             .env("CARGO_ENCODED_RUSTFLAGS", flags)
     };
-    // Offline first: what a person has is enough in every case but the first.
+    // Offline first: only the very first build has to download the dependencies.
     let mut done = cage.run_tool(&build("true"), &mut |_, _| {})?;
     if !done.exit.success() {
         done = cage.run_tool(&build("false"), &mut |_, _| {})?;
     }
     if !done.exit.success() {
         let message = format!(
-            "{}; the SDK's dependencies must be reachable once: run `cargo fetch` in a checkout of kavi, or try again with a network",
-            last_words(&done)
+            "{}; the dependencies of the SDK must be downloaded once: run `cargo fetch` in a checkout of kavi, or try again with network access",
+            stderr_tail(&done)
         );
         return Err(ToolchainError::Failed { what: "building the SDK".to_owned(), message });
     }
     let fresh = scratch.path().join("kit");
     collect(&target.join(TARGET).join("release/deps"), "rlib", &fresh.join("deps")).map_err(io(&fresh))?;
     collect(&target.join("release/deps"), "so", &fresh.join("macros")).map_err(io(&fresh))?;
-    let (digest, list) = list_kit(&fresh).map_err(io(&fresh))?;
-    artifacts::write_durably(&fresh.join("FILES"), list.as_bytes())?;
+    let list = list_kit(&fresh).map_err(io(&fresh))?;
+    artifacts::write_durably(&fresh.join("FILES"), list.text.as_bytes())?;
     if kit.exists() {
         fs::remove_dir_all(kit).map_err(io(kit))?;
     }
     fs::rename(&fresh, kit).map_err(io(kit))?;
     artifacts::sync_folder(&tools.cache)?;
-    Ok(digest)
+    Ok(list.sha256)
 }
 
 fn registry_remap(tools: &HostTools) -> String {
@@ -257,8 +265,13 @@ fn collect(from: &Path, extension: &str, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The kit's files with their digests, one a line, and the digest of that list.
-fn list_kit(kit: &Path) -> std::io::Result<(Digest, String)> {
+/// The files of a kit with their digests, one per line.
+struct KitList {
+    text: String,
+    sha256: Digest,
+}
+
+fn list_kit(kit: &Path) -> std::io::Result<KitList> {
     let mut lines = Vec::new();
     for folder in ["deps", "macros"] {
         for entry in fs::read_dir(kit.join(folder))? {
@@ -267,16 +280,17 @@ fn list_kit(kit: &Path) -> std::io::Result<(Digest, String)> {
             lines.push(format!("{} {folder}/{name}\n", Digest::of(&fs::read(&path)?)));
         }
     }
+    // By path: a line starts with the 64 digits of the digest and a space.
     lines.sort_by(|a, b| a[65..].cmp(&b[65..]));
-    let list = lines.concat();
-    Ok((Digest::of(list.as_bytes()), list))
+    let text = lines.concat();
+    Ok(KitList { sha256: Digest::of(text.as_bytes()), text })
 }
 
-/// The digest of a kit whose files are those it was built with.
+/// The digest of a kit, if its files still have the digests that they were built with.
 fn check_kit(kit: &Path) -> Option<Digest> {
     let listed = fs::read_to_string(kit.join("FILES")).ok()?;
-    let (digest, list) = list_kit(kit).ok()?;
-    (list == listed && list.contains("libkavi_sdk-")).then_some(digest)
+    let list = list_kit(kit).ok()?;
+    (list.text == listed && listed.contains("libkavi_sdk-")).then_some(list.sha256)
 }
 
 impl Toolchain {
@@ -289,16 +303,16 @@ impl Toolchain {
     }
 }
 
-fn ask(cage: &Cage, job: Job, what: &str) -> Result<String, ToolchainError> {
+fn tool_output(cage: &Cage, job: Job, what: &str) -> Result<String, ToolchainError> {
     let done = cage.run_tool(&job, &mut |_, _| {})?;
     if !done.exit.success() {
-        return Err(ToolchainError::Failed { what: what.to_owned(), message: last_words(&done) });
+        return Err(ToolchainError::Failed { what: what.to_owned(), message: stderr_tail(&done) });
     }
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }
 
-/// The last lines that a tool wrote to stderr, shown safely.
-fn last_words(done: &Finished) -> String {
+/// The last lines that a tool wrote to stderr, made safe to show.
+fn stderr_tail(done: &Finished) -> String {
     let text = String::from_utf8_lossy(&done.stderr);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(4)..].join("; ");

@@ -3,6 +3,7 @@
 //! Everything here is parsed once, at the edge, into a type that cannot be wrong; nothing here reads a
 //! file, a clock or the environment, and nothing here knows a database or an engine.
 
+pub mod approver;
 pub mod artifact;
 pub mod capabilities;
 pub mod chain;

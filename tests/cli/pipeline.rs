@@ -317,7 +317,7 @@ fn promote_needs_a_named_person() {
     workspace.refused(&promote(&["--yes"]), 2);
     for nobody in ["", "  ", "a\u{200b}da", "\u{1b}[31mada", "a\nb", "\u{202e}ada"] {
         let error = workspace.refused(&promote(&["--yes", "--approved-by", nobody]), 2);
-        assert!(error["message"].as_str().unwrap().contains("names nobody"), "{nobody:?}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("is not a usable name"), "{nobody:?}: {error}");
     }
     workspace.refused(&promote(&["--yes", "--approved-by", &*"a".repeat(101).leak()]), 2);
     let error = workspace.refused(&promote(&["--approved-by", "ada"]), 3);

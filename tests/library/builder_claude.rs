@@ -8,10 +8,10 @@ use crate::support::standin::{Step, closing, init, standin, success, write};
 use kavi::{
     cage::{Cage, Confinement},
     forge::builder::{
-        claude::{ClaudeAttempt, ClaudeError, Surroundings, run},
-        command::{ClaudeConfig, CommandLine, Private, UsdCents, command},
-        judge::AgentFailure,
+        claude::{ClaudeAttempt, ClaudeContext, ClaudeError, run},
+        command::{AgentEnvironment, ClaudeConfig, CommandLine, UsdCents, command},
         stream::Progress,
+        verdict::ClaudeFailure,
     },
     forge::gateway::{ExchangeEnd, GatewayLimit, GatewayLimits, Provider, ProviderKey, ProviderUrl},
     http::TlsRoots,
@@ -64,7 +64,7 @@ impl Bench {
 
     fn run(&self, packet: &str) -> Result<(ClaudeAttempt, Vec<Progress>), ClaudeError> {
         let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), self.confinement);
-        let around = Surroundings { cage: &cage, clock: &SystemClock, ids: &RandomIds };
+        let around = ClaudeContext { cage: &cage, clock: &SystemClock, ids: &RandomIds };
         let mut seen = Vec::new();
         let attempt = run(around, &self.config, &self.workspace(), packet, &mut |progress| seen.push(progress))?;
         Ok((attempt, seen))
@@ -84,12 +84,12 @@ fn provider(url: &str) -> Result<Provider, Box<dyn Error>> {
     })
 }
 
-fn private(folder: &str) -> Private<'_> {
-    Private { home: folder, tmp: folder, base_url: "http://127.0.0.1:9", word: "a-word" }
+fn private(folder: &str) -> AgentEnvironment<'_> {
+    AgentEnvironment { home: folder, tmp: folder, base_url: "http://127.0.0.1:9", word: "a-word" }
 }
 
 /// The failure that these steps end in.
-fn failure(steps: Vec<Step>) -> Result<AgentFailure, Box<dyn Error>> {
+fn failure(steps: Vec<Step>) -> Result<ClaudeFailure, Box<dyn Error>> {
     let (attempt, _) = Bench::new(steps)?.run("a packet")?;
     attempt.verdict.err().ok_or_else(|| "the attempt was accepted".into())
 }
@@ -150,11 +150,11 @@ fn an_error_of_the_provider_is_a_failure() -> Outcome {
             closing("success", true, Some(status), "api_error"),
             Step::Exit(1),
         ];
-        assert_eq!(failure(steps)?, AgentFailure::ApiError { status });
+        assert_eq!(failure(steps)?, ClaudeFailure::ApiError { status });
     }
     let retry = |attempt| Step::Retry { attempt, status: Some(401), error: "authentication_failed".into() };
     let steps = vec![init(), retry(1), retry(2), closing("success", true, Some(401), "api_error"), Step::Exit(1)];
-    assert_eq!(failure(steps)?, AgentFailure::Unauthorised);
+    assert_eq!(failure(steps)?, ClaudeFailure::Unauthorised);
     Ok(())
 }
 
@@ -162,19 +162,19 @@ fn an_error_of_the_provider_is_a_failure() -> Outcome {
 fn no_connection_is_a_failure() -> Outcome {
     let steps =
         vec![init(), api_error(None, "server_error"), closing("success", true, None, "api_error"), Step::Exit(1)];
-    assert_eq!(failure(steps)?, AgentFailure::ConnectionFailed);
+    assert_eq!(failure(steps)?, ClaudeFailure::ConnectionFailed);
     let steps =
         vec![init(), api_error(None, "max_output_tokens"), closing("success", true, None, "api_error"), Step::Exit(1)];
-    assert_eq!(failure(steps)?, AgentFailure::AnswerTooLong);
+    assert_eq!(failure(steps)?, ClaudeFailure::AnswerTooLong);
     Ok(())
 }
 
 #[test]
 fn the_limits_of_the_agent_are_failures() -> Outcome {
     let steps = vec![init(), write("a", "x"), closing("error_max_turns", true, None, "max_turns"), Step::Exit(1)];
-    assert_eq!(failure(steps)?, AgentFailure::TurnLimit { turns: 1 });
+    assert_eq!(failure(steps)?, ClaudeFailure::TurnLimit { turns: 1 });
     let steps = vec![init(), closing("error_max_budget_usd", true, None, "budget_exhausted"), Step::Exit(1)];
-    assert_eq!(failure(steps)?, AgentFailure::BudgetLimit);
+    assert_eq!(failure(steps)?, ClaudeFailure::BudgetLimit);
     Ok(())
 }
 
@@ -182,7 +182,10 @@ fn the_limits_of_the_agent_are_failures() -> Outcome {
 fn a_denied_write_is_a_failure_although_the_agent_calls_it_success() -> Outcome {
     let denied = Step::Denied { tool: "Write".into(), path: "/etc/evil\u{1b}[2J".into() };
     let failure = failure(vec![init(), write("src/lib.rs", "x"), denied, success()])?;
-    assert_eq!(failure.to_string(), r"claude code was denied what it may not do: Write /etc/evil\u{1b}[2J");
+    assert_eq!(
+        failure.to_string(),
+        r"claude code was denied tool calls that it must not make: Write /etc/evil\u{1b}[2J"
+    );
     assert_eq!(failure.kind(), FailureKind::GateViolation);
     Ok(())
 }
@@ -208,17 +211,17 @@ fn a_write_outside_the_workspace_does_not_leave_the_cage() -> Outcome {
 
 #[test]
 fn an_interrupt_is_a_failure_although_the_code_is_zero() -> Outcome {
-    assert_eq!(failure(vec![init(), write("a", "x")])?, AgentFailure::Interrupted);
+    assert_eq!(failure(vec![init(), write("a", "x")])?, ClaudeFailure::Interrupted);
     let steps = vec![init(), closing("error_during_execution", true, None, "aborted_streaming")];
-    assert_eq!(failure(steps)?, AgentFailure::Interrupted);
+    assert_eq!(failure(steps)?, ClaudeFailure::Interrupted);
     Ok(())
 }
 
 #[test]
 fn a_signal_is_a_failure_even_after_a_success() -> Outcome {
-    assert_eq!(failure(vec![init(), success(), Step::Exit(143)])?, AgentFailure::Terminated { signal: 15 });
+    assert_eq!(failure(vec![init(), success(), Step::Exit(143)])?, ClaudeFailure::Terminated { signal: 15 });
     for signal in [15, 9] {
-        assert_eq!(failure(vec![init(), success(), Step::Signal(signal)])?, AgentFailure::Terminated { signal });
+        assert_eq!(failure(vec![init(), success(), Step::Signal(signal)])?, ClaudeFailure::Terminated { signal });
     }
     Ok(())
 }
@@ -230,11 +233,11 @@ fn the_clocks_stop_it() -> Outcome {
         let mut stalled = Bench::new(vec![init(), success(), Step::Hang])?;
         (stalled.config.idle, stalled.confinement) = (after, confinement);
         let verdict = stalled.run("a packet")?.0.verdict;
-        assert_eq!(verdict.clone().err(), Some(AgentFailure::Stalled { after }));
+        assert_eq!(verdict.clone().err(), Some(ClaudeFailure::Stalled { after }));
         assert_eq!(verdict.err().map(|failure| failure.kind()), Some(FailureKind::Timeout));
         let mut busy = Bench::new(vec![init(), success(), Step::Babble { every_ms: 50 }])?;
         (busy.config.wall, busy.confinement) = (after, confinement);
-        assert_eq!(busy.run("a packet")?.0.verdict.err(), Some(AgentFailure::TimedOut { after }));
+        assert_eq!(busy.run("a packet")?.0.verdict.err(), Some(ClaudeFailure::TimedOut { after }));
     }
     Ok(())
 }
@@ -242,7 +245,7 @@ fn the_clocks_stop_it() -> Outcome {
 #[test]
 fn a_flood_of_output_stops_it() -> Outcome {
     let steps = vec![init(), success(), Step::Flood { lines: 40, bytes: 1024 * 1024 }];
-    assert_eq!(failure(steps)?, AgentFailure::OutputLimit);
+    assert_eq!(failure(steps)?, ClaudeFailure::OutputLimit);
     Ok(())
 }
 
@@ -259,11 +262,11 @@ fn an_account_that_makes_no_sense_is_a_failure() -> Outcome {
         ("an unknown end", vec![init(), closing("error_of_tomorrow", false, None, "completed")]),
     ] {
         let failure = failure(steps)?;
-        assert!(matches!(failure, AgentFailure::Malformed { .. }), "{why}: {failure}");
+        assert!(matches!(failure, ClaudeFailure::Malformed { .. }), "{why}: {failure}");
     }
-    assert!(matches!(failure(vec![shell, success()])?, AgentFailure::NotLockedDown { .. }));
+    assert!(matches!(failure(vec![shell, success()])?, ClaudeFailure::NotLockedDown { .. }));
     let servers = Step::Init { tools: vec!["Write".into()], mcp_servers: 1 };
-    assert!(matches!(failure(vec![servers, success()])?, AgentFailure::NotLockedDown { .. }));
+    assert!(matches!(failure(vec![servers, success()])?, ClaudeFailure::NotLockedDown { .. }));
     Ok(())
 }
 
@@ -281,7 +284,7 @@ fn noise_between_the_events_is_tolerated_and_counted() -> Outcome {
 fn a_program_that_does_not_take_the_flags_says_so() -> Outcome {
     let steps = vec![Step::Complain("\n  error: unknown option '--restricted'".into()), Step::Exit(1)];
     let complaint = Some("error: unknown option '--restricted'".to_owned());
-    assert_eq!(failure(steps)?, AgentFailure::NoResult { code: 1, complaint });
+    assert_eq!(failure(steps)?, ClaudeFailure::NoResult { code: 1, complaint });
     Ok(())
 }
 
@@ -387,7 +390,7 @@ fn an_attempt_that_was_cut_off_has_failed_whatever_it_says() -> Outcome {
     bench.config.limits.max_output_tokens = 50;
     let attempt = bench.run("a packet")?.0;
     let failure = attempt.verdict.err().ok_or("the attempt was accepted")?;
-    assert_eq!(failure, AgentFailure::BudgetSpent { limit: GatewayLimit::MaxOutputTokens });
+    assert_eq!(failure, ClaudeFailure::BudgetSpent { limit: GatewayLimit::MaxOutputTokens });
     assert!(failure.hint().contains("kavi.toml"));
     assert!(bench.read("second")?.contains("the attempt's budget is spent: max_output_tokens"));
     assert_eq!(api.requests().len(), 1);
@@ -399,9 +402,9 @@ fn a_status_of_the_gateways_own_is_not_blamed_on_the_provider() -> Outcome {
     let gives_up =
         |status| [api_error(Some(status), "x"), closing("success", true, Some(status), "api_error"), Step::Exit(1)];
     let unreachable = [vec![init(), post("/v1/messages", QUESTION, "answer")], gives_up(502).into()].concat();
-    assert_eq!(failure(unreachable)?, AgentFailure::ConnectionFailed);
+    assert_eq!(failure(unreachable)?, ClaudeFailure::ConnectionFailed);
     let refused = [vec![init(), post("/v1/files", QUESTION, "answer")], gives_up(403).into()].concat();
-    assert!(matches!(failure(refused)?, AgentFailure::GatewayRefused { .. }));
+    assert!(matches!(failure(refused)?, ClaudeFailure::GatewayRefused { .. }));
     Ok(())
 }
 
@@ -412,7 +415,7 @@ fn a_stalled_answer_does_not_outlive_the_attempt() -> Outcome {
     bench.config.provider = provider(&api.base_url())?;
     bench.config.idle = Duration::from_secs(2);
     let attempt = bench.run("a packet")?.0;
-    assert!(matches!(attempt.verdict, Err(AgentFailure::Stalled { .. })), "{:?}", attempt.verdict);
+    assert!(matches!(attempt.verdict, Err(ClaudeFailure::Stalled { .. })), "{:?}", attempt.verdict);
     assert_eq!(attempt.account.lines.iter().map(|line| line.end).collect::<Vec<_>>(), [ExchangeEnd::Abandoned]);
     assert_eq!(attempt.account.totals.tokens.output, 1000, "an answer that was left is charged in full");
     Ok(())

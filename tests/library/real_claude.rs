@@ -25,9 +25,9 @@ use crate::support::{self, WRITE_NOTE, Workspace};
 use kavi::{
     cage::{AppliedConfinement, Cage, Confinement},
     forge::builder::{
-        claude::{ClaudeAttempt, Surroundings, run},
-        command::{ClaudeConfig, Private, UsdCents, command},
-        judge::{AgentFailure, TOOLS},
+        claude::{ClaudeAttempt, ClaudeContext, run},
+        command::{AgentEnvironment, ClaudeConfig, UsdCents, command},
+        verdict::{ClaudeFailure, TOOLS},
     },
     forge::gateway::{ExchangeEnd, GatewayLimit, GatewayLimits, Provider, ProviderKey, ProviderUrl},
     http::TlsRoots,
@@ -97,7 +97,7 @@ impl Bench {
 
     fn run(&self) -> Result<ClaudeAttempt, Box<dyn Error>> {
         let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), self.confinement);
-        let around = Surroundings { cage: &cage, clock: &SystemClock, ids: &RandomIds };
+        let around = ClaudeContext { cage: &cage, clock: &SystemClock, ids: &RandomIds };
         let mut show = |progress| eprintln!("  {progress}");
         let attempt = run(around, &self.config, &self.workspace(), "Write the skill.", &mut show)?;
         for line in &attempt.account.lines {
@@ -268,7 +268,7 @@ fn builds(program: &Path) -> Outcome {
     assert!(!String::from_utf8_lossy(&attempt.transcript).contains(KEY));
 
     let environment = environment.map_err(|_| "the observer panicked")?.ok_or("the program was never seen")?;
-    let private = Private { home: "", tmp: "", base_url: "", word: "" };
+    let private = AgentEnvironment { home: "", tmp: "", base_url: "", word: "" };
     let names: Vec<_> = command(&bench.config, private).env.into_keys().collect();
     assert_eq!(environment.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
     assert!(!format!("{environment:?}").contains(KEY), "{environment:?}");
@@ -290,27 +290,27 @@ fn builds(program: &Path) -> Outcome {
 
 /// The rows of the judge's table that a provider can bring about.
 fn is_judged(program: &Path) -> Outcome {
-    let failure = |reply: Reply, turns: u32, idle: u64| -> Result<Option<AgentFailure>, Box<dyn Error>> {
+    let failure = |reply: Reply, turns: u32, idle: u64| -> Result<Option<ClaudeFailure>, Box<dyn Error>> {
         let api = MessagesApi::start(vec![reply])?;
         let mut bench = Bench::new(program, &api)?;
         (bench.config.max_turns, bench.config.idle) = (turns, Duration::from_secs(idle));
         Ok(bench.run()?.verdict.err())
     };
     for status in [400, 403, 404, 429, 500, 529] {
-        assert_eq!(failure(Reply::Status(status), 10, 60)?, Some(AgentFailure::ApiError { status }));
+        assert_eq!(failure(Reply::Status(status), 10, 60)?, Some(ClaudeFailure::ApiError { status }));
     }
-    assert_eq!(failure(Reply::Status(401), 10, 60)?, Some(AgentFailure::Unauthorised));
+    assert_eq!(failure(Reply::Status(401), 10, 60)?, Some(ClaudeFailure::Unauthorised));
     let again = Reply::Message(vec![Block::write("a", "x")]);
-    assert!(matches!(failure(again, 2, 60)?, Some(AgentFailure::TurnLimit { .. })));
+    assert!(matches!(failure(again, 2, 60)?, Some(ClaudeFailure::TurnLimit { .. })));
     let after = Duration::from_secs(5);
-    assert_eq!(failure(Reply::Stall, 10, 5)?, Some(AgentFailure::Stalled { after }));
+    assert_eq!(failure(Reply::Stall, 10, 5)?, Some(ClaudeFailure::Stalled { after }));
 
     let api = MessagesApi::start(vec![
         Reply::Message(vec![Block::write("/etc/kavi-evil", "x"), Block::write(".git/config", "x")]),
         Reply::Message(vec![Block::text("Done.")]),
     ])?;
     let verdict = Bench::new(program, &api)?.run()?.verdict;
-    assert!(matches!(&verdict, Err(AgentFailure::Denied { denials }) if denials.len() == 2), "{verdict:?}");
+    assert!(matches!(&verdict, Err(ClaudeFailure::Denied { denials }) if denials.len() == 2), "{verdict:?}");
     assert!(!Path::new("/etc/kavi-evil").exists());
     Ok(())
 }
@@ -352,7 +352,7 @@ fn is_cut_off(program: &Path) -> Outcome {
     let mut bench = Bench::new(program, &api)?;
     bench.config.limits.max_output_tokens = 100;
     let attempt = bench.run()?;
-    assert_eq!(attempt.verdict.err(), Some(AgentFailure::BudgetSpent { limit: GatewayLimit::MaxOutputTokens }));
+    assert_eq!(attempt.verdict.err(), Some(ClaudeFailure::BudgetSpent { limit: GatewayLimit::MaxOutputTokens }));
     assert_eq!(api.requests().len(), 2);
     let status = attempt.summary.result.and_then(|result| result.api_error_status);
     assert_eq!(status, Some(403), "it did not give up by itself");
@@ -360,7 +360,7 @@ fn is_cut_off(program: &Path) -> Outcome {
     let gone = MessagesApi::start(vec![])?;
     let bench = Bench::new(program, &gone)?;
     drop(gone);
-    assert_eq!(bench.run()?.verdict.err(), Some(AgentFailure::ConnectionFailed));
+    assert_eq!(bench.run()?.verdict.err(), Some(ClaudeFailure::ConnectionFailed));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::super::open_workspace::OpenWorkspace;
 use super::api::{PersonAnswer, Settlement, Submission};
 use crate::error::Error;
-use crate::forge::{propose, rebuild};
+use crate::forge::propose;
 use crate::invoke::pending_approval;
 use crate::ledger::{Proposal, ProposalSource};
 use crate::model::{channel::Channel, id::IdPrefix, text};
@@ -27,10 +27,7 @@ pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Resu
     }
     let spec = propose::parse_file(&submission.spec)?;
     let source = ProposalSource { channel: Channel::Mcp, by: submission.by.clone(), why: text::block(why, MOST_WHY) };
-    let forge = workspace.forge();
-    let proposal = propose::write(&forge, &spec, Some(&source))?;
-    rebuild::after_step(&forge, &proposal.spec.name)?;
-    Ok(proposal)
+    Ok(propose::write(&workspace.forge(), &spec, Some(&source))?)
 }
 
 /// Writes or discards held files as a person answered.

@@ -1,12 +1,13 @@
 //! Runs Claude Code once, on one packet, in one workspace.
 //!
-//! Guarantees: a home and a folder for temporary files of this attempt alone, gone afterwards; an environment
-//! of nothing but what [`super::command`] lists; a wall clock, an idle clock and a limit on output; when this
-//! returns, every process of the attempt is dead; it never had the API key, which stays with the
-//! [gateway], and has no network but the way there. Without a cage, which is a person's
-//! recorded choice, it has the machine's network and could look for the key as any program of that person's could.
-//! Never: looks at what was written (the gate does), asks again after a failure (an attempt is one run), or
-//! takes the agent's word for anything.
+//! Guarantees: the run has its own home and its own folder for temporary files, which are removed afterwards. Its environment is
+//! the list in [`super::command`]. It has limits on time, on silence and on output. When this returns, every process of the
+//! run is dead. The API key stays with the [gateway], which is the only network that the agent can reach.
+//!
+//! Without a cage, which is a person's recorded choice, the agent has the network of the machine. It could then look for the key
+//! like any other program of that person.
+//!
+//! Deliberately never: reads what was written (the intake does), runs again after a failure, or believes the agent.
 
 use std::{
     fs::File,
@@ -21,26 +22,26 @@ use crate::cage::{
 };
 
 use super::{
-    command::{ClaudeConfig, CommandLine, Private, command},
-    judge::{Accepted, AgentExit, AgentFailure, judge_with},
-    stream::{Progress, StreamParser, Summary, shown},
+    command::{AgentEnvironment, ClaudeConfig, CommandLine, command},
+    stream::{Progress, StreamParser, StreamSummary, shown},
+    verdict::{AcceptedAttempt, ClaudeExit, ClaudeFailure, decide_with_account},
 };
 use crate::forge::gateway::{self, GatewayError, GatewayReport, ListenAddress, ListenMode};
 use crate::model::{id::IdSource, time::Clock};
 
-/// Where the agent finds its workspace in a cage.
+/// The path of the workspace in the cage.
 const INSIDE_WORKSPACE: &str = "/work";
 
-/// Where the agent's program lies in a cage.
+/// The path of the program in the cage.
 const INSIDE_PROGRAM: &str = "/opt/kavi/claude";
 
-/// The port of the cage's loopback at which the agent finds its provider.
+/// The loopback port in the cage that leads to the gateway.
 const INSIDE_PORT: u16 = 7717;
 
-/// The most it may print. Every file it writes is in there twice.
+/// The output limit. The output contains every file that the agent writes twice.
 const OUTPUT_BYTES: u64 = 32 * 1024 * 1024;
 
-/// The largest file it may write.
+/// The largest file that it may write.
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// One run of the agent.
@@ -50,26 +51,26 @@ pub struct ClaudeAttempt {
     pub transcript: Vec<u8>,
     /// What it printed on standard error, without the key.
     pub stderr: Vec<u8>,
-    /// What was understood of the transcript.
-    pub summary: Summary,
-    /// Whether the gate may look at the workspace.
-    pub verdict: Result<Accepted, AgentFailure>,
+    /// The summary of the transcript.
+    pub summary: StreamSummary,
+    /// Whether the intake may read the workspace.
+    pub verdict: Result<AcceptedAttempt, ClaudeFailure>,
     /// How long it ran.
     pub duration: Duration,
-    /// The walls that stood around it.
+    /// The confinement of the run.
     pub confinement: AppliedConfinement,
-    /// What passed at the gateway.
+    /// The gateway's account of the requests.
     pub account: GatewayReport,
 }
 
-/// What an attempt needs of its surroundings.
+/// The parts that a run of Claude Code needs.
 #[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct ClaudeContext<'a> {
     /// Where it runs.
     pub cage: &'a Cage,
     /// The time.
     pub clock: &'a dyn Clock,
-    /// Where its word for the gateway comes from.
+    /// The source of its word for the gateway.
     pub ids: &'a dyn IdSource,
 }
 
@@ -124,49 +125,48 @@ impl ClaudeError {
 /// # Errors
 /// [`ClaudeError`] when it could not be run at all. An agent that ran and failed is an attempt with a verdict.
 pub fn run(
-    around: Surroundings<'_>,
+    context: ClaudeContext<'_>,
     config: &ClaudeConfig,
     workspace: &Path,
     packet: &str,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ClaudeAttempt, ClaudeError> {
     let program = native_program(&config.executable)?;
-    let confinement = around.cage.confinement();
-    let place = Place::new(confinement, workspace)?;
-    let listen_mode = match confinement {
+    let confinement = context.cage.confinement();
+    let folders = AgentFolders::new(confinement, workspace)?;
+    let door = match confinement {
         Confinement::Required => ListenMode::UnixSocket,
         Confinement::Unconfined => ListenMode::LoopbackPort,
     };
-    let word = gateway::attempt_token(around.ids);
-    let mut parser = StreamParser::new(&place.workspace);
-    // The second wall: an agent without a cage could come by the key in other ways than through the gateway.
+    let word = gateway::attempt_token(context.ids);
+    let mut parser = StreamParser::new(&folders.workspace);
+    // A second defence: an agent without a cage may find the key elsewhere, and must not print it into the transcript.
     let mut redactor = config.provider.key.redactor();
     let mut watch = |stream: Stream, bytes: &[u8]| {
         if stream == Stream::Stdout {
             parser.push(&redactor.push(bytes), progress);
         }
     };
-    let (finished, account) =
-        gateway::serve(&config.provider, config.limits, listen_mode, &word, around.clock, |address| {
-            let job = job(config, &program, workspace, packet, &place, address, &word);
-            around.cage.run(&job, &mut watch)
-        })?;
+    let (finished, account) = gateway::serve(&config.provider, config.limits, door, &word, context.clock, |address| {
+        let job = job(config, &program, workspace, packet, &folders, address, &word);
+        context.cage.run(&job, &mut watch)
+    })?;
     let finished = finished?;
     parser.push(&redactor.finish(), progress);
     let summary = parser.finish(progress);
     Ok(conclude(config, finished, summary, account))
 }
 
-/// The paths of an attempt as the agent sees them, and the folders that go away with it.
+/// The paths of a run as the agent sees them, and the folders that are removed with it.
 #[derive(Debug)]
-struct Place {
+struct AgentFolders {
     home: String,
     tmp: String,
     workspace: String,
     _scratch: Option<tempfile::TempDir>,
 }
 
-impl Place {
+impl AgentFolders {
     fn new(confinement: Confinement, workspace: &Path) -> Result<Self, ClaudeError> {
         if confinement == Confinement::Required {
             let [home, tmp, workspace] = [INSIDE_HOME, INSIDE_TMP, INSIDE_WORKSPACE].map(String::from);
@@ -188,7 +188,7 @@ fn job(
     program: &Path,
     workspace: &Path,
     packet: &str,
-    place: &Place,
+    folders: &AgentFolders,
     address: &ListenAddress,
     word: &str,
 ) -> Job {
@@ -197,7 +197,7 @@ fn job(
         ListenAddress::Port(port) => *port,
     };
     let base_url = format!("http://127.0.0.1:{port}");
-    let private = Private { home: &place.home, tmp: &place.tmp, base_url: &base_url, word };
+    let private = AgentEnvironment { home: &folders.home, tmp: &folders.tmp, base_url: &base_url, word };
     let CommandLine { args, env } = command(config, private);
     let limits = JobLimits {
         wall: config.wall,
@@ -221,8 +221,8 @@ fn job(
     }
 }
 
-/// The program behind the links that package managers make, if it needs nothing but its own file and the
-/// system's libraries: in a cage there is no interpreter for it.
+/// The program behind the links of package managers. It must be a native program: in the cage there is no
+/// interpreter for a script.
 fn native_program(path: &Path) -> Result<PathBuf, ClaudeError> {
     let unreadable = |source| ClaudeError::Unreadable { path: path.to_owned(), source };
     let program = path.canonicalize().map_err(unreadable)?;
@@ -233,22 +233,27 @@ fn native_program(path: &Path) -> Result<PathBuf, ClaudeError> {
     }
 }
 
-fn conclude(config: &ClaudeConfig, finished: Finished, mut summary: Summary, account: GatewayReport) -> ClaudeAttempt {
+fn conclude(
+    config: &ClaudeConfig,
+    finished: Finished,
+    mut summary: StreamSummary,
+    account: GatewayReport,
+) -> ClaudeAttempt {
     let key = &config.provider.key;
     let stderr = key.redact(&finished.stderr);
     let complaint = String::from_utf8_lossy(&stderr).lines().map(str::trim).find(|line| !line.is_empty()).map(shown);
     summary.complaint = complaint;
     let exit = match finished.exit {
-        Exit::Code(code) => AgentExit::Code(code),
-        Exit::Signal(signal) => AgentExit::Signal(signal),
-        Exit::WallClock => AgentExit::WallClock(config.wall),
-        Exit::Idle => AgentExit::Idle(config.idle),
-        Exit::OutputLimit => AgentExit::OutputLimit,
+        Exit::Code(code) => ClaudeExit::Code(code),
+        Exit::Signal(signal) => ClaudeExit::Signal(signal),
+        Exit::WallClock => ClaudeExit::WallClock(config.wall),
+        Exit::Idle => ClaudeExit::Idle(config.idle),
+        Exit::OutputLimit => ClaudeExit::OutputLimit,
     };
     ClaudeAttempt {
         transcript: key.redact(&finished.stdout),
         stderr,
-        verdict: judge_with(exit, &summary, &account),
+        verdict: decide_with_account(exit, &summary, &account),
         summary,
         duration: finished.duration,
         confinement: finished.confinement,

@@ -1,16 +1,16 @@
-//! The command line and the environment with which Claude Code is started: the locks it puts on itself.
+//! The command line and the environment with which Claude Code is started.
 //!
-//! Guarantees: only file tools that the agent confines to its workspace, no shell, no settings, hooks, plugins,
-//! skills, MCP servers or memory of anything that lies on the machine, no permission prompts, limits on turns
-//! and spending, and an environment that is exactly what is listed here: no key, and an address of the gateway alone.
-//! Never: the wall. Whatever this program does to itself, the cage around it and the gate behind it hold.
+//! Guarantees: the agent gets only file tools that it confines to its workspace. It gets no shell, and no settings, hooks, plugins,
+//! skills, MCP servers or memory of this machine. It has limits on turns and spending, and asks for no permissions. The environment
+//! is exactly the list here: no key, and only the address of the gateway.
+//! Deliberately never: relied on alone. The cage around the agent and the intake after it hold whatever it does.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use super::judge::TOOLS;
+use super::verdict::TOOLS;
 use crate::forge::gateway::{GatewayLimits, Provider};
 
-/// What is added to the agent's own instructions. The task itself is the packet on standard input.
+/// The addition to the system prompt of the agent. The task itself is the packet on standard input.
 const SYSTEM_PROMPT: &str = "You write one Kavi skill. Your task is the packet you are given; it is the whole \
 task and it is frozen. Write only the files that it names, inside the current directory. You cannot run, build \
 or test anything here, and nobody answers questions: when you are done, the files are judged and your words \
@@ -23,9 +23,9 @@ const MAX_RETRIES: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelName(String);
 
-/// The text is no name of a model.
+/// The text is not the name of a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no model name: letters, digits and any of `-._:/@[]`, not beginning with `-`")]
+#[error("`{0}` is not a model name: use letters, digits and any of `-._:/@[]`, and do not begin with `-`")]
 pub struct InvalidModelName(String);
 
 impl FromStr for ModelName {
@@ -61,37 +61,37 @@ impl fmt::Display for UsdCents {
 pub struct ClaudeConfig {
     /// The program, by an absolute path.
     pub executable: PathBuf,
-    /// The model. Always passed on: the agent's own default changes with its version.
+    /// The model. It is always given, because the default of the agent changes with its version.
     pub model: ModelName,
     /// How many turns it may take.
     pub max_turns: u32,
-    /// What it may spend. It checks after each answer, so it may overshoot by one.
+    /// What it may spend. The agent checks after each answer, so one answer may exceed it.
     pub max_budget: UsdCents,
     /// How long it may run.
     pub wall: Duration,
     /// How long it may print nothing. It prints once per finished block of an answer, so this must be longer
-    /// than the model takes to write the longest file.
+    /// than the model needs to write the longest file.
     pub idle: Duration,
     /// The provider and the key, for the gateway alone.
     pub provider: Provider,
-    /// What the attempt may use of the provider.
+    /// The attempt's limits at the provider.
     pub limits: GatewayLimits,
 }
 
-/// What belongs to one attempt, as its agent sees it.
+/// The values of one attempt in the environment of its agent.
 #[derive(Debug, Clone, Copy)]
-pub struct Private<'a> {
+pub struct AgentEnvironment<'a> {
     /// A home.
     pub home: &'a str,
     /// A folder for temporary files.
     pub tmp: &'a str,
-    /// Where the gateway is.
+    /// The address of the gateway.
     pub base_url: &'a str,
-    /// What it shows there in place of a key.
+    /// The word that it sends to the gateway in place of a key.
     pub word: &'a str,
 }
 
-/// Arguments and environment. Its `Debug` form tells no value of the environment.
+/// Arguments and environment. The `Debug` form does not show the values of the environment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CommandLine {
     /// The arguments after the program.
@@ -107,8 +107,8 @@ impl fmt::Debug for CommandLine {
     }
 }
 
-/// How to start Claude Code with `config` and what belongs to the attempt.
-pub fn command(config: &ClaudeConfig, private: Private<'_>) -> CommandLine {
+/// The command line for one attempt.
+pub fn command(config: &ClaudeConfig, private: AgentEnvironment<'_>) -> CommandLine {
     CommandLine { args: arguments(config), env: environment(config, private) }
 }
 
@@ -152,7 +152,7 @@ pub fn arguments(config: &ClaudeConfig) -> Vec<String> {
     args.iter().map(ToString::to_string).collect()
 }
 
-fn environment(config: &ClaudeConfig, private: Private<'_>) -> BTreeMap<String, String> {
+fn environment(config: &ClaudeConfig, private: AgentEnvironment<'_>) -> BTreeMap<String, String> {
     [
         ("HOME", private.home),
         ("TMPDIR", private.tmp),
@@ -160,7 +160,7 @@ fn environment(config: &ClaudeConfig, private: Private<'_>) -> BTreeMap<String, 
         ("ANTHROPIC_API_KEY", private.word),
         ("ANTHROPIC_BASE_URL", private.base_url),
         ("CLAUDE_CODE_MAX_RETRIES", &MAX_RETRIES.to_string()),
-        // A request that takes longer than the agent may be silent could never succeed.
+        // The agent is killed after `idle`, so a longer request could never succeed.
         ("API_TIMEOUT_MS", &config.idle.as_millis().to_string()),
         ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
         ("DISABLE_TELEMETRY", "1"),
@@ -201,12 +201,12 @@ mod tests {
         }
     }
 
-    const PRIVATE: Private<'_> =
-        Private { home: "/home/agent", tmp: "/scratch", base_url: "http://127.0.0.1:1", word: "a-word" };
+    const AGENT_ENVIRONMENT: AgentEnvironment<'_> =
+        AgentEnvironment { home: "/home/agent", tmp: "/scratch", base_url: "http://127.0.0.1:1", word: "a-word" };
 
     #[test]
     fn the_locks_are_exactly_these() {
-        let CommandLine { args, .. } = command(&config(), PRIVATE);
+        let CommandLine { args, .. } = command(&config(), AGENT_ENVIRONMENT);
         let (prompt, args) = args.split_last().unwrap_or_else(|| unreachable!("no arguments"));
         assert_eq!(prompt, SYSTEM_PROMPT);
         insta::assert_snapshot!(args.join(" "), @"-p --output-format stream-json --verbose --model claude-x --restricted --safe-mode --setting-sources  --strict-mcp-config --disable-slash-commands --no-session-persistence --tools Read,Edit,Write,Glob,Grep --permission-mode acceptEdits --permission-prompts none --max-turns 40 --max-budget-usd 2.05 --append-system-prompt");
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_environment_is_exactly_this() {
-        let env = command(&config(), PRIVATE).env;
+        let env = command(&config(), AGENT_ENVIRONMENT).env;
         let text: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         insta::assert_snapshot!(text.join("\n"), @r"
         ANTHROPIC_API_KEY=a-word
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_key_is_in_no_argument_no_variable_and_no_debug_form() {
-        let command = command(&config(), PRIVATE);
+        let command = command(&config(), AGENT_ENVIRONMENT);
         assert!(!command.args.iter().chain(command.env.values()).any(|text| text.contains("made-up")));
         assert!(!format!("{command:?} {:?}", config()).contains("made-up"));
     }

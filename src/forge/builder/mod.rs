@@ -1,10 +1,11 @@
-//! Who writes the sources of a skill.
+//! The builders: who writes the sources of a skill.
 //!
-//! Guarantees: a builder only ever writes into the workspace it is given, and its success is a licence for
-//! the gate to look, nothing more.
-//! Never: decides whether a source is good.
+//! Guarantees: a builder writes only into the workspace that it is given. Its success only permits the intake to read that
+//! workspace.
+//! Deliberately never: decides whether a source is good.
 
 pub mod claude;
 pub mod command;
-pub mod judge;
+pub mod log;
 pub mod stream;
+pub mod verdict;

@@ -1,18 +1,17 @@
 //! Reads what Claude Code prints with `--output-format stream-json`: one JSON object per line.
 //!
-//! Guarantees: memory is bounded (a line longer than [`MAX_LINE`] is dropped and counted, lists are capped);
-//! no input makes it fail, since bytes that are no event are counted and skipped; every text that came from
-//! the agent is shortened and its control, bidirectional and other invisible characters are escaped before
-//! it leaves this module.
-//! Never: runs, opens, or believes anything the agent said. Whether an attempt counts is `judge`'s decision,
-//! and what it left behind is the gate's.
+//! Guarantees: memory is bounded: a line longer than [`MAX_LINE`] is dropped and counted, and lists are capped. No input makes
+//! the parser fail: bytes that are not an event are counted and skipped. Every text of the agent is shortened, and its control,
+//! bidirectional and other invisible characters are escaped.
+//! Deliberately never: runs, opens or believes anything that the agent said. `verdict` decides whether the run is accepted,
+//! and `intake` reads what it left.
 
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The longest line that is read. A `Write` of a whole source file and its echo fit many times over.
+/// The longest line that is read: many times longer than a `Write` of a whole source file.
 pub const MAX_LINE: usize = 8 * 1024 * 1024;
 
 /// How many entries of any list are kept; the rest is only counted.
@@ -71,7 +70,7 @@ impl fmt::Display for Progress {
 
 /// A tool call that the agent's permission rules refused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Denial {
+pub struct ToolDenial {
     /// The tool's name.
     pub tool: String,
     /// The path or pattern it was for, when known.
@@ -79,7 +78,7 @@ pub struct Denial {
     pub path: Option<String>,
 }
 
-impl fmt::Display for Denial {
+impl fmt::Display for ToolDenial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
             Some(path) => write!(f, "{} {path}", self.tool),
@@ -88,9 +87,9 @@ impl fmt::Display for Denial {
     }
 }
 
-/// Tokens, as the agent counted them.
+/// Tokens, by the agent's own count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Usage {
+pub struct TokenUsage {
     /// Tokens sent, without the cached ones.
     pub input_tokens: u64,
     /// Tokens received.
@@ -101,12 +100,12 @@ pub struct Usage {
     pub cache_read_input_tokens: u64,
 }
 
-/// The agent's closing event.
+/// The closing event of the agent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResultEvent {
-    /// `success` or the name of an error; `success` alone proves nothing.
+    /// `success` or the name of an error. `success` alone proves nothing.
     pub subtype: String,
-    /// Whether the agent itself calls the session failed.
+    /// Whether the agent reports the session as failed.
     pub is_error: bool,
     /// The HTTP status that ended the session.
     pub api_error_status: Option<u16>,
@@ -116,28 +115,28 @@ pub struct ResultEvent {
     pub terminal_reason: Option<String>,
     /// How many turns it took.
     pub num_turns: u64,
-    /// What it cost at list prices, as the agent reckons.
+    /// The cost at list prices, by the agent's own count.
     pub total_cost_usd: f64,
     /// Tokens spent.
-    pub usage: Usage,
+    pub usage: TokenUsage,
     /// Tool calls that were refused, at most 64 of them.
-    pub permission_denials: Vec<Denial>,
+    pub permission_denials: Vec<ToolDenial>,
 }
 
-/// What the whole stream said, as far as it was understood.
+/// The summary of a whole stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Summary {
+pub struct StreamSummary {
     /// The closing event, the first when there were several.
     pub result: Option<ResultEvent>,
-    /// How many closing events there were. One is right.
+    /// How many closing events there were. There should be one.
     pub results: u32,
-    /// How many closing events had no usable form.
+    /// How many closing events could not be read.
     pub malformed_results: u32,
     /// How many `system/init` events there were.
     pub inits: u32,
-    /// Every tool that the agent said it had.
+    /// Every tool that the agent listed.
     pub tools: BTreeSet<String>,
-    /// How many MCP servers the agent said it had.
+    /// How many MCP servers the agent listed.
     pub mcp_servers: u64,
     /// The model as the agent gave it.
     pub model: Option<String>,
@@ -145,8 +144,8 @@ pub struct Summary {
     pub session_id: Option<String>,
     /// The agent's own version.
     pub agent_version: Option<String>,
-    /// Refusals told while it worked, at most 64 of them.
-    pub denials: Vec<Denial>,
+    /// Tool calls that were refused while it worked, at most 64 of them.
+    pub denials: Vec<ToolDenial>,
     /// The label of the last error on the way to the provider, e.g. `max_output_tokens`.
     pub api_error: Option<String>,
     /// Tool calls that came back as errors.
@@ -161,20 +160,20 @@ pub struct Summary {
     pub unparsed_lines: u64,
 }
 
-/// Puts the stream together from the pieces in which it arrives.
+/// Parses the stream from the pieces in which it arrives.
 #[derive(Debug)]
 pub struct StreamParser {
     workspace: String,
     line: Vec<u8>,
     too_long: bool,
-    summary: Summary,
+    summary: StreamSummary,
 }
 
 impl StreamParser {
     /// A parser that shows paths relative to `workspace`, as the agent sees that folder.
     pub fn new(workspace: &str) -> Self {
         let workspace = format!("{}/", workspace.trim_end_matches('/'));
-        Self { workspace, line: Vec::new(), too_long: false, summary: Summary::default() }
+        Self { workspace, line: Vec::new(), too_long: false, summary: StreamSummary::default() }
     }
 
     /// Takes the next piece, telling `progress` what it completes.
@@ -188,7 +187,7 @@ impl StreamParser {
     }
 
     /// Ends the stream. A last line without an end counts as a line.
-    pub fn finish(mut self, progress: &mut dyn FnMut(Progress)) -> Summary {
+    pub fn finish(mut self, progress: &mut dyn FnMut(Progress)) -> StreamSummary {
         self.end_line(progress);
         self.summary
     }
@@ -230,7 +229,7 @@ impl StreamParser {
             ("system", "permission_denied") => {
                 let tool = label(event, "tool_name").unwrap_or_default();
                 if self.summary.denials.len() < MAX_LISTED {
-                    self.summary.denials.push(Denial { tool: tool.clone(), path: None });
+                    self.summary.denials.push(ToolDenial { tool: tool.clone(), path: None });
                 }
                 progress(Progress::Denied { name: tool });
             }
@@ -286,7 +285,7 @@ impl StreamParser {
         if self.summary.result.is_some() {
             return;
         }
-        let permission_denials = raw.permission_denials.iter().take(MAX_LISTED).map(|denial| Denial {
+        let permission_denials = raw.permission_denials.iter().take(MAX_LISTED).map(|denial| ToolDenial {
             tool: label(denial, "tool_name").unwrap_or_default(),
             path: self.target(denial.get("tool_input")),
         });
@@ -304,7 +303,7 @@ impl StreamParser {
         progress(Progress::Finished);
     }
 
-    /// What a tool call is about: the path it names, or else its pattern.
+    /// The target of a tool call: its path, or else its pattern.
     fn target(&self, input: Option<&Value>) -> Option<String> {
         let input = input?;
         let target = ["file_path", "path", "pattern"].iter().find_map(|key| text(input, key))?;
@@ -312,7 +311,7 @@ impl StreamParser {
     }
 }
 
-/// The fields of a closing event that a verdict rests on. Without one of the first three it is no verdict.
+/// The members of a closing event that the verdict needs. Without one of the first three the event cannot be read.
 #[derive(Deserialize)]
 struct RawResult {
     subtype: String,
@@ -338,10 +337,10 @@ fn status(value: &Value, key: &str) -> Option<u16> {
     value.get(key).and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok())
 }
 
-/// The count of tokens. Bookkeeping only, so a number that is missing is no reason to fail.
-fn usage(value: Option<&Value>) -> Usage {
+/// The count of tokens. It is only information, so a missing number counts as 0.
+fn usage(value: Option<&Value>) -> TokenUsage {
     let count = |key: &str| value.and_then(|usage| usage.get(key)).and_then(Value::as_u64).unwrap_or_default();
-    Usage {
+    TokenUsage {
         input_tokens: count("input_tokens"),
         output_tokens: count("output_tokens"),
         cache_creation_input_tokens: count("cache_creation_input_tokens"),

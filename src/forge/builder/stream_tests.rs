@@ -2,7 +2,7 @@ use super::*;
 
 const RESULT: &str = r#"{"total_cost_usd":0.0021,"usage":{"input_tokens":200,"output_tokens":100,"service_tier":"standard"},"permission_denials":[],"terminal_reason":"completed","is_error":false,"num_turns":2,"subtype":"success","api_error_status":null,"stop_reason":"end_turn","type":"result"}"#;
 
-fn read(pieces: &[&[u8]]) -> (Summary, Vec<String>) {
+fn read(pieces: &[&[u8]]) -> (StreamSummary, Vec<String>) {
     let mut parser = StreamParser::new("/inside");
     let mut seen = Vec::new();
     let mut progress = |event: Progress| seen.push(event.to_string());

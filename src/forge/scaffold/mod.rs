@@ -1,8 +1,7 @@
-//! The files that `kavi new` writes: a skill crate that works as it is, for a person to change.
+//! The files that `kavi new` writes: a working skill crate, for a person to change.
 //!
-//! Guarantees: what it renders builds and tests with plain cargo, passes the gates as it stands, and names nothing
-//! but the skill. Deliberately never writes a file or looks at one: that is the caller's, who must not replace what
-//! is there.
+//! Guarantees: the crate builds and tests with plain cargo and passes the gates unchanged. Deliberately never: writes or reads a
+//! file. The caller does, and must not replace an existing one.
 
 use crate::model::name::SkillName;
 
@@ -15,9 +14,9 @@ pub fn files(name: &SkillName) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The files that all skills share, by path relative to the Kavi workspace: to be written where they are missing.
+/// The files that all skills share, by path relative to the Kavi workspace. The caller writes those that are missing.
 ///
-/// They expect [`sdk_sources`](super::sdk_sources) in `.kavi/`.
+/// They expect the files of [`sdk_sources`](super::sdk_sources) in `.kavi/`.
 pub fn shared_files() -> [(&'static str, &'static str); 3] {
     [
         ("skills/Cargo.toml", include_str!("skills-Cargo.toml.in")),

@@ -1,18 +1,23 @@
-//! The conformance gate: the release component keeps its word for inputs that nobody chose.
+//! The conformance gate: the release component keeps the rules for inputs that nobody chose.
 //!
-//! Inputs are drawn from the schema, the seed out of the digest of the sources. One that fits is run twice, in fresh
-//! instances with different clocks and seeds: no trap, the output on its schema, nothing written before an error, nothing
-//! outside the declared folders, twice the same. One that does not fit must be refused by what stands before every
-//! run. The component is given it all the same, and what it does then is a remark: nothing of it can reach a person.
+//! Inputs are drawn from the schema, seeded by the digest of the sources. A valid input runs twice, in new instances with
+//! different clocks and seeds. The rules: no trap, the output matches its schema, no file before an error, no file outside the
+//! declared folders, the same outcome both times. An invalid input must be refused by the host's own check of inputs. The
+//! component gets it all the same, and a broken rule is then only a remark, because no run outside this gate gets that far.
+//!
+//! Guarantees: the same sources are checked with the same inputs.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::gate::{Budget, Lasting, Said};
-use super::plan::Hints;
-use super::runs::{self, Broken, CheckedRun, Ended, Hurry, Runner};
-use super::{Subject, VerifyError, vectors};
+use super::context::GateContext;
+use super::error::VerifyError;
+use super::gate::{GateOutcome, Repeatable, TimeBudget};
+use super::source_analysis::InputHints;
+use super::trial::{self, RuleViolation, TimedOut, Trial, TrialEnd, TrialRunner};
+use super::{determinism, vectors};
 use crate::model::{
     finding::Finding,
     json::{self, JsonLimits},
@@ -21,124 +26,153 @@ use crate::model::{
 };
 use crate::runtime::CompiledComponent;
 
-/// How many inputs.
+/// Number of inputs.
 const INPUTS: usize = 500;
-/// What all runs may take together.
+/// The time for all runs together.
 const TIME: Duration = Duration::from_secs(60);
-/// Findings after which there is nothing more to learn.
+/// After this many findings the gate stops.
 const ENOUGH: usize = 10;
-/// Fewest valid inputs that the skill must not refuse. One: a skill may have reasons that its schema cannot say, and
-/// most drawn texts are no path of a note. One that refuses everything does nothing.
+/// Fewest valid inputs that the skill must accept. Only one, because a schema cannot express every condition: hardly any drawn
+/// text is the path of a note. But a skill that refuses every input is useless.
 const MIN_ACCEPTED: usize = 1;
-/// So many inputs that no test and no example names are enough to expect one of them to be taken.
-const MANY_OTHERS: usize = 100;
+/// From this many inputs on that no test and no example names, one of them must be accepted.
+const MANY_UNNAMED: usize = 100;
 
-pub(super) fn check(subject: &Subject<'_>, compiled: &CompiledComponent, hints: &Hints) -> Result<Said, VerifyError> {
-    let spec = &subject.proposal.spec;
-    let seed = subject.snapshot.digest().to_string();
-    let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
-    runs::seed(vault.path(), &vectors::files(spec, hints)).map_err(VerifyError::Folder)?;
-    let runner = Runner::new(subject, compiled, subject.limits.clone());
-    let budget = Budget::new(subject.clock, TIME);
-    let mut said = Said::from(Vec::new());
-    let (mut accepted, mut valid, mut others, mut others_accepted) = (0, 0, 0, 0);
+/// Runs the gate.
+pub(super) fn check(
+    context: &GateContext<'_>,
+    compiled: &CompiledComponent,
+    hints: &InputHints,
+) -> Result<GateOutcome, VerifyError> {
+    let spec = &context.proposal.spec;
+    let seed = context.snapshot.digest().to_string();
+    let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
+    trial::seed(vault.path(), &vectors::files(spec, hints)).map_err(VerifyError::Folder)?;
+    let runner = TrialRunner::new(context, compiled, context.limits.clone());
+    let budget = TimeBudget::new(context.clock, TIME);
+    let mut outcome = GateOutcome::from(Vec::new());
+    let mut counts = InputCounts::default();
     for (number, vector) in vectors::draw(spec, hints, seed.as_bytes(), INPUTS).into_iter().enumerate() {
         if budget.is_spent() {
             let message = format!("{INPUTS} inputs take longer than {} s", budget.time.as_secs());
-            said.findings.push(Finding::new("conformance/time", message));
-            said.lasting = Lasting::No;
-            return Ok(said);
+            outcome.findings.push(Finding::new("conformance/time", message));
+            outcome.repeatable = Repeatable::No;
+            return Ok(outcome);
         }
-        let place = Place { number, input: &vector.input };
+        let drawn = DrawnInput { number, input: &vector.input };
         if vector.valid {
-            let (ran, broken) = twice(subject, &runner, &place.text(), vault.path(), number as u64)?;
-            if let Some(("path", why)) = &broken
-                && place.names(spec, &ran)
+            let Checked { trial, broken } = check_valid(context, &runner, &drawn, vault.path())?;
+            counts.valid += 1;
+            if let Some(broken) = broken.as_ref().filter(|broken| broken.rule == "path")
+                && drawn.names_what_was_written(spec, &trial)
             {
-                if said.remarks.len() < ENOUGH {
-                    said.remarks.push(place.finding("elsewhere", &format!("the host refuses this run: {why}")));
+                if outcome.remarks.len() < ENOUGH {
+                    let why = format!("the host refuses this run: {}", broken.message);
+                    outcome.remarks.push(drawn.finding("elsewhere", &why));
                 }
-                valid += 1;
                 continue;
             }
-            valid += 1;
-            let took = matches!(ran.ended, Ended::Output(_));
-            accepted += usize::from(took);
-            if !vectors::is_named(spec, hints, &vector.input) {
-                others += 1;
-                others_accepted += usize::from(took);
+            counts.add(&trial, vectors::is_named(spec, hints, &vector.input));
+            if matches!(trial.end, TrialEnd::Stopped { timed_out: TimedOut::Yes, .. }) {
+                outcome.repeatable = Repeatable::No;
             }
-            if matches!(ran.ended, Ended::Stopped(_, Hurry::Yes)) {
-                said.lasting = Lasting::No;
-            }
-            said.findings.extend(broken.map(|(rule, why)| place.finding(rule, &why)));
-        } else if is_let_through(subject, &place.text()) {
-            said.findings.push(place.finding("accepted", "the input is off its schema, and nothing refuses it"));
-        } else if said.remarks.len() < ENOUGH {
-            let ran = runner.run(&place.text(), vault.path(), runs::switched(0))?;
-            let broken = runs::broken(spec, &ran);
-            said.remarks.extend(broken.map(|(rule, why)| place.unguarded(rule, &why)));
+            outcome.findings.extend(broken.map(|broken| drawn.finding(broken.rule, &broken.message)));
+        } else if is_let_through(context, &drawn.text()) {
+            let why = "the input does not match the schema, and the check of inputs accepts it";
+            outcome.findings.push(drawn.finding("accepted", why));
+        } else if outcome.remarks.len() < ENOUGH {
+            let trial = runner.run(&drawn.text(), vault.path(), determinism::with_switch(0))?;
+            let broken = trial::violation(spec, &trial);
+            outcome.remarks.extend(broken.map(|broken| drawn.unguarded(&broken)));
         }
-        if said.findings.len() >= ENOUGH {
-            return Ok(said);
+        if outcome.findings.len() >= ENOUGH {
+            return Ok(outcome);
         }
     }
-    if said.findings.is_empty() {
-        let refusal = refusals(accepted, valid, others_accepted, others);
-        said.findings.extend(refusal.map(|message| Finding::new("conformance/refusals", message)));
+    if outcome.findings.is_empty() {
+        let refusal = counts.refuses_too_much();
+        outcome.findings.extend(refusal.map(|message| Finding::new("conformance/refusals", message)));
     }
-    Ok(said)
+    Ok(outcome)
 }
 
-/// Why the skill refuses too much.
-fn refusals(accepted: usize, valid: usize, others_accepted: usize, others: usize) -> Option<String> {
-    if accepted < MIN_ACCEPTED {
-        let message = "inputs that fit its schema: give the spec an example that it accepts";
-        return Some(format!("the skill refuses every one of {valid} {message}"));
-    }
-    (others >= MANY_OTHERS && others_accepted == 0).then(|| {
-        format!(
-            "the skill takes what its tests and examples name and refuses all {others} other inputs that fit its schema: \
-             if it takes nothing else, say so in the schema (`enum`, `pattern`)"
-        )
-    })
+/// How many valid inputs there were, and how many of them the skill accepted.
+#[derive(Debug, Default, Clone, Copy)]
+struct InputCounts {
+    valid: usize,
+    accepted: usize,
+    /// Inputs that no test and no example names.
+    unnamed: usize,
+    unnamed_accepted: usize,
 }
 
-/// Runs an input twice, and on another day if the skill asks for the time. The first run, and what is wrong.
-fn twice(
-    subject: &Subject<'_>,
-    runner: &Runner<'_>,
-    input: &str,
-    vault: &std::path::Path,
-    number: u64,
-) -> Result<(CheckedRun, Option<Broken>), VerifyError> {
-    let first = runner.run(input, vault, runs::switched(0))?;
-    if let Some(broken) = runs::broken(&subject.proposal.spec, &first) {
-        return Ok((first, Some(broken)));
+impl InputCounts {
+    fn add(&mut self, trial: &Trial, is_named: bool) {
+        let accepted = usize::from(matches!(trial.end, TrialEnd::Output(_)));
+        self.accepted += accepted;
+        if !is_named {
+            self.unnamed += 1;
+            self.unnamed_accepted += accepted;
+        }
     }
-    let spec = &subject.proposal.spec;
-    let second = runner.run(input, vault, runs::elsewhere(spec))?;
-    let mut broken = runs::differ(&first, &second).map(|why| ("repeat", why));
-    if spec.reads_clock && broken.is_none() {
-        let another_day = runner.run(input, vault, runs::some_day(number))?;
-        broken = runs::broken(spec, &another_day);
+
+    /// Why the skill refuses too many inputs, if it does.
+    fn refuses_too_much(self) -> Option<String> {
+        if self.accepted < MIN_ACCEPTED {
+            let advice = "inputs that match its schema: give the spec an example that it accepts";
+            return Some(format!("the skill refuses every one of {} {advice}", self.valid));
+        }
+        (self.unnamed >= MANY_UNNAMED && self.unnamed_accepted == 0).then(|| {
+            format!(
+                "the skill accepts only inputs that its tests and examples name, and refuses all {} others that match its \
+                 schema: if that is intended, say so in the schema (`enum`, `pattern`)",
+                self.unnamed
+            )
+        })
     }
-    Ok((first, broken))
 }
 
-/// Whether the checks that stand before every run take an input.
-fn is_let_through(subject: &Subject<'_>, input: &str) -> bool {
+/// The first trial of a valid input, and the rule that one of its trials broke.
+struct Checked {
+    trial: Trial,
+    broken: Option<RuleViolation>,
+}
+
+/// Runs a valid input twice, and a third time on another day if the skill may read the clock.
+fn check_valid(
+    context: &GateContext<'_>,
+    runner: &TrialRunner<'_>,
+    drawn: &DrawnInput<'_>,
+    vault: &Path,
+) -> Result<Checked, VerifyError> {
+    let (spec, input) = (&context.proposal.spec, drawn.text());
+    let trial = runner.run(&input, vault, determinism::with_switch(0))?;
+    let mut broken = trial::violation(spec, &trial);
+    if broken.is_none() {
+        let second = runner.run(&input, vault, determinism::second(spec))?;
+        let difference = trial::repeat_difference(&trial, &second);
+        broken = difference.map(|message| RuleViolation { rule: "repeat", message: message.to_owned() });
+        if spec.reads_clock && broken.is_none() {
+            let other_day = runner.run(&input, vault, determinism::other_day(drawn.number as u64))?;
+            broken = trial::violation(spec, &other_day);
+        }
+    }
+    Ok(Checked { trial, broken })
+}
+
+/// Whether the check of inputs, which comes before every run, accepts an input.
+fn is_let_through(context: &GateContext<'_>, input: &str) -> bool {
     let parsed = json::parse(input.as_bytes(), JsonLimits::default());
-    parsed.is_ok_and(|value| subject.proposal.spec.io.check_input(&value).is_ok())
+    parsed.is_ok_and(|value| context.proposal.spec.io.check_input(&value).is_ok())
 }
 
-/// Which input it was.
-struct Place<'a> {
+/// A drawn input and its number.
+struct DrawnInput<'a> {
     number: usize,
     input: &'a Value,
 }
 
-impl Place<'_> {
+impl DrawnInput<'_> {
     fn text(&self) -> String {
         json::canonical(self.input)
     }
@@ -148,9 +182,9 @@ impl Place<'_> {
         Finding::new(format!("conformance/{rule}"), message).in_test(format!("input {}", self.number))
     }
 
-    /// Whether the input itself names what was written. Then the input asked for it, and the host refuses such a run: a
-    /// skill may leave that to it. One that goes elsewhere by itself may not.
-    fn names(&self, spec: &SkillSpec, ran: &CheckedRun) -> bool {
+    /// Whether the input names every path that was written outside the folders. Then the input asked for it, and the skill may
+    /// rely on the host, which refuses such a run. A skill that chooses such a path by itself fails the gate.
+    fn names_what_was_written(&self, spec: &SkillSpec, trial: &Trial) -> bool {
         fn within(value: &Value, path: &str) -> bool {
             match value {
                 Value::String(text) => path == text.trim_end_matches('/') || (text.len() > 3 && path.contains(text)),
@@ -159,12 +193,13 @@ impl Place<'_> {
                 Value::Null | Value::Bool(_) | Value::Number(_) => false,
             }
         }
-        let staged = ran.staged.as_deref().unwrap_or_default();
+        let staged = trial.staged.as_deref().unwrap_or_default();
         let mut outside = staged.iter().filter(|effect| !spec.may_write(&effect.path)).peekable();
         outside.peek().is_some() && outside.all(|effect| within(self.input, effect.path.as_str()))
     }
 
-    fn unguarded(&self, rule: &str, why: &str) -> Finding {
-        self.finding("unguarded", &format!("given an input that the host refuses ({rule}): {why}"))
+    fn unguarded(&self, broken: &RuleViolation) -> Finding {
+        let why = format!("given an input that the host refuses ({}): {}", broken.rule, broken.message);
+        self.finding("unguarded", &why)
     }
 }

@@ -1,14 +1,17 @@
-//! The examples gate: the spec's examples, run on the exact release component, each twice, in an instance and a vault of
-//! its own, with another clock and seed the second time.
+//! The examples gate: the examples of the spec, run on the exact release component. Each runs twice, in a new instance with its
+//! own vault, the second time with another clock and seed.
 //!
-//! Where the spec gives none, the proposer is asked: what the component answers to a few inputs is put before the person
-//! at promotion, for nobody else can tell whether it is what was wanted.
+//! Where the spec has no example, a few outputs of the component become remarks, and promotion puts them before the person:
+//! nobody else can tell whether they are right.
+//!
+//! Guarantees: an example passes only when output, error and files are those of the spec.
 
-use super::gate::ASKS;
-use super::gate::Said;
-use super::plan::Hints;
-use super::runs::{self, Broken, CheckedRun, Ended, Runner};
-use super::{Subject, VerifyError, vectors};
+use super::context::GateContext;
+use super::error::VerifyError;
+use super::gate::{ASKED_RULE, GateOutcome};
+use super::source_analysis::InputHints;
+use super::trial::{self, RuleViolation, Trial, TrialEnd, TrialRunner};
+use super::{determinism, vectors};
 use crate::model::{
     digest::Digest,
     example::{Example, Expectation},
@@ -18,122 +21,129 @@ use crate::model::{
 };
 use crate::runtime::CompiledComponent;
 
-/// How many answers a person is asked to judge, where the spec has no example.
+/// How many outputs a person is asked about, where the spec has no example.
 const ASKED: usize = 3;
-/// Inputs that are tried to get them.
+/// Most inputs that are tried to get them.
 const TRIED: usize = 40;
 
-/// `hints` is called only where the spec has no example.
+/// Runs the gate. `hints` is called only where the spec has no example.
 pub(super) fn check<'h>(
-    subject: &Subject<'_>,
+    context: &GateContext<'_>,
     compiled: &CompiledComponent,
-    hints: impl FnOnce() -> &'h Hints,
-) -> Result<Said, VerifyError> {
-    let runner = Runner::new(subject, compiled, subject.limits.clone());
-    if subject.proposal.spec.examples.is_empty() {
-        return ask(subject, &runner, hints());
+    hints: impl FnOnce() -> &'h InputHints,
+) -> Result<GateOutcome, VerifyError> {
+    let runner = TrialRunner::new(context, compiled, context.limits.clone());
+    if context.proposal.spec.examples.is_empty() {
+        return ask(context, &runner, hints());
     }
     let mut findings = Vec::new();
-    for example in &subject.proposal.spec.examples {
-        if let Some((rule, message)) = one(subject, &runner, example)? {
-            let finding = Finding::new(format!("examples/{rule}"), text::line(&message, 800));
+    for example in &context.proposal.spec.examples {
+        if let Some(broken) = one(context, &runner, example)? {
+            let finding = Finding::new(format!("examples/{}", broken.rule), text::line(&broken.message, 800));
             findings.push(finding.in_test(text::line(&example.name, 200)));
         }
     }
     Ok(findings.into())
 }
 
-/// What the component answers to inputs of its tests, or to drawn ones that it takes.
-fn ask(subject: &Subject<'_>, runner: &Runner<'_>, hints: &Hints) -> Result<Said, VerifyError> {
-    let spec = &subject.proposal.spec;
-    let seed = subject.snapshot.digest().to_string();
+/// The outputs of the component for inputs of its tests, or for drawn ones that it accepts.
+fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) -> Result<GateOutcome, VerifyError> {
+    let spec = &context.proposal.spec;
+    let seed = context.snapshot.digest().to_string();
     let drawn = vectors::draw(spec, hints, seed.as_bytes(), TRIED);
     let known = hints.objects.iter().filter(|input| spec.io.input().accepts(input)).cloned();
     let drawn = drawn.into_iter().filter(|vector| vector.valid).map(|vector| vector.input);
-    let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
-    runs::seed(vault.path(), &vectors::files(spec, hints)).map_err(VerifyError::Folder)?;
-    let mut said = Said::from(Vec::new());
+    let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
+    trial::seed(vault.path(), &vectors::files(spec, hints)).map_err(VerifyError::Folder)?;
+    let mut outcome = GateOutcome::from(Vec::new());
     for input in known.chain(drawn).take(TRIED) {
-        let ran = runner.run(&json::canonical(&input), vault.path(), runs::switched(0))?;
-        // What is wrong with an input that nobody chose is for the gate of such inputs to say.
-        if runs::broken(spec, &ran).is_some() {
+        let trial = runner.run(&json::canonical(&input), vault.path(), determinism::with_switch(0))?;
+        // A broken rule for a drawn input is the business of the conformance gate.
+        if trial::violation(spec, &trial).is_some() {
             continue;
         }
-        if let (Ended::Output(output), Ok(staged)) = (&ran.ended, &ran.staged) {
+        if let (TrialEnd::Output(output), Ok(staged)) = (&trial.end, &trial.staged) {
             let files: Vec<&str> = staged.iter().map(|effect| effect.path.as_str()).collect();
             let wrote = if files.is_empty() { String::new() } else { format!(" and writes {}", files.join(", ")) };
             let (input, output) = (text::line(&json::canonical(&input), 300), text::line(output, 300));
-            said.remarks.push(Finding::new(ASKS, format!("given {input} it answers {output}{wrote}")));
+            outcome.remarks.push(Finding::new(ASKED_RULE, format!("given {input} it answers {output}{wrote}")));
         }
-        if said.remarks.len() == ASKED {
+        if outcome.remarks.len() == ASKED {
             break;
         }
     }
-    if said.remarks.is_empty() {
-        said.remarks
-            .push(Finding::new("examples/none", "the spec has no example, and no input was found that it takes"));
+    if outcome.remarks.is_empty() {
+        outcome.remarks.push(Finding::new(
+            "examples/none",
+            "the spec has no example, and no input was found that the skill accepts",
+        ));
     }
-    Ok(said)
+    Ok(outcome)
 }
 
-fn one(subject: &Subject<'_>, runner: &Runner<'_>, example: &Example) -> Result<Option<Broken>, VerifyError> {
-    let spec = &subject.proposal.spec;
-    let first = run(subject, runner, example, runs::switched(0))?;
-    if let Some(broken) = runs::broken(spec, &first) {
+fn one(
+    context: &GateContext<'_>,
+    runner: &TrialRunner<'_>,
+    example: &Example,
+) -> Result<Option<RuleViolation>, VerifyError> {
+    let spec = &context.proposal.spec;
+    let first = run(context, runner, example, determinism::with_switch(0))?;
+    if let Some(broken) = trial::violation(spec, &first) {
         return Ok(Some(broken));
     }
     if let Err(message) = compare(example, &first) {
-        return Ok(Some(("outcome", message)));
+        return Ok(Some(RuleViolation { rule: "outcome", message }));
     }
-    let second = run(subject, runner, example, runs::elsewhere(spec))?;
-    Ok(runs::differ(&first, &second).map(|message| ("repeat", message)))
+    let second = run(context, runner, example, determinism::second(spec))?;
+    let difference = trial::repeat_difference(&first, &second);
+    Ok(difference.map(|message| RuleViolation { rule: "repeat", message: message.to_owned() }))
 }
 
-/// Runs an example in a vault of its own.
+/// Runs an example with its own vault.
 pub(super) fn run(
-    subject: &Subject<'_>,
-    runner: &Runner<'_>,
+    context: &GateContext<'_>,
+    runner: &TrialRunner<'_>,
     example: &Example,
     determinism: crate::model::execution::Determinism,
-) -> Result<CheckedRun, VerifyError> {
-    let vault = tempfile::tempdir_in(subject.scratch).map_err(VerifyError::Folder)?;
-    runs::seed(vault.path(), &example.vault).map_err(VerifyError::Folder)?;
+) -> Result<Trial, VerifyError> {
+    let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
+    trial::seed(vault.path(), &example.vault).map_err(VerifyError::Folder)?;
     runner.run(&json::canonical(&example.input), vault.path(), determinism)
 }
 
-/// Whether a run gave what the example says.
-pub(super) fn compare(example: &Example, ran: &CheckedRun) -> Result<(), String> {
-    match (&example.expect, &ran.ended) {
-        (_, Ended::Stopped(why, _)) => return Err(why.clone()),
-        (Expectation::Ok(expected), Ended::Output(output)) => {
+/// Compares a trial with the example. The error says in what they differ.
+pub(super) fn compare(example: &Example, trial: &Trial) -> Result<(), String> {
+    match (&example.expect, &trial.end) {
+        (_, TrialEnd::Stopped { why, .. }) => return Err(why.clone()),
+        (Expectation::Ok(expected), TrialEnd::Output(output)) => {
             let output = json::parse(output.as_bytes(), JsonLimits::default())
                 .map_err(|error| format!("the output is not JSON: {error}"))?;
             if output != *expected {
                 return Err(format!("expected {}, got {}", json::canonical(expected), json::canonical(&output)));
             }
         }
-        (Expectation::Err(expected), Ended::Refused(error)) if error.kind == *expected => return Ok(()),
-        (Expectation::Ok(_), Ended::Refused(error)) => {
+        (Expectation::Err(expected), TrialEnd::Refused(error)) if error.kind == *expected => return Ok(()),
+        (Expectation::Ok(_), TrialEnd::Refused(error)) => {
             return Err(format!("{}: {}", error.kind.as_str(), error.message));
         }
-        (Expectation::Err(expected), Ended::Refused(error)) => {
+        (Expectation::Err(expected), TrialEnd::Refused(error)) => {
             let got = format!("{}: {}", error.kind.as_str(), error.message);
             return Err(format!("expected the error {}, got {got}", expected.as_str()));
         }
-        (Expectation::Err(expected), Ended::Output(output)) => {
+        (Expectation::Err(expected), TrialEnd::Output(output)) => {
             return Err(format!("expected the error {}, got {output}", expected.as_str()));
         }
     }
-    compare_files(example, ran)
+    compare_files(example, trial)
 }
 
-fn compare_files(example: &Example, ran: &CheckedRun) -> Result<(), String> {
-    let staged = ran.staged.as_deref().map_err(Clone::clone)?;
+fn compare_files(example: &Example, trial: &Trial) -> Result<(), String> {
+    let staged = trial.staged.as_deref().map_err(Clone::clone)?;
     if example.files.is_empty() {
         return Ok(());
     }
     if let Some(effect) = staged.iter().find(|effect| !example.files.contains_key(&effect.path)) {
-        return Err(format!("it wrote `{}`, which the example does not name", effect.path));
+        return Err(format!("it wrote `{}`, which the example does not list", effect.path));
     }
     for (path, contents) in &example.files {
         match staged.iter().find(|effect| effect.path == *path) {

@@ -1,8 +1,10 @@
-//! What a gate says, and the list of gates.
+//! The list of gates, and the outcome of one.
+//!
+//! Guarantees: a gate passes only when it has no finding. Deliberately never: knows what a gate checks.
 
 use std::time::Duration;
 
-use super::VerifyError;
+use super::error::VerifyError;
 use crate::ledger::GateRow;
 use crate::model::{
     digest::Digest,
@@ -14,7 +16,7 @@ use crate::model::{
 
 /// The gates, in the order they are shown, each with the version of what it checks.
 ///
-/// A version counts up when the gate would judge the same sources differently; results of other versions are not reused.
+/// A version is increased when the gate would judge the same sources differently. Results of other versions are not reused.
 pub const VERSIONS: [(&str, u32); 12] = [
     ("format", 1),
     ("lint", 1),
@@ -41,75 +43,76 @@ pub const GATES: [&str; VERSIONS.len()] = {
     names
 };
 
-/// The rule of a remark that asks a person: is this what the skill should do? Nobody gave an example.
-pub const ASKS: &str = "examples/asked";
+/// The rule of a remark that puts an output before a person, because the spec has no example.
+pub const ASKED_RULE: &str = "examples/asked";
 
-/// Whether another run over the same inputs would say the same.
+/// Whether a second run over the same inputs would have the same outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasting {
-    /// It would: the result may be reused.
+pub(super) enum Repeatable {
+    /// It would, so the result may be reused.
     Yes,
     /// It may depend on how busy the machine was.
     No,
 }
 
-/// What a gate said.
+/// The outcome of a gate.
 #[derive(Debug)]
-pub(super) struct Said {
-    /// Each of them fails the gate.
+pub(super) struct GateOutcome {
+    /// Reasons to fail. Any one fails the gate.
     pub(super) findings: Vec<Finding>,
-    /// Worth knowing; none of them fails the gate.
+    /// Remarks for a person. They do not fail the gate.
     pub(super) remarks: Vec<Finding>,
-    pub(super) lasting: Lasting,
+    pub(super) repeatable: Repeatable,
 }
 
-impl From<Vec<Finding>> for Said {
+impl From<Vec<Finding>> for GateOutcome {
     fn from(findings: Vec<Finding>) -> Self {
-        Self { findings, remarks: Vec::new(), lasting: Lasting::Yes }
+        Self { findings, remarks: Vec::new(), repeatable: Repeatable::Yes }
     }
 }
 
-/// A gate and its outcome.
+/// A gate with its outcome and its verdict.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct GateResult {
     pub(super) name: &'static str,
     pub(super) verdict: Verdict,
     pub(super) findings: Vec<Finding>,
-    pub(super) lasting: Lasting,
+    pub(super) repeatable: Repeatable,
     pub(super) millis: u64,
-    /// Where it was taken from, when it was not run.
+    /// The verification that the result was reused from, if it was.
     pub(super) reused_from: Option<VerificationId>,
 }
 
-impl Gate {
-    /// Runs a gate and takes its time.
+impl GateResult {
+    /// Runs a gate and measures its time.
     pub(super) fn run(
         clock: &dyn Clock,
         name: &'static str,
-        work: impl FnOnce() -> Result<Said, VerifyError>,
+        work: impl FnOnce() -> Result<GateOutcome, VerifyError>,
     ) -> Result<Self, VerifyError> {
         let start = clock.now();
-        let said = work()?;
-        let verdict = if said.findings.is_empty() { Verdict::Passed } else { Verdict::Failed };
-        let findings = said.findings.into_iter().chain(said.remarks).collect();
+        let outcome = work()?;
+        let verdict = if outcome.findings.is_empty() { Verdict::Passed } else { Verdict::Failed };
+        let findings = outcome.findings.into_iter().chain(outcome.remarks).collect();
         let millis = millis_since(clock, start);
-        Ok(Self { name, verdict, findings, lasting: said.lasting, millis, reused_from: None })
+        Ok(Self { name, verdict, findings, repeatable: outcome.repeatable, millis, reused_from: None })
     }
 
+    /// The result of a gate that could not run.
     pub(super) fn skipped(name: &'static str, why: &str) -> Self {
         let findings = vec![Finding::new(format!("{name}/skipped"), why)];
-        Self { name, verdict: Verdict::Skipped, findings, lasting: Lasting::No, millis: 0, reused_from: None }
+        Self { name, verdict: Verdict::Skipped, findings, repeatable: Repeatable::No, millis: 0, reused_from: None }
     }
 
-    /// As it is recorded. `key` is what names its inputs.
+    /// The row for the ledger. `key` is the digest of the inputs.
     pub(super) fn into_row(self, key: Digest) -> GateRow {
         GateRow {
             gate: self.name.to_owned(),
             status: self.verdict,
             findings: self.findings,
             duration_ms: self.millis,
-            // A result without a key is never found again.
-            check_key: (self.lasting == Lasting::Yes).then_some(key),
+            // Without a key the row is never found by a later verification, so it is never reused.
+            check_key: (self.repeatable == Repeatable::Yes).then_some(key),
             reused_from: self.reused_from,
         }
     }
@@ -119,15 +122,15 @@ fn millis_since(clock: &dyn Clock, start: Timestamp) -> u64 {
     u64::try_from(clock.now().as_millis() - start.as_millis()).unwrap_or(0)
 }
 
-/// The time that a gate may take over all its runs. Each run has limits of its own, but there are many.
-pub(super) struct Budget<'a> {
+/// The time that a gate may take over all its runs. Every run has its own limits, but a gate has many runs.
+pub(super) struct TimeBudget<'a> {
     clock: &'a dyn Clock,
     start: Timestamp,
-    /// How much it is.
+    /// The whole budget.
     pub(super) time: Duration,
 }
 
-impl<'a> Budget<'a> {
+impl<'a> TimeBudget<'a> {
     pub(super) fn new(clock: &'a dyn Clock, time: Duration) -> Self {
         Self { clock, start: clock.now(), time }
     }

@@ -1,33 +1,34 @@
-//! The invariants gate: the component is what the spec says. Its world, its exact imports and exports for its class, and
-//! the sources it may come from.
+//! The invariants gate: the component has exactly the imports and exports of its class, and comes from permitted sources.
+//!
+//! Guarantees: the check covers the bytes that are promoted. Deliberately never: runs the component.
 
-use super::Subject;
-use crate::forge::gate;
+use super::context::GateContext;
+use crate::forge::intake;
 use crate::model::{capabilities::SkillCapabilities, finding::Finding};
 use crate::policy::capabilities;
 use crate::runtime::inspect;
 
-pub(super) fn check(subject: &Subject<'_>, component: &[u8]) -> Vec<Finding> {
-    let mut findings = sources(subject);
-    findings.extend(interface(subject, component));
+pub(super) fn check(context: &GateContext<'_>, component: &[u8]) -> Vec<Finding> {
+    let mut findings = sources(context);
+    findings.extend(interface(context, component));
     findings
 }
 
-/// The snapshot holds what a packet asks for and nothing else: also when it did not come through the workspace gate.
-fn sources(subject: &Subject<'_>) -> Vec<Finding> {
-    let outside = subject.snapshot.files().filter(|(path, _)| !gate::is_source(path));
+/// The snapshot has only the files that a packet asks for. Checked again, because a snapshot may not have come through the
+/// intake.
+fn sources(context: &GateContext<'_>) -> Vec<Finding> {
+    let outside = context.snapshot.files().filter(|(path, _)| !intake::is_source(path));
     let outside =
-        outside.map(|(path, _)| Finding::new("invariants/sources", "no packet asks for this file").in_file(path));
-    let missing = subject.snapshot.get("src/lib.rs").is_none();
+        outside.map(|(path, _)| Finding::new("invariants/sources", "a skill has no such source file").in_file(path));
+    let missing = context.snapshot.get("src/lib.rs").is_none();
     let missing =
         missing.then(|| Finding::new("invariants/sources", "the skill's source is missing").in_file("src/lib.rs"));
     outside.chain(missing).collect()
 }
 
-fn interface(subject: &Subject<'_>, component: &[u8]) -> Vec<Finding> {
-    let spec = &subject.proposal.spec;
-    let class = spec.side_effect_class;
-    let capabilities = SkillCapabilities::of(spec);
+fn interface(context: &GateContext<'_>, component: &[u8]) -> Vec<Finding> {
+    let class = context.proposal.spec.side_effect_class;
+    let capabilities = SkillCapabilities::of(&context.proposal.spec);
     if let Err(error) = capabilities::check(class, &capabilities) {
         return vec![Finding::new("invariants/interface", error.to_string())];
     }

@@ -1,50 +1,63 @@
-//! The limits gate: what it costs to load the component. Its size, the memory it declares, and its compile time, which
-//! is taken in a child that may be killed. What the child gives is what the gates after this one run.
+//! The limits gate: the cost of loading the component. Its size, the memory that it declares, and its compile time.
+//!
+//! Guarantees: the component is compiled in a child process that may be killed, never in this one. The gates that run the
+//! component run the machine code of that child.
 
-use super::{Subject, VerifyError};
+use super::context::GateContext;
+use super::error::VerifyError;
 use crate::forge::compile::CompileError;
 use crate::model::{finding::Finding, limits::Limits};
 use crate::runtime::{self, CodeError, CompileLimits, ComponentTrust, MachineCode, inspect};
 
-/// What is wrong with the component, and its machine code if it has any.
-pub(super) fn check(
-    subject: &Subject<'_>,
-    component: &[u8],
-) -> Result<(Vec<Finding>, Option<MachineCode>), VerifyError> {
+/// The cost of loading a component.
+pub(super) struct LoadingCost {
+    /// The limits that it exceeds.
+    pub(super) findings: Vec<Finding>,
+    /// Its machine code, if it could be compiled.
+    pub(super) code: Option<MachineCode>,
+}
+
+impl LoadingCost {
+    fn refused(rule: &str, message: String) -> Self {
+        Self { findings: vec![Finding::new(rule, message)], code: None }
+    }
+}
+
+/// Checks the component against the limits and compiles it to machine code.
+pub(super) fn check(context: &GateContext<'_>, component: &[u8]) -> Result<LoadingCost, VerifyError> {
     let size = component.len() as u64;
-    if size > subject.limits.component_bytes {
-        let most = subject.limits.component_bytes;
-        let message = format!("the component has {size} bytes, at most {most} are taken");
-        return Ok((vec![Finding::new("limits/size", message)], None));
+    if size > context.limits.component_bytes {
+        let most = context.limits.component_bytes;
+        let message = format!("the component has {size} bytes, the limit is {most}");
+        return Ok(LoadingCost::refused("limits/size", message));
     }
     let mut findings = match inspect::interface(component) {
-        Ok(interface) => memory(&interface.memories, subject.limits).into_iter().collect::<Vec<_>>(),
-        Err(error) => return Ok((vec![Finding::new("limits/component", error.to_string())], None)),
+        Ok(interface) => memory(&interface.memories, context.limits).into_iter().collect::<Vec<_>>(),
+        Err(error) => return Ok(LoadingCost::refused("limits/component", error.to_string())),
     };
-    match compile(subject, component) {
-        Ok(code) => Ok((findings, Some(code))),
+    match compile(context, component) {
+        Ok(code) => Ok(LoadingCost { findings, code: Some(code) }),
         Err(error) => {
             findings.push(finding(error)?);
-            Ok((findings, None))
+            Ok(LoadingCost { findings, code: None })
         }
     }
 }
 
-/// What the component asks for before its first instruction.
+/// The memory that the component needs before its first instruction.
 fn memory(memories: &[inspect::LinearMemory], limits: &Limits) -> Option<Finding> {
     let declared = memories.iter().fold(0_u64, |sum, memory| sum.saturating_add(memory.minimum_bytes));
     let most = limits.memory_bytes;
-    (declared > most).then(|| {
-        Finding::new("limits/memory", format!("it declares {declared} bytes of memory, at most {most} are given"))
-    })
+    (declared > most)
+        .then(|| Finding::new("limits/memory", format!("it declares {declared} bytes of memory, the limit is {most}")))
 }
 
-/// The code of the component, by the child, behind the walls that tools on untrusted input have.
-pub(super) fn compile(subject: &Subject<'_>, component: &[u8]) -> Result<MachineCode, CodeError> {
-    runtime::compile(subject.cage, subject.runtime, component, ComponentTrust::Untrusted, CompileLimits::default())
+/// Compiles the component in the child process, confined like every tool that reads untrusted input.
+pub(super) fn compile(context: &GateContext<'_>, component: &[u8]) -> Result<MachineCode, CodeError> {
+    runtime::compile(context.cage, context.runtime, component, ComponentTrust::Untrusted, CompileLimits::default())
 }
 
-/// What the failure of a compilation says of the component. An error when it says nothing of it.
+/// The finding about the component when its compilation failed, or an error when the failure is not the component's.
 pub(super) fn finding(error: CodeError) -> Result<Finding, VerifyError> {
     match error {
         CodeError::Cage(error) => Err(CompileError::from(error).into()),

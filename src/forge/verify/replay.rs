@@ -1,22 +1,25 @@
-//! The replay gate: a new version of a trusted skill, and the trusted one, over the inputs that were recorded.
+//! The replay gate: runs a new revision of a trusted skill, and the trusted one, with the inputs of recorded runs.
 //!
-//! Both get the input, the clock and the seed of each recorded run, and the vault as it is now, to read; so a difference is one
-//! between the two versions. A difference is no fault: a new version is made to be another. It is a remark, and a person who
-//! promotes sees how many there are. What a run gave or read is not in it, only where the two differ: findings travel, to a
-//! report and into the packet of the next attempt, and the vault is nobody's business there.
+//! Both get the input, the clock and the seed of each recorded run, and read the vault as it is now. So a difference is one
+//! between the two revisions. A new revision is made to differ: a difference is a remark, and the person who promotes sees how many
+//! there are.
 //!
-//! Deliberately never: keeps anything that a run wrote, or fails a verification.
+//! Guarantees: a finding says where two outcomes differ, never what they contain. Findings go into a report and into the packet of
+//! the next attempt, and the contents of the vault must not.
+//!
+//! Deliberately never: keeps what a run wrote, or fails a verification.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::gate::{Budget, Lasting, Said};
-use super::runs::{CheckedRun, Ended, Runner};
-use super::{Subject, VerifyError};
+use super::context::GateContext;
+use super::error::VerifyError;
+use super::gate::{GateOutcome, Repeatable, TimeBudget};
+use super::trial::{Trial, TrialEnd, TrialRunner};
 use crate::artifacts::StoredKind;
-use crate::forge::Forge;
+use crate::forge::context::ForgeContext;
 use crate::model::{
     capabilities::SkillCapabilities,
     execution::{self, Determinism, ExecutionRecord},
@@ -28,41 +31,44 @@ use crate::model::{
 use crate::registry::{self, TrustError, TrustedSkill};
 use crate::runtime::{CompiledComponent, ComponentTrust, SkillComponent};
 
-/// Recorded runs that are repeated: the newest.
+/// How many of the newest recorded runs are repeated.
 const MOST: usize = 50;
-/// Differences that are told one by one.
+/// How many differences are reported one by one.
 const TOLD: usize = 10;
-/// What all runs may take together.
+/// The time for all runs together.
 const TIME: Duration = Duration::from_secs(60);
 
-/// The rule of the remark that says how many differ.
-pub const SUMMARY: &str = "replay/summary";
+/// The rule of the remark that says how many runs differ.
+pub const REPLAY_SUMMARY_RULE: &str = "replay/summary";
 
-/// The trusted version, and runs of it.
-pub(super) struct Earlier {
+/// The trusted revision and its recorded runs.
+pub(super) struct Baseline {
     skill: TrustedSkill,
     /// Its machine code, or why there is none.
     compiled: Result<CompiledComponent, String>,
     capabilities: SkillCapabilities,
     limits: Limits,
-    recorded: Vec<Recorded>,
+    recorded: Vec<RecordedRun>,
     vault: PathBuf,
 }
 
 /// One run to be repeated.
-struct Recorded {
+struct RecordedRun {
     id: String,
     input: Value,
     given: Determinism,
 }
 
-/// What is trusted under the name of a proposal, if it was ever run.
-pub(super) fn find(forge: &Forge<'_>, subject: &Subject<'_>) -> Result<Option<Earlier>, VerifyError> {
-    let name = &subject.proposal.spec.name;
+/// The trusted revision of the same name, if it has recorded runs.
+pub(super) fn load_baseline(
+    forge: &ForgeContext<'_>,
+    context: &GateContext<'_>,
+) -> Result<Option<Baseline>, VerifyError> {
+    let name = &context.proposal.spec.name;
     let skill = match registry::load(forge.ledger, forge.store, name) {
         Ok(skill) => skill,
         Err(TrustError::Ledger(error)) => return Err(error.into()),
-        // What cannot be run is nothing to compare with.
+        // A revision that cannot run is no baseline.
         Err(_) => return Ok(None),
     };
     let ids = forge.ledger.runs_to_replay(name)?;
@@ -77,96 +83,109 @@ pub(super) fn find(forge: &Forge<'_>, subject: &Subject<'_>) -> Result<Option<Ea
     let (component, digest) = (skill.component(), skill.digest());
     let asked = SkillComponent { component, digest, capabilities: &capabilities, trust: ComponentTrust::Promoted };
     let compiled =
-        forge.loader.load(subject.runtime, &asked).map(|(compiled, _)| compiled).map_err(|error| error.to_string());
-    let limits = subject.limits.narrowed(skill.limits());
-    Ok(Some(Earlier { skill, compiled, capabilities, limits, recorded, vault: forge.layout.vault.clone() }))
+        forge.loader.load(context.runtime, &asked).map(|(compiled, _)| compiled).map_err(|error| error.to_string());
+    let limits = context.limits.narrowed(skill.limits());
+    Ok(Some(Baseline { skill, compiled, capabilities, limits, recorded, vault: forge.layout.vault.clone() }))
 }
 
-/// A record as a run to be repeated; none where its input is not to be had any more.
-fn to_repeat(forge: &Forge<'_>, record: ExecutionRecord) -> Option<Recorded> {
+/// A record as a run to be repeated, or `None` when its input is no longer stored.
+fn to_repeat(forge: &ForgeContext<'_>, record: ExecutionRecord) -> Option<RecordedRun> {
     let given = record.determinism().ok()?;
     let input = match record.input_stored {
         None => record.input_json,
         Some(stored) => json::parse_kept(&forge.store.get(StoredKind::Value, stored.sha256).ok()?).ok()?,
     };
-    Some(Recorded { id: record.execution_id.short(), input, given })
+    Some(RecordedRun { id: record.execution_id.short(), input, given })
 }
 
-/// Repeats what was recorded with both versions.
+/// Repeats the recorded runs with both revisions.
 pub(super) fn check(
-    subject: &Subject<'_>,
+    context: &GateContext<'_>,
     compiled: &CompiledComponent,
-    earlier: Option<&Earlier>,
-) -> Result<Said, VerifyError> {
-    let mut said = Said::from(Vec::new());
-    let Some(earlier) = earlier else { return Ok(said) };
-    // The vault and the records are other ones the next time.
-    said.lasting = Lasting::No;
-    let before = match &earlier.compiled {
+    baseline: Option<&Baseline>,
+) -> Result<GateOutcome, VerifyError> {
+    let mut outcome = GateOutcome::from(Vec::new());
+    let Some(baseline) = baseline else { return Ok(outcome) };
+    // The vault and the records will have changed by the next verification.
+    outcome.repeatable = Repeatable::No;
+    let before = match &baseline.compiled {
         Ok(before) => before,
         Err(why) => {
             let message = format!("the trusted revision cannot be loaded to be compared with: {why}");
-            said.remarks.push(Finding::new("replay/skipped", text::line(&message, 500)));
-            return Ok(said);
+            outcome.remarks.push(Finding::new("replay/skipped", text::line(&message, 500)));
+            return Ok(outcome);
         }
     };
-    let old = Runner::with(subject, before, earlier.capabilities.clone(), earlier.limits.clone());
-    let new = Runner::new(subject, compiled, subject.limits.clone());
-    let budget = Budget::new(subject.clock, TIME);
+    let revisions = Revisions {
+        trusted: TrialRunner::with_capabilities(
+            context,
+            before,
+            baseline.capabilities.clone(),
+            baseline.limits.clone(),
+        ),
+        candidate: TrialRunner::new(context, compiled, context.limits.clone()),
+    };
+    let budget = TimeBudget::new(context.clock, TIME);
     let (mut compared, mut differ) = (0, 0);
-    for recorded in &earlier.recorded {
-        subject.go_on()?;
+    for recorded in &baseline.recorded {
+        context.check_halted()?;
         if budget.is_spent() {
-            let message = format!("only {compared} of {} runs were repeated: they take long", earlier.recorded.len());
-            said.remarks.push(Finding::new("replay/time", message));
+            let message = format!("only {compared} of {} runs were repeated within the time", baseline.recorded.len());
+            outcome.remarks.push(Finding::new("replay/time", message));
             break;
         }
         compared += 1;
-        let Some(what) = compare(subject, (&old, &new), recorded, earlier)? else { continue };
+        let Some(what) = compare(context, &revisions, recorded, baseline)? else { continue };
         differ += 1;
         if differ <= TOLD {
-            said.remarks.push(Finding::new("replay/differs", format!("execution {}: {what}", recorded.id)));
+            outcome.remarks.push(Finding::new("replay/differs", format!("execution {}: {what}", recorded.id)));
         }
     }
-    let revision = earlier.skill.revision();
-    let message = format!("{differ} of {compared} recorded runs give something else than revision {revision} does");
-    said.remarks.push(Finding::new(SUMMARY, message));
-    Ok(said)
+    let revision = baseline.skill.revision();
+    let message = format!("{differ} of {compared} recorded runs have another outcome than with revision {revision}");
+    outcome.remarks.push(Finding::new(REPLAY_SUMMARY_RULE, message));
+    Ok(outcome)
 }
 
-/// In what the two versions differ over one input.
+/// Both revisions, ready to run.
+struct Revisions<'a> {
+    trusted: TrialRunner<'a>,
+    candidate: TrialRunner<'a>,
+}
+
+/// In what the two revisions differ for one input.
 fn compare(
-    subject: &Subject<'_>,
-    (old, new): (&Runner<'_>, &Runner<'_>),
-    recorded: &Recorded,
-    earlier: &Earlier,
+    context: &GateContext<'_>,
+    revisions: &Revisions<'_>,
+    recorded: &RecordedRun,
+    baseline: &Baseline,
 ) -> Result<Option<String>, VerifyError> {
-    if subject.proposal.spec.io.check_input(&recorded.input).is_err() {
-        return Ok(Some("its input does not fit the schema any more".to_owned()));
+    if context.proposal.spec.io.check_input(&recorded.input).is_err() {
+        return Ok(Some("its input no longer matches the schema".to_owned()));
     }
-    if earlier.skill.spec().io.check_input(&recorded.input).is_err() {
-        // It was made by a revision before the trusted one.
+    if baseline.skill.spec().io.check_input(&recorded.input).is_err() {
+        // An earlier revision with another schema made this run.
         return Ok(None);
     }
     let input = json::canonical(&recorded.input);
-    let before = old.run(&input, &earlier.vault, recorded.given)?;
-    let now = new.run(&input, &earlier.vault, recorded.given)?;
+    let before = revisions.trusted.run(&input, &baseline.vault, recorded.given)?;
+    let now = revisions.candidate.run(&input, &baseline.vault, recorded.given)?;
     Ok(difference(&before, &now))
 }
 
-fn difference(before: &CheckedRun, now: &CheckedRun) -> Option<String> {
-    let outcome = match (&before.ended, &now.ended) {
-        (Ended::Output(before), Ended::Output(now)) if before == now => None,
-        (Ended::Output(before), Ended::Output(now)) => Some(in_outputs(before, now)),
-        (Ended::Refused(before), Ended::Refused(now)) if before == now => None,
-        (Ended::Stopped(..), Ended::Stopped(..)) => None,
-        (Ended::Refused(_), Ended::Refused(_)) => Some("it fails in another way".to_owned()),
-        (Ended::Output(_), _) => Some("it fails now".to_owned()),
-        (_, Ended::Output(_)) => Some("it succeeds now".to_owned()),
+fn difference(before: &Trial, now: &Trial) -> Option<String> {
+    let outcome = match (&before.end, &now.end) {
+        (TrialEnd::Output(before), TrialEnd::Output(now)) if before == now => None,
+        (TrialEnd::Output(before), TrialEnd::Output(now)) => Some(in_outputs(before, now)),
+        (TrialEnd::Refused(before), TrialEnd::Refused(now)) if before == now => None,
+        (TrialEnd::Stopped { .. }, TrialEnd::Stopped { .. }) => None,
+        (TrialEnd::Refused(_), TrialEnd::Refused(_)) => Some("it fails in another way".to_owned()),
+        (TrialEnd::Output(_), _) => Some("it fails now".to_owned()),
+        (_, TrialEnd::Output(_)) => Some("it succeeds now".to_owned()),
         _ => Some("it ends in another way".to_owned()),
     };
     outcome.or_else(|| {
-        let staged = |ran: &CheckedRun| ran.staged.clone().unwrap_or_default();
+        let staged = |trial: &Trial| trial.staged.clone().unwrap_or_default();
         let other = execution::other_files(&staged(before), &staged(now)).len();
         (other > 0).then(|| format!("{other} other files"))
     })
@@ -183,7 +202,7 @@ fn in_outputs(before: &str, now: &str) -> String {
     }
 }
 
-/// Where two values differ first, as a JSON pointer.
+/// The first place at which two values differ, as a JSON pointer.
 fn pointer(before: &Value, now: &Value, at: String) -> Option<String> {
     match (before, now) {
         (Value::Object(before), Value::Object(now)) => {
@@ -218,9 +237,9 @@ mod tests {
             (json!({ "a": 1 }), json!({}), "/a"),
             (json!({ "a": 1 }), json!({ "a": null }), "/a"),
         ] {
-            let said = in_outputs(&before.to_string(), &now.to_string());
-            assert_eq!(said, format!("another output at `{at}`"));
-            assert!(!said.contains("secret"), "{said}");
+            let outcome = in_outputs(&before.to_string(), &now.to_string());
+            assert_eq!(outcome, format!("another output at `{at}`"));
+            assert!(!outcome.contains("secret"), "{outcome}");
         }
         assert_eq!(in_outputs("{\"a\":1}", "{ \"a\": 1 }"), "the output is written in another way");
     }

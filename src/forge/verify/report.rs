@@ -1,4 +1,6 @@
-//! The verification report, for a person. What a model wrote is quoted, never rendered.
+//! The verification report, for a person to read.
+//!
+//! Guarantees: text of a model is quoted, never rendered.
 
 use crate::ledger::{Build, Proposal, Verification};
 use crate::model::{finding::Finding, lifecycle::Verdict, text};

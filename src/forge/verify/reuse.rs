@@ -1,70 +1,71 @@
-//! Results of before. A gate whose inputs are unchanged is not run again: its result is taken from the ledger, by a
-//! digest over everything it depends on.
+//! Reuse of earlier results. A gate whose inputs are unchanged is not run again: its result comes from the ledger.
 //!
-//! The ledger is what trust is decided by, so a result in it is as good as it was. Files are never asked.
+//! Guarantees: the key of a result is a digest over everything that the gate depends on. Results come from the ledger alone,
+//! which trust rests on anyway. Deliberately never: reads a file to find a result.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::gate::{Gate, VERSIONS};
-use super::replay::Earlier;
-use super::{Subject, VerifyError};
+use super::context::GateContext;
+use super::error::VerifyError;
+use super::gate::{GateResult, Repeatable, VERSIONS};
+use super::replay::Baseline;
 use crate::artifacts::StoredKind;
-use crate::forge::Forge;
-use crate::ledger::Reusable;
+use crate::forge::context::ForgeContext;
+use crate::ledger::{GateRow, Reusable};
 use crate::model::{digest::Digest, id::VerificationId, json as canonical, lifecycle::Verdict};
 
-/// Whether results of before may stand for new ones.
+/// Whether earlier results may be reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
-    /// Where nothing changed.
+    /// Where the inputs are unchanged.
     Allowed,
-    /// Every gate is run.
+    /// Every gate runs.
     Never,
 }
 
-/// A digest over all that the gate's result depends on, for each gate.
-pub(super) fn keys(subject: &Subject<'_>, earlier: Option<&Earlier>) -> BTreeMap<&'static str, Digest> {
-    VERSIONS.iter().map(|(gate, version)| (*gate, key((subject, earlier), gate, *version))).collect()
+/// For each gate the digest over everything that its result depends on.
+pub(super) fn keys(context: &GateContext<'_>, baseline: Option<&Baseline>) -> BTreeMap<&'static str, Digest> {
+    VERSIONS.iter().map(|(gate, version)| (*gate, key(context, baseline, gate, *version))).collect()
 }
 
-fn key((subject, earlier): (&Subject<'_>, Option<&Earlier>), gate: &str, version: u32) -> Digest {
+fn key(context: &GateContext<'_>, baseline: Option<&Baseline>, gate: &str, version: u32) -> Digest {
     let mut inputs = json!({
         "kavi": env!("CARGO_PKG_VERSION"),
         "gate": gate,
         "version": version,
-        "skill": subject.proposal.spec.name,
-        "snapshot": subject.snapshot.digest(),
-        "toolchain": subject.toolchain.version,
-        "kit": subject.toolchain.kit_sha256,
-        "confinement": format!("{:?}", subject.cage.confinement()),
+        "skill": context.proposal.spec.name,
+        "snapshot": context.snapshot.digest(),
+        "toolchain": context.toolchain.version,
+        "kit": context.toolchain.kit_sha256,
+        "confinement": format!("{:?}", context.cage.confinement()),
     });
-    if gate == "policy" && subject.proposal.spec.reads_clock {
+    if gate == "policy" && context.proposal.spec.reads_clock {
         inputs["reads_clock"] = json!(true);
     }
     if !matches!(gate, "format" | "lint" | "policy" | "compile" | "reproducible") {
-        inputs["limits"] = json!(subject.limits);
-        inputs["spec"] = json!(subject.proposal.spec_sha256);
+        inputs["limits"] = json!(context.limits);
+        inputs["spec"] = json!(context.proposal.spec_sha256);
     }
     if gate == "replay" {
-        // With nothing to repeat it says the same every time.
-        inputs["earlier"] = json!(earlier.is_some());
+        // Without recorded runs the gate always passes. With them its result is never kept (`Repeatable::No`).
+        inputs["earlier"] = json!(baseline.is_some());
     }
     Digest::of(canonical::canonical(&inputs).as_bytes())
 }
 
-/// What of before can be used.
+/// The earlier results that can be reused.
 #[derive(Default)]
-pub(super) struct Before {
-    pub(super) gates: Vec<Gate>,
-    /// The component of a reused compilation, and the cage it was made in.
+pub(super) struct ReusedResults {
+    pub(super) gates: Vec<GateResult>,
+    /// The component of a reused compilation, and the confinement of that compilation.
     pub(super) component_sha256: Option<Digest>,
     pub(super) confinement: Option<String>,
 }
 
-impl Before {
-    /// Whether all of it passed.
+impl ReusedResults {
+    /// Passed when every reused gate passed.
     pub(super) fn verdict(&self) -> Verdict {
         if self.gates.iter().all(|gate| gate.verdict == Verdict::Passed) { Verdict::Passed } else { Verdict::Failed }
     }
@@ -74,15 +75,15 @@ impl Before {
     }
 }
 
-/// Finds the results of before.
+/// Finds the earlier results.
 pub(super) fn find(
-    forge: &Forge<'_>,
+    forge: &ForgeContext<'_>,
     keys: &BTreeMap<&'static str, Digest>,
     reuse: Reuse,
-) -> Result<Before, VerifyError> {
-    let mut before = Before::default();
+) -> Result<ReusedResults, VerifyError> {
+    let mut reused = ReusedResults::default();
     if reuse == Reuse::Never {
-        return Ok(before);
+        return Ok(reused);
     }
     for (name, _) in VERSIONS {
         let Some(found) = keys.get(name).map(|key| forge.ledger.gate_result(*key)).transpose()?.flatten() else {
@@ -90,31 +91,31 @@ pub(super) fn find(
         };
         let Reusable { row, verification, component_sha256, confinement } = found;
         if name == "compile" {
-            before.component_sha256 = component_sha256;
-            before.confinement = Some(confinement);
+            reused.component_sha256 = component_sha256;
+            reused.confinement = Some(confinement);
         }
-        before.gates.push(reused(name, row, verification));
+        reused.gates.push(result_of(name, row, verification));
     }
-    // The gates that look at the component need its bytes, and so does a promotion.
-    let component = before.component_sha256.map(|digest| forge.store.get(StoredKind::Component, digest));
-    let looks = ["limits", "invariants", "examples", "conformance", "replay"];
-    let all_looked = before.has("reproducible") && looks.iter().all(|gate| before.has(gate));
-    if !matches!(component, Some(Ok(_))) || !all_looked {
-        // What is compiled anew is looked at anew: nobody has seen these bytes yet.
-        before.gates.retain(|gate| gate.name != "compile" && !looks.contains(&gate.name));
-        (before.component_sha256, before.confinement) = (None, None);
+    // The gates that check the component need its bytes, and so does a promotion.
+    let component = reused.component_sha256.map(|digest| forge.store.get(StoredKind::Component, digest));
+    let of_component = ["limits", "invariants", "examples", "conformance", "replay"];
+    let all_checked = reused.has("reproducible") && of_component.iter().all(|gate| reused.has(gate));
+    if !matches!(component, Some(Ok(_))) || !all_checked {
+        // The component is compiled again. No result may stand for bytes that no gate has checked.
+        reused.gates.retain(|gate| gate.name != "compile" && !of_component.contains(&gate.name));
+        (reused.component_sha256, reused.confinement) = (None, None);
     }
-    Ok(before)
+    Ok(reused)
 }
 
-fn reused(name: &'static str, row: crate::ledger::GateRow, verification: VerificationId) -> Gate {
-    Gate {
+fn result_of(name: &'static str, row: GateRow, verification: VerificationId) -> GateResult {
+    GateResult {
         name,
         verdict: row.status,
         findings: row.findings,
-        lasting: super::gate::Lasting::Yes,
+        repeatable: Repeatable::Yes,
         millis: 0,
-        // Where it was run, however often it was taken from there.
+        // The verification that ran the gate, however often its result was reused since.
         reused_from: Some(row.reused_from.unwrap_or(verification)),
     }
 }

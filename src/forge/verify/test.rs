@@ -1,176 +1,187 @@
-//! The test gate: the skill's own tests, in wasm, each in an instance and a vault of its own, under the grants of the
-//! skill's class. What a guest prints decides nothing: a test passed when its export returned.
+//! The test gate: the skill's own tests, in wasm. Each runs in its own instance with its own vault, under the grants of the class.
 //!
-//! Every test that passed is run again while the skill is sabotaged: its exported function fails, its answers become
-//! successes, its branches are taken the other way, its other functions return nothing of use. A test that notices none
-//! of this is *hollow*. The program with the sabotage in it is the program that is tested, its switch off: one
-//! compilation, and what is sabotaged is what passed.
+//! Every test that passed runs again while the skill is sabotaged. In turn the exported function fails, calls succeed with other
+//! outputs, branches go the other way, other functions return useless values. A test that notices none of this is *hollow*.
+//!
+//! Guarantees: output of a guest decides nothing; a test passed when its export returned. The tested program contains the
+//! sabotage with the switch off, so the program that is sabotaged is exactly the one that passed.
 
 use std::time::Duration;
 
-use super::gate::{Budget, Lasting, Said};
-use super::harness::{Harness, Patience};
-use super::plan::{CALLS_SUCCEED, EMPTY_VALUES, Edit, OTHER_BRANCHES, OTHER_VALUES, Plan, RUN_FAILS, TestFacts};
-use super::{Subject, VerifyError, programs};
-use crate::forge::compile::Product;
+use super::context::GateContext;
+use super::error::VerifyError;
+use super::gate::{GateOutcome, Repeatable, TimeBudget};
+use super::instrument;
+use super::source_analysis::switch::{CALLS_SUCCEED, EMPTY_VALUES, OTHER_BRANCHES, OTHER_VALUES, RUN_FAILS};
+use super::source_analysis::{Insertion, SourceAnalysis, TestFacts};
+use super::test_harness::{RunLimits, TestHarness};
+use crate::forge::compile::ProgramKind;
 use crate::model::{finding::Finding, text};
 
 /// Fewest tests of a skill.
 const MIN_TESTS: usize = 3;
-/// Fewest of them that notice when the exported function fails.
+/// Fewest of them that must notice when the exported function fails.
 const MIN_LIVE: usize = 2;
 /// Most tests of a skill.
 const MAX_TESTS: usize = 200;
-/// What all tests may take together, sabotage included.
+/// The time for all tests together, sabotage included.
 const TIME: Duration = Duration::from_secs(120);
 
-pub(super) fn check(subject: &Subject<'_>, plan: Result<&Plan, &str>) -> Result<Said, VerifyError> {
-    let probed = match plan {
-        Ok(plan) if plan.entry.is_some() => probe(subject, plan)?,
+pub(super) fn check(
+    context: &GateContext<'_>,
+    analysis: Result<&SourceAnalysis, &str>,
+) -> Result<GateOutcome, VerifyError> {
+    let sabotaged = match analysis {
+        Ok(analysis) if analysis.entry.is_some() => sabotaged_program(context, analysis)?,
         _ => None,
     };
-    let component = match probed {
+    let component = match sabotaged {
         Some(component) => component,
-        None => match own_program(subject, plan)? {
+        None => match unchanged_program(context, analysis)? {
             Ok(component) => component,
             Err(findings) => return Ok(findings.into()),
         },
     };
-    let (harness, names) = match Harness::open(subject, &component)? {
+    let (harness, names) = match TestHarness::open(context, &component)? {
         Ok(opened) => opened,
         Err(finding) => return Ok(vec![finding].into()),
     };
     let mut findings = count(names.len());
-    findings.extend(missing(&names, &subject.proposal.spec.required_tests));
+    findings.extend(missing(&names, &context.proposal.spec.required_tests));
     if names.len() > MAX_TESTS {
         return Ok(findings.into());
     }
-    let facts = |name: &str| plan.ok().and_then(|plan| plan.tests.get(name)).cloned().unwrap_or_default();
-    let mut said = run(subject, &harness, &names, &facts)?;
-    findings.append(&mut said.findings);
-    Ok(Said { findings, ..said })
+    let facts = |name: &str| analysis.ok().and_then(|analysis| analysis.tests.get(name)).cloned().unwrap_or_default();
+    let mut outcome = run(context, &harness, &names, &facts)?;
+    findings.append(&mut outcome.findings);
+    Ok(GateOutcome { findings, ..outcome })
 }
 
-/// The program with the sabotage in it, when it compiles with that of the exported function.
-fn probe(subject: &Subject<'_>, plan: &Plan) -> Result<Option<Vec<u8>>, VerifyError> {
-    let changes: Vec<&[Edit]> = plan.probes.iter().map(Vec::as_slice).collect();
+/// The program with the sabotage, if at least the sabotage of the exported function compiles.
+fn sabotaged_program(context: &GateContext<'_>, analysis: &SourceAnalysis) -> Result<Option<Vec<u8>>, VerifyError> {
+    let changes: Vec<&[Insertion]> = analysis.sabotage.iter().map(Vec::as_slice).collect();
     let fails = format!("on({RUN_FAILS})");
-    let is_entry = |at: &usize| changes[*at].iter().any(|edit| edit.text.contains(&fails));
-    let program = programs::compile(subject, &changes, Product::Tests)?;
+    let is_entry = |at: &usize| changes[*at].iter().any(|insertion| insertion.text.contains(&fails));
+    let program = instrument::compile(context, &changes, ProgramKind::Tests)?;
     Ok(program.filter(|program| program.kept.iter().any(is_entry)).map(|program| program.component))
 }
 
-/// The sources as they are. Never good enough: either they do not compile, or nothing is known of their tests.
-fn own_program(subject: &Subject<'_>, plan: Result<&Plan, &str>) -> Result<Result<Vec<u8>, Vec<Finding>>, VerifyError> {
-    let made = subject.bench(subject.snapshot)?.compile(Product::Tests)?;
+/// The program of the unchanged sources. It never passes: either it does not compile, or its tests cannot be sabotaged.
+fn unchanged_program(
+    context: &GateContext<'_>,
+    analysis: Result<&SourceAnalysis, &str>,
+) -> Result<Result<Vec<u8>, Vec<Finding>>, VerifyError> {
+    let made = context.sandbox(context.snapshot)?.compile(ProgramKind::Tests)?;
     let rename = |finding: Finding| Finding { rule: finding.rule.replacen("compile/", "test/compile/", 1), ..finding };
     if made.component.is_none() {
         return Ok(Err(made.findings.into_iter().map(rename).collect()));
     }
-    let (why, place) = match plan {
+    let (why, place) = match analysis {
         Err(why) => (why.to_owned(), None),
-        Ok(Plan { entry: None, .. }) => ("`export_skill!` names no function of these sources".to_owned(), None),
-        Ok(Plan { entry: Some((name, file, line)), .. }) => {
-            (format!("`{name}` cannot be replaced by an error: make it a plain function"), Some((file, line)))
+        Ok(SourceAnalysis { entry: None, .. }) => {
+            ("`export_skill!` names no function of these sources".to_owned(), None)
+        }
+        Ok(SourceAnalysis { entry: Some(entry), .. }) => {
+            let why = format!("`{}` cannot be replaced by an error: make it a plain function", entry.name);
+            (why, Some((&entry.file, entry.line)))
         }
     };
     let finding = Finding::new("test/entry", text::line(&why, 300));
     Ok(Err(vec![match place {
-        Some((file, line)) => finding.at(file.clone(), *line),
+        Some((file, line)) => finding.at(file.clone(), line),
         None => finding,
     }]))
 }
 
 fn run(
-    subject: &Subject<'_>,
-    harness: &Harness<'_>,
+    context: &GateContext<'_>,
+    harness: &TestHarness<'_>,
     names: &[String],
     facts: &dyn Fn(&str) -> TestFacts,
-) -> Result<Said, VerifyError> {
-    let budget = Budget::new(subject.clock, TIME);
-    let mut said = Said::from(Vec::new());
+) -> Result<GateOutcome, VerifyError> {
+    let budget = TimeBudget::new(context.clock, TIME);
+    let mut outcome = GateOutcome::from(Vec::new());
     let mut live = 0;
     for name in names {
         if budget.is_spent() {
             let message = format!("the tests together take longer than {} s", budget.time.as_secs());
-            said.findings.push(Finding::new("test/time", message).in_test(text::line(name, 200)));
-            said.lasting = Lasting::No;
-            return Ok(said);
+            outcome.findings.push(Finding::new("test/time", message).in_test(text::line(name, 200)));
+            outcome.repeatable = Repeatable::No;
+            return Ok(outcome);
         }
-        if let Some(finding) = harness.failure(name, 0, Patience::Full)? {
+        if let Some(finding) = harness.failure(name, 0, RunLimits::Full)? {
             if finding.rule == "test/time" {
-                said.lasting = Lasting::No;
+                outcome.repeatable = Repeatable::No;
             }
-            said.findings.push(finding);
-        } else if notices(harness, name, &OF_THE_ENTRY)? {
+            outcome.findings.push(finding);
+        } else if notices(harness, name, &ENTRY_SABOTAGE)? {
             live += 1;
-        } else if !notices(harness, name, &OF_THE_REST)? {
-            hollow(name, &facts(name), &subject.proposal.spec.required_tests, &mut said);
+        } else if !notices(harness, name, &OTHER_SABOTAGE)? {
+            hollow(name, &facts(name), &context.proposal.spec.required_tests, &mut outcome);
         }
     }
-    if live < MIN_LIVE && said.findings.is_empty() {
+    if live < MIN_LIVE && outcome.findings.is_empty() {
         let message = format!(
             "{live} of {} tests notice when the exported function fails, at least {MIN_LIVE} must",
             names.len()
         );
-        said.findings.push(Finding::new("test/hollow", message));
+        outcome.findings.push(Finding::new("test/hollow", message));
     }
-    Ok(said)
+    Ok(outcome)
 }
 
-/// Sabotage of the exported function. Only a test that notices it is one of the skill.
-const OF_THE_ENTRY: [u32; 1] = [RUN_FAILS];
-/// Sabotage of what a test is answered, and of everything around the exported function.
-const OF_THE_REST: [u32; 4] = [CALLS_SUCCEED, OTHER_BRANCHES, EMPTY_VALUES, OTHER_VALUES];
+/// Sabotage of the exported function. Only a test that notices it counts as a test of the skill.
+const ENTRY_SABOTAGE: [u32; 1] = [RUN_FAILS];
+/// Sabotage of the outputs that a test gets, and of everything around the exported function.
+const OTHER_SABOTAGE: [u32; 4] = [CALLS_SUCCEED, OTHER_BRANCHES, EMPTY_VALUES, OTHER_VALUES];
 
-/// Whether a test that passes fails when the skill is sabotaged in one of these ways.
-fn notices(harness: &Harness<'_>, name: &str, ways: &[u32]) -> Result<bool, VerifyError> {
+/// Whether a test that passed fails under one of these kinds of sabotage.
+fn notices(harness: &TestHarness<'_>, name: &str, ways: &[u32]) -> Result<bool, VerifyError> {
     for sabotage in ways {
-        if harness.failure(name, *sabotage, Patience::Short)?.is_some() {
+        if harness.failure(name, *sabotage, RunLimits::Short)?.is_some() {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// A hollow test is a finding when it claims to test the skill or tests nothing at all. One about a type or a constant
-/// of the skill can be honest: it is a remark, and no test of the skill.
-fn hollow(name: &str, facts: &TestFacts, required: &[String], said: &mut Said) {
+/// Reports a hollow test. It is a finding when it claims to test the skill, or tests nothing. A test of a type or a constant of
+/// the skill can be honest: it is a remark, and does not count as a test of the skill.
+fn hollow(name: &str, facts: &TestFacts, required: &[String], outcome: &mut GateOutcome) {
     let is_required = required.iter().any(|wanted| is_named(name, wanted));
     let honest = facts.mentions_skill && facts.asserts && !facts.mentions_entry && !is_required;
     let message = if facts.mentions_entry {
-        "it passes unchanged when the skill's function is replaced by an error, and in every other way of breaking it"
+        "it still passes when the skill's function is replaced by an error, and under every other sabotage"
     } else if !facts.asserts {
-        "nothing in it can fail: it has no assertion"
+        "it cannot fail: it has no assertion"
     } else if !facts.mentions_skill {
-        "nothing in it can fail through the skill: it tests nothing of it"
+        "it tests nothing of the skill"
     } else {
-        "it passes however the skill's functions are broken: it is about something else, and does not count as a test of them"
+        "it passes under every sabotage of the skill's functions, so it does not count as a test of them"
     };
     let finding = Finding::new("test/hollow", message).in_test(text::line(name, 200));
     let finding = if facts.file.is_empty() { finding } else { finding.at(facts.file.clone(), facts.line) };
-    if honest { said.remarks.push(finding) } else { said.findings.push(finding) }
+    if honest { outcome.remarks.push(finding) } else { outcome.findings.push(finding) }
 }
 
 fn count(tests: usize) -> Vec<Finding> {
     match tests {
-        n if n < MIN_TESTS => vec![Finding::new("test/count", format!("{n} tests, at least {MIN_TESTS} are wanted"))],
+        n if n < MIN_TESTS => vec![Finding::new("test/count", format!("{n} tests, at least {MIN_TESTS} are required"))],
         n if n > MAX_TESTS => vec![Finding::new("test/count", format!("{n} tests, at most {MAX_TESTS} are run"))],
         _ => Vec::new(),
     }
 }
 
-/// The required tests that are not there.
+/// The required tests that are missing.
 fn missing(names: &[String], required: &[String]) -> Vec<Finding> {
     let gone = required.iter().filter(|wanted| !names.iter().any(|name| is_named(name, wanted)));
     gone.map(|wanted| {
-        Finding::new("test/required", "the specification asks for this test, and it is not there")
-            .in_test(wanted.clone())
+        Finding::new("test/required", "the specification requires this test, and it is missing").in_test(wanted.clone())
     })
     .collect()
 }
 
-/// Whether a test has this name, in whatever module.
+/// Whether a test has this name, in any module.
 fn is_named(test: &str, name: &str) -> bool {
     test.rsplit("::").next() == Some(name)
 }
@@ -198,9 +209,9 @@ mod unit {
     fn only_a_hollow_test_about_something_else_is_forgiven() {
         let judge = |mentions_entry, mentions_skill, asserts, required: &[String]| {
             let facts = TestFacts { mentions_entry, mentions_skill, asserts, ..TestFacts::default() };
-            let mut said = Said::from(Vec::new());
-            hollow("tests::a", &facts, required, &mut said);
-            said.findings.is_empty()
+            let mut outcome = GateOutcome::from(Vec::new());
+            hollow("tests::a", &facts, required, &mut outcome);
+            outcome.findings.is_empty()
         };
         assert!(judge(false, true, true, &[]));
         assert!(!judge(true, true, true, &[]));

@@ -1,11 +1,13 @@
-//! The inputs of the conformance gate: drawn from the schema, and mixed with what the tests and examples of the skill
-//! use, so that some of them come near to what it is for. Pure.
+//! The test vectors of the conformance gate: inputs drawn from the schema, mixed with the inputs and texts of the skill's tests
+//! and examples. Without the mixing hardly any input would come near to the purpose of the skill. Pure.
+//!
+//! Guarantees: the same spec, hints and seed give the same vectors. Deliberately never: decides what the skill must do with one.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::plan::Hints;
+use super::source_analysis::InputHints;
 use crate::model::{
     digest::Digest,
     schema::generate::{self, Vector},
@@ -13,8 +15,8 @@ use crate::model::{
     vault_path::VaultPath,
 };
 
-/// The inputs, `count` of them, every fourth off the schema. The same spec, hints and seed give the same ones.
-pub(super) fn draw(spec: &SkillSpec, hints: &Hints, seed: &[u8], count: usize) -> Vec<Vector> {
+/// Draws `count` inputs. Every fourth does not match the schema.
+pub(super) fn draw(spec: &SkillSpec, hints: &InputHints, seed: &[u8], count: usize) -> Vec<Vector> {
     let schema = spec.io.input();
     let mut vectors = generate::vectors(schema, roll(seed, 0), count);
     let words = words(spec, hints);
@@ -26,12 +28,15 @@ pub(super) fn draw(spec: &SkillSpec, hints: &Hints, seed: &[u8], count: usize) -
         .filter(|it| schema.accepts(it))
         .collect();
     let mut near = 0;
+    // Of each four vectors the first stays as drawn and the last is the invalid one. The two between are replaced: first by the
+    // known inputs themselves, then by variations of them.
     for (at, vector) in vectors.iter_mut().enumerate().skip(1).filter(|(at, _)| at % 4 != 3 && at % 4 != 0) {
         if !vector.valid {
             continue;
         }
         let input = match known.get(near) {
             Some(input) => (*input).clone(),
+            // The salts of one vector stay below 2^32, so no two vectors share a number.
             None => vary(&known, &vector.input, &words, &|salt| roll(seed, (at as u64) << 32 | salt)),
         };
         if schema.accepts(&input) {
@@ -42,7 +47,7 @@ pub(super) fn draw(spec: &SkillSpec, hints: &Hints, seed: &[u8], count: usize) -
     vectors
 }
 
-/// A known input with one member changed, or a drawn one with words that mean something.
+/// A known input with one member changed, or, one time in four, the drawn input with texts that may mean something.
 fn vary(known: &[&Value], drawn: &Value, words: &[String], roll: &dyn Fn(u64) -> u64) -> Value {
     let Some(drawn_map) = drawn.as_object() else { return drawn.clone() };
     let base = pick(known, roll(1)).filter(|_| !roll(2).is_multiple_of(4));
@@ -76,7 +81,7 @@ fn vary(known: &[&Value], drawn: &Value, words: &[String], roll: &dyn Fn(u64) ->
     Value::Object(map)
 }
 
-/// Puts words into every text of a value, at whatever depth.
+/// Replaces every text of a value, at any depth, by a word or by a text close to one.
 fn fill(value: &mut Value, words: &[String], roll: &dyn Fn(u64) -> u64) {
     match value {
         Value::String(text) => {
@@ -115,15 +120,15 @@ fn near(text: &str, roll: &dyn Fn(u64) -> u64) -> String {
     letters.into_iter().collect()
 }
 
-/// Texts that may mean something to the skill.
-fn words(spec: &SkillSpec, hints: &Hints) -> Vec<String> {
+/// Texts that may mean something to the skill: its own literals, and paths below its folders.
+fn words(spec: &SkillSpec, hints: &InputHints) -> Vec<String> {
     let endings = ["kavi.md", "kavi.txt", "kavi.json"];
     let paths = spec.paths.iter().flat_map(|path| endings.iter().map(move |ending| format!("{path}/{ending}")));
     hints.strings.iter().chain(&hints.own).cloned().chain(paths).chain(endings.map(str::to_owned)).collect()
 }
 
-/// Whether an input is made of nothing but what the tests and examples name.
-pub(super) fn is_named(spec: &SkillSpec, hints: &Hints, input: &Value) -> bool {
+/// Whether every text of an input is named by the tests or examples.
+pub(super) fn is_named(spec: &SkillSpec, hints: &InputHints, input: &Value) -> bool {
     fn texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
         match value {
             Value::String(text) => found.push(text),
@@ -140,9 +145,8 @@ pub(super) fn is_named(spec: &SkillSpec, hints: &Hints, input: &Value) -> bool {
     !found.is_empty() && found.iter().all(known)
 }
 
-/// The files that lie in the vault of every run: those of the tests and examples, and something under every path
-/// that a test names.
-pub(super) fn files(spec: &SkillSpec, hints: &Hints) -> BTreeMap<VaultPath, String> {
+/// The files in the vault of every run: those of the tests and examples, and a placeholder at every path that a test names.
+pub(super) fn files(spec: &SkillSpec, hints: &InputHints) -> BTreeMap<VaultPath, String> {
     let mut files = BTreeMap::new();
     let named = words(spec, hints).into_iter().filter(|word| word.contains('.'));
     for path in named.filter_map(|word| VaultPath::parse(&word).ok()) {
@@ -154,7 +158,7 @@ pub(super) fn files(spec: &SkillSpec, hints: &Hints) -> BTreeMap<VaultPath, Stri
     for example in &spec.examples {
         files.extend(example.vault.iter().map(|(path, text)| (path.clone(), text.clone())));
     }
-    // A path that is both a file and a folder can only be one of them.
+    // A path cannot be a file and a folder at once. The deeper file wins.
     let all: Vec<VaultPath> = files.keys().cloned().collect();
     files.retain(|path, _| !all.iter().any(|other| other != path && other.is_within(path)));
     files
@@ -165,7 +169,7 @@ fn pick<T>(from: &[T], roll: u64) -> Option<&T> {
     from.get(usize::try_from(roll % length).ok()?)
 }
 
-/// A number that depends on the seed and the salt alone.
+/// A number that depends only on the seed and the salt.
 fn roll(seed: &[u8], salt: u64) -> u64 {
     let digest = Digest::of(&[seed, &salt.to_be_bytes()].concat()).to_string();
     u64::from_str_radix(digest.get(..16).unwrap_or_default(), 16).unwrap_or(salt)
@@ -189,7 +193,8 @@ mod unit {
 
     #[test]
     fn some_inputs_come_near_and_a_quarter_is_off() -> Result<(), Box<dyn std::error::Error>> {
-        let hints = Hints { strings: vec!["Inbox/AI/a.md".to_owned(), "Hello".to_owned()], ..Hints::default() };
+        let hints =
+            InputHints { strings: vec!["Inbox/AI/a.md".to_owned(), "Hello".to_owned()], ..InputHints::default() };
         let vectors = draw(&spec()?, &hints, b"seed", 500);
         assert_eq!(vectors.len(), 500);
         assert_eq!(vectors.iter().filter(|vector| !vector.valid).count(), 125);
@@ -203,7 +208,7 @@ mod unit {
     #[test]
     fn inputs_of_the_tests_are_taken_and_varied() -> Result<(), Box<dyn std::error::Error>> {
         let known = json!({ "path": "Inbox/AI/a.md", "title": "T", "body": "B" });
-        let hints = Hints { objects: vec![known.clone(), json!({ "off": 1 })], ..Hints::default() };
+        let hints = InputHints { objects: vec![known.clone(), json!({ "off": 1 })], ..InputHints::default() };
         let vectors = draw(&spec()?, &hints, b"seed", 100);
         assert!(vectors.iter().any(|vector| vector.input == known));
         assert!(
@@ -216,7 +221,8 @@ mod unit {
 
     #[test]
     fn the_vault_has_what_tests_name() -> Result<(), Box<dyn std::error::Error>> {
-        let mut hints = Hints { strings: vec!["a/b.md".to_owned(), "../x.md".to_owned()], ..Hints::default() };
+        let mut hints =
+            InputHints { strings: vec!["a/b.md".to_owned(), "../x.md".to_owned()], ..InputHints::default() };
         hints.files.insert("c.md".to_owned(), "text".to_owned());
         hints.strings.push("a.b/c.md".to_owned());
         hints.strings.push("a.b".to_owned());

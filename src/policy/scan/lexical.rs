@@ -4,7 +4,7 @@
 //! outside of literals and comments, and nests so little that a recursive parser cannot run out of stack.
 //! It walks each file once, without recursion, and never builds a tree.
 
-use super::report::{Report, Rule, quote};
+use super::report::{Rule, ScanReport, quote};
 use super::unicode;
 use crate::model::snapshot::Snapshot;
 
@@ -26,7 +26,7 @@ const MAX_ELSE: usize = 256;
 const MAX_BARS: usize = 1024;
 
 /// Checks the files of `snapshot` before they are parsed.
-pub(super) fn check(snapshot: &Snapshot, report: &mut Report) {
+pub(super) fn check(snapshot: &Snapshot, report: &mut ScanReport) {
     if snapshot.bytes() > MAX_TOTAL_BYTES {
         report.add(Rule::Size, "src/lib.rs", 0, format!("the sources are larger than {MAX_TOTAL_BYTES} bytes"));
         return;
@@ -55,18 +55,25 @@ fn line_at(bytes: &[u8], offset: usize) -> u32 {
     u32::try_from(newlines + 1).unwrap_or(u32::MAX)
 }
 
-fn check_text(path: &str, text: &str, report: &mut Report) {
+fn check_text(path: &str, text: &str, report: &mut ScanReport) {
     if text.trim_start().starts_with("---") {
         report.add(Rule::Encoding, path, 1, "the file starts with front matter: start with code or a `//!` comment");
         return;
     }
-    let mut walk = Walk { chars: text.chars().collect(), at: 0, line: 1, frames: vec![Frame::default()], path, report };
+    let mut walk = LexicalScan {
+        chars: text.chars().collect(),
+        at: 0,
+        line: 1,
+        nesting: vec![NestingCounters::default()],
+        path,
+        report,
+    };
     walk.run();
 }
 
 /// What the walk is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CharContext {
     Code,
     /// A literal or a comment.
     Text,
@@ -74,23 +81,23 @@ enum Place {
 
 /// Counters between one pair of brackets.
 #[derive(Debug, Default)]
-struct Frame {
+struct NestingCounters {
     run: usize,
     angles: usize,
     bars: usize,
     elses: usize,
 }
 
-struct Walk<'a> {
+struct LexicalScan<'a> {
     chars: Vec<char>,
     at: usize,
     line: u32,
-    frames: Vec<Frame>,
+    nesting: Vec<NestingCounters>,
     path: &'a str,
-    report: &'a mut Report,
+    report: &'a mut ScanReport,
 }
 
-impl Walk<'_> {
+impl LexicalScan<'_> {
     fn peek(&self, ahead: usize) -> Option<char> {
         self.chars.get(self.at + ahead).copied()
     }
@@ -99,40 +106,40 @@ impl Walk<'_> {
         text.chars().enumerate().all(|(ahead, c)| self.peek(ahead) == Some(c))
     }
 
-    fn object(&mut self, rule: Rule, message: String) {
+    fn refuse(&mut self, rule: Rule, message: String) {
         self.report.add(rule, self.path, self.line, message);
     }
 
     /// Steps over one character and checks that it may stand there.
-    fn step(&mut self, place: Place) {
+    fn step(&mut self, context: CharContext) {
         let Some(c) = self.peek(0) else { return };
         match c {
             '\n' => self.line += 1,
             '\t' => {}
             '\r' if self.peek(1) == Some('\n') => {}
             _ if c.is_control() => {
-                self.object(Rule::Encoding, format!("a control character {}: write it as an escape", unicode::name(c)));
+                self.refuse(Rule::Encoding, format!("a control character {}: write it as an escape", unicode::name(c)));
             }
             _ if c.is_ascii() => {}
             _ if unicode::is_hidden(c) => {
-                let joins = place == Place::Text && unicode::joins_emoji(&self.chars, self.at);
+                let joins = context == CharContext::Text && unicode::joins_emoji(&self.chars, self.at);
                 if !joins {
                     let hint = "write it as an escape in a literal, and not at all elsewhere";
-                    self.object(Rule::Unicode, format!("a character that hides, {}: {hint}", unicode::name(c)));
+                    self.refuse(Rule::Unicode, format!("a character that hides, {}: {hint}", unicode::name(c)));
                 }
             }
-            _ if place == Place::Code => {
+            _ if context == CharContext::Code => {
                 let hint = "outside of literals and comments only ASCII may stand";
-                self.object(Rule::Identifier, format!("the character {} in code: {hint}", quote(&c.to_string())));
+                self.refuse(Rule::Identifier, format!("the character {} in code: {hint}", quote(&c.to_string())));
             }
             _ => {}
         }
         self.at += 1;
     }
 
-    fn steps(&mut self, count: usize, place: Place) {
+    fn steps(&mut self, count: usize, context: CharContext) {
         for _ in 0..count {
-            self.step(place);
+            self.step(context);
         }
     }
 
@@ -141,7 +148,7 @@ impl Walk<'_> {
         while let Some(c) = self.peek(0) {
             if self.starts("//") {
                 while self.peek(0).is_some_and(|c| c != '\n') {
-                    self.step(Place::Text);
+                    self.step(CharContext::Text);
                 }
             } else if self.starts("/*") {
                 self.block_comment();
@@ -163,25 +170,25 @@ impl Walk<'_> {
         while self.peek(0).is_some() {
             if self.starts("/*") {
                 depth += 1;
-                self.steps(2, Place::Text);
+                self.steps(2, CharContext::Text);
             } else if self.starts("*/") {
                 depth -= 1;
-                self.steps(2, Place::Text);
+                self.steps(2, CharContext::Text);
                 if depth == 0 {
                     return;
                 }
             } else {
-                self.step(Place::Text);
+                self.step(CharContext::Text);
             }
         }
     }
 
     fn string(&mut self) {
-        self.step(Place::Text);
+        self.step(CharContext::Text);
         while let Some(c) = self.peek(0) {
-            self.step(Place::Text);
+            self.step(CharContext::Text);
             match c {
-                '\\' => self.step(Place::Text),
+                '\\' => self.step(CharContext::Text),
                 '"' => return,
                 _ => {}
             }
@@ -191,15 +198,15 @@ impl Walk<'_> {
     /// A character, or the mark of a lifetime.
     fn quoted(&mut self) {
         if self.peek(1) == Some('\\') {
-            self.steps(3, Place::Text);
+            self.steps(3, CharContext::Text);
             while self.peek(0).is_some_and(|c| c != '\'' && c != '\n') {
-                self.step(Place::Text);
+                self.step(CharContext::Text);
             }
-            self.step(Place::Text);
+            self.step(CharContext::Text);
         } else if self.peek(2) == Some('\'') {
-            self.steps(3, Place::Text);
+            self.steps(3, CharContext::Text);
         } else {
-            self.step(Place::Code);
+            self.step(CharContext::Code);
         }
     }
 
@@ -217,13 +224,13 @@ impl Walk<'_> {
 
     fn raw(&mut self, hashes: usize) {
         while self.peek(0).is_some_and(|c| c != '"') {
-            self.step(Place::Text);
+            self.step(CharContext::Text);
         }
-        self.step(Place::Text);
+        self.step(CharContext::Text);
         while let Some(c) = self.peek(0) {
-            self.step(Place::Text);
+            self.step(CharContext::Text);
             if c == '"' && (0..hashes).all(|ahead| self.peek(ahead) == Some('#')) {
-                self.steps(hashes, Place::Text);
+                self.steps(hashes, CharContext::Text);
                 return;
             }
         }
@@ -232,9 +239,9 @@ impl Walk<'_> {
     /// One character of code; false when the file nests too deeply to go on.
     fn code(&mut self, c: char) -> bool {
         match c {
-            '(' | '[' | '{' => self.frames.push(Frame::default()),
-            ')' | ']' | '}' if self.frames.len() > 1 => {
-                self.frames.pop();
+            '(' | '[' | '{' => self.nesting.push(NestingCounters::default()),
+            ')' | ']' | '}' if self.nesting.len() > 1 => {
+                self.nesting.pop();
             }
             _ => {}
         }
@@ -242,26 +249,26 @@ impl Walk<'_> {
         let arrow = self.starts("->");
         let closes = c == '>' && self.at > 0 && !matches!(self.chars.get(self.at - 1), Some('-' | '='));
         let ends_block = c == '}' && self.ends_statement();
-        let depth = self.frames.len();
-        let Some(frame) = self.frames.last_mut() else { return false };
+        let depth = self.nesting.len();
+        let Some(counters) = self.nesting.last_mut() else { return false };
         match c {
-            ';' => *frame = Frame { elses: frame.elses, ..Frame::default() },
-            ',' => frame.run = 0,
-            '}' if ends_block => *frame = Frame { elses: frame.elses, ..Frame::default() },
-            '<' => frame.angles += 1,
-            '>' if closes => frame.angles = frame.angles.saturating_sub(1),
-            '|' => frame.bars += 1,
-            '-' if arrow => frame.bars += 1,
-            _ if starts_else => frame.elses += 1,
+            ';' => *counters = NestingCounters { elses: counters.elses, ..NestingCounters::default() },
+            ',' => counters.run = 0,
+            '}' if ends_block => *counters = NestingCounters { elses: counters.elses, ..NestingCounters::default() },
+            '<' => counters.angles += 1,
+            '>' if closes => counters.angles = counters.angles.saturating_sub(1),
+            '|' => counters.bars += 1,
+            '-' if arrow => counters.bars += 1,
+            _ if starts_else => counters.elses += 1,
             _ => {}
         }
-        frame.run += usize::from(!c.is_whitespace());
-        let too_long = frame.run > MAX_RUN || frame.angles > MAX_ANGLES;
-        if depth > MAX_NESTING || too_long || frame.bars > MAX_BARS || frame.elses > MAX_ELSE {
-            self.object(Rule::Nesting, "the code nests too deeply here, or one expression is too long".to_owned());
+        counters.run += usize::from(!c.is_whitespace());
+        let too_long = counters.run > MAX_RUN || counters.angles > MAX_ANGLES;
+        if depth > MAX_NESTING || too_long || counters.bars > MAX_BARS || counters.elses > MAX_ELSE {
+            self.refuse(Rule::Nesting, "the code nests too deeply here, or one expression is too long".to_owned());
             return false;
         }
-        self.step(Place::Code);
+        self.step(CharContext::Code);
         true
     }
 

@@ -4,9 +4,9 @@
 //! and each `!` of a rule stands between names that the rule spells out, and no fragment carries loose tokens. What is
 //! handed in and what a rule spells out is scanned as code where it stands. It never expands a macro.
 
-use super::report::{Objection, Report, Rule, quote};
-use super::tables;
-use super::tokens::{File, Kind, Part, Token};
+use super::deny_list;
+use super::report::{RefusalReason, Rule, ScanReport, quote};
+use super::tokens::{SourceTokens, Token, TokenKind, TokenRole};
 
 /// Kinds of fragments that are one whole for the compiler, or one name. The others (`tt`, `path`, `meta`, `item`,
 /// `stmt`) carry loose tokens or can be taken apart again.
@@ -14,26 +14,26 @@ const FRAGMENTS: &[&str] =
     &["block", "expr", "expr_2021", "ident", "lifetime", "literal", "pat", "pat_param", "ty", "vis"];
 
 /// Checks the local macros of `file`.
-pub(super) fn check(file: &File, report: &mut Report) {
+pub(super) fn check(file: &SourceTokens, report: &mut ScanReport) {
     for (at, token) in file.tokens.iter().enumerate() {
-        let Some(open) = file.local_macro(at).filter(|_| token.part == Part::Plain) else { continue };
+        let Some(open) = file.local_macro(at).filter(|_| token.role == TokenRole::Plain) else { continue };
         let name = file.segment(at + 2).unwrap_or_default();
-        if tables::is_known_macro(name) {
+        if deny_list::is_known_macro(name) {
             let message = format!("the local macro {} takes the name of another one", quote(name));
             report.add(Rule::LocalMacro, &file.path, token.line, message);
         }
-        if let Some((place, (rule, message))) = check_rules(file, open) {
-            report.add(rule, &file.path, file.line(place), message);
+        if let Some((place, reason)) = check_rules(file, open) {
+            report.refuse(&file.path, file.line(place), reason);
         }
     }
 }
 
-fn objection(at: usize, why: &str) -> Option<(usize, Objection)> {
-    Some((at, (Rule::LocalMacro, format!("in a local macro, {why}"))))
+fn refusal(at: usize, why: &str) -> Option<(usize, RefusalReason)> {
+    Some((at, Rule::LocalMacro.because(format!("in a local macro, {why}"))))
 }
 
 /// Checks `(matcher) => {body}; …` between the brackets that open at `open`.
-fn check_rules(file: &File, open: usize) -> Option<(usize, Objection)> {
+fn check_rules(file: &SourceTokens, open: usize) -> Option<(usize, RefusalReason)> {
     let close = file.pair_of(open);
     let mut at = open + 1;
     while at < close {
@@ -43,7 +43,7 @@ fn check_rules(file: &File, open: usize) -> Option<(usize, Objection)> {
         let fits =
             file.opens(matcher) && file.is_punct(arrow, '=') && file.is_punct(arrow + 1, '>') && file.opens(body);
         if !fits {
-            return objection(at, "this is no rule");
+            return refusal(at, "this is no rule");
         }
         let found = check_matcher(file, matcher).or_else(|| check_body(file, body));
         if found.is_some() {
@@ -57,10 +57,10 @@ fn check_rules(file: &File, open: usize) -> Option<(usize, Objection)> {
     None
 }
 
-fn check_matcher(file: &File, open: usize) -> Option<(usize, Objection)> {
+fn check_matcher(file: &SourceTokens, open: usize) -> Option<(usize, RefusalReason)> {
     for at in open..file.pair_of(open) {
         if file.is_punct(at, '#') || file.is_separator(at) {
-            return objection(at, "a matcher takes a path or an attribute apart");
+            return refusal(at, "a matcher takes a path or an attribute apart");
         }
         if !file.is_punct(at, '$') || file.opens(at + 1) {
             continue;
@@ -71,55 +71,57 @@ fn check_matcher(file: &File, open: usize) -> Option<(usize, Objection)> {
             Some(kind) if named => {
                 let why =
                     format!("a fragment {} carries loose tokens: take `expr`, `ty` or `ident`", quote(&kind.text));
-                return objection(at, &why);
+                return refusal(at, &why);
             }
-            _ => return objection(at, "this is no fragment"),
+            _ => return refusal(at, "this is no fragment"),
         }
     }
     None
 }
 
-fn check_body(file: &File, open: usize) -> Option<(usize, Objection)> {
+fn check_body(file: &SourceTokens, open: usize) -> Option<(usize, RefusalReason)> {
     for at in open..file.pair_of(open) {
         if file.is_punct(at, '$') && !file.is_open(at + 1, "(") && !file.get(at + 1).is_some_and(Token::is_name) {
-            return objection(at, "this `$` is no name and no repetition");
+            return refusal(at, "this `$` is no name and no repetition");
         }
         if file.is_separator(at) {
             let from = is_spelled(file, at.wrapping_sub(1)) || is_firm(file, at - 1);
             let to = is_spelled(file, at + 2) || file.is_punct(at + 2, '<');
             if !from || !to {
-                return objection(at, "a path is put together from pieces");
+                return refusal(at, "a path is put together from pieces");
             }
         }
         if file.is_punct(at, '!')
-            && !(file.is_punct(at + 1, '=') && file.get(at).is_some_and(|t| t.kind == Kind::Joint))
+            && !(file.is_punct(at + 1, '=') && file.get(at).is_some_and(|t| t.kind == TokenKind::Joint))
             && !is_plain_bang(file, at)
         {
-            return objection(at, "the name of a macro may be put together from pieces");
+            return refusal(at, "the name of a macro may be put together from pieces");
         }
     }
     None
 }
 
 /// Whether the name at `at` is spelled out, or `$crate`.
-fn is_spelled(file: &File, at: usize) -> bool {
+fn is_spelled(file: &SourceTokens, at: usize) -> bool {
     let metavariable = at > 0 && file.is_punct(at - 1, '$') && !file.is_word(at, "crate");
     file.segment(at).is_some() && !metavariable
 }
 
 /// Whether the `!` at `at` calls a macro that the rule spells out, or negates what follows.
-fn is_plain_bang(file: &File, at: usize) -> bool {
+fn is_plain_bang(file: &SourceTokens, at: usize) -> bool {
     let Some(before) = at.checked_sub(1) else { return false };
     is_spelled(file, before) && file.opens(at + 1) || is_firm(file, before)
 }
 
 /// Whether the token at `at` can never be the end of a name that was handed in: a keyword, an operator that is no mark
 /// of a repetition, or a bracket that starts none.
-fn is_firm(file: &File, at: usize) -> bool {
+fn is_firm(file: &SourceTokens, at: usize) -> bool {
     file.get(at).is_some_and(|token| match token.kind {
-        Kind::Ident => file.segment(at).is_none() && !file.before(at, 1).is_some_and(|before| before.is_punct('$')),
-        Kind::Open => !file.before(at, 1).is_some_and(|before| before.is_punct('$')),
-        Kind::Joint | Kind::Alone => !token.text.contains(['*', '+', '?', '$']),
-        Kind::RawIdent | Kind::Lifetime | Kind::Literal | Kind::Close => false,
+        TokenKind::Ident => {
+            file.segment(at).is_none() && !file.before(at, 1).is_some_and(|before| before.is_punct('$'))
+        }
+        TokenKind::Open => !file.before(at, 1).is_some_and(|before| before.is_punct('$')),
+        TokenKind::Joint | TokenKind::Alone => !token.text.contains(['*', '+', '?', '$']),
+        TokenKind::RawIdent | TokenKind::Lifetime | TokenKind::Literal | TokenKind::Close => false,
     })
 }

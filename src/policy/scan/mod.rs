@@ -6,48 +6,52 @@
 //! | part | guarantees |
 //! |---|---|
 //! | `lexical`, `unicode` | plain, visible, small text that is safe to parse |
-//! | `structure` | the files are exactly the modules that the compiler will read |
-//! | `words` | no unsafe or foreign code, no disguised name |
+//! | `module_files` | the files are exactly the modules that the compiler will read |
+//! | `keywords` | no unsafe or foreign code, no disguised name |
 //! | `names`, `imports`, `paths` | every path ends on the list, whatever it is called on the way |
 //! | `attributes`, `serde_keys` | no conditional code, no lint levels, no code in strings |
 //! | `macros`, `local_macros` | only known macros, none that builds names or paths |
-//! | `separation` | test code changes nothing of the skill |
-//! | `syntax` | the syntax tree agrees |
+//! | `test_separation` | test code changes nothing of the skill |
+//! | `syntax_tree` | the syntax tree agrees |
 //!
 //! It is one wall of several: the compiler's `-F unsafe_code`, the cage and the component's exact import list stand
 //! behind it. It never compiles, expands or runs anything, and reads nothing but the snapshot. [`precheck`] may run in
 //! any process; [`scan`] parses, and belongs into a child that may be killed.
 
-mod addresses;
+mod allow_list;
+mod attribute_shape;
 mod attributes;
+mod declared_names;
+mod deny_list;
+mod import_tree;
 mod imports;
+mod keywords;
+mod language;
 mod lexical;
 mod local_macros;
 mod macros;
-mod names;
+mod memory_addresses;
+mod module_files;
 mod paths;
 mod report;
-mod separation;
 mod serde_keys;
-mod structure;
-mod syntax;
-mod tables;
+mod syntax_tree;
+mod test_separation;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod unicode;
-mod words;
 
 pub use lexical::{MAX_FILE_BYTES, MAX_FILES, MAX_NESTING, MAX_RUN, MAX_TOTAL_BYTES};
 pub use report::CLOCK;
 
 use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
-use report::Report;
+use report::ScanReport;
 
 /// Checks the bytes of `snapshot`: sizes, plain and visible text, nesting. Never recurses, so it is safe on any input.
 pub fn precheck(snapshot: &Snapshot) -> Vec<Finding> {
-    let mut report = Report::default();
+    let mut report = ScanReport::default();
     lexical::check(snapshot, &mut report);
     report.finish()
 }
@@ -58,25 +62,25 @@ pub fn precheck(snapshot: &Snapshot) -> Vec<Finding> {
 ///
 /// Starts with [`precheck`] and stops there when that finds something.
 pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {
-    let mut report = Report::default();
+    let mut report = ScanReport::default();
     lexical::check(snapshot, &mut report);
     if !report.is_clean() {
         return report.finish();
     }
-    let files = structure::load(snapshot, &mut report);
-    let names = names::Names::collect(&files);
+    let files = module_files::load(snapshot, &mut report);
+    let names = declared_names::DeclaredNames::collect(&files);
     for file in &files {
-        words::check(file, &mut report);
+        keywords::check(file, &mut report);
         imports::check(file, &names, &mut report);
         paths::check_file(file, &names, &mut report);
         attributes::check(file, &names, &mut report);
         local_macros::check(file, &mut report);
-        separation::check(file, &names, &mut report);
+        test_separation::check(file, &names, &mut report);
     }
     macros::check(&files, &names, &mut report);
-    addresses::check(&files, &mut report);
+    memory_addresses::check(&files, &mut report);
     if report.is_clean() {
-        syntax::check(&files, &names, &mut report);
+        syntax_tree::check(&files, &names, &mut report);
     }
     report.finish()
 }

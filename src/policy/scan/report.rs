@@ -60,6 +60,11 @@ pub(super) enum Rule {
 }
 
 impl Rule {
+    /// The reason to refuse a piece of source that breaks this rule.
+    pub(super) fn because(self, message: impl Into<String>) -> RefusalReason {
+        RefusalReason { rule: self, message: message.into() }
+    }
+
     /// The rule's name in a finding.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -87,16 +92,20 @@ impl Rule {
     }
 }
 
-/// An objection without its place.
-pub(super) type Objection = (Rule, String);
+/// Why a piece of source is refused, without its place.
+#[derive(Debug)]
+pub(super) struct RefusalReason {
+    pub(super) rule: Rule,
+    pub(super) message: String,
+}
 
 /// The findings of one scan.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct ScanReport {
     findings: Vec<Finding>,
 }
 
-impl Report {
+impl ScanReport {
     /// Adds a finding, once.
     pub(super) fn add(&mut self, rule: Rule, file: &str, line: u32, message: impl Into<String>) {
         let message: String = message.into().chars().take(MAX_MESSAGE).collect();
@@ -104,6 +113,11 @@ impl Report {
         if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
+    }
+
+    /// Adds a refusal at its place, once.
+    pub(super) fn refuse(&mut self, file: &str, line: u32, reason: RefusalReason) {
+        self.add(reason.rule, file, line, reason.message);
     }
 
     /// Whether nothing was found, but for what a specification may permit.

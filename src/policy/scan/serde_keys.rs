@@ -4,15 +4,15 @@
 //! a file while the skill is built. Here such a string is a plain path with plain generic arguments, judged like any
 //! other path. Strings that serde takes as names are free text.
 
-use super::attributes::{Attribute, is_string};
-use super::names::{Names, names_paths};
+use super::attribute_shape::{Attribute, is_string};
+use super::declared_names::{DeclaredNames, names_paths};
 use super::paths;
-use super::report::{Objection, Rule, quote};
-use super::tokens::{Audience, File, Kind};
+use super::report::{RefusalReason, Rule, quote};
+use super::tokens::{SourceTokens, TokenKind, TokenScope};
 
 /// What a key of serde may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Value {
+enum KeyValue {
     /// Nothing.
     None,
     /// Free text.
@@ -29,39 +29,39 @@ enum Value {
     SdkSerde,
 }
 
-const KEYS: &[(&str, Value)] = &[
-    ("alias", Value::Text),
-    ("borrow", Value::NoneOrLifetimes),
-    ("content", Value::Text),
-    ("crate", Value::SdkSerde),
-    ("default", Value::NoneOrPath),
-    ("deny_unknown_fields", Value::None),
-    ("deserialize_with", Value::Path),
-    ("expecting", Value::Text),
-    ("field_identifier", Value::None),
-    ("flatten", Value::None),
-    ("from", Value::Path),
-    ("into", Value::Path),
-    ("other", Value::None),
-    ("remote", Value::Path),
-    ("rename", Value::TextOrPair),
-    ("rename_all", Value::TextOrPair),
-    ("rename_all_fields", Value::TextOrPair),
-    ("serialize_with", Value::Path),
-    ("skip", Value::None),
-    ("skip_deserializing", Value::None),
-    ("skip_serializing", Value::None),
-    ("skip_serializing_if", Value::Path),
-    ("tag", Value::Text),
-    ("transparent", Value::None),
-    ("try_from", Value::Path),
-    ("untagged", Value::None),
-    ("variant_identifier", Value::None),
-    ("with", Value::Path),
+const KEYS: &[(&str, KeyValue)] = &[
+    ("alias", KeyValue::Text),
+    ("borrow", KeyValue::NoneOrLifetimes),
+    ("content", KeyValue::Text),
+    ("crate", KeyValue::SdkSerde),
+    ("default", KeyValue::NoneOrPath),
+    ("deny_unknown_fields", KeyValue::None),
+    ("deserialize_with", KeyValue::Path),
+    ("expecting", KeyValue::Text),
+    ("field_identifier", KeyValue::None),
+    ("flatten", KeyValue::None),
+    ("from", KeyValue::Path),
+    ("into", KeyValue::Path),
+    ("other", KeyValue::None),
+    ("remote", KeyValue::Path),
+    ("rename", KeyValue::TextOrPair),
+    ("rename_all", KeyValue::TextOrPair),
+    ("rename_all_fields", KeyValue::TextOrPair),
+    ("serialize_with", KeyValue::Path),
+    ("skip", KeyValue::None),
+    ("skip_deserializing", KeyValue::None),
+    ("skip_serializing", KeyValue::None),
+    ("skip_serializing_if", KeyValue::Path),
+    ("tag", KeyValue::Text),
+    ("transparent", KeyValue::None),
+    ("try_from", KeyValue::Path),
+    ("untagged", KeyValue::None),
+    ("variant_identifier", KeyValue::None),
+    ("with", KeyValue::Path),
 ];
 
 /// Checks one `#[serde(…)]`.
-pub(super) fn check(attribute: Attribute<'_>, names: &Names) -> Option<Objection> {
+pub(super) fn check(attribute: Attribute<'_>, names: &DeclaredNames) -> Option<RefusalReason> {
     let Some(list) = attribute.list() else { return refuse("serde", "it has a list of keys") };
     let file = attribute.file;
     let mut at = list.start;
@@ -79,16 +79,16 @@ pub(super) fn check(attribute: Attribute<'_>, names: &Names) -> Option<Objection
                 Some(text) => text,
                 None => return refuse(key, "its value is no plain string"),
             };
-            if let Some(objection) = check_value(key, *value, &text, token.audience, names) {
-                return Some(objection);
+            if let Some(refusal) = check_value(key, *value, &text, token.scope, names) {
+                return Some(refusal);
             }
             at += 2;
         } else if file.is_open(at, "(") {
-            if *value != Value::TextOrPair || !is_pair(file, at) {
+            if *value != KeyValue::TextOrPair || !is_pair(file, at) {
                 return refuse(key, "it does not have these arguments");
             }
             at = file.pair_of(at) + 1;
-        } else if !matches!(value, Value::None | Value::NoneOrPath | Value::NoneOrLifetimes) {
+        } else if !matches!(value, KeyValue::None | KeyValue::NoneOrPath | KeyValue::NoneOrLifetimes) {
             return refuse(key, "it needs a value");
         }
         if at < list.end && !file.is_punct(at, ',') {
@@ -99,50 +99,56 @@ pub(super) fn check(attribute: Attribute<'_>, names: &Names) -> Option<Objection
     None
 }
 
-fn refuse(key: &str, why: &str) -> Option<Objection> {
-    Some((Rule::Serde, format!("serde's {}: {why}", quote(key))))
+fn refuse(key: &str, why: &str) -> Option<RefusalReason> {
+    Some(Rule::Serde.because(format!("serde's {}: {why}", quote(key))))
 }
 
 /// What the string literal at `at` stands for.
-fn string(file: &File, at: usize) -> Option<String> {
-    let token = file.get(at).filter(|token| token.kind == Kind::Literal && is_string(&token.text))?;
+fn string(file: &SourceTokens, at: usize) -> Option<String> {
+    let token = file.get(at).filter(|token| token.kind == TokenKind::Literal && is_string(&token.text))?;
     syn::parse_str::<syn::LitStr>(&token.text).ok().map(|literal| literal.value())
 }
 
 /// `(serialize = "…", deserialize = "…")`.
-fn is_pair(file: &File, open: usize) -> bool {
+fn is_pair(file: &SourceTokens, open: usize) -> bool {
     (open + 1..file.pair_of(open)).all(|at| {
         let word = file.is_word(at, "serialize") || file.is_word(at, "deserialize");
         word || file.is_punct(at, '=') || file.is_punct(at, ',') || string(file, at).is_some()
     })
 }
 
-fn check_value(key: &str, value: Value, text: &str, audience: Audience, names: &Names) -> Option<Objection> {
+fn check_value(
+    key: &str,
+    value: KeyValue,
+    text: &str,
+    scope: TokenScope,
+    names: &DeclaredNames,
+) -> Option<RefusalReason> {
     match value {
-        Value::Text | Value::TextOrPair => None,
-        Value::None => refuse(key, "it has no value"),
-        Value::SdkSerde if text == "kavi_sdk::serde" || text == "::kavi_sdk::serde" => None,
-        Value::SdkSerde => refuse(key, "it is `kavi_sdk::serde` and nothing else"),
-        Value::NoneOrLifetimes => {
+        KeyValue::Text | KeyValue::TextOrPair => None,
+        KeyValue::None => refuse(key, "it has no value"),
+        KeyValue::SdkSerde if text == "kavi_sdk::serde" || text == "::kavi_sdk::serde" => None,
+        KeyValue::SdkSerde => refuse(key, "it is `kavi_sdk::serde` and nothing else"),
+        KeyValue::NoneOrLifetimes => {
             let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '\'' | '_' | '+' | ' '));
             if plain { None } else { refuse(key, "its value is no list of lifetimes") }
         }
-        Value::Path | Value::NoneOrPath => check_path(key, text, audience, names),
+        KeyValue::Path | KeyValue::NoneOrPath => check_path(key, text, scope, names),
     }
 }
 
 /// The string is parsed as Rust: a path, with paths as generic arguments at most.
-fn check_path(key: &str, text: &str, audience: Audience, names: &Names) -> Option<Objection> {
+fn check_path(key: &str, text: &str, scope: TokenScope, names: &DeclaredNames) -> Option<RefusalReason> {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '<' | '>' | ',' | ' '));
-    let file = File::lex("", text).ok().filter(|_| plain && !text.is_empty());
+    let file = SourceTokens::lex("", text).ok().filter(|_| plain && !text.is_empty());
     let Some(mut file) = file else { return refuse(key, "its value is no plain path") };
     for token in &mut file.tokens {
-        token.audience = audience;
+        token.scope = scope;
     }
     if file
         .tokens
         .iter()
-        .any(|token| token.kind == Kind::Ident && token.text == "unsafe" || token.kind == Kind::Literal)
+        .any(|token| token.kind == TokenKind::Ident && token.text == "unsafe" || token.kind == TokenKind::Literal)
     {
         return refuse(key, "its value is no plain path");
     }
@@ -151,9 +157,9 @@ fn check_path(key: &str, text: &str, audience: Audience, names: &Names) -> Optio
         return refuse(key, "it names `std::path`: import what you need of it");
     }
     let single = file.get(0).filter(|_| file.tokens.len() == 1);
-    if audience == Audience::Skill && single.is_some_and(|token| names.test_modules.contains(&token.text)) {
+    if scope == TokenScope::Skill && single.is_some_and(|token| names.test_modules.contains(&token.text)) {
         return refuse(key, "it names a test module");
     }
-    let objection = (0..file.tokens.len()).find_map(|at| paths::check_at(&file, at, names));
-    objection.map(|(_, message)| (Rule::Serde, format!("serde's `{key}`: {message}")))
+    let refusal = (0..file.tokens.len()).find_map(|at| paths::check_at(&file, at, names));
+    refusal.map(|reason| Rule::Serde.because(format!("serde's `{key}`: {}", reason.message)))
 }

@@ -5,14 +5,14 @@
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
-use super::tables;
+use super::language;
 
 /// Most tokens of one import.
 const MAX_IMPORT: usize = 2048;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// A name or keyword.
     Ident,
     /// A name written `r#name`; its text is without the mark.
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 
 /// What a token stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Zone {
+pub(super) enum TokenContext {
     /// Plain code.
     Code,
     /// The arguments of a macro.
@@ -44,7 +44,7 @@ pub(super) enum Zone {
 
 /// What a token is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum TokenRole {
     /// None of the others.
     Plain,
     /// An attribute, with its `#`.
@@ -55,7 +55,7 @@ pub(super) enum Part {
 
 /// Whether code is compiled for the tests alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Audience {
+pub(super) enum TokenScope {
     /// Part of the skill.
     Skill,
     /// In a `#[cfg(test)]` module.
@@ -65,27 +65,27 @@ pub(super) enum Audience {
 /// One token.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) text: String,
     pub(super) line: u32,
     /// The other bracket of a pair; the token itself otherwise.
     pub(super) pair: usize,
     /// How many brackets are open around it.
     pub(super) depth: usize,
-    pub(super) zone: Zone,
-    pub(super) part: Part,
-    pub(super) audience: Audience,
+    pub(super) context: TokenContext,
+    pub(super) role: TokenRole,
+    pub(super) scope: TokenScope,
 }
 
 /// The tokens of one file.
 #[derive(Debug, Clone)]
-pub(super) struct File {
+pub(super) struct SourceTokens {
     pub(super) path: String,
     pub(super) text: String,
     pub(super) tokens: Vec<Token>,
 }
 
-impl File {
+impl SourceTokens {
     /// Reads the tokens of `text`; the line of what is no token otherwise.
     pub(super) fn lex(path: &str, text: &str) -> Result<Self, u32> {
         let stream: TokenStream = text.parse().map_err(|error: proc_macro2::LexError| line_of(error.span()))?;
@@ -95,10 +95,10 @@ impl File {
         Ok(file)
     }
 
-    fn push(&mut self, kind: Kind, text: impl Into<String>, line: u32, depth: usize) -> usize {
+    fn push(&mut self, kind: TokenKind, text: impl Into<String>, line: u32, depth: usize) -> usize {
         let pair = self.tokens.len();
-        let (zone, part, audience) = (Zone::Code, Part::Plain, Audience::Skill);
-        self.tokens.push(Token { kind, text: text.into(), line, pair, depth, zone, part, audience });
+        let (context, role, scope) = (TokenContext::Code, TokenRole::Plain, TokenScope::Skill);
+        self.tokens.push(Token { kind, text: text.into(), line, pair, depth, context, role, scope });
         pair
     }
 
@@ -116,28 +116,28 @@ impl File {
                         Delimiter::Brace => ("{", "}"),
                         Delimiter::None => ("", ""),
                     };
-                    let open = self.push(Kind::Open, open, line, depth);
+                    let open = self.push(TokenKind::Open, open, line, depth);
                     self.flatten(group.stream(), depth + 1);
-                    let close = self.push(Kind::Close, close, line_of(group.span_close()), depth);
+                    let close = self.push(TokenKind::Close, close, line_of(group.span_close()), depth);
                     self.pair(open, close);
                 }
                 TokenTree::Punct(punct) if punct.as_char() == '\'' => mark_of_lifetime = true,
                 TokenTree::Punct(punct) => {
-                    let kind = if punct.spacing() == Spacing::Joint { Kind::Joint } else { Kind::Alone };
+                    let kind = if punct.spacing() == Spacing::Joint { TokenKind::Joint } else { TokenKind::Alone };
                     self.push(kind, punct.as_char(), line, depth);
                 }
                 TokenTree::Ident(ident) => {
                     let text = ident.to_string();
                     let raw = text.strip_prefix("r#");
                     let kind = match raw {
-                        _ if after_mark => Kind::Lifetime,
-                        Some(_) => Kind::RawIdent,
-                        None => Kind::Ident,
+                        _ if after_mark => TokenKind::Lifetime,
+                        Some(_) => TokenKind::RawIdent,
+                        None => TokenKind::Ident,
                     };
                     self.push(kind, raw.unwrap_or(&text), line, depth);
                 }
                 TokenTree::Literal(literal) => {
-                    self.push(Kind::Literal, literal.to_string(), line, depth);
+                    self.push(TokenKind::Literal, literal.to_string(), line, depth);
                 }
             }
         }
@@ -156,19 +156,19 @@ impl File {
     fn mark(&mut self) {
         for at in 0..self.tokens.len() {
             if let Some(close) = self.attribute(at) {
-                self.set(at..=close, |token| token.part = Part::Attribute);
+                self.set(at..=close, |token| token.role = TokenRole::Attribute);
             } else if self.is_word(at, "use") && !self.is_punct(at + 1, '<') {
                 let depth = self.tokens.get(at).map_or(0, |token| token.depth);
                 let end = (at..at + MAX_IMPORT)
                     .find(|i| self.is_punct(*i, ';') || self.tokens.get(*i).is_none_or(|t| t.depth < depth))
                     .unwrap_or(at + MAX_IMPORT);
-                self.set(at..=end, |token| token.part = Part::Import);
+                self.set(at..=end, |token| token.role = TokenRole::Import);
             } else if let Some(open) = self.local_macro(at) {
-                self.set(open..=self.pair_of(open), |token| token.zone = Zone::Rules);
+                self.set(open..=self.pair_of(open), |token| token.context = TokenContext::Rules);
             } else if let Some(open) = self.macro_call(at) {
                 self.set(open..=self.pair_of(open), |token| {
-                    if token.zone == Zone::Code {
-                        token.zone = Zone::Arguments;
+                    if token.context == TokenContext::Code {
+                        token.context = TokenContext::Arguments;
                     }
                 });
             }
@@ -203,7 +203,7 @@ impl File {
 
     /// Whether `at` is the keyword or name `word`, not written raw.
     pub(super) fn is_word(&self, at: usize, word: &str) -> bool {
-        self.get(at).is_some_and(|token| token.kind == Kind::Ident && token.text == word)
+        self.get(at).is_some_and(|token| token.kind == TokenKind::Ident && token.text == word)
     }
 
     /// Whether `at` is the operator character `c`.
@@ -213,25 +213,28 @@ impl File {
 
     /// Whether `at` opens with the bracket `open`.
     pub(super) fn is_open(&self, at: usize, open: &str) -> bool {
-        self.get(at).is_some_and(|token| token.kind == Kind::Open && token.text == open)
+        self.get(at).is_some_and(|token| token.kind == TokenKind::Open && token.text == open)
     }
 
     /// Whether `at` opens any bracket.
     pub(super) fn opens(&self, at: usize) -> bool {
-        self.get(at).is_some_and(|token| token.kind == Kind::Open)
+        self.get(at).is_some_and(|token| token.kind == TokenKind::Open)
     }
 
     /// Whether `::` starts at `at`.
     pub(super) fn is_separator(&self, at: usize) -> bool {
-        self.get(at).is_some_and(|token| token.kind == Kind::Joint && token.text == ":") && self.is_punct(at + 1, ':')
+        self.get(at).is_some_and(|token| token.kind == TokenKind::Joint && token.text == ":")
+            && self.is_punct(at + 1, ':')
     }
 
     /// The name at `at`, when it may be a segment of a path.
     pub(super) fn segment(&self, at: usize) -> Option<&str> {
         let token = self.get(at)?;
         match token.kind {
-            Kind::RawIdent => Some(&token.text),
-            Kind::Ident if !tables::is_keyword(&token.text) || tables::PATH_KEYWORDS.contains(&&*token.text) => {
+            TokenKind::RawIdent => Some(&token.text),
+            TokenKind::Ident
+                if !language::is_keyword(&token.text) || language::PATH_KEYWORDS.contains(&&*token.text) =>
+            {
                 Some(&token.text)
             }
             _ => None,
@@ -263,12 +266,12 @@ impl File {
 impl Token {
     /// Whether it is the operator character `c`.
     pub(super) fn is_punct(&self, c: char) -> bool {
-        matches!(self.kind, Kind::Joint | Kind::Alone) && self.text.starts_with(c)
+        matches!(self.kind, TokenKind::Joint | TokenKind::Alone) && self.text.starts_with(c)
     }
 
     /// Whether it is a name or keyword.
     pub(super) fn is_name(&self) -> bool {
-        matches!(self.kind, Kind::Ident | Kind::RawIdent)
+        matches!(self.kind, TokenKind::Ident | TokenKind::RawIdent)
     }
 }
 

@@ -41,7 +41,7 @@ const A_PERSONS: &[&str] = &[
     "Doors",
     "Host",
     "Ledger",
-    "Report",
+    "PromotionReport",
     "Shown",
     "Then",
     "UndoPlan",

@@ -1,0 +1,66 @@
+//! What every stage of the forge works with, handed in by the composition root.
+//!
+//! Guarantees: an artifact is on disk, by its digest, before its row exists. Deliberately never: decides anything.
+
+use std::path::Path;
+
+use crate::artifacts::{self, ArtifactError, Store};
+use crate::cage::Cage;
+use crate::ledger::{ArtifactRow, Ledger};
+use crate::model::{
+    artifact::ArtifactKind,
+    digest::Digest,
+    id::{ArtifactId, IdSource},
+    layout::Layout,
+    limits::Limits,
+    time::Clock,
+};
+use crate::runtime::Loader;
+
+/// The parts that a stage of the forge may use.
+#[derive(Debug, Clone, Copy)]
+pub struct ForgeContext<'a> {
+    /// The paths of the workspace.
+    pub layout: &'a Layout,
+    /// The only source of truth. Writes go through [`record`](super::record::record).
+    pub ledger: &'a Ledger,
+    /// Sources and components by their digest.
+    pub store: &'a Store,
+    /// Starts every child process.
+    pub cage: &'a Cage,
+    /// Gives machine code to what is promoted.
+    pub loader: Loader<'a>,
+    /// The limits of a run.
+    pub limits: &'a Limits,
+    /// The current time.
+    pub clock: &'a dyn Clock,
+    /// New ids.
+    pub ids: &'a dyn IdSource,
+}
+
+/// An artifact that is about to be written.
+pub(super) struct NewArtifact<'a> {
+    pub(super) kind: ArtifactKind,
+    /// Its path below `artifacts_out/`.
+    pub(super) path: &'a Path,
+    pub(super) bytes: &'a [u8],
+    /// The id of the proposal, build or verification that it belongs to.
+    pub(super) related_id: String,
+}
+
+impl ForgeContext<'_> {
+    /// Writes an artifact below `artifacts_out/` and returns the row that records it.
+    pub(super) fn write_artifact(&self, artifact: NewArtifact<'_>) -> Result<ArtifactRow, ArtifactError> {
+        let path = self.layout.artifacts().join(artifact.path);
+        artifacts::write_durably(&path, artifact.bytes)?;
+        let relative = path.strip_prefix(&self.layout.root).unwrap_or(&path);
+        Ok(ArtifactRow {
+            id: ArtifactId::new(self.ids),
+            kind: artifact.kind,
+            path: relative.to_string_lossy().into_owned(),
+            sha256: Digest::of(artifact.bytes),
+            created_at: self.clock.now(),
+            related_id: artifact.related_id,
+        })
+    }
+}

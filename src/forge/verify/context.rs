@@ -1,0 +1,99 @@
+//! What every gate works with: one snapshot, the tools to check it with, and a folder that is removed afterwards.
+//!
+//! Guarantees: a gate has no access to the ledger, because gates run in several threads and none of them decides about trust.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::error::VerifyError;
+use crate::cage::Cage;
+use crate::forge::compile::CompileSandbox;
+use crate::forge::context::ForgeContext;
+use crate::forge::snapshot_store;
+use crate::forge::toolchain::Toolchain;
+use crate::ledger::Proposal;
+use crate::model::{digest::Digest, limits::Limits, snapshot::Snapshot, switch::Watch, time::Clock};
+use crate::runtime::Runtime;
+
+/// What every gate works with.
+pub(super) struct GateContext<'a> {
+    pub(super) cage: &'a Cage,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) toolchain: &'a Toolchain,
+    pub(super) proposal: &'a Proposal,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) limits: &'a Limits,
+    pub(super) runtime: &'a Runtime,
+    /// Tells whether the verification must end.
+    pub(super) watch: &'a dyn Watch,
+    /// The folder for sources, vaults and staging folders.
+    pub(super) scratch: &'a Path,
+}
+
+impl GateContext<'_> {
+    /// Ends a verification whose workspace was stopped. The outcome of a guest that was ended says nothing about the guest.
+    pub(super) fn check_halted(&self) -> Result<(), VerifyError> {
+        self.watch.look().map_err(VerifyError::from)
+    }
+
+    /// A sandbox to compile these sources in.
+    pub(super) fn sandbox(&self, sources: &Snapshot) -> Result<CompileSandbox<'_>, VerifyError> {
+        Ok(CompileSandbox::new(self.cage, self.toolchain, &self.proposal.spec.name, sources, self.scratch)?)
+    }
+
+    /// A sandbox at a longer path, for the same sources.
+    pub(super) fn sandbox_elsewhere(&self) -> Result<CompileSandbox<'_>, VerifyError> {
+        let parent = self.scratch.join("elsewhere/and/longer");
+        Ok(CompileSandbox::new(self.cage, self.toolchain, &self.proposal.spec.name, self.snapshot, &parent)?)
+    }
+}
+
+/// The sources that are to be checked, and the compiler to check them with.
+pub(super) struct CheckedSources<'a> {
+    pub(super) proposal: &'a Proposal,
+    pub(super) snapshot_sha256: Digest,
+    pub(super) toolchain: &'a Toolchain,
+}
+
+/// Puts the context together and removes its folder after `work`.
+pub(super) fn with_context<T>(
+    forge: &ForgeContext<'_>,
+    sources: &CheckedSources<'_>,
+    work: impl FnOnce(&GateContext<'_>) -> Result<T, VerifyError>,
+) -> Result<T, VerifyError> {
+    let authorization = forge.ledger.authorize()?;
+    let watch = forge.ledger.watch(authorization);
+    let snapshot = snapshot_store::load(forge.store, sources.snapshot_sha256)?;
+    // Below the workspace and readable by others: the job in the cage may run under another user id.
+    let root = forge.layout.state().join("scratch");
+    std::fs::create_dir_all(&root).map_err(VerifyError::Folder)?;
+    remove_abandoned(&root);
+    let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&root).map_err(VerifyError::Folder)?;
+    let runtime = Runtime::new(forge.limits)?;
+    work(&GateContext {
+        cage: forge.cage,
+        clock: forge.clock,
+        toolchain: sources.toolchain,
+        proposal: sources.proposal,
+        snapshot: &snapshot,
+        limits: forge.limits,
+        runtime: &runtime,
+        watch: &watch,
+        scratch: scratch.path(),
+    })
+}
+
+/// The age at which a folder must have been abandoned: far longer than a verification takes.
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes the folders of verifications that were killed. A folder that cannot be removed does no harm.
+fn remove_abandoned(root: &Path) {
+    let folders = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let old = |entry: &std::fs::DirEntry| {
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > ABANDONED_AFTER))
+    };
+    for entry in folders.filter(old) {
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
+}

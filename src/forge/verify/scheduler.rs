@@ -1,0 +1,337 @@
+//! The scheduler of the gates: which of them run at the same time, and what waits for what.
+//!
+//! Two tracks have about the same length, so each gets a thread:
+//!
+//! | track | gates, in this order |
+//! |---|---|
+//! | release | compile → limits → invariants → examples → conformance → replay |
+//! | tests | policy → test |
+//!
+//! Tasks that need neither (second build, lint, format) lie in a queue. A thread that has finished its track takes from it, and
+//! so do further threads where the machine has more processors. The mutation gate runs last, alone, and only when all others passed.
+//!
+//! Guarantees: no thread waits for a value that is never set. The first error of any thread ends the verification.
+//! Deliberately never: decides what a gate checks.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::context::GateContext;
+use super::error::VerifyError;
+use super::gate::{GateOutcome, GateResult};
+use super::policy::{self, ScanOutput};
+use super::replay::{self, Baseline};
+use super::source_analysis::SourceAnalysis;
+use super::{conformance, examples, invariants, limits, mutation, test};
+use crate::cage::{AppliedConfinement, Confinement};
+use crate::forge::compile::{CompileOutput, ProgramKind};
+use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
+use crate::runtime::CodeError;
+use crate::sync::lock;
+
+/// Most threads that run gates. More of them would only wait for the two tracks.
+const MOST_THREADS: usize = 4;
+
+/// Why the gates that run the component are skipped when there is none.
+const NO_COMPONENT: &str = "the sources do not compile: there is no component";
+
+/// What is to be run.
+pub(super) struct Schedule<'a> {
+    pub(super) context: &'a GateContext<'a>,
+    /// The trusted revision and its recorded runs.
+    pub(super) baseline: Option<&'a Baseline>,
+    /// The gates that are to run.
+    pub(super) due: &'a [&'static str],
+    /// Whether every gate that does not run again has passed.
+    pub(super) reused: Verdict,
+    pub(super) progress: &'a (dyn Fn(&str) + Sync),
+}
+
+/// The results of the gates that ran.
+pub(super) struct ScheduledGates {
+    pub(super) gates: Vec<GateResult>,
+    /// The release component, if one was compiled.
+    pub(super) component: Option<Vec<u8>>,
+    /// The confinement of its compilation.
+    pub(super) confinement: Option<String>,
+}
+
+/// A task that waits for nothing, or for little. The longest comes first, so that it is not the last to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SideTask {
+    SecondBuild,
+    Lint,
+    Format,
+}
+
+/// The release component after the compilation.
+struct ReleaseBuild {
+    component: Option<Vec<u8>>,
+    confinement: String,
+}
+
+impl From<CompileOutput> for ReleaseBuild {
+    fn from(output: CompileOutput) -> Self {
+        Self { component: output.component, confinement: output.confinement.to_string() }
+    }
+}
+
+/// The state that the threads share.
+struct Scheduler<'a> {
+    schedule: &'a Schedule<'a>,
+    context: &'a GateContext<'a>,
+    gates: Mutex<Vec<GateResult>>,
+    side_tasks: Mutex<VecDeque<SideTask>>,
+    /// `None` when there is none. It is set in every case, also on an error: the second build waits for it.
+    release: OnceLock<Option<ReleaseBuild>>,
+    /// The same for the source scan: the gates on the release track wait for its input hints.
+    scan: OnceLock<Option<ScanOutput>>,
+}
+
+/// Runs the gates that are due.
+pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError> {
+    if let Some(refused) = refused_uncaged(schedule.context)? {
+        return not_compiled(schedule, &refused);
+    }
+    let scheduler = Scheduler {
+        schedule,
+        context: schedule.context,
+        gates: Mutex::default(),
+        side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Lint, SideTask::Format].into()),
+        release: OnceLock::new(),
+        scan: OnceLock::new(),
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(MOST_THREADS);
+    std::thread::scope(|scope| {
+        let release = scope.spawn(|| scheduler.release_track());
+        let helpers: Vec<_> = (2..threads).map(|_| scope.spawn(|| scheduler.run_side_tasks())).collect();
+        // The test track runs on this thread: it would otherwise only wait.
+        let tests = scheduler.test_track();
+        let joined = helpers.into_iter().chain([release]).map(|thread| thread.join());
+        let joined: Vec<_> = joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
+        joined.into_iter().chain([tests]).collect::<Result<(), VerifyError>>()
+    })?;
+    scheduler.mutation()?;
+    let gates = scheduler.gates.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (component, confinement) = match scheduler.release.into_inner().flatten() {
+        Some(release) => (release.component, Some(release.confinement)),
+        None => (None, None),
+    };
+    Ok(ScheduledGates { gates, component, confinement })
+}
+
+/// The findings of the source scan, where there is no cage. Without a cage the compiler would copy any file that the source
+/// names into its messages. So sources with a finding are not compiled, and no other tool reads them.
+pub(super) fn refused_uncaged(context: &GateContext<'_>) -> Result<Option<Vec<Finding>>, VerifyError> {
+    if context.cage.confinement() != Confinement::Unconfined {
+        return Ok(None);
+    }
+    Ok(Some(policy::scan_source(context)?.findings).filter(|findings| !findings.is_empty()))
+}
+
+fn not_compiled(schedule: &Schedule<'_>, refused: &[Finding]) -> Result<ScheduledGates, VerifyError> {
+    let why = "not run: there is no cage, and the policy gate refused these sources";
+    let gate = |name: &&'static str| match *name {
+        "policy" => GateResult::run(schedule.context.clock, name, || Ok(refused.to_vec().into())),
+        name => Ok(GateResult::skipped(name, why)),
+    };
+    let gates = schedule.due.iter().map(gate).collect::<Result<_, _>>()?;
+    Ok(ScheduledGates { gates, component: None, confinement: Some(AppliedConfinement::Unconfined.to_string()) })
+}
+
+impl Scheduler<'_> {
+    fn is_due(&self, gate: &str) -> bool {
+        self.schedule.due.contains(&gate)
+    }
+
+    /// Runs a gate if it is due, and tells whether it passed. One that is not due has passed before.
+    fn gate(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<GateOutcome, VerifyError>,
+    ) -> Result<Verdict, VerifyError> {
+        if !self.is_due(name) {
+            return Ok(Verdict::Passed);
+        }
+        self.context.check_halted()?;
+        (self.schedule.progress)(name);
+        let gate = GateResult::run(self.context.clock, name, work)?;
+        let verdict = gate.verdict;
+        lock(&self.gates).push(gate);
+        Ok(verdict)
+    }
+
+    fn skip(&self, names: &[&'static str], why: &str) {
+        let skipped = names.iter().filter(|name| self.is_due(name)).map(|name| GateResult::skipped(name, why));
+        lock(&self.gates).extend(skipped);
+    }
+
+    /// compile → limits → invariants → examples → conformance → replay.
+    fn release_track(&self) -> Result<(), VerifyError> {
+        const ALL: [&str; 7] = ["compile", "reproducible", "limits", "invariants", "examples", "conformance", "replay"];
+        if !ALL.iter().any(|gate| self.is_due(gate)) {
+            let _ = self.release.set(None);
+            return self.run_side_tasks();
+        }
+        // Set before an error is returned: the second build may already wait for it.
+        let (release, failed) = match self.compile() {
+            Ok(release) => (Some(release), None),
+            Err(error) => (None, Some(error)),
+        };
+        let release = self.release.get_or_init(|| release);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        match release.as_ref().and_then(|release| release.component.as_deref()) {
+            Some(component) => self.check_component(component)?,
+            None => self.skip(&["limits", "invariants", "examples", "conformance", "replay"], NO_COMPONENT),
+        }
+        self.run_side_tasks()
+    }
+
+    fn compile(&self) -> Result<ReleaseBuild, VerifyError> {
+        let mut output = None;
+        self.gate("compile", || {
+            let compiled = self.context.sandbox(self.context.snapshot)?.compile(ProgramKind::Release)?;
+            let findings = compiled.findings.clone();
+            output = Some(compiled);
+            Ok(findings.into())
+        })?;
+        // The result of the gate may be reused, and the component still be needed.
+        match output {
+            Some(output) => Ok(output.into()),
+            None => Ok(self.context.sandbox(self.context.snapshot)?.compile(ProgramKind::Release)?.into()),
+        }
+    }
+
+    fn check_component(&self, component: &[u8]) -> Result<(), VerifyError> {
+        const RUNS: [&str; 3] = ["examples", "conformance", "replay"];
+        let mut code = None;
+        let within_limits = self.gate("limits", || {
+            let cost = limits::check(self.context, component)?;
+            code = cost.code;
+            Ok(cost.findings.into())
+        })?;
+        let sound = self.gate("invariants", || Ok(invariants::check(self.context, component).into()))?;
+        if !RUNS.iter().any(|gate| self.is_due(gate)) {
+            return Ok(());
+        }
+        if within_limits != Verdict::Passed || sound != Verdict::Passed {
+            self.skip(&RUNS, "the component must not be run: see the gates limits and invariants");
+            return Ok(());
+        }
+        // The machine code of the limits gate is what runs. If the result of that gate was reused, it is compiled now.
+        let code = code.map_or_else(|| limits::compile(self.context, component), Ok);
+        let loaded = code.and_then(|code| self.context.runtime.load(&code).map_err(CodeError::Component));
+        let compiled = match loaded {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                let why = limits::finding(error)?.message;
+                for name in RUNS {
+                    self.gate(name, || Ok(vec![Finding::new(format!("{name}/component"), why.clone())].into()))?;
+                }
+                return Ok(());
+            }
+        };
+        // Without an analysis of the source the inputs come from the schema alone.
+        let none = SourceAnalysis::default();
+        let hints = || {
+            let scan = self.scan.wait().as_ref();
+            &scan.and_then(|scan| scan.analysis.as_ref().ok()).unwrap_or(&none).hints
+        };
+        self.gate("examples", || examples::check(self.context, &compiled, hints))?;
+        self.gate("conformance", || conformance::check(self.context, &compiled, hints()))?;
+        self.gate("replay", || replay::check(self.context, &compiled, self.schedule.baseline))?;
+        Ok(())
+    }
+
+    /// policy → test.
+    fn test_track(&self) -> Result<(), VerifyError> {
+        const ALL: [&str; 5] = ["policy", "test", "examples", "conformance", "mutation"];
+        if !ALL.iter().any(|gate| self.is_due(gate)) {
+            let _ = self.scan.set(None);
+            return self.run_side_tasks();
+        }
+        let mut scan = None;
+        let done = if self.is_due("policy") {
+            self.gate("policy", || {
+                let output = policy::scan_source(self.context)?;
+                let findings = output.findings.clone();
+                scan = Some(output);
+                Ok(findings.into())
+            })
+            .map(|_| ())
+        } else {
+            // The later gates need the analysis also when the result of this one is reused.
+            policy::scan_source(self.context).map(|output| scan = Some(output))
+        };
+        // Set before an error is returned: the release track may already wait for it.
+        let scan = self.scan.get_or_init(|| scan);
+        done?;
+        self.gate("test", || {
+            let analysis = scan.as_ref().map_or(Err("the source was not scanned"), |scan| match &scan.analysis {
+                Ok(analysis) => Ok(analysis),
+                Err(why) => Err(why.as_str()),
+            });
+            test::check(self.context, analysis)
+        })?;
+        self.run_side_tasks()
+    }
+
+    /// Takes tasks from the queue until it is empty.
+    fn run_side_tasks(&self) -> Result<(), VerifyError> {
+        loop {
+            let Some(task) = lock(&self.side_tasks).pop_front() else { return Ok(()) };
+            match task {
+                SideTask::Lint => {
+                    self.gate("lint", || Ok(self.context.sandbox(self.context.snapshot)?.lint()?.into()))?;
+                }
+                SideTask::Format => {
+                    self.gate("format", || Ok(self.context.sandbox(self.context.snapshot)?.format()?.into()))?;
+                }
+                SideTask::SecondBuild if self.is_due("reproducible") => self.reproducible()?,
+                SideTask::SecondBuild => {}
+            }
+        }
+    }
+
+    /// The same sources, compiled at another path, give the same bytes.
+    fn reproducible(&self) -> Result<(), VerifyError> {
+        (self.schedule.progress)("reproducible");
+        let mut compared = false;
+        let gate = GateResult::run(self.context.clock, "reproducible", || {
+            let second = self.context.sandbox_elsewhere()?.compile(ProgramKind::Release)?.component;
+            // This wait ends: the release track sets the value in every case, and no thread of that track gets here before.
+            let first = self.release.wait().as_ref().and_then(|release| release.component.as_ref());
+            let (Some(first), Some(second)) = (first, second) else { return Ok(Vec::new().into()) };
+            compared = true;
+            let (first, second) = (Digest::of(first), Digest::of(&second));
+            let message = format!("built at two paths, the sources gave {first} and {second}");
+            let differ = (first != second).then(|| Finding::new("reproducible/bytes", message));
+            Ok(differ.into_iter().collect::<Vec<_>>().into())
+        })?;
+        if compared {
+            lock(&self.gates).push(gate);
+        } else {
+            self.skip(&["reproducible"], NO_COMPONENT);
+        }
+        Ok(())
+    }
+
+    /// mutation, when everything else passed: only tests that pass can notice a change.
+    fn mutation(&self) -> Result<(), VerifyError> {
+        if !self.is_due("mutation") {
+            return Ok(());
+        }
+        let all_passed = lock(&self.gates).iter().all(|gate| gate.verdict == Verdict::Passed);
+        let passed = self.schedule.reused == Verdict::Passed && all_passed;
+        let analysis = self.scan.get().and_then(Option::as_ref).and_then(|scan| scan.analysis.as_ref().ok());
+        match analysis {
+            Some(analysis) if passed => self.gate("mutation", || mutation::check(self.context, analysis)).map(|_| ()),
+            _ => {
+                self.skip(&["mutation"], "not run: it needs sources that pass every other gate");
+                Ok(())
+            }
+        }
+    }
+}

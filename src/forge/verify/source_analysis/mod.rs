@@ -1,0 +1,35 @@
+//! Source analysis: what the gates must know of the source beyond the messages of the compiler.
+//!
+//! | part | finds or makes |
+//! |---|---|
+//! | `entry_point` | the exported function |
+//! | `test_facts` | the tests, and what each of them mentions |
+//! | `input_hints` | inputs, texts and files that the tests use |
+//! | `sabotage` | insertions that break the skill while its tests run |
+//! | `mutants` | small changes of the skill that its tests should notice |
+//! | `splice` | the sources with insertions |
+//!
+//! Guarantees: the analysis only describes: positions in the text, and text. Every change is an insertion without a newline,
+//! so each line of a changed source has the number that it has in the source.
+//!
+//! Deliberately never: runs in Kavi's own process (a hostile source is parsed only in a child that may be killed), or changes
+//! what is promoted. A changed source is compiled for one gate and then deleted.
+
+mod analysis;
+mod entry_point;
+mod input_hints;
+mod mutant;
+mod mutants;
+mod mutation_walk;
+mod observable;
+mod sabotage;
+mod source_tree;
+mod splice;
+pub(super) mod switch;
+mod test_facts;
+
+pub(super) use analysis::{SourceAnalysis, analyze};
+pub(super) use input_hints::InputHints;
+pub(super) use mutant::Mutant;
+pub(super) use splice::{Insertion, InsertionError, apply};
+pub(super) use test_facts::TestFacts;

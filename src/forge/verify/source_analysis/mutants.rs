@@ -1,0 +1,177 @@
+//! Makes the mutants of a skill: small changes that its tests should notice.
+//!
+//! `mutation_walk` makes those within a body. Here are those of whole functions, the closures in constants, and the choice
+//! among all of them.
+//!
+//! Guarantees: the same source and seed give the same mutants. Deliberately never: changes test code, or how a value is
+//! shown (`fmt`) beyond its branches and loops.
+
+use syn::{Expr, Item, visit::Visit};
+
+use super::mutant::{Mutant, MutantList};
+use super::mutation_walk::MutationWalk;
+use super::sabotage::{instead, values};
+use super::source_tree::{CodeScope, Function, Source, is_for_tests, line_of};
+use crate::model::digest::Digest;
+
+/// Most mutants that are tried.
+const MOST: usize = 40;
+
+/// Every mutant of a skill, in the order of the source.
+pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usize]) -> Vec<Mutant> {
+    let mut found = MutantList::default();
+    for (index, function) in functions.iter().enumerate() {
+        let source = &sources[function.source];
+        if !entries.contains(&index) && !function.of_trait {
+            early_returns(source, function, &mut found);
+        }
+        if function.of_trait && function.sig.ident == "fmt" {
+            FormatWalk(MutationWalk { source, found: &mut found }).visit_block(function.block);
+        } else {
+            MutationWalk { source, found: &mut found }.visit_block(function.block);
+        }
+    }
+    for source in sources.iter().filter(|source| source.scope == CodeScope::SkillComponent) {
+        constants(source, &source.file.items, &mut found);
+    }
+    if found.mutants.is_empty() { found.low_value } else { found.mutants }
+}
+
+/// The walk over a `fmt`: its texts are a matter of taste, but its branches and loops are not.
+struct FormatWalk<'a, 'b>(MutationWalk<'a, 'b>);
+
+impl<'a> Visit<'a> for FormatWalk<'_, '_> {
+    fn visit_expr_if(&mut self, node: &'a syn::ExprIf) {
+        self.0.condition(&node.cond);
+        if let Expr::Binary(condition) = &*node.cond {
+            self.0.binary(condition, &node.cond);
+        }
+        syn::visit::visit_expr_if(self, node);
+    }
+
+    fn visit_expr_for_loop(&mut self, node: &'a syn::ExprForLoop) {
+        self.0.ends_early(&node.body, node);
+        syn::visit::visit_expr_for_loop(self, node);
+    }
+}
+
+/// Mutates the closures in constants. The compiler evaluates the constant, without a switch, but the bodies of closures run later.
+fn constants(source: &Source, items: &[Item], found: &mut MutantList) {
+    struct Closures<'a, 'b>(MutationWalk<'a, 'b>);
+    impl<'a> Visit<'a> for Closures<'_, '_> {
+        fn visit_expr_closure(&mut self, node: &'a syn::ExprClosure) {
+            self.0.visit_expr(&node.body);
+        }
+    }
+    for item in items {
+        let mut closures = Closures(MutationWalk { source, found });
+        match item {
+            Item::Const(item) if !is_for_tests(&item.attrs) => closures.visit_expr(&item.expr),
+            Item::Static(item) if !is_for_tests(&item.attrs) => closures.visit_expr(&item.expr),
+            Item::Mod(item) if !is_for_tests(&item.attrs) => {
+                let items = item.content.as_ref().map(|(_, items)| items.as_slice()).unwrap_or_default();
+                constants(source, items, found);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Chooses at most [`MOST`] of them, by the seed alone. Their order stays, because outer changes must come before inner ones.
+pub(super) fn choose(mut mutants: Vec<Mutant>, seed: &[u8]) -> Vec<Mutant> {
+    if mutants.len() > MOST {
+        let rank = |mutant: &Mutant| Digest::of(&[seed, &mutant.number.to_be_bytes()].concat()).to_string();
+        mutants.sort_by_cached_key(rank);
+        mutants.truncate(MOST);
+        mutants.sort_by_key(|mutant| mutant.number);
+    }
+    mutants
+}
+
+fn early_returns(source: &Source, function: &Function<'_>, found: &mut MutantList) {
+    let Some(values) = values(&function.sig.output) else { return };
+    let count = if values.empty == values.other { 1 } else { 2 };
+    for value in [values.empty, values.other].into_iter().take(count) {
+        let insertion = source.at_start_of(function.block, instead(found.next(), value));
+        let what = format!("`{}` returns `{}` at once", function.sig.ident, short(value));
+        found.add(source, line_of(&function.sig.ident), what, vec![insertion]);
+    }
+}
+
+/// A value without its full paths, to be read.
+fn short(value: &str) -> String {
+    value
+        .replace("::core::result::Result::", "")
+        .replace("::core::option::Option::", "")
+        .replace("::kavi_sdk::", "")
+        .replace("::std::string::", "")
+        .replace("::std::vec::", "")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::splice;
+    use super::*;
+
+    fn mutants(source: &str) -> Result<Vec<String>, String> {
+        let files = [(splice::ROOT.to_owned(), source.to_owned())].into();
+        let analysis = super::super::analyze(&files, b"seed")?;
+        let changed = splice::apply(&files, analysis.mutants.iter().flat_map(|mutant| &mutant.insertions));
+        let changed = changed.map_err(|error| error.to_string())?;
+        let text = &changed[splice::ROOT];
+        syn::parse_file(text).map_err(|error| format!("{error}: {text}"))?;
+        Ok(analysis.mutants.into_iter().map(|mutant| mutant.what).collect())
+    }
+
+    #[test]
+    fn what_can_be_seen_is_changed() -> Result<(), String> {
+        let found = mutants(
+            "fn run(x: &str) -> u32 { if x.is_empty() && !x.starts_with('#') || x.len() > 3 { return 7; }\n\
+             for c in x.chars() { push(c); }\nlet y = x.len() + 1; y as u32 }\nexport_skill!(run);\n\
+             fn is_it(x: u8) -> bool { x == 1 }",
+        )?;
+        for expected in [
+            "`&&` becomes `||`",
+            "`||` becomes `&&`",
+            "the `!` of `!x.starts_with('#')` is left out",
+            "`>` becomes `<=`",
+            "`7` becomes `8`",
+            "`'#'` becomes `'~'`",
+            "the loop ends before its first round",
+            "`push(c);` is left out",
+            "`+` becomes `-`",
+            "`1` becomes `2`",
+            "`is_it` returns `false` at once",
+            "`is_it` returns `true` at once",
+            "`==` becomes `!=`",
+        ] {
+            assert!(found.iter().any(|what| what == expected), "{expected}: {found:#?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_nobody_needs_to_see_is_left_alone() -> Result<(), String> {
+        let source = "const MAX: usize = 10;\nfn run(x: &str) -> Result<u8, SkillError> {\n\
+                      log::info(format!(\"{} {}\", if x.is_empty() { \"a\" } else { \"b\" }, 1 + 1));\n\
+                      let v: Vec<u8> = Vec::with_capacity(10);\nv.sort();\nlet [0, ..] = z else { return Err(SkillError::denied(\"no\")) };\n\
+                      let a = [0u8; 4];\nErr(SkillError::failed(format!(\"{MAX}\"))) }\nexport_skill!(run);";
+        assert_eq!(mutants(source)?, ["`0u8` becomes `1u8`"]);
+        Ok(())
+    }
+
+    #[test]
+    fn which_are_tried_depends_on_the_source_alone() {
+        let some = |count: u32| -> Vec<Mutant> {
+            let one =
+                |number| Mutant { number, file: String::new(), line: 1, what: String::new(), insertions: Vec::new() };
+            (0..count).map(one).collect()
+        };
+        let numbers = |seed: &[u8]| choose(some(200), seed).iter().map(|m| m.number).collect::<Vec<_>>();
+        assert_eq!(numbers(b"a").len(), MOST);
+        assert_eq!(numbers(b"a"), numbers(b"a"));
+        assert_ne!(numbers(b"a"), numbers(b"b"));
+        assert!(numbers(b"a").is_sorted());
+        assert_eq!(choose(some(3), b"a").len(), 3);
+    }
+}

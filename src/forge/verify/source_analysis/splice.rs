@@ -1,0 +1,120 @@
+//! Splices insertions into source text.
+//!
+//! Guarantees: insertions at one place nest. What closes comes before what opens, inner before outer when closing, and outer
+//! before inner when opening.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::switch;
+
+/// Where the text of an insertion goes when several meet at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Anchor {
+    /// It closes what is before the place. Of several the inner one comes first.
+    After,
+    /// It opens what follows. Of several the outer one comes first.
+    Before,
+}
+
+/// One insertion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Insertion {
+    /// The file.
+    pub(crate) file: String,
+    /// Its line, from 1.
+    pub(crate) line: u32,
+    /// The byte before which the text goes.
+    pub(crate) at: usize,
+    /// Its order among others at the same place.
+    pub(crate) anchor: Anchor,
+    /// The inserted text, without a newline.
+    pub(crate) text: String,
+}
+
+/// An insertion does not fit the sources.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InsertionError {
+    /// The file is missing.
+    #[error("an insertion names `{0}`, which the sources do not have")]
+    NoFile(String),
+    /// The position is not in the file.
+    #[error("an insertion at byte {at} does not fit `{file}`")]
+    NoPosition {
+        /// The file.
+        file: String,
+        /// The position.
+        at: usize,
+    },
+}
+
+/// The file that the compiler starts from.
+pub(super) const ROOT: &str = "src/lib.rs";
+
+/// The files with these insertions, and with the module that reads the switch. An outer insertion must come before those
+/// within it.
+///
+/// # Errors
+/// [`InsertionError`] when an insertion does not fit the files.
+pub(crate) fn apply<'a>(
+    files: &BTreeMap<String, String>,
+    insertions: impl IntoIterator<Item = &'a Insertion>,
+) -> Result<BTreeMap<String, String>, InsertionError> {
+    let mut changed = files.clone();
+    let mut by_file: BTreeMap<&str, Vec<(usize, &Insertion)>> = BTreeMap::new();
+    // The number keeps the order in which the insertions were given: it decides how those at one place nest.
+    for (number, insertion) in insertions.into_iter().enumerate() {
+        by_file.entry(&insertion.file).or_default().push((number, insertion));
+    }
+    for (file, mut insertions) in by_file {
+        let text = files.get(file).ok_or_else(|| InsertionError::NoFile(file.to_owned()))?;
+        insertions.sort_by_key(|(number, insertion)| {
+            let order = match insertion.anchor {
+                Anchor::After => usize::MAX - number,
+                Anchor::Before => *number,
+            };
+            (insertion.at, insertion.anchor, order)
+        });
+        let mut out = String::with_capacity(text.len() + 64 * insertions.len());
+        let mut done = 0;
+        for (_, insertion) in insertions {
+            let no_position = || InsertionError::NoPosition { file: file.to_owned(), at: insertion.at };
+            let before = text.get(done..insertion.at).ok_or_else(no_position)?;
+            out.push_str(before);
+            out.push_str(&insertion.text);
+            done = insertion.at;
+        }
+        out.push_str(text.get(done..).unwrap_or_default());
+        changed.insert(file.to_owned(), out);
+    }
+    if let Some(root) = changed.get_mut(ROOT) {
+        root.push_str(switch::SUPPORT);
+    }
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn insertion(at: usize, anchor: Anchor, text: &str) -> Insertion {
+        Insertion { file: "src/a.rs".to_owned(), line: 1, at, anchor, text: text.to_owned() }
+    }
+
+    #[test]
+    fn insertions_nest() -> Result<(), InsertionError> {
+        let files = [("src/a.rs".to_owned(), "ab;c".to_owned())].into();
+        let insertions = [
+            insertion(0, Anchor::Before, "("),
+            insertion(2, Anchor::After, ")"),
+            insertion(0, Anchor::Before, "["),
+            insertion(2, Anchor::After, "]"),
+            insertion(2, Anchor::Before, "{"),
+            insertion(4, Anchor::After, "}"),
+        ];
+        assert_eq!(apply(&files, &insertions)?["src/a.rs"], "([ab]){;c}");
+        assert!(apply(&files, &[insertion(9, Anchor::Before, "x")]).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! One trial: a run of a component for a gate, in a fresh instance, with an empty staging folder.
+//!
+//! Guarantees: a trial sees only its input, the vault that it is given (read-only) and its own staging folder. Nothing that it
+//! writes leaves that folder. Deliberately never: decides what the outcome means for a gate.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::context::GateContext;
+use super::error::VerifyError;
+use crate::model::{
+    capabilities::SkillCapabilities,
+    execution::{Determinism, Effect},
+    json::{self, JsonLimits},
+    limits::Limits,
+    spec::SkillSpec,
+    vault_path::VaultPath,
+};
+use crate::runtime::collect_output;
+use crate::runtime::{CompiledComponent, GuestError, GuestRequest, RunError, RunFailure};
+
+/// How a trial ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum TrialEnd {
+    /// With an output.
+    Output(String),
+    /// With an error that the skill returned.
+    Refused(GuestError),
+    /// By a trap, a limit or an exit.
+    Stopped {
+        /// The reason, as text.
+        why: String,
+        /// Whether it was the time limit.
+        timed_out: TimedOut,
+    },
+}
+
+/// Whether a trial exceeded its time. That may depend on how busy the machine was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimedOut {
+    Yes,
+    No,
+}
+
+/// The outcome of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trial {
+    pub(super) end: TrialEnd,
+    /// The files that it wrote, or why they cannot go into a vault.
+    pub(super) staged: Result<Vec<Effect>, String>,
+}
+
+/// Runs one component many times.
+pub(super) struct TrialRunner<'a> {
+    context: &'a GateContext<'a>,
+    compiled: &'a CompiledComponent,
+    capabilities: SkillCapabilities,
+    limits: Limits,
+    /// A staging folder that an earlier run left empty. Most do, and making a folder takes longer than most runs.
+    empty: RefCell<Option<TempDir>>,
+}
+
+impl<'a> TrialRunner<'a> {
+    pub(super) fn new(context: &'a GateContext<'a>, compiled: &'a CompiledComponent, limits: Limits) -> Self {
+        let capabilities = SkillCapabilities::of(&context.proposal.spec);
+        Self::with_capabilities(context, compiled, capabilities, limits)
+    }
+
+    /// A runner for a component of another proposal, with the grants of that one.
+    pub(super) fn with_capabilities(
+        context: &'a GateContext<'a>,
+        compiled: &'a CompiledComponent,
+        capabilities: SkillCapabilities,
+        limits: Limits,
+    ) -> Self {
+        Self { context, compiled, capabilities, limits, empty: RefCell::default() }
+    }
+
+    /// Runs the component once, in a new instance.
+    pub(super) fn run(&self, input: &str, vault: &Path, determinism: Determinism) -> Result<Trial, VerifyError> {
+        let out = match self.empty.take() {
+            Some(out) => out,
+            None => tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?,
+        };
+        let request = GuestRequest {
+            input,
+            capabilities: &self.capabilities,
+            vault: self.capabilities.reads_vault().then_some(vault),
+            out: self.capabilities.writes_files().then(|| out.path()),
+            determinism,
+            limits: &self.limits,
+            watch: self.context.watch,
+        };
+        let end = match self.compiled.run(&request) {
+            Ok(outcome) => match outcome.result {
+                Ok(output) => TrialEnd::Output(output),
+                Err(error) => TrialEnd::Refused(error),
+            },
+            Err(RunFailure { error: RunError::Stopped(stopped), .. }) => return Err(stopped.into()),
+            Err(failure) => {
+                let timeout = matches!(failure.error, RunError::Timeout { .. });
+                let timed_out = if timeout { TimedOut::Yes } else { TimedOut::No };
+                TrialEnd::Stopped { why: failure.to_string(), timed_out }
+            }
+        };
+        let staged = collect_output::collect(out.path(), &self.limits).map_err(|error| error.to_string());
+        if fs::read_dir(out.path()).map_err(VerifyError::Folder)?.next().is_none() {
+            self.empty.replace(Some(out));
+        }
+        Ok(Trial { end, staged })
+    }
+}
+
+/// A rule of every trial that was broken.
+#[derive(Debug)]
+pub(super) struct RuleViolation {
+    /// The last part of the finding's rule.
+    pub(super) rule: &'static str,
+    pub(super) message: String,
+}
+
+impl RuleViolation {
+    fn found(rule: &'static str, message: impl Into<String>) -> Option<Self> {
+        Some(Self { rule, message: message.into() })
+    }
+}
+
+/// Checks the rules that hold for every trial, whatever its input.
+pub(super) fn violation(spec: &SkillSpec, trial: &Trial) -> Option<RuleViolation> {
+    let staged = match &trial.staged {
+        Ok(staged) => staged,
+        Err(error) => return RuleViolation::found("path", error.clone()),
+    };
+    if let Some(effect) = staged.iter().find(|effect| !spec.may_write(&effect.path)) {
+        return RuleViolation::found("path", format!("it wrote `{}`, outside the folders of its spec", effect.path));
+    }
+    match &trial.end {
+        TrialEnd::Stopped { why, timed_out: TimedOut::No } => RuleViolation::found("trap", why.clone()),
+        TrialEnd::Stopped { why, timed_out: TimedOut::Yes } => RuleViolation::found("time", why.clone()),
+        TrialEnd::Refused(error) if !staged.is_empty() => {
+            let message = format!("it wrote {} files and then failed: {}", staged.len(), error.message);
+            RuleViolation::found("write-then-fail", message)
+        }
+        TrialEnd::Refused(_) => None,
+        TrialEnd::Output(text) => {
+            let value = match json::parse(text.as_bytes(), JsonLimits::default()) {
+                Ok(value) => value,
+                Err(error) => return RuleViolation::found("output", format!("the output is not JSON: {error}")),
+            };
+            let mismatch = spec.io.check_output(&value).err()?;
+            RuleViolation::found("output", format!("the output does not match the output schema: {mismatch}"))
+        }
+    }
+}
+
+/// In what a second trial of the same input differs from the first.
+pub(super) fn repeat_difference(first: &Trial, second: &Trial) -> Option<&'static str> {
+    // How far a guest came before its time limit depends on the machine, so such trials are not compared.
+    if matches!((&first.end, &second.end), (TrialEnd::Stopped { .. }, _) | (_, TrialEnd::Stopped { .. })) {
+        return None;
+    }
+    if first.end != second.end {
+        return Some("the same input gave another outcome in a second instance");
+    }
+    (first.staged != second.staged).then_some("the same input wrote other files in a second instance")
+}
+
+/// Writes files into a new vault.
+pub(super) fn seed(vault: &Path, files: &BTreeMap<VaultPath, String>) -> std::io::Result<()> {
+    for (path, contents) in files {
+        let path = vault.join(path.as_str());
+        fs::create_dir_all(path.parent().unwrap_or(vault))?;
+        fs::write(path, contents)?;
+    }
+    Ok(())
+}
