@@ -1,6 +1,6 @@
 //! What policy makes of a request: its files are committed, held, or it does not run.
 //!
-//! Deliberately never: asks a person, or grants a capability (that is `policy::grants`).
+//! Deliberately never: asks a person, or grants a capability (that is `policy::capabilities`).
 
 use super::error::InvokeError;
 use super::request::{Consent, Disposition};

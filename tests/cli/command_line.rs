@@ -68,7 +68,7 @@ fn names_and_classes_that_cannot_be_are_refused() {
     }
     for class in ["", "WRITE", "file_write", "READ_ONLY ", "ADMIN", "READ_ONLY,FILE_WRITE"] {
         let error = workspace.refused(&proposal("x", class, PEEK.schema, &["--path", "Inbox"]), 2);
-        assert!(error["message"].as_str().unwrap().contains("no side-effect class"), "{class:?}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("not a side-effect class"), "{class:?}: {error}");
     }
     let desc =
         |text: &str| ["propose-skill", "--name", "x", "--desc", text, "--side-effect", "READ_ONLY"].map(str::to_owned);
@@ -114,7 +114,7 @@ fn a_whole_specification_is_taken_from_a_file() {
         (without("paths"), "at least one vault folder"),
         (with("version", json!(1)), "version"),
         (with("v", json!(2)), "its version is 2"),
-        (with("side_effect_class", json!("WRITE")), "no side-effect class"),
+        (with("side_effect_class", json!("WRITE")), "not a side-effect class"),
         (with("paths", json!(["../x"])), ".."),
         (with("io", json!({ "input": { "a": "str" } })), "output"),
         (with("examples", json!([{ "name": "x", "input": { "a": 1 }, "expect": { "ok": {} } }])), "example `x`"),
@@ -146,9 +146,9 @@ fn schemas_that_say_too_little_or_too_much_are_refused() {
         )
     };
     for (schema, why) in [
-        ("", "not json"),
-        ("nonsense", "not json"),
-        ("{", "not json"),
+        ("", "invalid JSON"),
+        ("nonsense", "invalid JSON"),
+        ("{", "invalid JSON"),
         ("[]", ""),
         ("{}", "input"),
         (r#"{"input":{"a":"str"}}"#, "output"),

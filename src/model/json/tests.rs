@@ -122,12 +122,12 @@ fn messages_name_the_place_and_hide_nothing() {
         message("{\n \"a\": 1e999}"),
         Err("the number `1e999` cannot be represented exactly at line 2 column 7".into())
     );
-    assert_eq!(message("[\"ä\\u0000\"]"), Err("a string holds U+0000 at line 1 column 5".into()));
+    assert_eq!(message("[\"ä\\u0000\"]"), Err("a string contains U+0000 at line 1 column 5".into()));
     assert_eq!(
         message("{\"\\u202e\\n\":1,\"\\u202e\\n\":1}"),
-        Err("the key `\\u{202e}\\n` stands twice in one object at line 1 column 24".into())
+        Err("duplicate key `\\u{202e}\\n` in one object at line 1 column 24".into())
     );
-    assert_eq!(message("[1,}"), Err("not json: expected value at line 1 column 4".into()));
+    assert_eq!(message("[1,}"), Err("invalid JSON: expected value at line 1 column 4".into()));
     assert_eq!(shown(&"x".repeat(100)).chars().count(), 81);
 }
 

@@ -387,7 +387,7 @@ fn mismatches_are_named_in_words() -> Result<(), SchemaError> {
         (json!({"title": "ab", "x/y": 1}), "the whole value has properties that are not in the schema: `x/y`"),
         (
             json!({"title": "ab", "either": "long"}),
-            "`/either` is \"long\", fits none of the 2 alternatives; the nearest: `/either` is \"long\", must have at most 3 characters",
+            "`/either` is \"long\", matches none of the 2 alternatives; in the nearest, `/either` is \"long\", must have at most 3 characters",
         ),
     ];
     for (value, want) in cases {
