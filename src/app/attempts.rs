@@ -171,7 +171,7 @@ impl AttemptService<'_> {
         }
         let base_url = settings.base_url.parse();
         let base_url = base_url.map_err(|error: BaseUrlError| Error::Usage(format!("kavi.toml: {error}")))?;
-        Ok(Some(llm::AdviceClient::new(llm::AdviceSettings {
+        Ok(Some(llm::AdviceClient::new(llm::AdviceClientSettings {
             base_url,
             model: Some(settings.model.clone()).filter(|model| !model.is_empty()),
             timeout: Duration::from_secs(settings.timeout_s),

@@ -29,7 +29,7 @@ const MAX_TOKENS: u32 = 1_500;
 
 /// Which server and model, and the limits of a question.
 #[derive(Debug, Clone)]
-pub struct AdviceSettings {
+pub struct AdviceClientSettings {
     /// The server.
     pub base_url: BaseUrl,
     /// The model. None selects the first one that the server lists.
@@ -120,12 +120,12 @@ struct Message {
 /// Asks one model server for advice.
 #[derive(Debug)]
 pub struct AdviceClient {
-    settings: AdviceSettings,
+    settings: AdviceClientSettings,
 }
 
 impl AdviceClient {
     /// A client. Connects to nothing yet.
-    pub fn new(settings: AdviceSettings) -> Self {
+    pub fn new(settings: AdviceClientSettings) -> Self {
         Self { settings }
     }
 

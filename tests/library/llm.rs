@@ -3,14 +3,14 @@
 use std::{error::Error, time::Duration};
 
 use crate::support::openai_api::{Answer, MODEL, OpenAiApi, nobody};
-use kavi::llm::{AdviceClient, AdviceSettings, MAX_RESPONSE_BYTES, ModelReply, ModelUnavailable};
+use kavi::llm::{AdviceClient, AdviceClientSettings, MAX_RESPONSE_BYTES, ModelReply, ModelUnavailable};
 use serde_json::json;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn client(base_url: &str, model: Option<&str>, timeout: Duration) -> Result<AdviceClient, Box<dyn Error>> {
     let settings =
-        AdviceSettings { base_url: base_url.parse()?, model: model.map(str::to_owned), timeout, prompt_chars: 1_000 };
+        AdviceClientSettings { base_url: base_url.parse()?, model: model.map(str::to_owned), timeout, prompt_chars: 1_000 };
     Ok(AdviceClient::new(settings))
 }
 

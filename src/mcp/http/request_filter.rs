@@ -38,7 +38,7 @@ pub(super) const PATH: &str = "/mcp";
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A response.
-pub(super) type HttpResponse = Response<BoxBody<Bytes, Infallible>>;
+pub(super) type FilterResponse = Response<BoxBody<Bytes, Infallible>>;
 
 /// The checks, and the SDK behind them.
 pub(super) struct RequestFilter {
@@ -52,7 +52,7 @@ pub(super) struct RequestFilter {
 }
 
 /// A response with a JSON document.
-fn document(status: StatusCode, document: &Value) -> HttpResponse {
+fn document(status: StatusCode, document: &Value) -> FilterResponse {
     let mut answer = Response::new(Full::new(Bytes::from(document.to_string())).boxed());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -60,25 +60,25 @@ fn document(status: StatusCode, document: &Value) -> HttpResponse {
 }
 
 /// An error response.
-fn refuse(status: StatusCode, why: &str) -> HttpResponse {
+fn refuse(status: StatusCode, why: &str) -> FilterResponse {
     document(status, &frame::error(Value::Null, frame::INVALID_REQUEST, why))
 }
 
 /// A response after which the connection is closed.
-fn closing(mut answer: HttpResponse) -> HttpResponse {
+fn closing(mut answer: FilterResponse) -> FilterResponse {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
 /// A response to a client that may try again.
-fn retry_later(mut answer: HttpResponse) -> HttpResponse {
+fn retry_later(mut answer: FilterResponse) -> FilterResponse {
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     answer
 }
 
 impl RequestFilter {
     /// The response to a request with a wrong host, a foreign origin, or without the token. It closes the connection.
-    fn refusal(&self, uri: &Uri, headers: &HeaderMap, slot: &ConnectionSlot) -> Option<HttpResponse> {
+    fn refusal(&self, uri: &Uri, headers: &HeaderMap, slot: &ConnectionSlot) -> Option<FilterResponse> {
         let is_ours = |name: &str| self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name));
         let host = single_header(headers, HOST.as_str()).is_some_and(is_ours);
         if !host || uri.authority().is_some_and(|authority| !is_ours(authority.as_str())) {
@@ -104,7 +104,7 @@ impl RequestFilter {
     }
 
     /// Answers one request.
-    pub(super) async fn answer<B>(&self, request: Request<B>, slot: &ConnectionSlot) -> HttpResponse
+    pub(super) async fn answer<B>(&self, request: Request<B>, slot: &ConnectionSlot) -> FilterResponse
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
@@ -139,7 +139,7 @@ impl RequestFilter {
         }
     }
 
-    async fn handle_single(&self, parts: Parts, body: Bytes, message: Value) -> HttpResponse {
+    async fn handle_single(&self, parts: Parts, body: Bytes, message: Value) -> FilterResponse {
         let message = match frame::parse_message(message, &parsing_session()) {
             ParsedMessage::Deliver(message) => message,
             ParsedMessage::Answer(answer) => return document(StatusCode::BAD_REQUEST, &answer),
@@ -153,7 +153,7 @@ impl RequestFilter {
         self.service.handle(Request::from_parts(parts, Full::new(body))).await
     }
 
-    async fn handle_batch(&self, parts: &Parts, messages: Vec<Value>) -> HttpResponse {
+    async fn handle_batch(&self, parts: &Parts, messages: Vec<Value>) -> FilterResponse {
         let Some(session) = single_header(&parts.headers, "mcp-session-id").and_then(|id| self.sessions.used(id))
         else {
             return refuse(StatusCode::BAD_REQUEST, "messages in an array need a session");
@@ -203,7 +203,7 @@ fn opens_session(message: &ClientJsonRpcMessage) -> bool {
 }
 
 /// A stream of server-sent events.
-fn events(body: BoxBody<Bytes, Infallible>) -> HttpResponse {
+fn events(body: BoxBody<Bytes, Infallible>) -> FilterResponse {
     let mut answer = Response::new(body);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -211,7 +211,7 @@ fn events(body: BoxBody<Bytes, Infallible>) -> HttpResponse {
 }
 
 /// An error of the SDK as an event that answers the message with this id.
-async fn error_event(answer: HttpResponse, id: Value) -> HttpResponse {
+async fn error_event(answer: FilterResponse, id: Value) -> FilterResponse {
     let Ok(body) = answer.into_body().collect().await;
     let body = body.to_bytes();
     let document = serde_json::from_slice(&body).ok().filter(|document: &Value| document.get("error").is_some());
@@ -219,6 +219,6 @@ async fn error_event(answer: HttpResponse, id: Value) -> HttpResponse {
 }
 
 /// One event.
-fn event(document: &Value) -> HttpResponse {
+fn event(document: &Value) -> FilterResponse {
     events(Full::new(Bytes::from(format!("data: {document}\n\n"))).boxed())
 }

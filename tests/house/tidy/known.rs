@@ -4,52 +4,13 @@
 /// Names that more than one public type has.
 #[rustfmt::skip]
 pub const DOUBLE_TYPE_NAMES: &[&str] = &[
-    "Accepted",
-    "Access",
-    "Answer",
-    "Audience",
-    "BaseUrl",
-    "Before",
-    "Budget",
-    "Client",
-    "Clock",
-    "Compiled",
-    "Ended",
-    "Hints",
-    "Key",
-    "Kind",
-    "Limits",
-    "Memory",
-    "Mismatch",
-    "Objection",
-    "Place",
-    "Plan",
-    "Private",
     "Progress",
-    "Report",
-    "Request",
-    "Said",
-    "Side",
-    "Usage",
 ];
 
 /// Functions with a tuple as a parameter.
 #[rustfmt::skip]
 pub const TUPLE_PARAMETERS: &[&str] = &[
-    "Cage::run_by",
-    "Runner::with",
-    "compare",
-    "compile",
-    "counts",
     "end",
     "follow",
-    "judge",
-    "key",
-    "map",
-    "on_its_thread",
-    "on_subject",
-    "record",
-    "run",
-    "run",
     "run",
 ];
