@@ -155,7 +155,7 @@ fn hollow(name: &str, facts: &TestFacts, required: &[String], outcome: &mut Gate
     } else if !facts.asserts {
         "it cannot fail: it has no assertion"
     } else if !facts.mentions_skill {
-        "it tests nothing of the skill"
+        "it uses nothing of the skill, so it tests nothing of it"
     } else {
         "it passes under every sabotage of the skill's functions, so it does not count as a test of them"
     };
