@@ -167,7 +167,7 @@ fn what_other_processes_decide_holds_from_the_next_line_on() {
     assert_eq!((&answer["revision"], &answer["output"]["longest"]), (&json!(2), &json!(4)), "{answer}");
     // What the promotion narrowed holds too.
     let answer = fed.ask(&json!({ "text": "a ".repeat(4_321) }));
-    assert!(answer["error"]["message"].as_str().unwrap().contains("`cpu_ms` of 1000"), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("`cpu_ms` limit of 1000"), "{answer}");
     assert_eq!(fed.ask(&input)["revision"], 2, "the next one is untouched");
     // Back, and away.
     workspace.json(&["rollback", "tally", "--approved-by", "test"]).expect(0);

@@ -119,7 +119,7 @@ fn a_whole_specification_is_taken_from_a_file() {
         (with("io", json!({ "input": { "a": "str" } })), "output"),
         (with("examples", json!([{ "name": "x", "input": { "a": 1 }, "expect": { "ok": {} } }])), "example `x`"),
         (with("reads_clock", json!("yes")), "boolean"),
-        (json!([]), "no specification"),
+        (json!([]), "not a specification"),
     ] {
         put(&spec);
         let error = workspace.refused(&["propose-skill", "--spec", "spec.json"], 2);

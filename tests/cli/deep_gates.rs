@@ -169,7 +169,7 @@ fn required_tests_must_be_there() {
     assert_eq!(finding["test"], "refuses_numbers");
     let packets = verified.workspace.json(&["build-skill", &verified.id, "--no-invoke"]).expect(0).json();
     let packet = std::path::Path::new(packets["workspace"].as_str().unwrap()).join("PACKET.md");
-    assert!(fs::read_to_string(packet).unwrap().contains("a test named `refuses_numbers`"));
+    assert!(fs::read_to_string(packet).unwrap().contains("A test named `refuses_numbers`"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_promotion_fixes_limits_and_a_rollback_brings_the_older_ones_back() {
     // Two folders and one file are three; a second file is one too many.
     workspace.act("write", "Inbox/AI/a.md").expect(0);
     ended_by(&workspace, "two", "limit `staged_files` of 3 reached");
-    ended_by(&workspace, "spin", "`cpu_ms` of 200 ms");
+    ended_by(&workspace, "spin", "`cpu_ms` limit of 200 ms");
     let shown = workspace.show("act");
     assert_eq!((&shown["limits"]["staged_files"], &shown["limits"]["wall_ms"]), (&json!(3), &json!(10_000)));
     assert_eq!(shown["narrowed_limits"], json!({ "staged_files": 3, "cpu_ms": 200 }));

@@ -352,7 +352,7 @@ fn there_is_one_unsafe_block_and_it_gives_its_reasons() -> Result<(), Box<dyn Er
     assert!(text.contains("// SAFETY: "), "the reasons are missing");
     // The reasons count the places that call code believed.
     let sources = tree::read(Path::new(ROOT), &["src"])?;
-    let believers = sources.iter().filter(|source| source.text.contains("MachineCode::believed("));
+    let believers = sources.iter().filter(|source| source.text.contains("MachineCode::trusted("));
     let believers: Vec<&str> =
         believers.map(|source| source.path.as_str()).filter(|path| !path.contains("/tests")).collect();
     assert_eq!(believers, ["src/runtime/cache/seal.rs", "src/runtime/compile_child.rs"]);

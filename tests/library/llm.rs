@@ -9,8 +9,12 @@ use serde_json::json;
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn client(base_url: &str, model: Option<&str>, timeout: Duration) -> Result<AdviceClient, Box<dyn Error>> {
-    let settings =
-        AdviceClientSettings { base_url: base_url.parse()?, model: model.map(str::to_owned), timeout, prompt_chars: 1_000 };
+    let settings = AdviceClientSettings {
+        base_url: base_url.parse()?,
+        model: model.map(str::to_owned),
+        timeout,
+        prompt_chars: 1_000,
+    };
     Ok(AdviceClient::new(settings))
 }
 

@@ -5,7 +5,7 @@ use crate::{
         cli::{environment, exit, stderr, stdin, stdout, terminal_stderr, terminal_stdin, terminal_stdout},
         clocks::{monotonic_clock, wall_clock},
         io::poll,
-        random::{insecure, insecure_seed, random},
+        random::{insecure_seed, random},
     },
     report::{line, streamed},
 };
@@ -66,11 +66,9 @@ fn clocks() {
 fn chance() {
     for length in [0, 1, 32, 4096] {
         line(format_args!("random bytes {length}"), random::get_random_bytes(length).len());
-        line(format_args!("insecure random bytes {length}"), insecure::get_insecure_random_bytes(length).len());
     }
     line("random number", random::get_random_u64());
     line("random numbers differ", random::get_random_u64() != random::get_random_u64());
-    line("insecure random number", insecure::get_insecure_random_u64());
     line("insecure seed", format_args!("{:?}", insecure_seed::insecure_seed()));
     line("insecure seed is the same again", insecure_seed::insecure_seed() == insecure_seed::insecure_seed());
 }
