@@ -67,7 +67,7 @@ impl AttemptService<'_> {
     /// used up. A build that was not verified yet is verified first, which costs no attempt. Never promotes.
     ///
     /// # Errors
-    /// When a step could not be made or recorded; a failed attempt or gate is an [`End`].
+    /// When a step could not be made or recorded; a failed attempt or gate is an [`RetryEnd`].
     pub fn forge_until_verified(
         &self,
         id: ProposalId,

@@ -22,7 +22,7 @@ use crate::runtime::Loader;
 pub struct ForgeContext<'a> {
     /// The paths of the workspace.
     pub layout: &'a Layout,
-    /// The only source of truth. Writes go through [`record`](super::record::record).
+    /// The only source of truth. Writes go through `record`.
     pub ledger: &'a Ledger,
     /// Sources and components by their digest.
     pub store: &'a Store,

@@ -7,7 +7,7 @@
 //! | [`escalate`] | whether a person must look first |
 //! | [`retry`] | what the next step is, and whether it may start |
 //! | [`advice`] | what a model suggests |
-//! | [`diagnose`] | all of it, recorded with a note |
+//! | [`mod@diagnose`] | all of it, recorded with a note |
 //!
 //! Guarantees: kind, facts and escalations come from the ledger and the stored sources by pure functions. A model's advice is
 //! optional, is checked against a closed format, and reaches the next packet only as quoted data. Every next attempt
