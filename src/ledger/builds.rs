@@ -140,6 +140,8 @@ impl Ledger {
     /// after it was decided that the attempt may go ahead.
     pub fn start_build(&self, new: &NewBuild<'_>) -> Result<Build, LedgerError> {
         self.write(|tx| {
+            // Whether an attempt needs a person's word depends on the newest verification. Another
+            // process may have verified since that was decided.
             if verifications::latest(tx, new.proposal_id)?.map(|found| found.id) != new.decided_after {
                 return Err(LedgerError::Conflict(format!("proposal {}", new.proposal_id)));
             }
@@ -152,6 +154,7 @@ impl Ledger {
                  WHERE proposal_id = ?1 AND status = 'STARTED'",
                 params![new.proposal_id, started_at],
             )?;
+            // Under the write lock, so that two attempts cannot get the same number.
             let parent = latest(tx, new.proposal_id)?;
             tx.change(
                 "INSERT INTO builds (id, proposal_id, branch_name, builder, attempt_number, parent_build_id, status,
@@ -173,6 +176,7 @@ impl Ledger {
             if let Some(go) = new.acknowledgement {
                 research::insert_acknowledgement(tx, new.id, go, started_at)?;
             }
+            // Read back, so that the caller holds what was stored and not what it meant to store.
             get(tx, new.id)
         })
     }
@@ -202,6 +206,7 @@ impl Ledger {
                     end.confinement
                 ],
             )?;
+            // A newer attempt has closed this one. Its sources must not become the proposal's.
             if changed != 1 {
                 return Err(LedgerError::Conflict(format!("build {id}")));
             }

@@ -35,11 +35,15 @@ impl IndexHead {
     fn change(&self) -> Option<u32> {
         let (one, other) = self.0.split_at(HEAD / 2);
         let count = one.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+        // SQLite writes the second copy before the first, without a lock that readers respect.
+        // Copies that differ are a header in the middle of a change, so their count means nothing.
         count.filter(|_| one == other)
     }
 
     /// Whether exactly one transaction was committed between the other and this one.
     pub(super) fn is_next_of(&self, other: &Self) -> bool {
+        // SQLite lets the count wrap, so plain addition would fail after 2^32 commits. Exactly one
+        // more proves that no other connection committed between the two readings.
         other.change().zip(self.change()).is_some_and(|(before, after)| after == before.wrapping_add(1))
     }
 
@@ -73,6 +77,7 @@ impl Ledger {
     /// Something that says when there is no need to look. `None` where the system has no such thing, or where this ledger's
     /// folder or index cannot be watched: then look each time.
     pub fn change_detector(&self) -> Option<ChangeDetector> {
+        // A ledger in memory has an empty path: there is no file that another process could change.
         let path = self.conn.path().filter(|path| !path.is_empty())?;
         ChangeDetector::new(std::path::Path::new(path))
     }
@@ -126,15 +131,21 @@ mod linux {
     fn index(ledger: &Path) -> Option<&'static File> {
         let mut path = ledger.as_os_str().to_owned();
         path.push("-shm");
+        // Not followed: a link in the index's place is nothing that SQLite opened.
         let wanted = identity(&fs::symlink_metadata(&path).ok()?);
         // One that merely lies there, while SQLite goes on with another that was removed, would stay as it is for ever.
         let is_open = |entry: fs::DirEntry| fs::metadata(entry.path()).is_ok_and(|meta| identity(&meta) == wanted);
         fs::read_dir("/proc/self/fd").ok()?.flatten().any(is_open).then_some(())?;
+        // The lock covers the opening as well, so that two threads cannot leak two descriptors of
+        // one file.
         let mut open = lock(&OPEN);
         if let Some((_, file)) = open.iter().find(|(known, _)| *known == wanted) {
             return Some(file);
         }
         let file: &File = Box::leak(Box::new(File::open(&path).ok()?));
+        // The name can have changed hands since the first check. The descriptor is kept in any
+        // case, because closing it would take SQLite's locks away if it is the right file after
+        // all.
         let found = identity(&file.metadata().ok()?);
         open.push((found, file));
         (found == wanted).then_some(file)
@@ -144,10 +155,17 @@ mod linux {
         pub(super) fn new(ledger: &Path) -> Option<Self> {
             let index = index(ledger)?;
             let mut form = [0; FORM.len()];
+            // An index of another version may keep its header elsewhere. Without a detector each
+            // call reads the ledger, which is slower and still correct.
             index.read_exact_at(&mut form, 0).ok().filter(|()| form == FORM)?;
+            // NONBLOCK, because the empty queue is the common case and must answer instead of wait.
             let names = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+            // A path leads elsewhere when any folder on it is moved or removed, so every one of
+            // them is watched.
             let moved = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
             let within = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
+            // A watch follows the folder's inode. Through a link it would watch the target, and a
+            // link that is pointed elsewhere would make no event.
             let real = WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW;
             let mut flags = moved | within | real;
             for folder in ledger.parent()?.ancestors() {
@@ -155,6 +173,9 @@ mod linux {
                 // Above the ledger's folder it matters only that each one stays where it is.
                 flags = moved | real;
             }
+            // Nothing has been seen yet, so the first question is answered with a change. The
+            // caller then reads the ledger after the watches exist, and no event falls between the
+            // two.
             Some(Self { names, index, seen: None })
         }
 
@@ -167,13 +188,20 @@ mod linux {
         pub fn unchanged_except(&mut self, own_commits: Option<&OwnCommits>) -> bool {
             // What is left of a longer queue is found the next time.
             let unnamed = matches!(rustix::io::read(&self.names, &mut [0_u8; 4096]), Err(Errno::AGAIN));
+            // The queue is read before the header. A commit in between shows in the header, and a
+            // name that changes in between stays in the queue for the next question.
             let head = self.head();
+            // Two failed readings are equal as well, and must not count as unchanged.
             let same = head.is_some() && head == self.seen;
             let ours = || {
                 let ends = self.seen.as_ref().zip(head.as_ref()).zip(own_commits);
                 ends.is_some_and(|((seen, head), own_commits)| own_commits.cover(seen, head))
             };
+            // Own commits explain a new header only. They change no name, so an event always
+            // counts.
             let unchanged = unnamed && (same || ours());
+            // Kept also after a change: the caller now reads the ledger, and that reading is the
+            // new basis.
             self.seen = head;
             unchanged
         }

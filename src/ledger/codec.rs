@@ -69,6 +69,7 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, LedgerErr
 pub(super) fn json_column<T: serde::de::DeserializeOwned>(row: &rusqlite::Row<'_>, name: &str) -> rusqlite::Result<T> {
     let text: String = row.get(name)?;
     serde_json::from_str(&text)
+        // The number of the column is unknown here, and 0 only fills the field.
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
 }
 
@@ -112,6 +113,7 @@ pub(super) fn by_prefix<T: FromSql>(
 
 /// A prefix is hexadecimal digits and hyphens, so that `g` is behind whatever follows it. (GLOB would read the whole index.)
 fn prefix_query(table: &str, column: &str) -> String {
+    // The limit keeps a prefix of one digit from loading every id only to be refused as ambiguous.
     format!("SELECT {column} FROM {table} WHERE {column} >= ?1 AND {column} < ?1 || 'g' LIMIT 100")
 }
 

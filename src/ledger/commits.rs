@@ -79,6 +79,8 @@ pub(super) fn settle(tx: &WriteTransaction<'_>, id: CommitId, settled: &Settled)
         Settled::Applied => (CommitState::Applied, None),
         Settled::Reverted(why) => (CommitState::Reverted, Some(why)),
     };
+    // The state is in the condition: recovery in another process may settle the same commit first,
+    // and the second one must fail.
     let sql = "UPDATE commits SET state = ?2, why = ?3 WHERE id = ?1 AND state = 'PENDING'";
     let changed = tx.change(sql, params![id, state, why])?;
     if changed == 1 { Ok(()) } else { Err(wrong_state(tx, id, "settle")) }
@@ -118,8 +120,12 @@ impl Ledger {
         authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
         self.write(|tx| {
+            // Under the write lock. A stop or a revocation is therefore recorded either before this
+            // check or after the commit, and never between them.
             check_authorizations(tx, authorizations)?;
             insert(tx, commit)?;
+            // A run belongs to one commit at most. A second one would put the same files into the
+            // vault twice.
             let sql = "UPDATE executions SET commit_id = ?2 WHERE execution_id = ?1 AND commit_id IS NULL";
             for run in runs {
                 if tx.change(sql, params![run, commit.id])? != 1 {
@@ -150,7 +156,12 @@ impl Ledger {
         authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
         self.write(|tx| {
+            // Hours can pass while a commit is held. Trust in its skill may have ended in that
+            // time.
             check_authorizations(tx, authorizations)?;
+            // The number is given now: it is the order in which commits reach the vault, not the
+            // order of the runs. Expiry is compared here as well: a commit becomes EXPIRED only
+            // when some process looks.
             let sql = "UPDATE commits SET state = 'PENDING', decided_by = ?2, decided_at = ?3,
                            number = (SELECT coalesce(max(number), 0) + 1 FROM commits)
                        WHERE id = ?1 AND state = 'HELD' AND expires_at > ?3";
@@ -183,6 +194,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written.
     pub fn expire_commits(&self, now: Timestamp) -> Result<usize, LedgerError> {
+        // A look first: most calls find nothing due, and a write transaction costs a wait for the
+        // disk.
         let due = "SELECT EXISTS (SELECT 1 FROM commits WHERE state = 'HELD' AND expires_at <= ?1)";
         if !self.conn.query_row(due, [now], |row| row.get(0))? {
             return Ok(0);
@@ -239,6 +252,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn undo_of(&self, id: CommitId) -> Result<Option<Commit>, LedgerError> {
+        // A reverted undo changed nothing in the vault, so the commit can be undone again.
         let sql = "SELECT * FROM commits WHERE undoes = ?1 AND state IN ('PENDING', 'APPLIED')";
         Ok(self.conn.query_row(sql, [id], from_row).optional()?)
     }
@@ -281,6 +295,8 @@ impl Ledger {
         let mut rows = statement.query([MOST_RECENT])?;
         while let Some(row) = rows.next()? {
             let changes: Vec<VaultChange> = codec::json_column(row, "changes_json")?;
+            // Rows come newest first, and later ones are not parsed: a commit may list thousands of
+            // files.
             if let Some(change) = changes.into_iter().find(&fits) {
                 return Ok(Some((row.get("number")?, change)));
             }

@@ -112,6 +112,8 @@ fn row(record: &ExecutionRecord) -> Result<RecordRow, LedgerError> {
         Ok(value.map(codec::to_json).transpose()?.map_or(Value::Null, Value::Text))
     }
     let limits = record.limits.as_ref().map(codec::to_json).transpose()?;
+    // Nearly all runs of a skill share one set of limits. Its digest replaces a copy in each
+    // record.
     let limits = limits.map(|json| (Digest::of(json.as_bytes()).to_string(), json));
     let values = [
         text(&record.execution_id),
@@ -146,6 +148,8 @@ fn row(record: &ExecutionRecord) -> Result<RecordRow, LedgerError> {
 
 impl RecordRow {
     fn insert(&self, tx: &WriteTransaction<'_>) -> Result<(), LedgerError> {
+        // Before the record, which refers to it. Most times the row exists and the statement
+        // changes nothing.
         if let Some((digest, json)) = &self.limits {
             tx.change(INSERT_LIMITS, [digest, json])?;
         }
@@ -171,6 +175,8 @@ impl RecordStep {
 
     /// Whether it adds a record and nothing else.
     pub(super) fn is_record(&self) -> bool {
+        // A commit changes what the vault contains, which loaded state depends on. Only a plain
+        // record needs no second look.
         matches!(self, Self::Insert(_) | Self::Success(_, None, _))
     }
 
@@ -179,7 +185,10 @@ impl RecordStep {
         match self {
             Self::Insert(row) => row.insert(tx)?,
             Self::Success(row, commit, authorization) => {
+                // Under the write lock: a stop that was recorded first is seen here, and a later
+                // one comes after this record.
                 switch::check_authorization(tx, *authorization).map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
+                // The commit comes first, because the record refers to it.
                 commit.as_ref().map_or(Ok(()), |commit| commits::insert(tx, commit))?;
                 row.insert(tx)?;
             }

@@ -50,12 +50,15 @@ pub(super) fn state(conn: &Connection) -> Result<SchemaState, LedgerError> {
 
 /// Applies what is missing, all in one transaction.
 pub(super) fn bring_up(conn: &mut Connection) -> Result<(), LedgerError> {
+    // The common case takes no write lock, so that opening does not wait for a process that writes.
     if state(conn)?.version == MIGRATIONS.len() as i64 {
         return Ok(());
     }
     // A table that is made anew is dropped in between, which its references would not let happen. What they say is
     // checked before the transaction ends.
     conn.pragma_update(None, "foreign_keys", "OFF")?;
+    // The pragma has no effect inside a transaction, so it is set around it. It must be on again
+    // after a failure too.
     let brought_up = apply_missing(conn);
     conn.pragma_update(None, "foreign_keys", "ON")?;
     brought_up
@@ -64,7 +67,10 @@ pub(super) fn bring_up(conn: &mut Connection) -> Result<(), LedgerError> {
 fn apply_missing(conn: &mut Connection) -> Result<(), LedgerError> {
     let known = MIGRATIONS.len() as i64;
     let tx = Transaction::new(conn, TransactionBehavior::Immediate)?;
+    // Read again under the write lock: two processes can both have found an old version.
     let found = state(&tx)?.version;
+    // A newer Kavi may have changed what a column means. Writing with old rules would damage its
+    // ledger.
     if !(0..=known).contains(&found) {
         return Err(LedgerError::Newer { found, known });
     }
@@ -75,6 +81,8 @@ fn apply_missing(conn: &mut Connection) -> Result<(), LedgerError> {
         return Err(LedgerError::Damaged("a row refers to one that is missing".to_owned()));
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    // The header is part of page one and is written in the same transaction. A crash leaves the old
+    // version with the old tables.
     tx.pragma_update(None, "user_version", known)?;
     tx.commit()?;
     Ok(())
@@ -98,6 +106,7 @@ fn digest_of_schema(conn: &Connection) -> Result<Digest, LedgerError> {
     while let Some(row) = rows.next()? {
         for column in 0..3 {
             text.push_str(&row.get::<_, String>(column)?);
+            // A separator that SQL text cannot contain, so that no two schemas give the same text.
             text.push('\0');
         }
     }

@@ -72,13 +72,20 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the file is missing, is no ledger, is damaged, or was written by a newer Kavi.
     pub fn open(path: &Path, create: Create) -> Result<Self, LedgerError> {
+        // The library is linked in, but a build can select the system's copy. That bug can corrupt
+        // the file.
         if rusqlite::version_number() < OLDEST_SQLITE {
             return Err(LedgerError::OldSqlite(rusqlite::version().to_owned()));
         }
+        // NO_MUTEX: a connection is used by one thread at a time, which its type enforces.
+        // NOFOLLOW: a link in the ledger's place would move the decision about trust to a file that
+        // somebody else chose.
         let mut flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         match create {
             Create::IfMissing => flags |= OpenFlags::SQLITE_OPEN_CREATE,
+            // SQLite would report a missing file as "unable to open", which names no cause and no
+            // next step.
             Create::Never if !path.exists() => return Err(LedgerError::Missing(path.to_owned())),
             Create::Never => {}
         }
@@ -96,23 +103,31 @@ impl Ledger {
 
     fn set_up(conn: Connection, create: Create) -> Result<Self, LedgerError> {
         conn.busy_timeout(BUSY)?;
+        // A file of another origin can carry triggers and views that run with the reader's rights.
+        // These settings come before the first statement that reads the schema.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         conn.pragma_update(None, "trusted_schema", "OFF")?;
         conn.pragma_update(None, "foreign_keys", "ON")?;
+        // Set and not assumed: a build of SQLite can have NORMAL as its default in WAL mode. NORMAL
+        // may lose a commit that was already reported.
         conn.pragma_update(None, "synchronous", "FULL")?;
+        // Finds damaged pages while they are read, before their contents reach a decision.
         conn.pragma_update(None, "cell_size_check", "ON")?;
         let current = migrations::state(&conn)?;
         // To SQLite an empty file is a new database; to Kavi it is a ledger that lost everything.
         if create == Create::Never && current.is_empty() {
             return Err(LedgerError::Damaged("it is empty".to_owned()));
         }
+        // Before the journal mode is set: that would already write into another program's file.
         if current.is_foreign() {
             return Err(LedgerError::NotALedger);
         }
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         let mut ledger = Self { conn };
         migrations::bring_up(&mut ledger.conn)?;
+        // After the migrations, because their result is what the file must contain. A planted
+        // trigger could change trust behind an innocent insert.
         migrations::check_schema(&ledger.conn)?;
         Ok(ledger)
     }
@@ -131,6 +146,7 @@ impl Ledger {
         if verdict != "ok" {
             return Err(LedgerError::Damaged(verdict));
         }
+        // `quick_check` examines pages and does not follow references between rows.
         let orphan = self.conn.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some();
         if orphan { Err(LedgerError::Damaged("a row refers to one that is missing".to_owned())) } else { Ok(()) }
     }

@@ -30,11 +30,15 @@ impl OwnCommits {
             // Somebody else has committed since.
             return heads.clear();
         }
+        // A commit of another connection lies between the list and this batch. A link across it
+        // would hide that commit, so the list starts again.
         if heads.back() != Some(&before) {
             heads.clear();
             heads.push_back(before);
         }
         heads.push_back(after);
+        // Dropping the oldest is safe: a thread that last saw it finds no start, and reads the
+        // ledger.
         if heads.len() > LONGEST {
             heads.pop_front();
         }
@@ -43,6 +47,8 @@ impl OwnCommits {
     /// Whether all that happened from one head to the other was such transactions.
     pub(super) fn cover(&self, from: &IndexHead, to: &IndexHead) -> bool {
         let heads = lock(&self.0);
+        // Searched from the end, because the newest header is nearly always the one that was asked
+        // for.
         let to = heads.iter().rposition(|head| head == to);
         to.is_some_and(|to| heads.range(..=to).any(|head| head == from))
     }

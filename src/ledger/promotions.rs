@@ -87,19 +87,26 @@ impl Ledger {
         self.write(|tx| {
             let proposal = proposals::get(tx, id)?;
             let changed = || LedgerError::Conflict(format!("proposal {id}"));
+            // A person saw a report minutes ago. Everything it showed is compared again under the
+            // write lock, so that the decision applies to exactly these bytes.
             let checked = verifications::latest(tx, id)?.ok_or_else(changed)?;
             let built = builds::latest(tx, id)?.ok_or_else(changed)?;
             let same = checked.id == verification
                 && checked.status == Verdict::Passed
                 && checked.component_sha256 == Some(component)
+                // A build that came after the verification was never checked, even if the proposal
+                // still says VERIFIED.
                 && built.id == checked.build_id
                 && built.snapshot_sha256 == Some(checked.snapshot_sha256);
             if !same {
                 return Err(changed());
             }
+            // Before the new one becomes TRUSTED: an index allows one trusted revision for a name.
             if let Some(active) = proposals::trusted(tx, &proposal.spec.name)? {
                 tx.change("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
             }
+            // Read after the update above: if the active revision is this proposal, it is
+            // SUPERSEDED now and is refused.
             let from = proposals::get(tx, id)?.status;
             if from != ProposalStatus::Verified {
                 return Err(wrong_state(id, from, "promote"));
@@ -135,6 +142,8 @@ impl Ledger {
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
         self.write(|tx| {
+            // The person confirmed one target. Another decision in between may have made a
+            // different one the newest.
             if rollback_target(tx, name)?.id != target {
                 return Err(LedgerError::Conflict(format!("skill {name}")));
             }
@@ -169,6 +178,8 @@ impl Ledger {
                 None => proposals::trusted(tx, name)?.map(|active| active.id),
             };
             let id = id.ok_or(LedgerError::NotFound { what: "trusted skill", key })?;
+            // A superseded revision can be revoked too, since a rollback could make it active
+            // again.
             let from = [ProposalStatus::Trusted, ProposalStatus::Superseded];
             let was = proposals::step(tx, id, &from, ProposalStatus::Revoked, "revoke")?;
             record(tx, Decision::Revoke, id, was, None, request)
@@ -187,6 +198,8 @@ impl Ledger {
 
 fn rollback_target(conn: &Connection, name: &SkillName) -> Result<Proposal, LedgerError> {
     let active = proposals::trusted(conn, name)?;
+    // Two rollbacks in a row go back two revisions. Without the bound the second would return to
+    // the revision that was just left.
     let below = active.and_then(|active| active.trust).map_or(u32::MAX, |trust| trust.revision);
     let sql = "SELECT id FROM skill_proposals WHERE name = ?1 AND status = 'SUPERSEDED' AND revision < ?2
                ORDER BY revision DESC LIMIT 1";

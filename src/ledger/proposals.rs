@@ -106,6 +106,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredProposal> {
 
 /// A spec that no longer has its digest was edited behind Kavi's back.
 fn checked(stored: StoredProposal) -> Result<Proposal, LedgerError> {
+    // The digest is of the stored text, not of a new serialization: that could differ after an
+    // upgrade.
     let StoredProposal { proposal, spec_json } = stored;
     if Digest::of(spec_json.as_bytes()) == proposal.spec_sha256 {
         Ok(proposal)
@@ -129,6 +131,8 @@ pub(super) fn step(
     to: ProposalStatus,
     name_of_step: &'static str,
 ) -> Result<ProposalStatus, LedgerError> {
+    // The transaction holds the write lock, so no other process can change the state before the
+    // update.
     let found = get(tx, id)?.status;
     if !from.contains(&found) {
         return Err(LedgerError::WrongState {
@@ -156,6 +160,8 @@ impl Ledger {
     pub fn insert_proposal(&self, new: &NewProposal<'_>) -> Result<Proposal, LedgerError> {
         self.write(|tx| {
             let spec = new.spec;
+            // Looked up in the transaction that writes, so that a promotion in between cannot leave
+            // a stale parent.
             let parent = trusted(tx, &spec.name)?.map(|parent| parent.id);
             tx.change(
                 "INSERT INTO skill_proposals (id, name, description, io_schema_json, side_effect_class,

@@ -91,6 +91,7 @@ const NOTE: &str =
 fn find(tx: &WriteTransaction<'_>, older_than: Timestamp) -> Result<(), LedgerError> {
     tx.change_all(TABLES)?;
     tx.change(NEEDED_EXECUTIONS, [older_than])?;
+    // Needs the first table: which commits stay depends on which records do.
     tx.change(NEEDED_COMMITS, [older_than])?;
     for step in WITH_UNDOS {
         tx.change(step, [])?;
@@ -139,6 +140,8 @@ impl Ledger {
     }
 
     fn with_much_memory<T>(&self, work: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        // The walk visits rows in no order. With the usual cache SQLite reads the same pages again
+        // and again.
         let usual: i64 = self.conn.pragma_query_value(None, "cache_size", |row| row.get(0))?;
         self.conn.pragma_update(None, "cache_size", MUCH)?;
         let done = work();
@@ -149,10 +152,15 @@ impl Ledger {
     fn prune_unchecked(&self, older_than: Timestamp, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
         self.write(|tx| {
             find(tx, older_than)?;
+            // Records refer to commits and to limits, so they go first.
             let executions = tx.change(&format!("DELETE FROM executions AS e WHERE {OLD}"), [older_than])? as u64;
             let commits = tx.change(&format!("DELETE {NO_COMMITS}"), [])? as u64;
             tx.change(NO_LIMITS, [])?;
+            // In the same transaction, so that no row is ever deleted without a row that says who
+            // decided it.
             tx.change(NOTE, params![older_than, executions, commits, decided.by, decided.at])?;
+            // References were not enforced during the deletes. An error here takes the whole prune
+            // back.
             for table in ["executions", "commits"] {
                 check_references(tx, table)?;
             }
@@ -166,6 +174,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when a row cannot be read: then nobody knows what is needed.
     pub fn kept_files(&self, file: &mut dyn FnMut(Digest), value: &mut dyn FnMut(Digest)) -> Result<(), LedgerError> {
+        // One read transaction for both queries. A commit recorded between them would otherwise be
+        // missed, and its files would be swept away.
         let moment = self.conn.unchecked_transaction()?;
         let mut commits = moment.prepare("SELECT changes_json FROM commits")?;
         let mut rows = commits.query([])?;
@@ -174,6 +184,7 @@ impl Ledger {
             changes
                 .iter()
                 .filter_map(VaultChange::as_file)
+                // The replaced bytes too: undo puts them back.
                 .flat_map(|change| [change.before, change.after])
                 .flatten()
                 .for_each(&mut *file);

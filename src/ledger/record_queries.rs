@@ -74,6 +74,8 @@ impl RecordFilter {
     /// All of it, by when they started.
     fn by_time(&self, order: &str) -> (String, Vec<Value>) {
         let (conditions, values) = self.conditions();
+        // Many runs start in one millisecond. Without the row's number their order would differ
+        // between calls.
         let order = format!("ORDER BY e.started_at {order}, e.rowid {order}");
         (format!("{} WHERE {conditions} {order}", select(self.index())), values)
     }
@@ -89,6 +91,8 @@ impl RecordFilter {
 
 /// Records, found in the way that `how` says.
 fn select(how: &str) -> String {
+    // SQLite accepts the hint only directly after the table's alias, in the middle of the shared
+    // text.
     let found = executions::SELECT.replacen("executions AS e", &format!("executions AS e {how}"), 1);
     found.replacen("SELECT e.*", "SELECT e.rowid AS number, e.*", 1)
 }
@@ -152,6 +156,8 @@ impl Ledger {
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn tail(&self, filter: &RecordFilter, most: u32) -> Result<RecordTail, LedgerError> {
         let moment = self.moment()?;
+        // The last number of all records, not of the matching ones. A follower would otherwise read
+        // the same unmatched records at every turn.
         let seen = moment.query_row(LAST, [], |row| row.get(0))?;
         let (sql, mut values) = filter.by_time("DESC");
         values.push(most.into());
@@ -174,6 +180,8 @@ impl Ledger {
         let found = statement
             .query_map(params_from_iter(values), |row| Ok((row.get("number")?, executions::from_row(row)?)))?
             .collect::<Result<Vec<(i64, _)>, _>>()?;
+        // A full page may have more behind it, so the next one starts after its last row. A page
+        // that is not full has shown everything up to `last`.
         let full = found.len() >= most as usize;
         let seen = found.last().map(|(number, _)| *number).filter(|_| full).unwrap_or(last);
         Ok(RecordTail { rows: found.into_iter().map(|(_, row)| row).collect(), seen })
@@ -220,6 +228,8 @@ impl Ledger {
             parent.query_row([root], |row| row.get::<_, Option<ExecutionId>>(0)).optional()?.flatten()
         {
             // A record that was pruned is above nothing, and neither is one that is below itself.
+            // The parent is no foreign key, so a cycle is possible in an edited file and would
+            // never end.
             if !parent.exists([next])? || !above.insert(next) {
                 break;
             }
@@ -232,6 +242,7 @@ impl Ledger {
         while let Some(next) = waiting.pop_front() {
             for found in below.query_map([next], entry)? {
                 let found = found?;
+                // Breadth first and each record once, for the same reason.
                 if seen.insert(found.execution_id) {
                     waiting.push_back(found.execution_id);
                     entries.push(found);

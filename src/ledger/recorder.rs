@@ -25,6 +25,8 @@ use super::{ChangeDetector, Journal, Ledger, LedgerError, OwnCommits, RunAuthori
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 /// Changes that may wait for the writer. Whoever comes later waits until there is room.
+// The limit makes callers wait when the disk is slower than the runs. Without it, records would
+// fill the memory, and a crash would lose all of them.
 const QUEUE: usize = 1_024;
 /// Most steps in one transaction, so that nobody waits for all the others.
 const BATCH: usize = 256;
@@ -69,15 +71,19 @@ impl Recorder {
 
     /// Hands a step in and waits until it is durable.
     fn submit(&self, step: RecordStep) -> Answer {
+        // Room for one answer, so that the writer never waits for a caller that is slow or gone.
         let (answer, answered) = sync_channel(1);
         let queue = self.queue.as_ref().ok_or(LedgerError::NoWriter)?;
         queue.send(Job { step, answer }).map_err(|_| LedgerError::NoWriter)?;
+        // A writer that ended without an answer may or may not have committed. The caller must not
+        // report success, so the silence is an error.
         answered.recv().unwrap_or(Err(LedgerError::NoWriter))
     }
 }
 
 impl Journal for Recorder {
     fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
+        // Values become SQLite's text on the caller's thread. The one writer should only write.
         self.submit(RecordStep::insert(record)?)
     }
 
@@ -101,6 +107,8 @@ impl Journal for Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
+        // The order matters: the writer ends when the last sender is gone, and `join` before that
+        // would wait for ever.
         self.queue = None;
         if let Some(writer) = self.writer.take() {
             // It gave everybody an answer or none; there is nobody left to tell.
@@ -120,8 +128,12 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Writes until every sender is gone and the queue is empty.
     fn run(&self, waiting: &Receiver<Job>) {
+        // After the senders are gone, `recv` still gives what is queued. So nothing handed in is
+        // lost.
         while let Ok(first) = waiting.recv() {
             let jobs = gather(first, waiting);
+            // Kept apart so that every answer is sent after the commit, also when one step of the
+            // batch failed.
             let (steps, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.step, job.answer)).unzip();
             for (result, answer) in self.write(&steps).into_iter().zip(answers) {
                 // A caller that is gone does not need its answer.
@@ -133,6 +145,8 @@ impl Writer<'_> {
     /// Writes a batch in one transaction, and returns the result of each step.
     fn write(&self, steps: &[RecordStep]) -> Vec<Answer> {
         let mut before = None;
+        // One wait for the disk covers the batch. A savepoint for each step keeps one refused
+        // record from taking the others with it.
         let written = transaction::write(self.conn, Durability::Synced, |tx| {
             // Under the write lock: until the end no other connection can commit.
             before = self.head();
@@ -147,6 +161,8 @@ impl Writer<'_> {
                 }
                 answers
             }
+            // The transaction was lost as a whole, so no step of it is durable and each caller must
+            // learn that.
             Err(error) => steps.iter().map(|_| Err(error.again())).collect(),
         }
     }
@@ -166,6 +182,7 @@ fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
                 jobs.push(job);
                 patience = PATIENCE;
             }
+            // Yielding costs microseconds, a second wait for the disk milliseconds.
             Err(_) if patience > 0 => {
                 patience -= 1;
                 thread::yield_now();

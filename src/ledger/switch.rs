@@ -80,16 +80,21 @@ fn mark(conn: &Connection) -> Option<PathBuf> {
 
 /// Makes the mark. That it is there stops; what it says is for people, and left out where it cannot be written.
 fn put_mark(mark: &Path, by: &str, why: &str) -> bool {
+    // Renamed into place so that a reader never sees half of the text.
     let written = mark.with_extension("new");
     let whole = fs::write(&written, format!("{by}: {why}")).and_then(|()| fs::rename(&written, mark));
+    // A full disk may still have room for an empty file. The name alone stops everything.
     whole.is_ok() || fs::File::create(mark).is_ok()
 }
 
 /// What a mark says of who stopped and why.
 fn unrecorded(mark: &Path) -> String {
     let mut said = String::new();
+    // The file can be of any size, because anybody who can write the folder can make it.
     let read = fs::File::open(mark).and_then(|file| file.take(MAX_MARK).read_to_string(&mut said));
     match read {
+        // The text goes to terminals and records, so control characters and line breaks are
+        // removed.
         Ok(_) if !said.is_empty() => format!("{UNRECORDED}, by {}", text::line(&said, 1_000)),
         _ => UNRECORDED.to_owned(),
     }
@@ -97,11 +102,16 @@ fn unrecorded(mark: &Path) -> String {
 
 fn read(conn: &Connection) -> Switch {
     let mark = mark(conn);
+    // The mark is checked before the row: it exists exactly when the row could not be written, and
+    // then the row still says RUNNING. A dangling link counts too, so links are not followed.
     match mark.as_ref().map(|mark| mark.symlink_metadata()) {
         Some(Ok(meta)) => {
+            // A pipe or a device under this name would block the reader, and stopping must not
+            // wait.
             let said = mark.filter(|_| meta.is_file()).map_or(UNRECORDED.to_owned(), |mark| unrecorded(&mark));
             return Switch::Stopped(Stopped::Unreadable(said));
         }
+        // Only a definite absence lets work continue. An unreadable folder may hide a mark.
         Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
             return Switch::Stopped(Stopped::Unreadable(error.to_string()));
         }
@@ -110,6 +120,7 @@ fn read(conn: &Connection) -> Switch {
     match newest(conn) {
         Ok(Some(event)) if event.position == SwitchState::Running => Switch::Running(event),
         Ok(Some(event)) => Switch::Stopped(Stopped::By(event)),
+        // The migration inserts the first event, so a ledger without one was edited.
         Ok(None) => Switch::Stopped(Stopped::Unreadable("the ledger has no turn of it".to_owned())),
         Err(error) => Switch::Stopped(unreadable(&error)),
     }
@@ -124,6 +135,8 @@ fn stop_since(conn: &Connection, authorization: RunAuthorization) -> Stopped {
     let sql = format!(
         "SELECT {COLUMNS} FROM switch_turns WHERE number > ?1 AND position = 'STOPPED' ORDER BY number LIMIT 1"
     );
+    // A RUNNING row with another number needs a stop between the two. If that row is missing, rows
+    // were removed, which counts as stopped.
     match conn.query_row(&sql, [authorization.switch_number], from_row).optional() {
         Ok(Some(event)) => Stopped::By(event),
         Ok(None) => Stopped::Unreadable("turns of it are missing".to_owned()),
@@ -134,14 +147,19 @@ fn stop_since(conn: &Connection, authorization: RunAuthorization) -> Stopped {
 /// Whether the work still has its footing.
 pub(super) fn check_authorization(conn: &Connection, authorization: RunAuthorization) -> Result<(), Halt> {
     match read(conn) {
+        // The number, not the state: a stop ends all work that began before it, even when `resume`
+        // came at once.
         Switch::Running(event) if event.number == authorization.switch_number => {}
         Switch::Running(_) => return Err(stop_since(conn, authorization).into()),
         Switch::Stopped(stopped) => return Err(stopped.into()),
     }
+    // The switch is checked first, so that a stop is reported as a stop and not as a revocation.
     let Some(revision) = authorization.revision else { return Ok(()) };
     let sql = "SELECT status FROM skill_proposals WHERE id = ?1";
     match conn.prepare_cached(sql).and_then(|mut found| found.query_row([revision], |row| row.get(0))) {
         Ok(ProposalStatus::Trusted) => Ok(()),
+        // SUPERSEDED ends a run as well: after a promotion or a rollback another revision is the
+        // trusted one.
         Ok(status) => Err(Revoked { status }.into()),
         Err(error) => Err(unreadable(&error).into()),
     }
@@ -179,6 +197,8 @@ impl Ledger {
     /// [`LedgerError::Unrecorded`] when everything is stopped, though the ledger could not take it; another
     /// [`LedgerError`] when not even that could be done.
     pub fn stop(&self, by: &str, why: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
+        // Before the row: from here on everything is stopped, even if the ledger stays locked for
+        // ten seconds.
         let marked = mark(&self.conn).filter(|mark| put_mark(mark, by, why));
         match (self.event(SwitchState::Stopped, by, Some(why), at), marked) {
             (Ok(event), mark) => {
@@ -186,6 +206,7 @@ impl Ledger {
                 mark.map_or(Ok(()), fs::remove_file).unwrap_or_default();
                 Ok(event)
             }
+            // The mark stays. It is the only thing that still stops the workspace.
             (Err(error), Some(_)) => Err(LedgerError::Unrecorded(Box::new(error))),
             (Err(error), None) => Err(error),
         }
@@ -196,6 +217,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotStopped`] when nothing was stopped.
     pub fn resume(&self, by: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
+        // The row comes before the removal. In the other order a failed write would leave no mark
+        // and no stop of record, and everything would run again without a decision.
         let event = self.event(SwitchState::Running, by, None, at)?;
         let removed = mark(&self.conn).map_or(Ok(()), fs::remove_file);
         match removed {
@@ -208,6 +231,8 @@ impl Ledger {
 
     fn event(&self, to: SwitchState, by: &str, why: Option<&str>, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
         self.write(|tx| {
+            // Checked under the write lock, so that two `resume` at once cannot both be recorded. A
+            // second stop is allowed: its reason is worth keeping.
             if to == SwitchState::Running && matches!(read(tx), Switch::Running(_)) {
                 return Err(LedgerError::NotStopped);
             }
@@ -248,7 +273,10 @@ impl LedgerWatch {
     fn look_now(&self) -> Result<(), Halt> {
         let flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        // A connection that stays open keeps reading the old file after another was renamed over
+        // it.
         let opened = Connection::open_with_flags(&self.path, flags);
+        // The watch runs beside a guest. A long wait here would delay the stop by as much.
         let conn = opened.and_then(|conn| conn.busy_timeout(PATIENCE).map(|()| conn));
         check_authorization(&conn.map_err(|error| unreadable(&error))?, self.authorization)
     }
@@ -256,6 +284,8 @@ impl LedgerWatch {
 
 impl Watch for LedgerWatch {
     fn look(&self) -> Result<(), Halt> {
+        // A halt is final for this work. A later look must not find the switch at RUNNING again and
+        // change the reason.
         if let Some(halt) = self.halted.get() {
             return Err(halt.clone());
         }

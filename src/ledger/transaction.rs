@@ -54,6 +54,8 @@ impl WriteTransaction<'_> {
         &self,
         part: impl FnOnce(&Self) -> Result<(), LedgerError>,
     ) -> Result<Result<(), LedgerError>, LedgerError> {
+        // The name may repeat: steps come one after the other, and each is released before the next
+        // begins.
         self.change("SAVEPOINT one", [])?;
         let done = part(self);
         if let Err(error) = &done {
@@ -63,6 +65,7 @@ impl WriteTransaction<'_> {
             }
             self.change("ROLLBACK TO one", [])?;
         }
+        // `ROLLBACK TO` leaves the savepoint on the stack, so it is released after both outcomes.
         self.change("RELEASE one", [])?;
         Ok(done)
     }
@@ -77,8 +80,12 @@ pub(super) fn write<T>(
     match durability {
         Durability::Synced => write_now(conn, work),
         Durability::Deferred => {
+            // In WAL mode NORMAL skips the wait for the disk at a commit. The log stays consistent,
+            // so a crash of the machine loses the newest commits and damages nothing. SQLite
+            // refuses the pragma inside a transaction.
             conn.pragma_update(None, "synchronous", "NORMAL")?;
             let written = write_now(conn, work);
+            // Also after a failure: the next change on this connection must be durable again.
             conn.pragma_update(None, "synchronous", "FULL")?;
             written
         }
@@ -91,6 +98,7 @@ fn write_now<T>(
 ) -> Result<T, LedgerError> {
     // Immediate: a transaction that reads first and asks for the write lock later can fail halfway with "database is locked".
     let tx = WriteTransaction(Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?);
+    // On an error the transaction is dropped, and its destructor rolls it back.
     let value = work(&tx)?;
     tx.0.commit()?;
     Ok(value)
@@ -101,6 +109,7 @@ pub(super) fn look<T>(
     conn: &Connection,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
+    // Deferred: only temporary tables are written, so other processes may keep the write lock.
     let tx = WriteTransaction(Transaction::new_unchecked(conn, TransactionBehavior::Deferred)?);
     let value = work(&tx)?;
     tx.0.rollback()?;

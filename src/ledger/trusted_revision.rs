@@ -54,6 +54,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read or its file is gone.
     pub fn data_version(&self) -> Result<DataVersion, LedgerError> {
+        // SQLite changes this number when another connection commits, and never for commits of this
+        // one. It says nothing about a replaced file, so the file's identity is part of the value.
         let version = self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         let path = self.conn.path().unwrap_or_default();
         let meta = fs::metadata(path).map_err(|error| LedgerError::Damaged(format!("{path}: {error}")))?;
@@ -71,6 +73,8 @@ impl Ledger {
                 revision: row.get(1)?,
                 component_sha256: row.get(2)?,
                 spec_sha256: row.get(3)?,
+                // Narrowed limits decide how a skill runs, so a change of them must make a loaded
+                // skill stale.
                 limits: codec::json_column(row, "limits_json")?,
             })
         });

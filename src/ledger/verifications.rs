@@ -120,6 +120,8 @@ impl Ledger {
     /// [`LedgerError::Conflict`] when a newer build came in between, [`LedgerError::WrongState`] when the proposal moved.
     pub fn insert_verification(&self, new: &Verification, report: &ArtifactRow) -> Result<(), LedgerError> {
         self.write(|tx| {
+            // Gates run for minutes. A build that ended meanwhile has other sources, and its
+            // proposal must not become VERIFIED by the result of these.
             let newest = builds::latest(tx, new.proposal_id)?;
             if newest.is_none_or(|build| build.id != new.build_id || build.snapshot_sha256 != Some(new.snapshot_sha256))
             {
@@ -127,6 +129,8 @@ impl Ledger {
             }
             let to = match new.status {
                 Verdict::Passed => ProposalStatus::Verified,
+                // A verified proposal that fails again loses its state: what a person could promote
+                // is the newest result.
                 _ => ProposalStatus::Built,
             };
             let from = [ProposalStatus::Built, ProposalStatus::Verified];
@@ -149,6 +153,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn gate_result(&self, key: Digest) -> Result<Option<Reusable>, LedgerError> {
+        // SKIPPED means that the gate did not run, so there is no result to reuse.
         let sql = "SELECT g.*, v.component_sha256, v.confinement FROM verification_gates g
                    JOIN verifications v ON v.id = g.verification_id
                    WHERE g.check_key = ?1 AND g.status <> 'SKIPPED' ORDER BY v.rowid DESC LIMIT 1";
