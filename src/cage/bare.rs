@@ -34,7 +34,10 @@ fn live(control: &UnixStream) -> Result<Option<StageReport>, StageError> {
     let at = |step: SetupStep| move |error: std::io::Error| StageError::new(step, error.to_string());
     let (order, fds) = wire::receive_order::<JobOrder>(control).map_err(at(SetupStep::Orders))?;
     let Some(program) = order.job.program.clone() else { return Ok(None) };
+    // A session of its own has no terminal, so the job cannot read from or type into the caller's.
     rustix::process::setsid().map_err(|error| StageError::new(SetupStep::Start, error.to_string()))?;
+    // Before the job starts: a descendant whose parent died earlier would go to another process and
+    // be lost.
     become_reaper().map_err(at(SetupStep::Watch))?;
     launch::limit(&order.job.limits).map_err(at(SetupStep::Limits))?;
     wire::send_report(control, &StageReport::Ready(AppliedConfinement::Unconfined)).map_err(at(SetupStep::Orders))?;
@@ -43,6 +46,7 @@ fn live(control: &UnixStream) -> Result<Option<StageReport>, StageError> {
     }
     let job = launch::start(&order.job, &program, fds, OwnGroup::Yes).map_err(at(SetupStep::Start))?;
     let fate = launch::supervise(control, job);
+    // Before the result is looked at, so that also a failed watch leaves nothing running.
     kill_tree(job);
     match fate.map_err(at(SetupStep::Watch))? {
         SupervisionEnd::Ended(report) => Ok(Some(report)),
@@ -73,6 +77,7 @@ fn sweep() {
     // Each round kills all children of this stage, and their children become ours. A tree that grows faster than the rounds
     // survives: only a cage can prevent that.
     for _ in 0..2000 {
+        // The kernel keeps this list for each thread that started a child. A stage has one thread.
         let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
         for child in children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
             let _ = kill_process(child, Signal::KILL);
@@ -81,6 +86,7 @@ fn sweep() {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
                 Ok(None) => break,
+                // No child is left, or none can be waited for.
                 Err(_) => return,
             }
         }

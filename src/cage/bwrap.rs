@@ -27,11 +27,16 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
     };
     let mut command = Command::new(bwrap);
     let id = CAGE_ID.to_string();
+    // `--as-pid-1`: our inner stage must be the first process, so that its end is the end of all
+    // others. `--new-session` takes the terminal away, into which a job could otherwise type
+    // commands.
     command.args(["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]);
     command.args(["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv", "--as-pid-1"]);
     command.args(["--cap-drop", "ALL", "--uid", &id, "--gid", &id, "--hostname", "kavi"]);
     for system in SYSTEM.iter().chain(&SYSTEM_ALIASES) {
         let Ok(metadata) = fs::symlink_metadata(system) else { continue };
+        // On a merged `/usr` the name is a link. A bind would follow it and mount the same folder
+        // twice.
         if metadata.is_symlink() {
             let target = fs::read_link(system).map_err(CageError::io("read a system link"))?;
             command.arg("--symlink").arg(target).arg(system);
@@ -46,6 +51,8 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
     for scratch in [INSIDE_TMP, INSIDE_HOME] {
         command.args(["--size", &size, "--tmpfs", scratch]);
     }
+    // bubblewrap works through its arguments in order, so the job's mounts come after what they may
+    // cover.
     for bind in binds {
         check(bind, binds)?;
         let how = match bind.access {
@@ -55,6 +62,7 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
         command.args([how, &bind.host, &bind.inside]);
     }
     command.arg("--ro-bind").arg(exe).arg(STAGE);
+    // Last, because mount points can be made only while the root is writable.
     command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(NamespaceMode::Bubblewrap));
     Ok(command)
 }
@@ -73,6 +81,7 @@ fn check(bind: &Bind, all: &[Bind]) -> Result<(), CageError> {
         Ok(_) => {}
     }
     let inside = Path::new(&bind.inside);
+    // Of several mounts that cover the place, the deepest one is what bubblewrap would write into.
     let covering = all.iter().filter(|other| other.inside != bind.inside && inside.starts_with(&other.inside));
     let Some(covering) = covering.max_by_key(|other| other.inside.len()) else { return Ok(()) };
     let point = inside.strip_prefix(&covering.inside).map(|rest| Path::new(&covering.host).join(rest));
@@ -85,12 +94,15 @@ fn check(bind: &Bind, all: &[Bind]) -> Result<(), CageError> {
 /// Covers the parts of `/proc` that show or control the host.
 fn cover_proc(command: &mut Command) {
     let there = |names: &'static [&'static str]| {
+        // A kernel without one of these has nothing to cover, and bubblewrap fails on a missing
+        // mount point.
         names.iter().map(|name| format!("/proc/{name}")).filter(|place| fs::symlink_metadata(place).is_ok())
     };
     for place in there(&mounts::FROZEN) {
         command.args(["--ro-bind", &place, &place]);
     }
     for place in there(&mounts::HIDDEN_FOLDERS) {
+        // An empty folder that stays writable would be scratch space without a limit.
         command.args(["--tmpfs", &place, "--remount-ro", &place]);
     }
     for place in there(&mounts::HIDDEN_FILES) {

@@ -28,6 +28,8 @@ const BREATH: Duration = Duration::from_millis(10);
 
 /// Opens the port. When this returns, it accepts connections.
 pub(super) fn open(forward: &Forward) -> io::Result<()> {
+    // Bound before the job starts, on its own loopback, so that no process of the job can take the
+    // port first.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, forward.port))?;
     let socket = PathBuf::from(&forward.socket);
     in_thread(move || {
@@ -38,6 +40,8 @@ pub(super) fn open(forward: &Forward) -> io::Result<()> {
                 thread::sleep(BREATH);
                 continue;
             };
+            // Closed at once. Waiting for a free slot here would leave later clients without any
+            // answer.
             let Some(slot) = ConnectionSlot::take(&open) else { continue };
             let socket = socket.clone();
             // A connection that cannot be forwarded is dropped, which closes it.
@@ -57,6 +61,8 @@ struct ConnectionSlot(Arc<AtomicU64>);
 
 impl ConnectionSlot {
     fn take(open: &Arc<AtomicU64>) -> Option<Self> {
+        // One atomic step: reading the count and adding later would let two connections take the
+        // last slot.
         let taken = open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| {
             (count < FORWARD_CONNECTIONS).then_some(count + 1)
         });
@@ -92,6 +98,8 @@ fn carry(client: &TcpStream, socket: &Path, slot: &Arc<ConnectionSlot>) -> io::R
     let passed = pass(client, &host);
     // The client has sent everything; the answer may still be on its way.
     let _ = host.shutdown(Shutdown::Write);
+    // Tells the other thread that the client has finished, so that it need not wait for the whole
+    // time.
     drop(sending);
     passed
 }

@@ -228,6 +228,8 @@ impl Job {
             (Some((port, socket)), PathView::Caged) => {
                 Some(Forward { port: *port, socket: inside_path(&self.mounts, socket)? })
             }
+            // Refused and not ignored: without the forward an agent would look for another way to
+            // its model.
             (Some(_), PathView::Host) => return Err(CageError::ForwardOutside),
         };
         let binds = match view {
@@ -238,6 +240,8 @@ impl Job {
             PathView::Caged => inside_path(&self.mounts, host),
             PathView::Host => text_path(host),
         };
+        // A stage gets its orders as JSON, which holds only UTF-8, and the kernel ends a text at a
+        // NUL.
         let word = |what: &str, word: &JobText| match word {
             JobText::Text(text) => plain(what, text),
             JobText::Path { prefix, host } => plain(what, &OsString::from(format!("{prefix}{}", render(host)?))),
@@ -245,6 +249,7 @@ impl Job {
         let args = self.args.iter().enumerate().map(|(i, arg)| word(&format!("argument {}", i + 1), arg));
         let mut env = Vec::with_capacity(self.env.len());
         for (key, value) in &self.env {
+            // With `=` in a name, a value could set another variable than the one that was named.
             if key.is_empty() || key.contains(['=', '\0']) {
                 let what = format!("environment variable {key:?}");
                 return Err(CageError::BadText { what, why: "a name must not be empty or contain `=` or NUL" });
@@ -265,15 +270,20 @@ impl Job {
     fn rlimits(&self, view: PathView) -> Rlimits {
         let limits = &self.limits;
         Rlimits {
+            // The kernel counts whole seconds, and a limit of zero would end the job at its first
+            // one.
             cpu_seconds: limits.cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
             address_space: limits.address_space,
             data: limits.data,
             file_size: limits.file_size,
             processes: match view {
                 PathView::Caged => limits.processes.map(|count| match self.forward {
+                    // The threads of the forward run in the stage inside and count as its
+                    // processes.
                     Some(_) => count.saturating_add(FORWARD_THREADS),
                     None => count,
                 }),
+                // The kernel counts all processes of the user here, also those of other programs.
                 PathView::Host => None,
             },
             open_files: limits.open_files,
@@ -307,6 +317,7 @@ fn text_path(path: &Path) -> Result<String, CageError> {
     if !path.is_absolute() {
         return Err(bad("it is not absolute"));
     }
+    // `..` after a link leads elsewhere than the text says, so a check of prefixes would be wrong.
     if path.components().any(|part| matches!(part, Component::ParentDir)) {
         return Err(bad("it contains `..`"));
     }
@@ -318,6 +329,7 @@ fn text_path(path: &Path) -> Result<String, CageError> {
 fn inside_path(mounts: &[Mount], host: &Path) -> Result<String, CageError> {
     text_path(host)?;
     let covering = mounts.iter().filter(|mount| host.starts_with(&mount.host));
+    // The deepest one, because it hides what the others show at that place.
     if let Some(mount) = covering.max_by_key(|mount| mount.host.components().count()) {
         let rest = host.strip_prefix(&mount.host).unwrap_or(Path::new(""));
         let joined = if rest.as_os_str().is_empty() { mount.inside.clone() } else { mount.inside.join(rest) };
@@ -336,12 +348,15 @@ fn check_mounts(mounts: &[Mount]) -> Result<Vec<Bind>, CageError> {
         let bad = |why| CageError::BadMount { host: mount.host.clone(), inside: mount.inside.clone(), why };
         let host = text_path(&mount.host)?;
         let inside = text_path(&mount.inside)?;
+        // One component is the root alone.
         if mount.host.components().count() < 2 {
             return Err(bad("it would expose the whole host"));
         }
         if mount.inside.components().count() < 2 {
             return Err(bad("it would cover the whole tree"));
         }
+        // In both directions: a mount above a reserved place hides it as much as one below changes
+        // it.
         let covers = |own: &str| mount.inside.starts_with(own) || Path::new(own).starts_with(&mount.inside);
         if RESERVED.iter().chain(&SYSTEM_ALIASES).any(|own| covers(own)) {
             return Err(bad("that path belongs to the cage"));

@@ -21,10 +21,12 @@ pub(super) fn control_socket() -> io::Result<UnixStream> {
 /// called before this process opens anything.
 pub(super) fn close_strays() -> io::Result<()> {
     let listing = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    // Collected first: closing while the folder is read would change the listing under its reader.
     let open: Vec<i32> = std::fs::read_dir(listing)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|fd| *fd > 2)
         .collect();
+    // Descriptors 0 to 2 were set by Kavi at the start of this stage.
     for fd in open {
         close_number(fd);
     }
@@ -68,6 +70,8 @@ fn cap(resource: Resource, limit: Option<u64>, grace: u64) -> io::Result<()> {
 
 /// Starts the job with its three descriptors. Its arguments are in its own view already.
 pub(super) fn start(job: &JobSpec, program: &str, fds: Vec<OwnedFd>, own_group: OwnGroup) -> io::Result<Pid> {
+    // Without all three the job would inherit the stage's own, and its standard input is the
+    // control socket.
     let [stdin, stdout, stderr] =
         <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::Error::other("the orders arrived without three descriptors"))?;
     let mut command = Command::new(program);
@@ -79,6 +83,7 @@ pub(super) fn start(job: &JobSpec, program: &str, fds: Vec<OwnedFd>, own_group: 
         .stdin(Stdio::from(stdin))
         .stdout(Stdio::from(stdout))
         .stderr(Stdio::from(stderr));
+    // Outside of a cage the group is the handle by which the job's processes are killed together.
     if matches!(own_group, OwnGroup::Yes) {
         use std::os::unix::process::CommandExt;
         command.process_group(0);
@@ -107,11 +112,15 @@ pub(super) enum SupervisionEnd {
 
 /// Watches until the job's first process ends or Kavi closes the control socket. Reaps orphans meanwhile.
 pub(super) fn supervise(control: &UnixStream, job: Pid) -> io::Result<SupervisionEnd> {
+    // Taken before anything is reaped: afterwards the number could belong to another process.
     let handle = handle(job)?;
     loop {
+        // First in the loop, because the job may have ended before the first wait.
         if let Some(report) = reap_all(job)? {
             return Ok(SupervisionEnd::Ended(report));
         }
+        // No events are asked for: the kernel reports a hang-up in any case, and bytes are of no
+        // interest here.
         let mut fds = vec![PollFd::new(control, PollFlags::empty())];
         fds.extend(handle.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
         // The wait has a limit, because nothing but a signal announces the end of an orphan.
@@ -140,6 +149,8 @@ pub(super) fn handle(_pid: Pid) -> io::Result<Option<OwnedFd>> {
 fn reap_all(job: Pid) -> io::Result<Option<StageReport>> {
     loop {
         match rustix::process::wait(WaitOptions::NOHANG) {
+            // Every child is waited for, not the job alone. As the first process of its namespace
+            // this stage inherits orphans, and zombies would fill the limit of processes.
             Ok(Some((pid, status))) if pid == job => return Ok(Some(report(status))),
             Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
             Ok(None) => return Ok(None),

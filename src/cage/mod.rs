@@ -225,17 +225,23 @@ mod caged {
             if let Some(method) = self.method.get() {
                 return self.run_by(*method, &order, watched, watch);
             }
+            // The first job tries our own cage without a probe before it: on most machines the
+            // probe would only cost time.
             match self.run_by(CageMethod::Own, &order, watched, watch) {
                 // Nothing of the job has run. A probe tells whether this job or this machine is the reason.
                 Err(error @ CageError::Setup { .. }) => match self.probe() {
                     CageReport::Own { .. } => Err(error),
                     CageReport::Bubblewrap { .. } => {
+                        // Remembered, because this machine will refuse our own cage for the next
+                        // job too.
                         let method = self.method.get_or_init(|| CageMethod::Bubblewrap);
                         self.run_by(*method, &order, watched, watch)
                     }
                     CageReport::None { why } => Err(CageError::NoCage { why }),
                 },
                 done => {
+                    // A job that failed to start says nothing about the machine, so the choice
+                    // stays open.
                     if done.is_ok() {
                         self.method.get_or_init(|| CageMethod::Own);
                     }
@@ -276,6 +282,8 @@ mod caged {
             };
             let spec = JobSpec { program: None, args: vec![], env: vec![], cwd: "/".to_owned(), limits, forward: None };
             let order = JobOrder { binds: Vec::new(), job: spec };
+            // Without a program the inner stage ends after its self-check, so this reports walls
+            // that were really built.
             self.run_by(method, &order, WatchedJob { job: &Job::new("/"), halt: None }, &mut |_, _| {})
                 .map(|finished| finished.confinement)
         }

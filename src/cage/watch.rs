@@ -23,6 +23,7 @@ use crate::model::switch::{Halt, Watch};
 /// How long a stage may take to build its walls.
 const SETUP_TIME: Duration = Duration::from_secs(30);
 /// How long a stage may take to kill its tree before it is killed itself.
+// Generous, because a killed process stays until the kernel has finished its last disk access.
 const LAST_GRACE: Duration = Duration::from_secs(20);
 /// How often the loop asks whether a job may go on.
 const LOOK: Duration = Duration::from_millis(50);
@@ -76,8 +77,11 @@ pub(super) fn run<T: Serialize>(
 ) -> Result<Finished, CageError> {
     let Pipes { job: job_ends, stdin, stdout, stderr } = pipes().map_err(CageError::io("make the job's pipes"))?;
     let (control, stage_end) = UnixStream::pair().map_err(CageError::io("make a control socket"))?;
+    // A stage that reads no orders would otherwise block this thread before any clock runs.
     control.set_write_timeout(Some(SETUP_TIME)).map_err(CageError::io("set up the control socket"))?;
     let mut child = stage
+        // The caller's environment may hold secrets, and `LD_PRELOAD` would load code into the
+        // stage.
         .env_clear()
         .current_dir("/")
         .stdin(OwnedFd::from(stage_end))
@@ -88,13 +92,19 @@ pub(super) fn run<T: Serialize>(
     // The command holds a copy of the stage's end. Until it is dropped, the socket never reads as closed.
     drop(stage);
     let words = child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    // Both orders are sent at once. Each stage reads exactly its own and leaves the next in the
+    // socket.
     let sent = first
         .map_or(Ok(()), |first| wire::send_order(&control, first, &[]))
         .and_then(|()| wire::send_order(&control, order, &job_ends.each_ref().map(AsFd::as_fd)));
+    // The stage has its own copies. While ours are open, the end of the job's output would never
+    // show.
     drop(job_ends);
+    // A pipe that would block the loop is worth less than the stage's error text.
     let words = words.filter(|pipe| rustix::io::ioctl_fionbio(pipe, true).is_ok());
     let mut stage_watch = StageWatch {
         control: Some(control),
+        // Dropped at once when there is no input: the job then reads an end instead of waiting.
         stdin: Some(stdin).filter(|_| !job.stdin.is_empty()),
         stdout: Some(stdout),
         stderr: Some(stderr),
@@ -115,7 +125,11 @@ pub(super) fn run<T: Serialize>(
         verdict: None,
     };
     let watched = ignore_broken_socket(sent).and_then(|()| ignore_broken_socket(stage_watch.watch_until_closed()));
+    // On every path, also after an error: closing this socket is what makes the stage kill its
+    // tree.
     stage_watch.close_control();
+    // The rest of the output is read after the tree is dead, when no process of a cage can add to
+    // it.
     let reaped = reap(&mut child);
     stage_watch.drain();
     watched.and(reaped).map_err(CageError::io("watch a stage of the cage"))?;
@@ -141,6 +155,8 @@ fn reap(child: &mut Child) -> io::Result<()> {
         std::thread::sleep(nap);
         nap = (nap * 2).min(Duration::from_millis(20));
     }
+    // In a cage the inner stage has a parent-death signal, so killing the outer one still ends the
+    // namespace.
     child.kill()?;
     child.wait().map(drop)
 }
@@ -158,7 +174,10 @@ impl Clocks {
         if self.ended.is_some() {
             return None;
         }
+        // Set-up that hangs is a fault of the machine, so it has an end of its own and is no limit
+        // of the job.
         let Some(started) = self.started else { return Some((self.made + SETUP_TIME, None)) };
+        // An overflow means a limit further away than the clock can count, which is no deadline.
         let wall = started.checked_add(limits.wall).map(|at| (at, Some(Exit::WallClock)));
         let idle = limits.idle.and_then(|idle| self.heard.checked_add(idle)).map(|at| (at, Some(Exit::Idle)));
         [wall, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
@@ -207,6 +226,8 @@ impl StageWatch<'_> {
             for source in ready {
                 self.serve(source)?;
             }
+            // Also after output only: a job that prints all the time must not keep the loop from
+            // asking.
             if self.must_halt() {
                 return Ok(());
             }
@@ -225,6 +246,7 @@ impl StageWatch<'_> {
 
     /// Asks, at most every [`LOOK`], whether the job may go on.
     fn must_halt(&mut self) -> bool {
+        // A look opens the ledger. Once for each wake-up would slow down a job that prints much.
         let due = self.halt.filter(|_| self.looked.elapsed() >= LOOK);
         if let Some(halt) = due {
             self.looked = Instant::now();
@@ -246,9 +268,12 @@ impl StageWatch<'_> {
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
+            // The caller computes its timeouts again, so a stream of signals cannot postpone a
+            // deadline.
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         }
+        // Any event counts, also a hang-up or an error: the read that follows finds out which.
         let ready = open.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
         Ok(ready.map(|((source, ..), _)| *source).collect())
     }
@@ -274,6 +299,7 @@ impl StageWatch<'_> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         };
+        // The socket is a stream: a read may end within a report, or hold more than one.
         self.line.extend(&buffer[..got]);
         while let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.line.drain(..=end).collect();
@@ -288,6 +314,7 @@ impl StageWatch<'_> {
                         None => return Ok(()),
                     }
                 }
+                // The clocks end with the report. Cleaning up after the job is not the job's time.
                 report => {
                     self.clocks.ended = Some(Instant::now());
                     self.reported = Some(report);
@@ -320,6 +347,7 @@ impl StageWatch<'_> {
             Stream::Stderr => (&mut self.stderr, &mut self.kept[1]),
         };
         let Some(file) = pipe.as_mut() else { return Ok(false) };
+        // One buffer for each turn of the loop, so that one full pipe does not starve the clocks.
         let mut buffer = [0u8; 16 * 1024];
         let got = match file.read(&mut buffer) {
             Ok(0) => {
@@ -331,6 +359,8 @@ impl StageWatch<'_> {
             }
             other => other?,
         };
+        // All output is counted, also what is not kept. The limit protects whoever reads the
+        // stream.
         self.seen += got as u64;
         let room = self.job.capture.saturating_sub(kept.len()).min(got);
         kept.extend(&buffer[..room]);
@@ -376,6 +406,8 @@ impl StageWatch<'_> {
     }
 
     fn judge(self) -> Result<Finished, CageError> {
+        // A stop outranks everything that the stage reported: the result of a stopped job must not
+        // count.
         if let Some(halt) = self.halted {
             return Err(CageError::Halted(halt));
         }
@@ -384,6 +416,8 @@ impl StageWatch<'_> {
             "" => "it printed no error".to_owned(),
             said => said.to_owned(),
         };
+        // A failed start comes before a verdict: if the program never ran, no limit of it was
+        // exceeded.
         let exit = match (self.verdict, &self.reported) {
             (_, Some(StageReport::Failed { step: SetupStep::Start, why })) => {
                 return Err(CageError::Start { program: program(), why: why.clone() });
@@ -394,9 +428,13 @@ impl StageWatch<'_> {
             (_, Some(StageReport::Failed { step, why })) => {
                 return Err(CageError::Setup { step: *step, why: why.clone() });
             }
+            // A job that was told to end may still report a code of its own. The reason that Kavi
+            // ended it comes first.
             (Some(verdict), _) => verdict,
             (None, Some(StageReport::Exited(code))) => Exit::Code(*code),
             (None, Some(StageReport::Signalled(signal))) => Exit::Signal(*signal),
+            // The stage died without a report. The job may have run, so this is not an error of the
+            // set-up.
             (None, Some(StageReport::Ready(_)) | None) if self.applied.is_some() => {
                 return Err(CageError::Lost { program: program(), why: said() });
             }
@@ -404,6 +442,7 @@ impl StageWatch<'_> {
                 return Err(CageError::Setup { step: SetupStep::Namespaces, why: said() });
             }
         };
+        // A result without a report of its walls must not be recorded as confined.
         let Some(confinement) = self.applied else {
             return Err(CageError::Setup { step: SetupStep::SelfCheck, why: said() });
         };

@@ -122,6 +122,8 @@ pub(super) fn send_order<T: Serialize>(mut socket: &UnixStream, order: &T, fds: 
 pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io::Result<(T, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
+    // One byte, because the kernel delivers descriptors with the byte that they were sent with. A
+    // longer read could take bytes of the next stage's order.
     let mut first = [0u8; 1];
     let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::empty())?;
     if got.bytes != 1 {
@@ -140,6 +142,7 @@ pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io:
     let mut length = [0u8; 4];
     socket.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length) as usize;
+    // Checked before the buffer is made, so that a broken length cannot take gigabytes.
     if length > MAX_ORDER {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the order is too long"));
     }
@@ -158,5 +161,6 @@ pub(super) fn send_report(mut socket: &UnixStream, report: &StageReport) -> io::
 /// Waits for [`GO`]. False when Kavi closes the socket instead.
 pub(super) fn wait_for_go(mut socket: &UnixStream) -> bool {
     let mut byte = [0u8; 1];
+    // An explicit byte: if Kavi died meanwhile, the socket reads as closed and nothing may start.
     matches!(socket.read(&mut byte), Ok(1)) && byte[0] == GO
 }

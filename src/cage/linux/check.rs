@@ -11,6 +11,7 @@ use crate::cage::error::{SetupStep, StageError};
 /// write a kernel setting, and has no network interface but its loopback.
 pub(in crate::cage) fn walls() -> Result<(), StageError> {
     let refuse = |what: &str| Err(StageError::new(SetupStep::SelfCheck, what));
+    // Only the first process of a namespace takes all others with it when it ends.
     if rustix::process::getpid() != rustix::process::Pid::INIT {
         return refuse("this process is not the first of a process namespace");
     }
@@ -19,6 +20,8 @@ pub(in crate::cage) fn walls() -> Result<(), StageError> {
         return refuse(&fault);
     }
     // A crash handler set here would run on the host, outside of the cage.
+    // The refusal is tried and not derived: capabilities are empty already, and root without any
+    // could still write here.
     match fs::OpenOptions::new().write(true).open("/proc/sys/kernel/core_pattern") {
         Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -26,6 +29,7 @@ pub(in crate::cage) fn walls() -> Result<(), StageError> {
         Ok(_) => return refuse("kernel settings can be written"),
     }
     let interfaces = read("/proc/self/net/dev")?;
+    // Two lines are headings.
     let strange = interfaces.lines().skip(2).filter_map(|line| line.split(':').next()).find(|name| name.trim() != "lo");
     match strange {
         Some(name) => refuse(&format!("the network interface {} is visible", name.trim())),
@@ -44,10 +48,13 @@ fn fault_in_status(status: &str) -> Option<String> {
     };
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         match value(set) {
+            // The kernel prints more digits when it knows more capabilities, so the length is not
+            // compared.
             Some(bits) if bits.chars().all(|digit| digit == '0') && !bits.is_empty() => {}
             other => return Some(format!("{set} is {other:?} and not empty")),
         }
     }
+    // 2 is the filter mode. 1 would be the strict mode, in which no job could start.
     for (key, wanted) in [("NoNewPrivs", "1"), ("Seccomp", "2")] {
         match value(key) {
             Some(is) if is == wanted => {}

@@ -57,12 +57,16 @@ pub(in crate::cage) fn stage(mode: Option<&str>) -> ExitCode {
 fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>, StageError> {
     let (order, fds) = wire::receive_order::<JobOrder>(control).map_err(at(SetupStep::Orders, "orders"))?;
     let user_namespace = settle(mode)?;
+    // After the tree is entered, because rules name folders by descriptors of the final tree.
     let landlock_abi = landlock::confine(&order.binds)?;
     launch::limit(&order.job.limits).map_err(at(SetupStep::Limits, "limits"))?;
     // The filter comes after everything that sets up: setting limits and namespaces are calls that it restricts.
     seccomp::filter()?;
+    // After the filter and before anything of the job exists, so that it sees what the job will
+    // see.
     check::walls()?;
     if let Some(order) = &order.job.forward {
+        // Its threads start under the filter and under Landlock, and so are confined like the job.
         forward::open(order).map_err(at(SetupStep::Forward, format!("port {}", order.port)))?;
     }
     let by = match mode {
@@ -71,10 +75,12 @@ fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>
         NamespaceMode::Bubblewrap => NamespaceMaker::Bubblewrap,
     };
     let applied = AppliedConfinement::Caged { by, landlock_abi, user_namespace };
+    // Kavi starts the job's clocks at this report, and records what is in it.
     wire::send_report(control, &StageReport::Ready(applied)).map_err(at(SetupStep::Orders, "report"))?;
     if !wire::wait_for_go(control) {
         return Ok(None);
     }
+    // After `GO` as well, so that a probe takes the same way as a job.
     let Some(program) = &order.job.program else { return Ok(Some(StageReport::Exited(0))) };
     let job = launch::start(&order.job, program, fds, OwnGroup::No).map_err(at(SetupStep::Start, program))?;
     // Either way this process ends, and with its first process the kernel ends the whole namespace.
@@ -87,10 +93,14 @@ fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>
 /// Enters the tree and gives up identity and privileges. Returns whether the job is in a user namespace of its own.
 fn settle(mode: NamespaceMode) -> Result<bool, StageError> {
     if mode != NamespaceMode::Bubblewrap {
+        // bubblewrap has done all of this. The order is fixed: each step needs a capability that a
+        // later one gives up.
         mounts::mount_proc()?;
         mounts::enter()?;
         rustix::process::setsid().map_err(at(SetupStep::Pivot, "setsid"))?;
         nix::unistd::sethostname("kavi").map_err(at(SetupStep::Pivot, "host name"))?;
+        // A new network namespace starts with its loopback down, and programs expect one that
+        // works.
         loopback::raise()?;
     }
     let user_namespace = match mode {
@@ -102,6 +112,7 @@ fn settle(mode: NamespaceMode) -> Result<bool, StageError> {
         NamespaceMode::Own => namespaces::nest().map(|()| true)?,
         NamespaceMode::Bubblewrap => true,
     };
+    // After `nest`: a change of credentials resets both settings.
     privileges::tie_and_close()?;
     let bounding = if mode != NamespaceMode::Bubblewrap && user_namespace { Bounding::Drop } else { Bounding::Gone };
     privileges::drop_all(bounding)?;

@@ -20,9 +20,14 @@ const KNOWN: ABI = ABI::V6;
 pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, StageError> {
     let failed = |what: &str| at(SetupStep::Landlock, what.to_owned());
     let mut rules = Ruleset::default()
+        // An older kernel enforces the part that it knows. The version in force is reported and
+        // recorded.
         .set_compatibility(CompatLevel::BestEffort)
+        // Everything that is handled and not allowed below is refused.
         .handle_access(AccessFs::from_all(KNOWN))
         .map_err(failed("handle"))?
+        // The scopes keep signals and abstract Unix sockets within the cage. Neither has a path, so
+        // no rule about files covers them.
         .scope(Scope::from_all(KNOWN))
         .map_err(failed("scope"))?
         .create()
@@ -33,6 +38,7 @@ pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, StageError> {
     for system in SYSTEM.iter().chain(&SYSTEM_ALIASES) {
         rules = allow(rules, system, run)?;
     }
+    // Without Execute: nothing in these folders is a program that a job needs.
     for read in ["/etc", "/proc"] {
         rules = allow(rules, read, AccessFs::ReadFile | AccessFs::ReadDir)?;
     }
@@ -65,6 +71,7 @@ fn writing() -> BitFlags<AccessFs> {
 /// Allows the rights that the path can have. A path that the machine does not have needs no rule.
 fn allow(rules: RulesetCreated, place: &str, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, StageError> {
     let Ok(metadata) = std::fs::metadata(Path::new(place)) else { return Ok(rules) };
+    // The kernel refuses a rule that gives a file the rights of a folder.
     let rights = if metadata.is_dir() { rights } else { rights & AccessFs::from_file(KNOWN) };
     let fd = PathFd::new(place).map_err(at(SetupStep::Landlock, place))?;
     rules.add_rule(PathBeneath::new(fd, rights)).map_err(at(SetupStep::Landlock, place))

@@ -22,6 +22,7 @@ pub(super) fn raise() -> Result<(), StageError> {
         .map_err(at(SetupStep::Loopback, "socket"))?;
     sendto(netlink.as_raw_fd(), &request(), &NetlinkAddr::new(0, 0), MsgFlags::empty())
         .map_err(at(SetupStep::Loopback, "send"))?;
+    // The kernel repeats the request after the error code, which fits.
     let mut answer = [0u8; 256];
     let length =
         recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).map_err(at(SetupStep::Loopback, "receive"))?;
@@ -52,6 +53,7 @@ fn request() -> Vec<u8> {
 
 /// The error code of the acknowledgement, 0 for success.
 fn verdict(answer: &[u8]) -> Option<i32> {
+    // Success and failure both arrive as an error message: 0 in it acknowledges.
     let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
     let code = i32::from_ne_bytes(answer.get(16..20)?.try_into().ok()?);
     (kind == NLMSG_ERROR).then_some(code)

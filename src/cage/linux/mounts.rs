@@ -55,6 +55,8 @@ pub(super) fn build(order: &OuterOrder, user: SetupUser) -> Result<MountTree, St
     // Otherwise mounts of the cage would appear in the host's namespace.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(at(SetupStep::Mounts, "make mounts private"))?;
+    // Known by their ids: mounts that the host has below `/tmp` have paths like those of the new
+    // tree.
     let before: HashSet<u64> = table()?.into_iter().map(|entry| entry.id).collect();
     let (binds, links) = with_system(&order.binds)?;
     // Opened before `BASE` is covered: sources may lie below `/tmp`.
@@ -62,15 +64,20 @@ pub(super) fn build(order: &OuterOrder, user: SetupUser) -> Result<MountTree, St
     let devices = DEVICES.map(|name| open(device(name), SetupUser::User)).into_iter().collect::<Result<Vec<_>, _>>()?;
 
     rustix::process::umask(Mode::from_raw_mode(0o022));
+    // Small, because it holds mount points, links and a few lines of text.
     memory(BASE, MountFlags::NOSUID | MountFlags::NODEV, "mode=0755,size=1m,nr_inodes=8192")?;
     for (link, target) in links {
         symlink(&target, under(&link)).map_err(at(SetupStep::Mounts, link))?;
     }
     for source in opened.iter().chain(&devices) {
+        // Parents come before children, so a covering mount is in place by the time its child is
+        // bound.
         let covered = opened.iter().any(|other| beneath(&source.bind.inside, &other.bind.inside));
         place(source, covered)?;
     }
     furnish(order.scratch_bytes, user)?;
+    // A bind mount ignores restrictions at its creation. Only a remount sets them, and it must
+    // reach the mounts inside too.
     tighten(&opened, &before)?;
     let writable = opened.into_iter().filter(|source| source.bind.access.writable()).map(|source| source.fd);
     Ok(MountTree { writable: writable.collect() })
@@ -91,6 +98,7 @@ fn with_system(job: &[Bind]) -> Result<(Vec<Bind>, Links), StageError> {
             binds.push(Bind { inside: host.clone(), host, access: MountAccess::ReadOnly });
         }
     }
+    // A parent that is mounted after its child would hide it.
     binds.sort_by_key(|bind| Path::new(&bind.inside).components().count());
     Ok((binds, links))
 }
@@ -106,6 +114,8 @@ fn beneath(path: &str, folder: &str) -> bool {
 
 fn open(bind: Bind, user: SetupUser) -> Result<OpenedMount, StageError> {
     let failed = |why: &str| StageError::new(SetupStep::Mounts, format!("{}: {why}", bind.host));
+    // A descriptor without access rights is enough to bind. Opening for reading could block on a
+    // pipe.
     let fd = openat(CWD, &bind.host, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| failed(&error.to_string()))?;
     let stat = fstat(&fd).map_err(|error| failed(&error.to_string()))?;
@@ -128,6 +138,8 @@ fn under(inside: &str) -> String {
 fn place(source: &OpenedMount, covered: bool) -> Result<(), StageError> {
     let inside = &source.bind.inside;
     let target = under(inside);
+    // A mount point below another mount would be made in a folder of the host, so there it must
+    // exist.
     if !covered {
         let parent = Path::new(&target).parent().unwrap_or(Path::new(BASE));
         make_folders(parent)?;
@@ -139,6 +151,7 @@ fn place(source: &OpenedMount, covered: bool) -> Result<(), StageError> {
     } else if fs::symlink_metadata(&target).is_err() {
         return Err(StageError::new(SetupStep::Mounts, format!("{inside}: the mount that covers it has no such path")));
     }
+    // The path may lead elsewhere since it was checked. The descriptor cannot.
     let by_descriptor = format!("/proc/self/fd/{}", source.fd.as_raw_fd());
     mount_bind_recursive(by_descriptor, &target).map_err(at(SetupStep::Mounts, format!("bind {inside}")))
 }
@@ -159,6 +172,7 @@ fn furnish(scratch_bytes: u64, user: SetupUser) -> Result<(), StageError> {
         make_folders(Path::new(&under(folder)))?;
     }
     let scratch = under(INSIDE_TMP);
+    // One file system for all scratch places, so that one limit covers them together.
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     // `size` limits the pages only; without `nr_inodes` empty files could fill the memory.
     memory(&scratch, flags, &format!("mode=0755,size={scratch_bytes},nr_inodes=64k"))?;
@@ -200,6 +214,8 @@ fn table() -> Result<Vec<MountInfo>, StageError> {
 fn parse_entry(line: &str) -> Option<MountInfo> {
     let mut fields = line.split(' ');
     let id = fields.next()?.parse().ok()?;
+    // Id, parent, device and root come before it. Blanks within fields are escaped, so splitting is
+    // safe.
     let point = unescape(fields.nth(3)?);
     let mut flags = MountFlags::empty();
     for option in fields.next()?.split(',') {
@@ -217,6 +233,7 @@ fn parse_entry(line: &str) -> Option<MountInfo> {
 
 /// Undoes the kernel's octal escapes of blank, tab, line end and backslash.
 fn unescape(field: &str) -> String {
+    // The backslash comes last: in the other order an escaped backslash would be unescaped twice.
     field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 
@@ -225,6 +242,7 @@ fn unescape(field: &str) -> String {
 fn tighten(opened: &[OpenedMount], before: &HashSet<u64>) -> Result<(), StageError> {
     for entry in table()?.iter().filter(|entry| !before.contains(&entry.id)) {
         let Some(inside) = entry.point.strip_prefix(BASE) else { continue };
+        // Mounts inside a source have no entry of their own, so the deepest source above decides.
         let covering = opened.iter().filter(|source| Path::new(inside).starts_with(&source.bind.inside));
         let Some(source) = covering.max_by_key(|source| source.bind.inside.len()) else { continue };
         let wanted = MountFlags::NOSUID
@@ -242,12 +260,16 @@ fn tighten(opened: &[OpenedMount], before: &HashSet<u64>) -> Result<(), StageErr
 
 /// Mounts `/proc` for this process namespace and covers the parts that show or control the host.
 pub(super) fn mount_proc() -> Result<(), StageError> {
+    // Before the root changes: a user namespace may mount `/proc` only while it still sees a
+    // complete one.
     let proc = under("/proc");
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", &proc, "proc", flags, None).map_err(at(SetupStep::Mounts, "/proc"))?;
     for name in FROZEN {
         let place = format!("{proc}/{name}");
         if fs::symlink_metadata(&place).is_ok() {
+            // Bound over itself, because only a mount can be read-only and these are folders of one
+            // file system.
             mount_bind(&place, &place).map_err(at(SetupStep::Mounts, name))?;
             mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY | flags, "")
                 .map_err(at(SetupStep::Mounts, name))?;
@@ -275,8 +297,10 @@ pub(super) fn enter() -> Result<(), StageError> {
     // Both arguments are the new root: the kernel stacks the old root on top of it, where it can be unmounted at once. So the
     // tree needs no folder for it.
     rustix::process::pivot_root(".", ".").map_err(failed("pivot_root"))?;
+    // DETACH, because the old root still has mounts below it, with which a plain unmount fails.
     unmount(".", UnmountFlags::DETACH).map_err(failed("unmount the old root"))?;
     rustix::process::chdir("/").map_err(failed("chdir"))?;
+    // At the end, since `/proc` was mounted on a point within this file system.
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
     mount_remount("/", flags, "").map_err(failed("make the root read-only"))
 }

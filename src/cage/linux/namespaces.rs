@@ -28,6 +28,8 @@ pub(super) fn setup_user() -> SetupUser {
         | CapabilitySet::DAC_OVERRIDE
         | CapabilitySet::NET_ADMIN;
     let held = capabilities(None).is_ok_and(|sets| sets.effective.contains(needed));
+    // An id without a mapping cannot be taken on: `setresuid` would fail in the middle of the
+    // set-up.
     let mapped = |file| fs::read_to_string(file).is_ok_and(|map| maps(&map, CAGE_ID));
     if rustix::process::geteuid().is_root() && held && mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map") {
         SetupUser::Root
@@ -48,6 +50,8 @@ fn maps(map: &str, id: u32) -> bool {
 /// Leaves the host's namespaces. The new process namespace applies to children only.
 pub(super) fn leave(user: SetupUser) -> Result<(), StageError> {
     let ids = OwnIds::now();
+    // All in one call: with a user namespace among them, the kernel makes that one first and it
+    // owns the others.
     let common = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
@@ -68,6 +72,8 @@ pub(super) fn leave(user: SetupUser) -> Result<(), StageError> {
 /// capability in it would still have none over its mounts, its network and its processes.
 pub(super) fn nest() -> Result<(), StageError> {
     let ids = OwnIds::now();
+    // In the new namespace this process has every capability again. `drop_all` must therefore come
+    // after it.
     unshare(CloneFlags::CLONE_NEWUSER).map_err(at(SetupStep::Namespaces, "unshare the inner user namespace"))?;
     map(CAGE_ID, ids)
 }
@@ -91,6 +97,7 @@ fn map(inside: u32, OwnIds { uid, gid }: OwnIds) -> Result<(), StageError> {
     let write = |file: &str, text: String| fs::write(file, text).map_err(at(SetupStep::Namespaces, file));
     // The kernel requires this before an unprivileged process may map a group.
     write("/proc/self/setgroups", "deny".to_owned())?;
+    // One id only: any other owner shows as `nobody`, and files cannot be given to another user.
     write("/proc/self/uid_map", format!("{inside} {uid} 1"))?;
     write("/proc/self/gid_map", format!("{inside} {gid} 1"))
 }

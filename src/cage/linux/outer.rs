@@ -35,10 +35,13 @@ pub(in crate::cage) fn stage() -> ExitCode {
 
 fn live(control: &UnixStream) -> Result<(), StageError> {
     let (order, _) = wire::receive_order::<OuterOrder>(control).map_err(at(SetupStep::Orders, "orders"))?;
+    // A signal of the caller's terminal must not end the stages before they have cleaned up.
     rustix::process::setsid().map_err(at(SetupStep::Namespaces, "setsid"))?;
     let user = namespaces::setup_user();
     namespaces::leave(user)?;
     let tree = mounts::build(&order, user)?;
+    // No `?` here: a hand-over that failed halfway has changed some owners, and they must be
+    // changed back.
     let handed = hand(&tree, user, OwnershipChange::ToCage);
     let lived = handed.and_then(|()| inner(control, user));
     // Whatever happened, files must not stay with the cage's user. The job may have run, so a failure here is not one of the
@@ -91,6 +94,7 @@ fn watch(control: &UnixStream, child: &Child) -> io::Result<()> {
     loop {
         let mut fds = vec![PollFd::new(control, PollFlags::empty())];
         fds.extend(handle.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        // No timeout: both ends make an event, and the clocks are Kavi's.
         match poll(&mut fds, None) {
             Ok(_) if fds.iter().any(|fd| !fd.revents().is_empty()) => return Ok(()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

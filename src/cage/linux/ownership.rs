@@ -24,6 +24,8 @@ pub(super) enum OwnershipChange {
 /// Changes the owner of a mounted file or folder and of what it holds.
 pub(super) fn hand(root: &OwnedFd, change: OwnershipChange) -> Result<(), Errno> {
     let stat = statat(root, c"", AtFlags::EMPTY_PATH)?;
+    // Another file system below the folder was mounted there by somebody else, and is not part of
+    // the grant.
     let file_system = stat.st_dev;
     if moves(&stat, change) {
         change_owner(root, c"", change, AtFlags::EMPTY_PATH)?;
@@ -43,6 +45,7 @@ pub(super) fn hand(root: &OwnedFd, change: OwnershipChange) -> Result<(), Errno>
             continue;
         }
         let here = folder.fd()?;
+        // By the open folder and a single name. A path from the top could lead elsewhere by now.
         let stat = statat(here, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if stat.st_dev != file_system {
             continue;
@@ -54,6 +57,7 @@ pub(super) fn hand(root: &OwnedFd, change: OwnershipChange) -> Result<(), Errno>
             FileType::Directory => enter(here, name)?,
             _ => continue,
         };
+        // Each level holds a descriptor, and the job decides how deep its folders are.
         if stack.len() < MAX_DEPTH {
             stack.push(child);
         }
@@ -84,9 +88,12 @@ fn moves(stat: &Stat, change: OwnershipChange) -> bool {
     let kind = FileType::from_raw_mode(stat.st_mode);
     let set_id = Mode::from_raw_mode(stat.st_mode).intersects(Mode::SUID | Mode::SGID);
     match change {
+        // What belongs to another user stays as it is: the way back would make it root's.
         OwnershipChange::ToCage if stat.st_uid != 0 => false,
         OwnershipChange::ToCage => match kind {
             FileType::Directory => true,
+            // A second name may be outside of the folder, where the cage's user must not gain a
+            // file.
             FileType::RegularFile => stat.st_nlink == 1 && !set_id,
             _ => false,
         },

@@ -10,8 +10,10 @@ use crate::cage::error::{SetupStep, StageError};
 /// Root becomes the cage's user.
 pub(super) fn become_cage_user() -> Result<(), StageError> {
     let failed = |what| at(SetupStep::Privileges, what);
+    // Before the change of user, which takes the capability that this needs.
     empty_bounding_set()?;
     let (uid, gid) = (Uid::from_raw(CAGE_ID), Gid::from_raw(CAGE_ID));
+    // The groups go first: without root's rights they could not be given up any more.
     setgroups(&[]).map_err(failed("setgroups"))?;
     setresgid(gid, gid, gid).map_err(failed("setresgid"))?;
     setresuid(uid, uid, uid).map_err(failed("setresuid"))?;
@@ -23,13 +25,17 @@ pub(super) fn become_cage_user() -> Result<(), StageError> {
 /// Gives up every capability and the way to new ones.
 pub(super) fn drop_all(bounding: Bounding) -> Result<(), StageError> {
     let failed = |what| at(SetupStep::Privileges, what);
+    // A new user namespace starts with a full bounding set, whatever was dropped outside of it.
     if bounding == Bounding::Drop {
         empty_bounding_set()?;
     }
+    // Ambient capabilities survive an exec of an ordinary program, so they are cleared as well.
     rustix::thread::clear_ambient_capability_set().map_err(failed("ambient capabilities"))?;
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
         .map_err(failed("capset"))?;
+    // Last and for good: no set-id program can give a capability back. Landlock and the filter
+    // require it.
     rustix::thread::set_no_new_privs(true).map_err(failed("no_new_privs"))
 }
 

@@ -37,6 +37,7 @@ pub(super) fn filter() -> Result<(), StageError> {
     rules.extend(conditional().map_err(failed("conditions"))?);
     let refuse = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let arch = std::env::consts::ARCH.try_into().map_err(failed("architecture"))?;
+    // The program also checks the architecture: numbers of the 32-bit calls mean other calls here.
     let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch).map_err(failed("filter"))?;
     let program: BpfProgram = filter.try_into().map_err(failed("program"))?;
     seccompiler::apply_filter(&program).map_err(at(SetupStep::Seccomp, "install"))
@@ -44,6 +45,8 @@ pub(super) fn filter() -> Result<(), StageError> {
 
 /// Calls that are allowed with some arguments only.
 fn conditional() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
+    // Four bytes are compared where the kernel takes an `int`. It ignores the upper half, so with
+    // eight bytes a caller could set it and a forbidden value would look like another one.
     let when = |argument, length, operator, value| Condition::new(argument, length, operator, value);
     let family = |family: i32| when(0, Len::Dword, Op::Eq, u64::from(family.unsigned_abs()));
     let mut rules = BTreeMap::new();
@@ -60,6 +63,7 @@ fn conditional() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backend
             SeccompRule::new(routes)?,
         ],
     );
+    // Pairs of other families would reach code of the kernel that no job needs.
     rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![family(libc::AF_UNIX)?])?]);
     // These two put text into a terminal as if a person had typed it.
     let not = |request: u64| when(1, Len::Dword, Op::Ne, request);
@@ -67,6 +71,7 @@ fn conditional() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backend
     // The job must not change the limit on core dumps: see `launch::limit`. Reading it is allowed.
     let core = u64::from(libc::RLIMIT_CORE);
     rules.insert(libc::SYS_setrlimit, vec![SeccompRule::new(vec![when(0, Len::Dword, Op::Ne, core)?])?]);
+    // A null pointer as the new limit means that the call only reads.
     let read_only = SeccompRule::new(vec![when(2, Len::Qword, Op::Eq, 0)?])?;
     let another = SeccompRule::new(vec![when(1, Len::Dword, Op::Ne, core)?])?;
     rules.insert(libc::SYS_prlimit64, vec![read_only, another]);
