@@ -51,6 +51,7 @@ pub fn collect(out: &Path, limits: &Limits) -> Result<Vec<Effect>, CollectError>
     let mut found = CollectedOutput { limits, effects: Vec::new(), bytes: 0, entries: 0 };
     walk(out, "", 1, &mut found)?;
     let mut effects = found.effects;
+    // The file system lists in any order. Records and commits must be the same in a replay.
     effects.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(effects)
 }
@@ -67,6 +68,7 @@ impl CollectedOutput<'_> {
     /// Counts one more file or folder at this depth, with this size.
     fn count(&mut self, depth: u64, bytes: u64) -> Result<(), CollectError> {
         self.entries += 1;
+        // A sparse file can claim more bytes than a sum can hold.
         self.bytes = self.bytes.saturating_add(bytes);
         let limits = self.limits;
         let quotas = [
@@ -84,6 +86,7 @@ impl CollectedOutput<'_> {
 fn walk(root: &Path, prefix: &str, depth: u64, found: &mut CollectedOutput<'_>) -> Result<(), CollectError> {
     let folder = root.join(prefix);
     let io = |source: rustix::io::Errno| CollectError::Io { path: folder.clone(), source: source.into() };
+    // A folder that became a link would let the walk leave staging.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::open(&folder, flags, Mode::empty()).map_err(io)?;
     for entry in Dir::read_from(&fd).map_err(io)? {
@@ -93,12 +96,14 @@ fn walk(root: &Path, prefix: &str, depth: u64, found: &mut CollectedOutput<'_>) 
             continue;
         }
         let path = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
+        // The link itself and not its target, which could be any file of the host.
         let stat = rustix::fs::statat(&fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW).map_err(io)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let size = if kind == FileType::RegularFile { u64::try_from(stat.st_size).unwrap_or(u64::MAX) } else { 0 };
         // Before it is read, so that a file that is too large never gets into memory.
         found.count(depth, size)?;
         match kind {
+            // The depth was counted above, so `staged_depth` also bounds this recursion.
             FileType::Directory => walk(root, &path, depth + 1, found)?,
             // A second name could be outside of staging, and change the file after it was hashed.
             FileType::RegularFile if stat.st_nlink == 1 => {

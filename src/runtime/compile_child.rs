@@ -108,6 +108,7 @@ pub fn compile(
     trust: ComponentTrust,
     limits: CompileLimits,
 ) -> Result<MachineCode, CodeError> {
+    // Before a child is started: what cannot be compiled in time should not cost a process.
     let interface = runtime.examine(component, Tier::Optimised).map_err(CodeError::Component)?;
     let job = job(cage, component, limits);
     let done = match (cage.run(&job, &mut |_, _| {}), trust) {
@@ -117,6 +118,7 @@ pub fn compile(
     };
     let Finished { exit, stdout, dropped_bytes, .. } = done;
     match exit {
+        // Output that was cut may still begin with the right id, and its end would be missing.
         Exit::Code(0) if dropped_bytes == 0 => {
             // The executable is looked up again for the child, so it may be a newer Kavi than this process.
             if !stdout.starts_with(runtime.engine_id().as_bytes()) {
@@ -124,7 +126,10 @@ pub fn compile(
             }
             Ok(MachineCode::trusted(stdout, EngineId::BYTES, interface, runtime.engine_id()))
         }
+        // The text comes from a process that handled hostile bytes, so it is shortened to one clean
+        // line.
         Exit::Code(1) => Err(CodeError::Refused(text::line(&String::from_utf8_lossy(&stdout), 500))),
+        // A crash is reported like a limit: for the component both mean that it is not compiled.
         how => Err(CodeError::Stopped { limits, how }),
     }
 }
@@ -134,6 +139,8 @@ fn job(cage: &Cage, component: &[u8], most: CompileLimits) -> Job {
         wall: most.wall,
         cpu: Some(most.cpu),
         data: Some(most.memory_bytes),
+        // The code leaves by a pipe, which this limit does not concern. The child has no file to
+        // write.
         file_size: Some(0),
         // Starting a program needs some; the child lowers this to three itself.
         open_files: 64,
@@ -146,6 +153,7 @@ fn job(cage: &Cage, component: &[u8], most: CompileLimits) -> Job {
     Job::new(exe)
         .mount(Mount::read_only(exe, "/kavi"))
         .arg(VERB)
+        // By a pipe and not as a mount, so that the child has no path to open at all.
         .stdin(component.to_vec())
         .limits(limits)
         .capture(capture)
@@ -165,6 +173,7 @@ pub fn child_entry(
 fn child(mut from: impl Read, mut to: impl Write) -> io::Result<ExitCode> {
     // Only standard input, output and error remain: no file, socket or pipe can be opened any more.
     setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: Some(3) })?;
+    // The parent has checked the size, and this process has its own limit of memory.
     let mut component = Vec::new();
     from.read_to_end(&mut component)?;
     let (code, output) = match precompile(&component) {

@@ -41,6 +41,7 @@ impl Deadline {
 
     /// The cheap check of every host call: real time, and whether somebody ended the run.
     pub(super) fn check(&self) -> Result<(), Stop> {
+        // A stop comes before a timeout, because a person caused it and looks for it in the record.
         if let Some(halt) = self.interrupt.get() {
             return Err(Stop::Halt(Box::new(halt.clone())));
         }
@@ -67,5 +68,6 @@ impl Deadline {
 }
 
 fn thread_cpu() -> Duration {
+    // Of the thread and not of the process: other runs at the same time must not count.
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

@@ -73,6 +73,7 @@ impl Runtime {
     /// [`RuntimeError::UnsafeLimit`] for a native stack that could overflow the host's,
     /// [`RuntimeError::Engine`] and [`RuntimeError::Thread`] when the machine lacks a feature or a thread.
     pub fn new(limits: &Limits) -> Result<Self, RuntimeError> {
+        // The guest's stack is part of the native stack of its thread, which has a fixed size.
         if limits.stack_bytes > Limits::MAX_STACK_BYTES {
             return Err(RuntimeError::UnsafeLimit {
                 limit: "stack_bytes",
@@ -97,6 +98,7 @@ impl Runtime {
     /// # Errors
     /// As for [`Runtime::new`], and [`RuntimeError::Pool`] when the machine cannot reserve that much.
     pub fn pooled(limits: &Limits, runs: u32) -> Result<Self, RuntimeError> {
+        // The engine without a pool is needed in any case: for components that do not fit.
         let runtime = Self::new(limits)?;
         let no_pool = |error: &wasmtime::Error| RuntimeError::Pool(chain(error));
         let mut config = config(Tier::Optimised, limits).map_err(|error| no_pool(&error))?;
@@ -134,6 +136,7 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError::OtherEngine`] for code that another engine made, [`RuntimeError::Load`] when this one refuses it.
     pub fn load(&self, code: &MachineCode) -> Result<CompiledComponent, RuntimeError> {
+        // The engine's own check compares the major version only.
         if code.engine() != self.id {
             return Err(RuntimeError::OtherEngine);
         }
@@ -161,6 +164,7 @@ impl Runtime {
         self.check_size(bytes)?;
         let interface = inspect::interface(bytes)?;
         let effort = tier.effort(&interface.code);
+        // Estimated before compiling: in this process nothing can end a compiler that has started.
         if effort > self.compile_effort {
             return Err(RuntimeError::CompileEffort { effort, limit: self.compile_effort });
         }
@@ -242,6 +246,7 @@ fn watched(engine: Engine) -> Result<Engine, RuntimeError> {
 /// The configuration of both tiers.
 fn config(tier: Tier, limits: &Limits) -> wasmtime::Result<Config> {
     let mut config = Config::new();
+    // The full version, because a patch release may change the machine code.
     config.module_version(ModuleVersionStrategy::Custom(WASMTIME_VERSION.to_owned()))?;
     config.strategy(match tier {
         Tier::Optimised => Strategy::Cranelift,
@@ -250,6 +255,8 @@ fn config(tier: Tier, limits: &Limits) -> wasmtime::Result<Config> {
     config.cranelift_opt_level(OptLevel::Speed);
     // The one result that the specification leaves open: without this, a replay could differ between processors.
     config.cranelift_nan_canonicalization(true);
+    // All off first: a new release of the engine switches features on, and each is more code that a
+    // guest can attack.
     config.wasm_features(WasmFeatures::all(), false);
     config.wasm_features(wasm_features::of_engine(), true);
     // Tables for debuggers and source positions would be a third of the stored code. Kavi only asks whether there is a

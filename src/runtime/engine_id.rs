@@ -17,7 +17,10 @@ impl EngineId {
 
     pub(super) fn of(engine: &Engine) -> Self {
         let mut hasher = IdHasher(blake3::Hasher::new_derive_key("kavi 2026-11-20 engine of skills"));
+        // The engine's hash covers the major version only, and a patch release can change the code.
         WASMTIME_VERSION.hash(&mut hasher);
+        // Contains the processor's features: code for a newer processor must not be loaded on an
+        // older one.
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Self(hasher.0.finalize().into())
     }

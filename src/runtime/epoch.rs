@@ -40,6 +40,7 @@ impl EpochTicker {
     fn beat_forever(&self) {
         loop {
             let mut state = self.lock();
+            // An idle process must not wake 500 times a second.
             while state.running == 0 {
                 state.asleep = true;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -65,6 +66,7 @@ impl EpochTicker {
 /// When the operating system gives no thread.
 pub(super) fn watch(engine: &Engine) -> std::io::Result<()> {
     let mut state = TICKER.lock();
+    // Under the lock, so that two engines that are made together start one thread.
     if !state.started {
         thread::Builder::new().name("kavi-epoch".into()).spawn(|| TICKER.beat_forever())?;
         state.started = true;
@@ -79,6 +81,7 @@ pub(super) struct Running(());
 impl Running {
     pub(super) fn start() -> Self {
         let mut state = TICKER.lock();
+        // Counted under the same lock that the thread sleeps on, so no wake-up can be lost.
         state.running += 1;
         // The thread waits only after it has said so. Waking a thread that does not wait would still be a system call.
         if state.running == 1 && std::mem::take(&mut state.asleep) {

@@ -123,6 +123,7 @@ pub(super) struct ImportAllowlist {
 
 impl ImportAllowlist {
     pub(super) fn new(kind: ComponentKind, capabilities: &SkillCapabilities, functions: FunctionCheck) -> Self {
+        // A skill that writes needs the interface of folders as well, even if it reads nothing.
         let changes = capabilities.writes_files();
         Self { kind, folders: capabilities.reads_vault() || changes, changes, functions }
     }
@@ -153,6 +154,8 @@ impl ImportAllowlist {
     /// A linker with what may be imported, and nothing else.
     pub(super) fn linker(self, engine: &Engine) -> Result<Linker<GuestState>, RuntimeError> {
         let mut linker = Linker::new(engine);
+        // The same question as in `allows`, so that what is linked and what passes inspection
+        // cannot differ.
         for interface in INTERFACES.iter().filter(|interface| self.gives(interface)) {
             (interface.link)(&mut linker).map_err(|error| RuntimeError::Engine(error.to_string()))?;
         }
@@ -165,6 +168,7 @@ impl ImportAllowlist {
 pub fn import_table_version() -> Digest {
     let mut table = String::new();
     for interface in INTERFACES {
+        // One line for each entry, so that no two tables give the same text.
         table.push_str(&format!("{} {:?}\n", interface.name, interface.given));
     }
     for function in NEVER.iter().chain(CHANGES) {

@@ -44,6 +44,8 @@ pub(super) fn link_log(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtim
     instance.func_wrap("write", |mut store: StoreContextMut<'_, GuestState>, (level, message): (WitLevel, WasmStr)| {
         let limits = &store.data().limits;
         let longest = count(limits.log_line_bytes);
+        // Validated in place: a guest can pass megabytes, and only `log_line_bytes` of them are
+        // copied.
         let text = message.to_str(&store)?;
         let end = text.floor_char_boundary(longest);
         let line = text[..end].to_owned();

@@ -87,11 +87,15 @@ impl Lane<'_> {
             let lane = thread::Builder::new().name("kavi-lane".into()).stack_size(STACK).spawn_scoped(scope, || {
                 // Dropped when the work ends, also by a panic. That wakes the keeper.
                 let _alive = alive;
+                // Before `work` gets the lane: code that ran earlier on this thread could have
+                // opened anything.
                 let second_wall = second_wall::put_up(key.scope())?;
                 Ok(work(&Lane { key, second_wall, state: &state, here: PhantomData }))
             });
             let lane = lane.map_err(|error| RunError::Host(format!("no thread for runs: {error}")))?;
             let mut seen = 0;
+            // The keeper cannot be the lane's own thread: that one is inside the guest and cannot
+            // look.
             while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK) {
                 seen = look(&state, seen);
             }
@@ -110,9 +114,12 @@ impl Lane<'_> {
         scope: LandlockScope<'_>,
         watch: &Arc<dyn Watch + Send>,
     ) -> Result<LaneGuard<'_>, RunError> {
+        // Landlock would only make a wider run fail. A narrower one would run with access that it
+        // was not granted.
         if scope != self.key.scope() {
             return Err(RunError::SecondWall("this thread is kept for runs with other access".to_owned()));
         }
+        // A new one for each run: a halt of the last run must not end the next.
         let interrupt = Interrupt::default();
         let mut state = lock(self.state);
         state.started += 1;
@@ -142,6 +149,8 @@ impl Drop for LaneGuard<'_> {
 
 /// Asks whether the run that was there the last time may still go on. Returns the number of the run that is there now.
 fn look(state: &Mutex<LaneState>, seen: u64) -> u64 {
+    // Cloned out of the lock: a look opens the ledger, and a run must not wait for that to begin or
+    // end.
     let (number, watch, interrupt) = match &lock(state).current {
         Some(run) => (run.number, Arc::clone(&run.watch), run.interrupt.clone()),
         None => return seen,

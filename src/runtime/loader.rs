@@ -80,9 +80,12 @@ impl Loader<'_> {
         runtime.check_size(skill.component).map_err(CodeError::Component)?;
         match self.cached(runtime, skill) {
             Ok(Some(code)) => {
+                // On a hit as well: the capabilities come from the spec, which is no part of an
+                // entry.
                 check_interface(code.interface(), skill.capabilities)?;
                 match runtime.load(&code) {
                     Ok(compiled) => return Ok((compiled, CodeOrigin::Cached)),
+                    // Not a failure: the entry is derived, and compiling again gives a good one.
                     Err(error) => self.warn_unused(skill.digest, &CacheError::Refused(error)),
                 }
             }
@@ -90,9 +93,12 @@ impl Loader<'_> {
             Err(error) => self.warn_unused(skill.digest, &error),
         }
         let interface = runtime.examine(skill.component, Tier::Optimised).map_err(CodeError::Component)?;
+        // Before the child: a component that is refused should not reach a compiler.
         check_interface(&interface, skill.capabilities)?;
         let code = compile_child::compile(self.cage, runtime, skill.component, skill.trust, CompileLimits::default())?;
         let compiled = runtime.load(&code)?;
+        // Hashed from the bytes that were compiled. Under a digest that was merely passed in, an
+        // entry could serve another component.
         if let Err(error) = self.cache.keep(Digest::of(skill.component), &code) {
             self.warnings
                 .add(format!("the code of component {} cannot be kept in the cache: {error}", skill.digest.short()));

@@ -25,12 +25,16 @@ impl MemoryLimiter {
 
 impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // The guest's own maximum: refused as the specification says, by -1, and not as a limit of
+        // Kavi.
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         let growth = desired.saturating_sub(current) as u64;
         let bytes = self.bytes.saturating_add(growth);
         if bytes > self.limits.memory_bytes {
+            // An error ends the run. With `Ok(false)` a guest would see -1 and could act
+            // differently on a smaller machine.
             return Err(Stop::Limit { name: "memory_bytes", value: self.limits.memory_bytes }.into());
         }
         self.bytes = bytes;
@@ -40,6 +44,9 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        // The engine reports a failure directly after the growth that it asked about. Only memories
+        // with pages of one byte can fail unasked, and that feature is switched off. `take` keeps a
+        // second report from counting twice.
         self.bytes -= std::mem::take(&mut self.last_bytes);
         Ok(())
     }

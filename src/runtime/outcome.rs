@@ -67,6 +67,7 @@ pub struct GuestTelemetry {
 impl GuestTelemetry {
     /// The part that the run's record keeps; none where no guest was started.
     pub fn to_record(&self) -> Option<GuestOutput> {
+        // Every started run sets it, so its absence means that there is nothing to record.
         self.second_wall?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some(GuestOutput {

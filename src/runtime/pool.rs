@@ -24,6 +24,8 @@ const INSTANCE: usize = 1 << 24;
 
 /// Room for so many runs at one time.
 pub(super) fn config(limits: &Limits, runs: u32) -> PoolingAllocationConfig {
+    // Saturating: a pool that is too large is refused when it is made, one that wrapped would be
+    // too small.
     let all = |each: u64| u32::try_from(each).unwrap_or(u32::MAX).saturating_mul(runs);
     let each = |each: u64| u32::try_from(each).unwrap_or(u32::MAX);
     let seen = PoolingAllocationConfig::is_pagemap_scan_available();

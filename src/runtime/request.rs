@@ -35,6 +35,8 @@ pub struct GuestRequest<'a> {
 impl<'a> GuestRequest<'a> {
     /// The vault, if the guest is to have it.
     pub(super) fn granted_vault(&self) -> Option<&'a Path> {
+        // The capabilities decide and not the caller: a folder that was passed by mistake stays
+        // unreachable.
         self.vault.filter(|_| self.capabilities.reads_vault())
     }
 

@@ -80,6 +80,8 @@ impl CompiledComponent {
         let linked = self.prepare(request)?;
         // From here until the guard goes, the keeper of the lane asks `watch` and may interrupt this run.
         let guard = lane.begin(LandlockScope::of(request, ComponentKind::Skill), watch)?;
+        // Folders are opened on this thread, so the kernel checks them against the lane's
+        // restriction too.
         let state = GuestState::new(request, Vec::new(), guard.interrupt())?;
         let mut end = execute(state, &linked.pre, find(&linked), calling(request.input));
         drop(guard);
@@ -89,6 +91,8 @@ impl CompiledComponent {
 
     fn prepare(&self, request: &GuestRequest<'_>) -> Result<Arc<Linked>, RunError> {
         let limit = request.limits.input_bytes;
+        // Before anything is linked or started: the guest could not even receive it within its
+        // limits.
         if request.input.len() as u64 > limit {
             return Err(RunError::LimitExceeded { limit: "input_bytes", value: limit });
         }
@@ -105,6 +109,8 @@ impl CompiledComponent {
         let linked = self.link(request, ComponentKind::Tests)?;
         type Run = TypedFunc<(), (Result<(), ()>,)>;
         let exports = self.interface.exports.iter();
+        // The toolchain decides the patch version of this interface, so it is found without its
+        // version.
         let name = exports.map(|export| &export.name).find(|name| inspect::split_version(name).0 == TEST_RUN);
         let find = |store: &mut Store<GuestState>, instance: Instance| -> wasmtime::Result<Run> {
             let run = name
@@ -120,6 +126,7 @@ impl CompiledComponent {
             Ok(Ok(())) => TestExit::Returned,
             Ok(Err(())) => TestExit::ReturnedErr,
             Err(RunError::GuestExit { code }) => TestExit::GuestExit(code),
+            // These say that no test ran. A gate must not count them as a test that failed.
             Err(error @ (RunError::Instantiate { .. } | RunError::Host(_))) => return Err(error),
             Err(error) => TestExit::Trap(error),
         };
@@ -129,6 +136,8 @@ impl CompiledComponent {
     /// The component with its imports. Most runs find it linked already.
     fn link(&self, request: &GuestRequest<'_>, kind: ComponentKind) -> Result<Arc<Linked>, RunError> {
         let allowlist = ImportAllowlist::new(kind, request.capabilities, self.functions);
+        // Held while linking, so that threads that start together link once and not each for
+        // itself.
         let mut linked = lock(&self.linked);
         if let Some(linked) = linked.as_ref().filter(|linked| linked.allowlist == allowlist) {
             return Ok(Arc::clone(linked));
@@ -177,6 +186,7 @@ fn skill_outcome(
         Ok(result) => result.map_err(GuestError::from),
         Err(error) => return Err(RunFailure { error, observed: observed.into() }),
     };
+    // Also an error has a limit: its text goes into the record and to whoever asked.
     let (limit, value, bytes) = match &result {
         Ok(output) => ("output_bytes", limits.output_bytes, output.len()),
         Err(error) => ("error_bytes", limits.error_bytes, error.message.len()),
@@ -212,6 +222,7 @@ pub(super) fn on_its_thread<F, R: Send>(
     thread::run(request.watch, |interrupt| {
         // First of all: nothing of the guest has been looked at on this thread.
         let second_wall = second_wall::put_up(LandlockScope::of(request, kind))?;
+        // After the wall, so that a folder outside of the scope fails here and not in the guest.
         let state = GuestState::new(request, arguments, interrupt)?;
         let mut end = execute(state, pre, find, call);
         end.observed.second_wall = Some(second_wall);
@@ -230,12 +241,15 @@ pub(super) fn execute<F, R>(
     // half-changed data again.
     let run = || {
         let mut store = prepare(state, pre);
+        // Before instantiation, which runs the guest's start functions: a loop there must end as
+        // well.
         let _running = Running::start();
         let found = pre.instantiate(&mut store).and_then(|instance| find(&mut store, instance));
         let found = found.map_err(|error| explain(&error, &store, Phase::Starting));
         let result = found
             .and_then(|function| call(&mut store, function).map_err(|error| explain(&error, &store, Phase::Running)));
         // The guest's clean-up counts as well, and the end may have come without a heartbeat.
+        // Asked once and used twice, so that the record and the verdict cannot disagree.
         let cpu = store.data().deadline.cpu();
         let result = result.and_then(|result| match store.data().deadline.check_at(cpu) {
             Ok(()) => Ok(result),
@@ -259,6 +273,7 @@ fn prepare(state: GuestState, pre: &InstancePre<GuestState>) -> Store<GuestState
     store.set_hostcall_fuel(fuel);
     store.set_max_component_handles(handles);
     // At every beat the code calls back here, on the guest's own thread.
+    // One beat from now. Without a deadline the store would trap at its first check.
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         store.data().deadline.check_all()?;
@@ -281,6 +296,7 @@ enum Phase {
 
 /// Translates an error of the engine.
 fn explain(error: &wasmtime::Error, store: &Store<GuestState>, phase: Phase) -> RunError {
+    // First, because the engine wraps the wall's own reasons in its errors.
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.clone().into();
     }
@@ -288,6 +304,7 @@ fn explain(error: &wasmtime::Error, store: &Store<GuestState>, phase: Phase) -> 
     let limit = |limit, value| RunError::LimitExceeded { limit, value };
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return match trap {
+            // The engine has a trap for this limit and no other way to report it.
             Trap::StackOverflow => limit("stack_bytes", limits.stack_bytes),
             trap => RunError::Trap { reason: trap.to_string() },
         };
@@ -296,6 +313,8 @@ fn explain(error: &wasmtime::Error, store: &Store<GuestState>, phase: Phase) -> 
     // The engine has no error types for its own limits. A test for each limit pins these texts.
     let in_guest = error.downcast_ref::<WasmBacktrace>().is_some();
     match &*reason {
+        // With a backtrace the guest was calling the host. Without one, its result was on the way
+        // out.
         text if text.contains("fuel allocated for hostcalls has been exhausted") => match in_guest {
             true => limit("hostcall_bytes", limits.hostcall_bytes.max(limits.output_bytes)),
             false => limit("output_bytes", limits.output_bytes),

@@ -85,6 +85,8 @@ mod linux {
     /// Restricts the calling thread for good.
     pub(in super::super) fn put_up(reach: LandlockScope<'_>) -> Result<SecondWall, RunError> {
         let mut rules = nothing().map_err(refused)?;
+        // Rules hold the opened folders, so they are made before the restriction under which none
+        // could be opened.
         if let Some((path, vault)) = reach.vault {
             let rights = match vault {
                 VaultAccess::Read => reading(),
@@ -95,6 +97,8 @@ mod linux {
         if let Some(path) = reach.out {
             rules = allow(rules, "/out", path, reading() | writing())?;
         }
+        // Only the calling thread is restricted. Kavi's other threads must still write the ledger
+        // and the vault.
         judge(&rules.restrict_self().map_err(refused)?)
     }
 
@@ -146,6 +150,8 @@ mod linux {
     fn judge(status: &RestrictionStatus) -> Result<SecondWall, RunError> {
         match (&status.landlock, &status.ruleset) {
             (LandlockStatus::NotEnabled | LandlockStatus::NotImplemented, _) => Ok(SecondWall::Missing),
+            // A kernel that has the wall and does not use it is no reason to run with one wall
+            // fewer.
             (LandlockStatus::Available { .. }, RulesetStatus::NotEnforced) => {
                 Err(refused("the kernel has Landlock but enforces nothing"))
             }

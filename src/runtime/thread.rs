@@ -36,6 +36,8 @@ pub(super) fn run<T: Send>(
         while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
             if let Err(halt) = watch.look() {
                 interrupt.set(halt);
+                // The thread ends at its next heartbeat. `join` below waits for it, so nothing is
+                // left behind.
                 break;
             }
             pause = LOOK;

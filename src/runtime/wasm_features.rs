@@ -4,6 +4,7 @@
 /// One list for two types: the engine and the inspection use different versions of one crate.
 macro_rules! features {
     ($flags:path) => {{
+        // Left out on purpose: threads and relaxed SIMD, whose results can differ between two runs.
         type Flags = $flags;
         Flags::MUTABLE_GLOBAL
             | Flags::SATURATING_FLOAT_TO_INT

@@ -32,6 +32,7 @@ pub(super) enum CacheFileError {
 pub(super) fn read(path: &Path, private: OwnerOnly, most: u64) -> Result<Vec<u8>, CacheFileError> {
     let odd = |why: &str| Err(CacheFileError::Because(why.to_owned()));
     let told = |error: io::Error| CacheFileError::Because(error.to_string());
+    // NONBLOCK: opening a pipe that somebody put there would wait for a writer for ever.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => File::from(fd),
@@ -39,10 +40,12 @@ pub(super) fn read(path: &Path, private: OwnerOnly, most: u64) -> Result<Vec<u8>
         Err(rustix::io::Errno::LOOP) => return odd("it is a symbolic link"),
         Err(error) => return Err(told(error.into())),
     };
+    // Of the open descriptor, so that the checked file is the file that is read.
     let meta = file.metadata().map_err(told)?;
     let forbidden = if private == OwnerOnly::Wholly { 0o077 } else { 0o022 };
     match &meta {
         meta if !meta.is_file() => return odd("it is not a regular file"),
+        // The owner can change a file at any time, whatever its mode says now.
         meta if meta.uid() != rustix::process::geteuid().as_raw() => return odd("it belongs to another user"),
         meta if meta.mode() & forbidden != 0 => return odd("other users may touch it"),
         // One that was replaced since it was opened has no name any more, and is as good as it was.
@@ -51,6 +54,7 @@ pub(super) fn read(path: &Path, private: OwnerOnly, most: u64) -> Result<Vec<u8>
         _ => {}
     }
     let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
+    // One byte more than allowed: a file that grew since its size was asked is noticed.
     (&mut file).take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(told)?;
     if bytes.len() as u64 > most { odd("it is too large") } else { Ok(bytes) }
 }
@@ -68,17 +72,22 @@ pub(super) enum IfExists {
 pub(super) fn write(path: &Path, bytes: &[u8], there: IfExists) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     // Made with mode 0600.
+    // In the same folder, because a rename works within one file system only.
     let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
+    // Before the rename. In the other order a crash can leave the name with an empty file.
     temporary.as_file().sync_all()?;
     match there {
         IfExists::Replace => temporary.persist(path).map(drop)?,
         IfExists::Keep => match temporary.persist_noclobber(path) {
             Ok(_) => {}
+            // Another process was faster. Its file is as good, and the caller reads what is there
+            // now.
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             Err(error) => return Err(error.error),
         },
     }
+    // The name is stored in the folder, which has to reach the disk by itself.
     File::open(folder)?.sync_all()
 }
 
@@ -88,6 +97,7 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(folder) {
+        // A link in its place could lead entries out of the workspace.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => real_folder(folder),
         made => made,
     }

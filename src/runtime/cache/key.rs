@@ -32,6 +32,8 @@ impl SealKey {
     /// The seal of some bytes.
     pub(super) fn seal(&self, parts: &[&[u8]]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        // Parts are joined without separators. The length of the header is one of them, so no other
+        // split gives the same bytes.
         parts.iter().for_each(|part| {
             hasher.update(part);
         });
@@ -44,6 +46,8 @@ impl SealKey {
         match file::read(path, OwnerOnly::Wholly, BYTES as u64) {
             Ok(bytes) => Ok(Some(Self(bytes.try_into().map_err(|_| odd("it is too short"))?))),
             Err(CacheFileError::Missing) => Ok(None),
+            // A key that others can read protects nothing, so it is an error and not replaced in
+            // silence.
             Err(CacheFileError::Because(why)) => Err(odd(&why)),
         }
     }
@@ -59,7 +63,10 @@ impl SealKey {
         if let Some(folder) = path.parent() {
             file::make_folder(folder).map_err(failed)?;
         }
+        // Two processes may get here. Replacing would make every entry of the first one foreign.
         file::write(path, &bytes, IfExists::Keep).map_err(failed)?;
+        // Read back: the key that prevailed can be another process's, and the checks of `read`
+        // apply to it.
         let made = Self::read(path)?;
         made.ok_or_else(|| CacheError::Key { path: path.to_owned(), why: "it went away again".to_owned() })
     }

@@ -123,16 +123,21 @@ impl CodeCache {
 
     /// The code of a component; `None` when there never was any.
     pub(super) fn find(&self, component: Digest, engine: EngineId) -> Result<Option<MachineCode>, CacheError> {
+        // A link in its place could lead to entries outside of the workspace.
         match file::real_folder(&self.folder) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CacheError::Io { path: self.folder.clone(), source }),
         }
+        // Readable by others is enough: the entry holds nothing secret, and its seal shows any
+        // change.
         let buffer = match file::read(&self.entry(component), OwnerOnly::Write, MAX_ENTRY_BYTES) {
             Ok(buffer) => buffer,
             Err(CacheFileError::Missing) => return Ok(None),
             Err(CacheFileError::Because(why)) => return Err(CacheError::NotAnEntry(why)),
         };
+        // An entry without a key was sealed by somebody else, or before the key was lost. Looking
+        // makes no new key.
         let key = SealKey::read(self.key_path()?)?.ok_or(CacheError::Foreign)?;
         match seal::open(&key, &CodeIdentity::new(component, engine, self.policy), buffer) {
             Ok(code) => Ok(Some(code)),
@@ -149,6 +154,7 @@ impl CodeCache {
         let path = self.entry(component);
         let failed = |source| CacheError::Io { path: path.clone(), source };
         let key = SealKey::read_or_make(self.key_path()?)?;
+        // The engine of the code and not of this process, which may have been replaced since.
         let identity = CodeIdentity::new(component, code.engine(), self.policy);
         let sealed = seal::seal(&key, &identity, code);
         let sealed =
@@ -178,6 +184,7 @@ impl CodeCache {
                 continue;
             };
             status.entries += 1;
+            // The same way as a run takes, so that the count says what a run would use.
             match self.find(component, engine) {
                 Ok(Some(_)) => status.valid += 1,
                 Err(CacheError::Stale) => status.stale += 1,
@@ -199,6 +206,7 @@ impl CodeCache {
             cleared.removed += 1;
             cleared.bytes += bytes;
         }
+        // A usable key also seals the entries of other workspaces, so it stays.
         if let Some(key) = self.key.as_deref().filter(|key| SealKey::read(key).is_err()) {
             remove(key)?;
             cleared.removed += 1;
@@ -217,6 +225,7 @@ impl CodeCache {
         let mut names = Vec::new();
         for listed in listed {
             let listed = listed.map_err(failed)?;
+            // Only names that Kavi gives: `clear` must not remove a file that a person put there.
             let Some(name) = listed.file_name().to_str().and_then(Name::parse) else { continue };
             let size = listed.metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
             names.push((name, size));

@@ -54,12 +54,16 @@ pub(super) fn seal(key: &SealKey, identity: &CodeIdentity, code: &MachineCode) -
     let header = Header { identity: identity.clone(), interface: code.interface().clone() };
     let header = serde_json::to_vec(&header).ok()?;
     let length = u32::try_from(header.len()).ok()?.to_le_bytes();
+    // The form's version is in MAGIC and so under the seal. An old entry cannot be read by the
+    // rules of a new form.
     let seal = key.seal(&[MAGIC, &length, &header, code.bytes()]);
     Some([MAGIC, seal.as_bytes(), &length, &header, code.bytes()].concat())
 }
 
 /// Takes an entry apart, if it is sealed with this key and is the wanted one.
 pub(super) fn open(key: &SealKey, wanted: &CodeIdentity, buffer: Vec<u8>) -> Result<MachineCode, SealError> {
+    // A length that is too short is Foreign as well: before the seal nothing is known about the
+    // bytes.
     let (magic, rest) = buffer.split_at_checked(MAGIC.len()).ok_or(SealError::Foreign)?;
     let (seal, below) = rest.split_at_checked(blake3::OUT_LEN).ok_or(SealError::Foreign)?;
     let seal = blake3::Hash::from_slice(seal).map_err(|_| SealError::Foreign)?;
@@ -72,8 +76,11 @@ pub(super) fn open(key: &SealKey, wanted: &CodeIdentity, buffer: Vec<u8>) -> Res
     let length = u32::from_le_bytes(*length) as usize;
     let header = rest.get(..length).ok_or(SealError::Stale)?;
     let header: Header = serde_json::from_slice(header).map_err(|_| SealError::Stale)?;
+    // The file's name is not sealed. Without this, an entry that was renamed would run for another
+    // component.
     if header.identity != *wanted {
         return Err(SealError::Stale);
     }
+    // The same buffer goes on: reading the file again would load bytes that nobody checked.
     Ok(MachineCode::trusted(buffer, LENGTH_END + length, header.interface, wanted.engine))
 }

@@ -135,6 +135,8 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
             ImportKind::Type if WORLD_TYPES.contains(&&*import.name) => continue,
             ImportKind::Type | ImportKind::Other => false,
         };
+        // The version of something that is not granted does not matter, so only the first reason is
+        // reported.
         if !granted {
             mismatches.push(InterfaceMismatch::NotGranted { import: import.name.clone() });
             continue;
@@ -150,6 +152,8 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
             });
         }
         let functions = import.functions.iter().map(|function| format!("{name}#{function}"));
+        // Checked in spite of the wall behind it: a person sees the refusal before the skill is
+        // ever run.
         let denied = functions.filter(|function| allowlist.refuses_function(function));
         mismatches.extend(denied.map(|function| InterfaceMismatch::Denied { function }));
     }
@@ -159,6 +163,8 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
 /// Whether `version` is `wanted` or an earlier patch of the same minor version.
 fn is_earlier_patch(version: &str, wanted: &str) -> bool {
     let parse = |text: &str| -> Option<(String, u32)> {
+        // A later patch may import functions that this runtime does not have, so only earlier ones
+        // match.
         let (minor, patch) = text.rsplit_once('.')?;
         Some((minor.to_owned(), patch.parse().ok()?))
     };

@@ -92,6 +92,7 @@ impl CodeSize {
         let bytes = range.end - range.start;
         self.functions += 1;
         self.bytes += bytes;
+        // Saturating: a sum that wraps would make a huge component look cheap.
         self.squares = self.squares.saturating_add(bytes.saturating_mul(bytes));
         for locals in body.get_locals_reader()? {
             self.locals += u64::from(locals?.0);
@@ -156,6 +157,7 @@ pub struct LinearMemory {
 /// # Errors
 /// [`InspectError`] when the bytes are no valid component with the features that skills need.
 pub fn interface(bytes: &[u8]) -> Result<Interface, InspectError> {
+    // Asked first, because the validator's own message does not name the target to build for.
     if Parser::is_core_wasm(bytes) {
         return Err(InspectError::CoreModule);
     }
@@ -163,6 +165,8 @@ pub fn interface(bytes: &[u8]) -> Result<Interface, InspectError> {
 }
 
 fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
+    // All of the bytes, before anything is read from them: the loop below relies on valid
+    // structure.
     let types = Validator::new_with_features(wasm_features::of_inspection()).validate_all(bytes)?;
     let types = types.as_ref();
     let mut found = Interface {
@@ -174,6 +178,8 @@ fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
         runs_as_skill: runs_as_skill(&types),
         makes_resources: false,
     };
+    // Nested components import from their parent and not from the host, so only the outermost one
+    // counts.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload? {
@@ -181,6 +187,7 @@ fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => found.add_imports(section, &types)?,
             Payload::ComponentExportSection(section) if depth == 1 => found.add_exports(section)?,
+            // At every depth: a nested component could otherwise make resources unseen.
             Payload::ComponentCanonicalSection(section) => {
                 for function in section {
                     found.makes_resources |= matches!(function?, CanonicalFunction::ResourceNew { .. });
@@ -212,6 +219,8 @@ impl Interface {
                     let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
                     (ImportKind::Interface, functions.map(|(name, _)| name.clone()).collect())
                 }
+                // A resource is a type too, and a handle to one is authority. It falls under
+                // `Other`.
                 Some(ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(_), .. }) => {
                     (ImportKind::Type, Vec::new())
                 }
@@ -238,6 +247,7 @@ impl Interface {
 
 impl LinearMemory {
     fn new(memory: wasmparser::MemoryType) -> Self {
+        // Multiplied with saturation: the declared number of pages is the component's own choice.
         let page = 1_u64 << memory.page_size_log2.unwrap_or(16);
         Self {
             minimum_bytes: memory.initial.saturating_mul(page),
@@ -268,6 +278,8 @@ fn runs_as_skill(types: &TypesRef<'_>) -> bool {
     let cases = error.cases.iter().map(|(name, case)| (name.as_str(), case.ty.as_ref().is_some_and(is_text)));
     matches!(&run.params[..], [(_, input)] if is_text(input))
         && is_text(ok)
+        // The order matters, because a case is passed as its number.
         && cases.eq(ERROR_KINDS.map(|kind| (kind.as_str(), true)))
+        // An async function has another calling convention, which the typed call would not use.
         && !run.async_
 }
