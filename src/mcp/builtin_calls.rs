@@ -32,6 +32,8 @@ impl McpService {
                 .map_or_else(|error| error_result(&error), structured_result)
             }
             BuiltinTool::Proposals => {
+                // Corrected and not refused: a model that asks for too many still gets a useful
+                // answer.
                 let most = arguments.get("most").and_then(Value::as_u64).map_or(20, |most| most.clamp(1, 100));
                 let most = u32::try_from(most).unwrap_or(20);
                 let listed = ask(|reply| self.api.proposals(most, reply)).await;
@@ -64,6 +66,7 @@ impl McpService {
     }
 
     async fn propose(&self, mut arguments: JsonObject, context: &RequestContext<RoleServer>) -> CallToolResult {
+        // Removed, because it is no member of a spec and the strict parser would refuse it there.
         let Some(Value::String(why)) = arguments.remove("why") else {
             return failed_result("give `why`: what you could not do without this skill");
         };

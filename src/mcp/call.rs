@@ -47,7 +47,10 @@ impl McpService {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        // Held until the answer is made, so that a shutdown waits for this call.
         let _active = self.count_call();
+        // Before the tool's name is looked at: this is an answer to a question, and the skill must
+        // not run again.
         if let Some(state) = &request.request_state {
             return self.resume_elicitation(state, &request, &context).await;
         }
@@ -71,6 +74,7 @@ impl McpService {
         input: JsonObject,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        // A name that no skill can have is answered like one that no skill has.
         let skill = SkillName::parse(name).map_err(|_| unknown_tool(name))?;
         let (answer, answered) = oneshot::channel();
         let cancel = Cancel::default();
@@ -83,6 +87,8 @@ impl McpService {
         self.api.call(call, Box::new(reply));
         match self.await_run(answered, &cancel, context).await {
             Ok(run) => self.succeeded(name, run, context).await,
+            // A protocol error, because the client's list of tools is out of date. Failures of a
+            // skill go to the model.
             Err(CallFailure::NoSuchSkill(_)) => Err(unknown_tool(name)),
             Err(CallFailure::Cancelled) => Ok(failed_result("the call was cancelled").into()),
             Err(CallFailure::Failed { kind, message, hint }) => {
@@ -101,6 +107,7 @@ impl McpService {
     ) -> Result<AgentRun, CallFailure> {
         let token = context.meta.get_progress_token();
         let mut ticks = interval_at(Instant::now() + PROGRESS_INTERVAL, PROGRESS_INTERVAL);
+        // After a pause the missed notifications would otherwise come in a burst.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seconds = 0_u32;
         let client_gone = async {
@@ -160,6 +167,8 @@ impl McpService {
                 let response = tokio::select! {
                     response = timeout(ANSWER_TIMEOUT, request) => response.ok().and_then(Result::ok),
                     () = context.ct.cancelled() => None,
+                    // A client that is gone cannot answer. Its files stay held for a person at the
+                    // command line.
                     () = closed(&context.extensions) => None,
                 };
                 drop(paused);
@@ -179,6 +188,7 @@ impl McpService {
 
     async fn discard_cancelled(&self, commit: CommitId, context: &RequestContext<RoleServer>) -> CallToolResult {
         let by = format!("{}, which cancelled the call", client_name(context));
+        // The record names the client, because no person said this no.
         let settlement = Settlement { commit, answer: PersonAnswer::No, by };
         match ask(|reply| self.api.settle(settlement, reply)).await {
             Ok(()) => failed_result("the call was cancelled"),
@@ -194,6 +204,8 @@ impl McpService {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let not_open = || ErrorData::invalid_params("no open question has this `requestState`", None);
+        // A client of another revision was never given a secret, so one that brings it got it
+        // elsewhere.
         if elicitation_mode(context) != ElicitationMode::ByResult {
             return Err(not_open());
         }
@@ -202,9 +214,11 @@ impl McpService {
         let response = request.input_responses.as_ref().and_then(|answers| answers.get(ANSWER_FIELD)).cloned();
         let response: Option<ElicitResult> = response.and_then(|response| serde_json::from_value(response).ok());
         let answer = parse_answer(response.as_ref());
+        // Before the question is taken out: an answer that says nothing must leave it open.
         if answer == ElicitationAnswer::Unclear {
             return self.elicitations.repeat(key).map(CallToolResponse::from).ok_or_else(not_open);
         }
+        // Taken out first and settled then, so that two answers at once cannot both be applied.
         let question = self.elicitations.take(key).ok_or_else(not_open)?;
         Ok(self.settle(question.result, question.commit, answer, context).await.into())
     }

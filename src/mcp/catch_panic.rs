@@ -25,6 +25,8 @@ pub(super) struct GuardedService<H> {
 
 /// Runs a handler to its end. A panic is an internal error.
 pub(super) async fn catch_panic<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
+    // Caught at each poll, because a panic can come at any of them. The future is not polled again
+    // afterwards.
     let mut work = pin!(work);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll,
@@ -39,11 +41,14 @@ impl<H: Service<RoleServer>> Service<RoleServer> for GuardedService<H> {
         request: ClientRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<ServerResult, ErrorData> {
+        // The SDK would take it, and later calls would run under another revision than earlier
+        // ones.
         if matches!(request, ClientRequest::InitializeRequest(_)) && self.session.is_initialized() {
             return Err(ErrorData::invalid_request("this connection was initialized before", None));
         }
         let (id, cancelled) = (context.id.clone(), context.ct.clone());
         let answer = self.handler.handle_request(request, context).await;
+        // A cancelled request gets no response, which the rest of its batch would wait for.
         if cancelled.is_cancelled()
             && let Some(rest) = self.session.abandon(&id)
         {

@@ -62,8 +62,10 @@ pub(super) fn request_params(name: &str, diffs: &[FileDiff]) -> ElicitRequestPar
     let paths = diffs.iter().map(|diff| {
         format!("  {} (+{} -{})\n", text::line(diff.change.path.as_str(), 1_100), diff.added, diff.removed)
     });
+    // The paths come first and whole. A long difference could otherwise push them out of sight.
     let mut message = format!("The skill `{name}` would write to your vault:\n{}\n", paths.collect::<String>());
     let shown: String = diffs.iter().map(|diff| diff.text.as_str()).collect();
+    // The text below can imitate anything, also this question. So it is announced as what it is.
     message.push_str("The difference (written by the skill, not verified):\n");
     message.push_str(&text::block(&shown, MOST_SHOWN));
     let schema = ElicitationSchema::builder().required_bool(ANSWER_FIELD).build_unchecked();
@@ -90,6 +92,7 @@ pub(super) fn parse_answer(answer: Option<&ElicitResult>) -> ElicitationAnswer {
         (ElicitationAction::Accept, Some(false)) | (ElicitationAction::Decline, _) => {
             ElicitationAnswer::Decided(PersonAnswer::No)
         }
+        // Closing a window is no decision, so nothing is discarded.
         (ElicitationAction::Cancel, _) => ElicitationAnswer::Dismissed,
         _ => ElicitationAnswer::Unclear,
     }
@@ -110,6 +113,7 @@ pub(super) struct PendingElicitation {
 
 impl PendingElicitation {
     fn is_about(&self, tool: &str) -> bool {
+        // The repeated call has the name that the client called, which may be `call_skill`.
         self.tool == tool || BuiltinTool::named(tool) == Some(BuiltinTool::Call)
     }
 
@@ -143,6 +147,7 @@ pub(super) struct AnswerKey<'a> {
 
 impl AnswerKey<'_> {
     fn opens(self, entry: &OwnedEntry<OpenElicitation>) -> bool {
+        // All three: a secret that leaked to another client or another tool answers nothing.
         entry.owner == self.client && entry.value.secret == self.secret && entry.value.question.is_about(self.tool)
     }
 }
@@ -156,6 +161,8 @@ impl Default for Elicitations {
 impl Elicitations {
     /// Stores a question for a client, and returns the result that asks it.
     pub(super) fn ask(&self, client: String, question: PendingElicitation) -> InputRequiredResult {
+        // Random, because a number that can be guessed would let a client answer the question of
+        // another.
         let secret = RandomIds.next().simple().to_string();
         let result = question.as_result(&secret);
         // A question that is displaced decides nothing: its files stay held.

@@ -48,6 +48,8 @@ pub(super) fn error(id: Value, code: i32, message: &str) -> Value {
 
 /// The response to a message that is too long, from its beginning. It has the id of the request, where the beginning has it.
 pub(super) fn too_long(beginning: &[u8]) -> Value {
+    // The parse ends in an error, which would take a returned value with it. The cell keeps what
+    // was found.
     let id = Cell::new(None);
     // The beginning is not valid JSON, so the error at its end is ignored.
     let _ = serde_json::Deserializer::from_slice(beginning).deserialize_map(Members(&id));
@@ -123,6 +125,7 @@ pub(super) fn check_batch(messages: &[Value], session: &McpSession) -> Result<()
     if !session.takes_batches() {
         return Err("messages in an array need revision 2025-03-26, which was not negotiated".to_owned());
     }
+    // Each message of an array becomes a call at once. The limit bounds what one line can start.
     if messages.is_empty() || messages.len() > MOST_IN_BATCH {
         return Err(format!("an array contains 1 to {MOST_IN_BATCH} messages"));
     }
@@ -146,6 +149,8 @@ fn parse_batch(messages: Vec<Value>, session: &McpSession) -> ParsedLine {
             ParsedMessage::Ignore => {}
         }
     }
+    // After all messages were parsed: the batch must know its ids before the first of them is
+    // answered.
     parsed.answer = session.batch(ids, answers);
     parsed
 }
@@ -163,6 +168,7 @@ pub(super) fn parse_message(message: Value, session: &McpSession) -> ParsedMessa
         return ParsedMessage::Answer(error(Value::Null, INVALID_REQUEST, "a message must be an object"));
     };
     let id = members.get("id").cloned();
+    // JSON-RPC answers with null when the id itself is not usable.
     let shown = || id.clone().filter(|id| id.is_string() || id.is_number()).unwrap_or(Value::Null);
     if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return ParsedMessage::Answer(error(shown(), INVALID_REQUEST, "`jsonrpc` must be \"2.0\""));
@@ -197,6 +203,7 @@ fn parse_request(id: Value, message: Value, session: &McpSession) -> ParsedMessa
     let known = match (&id, id.as_i64()) {
         (Value::String(text), _) => RequestId::String(text.as_str().into()),
         (Value::Number(_), Some(number)) => RequestId::Number(number),
+        // Fractions and null are refused: the SDK has no type for them and would drop the request.
         _ => return ParsedMessage::Answer(error(Value::Null, INVALID_REQUEST, "`id` must be a string or an integer")),
     };
     if message.get("params").is_some_and(|params| !params.is_object()) {
@@ -205,9 +212,11 @@ fn parse_request(id: Value, message: Value, session: &McpSession) -> ParsedMessa
     let Ok(JsonRpcMessage::Request(request)) = serde_json::from_value::<ClientJsonRpcMessage>(message) else {
         return refuse(INVALID_PARAMS, "invalid parameters for this method");
     };
+    // Last of the checks, because a request that is refused must not leave its id active.
     if let Err(why) = session.begin(&known) {
         return refuse(INVALID_REQUEST, why);
     }
+    // When it is parsed and not when it is answered: notifications may follow in the same read.
     if opens(&request.request) {
         session.open();
     }
@@ -219,6 +228,8 @@ fn opens(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => true,
         ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+        // A later revision has no `initialize`. There each request carries what the opening would
+        // have said.
         request => request.get_meta().missing_required_keys(&ProtocolVersion::NO_INITIALIZE).is_empty(),
     }
 }

@@ -154,6 +154,7 @@ impl ServerHandler for McpService {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = text::line(&request.method, 200);
+        // In that revision a removed method is unknown, also when its parameters are wrong.
         let latest = context.protocol_version().is_some_and(|revision| revision >= ProtocolVersion::NO_INITIALIZE);
         let removed = latest && REMOVED.contains(&request.method.as_str());
         Err(match KNOWN.contains(&request.method.as_str()) && !removed {

@@ -75,6 +75,7 @@ async fn serve_stdio(api: Arc<dyn AgentApi>, tools: ToolListing) -> Result<(), M
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
         Err(error) => Err(McpError::Opening(error.to_string())),
     };
+    // Also after an error: responses that were made before it belong to the client.
     output.flush().await;
     served
 }

@@ -37,6 +37,7 @@ fn uri(skill: &AgentSkill) -> String {
 
 /// The skill whose guidance has this URI.
 fn skill_at<'a>(skills: &'a [AgentSkill], uri: &str) -> Option<&'a AgentSkill> {
+    // Compared with the names of trusted skills and never made into a path.
     let name = uri.strip_prefix(SKILL)?.strip_suffix(SKILL_FILE)?;
     skills.iter().find(|skill| extension_name(skill) == name)
 }
@@ -92,6 +93,8 @@ fn guidance(skill: &AgentSkill) -> String {
         spec.io.output_schema(),
     );
     for example in spec.examples.iter().take(3) {
+        // An example may contain a fence, which would end the block and put its rest into the
+        // guidance.
         let input = text::fenced(&format!("{:#}", example.input), 4_000);
         out.push_str(&format!("\n## Example: {}\n\n```json\n{input}\n```\n", text::line(&example.name, 100)));
     }
@@ -106,6 +109,7 @@ fn page_of<'a>(
     let after = tools::after(cursor)?.unwrap_or_default();
     let mut left = skills.iter().filter(|skill| skill.spec.name.as_str() > after).peekable();
     let shown: Vec<&AgentSkill> = left.by_ref().take(PAGE).collect();
+    // A cursor only when something follows, so that the client need not ask for an empty page.
     let next = left.peek().and(shown.last()).map(|last| format!("after:{}", last.spec.name));
     Ok((shown, next))
 }
@@ -146,6 +150,7 @@ fn not_found(uri: &str) -> ErrorData {
 
 fn refused(uri: &str, error: &Error) -> ErrorData {
     match error.kind() {
+        // An id that does not exist and one that is malformed get the same answer.
         Kind::Usage => not_found(uri),
         _ => ErrorData::internal_error(text::block(&error.to_string(), 2_000), None),
     }

@@ -29,6 +29,8 @@ pub(super) struct McpService {
 impl McpService {
     /// The state of a server with nothing under way.
     pub(super) fn new(api: Arc<dyn AgentApi>, tools: ToolListing) -> Self {
+        // A counter and not a message: a slow client misses steps, and still learns that something
+        // changed.
         let sender = watch::Sender::new(0_u64);
         let changes = sender.subscribe();
         api.on_skills_changed(Box::new(move || sender.send_modify(|number| *number += 1)));
@@ -83,6 +85,8 @@ pub(super) struct CallCount<'a> {
 
 impl<'a> CallCount<'a> {
     fn new(active_calls: &'a watch::Sender<isize>, by: isize) -> Self {
+        // Signed, because a call that waits for a person is counted out while it is still counted
+        // in.
         active_calls.send_modify(|number| *number += by);
         Self { active_calls, by }
     }

@@ -66,6 +66,8 @@ impl McpSession {
     /// When its id is already active, or too many requests are.
     pub(super) fn begin(&self, id: &RequestId) -> Result<(), &'static str> {
         let mut state = self.state();
+        // The response goes to a stream by its id. With two active requests of one id, it could go
+        // to the wrong one.
         if state.active.contains(id) {
             return Err("a request with this id is active");
         }
@@ -83,6 +85,7 @@ impl McpSession {
         state.cancelled.remove(id);
         let number = state.batches.iter().position(|batch| batch.unanswered.contains(id))?;
         state.batches[number].unanswered.remove(id);
+        // The cancelled one may have been the last that the others waited for.
         let whole = state.batches[number].unanswered.is_empty();
         let answers = whole.then(|| state.batches.swap_remove(number).answers)?;
         (!answers.is_empty()).then_some(Value::Array(answers))
@@ -91,6 +94,7 @@ impl McpSession {
     /// The client cancels a request. Its id stays taken until its handler ends: a late response must not answer another request.
     pub(super) fn cancelled(&self, id: &RequestId) {
         let mut state = self.state();
+        // An unknown id is ignored: the response may have crossed the cancellation on its way.
         if state.active.contains(id) {
             state.cancelled.insert(id.clone());
         }
@@ -99,6 +103,7 @@ impl McpSession {
     /// A handler has ended.
     fn handled(&self, id: &RequestId) {
         let mut state = self.state();
+        // Only for a cancelled request. Otherwise its response frees the id, and that comes later.
         if state.cancelled.remove(id) {
             state.active.remove(id);
         }
@@ -118,6 +123,7 @@ impl McpSession {
     pub(super) fn answered(&self, id: &RequestId, answer: Value) -> AnswerRouting {
         let mut state = self.state();
         state.active.remove(id);
+        // An id is active once only, so at most one batch waits for it.
         let Some(number) = state.batches.iter().position(|batch| batch.unanswered.contains(id)) else {
             return AnswerRouting::SendNow(answer);
         };
@@ -209,6 +215,7 @@ impl Drop for HandlerGuard {
 pub(super) fn track_handler(message: &mut ClientJsonRpcMessage, session: &Arc<McpSession>) {
     if let JsonRpcMessage::Request(request) = message {
         let handled = HandlerGuard { session: Arc::clone(session), id: request.id.clone() };
+        // Shared, because the SDK clones requests. The last copy that goes frees the id.
         request.request.extensions_mut().insert(Arc::new(handled));
     }
 }

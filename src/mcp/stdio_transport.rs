@@ -61,7 +61,11 @@ impl PendingOutput {
     pub(super) async fn flush(self) {
         let Self { out, mut writer, bytes_written } = self;
         let mut known = bytes_written.load(Ordering::Relaxed);
+        // A task of its own: when the queue is full, this send would wait for the very writer that
+        // it is to end.
         let end = tokio::spawn(async move { out.send(None).await });
+        // The limit is on standing still and not on the whole: a slow client still gets all of its
+        // answers.
         while timeout(STALL_LIMIT, &mut writer).await.is_err() {
             let now = bytes_written.load(Ordering::Relaxed);
             if std::mem::replace(&mut known, now) == now {
@@ -76,6 +80,8 @@ impl StdioTransport {
     /// The standard input and output of this process. Must be called inside the runtime.
     pub(super) fn standard(session: Arc<McpSession>) -> (Self, PendingOutput) {
         let (reader, writer) = stdio_pipes();
+        // Bounded, so that a client that does not read slows its own calls down and cannot fill the
+        // memory.
         let (out, messages) = mpsc::channel(MOST_PENDING);
         let bytes_written = Arc::new(AtomicUsize::new(0));
         let output = Output { writer, bytes_written: Arc::clone(&bytes_written), session: Arc::clone(&session) };
@@ -106,15 +112,21 @@ impl StdioTransport {
     async fn next(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             while !self.answers.is_empty() {
+                // The slot first: dropping this future while it waits must not lose an answer that
+                // was taken out.
                 let slot = self.out.as_ref()?.reserve().await.ok()?;
                 if let Some(answer) = self.answers.pop_front() {
                     slot.send(Some(answer));
                 }
             }
+            // After the answers, so that a client learns about a broken message before later ones
+            // take effect.
             if let Some(mut message) = self.messages.pop_front() {
                 session::attach_session(&mut message, &self.session);
                 return Some(message);
             }
+            // Buffered lines come before the next read, which could wait for a client that has sent
+            // everything.
             if let Some(line) = self.lines.next() {
                 self.accept(line);
                 continue;
@@ -124,6 +136,8 @@ impl StdioTransport {
             }
             let read = tokio::select! {
                 read = self.reader.read_buf(&mut self.lines.buffer) => read,
+                // The writer closes the session when nobody reads. Without this the server would
+                // wait for input for ever.
                 () = self.session.closed() => Ok(0),
             };
             if !matches!(read, Ok(read) if read > 0) {
@@ -139,6 +153,7 @@ impl Transport<RoleServer> for StdioTransport {
 
     fn send(&mut self, item: ServerJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let out = self.out.clone();
+        // Now and not when the future is polled: the SDK may poll two answers in another order.
         let routed = route(&self.session, &item);
         async move {
             let AnswerRouting::SendNow(value) = routed? else { return Ok(()) };
@@ -150,6 +165,7 @@ impl Transport<RoleServer> for StdioTransport {
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         let next = self.next().await;
         if next.is_none() {
+            // Calls that still run learn here that their client is gone.
             self.session.close();
         }
         next
@@ -184,6 +200,8 @@ impl Output {
         while let Some(first) = messages.recv().await {
             text.clear();
             let mut next = Some(first);
+            // Everything that waits becomes one write, which matters when many calls end at the
+            // same time.
             while let Some(Some(value)) = next {
                 // Serializing a value in memory cannot fail.
                 if serde_json::to_writer(&mut text, &value).is_ok() {
@@ -197,6 +215,7 @@ impl Output {
                 while !left.is_empty() {
                     let taken = self.writer.write(left).await?;
                     self.bytes_written.fetch_add(taken, Ordering::Relaxed);
+                    // A write of nothing would repeat for ever, so it is an error.
                     left = left.get(taken..).filter(|_| taken > 0).ok_or(io::ErrorKind::WriteZero)?;
                 }
                 self.writer.flush().await
@@ -238,6 +257,8 @@ impl LineBuffer {
     /// The next whole line.
     fn next(&mut self) -> Option<InputLine> {
         loop {
+            // Searching from the start each time would take quadratic time for a long line that
+            // arrives in pieces.
             let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n').map(|at| at + self.searched);
             let Some(end) = end else {
                 self.searched = self.buffer.len();
@@ -245,6 +266,8 @@ impl LineBuffer {
                     // Skipped bytes are not kept.
                     let skipped = std::mem::take(&mut self.buffer);
                     self.searched = 0;
+                    // Answered once for each line: what is skipped later belongs to the line that
+                    // was refused already.
                     if !std::mem::replace(&mut self.skipping, true) {
                         return Some(InputLine::TooLong(frame::too_long(&skipped)));
                     }
@@ -256,6 +279,7 @@ impl LineBuffer {
             let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
             self.searched = 0;
             line.pop();
+            // This was the end of the line that is too long. The next byte begins a good one.
             if std::mem::take(&mut self.skipping) {
                 continue;
             }

@@ -31,6 +31,7 @@ impl SkillResult {
     /// The result of the call, with a remark before the output of the skill.
     pub(super) fn into_result(self, remark: Option<String>) -> CallToolResult {
         let mut content: Vec<ContentBlock> = remark.into_iter().map(ContentBlock::text).collect();
+        // Twice, as text and structured: clients of earlier revisions read the text only.
         content.push(ContentBlock::text(self.output.to_string()));
         let mut result = CallToolResult::success(content);
         result.structured_content = Some(self.output);

@@ -39,6 +39,7 @@ fn of_skill(skill: &AgentSkill) -> Tool {
 pub(super) fn after(cursor: Option<&str>) -> Result<Option<&str>, ErrorData> {
     match cursor.map(|cursor| cursor.strip_prefix("after:")) {
         None => Ok(None),
+        // An empty name would list everything from the start, and a client could loop for ever.
         Some(Some(name)) if !name.is_empty() => Ok(Some(name)),
         Some(_) => Err(ErrorData::invalid_params("invalid cursor", None)),
     }
@@ -60,6 +61,7 @@ pub(super) fn page(
     }
     let mut next = None;
     if listed {
+        // A promoted skill could otherwise take the place of `propose_skill` for every agent.
         let skills = skills.iter().filter(|skill| BuiltinTool::named(skill.spec.name.as_str()).is_none());
         let mut skills = skills.filter(|skill| after.is_none_or(|after| skill.spec.name.as_str() > after)).peekable();
         tools.extend(skills.by_ref().take(PAGE - tools.len()).map(of_skill));
@@ -72,6 +74,7 @@ pub(super) fn page(
 
 /// The skills whose name or description contains every word of the query, and how many more match.
 pub(super) fn find(skills: &[AgentSkill], query: &str) -> (Vec<Value>, usize) {
+    // Each word is searched in every description, so their number has a limit.
     let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).take(32).collect();
     let matches = |skill: &&AgentSkill| {
         let text = format!("{} {}", skill.spec.name, skill.spec.description).to_lowercase();

@@ -25,6 +25,7 @@ impl BearerToken {
     pub(super) fn authenticates(self, headers: &HeaderMap) -> bool {
         let given = single_header(headers, AUTHORIZATION.as_str()).and_then(|value| value.split_once(' '));
         given.is_some_and(|(scheme, token)| {
+            // The scheme's name is not secret, so it may be compared in the usual way.
             scheme.eq_ignore_ascii_case("bearer") && Digest::of(token.trim().as_bytes()) == self.digest
         })
     }

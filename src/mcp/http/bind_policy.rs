@@ -23,11 +23,17 @@ impl BindAddress {
     /// When other machines can reach the address, and it has no host name or no certificate.
     pub(super) fn new(requested: HttpAddress) -> Result<Self, McpError> {
         let HttpAddress { address, names, tls } = requested;
+        // First, so that an unusable certificate is reported also for an address that would need
+        // none.
         let identity = tls.map(|pem| TlsIdentity::from_pem(&pem)).transpose()?;
         if let Some(name) = names.iter().find(|name| !is_host(name)) {
             return Err(McpError::Name(name.clone()));
         }
+        // The unspecified address is not loopback either: it includes every network of this
+        // machine.
         if !address.ip().is_loopback() {
+            // The host name is the person's word that other machines may connect. An address alone
+            // can be a mistake.
             if names.is_empty() {
                 return Err(McpError::Reachable(address));
             }
@@ -47,6 +53,7 @@ impl BindAddress {
         let port = bound.port();
         let own = match bound.ip() {
             ip if ip.is_loopback() => vec![literal(ip), "localhost".to_owned()],
+            // Nobody connects to 0.0.0.0 by that name, so only the given names count.
             ip if ip.is_unspecified() => Vec::new(),
             ip => vec![literal(ip)],
         };
@@ -61,6 +68,8 @@ impl BindAddress {
 /// Whether this is a host name as in a URL, without a port.
 fn is_host(name: &str) -> bool {
     let label = |label: &str| {
+        // The name becomes part of an allowed origin, where a slash or a colon would change its
+        // meaning.
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     let ipv6 = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));

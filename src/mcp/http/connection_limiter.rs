@@ -44,9 +44,11 @@ pub(super) struct SlotKey {
 
 /// Closes the oldest connection of the address that has the most.
 fn close_oldest(connections: &mut BTreeMap<usize, OpenConnection>) {
+    // By address: one that floods the server loses its own connections before anybody else's.
     let mut counts = HashMap::<IpAddr, usize>::new();
     connections.values().for_each(|connection| *counts.entry(connection.from).or_default() += 1);
     let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(from, _)| from);
+    // Numbers grow with time and the map is ordered by them, so the first one found is the oldest.
     let oldest = connections.iter().find(|(_, connection)| Some(connection.from) == most).map(|(number, _)| *number);
     if let Some(connection) = oldest.and_then(|oldest| connections.remove(&oldest)) {
         connection.task.abort();
@@ -63,6 +65,7 @@ impl ConnectionLimiter {
     /// Registers the task of a connection, and closes another one if there are too many.
     pub(super) fn limit(&self, SlotKey { number, from }: SlotKey, task: AbortHandle) {
         let mut unauthenticated = lock(&self.unauthenticated);
+        // The new one is in the map before one is chosen, so it can be the one that is closed.
         unauthenticated.insert(number, OpenConnection { from, task });
         if unauthenticated.len() > MOST_UNAUTHENTICATED {
             close_oldest(&mut unauthenticated);
@@ -94,11 +97,13 @@ impl ConnectionSlot {
         if self.authenticated.load(Ordering::Relaxed) {
             return true;
         }
+        // Counted in one atomic step: two connections must not both get the last slot.
         let free = |count: usize| (count < MOST_AUTHENTICATED).then_some(count + 1);
         if self.limiter.authenticated.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
             return false;
         }
         self.authenticated.store(true, Ordering::Relaxed);
+        // From here on a flood cannot close this connection.
         lock(&self.limiter.unauthenticated).remove(&self.key.number);
         true
     }

@@ -77,6 +77,8 @@ impl HttpServer {
 
 impl HttpAgentServer for HttpServer {
     fn serve(&self, serving: HttpServing<'_>) -> Result<(), AgentServerError> {
+        // One thread is enough: skills run on threads of their own, and this one only moves
+        // messages.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(McpError::from)?;
         let served = runtime.block_on(serve(&self.0, serving));
         runtime.shutdown_background();
@@ -87,14 +89,20 @@ impl HttpAgentServer for HttpServer {
 async fn serve(bind: &BindAddress, serving: HttpServing<'_>) -> Result<(), McpError> {
     let encryption = bind.identity.as_ref().map(|identity| identity.0.clone());
     let unbound = |source| McpError::Listen { address: bind.address, source };
+    // Bound before anything is announced, so that a port that is taken is an error of the command.
     let listener = TcpListener::bind(bind.address).await.map_err(unbound)?;
+    // The system chooses the port when 0 was asked for, and allowed hosts contain the port.
     let bound = listener.local_addr().map_err(unbound)?;
+    // Before the address is announced: a signal that comes directly afterwards must find a
+    // listener.
     let mut signals = ShutdownSignals::listen()?;
 
     let hosts = bind.hosts(bound);
     let origins: Vec<String> = hosts.iter().map(|host| format!("{}://{host}", bind.scheme())).collect();
     let url = format!("{}{}", origins.first().map(String::as_str).unwrap_or_default(), request_filter::PATH);
     let config = StreamableHttpServerConfig::default()
+        // The filter in front checks the same. This second check costs nothing, and holds if the
+        // filter has a gap.
         .with_allowed_hosts(hosts.clone())
         .with_allowed_origins(origins.clone())
         .enforce_origin_validation();
@@ -113,13 +121,18 @@ async fn serve(bind: &BindAddress, serving: HttpServing<'_>) -> Result<(), McpEr
         () = signals.next() => {}
         () = acceptor.accept_all() => {}
     }
+    // Dropping the listener refuses new connections while the active calls end.
     let mut connections = acceptor.close();
     tokio::select! {
         () = all_closed(&mut connections) => {}
+        // Idle connections may stay open for long. Once no call is active, only their answers are
+        // waited for.
         () = async { server.wait_until_idle().await; sleep(FLUSH_TIME).await } => {}
         () = sleep(GRACE) => {}
         () = signals.next() => {}
     }
+    // Before the cancellation: calls must see that the server ends, and keep the files of a
+    // question held.
     server.begin_shutdown();
     cancellation.cancel();
     // The remaining calls are cancelled now. Each needs a moment to write its record.
@@ -148,12 +161,15 @@ impl Acceptor {
         let limiter = Arc::new(ConnectionLimiter::default());
         loop {
             tokio::select! {
+                // Finished tasks are taken out, or the set would grow with every connection.
                 Some(_) = self.connections.join_next() => {}
                 (stream, from) = accept(&self.listener, &limiter) => {
                     let (filter, ending) = (Arc::clone(&self.filter), self.ending.subscribe());
                     let (encryption, slot) = (self.encryption.clone(), limiter.open_slot(from.ip()));
                     let key = slot.key();
                     let connection = Connection { filter, slot, ending };
+                    // The runtime has one thread, so the task cannot run before it is registered
+                    // below.
                     let task = self.connections.spawn(connection.serve(stream, encryption));
                     limiter.limit(key, task);
                     // Each client gets the chance to authenticate before the next one is accepted.
@@ -218,6 +234,7 @@ async fn accept(listener: &TcpListener, limiter: &ConnectionLimiter) -> (TcpStre
             Ok(accepted) => return accepted,
             Err(_) => {
                 // The process may have no file descriptors left.
+                // A flood of idle connections must not keep out the client that has the token.
                 limiter.close_oldest();
                 sleep(ACCEPT_PAUSE).await;
             }
@@ -236,6 +253,7 @@ impl Connection {
     async fn serve(mut self, stream: TcpStream, encryption: Option<TlsAcceptor>) {
         // Responses are small, and a client waits for each.
         let _ = stream.set_nodelay(true);
+        // Below TLS, so that a stalled handshake is noticed as well.
         let stream = WriteTimeout::new(stream);
         let Some(encryption) = encryption else { return self.serve_http(stream).await };
         // A failed handshake has no channel for an error message.
@@ -258,6 +276,7 @@ impl Connection {
         let respond = service_fn(|request| async move { Ok::<_, Infallible>(filter.answer(request, slot).await) });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client that sends its head byte by byte would hold the connection for ever.
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(MOST_HEAD)
             .serve_connection(TokioIo::new(stream), respond);
@@ -266,6 +285,8 @@ impl Connection {
         tokio::select! {
             _ = connection.as_mut() => {}
             () = shutdown_begins(&mut ending) => {
+                // The current response is finished. The client learns from it that the connection
+                // closes.
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }

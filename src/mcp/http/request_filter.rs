@@ -79,12 +79,16 @@ fn retry_later(mut answer: FilterResponse) -> FilterResponse {
 impl RequestFilter {
     /// The response to a request with a wrong host, a foreign origin, or without the token. It closes the connection.
     fn refusal(&self, uri: &Uri, headers: &HeaderMap, slot: &ConnectionSlot) -> Option<FilterResponse> {
+        // The host comes first: a page whose name was rebound to loopback sends its own name here.
         let is_ours = |name: &str| self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name));
         let host = single_header(headers, HOST.as_str()).is_some_and(is_ours);
+        // A request line may name another host than the header. Both must be ours.
         if !host || uri.authority().is_some_and(|authority| !is_ours(authority.as_str())) {
             return Some(closing(refuse(StatusCode::FORBIDDEN, "unknown Host header")));
         }
         let own = |origin: &HeaderValue| self.origins.iter().any(|own| origin == own);
+        // Only browsers send this header. A page of another origin must not use the token of a
+        // person's client.
         if !headers.get_all(ORIGIN).iter().all(own) {
             return Some(closing(refuse(StatusCode::FORBIDDEN, "requests from other origins are not allowed")));
         }
@@ -94,6 +98,7 @@ impl RequestFilter {
             answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return Some(answer);
         }
+        // After the token, because only clients that have it take one of these slots.
         if !slot.authenticate() {
             return Some(closing(retry_later(refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -112,6 +117,7 @@ impl RequestFilter {
         if let Some(refused) = self.refusal(request.uri(), request.headers(), slot) {
             return refused;
         }
+        // After the token as well: without it, a stranger learns nothing about what is here.
         if request.uri().path() != PATH {
             return refuse(StatusCode::NOT_FOUND, "the endpoint is /mcp");
         }
@@ -123,6 +129,7 @@ impl RequestFilter {
         if body.size_hint().lower() > MOST_BYTES as u64 {
             return closing(document(StatusCode::PAYLOAD_TOO_LARGE, &frame::too_long(b"")));
         }
+        // The declared size can be missing or wrong, so bytes are counted while they arrive.
         let body = match timeout(BODY_TIMEOUT, Limited::new(body, MOST_BYTES).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
@@ -143,17 +150,23 @@ impl RequestFilter {
         let message = match frame::parse_message(message, &parsing_session()) {
             ParsedMessage::Deliver(message) => message,
             ParsedMessage::Answer(answer) => return document(StatusCode::BAD_REQUEST, &answer),
+            // Over standard input this is silent. A request over HTTP needs some response.
             ParsedMessage::Ignore => return refuse(StatusCode::BAD_REQUEST, "invalid parameters for this method"),
         };
+        // Here, because a refusal by the SDK would be an internal error and say nothing of trying
+        // again.
         if opens_session(&message)
             && let Err(error) = self.sessions.room()
         {
             return retry_later(refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()));
         }
+        // The bytes as they came: they passed the strict parser, so the SDK's parser finds the same
+        // message.
         self.service.handle(Request::from_parts(parts, Full::new(body))).await
     }
 
     async fn handle_batch(&self, parts: &Parts, messages: Vec<Value>) -> FilterResponse {
+        // The revision that permits arrays was negotiated by a session, so there must be one.
         let Some(session) = single_header(&parts.headers, "mcp-session-id").and_then(|id| self.sessions.used(id))
         else {
             return refuse(StatusCode::BAD_REQUEST, "messages in an array need a session");
@@ -167,6 +180,8 @@ impl RequestFilter {
             let answer = match frame::parse_message(message, &parsing_session()) {
                 ParsedMessage::Deliver(_) => {
                     let request = Request::from_parts(parts.clone(), Full::new(Bytes::from(text)));
+                    // One after the other, in the order of the array. Only the responses come in
+                    // any order.
                     self.service.handle(request).await
                 }
                 ParsedMessage::Answer(answer) => event(&answer),

@@ -74,6 +74,7 @@ impl Sessions {
         if known.len() < MOST {
             return Ok(None);
         }
+        // A session with an active request is never closed for a newcomer: its call would be lost.
         let idle = known.iter().filter(|(_, known)| !known.session.has_requests());
         let oldest = idle.min_by_key(|(_, known)| known.used).map(|(id, _)| Arc::clone(id));
         oldest.map(Some).ok_or(SessionsError::Full)
@@ -91,6 +92,8 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for SessionTransport<T> {
 
     fn send(&mut self, item: ServerJsonRpcMessage) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
         if let Some(id) = self.session.note_sent(&item) {
+            // Before it is sent: the client may use the id again as soon as it has read the
+            // response.
             self.session.abandon(id);
         }
         self.inner.send(item)
@@ -102,6 +105,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for SessionTransport<T> {
             return None;
         };
         session::attach_session(&mut message, &self.session);
+        // The guard lives in the request and is dropped with its handler, however that ends.
         session::track_handler(&mut message, &self.session);
         // A cancelled request gets no response.
         if let JsonRpcMessage::Notification(notification) = &message
@@ -136,11 +140,13 @@ impl SessionManager for Sessions {
     type Transport = SessionTransport<<LocalSessionManager as SessionManager>::Transport>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionsError> {
+        // Asked again: between the filter's look and this, another client may have taken the place.
         if let Some(oldest) = self.room()? {
             self.close_session(&oldest).await?;
         }
         let (id, inner) = self.local.create_session().await?;
         let session = Arc::new(McpSession::new());
+        // The SDK makes a session only for a valid `initialize`, so the opening is over.
         session.open();
         let known = KnownSession { session: Arc::clone(&session), used: Instant::now() };
         lock(&self.known).insert(Arc::clone(&id), known);
@@ -156,11 +162,14 @@ impl SessionManager for Sessions {
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, SessionsError> {
+        // Both must know it. Otherwise a request could run in a session whose end nobody would
+        // notice.
         Ok(self.used(id).is_some() && self.local.has_session(id).await?)
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), SessionsError> {
         if let Some(known) = lock(&self.known).remove(id) {
+            // First: active calls are cancelled even if the SDK cannot close its side.
             known.session.close();
         }
         Ok(self.local.close_session(id).await?)
@@ -178,6 +187,8 @@ impl SessionManager for Sessions {
         };
         if let JsonRpcMessage::Request(request) = &message {
             let opens = matches!(request.request, ClientRequest::InitializeRequest(_));
+            // The SDK would initialize the session again, with another revision than its calls
+            // have.
             let fits = if opens { Err("this session was initialized before") } else { session.begin(&request.id) };
             if let Err(why) = fits {
                 return Ok(Either::Left(refusal(request.id.clone(), why)));
@@ -186,6 +197,7 @@ impl SessionManager for Sessions {
         match self.local.create_stream(id, message).await {
             Ok(stream) => Ok(Either::Right(stream)),
             Err(error) => {
+                // The request never started, so its id must be free for another attempt.
                 begun.inspect(|id| drop(session.abandon(id)));
                 Err(error.into())
             }

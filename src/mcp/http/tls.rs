@@ -37,7 +37,10 @@ impl TlsIdentity {
             return Err(unusable("the file contains no certificate"));
         }
         let key = PrivateKeyDer::from_pem_slice(pem.key.expose_secret().as_bytes())
+            // Without the parser's text, which could quote bytes of the key.
             .map_err(|_| unusable("the key file contains no private key in PEM format"))?;
+        // The provider is named here: the process default would depend on which library set it
+        // first.
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error.to_string()))?

@@ -28,9 +28,11 @@ impl<T> WriteTimeout<T> {
 
     fn watch<R>(&mut self, cx: &mut Context<'_>, moved: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if moved.is_ready() {
+            // Any progress starts the time anew, so a slow reader is not cut off.
             self.stalled = None;
             return moved;
         }
+        // Made only when a write has to wait, because most never do.
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_LIMIT)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -39,6 +41,7 @@ impl<T> WriteTimeout<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Not limited: a client with an open stream of events may send nothing for hours.
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
