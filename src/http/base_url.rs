@@ -43,6 +43,8 @@ impl FromStr for BaseUrl {
         // What stands before an `@` may be a password.
         let shown = if text.contains('@') { "…@…".to_owned() } else { text::line(text, 120) };
         let refused = |why| BaseUrlError { url: shown.clone(), why };
+        // A backslash is a slash to some parsers of URLs, so the host could end elsewhere than a
+        // person reads it.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
             return Err(refused("it holds a character that a URL cannot hold"));
         }
@@ -66,6 +68,7 @@ impl FromStr for BaseUrl {
         Ok(Self {
             encrypted: url.scheme() == "https",
             loopback: host == "localhost" || address.is_ok_and(|address| address.is_loopback()),
+            // Paths are appended with a slash of their own.
             text: url.as_str().trim_end_matches('/').to_owned(),
         })
     }
@@ -78,6 +81,7 @@ fn is_written_as(authority: &str, host: &str, port: Option<u16>) -> bool {
         None => rest.is_empty(),
         Some(digits) => digits.parse().ok() == port && digits.bytes().all(|byte| byte.is_ascii_digit()),
     };
+    // The parser writes hosts in lower case, which is no other spelling.
     start.eq_ignore_ascii_case(host) && port_matches
 }
 

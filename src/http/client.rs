@@ -107,6 +107,7 @@ impl HttpResponse {
     async fn into_body(mut self, max_bytes: usize) -> Result<Vec<u8>, HttpError> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
+            // Counted while it arrives, because a declared length can be wrong or missing.
             if body.len().saturating_add(chunk.len()) > max_bytes {
                 return Err(HttpError::BodyTooLarge { limit: max_bytes });
             }
@@ -139,11 +140,14 @@ impl HttpClient {
     /// [`HttpError::InvalidRequest`] when TLS cannot be set up.
     pub fn new(roots: &TlsRoots, proxy: Option<&HttpProxy>) -> Result<Self, HttpError> {
         let mut headers = HeaderMap::new();
+        // Asked for by name: a compressed body would pass the redactor and the meter unread.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // `no_proxy` switches off the proxies of the environment. One that is added after it stays.
         let mut builder = Client::builder()
             .tls_backend_preconfigured(roots.client_config()?)
             .no_proxy()
+            // Each of these keeps the request at one server, sent once: a redirect or a retry could
+            // carry the key elsewhere.
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
@@ -166,6 +170,7 @@ impl HttpClient {
     /// [`HttpError`]
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let HttpRequest { method, url, headers, body, limits } = request;
+        // The proxy is used for `https` alone, so for `http` a failed connection is the server's.
         let proxied = self.proxied && url.scheme() == "https";
         let request = self.client.request(method, url).headers(headers).timeout(limits.time).body(body);
         let response = request.send().await.map_err(|error| HttpError::classify(&error, proxied))?;
@@ -173,6 +178,7 @@ impl HttpClient {
         if head_size(response.headers()) > limits.response_head {
             return Err(HttpError::HeadTooLarge { limit: limits.response_head });
         }
+        // The server may encode although it was not asked to.
         if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(HttpError::Encoded);
         }
@@ -188,6 +194,8 @@ impl HttpClient {
         let exchange = async {
             let response = self.send(request).await?;
             let status = response.status();
+            // The text of an error response would be repeated in messages, and comes from a
+            // stranger.
             let body = if status == 200 { response.into_body(max_body).await? } else { Vec::new() };
             Ok(FetchedResponse { status, body })
         };
@@ -202,6 +210,7 @@ fn block_on<T: Send>(exchange: impl Future<Output = Result<T, HttpError>> + Send
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|_| HttpError::InvalidRequest("this machine is out of resources"))?;
         let done = runtime.block_on(exchange);
+        // A name look-up that hangs in the system cannot be ended, and must not delay the caller.
         runtime.shutdown_background();
         done
     };

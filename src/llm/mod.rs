@@ -140,6 +140,8 @@ impl AdviceClient {
     /// [`ModelUnavailable`].
     pub fn health(&self) -> Result<String, ModelUnavailable> {
         let url = self.url("/models");
+        // A server that is there lists its models at once. A person should not wait long to learn
+        // that none is.
         let request = request(HttpMethod::Get, &url, self.settings.timeout.min(HEALTH_TIME));
         let models: Models = exchange(&url, request)?;
         let mut ids = models.data.into_iter().map(|model| model.id);
@@ -158,11 +160,14 @@ impl AdviceClient {
     /// # Errors
     /// [`ModelUnavailable`].
     pub fn ask(&self, system: &str, prompt: &str) -> Result<ModelReply, ModelUnavailable> {
+        // Asked each time: the list also resolves which model `None` means, and its name is
+        // recorded.
         let model = self.health()?;
         let question: String = prompt.chars().take(self.settings.prompt_chars).collect();
         let body = json!({
             "model": model,
             "messages": [{ "role": "system", "content": system }, { "role": "user", "content": question }],
+            // The same question should give the same advice, as far as the server allows it.
             "temperature": 0,
             "max_tokens": MAX_TOKENS,
             "stream": false,
@@ -198,6 +203,7 @@ fn exchange<T: serde::de::DeserializeOwned>(
         HttpClient::new(&TlsRoots::Bundled, None)?.fetch(request, MAX_RESPONSE_BYTES)
     });
     let response = fetched.map_err(|error| unavailable(url, error))?;
+    // Redirects too: advice goes to the address that the person wrote, or nowhere.
     if response.status != 200 {
         return Err(ModelUnavailable::Status { url: url.to_owned(), status: response.status });
     }

@@ -131,6 +131,7 @@ pub fn run(
     packet: &str,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ClaudeAttempt, ClaudeError> {
+    // Before the gateway is opened: the most common mistake should be reported at once.
     let program = native_program(&config.executable)?;
     let confinement = context.cage.confinement();
     let folders = AgentFolders::new(confinement, workspace)?;
@@ -142,6 +143,7 @@ pub fn run(
     let mut parser = StreamParser::new(&folders.workspace);
     // A second defence: an agent without a cage may find the key elsewhere, and must not print it into the transcript.
     let mut redactor = config.provider.key.redactor();
+    // Standard error is no stream of events. It is read as a whole at the end.
     let mut watch = |stream: Stream, bytes: &[u8]| {
         if stream == Stream::Stdout {
             parser.push(&redactor.push(bytes), progress);
@@ -151,7 +153,9 @@ pub fn run(
         let job = job(config, &program, workspace, packet, &folders, address, &word);
         context.cage.run(&job, &mut watch)
     })?;
+    // After the gateway has closed, so that its report is complete on every path.
     let finished = finished?;
+    // What the redactor held back was no key after all.
     parser.push(&redactor.finish(), progress);
     let summary = parser.finish(progress);
     Ok(conclude(config, finished, summary, account))
@@ -168,6 +172,8 @@ struct AgentFolders {
 
 impl AgentFolders {
     fn new(confinement: Confinement, workspace: &Path) -> Result<Self, ClaudeError> {
+        // The cage makes its own home and scratch folders, at paths that are the same on every
+        // machine.
         if confinement == Confinement::Required {
             let [home, tmp, workspace] = [INSIDE_HOME, INSIDE_TMP, INSIDE_WORKSPACE].map(String::from);
             return Ok(Self { home, tmp, workspace, _scratch: None });
@@ -209,8 +215,11 @@ fn job(
     let job = Job::new(program)
         .args(args)
         .cwd(workspace)
+        // On standard input: a packet can be longer than an argument, and arguments are visible to
+        // other users.
         .stdin(packet.as_bytes().to_vec())
         .mount(Mount::read_only(program, INSIDE_PROGRAM))
+        // Writable and not executable: nothing that the agent writes can be run in its cage.
         .mount(Mount::read_write(workspace, INSIDE_WORKSPACE))
         .limits(limits)
         .capture(usize::try_from(OUTPUT_BYTES).unwrap_or(usize::MAX));
@@ -225,6 +234,7 @@ fn job(
 /// interpreter for a script.
 fn native_program(path: &Path) -> Result<PathBuf, ClaudeError> {
     let unreadable = |source| ClaudeError::Unreadable { path: path.to_owned(), source };
+    // Package managers install a link, and the cage does not follow links.
     let program = path.canonicalize().map_err(unreadable)?;
     let mut magic = [0; 2];
     match File::open(&program).map_err(unreadable)?.read_exact(&mut magic) {
@@ -240,6 +250,7 @@ fn conclude(
     account: GatewayReport,
 ) -> ClaudeAttempt {
     let key = &config.provider.key;
+    // Redacted before anything is made of it: the first line becomes part of messages.
     let stderr = key.redact(&finished.stderr);
     let complaint = String::from_utf8_lossy(&stderr).lines().map(str::trim).find(|line| !line.is_empty()).map(shown);
     summary.complaint = complaint;

@@ -32,6 +32,7 @@ impl FromStr for ModelName {
     type Err = InvalidModelName;
 
     fn from_str(text: &str) -> Result<Self, InvalidModelName> {
+        // The name comes from a file and becomes an argument, so it must not look like an option.
         let allowed = |char: char| char.is_ascii_alphanumeric() || "-._:/@[]".contains(char);
         match text.starts_with('-') || text.is_empty() || text.len() > 200 || !text.chars().all(allowed) {
             true => Err(InvalidModelName(super::stream::shown(text))),
@@ -139,6 +140,7 @@ pub fn arguments(config: &ClaudeConfig) -> Vec<String> {
         "--tools",
         &tools,
         "--permission-mode",
+        // Nobody can answer a prompt. Edits within the workspace are what the attempt is for.
         "acceptEdits",
         "--permission-prompts",
         "none",
@@ -162,6 +164,7 @@ fn environment(config: &ClaudeConfig, private: AgentEnvironment<'_>) -> BTreeMap
         ("CLAUDE_CODE_MAX_RETRIES", &MAX_RETRIES.to_string()),
         // The agent is killed after `idle`, so a longer request could never succeed.
         ("API_TIMEOUT_MS", &config.idle.as_millis().to_string()),
+        // The cage has no way out for any of this, so that trying would only cost time.
         ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
         ("DISABLE_TELEMETRY", "1"),
         ("DISABLE_ERROR_REPORTING", "1"),

@@ -172,6 +172,8 @@ pub struct StreamParser {
 impl StreamParser {
     /// A parser that shows paths relative to `workspace`, as the agent sees that folder.
     pub fn new(workspace: &str) -> Self {
+        // With the slash, so that a neighbour whose name only begins the same is not shown as
+        // inside.
         let workspace = format!("{}/", workspace.trim_end_matches('/'));
         Self { workspace, line: Vec::new(), too_long: false, summary: StreamSummary::default() }
     }
@@ -193,6 +195,7 @@ impl StreamParser {
     }
 
     fn take(&mut self, bytes: &[u8]) {
+        // The memory is given back at once, and the rest of the line is skipped.
         if self.line.len() + bytes.len() > MAX_LINE {
             self.too_long = true;
             self.line = Vec::new();
@@ -208,6 +211,8 @@ impl StreamParser {
         if !too_long && line.trim_ascii().is_empty() {
             return;
         }
+        // The usual parser with its depth limit: of a repeated key the last counts, and nothing
+        // here grants anything.
         match serde_json::from_slice::<Value>(&line) {
             Ok(event @ Value::Object(_)) if !too_long => {
                 self.summary.events += 1;
@@ -236,6 +241,7 @@ impl StreamParser {
             ("assistant", _) => self.assistant(event, progress),
             ("user", _) => self.tool_results(event, progress),
             ("result", _) => self.result(event, progress),
+            // Events of a later version are no fault. Only the closing event decides.
             _ => {}
         }
     }
@@ -245,8 +251,11 @@ impl StreamParser {
         self.summary.inits += 1;
         self.summary.session_id = label(event, "session_id");
         self.summary.agent_version = label(event, "claude_code_version");
+        // Added up over all such events: a second one must not hide what the first one listed.
         self.summary.mcp_servers += list(event.get("mcp_servers")).len() as u64;
         for tool in list(event.get("tools")).iter().filter_map(Value::as_str) {
+            // The limit hides nothing: only five names are permitted, so 64 different ones contain
+            // a forbidden one.
             if self.summary.tools.len() < MAX_LISTED {
                 self.summary.tools.insert(shown(tool));
             }
@@ -282,6 +291,7 @@ impl StreamParser {
             self.summary.malformed_results += 1;
             return;
         };
+        // The first one stays. Their number makes the verdict refuse the run.
         if self.summary.result.is_some() {
             return;
         }
@@ -359,6 +369,7 @@ fn content(event: &Value) -> &[Value] {
 /// `text` on one line, safe for a terminal and for markdown's code spans, and not longer than [`MAX_SHOWN`].
 pub(super) fn shown(text: &str) -> String {
     let mut out = String::new();
+    // Counted before escaping, so that the limit cannot cut an escape in two.
     for (count, char) in text.chars().enumerate() {
         if count == MAX_SHOWN {
             out.push('…');

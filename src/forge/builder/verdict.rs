@@ -188,9 +188,11 @@ impl ClaudeFailure {
 /// The first [`ClaudeFailure`] that applies: how the process ended, then what its closing event says, then
 /// what the rest of the stream says.
 pub fn decide(exit: ClaudeExit, summary: &StreamSummary) -> Result<AcceptedAttempt, ClaudeFailure> {
+    // The process comes first: what a killed agent wrote about itself is not complete.
     let code = ended_by_itself(exit)?;
     let result = only_result(code, summary)?;
     claims_success(result, summary)?;
+    // After the reasons that the agent gives itself, which say more than a number.
     if code != 0 {
         return Err(malformed(format!("it reported success and exited with code {code}")));
     }
@@ -213,11 +215,13 @@ pub fn decide_with_account(
     summary: &StreamSummary,
     account: &GatewayReport,
 ) -> Result<AcceptedAttempt, ClaudeFailure> {
+    // Before the agent's own report: it may call a refused request a success.
     if let Some(limit) = account.exceeded {
         return Err(ClaudeFailure::BudgetSpent { limit });
     }
     decide(exit, summary).map_err(|failure| match (&failure, account.last) {
         (
+            // These statuses can be the gateway's own, and then say nothing about the provider.
             ClaudeFailure::ApiError { .. } | ClaudeFailure::Unauthorised,
             Some(ExchangeEnd::Unreachable(_) | ExchangeEnd::BrokenOff(_)),
         ) => ClaudeFailure::ConnectionFailed,
@@ -243,6 +247,7 @@ fn ended_by_itself(exit: ClaudeExit) -> Result<i32, ClaudeFailure> {
 
 fn only_result(code: i32, summary: &StreamSummary) -> Result<&ResultEvent, ClaudeFailure> {
     match (&summary.result, summary.results) {
+        // First, because a broken event beside a good one means that the format has changed.
         _ if summary.malformed_results > 0 => Err(malformed("its closing event lacks a required member")),
         (Some(result), 1) => Ok(result),
         (Some(_), several) => Err(malformed(format!("it closed {several} times"))),
@@ -257,6 +262,7 @@ fn claims_success(result: &ResultEvent, summary: &StreamSummary) -> Result<(), C
         ("error_max_turns", ..) => Err(ClaudeFailure::TurnLimit { turns: result.num_turns }),
         ("error_max_budget_usd", ..) => Err(ClaudeFailure::BudgetLimit),
         ("error_during_execution", ..) => Err(ClaudeFailure::Interrupted),
+        // A session that ends with an HTTP error still has the subtype `success`.
         ("success", _, Some(401)) => Err(ClaudeFailure::Unauthorised),
         ("success", _, Some(status)) => Err(ClaudeFailure::ApiError { status }),
         ("success", true, None) => Err(without_status(result, summary)),
@@ -288,6 +294,7 @@ fn kept_inside(result: &ResultEvent, summary: &StreamSummary) -> Result<(), Clau
     if !denials.is_empty() {
         return Err(ClaudeFailure::Denied { denials: denials.clone() });
     }
+    // Without that event nobody knows which tools the agent had.
     if summary.inits == 0 {
         return Err(malformed("it never listed its tools"));
     }

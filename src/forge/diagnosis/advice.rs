@@ -44,6 +44,7 @@ pub struct AdviceQuestion<'a> {
 /// The text of the question, `max` characters at most.
 pub fn prompt(question: &AdviceQuestion<'_>, max: usize) -> String {
     let spec = &question.proposal.spec;
+    // As JSON: text of a compiler or a skill cannot end its string and pose as an instruction.
     let facts = serde_json::json!({
         "skill": spec.name,
         "description": spec.description,
@@ -58,6 +59,7 @@ pub fn prompt(question: &AdviceQuestion<'_>, max: usize) -> String {
         let source = serde_json::json!({ "file": path, "text": String::from_utf8_lossy(bytes) });
         out.push_str(&format!("{source}\n"));
     }
+    // The facts come first, so that sources are what is lost.
     cut(&out, max)
 }
 
@@ -70,6 +72,7 @@ pub fn read(model: &str, answer: &str) -> AdviceOutcome {
 }
 
 fn parse(answer: &str) -> Result<Advice, String> {
+    // Strict, because the advice is stored and read again by other programs.
     let value = json::parse(unfenced(answer).as_bytes(), JsonLimits::default())
         .map_err(|error| format!("the answer is not JSON: {error}"))?;
     let advice: Advice = serde_json::from_value(value).map_err(|error| {
@@ -78,6 +81,7 @@ fn parse(answer: &str) -> Result<Advice, String> {
     check("summary", &[&advice.summary], 1, MAX_SUMMARY)?;
     check("steps", &advice.steps, MAX_STEPS, MAX_STEP)?;
     check("files", &advice.files, MAX_FILES, 200)?;
+    // A model could name the manifest or a build script, which no attempt may change.
     if let Some(odd) = advice.files.iter().find(|file| !intake::is_source(file)) {
         return Err(format!("`{}` is not a source file of a skill", text::line(odd, 100)));
     }

@@ -57,6 +57,8 @@ impl<'a> AttemptOutcome<'a> {
 
 fn of_verification(gates: &[GateRow]) -> Classified {
     let failed: Vec<&GateRow> = gates.iter().filter(|gate| gate.status == Verdict::Failed).collect();
+    // Many gates parse the sources. When they do not compile, a complaint about syntax is no breach
+    // of policy.
     let compiles = !failed.iter().any(|gate| gate.gate == "compile");
     let rank = |gate: &str, rule: &str| {
         let kind = kind_of(gate, rule, compiles);
@@ -69,6 +71,8 @@ fn of_verification(gates: &[GateRow]) -> Classified {
     }
     // The sort is stable: within one rank the gates keep their order.
     found.sort_by_key(|(rank, ..)| *rank);
+    // A gate that failed without a finding must still decide, or a serious failure could pass as a
+    // mild one.
     let silent = failed.iter().filter(|gate| gate.findings.is_empty());
     let silent = silent.map(|gate| (rank(&gate.gate, ""), gate.gate.as_str()));
     let loudest = found.first().map(|(rank, gate, _)| (*rank, *gate));
@@ -119,6 +123,7 @@ fn of_build(build: &Build) -> Classified {
 fn facts(gate: Option<String>, failed_gates: Vec<String>, findings: &[&Finding], summary: &str) -> Facts {
     let mut excerpt = text::block(summary, MAX_EXCERPT);
     for finding in findings {
+        // Stopped early: findings are quoted from sources and can be megabytes together.
         if excerpt.chars().count() >= MAX_EXCERPT {
             break;
         }

@@ -39,7 +39,9 @@ pub fn diagnose(
     request: DiagnosisRequest<'_>,
 ) -> Result<Research, DiagnosisError> {
     let proposal = forge.ledger.proposal(build.proposal_id)?;
+    // Held to the end: an attempt that starts meanwhile would make this diagnosis one of the past.
     let _lock = attempt::lock(forge, &proposal)?;
+    // Read under the lock, so that the newest attempt is still the newest when the note is written.
     let history = attempt_history(forge, &proposal)?;
     let not_failed = || DiagnosisError::NotFailed { attempt: build.attempt_number, proposal: proposal.id.short() };
     let Some(newest) = history.newest().filter(|newest| newest.build.id == build.id) else {
@@ -98,6 +100,7 @@ fn write(
         note_path: String::new(),
         created_at: forge.clock.now(),
     };
+    // This diagnosis counts as well: the advice that it got may be the reason to ask a person.
     let diagnoses: Vec<&Research> = history.diagnoses_of_newest().chain([&research]).collect();
     let escalations = escalate::escalations(&EscalationFacts {
         failure: Some(&research.classified),
@@ -118,6 +121,8 @@ fn write(
     };
     let markdown = note::render(proposal, newest.build, &research);
     let document = format!("{:#}\n", note::document(proposal, newest.build, &research));
+    // Files first, row second: a crash in between leaves a file that nobody refers to, never a row
+    // without its file.
     let notes = [
         write(&format!("RESEARCH_NOTE-{id}.md"), markdown.as_bytes())?,
         write(&format!("RESEARCH_NOTE-{id}.json"), document.as_bytes())?,

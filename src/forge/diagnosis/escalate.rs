@@ -77,6 +77,7 @@ pub fn escalations(seen: &EscalationFacts<'_>) -> Vec<Escalation> {
             add(Trigger::Ambiguous, format!("a model was asked for advice and gave none: {why}"));
         }
     }
+    // Independent of a failure, because the first attempt of a new proposal has none.
     if !seen.widened_permissions.is_empty() {
         let list = seen.widened_permissions.join(", ");
         add(Trigger::PermissionWidening, format!("the packet would permit more than the last one: {list}"));

@@ -89,6 +89,8 @@ impl AttemptHistory {
         let newest = self.newest();
         let same = move |diagnosis: &&Research| {
             newest.is_some_and(|newest| {
+                // Advice about another verification of the same sources may speak of another
+                // failure.
                 diagnosis.build_id == newest.build.id
                     && diagnosis.verification_id == newest.verification.map(|found| found.id)
             })
@@ -109,6 +111,7 @@ impl AttemptHistory {
 
     /// The sources that the next attempt starts from: the last ones that were accepted.
     pub fn sources(&self) -> Option<Digest> {
+        // A failed attempt leaves none, so the next one starts from the last that was accepted.
         self.builds.iter().rev().find_map(|build| build.snapshot_sha256)
     }
 
@@ -139,6 +142,7 @@ fn last_packet(forge: &ForgeContext<'_>, proposal: &Proposal) -> Result<Option<P
     for other in forge.ledger.proposals_named(&proposal.spec.name)? {
         let newest = forge.ledger.builds_of(other.id)?.pop();
         if let Some(build) = newest
+            // Equal times go to the later proposal, which the list has behind the earlier one.
             && last.as_ref().is_none_or(|(last, _)| build.started_at >= last.started_at)
         {
             last = Some((build, other));

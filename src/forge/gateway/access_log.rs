@@ -93,9 +93,12 @@ pub struct AccessLog {
 impl AccessLog {
     /// Adds the line of the request with this number. Requests are added in the order in which they end.
     pub fn push(&mut self, number: u64, line: AccessLogLine) {
+        // Requests end in any order. The verdict needs the one that began last.
         if self.last.is_none_or(|(last, _)| last < number) {
             self.last = Some((number, line.end));
         }
+        // The first lines are kept, so that a flood of requests cannot push out what came before
+        // it.
         if self.lines.len() < MOST_LINES {
             self.lines.push((number, line));
         } else {

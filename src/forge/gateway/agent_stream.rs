@@ -88,6 +88,7 @@ impl ReceivedBytes {
     pub fn complete_head(&self) -> SentHead {
         let mut state = lock(&self.0);
         state.phase = ReceivePhase::Body;
+        // The bytes are no longer needed, and an attempt has many connections.
         SentHead::scan(&std::mem::take(&mut state.begin))
     }
 
@@ -114,6 +115,7 @@ impl SentHead {
     fn scan(bytes: &[u8]) -> Self {
         let mut head = Self { target: String::new(), content_lengths: 0, size: 0 };
         let mut request_line = None;
+        // Line ends count towards the size, which is later compared with all bytes that came.
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             head.size += line.len();
             let line = line.trim_ascii_end();
@@ -163,6 +165,7 @@ impl AsyncRead for AgentStream {
 
 impl AsyncWrite for AgentStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // Claimed as written, so that hyper goes on to its end and does not wait.
         if !self.received.has_head() {
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -170,6 +173,7 @@ impl AsyncWrite for AgentStream {
             self.stalled = None;
             return Poll::Ready(written);
         }
+        // An agent that reads nothing would otherwise hold its turn at the provider.
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED_WRITE_TIME)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

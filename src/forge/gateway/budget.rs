@@ -108,6 +108,7 @@ impl AttemptBudget {
     /// # Errors
     /// The limit that forbids it.
     pub fn count_request(&mut self) -> Result<(), GatewayLimit> {
+        // Counted before the check, so that refused requests show in the report.
         self.used.requests = self.used.requests.saturating_add(1);
         self.enforce(GatewayLimit::MaxRequests, self.used.requests > self.limits.max_requests)?;
         self.check_response_budget()
@@ -130,6 +131,7 @@ impl AttemptBudget {
     /// The limit that forbids it.
     pub fn check_response_budget(&mut self) -> Result<(), GatewayLimit> {
         let TokenCount { input, output } = self.used.tokens;
+        // Equality refuses too: one more request would certainly exceed the limit.
         self.enforce(GatewayLimit::MaxInputTokens, input >= self.limits.max_input_tokens)?;
         self.enforce(GatewayLimit::MaxOutputTokens, output >= self.limits.max_output_tokens)?;
         self.enforce(GatewayLimit::MaxResponseBytes, self.used.response_bytes >= self.limits.max_response_bytes)
@@ -154,6 +156,7 @@ impl AttemptBudget {
     }
 
     fn enforce(&mut self, limit: GatewayLimit, over: bool) -> Result<(), GatewayLimit> {
+        // The first limit stays the reason, whatever is asked for afterwards.
         if let Some(exceeded) = self.exceeded {
             return Err(exceeded);
         }

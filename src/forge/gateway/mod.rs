@@ -104,8 +104,10 @@ pub fn serve<R>(
     clock: &dyn Clock,
     work: impl FnOnce(&ListenAddress) -> R,
 ) -> Result<(R, GatewayReport), GatewayError> {
+    // Kept until the server has ended: dropping it removes the folder with the socket.
     let (listener, address, _folder) = open(mode)?;
     let gateway = Arc::new(Gateway::new(provider, limits, token)?);
+    // One thread, so that a hostile agent cannot make the gateway use more than one processor.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let (closer, closing) = watch::channel(());
     let worked = thread::scope(|scope| {
@@ -129,12 +131,16 @@ pub fn serve<R>(
 fn open(mode: ListenMode) -> io::Result<(Listener, ListenAddress, Option<tempfile::TempDir>)> {
     match mode {
         ListenMode::LoopbackPort => {
+            // The system chooses the port. A fixed one could be taken, or be known to other
+            // programs.
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let port = listener.local_addr()?.port();
             Ok((Listener::Tcp(listener), ListenAddress::Port(port), None))
         }
         ListenMode::UnixSocket => {
             let mut folder = closed_folder(None)?;
+            // The kernel allows about a hundred bytes for the path of a socket, and TMPDIR can be
+            // of any length.
             if folder.path().as_os_str().len() > MAX_SOCKET_PATH - "/gate".len() {
                 folder = closed_folder(Some(Path::new(SHORT_FOLDER)))?;
             }
@@ -150,6 +156,7 @@ fn open(mode: ListenMode) -> io::Result<(Listener, ListenAddress, Option<tempfil
 /// A folder that only this user may enter.
 fn closed_folder(within: Option<&Path>) -> io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
+    // Closed when it is made. A folder that is closed later could be entered in between.
     builder.prefix("kavi-gate-").permissions(std::fs::Permissions::from_mode(0o700));
     match within {
         Some(folder) => builder.tempdir_in(folder),

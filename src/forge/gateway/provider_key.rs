@@ -69,7 +69,9 @@ impl ProviderKey {
     /// # Errors
     /// [`ProviderKeyError::Invalid`]
     pub fn parse(text: &str) -> Result<Self, ProviderKeyError> {
+        // A key file ends with a line break as a rule.
         let text = text.trim();
+        // A line break in a header's value would begin another header.
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
         if text.is_empty() || text.len() > LONGEST || !visible {
             return Err(ProviderKeyError::Invalid);

@@ -47,6 +47,7 @@ impl Redactor {
         }
         // The end may be the beginning of a key whose rest comes with the next bytes.
         let longest = rest.len().min(key.len() - 1);
+        // The longest match is held. A shorter one could let the beginning of a key pass.
         let begun = (1..=longest).rev().find(|length| rest.ends_with(&key[..*length])).unwrap_or(0);
         let (free, held) = rest.split_at(rest.len() - begun);
         out.extend_from_slice(free);

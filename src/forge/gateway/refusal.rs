@@ -56,6 +56,7 @@ impl Refusal {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // Retries would only use up the attempt's time.
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         response
     }
@@ -74,6 +75,7 @@ impl Refusal {
 
     fn body(self) -> Vec<u8> {
         let kind = match self.status.as_u16() {
+            // The provider's own kinds of errors, because the agent's library knows no others.
             401 => "authentication_error",
             403 => "permission_error",
             413 => "request_too_large",

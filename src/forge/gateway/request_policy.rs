@@ -40,14 +40,17 @@ pub enum PolicyViolation {
 /// The first rule that it violates.
 pub fn check(body: &[u8]) -> Result<CheckedRequest, PolicyViolation> {
     let limits = JsonLimits { max_bytes: MAX_BODY, max_depth: MAX_DEPTH, max_values: MAX_VALUES };
+    // Strict, because a key that occurs twice could be read as harmless here and as a tool there.
     let body = json::parse(body, limits).map_err(|_| PolicyViolation::Malformed("the body is not strict JSON"))?;
     let body = body.as_object().ok_or(PolicyViolation::Malformed("the body is not a JSON object"))?;
     let max_tokens = body.get("max_tokens").and_then(Value::as_u64).filter(|most| *most > 0);
+    // Required: without it the price of a request has no upper end.
     let max_tokens = max_tokens.ok_or(PolicyViolation::Malformed("`max_tokens` is not a number above 0"))?;
     for (key, why) in [
         ("mcp_servers", "`mcp_servers` is not allowed: the provider may not connect to a server for the agent"),
         ("container", "`container` is not allowed: the provider may not run code for the agent"),
     ] {
+        // Null is what libraries send for an option that is not set.
         if body.get(key).is_some_and(|value| !value.is_null()) {
             return Err(PolicyViolation::OutsideAccess(why));
         }
@@ -69,6 +72,7 @@ pub fn check(body: &[u8]) -> Result<CheckedRequest, PolicyViolation> {
 fn tool(tool: &Value) -> Result<(), PolicyViolation> {
     match tool.get("type") {
         None | Some(Value::Null) => Ok(()),
+        // A list of what is allowed: the provider adds new tools of its own at any time.
         Some(kind) if kind == "custom" => Ok(()),
         Some(_) => Err(PolicyViolation::OutsideAccess("tools of the provider are not allowed")),
     }
@@ -88,6 +92,7 @@ fn blocks(value: &Value) -> Result<(), PolicyViolation> {
 }
 
 fn block(block: &Value) -> Result<(), PolicyViolation> {
+    // In any block, whatever its type, because new types of blocks can refer to files as well.
     if block.get("file_id").is_some() {
         return Err(PolicyViolation::OutsideAccess(
             "`file_id` is not allowed: the agent may not use files that the provider keeps",
@@ -100,6 +105,7 @@ fn block(block: &Value) -> Result<(), PolicyViolation> {
                 "this `source` is not allowed: the provider may not fetch content for the agent",
             ));
         }
+        // A document can hold blocks, and each of them a source of its own.
         contents(source)?;
     }
     contents(block)

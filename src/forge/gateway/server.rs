@@ -61,6 +61,8 @@ impl Listener {
     fn into_async(self) -> io::Result<AsyncListener> {
         match self {
             Self::Unix(listener) => {
+                // tokio requires it: a listener that blocks would stop the one thread of the
+                // gateway.
                 listener.set_nonblocking(true)?;
                 tokio::net::UnixListener::from_std(listener).map(AsyncListener::Unix)
             }
@@ -78,6 +80,7 @@ impl AsyncListener {
             Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
             Self::Tcp(listener) => {
                 let stream = listener.accept().await?.0;
+                // Small pieces of a streamed answer must not wait for each other.
                 stream.set_nodelay(true)?;
                 Ok(Box::new(stream))
             }
@@ -135,6 +138,8 @@ pub(super) async fn run(
                 accepted = listener.accept() => break Some(accepted),
                 // An error is the end of the sender.
                 _ = closed.changed() => break None,
+                // Connections run only while they are polled here. They share the thread with the
+                // listener.
                 Some(()) = connections.next() => {}
             }
         };
@@ -168,6 +173,7 @@ struct Connection<'g> {
 impl Connection<'_> {
     async fn serve(mut self, socket: Box<dyn AgentSocket>) {
         let began = Instant::now();
+        // Kept on this side as well: hyper may drop the service before the log line is written.
         let exchange = Arc::new(Exchange::new(Arc::clone(self.gateway), AccessLogLine::begin(self.clock.now())));
         let stream = AgentStream::new(socket, Arc::clone(exchange.received()));
         let responder = Arc::clone(&exchange);
@@ -177,11 +183,14 @@ impl Connection<'_> {
         });
         let mut connection = http1_settings().serve_connection(TokioIo::new(stream), service);
         let outcome = tokio::select! {
+            // Without hyper's shutdown: the socket is still needed, for a response to a broken head
+            // and to linger.
             outcome = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(outcome),
             _ = self.closing.changed() => None,
         };
         // Dropping the rest of the connection drops the response, and with it the connection to the provider.
         let mut stream = connection.into_parts().io.into_inner();
+        // Without a head hyper has called no service, so the gateway itself has to answer.
         let line = if exchange.received().has_head() {
             Some(exchange.finish(matches!(outcome, Some(Ok(())))))
         } else {
@@ -191,6 +200,7 @@ impl Connection<'_> {
             line.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             lock(&self.gateway.log).push(self.number, line);
         }
+        // Not while the gateway closes: the agent is dead by then, and the attempt waits for this.
         if outcome.is_some() {
             tokio::select! {
                 () = linger(stream) => {}
@@ -215,6 +225,7 @@ impl Connection<'_> {
             Some(Err(error)) => head_refusal(error)?,
             Some(Ok(())) | None => INCOMPLETE_HEAD,
         };
+        // Opens the stream for writing, which it discards until there is a head.
         exchange.received().complete_head();
         let response = refusal.bytes();
         let delivered = tokio::select! {
@@ -230,6 +241,7 @@ const INCOMPLETE_HEAD: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "the head
 /// Why hyper did not accept a head. None when the connection broke.
 fn head_refusal(error: &hyper::Error) -> Option<Refusal> {
     match () {
+        // The order matters: a head that is too long is a parse error as well.
         () if error.is_timeout() => {
             Some(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the head of the request took too long"))
         }
@@ -246,6 +258,7 @@ fn head_refusal(error: &hyper::Error) -> Option<Refusal> {
 fn http1_settings() -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings
+        // hyper measures its time limits with this timer and has none of its own.
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_headers(MAX_HEADERS)
@@ -265,6 +278,7 @@ async fn linger(mut stream: AgentStream) {
     let _ = stream.shutdown().await;
     let discard = async {
         let mut buffer = [0; 16 * 1024];
+        // Bounded, because the agent decides how much it sends.
         let mut room = 2 * MAX_BODY;
         while let Ok(received @ 1..) = stream.read(&mut buffer).await {
             room = room.saturating_sub(received);

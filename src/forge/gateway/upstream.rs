@@ -49,6 +49,7 @@ impl ProviderUrl {
     /// [`ProviderUrlError`]
     pub fn parse(text: &str) -> Result<Self, ProviderUrlError> {
         let url: BaseUrl = text.parse()?;
+        // Loopback is for a local model server or proxy, where no one is on the way.
         if url.is_encrypted() || url.is_loopback() {
             Ok(Self(url.to_string()))
         } else {
@@ -121,6 +122,7 @@ pub(super) enum UpstreamError {
 
 impl From<HttpError> for UpstreamError {
     fn from(error: HttpError) -> Self {
+        // Fixed texts: the error of a library could quote the address, a header or the response.
         let why = match error {
             HttpError::InvalidRequest(_) => "the request to the provider is invalid",
             HttpError::UnknownHost => "the provider's host name is unknown",
@@ -154,6 +156,7 @@ impl Provider {
         for (name, value) in request.headers {
             sent = sent.header(name, &value)?;
         }
+        // The key is the last header, so that none of the agent's can replace it.
         let sent = sent.header("x-api-key", self.key.header_value())?.body(request.body);
         let response = client.send(sent).await?;
         let header = |name: &'static str| Some((name, response.header(name)?.to_owned()));

@@ -53,6 +53,8 @@ impl UsageMeter {
     pub fn push(&mut self, bytes: &[u8]) {
         match self.format {
             ResponseFormat::Document => self.append(bytes, MAX_DOCUMENT),
+            // Both line ends are legal in a stream of events. An empty line between the two of a
+            // pair does no harm.
             ResponseFormat::Events => {
                 let mut rest = bytes;
                 while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -67,6 +69,7 @@ impl UsageMeter {
 
     /// What the response cost.
     pub fn finish(mut self) -> TokenCount {
+        // An incomplete document does not parse, so it is charged the maximum.
         if let (ResponseFormat::Document, Some(text)) = (self.format, self.text.take())
             && let Ok(Document { usage: Some(usage) }) = serde_json::from_slice(&text)
         {
@@ -82,6 +85,8 @@ impl UsageMeter {
     }
 
     fn append(&mut self, bytes: &[u8], most: usize) {
+        // None stays None until the line ends: the rest of a line that is too long must not look
+        // like a line.
         self.text = self.text.take().filter(|text| text.len() + bytes.len() <= most).map(|mut text| {
             text.extend_from_slice(bytes);
             text
@@ -126,6 +131,7 @@ struct ReportedUsage {
 
 impl ReportedUsage {
     fn raise_to(&mut self, other: &Self) {
+        // The larger count wins, because a later event may repeat only a part of the counts.
         self.input_tokens = self.input_tokens.max(other.input_tokens);
         self.cache_creation_input_tokens = self.cache_creation_input_tokens.max(other.cache_creation_input_tokens);
         self.cache_read_input_tokens = self.cache_read_input_tokens.max(other.cache_read_input_tokens);
