@@ -194,6 +194,7 @@ fn parse_step(number: usize, step: StepText) -> Result<ChainStep, InvalidChain> 
     let StepText { skill_name, input, input_template, from_prev, parent_index } = step;
     let (input, mappings) = match (input, input_template, from_prev) {
         (Some(input), None, None) => (input, Vec::new()),
+        // Without a template the mappings alone make the input, starting from an empty object.
         (None, template, Some(mappings)) => (template.unwrap_or_else(|| Value::Object(Default::default())), mappings),
         (None, Some(template), None) => (template, Vec::new()),
         _ => return Err(InvalidChain::Input(number)),
@@ -203,6 +204,7 @@ fn parse_step(number: usize, step: StepText) -> Result<ChainStep, InvalidChain> 
     }
     let mappings = mappings.into_iter().map(|mapping| parse_mapping(number, &mapping)).collect::<Result<_, _>>()?;
     let parent = match parent_index {
+        // Only earlier steps: this is what makes a cycle impossible.
         Some(to) if to >= number => return Err(InvalidChain::Forward { step: number, key: "parent_index", to }),
         Some(parent) => Some(parent),
         None => number.checked_sub(1),
@@ -240,6 +242,7 @@ impl ChainStep {
     /// # Errors
     /// [`MappingError`] for the first mapping that does not work.
     pub fn input<'v>(&self, output: impl Fn(usize) -> Option<&'v Value>) -> Result<Value, MappingError> {
+        // A copy for each run of the step, because the template must serve the next one unchanged.
         let mut input = self.input.clone();
         for Mapping { to, from, step } in &self.mappings {
             let given = output(*step).ok_or_else(|| MappingError::Failed(*step, from.clone()))?;

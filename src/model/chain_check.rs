@@ -84,6 +84,8 @@ pub enum ChainMismatch {
 /// [`ChainMismatch`] for the first thing that can never work.
 pub fn check(chain: &Chain, specs: &[SkillSpec], most: Option<EffectClass>) -> Result<(), Box<ChainMismatch>> {
     for (number, (step, spec)) in chain.steps().iter().zip(specs).enumerate() {
+        // The class comes first, so that a chain that is too wide is refused without a look at its
+        // schemas.
         if let Some(most) = most.filter(|most| spec.side_effect_class > *most) {
             let class = spec.side_effect_class;
             return Err(Box::new(ChainMismatch::TooWide { step: number, skill: step.skill.clone(), class, most }));
@@ -122,6 +124,7 @@ fn check_step(
             return Err(Box::new(ChainMismatch::NoPlace { step: number, skill: skill(), path: mapping.to.clone() }));
         }
         let (given, wanted) = (types(&sources), types(&places));
+        // One common type is enough: which one comes is known only at run time.
         if !given.iter().any(|given| wanted.iter().any(|wanted| overlap(given, wanted))) {
             let (from, to) = (mapping.from.clone(), mapping.to.clone());
             let (given, wanted) = (given.join(" or "), wanted.join(" or "));
@@ -134,6 +137,7 @@ fn check_step(
                 mapping.to.put(&mut trial, example).map_err(|()| no_place(&mapping.to))?;
                 Some(trial)
             }
+            // Once unknown, the input stays unknown, and is checked when the step runs.
             _ => None,
         };
     }
@@ -162,12 +166,14 @@ fn step_into<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
     let types = own_types(schema);
     if types.contains(&"object") {
         let named = schema.get("properties").and_then(|properties| properties.get(name));
+        // Only where it is a schema: closed objects have no other names.
         let others = || schema.get("additionalProperties").filter(|schema| schema.is_object());
         if let Some(found) = named.or_else(others) {
             return Some(found);
         }
     }
     if types.contains(&"array") {
+        // A position behind the longest array can never have a value.
         let most = schema.get("maxItems").and_then(Value::as_u64).unwrap_or(u64::MAX);
         let within = position(name).is_some_and(|position| (position as u64) < most);
         return schema.get("items").filter(|_| within);

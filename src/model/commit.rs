@@ -61,6 +61,8 @@ impl FileChange {
 
     /// The change that puts back what this one replaced. `bytes` is the size of what is put back.
     pub fn reversed(&self, bytes: u64) -> Self {
+        // `before` becomes the exact digest that must be there now: undo refuses a file that was
+        // edited since.
         Self { path: self.path.clone(), before: self.after, after: self.before, bytes }
     }
 }
@@ -89,6 +91,7 @@ pub fn check_disjoint<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Resu
         }
     }
     // A path cannot be the file of one run and a folder of another.
+    // Only the first conflict is named. One is enough to refuse the commit.
     let above = |path: &VaultPath| paths.iter().find(|other| **other != path && path.is_within(other)).copied();
     match paths.iter().find_map(|path| above(path)) {
         Some(path) => Err(WrittenTwice(path.clone())),

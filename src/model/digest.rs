@@ -27,6 +27,7 @@ impl Digest {
     /// [`InvalidDigest`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidDigest> {
         let mut bytes = [0; 32];
+        // One spelling only, because digests are compared as text in file names and in the ledger.
         let canonical = !text.bytes().any(|b| b.is_ascii_uppercase());
         match hex::decode_to_slice(text, &mut bytes) {
             Ok(()) if canonical => Ok(Self(bytes)),

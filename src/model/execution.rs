@@ -45,6 +45,7 @@ pub fn other_files<'a>(
     first: &'a [Effect],
     second: &'a [Effect],
 ) -> Vec<(&'a VaultPath, Option<Digest>, Option<Digest>)> {
+    // Sorted by path, so that two runs that wrote in another order compare as equal.
     let mut files: BTreeMap<_, (Option<Digest>, Option<Digest>)> = BTreeMap::new();
     first.iter().for_each(|effect| files.entry(&effect.path).or_default().0 = Some(effect.sha256));
     second.iter().for_each(|effect| files.entry(&effect.path).or_default().1 = Some(effect.sha256));
@@ -62,6 +63,7 @@ pub struct StoredValue {
 }
 
 /// Largest input or output that a record itself holds, in bytes of canonical JSON.
+// Larger values would be read with every list of records, of which most show none of it.
 pub const MAX_INLINE_BYTES: usize = 64 * 1024;
 
 /// Which restriction the kernel enforced for the thread of a guest.

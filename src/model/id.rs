@@ -123,7 +123,9 @@ impl IdPrefix {
     /// # Errors
     /// [`InvalidId`] when it cannot be the beginning of an id.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        // Ids are compared as text in the ledger, where they are lower case.
         let lower = text.to_ascii_lowercase();
+        // Four at least: shorter prefixes fit too many ids to be meant.
         let fits = (4..=36).contains(&lower.len())
             && lower.chars().enumerate().all(|(at, c)| match at {
                 8 | 13 | 18 | 23 => c == '-',

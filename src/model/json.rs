@@ -134,6 +134,7 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`] names the rule that is broken and where.
 pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    // First: the later steps cost time that grows with the text.
     if bytes.len() > limits.max_bytes {
         return Err(JsonError::TooLarge { bytes: bytes.len(), limit: limits.max_bytes });
     }
@@ -142,6 +143,7 @@ pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
     }
     let text =
         std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(scan::position(bytes, error.valid_up_to())))?;
+    // The scan does not recurse, so it must come before the parser, which does.
     scan::scan(text, limits)?;
     build(text)
 }
@@ -152,6 +154,8 @@ pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
 /// # Errors
 /// [`JsonError`], which means that the stored bytes were changed.
 pub fn parse_kept(bytes: &[u8]) -> Result<Value, JsonError> {
+    // A lowered limit must not make an old record unreadable, so the length that it has is the
+    // limit.
     parse(bytes, JsonLimits { max_bytes: bytes.len(), ..JsonLimits::default() })
 }
 
@@ -188,6 +192,7 @@ pub fn shown(text: &str) -> String {
 
 fn write_canonical(value: &Value, text: &mut String) {
     match value {
+        // 0.0 and -0.0 are equal, and equal values must have one digest.
         Value::Number(number) if number.is_f64() && number.as_f64() == Some(0.0) => text.push_str("0.0"),
         Value::Null | Value::Bool(_) | Value::Number(_) => text.push_str(&value.to_string()),
         Value::String(string) => write_string(string, text),
@@ -221,6 +226,7 @@ fn write_canonical(value: &Value, text: &mut String) {
 }
 
 fn write_string(string: &str, text: &mut String) {
+    // Only these three need an escape in JSON, and serde_json knows their forms.
     if string.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         text.push_str(&Value::from(string).to_string());
         return;
@@ -243,6 +249,7 @@ fn build(text: &str) -> Result<Value, JsonError> {
             None => syntax(&error),
         }
     })?;
+    // Without this the parser stops after the first value and accepts whatever follows.
     reader.end().map_err(|error| JsonError::TrailingData(position_of(&error)))?;
     Ok(value)
 }
@@ -254,6 +261,7 @@ fn position_of(error: &serde_json::Error) -> TextPosition {
 fn syntax(error: &serde_json::Error) -> JsonError {
     let at = position_of(error);
     let text = error.to_string();
+    // serde_json puts the position into its text, where the message would then have it twice.
     let suffix = format!(" at {at}");
     JsonError::Syntax { why: text.strip_suffix(&suffix).unwrap_or(&text).to_owned(), at }
 }
@@ -306,6 +314,8 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
+            // Before the value is read: a huge value under a repeated key is not built only to be
+            // refused.
             if map.contains_key(&key) {
                 self.0.replace(Some(key));
                 return Err(A::Error::custom("duplicate key"));

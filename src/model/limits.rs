@@ -107,6 +107,7 @@ impl Limits {
         let mut limits = self.clone();
         for (name, value) in &narrower.0 {
             if let Some(entry) = limits.entry(name) {
+                // The smaller one: kavi.toml may have been lowered since the promotion.
                 *entry = (*entry).min(*value);
             }
         }
@@ -176,6 +177,7 @@ impl Narrowed {
             if name == "stack_bytes" && value < Limits::MIN_STACK_BYTES {
                 return Err(InvalidNarrowing::TooLittle { name, asked: value, least: Limits::MIN_STACK_BYTES });
             }
+            // Only down. A promotion must not give a skill more than the person allowed all skills.
             if value > most {
                 return Err(InvalidNarrowing::Wider { name, asked: value, most });
             }
@@ -202,6 +204,7 @@ impl TryFrom<BTreeMap<String, u64>> for Narrowed {
 
     fn try_from(fixed: BTreeMap<String, u64>) -> Result<Self, InvalidNarrowing> {
         // A limit that this version does not know would not be kept.
+        // Read from the ledger. An unknown name was written by a later version, or by hand.
         match fixed.keys().find(|name| !Limits::NAMES.contains(&name.as_str())) {
             Some(unknown) => Err(InvalidNarrowing::Unknown(unknown.clone())),
             None => Ok(Self(fixed)),

@@ -86,11 +86,14 @@ impl SkillName {
     /// [`InvalidName`] says which rule is broken.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let mut chars = text.chars();
+        // Lower case only: some file systems do not tell `Note` from `note`, and a name is also a
+        // folder.
         let first = chars.next().is_some_and(|c| c.is_ascii_lowercase());
         let rest = chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if !first || !rest || text.len() > 64 {
             return Err(InvalidName::Shape(text.to_owned()));
         }
+        // Windows reserves these with any extension, and a vault may be synced there.
         let device =
             |stem: &str| text.strip_prefix(stem).is_some_and(|n| n.len() == 1 && n.chars().all(|c| c.is_ascii_digit()));
         if RESERVED.binary_search(&text).is_ok() || device("com") || device("lpt") {

@@ -76,6 +76,7 @@ pub struct RunNode {
 
 /// Runs as trees: each above those that follow from it; side by side they go by when they started.
 pub fn trees(mut entries: Vec<RunEntry>) -> Vec<RunNode> {
+    // The id breaks ties, so that the same runs always give the same tree.
     entries.sort_by_key(|entry| (entry.started_at, entry.execution_id));
     let parents = parents(&entries);
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
@@ -84,6 +85,7 @@ pub fn trees(mut entries: Vec<RunEntry>) -> Vec<RunNode> {
         parent.map_or(&mut roots, |parent| &mut children[parent]).push(at);
     }
     // What is still to be placed, the next one last.
+    // A stack of its own instead of recursion: an edited ledger can hold a chain of any length.
     let mut waiting: Vec<(usize, usize, bool)> = Vec::new();
     let wait = |waiting: &mut Vec<_>, side_by_side: &[usize], depth: usize| {
         let last = side_by_side.last().copied();
@@ -94,6 +96,7 @@ pub fn trees(mut entries: Vec<RunEntry>) -> Vec<RunNode> {
     let mut placed = Vec::with_capacity(entries.len());
     while let Some((at, depth, last)) = waiting.pop() {
         wait(&mut waiting, &children[at], depth + 1);
+        // Taken out, so that no run can be placed twice.
         placed.extend(entries[at].take().map(|entry| RunNode { entry, depth, last }));
     }
     placed

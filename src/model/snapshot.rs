@@ -95,6 +95,7 @@ impl Manifest {
         let v = lines.next()?.strip_prefix("kavi-snapshot ")?.parse().ok()?;
         let files = lines
             .map(|line| {
+                // At most three parts, because a path may have spaces.
                 let mut parts = line.splitn(3, ' ');
                 let sha256 = Digest::parse(parts.next()?).ok()?;
                 let bytes = parts.next()?.parse().ok()?;
@@ -102,6 +103,8 @@ impl Manifest {
             })
             .collect::<Option<Vec<_>>>()?;
         let manifest = Self { v, files };
+        // Written again and compared: one list must have one form, since its digest names the
+        // sources.
         (v == 1 && manifest.to_bytes() == bytes).then_some(manifest)
     }
 }

@@ -90,6 +90,7 @@ impl SkillSpec {
         if self.description.trim().is_empty() {
             return Err(InvalidSpec::EmptyDescription);
         }
+        // A person decides by this text. What they cannot see must not be in it.
         let hides = |c: char| (c.is_control() && c != '\n') || super::vault_path::is_hidden(c);
         if self.description.len() > MAX_DESCRIPTION_BYTES || self.description.chars().any(hides) {
             return Err(InvalidSpec::BadDescription);
@@ -98,6 +99,7 @@ impl SkillSpec {
         if writes && self.paths.is_empty() {
             return Err(InvalidSpec::NoPaths);
         }
+        // Folders make the write capability, so a label that writes nothing would be wrong.
         if !writes && !self.paths.is_empty() {
             return Err(InvalidSpec::PathsWithoutWrite(self.side_effect_class));
         }
@@ -112,6 +114,7 @@ impl SkillSpec {
         }
         self.required_tests.iter().try_for_each(|name| check_test_name(name))?;
         self.check_secrets()?;
+        // Last, because examples are checked against the schemas and folders that come before.
         self.examples.iter().try_for_each(|example| self.check_example(example))
     }
 

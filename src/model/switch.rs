@@ -135,6 +135,7 @@ pub struct Cancellable<W> {
 
 impl<W: std::ops::Deref<Target: Watch> + fmt::Debug + Sync> Watch for Cancellable<W> {
     fn look(&self) -> Result<(), Halt> {
+        // First, because it costs a load from memory and the other look opens the ledger.
         self.cancel.check()?;
         self.watch.look()
     }

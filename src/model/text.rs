@@ -14,6 +14,7 @@ pub fn block(text: &str, max: usize) -> String {
 
 fn shown(text: &str, max: usize, escape: impl Fn(char) -> bool) -> String {
     let mut out = String::new();
+    // Counted before escaping, so that the cut never falls into an escape.
     for (count, c) in text.chars().enumerate() {
         if count == max {
             out.push('…');
@@ -26,6 +27,7 @@ fn shown(text: &str, max: usize, escape: impl Fn(char) -> bool) -> String {
 
 /// Foreign text inside a Markdown code span or block: as [`block`], and no backtick can end the fence.
 pub fn fenced(text: &str, max: usize) -> String {
+    // Replaced and not escaped: within a code span Markdown knows no escape.
     block(text, max).replace('`', "'")
 }
 
@@ -37,6 +39,7 @@ pub fn json(text: &str) -> String {
     for c in text.chars() {
         // Those below U+0020 are escaped already, or are white space between values.
         if c >= '\u{7f}' && (c.is_control() || is_hidden(c)) {
+            // JSON writes characters above U+FFFF as a pair of units.
             c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
         } else {
             out.push(c);

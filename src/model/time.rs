@@ -52,12 +52,14 @@ impl Timestamp {
     /// [`InvalidTime`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
         let parsed: jiff::Timestamp = text.parse().map_err(|_| InvalidTime(text.to_owned()))?;
+        // Cut to milliseconds: a time that is stored and read back must be equal to itself.
         Self::from_millis(parsed.as_millisecond())
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Always three digits. The ledger compares times as text, which needs one width.
         write!(f, "{:.3}", self.0)
     }
 }
@@ -135,6 +137,7 @@ impl FromStr for Moment {
     type Err = InvalidMoment;
 
     fn from_str(text: &str) -> Result<Self, InvalidMoment> {
+        // The exact form first. A day is no time in RFC 3339, so the order hides nothing.
         if let Ok(time) = Timestamp::parse(text) {
             return Ok(Self::At(time));
         }
@@ -144,6 +147,7 @@ impl FromStr for Moment {
         let span = text.parse::<jiff::Span>().ok();
         // Months and years have no length of their own.
         let span = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
+        // A negative span would lie in the future, and is refused here.
         let span = span.and_then(|span| Duration::try_from(span).ok());
         span.map(Self::Ago).ok_or_else(|| InvalidMoment(text.to_owned()))
     }
@@ -162,6 +166,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let now = jiff::Timestamp::now();
+        // Cut like a parsed time, so that a record compares equal before and after it was stored.
         Timestamp(jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now))
     }
 }

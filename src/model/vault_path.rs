@@ -43,6 +43,7 @@ impl VaultPath {
         if path.len() > MAX_BYTES {
             return fail("it is longer than 1024 bytes");
         }
+        // A backslash separates folders on Windows, where the same vault may be synced to.
         if path.chars().any(|c| c.is_control() || c == '\\' || is_hidden(c)) {
             return fail("it has a control, invisible or `\\` character");
         }
@@ -52,7 +53,9 @@ impl VaultPath {
                 "." | ".." => return fail("it has a `.` or `..` component"),
                 _ if depth >= MAX_DEPTH => return fail("it is more than 16 folders deep"),
                 _ if name.len() > MAX_NAME_BYTES => return fail("a component is longer than 200 bytes"),
+                // Hidden folders hold settings of editors and of git, which can start programs.
                 _ if name.starts_with('.') => return fail("a component is hidden (starts with `.`)"),
+                // Windows drops these at the end of a name, so that two paths would be one file.
                 _ if name.ends_with(['.', ' ']) || name.starts_with(' ') => {
                     return fail("a component ends with `.` or has a space at an end");
                 }
@@ -76,6 +79,7 @@ impl VaultPath {
 
     /// Whether the path is `folder` or lies below it, by whole components.
     pub fn is_within(&self, folder: &VaultPath) -> bool {
+        // By whole components: `Inbox/AIX` begins like `Inbox/AI` and lies beside it.
         self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }

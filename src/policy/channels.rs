@@ -41,6 +41,7 @@ impl TryFrom<Table> for ChannelPolicy {
 
     fn try_from(table: Table) -> Result<Self, BackgroundCommits> {
         let background = table.get(&Channel::Background).into_iter().flatten();
+        // READ_ONLY has nothing to commit, so a run of it unattended is harmless.
         let commits = |(class, answer): &(&EffectClass, &ChannelRule)| {
             **answer == ChannelRule::Allow && **class != EffectClass::ReadOnly
         };
@@ -50,6 +51,7 @@ impl TryFrom<Table> for ChannelPolicy {
         let named = |channel, class| table.get(&channel).and_then(|classes| classes.get(&class)).copied();
         let of_channel =
             |channel| EffectClass::ALL.map(|class| (class, named(channel, class).unwrap_or(default(channel, class))));
+        // Filled in completely here, so that a look-up later cannot find a gap.
         Ok(Self(Channel::ALL.map(|channel| (channel, of_channel(channel).into())).into()))
     }
 }
@@ -67,6 +69,7 @@ impl Default for ChannelPolicy {
 impl ChannelPolicy {
     /// What a channel may do with a skill of this class.
     pub fn answer(&self, channel: Channel, class: EffectClass) -> ChannelRule {
+        // Cannot happen, since the table is complete. If it does, nothing runs.
         self.0.get(&channel).and_then(|classes| classes.get(&class)).copied().unwrap_or(ChannelRule::Deny)
     }
 }
@@ -74,6 +77,8 @@ impl ChannelPolicy {
 /// The rule where kavi.toml has none.
 pub fn default(channel: Channel, class: EffectClass) -> ChannelRule {
     match (channel, class) {
+        // A person who types the command is there to see what it writes. Nobody is, for the other
+        // channels.
         (_, EffectClass::ReadOnly) | (Channel::Cli, EffectClass::FileWrite) => ChannelRule::Allow,
         _ => ChannelRule::Ask,
     }

@@ -27,6 +27,8 @@ impl ValuePath {
     /// [`InvalidPath`] for an empty name, and for what is too long.
     pub fn parse(path: &str) -> Result<Self, InvalidPath> {
         let names: Vec<String> = path.split('.').map(str::to_owned).collect();
+        // Each name of a path can make an object that holds the next, so their number limits the
+        // depth.
         let odd = path.len() > MAX_BYTES || names.len() > MAX_NAMES || names.iter().any(String::is_empty);
         if odd { Err(InvalidPath { path: crate::model::json::shown(path) }) } else { Ok(Self(names)) }
     }
@@ -52,6 +54,7 @@ impl ValuePath {
         for name in folders {
             at = match at {
                 Value::Object(map) => map.entry(name.as_str()).or_insert_with(|| Value::Object(Default::default())),
+                // Arrays are never extended: a position far away would fill the memory with nulls.
                 Value::Array(items) => position(name).and_then(|at| items.get_mut(at)).ok_or(())?,
                 _ => return Err(()),
             };
@@ -73,6 +76,7 @@ impl ValuePath {
 
 /// A position in an array: digits, without a needless zero.
 pub(in crate::model) fn position(name: &str) -> Option<usize> {
+    // `parse` also accepts a plus sign and leading zeros, which would give one item many names.
     let plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     if plain { name.parse().ok() } else { None }
 }

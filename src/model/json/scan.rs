@@ -40,6 +40,8 @@ impl Scan<'_> {
                     self.open()?;
                 }
                 b'}' | b']' => {
+                    // A bracket that closes nothing is left to the parser, which has the better
+                    // message.
                     self.depth = self.depth.saturating_sub(1);
                     self.at += 1;
                 }
@@ -47,6 +49,8 @@ impl Scan<'_> {
                     self.count_value()?;
                     self.number()?;
                 }
+                // `true`, `false` and `null`. Other words count as values too, and the parser
+                // refuses them.
                 b'a'..=b'z' => {
                     self.count_value()?;
                     self.skip_while(|b| b.is_ascii_alphabetic());
@@ -80,6 +84,7 @@ impl Scan<'_> {
     }
 
     fn open(&mut self) -> Result<(), JsonError> {
+        // serde_json has a limit of its own just above. Within ours, its message never appears.
         let limit = self.limits.max_depth.min(MAX_DEPTH);
         self.depth += 1;
         if self.depth > limit {
@@ -94,9 +99,12 @@ impl Scan<'_> {
         self.skip_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
         let number = &self.text[start..self.at];
         let digits = number.strip_prefix('-').unwrap_or(number);
+        // An integer is compared as an integer: through `f64`, numbers above 2^53 would change in
+        // silence.
         let fits = if digits.bytes().all(|b| b.is_ascii_digit()) {
             digits.is_empty() || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok()
         } else {
+            // What does not parse here is no number, which the parser says better.
             number.parse::<f64>().map_or(true, |value| value.is_finite() && (value != 0.0 || is_zero(digits)))
         };
         if fits {
@@ -115,6 +123,8 @@ impl Scan<'_> {
                     self.at = self.text.len();
                     return Ok(());
                 }
+                // A quote byte can be searched for, because in UTF-8 it is never part of another
+                // character.
                 Some(plain) if rest.get(plain) == Some(&b'"') => {
                     self.at += plain + 1;
                     return Ok(());
@@ -129,10 +139,13 @@ impl Scan<'_> {
 
     fn escape(&mut self) -> Result<(), JsonError> {
         match self.unit(self.at) {
+            // One of the short escapes. Both bytes are skipped, so that an escaped quote does not
+            // end the string.
             None => self.at += 2,
             Some(0) => return Err(JsonError::NulInString(self.here())),
             // A pair is one character; each half alone is not.
             Some(0xD800..=0xDBFF) if matches!(self.unit(self.at + 6), Some(0xDC00..=0xDFFF)) => self.at += 12,
+            // The position of the half itself, which the parser would not give.
             Some(0xD800..=0xDFFF) => return Err(JsonError::LoneSurrogate(self.here())),
             Some(_) => self.at += 6,
         }
@@ -142,6 +155,7 @@ impl Scan<'_> {
     /// The UTF-16 unit of a `\uXXXX` that starts at `at`.
     fn unit(&self, at: usize) -> Option<u16> {
         let hex = self.text.get(at..at + 6)?.strip_prefix("\\u")?;
+        // `from_str_radix` accepts a sign, which JSON does not.
         if hex.starts_with('+') { None } else { u16::from_str_radix(hex, 16).ok() }
     }
 }

@@ -42,9 +42,11 @@ fn check_one(
     }
     let name = name.join("::");
     let attribute = Attribute { file, start, args, close };
+    // Such an attribute changes code that stands far away from it.
     if file.is_punct(start + 1, '!') && name != "doc" {
         return Some(refusal(&name, "no attribute but documentation holds for a whole file or block"));
     }
+    // What a fragment brings in is not known here.
     if file.tokens.get(start..close).is_some_and(|tokens| tokens.iter().any(|token| token.is_punct('$'))) {
         return Some(Rule::LocalMacro.because("an attribute that a local macro puts together"));
     }
@@ -60,6 +62,7 @@ fn check_one(
         "must_use" => attribute.is_bare() || attribute.is_text(),
         "deprecated" => attribute.is_bare() || attribute.is_text() || attribute.is_note(),
         "repr" => attribute.is_word_list(REPRESENTATIONS),
+        // What is unknown is refused: another compiler may give it a meaning.
         _ => return Some(refusal(&name, "it is not on the list of attributes that a skill may have")),
     };
     (!fits).then(|| refusal(&name, "it does not have these arguments here"))
@@ -92,6 +95,8 @@ impl Attribute<'_> {
                 let known = match path.as_slice() {
                     [] => true,
                     [name] => allow_list::DERIVES.contains(name),
+                    // Only by a path of these crates: a derive of this name elsewhere would be
+                    // another macro.
                     [.., "serde" | "kavi_sdk" | "prelude", name] => matches!(*name, "Serialize" | "Deserialize"),
                     ["std" | "core", .., name] => allow_list::DERIVES.contains(name),
                     _ => false,

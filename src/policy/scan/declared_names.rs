@@ -47,11 +47,15 @@ impl DeclaredNames {
         files.iter().for_each(|file| names.implementations(file));
         let leaves: Vec<ImportLeaf> = files.iter().flat_map(import_tree::leaves).collect();
         for leaf in &leaves {
+            // A new name may hide a type under the name of a module, so it is no module for
+            // certain.
             if leaf.renamed {
                 names.not_modules.extend(leaf.name().map(str::to_owned));
             }
             names.declared.extend(leaf.name().map(str::to_owned));
         }
+        // An alias may be made from another one that a later file declares, so the union is
+        // repeated until it is stable.
         for _ in 0..ROUNDS {
             let before = names.aliases.values().map(BTreeSet::len).sum::<usize>();
             leaves.iter().for_each(|leaf| names.follow(leaf));
@@ -59,6 +63,7 @@ impl DeclaredNames {
                 break;
             }
         }
+        // By any import: the methods come with the type, under whatever name it is bound.
         let imports = |root: &&str| leaves.iter().any(|leaf| leaf.names(&[root, "path"]));
         names.has_paths = allow_list::STD_ROOTS.iter().any(imports) || files.iter().any(names_paths);
         names
@@ -87,6 +92,8 @@ impl DeclaredNames {
                 "enum" | "struct" | "trait" | "type" | "union" => {
                     self.not_modules.insert(name.clone());
                 }
+                // Only these can be exported: the export must show in the file that a person reads
+                // first.
                 "fn" if token.depth == 0 && file.path == module_files::ROOT => {
                     self.root_functions.insert(name.clone());
                 }
@@ -115,6 +122,7 @@ impl DeclaredNames {
     pub(super) fn is_module(&self, name: &str) -> bool {
         let known = self.modules.contains(name) || allow_list::SDK_MODULES.contains(&name);
         let keyword = language::PATH_KEYWORDS.contains(&name) && name != "Self";
+        // A name that is both counts as a value, since values have the methods that are refused.
         keyword || known && !self.not_modules.contains(name)
     }
 

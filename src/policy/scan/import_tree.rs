@@ -78,11 +78,13 @@ fn tree(file: &SourceTokens, at: usize, prefix: &[String], leaves: &mut Vec<Impo
             at += 2;
             continue;
         }
+        // `a::{self}` binds `a`, so the word adds no name to the path.
         if name != "self" || path.is_empty() {
             path.push(name);
         }
         let last = path.last().cloned().unwrap_or_default();
         let (bound, end) = match file.is_word(at, "as") {
+            // Brings a trait's methods without a name. It is a leaf like any other.
             true if file.is_word(at + 1, "_") => ("_".to_owned(), at + 2),
             true => (file.segment(at + 1)?.to_owned(), at + 2),
             false => (last.clone(), at),

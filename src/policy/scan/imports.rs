@@ -38,6 +38,8 @@ fn check_leaf(leaf: &ImportLeaf, names: &DeclaredNames) -> Option<String> {
     match &leaf.binding {
         ImportBinding::Name(name) => {
             let misleads = allow_list::is_root(name) || deny_list::is_known_macro(name);
+            // Under a new name, every later path would begin with a name that the lists do not
+            // know.
             if leaf.renamed && allow_list::is_root(last) {
                 return Some(format!("{shown} gets another name: a crate keeps its own"));
             }
@@ -58,6 +60,7 @@ fn check_leaf(leaf: &ImportLeaf, names: &DeclaredNames) -> Option<String> {
 fn is_open_glob(leaf: &ImportLeaf, names: &DeclaredNames) -> bool {
     let path: Vec<&str> = leaf.path.iter().map(String::as_str).collect();
     let Some(last) = path.last() else { return false };
+    // A glob over a half-open module would bring in its closed names without spelling them.
     if allow_list::is_root(last) || !names.alias(last).is_empty() {
         return false;
     }

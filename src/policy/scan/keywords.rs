@@ -22,6 +22,7 @@ fn check_token(file: &SourceTokens, at: usize, token: &Token) -> Option<RefusalR
         (TokenKind::Ident | TokenKind::RawIdent | TokenKind::Lifetime, name) if !name.is_ascii() => {
             refusal(Rule::Identifier, "a name outside of ASCII")
         }
+        // A needless mark hides a name from a search of the text.
         (TokenKind::RawIdent, name) if !language::is_keyword(name) => {
             let message = format!("`r#{name}` is no keyword: write it without `r#`");
             Some(Rule::Identifier.because(message))
@@ -45,6 +46,7 @@ fn check_token(file: &SourceTokens, at: usize, token: &Token) -> Option<RefusalR
         (TokenKind::Joint | TokenKind::Alone, "$") if token.context != TokenContext::Rules => {
             refusal(Rule::Syntax, "a `$` outside of a local macro")
         }
+        // The library that splits tokens uses such a literal for what it could not read.
         (TokenKind::Literal, text) if text.starts_with('(') => {
             refusal(Rule::Syntax, "a comment that looks like an error mark")
         }
@@ -68,6 +70,7 @@ fn check_name(file: &SourceTokens, at: usize, token: &Token) -> Option<RefusalRe
     }
     let declares = matches!(token.text.as_str(), "mod" | "struct" | "enum" | "trait" | "type");
     let name = file.segment(at + 1)?;
+    // A module `std` of the skill's own would make every path with that root mean something else.
     let misleads = allow_list::is_root(name) && declares;
     misleads.then(|| Rule::Identifier.because(format!("an item of the name {}, which is a crate", quote(name))))
 }

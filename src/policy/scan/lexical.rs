@@ -56,11 +56,13 @@ fn line_at(bytes: &[u8], offset: usize) -> u32 {
 }
 
 fn check_text(path: &str, text: &str, report: &mut ScanReport) {
+    // A newer compiler reads front matter as settings of its own, which no rule here covers.
     if text.trim_start().starts_with("---") {
         report.add(Rule::Encoding, path, 1, "the file starts with front matter: start with code or a `//!` comment");
         return;
     }
     let mut walk = LexicalScan {
+        // As characters, because look-ahead by bytes could fall into the middle of one.
         chars: text.chars().collect(),
         at: 0,
         line: 1,
@@ -116,6 +118,7 @@ impl LexicalScan<'_> {
         match c {
             '\n' => self.line += 1,
             '\t' => {}
+            // Alone it returns a terminal to the start of the line and can hide what was there.
             '\r' if self.peek(1) == Some('\n') => {}
             _ if c.is_control() => {
                 self.refuse(Rule::Encoding, format!("a control character {}: write it as an escape", unicode::name(c)));
@@ -144,6 +147,7 @@ impl LexicalScan<'_> {
     }
 
     fn run(&mut self) {
+        // After a name, `r"` is no raw string: in `for"` the letter belongs to the word before.
         let mut name_before = false;
         while let Some(c) = self.peek(0) {
             if self.starts("//") {
@@ -188,6 +192,7 @@ impl LexicalScan<'_> {
         while let Some(c) = self.peek(0) {
             self.step(CharContext::Text);
             match c {
+                // The escaped character is stepped over, so that `\"` does not end the string.
                 '\\' => self.step(CharContext::Text),
                 '"' => return,
                 _ => {}
@@ -203,6 +208,7 @@ impl LexicalScan<'_> {
                 self.step(CharContext::Text);
             }
             self.step(CharContext::Text);
+        // `'a'` is a character and `'a` a lifetime. Only the quote two places on tells them apart.
         } else if self.peek(2) == Some('\'') {
             self.steps(3, CharContext::Text);
         } else {
@@ -229,6 +235,7 @@ impl LexicalScan<'_> {
         self.step(CharContext::Text);
         while let Some(c) = self.peek(0) {
             self.step(CharContext::Text);
+            // Fewer hashes do not end it: the text may contain quotes.
             if c == '"' && (0..hashes).all(|ahead| self.peek(ahead) == Some('#')) {
                 self.steps(hashes, CharContext::Text);
                 return;
@@ -240,6 +247,7 @@ impl LexicalScan<'_> {
     fn code(&mut self, c: char) -> bool {
         match c {
             '(' | '[' | '{' => self.nesting.push(NestingCounters::default()),
+            // The outermost counters stay, also for a file with too many closing brackets.
             ')' | ']' | '}' if self.nesting.len() > 1 => {
                 self.nesting.pop();
             }
@@ -247,11 +255,13 @@ impl LexicalScan<'_> {
         }
         let starts_else = c == 'e' && self.starts("else");
         let arrow = self.starts("->");
+        // The `>` of an arrow closes no generic arguments.
         let closes = c == '>' && self.at > 0 && !matches!(self.chars.get(self.at - 1), Some('-' | '='));
         let ends_block = c == '}' && self.ends_statement();
         let depth = self.nesting.len();
         let Some(counters) = self.nesting.last_mut() else { return false };
         match c {
+            // A statement ends here. A chain of `else` can go on over it, so its count stays.
             ';' => *counters = NestingCounters { elses: counters.elses, ..NestingCounters::default() },
             ',' => counters.run = 0,
             '}' if ends_block => *counters = NestingCounters { elses: counters.elses, ..NestingCounters::default() },
@@ -262,6 +272,7 @@ impl LexicalScan<'_> {
             _ if starts_else => counters.elses += 1,
             _ => {}
         }
+        // White space nests nothing, and counting it would refuse well-formatted code.
         counters.run += usize::from(!c.is_whitespace());
         let too_long = counters.run > MAX_RUN || counters.angles > MAX_ANGLES;
         if depth > MAX_NESTING || too_long || counters.bars > MAX_BARS || counters.elses > MAX_ELSE {
@@ -279,6 +290,7 @@ impl LexicalScan<'_> {
         let word: String = rest.by_ref().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').take(8).collect();
         let ends = rest.next().is_none();
         match word.as_str() {
+            // These continue the expression before, so the nesting goes on through the bracket.
             "as" | "else" | "in" => false,
             "" => ends || self.next_is_start(),
             _ => true,

@@ -18,6 +18,7 @@ pub(super) fn check(file: &SourceTokens, report: &mut ScanReport) {
     for (at, token) in file.tokens.iter().enumerate() {
         let Some(open) = file.local_macro(at).filter(|_| token.role == TokenRole::Plain) else { continue };
         let name = file.segment(at + 2).unwrap_or_default();
+        // A reader would take the call for the macro that they know.
         if deny_list::is_known_macro(name) {
             let message = format!("the local macro {} takes the name of another one", quote(name));
             report.add(Rule::LocalMacro, &file.path, token.line, message);
@@ -59,6 +60,7 @@ fn check_rules(file: &SourceTokens, open: usize) -> Option<(usize, RefusalReason
 
 fn check_matcher(file: &SourceTokens, open: usize) -> Option<(usize, RefusalReason)> {
     for at in open..file.pair_of(open) {
+        // A matcher with these could take a path apart, whose pieces a body puts together anew.
         if file.is_punct(at, '#') || file.is_separator(at) {
             return refusal(at, "a matcher takes a path or an attribute apart");
         }
@@ -85,6 +87,8 @@ fn check_body(file: &SourceTokens, open: usize) -> Option<(usize, RefusalReason)
             return refusal(at, "this `$` is no name and no repetition");
         }
         if file.is_separator(at) {
+            // Both sides must be in the rule's own text. With one from a caller, any path could be
+            // made.
             let from = is_spelled(file, at.wrapping_sub(1)) || is_firm(file, at - 1);
             let to = is_spelled(file, at + 2) || file.is_punct(at + 2, '<');
             if !from || !to {

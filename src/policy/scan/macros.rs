@@ -30,6 +30,7 @@ pub(super) fn check(files: &[SourceTokens], names: &DeclaredNames, report: &mut 
                 let message = format!("the macro {}: {}", quote(&format!("{name}!")), deny_list::macro_hint(name));
                 report.add(Rule::Macro, &file.path, token.line, message);
             }
+            // A local macro may put a dot before a name that it is given, so the name alone counts.
             if names.has_paths && names.macros.contains(name) {
                 let asks =
                     file.tokens.get(at..file.pair_of(at + 2)).unwrap_or_default().iter().find(|t| is_file_method(t));
@@ -45,6 +46,7 @@ pub(super) fn check(files: &[SourceTokens], names: &DeclaredNames, report: &mut 
             }
         }
     }
+    // Without one there is no skill. Of two, a reader could take the wrong one for it.
     if exports != 1 {
         let message = format!("`kavi_sdk::export_skill!(…)` stands {exports} times in the crate: it stands once");
         report.add(Rule::Export, ROOT, 0, message);

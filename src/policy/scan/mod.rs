@@ -64,10 +64,12 @@ pub fn precheck(snapshot: &Snapshot) -> Vec<Finding> {
 pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {
     let mut report = ScanReport::default();
     lexical::check(snapshot, &mut report);
+    // The parsers below recurse and assume plain text. What lexical refuses must not reach them.
     if !report.is_clean() {
         return report.finish();
     }
     let files = module_files::load(snapshot, &mut report);
+    // Over all files first: a name that one file declares changes what another one means.
     let names = declared_names::DeclaredNames::collect(&files);
     for file in &files {
         keywords::check(file, &mut report);
@@ -79,6 +81,7 @@ pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {
     }
     macros::check(&files, &names, &mut report);
     memory_addresses::check(&files, &mut report);
+    // Only then, because the tree would repeat what the tokens have shown, in other words.
     if report.is_clean() {
         syntax_tree::check(&files, &names, &mut report);
     }

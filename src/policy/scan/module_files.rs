@@ -31,6 +31,7 @@ pub(super) fn load(snapshot: &Snapshot, report: &mut ScanReport) -> Vec<SourceTo
         return files;
     }
     while let Some(next) = pending.pop() {
+        // One file in two modules could be skill and test at once.
         if !seen.insert(next.path.clone()) {
             report.add(Rule::Structure, &next.path, 0, "two `mod` declarations lead to this file");
             continue;
@@ -38,6 +39,7 @@ pub(super) fn load(snapshot: &Snapshot, report: &mut ScanReport) -> Vec<SourceTo
         let text = snapshot.get(&next.path).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
         match SourceTokens::lex(&next.path, text) {
             Ok(mut file) => {
+                // All of the file, because its module is compiled for the tests alone.
                 if next.scope == TokenScope::Tests && !file.tokens.is_empty() {
                     file.set(0..=file.tokens.len() - 1, |token| token.scope = TokenScope::Tests);
                 }
@@ -51,6 +53,8 @@ pub(super) fn load(snapshot: &Snapshot, report: &mut ScanReport) -> Vec<SourceTo
         if path == "src/main.rs" || path.starts_with("src/bin/") {
             report.add(Rule::Structure, path, 0, "cargo would build this file as a program: give it another name");
         }
+        // A file that nobody compiles is still read by a person, who would take it for part of the
+        // skill.
         if !seen.contains(path) {
             report.add(Rule::Structure, path, 0, "no `mod` declaration leads to this file: declare it or leave it out");
         }
@@ -116,6 +120,8 @@ impl ModuleWalk<'_> {
                 let message = format!("there is no file for `mod {name};`: it would be `{base}.rs`");
                 self.report.add(Rule::Structure, &path, line, message);
             }
+            // The compiler refuses this as well. Here it is refused before anybody reads the wrong
+            // one.
             (Some(_), Some(_)) => {
                 let message = format!("two files for `mod {name};`: `{base}.rs` and `{base}/mod.rs`");
                 self.report.add(Rule::Structure, &path, line, message);
@@ -144,6 +150,7 @@ pub(super) fn is_for_tests(file: &SourceTokens, at: usize) -> bool {
 fn attributes_before(file: &SourceTokens, at: usize) -> Vec<usize> {
     let mut found = Vec::new();
     let mut end = at;
+    // `pub(crate)` stands between the attributes and the keyword.
     if file.before(end, 1).is_some_and(|token| token.kind == TokenKind::Close && token.text == ")") {
         let open = file.pair_of(end - 1);
         if open > 0 && file.is_word(open - 1, "pub") {
@@ -167,6 +174,7 @@ fn attributes_before(file: &SourceTokens, at: usize) -> Vec<usize> {
 pub(super) fn is_cfg_test(file: &SourceTokens, open: usize) -> bool {
     let close = file.pair_of(open);
     let group = file.is_word(open + 1, "cfg") && file.is_open(open + 2, "(") && file.is_word(open + 3, "test");
+    // Exactly `test`: with `any` or `not` around it, code would be compiled that no test has seen.
     group && file.pair_of(open + 2) == open + 4 && close == open + 5
 }
 

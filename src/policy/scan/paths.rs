@@ -39,9 +39,12 @@ pub(super) struct PathContext {
 /// The first objection to `path`.
 pub(super) fn check(path: &[String], context: PathContext, names: &DeclaredNames) -> Option<RefusalReason> {
     let refuse = |why: &str| Some(Rule::Path.because(format!("{}: {why}", quote(&path.join("::")))));
+    // Crates export the helpers of their macros under such names, and the language lets anybody use
+    // them.
     if (path.len() > 1 || context.start == PathStart::Import) && path.iter().any(|name| name.starts_with("__")) {
         return refuse("a name that starts with `__` is internal to its crate");
     }
+    // At every position and not at the first alone: `self::std::fs` or a re-export leads there too.
     for (at, name) in path.iter().enumerate() {
         let rest = path.get(at + 1..).unwrap_or_default();
         let refusal = if allow_list::STD_ROOTS.contains(&name.as_str()) {
@@ -55,6 +58,8 @@ pub(super) fn check(path: &[String], context: PathContext, names: &DeclaredNames
             None
         } else {
             let below = |binding: Vec<String>| [binding, rest.to_vec()].concat();
+            // Every meaning that the name has anywhere in the crate, because scopes are not
+            // resolved here.
             names.alias(name).into_iter().find_map(|binding| check_std(&below(binding), context.start))
         };
         if let Some(why) = refusal {
@@ -63,6 +68,7 @@ pub(super) fn check(path: &[String], context: PathContext, names: &DeclaredNames
     }
     if context.scope == TokenScope::Skill
         && (path.len() > 1 || context.start == PathStart::Import)
+        // The promoted component has no such module, so tested and promoted code would differ.
         && let Some(name) = path.iter().find(|name| names.test_modules.contains(*name))
     {
         return Some(Rule::Test.because(format!("the skill names its test module `{name}`: a skill has no test code")));
@@ -74,6 +80,7 @@ pub(super) fn check(path: &[String], context: PathContext, names: &DeclaredNames
 fn check_std(path: &[String], start: PathStart) -> Option<String> {
     let [first, rest @ ..] = path else { return None };
     let first = first.as_str();
+    // A macro's name is not a module, and several share a name with one: `vec`, `panic`.
     if start == PathStart::Macro {
         let last = path.last().map_or(first, String::as_str);
         let is_there =
@@ -107,12 +114,15 @@ fn check_sdk(path: &[String], scope: TokenScope) -> Option<String> {
 fn check_root(path: &[String], context: PathContext, names: &DeclaredNames) -> Option<RefusalReason> {
     let first = path.first()?;
     let has_root = match context.start {
+        // The tokens before it were judged as a path of their own.
         PathStart::Type => true,
         PathStart::Leading => allow_list::is_root(first),
         PathStart::Plain | PathStart::Macro if path.len() == 1 => true,
         PathStart::Plain | PathStart::Import | PathStart::Macro => {
             allow_list::is_root(first)
                 || language::PATH_KEYWORDS.contains(&first.as_str())
+                // A type or a trait. Crates and modules are lower case, and only those lead
+                // outside.
                 || first.starts_with(|c: char| c.is_ascii_uppercase())
                 || allow_list::is_given(first)
                 || names.declared.contains(first)
@@ -125,6 +135,8 @@ fn check_root(path: &[String], context: PathContext, names: &DeclaredNames) -> O
 /// Whether the path names a method of `Path` that asks the file system.
 fn check_file_method(path: &[String], context: PathContext, names: &DeclaredNames) -> Option<RefusalReason> {
     let (name, owners) = path.split_last()?;
+    // Without `std::path` in the crate no value has these methods, and a skill may use the names
+    // itself.
     if !names.has_paths || !deny_list::FILE_METHODS.contains(&name.as_str()) {
         return None;
     }
@@ -163,18 +175,22 @@ pub(super) fn check_at(file: &SourceTokens, at: usize, names: &DeclaredNames) ->
 }
 
 fn check_token(file: &SourceTokens, at: usize, token: &Token, names: &DeclaredNames) -> Option<RefusalReason> {
+    // What the bracket holds decides where the path leads, and tokens cannot tell.
     if file.is_separator(at) && token.context != TokenContext::Rules && follows_bracket(file, at) {
         return Some(Rule::Path.because("a path goes on after a bracket"));
     }
     if names.has_paths && is_file_method(token) {
         let on_value = file.before(at, 1).is_some_and(|before| before.is_punct('.'));
         let called = on_value && (file.is_open(at + 1, "(") || file.is_separator(at + 1));
+        // Within the rules of a macro the dot may come from elsewhere, so the name alone is
+        // refused.
         if called || token.context == TokenContext::Rules {
             return Some(file_method(&token.text));
         }
     }
     file.segment(at)?;
     let start = start_of(file, at)?;
+    // `std::<>::fs` would be two paths to this scan, and each half would pass by itself.
     if start == PathStart::Type && goes_through_module(file, at) {
         return Some(Rule::Path.because("generic arguments on what is no type"));
     }
@@ -230,6 +246,7 @@ fn goes_through_module(file: &SourceTokens, at: usize) -> bool {
     let mut open = 0_usize;
     let mut here = at.saturating_sub(3);
     for steps in 0.. {
+        // Refused when it is too long to tell: the worse reading is taken.
         let Some(token) = file.get(here).filter(|_| steps < MAX_ARGUMENTS) else { return true };
         if token.kind == TokenKind::Close {
             here = token.pair;

@@ -108,6 +108,8 @@ pub(super) struct ScanReport {
 impl ScanReport {
     /// Adds a finding, once.
     pub(super) fn add(&mut self, rule: Rule, file: &str, line: u32, message: impl Into<String>) {
+        // Cut before it is compared, so that the list cannot grow by long texts that begin the
+        // same.
         let message: String = message.into().chars().take(MAX_MESSAGE).collect();
         let finding = Finding::new(rule.name(), message).at(file, line);
         if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
@@ -127,6 +129,8 @@ impl ScanReport {
 
     /// The findings in order of their places.
     pub(super) fn finish(mut self) -> Vec<Finding> {
+        // Checks run one after the other over the files. A reader goes through a file from top to
+        // bottom.
         self.findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self.findings
     }

@@ -70,6 +70,7 @@ pub(super) fn check(attribute: Attribute<'_>, names: &DeclaredNames) -> Option<R
             return refuse("serde", "a key is no name");
         };
         let key = token.text.as_str();
+        // A closed list: a key of a later serde may take code.
         let Some((_, value)) = KEYS.iter().find(|(known, _)| *known == key) else {
             return refuse(key, "it is not on the list of serde's keys that a skill may use");
         };
@@ -127,6 +128,7 @@ fn check_value(
     match value {
         KeyValue::Text | KeyValue::TextOrPair => None,
         KeyValue::None => refuse(key, "it has no value"),
+        // Another crate here would put its own code into every derived implementation.
         KeyValue::SdkSerde if text == "kavi_sdk::serde" || text == "::kavi_sdk::serde" => None,
         KeyValue::SdkSerde => refuse(key, "it is `kavi_sdk::serde` and nothing else"),
         KeyValue::NoneOrLifetimes => {
@@ -139,10 +141,12 @@ fn check_value(
 
 /// The string is parsed as Rust: a path, with paths as generic arguments at most.
 fn check_path(key: &str, text: &str, scope: TokenScope, names: &DeclaredNames) -> Option<RefusalReason> {
+    // No brackets and no `!`: those would be a macro or a call within a type.
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '<' | '>' | ',' | ' '));
     let file = SourceTokens::lex("", text).ok().filter(|_| plain && !text.is_empty());
     let Some(mut file) = file else { return refuse(key, "its value is no plain path") };
     for token in &mut file.tokens {
+        // The string belongs to the code that the attribute is on, tests or skill.
         token.scope = scope;
     }
     if file

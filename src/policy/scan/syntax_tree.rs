@@ -18,6 +18,8 @@ const STACK: usize = 128 * 1024 * 1024;
 /// Parses `files` and checks their trees.
 pub(super) fn check(files: &[SourceTokens], names: &DeclaredNames, report: &mut ScanReport) {
     let work = |report: &mut ScanReport| files.iter().for_each(|file| check_file(file, names, report));
+    // A thread that panics or cannot start must end in a refusal, never in a source that was not
+    // looked at.
     let finished = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || work(report));
         thread.is_ok_and(|thread| thread.join().is_ok())
@@ -52,6 +54,7 @@ impl TreeCheck<'_> {
 
     /// Who the code on `line` is for, as the token scan found it.
     fn scope(&self, line: u32) -> TokenScope {
+        // By line, because the tree has no marks of its own for tests.
         let before = self.file.tokens.iter().rfind(|token| token.line <= line);
         before.map_or(TokenScope::Skill, |token| token.scope)
     }
@@ -64,6 +67,8 @@ impl<'ast> Visit<'ast> for TreeCheck<'_> {
                 self.refuse(Rule::Extern, item, "foreign code or a further crate");
             }
             syn::Item::Union(_) => self.refuse(Rule::Unsafe, item, "a union needs unsafe code"),
+            // `syn` puts what it does not understand here. What is not understood cannot be
+            // permitted.
             syn::Item::Verbatim(_) => self.refuse(Rule::Syntax, item, "an item that the scanner does not know"),
             _ => {}
         }
@@ -95,6 +100,7 @@ impl<'ast> Visit<'ast> for TreeCheck<'_> {
         if !known {
             self.refuse(Rule::Macro, mac, "a macro that is not on the list");
         }
+        // The path itself was judged by the token scan, which knows that it is a macro.
         for segment in &mac.path.segments {
             self.visit_path_arguments(&segment.arguments);
         }

@@ -15,6 +15,8 @@ pub(super) fn check(file: &SourceTokens, names: &DeclaredNames, report: &mut Sca
         if token.role != TokenRole::Plain || token.scope == TokenScope::Skill {
             continue;
         }
+        // An implementation for a type of the skill changes the tested program and not the promoted
+        // one.
         if file.is_word(at, "impl") && starts_item(file, at) && !is_for_test_type(file, at) {
             let message = "the tests implement something for a type that is not declared beside it: write a function";
             report.add(Rule::Test, &file.path, token.line, message);
@@ -58,6 +60,7 @@ fn is_for_test_type(file: &SourceTokens, at: usize) -> bool {
             here = past_angles(file, here);
             continue;
         }
+        // `for<'a>` is a bound and names no type.
         if file.is_word(here, "for") && !file.is_punct(here + 1, '<') {
             subject = here + 1;
         }

@@ -107,6 +107,8 @@ impl SourceTokens {
         let mut mark_of_lifetime = false;
         for tree in stream {
             let line = line_of(tree.span());
+            // The parser gives a lifetime as a quote and a name. Taken apart, the name could look
+            // like a path.
             let after_mark = std::mem::take(&mut mark_of_lifetime);
             match tree {
                 TokenTree::Group(group) => {
@@ -114,6 +116,8 @@ impl SourceTokens {
                         Delimiter::Parenthesis => ("(", ")"),
                         Delimiter::Bracket => ("[", "]"),
                         Delimiter::Brace => ("{", "}"),
+                        // Never written in a file. `keywords` refuses it, because it groups without
+                        // being seen.
                         Delimiter::None => ("", ""),
                     };
                     let open = self.push(TokenKind::Open, open, line, depth);
@@ -128,6 +132,7 @@ impl SourceTokens {
                 }
                 TokenTree::Ident(ident) => {
                     let text = ident.to_string();
+                    // Compared without the mark: `r#std` is the same crate as `std`.
                     let raw = text.strip_prefix("r#");
                     let kind = match raw {
                         _ if after_mark => TokenKind::Lifetime,
@@ -157,9 +162,12 @@ impl SourceTokens {
         for at in 0..self.tokens.len() {
             if let Some(close) = self.attribute(at) {
                 self.set(at..=close, |token| token.role = TokenRole::Attribute);
+            // `use<'a>` in a bound is no import.
             } else if self.is_word(at, "use") && !self.is_punct(at + 1, '<') {
                 let depth = self.tokens.get(at).map_or(0, |token| token.depth);
                 let end = (at..at + MAX_IMPORT)
+                    // Also at the end of its block: an import without a semicolon must not swallow
+                    // the rest of the file.
                     .find(|i| self.is_punct(*i, ';') || self.tokens.get(*i).is_none_or(|t| t.depth < depth))
                     .unwrap_or(at + MAX_IMPORT);
                 self.set(at..=end, |token| token.role = TokenRole::Import);
@@ -167,6 +175,8 @@ impl SourceTokens {
                 self.set(open..=self.pair_of(open), |token| token.context = TokenContext::Rules);
             } else if let Some(open) = self.macro_call(at) {
                 self.set(open..=self.pair_of(open), |token| {
+                    // Rules stay rules: a call within a macro's rules is judged more strictly than
+                    // an argument.
                     if token.context == TokenContext::Code {
                         token.context = TokenContext::Arguments;
                     }

@@ -24,6 +24,8 @@ pub(super) fn joins_emoji(chars: &[char], at: usize) -> bool {
                 before.is_some_and(|c| c.is_ascii_digit() || c == '#' || c == '*') && after == Some('\u{20E3}');
             keycap || before.is_some_and(is_emoji)
         }
+        // Between two emoji it draws one picture. Between letters it is invisible, and makes two
+        // names look alike.
         Some('\u{200D}') => before.is_some_and(|c| is_emoji(c) || c == '\u{FE0F}') && after.is_some_and(is_emoji),
         _ => false,
     }
