@@ -81,6 +81,8 @@ pub fn child_entry(
     input: impl std::io::Read,
     output: impl std::io::Write,
 ) -> Option<ExitCode> {
+    // The cage's stages come first: they must run before anything else opens a descriptor or starts
+    // a thread.
     let args: Vec<OsString> = args.into_iter().collect();
     let (mut input, mut output) = (input, output);
     crate::cage::child_entry(args.clone())

@@ -84,6 +84,7 @@ const VARIABLES: &[&str] = &[
 impl Environment {
     /// Reads the process's environment.
     pub fn read() -> Self {
+        // A list: a variable that is not on it cannot change what Kavi does.
         let set = VARIABLES.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
         Self(set.filter(|(_, value)| !value.is_empty()).collect())
     }
@@ -101,6 +102,7 @@ impl Environment {
     /// The first file of this name in the folders of PATH.
     pub fn program(&self, name: &Path) -> Option<PathBuf> {
         let path = self.get("PATH")?;
+        // Resolved here once. The cage never searches PATH, where a tool could be put in the way.
         std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
     }
 
@@ -294,6 +296,7 @@ impl Config {
                 root
             }
             None => {
+                // Like git: any folder below the workspace is inside of it.
                 let found = cwd.ancestors().find(|folder| folder.join(layout::MARKER).is_file());
                 let root = found.ok_or_else(|| ConfigError::NoWorkspace(cwd.to_owned()))?.to_owned();
                 check_owner(&root)?;
@@ -310,6 +313,7 @@ impl Config {
     pub fn load(root: &Path) -> Result<Self, ConfigError> {
         let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_owned(), source };
         let path = root.join(layout::MARKER);
+        // Without links, because paths below it are compared by their text.
         let root = root.canonicalize().map_err(|source| unreadable(root, source))?;
         check_root(&root)?;
         let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
@@ -317,6 +321,7 @@ impl Config {
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         let vault = root.join(&settings.vault);
         // Skills read all of the vault: what the workspace itself is made of must not be in it.
+        // Resolved: a vault that is a link could lead to the folder with the ledger.
         let real = vault.canonicalize().unwrap_or_else(|_| vault.clone());
         if root.starts_with(&real) || real.starts_with(root.join(".kavi")) {
             return Err(malformed(
@@ -340,6 +345,7 @@ impl Config {
 fn check_owner(root: &Path) -> Result<(), ConfigError> {
     use std::os::unix::fs::MetadataExt as _;
     let us = rustix::process::geteuid().as_raw();
+    // The folder as well: its owner could replace the file after it was checked.
     for path in [root.to_owned(), root.join(layout::MARKER)] {
         let owner =
             std::fs::metadata(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;

@@ -213,11 +213,14 @@ impl Error {
         match self {
             Self::Usage(_) | Self::Propose(_) | Self::Approver(_) => Kind::Usage,
             Self::Refused(_) | Self::Escalated { .. } | Self::Stopped(_) => Kind::Refused,
+            // Printed already. Only its exit code is still needed.
             Self::Reported(kind) => *kind,
             Self::Verification { .. } => Kind::Verification,
             Self::Attempt { violation: Violation::Yes, .. } => Kind::Refused,
             Self::Attempt { .. } | Self::Unhealthy(_) | Self::Io { .. } => Kind::Failed,
             Self::Config(ConfigError::NoCacheFolder) => Kind::Tool,
+            // Not a mistake of the command line: a person has to decide whether they trust that
+            // workspace.
             Self::Config(ConfigError::Foreign(_)) => Kind::Refused,
             Self::Lost(_) => Kind::Failed,
             Self::Config(_) => Kind::Usage,
@@ -309,7 +312,9 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::Conflict(_)
         | LedgerError::NotStopped
         | LedgerError::Halted(_) => Kind::Refused,
+        // Nothing is broken here. The same command can work later.
         LedgerError::Busy(_) | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
+        // What is left says that the ledger cannot be believed, and then nothing may go on.
         _ => Kind::Internal,
     }
 }

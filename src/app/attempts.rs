@@ -123,6 +123,8 @@ impl AttemptService<'_> {
     pub fn find(&self, key: &str) -> Result<Build, Error> {
         let ledger = &self.workspace.ledger;
         if let Ok(prefix) = IdPrefix::parse(key) {
+            // A name like `deadbeef` is a valid prefix too, so a prefix that fits nothing is tried
+            // as a name.
             match ledger.build_by_prefix(&prefix) {
                 Err(LedgerError::NotFound { .. }) => {}
                 found => return Ok(found?),
@@ -135,6 +137,7 @@ impl AttemptService<'_> {
             }
             error => error,
         })?;
+        // An attempt without a builder has no failure to look at.
         let newest = ledger.builds_of(proposal.id)?.into_iter().rev().find(|build| !build.was_not_invoked());
         newest.ok_or_else(|| LedgerError::NotFound { what: "attempt of proposal", key: proposal.id.short() }.into())
     }

@@ -17,6 +17,7 @@ use crate::http::{HttpProxy, TlsRoots};
 pub(super) fn claude(workspace: &OpenWorkspace, timeout: Option<Duration>) -> Result<Builder, Error> {
     let settings = &workspace.config.builder;
     let program = &settings.claude;
+    // With a slash it is a path, and paths in kavi.toml start from its folder, as in a shell.
     let executable = if program.components().count() > 1 {
         Some(workspace.config.layout.root.join(program))
     } else {
@@ -51,6 +52,7 @@ fn provider(workspace: &OpenWorkspace) -> Result<Provider, Error> {
     let refused = |error: gateway::ProviderKeyError| Error::Refused(format!("{error}; {}", error.hint()));
     let file = workspace.config.builder.key_file.as_ref().map(|file| workspace.config.layout.root.join(file));
     let key = match (environment.get("ANTHROPIC_API_KEY"), file) {
+        // The environment comes first: it is for this call, the file for all.
         (Some(key), _) => ProviderKey::parse(&key.to_string_lossy()).map_err(refused)?,
         (None, Some(file)) => ProviderKey::from_file(&file).map_err(refused)?,
         (None, None) => {

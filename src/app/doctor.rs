@@ -78,6 +78,7 @@ fn check_registry(workspace: &OpenWorkspace) -> Check {
     let path = workspace.config.layout.registry();
     match (derived, artifacts::read_once(&path)) {
         (Err(error), _) => Check::bad("registry", Health::Fail, error, "see the ledger's check"),
+        // Only a warning otherwise: nothing reads this file to decide anything.
         (Ok(text), Ok(bytes)) if bytes == text.as_bytes() => Check::ok("registry", "as the ledger says"),
         (Ok(_), Ok(_)) => Check::bad("registry", Health::Warn, "was edited or is old", "run `kavi rebuild`"),
         (Ok(_), Err(ReadError::Missing)) => Check::bad("registry", Health::Warn, "is missing", "run `kavi rebuild`"),
@@ -90,6 +91,7 @@ fn check_skills(workspace: &OpenWorkspace) -> Vec<Check> {
         Ok(trusted) => trusted,
         Err(error) => return vec![Check::bad("skills", Health::Fail, error.to_string(), "see the ledger's check")],
     };
+    // The way that a run takes, so that the check finds what a run would find.
     let load = |name| registry::load(&workspace.ledger, &workspace.store, name);
     let bad: Vec<Check> = trusted
         .iter()

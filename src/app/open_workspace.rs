@@ -41,9 +41,11 @@ pub(super) struct OpenWorkspace {
 impl OpenWorkspace {
     /// Opens the workspace that a configuration describes.
     pub(super) fn open(host: Host, config: Config, walls: Walls) -> Result<Self, Error> {
+        // First: without a ledger nothing is trusted, and nothing else needs to be opened.
         let ledger = Ledger::open(&config.layout.ledger(), Create::Never)?;
         let confinement = match (walls, config.confinement) {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
+            // Both the option and the setting are a person's choice, and each attempt records it.
             (Walls::Unconfined, _) | (_, ConfinementSetting::Unconfined) => Confinement::Unconfined,
         };
         let cage = Cage::new(host.exe.clone(), confinement);
@@ -143,8 +145,11 @@ fn code_cache(host: &Host, layout: &Layout) -> CodeCache {
 
 /// Whether a folder lies inside another one. The folder need not exist yet.
 fn is_inside(folder: &Path, other: &Path) -> bool {
+    // A vault that does not exist yet has no links to resolve, so its text decides.
     let Ok(other) = other.canonicalize() else { return folder.starts_with(other) };
+    // Links in the part that exists could lead into the vault. The rest is made below it later.
     let existing = folder.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
     let real = existing.map(|(above, real)| real.join(folder.strip_prefix(above).unwrap_or(Path::new(""))));
+    // A folder whose place cannot be found out counts as inside, and then no key is used.
     real.is_none_or(|real| real.starts_with(other))
 }

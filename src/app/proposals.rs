@@ -60,6 +60,7 @@ impl ProposalService<'_> {
             let proposals = ledger.proposals_named(&name)?;
             let found = match revision {
                 Some(revision) => proposals.into_iter().find(|p| p.trust.is_some_and(|t| t.revision == revision)),
+                // Whoever names a skill means the one that runs, if one does.
                 None => ledger.trusted(&name)?.or_else(|| proposals.into_iter().next_back()),
             };
             if let Some(found) = found {

@@ -87,9 +87,11 @@ impl RecordService<'_> {
     pub fn written_since(&self, following: &mut Following, filter: &RecordFilter) -> Result<Vec<ExecutionRow>, Error> {
         // The version is read before the records: a change in between is then found by the next call.
         let now = self.workspace.ledger.data_version()?;
+        // The connection still reads the old file, in which nothing would ever be written again.
         if !now.same_file(&following.opened) {
             return Err(LedgerError::Damaged("another file was put in its place".to_owned()).into());
         }
+        // Nobody has committed since the last look, which costs far less than a query.
         if following.exhausted == Some(now) {
             return Ok(Vec::new());
         }
@@ -130,6 +132,8 @@ impl RecordService<'_> {
     }
 
     fn stored(&self, value: StoredValue) -> Result<serde_json::Value, Error> {
+        // Checked against the digest in the record. A value that was edited in the store is an
+        // error.
         let bytes = self.workspace.store.get(StoredKind::Value, value.sha256)?;
         let unreadable = |error| LedgerError::BadValue(format!("value {}: {error}", value.sha256.short()));
         Ok(json::parse_kept(&bytes).map_err(unreadable)?)

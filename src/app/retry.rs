@@ -74,9 +74,11 @@ impl AttemptService<'_> {
         options: &RetryOptions<'_>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<RetryReport, Error> {
+        // Before the first step, so that a stopped workspace starts no tool at all.
         self.workspace.ledger.authorize()?;
         let (mut steps, mut made, mut last) = (Vec::new(), 0, RetryEnd::BuildFailed);
         loop {
+            // Read at every turn: a person or another process may have moved it meanwhile.
             let proposal = self.workspace.ledger.proposal(id)?;
             let progress_so_far = diagnosis::attempt_history(&self.workspace.forge(), &proposal)?;
             let failed = match progress_so_far.next_step(proposal.status) {
@@ -91,10 +93,14 @@ impl AttemptService<'_> {
                     failed
                 }
                 NextStep::Build => {
+                    // The person saw the state before the first attempt, and what comes later needs
+                    // another look.
                     let by = options.by.filter(|_| made == 0);
                     if by.is_none() && !progress_so_far.escalations.is_empty() {
                         return Ok(RetryReport { steps, end: RetryEnd::Escalated(progress_so_far.escalations) });
                     }
+                    // After the escalation: a person should learn that they are needed, even when
+                    // the attempts are used up.
                     if made == options.attempts {
                         return Ok(RetryReport { steps, end: last });
                     }

@@ -60,6 +60,7 @@ impl RunService<'_> {
         disposition: Disposition,
         consent: Consent,
     ) -> Result<Consumed, Error> {
+        // Made here, because a failed run returns no record, and its id is the only way to find it.
         let id = ExecutionId::new(self.workspace.ids.as_ref());
         let request = RunRequest::new(name, input, self.workspace.caller(Channel::Cli));
         let request = RunRequest { disposition, consent, id: Some(id), ..request };
@@ -128,12 +129,14 @@ impl RunService<'_> {
     /// When the skill is not trusted, or a record cannot be read.
     pub fn replay_all(&self, name: &SkillName, each: &mut dyn FnMut(Replayed)) -> Result<(), Error> {
         let caller = self.workspace.caller(Channel::Cli);
+        // Once before the first one. Otherwise each record would fail with the same error.
         replay::trusted(&self.workspace.ledger, name)?;
         for execution in self.workspace.ledger.runs_to_replay(name)? {
             let request = ReplayRequest {
                 execution,
                 component: ReplayComponent::Trusted,
                 caller: Arc::clone(&caller),
+                // Shown and never kept, so nothing needs a person's consent.
                 consent: Consent::None,
                 disposition: Disposition::Show,
             };

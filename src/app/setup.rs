@@ -37,6 +37,8 @@ pub(super) fn init(host: &Host, folder: &Path) -> Result<InitReport, Error> {
     let mut written = Vec::new();
     let mut put = |path: &str, bytes: &[u8]| -> Result<(), Error> {
         let path = root.join(path);
+        // `init` may run again in a workspace. It adds what is missing and replaces nothing of the
+        // person's.
         if !path.exists() {
             artifacts::write_durably(&path, bytes)?;
             written.push(path);
@@ -44,14 +46,17 @@ pub(super) fn init(host: &Host, folder: &Path) -> Result<InitReport, Error> {
         Ok(())
     };
     put(layout::MARKER, config::TEMPLATE.as_bytes())?;
+    // The file that is there now, which may be the person's own with another vault.
     let config = Config::load(&root)?;
     for (path, text) in scaffold::shared_files() {
         put(path, text.as_bytes())?;
     }
+    // The folder has inputs, outputs and a token, which must not get into a repository by accident.
     put(".kavi/.gitignore", b"*\n")?;
     artifacts::create_folders_durably(&config.layout.vault.join("Inbox/AI"))?;
     artifacts::create_folders_durably(&config.layout.artifacts())?;
     write_sdk(&config.layout)?;
+    // Only of a new file: a person may have given an existing one another mode on purpose.
     let fresh = !config.layout.ledger().exists();
     Ledger::open(&config.layout.ledger(), Create::IfMissing)?;
     if fresh {

@@ -37,6 +37,7 @@ pub struct Status {
 /// Reads the status. Finishes runs that a crash interrupted first.
 pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
     let ledger = &workspace.ledger;
+    // First, so that the counts below show the state after the recovery.
     let recovered = effects::recover(&workspace.run_context()).map_err(InvokeError::from)?;
     Ok(Status {
         layout: workspace.config.layout.clone(),

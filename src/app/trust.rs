@@ -68,6 +68,7 @@ impl TrustService<'_> {
     pub fn revoke(&self, key: &str, approver: &Approver, why: &str) -> Result<Proposal, Error> {
         let (name, revision) = split_revision(key);
         let name = SkillName::parse(name).map_err(|error| Error::Usage(error.to_string()))?;
+        // Without this, a revision that was mistyped would revoke the active one.
         if key.contains('@') && revision.is_none() {
             return Err(Error::Usage(format!("`{key}` is not NAME@REVISION: a revision is a number from 1")));
         }

@@ -130,7 +130,10 @@ impl Store {
     pub fn put(&self, kind: StoredKind, bytes: &[u8]) -> Result<Digest, ArtifactError> {
         let digest = Digest::of(bytes);
         let path = self.path(kind, digest);
+        // Shared with other writers. Only a sweep needs the store alone, so that it cannot remove
+        // what is stored now.
         let _shared = self.lock(sweep::StoreLock::Shared)?;
+        // Read and compared, not only looked for: a file that was changed on disk is written again.
         if self.get(kind, digest).is_err() || sweep::touch(&path).is_err() {
             write_durably_as(&path, bytes, kind.mode())?;
         }
@@ -161,6 +164,8 @@ impl Store {
             Err(ReadError::NotAFile(kind)) => return Err(changed(kind)),
             Err(ReadError::Io(source)) => return Err(ArtifactError::Io { path, source }),
         };
+        // Of the buffer that is returned. Hashing the file and reading it again would allow a
+        // change in between.
         let found = Digest::of(&bytes);
         if found == digest { Ok(bytes) } else { Err(changed(format!("its sha256 is now {found}"))) }
     }
@@ -183,6 +188,7 @@ pub enum ReadError {
 /// [`ReadError`] says why not.
 pub fn read_once(path: &Path) -> Result<Vec<u8>, ReadError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // NONBLOCK, because opening a pipe in the place of a file would wait for ever.
     let fd = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => fd,
         Err(rustix::io::Errno::NOENT) => return Err(ReadError::Missing),
@@ -223,8 +229,10 @@ fn written_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::Name
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
     temp.write_all(bytes).map_err(io(path))?;
+    // Before it has its name, so that no file is ever readable by more people than it should be.
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
     temp.as_file().set_permissions(permissions).map_err(io(path))?;
+    // Before the rename. A crash could otherwise leave the name with an empty file.
     temp.as_file().sync_all().map_err(io(path))?;
     Ok(temp)
 }
@@ -246,6 +254,7 @@ pub fn create_folders_durably(folder: &Path) -> Result<(), ArtifactError> {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {
+        // From the top: a folder is on disk only when its parent's list of names is.
         create_folders_durably(parent)?;
         match fs::create_dir(folder) {
             Ok(()) => sync_folder(parent)?,

@@ -43,10 +43,12 @@ pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(PrivateError::Unsafe("it belongs to another user"));
     }
+    // All bits are compared, because a set-id or sticky bit on a secret is a mistake as well.
     if ![0o600, 0o400].contains(&(stat.st_mode & 0o7777)) {
         return Err(PrivateError::Unsafe("its mode is neither 0600 nor 0400"));
     }
     let mut text = String::new();
+    // One byte more than allowed, to tell a file of the full length from one that is too long.
     let read = file.take(most + 1).read_to_string(&mut text).map_err(PrivateError::Unreadable)?;
     let text = SecretString::from(text);
     if u64::try_from(read).is_ok_and(|read| read <= most) {

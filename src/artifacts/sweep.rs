@@ -46,6 +46,8 @@ impl Store {
     /// The lock of the store, on its folder.
     pub(super) fn lock(&self, hold: StoreLock) -> Result<File, ArtifactError> {
         create_folders_durably(&self.root)?;
+        // The folder itself is locked. A lock file of its own could be removed, and two processes
+        // would hold different ones.
         let folder = File::open(&self.root).map_err(io(&self.root))?;
         let locked = match hold {
             StoreLock::Shared => folder.lock_shared(),
@@ -64,6 +66,7 @@ impl Store {
         for folder in entries(&root)? {
             for path in entries(&folder)? {
                 let digest = path.file_name().and_then(|name| Digest::parse(name.to_str()?).ok());
+                // Only files that the store itself would have put there. A person's file stays.
                 let Some(digest) = digest.filter(|digest| self.path(kind, *digest) == path) else { continue };
                 found.extend(is_older(&path, than)?.map(|_| digest));
             }
@@ -77,7 +80,10 @@ impl Store {
     /// [`ArtifactError::Io`] when it cannot be removed.
     pub fn remove(&self, kind: StoredKind, digest: Digest, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
         let path = self.path(kind, digest);
+        // For each file anew, so that writers wait for one removal and not for the whole sweep.
         let _alone = self.lock(StoreLock::Alone)?;
+        // Asked again under the lock: since the list was made, somebody may have stored these
+        // bytes.
         let Some(bytes) = is_older(&path, than)? else { return Ok(None) };
         fs::remove_file(&path).map(|()| Some(bytes)).map_err(io(&path))
     }

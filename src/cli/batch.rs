@@ -33,6 +33,8 @@ pub fn run(
     let mut answer = |number: u64, ran: Result<RunResult, Error>| {
         if let Err(error) = &ran {
             failed += 1;
+            // The first failure decides the exit code, so that it does not depend on the order of
+            // the threads.
             first.get_or_insert(error.kind());
         }
         held += u64::from(matches!(&ran, Ok(RunResult { files: RunFiles::Held(..), .. })));
@@ -43,6 +45,8 @@ pub fn run(
     if held > 0 {
         out.remark(&format!("the files of {held} are held: see `kavi effects list`"));
     }
+    // Output comes before input and both before failed runs: whoever reads has not seen every
+    // answer.
     let broken = |what: &str, source: io::Error| Err(Error::Io { what: what.to_owned(), source });
     match (batch.unheard, batch.unread, first) {
         (Some(error), _, _) => broken("standard output", error),

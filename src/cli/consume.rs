@@ -53,6 +53,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let Some(row) = row else { return ran.map(drop) };
     let mut machine = views::execution(&row);
     let logged = log.as_mut().map_or(Ok(()), |log| log.append(&machine));
+    // After the log line, which keeps large values by their digest.
     let whole = app.records().expand(row)?;
     machine["input_json"] = json!(whole.record.input_json);
     machine["output_json"] = json!(whole.record.output_json);
@@ -80,6 +81,7 @@ struct Log<'a> {
 
 impl<'a> Log<'a> {
     fn open(cwd: &Path, path: &'a str) -> Result<Self, Error> {
+        // Readable by its owner alone, as the ledger is: a record has inputs and outputs.
         let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(cwd.join(path));
         opened.map(|file| Self { path, file }).map_err(|error| Error::Usage(format!("{path}: {error}")))
     }

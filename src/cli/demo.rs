@@ -29,6 +29,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         Some(keep) => context.host.cwd.join(keep),
         None => throwaway.path().join("workspace"),
     };
+    // The demo changes a stored component on purpose. That must never happen in a person's
+    // workspace.
     if root.join("kavi.toml").exists() {
         return Err(Error::Refused(format!("{} is a workspace already; the demo wants a new folder", root.display())));
     }
@@ -151,11 +153,13 @@ impl Demo {
         let path = path.ok_or_else(|| Error::Refused("nothing was promoted".to_owned()))?;
         let mut bytes = std::fs::read(&path).map_err(io)?;
         if let Some(byte) = bytes.last_mut() {
+            // One bit is the smallest change that there is, and only the digest can find it.
             *byte ^= 1;
         }
         std::fs::write(&path, bytes).map_err(io)?;
         let input = b"{\"path\":\"Inbox/AI/x.md\",\"title\":\"x\",\"body\":\"x\"}";
         match self.app.runs().run(skill_name()?, input.to_vec(), Disposition::Commit, Consent::None) {
+            // Any other failure would show nothing about the check of the bytes.
             Err(error) if error.kind() == Kind::Refused => {
                 self.out.say(&format!("refused, exit code {}: {error}", error.kind().exit_code()));
                 Ok(json!({ "exit_code": error.kind().exit_code(), "message": error.to_string() }))

@@ -49,6 +49,7 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let skill = tail::skill(args.skill.as_deref())?;
     let outcome = if args.only_failures { OutcomeFilter::Failed } else { OutcomeFilter::Any };
+    // Before the ledger is opened: a file that cannot be made should cost nothing.
     let mut file = (args.out != "-").then(|| NewFile::make(context.host.cwd.join(&args.out))).transpose()?;
     let (app, out) = context.open()?;
     let [since, until] = [args.since, args.until].map(|time| time.map(|time| app.records().meant(time)));
@@ -113,6 +114,7 @@ impl NewFile {
         let broken = |source| Error::Io { what: what.clone(), source };
         let file = file.into_inner().map_err(|error| broken(error.into_error()))?;
         file.as_file().sync_all().map_err(broken)?;
+        // The name may have been taken since it was checked, and that file is not replaced.
         file.persist_noclobber(&path).map(drop).map_err(|error| broken(error.error))
     }
 }

@@ -42,6 +42,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let proposal = app.proposals().find_newest(&args.id)?;
     let builder = args.builder.choose(&app, &cwd)?;
     let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
+    // The same folder gives the same sources again, so a second attempt cannot end in another way.
     let attempts = if matches!(builder, Builder::Import(_)) { 1 } else { args.attempts };
     let options = RetryOptions { builder: &builder, attempts, by: by.as_ref(), diagnosis: args.look.look() };
     let spinner = Spinner::new(&out);

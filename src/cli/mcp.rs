@@ -108,6 +108,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if let Some(address) = args.http.listen {
         return listen(context, tools, address, &args.http);
     }
+    // Standard output belongs to the protocol. A document of ours in it would break the client.
     if context.out.is_json() {
         return Err(Error::Usage("`kavi mcp` speaks its own protocol: leave `--output json` out".to_owned()));
     }

@@ -259,6 +259,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
     let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
     let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls, agent_server };
     let ran = cli.verb.run(context);
+    // A result that could not be printed is a failure, even when the work was done.
     let ended = match ran.and_then(|()| out::lost().map_or(Ok(()), |why| Err(Error::Lost(why.to_owned())))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -266,12 +267,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
             ExitCode::from(error.kind().exit_code())
         }
     };
+    // After the result, so that with JSON the warnings are in its document and not left over here.
     out.warnings();
     ended
 }
 
 /// A command line that cannot be parsed, or a question for help.
 fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
+    // clap has given up, so the raw arguments are the only way to know the wanted form.
     let wants_json = args.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
         || args.iter().any(|arg| arg == "--output=json");
     if !error.use_stderr() {

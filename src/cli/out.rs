@@ -55,6 +55,7 @@ impl Out {
                 let mut document = machine.clone();
                 document["error"] = describe(&error);
                 self.document(document);
+                // The document has the error already. Printing it again would make two documents.
                 Error::Reported(error.kind())
             }
         }
@@ -70,6 +71,7 @@ impl Out {
             Output::Json => self.with_warnings(machine()).to_string(),
         };
         let mut stdout = io::stdout().lock();
+        // Flushed at each line: whoever reads a batch may wait for it before sending the next.
         writeln!(stdout, "{line}").and_then(|()| stdout.flush())
     }
 
@@ -88,6 +90,7 @@ impl Out {
     pub fn reader(&self, written: io::Result<()>) -> Result<Reader, Error> {
         match written {
             Ok(()) => Ok(Reader::There),
+            // `head` closes the pipe when it has enough, which is no failure.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
             Err(source) => Err(Error::Io { what: "standard output".to_owned(), source }),
         }
@@ -98,6 +101,7 @@ impl Out {
         let time = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
         let stdout = io::stdout();
         // Nothing is asked for, so all that ends the wait is that the other end is gone.
+        // A plain sleep would not notice that, and `--follow` would go on for nobody.
         match poll(&mut [PollFd::new(&stdout, PollFlags::empty())], Some(&time)) {
             Ok(1..) => Reader::Gone,
             _ => Reader::There,
@@ -140,6 +144,7 @@ impl Out {
 
     /// Refuses where nobody can be asked, and says what to do instead.
     pub fn person_or(&self, instead: &str) -> Result<(), Error> {
+        // Both: the question goes to stderr and the answer comes from stdin.
         let there = !self.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         there.then_some(()).ok_or_else(|| Error::Refused(format!("nobody can be asked here: {instead}")))
     }
@@ -150,6 +155,7 @@ impl Out {
         let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
+        // An empty line is a no. A person who only presses Enter has not decided.
         let yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
         yes.then_some(()).ok_or_else(|| Error::Refused(otherwise.to_owned()))
     }

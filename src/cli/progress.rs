@@ -17,6 +17,7 @@ pub struct Spinner {
 
 impl Spinner {
     pub fn new(out: &Out) -> Self {
+        // In a pipe the control characters of a spinner would end up in a log.
         let terminal = std::io::stderr().is_terminal() && !out.is_json();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);

@@ -34,6 +34,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = Approver::parse(&args.approved_by)?;
     let (app, out) = context.open()?;
     let report = app.trust().report(app.proposals().find_newest(&args.id)?)?;
+    // Before the question, which shows them: the person agrees to these limits too.
     let limits = app.trust().narrow(&args.limit)?;
     let shown = describe(&report, &limits);
     if !args.yes {
@@ -41,6 +42,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.remark(&shown);
         out.agreed("Trust exactly this?", "not promoted")?;
     }
+    // The report that was shown goes in. The ledger refuses if anything has changed since.
     let promoted = app.trust().promote(&report, &limits, &approver)?;
     let revision = promoted.trust.map(|trust| trust.revision).unwrap_or_default();
     let name = &promoted.spec.name;

@@ -38,6 +38,7 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = args.approval.by.approver(&context)?;
     let (app, out) = context.open()?;
+    // Computed once, so that what is deleted is what the question was about.
     let older_than = app.records().ago(Duration::from_hours(24 * u64::from(args.keep)));
     if !args.approval.yes {
         if !args.dry_run {

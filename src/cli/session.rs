@@ -71,6 +71,7 @@ fn draw(placed: &[RunNode]) -> String {
     // Whether each run above the next line, from the second level on, is the last one side by side.
     let mut above: Vec<bool> = Vec::new();
     for RunNode { entry, depth, last } in placed {
+        // The last run was deeper, or beside this one. Its line ends here.
         above.truncate(depth.saturating_sub(1));
         let over = above.iter().take(MOST_LEVELS).map(|last| if *last { "   " } else { "│  " });
         out.extend(over);

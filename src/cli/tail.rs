@@ -67,6 +67,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 
 fn follow((app, out): (&App, &Out), filter: &RecordFilter, most: u32) -> Result<(), Error> {
     let tail = app.records().newest(filter, most)?;
+    // From the number that was read with these rows, so that no record falls between.
     let mut following = app.records().follow(&tail)?;
     out.say(&header());
     let mut rows = tail.rows;

@@ -35,6 +35,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         files.iter().for_each(|file| out.remark(file));
         out.agreed("Put this back?", "not undone")?;
     }
+    // Before the plan is handed over: undo takes it, so that it cannot be used twice.
     let runs = plan.runs.iter().map(|run| run.execution_id).collect::<Vec<_>>();
     let commit = app.effects().undo(plan, approver.as_str())?;
     let mut machine = json!(commit);

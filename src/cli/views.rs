@@ -23,6 +23,7 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
 
 /// Two columns: what it is, and what it says.
 pub fn facts(rows: &[(&str, String)]) -> String {
+    // Characters and not bytes, which differ for names that are not ASCII.
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     rows.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
 }

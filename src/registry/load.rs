@@ -104,6 +104,7 @@ pub fn load(ledger: &Ledger, store: &Store, name: &SkillName) -> Result<TrustedS
     let Some(trust) = proposal.trust else {
         return Err(LedgerError::Damaged(format!("trusted proposal {} has no component", proposal.id)).into());
     };
+    // The digest comes from the ledger, and the store hashes the buffer that it returns.
     match store.get(StoredKind::Component, trust.component_sha256) {
         Ok(component) => Ok(TrustedSkill {
             trusted_revision: TrustedRevision {

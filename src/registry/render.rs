@@ -33,6 +33,7 @@ pub struct RenderError(String);
 /// # Errors
 /// [`RenderError`] when a value has no YAML form.
 pub fn render(trusted: &[Proposal]) -> Result<String, RenderError> {
+    // The caller's order, which is by name. Another order would make other bytes of the same state.
     let entries: Vec<RegistryEntry<'_>> = trusted.iter().filter_map(entry).collect();
     let yaml = serde_saphyr::to_string(&serde_json::json!({ "v": 1, "skills": entries }))
         .map_err(|error| RenderError(error.to_string()))?;

@@ -42,6 +42,7 @@ impl QueueState {
     fn missing_threads(&self) -> usize {
         // A closed queue gives out no calls.
         let most = if self.closed.is_some() { 0 } else { MOST_THREADS.saturating_sub(self.threads) };
+        // Free threads will take the calls that wait. Only calls beyond that need another thread.
         let free = self.threads.saturating_sub(self.busy);
         self.waiting.len().saturating_sub(free).min(most)
     }
@@ -74,9 +75,11 @@ impl CallQueue {
         if let Some(why) = &state.closed {
             let why = format!("no skill can be called: {why}");
             drop(state);
+            // After the lock is released: a reply may run code that calls into the queue again.
             reply(Err(Error::Refused(why)));
             return ThreadDemand::Enough;
         }
+        // Refused at once. An agent that learns this can wait, and one that hangs cannot.
         if state.waiting.len() >= MOST_WAITING {
             drop(state);
             reply(Err(Error::Refused(format!("{MOST_WAITING} calls are waiting: try again later"))));
@@ -85,6 +88,8 @@ impl CallQueue {
         state.accepted += 1;
         let number = state.accepted;
         state.waiting.push_back(QueuedRequest { number, request });
+        // The replies are apart from the calls, so that one can be answered also after its thread
+        // has ended.
         state.replies.insert(number, reply);
         let demand = if state.missing_threads() > 0 { ThreadDemand::More } else { ThreadDemand::Enough };
         drop(state);
@@ -96,6 +101,7 @@ impl CallQueue {
     pub(super) fn more_threads(&self) -> usize {
         let mut state = lock(&self.state);
         let more = state.missing_threads();
+        // Counted before they start. Otherwise two looks in a row would start them twice.
         state.threads += more;
         more
     }
@@ -104,12 +110,14 @@ impl CallQueue {
     pub(super) fn leave(&self, why: Option<String>) {
         let mut state = lock(&self.state);
         state.threads = state.threads.saturating_sub(1);
+        // Another thread still serves the calls that wait.
         if state.threads > 0 || state.closed.is_some() {
             return;
         }
         let why = why.unwrap_or_else(|| "no thread serves calls".to_owned());
         state.closed = Some(why.clone());
         state.waiting.clear();
+        // Also those of calls that a thread had taken and never finished.
         let replies = std::mem::take(&mut state.replies);
         drop(state);
         replies.into_values().for_each(|reply| reply(Err(Error::Refused(format!("no skill can be called: {why}")))));
@@ -120,9 +128,11 @@ impl CallQueue {
         let mut state = lock(&self.state);
         let ending = "the server is ending";
         state.closed.get_or_insert_with(|| ending.to_owned());
+        // Only the waiting ones. Calls that run report their own end through `done`.
         let waiting: Vec<u64> = state.waiting.drain(..).map(|call| call.number).collect();
         let replies: Vec<_> = waiting.iter().filter_map(|number| state.replies.remove(number)).collect();
         drop(state);
+        // All threads must see that the queue is closed, not only one.
         self.call_added.notify_all();
         replies.into_iter().for_each(|reply| reply(Err(Error::Refused(ending.to_owned()))));
     }

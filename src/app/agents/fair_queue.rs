@@ -40,6 +40,8 @@ impl<T> FairQueue<T> {
     pub fn push(&mut self, entry: OwnedEntry<T>) {
         let is_theirs = |other: &OwnedEntry<T>| other.owner == entry.owner;
         if self.entries.iter().filter(|other| is_theirs(other)).count() >= self.limits.per_owner {
+            // The owner's own oldest entry, also while there is room: the limit of an owner does
+            // not depend on the others.
             self.entries.iter().position(is_theirs).and_then(|oldest| self.entries.remove(oldest));
         } else if self.entries.len() >= self.limits.total {
             self.entries.pop_front();

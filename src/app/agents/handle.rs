@@ -59,7 +59,10 @@ pub(super) struct Requests {
 impl AgentHandle {
     /// A handle that puts calls into this queue, and what receives its other requests.
     pub(super) fn new(calls: Arc<CallQueue>) -> (Self, Requests) {
+        // Bounded, because tasks wait for one thread and an agent can send them faster than it
+        // works.
         let (tasks, received_tasks) = mpsc::sync_channel(MOST_TASKS);
+        // Listing never waits for a writer, so this queue stays short by itself.
         let (lists, received_lists) = mpsc::channel();
         let listener = ListenerSlot::default();
         let held = Arc::new(Mutex::new(FairQueue::new(MOST_HELD)));
@@ -74,6 +77,7 @@ impl AgentHandle {
     ) {
         let task: Task = Box::new(move |workspace| reply(workspace.and_then(work)));
         // When the worker has ended, the task is dropped together with its reply, which the waiting server notices.
+        // `try_send`: a server's thread must not wait here, since it serves other clients as well.
         if let Err(mpsc::TrySendError::Full(task)) = self.tasks.try_send(task) {
             task(Err(Error::Refused(format!("{MOST_TASKS} requests are waiting: try again later"))));
         }

@@ -44,6 +44,7 @@ pub(super) fn token(path: &Path) -> Result<Digest, Error> {
     let text = match private(path)? {
         Some(text) => text,
         None => {
+            // Two random ids, which together have more random bits than anybody can try.
             let made = SecretString::from(format!("{}{}\n", RandomIds.next().simple(), RandomIds.next().simple()));
             match artifacts::create_private(path, &made) {
                 // Another server made it at the same time.
@@ -54,11 +55,13 @@ pub(super) fn token(path: &Path) -> Result<Digest, Error> {
             }
         }
     };
+    // A file ends with a line break as a rule, and a header cannot hold one.
     let token = text.expose_secret().trim();
     if !(SHORTEST_TOKEN..=LONGEST_TOKEN).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let why = format!("a token is one line of {SHORTEST_TOKEN} to {LONGEST_TOKEN} visible ASCII characters");
         return Err(unusable(path, &why));
     }
+    // From here on the token itself is not needed: the server compares digests.
     Ok(Digest::of(token.as_bytes()))
 }
 

@@ -58,6 +58,7 @@ fn merged(program: AgentProgram, document: Option<Value>, entry: Value) -> Resul
         _ => return Err("is not a JSON object"),
     };
     let servers = document.entry(program.member()).or_insert_with(|| Value::Object(Map::new()));
+    // Refused and not replaced: the list belongs to the person.
     let servers = servers.as_object_mut().ok_or("has a list of servers that is not an object")?;
     servers.insert("kavi".to_owned(), entry);
     Ok(Value::Object(document))
@@ -81,10 +82,12 @@ pub(super) fn install(workspace: &OpenWorkspace, program: AgentProgram, folder: 
         Err(ReadError::Missing) => None,
         Err(_) => return Err(refused("cannot be read")),
     };
+    // Strict, because a comment or a repeated key would be lost when the file is written again.
     let document = before.as_deref().map(|bytes| json::parse(bytes, JsonLimits::default())).transpose();
     let document = document.map_err(|error| refused(&format!("is not plain JSON ({error})")))?;
     let entry = entry(workspace, program)?[program.member()]["kavi"].take();
     let after = merged(program, document, entry).map_err(refused)?;
+    // Before the write, so that every later failure leaves the person with their own file.
     let copy = before.as_deref().map(|bytes| back_up(&file, bytes)).transpose()?;
     artifacts::write_durably(&file, format!("{after:#}\n").as_bytes())?;
     Ok(Installed { file, copy })
@@ -97,6 +100,7 @@ fn back_up(file: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
         name.push(format!(".before-kavi-{number}"));
         PathBuf::from(name)
     };
+    // A new name each time: a second installation must not replace the copy of the first.
     let copy = (1..).map(name).find(|copy| std::fs::symlink_metadata(copy).is_err());
     let copy = copy.ok_or_else(|| Error::Refused(format!("no free name for a copy of {}", file.display())))?;
     artifacts::write_new(&copy, bytes)?;

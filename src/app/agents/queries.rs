@@ -75,6 +75,7 @@ pub(super) fn skill_status(workspace: &OpenWorkspace, key: &str) -> Result<Value
         let failed: Vec<&str> = failed.map(|gate| gate.gate.as_str()).collect();
         json!({ "status": verification.status.as_str(), "failed_gates": failed })
     });
+    // Either can be the newest event, and the proposal's state alone does not tell them apart.
     let failed = builds.last().is_some_and(|build| build.status == BuildStatus::Failed)
         || gates.as_ref().is_some_and(|gates| gates["status"] == "FAILED");
     Ok(json!({
@@ -100,6 +101,7 @@ pub(super) fn failure(workspace: &OpenWorkspace, key: &str) -> Result<String, Er
 }
 
 fn failed_attempt(workspace: &OpenWorkspace, proposal: &Proposal) -> Result<String, Error> {
+    // The newest attempt may have no diagnosis yet. An older one is better than nothing.
     for build in workspace.ledger.builds_of(proposal.id)?.iter().rev() {
         let notes = workspace.ledger.artifacts_of(&build.id.to_string())?;
         if let Some(note) = notes.iter().rfind(|row| row.kind == ArtifactKind::ResearchNote) {
@@ -158,6 +160,7 @@ pub(super) fn artifact(workspace: &OpenWorkspace, digest: Digest) -> Result<Stri
         ReadError::Missing => refused("is missing"),
         _ => refused("cannot be read"),
     })?;
+    // The file lies in a folder that people and programs can edit.
     if Digest::of(&bytes) != digest {
         return Err(refused("was modified"));
     }

@@ -25,6 +25,7 @@ pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Resu
     if submission.spec.len() > MOST_SPEC {
         return Err(Error::Usage(format!("the proposal is larger than {MOST_SPEC} bytes")));
     }
+    // The same checks as for a file that a person gives. An agent has no way around them.
     let spec = propose::parse_file(&submission.spec)?;
     let source = ProposalSource { channel: Channel::Mcp, by: submission.by.clone(), why: text::block(why, MOST_WHY) };
     Ok(propose::write(&workspace.forge(), &spec, Some(&source))?)
@@ -36,6 +37,8 @@ pub(super) fn settle(workspace: &OpenWorkspace, settlement: &Settlement) -> Resu
     match settlement.answer {
         PersonAnswer::Yes => {
             let prefix = IdPrefix::parse(&id.to_string()).map_err(|error| Error::Usage(error.to_string()))?;
+            // Read again now: files that changed since the question was asked must not be written
+            // by its answer.
             let review = pending_approval::review(&context, &prefix)?;
             pending_approval::approve(&context, review, by)?;
         }

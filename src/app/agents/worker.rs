@@ -43,6 +43,8 @@ pub(super) fn serve<T: Send>(
     thread::scope(|scope| {
         let ledger = workspace.config.layout.ledger();
         let lister = thread::Builder::new().name("kavi-list".into());
+        // Listing must not wait behind a task of the worker, such as a proposal that is being
+        // written.
         lister.spawn_scoped(scope, move || list_skills(&ledger, &requests.lists)).map_err(no_thread)?;
         // The server starts first: it can answer the opening of a connection while the engine is still being made.
         let server = thread::Builder::new().name("kavi-mcp".into()).spawn_scoped(scope, move || server(handle));
@@ -64,10 +66,13 @@ pub(super) fn serve<T: Send>(
                 worker.run(add_threads, || server.is_finished());
             }
             Err(error) => {
+                // The queue closes with the reason, so that calls are refused by it. Everything
+                // else still works.
                 (0..threads).for_each(|_| calls.leave(Some(error.to_string())));
                 worker.run(|| (), || server.is_finished());
             }
         }
+        // The call threads wait for calls. Without this the scope would wait for them for ever.
         calls.close();
         server
             .join()
@@ -97,6 +102,7 @@ impl Worker<'_> {
     /// Does tasks until the server has ended. Adds call threads in between, and watches the trusted skills.
     fn run(&self, add_threads: impl Fn(), is_over: impl Fn() -> bool) {
         let ledger = &self.workspace.ledger;
+        // Before the first reading: a change in between is then found by the next look.
         let mut change_detector = ledger.change_detector();
         let mut known: Option<Vec<ProposalId>> = ledger.trusted_ids().ok();
         loop {
@@ -107,11 +113,14 @@ impl Worker<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            // After each task, and at every turn: the handle has no scope in which it could start a
+            // thread itself.
             add_threads();
             // The detector costs no query. Without one, the query itself is the check.
             if change_detector.as_mut().is_some_and(|change_detector| change_detector.unchanged()) {
                 continue;
             }
+            // The ids are compared, because most commits are records and change no trust.
             let now = ledger.trusted_ids().ok();
             if now != known {
                 known = now;
@@ -125,6 +134,8 @@ impl Worker<'_> {
 
 /// Reads the trusted skills for each request. Over a connection of its own, so that it waits for no task.
 fn list_skills(ledger: &Path, requests: &Receiver<ReplyFn<Vec<AgentSkill>>>) {
+    // Opened with the first request. A ledger that cannot be opened then fails that request and not
+    // the server.
     let mut open = None;
     while let Ok(reply) = requests.recv() {
         let mut read = || -> Result<Vec<AgentSkill>, Error> {
