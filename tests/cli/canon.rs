@@ -12,12 +12,13 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::support::openai_api::{Answer, OpenAiApi, nobody};
 use crate::support::standin::{Step, closing, init, success, write};
+use crate::support::watch::{self, Tree};
 use bench::{Bench, Row, triggers, writes};
-use serde_json::Value;
 
 type Drill = fn() -> Row;
 
@@ -146,15 +147,10 @@ fn unknown() -> Row {
     bench.agent(vec![init(), write("src/lib.rs", sources::GOOD), Step::Babble { every_ms: 200 }], "");
     let mut command = bench.workspace.command();
     command.args(["build-skill", &bench.id]).env("ANTHROPIC_API_KEY", "sk-ant-made-up-0000");
+    let mut tree = Tree::new(&bench.workspace.path().join(".kavi"));
     let mut kavi = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let builds = bench.workspace.path().join(".kavi/builds");
-    let written = || {
-        fs::read_dir(&builds).into_iter().flatten().flatten().any(|at| at.path().join("workspace/src/lib.rs").exists())
-    };
-    while !written() {
-        assert!(kavi.try_wait().unwrap().is_none(), "kavi ended by itself");
-        thread::sleep(Duration::from_millis(20));
-    }
+    tree.until(&mut kavi, || watch::is_below(&builds, "lib.rs"));
     kavi.kill().unwrap();
     kavi.wait().unwrap();
     let research = bench.research(&[]);

@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use crate::support::{self, Called, Workspace};
 use serde_json::{Value, json};
+
+use crate::support::{self, Called, Workspace};
 
 fn chain(workspace: &Workspace, steps: &Value, more: &[&str]) -> Called {
     let text = json!({ "steps": steps }).to_string();

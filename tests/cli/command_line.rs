@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{self, Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 use serde_json::{Value, json};
+
+use crate::support::{self, Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
 const VERBS: [(&str, &[&str]); 32] = [
@@ -356,7 +357,7 @@ fn json_is_short_for_output_json_where_there_is_no_input() {
 fn the_workspace_is_found_upwards_by_option_and_by_environment() {
     let workspace = Workspace::trusted();
     let root = workspace.path().canonicalize().unwrap();
-    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = support::folder();
     let found = |mut command: Command| -> String {
         let called: Called = command.args(["status", "--json"]).output().unwrap().into();
         called.expect(0).json()["workspace"].as_str().unwrap().to_owned()
@@ -402,7 +403,7 @@ fn the_workspace_is_found_upwards_by_option_and_by_environment() {
 
 #[test]
 fn init_completes_and_never_replaces() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::folder();
     let init = |args: &[&str]| -> Called { kavi(folder.path()).args(args).output().unwrap().into() };
     let first = init(&["init", "notes", "--json"]).expect(0).json();
     let written = first["written"].as_array().unwrap();
@@ -608,7 +609,7 @@ fn a_question_is_asked_on_a_terminal_and_only_yes_is_yes() {
 #[test]
 fn a_folder_that_is_no_text_is_no_workspace() {
     use std::os::unix::ffi::OsStrExt as _;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::folder();
     let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"notes-\xff"));
     let made = feed(
         {

@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use crate::support::{PEEK, WRITE_NOTE, Workspace};
 use serde_json::Value;
+
+use crate::support::{PEEK, WRITE_NOTE, Workspace};
 
 const SCHEMA: &str = r#"{"input":{"text":"str"},"output":{"text":"str"}}"#;
 

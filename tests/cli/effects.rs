@@ -6,12 +6,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::thread;
 
-use crate::support::{self, Workspace};
 use kavi::model::digest::Digest;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
+
+use crate::support::watch::Tree;
+use crate::support::{self, Workspace};
 
 /// Everything in the vault and in staging.
 fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
@@ -296,17 +297,20 @@ fn ledger_and_vault_agree(workspace: &Workspace) -> usize {
 #[test]
 fn a_process_that_is_killed_leaves_all_files_or_none() {
     let workspace = Workspace::trusted();
-    // Spread over the life of a run, the short time of the renames included.
+    // Spread over all changes of files that a run makes, the renames included.
     let life = {
-        let start_of_life = std::time::Instant::now();
-        workspace.act("three", "Inbox/AI/first.md").expect(0);
-        start_of_life.elapsed()
+        let mut tree = Tree::new(workspace.path());
+        let mut child = start(&workspace, "Inbox/AI/first.md");
+        let changes = tree.changes(&child, usize::MAX);
+        assert!(child.wait().unwrap().success());
+        changes
     };
     let rounds = 200;
     let mut done = 0;
     for round in 0..rounds {
+        let mut tree = Tree::new(workspace.path());
         let mut child = start(&workspace, &format!("Inbox/AI/{round}.md"));
-        thread::sleep(life * round / (rounds - rounds / 10));
+        tree.changes(&child, life * round / (rounds - rounds / 10));
         child.kill().unwrap();
         child.wait().unwrap();
         workspace.json(&["status"]).expect(0);
@@ -315,7 +319,7 @@ fn a_process_that_is_killed_leaves_all_files_or_none() {
         let found = vault(&workspace);
         let there = ["", ".md", ".d/third.md"].map(|end| found.contains_key(&format!("Inbox/AI/{round}.md{end}")));
         assert!(there == [true; 3] || there == [false; 3], "round {round}: {there:?}");
-        done += u32::from(there[0]);
+        done += usize::from(there[0]);
     }
     println!("{rounds} kills: {done} runs are whole in the vault, of {} there is nothing", rounds - done);
     workspace.act("three", "Inbox/AI/last.md").expect(0);

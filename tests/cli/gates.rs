@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use crate::support::{self, PEEK, WRITE_NOTE, Workspace};
 use serde_json::Value;
+
+use crate::support::{self, PEEK, WRITE_NOTE, Workspace};
 
 const GATES: [&str; 12] = [
     "format",

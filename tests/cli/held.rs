@@ -4,8 +4,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{self, Called, Workspace};
 use serde_json::{Value, json};
+
+use crate::support::{self, Called, Workspace};
 
 const NOTE: &str = r#"{"path":"Inbox/AI/a.md","title":"Title","body":"New body"}"#;
 

@@ -25,9 +25,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::support::{self, PEEK, Workspace};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
+
+use crate::support::{self, PEEK, Workspace};
 
 /// What hostile files would leave behind if something ran them.
 const CANARY: &str = "CANARY";

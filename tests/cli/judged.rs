@@ -7,9 +7,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{self, Workspace};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::support::{self, Workspace};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +43,7 @@ fn folders(kind: &str) -> Vec<PathBuf> {
 fn judge(workspace: &Workspace, folder: &Path) -> (Proposed, Value) {
     let text = fs::read_to_string(folder.join("spec.json")).unwrap();
     let spec: Proposed = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let beside = tempfile::tempdir().unwrap();
+    let beside = support::folder();
     let mut more = vec!["--desc".to_owned(), spec.description.clone()];
     for (number, example) in spec.examples.iter().enumerate() {
         let file = beside.path().join(format!("{number}.json"));

@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::process::{Child, Stdio};
-use std::thread;
 
-use crate::support::{self, PEEK, Skill, Workspace};
 use serde_json::{Value, json};
+
+use crate::support::watch::Tree;
+use crate::support::{self, PEEK, Skill, Workspace};
 
 /// peek, but with another text in its output, so that revisions can be told apart.
 fn second(workspace: &Workspace) -> String {
@@ -231,10 +232,13 @@ fn a_promotion_that_is_killed_is_there_whole_or_not_at_all() {
     let id = second(&workspace);
     let template = workspace.path().to_owned();
     let mut outcomes = Vec::new();
-    for round in 0..12_u32 {
+    // The first one is not killed: it tells how many changes of files a promotion makes.
+    let mut life = usize::MAX;
+    for round in 0..12 {
         let copy = Workspace::new();
         fs::remove_dir_all(copy.path()).unwrap();
         support::copy(&template, copy.path());
+        let mut tree = Tree::new(copy.path());
         let mut child = copy
             .command()
             .args(["promote-skill", &id, "--approved-by", "ada", "--yes"])
@@ -242,7 +246,12 @@ fn a_promotion_that_is_killed_is_there_whole_or_not_at_all() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(std::time::Duration::from_millis(u64::from(round) * 6));
+        match round {
+            0 => life = tree.changes(&child, life),
+            _ => {
+                tree.changes(&child, life * (round - 1) / 10);
+            }
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         copy.json(&["status"]).expect(0);

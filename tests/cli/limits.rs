@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use crate::support::{self, Workspace};
 use serde_json::{Value, json};
+
+use crate::support::{self, Workspace};
 
 /// Promotes another revision of `act` with these limits, and gives its proposal's id.
 fn promote(workspace: &Workspace, limits: &[&str]) -> Value {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Called, PEEK, kavi};
+use crate::support::{self, Called, PEEK, kavi};
 
 /// For whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ struct Story {
 
 impl Story {
     fn new(reader: Reader) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), reader }
+        Self { folder: support::folder(), reader }
     }
 
     /// The workspace.

@@ -3,9 +3,10 @@
 
 use std::fs;
 
-use crate::support::{self, ACT, NOTE_SCHEMA, PEEK, Skill, WRITE_NOTE, Workspace};
 use kavi::model::digest::Digest;
 use serde_json::{Value, json};
+
+use crate::support::{self, ACT, NOTE_SCHEMA, PEEK, Skill, WRITE_NOTE, Workspace};
 
 /// The outcome of one gate in a verification.
 fn gate<'v>(verification: &'v Value, name: &str) -> &'v Value {
@@ -456,7 +457,7 @@ fn classes_that_are_not_granted_yet_can_be_trusted_and_say_so() {
 
 #[test]
 fn the_demo_shows_the_whole_way_and_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::folder();
     let demo = |args: &[&str]| -> support::Called {
         let mut command = support::kavi(folder.path());
         command.arg("demo").args(args).env("TMPDIR", folder.path()).output().unwrap().into()

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
-use crate::support::{self, Called, Workspace, feed};
 use kavi::model::digest::Digest;
 use serde_json::{Value, json};
+
+use crate::support::{self, Called, Workspace, feed};
 
 /// What differs from run to run and from machine to machine has a name in its place.
 fn same(name: &str, called: &Called) {

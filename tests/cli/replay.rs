@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{self, PEEK, Workspace};
 use serde_json::{Value, json};
+
+use crate::support::{self, PEEK, Workspace};
 
 fn replay(workspace: &Workspace, id: &Value, more: &[&str]) -> support::Called {
     workspace.json(&[&["replay", "--execution-id", id.as_str().unwrap()], more].concat())

@@ -1,8 +1,9 @@
 //! The second wall, as a person sees it: in the record of a run, in `show` and in `doctor`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use crate::support::{self, Workspace};
 use serde_json::json;
+
+use crate::support::{self, Workspace};
 
 #[test]
 fn every_run_records_the_wall_that_stood_behind_the_first() {

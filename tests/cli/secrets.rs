@@ -7,14 +7,18 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
-    time::Duration,
 };
 
 use crate::support::canary::{Canary, search};
 use crate::support::messages_api::{Block, MessagesApi, Reply};
 use crate::support::standin::{Step, init, standin, success, write};
-use crate::support::{Called, Workspace};
+use crate::support::watch::{self, Tree};
+use crate::support::{self, Called, Workspace};
 
 /// With characters that every encoding writes differently.
 const KEY: &str = "sk-ant-made-up/0000+canary==";
@@ -43,7 +47,7 @@ fn canaries() -> [Canary; 2] {
 impl House {
     /// With an agent that does these steps, given the folder in which the home lies.
     fn new(steps: impl FnOnce(&Path) -> Vec<Step>) -> Self {
-        let (workspace, beside) = (Workspace::new(), tempfile::tempdir().unwrap());
+        let (workspace, beside) = (Workspace::new(), support::folder());
         let claude = standin(beside.path(), steps(beside.path())).unwrap();
         for folder in ["home/.ssh", "home/.claude", "tmp", "cache"] {
             fs::create_dir_all(beside.path().join(folder)).unwrap();
@@ -88,24 +92,25 @@ impl House {
 
     /// One attempt to build a new proposal.
     fn attempt(&self, key: Option<&str>) -> Attempt {
-        let api = MessagesApi::start(vec![Reply::Message(vec![Block::text("hello yourself")])]).unwrap();
+        let watcher = Arc::new(Watcher::new(self.workspace.path()));
+        let script = vec![Reply::Message(vec![Block::text("hello yourself")])];
+        // The agent lives and waits while its question is looked at.
+        let for_api = Arc::clone(&watcher);
+        let api = MessagesApi::observed(script, move |_| for_api.look()).unwrap();
         let id = self.workspace.propose("canary", "READ_ONLY", SCHEMA, &[]);
         let mut command = self.kavi(&api);
         command.envs(key.map(|key| ("ANTHROPIC_API_KEY", key)));
         command.args(["build-skill", &id, "--builder", "claude", "--output", "json"]);
+        let mut tree = Tree::new(&self.workspace.path().join(".kavi"));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let process = child.id();
-        let journal = self.workspace.path().join(".kavi/ledger.db-wal");
-        let (called, seen) = thread::scope(|scope| {
+        watcher.process.store(child.id(), Ordering::SeqCst);
+        let end = watch::end_of(&child);
+        let called = thread::scope(|scope| {
             let ended = scope.spawn(|| child.wait_with_output().unwrap());
-            let mut seen = BTreeSet::new();
-            while !ended.is_finished() {
-                look_at_children(process, &mut seen);
-                seen.extend(fs::read(&journal).ok());
-                thread::sleep(Duration::from_millis(2));
-            }
-            (ended.join().unwrap().into(), seen)
+            tree.each_change(&end, || watcher.look());
+            ended.join().unwrap().into()
         });
+        let seen = std::mem::take(&mut *watcher.seen.lock().unwrap());
         Attempt { called, seen, api }
     }
 
@@ -126,6 +131,26 @@ impl House {
             found.extend(seen.map(|form| format!("a process or the journal: {form}")));
         }
         found
+    }
+}
+
+/// Looks at what Kavi has started and at the ledger's journal.
+struct Watcher {
+    /// Kavi's process, or 0 before it is started.
+    process: AtomicU32,
+    journal: PathBuf,
+    seen: Mutex<BTreeSet<Vec<u8>>>,
+}
+
+impl Watcher {
+    fn new(workspace: &Path) -> Self {
+        Self { process: AtomicU32::new(0), journal: workspace.join(".kavi/ledger.db-wal"), seen: Mutex::default() }
+    }
+
+    fn look(&self) {
+        let mut seen = self.seen.lock().unwrap();
+        look_at_children(self.process.load(Ordering::SeqCst), &mut seen);
+        seen.extend(fs::read(&self.journal).ok());
     }
 }
 
@@ -177,13 +202,13 @@ fn thief(house: &Path) -> Vec<Step> {
     }
     steps.push(post(&[], "found-answer"));
     steps.push(post(&[("connection", "x-api-key"), ("x-http-method-override", "TRACE")], "found-second-answer"));
-    steps.extend([Step::Sleep { ms: 300 }, write("src/lib.rs", "// nothing\n"), success()]);
+    steps.extend([write("src/lib.rs", "// nothing\n"), success()]);
     steps
 }
 
 #[test]
 fn the_search_finds_every_form() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::folder();
     for canary in canaries() {
         let (found, _) = search(folder.path(), &canaries()).unwrap();
         assert_eq!(found, Vec::<String>::new());
@@ -228,8 +253,8 @@ fn the_api_key_is_in_no_log_artifact_or_error() {
 
 #[test]
 fn the_environment_of_kavi_reaches_no_child() {
-    let slow = |_: &Path| vec![init(), Step::Sleep { ms: 500 }, write("src/lib.rs", "// nothing\n"), success()];
-    let house = House::new(slow);
+    let asking = |_: &Path| vec![init(), post(&[], "/dev/null"), write("src/lib.rs", "// nothing\n"), success()];
+    let house = House::new(asking);
     let attempt = house.attempt(Some(KEY));
     assert_eq!(attempt.called.code, 0, "{:?}", attempt.called);
     let agent = attempt.seen.iter().find(|bytes| bytes.windows(19).any(|window| window == b"ANTHROPIC_BASE_URL="));

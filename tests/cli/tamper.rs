@@ -5,10 +5,11 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
 
-use crate::support::{self, PEEK, WRITE_NOTE, Workspace};
 use kavi::model::digest::Digest;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
+
+use crate::support::{self, PEEK, WRITE_NOTE, Workspace};
 
 /// A run of write_note is refused with exit code 3, leaves a record of the refusal and no note.
 #[track_caller]
@@ -300,7 +301,7 @@ fn a_store_that_is_a_link_elsewhere_serves_only_promoted_bytes() {
 #[test]
 fn what_lies_behind_a_linked_staging_folder_is_left_alone() {
     let workspace = Workspace::trusted();
-    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = support::folder();
     let kept = elsewhere.path().join("photos/holiday.jpg");
     fs::create_dir_all(kept.parent().unwrap()).unwrap();
     fs::write(&kept, "holiday").unwrap();
@@ -331,7 +332,7 @@ fn what_is_no_runs_is_not_swept_and_blocks_nothing() {
 #[test]
 fn a_folder_of_waiting_files_that_is_a_link_is_refused() {
     let workspace = Workspace::trusted();
-    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = support::folder();
     let name = "9c0c2f35-7d5b-4c7e-8f53-7a0d7b1c5a11.0";
     fs::write(elsewhere.path().join(name), "mine").unwrap();
     let ready = workspace.path().join(".kavi/staging/ready");

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::OnceLock;
 
+use serde_json::{Value, json};
+
 use crate::engine;
 use crate::support::shipped::{fresh, skill};
 use crate::support::vault::{Facts, NEEDLE, SECRET, WIDE_NEEDLE, generate};
-use crate::support::{Workspace, files};
-use serde_json::{Value, json};
+use crate::support::{self, Workspace, files};
 
 const SEED: u64 = 20_260_102;
 const NOTES: usize = 2_000;
@@ -49,7 +50,7 @@ fn text_of(bytes: &[u8]) -> String {
 
 #[test]
 fn a_seed_gives_the_same_vault_and_another_one_another() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::folder();
     let make = |name: &str, seed: u64| {
         let vault = folder.path().join(name);
         let facts = generate(&vault, &folder.path().join("outside"), seed, 150);

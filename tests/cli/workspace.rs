@@ -5,8 +5,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::support::{self, PEEK, Workspace};
 use serde_json::{Value, json};
+
+use crate::support::{self, PEEK, Workspace};
 
 /// One proposal, and crates that are imported for it.
 struct Bench {

@@ -14,6 +14,7 @@ mod trusted;
 
 use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
+use mentions::Part;
 use rules::{Violation, check};
 use tree::Source;
 
@@ -45,6 +46,56 @@ fn program() -> Result<Vec<Source>, Box<dyn Error>> {
     let sources = tree::read(Path::new(ROOT), &["src"])?;
     let only_tests = rules::only_tests(&sources, &tree::modules(&sources));
     Ok(sources.into_iter().filter(|source| !only_tests.contains_key(&source.path)).collect())
+}
+
+/// Where test code is. `tests/guests` and `tests/hostile` are not tests: they hold programs that are run and judged.
+const TESTED: &[&str] = &[
+    "src",
+    "sdk/src",
+    "tests/cli",
+    "tests/containment",
+    "tests/house",
+    "tests/library",
+    "tests/standin",
+    "tests/support",
+];
+
+/// A guest that sleeps so that it is ended.
+const UNDER_TEST: &[&str] = &["tests/guests/", "src/runtime/tests/guest.rs"];
+
+/// Where the test code of these sources sleeps.
+fn sleeps(sources: &[Source]) -> Vec<String> {
+    let modules = tree::modules(sources);
+    let only_tests = rules::only_tests(sources, &modules);
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|source| !source.lies_in(UNDER_TEST)) {
+        let tests = source.lies_in(&["tests/", "sdk/tests/"]) || only_tests.contains_key(&source.path);
+        let part = if tests { Part::Tests } else { Part::Program };
+        let mentions = mentions::read(&source.text, source.module(), part, &modules).unwrap_or_default();
+        let sleeping = mentions.iter().filter(|mention| {
+            mention.part == Part::Tests
+                && mention.path.last().is_some_and(|last| last.starts_with("sleep") || last.ends_with("nanosleep"))
+        });
+        found.extend(sleeping.map(|mention| format!("{}:{}", source.path, mention.line)));
+    }
+    found
+}
+
+#[test]
+fn no_test_sleeps() -> Result<(), Box<dyn Error>> {
+    let found = sleeps(&tree::read(Path::new(ROOT), TESTED)?);
+    let todo = "wait for an event: a line, the end of a child, a change of a file (tests/support/watch.rs), a channel";
+    assert!(found.is_empty(), "a test sleeps; {todo}:\n{}", found.join("\n"));
+    let fixture = |path: &str, text: &str| sleeps(&[Source::new("src/lib.rs", ""), Source::new(path, text)]);
+    for text in
+        ["fn f() { std::thread::sleep(x); }", "use std::thread; fn f() { thread::sleep(x) }", "use a::sleep_until;"]
+    {
+        assert_eq!(fixture("tests/cli/stop.rs", text), ["tests/cli/stop.rs:1"], "{text}");
+    }
+    let inside = "fn f() { tokio::time::sleep(x); }\n#[cfg(test)] mod tests { fn f() { tokio::time::sleep(x); } }";
+    assert_eq!(fixture("src/mcp/call.rs", inside), ["src/mcp/call.rs:2"]);
+    assert_eq!(fixture("tests/guests/examples/wait.rs", "fn f() { std::thread::sleep(x); }"), [""; 0]);
+    Ok(())
 }
 
 /// What is found, as name and place, must be what is known: a new one is refused, and one that is gone must leave the list.

@@ -1,7 +1,7 @@
 //! Every way in which a run of Claude Code can end, with a program that stands in for it, through the real
 //! pieces: command line, cage, stream, judge.
 
-use std::{error::Error, fs, path::Path, time::Duration};
+use std::{error::Error, fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use crate::support::messages_api::{Block, MessagesApi, Reply};
 use crate::support::standin::{Step, closing, init, standin, success, write};
@@ -17,6 +17,7 @@ use kavi::{
     http::TlsRoots,
     model::{id::RandomIds, lifecycle::FailureKind, time::SystemClock},
 };
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use tempfile::TempDir;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -291,11 +292,17 @@ fn a_program_that_does_not_take_the_flags_says_so() -> Outcome {
 #[test]
 fn nothing_writes_after_the_end() -> Outcome {
     for confinement in BOTH {
-        let later = Step::WriteLater { path: "src/lib.rs".into(), content: "evil".into(), after_ms: 300 };
+        let later = Step::WriteLater { path: "src/lib.rs".into(), content: "evil".into(), go: "go".into() };
         let mut bench = Bench::new(vec![init(), write("src/lib.rs", "good"), later, success()])?;
         bench.confinement = confinement;
+        let go = bench.workspace().join("go");
+        mknodat(CWD, &go, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+        // In the sandbox the agent is another user.
+        fs::set_permissions(&go, fs::Permissions::from_mode(0o666))?;
         bench.run("a packet")?.0.verdict?;
-        std::thread::sleep(Duration::from_millis(900));
+        // No process holds the pipe open: the one that waits to write is dead.
+        let late = rustix::fs::open(&go, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty());
+        assert_eq!(late.err(), Some(rustix::io::Errno::NXIO), "{confinement:?}");
         assert_eq!(bench.read("src/lib.rs")?, "good", "{confinement:?}");
     }
     Ok(())

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{self, PEEK, Workspace, cache};
 use kavi::cage::{Cage, CageError, Confinement};
 use kavi::model::{
     capabilities::{ReadScope, SkillCapabilities},
@@ -21,6 +21,9 @@ use kavi::runtime::{
 };
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
+
+use crate::support::watch::Tree;
+use crate::support::{self, PEEK, Workspace, cache};
 
 /// The file with the code of a trusted skill.
 fn entry(workspace: &Workspace, name: &str) -> PathBuf {
@@ -282,10 +285,13 @@ fn several_processes_fill_the_cache_at_once() {
 fn a_writer_that_is_killed_leaves_no_half_that_is_loaded() {
     let workspace = Workspace::trusted();
     fs::write(workspace.vault("a.md"), "text").unwrap();
-    for killed_after in (0..16).map(|step| Duration::from_millis(10 * step)) {
+    let cache = workspace.path().join(".kavi/cache");
+    // Killed after so many changes in the cache: before it writes, at each of its writes, and when it is done.
+    for killed_after in 0..16 {
         clear(&workspace);
+        let mut tree = Tree::new(&cache);
         let mut child = workspace.command().args(PEEK_A).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(killed_after);
+        tree.changes(&child, killed_after);
         child.kill().unwrap();
         child.wait().unwrap();
         let found = status(&workspace);
@@ -359,15 +365,11 @@ fn the_child_has_no_file_and_little_of_anything() {
     let mut child = Command::new(exe());
     child.arg("__compile").env_clear().stdin(Stdio::piped()).stdout(Stdio::null());
     let mut child = child.spawn().unwrap();
-    // It waits for its input, so it can be looked at.
-    let limits = loop {
-        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
-        let open = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
-        if open.split_whitespace().skip(3).take(2).all(|limit| limit == "3") || child.try_wait().unwrap().is_some() {
-            break open;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    };
+    // More than a pipe holds: it has begun to read when this is written, and it reads after it has limited itself. It
+    // waits for the rest of its input, so it can be looked at.
+    child.stdin.as_mut().unwrap().write_all(&[0; 1 << 20]).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let limits = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(limits.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["3", "3"], "{limits}");

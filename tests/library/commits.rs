@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{self, Workspace};
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
 use kavi::config::Config;
@@ -25,6 +24,8 @@ use kavi::model::time::SystemClock;
 use kavi::model::warnings::Warnings;
 use kavi::runtime::{CodeCache, Loader, import_table_version};
 use serde_json::json;
+
+use crate::support::{self, Workspace};
 
 /// Tells a process that was started to be killed: which workspace, what to do, and at which point it dies.
 const WORKSPACE: &str = "KAVI_TEST_COMMITS_WORKSPACE";

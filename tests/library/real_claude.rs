@@ -15,8 +15,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -108,27 +107,17 @@ impl Bench {
     }
 }
 
-/// The environment of the process that runs `program`, as soon as there is one: seen from outside, where its cage's
-/// paths mean nothing.
-fn environment_of(program: &Path, stop: &AtomicBool) -> Option<BTreeMap<String, String>> {
+/// The environment of the process that runs `program`: seen from outside, where its cage's paths mean nothing.
+fn environment_of(program: &Path) -> Option<BTreeMap<String, String>> {
     let file = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
     let program = file(program)?;
-    while !stop.load(Ordering::SeqCst) {
-        for process in fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()) {
-            let ours = file(&process.join("exe")) == Some(program);
-            // For a moment after its start a process has no environment yet.
-            if let Some(environment) = fs::read(process.join("environ")).ok().filter(|bytes| ours && !bytes.is_empty())
-            {
-                let entries = environment.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
-                let entries = entries.map(|entry| String::from_utf8_lossy(entry).into_owned());
-                let pair =
-                    |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-                return Some(entries.filter_map(pair).collect());
-            }
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    None
+    let processes = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
+    let ours = processes.into_iter().find(|process| file(&process.join("exe")) == Some(program))?;
+    let environment = fs::read(ours.join("environ")).ok()?;
+    let entries = environment.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    let entries = entries.map(|entry| String::from_utf8_lossy(entry).into_owned());
+    let pair = |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Some(entries.filter_map(pair).collect())
 }
 
 #[test]
@@ -242,22 +231,21 @@ fn goes_the_whole_way(program: &Path) -> Outcome {
 /// A session that writes, reads and edits.
 fn builds(program: &Path) -> Outcome {
     let edit = json!({"file_path": "src/lib.rs", "old_string": "Ok(())", "new_string": "Ok( () )"});
-    let api = MessagesApi::start(vec![
+    let script = vec![
         Reply::Message(vec![Block::text("I will write it."), Block::write("src/lib.rs", SOURCE)]),
         Reply::Message(vec![Block::tool("Read", json!({"file_path": "src/lib.rs"}))]),
         Reply::Message(vec![Block::tool("Edit", edit), Block::tool("Glob", json!({"pattern": "**/*.rs"}))]),
         Reply::Message(vec![Block::tool("Bash", json!({"command": "touch run-natively"}))]),
         Reply::Message(vec![Block::text("Done.")]),
-    ])?;
+    ];
+    // The program lives and waits while its first question is looked at.
+    let environment = Arc::new(OnceLock::new());
+    let (for_api, running) = (Arc::clone(&environment), program.to_owned());
+    let api = MessagesApi::observed(script, move |_| {
+        for_api.get_or_init(|| environment_of(&running));
+    })?;
     let bench = Bench::new(program, &api)?;
-    let stop = AtomicBool::new(false);
-    let (attempt, environment) = thread::scope(|scope| {
-        let environment = scope.spawn(|| environment_of(program, &stop));
-        let attempt = bench.run();
-        stop.store(true, Ordering::SeqCst);
-        (attempt, environment.join())
-    });
-    let attempt = attempt?;
+    let attempt = bench.run()?;
     let accepted = attempt.verdict?;
     assert_eq!(fs::read_to_string(bench.workspace().join("src/lib.rs"))?, SOURCE.replace("Ok(())", "Ok( () )"));
     assert!(!bench.workspace().join("run-natively").exists());
@@ -267,7 +255,7 @@ fn builds(program: &Path) -> Outcome {
     assert_eq!(attempt.summary.unparsed_lines, 0);
     assert!(!String::from_utf8_lossy(&attempt.transcript).contains(KEY));
 
-    let environment = environment.map_err(|_| "the observer panicked")?.ok_or("the program was never seen")?;
+    let environment = environment.get().cloned().flatten().ok_or("the program was never seen")?;
     let private = AgentEnvironment { home: "", tmp: "", base_url: "", word: "" };
     let names: Vec<_> = command(&bench.config, private).env.into_keys().collect();
     assert_eq!(environment.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use crate::support;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,8 @@ use std::process::Command;
 
 use kavi::forge::{scaffold, sdk_sources};
 use kavi::model::name::SkillName;
+
+use crate::support;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 

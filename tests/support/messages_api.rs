@@ -1,24 +1,13 @@
-//! A model provider on the loopback interface, for tests: the Messages API as far as Claude Code uses it.
+//! A model provider on the loopback interface: the Messages API as far as Claude Code uses it.
 //!
 //! Which turn of the script is played depends on nothing but the number of assistant messages in the request,
-//! so that retries and fallbacks are harmless. It answers streaming and non-streaming requests, tolerates
-//! `HEAD /`, and remembers every request. One request per connection, HTTP/1.1, nothing else.
+//! so that retries and fallbacks are harmless. It answers streaming and non-streaming requests and tolerates `HEAD /`.
 
-use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::io;
 
 use serde_json::{Value, json};
 
-/// The largest request that is read.
-const MAX_BODY: u64 = 64 * 1024 * 1024;
+use super::loopback::{Exchange, Loopback, Request};
 
 /// One answer of the model.
 #[derive(Debug, Clone)]
@@ -54,175 +43,83 @@ impl Block {
     }
 }
 
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// `Null` when there was none or it was no JSON.
-    pub body: Value,
-}
-
-impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    fn turn(&self) -> usize {
-        let messages = self.body["messages"].as_array().map_or(&[][..], Vec::as_slice);
-        messages.iter().filter(|message| message["role"] == "assistant").count()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    script: Vec<Reply>,
-    requests: Mutex<Vec<Request>>,
-    stopping: AtomicBool,
-}
-
 /// The provider. Ends with its value.
 #[derive(Debug)]
-pub struct MessagesApi {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    acceptor: Option<JoinHandle<()>>,
-}
+pub struct MessagesApi(Loopback);
 
 impl MessagesApi {
-    /// Starts it on a free port of 127.0.0.1. The last reply of the script is repeated for ever.
+    /// Starts it. The last reply of the script is repeated for ever.
     pub fn start(script: Vec<Reply>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { script, ..Shared::default() });
-        let for_acceptor = Arc::clone(&shared);
-        let acceptor = thread::spawn(move || {
-            for connection in listener.incoming() {
-                if for_acceptor.stopping.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = Arc::clone(&for_acceptor);
-                if let Ok(connection) = connection {
-                    thread::spawn(move || serve(&connection, &shared));
-                }
-            }
-        });
-        Ok(Self { address, shared, acceptor: Some(acceptor) })
+        Self::observed(script, |_| {})
+    }
+
+    /// The same, and calls `observe` with each request before it is answered: whoever asked waits meanwhile.
+    pub fn observed(script: Vec<Reply>, observe: impl Fn(&Request) + Send + Sync + 'static) -> io::Result<Self> {
+        let server = Loopback::start(move |request, exchange| {
+            observe(request);
+            serve(&script, request, exchange)
+        })?;
+        Ok(Self(server))
     }
 
     /// What to give as `ANTHROPIC_BASE_URL`.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        self.0.url()
     }
 
     /// Every request so far.
     pub fn requests(&self) -> Vec<Request> {
-        locked(&self.shared.requests).clone()
+        self.0.requests()
     }
 }
 
-impl Drop for MessagesApi {
-    fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // The acceptor waits for a connection; this is one.
-        drop(TcpStream::connect(self.address));
-        if let Some(acceptor) = self.acceptor.take() {
-            drop(acceptor.join());
-        }
+fn turn(request: &Request) -> usize {
+    let messages = request.body["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    messages.iter().filter(|message| message["role"] == "assistant").count()
+}
+
+fn serve(script: &[Reply], request: &Request, exchange: &Exchange<'_>) -> io::Result<()> {
+    if request.method == "HEAD" {
+        return exchange.respond(200, "text/plain", b"");
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
-    let request = read(connection)?;
-    let turn = request.turn();
-    let streaming = request.body["stream"] == Value::Bool(true);
-    let model = request.body["model"].as_str().unwrap_or("unknown").to_owned();
     let messages = request.method == "POST" && request.path.split('?').next() == Some("/v1/messages");
-    let hello = request.method == "HEAD";
-    locked(&shared.requests).push(request);
-    let reply = shared.script.get(turn).or(shared.script.last());
-    match reply {
-        _ if hello => respond(connection, 200, "text/plain", b""),
-        Some(reply) if messages => answer(connection, reply, turn, &model, streaming, shared),
-        _ => respond(connection, 404, "application/json", error_body("not_found_error").as_bytes()),
+    match script.get(turn(request)).or(script.last()) {
+        Some(reply) if messages => answer(reply, request, exchange),
+        _ => exchange.respond(404, "application/json", error_body("not_found_error").as_bytes()),
     }
 }
 
-fn read(connection: &TcpStream) -> io::Result<Request> {
-    let mut reader = BufReader::new(connection);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        match line.trim_end().split_once(':') {
-            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
-            None => break,
-        }
-    }
-    let mut request = Request { method, path, headers, body: Value::Null };
-    let length = request.header("content-length").and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
-    let mut body = Vec::new();
-    reader.take(length.min(MAX_BODY)).read_to_end(&mut body)?;
-    request.body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok(request)
-}
-
-fn answer(
-    connection: &TcpStream,
-    reply: &Reply,
-    turn: usize,
-    model: &str,
-    streaming: bool,
-    shared: &Shared,
-) -> io::Result<()> {
+fn answer(reply: &Reply, request: &Request, exchange: &Exchange<'_>) -> io::Result<()> {
+    let turn = turn(request);
+    let streaming = request.body["stream"] == Value::Bool(true);
+    let model = request.body["model"].as_str().unwrap_or("unknown");
     match reply {
-        Reply::Status(status) => respond(connection, *status, "application/json", error_body("made_up").as_bytes()),
+        Reply::Status(status) => exchange.respond(*status, "application/json", error_body("made_up").as_bytes()),
         Reply::Message(blocks) if streaming => {
-            respond(connection, 200, "text/event-stream", events(blocks, turn, model).as_bytes())
+            exchange.respond(200, "text/event-stream", events(blocks, turn, model).as_bytes())
         }
         Reply::Message(blocks) | Reply::Cut(blocks) if !streaming => {
-            let message =
-                message(blocks.iter().enumerate().map(|(i, block)| content(block, turn, i)), blocks, turn, model);
-            respond(connection, 200, "application/json", message.to_string().as_bytes())
+            let content = blocks.iter().enumerate().map(|(i, block)| content(block, turn, i));
+            let message = message(content, blocks, turn, model);
+            exchange.respond(200, "application/json", message.to_string().as_bytes())
         }
         Reply::Message(blocks) | Reply::Cut(blocks) => {
             let events = events(blocks, turn, model);
-            head(connection, 200, "text/event-stream", events.len())?;
-            let mut connection = connection;
-            connection.write_all(&events.as_bytes()[..events.len() / 2])
+            stream(exchange, events.len())?;
+            exchange.write(&events.as_bytes()[..events.len() / 2])
         }
         Reply::Stall => {
-            head(connection, 200, "text/event-stream", 1_000_000)?;
-            let mut writer = connection;
-            writer.write_all(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")?;
-            while !shared.stopping.load(Ordering::SeqCst) {
-                thread::sleep(Duration::from_millis(20));
-            }
+            stream(exchange, 1_000_000)?;
+            exchange.write(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")?;
+            exchange.stall();
             Ok(())
         }
     }
 }
 
-fn respond(connection: &TcpStream, status: u16, content_type: &str, body: &[u8]) -> io::Result<()> {
-    head(connection, status, content_type, body.len())?;
-    let mut connection = connection;
-    connection.write_all(body)?;
-    connection.flush()
-}
-
-fn head(mut connection: &TcpStream, status: u16, content_type: &str, length: usize) -> io::Result<()> {
-    write!(connection, "HTTP/1.1 {status} Made Up\r\ncontent-type: {content_type}\r\n")?;
-    write!(connection, "content-length: {length}\r\nconnection: close\r\n\r\n")
+/// The head of a stream of so many bytes.
+fn stream(exchange: &Exchange<'_>, length: usize) -> io::Result<()> {
+    exchange.head(200, &[("content-type", "text/event-stream"), ("content-length", &length.to_string())])
 }
 
 fn error_body(kind: &str) -> String {

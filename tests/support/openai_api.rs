@@ -1,18 +1,11 @@
-//! An OpenAI-compatible model server on the loopback interface, for tests: the list of models and chat completions, each
-//! with one scripted answer, well-behaved or not. It remembers every request. One request per connection, HTTP/1.1.
+//! An OpenAI-compatible model server on the loopback interface: the list of models and chat completions, each with one
+//! scripted answer, well-behaved or not.
 
-use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::io;
 
 use serde_json::{Value, json};
+
+use super::loopback::{Exchange, Loopback, Request, closed};
 
 /// The model that it offers unless a script says otherwise.
 pub const MODEL: &str = "made-up-model";
@@ -57,32 +50,9 @@ impl Answer {
     }
 }
 
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// `Null` when there was none or it was no JSON.
-    pub body: Value,
-}
-
-#[derive(Debug)]
-struct Shared {
-    models: Answer,
-    chat: Answer,
-    requests: Mutex<Vec<Request>>,
-    stopping: AtomicBool,
-}
-
 /// The server. Ends with its value.
 #[derive(Debug)]
-pub struct OpenAiApi {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    acceptor: Option<JoinHandle<()>>,
-}
+pub struct OpenAiApi(Loopback);
 
 impl OpenAiApi {
     /// Starts one that offers [`MODEL`] and answers every question with `chat`.
@@ -90,141 +60,58 @@ impl OpenAiApi {
         Self::with_models(Answer::models(&[MODEL]), chat)
     }
 
-    /// Starts one with both answers scripted, on a free port of 127.0.0.1.
+    /// Starts one with both answers scripted.
     pub fn with_models(models: Answer, chat: Answer) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { models, chat, requests: Mutex::default(), stopping: AtomicBool::new(false) });
-        let for_acceptor = Arc::clone(&shared);
-        let acceptor = thread::spawn(move || {
-            for connection in listener.incoming() {
-                if for_acceptor.stopping.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = Arc::clone(&for_acceptor);
-                if let Ok(connection) = connection {
-                    thread::spawn(move || serve(&connection, &shared));
-                }
-            }
-        });
-        Ok(Self { address, shared, acceptor: Some(acceptor) })
+        let server = Loopback::start(move |request, exchange| {
+            let answer = match (request.method.as_str(), request.path.as_str()) {
+                ("GET", "/v1/models") => &models,
+                ("POST", "/v1/chat/completions") => &chat,
+                _ => &Answer::Status(404),
+            };
+            give(answer, exchange)
+        })?;
+        Ok(Self(server))
     }
 
     /// What to give as `[advice] base_url`.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}/v1", self.0.url())
     }
 
     /// Every request so far.
     pub fn requests(&self) -> Vec<Request> {
-        locked(&self.shared.requests).clone()
+        self.0.requests()
     }
 }
 
-impl Drop for OpenAiApi {
-    fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // The acceptor waits for a connection; this is one.
-        drop(TcpStream::connect(self.address));
-        if let Some(acceptor) = self.acceptor.take() {
-            drop(acceptor.join());
-        }
-    }
-}
-
-/// An address where nobody is.
+/// An address where no server listens.
 pub fn nobody() -> io::Result<String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    Ok(format!("http://{}/v1", listener.local_addr()?))
+    Ok(format!("{}/v1", closed()?))
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
-    let request = read(connection)?;
-    let what = (request.method.clone(), request.path.clone());
-    locked(&shared.requests).push(request);
-    let answer = match (what.0.as_str(), what.1.as_str()) {
-        ("GET", "/v1/models") => &shared.models,
-        ("POST", "/v1/chat/completions") => &shared.chat,
-        _ => &Answer::Status(404),
-    };
-    give(connection, answer, shared)
-}
-
-fn give(mut connection: &TcpStream, answer: &Answer, shared: &Shared) -> io::Result<()> {
-    let length = |bytes: &[u8]| format!("content-type: application/json\r\ncontent-length: {}\r\n", bytes.len());
+fn give(answer: &Answer, exchange: &Exchange<'_>) -> io::Result<()> {
+    const JSON: &str = "application/json";
     match answer {
-        Answer::Json(value) => {
-            let bytes = value.to_string().into_bytes();
-            head(connection, 200, &length(&bytes))?;
-            connection.write_all(&bytes)
-        }
-        Answer::Bytes(bytes) => {
-            head(connection, 200, &length(bytes))?;
-            connection.write_all(bytes)
-        }
-        Answer::Status(status) => {
-            let bytes = br#"{"error":{"message":"made up"}}"#;
-            head(connection, *status, &length(bytes))?;
-            connection.write_all(bytes)
-        }
-        Answer::Redirect(to) => head(connection, 307, &format!("location: {to}\r\ncontent-length: 0\r\n")),
+        Answer::Json(value) => exchange.respond(200, JSON, value.to_string().as_bytes()),
+        Answer::Bytes(bytes) => exchange.respond(200, JSON, bytes),
+        Answer::Status(status) => exchange.respond(*status, JSON, br#"{"error":{"message":"made up"}}"#),
+        Answer::Redirect(to) => exchange.head(307, &[("location", to), ("content-length", "0")]),
         Answer::HangUp => Ok(()),
         Answer::Cut => {
-            head(connection, 200, "content-length: 1000\r\n")?;
-            connection.write_all(b"{\"choices\": [")
+            exchange.head(200, &[("content-length", "1000")])?;
+            exchange.write(b"{\"choices\": [")
         }
-        Answer::Silence => until(shared, || {
-            thread::sleep(Duration::from_millis(20));
+        Answer::Silence => {
+            exchange.stall();
             Ok(())
-        }),
+        }
         Answer::Drip => {
-            head(connection, 200, "content-type: application/json\r\n")?;
-            until(shared, || {
-                thread::sleep(Duration::from_millis(20));
-                connection.write_all(b" ")
-            })
+            exchange.head(200, &[("content-type", JSON)])?;
+            exchange.drip()
         }
         Answer::Flood => {
-            head(connection, 200, "content-type: application/json\r\n")?;
-            until(shared, || connection.write_all(&[b' '; 65_536]))
+            exchange.head(200, &[("content-type", JSON)])?;
+            exchange.flood()
         }
     }
-}
-
-/// Goes on until the server ends or the other side is gone.
-fn until(shared: &Shared, mut step: impl FnMut() -> io::Result<()>) -> io::Result<()> {
-    while !shared.stopping.load(Ordering::SeqCst) {
-        step()?;
-    }
-    Ok(())
-}
-
-fn head(mut connection: &TcpStream, status: u16, headers: &str) -> io::Result<()> {
-    write!(connection, "HTTP/1.1 {status} Made Up\r\n{headers}connection: close\r\n\r\n")
-}
-
-fn read(connection: &TcpStream) -> io::Result<Request> {
-    let mut reader = BufReader::new(connection);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        match line.trim_end().split_once(':') {
-            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
-            None => break,
-        }
-    }
-    let length = headers.iter().find(|(name, _)| name == "content-length");
-    let length = length.and_then(|(_, value)| value.parse::<u64>().ok()).unwrap_or(0);
-    let mut body = Vec::new();
-    reader.take(length).read_to_end(&mut body)?;
-    Ok(Request { method, path, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
 }

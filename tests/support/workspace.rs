@@ -121,7 +121,7 @@ pub fn feed(mut command: Command, input: &str) -> Called {
 impl Workspace {
     /// `kavi init` in a fresh folder.
     pub fn new() -> Self {
-        let workspace = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let workspace = Self { folder: super::folder() };
         workspace.call(&["init", "."]).expect(0);
         workspace
     }
@@ -139,7 +139,7 @@ impl Workspace {
             copy(workspace.path(), &home);
             home
         });
-        let workspace = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let workspace = Self { folder: super::folder() };
         copy(template, workspace.path());
         workspace
     }

@@ -17,13 +17,14 @@ const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// A stream with that limit.
 pub(super) struct WriteTimeout<T> {
     stream: T,
+    limit: Duration,
     /// Elapses unless data moves before.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> WriteTimeout<T> {
     pub(super) fn new(stream: T) -> Self {
-        Self { stream, stalled: None }
+        Self { stream, limit: STALL_LIMIT, stalled: None }
     }
 
     fn watch<R>(&mut self, cx: &mut Context<'_>, moved: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
@@ -33,7 +34,8 @@ impl<T> WriteTimeout<T> {
             return moved;
         }
         // Made only when a write has to wait, because most never do.
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_LIMIT)));
+        let limit = self.limit;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -87,10 +89,9 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(async {
             let (near, mut far) = tokio::io::duplex(8);
-            let mut near = WriteTimeout::new(near);
+            // The test waits for no time: a limit of zero elapses at once.
+            let mut near = WriteTimeout { stream: near, limit: Duration::ZERO, stalled: None };
             near.write_all(b"12345678").await?;
-            // Time is not waited for here: what has run out by the time of the next look has run out.
-            near.stalled = Some(Box::pin(sleep(Duration::ZERO)));
             let stalled = near.write_all(b"9").await.map_err(|error| error.kind());
             assert_eq!(stalled, Err(io::ErrorKind::TimedOut));
             let mut taken = [0; 8];

@@ -7,11 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::thread;
 
-use super::client::{self, newest, note, policy};
-use super::http_client::{Served, reply, send};
-use crate::support::guests::{guest, with_guest};
-use crate::support::{Workspace, strings};
 use serde_json::{Value, json};
+
+use crate::support::guests::{guest, with_guest};
+use crate::support::mcp::client::{self, newest, note, policy};
+use crate::support::mcp::http_client::{Served, reply, send};
+use crate::support::{Workspace, strings};
 
 fn ping(id: i64) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string()

@@ -3,10 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, reason = "a person who runs these with --nocapture wants to see what a client said")]
 
-mod client;
-mod conformance;
 mod http;
-mod http_client;
-mod install;
 mod official_clients;
 mod stdio;

@@ -1,27 +1,25 @@
-//! `kavi mcp` with the five skills that come with Kavi, driven by clients that others wrote: the official Python SDK, the official
-//! inspector, the official conformance suite. They are installed from their registries; where one cannot be had, its tests say so
+//! `kavi mcp` with the five skills that come with Kavi, driven by clients that others wrote: the official Python SDK and the official
+//! inspector. They are installed from their registries; where one cannot be had, its tests say so
 //! and end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, reason = "whoever runs this with --nocapture wants to see what the client said")]
 
-use super::install;
-use crate::support::shipped;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::OnceLock;
 
-use super::http_client::Served;
-use crate::support::{self, ACT, Workspace, copy, strings};
 use serde_json::{Value, json};
+
+use crate::support::mcp::http_client::Served;
+use crate::support::mcp::install;
+use crate::support::shipped;
+use crate::support::{self, ACT, Workspace, copy, strings};
 
 /// The versions that this was written against.
 const PYTHON_SDK: &str = "mcp==2.3.0";
 const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
-
-/// Held together by the tests that do not mind each other, alone by the one that does.
-pub(super) static MACHINE: RwLock<()> = RwLock::new(());
 
 /// How the Python SDK agrees on a revision.
 const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
@@ -30,10 +28,6 @@ const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
 const OWN: [&str; 4] = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
 /// The skills, in the order of their names.
 const SHIPPED: [&str; 5] = ["create_daily_note", "read_notes_by_tag", "search_notes", "summarize_note", "write_note"];
-
-fn together() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The five skills TRUSTED, one more only VERIFIED, a note, and more time than any test takes.
 fn workspace() -> Workspace {
@@ -65,7 +59,7 @@ fn environment() -> Value {
 
 /// Runs the Python client to its end, and that of a server of its own, which writes to the same standard error.
 fn python(python: &Path, what: &str, mode: &str, workspace: &Workspace, served: Option<&Served>) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/mcp/python_client.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/mcp/python_client.py");
     let arguments = [what, mode, env!("CARGO_BIN_EXE_kavi"), workspace.path().to_str().unwrap()];
     let http = served.iter().flat_map(|served| [&served.url, &served.token]);
     Command::new(python).arg(script).args(arguments).arg(environment().to_string()).args(http).output().unwrap()
@@ -138,7 +132,6 @@ fn sdk() -> Option<PathBuf> {
 #[test]
 fn the_official_python_client_does_all_that_a_client_may_in_every_mode() {
     let Some(program) = sdk() else { return };
-    let _together = together();
     for mode in MODES {
         drives(&program, mode, &workspace(), None);
     }
@@ -147,7 +140,6 @@ fn the_official_python_client_does_all_that_a_client_may_in_every_mode() {
 #[test]
 fn the_official_python_client_does_the_same_over_http() {
     let Some(program) = sdk() else { return };
-    let _together = together();
     for mode in MODES {
         let workspace = workspace();
         let served = Served::start(&workspace, &[]);
@@ -159,7 +151,6 @@ fn the_official_python_client_does_the_same_over_http() {
 #[test]
 fn fifty_python_clients_at_once_are_served_over_http() {
     let Some(program) = sdk() else { return };
-    let _together = together();
     for mode in ["legacy", "2026-07-28"] {
         let workspace = workspace();
         let served = Served::start(&workspace, &[]);
@@ -179,7 +170,6 @@ fn fifty_python_clients_at_once_are_served_over_http() {
 #[test]
 fn a_python_client_that_vanishes_takes_its_call_along() {
     let Some(program) = sdk() else { return };
-    let _together = together();
     for mode in MODES {
         let workspace = workspace();
         workspace.json(&["promote-skill", "act", "--approved-by", "test", "--yes"]).expect(0);
@@ -276,7 +266,6 @@ fn the_official_inspector_lists_calls_verifies_and_loads_in_both_eras_over_both_
         Ok(programs) => programs,
         Err(why) => return install::skipped("the official inspector", &why),
     };
-    let _together = together();
     for era in ["modern", "legacy"] {
         inspect(&Inspector { programs: programs.clone(), workspace: workspace(), served: None }, era);
         let workspace = workspace();

@@ -3,10 +3,11 @@
 
 use std::fs;
 
-use super::client::{Client, LATEST, newest, note, policy};
-use crate::support::guests::{guest, with_guest};
-use crate::support::{self, Workspace, strings};
 use serde_json::{Value, json};
+
+use crate::support::guests::{guest, with_guest};
+use crate::support::mcp::client::{Client, LATEST, newest, note, policy};
+use crate::support::{self, Workspace, strings};
 
 const SCHEMA: &str = r#"{"input":{"path":"str"},"output":{"text":"str"}}"#;
 
@@ -558,7 +559,7 @@ fn a_stop_and_a_workspace_that_is_not_there_are_said() {
     assert_eq!(ran["result"]["isError"], true);
     assert!(said(&ran["result"]).contains("stopped by ada"), "{ran}");
     client.close();
-    let nowhere = tempfile::tempdir().unwrap();
+    let nowhere = support::folder();
     let called = support::feed(
         {
             let mut command = support::kavi(nowhere.path());

@@ -1,5 +1,6 @@
 //! How jobs start and end, and that nothing of them stays.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,13 +48,17 @@ fn nothing_outlives_a_tool_or_an_unconfined_job() {
     assert!(!alive(&killed));
 }
 
-/// Lets work go on until it is told otherwise.
-#[derive(Debug, Default)]
-struct Told(AtomicBool);
+/// Lets work go on until it is told otherwise, and writes into a pipe when it is asked.
+#[derive(Debug)]
+struct Told {
+    stop: AtomicBool,
+    asked: fs::File,
+}
 
 impl Watch for Told {
     fn look(&self) -> Result<(), Halt> {
-        match self.0.load(Ordering::Relaxed) {
+        (&self.asked).write_all(b"\n").unwrap();
+        match self.stop.load(Ordering::Relaxed) {
             true => Err(Stopped::Unreadable("told so".to_owned()).into()),
             false => Ok(()),
         }
@@ -63,13 +68,21 @@ impl Watch for Told {
 #[test]
 fn a_job_that_may_not_go_on_is_killed_with_its_whole_tree() {
     for (number, confinement) in [(8, Confinement::Required), (9, Confinement::Unconfined)] {
-        let told = Arc::new(Told::default());
+        let place = folder();
+        let pipe = pipe(place.path());
+        // Open for both, so that what is written stays there until the job reads it.
+        let asked = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+        let told = Arc::new(Told { stop: AtomicBool::new(false), asked });
         let watched = Cage::new(exe(), confinement).watched(told.clone());
-        assert_eq!(watched.run(&shell("sleep 0.3; exit 7"), &mut |_, _| {}).unwrap().exit, Exit::Code(7));
+        let inside = if confinement == Confinement::Required { Path::new("/out/pipe") } else { &pipe };
+        // It ends when it was asked about twice and might go on.
+        let patient = shell(&format!("exec <{}; read one; read two; exit 7", inside.display()));
+        let patient = patient.mount(Mount::read_write(place.path(), "/out"));
+        assert_eq!(watched.run(&patient, &mut |_, _| {}).unwrap().exit, Exit::Code(7));
         let mark = mark(number);
         let job = shell(&format!("{}; sleep {mark}", daemon(&mark)));
         // Once it has said something, it runs.
-        let outcome = watched.run(&job, &mut |_, _| told.0.store(true, Ordering::Relaxed));
+        let outcome = watched.run(&job, &mut |_, _| told.stop.store(true, Ordering::Relaxed));
         assert!(matches!(outcome, Err(CageError::Halted(Halt::Stopped(_)))), "{outcome:?}");
         assert!(!alive(&mark));
     }
@@ -78,32 +91,40 @@ fn a_job_that_may_not_go_on_is_killed_with_its_whole_tree() {
 #[test]
 fn a_killed_kavi_takes_its_jobs_along() {
     // This test binary again, as the one that is killed.
-    if let Ok(mark) = std::env::var("KAVI_TEST_VICTIM") {
-        let job = shell(&format!("setsid sleep {mark} & sleep {mark}"));
+    if let (Ok(mark), Some(place)) = (std::env::var("KAVI_TEST_VICTIM"), std::env::var_os("KAVI_TEST_PLACE")) {
+        // Every process of a job holds the pipe open, until the last of them is dead.
+        let holding =
+            |pipe: &Path| format!("exec 9>{}; echo up >&9; setsid sleep {mark} & sleep {mark}", pipe.display());
+        let place = PathBuf::from(place);
+        let caged = shell(&holding(Path::new("/out/pipe"))).mount(Mount::read_write(&place, "/out"));
+        let tool = shell(&holding(&place.join("pipe")));
         std::thread::scope(|scope| {
-            scope.spawn(|| cage().run_tool(&job, &mut |_, _| {}));
-            run(&job);
+            scope.spawn(|| cage().run_tool(&tool, &mut |_, _| {}));
+            run(&caged);
         });
         return;
     }
-    let mark = mark(5);
+    let (mark, place) = (mark(5), folder());
+    let pipe = pipe(place.path());
     let mut victim = crate::support::alone(module_path!(), "a_killed_kavi_takes_its_jobs_along")
         .env("KAVI_TEST_VICTIM", &mark)
+        .env("KAVI_TEST_PLACE", place.path())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let wait_until = |state: bool| {
-        let changed = (0..1000).any(|_| {
-            std::thread::sleep(Duration::from_millis(20));
-            alive(&format!("sleep\0{mark}")) == state
-        });
-        assert!(changed, "waited in vain for {state}");
-    };
-    wait_until(true);
-    std::thread::sleep(Duration::from_millis(300));
+    let mut said = BufReader::new(fs::File::open(&pipe).unwrap());
+    for _ in 0..2 {
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+    }
+    assert!(alive(&format!("sleep\0{mark}")));
     victim.kill().unwrap();
     victim.wait().unwrap();
-    wait_until(false);
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    assert!(!alive(&format!("sleep\0{mark}")));
 }
 
 #[test]

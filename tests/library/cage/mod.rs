@@ -18,6 +18,7 @@ use kavi::cage::{
     AppliedConfinement, Cage, CageError, CageMethod, CageReport, Confinement, Exit, Finished, INSIDE_HOME, Job,
     JobLimits, Mount, MountAccess, NamespaceMaker, SetupStep, Stream,
 };
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// The binary whose stages are tested; a copy of it that an ordinary user can reach when this is the second round.
 fn exe() -> PathBuf {
@@ -90,9 +91,21 @@ fn alive(mark: &str) -> bool {
     })
 }
 
-/// Leaves its session and its parent, ignores what can be ignored, and closes what it was given.
+/// Leaves its session and its parent, ignores what can be ignored, and closes what it was given. The shell goes on when
+/// all processes of it have done so: what it substitutes ends when the last of them closes its output.
 fn daemon(mark: &str) -> String {
-    format!("setsid sh -c '(trap \"\" TERM HUP; sleep {mark}) & sleep {mark}' <&- >/dev/null 2>&1 & sleep 0.3; echo up")
+    let deaf = format!("trap \"\" TERM HUP; exec >/dev/null; sleep {mark}");
+    let other = format!("exec >/dev/null; sleep {mark}");
+    format!("true $(setsid sh -c '({deaf}) & {other}' <&- 2>/dev/null &); echo up")
+}
+
+/// A pipe that a job can be shown in a folder.
+fn pipe(folder: &Path) -> PathBuf {
+    let path = folder.join("pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    // A job is another user.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    path
 }
 
 /// A number that no other run of these tests has.

@@ -147,8 +147,8 @@ fn bubblewrap_makes_the_same_walls() {
         "id -u; grep -c '^Cap.*0000000000000000$' /proc/self/status; cd /proc; echo [0-9]*; cd /; \
         (echo x > /proc/sys/kernel/core_pattern) 2>/dev/null && echo wrote; test -e /etc/shadow && echo seen; \
         tail -n +3 /proc/net/dev | cut -d: -f1; unshare -U true 2>/dev/null && echo nested; \
-        cp /usr/bin/true /out/true; /out/true 2>/dev/null && echo ran; setsid sleep {left} & echo made > /out/made; \
-        sleep 0.2; exit 5"
+        cp /usr/bin/true /out/true; /out/true 2>/dev/null && echo ran; \
+        true $(setsid sh -c 'exec >/dev/null; sleep {left}' 2>/dev/null &); echo made > /out/made; exit 5"
     );
     let job = shell(&script).mount(Mount::read_write(open.path(), "/out"));
     let done = cage.run(&job, &mut |_, _| {}).unwrap();

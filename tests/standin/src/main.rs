@@ -128,7 +128,7 @@ impl Session {
             }
             Step::Symlink { path, target } => std::os::unix::fs::symlink(target, path)?,
             Step::HardLink { path, target } => fs::hard_link(target, path)?,
-            Step::WriteLater { path, content, after_ms } => leave_behind(&path, &content, after_ms)?,
+            Step::WriteLater { path, content, go } => leave_behind(&path, &content, &go)?,
             Step::UnknownTool(name) => {
                 self.tool(&name, json!({"command": "id"}))?;
                 self.tool_result(
@@ -150,18 +150,16 @@ impl Session {
                 (0..lines).try_for_each(|_| raw(&[vec![b'x'; bytes], b"\n".to_vec()].concat()))?
             }
             Step::Complain(text) => eprintln!("{text}"),
-            Step::Sleep { ms } => thread::sleep(Duration::from_millis(ms)),
             Step::Babble { every_ms } => loop {
                 print(&json!({"type": "system", "subtype": "informational"}))?;
-                thread::sleep(Duration::from_millis(every_ms));
+                // The pause is what is asked for: an agent that is slow and never silent for long.
+                thread::park_timeout(Duration::from_millis(every_ms));
             },
-            Step::Hang => loop {
-                thread::sleep(Duration::from_secs(3600));
-            },
+            Step::Hang => hang(),
             Step::Signal(signal) => {
                 let signal = rustix::process::Signal::from_named_raw(signal).ok_or("no such signal")?;
                 rustix::process::kill_process(rustix::process::getpid(), signal)?;
-                thread::sleep(Duration::from_secs(3600));
+                hang();
             }
             Step::Result { subtype, is_error, status, terminal_reason, stop_reason } => print(&json!({
                 "type": "result", "subtype": subtype, "is_error": is_error, "api_error_status": status,
@@ -251,27 +249,37 @@ fn write_file(path: &str, content: &str) -> Fallible<()> {
 }
 
 /// Starts a process that outlives this one, out of reach of a signal to its group.
-fn leave_behind(path: &str, content: &str, after_ms: u64) -> Fallible<()> {
-    let path = env::current_dir()?.join(path);
+fn leave_behind(path: &str, content: &str, go: &str) -> Fallible<()> {
+    let here = env::current_dir()?;
     let child = Command::new(env::current_exe()?)
-        .args([LATER, path.to_str().ok_or("the path is no UTF-8")?, content, &after_ms.to_string()])
+        .arg(LATER)
+        .args([here.join(path).as_os_str(), content.as_ref(), here.join(go).as_os_str()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         // Standard error stays shared: whoever waits for its end waits for the late writer.
         .spawn()?;
-    // It says one byte once it has its own session: from there on no signal to this group reaches it.
+    // It says one byte once it has its own session and waits: from there on no signal to this group reaches it.
     let mut ready = [0];
     child.stdout.ok_or("no pipe")?.read_exact(&mut ready)?;
     Ok(())
 }
 
 fn write_later(args: &[String]) -> Fallible<()> {
-    let [path, content, after_ms] = args else { return Err("three arguments".into()) };
+    let [path, content, go] = args else { return Err("three arguments".into()) };
     rustix::process::setsid()?;
+    // Open for writing as well, so that neither this nor the wait ends because nobody writes.
+    let mut go = fs::OpenOptions::new().read(true).write(true).open(go)?;
     io::stdout().write_all(b".")?;
     io::stdout().flush()?;
-    thread::sleep(Duration::from_millis(after_ms.parse()?));
+    go.read_exact(&mut [0])?;
     write_file(path, content)
+}
+
+/// Does nothing, for ever.
+fn hang() -> ! {
+    loop {
+        thread::park();
+    }
 }
 
 fn print(event: &Value) -> Fallible<()> {

@@ -42,8 +42,8 @@ pub enum Step {
     Symlink { path: String, target: String },
     /// Makes a hard link, without saying so.
     HardLink { path: String, target: String },
-    /// Leaves a process of another session behind that writes this file after so many milliseconds.
-    WriteLater { path: String, content: String, after_ms: u64 },
+    /// Leaves a process of another session behind that writes this file when a byte comes out of the pipe `go`.
+    WriteLater { path: String, content: String, go: String },
     /// Asks for a tool that is not offered.
     UnknownTool(String),
     /// Asks for a tool and is denied; the denial is repeated by the closing event.
@@ -58,8 +58,6 @@ pub enum Step {
     Flood { lines: u64, bytes: usize },
     /// Prints on standard error.
     Complain(String),
-    /// Does nothing for so long.
-    Sleep { ms: u64 },
     /// Prints an event of an unknown type every so often, for ever.
     Babble { every_ms: u64 },
     /// Does nothing, for ever.

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::PoisonError;
 
 use serde_json::{Value, json};
 
-use super::http_client::Served;
-use super::install;
+use crate::support;
 use crate::support::Workspace;
 use crate::support::guests::{guest, stored};
+use crate::support::mcp::http_client::Served;
+use crate::support::mcp::install;
 use crate::support::shipped;
 
 /// The version that this was written against.
@@ -139,8 +139,8 @@ type Checks = BTreeMap<String, Vec<(String, String)>>;
 
 /// Runs a part of the suite.
 fn run(programs: &Path, served: &Served, what: &[&str]) -> Checks {
-    let results = tempfile::tempdir().unwrap();
-    let bearer = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/mcp/bearer.mjs");
+    let results = support::folder();
+    let bearer = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/mcp/bearer.mjs");
     let mut command = Command::new(programs.join("node"));
     command.arg("--import").arg(bearer).arg(programs.join("conformance").canonicalize().unwrap());
     command.args(["server", "--url", &served.url]).args(what).arg("--output-dir").arg(results.path());
@@ -212,8 +212,8 @@ fn every_requirement_of_the_official_suite_that_applies_is_met() {
         Ok(programs) => programs,
         Err(why) => return install::skipped("the official conformance suite", &why),
     };
-    // It says how long an answer may take: nothing of this program's runs beside it.
-    let _alone = super::official_clients::MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    // It says how long an answer may take: no other test runs beside it.
+    let _alone = crate::alone();
     let workspace = workspace();
     let served = Served::start(&workspace, &[]);
     meets(&programs, &served, "2026-07-28", &[NEVER, MODERN]);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::client::LATEST;
 use crate::support::Workspace;
+use crate::support::watch::ends_within;
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -205,9 +206,8 @@ impl Served {
         loop {
             // It may just have ended.
             let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
+            if ends_within(&self.child, 20) {
+                return self.child.wait().unwrap().code();
             }
         }
     }
