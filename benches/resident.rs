@@ -20,7 +20,6 @@ use std::time::Duration;
 use bare::Bare;
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
-use kavi::config::Config;
 use kavi::invoke::{NoObserver, SharedContext, resident::Resident};
 use kavi::ledger::{Create, Journal, Ledger, LedgerError, Recorder, RunAuthorization, Settled};
 use kavi::model::{
@@ -31,6 +30,7 @@ use kavi::model::{
     time::SystemClock,
     warnings::Warnings,
 };
+use kavi::workspace::Config;
 
 use kavi::runtime::{CodeCache, Loader, import_table_version};
 use pump::{Make, Pump};

@@ -10,10 +10,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::Config;
 use crate::error::Error;
 use crate::forge::toolchain::Toolchain;
 use crate::model::{layout::Layout, name::SkillName};
+use crate::workspace::Config;
 
 mod agents;
 mod attempts;
@@ -97,12 +97,14 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the workspace that `explicit`, KAVI_WORKSPACE or the current folder names.
+    /// Opens the workspace that `explicit`, KAVI_WORKSPACE or the current folder names. A workspace that was never used,
+    /// as in a fresh clone, gets its `.kavi` folder with an empty ledger.
     ///
     /// # Errors
     /// When there is none, its configuration has an unknown setting, or its ledger is damaged.
     pub fn open(host: Host, explicit: Option<&Path>, walls: Walls) -> Result<Self, Error> {
         let config = Config::find(explicit, &host.environment, &host.cwd)?;
+        setup::create_state_at_first_use(&config.layout)?;
         Ok(Self { workspace: OpenWorkspace::open(host, config, walls)? })
     }
 

@@ -2,7 +2,6 @@
 
 use crate::artifacts::ArtifactError;
 use crate::cage::CageError;
-use crate::config::ConfigError;
 use crate::forge::build::{BuildError, listed};
 use crate::forge::compile::CompileError;
 use crate::forge::diagnosis::DiagnosisError;
@@ -19,6 +18,7 @@ use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
 use crate::model::{approver::InvalidApprover, chain::InvalidChain, switch::Stopped};
 use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
+use crate::workspace::ConfigError;
 
 mod forge;
 mod runs;

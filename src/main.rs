@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use kavi::app::Host;
-use kavi::config::Environment;
 use kavi::mcp::McpServer;
+use kavi::workspace::Environment;
 
 fn main() -> ExitCode {
     // Children of Kavi's own come first: before any thread, and before the environment is looked at.

@@ -4,10 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Environment;
 use crate::error::Error;
 use crate::forge::toolchain::HostTools;
 use crate::model::warnings::Warnings;
+use crate::workspace::Environment;
 
 /// The environment variables that Kavi's own tools receive.
 const TOOL_VARIABLES: [&str; 7] =

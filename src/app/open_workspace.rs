@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::host::{Host, Walls};
 use crate::artifacts::Store;
 use crate::cage::{Cage, Confinement};
-use crate::config::{Config, ConfinementSetting};
 use crate::error::Error;
 use crate::forge::context::ForgeContext;
 use crate::forge::toolchain::{self, Toolchain};
@@ -24,6 +23,7 @@ use crate::model::{
 };
 
 use crate::runtime::{self, CodeCache, Loader};
+use crate::workspace::{Config, ConfinementSetting};
 
 /// One workspace, open.
 #[derive(Debug)]

@@ -1,12 +1,15 @@
-//! Makes workspaces and skill crates. Never replaces a file of the person's.
+//! Makes workspaces and skill crates.
+//!
+//! Guarantees: no file of the person's is replaced. The state of a workspace that was never used appears whole or not at
+//! all. Deliberately never: makes a new ledger where there was one.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::host::{Host, Walls};
 use super::open_workspace::OpenWorkspace;
 use crate::artifacts;
 use crate::cage::{Cage, Confinement};
-use crate::config::{self, Config};
 use crate::error::Error;
 use crate::forge::toolchain::{self, Toolchain};
 use crate::forge::{rebuild, scaffold, sdk_sources};
@@ -15,6 +18,10 @@ use crate::model::{
     layout::{self, Layout},
     name::SkillName,
 };
+use crate::workspace::{self, Config};
+
+/// Git ignores all of a workspace's state: trust is never committed.
+const IGNORE_ALL: &[u8] = b"*\n";
 
 /// What `kavi init` made.
 #[derive(Debug)]
@@ -33,7 +40,7 @@ pub(super) fn install_toolchain(host: &Host, say: &mut dyn FnMut(&str)) -> Resul
 /// Makes a workspace in `folder`, or adds what is missing in one.
 pub(super) fn init(host: &Host, folder: &Path) -> Result<InitReport, Error> {
     let root = host.cwd.join(folder);
-    config::check_root(&root)?;
+    workspace::check_root(&root)?;
     let mut written = Vec::new();
     let mut put = |path: &str, bytes: &[u8]| -> Result<(), Error> {
         let path = root.join(path);
@@ -45,32 +52,56 @@ pub(super) fn init(host: &Host, folder: &Path) -> Result<InitReport, Error> {
         }
         Ok(())
     };
-    put(layout::MARKER, config::TEMPLATE.as_bytes())?;
+    put(layout::MARKER, workspace::TEMPLATE.as_bytes())?;
     // The file that is there now, which may be the person's own with another vault.
     let config = Config::load(&root)?;
     for (path, text) in scaffold::shared_files() {
         put(path, text.as_bytes())?;
     }
     // The folder has inputs, outputs and a token, which must not get into a repository by accident.
-    put(".kavi/.gitignore", b"*\n")?;
+    put(".kavi/.gitignore", IGNORE_ALL)?;
     artifacts::create_folders_durably(&config.layout.vault.join("Inbox/AI"))?;
     artifacts::create_folders_durably(&config.layout.artifacts())?;
-    write_sdk(&config.layout)?;
+    write_sdk(&config.layout.state())?;
+    let ledger = config.layout.ledger();
     // Only of a new file: a person may have given an existing one another mode on purpose.
-    let fresh = !config.layout.ledger().exists();
-    Ledger::open(&config.layout.ledger(), Create::IfMissing)?;
-    if fresh {
-        // The ledger contains inputs and outputs of skills. SQLite gives its other files the same mode.
-        let path = config.layout.ledger();
-        let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(&path, owner_only)
-            .map_err(|source| Error::Io { what: path.display().to_string(), source })?;
-        written.push(path);
+    if !ledger.exists() {
+        create_ledger(&ledger)?;
+        written.push(ledger);
     }
     let root = config.layout.root.clone();
     let workspace = OpenWorkspace::open(host.clone(), config, Walls::AsConfigured)?;
     written.extend(rebuild::all(&workspace.forge())?.written);
     Ok(InitReport { root, written })
+}
+
+/// Makes the state of a workspace that has a kavi.toml and was never used, as in a fresh clone.
+///
+/// A workspace with artifacts or a registry was used. Its missing state is an error of the caller's, not a new beginning.
+pub(super) fn create_state_at_first_use(layout: &Layout) -> Result<(), Error> {
+    let exists = |path: &PathBuf| path.symlink_metadata().is_ok();
+    if [layout.state(), layout.artifacts(), layout.registry()].iter().any(exists) {
+        return Ok(());
+    }
+    artifacts::create_folders_durably(&layout.vault)?;
+    let io = |source| Error::Io { what: layout.state().display().to_string(), source };
+    let prepared = tempfile::Builder::new().prefix(".kavi-new-").tempdir_in(&layout.root).map_err(io)?;
+    artifacts::write_durably(&prepared.path().join(".gitignore"), IGNORE_ALL)?;
+    write_sdk(prepared.path())?;
+    create_ledger(&prepared.path().join("ledger.db"))?;
+    match std::fs::rename(prepared.path(), layout.state()) {
+        // Another process was faster: its state counts, and the one prepared here is deleted.
+        Err(_) if exists(&layout.state()) => Ok(()),
+        renamed => renamed.map_err(io),
+    }
+}
+
+/// Makes an empty ledger. It will contain inputs and outputs of skills, so only its owner may read it.
+fn create_ledger(path: &Path) -> Result<(), Error> {
+    Ledger::open(path, Create::IfMissing)?;
+    // SQLite gives its other files the same mode.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|source| Error::Io { what: path.display().to_string(), source })
 }
 
 /// Writes the source of the skill that comes with Kavi into a new folder.
@@ -85,7 +116,7 @@ pub(super) fn new_skill(layout: &Layout, name: &SkillName) -> Result<Vec<PathBuf
     if folder.exists() {
         return Err(Error::Refused(format!("{} exists already", folder.display())));
     }
-    write_sdk(layout)?;
+    write_sdk(&layout.state())?;
     for (path, text) in scaffold::shared_files() {
         if !root.join(path).exists() {
             artifacts::write_durably(&root.join(path), text.as_bytes())?;
@@ -100,9 +131,9 @@ pub(super) fn new_skill(layout: &Layout, name: &SkillName) -> Result<Vec<PathBuf
 }
 
 /// Writes the SDK's sources where editors and cargo find them. These files are Kavi's own, so old ones are replaced.
-fn write_sdk(layout: &Layout) -> Result<(), Error> {
+fn write_sdk(state: &Path) -> Result<(), Error> {
     for (path, bytes) in sdk_sources::FILES {
-        let path = layout.state().join(path);
+        let path = state.join(path);
         if !matches!(artifacts::read_once(&path), Ok(current) if current == *bytes) {
             artifacts::write_durably(&path, bytes)?;
         }

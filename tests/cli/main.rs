@@ -21,6 +21,7 @@ mod chain;
 mod command_line;
 mod deep_gates;
 mod effects;
+mod first_use;
 mod gates;
 mod held;
 mod hostile_workspaces;

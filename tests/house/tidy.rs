@@ -221,14 +221,14 @@ fn the_table_holds_in_both_directions() {
     refuses("src/runtime/engine.rs", "use crate::policy::grants;", "imports");
     refuses("src/registry/mod.rs", "use crate::runtime::Engine;", "imports");
     refuses("src/model/id.rs", "use crate::error::Error;", "imports");
-    refuses("src/forge/build.rs", "use crate::config::Config;", "imports");
+    refuses("src/forge/build.rs", "use crate::workspace::Config;", "imports");
     refuses("src/forge/build.rs", "use crate::app::App;", "imports");
     refuses("src/cli/run.rs", "use crate::ledger::Ledger;", "imports");
     refuses("src/cli/run.rs", "use crate::mcp::serve;", "imports");
     refuses("src/mcp/tools.rs", "use crate::cli::table;", "imports");
     refuses("src/mcp/tools.rs", "use crate::registry::TrustedSkill;", "imports");
     refuses("src/main.rs", "use kavi::ledger::Ledger;", "imports");
-    accepts("src/main.rs", "use kavi::{app::App, cli, config}; fn main() { kavi::cage::enter(); }");
+    accepts("src/main.rs", "use kavi::{app::App, cli, workspace}; fn main() { kavi::cage::enter(); }");
     accepts("src/app.rs", "use crate::{ledger, runtime, forge, invoke};");
     refuses("src/app.rs", "use crate::mcp;", "imports");
     refuses("src/app/runs.rs", "use crate::cli;", "imports");
@@ -364,7 +364,7 @@ fn a_test_module_in_a_file_of_its_own_is_a_test_module() {
 fn environment_clock_and_ids_are_handed_in() {
     refuses("src/forge/build.rs", "fn f() { std::env::var_os(\"HOME\"); }", "environment");
     refuses("src/llm/mod.rs", "use std::env; fn f() { env::var(\"HOME\"); }", "environment");
-    accepts("src/config.rs", "use std::env; fn f() { env::vars(); }");
+    accepts("src/workspace/environment.rs", "use std::env; fn f() { env::vars(); }");
     accepts("src/llm/mod.rs", "const VERSION: &str = env!(\"CARGO_PKG_VERSION\");");
     refuses("src/ledger/mod.rs", "use std::time::SystemTime; fn f() { SystemTime::now(); }", "clock");
     refuses("src/ledger/mod.rs", "use jiff::Timestamp as T; fn f() { g(T::now) }", "clock");

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
-use kavi::config::Config;
 use kavi::invoke::chain::{self, ChainRequest, CommitMode};
 use kavi::invoke::{
     CommitObserver, CommitPoint, Consent, Disposition, NoObserver, RunRequest, SharedContext, pending_approval, run,
@@ -23,6 +22,7 @@ use kavi::model::name::SkillName;
 use kavi::model::time::SystemClock;
 use kavi::model::warnings::Warnings;
 use kavi::runtime::{CodeCache, Loader, import_table_version};
+use kavi::workspace::Config;
 use serde_json::json;
 
 use crate::support::{self, Workspace};

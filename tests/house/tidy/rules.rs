@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("registry", &["model", "ledger", "artifacts"]),
     ("forge", &["model", "ledger", "artifacts", "policy", "cage", "http", "llm", "runtime", "registry"]),
     ("invoke", &["model", "ledger", "artifacts", "policy", "cage", "http", "llm", "runtime", "registry"]),
-    ("config", &["model", "policy"]),
+    ("workspace", &["model", "policy"]),
     (
         "error",
         &[
@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "registry",
             "forge",
             "invoke",
-            "config",
+            "workspace",
         ],
     ),
     (
@@ -59,13 +59,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "registry",
             "forge",
             "invoke",
-            "config",
+            "workspace",
             "error",
         ],
     ),
-    ("cli", &["app", "model", "error", "config"]),
-    ("mcp", &["app", "model", "error", "config"]),
-    ("main", &["app", "cli", "mcp", "config", "error", "model", "cage", "runtime"]),
+    ("cli", &["app", "model", "error", "workspace"]),
+    ("mcp", &["app", "model", "error", "workspace"]),
+    ("main", &["app", "cli", "mcp", "workspace", "error", "model", "cage", "runtime"]),
 ];
 
 /// The modules that every other one may use.
@@ -169,9 +169,9 @@ const RULES: &[Rule] = &[
             "std::env::var*",
         ],
         // The SDK's stand-in for the vault, when a skill's own tests run outside of Kavi; a guest that looks around.
-        allowed: &["src/config.rs", "src/main.rs", "sdk/src/roots.rs", "src/runtime/tests/guest.rs"],
+        allowed: &["src/workspace/environment.rs", "src/main.rs", "sdk/src/roots.rs", "src/runtime/tests/guest.rs"],
         tests: Tests::Included,
-        todo: "resolve the value in `config` and hand it in",
+        todo: "resolve the value in `workspace` and hand it in",
     },
     Rule {
         id: "clock",
@@ -213,7 +213,7 @@ const RULES: &[Rule] = &[
             "src/mcp/",
             "src/app.rs",
             "src/app/",
-            "src/config.rs",
+            "src/workspace/",
             "src/main.rs",
             // A thread, because the parser needs a stack of known size.
             "src/policy/scan/syntax_tree.rs",

@@ -1,15 +1,14 @@
-//! kavi.toml and the environment, resolved once: the only reader of the environment.
+//! kavi.toml, with every path resolved.
 //!
 //! Guarantees: an unreadable or unknown setting is an error, never a silent default; every path that comes out is
 //! absolute. Deliberately never: writes a file, or keeps a secret in a type that prints it.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::{discover::check_root, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
     limits::Limits,
@@ -17,107 +16,7 @@ use crate::model::{
 use crate::policy::channels::ChannelPolicy;
 
 /// The kavi.toml that `kavi init` writes: every setting with its default.
-pub const TEMPLATE: &str = include_str!("config/kavi.toml");
-
-/// What can go wrong with the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// No kavi.toml upwards from here.
-    #[error("there is no kavi.toml in {0} or any folder above it")]
-    NoWorkspace(PathBuf),
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It was found by looking upwards, and somebody else made it.
-    #[error("the workspace {0} belongs to somebody else")]
-    Foreign(PathBuf),
-    /// The folder cannot be named in the ledger, in reports, or in JSON.
-    #[error("{} is no text (UTF-8): give the workspace another folder", .0.to_string_lossy())]
-    NoText(PathBuf),
-    /// The file says something that Kavi does not know.
-    #[error("{path}: {message}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// Neither KAVI_CACHE_DIR nor XDG_CACHE_HOME nor HOME says where caches go.
-    #[error("there is no folder for caches: none of KAVI_CACHE_DIR, XDG_CACHE_HOME and HOME is set")]
-    NoCacheFolder,
-}
-
-/// The part of the environment that Kavi looks at, read once in `main`.
-#[derive(Clone, Default)]
-pub struct Environment(BTreeMap<&'static str, OsString>);
-
-impl std::fmt::Debug for Environment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-/// Everything that is ever read from the environment.
-const VARIABLES: &[&str] = &[
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_BASE_URL",
-    "CARGO_HOME",
-    "HOME",
-    "HTTPS_PROXY",
-    "KAVI_CACHE_DIR",
-    "KAVI_WORKSPACE",
-    "NO_COLOR",
-    "PATH",
-    "RUSTUP_HOME",
-    "RUSTUP_TOOLCHAIN",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "USER",
-    "XDG_CACHE_HOME",
-];
-
-impl Environment {
-    /// Reads the process's environment.
-    pub fn read() -> Self {
-        // A list: a variable that is not on it cannot change what Kavi does.
-        let set = VARIABLES.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
-        Self(set.filter(|(_, value)| !value.is_empty()).collect())
-    }
-
-    /// A variable's value. Unset and empty are the same.
-    pub fn get(&self, name: &str) -> Option<&OsString> {
-        self.0.get(name)
-    }
-
-    /// A variable's value as text.
-    pub fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(|value| value.to_str()).map(str::to_owned)
-    }
-
-    /// The first file of this name in the folders of PATH.
-    pub fn program(&self, name: &Path) -> Option<PathBuf> {
-        let path = self.get("PATH")?;
-        // Resolved here once. The cage never searches PATH, where a tool could be put in the way.
-        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
-    }
-
-    /// The folder that caches go to: KAVI_CACHE_DIR, or `kavi` below XDG_CACHE_HOME or `~/.cache`.
-    ///
-    /// # Errors
-    /// [`ConfigError::NoCacheFolder`] when none is set.
-    pub fn cache_folder(&self) -> Result<PathBuf, ConfigError> {
-        let below = |name: &str, rest: &str| self.get(name).map(|base| Path::new(base).join(rest));
-        below("KAVI_CACHE_DIR", "")
-            .or_else(|| below("XDG_CACHE_HOME", "kavi"))
-            .or_else(|| below("HOME", ".cache/kavi"))
-            .ok_or(ConfigError::NoCacheFolder)
-    }
-}
+pub const TEMPLATE: &str = include_str!("kavi.toml");
 
 /// kavi.toml as it is written.
 #[derive(Debug, Clone, Deserialize)]
@@ -272,7 +171,7 @@ pub struct Config {
     pub builder: BuilderSettings,
     /// The model that is asked for advice.
     pub advice: AdviceSettings,
-    /// Which door may do what.
+    /// Which channel may run which class.
     pub channels: ChannelPolicy,
     /// Held effects.
     pub effects: EffectsSettings,
@@ -281,31 +180,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Finds the workspace (`explicit`, then KAVI_WORKSPACE, then upwards from `cwd`) and reads its kavi.toml.
-    ///
-    /// # Errors
-    /// [`ConfigError`] when there is none, or it says something unknown.
-    pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<Self, ConfigError> {
-        let named = explicit.map(Path::to_owned).or_else(|| environment.get("KAVI_WORKSPACE").map(PathBuf::from));
-        let root = match named {
-            Some(named) => {
-                let root = cwd.join(named);
-                if !root.join(layout::MARKER).is_file() {
-                    return Err(ConfigError::NoWorkspace(root));
-                }
-                root
-            }
-            None => {
-                // Like git: any folder below the workspace is inside of it.
-                let found = cwd.ancestors().find(|folder| folder.join(layout::MARKER).is_file());
-                let root = found.ok_or_else(|| ConfigError::NoWorkspace(cwd.to_owned()))?.to_owned();
-                check_owner(&root)?;
-                root
-            }
-        };
-        Self::load(&root)
-    }
-
     /// Reads the kavi.toml in `root`.
     ///
     /// # Errors
@@ -340,30 +214,6 @@ impl Config {
     }
 }
 
-/// Whether a workspace that nobody named may be taken: not one that somebody else laid in the way. Its settings say which
-/// programs are started.
-fn check_owner(root: &Path) -> Result<(), ConfigError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let us = rustix::process::geteuid().as_raw();
-    // The folder as well: its owner could replace the file after it was checked.
-    for path in [root.to_owned(), root.join(layout::MARKER)] {
-        let owner =
-            std::fs::metadata(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        if owner.uid() != us {
-            return Err(ConfigError::Foreign(root.to_owned()));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a folder can be a workspace.
-///
-/// # Errors
-/// [`ConfigError::NoText`] when its name is no text.
-pub fn check_root(root: &Path) -> Result<(), ConfigError> {
-    root.to_str().map(|_| ()).ok_or_else(|| ConfigError::NoText(root.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,8 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_prints_names_only() {
-        let environment = Environment([("ANTHROPIC_API_KEY", OsString::from("made-up"))].into());
-        assert!(!format!("{environment:?}").contains("made-up"));
+    fn this_repository_has_the_default_settings() -> Result<(), toml::de::Error> {
+        let ours: Settings = toml::from_str(include_str!("../../kavi.toml"))?;
+        assert_eq!(format!("{ours:?}"), format!("{:?}", Settings::default()));
+        Ok(())
     }
 }

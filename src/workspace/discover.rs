@@ -1,0 +1,58 @@
+//! Finds the workspace that a call is about.
+//!
+//! Guarantees: a workspace that nobody named belongs to this user. Deliberately never: makes one, or writes a file.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{config::Config, environment::Environment, error::ConfigError};
+use crate::model::layout;
+
+impl Config {
+    /// Finds the workspace (`explicit`, then KAVI_WORKSPACE, then upwards from `cwd`) and reads its kavi.toml.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when there is none, or it says something unknown.
+    pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<Self, ConfigError> {
+        let named = explicit.map(Path::to_owned).or_else(|| environment.get("KAVI_WORKSPACE").map(PathBuf::from));
+        let root = match named {
+            Some(named) => {
+                let root = cwd.join(named);
+                if !root.join(layout::MARKER).is_file() {
+                    return Err(ConfigError::NoWorkspace(root));
+                }
+                root
+            }
+            None => {
+                // Like git: any folder below the workspace is inside of it.
+                let found = cwd.ancestors().find(|folder| folder.join(layout::MARKER).is_file());
+                let root = found.ok_or_else(|| ConfigError::NoWorkspace(cwd.to_owned()))?.to_owned();
+                check_owner(&root)?;
+                root
+            }
+        };
+        Self::load(&root)
+    }
+}
+
+/// Refuses a workspace that nobody named when another user owns it. Its settings say which programs are started.
+fn check_owner(root: &Path) -> Result<(), ConfigError> {
+    let us = rustix::process::geteuid().as_raw();
+    // The folder as well: its owner could replace the file after it was checked.
+    for path in [root.to_owned(), root.join(layout::MARKER)] {
+        let owner =
+            std::fs::metadata(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        if owner.uid() != us {
+            return Err(ConfigError::Foreign(root.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder can be a workspace.
+///
+/// # Errors
+/// [`ConfigError::NoText`] when its name is no text.
+pub fn check_root(root: &Path) -> Result<(), ConfigError> {
+    root.to_str().map(|_| ()).ok_or_else(|| ConfigError::NoText(root.to_owned()))
+}

@@ -1,0 +1,87 @@
+//! The environment, read once in `main`: this is its only reader.
+//!
+//! Guarantees: only the variables of one list are read, and no value is ever printed. Deliberately never: sets a variable.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::error::ConfigError;
+
+/// The part of the environment that Kavi looks at, read once in `main`.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<&'static str, OsString>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Everything that is ever read from the environment.
+const VARIABLES: &[&str] = &[
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "CARGO_HOME",
+    "HOME",
+    "HTTPS_PROXY",
+    "KAVI_CACHE_DIR",
+    "KAVI_WORKSPACE",
+    "NO_COLOR",
+    "PATH",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "USER",
+    "XDG_CACHE_HOME",
+];
+
+impl Environment {
+    /// Reads the process's environment.
+    pub fn read() -> Self {
+        // A list: a variable that is not on it cannot change what Kavi does.
+        let set = VARIABLES.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
+        Self(set.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// A variable's value. Unset and empty are the same.
+    pub fn get(&self, name: &str) -> Option<&OsString> {
+        self.0.get(name)
+    }
+
+    /// A variable's value as text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).and_then(|value| value.to_str()).map(str::to_owned)
+    }
+
+    /// The first file of this name in the folders of PATH.
+    pub fn program(&self, name: &Path) -> Option<PathBuf> {
+        let path = self.get("PATH")?;
+        // Resolved here once. The cage never searches PATH, where a tool could be put in the way.
+        std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    }
+
+    /// The folder that caches go to: KAVI_CACHE_DIR, or `kavi` below XDG_CACHE_HOME or `~/.cache`.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoCacheFolder`] when none is set.
+    pub fn cache_folder(&self) -> Result<PathBuf, ConfigError> {
+        let below = |name: &str, rest: &str| self.get(name).map(|base| Path::new(base).join(rest));
+        below("KAVI_CACHE_DIR", "")
+            .or_else(|| below("XDG_CACHE_HOME", "kavi"))
+            .or_else(|| below("HOME", ".cache/kavi"))
+            .ok_or(ConfigError::NoCacheFolder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_prints_names_only() {
+        let environment = Environment([("ANTHROPIC_API_KEY", OsString::from("made-up"))].into());
+        assert!(!format!("{environment:?}").contains("made-up"));
+    }
+}

@@ -1,0 +1,18 @@
+//! A workspace: how it is found, what its kavi.toml says, and the environment around it.
+//!
+//! `discover` finds it, `config` reads its settings, `environment` is the only reader of the environment. Where things lie
+//! inside is [`model::layout`](crate::model::layout), a plain value. `app` makes what is missing.
+//!
+//! Guarantees: an unknown setting is an error. A workspace of another user is used only when it is named.
+//!
+//! Deliberately never: writes a file, or keeps a secret in a type that prints it.
+
+mod config;
+mod discover;
+mod environment;
+mod error;
+
+pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE};
+pub use discover::check_root;
+pub use environment::Environment;
+pub use error::ConfigError;
