@@ -28,7 +28,6 @@ use kavi::model::{
     id::{CommitId, RandomIds},
     name::SkillName,
     time::SystemClock,
-    warnings::Warnings,
 };
 use kavi::workspace::Config;
 
@@ -118,8 +117,7 @@ fn main() {
     let cage = Cage::new(Path::new(env!("CARGO_BIN_EXE_kavi")).to_owned(), Confinement::Required);
     let key = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kavi-cache/code.key");
     let cache = CodeCache::new(layout.code_cache(), Some(key), import_table_version());
-    let warnings = Warnings::default();
-    let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
+    let loader = Loader { cage: &cage, cache: &cache };
     let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never).unwrap()).unwrap();
     let shared = SharedContext {
         layout,
@@ -142,9 +140,6 @@ fn main() {
     let recorded = Resident::new(shared, &recorder, SEATS).unwrap();
     speed(&bare, &unrecorded, &recorded);
     soak(&unrecorded, &recorded);
-    for warning in warnings.take() {
-        println!("warning: {warning}");
-    }
 }
 
 /// Pumps with their threads: who measures gets them all, and they are let go when it is done.

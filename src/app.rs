@@ -33,7 +33,7 @@ mod switch;
 mod trust;
 
 pub use crate::cage::CageReport;
-pub use crate::forge::build::{BuildAttempt, Builder, Progress};
+pub use crate::forge::build::{BuildAttempt, Builder};
 pub use crate::forge::promote::PromotionReport;
 pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
@@ -120,8 +120,8 @@ impl App {
     ///
     /// # Errors
     /// When a part is missing and cannot be installed.
-    pub fn set_up(host: &Host, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
-        setup::install_toolchain(host, say)
+    pub fn set_up(host: &Host) -> Result<Toolchain, Error> {
+        setup::install_toolchain(host)
     }
 
     /// Writes the source of the skill that comes with Kavi into a new folder.

@@ -23,6 +23,7 @@ pub mod http;
 pub mod invoke;
 pub mod ledger;
 pub mod llm;
+pub mod log_targets;
 pub mod mcp;
 pub mod model;
 pub mod policy;

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let environment = Environment::read();
     match (std::env::current_exe(), std::env::current_dir()) {
         (Ok(exe), Ok(cwd)) => {
-            let host = Host { exe, environment, cwd, warnings: Default::default() };
+            let host = Host { exe, environment, cwd };
             kavi::cli::run(std::env::args_os(), host, &McpServer)
         }
         (Err(error), _) => kavi::cli::cannot_start("this program's own file cannot be found", &error),

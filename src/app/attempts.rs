@@ -8,13 +8,14 @@ use super::coding_agent;
 use super::open_workspace::OpenWorkspace;
 use super::proposals::ProposalService;
 use crate::error::Error;
-use crate::forge::build::{self, BuildAttempt, Builder, Progress};
+use crate::forge::build::{self, BuildAttempt, Builder};
 use crate::forge::diagnosis::{self, DiagnosisRequest};
 use crate::forge::toolchain::Toolchain;
 use crate::forge::verify::{self, Reuse, Verified};
 use crate::http::BaseUrlError;
 use crate::ledger::{Build, LedgerError, Proposal, Research};
 use crate::llm;
+use crate::log_targets::STAGE;
 use crate::model::approver::Approver;
 use crate::model::{
     finding::Finding,
@@ -55,8 +56,8 @@ impl AttemptService<'_> {
     ///
     /// # Errors
     /// When the workspace is stopped, or a part is missing and cannot be installed.
-    pub fn toolchain(&self, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
-        self.workspace.toolchain(say)
+    pub fn toolchain(&self) -> Result<Toolchain, Error> {
+        self.workspace.toolchain()
     }
 
     /// The Claude Code builder as configured, with this time limit or the configured one.
@@ -71,14 +72,8 @@ impl AttemptService<'_> {
     ///
     /// # Errors
     /// When no attempt could be made or recorded; a failed attempt is an [`BuildAttempt`].
-    pub fn build(
-        &self,
-        proposal: &Proposal,
-        builder: &Builder,
-        by: Option<&Approver>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<BuildAttempt, Error> {
-        Ok(build::run(&self.workspace.forge(), proposal, builder, by, progress)?)
+    pub fn build(&self, proposal: &Proposal, builder: &Builder, by: Option<&Approver>) -> Result<BuildAttempt, Error> {
+        Ok(build::run(&self.workspace.forge(), proposal, builder, by)?)
     }
 
     /// Writes packet and workspace and stops.
@@ -98,14 +93,8 @@ impl AttemptService<'_> {
     ///
     /// # Errors
     /// When there is nothing to verify or a gate could not do its work; failed gates are in the result.
-    pub fn verify(
-        &self,
-        proposal: &Proposal,
-        toolchain: &Toolchain,
-        reuse: Reuse,
-        progress: &(dyn Fn(&str) + Sync),
-    ) -> Result<Verified, Error> {
-        Ok(verify::run(&self.workspace.forge(), proposal, toolchain, reuse, progress)?)
+    pub fn verify(&self, proposal: &Proposal, toolchain: &Toolchain, reuse: Reuse) -> Result<Verified, Error> {
+        Ok(verify::run(&self.workspace.forge(), proposal, toolchain, reuse)?)
     }
 
     /// Runs the invariants gate alone. Records nothing.
@@ -147,6 +136,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When there is no failure or the diagnosis cannot be recorded. A model that does not answer is no error.
     pub fn research(&self, build: BuildId, options: DiagnosisOptions<'_>) -> Result<Research, Error> {
+        tracing::info!(target: STAGE, "research");
         let (ledger, forge) = (&self.workspace.ledger, self.workspace.forge());
         let build = ledger.build(build)?;
         let advisor = self.advisor(options.advise)?;

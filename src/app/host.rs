@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::forge::toolchain::HostTools;
-use crate::model::warnings::Warnings;
 use crate::workspace::Environment;
 
 /// The environment variables that Kavi's own tools receive.
@@ -22,8 +21,6 @@ pub struct Host {
     pub environment: Environment,
     /// The folder that relative paths start from.
     pub cwd: PathBuf,
-    /// Collects problems that do not stop the work.
-    pub warnings: Warnings,
 }
 
 impl Host {

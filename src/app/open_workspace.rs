@@ -82,7 +82,7 @@ impl OpenWorkspace {
 
     /// What loads the machine code of a skill.
     pub(super) fn loader(&self) -> Loader<'_> {
-        Loader { cage: &self.cage, cache: &self.code, warnings: &self.host.warnings }
+        Loader { cage: &self.cage, cache: &self.code }
     }
 
     /// What all runs of this process share.
@@ -117,10 +117,10 @@ impl OpenWorkspace {
     }
 
     /// The toolchain for a step of the forge. Installs what is missing.
-    pub(super) fn toolchain(&self, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
+    pub(super) fn toolchain(&self) -> Result<Toolchain, Error> {
         // The step itself checks this again. Checking here avoids starting tools for a step that is refused anyway.
         self.ledger.authorize()?;
-        Ok(toolchain::ensure(&self.cage, &self.host.tools()?, say)?)
+        Ok(toolchain::ensure(&self.cage, &self.host.tools()?)?)
     }
 
     /// The person at the command line: the account name, else its number.

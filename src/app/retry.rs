@@ -5,10 +5,11 @@
 
 use super::attempts::{AttemptService, DiagnosisOptions};
 use crate::error::Error;
-use crate::forge::build::{BuildAttempt, Builder, Progress};
+use crate::forge::build::{BuildAttempt, Builder};
 use crate::forge::diagnosis::{self, NextStep};
 use crate::forge::verify::{Reuse, Verified};
 use crate::ledger::Research;
+use crate::log_targets::NOTE;
 use crate::model::approver::Approver;
 use crate::model::{
     id::ProposalId,
@@ -68,12 +69,7 @@ impl AttemptService<'_> {
     ///
     /// # Errors
     /// When a step could not be made or recorded; a failed attempt or gate is an [`RetryEnd`].
-    pub fn forge_until_verified(
-        &self,
-        id: ProposalId,
-        options: &RetryOptions<'_>,
-        say: &(dyn Fn(&str) + Sync),
-    ) -> Result<RetryReport, Error> {
+    pub fn forge_until_verified(&self, id: ProposalId, options: &RetryOptions<'_>) -> Result<RetryReport, Error> {
         // Before the first step, so that a stopped workspace starts no tool at all.
         self.workspace.ledger.authorize()?;
         let (mut steps, mut made, mut last) = (Vec::new(), 0, RetryEnd::BuildFailed);
@@ -84,8 +80,8 @@ impl AttemptService<'_> {
             let failed = match progress_so_far.next_step(proposal.status) {
                 NextStep::Nothing => return Ok(RetryReport { steps, end: RetryEnd::Verified }),
                 NextStep::Verify => {
-                    let toolchain = self.toolchain(&mut |line| say(line))?;
-                    let verified = self.verify(&proposal, &toolchain, Reuse::Allowed, say)?;
+                    let toolchain = self.toolchain()?;
+                    let verified = self.verify(&proposal, &toolchain, Reuse::Allowed)?;
                     last = RetryEnd::VerificationFailed;
                     let build = verified.verification.build_id;
                     let failed = (verified.verification.status != Verdict::Passed).then_some(build);
@@ -105,12 +101,8 @@ impl AttemptService<'_> {
                         return Ok(RetryReport { steps, end: last });
                     }
                     made += 1;
-                    say(&format!("attempt {made} of {}", options.attempts));
-                    let mut tell = |progress: Progress| match progress {
-                        Progress::Stage(stage) => say(stage),
-                        Progress::Builder(line) => say(&line),
-                    };
-                    let attempt = self.build(&proposal, options.builder, by, &mut tell)?;
+                    tracing::info!(target: NOTE, "attempt {made} of {}", options.attempts);
+                    let attempt = self.build(&proposal, options.builder, by)?;
                     last = RetryEnd::BuildFailed;
                     let failed = (attempt.build.status != BuildStatus::Succeeded).then_some(attempt.build.id);
                     steps.push(RetryStep::Built(attempt));
@@ -118,7 +110,6 @@ impl AttemptService<'_> {
                 }
             };
             if let Some(build) = failed {
-                say("research");
                 steps.push(RetryStep::Researched(self.research(build, options.diagnosis)?));
             }
         }

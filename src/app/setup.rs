@@ -33,8 +33,8 @@ pub struct InitReport {
 }
 
 /// Installs the toolchain where it is missing. Needs no workspace.
-pub(super) fn install_toolchain(host: &Host, say: &mut dyn FnMut(&str)) -> Result<Toolchain, Error> {
-    Ok(toolchain::ensure(&Cage::new(host.exe.clone(), Confinement::Required), &host.tools()?, say)?)
+pub(super) fn install_toolchain(host: &Host) -> Result<Toolchain, Error> {
+    Ok(toolchain::ensure(&Cage::new(host.exe.clone(), Confinement::Required), &host.tools()?)?)
 }
 
 /// Makes a workspace in `folder`, or adds what is missing in one.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::progress::Spinner;
+use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, views};
-use crate::app::{App, Approver, BuildAttempt, Builder, Progress};
+use crate::app::{App, Approver, BuildAttempt, Builder};
 use crate::error::{Error, Violation};
 use crate::model::lifecycle::{BuildStatus, BuilderKind, FailureKind};
 
@@ -78,11 +78,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         return Ok(());
     }
     let builder = args.builder.choose(&app, &cwd)?;
-    let spinner = Spinner::new(&out);
-    let attempt = app.attempts().build(&proposal, &builder, by.as_ref(), &mut |progress| match progress {
-        Progress::Stage(stage) => spinner.stage(stage),
-        Progress::Builder(line) => spinner.note(&line),
-    })?;
+    let spinner = Spinner::new(&out, Stages::Shown);
+    let attempt = app.attempts().build(&proposal, &builder, by.as_ref())?;
     drop(spinner);
     report(&attempt, &out)
 }

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::progress::Spinner;
+use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, views};
 use crate::error::Error;
+use crate::log_targets::STAGE;
 
 /// Compile the newest sources afresh and run the invariants gate alone. Records nothing.
 #[derive(Debug, clap::Args)]
@@ -19,9 +20,9 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let proposal = app.proposals().find_newest(&args.id)?;
-    let spinner = Spinner::new(&out);
-    let toolchain = app.attempts().toolchain(&mut |line| spinner.note(line))?;
-    spinner.stage("compile and invariants");
+    let spinner = Spinner::new(&out, Stages::Shown);
+    let toolchain = app.attempts().toolchain()?;
+    tracing::info!(target: STAGE, "compile and invariants");
     let findings = app.attempts().check_invariants(&proposal, &toolchain)?;
     drop(spinner);
     let machine = json!({ "proposal_id": proposal.id, "passed": findings.is_empty(), "findings": findings });

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::out::Out;
-use super::progress::Spinner;
+use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, views};
 use crate::app::{App, Approver, Builder, Consent, Disposition, Host, Proposal, ProposalRequest, Reuse, Walls};
 use crate::error::{Error, Kind};
@@ -95,7 +95,7 @@ impl Demo {
         self.heading("build: the bundled source, through the gate over its folder, into one snapshot");
         let crate_folder = scratch.join("write_note");
         App::write_bundled_skill(&crate_folder)?;
-        let attempt = self.app.attempts().build(proposal, &Builder::Import(crate_folder), None, &mut |_| {})?;
+        let attempt = self.app.attempts().build(proposal, &Builder::Import(crate_folder), None)?;
         let Some(snapshot) = attempt.build.snapshot_sha256 else {
             return Err(Error::Refused(attempt.build.summary));
         };
@@ -105,10 +105,10 @@ impl Demo {
 
     fn verify(&self, proposal: &Proposal) -> Result<Value, Error> {
         self.heading("verify: every gate");
-        let spinner = Spinner::new(&self.out);
-        let toolchain = self.app.attempts().toolchain(&mut |line| spinner.note(line))?;
+        let spinner = Spinner::new(&self.out, Stages::Hidden);
+        let toolchain = self.app.attempts().toolchain()?;
         let built = self.app.proposals().find(&proposal.id.to_string())?;
-        let verified = self.app.attempts().verify(&built, &toolchain, Reuse::Allowed, &|_| {})?;
+        let verified = self.app.attempts().verify(&built, &toolchain, Reuse::Allowed)?;
         drop(spinner);
         let verification = &verified.verification;
         self.out.say(views::gates(&verification.gates).trim_end());

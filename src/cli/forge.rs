@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::build::BuilderArgs;
-use super::progress::Spinner;
+use super::progress::{Spinner, Stages};
 use super::research::LookArgs;
 use super::{Context, JsonFlag, research, views};
 use crate::app::{Approver, Builder, RetryEnd, RetryOptions, RetryReport, RetryStep};
@@ -45,8 +45,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     // The same folder gives the same sources again, so a second attempt cannot end in another way.
     let attempts = if matches!(builder, Builder::Import(_)) { 1 } else { args.attempts };
     let options = RetryOptions { builder: &builder, attempts, by: by.as_ref(), diagnosis: args.look.look() };
-    let spinner = Spinner::new(&out);
-    let forged = app.attempts().forge_until_verified(proposal.id, &options, &|line| spinner.note(line))?;
+    let spinner = Spinner::new(&out, Stages::Kept);
+    let forged = app.attempts().forge_until_verified(proposal.id, &options)?;
     drop(spinner);
     let id = proposal.id.short();
     let human: String = forged.steps.iter().map(line).collect();

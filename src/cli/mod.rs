@@ -19,6 +19,7 @@ mod export;
 mod forge;
 mod init;
 mod list;
+mod log;
 mod mcp;
 mod new;
 mod out;
@@ -47,12 +48,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::app::{AgentServer, App, Host, Walls};
 use crate::error::{Error, Kind};
-use crate::model::warnings::Warnings;
-use out::Out;
+use log::{LogArgs, Reports};
+use out::{Out, Remarks};
 
 /// A governed forge and WebAssembly runtime for skills that an AI agent writes and a person promotes.
 #[derive(Debug, Parser)]
@@ -82,15 +83,20 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 verification failed, 5 skill
 #[derive(Debug, clap::Args)]
 struct Global {
     /// The workspace; else KAVI_WORKSPACE, else the first folder upwards from here with a kavi.toml.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     workspace: Option<PathBuf>,
     /// How results are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human, help_heading = GLOBAL)]
     output: Output,
     /// Run tools on a model's sources without a cage. Recorded with the attempt and shown at promotion.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     unconfined: bool,
+    #[command(flatten)]
+    log: LogArgs,
 }
+
+/// The heading of the options that every verb takes.
+const GLOBAL: &str = "Global options";
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -250,12 +256,20 @@ impl Context {
 /// Runs one command line. `agent_server` is what `kavi mcp` starts.
 pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &'static dyn AgentServer) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
-        Ok(cli) => cli,
+    let (name, cli) = match parse(&args) {
+        Ok(parsed) => parsed,
         Err(error) => return usage(&args, &error),
     };
     let format = if cli.verb.json() { Output::Json } else { cli.global.output };
-    let out = Out::new(format, host.warnings.clone());
+    let remarks = if cli.global.log.quiet { Remarks::Left } else { Remarks::Printed };
+    let reports = Reports::default();
+    let out = Out::new(format, remarks, reports.clone());
+    if let Err(error) = log::start(cli.global.log, &host.environment, &reports) {
+        out.error(&error);
+        return ExitCode::from(error.kind().exit_code());
+    }
+    let verb = tracing::info_span!("verb", name);
+    let entered = verb.enter();
     let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
     let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls, agent_server };
     let ran = cli.verb.run(context);
@@ -267,9 +281,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
             ExitCode::from(error.kind().exit_code())
         }
     };
+    drop(entered);
     // After the result, so that with JSON the warnings are in its document and not left over here.
     out.warnings();
     ended
+}
+
+/// The verb's name as it is listed, and the parsed command line.
+fn parse(args: &[OsString]) -> Result<(String, Cli), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(args)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((matches.subcommand_name().unwrap_or_default().to_owned(), cli))
 }
 
 /// A command line that cannot be parsed, or a question for help.
@@ -287,7 +310,7 @@ fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
         // The first paragraph in one line: what is wrong, and with which argument.
         let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
-        Out::new(Output::Json, Warnings::default()).error(&Error::Usage(message));
+        Out::new(Output::Json, Remarks::Printed, Reports::default()).error(&Error::Usage(message));
     } else {
         let _ = error.print();
     }
@@ -296,6 +319,6 @@ fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
 
 /// The process cannot even find out where it is.
 pub fn cannot_start(what: &str, source: &std::io::Error) -> ExitCode {
-    Out::new(Output::Human, Warnings::default()).error(&Error::Usage(format!("{what}: {source}")));
+    Out::new(Output::Human, Remarks::Printed, Reports::default()).error(&Error::Usage(format!("{what}: {source}")));
     ExitCode::from(Kind::Failed.exit_code())
 }

@@ -8,14 +8,24 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use super::Output;
+use super::log::Reports;
 use crate::error::Error;
-use crate::model::{text, warnings::Warnings};
+use crate::model::text;
 
 /// Where results, remarks and errors go.
 #[derive(Debug, Clone)]
 pub struct Out {
     format: Output,
-    warnings: Warnings,
+    remarks: Remarks,
+    reports: Reports,
+}
+
+/// Whether remarks, progress and warnings are printed for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remarks {
+    Printed,
+    /// `--quiet`
+    Left,
 }
 
 /// Whether somebody still reads what is printed.
@@ -26,8 +36,18 @@ pub enum Reader {
 }
 
 impl Out {
-    pub fn new(format: Output, warnings: Warnings) -> Self {
-        Self { format, warnings }
+    pub fn new(format: Output, remarks: Remarks, reports: Reports) -> Self {
+        Self { format, remarks, reports }
+    }
+
+    /// What the library reports while the verb works.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// Whether remarks, progress and warnings are not printed on stderr.
+    pub fn is_silent(&self) -> bool {
+        self.is_json() || self.remarks == Remarks::Left
     }
 
     /// Whether one JSON document is wanted.
@@ -117,14 +137,14 @@ impl Out {
 
     /// A remark on the way, for people only, on stderr.
     pub fn remark(&self, line: &str) {
-        if !self.is_json() {
+        if !self.is_silent() {
             write_stderr(line);
         }
     }
 
     /// What went wrong without stopping the work: on stderr for people. For machines it is part of the document.
     pub fn warnings(&self) {
-        for warning in self.warnings.take() {
+        for warning in self.reports.take_warnings() {
             self.remark(&format!("warning: {}", text::line(&warning, 1_000)));
         }
     }
@@ -135,7 +155,7 @@ impl Out {
     }
 
     fn with_warnings(&self, mut document: Value) -> Value {
-        let warnings = self.warnings.take();
+        let warnings = self.reports.take_warnings();
         if let Some(document) = document.as_object_mut().filter(|_| !warnings.is_empty()) {
             document.insert("warnings".to_owned(), json!(warnings));
         }

@@ -1,38 +1,43 @@
 //! Progress of long work: a spinner on a terminal, one line a stage elsewhere, nothing for machines.
+//!
+//! The work reports stages and notes as log events (`log`), which reach the screen of the spinner that exists.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::out::Out;
 
-/// Shows what is going on.
+/// What is done with a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stages {
+    /// Shown until the next one begins.
+    Shown,
+    /// Kept on the screen like a note.
+    Kept,
+    /// Not shown.
+    Hidden,
+}
+
+/// Where progress appears.
 #[derive(Debug)]
-pub struct Spinner {
+pub struct Screen {
     bar: ProgressBar,
     out: Out,
+    stages: Stages,
     plain: bool,
 }
 
-impl Spinner {
-    pub fn new(out: &Out) -> Self {
-        // In a pipe the control characters of a spinner would end up in a log.
-        let terminal = std::io::stderr().is_terminal() && !out.is_json();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-            bar.set_style(style);
-        }
-        if terminal {
-            bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        Self { bar, out: out.clone(), plain: !terminal }
-    }
-
+impl Screen {
     /// A stage began.
     pub fn stage(&self, text: &str) {
-        if self.plain { self.out.remark(&format!("· {text}")) } else { self.bar.set_message(text.to_owned()) }
+        match self.stages {
+            Stages::Hidden => {}
+            Stages::Shown if !self.plain => self.bar.set_message(text.to_owned()),
+            Stages::Shown | Stages::Kept => self.note(text),
+        }
     }
 
     /// Something that stays on the screen.
@@ -41,8 +46,31 @@ impl Spinner {
     }
 }
 
+/// Shows the progress of the work that is done while it exists.
+#[derive(Debug)]
+pub struct Spinner(Arc<Screen>);
+
+impl Spinner {
+    pub fn new(out: &Out, stages: Stages) -> Self {
+        // In a pipe the control characters of a spinner would end up in a log.
+        let terminal = std::io::stderr().is_terminal() && !out.is_silent();
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+            bar.set_style(style);
+        }
+        if terminal {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        let screen = Arc::new(Screen { bar, out: out.clone(), stages, plain: !terminal });
+        out.reports().show_on(Some(Arc::clone(&screen)));
+        Self(screen)
+    }
+}
+
 impl Drop for Spinner {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.0.out.reports().show_on(None);
+        self.0.bar.finish_and_clear();
     }
 }

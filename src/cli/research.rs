@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::progress::Spinner;
+use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, views};
 use crate::app::{Advise, DiagnosisOptions, Research};
 use crate::error::Error;
@@ -55,8 +55,7 @@ impl LookArgs {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let build = app.attempts().find(&args.build_id)?;
-    let spinner = Spinner::new(&out);
-    spinner.stage("research");
+    let spinner = Spinner::new(&out, Stages::Shown);
     let research = app.attempts().research(build.id, args.look.look())?;
     drop(spinner);
     let id = build.proposal_id.short();

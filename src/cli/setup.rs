@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::progress::Spinner;
+use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, views};
 use crate::app::App;
 use crate::error::Error;
@@ -17,8 +17,8 @@ pub struct Args {
 
 pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
     let out = context.out.clone();
-    let spinner = Spinner::new(&out);
-    let toolchain = App::set_up(&context.host, &mut |line| spinner.note(line))?;
+    let spinner = Spinner::new(&out, Stages::Shown);
+    let toolchain = App::set_up(&context.host)?;
     drop(spinner);
     let human = views::facts(&[
         ("toolchain", toolchain.version.clone()),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::progress::Spinner;
+use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, views};
 use crate::app::Reuse;
 use crate::error::Error;
@@ -24,10 +24,10 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let proposal = app.proposals().find_newest(&args.id)?;
-    let spinner = Spinner::new(&out);
-    let toolchain = app.attempts().toolchain(&mut |line| spinner.note(line))?;
+    let spinner = Spinner::new(&out, Stages::Shown);
+    let toolchain = app.attempts().toolchain()?;
     let reuse = if args.fresh { Reuse::Never } else { Reuse::Allowed };
-    let verified = app.attempts().verify(&proposal, &toolchain, reuse, &|stage| spinner.stage(stage))?;
+    let verified = app.attempts().verify(&proposal, &toolchain, reuse)?;
     drop(spinner);
     let verification = &verified.verification;
     let passed = verification.status == Verdict::Passed;

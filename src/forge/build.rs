@@ -19,6 +19,7 @@ use super::record::{AffectedViews, RecordError, record};
 use super::{import, intake, packet, patch_summary, snapshot_store};
 use crate::artifacts::ArtifactError;
 use crate::ledger::{ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
+use crate::log_targets::{NOTE, STAGE};
 use crate::model::{
     approver::Approver,
     artifact::ArtifactKind,
@@ -46,15 +47,6 @@ impl Builder {
             Self::Import(_) => BuilderKind::Import,
         }
     }
-}
-
-/// The progress of an attempt, for the caller.
-#[derive(Debug, Clone)]
-pub enum Progress {
-    /// A stage began.
-    Stage(&'static str),
-    /// The builder did something, in one line that is safe to show.
-    Builder(String),
 }
 
 /// A finished attempt.
@@ -197,7 +189,6 @@ pub fn run(
     proposal: &Proposal,
     builder: &Builder,
     by: Option<&Approver>,
-    progress: &mut dyn FnMut(Progress),
 ) -> Result<BuildAttempt, BuildError> {
     forge.ledger.authorize()?;
     if let Builder::Import(from) = builder {
@@ -205,11 +196,11 @@ pub fn run(
         intake::open(from)?;
     }
     let _lock = attempt::lock(forge, proposal)?;
-    progress(Progress::Stage("packet and workspace"));
+    tracing::info!(target: STAGE, "packet and workspace");
     let attempt = open_attempt(forge, proposal, builder.kind(), by)?;
     let result = match builder {
-        Builder::Import(from) => import_sources(from, progress),
-        Builder::Claude(config) => run_claude(forge, config, &attempt, progress),
+        Builder::Import(from) => import_sources(from),
+        Builder::Claude(config) => run_claude(forge, config, &attempt),
     };
     let result = result.unwrap_or_else(|error| BuilderResult::failed(Some(FailureKind::BuildError), error.to_string()));
     finish(forge, proposal, attempt, result)
@@ -252,8 +243,8 @@ impl BuilderResult {
     }
 }
 
-fn import_sources(from: &Path, progress: &mut dyn FnMut(Progress)) -> Result<BuilderResult, BuildError> {
-    progress(Progress::Stage("workspace gate"));
+fn import_sources(from: &Path) -> Result<BuilderResult, BuildError> {
+    tracing::info!(target: STAGE, "workspace gate");
     let result = match intake::inspect(from, &import::rules())? {
         Err(findings) => BuilderResult::violation(findings),
         Ok(accepted) => {
@@ -274,15 +265,19 @@ fn run_claude(
     forge: &ForgeContext<'_>,
     config: &ClaudeConfig,
     open: &OpenAttempt,
-    progress: &mut dyn FnMut(Progress),
 ) -> Result<BuilderResult, BuildError> {
-    progress(Progress::Stage("claude code"));
+    tracing::info!(target: STAGE, "claude code");
     let workspace = &open.workspace;
     let before = intake::inspect(&workspace.root(), &workspace.rules)?.ok().map(|accepted| accepted.snapshot.digest());
-    let mut tell = |event: super::builder::stream::Progress| progress(Progress::Builder(event.to_string()));
     let context = ClaudeContext { cage: forge.cage, clock: forge.clock, ids: forge.ids };
-    let attempt = claude::run(context, config, &workspace.root(), &open.packet, &mut tell)?;
-    progress(Progress::Stage("workspace gate"));
+    let attempt = claude::run(
+        context,
+        config,
+        &workspace.root(),
+        &open.packet,
+        &mut |event| tracing::info!(target: NOTE, "{event}"),
+    )?;
+    tracing::info!(target: STAGE, "workspace gate");
     let mut result = match &attempt.verdict {
         Err(failure) => {
             let mut result = BuilderResult::failed(Some(failure.kind()), failure.to_string());

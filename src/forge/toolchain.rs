@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::sdk_sources;
 use crate::artifacts;
 use crate::cage::{Cage, CageError, Finished, Job, JobLimits};
+use crate::log_targets::NOTE;
 use crate::model::digest::Digest;
 
 /// The target of every skill.
@@ -124,20 +125,20 @@ fn kit_folder(tools: &HostTools, version: &str) -> PathBuf {
     tools.cache.join(format!("kit-{}", key.short()))
 }
 
-/// Finds the toolchain and installs the missing parts. Tells `say` each step.
+/// Finds the toolchain and installs the missing parts. Each step is a note in the log.
 ///
 /// # Errors
 /// [`ToolchainError`] names the missing part and the command that installs it.
-pub fn ensure(cage: &Cage, tools: &HostTools, say: &mut dyn FnMut(&str)) -> Result<Toolchain, ToolchainError> {
+pub fn ensure(cage: &Cage, tools: &HostTools) -> Result<Toolchain, ToolchainError> {
     artifacts::create_folders_durably(&tools.cache)?;
     let Compiler { sysroot, version } = find_compiler(cage, tools)?;
     let _lock = lock(&tools.cache.join("setup.lock"))?;
-    ensure_parts(cage, tools, &sysroot, say)?;
+    ensure_parts(cage, tools, &sysroot)?;
     let kit = kit_folder(tools, &version);
     let kit_sha256 = match check_kit(&kit) {
         Some(digest) => digest,
         None => {
-            say("building the SDK once for this toolchain (wasm32-wasip2, release)");
+            tracing::info!(target: NOTE, "building the SDK once for this toolchain (wasm32-wasip2, release)");
             build_kit(cage, tools, &sysroot, &kit)?
         }
     };
@@ -164,12 +165,7 @@ fn parts(sysroot: &Path) -> [ToolchainPart; 3] {
     ]
 }
 
-fn ensure_parts(
-    cage: &Cage,
-    tools: &HostTools,
-    sysroot: &Path,
-    say: &mut dyn FnMut(&str),
-) -> Result<(), ToolchainError> {
+fn ensure_parts(cage: &Cage, tools: &HostTools, sysroot: &Path) -> Result<(), ToolchainError> {
     for ToolchainPart { what, place, command } in parts(sysroot) {
         if place.exists() {
             continue;
@@ -178,7 +174,7 @@ fn ensure_parts(
         let missing = |why: &str| ToolchainError::Missing { program: what.to_owned(), hint: format!("{by_hand}{why}") };
         let rustup =
             tools.rustup.clone().ok_or_else(|| missing(", or install it the way this toolchain was installed"))?;
-        say(&format!("adding {what} to the toolchain: rustup {}", command.join(" ")));
+        tracing::info!(target: NOTE, "adding {what} to the toolchain: rustup {}", command.join(" "));
         // Named explicitly: rustup's default may be another toolchain.
         let toolchain = sysroot.file_name().map(OsStr::to_owned).unwrap_or_default();
         let job = tools.job(rustup, &tools.cache).args(command).arg("--toolchain").arg(toolchain);

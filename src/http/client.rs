@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, redirect, retry};
+use tracing::Instrument as _;
 
 use super::{HttpError, HttpProxy, TlsRoots};
 
@@ -169,6 +170,17 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`]
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        // The host alone: a path, a query or a header may carry a secret.
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let span = tracing::info_span!("http_request", host, status = tracing::field::Empty);
+        let sent = self.exchange_heads(request).instrument(span.clone()).await;
+        if let Ok(response) = &sent {
+            span.record("status", response.status());
+        }
+        sent
+    }
+
+    async fn exchange_heads(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let HttpRequest { method, url, headers, body, limits } = request;
         // The proxy is used for `https` alone, so for `http` a failed connection is the server's.
         let proxied = self.proxied && url.scheme() == "https";

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tracing::Span;
 
 use super::context::RunContext;
 use super::disposition;
@@ -82,6 +83,13 @@ impl<'a> Invocation<'a> {
         };
         let observations = RefCell::default();
         Self { record: RunRecord { context, request, id, started_at, input, observations }, input_error }
+    }
+
+    /// The span of this run. It says which skill runs and for which channel, and nothing of input or output.
+    pub(super) fn span(&self) -> Span {
+        let RunRecord { id, request, .. } = &self.record;
+        let (skill, channel) = (&request.skill, request.caller.channel);
+        tracing::info_span!("run", %id, %skill, %channel, success = tracing::field::Empty)
     }
 
     /// Whether the input is JSON.
@@ -194,6 +202,17 @@ impl<'a> Invocation<'a> {
 
     /// Records how the run ended, and commits its files or does with them what else was asked.
     pub(super) fn finish(
+        self,
+        skill: &RecordedSkill,
+        authorization: RunAuthorization,
+        attempt: Result<CompletedRun, InvokeError>,
+    ) -> Result<RunResult, InvokeError> {
+        let finished = self.finish_attempt(skill, authorization, attempt);
+        Span::current().record("success", finished.is_ok());
+        finished
+    }
+
+    fn finish_attempt(
         self,
         skill: &RecordedSkill,
         authorization: RunAuthorization,

@@ -74,7 +74,7 @@ pub struct Resident<'a> {
 
 impl<'a> Resident<'a> {
     /// A service with no skill loaded, for `threads` threads. Records go to `journal`. Where no memory can be reserved for their
-    /// runs, each run allocates its own, and the loader's warnings say so.
+    /// runs, each run allocates its own, and a warning says so.
     ///
     /// # Errors
     /// [`RuntimeError`] when there can be no engine.
@@ -155,6 +155,8 @@ impl<'a> Resident<'a> {
     ) -> Result<RunResult, InvokeError> {
         let context = self.context(view);
         let mut invocation = Invocation::new(&context, request);
+        let span = invocation.span();
+        let _entered = span.enter();
         let thread = RunThread::Lane { lane, watch: &skill.watch };
         let attempt =
             invocation.check_json().and_then(|()| invocation.attempt(skill.loaded(), CodeOrigin::Warm, thread));
@@ -172,6 +174,8 @@ impl<'a> Resident<'a> {
         view.check_file()?;
         effects::recover(&context)?;
         let mut invocation = Invocation::new(&context, request);
+        let span = invocation.span();
+        let _entered = span.enter();
         let (skill, code) = match self.skills.load(&context, &request.skill) {
             Ok(loaded) => loaded,
             Err(NotLoaded::Refused(error)) => return Err(invocation.refused(error)),

@@ -28,6 +28,8 @@ pub fn run(context: &RunContext<'_>, request: &RunRequest) -> Result<RunResult, 
     effects::recover(context)?;
     // Before the skill is known: a request for a skill that is not trusted leaves a record too.
     let mut invocation = Invocation::new(context, request);
+    let span = invocation.span();
+    let _entered = span.enter();
     let skill = match registry::load(context.ledger, shared.store, &request.skill) {
         Ok(skill) => skill,
         Err(error) => return Err(invocation.refused(error)),

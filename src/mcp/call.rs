@@ -17,6 +17,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tracing::Instrument as _;
 
 use super::builtin_tools::BuiltinTool;
 use super::elicitation::{
@@ -76,6 +77,7 @@ impl McpService {
     ) -> Result<CallToolResponse, ErrorData> {
         // A name that no skill can have is answered like one that no skill has.
         let skill = SkillName::parse(name).map_err(|_| unknown_tool(name))?;
+        let span = tracing::info_span!("agent_call", %skill);
         let (answer, answered) = oneshot::channel();
         let cancel = Cancel::default();
         let input = Value::Object(input).to_string().into_bytes();
@@ -85,7 +87,7 @@ impl McpService {
             let _ = answer.send(result);
         };
         self.api.call(call, Box::new(reply));
-        match self.await_run(answered, &cancel, context).await {
+        match self.await_run(answered, &cancel, context).instrument(span).await {
             Ok(run) => self.succeeded(name, run, context).await,
             // A protocol error, because the client's list of tools is out of date. Failures of a
             // skill go to the model.

@@ -31,5 +31,4 @@ pub mod switch;
 pub mod text;
 pub mod time;
 pub mod vault_path;
-pub mod warnings;
 pub mod write_scope;

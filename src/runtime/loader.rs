@@ -15,7 +15,7 @@ use super::{
     inspect::{self, Interface, InterfaceMismatch, SKILL_VERSION},
 };
 use crate::cage::Cage;
-use crate::model::{capabilities::SkillCapabilities, digest::Digest, warnings::Warnings};
+use crate::model::{capabilities::SkillCapabilities, digest::Digest};
 
 /// Why a skill cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +63,6 @@ pub struct Loader<'a> {
     pub cage: &'a Cage,
     /// Where machine code is kept.
     pub cache: &'a CodeCache,
-    /// Where problems with the cache are reported.
-    pub warnings: &'a Warnings,
 }
 
 impl Loader<'_> {
@@ -86,11 +84,11 @@ impl Loader<'_> {
                 match runtime.load(&code) {
                     Ok(compiled) => return Ok((compiled, CodeOrigin::Cached)),
                     // Not a failure: the entry is derived, and compiling again gives a good one.
-                    Err(error) => self.warn_unused(skill.digest, &CacheError::Refused(error)),
+                    Err(error) => warn_unused(skill.digest, &CacheError::Refused(error)),
                 }
             }
             Ok(None) => {}
-            Err(error) => self.warn_unused(skill.digest, &error),
+            Err(error) => warn_unused(skill.digest, &error),
         }
         let interface = runtime.examine(skill.component, Tier::Optimised).map_err(CodeError::Component)?;
         // Before the child: a component that is refused should not reach a compiler.
@@ -100,8 +98,8 @@ impl Loader<'_> {
         // Hashed from the bytes that were compiled. Under a digest that was merely passed in, an
         // entry could serve another component.
         if let Err(error) = self.cache.keep(Digest::of(skill.component), &code) {
-            self.warnings
-                .add(format!("the code of component {} cannot be kept in the cache: {error}", skill.digest.short()));
+            let component = skill.digest.short();
+            tracing::warn!("the code of component {component} cannot be kept in the cache: {error}");
         }
         Ok((compiled, CodeOrigin::Compiled))
     }
@@ -109,12 +107,11 @@ impl Loader<'_> {
     fn cached(&self, runtime: &Runtime, skill: &SkillComponent<'_>) -> Result<Option<MachineCode>, CacheError> {
         self.cache.find(skill.digest, runtime.engine_id())
     }
+}
 
-    fn warn_unused(&self, component: Digest, error: &CacheError) {
-        let component = component.short();
-        self.warnings
-            .add(format!("the cached code of component {component} is not used, it is compiled again: {error}"));
-    }
+fn warn_unused(component: Digest, error: &CacheError) {
+    let component = component.short();
+    tracing::warn!("the cached code of component {component} is not used, it is compiled again: {error}");
 }
 
 fn check_interface(interface: &Interface, capabilities: &SkillCapabilities) -> Result<(), LoadError> {

@@ -26,6 +26,7 @@ const VARIABLES: &[&str] = &[
     "HOME",
     "HTTPS_PROXY",
     "KAVI_CACHE_DIR",
+    "KAVI_LOG",
     "KAVI_WORKSPACE",
     "NO_COLOR",
     "PATH",

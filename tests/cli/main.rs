@@ -28,6 +28,7 @@ mod hostile_workspaces;
 mod judged;
 mod lifecycle;
 mod limits;
+mod log;
 mod mcp;
 mod output;
 mod pipeline;

@@ -84,6 +84,8 @@ impl House {
         command.current_dir(self.workspace.path()).env_clear().stdin(Stdio::null());
         command.env("HOME", place("home")).env("TMPDIR", place("tmp")).env("KAVI_CACHE_DIR", place("cache"));
         command.env("PATH", "/usr/bin:/bin").env("ANTHROPIC_BASE_URL", api.base_url());
+        // The log of everything is searched for the key with the rest.
+        command.env("KAVI_LOG", "trace");
         for name in ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "ANTHROPIC_AUTH_TOKEN", "MADE_UP"] {
             command.env(name, SECRET);
         }
@@ -236,6 +238,9 @@ fn the_api_key_is_in_no_log_artifact_or_error() {
         let attempt = house.attempt(Some(KEY));
         assert_eq!(attempt.called.code, code, "{:?}", attempt.called);
         assert_eq!(house.find(&attempt), Vec::<String>::new());
+        for span in ["coding_agent{model=", "egress{number=", "http_request{host="] {
+            assert!(attempt.called.stderr.contains(span), "{span}: {:?}", attempt.called);
+        }
         let keys: Vec<_> =
             attempt.api.requests().iter().map(|request| request.header("x-api-key").map(str::to_owned)).collect();
         assert!(

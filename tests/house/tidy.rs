@@ -349,6 +349,13 @@ fn printing_is_for_the_command_line() {
 }
 
 #[test]
+fn the_command_line_alone_decides_where_the_log_goes() {
+    refuses("src/forge/build.rs", "fn f() { tracing_subscriber::fmt().init(); }", "log-output");
+    accepts("src/forge/build.rs", "fn f() { tracing::info!(\"x\"); }");
+    accepts("src/cli/log.rs", "use tracing_subscriber::registry;");
+}
+
+#[test]
 fn a_test_module_in_a_file_of_its_own_is_a_test_module() {
     let parent = Source::new("src/forge/mod.rs", "//! A.\n#[cfg(test)]\nmod tests;\nmod build;\n");
     let child = |name: &str| Source::new(name, "//! A.\nfn f() { println!(); }\n");

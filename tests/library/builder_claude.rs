@@ -10,7 +10,7 @@ use kavi::{
     forge::builder::{
         claude::{ClaudeAttempt, ClaudeContext, ClaudeError, run},
         command::{AgentEnvironment, ClaudeConfig, CommandLine, UsdCents, command},
-        stream::Progress,
+        stream::AgentEvent,
         verdict::ClaudeFailure,
     },
     forge::gateway::{ExchangeEnd, GatewayLimit, GatewayLimits, Provider, ProviderKey, ProviderUrl},
@@ -63,7 +63,7 @@ impl Bench {
         self.folder.path().join("workspace")
     }
 
-    fn run(&self, packet: &str) -> Result<(ClaudeAttempt, Vec<Progress>), ClaudeError> {
+    fn run(&self, packet: &str) -> Result<(ClaudeAttempt, Vec<AgentEvent>), ClaudeError> {
         let cage = Cage::new(env!("CARGO_BIN_EXE_kavi").into(), self.confinement);
         let around = ClaudeContext { cage: &cage, clock: &SystemClock, ids: &RandomIds };
         let mut seen = Vec::new();

@@ -14,7 +14,6 @@ use kavi::model::{
     capabilities::{ReadScope, SkillCapabilities},
     digest::Digest,
     limits::Limits,
-    warnings::Warnings,
 };
 use kavi::runtime::{
     self, CodeCache, CodeError, CodeOrigin, CompileLimits, ComponentTrust, LoadError, Loader, Runtime, SkillComponent,
@@ -448,7 +447,7 @@ fn a_component_that_does_not_fit_its_class_is_refused_at_load() {
     let entries = || status(&workspace)["valid"].as_u64().unwrap();
     let before = entries();
     // In the cache as well, with a seal that is right, as a Kavi with another table could have left it.
-    let (cage, cache, warnings) = (Cage::new(exe(), Confinement::Required), cache_of(&workspace), Warnings::default());
+    let (cage, cache) = (Cage::new(exe(), Confinement::Required), cache_of(&workspace));
     let runtime = Runtime::new(&Limits::default()).unwrap();
     let plenty = CompileLimits::default();
     let code = runtime::compile(&cage, &runtime, &bytes, ComponentTrust::Untrusted, plenty).unwrap();
@@ -456,16 +455,18 @@ fn a_component_that_does_not_fit_its_class_is_refused_at_load() {
     assert_eq!(entries(), before + 1);
     refused();
     let reader = SkillCapabilities { reads: ReadScope::Vault, writes: Vec::new(), clock: false };
-    let loader = Loader { cage: &cage, cache: &cache, warnings: &warnings };
+    let loader = Loader { cage: &cage, cache: &cache };
     let greedy = SkillComponent { component: &bytes, digest, capabilities: &reader, trust: ComponentTrust::Untrusted };
     assert!(matches!(loader.load(&runtime, &greedy), Err(LoadError::Refused(_))));
     // What fits is compiled once and then found.
     let honest = wat::parse_str(HONEST).unwrap();
     let skill = SkillComponent { component: &honest, digest: Digest::of(&honest), ..greedy };
-    for origin in [CodeOrigin::Compiled, CodeOrigin::Cached] {
-        assert_eq!(loader.load(&runtime, &skill).unwrap().1, origin);
-    }
-    assert_eq!((entries(), warnings.take()), (before + 2, vec![]));
+    let ((), warnings) = support::log_events::warnings(|| {
+        for origin in [CodeOrigin::Compiled, CodeOrigin::Cached] {
+            assert_eq!(loader.load(&runtime, &skill).unwrap().1, origin);
+        }
+    });
+    assert_eq!((entries(), warnings), (before + 2, vec![]));
     // A hit needs no compiler at all.
     let nowhere = Cage::new("/nowhere/kavi".into(), Confinement::Required);
     assert_eq!(Loader { cage: &nowhere, ..loader }.load(&runtime, &skill).unwrap().1, CodeOrigin::Cached);

@@ -20,7 +20,6 @@ use kavi::model::channel::{Caller, Channel};
 use kavi::model::id::{IdPrefix, RandomIds};
 use kavi::model::name::SkillName;
 use kavi::model::time::SystemClock;
-use kavi::model::warnings::Warnings;
 use kavi::runtime::{CodeCache, Loader, import_table_version};
 use kavi::workspace::Config;
 use serde_json::json;
@@ -82,7 +81,6 @@ fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(),
     let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::new(layout.store()));
     let cage = Cage::new(PathBuf::from(env!("CARGO_BIN_EXE_kavi")), Confinement::Required);
     let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), import_table_version());
-    let warnings = Warnings::default();
     let shared = SharedContext {
         layout,
         store: &store,
@@ -91,7 +89,7 @@ fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(),
         observer,
         clock: &SystemClock,
         ids: &RandomIds,
-        loader: Loader { cage: &cage, cache: &code, warnings: &warnings },
+        loader: Loader { cage: &cage, cache: &code },
         limits,
     };
     let context = shared.with_ledger(&ledger);

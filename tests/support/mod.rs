@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 pub mod canary;
 pub mod guests;
+pub mod log_events;
 pub mod loopback;
 pub mod mcp;
 pub mod messages_api;

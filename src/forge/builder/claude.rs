@@ -23,7 +23,7 @@ use crate::cage::{
 
 use super::{
     command::{AgentEnvironment, ClaudeConfig, CommandLine, command},
-    stream::{Progress, StreamParser, StreamSummary, shown},
+    stream::{AgentEvent, StreamParser, StreamSummary, shown},
     verdict::{AcceptedAttempt, ClaudeExit, ClaudeFailure, decide_with_account},
 };
 use crate::forge::gateway::{self, GatewayError, GatewayReport, ListenAddress, ListenMode};
@@ -129,10 +129,11 @@ pub fn run(
     config: &ClaudeConfig,
     workspace: &Path,
     packet: &str,
-    progress: &mut dyn FnMut(Progress),
+    tell: &mut dyn FnMut(AgentEvent),
 ) -> Result<ClaudeAttempt, ClaudeError> {
     // Before the gateway is opened: the most common mistake should be reported at once.
     let program = native_program(&config.executable)?;
+    let _entered = tracing::info_span!("coding_agent", model = %config.model).entered();
     let confinement = context.cage.confinement();
     let folders = AgentFolders::new(confinement, workspace)?;
     let door = match confinement {
@@ -146,7 +147,7 @@ pub fn run(
     // Standard error is no stream of events. It is read as a whole at the end.
     let mut watch = |stream: Stream, bytes: &[u8]| {
         if stream == Stream::Stdout {
-            parser.push(&redactor.push(bytes), progress);
+            parser.push(&redactor.push(bytes), tell);
         }
     };
     let (finished, account) = gateway::serve(&config.provider, config.limits, door, &word, context.clock, |address| {
@@ -156,8 +157,8 @@ pub fn run(
     // After the gateway has closed, so that its report is complete on every path.
     let finished = finished?;
     // What the redactor held back was no key after all.
-    parser.push(&redactor.finish(), progress);
-    let summary = parser.finish(progress);
+    parser.push(&redactor.finish(), tell);
+    let summary = parser.finish(tell);
     Ok(conclude(config, finished, summary, account))
 }
 

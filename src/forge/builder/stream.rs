@@ -20,9 +20,9 @@ const MAX_LISTED: usize = 64;
 /// How many characters of any one text are kept.
 const MAX_SHOWN: usize = 120;
 
-/// Something worth one line on a progress display. All texts are safe to print.
+/// An event of the agent that is worth one line on a progress display. All texts are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub enum AgentEvent {
     /// The agent is up and talks to this model.
     Started {
         /// The model's name as the agent gave it.
@@ -53,7 +53,7 @@ pub enum Progress {
     Finished,
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for AgentEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { model } => write!(f, "started with {model}"),
@@ -178,19 +178,19 @@ impl StreamParser {
         Self { workspace, line: Vec::new(), too_long: false, summary: StreamSummary::default() }
     }
 
-    /// Takes the next piece, telling `progress` what it completes.
-    pub fn push(&mut self, mut bytes: &[u8], progress: &mut dyn FnMut(Progress)) {
+    /// Takes the next piece, telling `tell` what it completes.
+    pub fn push(&mut self, mut bytes: &[u8], tell: &mut dyn FnMut(AgentEvent)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.take(&bytes[..end]);
-            self.end_line(progress);
+            self.end_line(tell);
             bytes = &bytes[end + 1..];
         }
         self.take(bytes);
     }
 
     /// Ends the stream. A last line without an end counts as a line.
-    pub fn finish(mut self, progress: &mut dyn FnMut(Progress)) -> StreamSummary {
-        self.end_line(progress);
+    pub fn finish(mut self, tell: &mut dyn FnMut(AgentEvent)) -> StreamSummary {
+        self.end_line(tell);
         self.summary
     }
 
@@ -205,7 +205,7 @@ impl StreamParser {
         }
     }
 
-    fn end_line(&mut self, progress: &mut dyn FnMut(Progress)) {
+    fn end_line(&mut self, tell: &mut dyn FnMut(AgentEvent)) {
         let line = std::mem::take(&mut self.line);
         let too_long = std::mem::take(&mut self.too_long);
         if !too_long && line.trim_ascii().is_empty() {
@@ -216,37 +216,37 @@ impl StreamParser {
         match serde_json::from_slice::<Value>(&line) {
             Ok(event @ Value::Object(_)) if !too_long => {
                 self.summary.events += 1;
-                self.event(&event, progress);
+                self.event(&event, tell);
             }
             _ => self.summary.unparsed_lines += 1,
         }
     }
 
-    fn event(&mut self, event: &Value, progress: &mut dyn FnMut(Progress)) {
+    fn event(&mut self, event: &Value, tell: &mut dyn FnMut(AgentEvent)) {
         match (text(event, "type").unwrap_or(""), text(event, "subtype").unwrap_or("")) {
-            ("system", "init") => self.init(event, progress),
+            ("system", "init") => self.init(event, tell),
             ("system", "api_retry") => {
                 self.summary.api_retries += 1;
                 self.summary.api_error = label(event, "error");
                 let attempt = event.get("attempt").and_then(Value::as_u64).unwrap_or(0);
-                progress(Progress::Retry { attempt, status: status(event, "error_status") });
+                tell(AgentEvent::Retry { attempt, status: status(event, "error_status") });
             }
             ("system", "permission_denied") => {
                 let tool = label(event, "tool_name").unwrap_or_default();
                 if self.summary.denials.len() < MAX_LISTED {
                     self.summary.denials.push(ToolDenial { tool: tool.clone(), path: None });
                 }
-                progress(Progress::Denied { name: tool });
+                tell(AgentEvent::Denied { name: tool });
             }
-            ("assistant", _) => self.assistant(event, progress),
-            ("user", _) => self.tool_results(event, progress),
-            ("result", _) => self.result(event, progress),
+            ("assistant", _) => self.assistant(event, tell),
+            ("user", _) => self.tool_results(event, tell),
+            ("result", _) => self.result(event, tell),
             // Events of a later version are no fault. Only the closing event decides.
             _ => {}
         }
     }
 
-    fn init(&mut self, event: &Value, progress: &mut dyn FnMut(Progress)) {
+    fn init(&mut self, event: &Value, tell: &mut dyn FnMut(AgentEvent)) {
         let model = label(event, "model").unwrap_or_default();
         self.summary.inits += 1;
         self.summary.session_id = label(event, "session_id");
@@ -261,31 +261,31 @@ impl StreamParser {
             }
         }
         self.summary.model = Some(model.clone());
-        progress(Progress::Started { model });
+        tell(AgentEvent::Started { model });
     }
 
-    fn assistant(&mut self, event: &Value, progress: &mut dyn FnMut(Progress)) {
+    fn assistant(&mut self, event: &Value, tell: &mut dyn FnMut(AgentEvent)) {
         if let Some(error) = label(event, "error") {
             self.summary.api_error = Some(error);
         }
         for block in content(event) {
             if text(block, "type") == Some("tool_use") {
                 let name = label(block, "name").unwrap_or_default();
-                progress(Progress::Tool { name, target: self.target(block.get("input")) });
+                tell(AgentEvent::Tool { name, target: self.target(block.get("input")) });
             }
         }
     }
 
-    fn tool_results(&mut self, event: &Value, progress: &mut dyn FnMut(Progress)) {
+    fn tool_results(&mut self, event: &Value, tell: &mut dyn FnMut(AgentEvent)) {
         for block in content(event) {
             if block.get("is_error") == Some(&Value::Bool(true)) {
                 self.summary.tool_errors += 1;
-                progress(Progress::ToolFailed);
+                tell(AgentEvent::ToolFailed);
             }
         }
     }
 
-    fn result(&mut self, event: &Value, progress: &mut dyn FnMut(Progress)) {
+    fn result(&mut self, event: &Value, tell: &mut dyn FnMut(AgentEvent)) {
         self.summary.results += 1;
         let Ok(raw) = RawResult::deserialize(event) else {
             self.summary.malformed_results += 1;
@@ -310,7 +310,7 @@ impl StreamParser {
             total_cost_usd: raw.total_cost_usd.unwrap_or_default(),
             usage: usage(raw.usage.as_ref()),
         });
-        progress(Progress::Finished);
+        tell(AgentEvent::Finished);
     }
 
     /// The target of a tool call: its path, or else its pattern.

@@ -5,7 +5,7 @@ const RESULT: &str = r#"{"total_cost_usd":0.0021,"usage":{"input_tokens":200,"ou
 fn read(pieces: &[&[u8]]) -> (StreamSummary, Vec<String>) {
     let mut parser = StreamParser::new("/inside");
     let mut seen = Vec::new();
-    let mut progress = |event: Progress| seen.push(event.to_string());
+    let mut progress = |event: AgentEvent| seen.push(event.to_string());
     for piece in pieces {
         parser.push(piece, &mut progress);
     }

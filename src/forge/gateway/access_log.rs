@@ -35,6 +35,21 @@ pub enum ExchangeEnd {
     Abandoned,
 }
 
+impl ExchangeEnd {
+    /// The end in one word, as the access log spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Greeted => "greeted",
+            Self::Refused(_) => "refused",
+            Self::Spent(_) => "spent",
+            Self::Unreachable(_) => "unreachable",
+            Self::BrokenOff(_) => "broken-off",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// The log line of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccessLogLine {

@@ -21,6 +21,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::access_log::{AccessLog, AccessLogLine, GatewayReport};
 use super::agent_stream::{AgentSocket, AgentStream, MAX_HEAD};
@@ -99,6 +101,8 @@ pub(super) struct Gateway {
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
     limits: GatewayLimits,
     log: Mutex<AccessLog>,
+    /// The span of the attempt, which is on another thread.
+    span: Span,
 }
 
 impl Gateway {
@@ -111,6 +115,7 @@ impl Gateway {
             turn: Arc::default(),
             limits,
             log: Mutex::default(),
+            span: Span::current(),
         })
     }
 
@@ -148,7 +153,9 @@ pub(super) async fn run(
             // One that has no place is dropped, and so closed.
             Some(Ok(socket)) if connections.len() < MAX_CONNECTIONS => {
                 let connection = Connection { gateway, number, clock, closing: closing.clone() };
-                connections.push(connection.serve(socket));
+                let (end, status) = (Empty, Empty);
+                let span = tracing::info_span!(parent: &gateway.span, "egress", number, status, end);
+                connections.push(connection.serve(socket).instrument(span));
             }
             Some(Ok(_)) => {}
             // No free descriptors, for example. The pause keeps the loop from spinning.
@@ -197,6 +204,9 @@ impl Connection<'_> {
             self.refuse_unparsed(&exchange, &mut stream, outcome.as_ref()).await
         };
         if let Some(mut line) = line {
+            let span = Span::current();
+            span.record("end", line.end.as_str());
+            line.status.map(|status| span.record("status", status));
             line.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             lock(&self.gateway.log).push(self.number, line);
         }

@@ -25,6 +25,7 @@ use super::source_analysis::SourceAnalysis;
 use super::{conformance, examples, invariants, limits, mutation, test};
 use crate::cage::{AppliedConfinement, Confinement};
 use crate::forge::compile::{CompileOutput, ProgramKind};
+use crate::log_targets::STAGE;
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
 use crate::runtime::CodeError;
 use crate::sync::lock;
@@ -44,7 +45,6 @@ pub(super) struct Schedule<'a> {
     pub(super) due: &'a [&'static str],
     /// Whether every gate that does not run again has passed.
     pub(super) reused: Verdict,
-    pub(super) progress: &'a (dyn Fn(&str) + Sync),
 }
 
 /// The results of the gates that ran.
@@ -79,6 +79,8 @@ impl From<CompileOutput> for ReleaseBuild {
 /// The state that the threads share.
 struct Scheduler<'a> {
     schedule: &'a Schedule<'a>,
+    /// The span of the verification. Its gates run on other threads too.
+    span: tracing::Span,
     context: &'a GateContext<'a>,
     gates: Mutex<Vec<GateResult>>,
     side_tasks: Mutex<VecDeque<SideTask>>,
@@ -95,6 +97,7 @@ pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError
     }
     let scheduler = Scheduler {
         schedule,
+        span: tracing::Span::current(),
         context: schedule.context,
         gates: Mutex::default(),
         side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Lint, SideTask::Format].into()),
@@ -154,11 +157,24 @@ impl Scheduler<'_> {
             return Ok(Verdict::Passed);
         }
         self.context.check_halted()?;
-        (self.schedule.progress)(name);
-        let gate = GateResult::run(self.context.clock, name, work)?;
+        let gate = self.run_gate(name, work)?;
         let verdict = gate.verdict;
         lock(&self.gates).push(gate);
         Ok(verdict)
+    }
+
+    /// Runs a gate in a span of its own.
+    fn run_gate(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<GateOutcome, VerifyError>,
+    ) -> Result<GateResult, VerifyError> {
+        let span = tracing::info_span!(parent: &self.span, "gate", gate = name, verdict = tracing::field::Empty);
+        let _entered = span.enter();
+        tracing::info!(target: STAGE, "{name}");
+        let gate = GateResult::run(self.context.clock, name, work)?;
+        span.record("verdict", gate.verdict.as_str());
+        Ok(gate)
     }
 
     fn skip(&self, names: &[&'static str], why: &str) {
@@ -297,9 +313,8 @@ impl Scheduler<'_> {
 
     /// The same sources, compiled at another path, give the same bytes.
     fn reproducible(&self) -> Result<(), VerifyError> {
-        (self.schedule.progress)("reproducible");
         let mut compared = false;
-        let gate = GateResult::run(self.context.clock, "reproducible", || {
+        let gate = self.run_gate("reproducible", || {
             let second = self.context.sandbox_elsewhere()?.compile(ProgramKind::Release)?.component;
             // This wait ends: the release track sets the value in every case, and no thread of that track gets here before.
             let first = self.release.wait().as_ref().and_then(|release| release.component.as_ref());

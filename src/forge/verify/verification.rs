@@ -42,21 +42,16 @@ pub fn run(
     proposal: &Proposal,
     toolchain: &Toolchain,
     reuse: Reuse,
-    progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Verified, VerifyError> {
     let (build, snapshot_sha256) = newest_build(forge, proposal)?;
+    let _entered = tracing::info_span!("verification", proposal = %proposal.id, build = %build.id).entered();
     with_context(forge, &CheckedSources { proposal, snapshot_sha256, toolchain }, |context| {
         let baseline = replay::load_baseline(forge, context)?;
         let keys = reuse::keys(context, baseline.as_ref());
         let reused = reuse::find(forge, &keys, reuse)?;
         let due: Vec<&'static str> = GATES.into_iter().filter(|name| !reused.has(name)).collect();
-        let checked = scheduler::run(&Schedule {
-            context,
-            baseline: baseline.as_ref(),
-            due: &due,
-            reused: reused.verdict(),
-            progress,
-        })?;
+        let checked =
+            scheduler::run(&Schedule { context, baseline: baseline.as_ref(), due: &due, reused: reused.verdict() })?;
         // A guest that was ended by a stop looks like one that failed: check before anything is recorded.
         context.check_halted()?;
         let outcomes = AllOutcomes {

@@ -13,7 +13,6 @@ use crate::model::{
     layout::Layout,
     limits::Limits,
     time::SystemClock,
-    warnings::Warnings,
 };
 use crate::policy::channels::ChannelPolicy;
 use crate::runtime::{CodeCache, Loader};
@@ -28,7 +27,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
     let store = Store::new(layout.store());
     let cage = Cage::new(PathBuf::from("kavi"), Confinement::Required);
     let cache = CodeCache::new(layout.code_cache(), None, crate::runtime::import_table_version());
-    let (channels, limits, warnings) = (ChannelPolicy::default(), Limits::default(), Warnings::default());
+    let (channels, limits) = (ChannelPolicy::default(), Limits::default());
     let shared = SharedContext {
         layout: &layout,
         store: &store,
@@ -37,7 +36,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
         observer: &NoObserver,
         clock: &SystemClock,
         ids: &RandomIds,
-        loader: Loader { cage: &cage, cache: &cache, warnings: &warnings },
+        loader: Loader { cage: &cage, cache: &cache },
         limits: &limits,
     };
     let context = shared.with_ledger(&ledger);

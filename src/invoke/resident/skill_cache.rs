@@ -60,7 +60,7 @@ impl SkillCache {
     pub(super) fn new(shared: &SharedContext<'_>, threads: u32) -> Result<Self, RuntimeError> {
         let runtime = match Runtime::pooled(shared.limits, threads) {
             Err(error @ RuntimeError::Pool(_)) => {
-                shared.loader.warnings.add(format!("runs are slower than they could be: {error}"));
+                tracing::warn!("runs are slower than they could be: {error}");
                 Runtime::new(shared.limits)?
             }
             made => made?,

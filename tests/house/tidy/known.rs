@@ -4,7 +4,6 @@
 /// Names that more than one public type has.
 #[rustfmt::skip]
 pub const DOUBLE_TYPE_NAMES: &[&str] = &[
-    "Progress",
 ];
 
 /// Functions with a tuple as a parameter.

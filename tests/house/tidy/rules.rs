@@ -16,6 +16,7 @@ use super::{
 /// `main` enters the processes that Kavi starts from its own executable.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("sync", &[]),
+    ("log_targets", &[]),
     ("model", &[]),
     ("ledger", &["model"]),
     ("artifacts", &["model"]),
@@ -69,7 +70,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that every other one may use.
-const FOR_ALL: &[&str] = &["sync"];
+const FOR_ALL: &[&str] = &["sync", "log_targets"];
 
 /// The files at the root that may name every module.
 const WIRING: &[&str] = &["lib"];
@@ -148,6 +149,13 @@ const RULES: &[Rule] = &[
         allowed: &["src/cli/", "src/main.rs", "sdk/src/log.rs"],
         tests: Tests::Exempt,
         todo: "return the text, and let `cli` print it",
+    },
+    Rule {
+        id: "log-output",
+        patterns: &["tracing_subscriber"],
+        allowed: &["src/cli/"],
+        tests: Tests::Included,
+        todo: "report with `tracing`, and let `cli` choose what is written and where",
     },
     Rule {
         id: "stdout",
