@@ -23,7 +23,7 @@ use crate::workspace::ConfigError;
 mod forge;
 mod runs;
 
-const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` says how it stands";
+const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` shows who stopped it and why";
 
 /// Everything that a verb can fail with.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::out::{self, Out};
-use super::run::document;
+use super::run_result::document;
 use crate::app::{App, RunFiles, RunResult};
 use crate::error::{Error, Kind};
 use crate::model::{name::SkillName, text};
@@ -18,12 +18,19 @@ pub const MOST_JOBS: u32 = 16;
 /// The longest output that is shown to a person.
 const SHOWN: usize = 2_000;
 
-pub fn run(
-    (app, out): (&App, &Out),
-    cwd: &Path,
-    name: &SkillName,
-    (file, jobs): (&str, Option<u32>),
-) -> Result<(), Error> {
+/// What a batch is asked to run.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchArgs<'a> {
+    /// The folder that the file's path starts from.
+    pub cwd: &'a Path,
+    pub skill: &'a SkillName,
+    /// The inputs, one on each line. `-` is standard input.
+    pub file: &'a str,
+    pub jobs: Option<u32>,
+}
+
+pub fn run(app: &App, out: &Out, args: BatchArgs<'_>) -> Result<(), Error> {
+    let BatchArgs { cwd, skill, file, jobs } = args;
     let mut input = open(cwd, file)?;
     let jobs = jobs.unwrap_or_else(|| {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -40,7 +47,7 @@ pub fn run(
         held += u64::from(matches!(&ran, Ok(RunResult { files: RunFiles::Held(..), .. })));
         print(out, number, &ran)
     };
-    let batch = app.runs().run_batch(name, jobs, &mut *input, &mut answer)?;
+    let batch = app.runs().run_batch(skill, jobs, &mut *input, &mut answer)?;
     out.remark(&format!("{} of {} runs succeeded", batch.lines.saturating_sub(failed), batch.lines));
     if held > 0 {
         out.remark(&format!("the files of {held} are held: see `kavi effects list`"));

@@ -16,10 +16,13 @@ use crate::model::lifecycle::{BuildStatus, BuilderKind, FailureKind};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kavi build-skill 67e55044                                 Claude Code writes it
+  # Claude Code writes it
+  kavi build-skill 67e55044
   kavi build-skill write_note --builder import --from skills/write_note
-  kavi build-skill 67e55044 --acknowledge 'Ada Lovelace'    after a failure that a person must look at
-  kavi build-skill 67e55044 --no-invoke                     packet and workspace only")]
+  # after a failure that a person must review
+  kavi build-skill 67e55044 --acknowledge 'Ada Lovelace'
+  # packet and workspace only
+  kavi build-skill 67e55044 --no-invoke")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
     id: String,
@@ -47,7 +50,7 @@ pub struct BuilderArgs {
     /// Wall clock of an attempt, in seconds; else [builder] timeout_s of kavi.toml.
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: Option<u64>,
-    /// Let the next attempt go ahead although a person must look first: your name; recorded.
+    /// Allow the next attempt although a person must review the failure first. Your name; recorded.
     #[arg(long, value_name = "NAME")]
     pub acknowledge: Option<String>,
 }

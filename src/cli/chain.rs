@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::run::{document, read_input};
-use super::{Context, out::Out, views};
+use super::run_result::document;
+use super::{Context, input::read_input, out::Out, views};
 use crate::app::{ChainFiles, ChainResult, CommitMode, Consent, Disposition, FileDiff, RunFiles, StepResult};
 use crate::error::Error;
 use crate::model::{chain::Chain, commit::VaultChange, effect::EffectClass, text};
 
-/// Run skills one after the other, each with parts of what earlier ones gave. Their files are one commit.
+/// Run skills one after the other, each with parts of earlier outputs. Their files are one commit.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,14 +19,18 @@ Examples:
       {\"skill_name\":\"summarize_note\",\"input_template\":{\"style\":\"bullet\"},
        \"from_prev\":[{\"to_field\":\"path\",\"from_path\":\"results.0.path\"}]}]}'
 
-Each step has `skill_name` and either `input`, or `input_template` with `from_prev`: a list of `to_field`, `from_path` and
-`from_step_index` (the step before, if it is not said). Paths are names separated by dots, in arrays positions from 0.
-`parent_index` says after which step one is drawn in `kavi session`. `options.stop_on_failure` is true if it is not said. At most 64
-steps. All of it is checked before the first step runs.
+Each step has `skill_name` and either `input`, or `input_template` with
+`from_prev`: a list of `to_field`, `from_path` and `from_step_index` (default:
+the step before). A path is names separated by dots; in arrays, positions from
+0. `parent_index` is the step below which `kavi session` shows this one.
+`options.stop_on_failure` is true by default. At most 64 steps. The whole
+chain is checked before its first step runs.
 
-Files are committed when the last step is done, all or none; a step does not see in the vault what an earlier one wrote, and two
-may not write the same file. With --commit-each every step is committed by itself. Where policy says \"ask\" for the door
-`chain`, which it does by default for FILE_WRITE, they are held for `kavi effects approve`; --yes is that word beforehand.")]
+The files are committed together after the last step. A step does not see
+files of earlier steps, and two steps may not write the same file. With
+--commit-each every step is committed by itself. Where the policy of the
+channel `chain` says \"ask\" (the default for FILE_WRITE), the files are held
+for `kavi effects approve`. --yes approves them in advance.")]
 pub struct Args {
     /// The chain: JSON, `@FILE`, or `-` for standard input.
     #[arg(long = "json", value_name = "JSON", allow_hyphen_values = true)]
@@ -34,16 +38,16 @@ pub struct Args {
     /// The widest class that a step may have.
     #[arg(long, value_name = "CLASS")]
     max_effect: Option<EffectClass>,
-    /// Commit what each step wrote when it is done.
+    /// Commit the files of each step when it is done.
     #[arg(long)]
     commit_each: bool,
-    /// Print the difference that the chain would make in the vault, and make none.
+    /// Print the changes that the chain would make in the vault, and make none.
     #[arg(long, conflicts_with_all = ["hold", "commit_each"])]
     dry_run: bool,
-    /// Keep what the chain would change until a person approves it.
+    /// Hold the changes of the chain until a person approves them.
     #[arg(long)]
     hold: bool,
-    /// Where policy asks for a person's word: this is it.
+    /// Approve in advance what policy would hold for a person.
     #[arg(long, short, conflicts_with = "hold")]
     yes: bool,
 }

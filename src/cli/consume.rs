@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::out;
-use super::{Context, run as run_skill, views};
+use super::{Context, input::read_input, run_result, views};
 use crate::app::{Consent, Consumed, Disposition};
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
@@ -21,8 +21,9 @@ Examples:
   kavi consume-skill write_note --json @note.json --log-path runs.jsonl
   echo '{…}' | kavi consume-skill write_note --json - | jq .said.usage
 
-The record of a failed run has its `error`, and beside it `failure` with kind, hint and exit code; the exit code is that of
-run-skill. The ledger always has the record: there is no way to run a skill without one, so there is no --no-log.")]
+The record of a failed run has its `error`, and `failure` with kind, hint and
+exit code. The exit code is that of run-skill. Every run leaves a record in
+the ledger, so there is no --no-log.")]
 pub struct Args {
     /// The skill.
     name: String,
@@ -32,10 +33,10 @@ pub struct Args {
     /// Also append the record to this file, as one line of JSON.
     #[arg(long, value_name = "FILE")]
     log_path: Option<String>,
-    /// Keep what the run would change until a person approves it with `kavi effects approve`.
+    /// Hold the changes of the run until a person approves them with `kavi effects approve`.
     #[arg(long)]
     hold: bool,
-    /// Where policy asks for a person's word: this is it.
+    /// Approve in advance what policy would hold for a person.
     #[arg(long, short, conflicts_with = "hold")]
     yes: bool,
 }
@@ -44,7 +45,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let name = SkillName::parse(&args.name).map_err(|error| Error::Usage(error.to_string()))?;
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
-    let input = run_skill::read_input(&cwd, &args.input)?;
+    let input = read_input(&cwd, &args.input)?;
     // Before the run: what cannot be written to is no reason for anything to have happened.
     let mut log = args.log_path.as_deref().map(|path| Log::open(&cwd, path)).transpose()?;
     let disposition = if args.hold { Disposition::Hold } else { Disposition::Commit };
@@ -65,7 +66,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         machine["failure"] = out::describe(error);
     }
     out.result(&text::block(&format!("{machine:#}"), usize::MAX), &machine);
-    ran.iter().for_each(|ran| run_skill::remark(&out, ran));
+    ran.iter().for_each(|ran| run_result::remark(&out, ran));
     match failure {
         // Machines have been told all of it in the record.
         Some(error) if out.is_json() => Err(Error::Reported(error.kind())),

@@ -12,17 +12,19 @@ use crate::app::{ExecutionRow, Large, OutcomeFilter, RecordFilter};
 use crate::error::{Error, Kind};
 use crate::model::{text, time::Moment};
 
-/// Records as JSON lines, oldest first: all of them, or those of a skill or a time.
+/// Write records as JSON lines, oldest first: all of them, or those of a skill or a time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kavi export-executions --since 2026-11-01 --until 2026-12-01 --out november.jsonl
+  kavi export-executions --since 2026-11-01 --until 2026-12-01 \\
+      --out november.jsonl
   kavi export-executions --skill write_note | jq -c '{execution_id, error}'
   kavi export-executions --inline --out all.jsonl
 
-A time is 2026-11-20T08:30:00Z, 2026-11-20 (its first moment, UTC), or how long ago: 90m, 2h, 3d, 1w. Inputs and outputs of
-more than 64 KiB are kept by their digest beside the ledger (`input_stored`, `output_stored`); with --inline they are
-checked against it and put in their place.")]
+A time is 2026-11-20T08:30:00Z, 2026-11-20 (its first moment, UTC), or an age:
+90m, 2h, 3d, 1w. Inputs and outputs of more than 64 KiB are stored beside the
+ledger under their digest (`input_stored`, `output_stored`). With --inline they
+are checked against the digest and included.")]
 pub struct Args {
     /// Only runs of this skill.
     #[arg(long, value_name = "NAME")]
@@ -36,7 +38,7 @@ pub struct Args {
     /// Only runs that failed.
     #[arg(long)]
     only_failures: bool,
-    /// Put large inputs and outputs in their place.
+    /// Include large inputs and outputs.
     #[arg(long)]
     inline: bool,
     /// A new file, or `-` for standard output.

@@ -12,7 +12,7 @@ use crate::app::{Approver, Builder, RetryEnd, RetryOptions, RetryReport, RetrySt
 use crate::error::{Error, Violation};
 use crate::model::lifecycle::Verdict;
 
-/// Build, verify, look into failures and build again, until the proposal is VERIFIED. Never promotes.
+/// Build, verify, diagnose failures and build again, until the proposal is VERIFIED. Never promotes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,8 +20,8 @@ Examples:
   kavi forge write_note --attempts 5 --advise
   kavi forge write_note --builder import --from skills/write_note
 
-Exit codes: 0 VERIFIED, 3 a person must look before the next attempt, 4 the last attempt did not pass the gates,
-1 the last attempt failed before that.")]
+Exit codes: 0 VERIFIED, 3 a person must review before the next attempt,
+4 the last attempt did not pass the gates, 1 it failed before the gates.")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
     id: String,

@@ -12,9 +12,10 @@ use crate::error::Error;
 
 /// Serve the trusted skills to an agent, over the Model Context Protocol.
 ///
-/// The agent's program starts it and speaks to it over standard input and output; with --listen it goes on by itself and
-/// serves many over HTTP, each of which brings the token from the token file. Every trusted skill is a tool. What a skill would write is held until you decide, unless [policy.mcp] of kavi.toml or your
-/// answer to a question of the agent's program says otherwise. An agent can propose skills; it cannot promote anything.
+/// The agent's program starts it, and uses standard input and output. With --listen one server serves many clients over
+/// HTTP, and each presents the token from the token file. Every trusted skill is a tool. Changes of a skill are held until
+/// you decide, unless [policy.mcp] of kavi.toml, or your answer in the agent's program, says otherwise. An agent can propose
+/// skills; it cannot promote anything.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -26,7 +27,7 @@ Examples:
   claude mcp add kavi -- kavi --workspace ~/notes mcp"
 )]
 pub struct Args {
-    /// Offer every skill as a tool of its own, also when they are more than 40; else then there is a search instead.
+    /// List every skill as a tool. Default: above 40 skills there is a search instead.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -42,10 +43,10 @@ struct Http {
     /// Serve over streamable HTTP at this address, path /mcp, until SIGTERM or Ctrl-C. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// The file with the token that clients bring; mode 0600, made where there is none. Default: .kavi/mcp-token.
+    /// The file with the token that clients present, mode 0600; made if missing. Default: .kavi/mcp-token.
     #[arg(long, value_name = "FILE", requires = "listen")]
     token_file: Option<PathBuf>,
-    /// Let other machines in, which call this host by this name. Needed, with a certificate, for any address but loopback.
+    /// Accept other machines, which call this host by this name. Any address but loopback needs it, and a certificate.
     #[arg(long, value_name = "NAME", requires = "listen")]
     serve_as: Vec<String>,
     /// The certificates for that name, as PEM, its own first.
@@ -61,7 +62,7 @@ enum Verb {
     Install(Install),
 }
 
-/// Print what an agent's program has to be told of this workspace; with --write, put it into its file in this folder.
+/// Print the entry for this workspace in an agent's program; with --write, save it in the program's file in this folder.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -71,7 +72,7 @@ struct Install {
     /// The program.
     #[arg(long, value_enum)]
     client: Client,
-    /// Put it into the program's own file below the current folder. Of one that is there a copy is kept.
+    /// Save it in the program's file below the current folder. A copy of an existing file is kept.
     #[arg(long)]
     write: bool,
 }

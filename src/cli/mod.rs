@@ -17,7 +17,9 @@ mod doctor;
 mod effects;
 mod export;
 mod forge;
+mod help;
 mod init;
+mod input;
 mod list;
 mod log;
 mod mcp;
@@ -34,6 +36,7 @@ mod resume;
 mod revoke;
 mod rollback;
 mod run;
+mod run_result;
 mod session;
 mod setup;
 mod show;
@@ -48,6 +51,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::app::{AgentServer, App, Host, Walls};
@@ -67,28 +71,34 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  kavi demo                      the whole way of a skill, in a throwaway workspace
-  kavi init notes && cd notes    a workspace of your own
-  kavi propose-skill --name write_note --desc 'Writes a note' --side-effect FILE_WRITE --path Inbox/AI \\
-      --io-schema-json '{\"input\":{\"path\":\"str\",\"title\":\"str\",\"body\":\"str\"},\"output\":{\"written_path\":\"str\",\"sha256\":\"str\"}}'
-  kavi build-skill write_note --builder import --from skills/write_note
-  kavi verify-skill write_note
-  kavi promote-skill write_note --approved-by 'Ada Lovelace'
-  kavi run-skill write_note --json '{\"path\":\"Inbox/AI/hello.md\",\"title\":\"Hello\",\"body\":\"World\"}'
+  # all steps of a skill, in a throwaway workspace
+  kavi demo
+  # a workspace of your own
+  kavi init notes && cd notes
+  kavi new greet
+  kavi propose-skill --name greet --desc 'Greets' --side-effect READ_ONLY \\
+      --io-schema-json '{\"input\":{\"who\":\"str\"},\"output\":{\"greeting\":\"str\"}}'
+  kavi build-skill greet --builder import --from skills/greet
+  kavi verify-skill greet
+  kavi promote-skill greet --approved-by 'Ada Lovelace'
+  kavi run-skill greet --json '{\"who\":\"Ada\"}'
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 verification failed, 5 skill failed or hit a limit,
-6 a tool or service is missing, 70 an error of kavi's own or a broken ledger.";
+KAVI_LOG selects what is logged, for example KAVI_LOG=kavi::forge=debug.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 verification failed,
+5 skill failed or hit a limit, 6 a tool or service is missing,
+70 an error of Kavi itself or a broken ledger.";
 
 /// What every verb takes.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// The workspace; else KAVI_WORKSPACE, else the first folder upwards from here with a kavi.toml.
+    /// The workspace. Default: KAVI_WORKSPACE, else the first folder upwards with a kavi.toml.
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     workspace: Option<PathBuf>,
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Output::Human, help_heading = GLOBAL)]
     output: Output,
-    /// Run tools on a model's sources without a cage. Recorded with the attempt and shown at promotion.
+    /// Run tools on a model's sources without a sandbox. Recorded with the attempt and shown at promotion.
     #[arg(long, global = true, help_heading = GLOBAL)]
     unconfined: bool,
     #[command(flatten)]
@@ -290,7 +300,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
 /// The verb's name as it is listed, and the parsed command line.
 fn parse(args: &[OsString]) -> Result<(String, Cli), clap::Error> {
     let mut command = Cli::command();
-    let matches = command.try_get_matches_from_mut(args)?;
+    let matches = command.try_get_matches_from_mut(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp => help::page(Cli::command(), args, error),
+        _ => error,
+    })?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok((matches.subcommand_name().unwrap_or_default().to_owned(), cli))
 }

@@ -7,13 +7,14 @@ use crate::app::{Approver, PromotionReport};
 use crate::error::Error;
 use crate::model::{limits::Narrowed, text};
 
-/// Trust the exact bytes that passed verification. Shows what is being trusted, and asks.
+/// Trust the exact bytes that passed verification. Shows them and asks first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kavi promote-skill write_note --approved-by 'Ada Lovelace'
   kavi promote-skill 67e55044 --approved-by ada --yes --json
-  kavi promote-skill write_note --approved-by ada --limit wall_ms=500 --limit staged_files=1")]
+  kavi promote-skill write_note --approved-by ada \\
+      --limit wall_ms=500 --limit staged_files=1")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
     id: String,

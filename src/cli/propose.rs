@@ -12,10 +12,11 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  kavi propose-skill --name write_note --desc 'Writes a note into the inbox' --side-effect FILE_WRITE --path Inbox/AI \\
-      --io-schema-json '{\"input\":{\"path\":\"str\",\"title\":\"str\",\"body\":\"str\"},\"output\":{\"written_path\":\"str\",\"sha256\":\"str\"}}'
-  kavi propose-skill --name count_words --desc 'Counts words' --side-effect READ_ONLY \\
-      --io-schema-json '{\"input\":{\"text\":\"str\"},\"output\":{\"words\":\"int\"}}' --example in.json=out.json
+  kavi propose-skill --name greet --desc 'Greets' --side-effect READ_ONLY \\
+      --io-schema-json '{\"input\":{\"who\":\"str\"},\"output\":{\"greeting\":\"str\"}}'
+  kavi propose-skill --name keep --desc 'Keeps a text' \\
+      --side-effect FILE_WRITE --path Inbox/AI --example in.json=out.json \\
+      --io-schema-json '{\"input\":{\"text\":\"str\"},\"output\":{\"path\":\"str\"}}'
   kavi propose-skill --spec skills/search_notes/spec.json")]
 pub struct Args {
     /// A file with the whole specification: {name, description, side_effect_class, io, paths, examples, …}, as in
@@ -40,7 +41,7 @@ pub struct Args {
     /// A vault folder it may write below; may be given several times.
     #[arg(long = "path", value_name = "FOLDER")]
     paths: Vec<String>,
-    /// It asks what time it is.
+    /// The skill reads the clock.
     #[arg(long)]
     reads_clock: bool,
     /// An example that must hold: IN.json=OUT.json, or one file with a golden case {name, input, vault, expect, files}.

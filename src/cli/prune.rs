@@ -8,8 +8,7 @@ use super::{Context, JsonFlag, approval::Approval};
 use crate::app::Pruned;
 use crate::error::Error;
 
-/// Throw away records that are older than that, but for what undo and replay of newer ones need, and the files that only
-/// they referred to.
+/// Delete records older than --keep DAYS, except records that undo or replay still needs, and files that only they refer to.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,16 +16,18 @@ Examples:
   kavi prune --keep 90
   kavi prune --keep 365 --yes --approved-by ada --json
 
-What stays although it is old: runs that a newer one follows from, all runs of one commit together, and runs whose files
-are on their way or held. Who threw away how much is on record in the ledger. A run that is gone can no longer be undone,
-replayed or shown; `kavi export-executions --until` keeps a copy. The ledger's file does not get smaller, its room is used
-again. Files of the store that were put there within the last hour are left for the next time. While it works nothing else
-can be recorded, and a run that waits for that for ten seconds fails: a million records are best thrown away while nothing runs.")]
+Old runs that stay: those that a newer run follows from, all runs of one
+commit together, and runs with pending or held files. The ledger records who
+deleted how much. A deleted run cannot be undone, replayed or shown; make a
+copy with `kavi export-executions --until`. The ledger's file keeps its size
+and uses the space again. Files stored within the last hour stay until the
+next time. Nothing else can be recorded meanwhile, and a run that waits ten
+seconds for that fails. So prune a million records while nothing runs.")]
 pub struct Args {
     /// Days that are kept.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     keep: u32,
-    /// Say how much it would be, and throw nothing away.
+    /// Say how much would be deleted, and delete nothing.
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     #[command(flatten)]

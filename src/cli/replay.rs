@@ -15,8 +15,10 @@ Examples:
   kavi replay --execution-id 3f9a2c1b --commit
   kavi replay --skill search_notes --all --json
 
-The vault is as it is now, so what was read then may differ by now. --all repeats every recorded run of a skill, also those of
-earlier revisions, with the revision that is trusted now. The exit code is 5 when anything differs.")]
+A replay reads the vault of today, which may differ from the recorded run.
+--all repeats every recorded run of a skill with the revision that is trusted
+now, including runs of earlier revisions. The exit code is 5 when anything
+differs.")]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["execution_id", "skill"])))]
 pub struct Args {
     /// The run: its id, or a unique prefix of it.
@@ -25,13 +27,13 @@ pub struct Args {
     /// Every recorded run of this skill.
     #[arg(long, value_name = "NAME", requires = "all")]
     skill: Option<String>,
-    /// Says that all of them are meant.
+    /// Confirm that all of them are meant.
     #[arg(long, requires = "skill")]
     all: bool,
     /// Commit the files of the replay, as those of any run.
     #[arg(long, conflicts_with = "all")]
     commit: bool,
-    /// Where policy asks for a person's word: this is it.
+    /// Approve in advance what policy would hold for a person.
     #[arg(long, short, requires = "commit")]
     yes: bool,
     #[command(flatten)]
@@ -51,7 +53,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         })?;
         let human = format!("{} of {} runs gave the same again\n", all.len() - differ, all.len());
         let document = json!({ "skill_name": name, "runs": all.len(), "differ": differ, "replays": all });
-        return end(&out, (&human, &document), differ);
+        return end(&out, &human, &document, differ);
     }
     let id = args.execution_id.as_deref().unwrap_or_default();
     let id = IdPrefix::parse(id).map_err(|error| usage(&error))?;
@@ -60,10 +62,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let replayed = app.runs().replay(&id, disposition, consent)?;
     let mut human = line(&replayed) + "\n";
     replayed.differences.iter().for_each(|difference| human.push_str(&describe(difference)));
-    end(&out, (&human, &machine(&replayed)), usize::from(!replayed.differences.is_empty()))
+    end(&out, &human, &machine(&replayed), usize::from(!replayed.differences.is_empty()))
 }
 
-fn end(out: &Out, (human, document): (&str, &Value), differ: usize) -> Result<(), Error> {
+fn end(out: &Out, human: &str, document: &Value, differ: usize) -> Result<(), Error> {
     if differ == 0 {
         out.result(human, document);
         return Ok(());

@@ -13,7 +13,7 @@ use crate::model::{
     time::Day,
 };
 
-/// Draw runs as a tree: each below the one that it follows from, as steps of a chain and replays do.
+/// Show runs as a tree: each below the run that it follows from, such as a step of a chain or a replay.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("which").required(true).args(["execution_id", "latest", "day"]),
@@ -23,8 +23,9 @@ Examples:
   kavi session --execution-id 3f9a2c1b --json
   kavi session --day 2026-11-20
 
-The tree begins with the first run that the given one follows from and that is still on record. ✓ is a run that succeeded,
-? one whose files wait, ✗ one that failed or whose files are not in the vault. Times are UTC."
+The tree begins with the first recorded run that the given one follows from.
+✓ succeeded, ? has pending files, ✗ failed or its files are not in the vault.
+Times are UTC."
 )]
 pub struct Args {
     /// The session of this run: its id, or a unique prefix of it.
@@ -33,7 +34,7 @@ pub struct Args {
     /// The session of the newest run.
     #[arg(long)]
     latest: bool,
-    /// All sessions of a day, as far as they are of that day.
+    /// The runs of a day, in all their sessions.
     #[arg(long, value_name = "DATE")]
     day: Option<Day>,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use crate::app::{Build, Proposal, Verification};
 use crate::error::Error;
 use crate::model::{execution::SecondWall, text};
 
-/// Everything known of a proposal or skill: spec, attempts, gates, hashes, who promoted it.
+/// Show everything about a proposal or skill: spec, attempts, gates, digests, who promoted it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi show write_note\n  kavi show write_note@1\n  kavi show 67e55044 --json")]
 pub struct Args {

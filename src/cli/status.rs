@@ -12,7 +12,7 @@ use crate::model::{
     text,
 };
 
-/// The workspace at a glance: where things lie, whether the ledger is sound, what is in it.
+/// Show the workspace at a glance: paths, the ledger and its integrity, counts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi status\n  kavi status --json")]
 pub struct Args {

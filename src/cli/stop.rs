@@ -6,16 +6,16 @@ use super::{Context, JsonFlag, approval};
 use crate::app::Approver;
 use crate::error::Error;
 
-/// Stop everything: guests and agents that run are ended, and nothing starts until `kavi resume`.
+/// Stop everything: end running guests and agents, and start nothing until `kavi resume`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kavi stop --why 'notes vanish' --by ada\n  kavi stop --why 'away until Monday' --json"
 )]
 pub struct Args {
-    /// Why; recorded, and told to whoever is refused.
+    /// Why; recorded, and shown to everyone who is refused.
     #[arg(long, value_name = "TEXT")]
     why: String,
-    /// Who stops it; recorded. Else the user who is logged in, or the number of that user.
+    /// Who stops it; recorded. Default: the user who is logged in, or the number of that user.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::app::{App, ExecutionRow, OutcomeFilter, RecordFilter};
 use crate::error::Error;
 use crate::model::{name::SkillName, session::RunEntry, text, time::Moment};
 
-/// The newest runs, the newest last: what ran, for whom, and how it ended.
+/// Show the newest runs, the newest last: what ran, for whom, and how it ended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,10 +19,11 @@ Examples:
   kavi tail-executions --skill write_note --json
   kavi tail-executions --follow --output json | jq .error
 
-A time is 2026-11-20T08:30:00Z, 2026-11-20 (its first moment, UTC), or how long ago: 90m, 2h, 3d, 1w.
-With --follow every record is a line, with --output json a JSON document; it ends when nobody reads it any more.")]
+A time is 2026-11-20T08:30:00Z, 2026-11-20 (its first moment, UTC), or an age:
+90m, 2h, 3d, 1w. With --follow every record is one line (with --output json one
+JSON document), until the reader closes the pipe.")]
 pub struct Args {
-    /// At most so many; with --follow to begin with.
+    /// At most this many; with --follow only for the first ones.
     #[arg(long, short, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     n: u32,
     /// Only runs that failed.
@@ -34,7 +35,7 @@ pub struct Args {
     /// Only runs that started then or later.
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Go on with what is recorded from now on.
+    /// Continue with the runs that are recorded from now on.
     #[arg(long, short)]
     follow: bool,
     #[command(flatten)]
@@ -54,7 +55,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let filter =
         RecordFilter { skill, outcome, since: args.since.map(|since| app.records().meant(since)), until: None };
     if args.follow {
-        return follow((&app, &out), &filter, args.n);
+        return follow(&app, &out, &filter, args.n);
     }
     let rows = app.records().newest(&filter, args.n)?.rows;
     let human = match rows.is_empty() {
@@ -65,7 +66,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn follow((app, out): (&App, &Out), filter: &RecordFilter, most: u32) -> Result<(), Error> {
+fn follow(app: &App, out: &Out, filter: &RecordFilter, most: u32) -> Result<(), Error> {
     let tail = app.records().newest(filter, most)?;
     // From the number that was read with these rows, so that no record falls between.
     let mut following = app.records().follow(&tail)?;

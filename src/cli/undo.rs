@@ -6,14 +6,14 @@ use super::{Context, JsonFlag, approval::Approval, effects};
 use crate::error::Error;
 use crate::model::id::IdPrefix;
 
-/// Put back what a run replaced in the vault. Refused when one of the files was changed since; then nothing is put back.
+/// Restore what a run replaced in the vault. Refused, as a whole, when one of the files was changed since.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kavi undo 3f9a2c1b
   kavi undo 3f9a2c1b --yes --json
 
-Of a chain whose files were committed as one, all of them are put back.")]
+Files of a chain that were committed together are restored together.")]
 pub struct Args {
     /// The run: its id, or a unique prefix of it.
     #[arg(value_name = "EXECUTION_ID")]

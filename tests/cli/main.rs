@@ -24,6 +24,7 @@ mod effects;
 mod first_use;
 mod gates;
 mod held;
+mod help;
 mod hostile_workspaces;
 mod judged;
 mod lifecycle;

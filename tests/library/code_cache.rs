@@ -151,7 +151,7 @@ fn what_is_no_plain_file_of_ours_is_compiled_again() {
     misses(&workspace, "hard link");
     hits(&workspace);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
-    misses(&workspace, "other users may touch it");
+    misses(&workspace, "its mode lets other users");
     hits(&workspace);
     // Nothing can be put in the place of a folder: every run compiles, until somebody clears the cache.
     fs::remove_file(&path).unwrap();
@@ -176,7 +176,7 @@ fn a_cache_that_cannot_be_written_is_in_nobodys_way() {
             _ => symlink(&aside, &folder).unwrap(),
         }
         misses(&workspace, "cannot be kept");
-        misses(&workspace, "something else than a folder");
+        misses(&workspace, "it is not a folder");
         assert_ne!(status(&workspace)["trouble"], "", "{place}");
         // What lies behind a link is not ours to remove.
         workspace.json(&["cache", "clear"]).expect(1);
@@ -254,7 +254,7 @@ fn an_entry_under_a_foreign_key_is_not_believed() {
     command.env_remove("KAVI_CACHE_DIR").env_remove("HOME").args(PEEK_A).args(["--output", "json"]);
     let document = support::Called::from(command.output().unwrap()).expect(0).json();
     assert_eq!(document["code"], "compiled");
-    assert!(document["warnings"].to_string().contains("no place for its key"));
+    assert!(document["warnings"].to_string().contains("no folder for its key"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::{Context, JsonFlag};
 use crate::error::Error;
 
-/// Throw all of it away. The next run of each skill compiles it again.
+/// Delete all of it. The next run of each skill compiles it again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi cache clear\n  kavi cache clear --json")]
 pub struct Args {

@@ -6,7 +6,7 @@ mod status;
 use super::{Context, JsonFlag};
 use crate::error::Error;
 
-/// The machine code that is kept of skills: look at it, throw it away. A run makes again what is missing.
+/// Show or delete the machine code of skills. A run compiles again what is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi cache status\n  kavi cache clear --json")]
 pub struct Args {

@@ -6,7 +6,7 @@ use super::super::{Context, JsonFlag, views};
 use crate::error::Error;
 use crate::model::text;
 
-/// What is kept, and how much of it would be used. Changes nothing.
+/// Show what is cached, and how much of it is valid. Changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi cache status\n  kavi cache status --json")]
 pub struct Args {

@@ -7,7 +7,7 @@ use super::{find, human, machine, not_whole, what_happens};
 use crate::error::Error;
 use crate::model::lifecycle::CommitState;
 
-/// Commit exactly the bytes that are held, if the vault is as it was and the skill is still trusted. Shows them, and asks.
+/// Commit exactly the held bytes, if the vault is unchanged and the skill is still trusted. Shows them and asks first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The effect: its id, or a unique prefix of it.

@@ -9,7 +9,7 @@ use crate::model::{
     text,
 };
 
-/// What waits for a person, oldest first.
+/// List the changes that wait for a person, oldest first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The newest effects whatever became of them, newest first.

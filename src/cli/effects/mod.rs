@@ -12,7 +12,7 @@ use crate::app::{App, CommitReview, FileDiff};
 use crate::error::Error;
 use crate::model::{commit::VaultChange, id::IdPrefix, text};
 
-/// What runs would change in the vault and a person is to decide about: look at it, approve it, reject it.
+/// Review pending vault changes: list, show, approve or reject them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,8 +21,9 @@ Examples:
   kavi effects approve 3f9a2c1b --approved-by ada
   kavi effects reject 3f9a2c1b --why 'wrong folder'
 
-An effect is held by `run-skill --hold`, and wherever [policy] in kavi.toml says \"ask\". It has the id of its run. What
-nobody decides within `held_hours` of kavi.toml expires.")]
+Changes are held by `run-skill --hold`, and where [policy] in kavi.toml says
+\"ask\". They have the id of their run, and expire after `held_hours` of
+kavi.toml.")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,

@@ -7,7 +7,7 @@ use super::find;
 use crate::error::Error;
 use crate::model::{lifecycle::CommitState, text};
 
-/// Turn down what is held: it will never be in the vault. Of what is recorded and can be neither finished nor taken back, give up the rest.
+/// Reject held changes, which then never reach the vault. Of a commit that can be neither finished nor undone, give up the rest.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The effect: its id, or a unique prefix of it.

@@ -4,7 +4,7 @@ use super::super::{Context, JsonFlag};
 use super::{find, human, machine};
 use crate::error::Error;
 
-/// One effect: whose it is, and the difference it makes in each file.
+/// Show the changes of one run: who asked for it, and the difference in each file.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The effect: its id, or a unique prefix of it.

@@ -67,7 +67,10 @@ fn lock(layout: &Layout, name: &str) -> Result<File, EffectsError> {
     let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map(File::from);
     let file = file.map_err(|error| io(&path)(error.into()))?;
     if !file.metadata().map_err(io(&path))?.is_file() {
-        return Err(io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file")));
+        return Err(io(&path)(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "it is not a regular file: move it away",
+        )));
     }
     file.lock().map_err(io(&path))?;
     Ok(file)

@@ -47,7 +47,9 @@ pub(super) fn read(path: &Path, private: OwnerOnly, most: u64) -> Result<Vec<u8>
         meta if !meta.is_file() => return odd("it is not a regular file"),
         // The owner can change a file at any time, whatever its mode says now.
         meta if meta.uid() != rustix::process::geteuid().as_raw() => return odd("it belongs to another user"),
-        meta if meta.mode() & forbidden != 0 => return odd("other users may touch it"),
+        meta if meta.mode() & forbidden != 0 => {
+            return odd("its mode lets other users read or change it: run `chmod 600` on it");
+        }
         // One that was replaced since it was opened has no name any more, and is as good as it was.
         meta if meta.nlink() > 1 => return odd("it has a second name (a hard link)"),
         meta if meta.size() > most => return odd("it is too large"),
@@ -108,5 +110,5 @@ pub(super) fn real_folder(folder: &Path) -> io::Result<()> {
     if fs::symlink_metadata(folder)?.is_dir() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::NotADirectory, "something else than a folder is in its place"))
+    Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder: move it away"))
 }

@@ -32,7 +32,7 @@ const MAX_ENTRY_BYTES: u64 = MAX_CODE_BYTES + (1 << 20);
 pub enum CacheError {
     /// No folder for the key.
     #[error(
-        "there is no place for its key: set KAVI_CACHE_DIR, XDG_CACHE_HOME or HOME to a folder outside of the vault"
+        "it has no folder for its key: set KAVI_CACHE_DIR, XDG_CACHE_HOME or HOME to a folder outside of the vault"
     )]
     NoKeyPlace,
     /// The key cannot be used.

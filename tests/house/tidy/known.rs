@@ -9,7 +9,4 @@ pub const DOUBLE_TYPE_NAMES: &[&str] = &[
 /// Functions with a tuple as a parameter.
 #[rustfmt::skip]
 pub const TUPLE_PARAMETERS: &[&str] = &[
-    "end",
-    "follow",
-    "run",
 ];
