@@ -17,7 +17,6 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
-use super::progress::Screen;
 use crate::error::Error;
 use crate::log_targets::{NOTE, STAGE};
 use crate::sync::lock;
@@ -53,7 +52,15 @@ pub struct Reports(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     warnings: Mutex<Vec<String>>,
-    screen: Mutex<Option<Arc<Screen>>>,
+    screen: Mutex<Option<Arc<dyn ProgressScreen>>>,
+}
+
+/// Where the progress of long work appears.
+pub trait ProgressScreen: fmt::Debug + Send + Sync {
+    /// A stage began.
+    fn stage(&self, text: &str);
+    /// Something that stays on the screen.
+    fn note(&self, text: &str);
 }
 
 impl Reports {
@@ -63,7 +70,7 @@ impl Reports {
     }
 
     /// Shows progress on this screen from now on, or nowhere.
-    pub fn show_on(&self, screen: Option<Arc<Screen>>) {
+    pub fn show_on(&self, screen: Option<Arc<dyn ProgressScreen>>) {
         *lock(&self.0.screen) = screen;
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::log::ProgressScreen;
 use super::out::Out;
 
 /// What is done with a stage.
@@ -23,16 +24,15 @@ pub enum Stages {
 
 /// Where progress appears.
 #[derive(Debug)]
-pub struct Screen {
+struct Screen {
     bar: ProgressBar,
     out: Out,
     stages: Stages,
     plain: bool,
 }
 
-impl Screen {
-    /// A stage began.
-    pub fn stage(&self, text: &str) {
+impl ProgressScreen for Screen {
+    fn stage(&self, text: &str) {
         match self.stages {
             Stages::Hidden => {}
             Stages::Shown if !self.plain => self.bar.set_message(text.to_owned()),
@@ -40,8 +40,7 @@ impl Screen {
         }
     }
 
-    /// Something that stays on the screen.
-    pub fn note(&self, text: &str) {
+    fn note(&self, text: &str) {
         if self.plain { self.out.remark(&format!("· {text}")) } else { self.bar.println(format!("· {text}")) }
     }
 }
@@ -63,7 +62,7 @@ impl Spinner {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
         let screen = Arc::new(Screen { bar, out: out.clone(), stages, plain: !terminal });
-        out.reports().show_on(Some(Arc::clone(&screen)));
+        out.reports().show_on(Some(Arc::<Screen>::clone(&screen)));
         Self(screen)
     }
 }

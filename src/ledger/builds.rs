@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::codec::IdColumn;
-use super::{Acknowledgement, ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals, research, verifications};
+use super::{Acknowledgement, ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals, research};
 use crate::model::{
     digest::Digest,
     finding::Finding,
@@ -130,6 +130,11 @@ pub(super) fn latest(conn: &Connection, proposal: ProposalId) -> Result<Option<B
 
 const IDS: IdColumn = IdColumn { table: "builds", column: "id", what: "build" };
 
+fn newest_verification(conn: &Connection, proposal: ProposalId) -> Result<Option<VerificationId>, LedgerError> {
+    let sql = "SELECT id FROM verifications WHERE proposal_id = ?1 ORDER BY rowid DESC LIMIT 1";
+    Ok(conn.query_row(sql, [proposal], |row| row.get(0)).optional()?)
+}
+
 impl Ledger {
     /// Starts an attempt: the proposal goes (back) to PROPOSED, an attempt that was left unfinished is closed.
     ///
@@ -142,7 +147,7 @@ impl Ledger {
         self.write(|tx| {
             // Whether an attempt needs a person's word depends on the newest verification. Another
             // process may have verified since that was decided.
-            if verifications::latest(tx, new.proposal_id)?.map(|found| found.id) != new.decided_after {
+            if newest_verification(tx, new.proposal_id)? != new.decided_after {
                 return Err(LedgerError::Conflict(format!("proposal {}", new.proposal_id)));
             }
             let buildable: Vec<_> = ProposalStatus::ALL.iter().copied().filter(|s| s.is_buildable()).collect();

@@ -257,15 +257,6 @@ impl Ledger {
         Ok(self.conn.query_row(sql, [id], from_row).optional()?)
     }
 
-    /// The runs whose files a commit holds, in their order.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the ledger cannot be read.
-    pub fn runs_of(&self, id: CommitId) -> Result<Vec<super::ExecutionRow>, LedgerError> {
-        let sql = format!("{} WHERE e.commit_id = ?1 ORDER BY e.rowid", super::executions::SELECT);
-        Ok(self.conn.prepare(&sql)?.query_map([id], super::executions::from_row)?.collect::<Result<_, _>>()?)
-    }
-
     /// Whether a commit is of a run that a kavi before schema version 7 recorded: what it replaced is not known.
     ///
     /// # Errors

@@ -251,6 +251,15 @@ impl Ledger {
         Ok(statement.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
+    /// The runs whose files a commit holds, in their order.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn runs_of(&self, id: CommitId) -> Result<Vec<ExecutionRow>, LedgerError> {
+        let sql = format!("{SELECT} WHERE e.commit_id = ?1 ORDER BY e.rowid");
+        Ok(self.conn.prepare(&sql)?.query_map([id], from_row)?.collect::<Result<_, _>>()?)
+    }
+
     /// How many runs there were, and how many of them failed.
     ///
     /// # Errors

@@ -252,6 +252,3 @@ impl ChainStep {
         Ok(input)
     }
 }
-
-#[cfg(test)]
-mod tests;

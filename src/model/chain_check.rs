@@ -217,3 +217,7 @@ fn overlap(one: &str, other: &str) -> bool {
     let numeric = |name: &str| name == "integer" || name == "number";
     one == other || (numeric(one) && numeric(other))
 }
+
+#[cfg(test)]
+#[path = "chain_check_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use crate::model::switch::{Cancelled, Halt, Revoked, Stopped};
 
-use super::inspect::{InspectError, InterfaceMismatch};
+use super::inspect_error::{InspectError, InterfaceMismatch};
 
 /// The engine cannot be made, or the bytes cannot be compiled.
 #[derive(Debug, thiserror::Error)]

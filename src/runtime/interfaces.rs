@@ -13,9 +13,9 @@ use crate::model::{capabilities::SkillCapabilities, digest::Digest};
 
 use super::{
     error::RuntimeError,
-    inspect::SKILL_VERSION,
     kavi,
     request::ComponentKind,
+    versions::SKILL_VERSION,
     wall::{
         Wall,
         bindings::{cli, clocks, filesystem, io, random},

@@ -28,6 +28,7 @@ mod engine_id;
 mod epoch;
 mod error;
 pub mod inspect;
+mod inspect_error;
 mod interfaces;
 mod interrupt;
 mod kavi;
@@ -40,6 +41,7 @@ mod request;
 mod run;
 pub mod second_wall;
 mod thread;
+mod versions;
 mod wall;
 mod wasm_features;
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{discover::check_root, error::ConfigError};
+use super::discover::{self, check_root};
+use super::{environment::Environment, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
     limits::Limits,
@@ -180,6 +181,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Finds the workspace (`explicit`, then KAVI_WORKSPACE, then upwards from `cwd`) and reads its kavi.toml.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when there is none, or it says something unknown.
+    pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<Self, ConfigError> {
+        Self::load(&discover::find(explicit, environment, cwd)?)
+    }
+
     /// Reads the kavi.toml in `root`.
     ///
     /// # Errors

@@ -5,34 +5,24 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{config::Config, environment::Environment, error::ConfigError};
+use super::{environment::Environment, error::ConfigError};
 use crate::model::layout;
 
-impl Config {
-    /// Finds the workspace (`explicit`, then KAVI_WORKSPACE, then upwards from `cwd`) and reads its kavi.toml.
-    ///
-    /// # Errors
-    /// [`ConfigError`] when there is none, or it says something unknown.
-    pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<Self, ConfigError> {
-        let named = explicit.map(Path::to_owned).or_else(|| environment.get("KAVI_WORKSPACE").map(PathBuf::from));
-        let root = match named {
-            Some(named) => {
-                let root = cwd.join(named);
-                if !root.join(layout::MARKER).is_file() {
-                    return Err(ConfigError::NoWorkspace(root));
-                }
-                root
-            }
-            None => {
-                // Like git: any folder below the workspace is inside of it.
-                let found = cwd.ancestors().find(|folder| folder.join(layout::MARKER).is_file());
-                let root = found.ok_or_else(|| ConfigError::NoWorkspace(cwd.to_owned()))?.to_owned();
-                check_owner(&root)?;
-                root
-            }
-        };
-        Self::load(&root)
+/// The folder of the workspace: `explicit`, then KAVI_WORKSPACE, then the first one upwards from `cwd`.
+///
+/// # Errors
+/// [`ConfigError`] when there is none, or another user owns one that nobody named.
+pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<PathBuf, ConfigError> {
+    let named = explicit.map(Path::to_owned).or_else(|| environment.get("KAVI_WORKSPACE").map(PathBuf::from));
+    if let Some(named) = named {
+        let root = cwd.join(named);
+        return if root.join(layout::MARKER).is_file() { Ok(root) } else { Err(ConfigError::NoWorkspace(root)) };
     }
+    // Like git: any folder below the workspace is inside of it.
+    let found = cwd.ancestors().find(|folder| folder.join(layout::MARKER).is_file());
+    let root = found.ok_or_else(|| ConfigError::NoWorkspace(cwd.to_owned()))?.to_owned();
+    check_owner(&root)?;
+    Ok(root)
 }
 
 /// Refuses a workspace that nobody named when another user owns it. Its settings say which programs are started.

@@ -18,11 +18,11 @@ use tokio::time::timeout;
 
 use super::access_log::{AccessLogLine, ExchangeEnd};
 use super::agent_stream::{ReceivedBytes, SentHead};
+use super::attempt_gateway::Gateway;
 use super::budget::{GatewayLimit, TokenCount};
 use super::redactor::Redactor;
 use super::refusal::{AgentBody, CutOff, Refusal, full};
 use super::request_policy::{self, MAX_BODY, PolicyViolation};
-use super::server::Gateway;
 use super::upstream::{ENDPOINT, REQUEST_HEADERS, UpstreamError, UpstreamRequest, UpstreamResponse};
 use super::usage_meter::{ResponseFormat, UsageMeter};
 use crate::sync::lock;

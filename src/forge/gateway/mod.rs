@@ -22,6 +22,7 @@
 
 mod access_log;
 mod agent_stream;
+mod attempt_gateway;
 pub mod budget;
 mod exchange;
 mod provider_key;
@@ -50,7 +51,8 @@ pub use upstream::{Provider, ProviderUrl, ProviderUrlError};
 use crate::http::HttpError;
 use crate::model::id::IdSource;
 use crate::model::time::Clock;
-use server::{Gateway, Listener};
+use attempt_gateway::Gateway;
+use server::Listener;
 
 /// The longest path that every system accepts for a socket.
 const MAX_SOCKET_PATH: usize = 100;

@@ -9,7 +9,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -24,14 +24,12 @@ use tokio::time::{sleep, timeout};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use super::access_log::{AccessLog, AccessLogLine, GatewayReport};
+use super::access_log::AccessLogLine;
 use super::agent_stream::{AgentSocket, AgentStream, MAX_HEAD};
-use super::budget::{AttemptBudget, GatewayLimits};
+use super::attempt_gateway::Gateway;
 use super::exchange::Exchange;
 use super::refusal::{AgentBody, Refusal};
 use super::request_policy::MAX_BODY;
-use super::upstream::Provider;
-use crate::http::{HttpClient, HttpError};
 use crate::model::time::Clock;
 use crate::sync::lock;
 
@@ -87,43 +85,6 @@ impl AsyncListener {
                 Ok(Box::new(stream))
             }
         }
-    }
-}
-
-/// The gateway of one attempt.
-pub(super) struct Gateway {
-    pub(super) provider: Provider,
-    pub(super) client: HttpClient,
-    /// What the agent shows instead of a key.
-    pub(super) token: String,
-    pub(super) budget: Mutex<AttemptBudget>,
-    /// Held while a request is at the provider.
-    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
-    limits: GatewayLimits,
-    log: Mutex<AccessLog>,
-    /// The span of the attempt, which is on another thread.
-    span: Span,
-}
-
-impl Gateway {
-    pub(super) fn new(provider: &Provider, limits: GatewayLimits, token: &str) -> Result<Self, HttpError> {
-        Ok(Self {
-            client: provider.client()?,
-            provider: provider.clone(),
-            token: token.to_owned(),
-            budget: Mutex::new(AttemptBudget::new(limits)),
-            turn: Arc::default(),
-            limits,
-            log: Mutex::default(),
-            span: Span::current(),
-        })
-    }
-
-    /// What the attempt did. Empties the log.
-    pub(super) fn report(&self) -> GatewayReport {
-        let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
-        let budget = lock(&self.budget);
-        log.into_report(self.limits, budget.used(), budget.exceeded())
     }
 }
 

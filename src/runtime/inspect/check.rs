@@ -1,67 +1,11 @@
 //! Compares what a component is with what it may be.
 
-use std::fmt;
-
 use super::super::{
     interfaces::{FunctionCheck, ImportAllowlist},
     request::ComponentKind,
 };
-use super::{Export, ExportKind, ImportKind, Interface, RUN, TEST_RUN, WASI_VERSION, WORLD_TYPES};
+use super::{Export, ExportKind, ImportKind, Interface, InterfaceMismatch, RUN, TEST_RUN, WASI_VERSION, WORLD_TYPES};
 use crate::model::capabilities::SkillCapabilities;
-
-/// A difference between what a component is and what its grants allow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InterfaceMismatch {
-    /// It imports what is not granted.
-    NotGranted {
-        /// The import.
-        import: String,
-    },
-    /// It imports a function that is refused although its interface is granted.
-    Denied {
-        /// `interface#function`.
-        function: String,
-    },
-    /// It was built for another version.
-    Version {
-        /// The interface.
-        interface: String,
-        /// What it was built for.
-        built_for: String,
-        /// What the runtime speaks.
-        wanted: String,
-    },
-    /// It does not export what it must.
-    Missing {
-        /// The export.
-        export: String,
-    },
-    /// It exports what nobody asked for.
-    Unexpected {
-        /// The export.
-        export: String,
-    },
-    /// Its `run` is not of the type in the contract.
-    RunType,
-    /// It makes resources of its own.
-    MakesResources,
-}
-
-impl fmt::Display for InterfaceMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotGranted { import } => write!(f, "import `{import}` is not granted"),
-            Self::Denied { function } => write!(f, "import of function `{function}` is refused"),
-            Self::Version { interface, built_for, wanted } => {
-                write!(f, "`{interface}` is wanted in version {wanted}, the component was built for {built_for}")
-            }
-            Self::Missing { export } => write!(f, "export `{export}` is missing"),
-            Self::Unexpected { export } => write!(f, "export `{export}` is not part of the contract"),
-            Self::RunType => f.write_str("export `run` is not `func(input: string) -> result<string, error>`"),
-            Self::MakesResources => f.write_str("it makes resources of its own, which no skill may"),
-        }
-    }
-}
 
 /// An import or export name without its version, and the version.
 pub(in super::super) fn split_version(name: &str) -> (&str, &str) {

@@ -14,16 +14,14 @@ use wasmparser::{
     types::TypesRef,
 };
 
-pub use check::{InterfaceMismatch, check, check_tests};
+pub use check::{check, check_tests};
 pub(super) use check::{compare, split_version};
+
+pub use super::inspect_error::{InspectError, InterfaceMismatch};
+pub use super::versions::{SKILL_VERSION, WASI_VERSION};
 
 use super::wasm_features;
 use crate::model::example::ErrorKind;
-
-/// The WASI release whose interfaces the runtime has. Components built for an earlier 0.2 work as well.
-pub const WASI_VERSION: &str = "0.2.12";
-/// The version of `kavi:skill` that the runtime speaks.
-pub const SKILL_VERSION: &str = "0.1.0";
 
 /// The name of a skill's only export.
 pub(super) const RUN: &str = "run";
@@ -34,25 +32,6 @@ const ERROR_KINDS: [ErrorKind; 4] =
 const WORLD_TYPES: &[&str] = &["error"];
 /// The interface that a test component exports.
 pub(super) const TEST_RUN: &str = "wasi:cli/run";
-
-/// The bytes are not a component that can be looked at.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InspectError {
-    /// A core module, from a build for another target.
-    #[error("the bytes are a core wasm module, not a component (build for wasm32-wasip2)")]
-    CoreModule,
-    /// Neither a module nor a component, or one with features that skills do not need.
-    #[error("the bytes are no valid component: {0}")]
-    Invalid(String),
-    /// Too large.
-    #[error("limit `component_bytes` of {limit} reached: the component has {bytes}")]
-    TooLarge {
-        /// Its size.
-        bytes: u64,
-        /// The limit.
-        limit: u64,
-    },
-}
 
 /// What a component asks for and offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{
-    chain_check::{ChainMismatch, check},
+    chain::{Chain, InvalidChain, InvalidPath, MAX_MAPPINGS, MAX_STEPS, OnFailure},
     effect::EffectClass,
     schema::IoSchema,
     spec::SkillSpec,
