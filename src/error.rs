@@ -273,7 +273,7 @@ impl Error {
                      `kavi build-skill {id} --acknowledge NAME`"
                 ));
             }
-            Self::Build(BuildError::NothingToAcknowledge(_)) => "leave --acknowledge away",
+            Self::Build(BuildError::NothingToAcknowledge(_)) => "remove --acknowledge",
             Self::Build(BuildError::History(error)) | Self::Diagnosis(error) => return forge::hint_of_diagnosis(error),
             Self::Build(BuildError::Lock(error)) => return forge::hint_of_lock(error),
             Self::Build(BuildError::Ledger(error)) | Self::Ledger(error) => return ledger_hint(error),
@@ -323,16 +323,16 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
     let text = match error {
         LedgerError::NotFound { .. } => "see `kavi list-skills` and `kavi status`",
         LedgerError::Ambiguous { .. } => "give more digits of the id",
-        LedgerError::WrongState { .. } => "see `kavi show` for where it stands",
+        LedgerError::WrongState { .. } => "check its status with `kavi show`",
         LedgerError::NotStopped => "see `kavi status`",
-        LedgerError::TooMany { .. } => "a person looks at them with `kavi status` first",
+        LedgerError::TooMany { .. } => "review them with `kavi status` first",
         LedgerError::Unrecorded(_) => "`kavi stop` again records it; `kavi resume` lets things run",
-        LedgerError::Conflict(_) => "look at `kavi show` and try again",
-        LedgerError::Newer { .. } => "use the kavi that wrote it, or a newer one",
+        LedgerError::Conflict(_) => "check `kavi show` and try again",
+        LedgerError::Newer { .. } => "use the version of Kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
         LedgerError::Busy(_) => "wait for it to end, then try again",
-        LedgerError::Full(_) => "make room and try again; nothing is half done",
-        LedgerError::NoWriter => "start again, and look with `kavi status` for what was recorded",
+        LedgerError::Full(_) => "free some space and try again; no change was made in part",
+        LedgerError::NoWriter => "start Kavi again, and check with `kavi status` what was recorded",
         LedgerError::Sqlite(_) => {
             "see that the ledger's file and folder can be read and written; `kavi status` checks it"
         }
@@ -371,10 +371,10 @@ fn load(error: &LoadError) -> Kind {
 
 fn load_hint(error: &LoadError) -> Option<String> {
     let text = match error {
-        LoadError::Refused(_) => "it is not what its class may be: propose it in another class, or build it again",
+        LoadError::Refused(_) => "propose it in a class that admits this, or build it again",
         LoadError::Code(CodeError::Component(_)) => "limits are set in [limits] of kavi.toml",
         LoadError::Code(CodeError::Refused(_) | CodeError::Stopped { .. }) => "build it again, smaller or simpler",
-        LoadError::Code(CodeError::OtherEngine) => "try again with the kavi that is there now",
+        LoadError::Code(CodeError::OtherEngine) => "try again: the program was updated meanwhile",
         LoadError::Code(CodeError::Cage(error)) => return error.hint().map(str::to_owned),
         LoadError::Runtime(_) => return None,
     };

@@ -35,6 +35,6 @@ pub struct Approval {
 pub fn named_or_logged_in(context: &Context, named: Option<&str>, option: &str) -> Result<Approver, Error> {
     let user = context.host.environment.text("USER");
     let name = named.map(str::to_owned).or(user);
-    let name = name.ok_or_else(|| Error::Usage(format!("nobody is named as deciding: give {option} NAME")))?;
+    let name = name.ok_or_else(|| Error::Usage(format!("the approver has no name here: give {option} NAME")))?;
     Ok(Approver::parse(&name)?)
 }

@@ -125,7 +125,7 @@ fn remark(out: &Out, ran: &ChainResult) {
             ));
         }
         Some(ChainFiles::Shown(_)) => out.remark("nothing was changed"),
-        Some(ChainFiles::Dropped) => out.remark("a step failed: what the others wrote was not kept"),
+        Some(ChainFiles::Dropped) => out.remark("a step failed: the files of the other steps were discarded"),
         None => {}
     }
 }

@@ -32,7 +32,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     // The demo changes a stored component on purpose. That must never happen in a person's
     // workspace.
     if root.join("kavi.toml").exists() {
-        return Err(Error::Refused(format!("{} is a workspace already; the demo wants a new folder", root.display())));
+        return Err(Error::Refused(format!(
+            "{} is a workspace already: name a new folder for the demo",
+            root.display()
+        )));
     }
     let demo = Demo::new(context.out, context.host, &root, context.walls)?;
     let document = demo.show(throwaway.path())?;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use clap::{ArgAction, ValueEnum};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
@@ -112,15 +112,18 @@ impl Visit for Message {
 /// [`Error::Usage`] when KAVI_LOG is invalid.
 pub fn start(args: LogArgs, environment: &Environment, reports: &Reports) -> Result<(), Error> {
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
-    layers.push(Box::new(reports.clone().with_filter(filter_fn(is_reported))));
+    let reported = filter_fn(is_reported).with_max_level_hint(LevelFilter::INFO);
+    layers.push(Box::new(Layer::<Registry>::with_filter(reports.clone(), reported)));
     if let Some(wanted) = wanted(args, environment)? {
         let ansi = io::stderr().is_terminal() && environment.get("NO_COLOR").is_none();
-        let text =
-            tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi).with_span_events(FmtSpan::CLOSE);
-        let filter = wanted.and(filter_fn(is_ours));
+        let text = tracing_subscriber::fmt::layer::<Registry>()
+            .with_writer(io::stderr)
+            .with_ansi(ansi)
+            .with_span_events(FmtSpan::CLOSE);
+        let filter = FilterExt::<Registry>::and(wanted, filter_fn(is_ours));
         layers.push(match args.log_format {
             LogFormat::Text => Box::new(text.with_filter(filter)),
-            LogFormat::Json => Box::new(text.json().with_current_span(false).with_filter(filter)),
+            LogFormat::Json => Box::new(text.json().with_filter(filter)),
         });
     }
     // A process has one command line. When there were a second one, it would keep the log of the first.

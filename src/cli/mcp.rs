@@ -111,7 +111,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     }
     // Standard output belongs to the protocol. A document of ours in it would break the client.
     if context.out.is_json() {
-        return Err(Error::Usage("`kavi mcp` speaks its own protocol: leave `--output json` out".to_owned()));
+        return Err(Error::Usage("`kavi mcp` has its own protocol: remove `--output json`".to_owned()));
     }
     let server = context.agent_server;
     let (app, _) = context.open()?;
@@ -142,7 +142,7 @@ fn run_install(context: Context, install: &Install) -> Result<(), Error> {
     let (app, out) = context.open()?;
     if !install.write {
         let entry = app.agents().client_entry(program)?;
-        out.remark(&format!("for {} of your project; --write puts it there", program.file()));
+        out.remark(&format!("the entry for {} of your project; --write saves it there", program.file()));
         out.result(&format!("{entry:#}"), &entry);
         return Ok(());
     }

@@ -278,7 +278,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
         out.error(&error);
         return ExitCode::from(error.kind().exit_code());
     }
-    let verb = tracing::info_span!("verb", name);
+    let verb = tracing::info_span!("verb", command = name);
     let entered = verb.enter();
     let walls = if cli.global.unconfined { Walls::Unconfined } else { Walls::AsConfigured };
     let context = Context { host, out: out.clone(), workspace: cli.global.workspace, walls, agent_server };

@@ -166,7 +166,7 @@ impl Out {
     pub fn person_or(&self, instead: &str) -> Result<(), Error> {
         // Both: the question goes to stderr and the answer comes from stdin.
         let there = !self.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        there.then_some(()).ok_or_else(|| Error::Refused(format!("nobody can be asked here: {instead}")))
+        there.then_some(()).ok_or_else(|| Error::Refused(format!("there is no terminal to ask a person: {instead}")))
     }
 
     /// Asks a question on the terminal; only a clear yes is yes, and anything else is refused with `otherwise`.

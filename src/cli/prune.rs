@@ -46,18 +46,18 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             out.person_or(&format!("look at `kavi prune --keep {} --dry-run`, then give --yes", args.keep))?;
         }
         let would = app.records().prune_preview(older_than)?;
-        let human = format!("{} from before {older_than} would be thrown away", counts(would));
+        let human = format!("{} from before {older_than} would be deleted", counts(would));
         if args.dry_run {
             let machine = json!({ "older_than": older_than, "executions": would.executions, "commits": would.commits, "dry_run": true });
             out.result(&human, &machine);
             return Ok(());
         }
         out.remark(&human);
-        out.agreed("Throw this away for good?", "nothing was thrown away")?;
+        out.agreed("Delete these permanently?", "nothing was deleted")?;
     }
     let (pruned, swept) = app.records().prune(older_than, approver.as_str())?;
     let human = format!(
-        "thrown away: {} from before {older_than}; {} that nobody needs any more, {}",
+        "deleted: {} from before {older_than}; {} without a reference, {}",
         counts(pruned),
         number(swept.files, "file"),
         number(swept.bytes, "byte"),

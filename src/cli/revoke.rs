@@ -3,7 +3,7 @@
 use super::{Context, JsonFlag, approval::Decider, views};
 use crate::error::Error;
 
-/// Take the trust in a revision back for good.
+/// Revoke the trust in a revision permanently.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -11,7 +11,7 @@ pub fn remark(out: &Out, ran: &RunResult) {
     let written = written.join(", ");
     match &ran.files {
         RunFiles::Committed if written.is_empty() => {}
-        RunFiles::Committed if ran.record.commit_id.is_none() => out.remark(&format!("{written} is as it was")),
+        RunFiles::Committed if ran.record.commit_id.is_none() => out.remark(&format!("{written} is unchanged")),
         RunFiles::Committed => out.remark(&format!("wrote {written} (run {})", ran.record.execution_id.short())),
         RunFiles::Held(commit, _) => {
             let id = commit.id.short();

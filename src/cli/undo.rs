@@ -33,7 +33,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if !args.approval.yes {
         out.person_or("give --yes")?;
         files.iter().for_each(|file| out.remark(file));
-        out.agreed("Put this back?", "not undone")?;
+        out.agreed("Restore these files?", "not undone")?;
     }
     // Before the plan is handed over: undo takes it, so that it cannot be used twice.
     let runs = plan.runs.iter().map(|run| run.execution_id).collect::<Vec<_>>();

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{
-    chain::{Chain, InvalidChain, InvalidPath, MAX_MAPPINGS, MAX_STEPS, OnFailure},
+    chain::{Chain, InvalidChain, MappingError, OnFailure},
     effect::EffectClass,
     schema::IoSchema,
     spec::SkillSpec,

@@ -17,10 +17,10 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// It was found by looking upwards, and somebody else made it.
-    #[error("the workspace {0} belongs to somebody else")]
+    #[error("the workspace {0} belongs to another user")]
     Foreign(PathBuf),
     /// The folder cannot be named in the ledger, in reports, or in JSON.
-    #[error("{} is no text (UTF-8): give the workspace another folder", .0.to_string_lossy())]
+    #[error("{} is not valid UTF-8: use another folder for the workspace", .0.to_string_lossy())]
     NoText(PathBuf),
     /// The file says something that Kavi does not know.
     #[error("{path}: {message}")]

@@ -60,7 +60,7 @@ fn examples_are_commands_of_a_shell() {
         assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{verb:?}:\n{script}");
         let starts = examples.iter().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
         for start in starts {
-            let known = ["  kavi ", "  #", "  cd ", "  echo ", "  cat ", "  claude "];
+            let known = ["  kavi ", "  #", "  cd ", "  echo ", "  cat ", "  claude ", "  rm "];
             assert!(known.iter().any(|known| start.starts_with(known)), "{verb:?}: {start}");
         }
     }

@@ -46,7 +46,7 @@ fn a_log_of_everything_has_no_input_and_no_output() {
     for (args, code) in calls {
         let called = logged(&workspace, "trace", &[args, &["--output", "json"]].concat());
         assert_eq!(called.code, code, "{args:?}: {called:?}");
-        assert!(called.stderr.contains("verb{name="), "{args:?}: {called:?}");
+        assert!(called.stderr.contains("verb{command="), "{args:?}: {called:?}");
         if args[0] != "replay" {
             assert!(called.stderr.contains("run{id="), "{args:?}: {called:?}");
         }
@@ -120,13 +120,13 @@ fn a_directive_selects_a_part_and_an_invalid_one_is_refused() {
     let workspace = Workspace::new();
     assert_eq!(logged(&workspace, "kavi::runtime=trace", &["status"]).expect(0).stderr, "");
     assert_eq!(logged(&workspace, "off", &["status"]).expect(0).stderr, "");
-    assert!(logged(&workspace, "kavi=info", &["status"]).expect(0).stderr.contains("verb{name="));
+    assert!(logged(&workspace, "kavi=info", &["status"]).expect(0).stderr.contains("verb{command="));
     let refused = logged(&workspace, "kavi=loudest", &["status"]).expect(2);
     assert!(refused.stderr.contains("KAVI_LOG is invalid") && refused.stdout.is_empty(), "{refused:?}");
     let machine = logged(&workspace, "kavi=loudest", &["status", "--json"]).expect(2).json();
     assert_eq!(machine["error"]["kind"], "usage");
     // The command line comes before the environment.
-    assert!(logged(&workspace, "off", &["status", "-v"]).expect(0).stderr.contains("verb{name="));
+    assert!(logged(&workspace, "off", &["status", "-v"]).expect(0).stderr.contains("verb{command="));
     assert_eq!(logged(&workspace, "trace", &["status", "-q"]).expect(0).stderr, "");
 }
 

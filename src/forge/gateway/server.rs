@@ -167,7 +167,9 @@ impl Connection<'_> {
         if let Some(mut line) = line {
             let span = Span::current();
             span.record("end", line.end.as_str());
-            line.status.map(|status| span.record("status", status));
+            if let Some(status) = line.status {
+                span.record("status", status);
+            }
             line.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             lock(&self.gateway.log).push(self.number, line);
         }
