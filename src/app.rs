@@ -53,9 +53,9 @@ pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin};
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
-    CallFailure, CallReply, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions, HttpServing, Installed,
-    OwnedEntry, PersonAnswer, QueueLimits, ReplyFn, Settlement, SkillsChanged, Submission, TlsFiles, TlsPem,
-    ToolListing,
+    CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,
+    HttpServing, Installed, OwnedEntry, PersonAnswer, QueueLimits, ReplyFn, Settlement, SkillsChanged, Submission,
+    TlsFiles, TlsPem, ToolListing,
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
 pub use cache::CacheService;

@@ -30,7 +30,7 @@ pub use api::{
 };
 pub use fair_queue::{FairQueue, OwnedEntry, QueueLimits};
 pub use http_credentials::TlsFiles;
-pub use install::{AgentProgram, Installed};
+pub use install::{AgentProgram, ClientEntry, Installed};
 pub use server::{AgentServer, AgentServerError, HttpAddress, HttpAgentServer, HttpServing, TlsPem, ToolListing};
 
 /// Where agents are served over HTTP.
@@ -42,6 +42,8 @@ pub struct HttpOptions {
     pub token_file: Option<PathBuf>,
     /// The host names that clients on other machines use.
     pub names: Vec<String>,
+    /// More host names that clients may use, with or without a port.
+    pub allowed_hosts: Vec<String>,
     /// The files with the certificates and their key.
     pub tls: Option<TlsFiles>,
 }
@@ -83,7 +85,8 @@ impl AgentService<'_> {
     ) -> Result<(), Error> {
         let token_file = options.token_file.unwrap_or_else(|| self.workspace.config.layout.mcp_token());
         let tls = options.tls.as_ref().map(TlsFiles::read).transpose()?;
-        let address = HttpAddress { address: options.address, names: options.names, tls };
+        let address =
+            HttpAddress { address: options.address, names: options.names, allowed_hosts: options.allowed_hosts, tls };
         // The address is validated before the token file is made: a rejected address must not leave one behind.
         let server = server.http(address).map_err(|error| match (error, &options.tls) {
             (AgentServerError::Certificate(why), Some(files)) => files.unusable(&why),
@@ -99,14 +102,15 @@ impl AgentService<'_> {
     ///
     /// # Errors
     /// When the path of this binary is not UTF-8, which JSON cannot contain.
-    pub fn client_entry(&self, program: AgentProgram) -> Result<serde_json::Value, Error> {
+    pub fn client_entry(&self, program: AgentProgram) -> Result<ClientEntry, Error> {
         install::entry(self.workspace, program)
     }
 
-    /// Writes the entry to the program's own file below `folder`.
+    /// Writes the entry to the program's own file, below `folder` or the home folder. An entry that is there already is left as
+    /// it is.
     ///
     /// # Errors
-    /// When the existing file is not plain JSON, or cannot be written.
+    /// When the existing file cannot be parsed, has another entry that cannot be replaced, or cannot be written.
     pub fn install(&self, program: AgentProgram, folder: &Path) -> Result<Installed, Error> {
         install::install(self.workspace, program, folder)
     }

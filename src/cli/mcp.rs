@@ -1,5 +1,6 @@
 //! `kavi mcp`, over standard input and output or HTTP, and `kavi mcp install`
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -49,6 +50,9 @@ struct Http {
     /// Accept other machines, which call this host by this name. Any address but loopback needs it, and a certificate.
     #[arg(long, value_name = "NAME", requires = "listen")]
     serve_as: Vec<String>,
+    /// Also accept requests that call this host NAME or NAME:PORT, like host.docker.internal. May be given several times.
+    #[arg(long, value_name = "HOST", requires = "listen")]
+    allow_host: Vec<String>,
     /// The certificates for that name, as PEM, its own first.
     #[arg(long, value_name = "FILE", requires_all = ["listen", "tls_key"])]
     tls_cert: Option<PathBuf>,
@@ -62,7 +66,7 @@ enum Verb {
     Install(Install),
 }
 
-/// Print the entry for this workspace in an agent's program; with --write, save it in the program's file in this folder.
+/// Print the entry for this workspace in an agent's program; with --write, save it in the program's own file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -72,7 +76,8 @@ struct Install {
     /// The program.
     #[arg(long, value_enum)]
     client: Client,
-    /// Save it in the program's file below the current folder. A copy of an existing file is kept.
+    /// Save it in the program's file, below the current folder or, where the list says `~`, below your home. A copy of an
+    /// existing file is kept.
     #[arg(long)]
     write: bool,
 }
@@ -88,6 +93,14 @@ enum Client {
     Vscode,
     /// `.gemini/settings.json`
     Gemini,
+    /// `.zed/settings.json`
+    Zed,
+    /// `~/.codex/config.toml`
+    Codex,
+    /// `~/.config/Claude/claude_desktop_config.json`; on macOS below `~/Library/Application Support`
+    ClaudeDesktop,
+    /// `~/.codeium/windsurf/mcp_config.json`
+    Windsurf,
 }
 
 impl From<Client> for AgentProgram {
@@ -97,6 +110,10 @@ impl From<Client> for AgentProgram {
             Client::Cursor => Self::Cursor,
             Client::Vscode => Self::VsCode,
             Client::Gemini => Self::Gemini,
+            Client::Zed => Self::Zed,
+            Client::Codex => Self::Codex,
+            Client::ClaudeDesktop => Self::ClaudeDesktop,
+            Client::Windsurf => Self::Windsurf,
         }
     }
 }
@@ -114,7 +131,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         return Err(Error::Usage("`kavi mcp` has its own protocol: remove `--output json`".to_owned()));
     }
     let server = context.agent_server;
-    let (app, _) = context.open()?;
+    let (app, out) = context.open()?;
+    if std::io::stdin().is_terminal() {
+        out.remark(
+            "this is a server for agents' programs and waits for one at standard input; Ctrl-C ends it\n\
+             to connect a program: kavi mcp install --client claude-code; to serve over HTTP: kavi mcp --listen 127.0.0.1:7300",
+        );
+    }
     app.agents().serve_stdio(server, tools)
 }
 
@@ -125,6 +148,7 @@ fn listen(context: Context, tools: ToolListing, address: SocketAddr, http: &Http
         address,
         token_file: http.token_file.as_ref().map(here),
         names: http.serve_as.clone(),
+        allowed_hosts: http.allow_host.clone(),
         tls: tls.map(|(certificates, key)| TlsFiles { certificates, key }),
     };
     let server = context.agent_server;
@@ -142,14 +166,19 @@ fn run_install(context: Context, install: &Install) -> Result<(), Error> {
     let (app, out) = context.open()?;
     if !install.write {
         let entry = app.agents().client_entry(program)?;
-        out.remark(&format!("the entry for {} of your project; --write saves it there", program.file()));
-        out.result(&format!("{entry:#}"), &entry);
+        out.remark(&format!("the entry for {}; --write saves it there", program.place()));
+        out.result(&entry.text, &entry.value);
         return Ok(());
     }
     let installed = app.agents().install(program, &cwd)?;
+    if !installed.changed {
+        let human = format!("{} starts `kavi mcp` already: nothing was changed\n", installed.file.display());
+        out.result(&human, &json!({ "file": installed.file, "copy": null, "changed": false }));
+        return Ok(());
+    }
     let copy = installed.copy.as_ref();
     let kept = copy.map(|copy| format!("what was there is kept as {}\n", copy.display())).unwrap_or_default();
     let human = format!("{} starts `kavi mcp` now\n{kept}", installed.file.display());
-    out.result(&human, &json!({ "file": installed.file, "copy": installed.copy }));
+    out.result(&human, &json!({ "file": installed.file, "copy": installed.copy, "changed": true }));
     Ok(())
 }

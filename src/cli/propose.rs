@@ -115,8 +115,15 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if spec.examples.is_empty() {
         human.push_str("without an example (--example), promotion will ask whether what the skill answers is right\n");
     }
+    let alias = spec.name.tool_alias();
+    if let Some(alias) = &alias {
+        human.push_str(&format!(
+            "warning: the name is longer than agents' programs accept; they see the tool {alias}\n"
+        ));
+    }
     human.push_str(&format!("next: kavi build-skill {short}\n"));
     let mut machine = views::proposal(&proposal);
+    machine["tool"] = json!(alias.unwrap_or_else(|| spec.name.to_string()));
     machine["spec"] = json!(spec);
     out.result(&human, &machine);
     Ok(())

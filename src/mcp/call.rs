@@ -25,8 +25,9 @@ use super::elicitation::{
     request_params,
 };
 use super::service::{McpService, ask, client_name};
-use super::session::closed;
+use super::session::{closed, input_ended};
 use super::tool_result::{SkillResult, error_result, failed_result};
+use super::tools;
 use crate::app::{AgentCall, AgentFiles, AgentRun, CallFailure, PersonAnswer, Settlement};
 use crate::model::{id::CommitId, name::SkillName, switch::Cancel, text};
 
@@ -75,8 +76,11 @@ impl McpService {
         input: JsonObject,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        // A name that no skill can have is answered like one that no skill has.
-        let skill = SkillName::parse(name).map_err(|_| unknown_tool(name))?;
+        let skill = match SkillName::parse(name) {
+            Ok(skill) => skill,
+            // An alias is no skill name, so it is only searched for where nothing else has this name.
+            Err(_) => tools::aliased(&self.skills().await?, name).cloned().ok_or_else(|| unknown_tool(name))?,
+        };
         let span = tracing::info_span!("agent_call", %skill);
         let (answer, answered) = oneshot::channel();
         let cancel = Cancel::default();
@@ -169,9 +173,9 @@ impl McpService {
                 let response = tokio::select! {
                     response = timeout(ANSWER_TIMEOUT, request) => response.ok().and_then(Result::ok),
                     () = context.ct.cancelled() => None,
-                    // A client that is gone cannot answer. Its files stay held for a person at the
+                    // A client that sends nothing more cannot answer. Its files stay held for a person at the
                     // command line.
-                    () = closed(&context.extensions) => None,
+                    () = input_ended(&context.extensions) => None,
                 };
                 drop(paused);
                 let answer = match response {

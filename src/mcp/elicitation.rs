@@ -12,7 +12,7 @@
 use std::sync::Mutex;
 
 use rmcp::model::{
-    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, EnumSchema, InputRequest,
     InputRequiredResult, ProtocolVersion,
 };
 use rmcp::service::{RequestContext, RoleServer};
@@ -32,7 +32,13 @@ const MOST_OPEN: QueueLimits = QueueLimits { total: 256, per_owner: 16 };
 /// Longest difference in a question, in characters.
 const MOST_SHOWN: usize = 8_000;
 /// The field of the answer.
-pub(super) const ANSWER_FIELD: &str = "write";
+pub(super) const ANSWER_FIELD: &str = "decision";
+/// The answer that writes the files.
+const WRITE: &str = "write";
+/// The answer that leaves the files held.
+const KEEP_HELD: &str = "keep held";
+/// The answer that discards the files.
+const DISCARD: &str = "discard";
 
 /// How a client can ask its person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +74,9 @@ pub(super) fn request_params(name: &str, diffs: &[FileDiff]) -> ElicitRequestPar
     // The text below can imitate anything, also this question. So it is announced as what it is.
     message.push_str("The difference (written by the skill, not verified):\n");
     message.push_str(&text::block(&shown, MOST_SHOWN));
-    let schema = ElicitationSchema::builder().required_bool(ANSWER_FIELD).build_unchecked();
+    let words = [WRITE, KEEP_HELD, DISCARD].map(str::to_owned).to_vec();
+    let words = EnumSchema::builder(words).description("`keep held` leaves the decision to the command line.").build();
+    let schema = ElicitationSchema::builder().required_enum_schema(ANSWER_FIELD, words).build_unchecked();
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema: schema }
 }
 
@@ -83,17 +91,17 @@ pub(super) enum ElicitationAnswer {
     Unclear,
 }
 
-/// Parses an answer. A yes needs both: an accepted form, and `true` in it.
+/// Parses an answer. A yes needs both: an accepted form, and the word for it.
 pub(super) fn parse_answer(answer: Option<&ElicitResult>) -> ElicitationAnswer {
     let Some(answer) = answer else { return ElicitationAnswer::Unclear };
-    let yes = answer.content.as_ref().and_then(|content| content.get(ANSWER_FIELD)).and_then(Value::as_bool);
-    match (&answer.action, yes) {
-        (ElicitationAction::Accept, Some(true)) => ElicitationAnswer::Decided(PersonAnswer::Yes),
-        (ElicitationAction::Accept, Some(false)) | (ElicitationAction::Decline, _) => {
+    let word = answer.content.as_ref().and_then(|content| content.get(ANSWER_FIELD)).and_then(Value::as_str);
+    match (&answer.action, word) {
+        (ElicitationAction::Accept, Some(WRITE)) => ElicitationAnswer::Decided(PersonAnswer::Yes),
+        (ElicitationAction::Accept, Some(DISCARD)) | (ElicitationAction::Decline, _) => {
             ElicitationAnswer::Decided(PersonAnswer::No)
         }
         // Closing a window is no decision, so nothing is discarded.
-        (ElicitationAction::Cancel, _) => ElicitationAnswer::Dismissed,
+        (ElicitationAction::Accept, Some(KEEP_HELD)) | (ElicitationAction::Cancel, _) => ElicitationAnswer::Dismissed,
         _ => ElicitationAnswer::Unclear,
     }
 }
@@ -197,23 +205,33 @@ mod tests {
     #[test]
     fn only_a_clear_yes_is_one() {
         assert_eq!(
-            said(ElicitationAction::Accept, Some(json!({ "write": true }))),
+            said(ElicitationAction::Accept, Some(json!({ "decision": "write" }))),
             ElicitationAnswer::Decided(PersonAnswer::Yes)
         );
         assert_eq!(
-            said(ElicitationAction::Accept, Some(json!({ "write": false }))),
+            said(ElicitationAction::Accept, Some(json!({ "decision": "discard" }))),
             ElicitationAnswer::Decided(PersonAnswer::No)
         );
         assert_eq!(
-            said(ElicitationAction::Decline, Some(json!({ "write": true }))),
+            said(ElicitationAction::Decline, Some(json!({ "decision": "write" }))),
             ElicitationAnswer::Decided(PersonAnswer::No)
         );
-        for unclear in
-            [None, Some(json!({})), Some(json!({ "write": "true" })), Some(json!(true)), Some(json!({ "w": true }))]
-        {
+        for unclear in [
+            None,
+            Some(json!({})),
+            Some(json!({ "decision": true })),
+            Some(json!({ "decision": "Write" })),
+            Some(json!("write")),
+            Some(json!({ "write": true })),
+        ] {
             assert_eq!(said(ElicitationAction::Accept, unclear), ElicitationAnswer::Unclear);
         }
-        assert_eq!(said(ElicitationAction::Cancel, Some(json!({ "write": true }))), ElicitationAnswer::Dismissed);
+        for dismissed in [
+            said(ElicitationAction::Cancel, Some(json!({ "decision": "write" }))),
+            said(ElicitationAction::Accept, Some(json!({ "decision": "keep held" }))),
+        ] {
+            assert_eq!(dismissed, ElicitationAnswer::Dismissed);
+        }
         assert_eq!(parse_answer(None), ElicitationAnswer::Unclear);
     }
 

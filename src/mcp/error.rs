@@ -27,6 +27,9 @@ pub enum McpError {
     /// The host name is invalid.
     #[error("`{0}` is not a host name: give it as it appears in a URL, without a port")]
     Name(String),
+    /// The allowed host is invalid.
+    #[error("`{0}` is not a value of a Host header: give a host name, or a host name and a port like `notes.lan:7300`")]
+    AllowedHost(String),
     /// The token would cross the network without encryption.
     #[error("other machines can reach {0}: give --tls-cert and --tls-key, or listen at 127.0.0.1")]
     Unencrypted(SocketAddr),

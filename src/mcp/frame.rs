@@ -52,7 +52,7 @@ pub(super) fn too_long(beginning: &[u8]) -> Value {
     // was found.
     let id = Cell::new(None);
     // The beginning is not valid JSON, so the error at its end is ignored.
-    let _ = serde_json::Deserializer::from_slice(beginning).deserialize_map(Members(&id));
+    let _ = serde_json::Deserializer::from_slice(without_mark(beginning)).deserialize_map(Members(&id));
     let id = id.into_inner().filter(|id: &Value| id.is_string() || id.is_number()).unwrap_or(Value::Null);
     error(id, INVALID_REQUEST, &format!("a message has more than {MOST_BYTES} bytes"))
 }
@@ -93,8 +93,17 @@ pub(super) enum ParsedText {
     Batch(Vec<Value>),
 }
 
+/// The byte order mark of UTF-8, which some programs write before their first message.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A text without a byte order mark before it.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
 /// Parses a text, or returns the error response.
 pub(super) fn parse(text: &[u8]) -> Result<ParsedText, Value> {
+    let text = without_mark(text);
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(ParsedText::Empty);
     }
@@ -250,7 +259,10 @@ mod tests {
         let session = McpSession::new();
         for (line, code, id) in [
             ("{", -32_700, Value::Null),
-            ("\u{feff}{}", -32_700, Value::Null),
+            // One mark before a message is skipped, and a second one is no JSON.
+            ("\u{feff}{}", -32_600, Value::Null),
+            ("\u{feff}\u{feff}{}", -32_700, Value::Null),
+            ("{\u{feff}}", -32_700, Value::Null),
             (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, -32_700, Value::Null),
             ("7", -32_600, Value::Null),
             ("{}", -32_600, Value::Null),

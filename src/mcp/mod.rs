@@ -26,6 +26,7 @@ mod prompts;
 mod resources;
 mod service;
 mod session;
+mod shutdown;
 mod stdio_transport;
 mod tool_result;
 mod tools;
@@ -41,6 +42,7 @@ use catch_panic::GuardedService;
 use http::HttpServer;
 use service::McpService;
 use session::McpSession;
+use shutdown::{ShutdownSignals, exit_on_next_signal};
 use stdio_transport::StdioTransport;
 
 /// Serves agents over the Model Context Protocol.
@@ -63,6 +65,14 @@ impl AgentServer for McpServer {
 
 async fn serve_stdio(api: Arc<dyn AgentApi>, tools: ToolListing) -> Result<(), McpError> {
     let session = Arc::new(McpSession::new());
+    let mut signals = ShutdownSignals::listen()?;
+    let ending = Arc::clone(&session);
+    tokio::spawn(async move {
+        signals.next().await;
+        // Active calls end as if the client had gone, and each writes its record.
+        ending.close();
+        exit_on_next_signal();
+    });
     let (transport, output) = StdioTransport::standard(Arc::clone(&session));
     let service = GuardedService { handler: McpService::new(api, tools), session, out: output.outbox() };
     let served = match serve_server(service, transport).await {

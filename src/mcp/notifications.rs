@@ -11,7 +11,7 @@ use rmcp::model::{ErrorData, SubscriptionFilter};
 use rmcp::service::{NotificationContext, RoleServer, SubscriptionContext};
 
 use super::service::McpService;
-use super::session::{McpSession, closed};
+use super::session::{McpSession, closed, input_ended};
 
 impl McpService {
     /// Notifies a client of an earlier revision of every change, until its connection closes.
@@ -42,7 +42,7 @@ impl McpService {
             let changed = tokio::select! {
                 changed = changes.changed() => changed.is_ok(),
                 () = context.cancelled() => false,
-                () = closed(&context.request_context().extensions) => false,
+                () = input_ended(&context.request_context().extensions) => false,
             };
             if !changed || context.sink().notify_tool_list_changed().await.is_err() {
                 return Ok(());

@@ -22,7 +22,20 @@ const MOST_ACTIVE: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct McpSession {
     state: Mutex<SessionState>,
-    is_closed: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
+    /// Changes whenever a request stops being active.
+    ended_requests: watch::Sender<u64>,
+}
+
+/// How much of the connection is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Both directions are open.
+    Open,
+    /// The client sends nothing more, and may still read.
+    InputEnded,
+    /// The client is gone.
+    Closed,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +66,7 @@ pub(super) enum AnswerRouting {
 
 impl McpSession {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::default(), is_closed: watch::Sender::new(false) }
+        Self { state: Mutex::default(), phase: watch::Sender::new(Phase::Open), ended_requests: watch::Sender::new(0) }
     }
 
     fn state(&self) -> MutexGuard<'_, SessionState> {
@@ -78,10 +91,17 @@ impl McpSession {
         Ok(())
     }
 
+    /// The request is no longer active.
+    fn release(&self, state: &mut SessionState, id: &RequestId) {
+        if state.active.remove(id) {
+            self.ended_requests.send_modify(|ended| *ended = ended.wrapping_add(1));
+        }
+    }
+
     /// Ends a cancelled request, which gets no response. Returns the responses of its batch when they are complete now.
     pub(super) fn abandon(&self, id: &RequestId) -> Option<Value> {
         let mut state = self.state();
-        state.active.remove(id);
+        self.release(&mut state, id);
         state.cancelled.remove(id);
         let number = state.batches.iter().position(|batch| batch.unanswered.contains(id))?;
         state.batches[number].unanswered.remove(id);
@@ -105,7 +125,7 @@ impl McpSession {
         let mut state = self.state();
         // Only for a cancelled request. Otherwise its response frees the id, and that comes later.
         if state.cancelled.remove(id) {
-            state.active.remove(id);
+            self.release(&mut state, id);
         }
     }
 
@@ -122,8 +142,7 @@ impl McpSession {
     /// Ends a request with its response.
     pub(super) fn answered(&self, id: &RequestId, answer: Value) -> AnswerRouting {
         let mut state = self.state();
-        state.active.remove(id);
-        // An id is active once only, so at most one batch waits for it.
+        self.release(&mut state, id);
         let Some(number) = state.batches.iter().position(|batch| batch.unanswered.contains(id)) else {
             return AnswerRouting::SendNow(answer);
         };
@@ -182,14 +201,43 @@ impl McpSession {
 
     /// The client has disconnected.
     pub(super) fn close(&self) {
-        self.is_closed.send_replace(true);
+        self.advance(Phase::Closed);
+    }
+
+    /// The client sends nothing more. A question to its person can no longer be answered, but its calls can.
+    pub(super) fn end_input(&self) {
+        self.advance(Phase::InputEnded);
+    }
+
+    fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let later = to > *phase;
+            *phase = to.max(*phase);
+            later
+        });
+    }
+
+    async fn reached(&self, wanted: Phase) {
+        let mut phase = self.phase.subscribe();
+        // This cannot fail: the sender lives as long as `self`.
+        let _ = phase.wait_for(|phase| *phase >= wanted).await;
     }
 
     /// Waits until the client has disconnected.
     pub(super) async fn closed(&self) {
-        let mut is_closed = self.is_closed.subscribe();
-        // This cannot fail: the sender lives as long as `self`.
-        let _ = is_closed.wait_for(|is_closed| *is_closed).await;
+        self.reached(Phase::Closed).await;
+    }
+
+    /// Waits until the client sends nothing more.
+    pub(super) async fn input_ended(&self) {
+        self.reached(Phase::InputEnded).await;
+    }
+
+    /// Waits until every request has its answer.
+    pub(super) async fn all_answered(&self) {
+        let mut ended = self.ended_requests.subscribe();
+        // The value is marked as seen before the requests are counted, so that no end of one is missed.
+        while self.has_requests() && ended.changed().await.is_ok() {}
     }
 
     /// Whether a request is active.
@@ -237,6 +285,14 @@ pub(super) fn attach_session(message: &mut ClientJsonRpcMessage, session: &Arc<M
 pub(super) async fn closed(extensions: &Extensions) {
     match extensions.get::<Arc<McpSession>>() {
         Some(session) => session.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the client sends nothing more, so that it can neither answer a question nor end a subscription.
+pub(super) async fn input_ended(extensions: &Extensions) {
+    match extensions.get::<Arc<McpSession>>() {
+        Some(session) => session.input_ended().await,
         None => std::future::pending().await,
     }
 }

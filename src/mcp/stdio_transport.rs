@@ -2,12 +2,13 @@
 //!
 //! Guarantees: standard output carries whole messages and nothing else. A last line without a line end counts. A line that is
 //! too long is answered with an error and skipped, and needs no more memory than the longest valid line. The session closes
-//! when either end does.
+//! when either end does, or when the process is asked to end. Requests from a file are all answered first.
 //!
 //! Deliberately never: guesses the meaning of a broken line.
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +16,9 @@ use std::time::Duration;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::RoleServer;
 use rmcp::transport::{StdioReader, StdioWriter, Transport, stdio_pipes};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
+use rustix::io::Errno;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
@@ -40,6 +44,7 @@ pub(super) struct StdioTransport {
     messages: VecDeque<ClientJsonRpcMessage>,
     answers: VecDeque<Value>,
     out: Option<Outbox>,
+    input_is_file: bool,
     ended: bool,
 }
 
@@ -94,6 +99,7 @@ impl StdioTransport {
             messages: VecDeque::new(),
             answers: VecDeque::new(),
             out: Some(out),
+            input_is_file: is_regular_file(io::stdin()),
             ended: false,
         };
         (transport, pending)
@@ -132,6 +138,17 @@ impl StdioTransport {
                 continue;
             }
             if self.ended {
+                if !self.input_is_file {
+                    return None;
+                }
+                self.session.end_input();
+                // The end of a file is no wish to disconnect, as the end of a pipe is. The SDK cancels what is active when it
+                // gets no more messages, so it is told last.
+                tokio::select! {
+                    () = self.session.all_answered() => {}
+                    () = self.session.closed() => {}
+                    () = reader_gone(io::stdout()) => {}
+                }
                 return None;
             }
             let read = tokio::select! {
@@ -175,6 +192,22 @@ impl Transport<RoleServer> for StdioTransport {
         self.out = None;
         Ok(())
     }
+}
+
+fn is_regular_file(input: impl AsFd) -> bool {
+    rustix::fs::fstat(input).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file())
+}
+
+/// Waits until nobody reads this output any more, without writing to it. A regular file never loses its reader.
+async fn reader_gone(output: impl AsFd) {
+    let Ok(output) = output.as_fd().try_clone_to_owned() else { return std::future::pending().await };
+    // On a thread, because the runtime can only watch what it may make non-blocking. The thread ends with the process.
+    let watched = tokio::task::spawn_blocking(move || {
+        // Nothing is asked for, so only an error or a hang-up ends the wait. A signal interrupts it.
+        while poll(&mut [PollFd::new(&output, PollFlags::empty())], None).is_err_and(|error| error == Errno::INTR) {}
+    });
+    // An error means that the runtime ends, and the session with it.
+    let _ = watched.await;
 }
 
 /// Decides whether a message is sent now or with its batch.

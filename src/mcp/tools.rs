@@ -8,7 +8,9 @@ use rmcp::model::{ErrorData, JsonObject, ListToolsResult, MetaObject, Tool};
 use serde_json::{Value, json};
 
 use super::builtin_tools::{BuiltinTool, annotations, object};
+use super::tool_result::output_schema;
 use crate::app::{AgentSkill, ToolListing};
+use crate::model::name::SkillName;
 
 /// Most skills that are listed as tools. With more, a model would read more about tools than about its task.
 pub(super) const MOST_LISTED: usize = 40;
@@ -29,10 +31,24 @@ fn meta(skill: &AgentSkill) -> MetaObject {
 
 fn of_skill(skill: &AgentSkill) -> Tool {
     let spec = &skill.spec;
-    Tool::new(spec.name.to_string(), spec.description.clone(), object(spec.io.input_schema().clone()))
-        .with_raw_output_schema(object(spec.io.output_schema().clone()))
+    let mut tool = Tool::new(tool_name(skill), spec.description.clone(), object(spec.io.input_schema().clone()))
+        .with_raw_output_schema(object(output_schema(spec)))
         .with_annotations(annotations(spec.side_effect_class))
-        .with_meta(meta(skill))
+        .with_meta(meta(skill));
+    if spec.name.tool_alias().is_some() {
+        tool = tool.with_title(spec.name.to_string());
+    }
+    tool
+}
+
+/// The name of the tool of a skill.
+fn tool_name(skill: &AgentSkill) -> String {
+    skill.spec.name.tool_alias().unwrap_or_else(|| skill.spec.name.to_string())
+}
+
+/// The skill whose tool has this alias.
+pub(super) fn aliased<'a>(skills: &'a [AgentSkill], alias: &str) -> Option<&'a SkillName> {
+    skills.iter().map(|skill| &skill.spec.name).find(|name| name.tool_alias().as_deref() == Some(alias))
 }
 
 /// The name in a cursor: the last one of the previous page.
@@ -64,8 +80,10 @@ pub(super) fn page(
         // A promoted skill could otherwise take the place of `propose_skill` for every agent.
         let skills = skills.iter().filter(|skill| BuiltinTool::named(skill.spec.name.as_str()).is_none());
         let mut skills = skills.filter(|skill| after.is_none_or(|after| skill.spec.name.as_str() > after)).peekable();
-        tools.extend(skills.by_ref().take(PAGE - tools.len()).map(of_skill));
-        next = skills.peek().and(tools.last()).map(|last| format!("after:{}", last.name));
+        let shown: Vec<&AgentSkill> = skills.by_ref().take(PAGE - tools.len()).collect();
+        // The cursor has the name of the skill and not that of its tool: pages are in the order of the former.
+        next = skills.peek().and(shown.last()).map(|last| format!("after:{}", last.spec.name));
+        tools.extend(shown.into_iter().map(of_skill));
     }
     let mut page = ListToolsResult::with_all_items(tools);
     page.next_cursor = next;
@@ -87,7 +105,7 @@ pub(super) fn find(skills: &[AgentSkill], query: &str) -> (Vec<Value>, usize) {
             "description": skill.spec.description,
             "class": skill.spec.side_effect_class.as_str(),
             "input": skill.spec.io.input_schema(),
-            "output": skill.spec.io.output_schema(),
+            "output": output_schema(&skill.spec),
             "revision": skill.revision,
         })
     });
@@ -97,7 +115,7 @@ pub(super) fn find(skills: &[AgentSkill], query: &str) -> (Vec<Value>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{digest::Digest, effect::EffectClass, name::SkillName, schema::IoSchema, spec::SkillSpec};
+    use crate::model::{digest::Digest, effect::EffectClass, schema::IoSchema, spec::SkillSpec, vault_path::VaultPath};
 
     type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -160,6 +178,39 @@ mod tests {
         assert!(
             page(&[], ToolListing::All, Some("7")).is_err() && page(&[], ToolListing::All, Some("after:")).is_err()
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_long_name_is_listed_under_its_alias_and_found_by_it() -> Tested {
+        let long = format!("write_{}", "a".repeat(50));
+        let skills = [skill(&long, EffectClass::ReadOnly)?, skill("peek", EffectClass::ReadOnly)?];
+        let page = page(&skills, ToolListing::All, None)?;
+        let alias = names(&page).into_iter().find(|name| name.starts_with("write_")).ok_or("not listed")?;
+        assert_eq!(alias.len(), 53);
+        assert_eq!(page.tools.iter().filter_map(|tool| tool.title.as_deref()).collect::<Vec<_>>(), [long.as_str()]);
+        assert_eq!(aliased(&skills, &alias).map(SkillName::as_str), Some(long.as_str()));
+        assert_eq!(aliased(&skills, "peek"), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_tool_that_may_be_held_says_so_in_its_schema() -> Tested {
+        let mut writes = skill("write_note", EffectClass::FileWrite)?;
+        writes.spec.paths = vec![VaultPath::parse("Inbox")?];
+        let schema = output_schema(&writes.spec);
+        let schema = jsonschema::validator_for(&schema)?;
+        assert!(schema.is_valid(&json!({ "words": 1 })));
+        assert!(schema.is_valid(&json!({ "held": true, "id": "x", "how": "wait", "output": { "words": 1 } })));
+        for invalid in [
+            json!({}),
+            json!({ "held": false, "id": "x", "how": "wait", "output": { "words": 1 } }),
+            json!({ "held": true, "id": "x", "how": "wait", "output": { "words": "one" } }),
+        ] {
+            assert!(!schema.is_valid(&invalid), "{invalid}");
+        }
+        let reads = skill("peek", EffectClass::ReadOnly)?;
+        assert_eq!(&output_schema(&reads.spec), reads.spec.io.output_schema());
         Ok(())
     }
 

@@ -4,10 +4,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::digest::Digest;
+
 /// A skill's name: `[a-z][a-z0-9_]{0,63}`, not a reserved word. Also the crate name of its source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SkillName(String);
+
+/// The longest name of a tool that every client can call: model providers accept 64 characters, and clients put `mcp__kavi__`
+/// before the name.
+const LONGEST_TOOL: usize = 64 - "mcp__kavi__".len();
+/// How many characters of a digest end an alias.
+const ALIAS_SUFFIX: usize = 8;
 
 /// Why a text is not a skill name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +114,18 @@ impl SkillName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The shorter name under which agents see a skill whose own name is longer than [`LONGEST_TOOL`]. It contains a `-`, so it
+    /// is never the name of another skill, and depends on the name alone, so it stays the same.
+    pub fn tool_alias(&self) -> Option<String> {
+        (self.0.len() > LONGEST_TOOL).then(|| {
+            let digest = Digest::of(self.0.as_bytes()).to_string();
+            let suffix: String = digest.chars().take(ALIAS_SUFFIX).collect();
+            // A skill name is ASCII, so each character is one byte.
+            let kept: String = self.0.chars().take(LONGEST_TOOL - ALIAS_SUFFIX - 1).collect();
+            format!("{kept}-{suffix}")
+        })
+    }
 }
 
 impl fmt::Display for SkillName {
@@ -134,6 +154,22 @@ mod tests {
     #[test]
     fn the_reserved_list_is_sorted_for_the_search() {
         assert!(RESERVED.is_sorted());
+    }
+
+    #[test]
+    fn a_name_too_long_for_a_tool_has_a_short_stable_alias() -> Result<(), InvalidName> {
+        assert_eq!(SkillName::parse(&"a".repeat(53))?.tool_alias(), None);
+        let long = [format!("{}x", "a".repeat(53)), format!("{}y", "a".repeat(53)), "b".repeat(64)];
+        let aliases: Vec<String> = long
+            .iter()
+            .map(|name| Ok(SkillName::parse(name)?.tool_alias().unwrap_or_default()))
+            .collect::<Result<_, _>>()?;
+        for alias in &aliases {
+            assert_eq!(alias.len(), 53, "{alias}");
+            assert!(SkillName::parse(alias).is_err(), "{alias}");
+        }
+        assert_ne!(aliases[0], aliases[1]);
+        Ok(())
     }
 
     #[test]

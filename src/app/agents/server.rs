@@ -33,6 +33,8 @@ pub struct HttpAddress {
     pub address: SocketAddr,
     /// The host names that clients on other machines use.
     pub names: Vec<String>,
+    /// More names under which clients reach this server, like the name of the host in a container. With or without a port.
+    pub allowed_hosts: Vec<String>,
     /// The certificate for these names.
     pub tls: Option<TlsPem>,
 }

@@ -14,6 +14,7 @@ pub(super) struct BindAddress {
     pub(super) address: SocketAddr,
     pub(super) identity: Option<TlsIdentity>,
     names: Vec<String>,
+    allowed_hosts: Vec<String>,
 }
 
 impl BindAddress {
@@ -22,12 +23,15 @@ impl BindAddress {
     /// # Errors
     /// When other machines can reach the address, and it has no host name or no certificate.
     pub(super) fn new(requested: HttpAddress) -> Result<Self, McpError> {
-        let HttpAddress { address, names, tls } = requested;
+        let HttpAddress { address, names, allowed_hosts, tls } = requested;
         // First, so that an unusable certificate is reported also for an address that would need
         // none.
         let identity = tls.map(|pem| TlsIdentity::from_pem(&pem)).transpose()?;
         if let Some(name) = names.iter().find(|name| !is_host(name)) {
             return Err(McpError::Name(name.clone()));
+        }
+        if let Some(host) = allowed_hosts.iter().find(|host| !is_host(without_port(host))) {
+            return Err(McpError::AllowedHost(host.clone()));
         }
         // The unspecified address is not loopback either: it includes every network of this
         // machine.
@@ -41,7 +45,7 @@ impl BindAddress {
                 return Err(McpError::Unencrypted(address));
             }
         }
-        Ok(Self { address, names, identity })
+        Ok(Self { address, names, allowed_hosts, identity })
     }
 
     pub(super) fn scheme(&self) -> &'static str {
@@ -61,7 +65,13 @@ impl BindAddress {
         let with_port = hosts.iter().map(|host| format!("{host}:{port}"));
         // Clients leave out the default port.
         let is_default = port == if self.identity.is_some() { 443 } else { 80 };
-        with_port.chain(hosts.iter().filter(|_| is_default).cloned()).collect()
+        let own = with_port.chain(hosts.iter().filter(|_| is_default).cloned());
+        // A forwarded port differs from the bound one, so a name with a port counts as it is.
+        let allowed = self.allowed_hosts.iter().flat_map(|host| match without_port(host) == host {
+            true => vec![format!("{host}:{port}"), host.clone()],
+            false => vec![host.clone()],
+        });
+        own.chain(allowed).collect()
     }
 }
 
@@ -74,6 +84,13 @@ fn is_host(name: &str) -> bool {
     };
     let ipv6 = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     ipv6.map_or_else(|| name.split('.').all(label), |name| name.parse::<Ipv6Addr>().is_ok())
+}
+
+/// A host as in a `Host` header, without its port.
+fn without_port(host: &str) -> &str {
+    let port =
+        host.rsplit_once(':').filter(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+    port.map_or(host, |(name, _)| if host.ends_with(']') { host } else { name })
 }
 
 /// An address as in a URL.
@@ -92,7 +109,7 @@ mod tests {
     fn place(address: &str, names: &[&str], tls: Option<TlsPem>) -> Result<BindAddress, McpError> {
         let address = address.parse().map_err(|_| McpError::Opening(address.to_owned()))?;
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        BindAddress::new(HttpAddress { address, names, tls })
+        BindAddress::new(HttpAddress { address, names, allowed_hosts: Vec::new(), tls })
     }
 
     fn identity() -> Option<TlsPem> {
@@ -122,6 +139,25 @@ mod tests {
         for bad in ["", "a b", "http://x/", "*", "x:99", "x..y", ".x", "::1", "[x]", "x/y", "u@x"] {
             assert!(matches!(place("127.0.0.1:0", &[bad], None), Err(McpError::Name(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_allowed_host_is_added_and_opens_no_address() -> Result<(), McpError> {
+        let allowing = |address: &str, host: &str| {
+            let address = address.parse().map_err(|_| McpError::Opening(address.to_owned()))?;
+            let allowed_hosts = vec![host.to_owned()];
+            BindAddress::new(HttpAddress { address, names: Vec::new(), allowed_hosts, tls: identity() })
+        };
+        let bound = SocketAddr::from(([127, 0, 0, 1], 7));
+        let hosts = allowing("127.0.0.1:0", "host.docker.internal")?.hosts(bound);
+        assert_eq!(hosts, ["127.0.0.1:7", "localhost:7", "host.docker.internal:7", "host.docker.internal"]);
+        let hosts = allowing("127.0.0.1:0", "host.docker.internal:9000")?.hosts(bound);
+        assert_eq!(hosts, ["127.0.0.1:7", "localhost:7", "host.docker.internal:9000"]);
+        assert!(matches!(allowing("0.0.0.0:0", "host.docker.internal"), Err(McpError::Reachable(_))));
+        for bad in ["*", "http://x", "x/y", "", ":80", "a b:80", "::1"] {
+            assert!(matches!(allowing("127.0.0.1:0", bad), Err(McpError::AllowedHost(_))), "{bad}");
+        }
+        Ok(())
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The server for agents over streamable HTTP: one server for many clients, each with the bearer token.
 //!
 //! `bind_policy` decides where it may listen. `connection_limiter` and `write_timeout` limit connections, `tls` encrypts them.
-//! `request_filter` checks a request before the SDK sees it, with `auth` for its token. `sessions` limits sessions.
+//! `request_filter` checks a request before the SDK sees it, with `auth` for its token and `accept` for the form of the
+//! response. `sessions` limits sessions.
 //!
 //! Guarantees: it listens at loopback only, unless a host name and a certificate are given. A client without the token cannot
 //! keep out one that has it. Requests for another host or from another origin are rejected. At shutdown it accepts nothing new,
@@ -10,11 +11,9 @@
 //! Deliberately never: serves anything but the protocol.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -23,12 +22,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+mod accept;
 mod auth;
 mod bind_policy;
 mod connection_limiter;
@@ -40,6 +39,7 @@ mod write_timeout;
 
 use super::error::McpError;
 use super::service::McpService;
+use super::shutdown::{ShutdownSignals, exit_on_next_signal};
 use crate::app::{AgentServerError, HttpAddress, HttpAgentServer, HttpServing};
 use auth::BearerToken;
 use bind_policy::BindAddress;
@@ -183,43 +183,6 @@ impl Acceptor {
     fn close(self) -> JoinSet<()> {
         self.ending.send_replace(true);
         self.connections
-    }
-}
-
-/// The rest of the shutdown belongs to other threads, and the writer of the ledger may wait for another process. A second
-/// signal means that nobody wants to wait for that. To exit is safe: an interrupted process leaves nothing half done.
-fn exit_on_next_signal() {
-    let wait = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            ShutdownSignals::listen()?.next().await;
-            io::Result::Ok(())
-        })
-    };
-    // Without a thread, the shutdown just takes as long as it takes.
-    let _ = thread::Builder::new().name("kavi-signals".into()).spawn(move || {
-        if wait().is_ok() {
-            std::process::exit(1);
-        }
-    });
-}
-
-/// The signals that ask the process to end.
-struct ShutdownSignals([Signal; 3]);
-
-impl ShutdownSignals {
-    fn listen() -> io::Result<Self> {
-        let [interrupt, terminate, hangup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        Ok(Self([signal(interrupt)?, signal(terminate)?, signal(hangup)?]))
-    }
-
-    async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
     }
 }
 

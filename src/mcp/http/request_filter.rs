@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use super::super::frame::{self, MOST_BYTES, ParsedMessage, ParsedText};
 use super::super::service::McpService;
 use super::super::session::McpSession;
+use super::accept::{self, ResponseForm};
 use super::auth::BearerToken;
 use super::connection_limiter::ConnectionSlot;
 use super::headers::single_header;
@@ -109,7 +110,17 @@ impl RequestFilter {
     }
 
     /// Answers one request.
-    pub(super) async fn answer<B>(&self, request: Request<B>, slot: &ConnectionSlot) -> FilterResponse
+    pub(super) async fn answer<B>(&self, mut request: Request<B>, slot: &ConnectionSlot) -> FilterResponse
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
+    {
+        let form = accept::normalize(request.headers_mut());
+        let answer = self.answer_checked(request, slot).await;
+        if form == ResponseForm::Json { accept::as_json(answer).await } else { answer }
+    }
+
+    async fn answer_checked<B>(&self, request: Request<B>, slot: &ConnectionSlot) -> FilterResponse
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
@@ -160,9 +171,7 @@ impl RequestFilter {
         {
             return retry_later(refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()));
         }
-        // The bytes as they came: they passed the strict parser, so the SDK's parser finds the same
-        // message.
-        self.service.handle(Request::from_parts(parts, Full::new(body))).await
+        self.service.handle(Request::from_parts(parts, Full::new(unmarked(&body)))).await
     }
 
     async fn handle_batch(&self, parts: &Parts, messages: Vec<Value>) -> FilterResponse {
@@ -204,6 +213,11 @@ impl RequestFilter {
         let together = stream::select_all(bodies.into_iter().map(|body| body.into_data_stream())).map_ok(Frame::data);
         events(BoxBody::new(StreamBody::new(together)))
     }
+}
+
+/// The body without a byte order mark: the SDK parses it once more.
+fn unmarked(body: &Bytes) -> Bytes {
+    body.slice_ref(frame::without_mark(body))
 }
 
 /// A session for parsing one message. The SDK keeps the real one.

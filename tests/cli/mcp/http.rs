@@ -115,6 +115,70 @@ fn nothing_is_answered_without_the_token_or_for_another_host_or_page() {
     served.end();
 }
 
+#[test]
+fn a_client_is_answered_in_a_form_that_it_accepts() {
+    let workspace = greeting();
+    let served = Served::start(&workspace, &[]);
+    let opening = client::Client::opening("2025-11-25", json!({})).to_string();
+    let token = format!("Bearer {}", served.token);
+    let own = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
+    for (accept, form) in [
+        (&[][..], "text/event-stream"),
+        (&[("Accept", "*/*")], "text/event-stream"),
+        (&[("Accept", "text/event-stream")], "text/event-stream"),
+        (&[("Accept", "application/json")], "application/json"),
+    ] {
+        let marked = format!("\u{feff}{opening}");
+        for text in [&opening, &marked] {
+            let reply = served.bare("POST", "/mcp", &[&own, accept].concat(), text);
+            assert_eq!((reply.status, reply.headers["content-type"].as_str()), (200, form), "{accept:?}");
+            let answer = if form == "application/json" { reply.json() } else { reply.answer() };
+            assert_eq!(answer["result"]["serverInfo"]["name"], "kavi", "{answer}");
+        }
+    }
+    let refused = served.bare("POST", "/mcp", &[&own[..], &[("Accept", "text/html")]].concat(), &opening);
+    assert_eq!(refused.status, 406);
+    // A client that takes JSON alone gets the results of its calls in it.
+    let latest = "2026-07-28";
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": latest,
+        "io.modelcontextprotocol/clientInfo": { "name": "tester", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let call = json!({ "name": "peek", "arguments": peek(), "_meta": meta });
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call }).to_string();
+    let more = [
+        ("Accept", "application/json"),
+        ("MCP-Protocol-Version", latest),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "peek"),
+    ];
+    let called = served.bare("POST", "/mcp", &[&own[..], &more].concat(), &call).json();
+    assert_eq!(called["result"]["structuredContent"], json!({ "text": "hello" }), "{called}");
+    served.end();
+}
+
+#[test]
+fn another_name_of_this_host_is_served_when_it_is_allowed() {
+    let workspace = greeting();
+    let served = Served::start(&workspace, &["--allow-host", "host.docker.internal", "--allow-host", "gate.lan:9000"]);
+    let port = served.address.split_once(':').unwrap().1.to_owned();
+    let opening = client::Client::opening("2025-11-25", json!({})).to_string();
+    for (host, status) in [
+        (format!("host.docker.internal:{port}"), 200),
+        ("host.docker.internal".to_owned(), 200),
+        ("gate.lan:9000".to_owned(), 200),
+        ("gate.lan".to_owned(), 403),
+        (format!("evil.example:{port}"), 403),
+    ] {
+        assert_eq!(served.with("POST", &[("Host", host.as_str())], &opening).status, status, "{host}");
+    }
+    assert!(served.url.starts_with("http://127.0.0.1:"), "{}", served.url);
+    served.end();
+    let refused = workspace.json(&["mcp", "--listen", "127.0.0.1:0", "--allow-host", "*"]).expect(2);
+    assert!(refused.json()["error"]["message"].as_str().unwrap().contains("Host header"), "{refused:?}");
+}
+
 /// Who has no token is told so once on a connection, and many of them keep nobody out who has it.
 #[test]
 fn strangers_take_no_place_of_those_who_are_known() {
@@ -186,7 +250,7 @@ fn one_clients_held_files_do_not_push_out_anothers() {
         let held = served.modern_as("bob", "tools/call", call, json!({})).answer();
         assert!(held["result"]["_meta"]["kavi/held"].is_string(), "{held}");
     }
-    let yes = json!({ "action": "accept", "content": { "write": true } });
+    let yes = json!({ "action": "accept", "content": { "decision": "write" } });
     session.post(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": yes }));
     assert_eq!(call.event().unwrap()["result"]["isError"], false);
     served.end();
@@ -232,7 +296,7 @@ fn a_question_is_not_answered_by_somebody_else() {
     let asked = served.modern("tools/call", call.clone(), elicits.clone()).answer();
     let secret = asked["result"]["requestState"].clone();
     let run = strings(&workspace.ledger(), "SELECT execution_id FROM executions").remove(0);
-    let yes = json!({ "write": { "action": "accept", "content": { "write": true } } });
+    let yes = json!({ "decision": { "action": "accept", "content": { "decision": "write" } } });
     call["inputResponses"] = yes.clone();
     call["requestState"] = json!(run);
     let guessed = served.modern("tools/call", call.clone(), elicits.clone()).answer();
@@ -242,7 +306,7 @@ fn a_question_is_not_answered_by_somebody_else() {
         let stolen = served.modern_as(name, "tools/call", call.clone(), capabilities).answer();
         assert_eq!(stolen["error"]["code"], -32_602, "{stolen}");
     }
-    call["inputResponses"] = json!({ "write": { "action": "accept", "content": { "write": "yes" } } });
+    call["inputResponses"] = json!({ "decision": { "action": "accept", "content": { "decision": "yes" } } });
     let again = served.modern("tools/call", call.clone(), elicits.clone()).answer();
     assert_eq!(again["result"]["requestState"], secret, "what is not clear is asked once more: {again}");
     assert!(!workspace.vault("Inbox/AI/a.md").exists());
@@ -369,7 +433,7 @@ fn the_revision_without_sessions_is_served_request_by_request() {
     assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
     assert!(!workspace.vault("Inbox/AI/a.md").exists());
     call["requestState"] = asked["result"]["requestState"].clone();
-    call["inputResponses"] = json!({ "write": { "action": "accept", "content": { "write": true } } });
+    call["inputResponses"] = json!({ "decision": { "action": "accept", "content": { "decision": "write" } } });
     let written = served.modern("tools/call", call.clone(), elicits.clone()).answer();
     assert_eq!(written["result"]["isError"], false, "{written}");
     assert!(workspace.vault("Inbox/AI/a.md").exists());
@@ -385,7 +449,7 @@ fn a_person_is_asked_within_the_answer_to_the_call() {
     let mut call = session.call(1, "write_note", note("Inbox/AI/a.md"));
     let asked = call.event().unwrap();
     assert_eq!(asked["method"], "elicitation/create");
-    let yes = json!({ "action": "accept", "content": { "write": true } });
+    let yes = json!({ "action": "accept", "content": { "decision": "write" } });
     let told = session.post(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": yes }));
     assert_eq!(told.status, 202);
     assert_eq!(call.event().unwrap()["result"]["isError"], false);

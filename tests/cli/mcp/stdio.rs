@@ -177,6 +177,59 @@ fn what_a_script_sends_is_answered_also_when_its_last_line_has_no_end() {
     assert_eq!(called.stderr, "");
 }
 
+/// A call from a file ends by its own limit. The end of the file does not cancel it.
+#[test]
+fn what_a_file_asks_is_answered_also_when_it_takes_long() {
+    let workspace = with_guest("act", &guest("stay"));
+    policy(&workspace, "allow");
+    let toml = workspace.path().join("kavi.toml");
+    let text = fs::read_to_string(&toml).unwrap();
+    fs::write(&toml, text.replace("wall_ms = 120000", "wall_ms = 1500")).unwrap();
+    let arguments = json!({ "act": "sleep", "path": "Inbox/AI/a.md" });
+    let script = [
+        format!("\u{feff}{}", Client::opening("2025-11-25", json!({}))),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string(),
+        json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "act", "arguments": arguments } })
+            .to_string(),
+    ];
+    let file = workspace.path().join("requests.jsonl");
+    fs::write(&file, script.join("\n")).unwrap();
+    let mut command = workspace.command();
+    let called = command.arg("mcp").stdin(fs::File::open(&file).unwrap()).output().unwrap();
+    let text = String::from_utf8(called.stdout).unwrap();
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((answers.len(), &answers[0]["id"], &answers[1]["id"]), (2, &json!(0), &json!(7)), "{text}");
+    assert!(said(&answers[1]["result"]).contains("wall_ms"), "{text}");
+    assert!(called.status.success() && !newest(&workspace).contains("Cancelled"), "{}", newest(&workspace));
+}
+
+/// Also as process 1 of a container, where the kernel has no default action for it.
+#[test]
+fn a_server_that_is_asked_to_end_cancels_its_calls_and_ends_well() {
+    let workspace = with_guest("act", &guest("stay"));
+    policy(&workspace, "allow");
+    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
+    let arguments = json!({ "act": "sleep", "path": "Inbox/AI/a.md" });
+    client.send("tools/call", json!({ "name": "act", "arguments": arguments, "_meta": { "progressToken": 1 } }));
+    client.told("notifications/progress");
+    client.terminate();
+    assert!(newest(&workspace).starts_with("act 0 mcp tester Cancelled: "), "{}", newest(&workspace));
+    assert_eq!(workspace.staged(), 0);
+}
+
+#[test]
+fn a_skill_with_a_long_name_is_proposed_with_a_warning_and_the_name_of_its_tool() {
+    let workspace = Workspace::new();
+    let name = format!("write_{}", "a".repeat(50));
+    let io = r#"{"input":{"text":"str"},"output":{"words":"int"}}"#;
+    let arguments =
+        ["propose-skill", "--name", &name, "--desc", "Counts", "--side-effect", "READ_ONLY", "--io-schema-json", io];
+    let alias = workspace.json(&arguments).expect(0).json()["tool"].as_str().unwrap().to_owned();
+    assert_eq!((alias.len(), &alias[..44]), (53, &name[..44]));
+    let again = workspace.call(&arguments).expect(0);
+    assert!(again.stdout.contains(&format!("they see the tool {alias}")), "{again:?}");
+}
+
 #[test]
 fn a_guest_cannot_speak_for_the_server_nor_see_it() {
     let workspace = with_guest("peek", &guest("speak"));
@@ -197,8 +250,16 @@ fn files_are_held_for_a_person_where_nobody_can_be_asked() {
     let ran = client.call("write_note", note("Inbox/AI/a.md"));
     let result = &ran["result"];
     assert!(!workspace.vault("Inbox/AI/a.md").exists());
-    assert_eq!(result["structuredContent"]["written_path"], "Inbox/AI/a.md");
     let held = result["_meta"]["kavi/held"].as_str().unwrap();
+    // Some clients hand their model the structured content alone.
+    let structured = &result["structuredContent"];
+    assert_eq!((&structured["held"], &structured["id"]), (&json!(true), &json!(held)), "{ran}");
+    assert_eq!(structured["output"]["written_path"], "Inbox/AI/a.md");
+    assert!(structured["how"].as_str().unwrap().starts_with("NOT WRITTEN YET: "), "{ran}");
+    let tools = client.request("tools/list", json!({}))["result"]["tools"].take();
+    let tool = tools.as_array().unwrap().iter().find(|tool| tool["name"] == "write_note").unwrap();
+    let schema = jsonschema::validator_for(&tool["outputSchema"]).unwrap();
+    assert!(schema.is_valid(structured) && schema.is_valid(&structured["output"]), "{tool}");
     assert!(said(result).starts_with("NOT WRITTEN YET: "), "{ran}");
     assert!(said(result).contains(&format!("kavi effects approve {}", &held[..8])), "{ran}");
     workspace.call(&["effects", "approve", held, "--approved-by", "ada", "--yes"]).expect(0);
@@ -263,11 +324,12 @@ fn a_person_who_is_asked_decides_about_what_was_shown() {
         .remove(0)
     };
     for (number, answer, state) in [
-        (1, json!({ "action": "accept", "content": { "write": true } }), "APPLIED a person, asked by tester"),
-        (2, json!({ "action": "accept", "content": { "write": false } }), "REJECTED a person, asked by tester"),
+        (1, json!({ "action": "accept", "content": { "decision": "write" } }), "APPLIED a person, asked by tester"),
+        (2, json!({ "action": "accept", "content": { "decision": "discard" } }), "REJECTED a person, asked by tester"),
         (3, json!({ "action": "decline" }), "REJECTED a person, asked by tester"),
         (4, json!({ "action": "accept" }), "HELD "),
         (5, json!({ "action": "cancel" }), "HELD "),
+        (7, json!({ "action": "accept", "content": { "decision": "keep held" } }), "HELD "),
     ] {
         let path = format!("Inbox/AI/{number}.md");
         let (id, question) = asked(&mut client, &path);
@@ -277,6 +339,8 @@ fn a_person_who_is_asked_decides_about_what_was_shown() {
         assert_eq!(states(), state, "{answer}");
         assert_eq!(workspace.vault(&path).exists(), state.starts_with("APPLIED"), "{answer}");
         assert_eq!(ran["result"]["isError"], state.starts_with("REJECTED"), "{ran}");
+        let held = &ran["result"]["structuredContent"]["held"];
+        assert_eq!(held == true, state.starts_with("HELD"), "{ran}");
     }
     // Whoever cancels while the question is open does not want the files either.
     let (id, _) = asked(&mut client, "Inbox/AI/6.md");
@@ -294,13 +358,13 @@ fn a_question_of_the_newest_revision_is_answered_by_another_request() {
     let call = json!({ "name": "write_note", "arguments": note("Inbox/AI/a.md") });
     let question = client.request("tools/call", call.clone())["result"].take();
     assert_eq!(question["resultType"], "input_required", "{question}");
-    assert!(question["inputRequests"]["write"]["params"]["message"].as_str().unwrap().contains("Inbox/AI/a.md"));
+    assert!(question["inputRequests"]["decision"]["params"]["message"].as_str().unwrap().contains("Inbox/AI/a.md"));
     assert!(!workspace.vault("Inbox/AI/a.md").exists());
     let retry = |state: &Value, name: &str| {
         let mut retry = call.clone();
         retry["name"] = json!(name);
         retry["requestState"] = state.clone();
-        retry["inputResponses"] = json!({ "write": { "action": "accept", "content": { "write": true } } });
+        retry["inputResponses"] = json!({ "decision": { "action": "accept", "content": { "decision": "write" } } });
         retry
     };
     for state in [json!("7"), json!("00000000-0000-4000-8000-000000000000")] {
@@ -599,6 +663,22 @@ fn an_agents_program_is_told_of_the_workspace_and_keeps_what_it_had() {
     server.args(arguments);
     let called = support::feed(server, &Client::opening("2025-11-25", json!({})).to_string()).expect(0);
     assert!(called.stdout.contains("\"name\":\"kavi\""), "{called:?}");
+    // A second time there is nothing to change.
+    let again = workspace.json(&write).expect(0).json();
+    assert_eq!((&again["changed"], &again["copy"]), (&json!(false), &Value::Null), "{again}");
+    // A program with one file for each person gets its entry below the home folder.
+    for (client, file) in [
+        ("codex", ".codex/config.toml"),
+        ("claude-desktop", ".config/Claude/claude_desktop_config.json"),
+        ("windsurf", ".codeium/windsurf/mcp_config.json"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let mut install = workspace.command_with(&["mcp", "install", "--client", client, "--write"]);
+        assert!(install.env("HOME", home.path()).status().unwrap().success(), "{client}");
+        let text = fs::read_to_string(home.path().join(file)).unwrap();
+        assert!(text.contains(root.to_str().unwrap()) && text.contains("--workspace"), "{text}");
+    }
+    assert!(!workspace.path().join(".codex").exists());
     fs::write(&file, "{ // mine\n}").unwrap();
     assert!(workspace.refused(&write, 3)["message"].as_str().unwrap().contains("not plain JSON"));
 }

@@ -149,6 +149,17 @@ impl Client {
         assert!(recorded, "{begins}: {}", newest(workspace));
     }
 
+    /// Sends SIGTERM to the server, and waits for a normal end while the connection is open.
+    pub fn terminate(mut self) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        let mut rest = String::new();
+        while self.output.read_line(&mut rest).unwrap() > 0 {}
+        let _input = self.input.take();
+        let output = self.child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Goes, and waits until the server has gone as well, without a word but the protocol's.
     pub fn close(mut self) {
         drop(self.input.take());

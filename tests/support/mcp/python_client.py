@@ -83,7 +83,7 @@ async def drive():
     said, asked, told = {"mode": mode}, [], asyncio.Event()
     async def answer(context, params):
         asked.append(params.message)
-        return types.ElicitResult(action="accept", content={"write": True})
+        return types.ElicitResult(action="accept", content={"decision": "write"})
     async def message(message):
         if isinstance(message, types.ToolListChangedNotification):
             told.set()
@@ -136,7 +136,7 @@ async def together():
             path = f"Inbox/AI/{number}.md"
             found = await client.call_tool("search_notes", {"query": "tea"})
             held = await client.call_tool("write_note", note(path))
-            return [listed, found.structured_content["hits"][0]["path"], held.structured_content["written_path"] == path]
+            return [listed, found.structured_content["hits"][0]["path"], held.structured_content["output"]["written_path"] == path]
     print(json.dumps(await asyncio.gather(*[one(number) for number in range(50)])))
 
 asyncio.run({"drive": drive, "vanish": vanish, "together": together}[what]())
