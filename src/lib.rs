@@ -19,6 +19,7 @@ pub mod cage;
 pub mod cli;
 pub mod error;
 pub mod forge;
+pub mod history;
 pub mod http;
 pub mod invoke;
 pub mod ledger;
