@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::error::CageError;
-use super::mount::Mount;
+use super::mount::{Mount, ProcAccess};
 use super::wire::{Bind, Forward, JobSpec, Rlimits};
 
 /// The private home directory in every cage: empty, writable, removed afterwards. The caller sets `HOME` to it.
@@ -98,6 +98,7 @@ pub struct Job {
     mounts: Vec<Mount>,
     pub(super) limits: JobLimits,
     forward: Option<(u16, PathBuf)>,
+    proc: ProcAccess,
     pub(super) capture: usize,
 }
 
@@ -130,6 +131,7 @@ impl Job {
             mounts: Vec::new(),
             limits: JobLimits::default(),
             forward: None,
+            proc: ProcAccess::OwnProcesses,
             capture: 4 * 1024 * 1024,
         }
     }
@@ -207,6 +209,13 @@ impl Job {
         self
     }
 
+    /// Hides `/proc` from the job, which [`ProcAccess::Hidden`] describes.
+    #[must_use]
+    pub fn hide_proc(mut self) -> Self {
+        self.proc = ProcAccess::Hidden;
+        self
+    }
+
     /// Replaces the limits.
     #[must_use]
     pub fn limits(mut self, limits: JobLimits) -> Self {
@@ -263,6 +272,7 @@ impl Job {
             cwd: self.cwd.as_deref().map(render).transpose()?.unwrap_or_else(|| "/".to_owned()),
             limits: self.rlimits(view),
             forward,
+            proc: self.proc,
         };
         Ok(RenderedJob { binds, spec })
     }

@@ -49,7 +49,7 @@ use crate::model::switch::Watch;
 
 pub use error::{CageError, SetupStep};
 pub use job::{INSIDE_HOME, INSIDE_TMP, Job, JobLimits};
-pub use mount::{Mount, MountAccess};
+pub use mount::{Mount, MountAccess, ProcAccess};
 pub use outcome::{AppliedConfinement, CageReport, Exit, Finished, NamespaceMaker, Stream};
 
 use job::PathView;
@@ -280,7 +280,15 @@ mod caged {
                 processes: None,
                 open_files: 64,
             };
-            let spec = JobSpec { program: None, args: vec![], env: vec![], cwd: "/".to_owned(), limits, forward: None };
+            let spec = JobSpec {
+                program: None,
+                args: vec![],
+                env: vec![],
+                cwd: "/".to_owned(),
+                limits,
+                forward: None,
+                proc: ProcAccess::OwnProcesses,
+            };
             let order = JobOrder { binds: Vec::new(), job: spec };
             // Without a program the inner stage ends after its self-check, so this reports walls
             // that were really built.

@@ -4,6 +4,19 @@
 
 use std::path::PathBuf;
 
+/// What a job may read below `/proc`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcAccess {
+    /// A `/proc` of its own process namespace, without the parts that show or control the host.
+    #[default]
+    OwnProcesses,
+    /// No file and no folder. Links such as `/proc/self/exe` can still be read: the compiler finds
+    /// its own path with it, and needs nothing else. Otherwise a source could make the compiler
+    /// copy a file of `/proc` into a message.
+    Hidden,
+}
+
 /// What a job may do with a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::SetupStep;
-use super::mount::MountAccess;
+use super::mount::{MountAccess, ProcAccess};
 use super::outcome::AppliedConfinement;
 
 /// Largest order. The longest command line that the kernel accepts fits.
@@ -58,6 +58,7 @@ pub(super) struct JobSpec {
     pub cwd: String,
     pub limits: Rlimits,
     pub forward: Option<Forward>,
+    pub proc: ProcAccess,
 }
 
 impl fmt::Debug for JobSpec {

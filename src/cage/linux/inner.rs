@@ -9,6 +9,7 @@ use super::{at, check, landlock, loopback, mounts, namespaces, seccomp};
 use crate::cage::error::{SetupStep, StageError};
 use crate::cage::forward;
 use crate::cage::launch::{self, OwnGroup, SupervisionEnd};
+use crate::cage::mount::ProcAccess;
 use crate::cage::outcome::{AppliedConfinement, NamespaceMaker};
 use crate::cage::wire::{self, JobOrder, StageReport};
 
@@ -56,7 +57,7 @@ pub(in crate::cage) fn stage(mode: Option<&str>) -> ExitCode {
 
 fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>, StageError> {
     let (order, fds) = wire::receive_order::<JobOrder>(control).map_err(at(SetupStep::Orders, "orders"))?;
-    let user_namespace = settle(mode)?;
+    let user_namespace = settle(mode, order.job.proc)?;
     // After the tree is entered, because rules name folders by descriptors of the final tree.
     let landlock_abi = landlock::confine(&order.binds)?;
     launch::limit(&order.job.limits).map_err(at(SetupStep::Limits, "limits"))?;
@@ -68,6 +69,9 @@ fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>
     if let Some(order) = &order.job.forward {
         // Its threads start under the filter and under Landlock, and so are confined like the job.
         forward::open(order).map_err(at(SetupStep::Forward, format!("port {}", order.port)))?;
+    }
+    if order.job.proc == ProcAccess::Hidden {
+        landlock::hide_proc()?;
     }
     let by = match mode {
         NamespaceMode::Own => NamespaceMaker::Own,
@@ -91,11 +95,11 @@ fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>
 }
 
 /// Enters the tree and gives up identity and privileges. Returns whether the job is in a user namespace of its own.
-fn settle(mode: NamespaceMode) -> Result<bool, StageError> {
+fn settle(mode: NamespaceMode, proc: ProcAccess) -> Result<bool, StageError> {
     if mode != NamespaceMode::Bubblewrap {
         // bubblewrap has done all of this. The order is fixed: each step needs a capability that a
         // later one gives up.
-        mounts::mount_proc()?;
+        mounts::mount_proc(proc)?;
         mounts::enter()?;
         rustix::process::setsid().map_err(at(SetupStep::Pivot, "setsid"))?;
         nix::unistd::sethostname("kavi").map_err(at(SetupStep::Pivot, "host name"))?;

@@ -63,6 +63,29 @@ pub(super) fn confine(binds: &[Bind]) -> Result<Option<u32>, StageError> {
     })
 }
 
+/// Takes every file and folder below `/proc` away, from this process too. The self-check reads
+/// there, so this comes after it.
+pub(super) fn hide_proc() -> Result<(), StageError> {
+    let failed = |what: &str| at(SetupStep::Landlock, what.to_owned());
+    // Every layer denies moving a file to another folder unless it says otherwise, and the first
+    // layer has already decided that.
+    let reading = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Refer;
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(reading)
+        .map_err(failed("handle reading"))?
+        .create()
+        .map_err(failed("create a second layer"))?;
+    // A ruleset only allows. So everything else below the root is named.
+    for entry in std::fs::read_dir("/").map_err(at(SetupStep::Landlock, "list the root"))? {
+        let name = entry.map_err(at(SetupStep::Landlock, "list the root"))?.file_name();
+        if name != "proc" {
+            rules = allow(rules, &format!("/{}", name.to_string_lossy()), reading)?;
+        }
+    }
+    rules.restrict_self().map(|_| ()).map_err(failed("restrict reading"))
+}
+
 /// Everything except executing, making devices, and controlling devices.
 fn writing() -> BitFlags<AccessFs> {
     AccessFs::from_all(KNOWN) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev)

@@ -21,7 +21,7 @@ use super::namespaces::SetupUser;
 use super::{CAGE_ID, at};
 use crate::cage::error::{SetupStep, StageError};
 use crate::cage::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
-use crate::cage::mount::MountAccess;
+use crate::cage::mount::{MountAccess, ProcAccess};
 use crate::cage::wire::{Bind, OuterOrder};
 
 /// Where the new tree is built. It covers `/tmp` only in our own mount namespace.
@@ -259,12 +259,18 @@ fn tighten(opened: &[OpenedMount], before: &HashSet<u64>) -> Result<(), StageErr
 }
 
 /// Mounts `/proc` for this process namespace and covers the parts that show or control the host.
-pub(super) fn mount_proc() -> Result<(), StageError> {
+pub(super) fn mount_proc(access: ProcAccess) -> Result<(), StageError> {
     // Before the root changes: a user namespace may mount `/proc` only while it still sees a
     // complete one.
     let proc = under("/proc");
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("proc", &proc, "proc", flags, None).map_err(at(SetupStep::Mounts, "/proc"))?;
+    // Of a hidden `/proc` not even the files about the machine are mounted. Kernels before 5.8 do
+    // not know the option.
+    let processes_only =
+        access == ProcAccess::Hidden && mount("proc", &proc, "proc", flags, Some(c"subset=pid")).is_ok();
+    if !processes_only {
+        mount("proc", &proc, "proc", flags, None).map_err(at(SetupStep::Mounts, "/proc"))?;
+    }
     for name in FROZEN {
         let place = format!("{proc}/{name}");
         if fs::symlink_metadata(&place).is_ok() {

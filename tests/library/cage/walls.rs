@@ -161,3 +161,18 @@ fn bubblewrap_makes_the_same_walls() {
     assert_eq!(cage.run(&job, &mut |_, _| {}).unwrap().exit, Exit::WallClock);
     assert!(!alive(&hung));
 }
+
+#[test]
+fn a_hidden_proc_gives_the_jobs_own_path_and_no_file() {
+    let pry = "for file in cmdline version mounts self/mountinfo self/status self/environ self/cgroup sys/kernel/random/boot_id 1/status; do \
+               cat /proc/$file 2>/dev/null && echo read $file; done; ls /proc /proc/self 2>/dev/null; readlink /proc/self/exe; echo end";
+    let done = run(&shell(pry).hide_proc());
+    assert_eq!(done.exit, Exit::Code(0), "{}", text(&done.stderr));
+    let said = text(&done.stdout);
+    assert!(said.starts_with("/usr/bin/") && said.ends_with("\nend") && said.lines().count() == 2, "{said}");
+    // Everything else of the tree can be read as before, and a file can get a name in another folder.
+    let rest = "cat /etc/passwd > /tmp/copy && cat /tmp/copy && ls /usr /dev > /dev/null && mkdir /tmp/a && ln /tmp/copy /tmp/a/copy";
+    let done = run(&shell(rest).hide_proc());
+    assert_eq!(done.exit, Exit::Code(0), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("kavi"), "{} {}", text(&done.stdout), text(&done.stderr));
+}
