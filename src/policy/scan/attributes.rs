@@ -19,6 +19,10 @@ pub(super) fn check(file: &SourceTokens, names: &DeclaredNames, report: &mut Sca
         let open = file.pair_of(close);
         if let Some(reason) = check_one(file, at, open, close, names) {
             report.refuse(&file.path, file.line(at), reason);
+            // The compiler may expand the value of an attribute before it refuses the attribute.
+            if (open..close).any(|inside| file.is_punct(inside, '!')) {
+                report.forbid_compiling();
+            }
         }
     }
 }

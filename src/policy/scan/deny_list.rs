@@ -73,6 +73,29 @@ pub(super) fn is_known_macro(name: &str) -> bool {
     allow_list::is_macro(name) || REFUSED_MACROS.iter().any(|(refused, _)| *refused == name)
 }
 
+/// Refused macros of the standard library that make the compiler read no file and no environment
+/// variable.
+const HARMLESS_MACROS: &[&str] = &[
+    "cfg",
+    "column",
+    "dbg",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "eprint",
+    "eprintln",
+    "file",
+    "line",
+    "module_path",
+    "print",
+    "println",
+];
+
+/// Whether the compiler may read a source that calls the refused macro `name`.
+pub(super) fn is_harmless_macro(name: &str) -> bool {
+    HARMLESS_MACROS.contains(&name)
+}
+
 /// Why the macro `name` is refused.
 pub(super) fn macro_hint(name: &str) -> &'static str {
     let refused = REFUSED_MACROS.iter().find(|(refused, _)| *refused == name);

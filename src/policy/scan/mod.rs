@@ -10,7 +10,8 @@
 //! | `keywords` | no unsafe or foreign code, no disguised name |
 //! | `names`, `imports`, `paths` | every path ends on the list, whatever it is called on the way |
 //! | `attributes`, `serde_keys` | no conditional code, no lint levels, no code in strings |
-//! | `macros`, `local_macros` | only known macros, none that builds names or paths |
+//! | `macros`, `local_macros`, `macro_growth` | only known macros, none that builds names, paths or a flood of code |
+//! | `secrets` | no literal with the shape of a token or a private key |
 //! | `test_separation` | test code changes nothing of the skill |
 //! | `syntax_tree` | the syntax tree agrees |
 //!
@@ -29,11 +30,13 @@ mod keywords;
 mod language;
 mod lexical;
 mod local_macros;
+mod macro_growth;
 mod macros;
 mod memory_addresses;
 mod module_files;
 mod paths;
 mod report;
+mod secrets;
 mod serde_keys;
 mod syntax_tree;
 mod test_separation;
@@ -43,7 +46,7 @@ mod tokens;
 mod unicode;
 
 pub use lexical::{MAX_FILE_BYTES, MAX_FILES, MAX_NESTING, MAX_RUN, MAX_TOTAL_BYTES};
-pub use report::CLOCK;
+pub use report::{CLOCK, CompileSafety};
 
 use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
@@ -56,17 +59,36 @@ pub fn precheck(snapshot: &Snapshot) -> Vec<Finding> {
     report.finish()
 }
 
-/// Checks the sources of a skill against everything that a skill may say. No findings means that they may be compiled.
+/// The outcome of a scan.
+#[derive(Debug)]
+pub struct ScanVerdict {
+    /// What a skill must not say, in order of place.
+    pub findings: Vec<Finding>,
+    /// Whether the compiler may read the sources. Sources without findings are safe.
+    pub safety: CompileSafety,
+}
+
+/// Checks the sources of a skill against everything that a skill may say.
+pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {
+    judge(snapshot).findings
+}
+
+/// Checks the sources like [`scan`], and decides whether the compiler may read them.
 ///
 /// Finding of the rule [`CLOCK`] is what a specification may permit.
 ///
 /// Starts with [`precheck`] and stops there when that finds something.
-pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {
+pub fn judge(snapshot: &Snapshot) -> ScanVerdict {
+    let report = check_all(snapshot);
+    ScanVerdict { safety: report.compile_safety(), findings: report.finish() }
+}
+
+fn check_all(snapshot: &Snapshot) -> ScanReport {
     let mut report = ScanReport::default();
     lexical::check(snapshot, &mut report);
     // The parsers below recurse and assume plain text. What lexical refuses must not reach them.
     if !report.is_clean() {
-        return report.finish();
+        return report;
     }
     let files = module_files::load(snapshot, &mut report);
     // Over all files first: a name that one file declares changes what another one means.
@@ -78,12 +100,14 @@ pub fn scan(snapshot: &Snapshot) -> Vec<Finding> {
         attributes::check(file, &names, &mut report);
         local_macros::check(file, &mut report);
         test_separation::check(file, &names, &mut report);
+        secrets::check(file, &mut report);
     }
     macros::check(&files, &names, &mut report);
+    macro_growth::check(&files, &mut report);
     memory_addresses::check(&files, &mut report);
     // Only then, because the tree would repeat what the tokens have shown, in other words.
     if report.is_clean() {
         syntax_tree::check(&files, &names, &mut report);
     }
-    report.finish()
+    report
 }

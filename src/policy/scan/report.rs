@@ -55,6 +55,8 @@ pub(super) enum Rule {
     Extern,
     /// A test that is not what it seems, or a test module that changes the skill.
     Test,
+    /// A secret as a literal.
+    Secret,
     /// Text that is not Rust as the scanner knows it.
     Syntax,
 }
@@ -63,6 +65,16 @@ impl Rule {
     /// The reason to refuse a piece of source that breaks this rule.
     pub(super) fn because(self, message: impl Into<String>) -> RefusalReason {
         RefusalReason { rule: self, message: message.into() }
+    }
+
+    /// Whether the compiler may still read a source that breaks this rule. Only rules about what
+    /// the code does when it runs leave the compiler safe, so a new rule has to be added here to be
+    /// one of them.
+    fn compile_safety(self) -> CompileSafety {
+        match self {
+            Self::Path | Self::Clock | Self::Lint | Self::Test | Self::Export | Self::Secret => CompileSafety::Safe,
+            _ => CompileSafety::Unsafe,
+        }
     }
 
     /// The rule's name in a finding.
@@ -87,9 +99,23 @@ impl Rule {
             Self::Unsafe => "policy/unsafe",
             Self::Extern => "policy/extern",
             Self::Test => "policy/test",
+            Self::Secret => "policy/secret",
             Self::Syntax => "policy/syntax",
         }
     }
+}
+
+/// Whether the compiler may read the sources.
+///
+/// The compiler acts on a source before anything of it runs: it opens the files that a macro names
+/// and expands what a macro builds. What it reads can appear in its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum CompileSafety {
+    /// Nothing was found that could make the compiler read a file or use up the machine.
+    #[default]
+    Safe,
+    /// Such a finding exists. No tool may compile, lint or test these sources.
+    Unsafe,
 }
 
 /// Why a piece of source is refused, without its place.
@@ -103,11 +129,31 @@ pub(super) struct RefusalReason {
 #[derive(Debug, Default)]
 pub(super) struct ScanReport {
     findings: Vec<Finding>,
+    safety: CompileSafety,
 }
 
 impl ScanReport {
     /// Adds a finding, once.
     pub(super) fn add(&mut self, rule: Rule, file: &str, line: u32, message: impl Into<String>) {
+        // Noted before the list is cut: a long list must not hide the one finding that matters.
+        if rule.compile_safety() == CompileSafety::Unsafe {
+            self.safety = CompileSafety::Unsafe;
+        }
+        self.push(rule, file, line, message);
+    }
+
+    /// Adds a finding of a rule that is unsafe in general, about a construct that the compiler may
+    /// read.
+    pub(super) fn add_safe(&mut self, rule: Rule, file: &str, line: u32, message: impl Into<String>) {
+        self.push(rule, file, line, message);
+    }
+
+    /// Notes that the compiler must not read the sources.
+    pub(super) fn forbid_compiling(&mut self) {
+        self.safety = CompileSafety::Unsafe;
+    }
+
+    fn push(&mut self, rule: Rule, file: &str, line: u32, message: impl Into<String>) {
         // Cut before it is compared, so that the list cannot grow by long texts that begin the
         // same.
         let message: String = message.into().chars().take(MAX_MESSAGE).collect();
@@ -125,6 +171,11 @@ impl ScanReport {
     /// Whether nothing was found, but for what a specification may permit.
     pub(super) fn is_clean(&self) -> bool {
         self.findings.iter().all(|finding| finding.rule == CLOCK)
+    }
+
+    /// Whether the compiler may read the sources.
+    pub(super) fn compile_safety(&self) -> CompileSafety {
+        self.safety
     }
 
     /// The findings in order of their places.

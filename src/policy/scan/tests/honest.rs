@@ -59,3 +59,16 @@ fn honest_code_passes() {
         "#[derive(Debug)] pub enum Error { Bad(std::num::ParseIntError) } impl std::error::Error for Error {} impl std::fmt::Display for Error { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(\"bad\") } }",
     ]);
 }
+
+#[test]
+fn placeholders_and_the_search_for_secrets_are_no_secrets() {
+    honest(&[
+        "const A: &str = \"AKIAIOSFODNN7EXAMPLE\";",
+        "const A: &str = \"ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\";",
+        "const A: [&str; 3] = [\"ghp_\", \"sk-\", \"-----BEGIN RSA PRIVATE KEY-----\"];",
+        "const A: &str = \"sk-your-own-key-goes-here-and-nowhere-else\";",
+        "const A: &str = \"-----BEGIN PRIVATE KEY-----\\nMIIEexampleexampleexampleexampleexampleexample\\n-----END\";",
+        "const A: &str = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\";",
+        "const A: &str = \"a task-list of the day that is much longer than thirty-two characters\";",
+    ]);
+}

@@ -226,3 +226,37 @@ proptest! {
         let _ = scan(&snapshot(&[("src/lib.rs", &text)]));
     }
 }
+
+/// The compiler acts on a source before anything of it runs. What makes it read a file, an
+/// environment variable or without end must keep the compiler away; what only the running code
+/// would do need not.
+#[test]
+fn what_makes_the_compiler_read_or_work_is_unsafe_to_compile() {
+    let safety = |body: &str| judge(&skill(body)).safety;
+    for body in [
+        "const A: &str = include_str!(\"/proc/cmdline\");",
+        "#[cfg(test)] mod tests { const A: &[u8] = include_bytes!(\"/proc/cmdline\"); }",
+        "const A: Option<&str> = option_env!(\"HOME\");",
+        "use std::include_str as text; fn f() -> &'static str { text!(\"/etc/hostname\") }",
+        "use std::include_str as json; fn f() -> &'static str { json!(\"/etc/hostname\") }",
+        "#[path = \"/proc/self/environ\"] mod other {}",
+        "#[doc = include_str!(\"/proc/cmdline\")] fn f() {}",
+        "#[cfg(test)] mod tests { #[test] #[ignore = include_str!(\"/proc/cmdline\")] fn f() {} }",
+        "#[allow(dead_code, reason = include_str!(\"/proc/cmdline\"))] fn f() {}",
+        "#[derive(Deserialize)] #[serde(from = \"[u8; include!(\\\"/etc/passwd\\\")]\")] struct S;",
+        "macro_rules! m { ($e:expr) => { m!($e) + m!($e) } } fn f() -> u8 { m!(1) + std::process::id() as u8 }",
+        "extern crate std as other;",
+    ] {
+        assert_eq!(safety(body), CompileSafety::Unsafe, "{body}");
+    }
+    for body in [
+        "",
+        "fn f() { let _ = std::fs::read(\"/etc/passwd\"); }",
+        "fn f() { println!(\"x\"); }",
+        "#[allow(dead_code)] fn f() {}",
+        "#[cfg(test)] mod tests { #[test] #[ignore] fn f() {} }",
+    ] {
+        assert_eq!(safety(body), CompileSafety::Safe, "{body}");
+    }
+    assert_eq!(judge(&snapshot(&[("src/lib.rs", "fn f() { \u{202e} }")])).safety, CompileSafety::Unsafe);
+}

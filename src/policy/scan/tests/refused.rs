@@ -375,3 +375,52 @@ fn the_time_is_for_a_specification_to_permit() {
     // Also by the second look, which only sources get that the first has found clean.
     assert!(rules(&scan(&skill("use kavi_sdk::clock; fn f() { let = ; }"))).contains(&"syntax"));
 }
+
+#[test]
+fn local_macros_do_not_flood_the_compiler() {
+    let twice = "macro_rules! twice { ($e:expr) => { $e + $e } }\n";
+    let nested = format!("{}1{}", "twice!(".repeat(30), ")".repeat(30));
+    let chain: String =
+        (1..=30).map(|n| format!("macro_rules! m{n} {{ () => {{ m{0}!(); m{0}!(); }} }}\n", n - 1)).collect();
+    refused(
+        "local-macro",
+        &[
+            &format!("{twice}fn f() -> u64 {{ {nested} }}"),
+            &format!("macro_rules! m0 {{ () => {{ let _ = 1; }} }}\n{chain}fn f() {{ m30!(); }}"),
+            "macro_rules! m { ($e:expr) => { m!($e) + m!($e) } } fn f() -> u8 { m!(1) }",
+            "macro_rules! m { ($($e:expr),*) => { m!($($e, $e),*) } } fn f() { m!(1) }",
+            "macro_rules! m { ($a:expr, $($e:expr),*) => { m!($($a, $e),*) } } fn f() { m!(1, 2) }",
+            "macro_rules! m { ($($e:expr),*) => { $( m!($e); )* } } fn f() { m!(1) }",
+            "macro_rules! a { ($e:expr) => { b!($e) } } macro_rules! b { ($e:expr) => { a!($e) } } fn f() { a!(1) }",
+        ],
+    );
+}
+
+/// Put together here, so that no scanner takes this file for a leak.
+fn token(start: &str, body: &str) -> String {
+    format!("{start}{body}")
+}
+
+#[test]
+fn secrets_are_no_literals() {
+    let body = "q7Zr2Lk9Xw4Tn8Bv1Yc6Hd3Jm5Ps0Gf7Ea2Ru9Io4Kd";
+    let key = format!("-----BEGIN {} KEY-----\\nMIIEvQ{body}{body}\\n-----END", "PRIVATE");
+    let signed = format!("{}.{}.{body}", token("ey", &format!("Jh{body}")), token("ey", &format!("Jz{body}")));
+    let mut found = vec![key, signed, token("AKIA", "Q7ZR2LK9XW4TN8BV")];
+    for start in ["ghp_", "github_pat_", "glpat-", "xoxb-", "sk_live_", "sk-ant-", "AIza", "npm_", "hf_"] {
+        found.push(token(start, body));
+    }
+    for secret in &found {
+        for item in [
+            format!("const A: &str = \"{secret}\";"),
+            format!("const A: &[u8] = b\"{secret}\";"),
+            format!("/// Call it with {secret}\nfn f() {{}}"),
+            format!("#[cfg(test)] mod tests {{ #[test] fn t() {{ assert_eq!(\"{secret}\", \"x\"); }} }}"),
+        ] {
+            let findings = scan(&skill(&item));
+            assert!(rules(&findings).contains(&"secret"), "{item}: {findings:#?}");
+            assert!(findings.iter().all(|finding| !finding.message.contains(body)), "{findings:#?}");
+        }
+    }
+    refused("secret", &[&format!("const A: &str = \"\\x67hp_{body}\";")]);
+}
