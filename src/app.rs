@@ -34,7 +34,7 @@ mod trust;
 
 pub use crate::cage::CageReport;
 pub use crate::forge::build::{BuildAttempt, Builder};
-pub use crate::forge::promote::PromotionReport;
+pub use crate::forge::promote::{PromotionReport, Remark};
 pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::verify::{Reuse, Verified};
@@ -47,7 +47,7 @@ pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, OutcomeFilter, Promotion, Proposal, ProposalSource,
-    Pruned, RecordFilter, RecordTail, Research, Verification,
+    Pruned, RecordFilter, RecordTail, Research, Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin};

@@ -8,12 +8,12 @@ use super::coding_agent;
 use super::open_workspace::OpenWorkspace;
 use super::proposals::ProposalService;
 use crate::error::Error;
-use crate::forge::build::{self, BuildAttempt, Builder};
+use crate::forge::build::{self, BuildAttempt, BuildRequest, Builder};
 use crate::forge::diagnosis::{self, DiagnosisRequest};
-use crate::forge::toolchain::Toolchain;
+use crate::forge::toolchain::{Toolchain, ToolchainError};
 use crate::forge::verify::{self, Reuse, Verified};
 use crate::http::BaseUrlError;
-use crate::ledger::{Build, LedgerError, Proposal, Research};
+use crate::ledger::{Build, LedgerError, Proposal, Research, Reverification};
 use crate::llm;
 use crate::log_targets::STAGE;
 use crate::model::approver::Approver;
@@ -73,7 +73,13 @@ impl AttemptService<'_> {
     /// # Errors
     /// When no attempt could be made or recorded; a failed attempt is an [`BuildAttempt`].
     pub fn build(&self, proposal: &Proposal, builder: &Builder, by: Option<&Approver>) -> Result<BuildAttempt, Error> {
-        Ok(build::run(&self.workspace.forge(), proposal, builder, by)?)
+        let formatter = match self.workspace.formatter() {
+            // The gates need a toolchain, a build does not: its sources then stay as they are.
+            Err(Error::Toolchain(ToolchainError::Missing { .. })) => None,
+            found => Some(found?),
+        };
+        let request = BuildRequest { proposal, builder, formatter: formatter.as_ref(), by };
+        Ok(build::run(&self.workspace.forge(), &request)?)
     }
 
     /// Writes packet and workspace and stops.
@@ -95,6 +101,15 @@ impl AttemptService<'_> {
     /// When there is nothing to verify or a gate could not do its work; failed gates are in the result.
     pub fn verify(&self, proposal: &Proposal, toolchain: &Toolchain, reuse: Reuse) -> Result<Verified, Error> {
         Ok(verify::run(&self.workspace.forge(), proposal, toolchain, reuse)?)
+    }
+
+    /// Runs today's gates over a trusted revision. Changes no trust.
+    ///
+    /// # Errors
+    /// When the proposal is not trusted or a gate could not do its work; what they found is in the
+    /// result.
+    pub fn reverify(&self, proposal: &Proposal, toolchain: &Toolchain) -> Result<Reverification, Error> {
+        Ok(verify::reverify(&self.workspace.forge(), proposal, toolchain)?)
     }
 
     /// Runs the invariants gate alone. Records nothing.

@@ -10,6 +10,7 @@ use crate::artifacts::Store;
 use crate::cage::{Cage, Confinement};
 use crate::error::Error;
 use crate::forge::context::ForgeContext;
+use crate::forge::format::Formatter;
 use crate::forge::toolchain::{self, Toolchain};
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
@@ -121,6 +122,12 @@ impl OpenWorkspace {
         // The step itself checks this again. Checking here avoids starting tools for a step that is refused anyway.
         self.ledger.authorize()?;
         Ok(toolchain::ensure(&self.cage, &self.host.tools()?)?)
+    }
+
+    /// What formats the sources of an attempt. Installs it where it is missing.
+    pub(super) fn formatter(&self) -> Result<Formatter, Error> {
+        self.ledger.authorize()?;
+        Ok(Formatter::new(toolchain::rustfmt_sysroot(&self.cage, &self.host.tools()?)?))
     }
 
     /// The person at the command line: the account name, else its number.

@@ -3,8 +3,9 @@
 use super::open_workspace::OpenWorkspace;
 use crate::cage::CageReport;
 use crate::error::Error;
+use crate::forge::verify::GATES_VERSION;
 use crate::invoke::{InvokeError, effects, pending_approval};
-use crate::ledger::{LedgerError, Proposal};
+use crate::ledger::{LedgerError, Proposal, Reverification};
 use crate::model::{
     commit::Commit,
     layout::Layout,
@@ -26,6 +27,10 @@ pub struct Status {
     pub recovered: Vec<Commit>,
     /// Vault changes that wait for a person.
     pub held: Vec<Commit>,
+    /// The trusted skills whose promotion rests on gates before today's, with their version.
+    pub older_gates: Vec<(Proposal, u32)>,
+    /// What today's gates found in trusted skills, where they were run.
+    pub reverified: Vec<(Proposal, Reverification)>,
     /// The cage of this machine.
     pub cage: CageReport,
     /// Whether anything may run.
@@ -39,7 +44,13 @@ pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
     let ledger = &workspace.ledger;
     // First, so that the counts below show the state after the recovery.
     let recovered = effects::recover(&workspace.run_context()).map_err(InvokeError::from)?;
+    let trusted = ledger.all_trusted()?;
+    let (gates, newest) = (ledger.promoted_gates()?, ledger.newest_reverifications()?);
+    let older = |proposal: &Proposal| Some(*gates.get(&proposal.id)?).filter(|version| *version < GATES_VERSION);
+    let found = |proposal: &Proposal| newest.get(&proposal.id).cloned();
     Ok(Status {
+        older_gates: trusted.iter().filter_map(|it| Some((it.clone(), older(it)?))).collect(),
+        reverified: trusted.iter().filter_map(|it| Some((it.clone(), found(it)?))).collect(),
         layout: workspace.config.layout.clone(),
         integrity: ledger.check_integrity(),
         proposals: ledger.proposals()?,

@@ -2,6 +2,7 @@
 //!
 //! Guarantees: what is promoted is exactly what the report showed. Deliberately never: decides anything by itself.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::open_workspace::OpenWorkspace;
@@ -9,9 +10,9 @@ use super::proposals::split_revision;
 use crate::artifacts;
 use crate::error::Error;
 use crate::forge::promote::{self, PromotionReport};
-use crate::ledger::Proposal;
+use crate::ledger::{LedgerError, Proposal};
 use crate::model::approver::Approver;
-use crate::model::{limits::Narrowed, name::SkillName};
+use crate::model::{id::ProposalId, limits::Narrowed, name::SkillName, text};
 
 /// The trust decisions of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,24 @@ impl TrustService<'_> {
     /// When the ledger cannot be read.
     pub fn all(&self) -> Result<Vec<Proposal>, Error> {
         Ok(self.workspace.ledger.all_trusted()?)
+    }
+
+    /// The trusted revision of a skill.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn trusted(&self, name: &str) -> Result<Proposal, Error> {
+        let missing = || LedgerError::NotFound { what: "trusted skill", key: text::line(name, 100) };
+        let name = SkillName::parse(name).map_err(|_| missing())?;
+        Ok(self.workspace.ledger.trusted(&name)?.ok_or_else(missing)?)
+    }
+
+    /// The version of the gates that the promotion of each proposal rests on.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn promoted_gates(&self) -> Result<BTreeMap<ProposalId, u32>, Error> {
+        Ok(self.workspace.ledger.promoted_gates()?)
     }
 
     /// What a promotion would trust.

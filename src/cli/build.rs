@@ -126,7 +126,7 @@ fn report(attempt: &BuildAttempt, out: &super::out::Out) -> Result<(), Error> {
         ("summary", build.summary.clone()),
         ("confinement", build.confinement.clone()),
     ]);
-    build.findings.iter().for_each(|finding| human.push_str(&views::finding(finding)));
+    human.push_str(&views::findings(&build.findings));
     if build.status == BuildStatus::Succeeded {
         let digest = build.snapshot_sha256.map(|digest| digest.to_string()).unwrap_or_default();
         human.push_str(&format!("snapshot {digest}\nnext: kavi verify-skill {}\n", build.proposal_id.short()));

@@ -1,11 +1,13 @@
 //! `kavi list-skills`
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::{Context, JsonFlag, views};
 use crate::app::Proposal;
 use crate::error::Error;
-use crate::model::text;
+use crate::model::{id::ProposalId, text};
 
 /// List the trusted skills; with --all every proposal.
 #[derive(Debug, clap::Args)]
@@ -21,16 +23,18 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let proposals = if args.all { app.proposals().all()? } else { app.trust().all()? };
+    let gates = app.trust().promoted_gates()?;
     let human = match proposals.as_slice() {
         [] if args.all => "no proposals; make one with `kavi propose-skill`".to_owned(),
         [] => "no trusted skills; `kavi list-skills --all` shows every proposal".to_owned(),
         proposals => views::table(
-            &["skill", "rev", "class", "status", "proposal", "component", "what it does"],
-            proposals.iter().map(row).collect(),
+            &["skill", "rev", "gates", "class", "status", "proposal", "component", "what it does"],
+            proposals.iter().map(|proposal| row(proposal, &gates)).collect(),
         ),
     };
     let document = |proposal: &Proposal| {
         let mut machine = views::proposal(proposal);
+        machine["gates_version"] = json!(gates.get(&proposal.id));
         machine["description"] = json!(proposal.spec.description);
         machine["input_schema"] = proposal.spec.io.input_schema().clone();
         machine["output_schema"] = proposal.spec.io.output_schema().clone();
@@ -41,11 +45,12 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn row(proposal: &Proposal) -> Vec<String> {
+fn row(proposal: &Proposal, gates: &BTreeMap<ProposalId, u32>) -> Vec<String> {
     let trust = proposal.trust;
     vec![
         proposal.spec.name.to_string(),
         trust.map(|trust| trust.revision.to_string()).unwrap_or_else(|| "-".to_owned()),
+        gates.get(&proposal.id).map(ToString::to_string).unwrap_or_else(|| "-".to_owned()),
         proposal.spec.side_effect_class.to_string(),
         proposal.status.to_string(),
         proposal.id.short(),

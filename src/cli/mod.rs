@@ -33,6 +33,7 @@ mod rebuild;
 mod replay;
 mod research;
 mod resume;
+mod reverify;
 mod revoke;
 mod rollback;
 mod run;
@@ -139,6 +140,7 @@ enum Verb {
     Forge(forge::Args),
     #[command(visible_alias = "verify")]
     VerifySkill(verify::Args),
+    Reverify(reverify::Args),
     CheckInvariants(check_invariants::Args),
     #[command(visible_alias = "promote")]
     PromoteSkill(promote::Args),
@@ -182,6 +184,7 @@ impl Verb {
             Self::ResearchSkill(args) => args.json.json,
             Self::Forge(args) => args.json.json,
             Self::VerifySkill(args) => args.json.json,
+            Self::Reverify(args) => args.json.json,
             Self::CheckInvariants(args) => args.json.json,
             Self::PromoteSkill(args) => args.json.json,
             Self::Rollback(args) => args.json.json,
@@ -217,6 +220,7 @@ impl Verb {
             Self::ResearchSkill(args) => research::run(context, &args),
             Self::Forge(args) => forge::run(context, &args),
             Self::VerifySkill(args) => verify::run(context, &args),
+            Self::Reverify(args) => reverify::run(context, &args),
             Self::CheckInvariants(args) => check_invariants::run(context, &args),
             Self::PromoteSkill(args) => promote::run(context, &args),
             Self::Rollback(args) => rollback::run(context, &args),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Context, JsonFlag, views};
-use crate::app::{Approver, PromotionReport};
+use crate::app::{Approver, PromotionReport, Remark};
 use crate::error::Error;
 use crate::model::{limits::Narrowed, text};
 
@@ -81,6 +81,7 @@ fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
     let answers = report.answers().map(|answer| ("is this right?", text::line(answer, 700)));
     rows.extend(answers);
     rows.extend(report.replayed().map(|said| ("recorded runs", text::line(said, 300))));
+    rows.extend(report.remarks.iter().map(|remark| (label(&remark.finding.rule), shown(remark))));
     if !limits.is_empty() {
         rows.push(("narrowed limits", views::list(limits.entries().map(|(name, value)| format!("{name} {value}")))));
     }
@@ -90,6 +91,29 @@ fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
         rows.push(("differences", views::list(report.changes.iter().cloned())));
     }
     views::facts(&rows)
+}
+
+/// What a remark is about, in words.
+fn label(rule: &str) -> &'static str {
+    match rule.split('/').next() {
+        _ if rule == "mutation/survivor" => "no test notices",
+        Some("coverage") => "not reached",
+        Some("replay") => "recorded run",
+        _ => "remark",
+    }
+}
+
+/// A remark with its place and the text of its line.
+fn shown(remark: &Remark) -> String {
+    let finding = &remark.finding;
+    let place = match (&finding.file, finding.line, &finding.test) {
+        (Some(file), Some(line), _) => format!("{file}:{line}: "),
+        (_, _, Some(test)) => format!("{test}: "),
+        _ => String::new(),
+    };
+    let message = finding.message.trim_start_matches("no test and no example notices that ");
+    let source = remark.source.as_ref().map(|source| format!(" | {source}")).unwrap_or_default();
+    text::line(&format!("{place}{message}{source}"), 700)
 }
 
 fn document(report: &PromotionReport) -> serde_json::Value {
@@ -108,6 +132,7 @@ fn document(report: &PromotionReport) -> serde_json::Value {
         "component_bytes": report.component_bytes,
         "answers": report.answers().collect::<Vec<_>>(),
         "replayed": report.replayed(),
+        "remarks": report.remarks,
         "replaces": report.replaces.as_ref().map(views::proposal),
         "differences": report.changes,
     })

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, views};
-use crate::app::Status;
+use super::{Context, JsonFlag, reverify, views};
+use crate::app::{Proposal, Reverification, Status};
 use crate::error::Error;
 use crate::model::{
     commit::Commit,
@@ -61,7 +61,24 @@ fn human(status: &Status) -> String {
     if !status.held.is_empty() {
         rows.push(("held", format!("{} effects wait for a person: see `kavi effects list`", status.held.len())));
     }
+    if !status.older_gates.is_empty() {
+        let names = status.older_gates.iter().map(|(proposal, version)| format!("{} ({version})", proposal.spec.name));
+        let names = views::list(names);
+        rows.push((
+            "older gates",
+            format!("trusted under gates before today's: {names}; check them with `kavi reverify --all`"),
+        ));
+    }
+    rows.extend(status.reverified.iter().map(|(proposal, found)| ("reverified", reverified(proposal, found))));
     views::facts(&rows)
+}
+
+/// What today's gates found in one skill, by the rules that it broke.
+fn reverified(proposal: &Proposal, found: &Reverification) -> String {
+    let mut rules: Vec<String> = found.findings.iter().map(|finding| text::line(&finding.rule, 100)).collect();
+    rules.dedup();
+    let rules = if rules.is_empty() { String::new() } else { format!(": {}", rules.join(", ")) };
+    format!("{} {} at {}{rules}", proposal.spec.name, found.status, found.created_at)
 }
 
 fn switch(status: &Status) -> String {
@@ -86,6 +103,12 @@ fn machine(status: &Status) -> serde_json::Value {
         "executions": { "count": runs, "failed": failed },
         "recovered": ids(&status.recovered),
         "held": ids(&status.held),
+        "older_gates": status
+            .older_gates
+            .iter()
+            .map(|(proposal, version)| json!({ "name": proposal.spec.name, "gates_version": version }))
+            .collect::<Vec<_>>(),
+        "reverified": status.reverified.iter().map(|(it, found)| reverify::document(it, found)).collect::<Vec<_>>(),
         "cage": status.cage,
         "switch": views::switch(&status.switch),
         "switch_turns": status.turns,

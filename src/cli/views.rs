@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Build, ExecutionRow, GateRow, Promotion, Proposal, Verification};
 use crate::model::{
-    finding::Finding,
+    finding::{Finding, FindingGroup},
     lifecycle::Verdict,
     switch::{Stopped, Switch},
     text,
@@ -122,15 +122,34 @@ pub fn gates(gates: &[GateRow]) -> String {
             gate.gate.clone(),
             gate.status.to_string(),
             gate.findings.len().to_string(),
-            format!("{} ms", gate.duration_ms),
+            match gate.reused_from {
+                Some(verification) => format!("reused from {}", verification.short()),
+                None => format!("{} ms", gate.duration_ms),
+            },
         ]
     };
     let mut out = table(&["gate", "outcome", "findings", "time"], gates.iter().map(row).collect());
     for gate in gates.iter().filter(|gate| gate.status != Verdict::Passed) {
         out.push('\n');
-        gate.findings.iter().for_each(|found| out.push_str(&finding(found)));
+        out.push_str(&findings(&gate.findings));
+    }
+    let remarks: Vec<&Finding> =
+        gates.iter().filter(|gate| gate.status == Verdict::Passed).flat_map(|gate| &gate.findings).collect();
+    if !remarks.is_empty() {
+        out.push_str("\nThese do not fail a gate. Promotion shows them:\n");
+        out.push_str(&findings(remarks));
     }
     out
+}
+
+/// One line for each group of findings that say the same.
+pub fn findings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
+    FindingGroup::of(findings).iter().map(grouped).collect()
+}
+
+fn grouped(group: &FindingGroup<'_>) -> String {
+    let line = finding(group.first);
+    format!("{}{}\n", line.trim_end_matches('\n'), text::line(&group.count(), 600))
 }
 
 /// One finding: `src/lib.rs:3: policy/path: message`.

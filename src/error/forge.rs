@@ -25,6 +25,8 @@ pub(super) fn kind_of_build(error: &BuildError) -> Kind {
         BuildError::Claude(ClaudeError::Scratch(_) | ClaudeError::Gateway(_)) | BuildError::Workspace(_) => {
             Kind::Failed
         }
+        BuildError::Format(CompileError::Cage(error)) => cage(error),
+        BuildError::Format(_) => Kind::Failed,
         BuildError::Artifact(error) => artifact(error),
         BuildError::Ledger(error) => ledger(error),
     }
@@ -32,7 +34,10 @@ pub(super) fn kind_of_build(error: &BuildError) -> Kind {
 
 pub(super) fn kind_of_verify(error: &VerifyError) -> Kind {
     match error {
-        VerifyError::NotBuilt { .. } | VerifyError::Stopped(_) | VerifyError::Revoked(_) => Kind::Refused,
+        VerifyError::NotBuilt { .. }
+        | VerifyError::NotTrusted { .. }
+        | VerifyError::Stopped(_)
+        | VerifyError::Revoked(_) => Kind::Refused,
         VerifyError::Artifact(error) => artifact(error),
         VerifyError::Ledger(error) => ledger(error),
         VerifyError::Record(error) => kind_of_record(error),

@@ -13,16 +13,19 @@ use super::build_workspace::{BuildWorkspace, BuildWorkspaceError};
 use super::builder::claude::{self, ClaudeContext};
 use super::builder::command::ClaudeConfig;
 use super::builder::log;
+use super::compile::CompileError;
 use super::context::{ForgeContext, NewArtifact};
 use super::diagnosis::{self, AcknowledgementError, DiagnosisError};
+use super::format::{FormattedSources, Formatter};
 use super::record::{AffectedViews, RecordError, record};
-use super::{import, intake, packet, patch_summary, snapshot_store};
+use super::{import, import_tests, intake, packet, patch_summary, snapshot_store};
 use crate::artifacts::ArtifactError;
 use crate::ledger::{ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
 use crate::log_targets::{NOTE, STAGE};
 use crate::model::{
     approver::Approver,
     artifact::ArtifactKind,
+    digest::Digest,
     finding::Finding,
     id::BuildId,
     lifecycle::{BuildStatus, BuilderKind, FailureKind},
@@ -47,6 +50,19 @@ impl Builder {
             Self::Import(_) => BuilderKind::Import,
         }
     }
+}
+
+/// What one attempt is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildRequest<'a> {
+    /// The proposal.
+    pub proposal: &'a Proposal,
+    /// Who writes the sources.
+    pub builder: &'a Builder,
+    /// What formats them. Without a toolchain there is none.
+    pub formatter: Option<&'a Formatter>,
+    /// The person who approved the attempt, where one is needed.
+    pub by: Option<&'a Approver>,
 }
 
 /// A finished attempt.
@@ -92,6 +108,9 @@ pub enum BuildError {
     /// The agent could not be started.
     #[error(transparent)]
     Claude(#[from] claude::ClaudeError),
+    /// The sources could not be formatted.
+    #[error(transparent)]
+    Format(#[from] CompileError),
     /// A file.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -184,12 +203,8 @@ pub fn prepare_only(
 /// # Errors
 /// [`BuildError`] when the attempt could not be made or recorded. A builder or a workspace that failed is not an error: the
 /// [`BuildAttempt`] says so.
-pub fn run(
-    forge: &ForgeContext<'_>,
-    proposal: &Proposal,
-    builder: &Builder,
-    by: Option<&Approver>,
-) -> Result<BuildAttempt, BuildError> {
+pub fn run(forge: &ForgeContext<'_>, request: &BuildRequest<'_>) -> Result<BuildAttempt, BuildError> {
+    let BuildRequest { proposal, builder, formatter, by } = *request;
     forge.ledger.authorize()?;
     if let Builder::Import(from) = builder {
         // A folder that does not exist is a typing error. It must not count as a failed attempt.
@@ -202,6 +217,7 @@ pub fn run(
         Builder::Import(from) => import_sources(from),
         Builder::Claude(config) => run_claude(forge, config, &attempt),
     };
+    let result = result.and_then(|result| result.formatted(forge, formatter));
     let result = result.unwrap_or_else(|error| BuilderResult::failed(Some(FailureKind::BuildError), error.to_string()));
     finish(forge, proposal, attempt, result)
 }
@@ -212,6 +228,10 @@ struct BuilderResult {
     summary: String,
     confinement: String,
     findings: Vec<Finding>,
+    /// The digest of the sources that the builder started from.
+    before: Option<Digest>,
+    /// What the person should know of accepted sources: what was left aside, what was formatted.
+    notes: Vec<String>,
     log: serde_json::Value,
     transcript: Option<Vec<u8>>,
     hint: Option<String>,
@@ -224,6 +244,8 @@ impl BuilderResult {
             summary,
             confinement: "not started".to_owned(),
             findings: Vec::new(),
+            before: None,
+            notes: Vec::new(),
             log: serde_json::Value::Null,
             transcript: None,
             hint: None,
@@ -232,15 +254,47 @@ impl BuilderResult {
 
     fn violation(findings: Vec<Finding>) -> Self {
         let count = findings.len();
-        let things = if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
+        let things = counted(count, "thing");
         let summary = format!("the workspace contains {things} that it may not contain; no file was accepted");
         Self { findings, ..Self::failed(Some(FailureKind::GateViolation), summary) }
     }
 
     fn accepted(snapshot: Snapshot) -> Self {
-        let summary = format!("{} lines in {} files accepted", snapshot.lines(), snapshot.files().count());
-        Self { outcome: Ok(snapshot), ..Self::failed(None, summary) }
+        Self { outcome: Ok(snapshot), ..Self::failed(None, String::new()) }
     }
+
+    /// The same with formatted sources, and with the summary of what was accepted.
+    fn formatted(mut self, forge: &ForgeContext<'_>, formatter: Option<&Formatter>) -> Result<Self, BuildError> {
+        let Ok(snapshot) = self.outcome else { return Ok(self) };
+        let formatted = match formatter {
+            Some(formatter) => formatter.format(forge, snapshot)?,
+            None => {
+                self.notes.push("not formatted, because no Rust toolchain was found".to_owned());
+                FormattedSources { snapshot, changed: 0, unreadable: Vec::new() }
+            }
+        };
+        if formatted.changed > 0 {
+            self.notes.push(format!("rustfmt changed {}", counted(formatted.changed, "file")));
+        }
+        for path in &formatted.unreadable {
+            self.notes.push(format!("rustfmt cannot read `{path}`, so it is unchanged"));
+        }
+        let snapshot = formatted.snapshot;
+        // Compared after formatting: another layout of the same code is no attempt at mending it.
+        if Some(snapshot.digest()) == self.before {
+            self.outcome = Err(Some(FailureKind::BuildError));
+            self.summary = "the builder changed no file".to_owned();
+            return Ok(self);
+        }
+        let accepted = format!("{} lines in {} files accepted", snapshot.lines(), snapshot.files().count());
+        self.summary = [accepted].into_iter().chain(self.notes.clone()).collect::<Vec<_>>().join("; ");
+        self.outcome = Ok(snapshot);
+        Ok(self)
+    }
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 fn import_sources(from: &Path) -> Result<BuilderResult, BuildError> {
@@ -251,7 +305,14 @@ fn import_sources(from: &Path) -> Result<BuilderResult, BuildError> {
             let findings: Vec<_> =
                 accepted.inspected.values().flat_map(|bytes| import::check_manifest(bytes)).collect();
             if findings.is_empty() {
-                BuilderResult::accepted(accepted.snapshot)
+                let manifest = accepted.inspected.get("Cargo.toml").map(Vec::as_slice);
+                let with = import_tests::take(accepted.snapshot, &accepted.tests, manifest);
+                let mut result = BuilderResult::accepted(with.snapshot);
+                if !accepted.ignored.is_empty() {
+                    result.notes.push(format!("left aside: {}", accepted.ignored.join(", ")));
+                }
+                result.notes.extend(with.notes);
+                result
             } else {
                 BuilderResult::violation(findings)
             }
@@ -286,10 +347,7 @@ fn run_claude(
         }
         Ok(_) => match intake::inspect(&workspace.root(), &workspace.rules)? {
             Err(findings) => BuilderResult::violation(findings),
-            Ok(accepted) if Some(accepted.snapshot.digest()) == before => {
-                BuilderResult::failed(Some(FailureKind::BuildError), "the builder changed no file".to_owned())
-            }
-            Ok(accepted) => BuilderResult::accepted(accepted.snapshot),
+            Ok(accepted) => BuilderResult { before, ..BuilderResult::accepted(accepted.snapshot) },
         },
     };
     result.confinement = attempt.confinement.to_string();

@@ -1,4 +1,5 @@
-//! Compiles a snapshot: rustc, clippy and rustfmt run in the cage (the sandbox of every child process), without a manifest.
+//! Compiles a snapshot: rustc and clippy run in the cage (the sandbox of every child process),
+//! without a manifest.
 //!
 //! Guarantees: the sources are written from the snapshot into a fresh folder, and every flag is Kavi's. The tools see only the
 //! toolchain, the SDK and these sources, at fixed paths. So the same snapshot gives the same bytes.
@@ -18,7 +19,7 @@ use crate::cage::{Cage, CageError, Exit, Finished, Job, JobLimits, Mount};
 use crate::model::{finding::Finding, name::SkillName, snapshot::Snapshot};
 
 /// The paths inside the cage.
-const INSIDE_TOOLCHAIN: &str = "/tc";
+pub(super) const INSIDE_TOOLCHAIN: &str = "/tc";
 const INSIDE_KIT: &str = "/kit";
 const INSIDE_SOURCES: &str = "/s";
 const INSIDE_OUT: &str = "/o";
@@ -96,8 +97,8 @@ impl<'a> CompileSandbox<'a> {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(io)?;
         let sandbox = Self { cage, toolchain, name, folder };
         build_workspace::write(&sandbox.sources(), Some(snapshot))?;
-        // The tools look for a configuration file upwards. Without a cage these end the search here.
-        fs::write(sandbox.sources().join("rustfmt.toml"), "").map_err(io)?;
+        // Clippy looks for a configuration file upwards. Without a cage this one ends the search
+        // here.
         fs::write(sandbox.sources().join("clippy.toml"), "").map_err(io)?;
         Ok(sandbox)
     }
@@ -127,6 +128,7 @@ impl<'a> CompileSandbox<'a> {
             .mount(Mount::read_only(&self.toolchain.kit, INSIDE_KIT))
             .mount(Mount::read_only(self.sources(), INSIDE_SOURCES))
             .mount(Mount::read_write(out, INSIDE_OUT))
+            .hide_proc()
             .limits(limits)
     }
 
@@ -220,44 +222,6 @@ impl<'a> CompileSandbox<'a> {
         }
         Ok(findings)
     }
-
-    /// The places that rustfmt would change.
-    ///
-    /// # Errors
-    /// [`CompileError`] when rustfmt could not be run.
-    pub fn format(&self) -> Result<Vec<Finding>, CompileError> {
-        let out = self.out("format")?;
-        let job = self
-            .job("rustfmt", &out)
-            .args(["--check", "--edition", "2024", "--color", "never"])
-            .path_arg(self.root_file());
-        let done = self.cage.run(&job, &mut |_, _| {})?;
-        let mut findings = format_findings(&String::from_utf8_lossy(&done.stdout));
-        if !done.exit.success() && findings.is_empty() {
-            findings.push(tool_failure(&done, "format", "rustfmt"));
-        }
-        Ok(findings)
-    }
-}
-
-/// One finding per hunk of `Diff in PATH:LINE:`. The line of the finding is the first that differs, after the context lines.
-fn format_findings(diff: &str) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut right = true;
-    for line in diff.lines() {
-        let place = line.strip_prefix("Diff in ").and_then(|place| place.trim_end_matches(':').rsplit_once(':'));
-        if let Some((path, at)) = place {
-            let finding = Finding::new("format/rustfmt", "rustfmt would write this differently");
-            findings.push(finding.at(relative(path), at.parse().unwrap_or(1)));
-            right = true;
-        } else if right && line.starts_with(' ') {
-            let at = findings.last_mut().and_then(|finding| finding.line.as_mut());
-            at.into_iter().for_each(|at| *at += 1);
-        } else {
-            right = false;
-        }
-    }
-    findings
 }
 
 /// The part from `src/` on of a path that a tool printed.

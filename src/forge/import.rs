@@ -5,7 +5,7 @@
 //! Guarantees: a manifest that asks for more than the SDK is refused, so that nothing is left out silently.
 //! Deliberately never: runs cargo, or takes a setting from the manifest.
 
-use super::intake::IntakeRules;
+use super::intake::{IntakeRules, IntegrationTests};
 use crate::model::finding::Finding;
 
 /// The files that a person's skill crate may contain besides sources.
@@ -14,7 +14,19 @@ pub fn rules() -> IntakeRules {
     IntakeRules {
         provided: Default::default(),
         inspected: names(&["Cargo.toml"]),
-        ignored: names(&["Cargo.lock", "target", ".gitignore", "README.md", "spec.json"]),
+        ignored: names(&[
+            "Cargo.lock",
+            "target",
+            ".git",
+            ".gitignore",
+            "CHANGELOG.md",
+            "LICENSE",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
+            "README.md",
+            "spec.json",
+        ]),
+        tests: IntegrationTests::Read,
     }
 }
 
@@ -32,7 +44,16 @@ const HARMLESS: &[&str] = &[
     "categories",
     "readme",
     "repository",
+    "homepage",
+    "documentation",
 ];
+
+/// The name under which tests use the crate of a manifest.
+pub(super) fn crate_name(manifest: &[u8]) -> Option<String> {
+    let table = std::str::from_utf8(manifest).ok()?.parse::<toml::Table>().ok()?;
+    let name = |part: &str| table.get(part)?.get("name")?.as_str();
+    name("lib").or_else(|| name("package")).map(|name| name.replace('-', "_"))
+}
 
 /// Checks that a manifest describes what Kavi will compile: the SDK as the only dependency, no build script, no features.
 pub fn check_manifest(bytes: &[u8]) -> Vec<Finding> {
@@ -47,7 +68,7 @@ pub fn check_manifest(bytes: &[u8]) -> Vec<Finding> {
                 let odd = package.keys().filter(|key| !HARMLESS.contains(&key.as_str()));
                 findings.extend(odd.map(|key| finding(format!("a skill must not set `package.{key}`"))));
             }
-            ("dependencies", Some(dependencies)) => {
+            ("dependencies" | "dev-dependencies", Some(dependencies)) => {
                 let odd = dependencies.keys().filter(|name| !PERMITTED.contains(&name.as_str()));
                 findings
                     .extend(odd.map(|name| finding(format!("it depends on `{name}`: a skill may only use kavi-sdk"))));

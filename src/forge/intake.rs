@@ -38,6 +38,18 @@ pub struct IntakeRules {
     pub inspected: Vec<String>,
     /// Entries of a person's own crate that are never read.
     pub ignored: Vec<String>,
+    /// What happens to the folder `tests` of a person's own crate.
+    pub tests: IntegrationTests,
+}
+
+/// What the intake does with the folder `tests`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IntegrationTests {
+    /// It is outside the allowlist.
+    #[default]
+    Refused,
+    /// Its files `tests/*.rs` are read, and the rest of it is left aside.
+    Read,
 }
 
 /// A workspace that passed.
@@ -47,6 +59,10 @@ pub struct AcceptedSources {
     pub snapshot: Snapshot,
     /// The files that [`IntakeRules::inspected`] names.
     pub inspected: BTreeMap<String, Vec<u8>>,
+    /// The integration tests, by path.
+    pub tests: BTreeMap<String, Vec<u8>>,
+    /// The entries that were left aside.
+    pub ignored: Vec<String>,
 }
 
 /// The folder itself cannot be read.
@@ -71,6 +87,8 @@ pub fn inspect(root: &Path, allowed: &IntakeRules) -> Result<Result<AcceptedSour
         device,
         files: BTreeMap::new(),
         inspected: BTreeMap::new(),
+        tests: BTreeMap::new(),
+        ignored: Vec::new(),
         seen: Vec::new(),
         total: 0,
         findings: Vec::new(),
@@ -78,7 +96,8 @@ pub fn inspect(root: &Path, allowed: &IntakeRules) -> Result<Result<AcceptedSour
     walk.folder(&fd, "");
     walk.check_whole();
     Ok(if walk.findings.is_empty() {
-        Ok(AcceptedSources { snapshot: Snapshot::new(walk.files), inspected: walk.inspected })
+        let Walk { files, inspected, tests, ignored, .. } = walk;
+        Ok(AcceptedSources { snapshot: Snapshot::new(files), inspected, tests, ignored })
     } else {
         Err(walk.findings)
     })
@@ -100,6 +119,8 @@ enum Role {
     Source,
     Provided(Digest),
     Inspected,
+    TestFolder,
+    Test,
     Ignored,
     Outside,
 }
@@ -109,6 +130,8 @@ struct Walk<'a> {
     device: u64,
     files: BTreeMap<String, Vec<u8>>,
     inspected: BTreeMap<String, Vec<u8>>,
+    tests: BTreeMap<String, Vec<u8>>,
+    ignored: Vec<String>,
     seen: Vec<String>,
     total: u64,
     findings: Vec<Finding>,
@@ -131,6 +154,14 @@ impl Walk<'_> {
         }
         if self.allowed.ignored.iter().any(|ignored| ignored == path) {
             return Role::Ignored;
+        }
+        match path.strip_prefix("tests") {
+            Some("") if self.allowed.tests == IntegrationTests::Read => return Role::TestFolder,
+            Some(below) if self.allowed.tests == IntegrationTests::Read && below.starts_with('/') => {
+                let name = below.trim_start_matches('/').strip_suffix(".rs").filter(|name| is_plain(name));
+                return if name.is_some() { Role::Test } else { Role::Ignored };
+            }
+            _ => {}
         }
         role_of_source_path(path)
     }
@@ -181,13 +212,15 @@ impl Walk<'_> {
             return self.refuse("mount", path, "it is on another file system");
         }
         match (self.role(path), kind) {
-            (Role::Ignored, _) => {}
-            (Role::SourceFolder, FileType::Directory) => self.source_folder(folder, name, path),
-            (Role::Source | Role::Provided(_) | Role::Inspected, FileType::RegularFile) => {
+            (Role::Ignored, _) => self.ignored.push(path.to_owned()),
+            (Role::SourceFolder | Role::TestFolder, FileType::Directory) => self.source_folder(folder, name, path),
+            (Role::Source | Role::Provided(_) | Role::Inspected | Role::Test, FileType::RegularFile) => {
                 self.file(folder, name, path)
             }
-            (Role::SourceFolder, _) => self.refuse("kind", path, "it must be a folder"),
-            (Role::Source | Role::Provided(_) | Role::Inspected, _) => self.refuse("kind", path, "it must be a file"),
+            (Role::SourceFolder | Role::TestFolder, _) => self.refuse("kind", path, "it must be a folder"),
+            (Role::Source | Role::Provided(_) | Role::Inspected | Role::Test, _) => {
+                self.refuse("kind", path, "it must be a file");
+            }
             (Role::Outside, FileType::Directory) => {
                 self.refuse("outside", path, "the folder is outside the allowlist (`src/` with `.rs` files)");
             }
@@ -223,6 +256,10 @@ impl Walk<'_> {
             Role::Inspected => {
                 self.inspected.insert(path.to_owned(), bytes);
             }
+            Role::Test => {
+                self.total += bytes.len() as u64;
+                self.tests.insert(path.to_owned(), bytes);
+            }
             _ => {
                 self.total += bytes.len() as u64;
                 self.files.insert(path.to_owned(), bytes);
@@ -231,8 +268,8 @@ impl Walk<'_> {
     }
 
     fn check_whole(&mut self) {
-        if self.files.len() > MAX_FILES {
-            let count = self.files.len();
+        let count = self.files.len() + self.tests.len();
+        if count > MAX_FILES {
             self.refuse("count", "src", format!("{count} source files, {MAX_FILES} are allowed"));
         }
         if self.total > MAX_TOTAL_BYTES {
@@ -257,21 +294,23 @@ pub fn is_source(path: &str) -> bool {
 /// The role of a path that is not named in [`IntakeRules`].
 fn role_of_source_path(path: &str) -> Role {
     let names: Vec<&str> = path.split('/').collect();
-    let plain = |name: &str| {
-        let stem = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        stem && !name.is_empty() && name.len() <= 64
-    };
     match names.as_slice() {
         ["src"] => Role::SourceFolder,
-        ["src", folders @ .., last] if names.len() <= MAX_DEPTH && folders.iter().all(|name| plain(name)) => {
+        ["src", folders @ .., last] if names.len() <= MAX_DEPTH && folders.iter().all(|name| is_plain(name)) => {
             match last.strip_suffix(".rs") {
-                Some(stem) if plain(stem) => Role::Source,
-                None if plain(last) && names.len() < MAX_DEPTH => Role::SourceFolder,
+                Some(stem) if is_plain(stem) => Role::Source,
+                None if is_plain(last) && names.len() < MAX_DEPTH => Role::SourceFolder,
                 _ => Role::Outside,
             }
         }
         _ => Role::Outside,
     }
+}
+
+/// Whether a file or folder of sources may have this name, without its ending.
+fn is_plain(name: &str) -> bool {
+    let stem = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    stem && !name.is_empty() && name.len() <= 64
 }
 
 fn forbidden_kind(kind: FileType) -> Option<&'static str> {
@@ -378,6 +417,21 @@ mod tests {
             fs::write(path, "")?;
             assert_eq!(rules(dir.path(), &IntakeRules::default())?, ["workspace/outside"], "{planted}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_persons_crate_may_have_tests_and_a_repository_around_it() -> Anything {
+        let dir = workspace()?;
+        for path in [".git/config", "README.md", "tests/works.rs", "tests/common/mod.rs", "tests/data.json"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap_or(dir.path()))?;
+            fs::write(path, "")?;
+        }
+        let accepted = inspect(dir.path(), &super::super::import::rules())?.map_err(|found| format!("{found:?}"))?;
+        assert_eq!(accepted.ignored, [".git", "README.md", "tests/common", "tests/data.json"]);
+        assert_eq!(accepted.tests.keys().collect::<Vec<_>>(), ["tests/works.rs"]);
+        assert_eq!(accepted.snapshot.files().count(), 1);
         Ok(())
     }
 

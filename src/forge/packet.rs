@@ -7,7 +7,9 @@
 
 use super::attempt::PreviousAttempt;
 use crate::ledger::Proposal;
+use crate::model::finding::FindingGroup;
 use crate::model::research::{Advice, Classified, place};
+use crate::model::spec::SkillSpec;
 use crate::model::text;
 
 /// The guide to the SDK, which the workspace contains besides the packet.
@@ -22,11 +24,6 @@ pub fn render(proposal: &Proposal, before: Option<PreviousAttempt<'_>>) -> Strin
         paths => paths.iter().map(|path| format!("`{path}/`")).collect::<Vec<_>>().join(", "),
     };
     let examples = serde_json::to_value(&spec.examples).map(|value| pretty(&value)).unwrap_or_default();
-    let required: String = spec
-        .required_tests
-        .iter()
-        .map(|name| format!("- A test named `{name}`: the specification requires it.\n"))
-        .collect();
     let mut packet = format!(
         "# Build packet: `{name}`\n\n\
          Write the skill `{name}` as Rust source in `src/lib.rs` (further files only as `src/**/*.rs`), with its tests.\n\
@@ -37,14 +34,9 @@ pub fn render(proposal: &Proposal, before: Option<PreviousAttempt<'_>>) -> Strin
          ## Its class\n\n`{class}`. Vault folders that it may write to: {folders}.\n\n\
          ## Input schema\n\n```json\n{input}\n```\n\n## Output schema\n\n```json\n{output}\n```\n\n\
          ## Examples that must hold\n\n```json\n{examples}\n```\n\n\
-         ## What the gates check\n\n\
-         - `src/lib.rs` exists. Only files `src/**/*.rs` (lower-case names) are added or changed.\n\
-         - The code is formatted by rustfmt with its defaults. Clippy has no warning. There is no `unsafe`.\n\
-         - At least three `#[test]` functions in a `#[cfg(test)] mod tests`, each with an assertion that can fail.\n\
-         {required}\
-         - From `std` only what computes. Files only through `kavi_sdk::vault`{clock}.\n\n",
+         {gates}",
         name = spec.name,
-        clock = if spec.reads_clock { ", the time only through `kavi_sdk::clock`" } else { "" },
+        gates = wanted_by_the_gates(spec),
         description = text::block(&spec.description, 4_000),
         class = spec.side_effect_class,
         input = pretty(spec.io.input_schema()),
@@ -57,6 +49,55 @@ pub fn render(proposal: &Proposal, before: Option<PreviousAttempt<'_>>) -> Strin
     packet.push_str(GUIDE);
     packet
 }
+
+/// One line for each gate, and a test that the gates accept beside one that they do not.
+fn wanted_by_the_gates(spec: &SkillSpec) -> String {
+    let clock = if spec.reads_clock { ", the time only through `kavi_sdk::clock`" } else { "" };
+    let required: String = spec
+        .required_tests
+        .iter()
+        .map(|name| format!("- A test named `{name}`: the specification requires it.\n"))
+        .collect();
+    format!(
+        "## What the gates check\n\n\
+         - workspace: `src/lib.rs` exists. Only files `src/**/*.rs` (lower-case names) are added or changed.\n\
+         - lint: clippy and rustc have no warning. Kavi formats the code; you need not.\n\
+         - policy: from `std` only what computes. Files only through `kavi_sdk::vault`{clock}. No `unsafe`, no `println!`, no\n  \
+         `#[allow]`, no `include_str!`, no secret as a literal. Where it is broken, nothing may be compiled.\n\
+         - compile, reproducible: it compiles for `wasm32-wasip2`, twice to the same bytes.\n\
+         - limits, invariants: a small component, and only what the class grants.\n\
+         - test: at least three `#[test]` functions in a `#[cfg(test)] mod tests`. Each must fail when the skill is broken: the\n  \
+         exported function is replaced by an error, its answers by others, each `if` by its opposite, helpers by empty values.\n\
+         {required}\
+         - examples: those above hold, twice. Numbers count by their value (`2` and `2.0` are the same).\n\
+         - conformance: 500 inputs drawn from the schema and near those of your tests. No trap (no `unwrap` on input, no slice at a\n  \
+         fixed byte), no write before an error, the same answer twice, and at least one input accepted that no test names.\n\
+         - replay: what the trusted revision of this name gave for recorded inputs. Differences are shown, and do not fail.\n\
+         - mutation: small changes of the code (a comparison, a number, a text, a statement left out) must make a test or an\n  \
+         example fail: 80 % of them, and each one that leaves out a read or a write. The words of errors and logs do not count.\n\n\
+         A test that fails the gates, because a broken skill passes it:\n\n{HOLLOW_TEST}\n\
+         A test that passes them, because it compares the answer with the expected value:\n\n{SOUND_TEST}\n"
+    )
+}
+
+const HOLLOW_TEST: &str = "\
+```rust
+#[test]
+fn works() {
+    let got = call(run, json!({ \"text\": \" a \" }));
+    assert!(got.is_ok() || got.is_err());
+}
+```
+";
+const SOUND_TEST: &str = "\
+```rust
+#[test]
+fn trims_both_sides() {
+    let got = call(run, json!({ \"text\": \" a b \" })).unwrap();
+    assert_eq!(got, json!({ \"text\": \"a b\" }));
+}
+```
+";
 
 fn attempt_before(before: PreviousAttempt<'_>) -> String {
     let build = before.build;
@@ -97,12 +138,12 @@ fn facts(failure: &Classified) -> String {
         gates => format!("Failed gates: {}.", text::fenced(&gates.join(", "), 400)),
     };
     let mut list = String::new();
-    for finding in &facts.findings {
-        let place = match place(finding) {
+    for group in FindingGroup::of(&facts.findings) {
+        let place = match place(group.first) {
             place if place.is_empty() => place,
             place => format!(" {place}:"),
         };
-        list.push_str(&format!("{}:{place} {}\n", finding.rule, finding.message));
+        list.push_str(&format!("{}:{place} {}{}\n", group.first.rule, group.first.message, group.count()));
     }
     if facts.omitted > 0 {
         list.push_str(&format!("and {} more\n", facts.omitted));

@@ -14,10 +14,12 @@ use crate::model::{
     approver::Approver,
     capabilities::SkillCapabilities,
     digest::Digest,
+    finding::Finding,
     id::PromotionId,
     lifecycle::{ProposalStatus, Verdict},
     limits::Narrowed,
     name::SkillName,
+    snapshot::Snapshot,
     text,
 };
 use crate::runtime::inspect::{self, InspectError};
@@ -81,6 +83,21 @@ pub struct PromotionReport {
     pub replaces: Option<Proposal>,
     /// What differs from the active revision in what it may do.
     pub changes: Vec<String>,
+    /// What the gates noticed and did not refuse: changes that no test notices, branches that no
+    /// check reached, and others.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something that the gates noticed and that did not fail them, with the line of the source that it
+/// is about.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Remark {
+    /// The finding.
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// The text of its line, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl PromotionReport {
@@ -134,11 +151,25 @@ pub fn report(forge: &ForgeContext<'_>, proposal: Proposal) -> Result<PromotionR
             .collect(),
         source_lines: snapshot.lines(),
         source_files: snapshot.files().count(),
+        remarks: remarks(&verification.gates, &snapshot),
         replaces,
         changes,
         verification,
         proposal,
     })
+}
+
+/// The remarks of the gates that are not shown elsewhere.
+fn remarks(gates: &[GateRow], snapshot: &Snapshot) -> Vec<Remark> {
+    let shown_elsewhere = [verify::ASKED_RULE, verify::REPLAY_SUMMARY_RULE];
+    let findings = gates.iter().flat_map(|gate| &gate.findings);
+    let remark = |finding: &Finding| {
+        let text = finding.file.as_deref().and_then(|file| snapshot.get(file)).map(String::from_utf8_lossy);
+        let index = finding.line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
+        let line = text.as_deref().zip(index).and_then(|(text, index)| text.lines().nth(index));
+        Remark { source: line.map(|line| text::line(line.trim(), 200)), finding: finding.clone() }
+    };
+    findings.filter(|finding| !shown_elsewhere.contains(&finding.rule.as_str())).map(remark).collect()
 }
 
 /// What the new revision may do and the active one may not, and the reverse.

@@ -145,6 +145,21 @@ pub fn ensure(cage: &Cage, tools: &HostTools) -> Result<Toolchain, ToolchainErro
     Ok(Toolchain { sysroot, version, kit, kit_sha256 })
 }
 
+/// Finds the sysroot that contains rustfmt, and installs it where it is missing. The target and the
+/// kit are not needed.
+///
+/// # Errors
+/// [`ToolchainError`] names the missing part and the command that installs it.
+pub fn rustfmt_sysroot(cage: &Cage, tools: &HostTools) -> Result<PathBuf, ToolchainError> {
+    artifacts::create_folders_durably(&tools.cache)?;
+    let Compiler { sysroot, .. } = find_compiler(cage, tools)?;
+    if !sysroot.join("bin/rustfmt").exists() {
+        let _lock = lock(&tools.cache.join("setup.lock"))?;
+        ensure_parts(cage, tools, &sysroot)?;
+    }
+    Ok(sysroot)
+}
+
 /// Increased whenever the way in which the kit is built changes.
 const KIT_VERSION: &str = "kit 1";
 

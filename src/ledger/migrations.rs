@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_what_a_run_said.sql"),
     include_str!("migrations/0007_transactions.sql"),
     include_str!("migrations/0008_who_proposed.sql"),
+    include_str!("migrations/0009_gates_version.sql"),
 ];
 
 /// What the header of a file says.
@@ -94,7 +95,7 @@ pub(super) fn check_schema(conn: &Connection) -> Result<(), LedgerError> {
 }
 
 /// The digest of the schema after all migrations; a test says what it must be.
-const SCHEMA_SHA256: &str = "47eb9c284107c9f3c56196454edee301391f1f09fb2992f173a76ff692656acb";
+const SCHEMA_SHA256: &str = "f7c5a6e233376d48cb669dc5cf813bd4a77d143752386caa35a0c69d620dfc1e";
 
 fn digest_of_schema(conn: &Connection) -> Result<Digest, LedgerError> {
     let mut text = String::new();

@@ -35,6 +35,8 @@ pub struct Verification {
     pub confinement: String,
     /// The report, relative to the workspace.
     pub report_path: String,
+    /// The version of the gates that ran.
+    pub gates_version: u32,
     /// When.
     pub created_at: Timestamp,
     /// The gates, in the order they are shown.
@@ -85,6 +87,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Verification> {
         sdk_sha256: row.get("sdk_sha256")?,
         confinement: row.get("confinement")?,
         report_path: row.get("report_path")?,
+        gates_version: row.get("gates_version")?,
         created_at: row.get("created_at")?,
         gates: Vec::new(),
     })
@@ -186,8 +189,8 @@ const INSERT_GATE: &str = "INSERT INTO verification_gates
 fn insert(tx: &WriteTransaction<'_>, new: &Verification) -> Result<(), LedgerError> {
     tx.change(
         "INSERT INTO verifications (id, proposal_id, build_id, status, snapshot_sha256, component_sha256, toolchain,
-             sdk_sha256, confinement, report_path, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             sdk_sha256, confinement, report_path, created_at, gates_version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             new.id,
             new.proposal_id,
@@ -200,6 +203,7 @@ fn insert(tx: &WriteTransaction<'_>, new: &Verification) -> Result<(), LedgerErr
             new.confinement,
             new.report_path,
             new.created_at,
+            new.gates_version,
         ],
     )?;
     for (position, gate) in new.gates.iter().enumerate() {

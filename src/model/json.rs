@@ -173,6 +173,33 @@ pub fn canonical(value: &Value) -> String {
     text
 }
 
+/// Whether two values are the same JSON value. A number counts by its value: `2` and `2.0` are the
+/// same.
+pub fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => left == right || same_number(left, right),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
+        }
+        (left, right) => left == right,
+    }
+}
+
+/// Compares an integer with a fraction, exactly: above 2⁵³ the nearest `f64` of an integer may be
+/// another number.
+fn same_number(left: &Number, right: &Number) -> bool {
+    const BEYOND_INTEGERS: f64 = 18_446_744_073_709_551_616.0;
+    let whole = |number: &Number| match number.as_i128() {
+        Some(whole) => Some(whole),
+        None => number.as_f64().filter(|it| it.fract() == 0.0 && it.abs() <= BEYOND_INTEGERS).map(|it| it as i128),
+    };
+    matches!((whole(left), whole(right)), (Some(left), Some(right)) if left == right)
+}
+
 /// `text` for use in a message: at most 80 characters, with control and invisible ones escaped.
 pub fn shown(text: &str) -> String {
     let mut out = String::new();

@@ -27,7 +27,7 @@ const DRILLS: &[(&str, Drill)] = &[
     ("VERIFY_POLICY", verify_policy),
     ("VERIFY_TEST", verify_test),
     ("VERIFY_LINT compile", verify_lint_compile),
-    ("VERIFY_LINT format", verify_lint_format),
+    ("VERIFY_LINT lint", verify_lint),
     ("TIMEOUT", timeout),
     ("GATE_VIOLATION", gate_violation),
     ("BUILD_ERROR", build_error),
@@ -115,8 +115,8 @@ fn verify_lint_compile() -> Row {
     at_the_gates(&sources::wrong_type(), "VERIFY_LINT", "compile", "a number where a text belongs")
 }
 
-fn verify_lint_format() -> Row {
-    at_the_gates(&sources::unformatted(), "VERIFY_LINT", "format", "not written as rustfmt would")
+fn verify_lint() -> Row {
+    at_the_gates(&sources::warned_about(), "VERIFY_LINT", "lint", "a return that clippy warns about")
 }
 
 fn timeout() -> Row {
@@ -274,7 +274,7 @@ fn the_loop_verifies_what_lies_built_and_takes_a_persons_sources_once() {
     assert_eq!(steps, ["verify"], "what was built needs no attempt");
 
     let again = bench.workspace.propose("shout", "READ_ONLY", sources::SCHEMA, &[]);
-    let folder = bench.workspace.source("worse", &sources::unformatted());
+    let folder = bench.workspace.source("worse", &sources::warned_about());
     let forged = bench.call(&["forge", &again, "--from", &folder.to_string_lossy()]).expect(4).json();
     assert_eq!(forged["steps"].as_array().unwrap().len(), 3, "the same sources are not tried again");
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{self, Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 32] = [
+const VERBS: [(&str, &[&str]); 33] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -19,6 +19,7 @@ const VERBS: [(&str, &[&str]); 32] = [
     ("research-skill", &["research"]),
     ("forge", &[]),
     ("verify-skill", &["verify"]),
+    ("reverify", &[]),
     ("check-invariants", &[]),
     ("promote-skill", &["promote"]),
     ("rollback", &[]),

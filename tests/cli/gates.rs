@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use crate::support::{self, PEEK, WRITE_NOTE, Workspace};
 
-const GATES: [&str; 12] = [
-    "format",
+const GATES: [&str; 11] = [
     "lint",
     "policy",
     "compile",
@@ -87,14 +86,71 @@ fn line_of(source: &str, text: &str) -> u64 {
 }
 
 #[test]
-fn the_format_alone_can_fail() {
+fn sources_that_rustfmt_would_write_differently_are_formatted_by_the_forge() {
+    let workspace = Workspace::new();
     let source = changed("        text: vault", "        text:    vault");
-    let verified = Verified::failed(&source, &[], &[], &["format"]);
-    let finding = &verified.findings("format")[0];
-    assert_eq!(finding["file"], "src/lib.rs");
-    assert_eq!(finding["line"], line_of(&source, "text:    vault"));
-    assert!(finding["rule"].as_str().unwrap().starts_with("format/"), "{finding}");
-    verified.says(&["src/lib.rs", "format/"]);
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    let built = workspace.import(&id, &workspace.source("peek", &source)).expect(0).json();
+    assert!(built["summary"].as_str().unwrap().contains("rustfmt changed 1 file"), "{built}");
+    assert_eq!(fs::read_to_string(workspace.path().join("crates/peek/src/lib.rs")).unwrap(), source, "untouched");
+    // The formatted bytes are the snapshot: it is the one of the well formatted source.
+    let other = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    let same = workspace.import(&other, &workspace.source("peek", PEEK.source)).expect(0).json();
+    assert_eq!(built["snapshot_sha256"], same["snapshot_sha256"]);
+    assert!(!same["summary"].as_str().unwrap().contains("rustfmt"), "{same}");
+    workspace.json(&["verify-skill", &id]).expect(0);
+}
+
+#[test]
+fn formatting_opens_no_file_that_a_source_names() {
+    let workspace = Workspace::new();
+    let secret = workspace.path().join("secret.rs");
+    fs::write(&secret, "fn made_up_secret( {").unwrap();
+    let source = PEEK.source.replacen("fn run", &format!("#[path = {secret:?}]\nmod other;\n\nfn run"), 1);
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    let called = workspace.import(&id, &workspace.source("peek", &source)).expect(0);
+    assert!(!format!("{called:?}").contains("made_up_secret"), "{called:?}");
+    // What cannot be read as Rust stays as it is, and is refused by a gate.
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    let built = workspace.import(&id, &workspace.source("peek", "fn run( {\n")).expect(0).json();
+    assert!(built["summary"].as_str().unwrap().contains("rustfmt cannot read `src/lib.rs`"), "{built}");
+    workspace.json(&["verify-skill", &id]).expect(4);
+}
+
+#[test]
+fn a_crate_as_cargo_makes_it_is_imported_with_its_tests() {
+    let workspace = Workspace::new();
+    let source = PEEK.source.replacen("fn run", "pub fn run", 1).replace("\nstruct ", "\npub struct ");
+    let from = workspace.source("peek", &source);
+    let test = "use kavi_sdk::json;\nuse kavi_sdk::testing::{call, seed};\nuse peek::run;\n\n#[test]\nfn reads_it_again() {\n    \
+                seed(\"b.md\", \"other\");\n    let got = call(run, json!({ \"path\": \"b.md\" })).unwrap();\n    \
+                assert_eq!(got, json!({ \"text\": \"other\" }));\n}\n";
+    for (path, text) in [
+        (
+            "Cargo.toml",
+            "[package]\nname = \"peek\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nkavi-sdk = \"0.1\"\n",
+        ),
+        (".git/config", "[core]\nfsmonitor = \"touch executed\"\n"),
+        (".git/hooks/post-checkout", "#!/bin/sh\ntouch executed\n"),
+        (".gitignore", "/target\n"),
+        ("README.md", "# peek\n"),
+        ("tests/reads.rs", test),
+        ("tests/inner.rs", "use peek::Input;\n"),
+    ] {
+        fs::create_dir_all(from.join(path).parent().unwrap()).unwrap();
+        fs::write(from.join(path), text).unwrap();
+    }
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &["--required-test", "reads_it_again"]);
+    let built = workspace.import(&id, &from).expect(0).json();
+    let summary = built["summary"].as_str().unwrap();
+    for said in [
+        "left aside: .git, .gitignore, README.md",
+        "`tests/reads.rs` was taken as `src/tests_reads.rs`",
+        "`tests/inner.rs` was left aside: it uses `peek::Input`, and only `run` is public",
+    ] {
+        assert!(summary.contains(said), "{said}: {summary}");
+    }
+    workspace.json(&["verify-skill", &id]).expect(0);
 }
 
 #[test]
@@ -152,6 +208,52 @@ fn the_policy_alone_can_fail() {
         (Some("src/lib.rs"), Some(line_of(&source, "std::env")))
     );
     verified.says(&["std::env::var"]);
+}
+
+/// A file that a source names is read by the compiler, before anything of it runs. So nothing of
+/// such a source is compiled, linted or tested, and nothing of the file gets into a report.
+#[test]
+fn what_is_unsafe_to_compile_reaches_no_tool() {
+    let workspace = Workspace::new();
+    let leak = "    const LEAK: &[u8] = include_bytes!(\"/proc/cmdline\");\n\n    #[test]\n    fn leaks() {\n        \
+                panic!(\"{}\", String::from_utf8_lossy(LEAK));\n    }\n}\n";
+    let source = format!("{}\n{leak}", PEEK.source.trim_end().strip_suffix('}').unwrap());
+    let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
+    workspace.import(&id, &workspace.source("peek", &source)).expect(0);
+    let called = workspace.json(&["verify-skill", &id]).expect(4);
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap();
+    assert!(!called.stdout.contains(command_line.trim()), "{called:?}");
+    for gate in called.json()["gates"].as_array().unwrap() {
+        let expected = if gate["gate"] == "policy" { "FAILED" } else { "SKIPPED" };
+        assert_eq!(gate["status"], expected, "{gate:#}");
+    }
+    // Not even when the policy gate's own result is reused, and not for one gate alone.
+    let again = workspace.json(&["verify-skill", &id]).expect(4).json();
+    let statuses: Vec<&str> =
+        again["gates"].as_array().unwrap().iter().map(|gate| gate["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == "SKIPPED").count(), GATES.len() - 1, "{again:#}");
+    let alone = workspace.json(&["check-invariants", &id]).expect(4).json();
+    assert!(alone["findings"][0]["rule"].as_str().unwrap().starts_with("policy/"), "{alone:#}");
+}
+
+#[test]
+fn numbers_of_an_example_count_by_their_value() {
+    let source = "//! Halves a number.\n\nuse kavi_sdk::prelude::*;\n\n#[derive(Deserialize)]\nstruct Input {\n    n: f64,\n}\n\n\
+                  #[derive(Serialize)]\nstruct Output {\n    half: f64,\n}\n\nfn run(input: Input) -> Result<Output, SkillError> {\n    \
+                  Ok(Output {\n        half: input.n / 2.0,\n    })\n}\n\nkavi_sdk::export_skill!(run);\n\n#[cfg(test)]\nmod tests {\n    \
+                  use super::*;\n    use kavi_sdk::testing::call;\n\n    fn half(n: f64) -> f64 {\n        \
+                  call(run, json!({ \"n\": n })).unwrap()[\"half\"].as_f64().unwrap()\n    }\n\n    \
+                  #[test]\n    fn halves_four() {\n        assert_eq!(half(4.0), 2.0);\n    }\n\n    \
+                  #[test]\n    fn halves_one() {\n        assert_eq!(half(1.0), 0.5);\n    }\n\n    \
+                  #[test]\n    fn halves_less() {\n        assert_eq!(half(-3.0), -1.5);\n    }\n}\n";
+    let workspace = Workspace::new();
+    let example = r#"{"name":"four","input":{"n":4},"expect":{"ok":{"half":2}}}"#;
+    fs::write(workspace.path().join("four.json"), example).unwrap();
+    let schema = r#"{"input":{"n":"float"},"output":{"half":"float"}}"#;
+    let id = workspace.propose("halve", "READ_ONLY", schema, &["--example=four.json"]);
+    workspace.import(&id, &workspace.source("halve", source)).expect(0);
+    let document = workspace.json(&["verify-skill", &id]).expect(0).json();
+    assert_eq!(document["status"], "PASSED", "{document:#}");
 }
 
 #[test]

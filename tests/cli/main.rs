@@ -35,6 +35,7 @@ mod output;
 mod pipeline;
 mod records;
 mod replay;
+mod reverify;
 mod second_wall;
 mod secrets;
 mod stop;

@@ -37,7 +37,7 @@ fn trusted() -> Workspace {
         workspace.import(id, &skill(name)).expect(0);
         let verified = workspace.json(&["verify-skill", id]).expect(0).json();
         let gates = verified["gates"].as_array().unwrap();
-        assert_eq!(gates.len(), 12, "{name}");
+        assert_eq!(gates.len(), 11, "{name}");
         assert!(gates.iter().all(|gate| gate["status"] == "PASSED"), "{name}: {verified:#}");
         workspace.json(&["promote-skill", id, "--approved-by", "test", "--yes"]).expect(0);
         assert_eq!(workspace.status_of(name), "TRUSTED");

@@ -85,6 +85,7 @@ fn verification(of: &Build, failed: &[(&str, &[Finding])]) -> Verification {
         sdk_sha256: Digest::of(b""),
         confinement: String::new(),
         report_path: String::new(),
+        gates_version: 2,
         created_at: SystemClock.now(),
         gates: gates.into_iter().chain(others).map(row).collect(),
     }

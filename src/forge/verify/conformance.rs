@@ -86,15 +86,39 @@ pub(super) fn check(
             outcome.remarks.extend(broken.map(|broken| drawn.unguarded(&broken)));
         }
         if outcome.findings.len() >= ENOUGH {
+            outcome.findings = one_for_each_reason(outcome.findings);
             return Ok(outcome);
         }
     }
+    outcome.findings = one_for_each_reason(outcome.findings);
+    outcome.remarks = one_for_each_reason(outcome.remarks);
     if outcome.findings.is_empty() {
-        let refusal = counts.refuses_too_much();
-        outcome.findings.extend(refusal.map(|message| Finding::new("conformance/refusals", message)));
+        outcome.findings = counts.refuses_too_much();
     }
     Ok(outcome)
 }
+
+/// Puts findings that differ only in their input into one: the first, with the number of the
+/// others.
+fn one_for_each_reason(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<(Finding, usize)> = Vec::new();
+    for finding in findings {
+        let reason = |finding: &Finding| finding.message.split(INPUT).next().unwrap_or_default().to_owned();
+        match kept.iter_mut().find(|(one, _)| one.rule == finding.rule && reason(one) == reason(&finding)) {
+            Some((_, others)) => *others += 1,
+            None => kept.push((finding, 0)),
+        }
+    }
+    let with_count = |(finding, others): (Finding, usize)| match others {
+        0 => finding,
+        1 => Finding { message: format!("{}, and with 1 more input", finding.message), ..finding },
+        others => Finding { message: format!("{}, and with {others} more inputs", finding.message), ..finding },
+    };
+    kept.into_iter().map(with_count).collect()
+}
+
+/// What separates the reason of a finding from its input.
+const INPUT: &str = " (input ";
 
 /// How many valid inputs there were, and how many of them the skill accepted.
 #[derive(Debug, Default, Clone, Copy)]
@@ -116,19 +140,33 @@ impl InputCounts {
         }
     }
 
-    /// Why the skill refuses too many inputs, if it does.
-    fn refuses_too_much(self) -> Option<String> {
+    /// Why the skill refuses too many inputs, if it does: first what the author of the sources can
+    /// do, then what only the author of the specification can.
+    fn refuses_too_much(self) -> Vec<Finding> {
+        let both = |build: String, spec: &str| {
+            vec![Finding::new("conformance/refusals", build), Finding::new("conformance/refusals-spec", spec)]
+        };
         if self.accepted < MIN_ACCEPTED {
-            let advice = "inputs that match its schema: give the spec an example that it accepts";
-            return Some(format!("the skill refuses every one of {} {advice}", self.valid));
+            let build = format!(
+                "the skill refuses every one of {} inputs that match its schema: accept more of them, or call it in a test with an \
+                 input that it accepts (`call(run, json!({{…}}))`), because inputs are drawn near those of the tests",
+                self.valid
+            );
+            let spec = "only the specification can tell which inputs are meant: propose the skill with an example that it accepts \
+                        (`--example`), or with a schema that permits less (`enum`, `pattern`, `minLength`)";
+            return both(build, spec);
         }
-        (self.unnamed >= MANY_UNNAMED && self.unnamed_accepted == 0).then(|| {
-            format!(
-                "the skill accepts only inputs that its tests and examples name, and refuses all {} others that match its \
-                 schema: if that is intended, say so in the schema (`enum`, `pattern`)",
-                self.unnamed
-            )
-        })
+        if self.unnamed < MANY_UNNAMED || self.unnamed_accepted > 0 {
+            return Vec::new();
+        }
+        let build = format!(
+            "the skill accepts only inputs that its tests and examples name, and refuses all {} others that match its schema: \
+             compute the answer from the input instead of looking it up",
+            self.unnamed
+        );
+        let spec = "if the skill is meant for a few inputs only, the specification must say so: propose it with a schema that lists \
+                    them (`enum`, `pattern`)";
+        both(build, spec)
     }
 }
 
@@ -178,7 +216,7 @@ impl DrawnInput<'_> {
     }
 
     fn finding(&self, rule: &str, why: &str) -> Finding {
-        let message = format!("{} (input {})", text::line(why, 500), text::line(&self.text(), 300));
+        let message = format!("{}{INPUT}{})", text::line(why, 500), text::line(&self.text(), 300));
         Finding::new(format!("conformance/{rule}"), message).in_test(format!("input {}", self.number))
     }
 
@@ -201,5 +239,49 @@ impl DrawnInput<'_> {
     fn unguarded(&self, broken: &RuleViolation) -> Finding {
         let why = format!("given an input that the host refuses ({}): {}", broken.rule, broken.message);
         self.finding("unguarded", &why)
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_builder_and_proposer_what_each_can_do() {
+        let rules = |counts: InputCounts| {
+            let found = counts.refuses_too_much();
+            found.iter().map(|finding| (finding.rule.clone(), finding.message.clone())).collect::<Vec<_>>()
+        };
+        let all = InputCounts { valid: 375, accepted: 0, unnamed: 300, unnamed_accepted: 0 };
+        let named = InputCounts { accepted: 20, ..all };
+        for counts in [all, named] {
+            let found = rules(counts);
+            assert_eq!(found.len(), 2, "{found:?}");
+            assert_eq!(found[0].0, "conformance/refusals");
+            assert!(!found[0].1.contains("--example") && !found[0].1.contains("enum"), "{found:?}");
+            assert_eq!(found[1].0, "conformance/refusals-spec");
+            assert!(found[1].1.contains("propose"), "{found:?}");
+        }
+        assert!(rules(InputCounts { unnamed_accepted: 1, ..named }).is_empty());
+    }
+
+    #[test]
+    fn ten_findings_with_one_reason_are_one() {
+        let finding = |rule: &str, why: &str, number: u32| {
+            Finding::new(rule, format!("{why}{INPUT}{{\"n\":{number}}})")).in_test(format!("input {number}"))
+        };
+        let mut findings: Vec<Finding> = (0..10).map(|n| finding("conformance/trap", "it trapped", n)).collect();
+        findings.push(finding("conformance/trap", "it exited", 11));
+        findings.push(finding("conformance/output", "it trapped", 12));
+        let grouped = one_for_each_reason(findings);
+        let messages: Vec<&str> = grouped.iter().map(|finding| finding.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "it trapped (input {\"n\":0}), and with 9 more inputs",
+                "it exited (input {\"n\":11})",
+                "it trapped (input {\"n\":12})"
+            ]
+        );
     }
 }

@@ -19,6 +19,14 @@ pub enum VerifyError {
         /// Its status.
         status: String,
     },
+    /// There is nothing to verify again.
+    #[error("proposal {id} is {status}: only trusted revisions can be reverified")]
+    NotTrusted {
+        /// The proposal.
+        id: String,
+        /// Its status.
+        status: String,
+    },
     /// The workspace is stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),

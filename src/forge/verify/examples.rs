@@ -118,7 +118,7 @@ pub(super) fn compare(example: &Example, trial: &Trial) -> Result<(), String> {
         (Expectation::Ok(expected), TrialEnd::Output(output)) => {
             let output = json::parse(output.as_bytes(), JsonLimits::default())
                 .map_err(|error| format!("the output is not JSON: {error}"))?;
-            if output != *expected {
+            if !json::same(&output, expected) {
                 return Err(format!("expected {}, got {}", json::canonical(expected), json::canonical(&output)));
             }
         }

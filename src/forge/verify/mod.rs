@@ -9,7 +9,7 @@
 //!
 //! `docs/GATES.md` says of each gate what it checks and within which limits. [`verification`] runs them, in the order that
 //! `scheduler` decides. Each gate has a file of its own: `policy`, `limits`, `invariants`, `test`, `examples`, `conformance`,
-//! `replay`, `mutation`. The gates `format`, `lint`, `compile` and `reproducible` are the tools of
+//! `replay`, `mutation`. The gates `lint`, `compile` and `reproducible` are the tools of
 //! [`compile`](super::compile), called by the scheduler.
 
 mod conformance;
@@ -26,6 +26,7 @@ mod policy;
 mod replay;
 mod report;
 mod reuse;
+mod reverify;
 mod scheduler;
 mod source_analysis;
 mod test;
@@ -35,8 +36,9 @@ mod vectors;
 pub mod verification;
 
 pub use error::VerifyError;
-pub use gate::{ASKED_RULE, GATES, VERSIONS};
+pub use gate::{ASKED_RULE, GATES, GATES_VERSION, VERSIONS};
 pub use policy::child_entry;
 pub use replay::REPLAY_SUMMARY_RULE;
 pub use reuse::Reuse;
+pub use reverify::reverify;
 pub use verification::{Verified, check_invariants, run};

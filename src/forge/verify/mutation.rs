@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
-use super::source_analysis::{Insertion, Mutant, SourceAnalysis, switch::CALLS_SUCCEED};
+use super::source_analysis::{ChangeKind, Insertion, Mutant, SourceAnalysis, Touch, switch::CALLS_SUCCEED};
 use super::test_harness::{self, RunLimits, TestHarness};
 use super::trial::{self, TrialRunner};
 use super::{determinism, examples, instrument};
@@ -51,7 +51,7 @@ pub(super) fn check(context: &GateContext<'_>, analysis: &SourceAnalysis) -> Res
     if budget.is_spent() {
         return Ok(late(&budget));
     }
-    Ok(score(mutants.len(), &left))
+    Ok(score(&mutants, &left))
 }
 
 /// The skill has nothing that can be mutated. Then at least one test must compare an output: it fails when the outputs change.
@@ -126,21 +126,58 @@ fn late(budget: &TimeBudget<'_>) -> GateOutcome {
     GateOutcome { repeatable: Repeatable::No, ..vec![Finding::new("mutation/time", message)].into() }
 }
 
+/// How much a mutant counts: one that reaches the vault, the log, an error or the output counts
+/// more than one of a value or its format.
+fn weight(mutant: &Mutant) -> usize {
+    match mutant.touch {
+        Touch::Values => 1,
+        Touch::Outcome | Touch::Access => 2,
+    }
+}
+
+/// Whether a mutant that nobody noticed leaves out a read or a write. Then the skill reads or
+/// writes what no test asks for.
+fn is_unasked_access(mutant: &Mutant) -> bool {
+    mutant.touch == Touch::Access && mutant.change == ChangeKind::LeavesOut
+}
+
 /// Compares the share that was noticed with the required one. Lists the others in either case.
-fn score(tried: usize, left: &[&Mutant]) -> GateOutcome {
-    let noticed = tried - left.len();
-    let survivors = left.iter().map(|mutant| {
-        let message = format!("no test and no example notices that {}", mutant.what);
-        Finding::new("mutation/survivor", text::line(&message, 300)).at(mutant.file.clone(), mutant.line)
-    });
-    let survivors: Vec<Finding> = survivors.collect();
-    if noticed * 100 >= tried * REQUIRED_PERCENT {
+fn score(tried: &[&Mutant], left: &[&Mutant]) -> GateOutcome {
+    let sum = |mutants: &[&Mutant]| mutants.iter().map(|mutant| weight(mutant)).sum::<usize>();
+    let at = |rule: &str, message: &str, mutant: &Mutant| {
+        Finding::new(rule, text::line(message, 400)).at(mutant.file.clone(), mutant.line)
+    };
+    let survivors: Vec<Finding> = left
+        .iter()
+        .map(|mutant| at("mutation/survivor", &format!("no test and no example notices that {}", mutant.what), mutant))
+        .collect();
+    let mut findings: Vec<Finding> = left
+        .iter()
+        .filter(|mutant| is_unasked_access(mutant))
+        .map(|mutant| {
+            let message = format!(
+                "no test asks for what this reads or writes, because none notices that {}: check in a test what it does, or remove \
+                 it",
+                mutant.what
+            );
+            at("mutation/access", &message, mutant)
+        })
+        .collect();
+    let (all, missed) = (sum(tried), sum(left));
+    if (all - missed) * 100 < all * REQUIRED_PERCENT {
+        let message = format!(
+            "the tests and examples notice {} of {} small changes of the skill. Those of the vault, the log, errors and the output \
+             count twice, which makes {} of {all}. At least {REQUIRED_PERCENT} % are required: compare outputs and written files in \
+             more tests",
+            tried.len() - left.len(),
+            tried.len(),
+            all - missed,
+        );
+        findings.insert(0, Finding::new("mutation/score", message));
+    }
+    if findings.is_empty() {
         return GateOutcome { remarks: survivors, ..Vec::new().into() };
     }
-    let message = format!(
-        "the tests and examples notice {noticed} of {tried} small changes of the skill, at least {REQUIRED_PERCENT} % are required"
-    );
-    let mut findings = vec![Finding::new("mutation/score", message)];
     findings.extend(survivors);
     findings.into()
 }
@@ -149,17 +186,16 @@ fn score(tried: usize, left: &[&Mutant]) -> GateOutcome {
 mod unit {
     use super::*;
 
+    fn mutant(touch: Touch, change: ChangeKind) -> Mutant {
+        let (file, what) = ("src/lib.rs".to_owned(), "x".to_owned());
+        Mutant { number: 100, file, line: 3, what, touch, change, insertions: Vec::new() }
+    }
+
     #[test]
     fn four_of_five_are_enough_and_three_of_four_are_not() {
-        let mutant = Mutant {
-            number: 100,
-            file: "src/lib.rs".to_owned(),
-            line: 3,
-            what: "x".to_owned(),
-            insertions: Vec::new(),
-        };
+        let mutant = mutant(Touch::Values, ChangeKind::Alters);
         let verdict = |tried, left| {
-            let outcome = score(tried, &vec![&mutant; left]);
+            let outcome = score(&vec![&mutant; tried], &vec![&mutant; left]);
             (outcome.findings.len(), outcome.remarks.len())
         };
         assert_eq!(verdict(5, 1), (0, 1));
@@ -167,5 +203,27 @@ mod unit {
         assert_eq!(verdict(0, 0), (0, 0));
         assert_eq!(verdict(3, 0), (0, 0));
         assert_eq!(verdict(1, 1), (2, 0));
+    }
+
+    #[test]
+    fn what_reaches_the_vault_or_the_output_counts_twice() {
+        let (value, outcome) = (mutant(Touch::Values, ChangeKind::Alters), mutant(Touch::Outcome, ChangeKind::Alters));
+        // Five mutants, one of them survives: a value is 1 of 6, the output is 2 of 6.
+        let tried = [&value, &value, &value, &value, &outcome];
+        assert!(score(&tried, &[&value]).findings.is_empty());
+        assert_eq!(score(&tried, &[&outcome]).findings[0].rule, "mutation/score");
+    }
+
+    #[test]
+    fn a_read_that_can_be_left_out_unnoticed_is_refused_whatever_the_score() {
+        let value = mutant(Touch::Values, ChangeKind::Alters);
+        let access = mutant(Touch::Access, ChangeKind::LeavesOut);
+        let mut tried = vec![&value; 40];
+        tried.push(&access);
+        let outcome = score(&tried, &[&access]);
+        let rules: Vec<&str> = outcome.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        assert_eq!(rules, ["mutation/access", "mutation/survivor"]);
+        let altered = mutant(Touch::Access, ChangeKind::Alters);
+        assert!(score(&tried, &[&altered]).findings.is_empty());
     }
 }

@@ -20,7 +20,7 @@ use super::source_analysis::{self, SourceAnalysis};
 use crate::cage::{Job, JobLimits, Mount};
 use crate::forge::compile::CompileError;
 use crate::model::{finding::Finding, snapshot::Snapshot};
-use crate::policy::scan;
+use crate::policy::scan::{self, CompileSafety};
 
 /// The hidden verb of the child.
 const VERB: &str = "__scan";
@@ -30,13 +30,16 @@ const VERB: &str = "__scan";
 pub(super) struct ScanOutput {
     /// The findings of the policy gate.
     pub(super) findings: Vec<Finding>,
+    /// Whether a tool may compile, lint or test the sources.
+    pub(super) safety: CompileSafety,
     /// The analysis of the source, or why there is none.
     pub(super) analysis: Result<SourceAnalysis, String>,
 }
 
 impl ScanOutput {
     fn refused(findings: Vec<Finding>) -> Self {
-        Self { findings, analysis: Err("the source is not safe to parse".to_owned()) }
+        let analysis = Err("the source is not safe to parse".to_owned());
+        Self { findings, safety: CompileSafety::Unsafe, analysis }
     }
 }
 
@@ -56,7 +59,7 @@ pub(super) fn scan_source(context: &GateContext<'_>) -> Result<ScanOutput, Verif
         ..JobLimits::default()
     };
     let exe = context.cage.exe();
-    let job = Job::new(exe).mount(Mount::read_only(exe, "/kavi")).arg(VERB).stdin(input).limits(limits);
+    let job = Job::new(exe).mount(Mount::read_only(exe, "/kavi")).arg(VERB).hide_proc().stdin(input).limits(limits);
     let done = context.cage.run(&job.capture(64 << 20), &mut |_, _| {}).map_err(CompileError::from)?;
     if !done.exit.success() {
         let message = format!("the source cannot be scanned within the limits ({:?})", done.exit);
@@ -89,7 +92,8 @@ fn child(mut from: impl Read, mut to: impl Write) -> ExitCode {
     let snapshot = Snapshot::new(bytes);
     let seed = snapshot.digest().to_string();
     let analysis = source_analysis::analyze(&files, seed.as_bytes());
-    let output = ScanOutput { findings: scan::scan(&snapshot), analysis };
+    let verdict = scan::judge(&snapshot);
+    let output = ScanOutput { findings: verdict.findings, safety: verdict.safety, analysis };
     let answer = serde_json::to_vec(&output).unwrap_or_default();
     match to.write_all(&answer).and_then(|()| to.flush()) {
         Ok(()) => ExitCode::SUCCESS,

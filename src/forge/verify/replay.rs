@@ -176,7 +176,7 @@ fn compare(
 fn difference(before: &Trial, now: &Trial) -> Option<String> {
     let outcome = match (&before.end, &now.end) {
         (TrialEnd::Output(before), TrialEnd::Output(now)) if before == now => None,
-        (TrialEnd::Output(before), TrialEnd::Output(now)) => Some(in_outputs(before, now)),
+        (TrialEnd::Output(before), TrialEnd::Output(now)) => in_outputs(before, now),
         (TrialEnd::Refused(before), TrialEnd::Refused(now)) if before == now => None,
         (TrialEnd::Stopped { .. }, TrialEnd::Stopped { .. }) => None,
         (TrialEnd::Refused(_), TrialEnd::Refused(_)) => Some("it fails in another way".to_owned()),
@@ -191,14 +191,15 @@ fn difference(before: &Trial, now: &Trial) -> Option<String> {
     })
 }
 
-fn in_outputs(before: &str, now: &str) -> String {
+/// In what two outputs differ. `None` when they differ only in how a number is written.
+fn in_outputs(before: &str, now: &str) -> Option<String> {
     let parse = |text: &str| json::parse(text.as_bytes(), JsonLimits::default());
     match (parse(before), parse(now)) {
         (Ok(before), Ok(now)) => match pointer(&before, &now, String::new()) {
-            Some(at) => format!("another output at `{}`", text::line(&at, 200)),
-            None => "the output is written in another way".to_owned(),
+            Some(at) => Some(format!("another output at `{}`", text::line(&at, 200))),
+            None => (before == now).then(|| "the output is written in another way".to_owned()),
         },
-        _ => "another output".to_owned(),
+        _ => Some("another output".to_owned()),
     }
 }
 
@@ -218,7 +219,7 @@ fn pointer(before: &Value, now: &Value, at: String) -> Option<String> {
             let longer = || (before.len() != now.len()).then(|| format!("{at}/{}", before.len().min(now.len())));
             pairs.into_iter().find_map(below).or_else(longer)
         }
-        (before, now) => (before != now).then_some(at),
+        (before, now) => (!json::same(before, now)).then_some(at),
     }
 }
 
@@ -237,10 +238,12 @@ mod tests {
             (json!({ "a": 1 }), json!({}), "/a"),
             (json!({ "a": 1 }), json!({ "a": null }), "/a"),
         ] {
-            let outcome = in_outputs(&before.to_string(), &now.to_string());
+            let outcome = in_outputs(&before.to_string(), &now.to_string()).unwrap_or_default();
             assert_eq!(outcome, format!("another output at `{at}`"));
             assert!(!outcome.contains("secret"), "{outcome}");
         }
-        assert_eq!(in_outputs("{\"a\":1}", "{ \"a\": 1 }"), "the output is written in another way");
+        let outcome = in_outputs("{\"a\":1}", "{ \"a\": 1 }");
+        assert_eq!(outcome.as_deref(), Some("the output is written in another way"));
+        assert_eq!(in_outputs("{\"a\":1}", "{\"a\":1.0}"), None);
     }
 }

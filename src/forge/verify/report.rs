@@ -2,8 +2,8 @@
 //!
 //! Guarantees: text of a model is quoted, never rendered.
 
-use crate::ledger::{Build, Proposal, Verification};
-use crate::model::{finding::Finding, lifecycle::Verdict, text};
+use crate::ledger::{Build, GateRow, Proposal, Verification};
+use crate::model::{finding::FindingGroup, lifecycle::Verdict, text};
 
 /// The report in Markdown.
 pub(super) fn render(proposal: &Proposal, build: &Build, verification: &Verification) -> String {
@@ -28,22 +28,23 @@ pub(super) fn render(proposal: &Proposal, build: &Build, verification: &Verifica
         verification.created_at,
     );
     for gate in &verification.gates {
-        out.push_str(&format!(
-            "| {} | {} | {} | {} |\n",
-            gate.gate,
-            gate.status,
-            gate.findings.len(),
-            gate.duration_ms
-        ));
+        let time = match gate.reused_from {
+            Some(verification) => format!("reused from `{verification}`"),
+            None => gate.duration_ms.to_string(),
+        };
+        out.push_str(&format!("| {} | {} | {} | {time} |\n", gate.gate, gate.status, gate.findings.len()));
     }
-    for gate in verification.gates.iter().filter(|gate| gate.status != Verdict::Passed) {
-        out.push_str(&format!("\n## {}\n\n", gate.gate));
-        gate.findings.iter().for_each(|finding| out.push_str(&item(finding)));
+    let silent = |gate: &&GateRow| gate.status != Verdict::Passed || !gate.findings.is_empty();
+    for gate in verification.gates.iter().filter(silent) {
+        let remarks = if gate.status == Verdict::Passed { " (passed, with remarks)" } else { "" };
+        out.push_str(&format!("\n## {}{remarks}\n\n", gate.gate));
+        FindingGroup::of(&gate.findings).iter().for_each(|group| out.push_str(&item(group)));
     }
     out
 }
 
-fn item(finding: &Finding) -> String {
+fn item(group: &FindingGroup<'_>) -> String {
+    let finding = group.first;
     let place = match (&finding.file, finding.line) {
         (Some(file), Some(line)) => format!(" `{}:{line}`", text::fenced(file, 300)),
         (Some(file), None) => format!(" `{}`", text::fenced(file, 300)),
@@ -51,5 +52,6 @@ fn item(finding: &Finding) -> String {
     };
     let test = finding.test.as_ref().map(|test| format!(" (`{}`)", text::fenced(test, 300))).unwrap_or_default();
     let message = text::fenced(&finding.message, 1_000).replace('\n', " ");
-    format!("- **{}**{place}{test}: `{message}`\n", text::fenced(&finding.rule, 100))
+    let count = text::fenced(&group.count(), 600);
+    format!("- **{}**{place}{test}: `{message}`{count}\n", text::fenced(&finding.rule, 100))
 }

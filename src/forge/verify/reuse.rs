@@ -44,7 +44,7 @@ fn key(context: &GateContext<'_>, baseline: Option<&Baseline>, gate: &str, versi
     if gate == "policy" && context.proposal.spec.reads_clock {
         inputs["reads_clock"] = json!(true);
     }
-    if !matches!(gate, "format" | "lint" | "policy" | "compile" | "reproducible") {
+    if !matches!(gate, "lint" | "policy" | "compile" | "reproducible") {
         inputs["limits"] = json!(context.limits);
         inputs["spec"] = json!(context.proposal.spec_sha256);
     }

@@ -5,9 +5,13 @@
 //! | track | gates, in this order |
 //! |---|---|
 //! | release | compile → limits → invariants → examples → conformance → replay |
-//! | tests | policy → test |
+//! | tests | test |
 //!
-//! Tasks that need neither (second build, lint, format) lie in a queue. A thread that has finished its track takes from it, and
+//! The policy gate comes before both, alone. Sources that it finds unsafe to compile reach no other
+//! tool.
+//!
+//! Tasks that need neither (second build, lint) lie in a queue. A thread that has finished its
+//! track takes from it, and
 //! so do further threads where the machine has more processors. The mutation gate runs last, alone, and only when all others passed.
 //!
 //! Guarantees: no thread waits for a value that is never set. The first error of any thread ends the verification.
@@ -27,6 +31,7 @@ use crate::cage::{AppliedConfinement, Confinement};
 use crate::forge::compile::{CompileOutput, ProgramKind};
 use crate::log_targets::STAGE;
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
+use crate::policy::scan::CompileSafety;
 use crate::runtime::CodeError;
 use crate::sync::lock;
 
@@ -61,7 +66,6 @@ pub(super) struct ScheduledGates {
 enum SideTask {
     SecondBuild,
     Lint,
-    Format,
 }
 
 /// The release component after the compilation.
@@ -86,24 +90,26 @@ struct Scheduler<'a> {
     side_tasks: Mutex<VecDeque<SideTask>>,
     /// `None` when there is none. It is set in every case, also on an error: the second build waits for it.
     release: OnceLock<Option<ReleaseBuild>>,
-    /// The same for the source scan: the gates on the release track wait for its input hints.
-    scan: OnceLock<Option<ScanOutput>>,
+    /// The source scan, or `None` when no gate is due.
+    scan: Option<ScanOutput>,
 }
 
 /// Runs the gates that are due.
 pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError> {
-    if let Some(refused) = refused_uncaged(schedule.context)? {
-        return not_compiled(schedule, &refused);
-    }
-    let scheduler = Scheduler {
+    let mut scheduler = Scheduler {
         schedule,
         span: tracing::Span::current(),
         context: schedule.context,
         gates: Mutex::default(),
-        side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Lint, SideTask::Format].into()),
+        side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Lint].into()),
         release: OnceLock::new(),
-        scan: OnceLock::new(),
+        scan: None,
     };
+    // First and alone: what the scan refuses must not reach a compiler.
+    scheduler.scan = scheduler.policy()?;
+    if let Some(why) = scheduler.scan.as_ref().and_then(|scan| refuses_compilation(schedule.context, scan)) {
+        return Ok(scheduler.not_compiled(why));
+    }
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(MOST_THREADS);
     std::thread::scope(|scope| {
         let release = scope.spawn(|| scheduler.release_track());
@@ -123,23 +129,25 @@ pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError
     Ok(ScheduledGates { gates, component, confinement })
 }
 
-/// The findings of the source scan, where there is no cage. Without a cage the compiler would copy any file that the source
-/// names into its messages. So sources with a finding are not compiled, and no other tool reads them.
-pub(super) fn refused_uncaged(context: &GateContext<'_>) -> Result<Option<Vec<Finding>>, VerifyError> {
-    if context.cage.confinement() != Confinement::Unconfined {
-        return Ok(None);
-    }
-    Ok(Some(policy::scan_source(context)?.findings).filter(|findings| !findings.is_empty()))
+/// The findings of the source scan, where they forbid to compile the sources.
+pub(super) fn refused_sources(context: &GateContext<'_>) -> Result<Option<Vec<Finding>>, VerifyError> {
+    let scan = policy::scan_source(context)?;
+    Ok(refuses_compilation(context, &scan).map(|_| scan.findings))
 }
 
-fn not_compiled(schedule: &Schedule<'_>, refused: &[Finding]) -> Result<ScheduledGates, VerifyError> {
-    let why = "not run: there is no cage, and the policy gate refused these sources";
-    let gate = |name: &&'static str| match *name {
-        "policy" => GateResult::run(schedule.context.clock, name, || Ok(refused.to_vec().into())),
-        name => Ok(GateResult::skipped(name, why)),
-    };
-    let gates = schedule.due.iter().map(gate).collect::<Result<_, _>>()?;
-    Ok(ScheduledGates { gates, component: None, confinement: Some(AppliedConfinement::Unconfined.to_string()) })
+/// Why no tool may read the sources, if so.
+///
+/// The compiler reads files that a source names and can copy them into its messages. The cage
+/// limits what it can read, but a message with the mounts or the kernel's command line is already
+/// too much. Without a cage any file would be readable, so there every finding counts.
+fn refuses_compilation(context: &GateContext<'_>, scan: &ScanOutput) -> Option<&'static str> {
+    let uncaged = context.cage.confinement() == Confinement::Unconfined;
+    if uncaged && !scan.findings.is_empty() {
+        return Some("not run: there is no cage, and the policy gate refused these sources");
+    }
+    let reason =
+        "not run: the policy gate refused these sources, and compiling them could read or use what they must not";
+    (scan.safety == CompileSafety::Unsafe).then_some(reason)
 }
 
 impl Scheduler<'_> {
@@ -252,7 +260,7 @@ impl Scheduler<'_> {
         // Without an analysis of the source the inputs come from the schema alone.
         let none = SourceAnalysis::default();
         let hints = || {
-            let scan = self.scan.wait().as_ref();
+            let scan = self.scan.as_ref();
             &scan.and_then(|scan| scan.analysis.as_ref().ok()).unwrap_or(&none).hints
         };
         self.gate("examples", || examples::check(self.context, &compiled, hints))?;
@@ -261,31 +269,42 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// policy → test.
-    fn test_track(&self) -> Result<(), VerifyError> {
-        const ALL: [&str; 5] = ["policy", "test", "examples", "conformance", "mutation"];
-        if !ALL.iter().any(|gate| self.is_due(gate)) {
-            let _ = self.scan.set(None);
-            return self.run_side_tasks();
+    /// Scans the sources, and records the gate if it is due. Every other gate depends on the scan.
+    fn policy(&self) -> Result<Option<ScanOutput>, VerifyError> {
+        if self.schedule.due.is_empty() {
+            return Ok(None);
+        }
+        if !self.is_due("policy") {
+            return policy::scan_source(self.context).map(Some);
         }
         let mut scan = None;
-        let done = if self.is_due("policy") {
-            self.gate("policy", || {
-                let output = policy::scan_source(self.context)?;
-                let findings = output.findings.clone();
-                scan = Some(output);
-                Ok(findings.into())
-            })
-            .map(|_| ())
-        } else {
-            // The later gates need the analysis also when the result of this one is reused.
-            policy::scan_source(self.context).map(|output| scan = Some(output))
+        self.gate("policy", || {
+            let output = policy::scan_source(self.context)?;
+            let findings = output.findings.clone();
+            scan = Some(output);
+            Ok(findings.into())
+        })?;
+        Ok(scan)
+    }
+
+    /// The result when no tool may read the sources.
+    fn not_compiled(self, why: &str) -> ScheduledGates {
+        let others: Vec<&'static str> = self.schedule.due.iter().copied().filter(|name| *name != "policy").collect();
+        self.skip(&others, why);
+        let confinement = match self.context.cage.confinement() {
+            Confinement::Unconfined => Some(AppliedConfinement::Unconfined.to_string()),
+            Confinement::Required => Some("the cage of the source scan; nothing else was started".to_owned()),
         };
-        // Set before an error is returned: the release track may already wait for it.
-        let scan = self.scan.get_or_init(|| scan);
-        done?;
+        ScheduledGates {
+            gates: self.gates.into_inner().unwrap_or_else(PoisonError::into_inner),
+            component: None,
+            confinement,
+        }
+    }
+
+    fn test_track(&self) -> Result<(), VerifyError> {
         self.gate("test", || {
-            let analysis = scan.as_ref().map_or(Err("the source was not scanned"), |scan| match &scan.analysis {
+            let analysis = self.scan.as_ref().map_or(Err("the source was not scanned"), |scan| match &scan.analysis {
                 Ok(analysis) => Ok(analysis),
                 Err(why) => Err(why.as_str()),
             });
@@ -301,9 +320,6 @@ impl Scheduler<'_> {
             match task {
                 SideTask::Lint => {
                     self.gate("lint", || Ok(self.context.sandbox(self.context.snapshot)?.lint()?.into()))?;
-                }
-                SideTask::Format => {
-                    self.gate("format", || Ok(self.context.sandbox(self.context.snapshot)?.format()?.into()))?;
                 }
                 SideTask::SecondBuild if self.is_due("reproducible") => self.reproducible()?,
                 SideTask::SecondBuild => {}
@@ -340,7 +356,7 @@ impl Scheduler<'_> {
         }
         let all_passed = lock(&self.gates).iter().all(|gate| gate.verdict == Verdict::Passed);
         let passed = self.schedule.reused == Verdict::Passed && all_passed;
-        let analysis = self.scan.get().and_then(Option::as_ref).and_then(|scan| scan.analysis.as_ref().ok());
+        let analysis = self.scan.as_ref().and_then(|scan| scan.analysis.as_ref().ok());
         match analysis {
             Some(analysis) if passed => self.gate("mutation", || mutation::check(self.context, analysis)).map(|_| ()),
             _ => {

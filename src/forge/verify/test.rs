@@ -51,8 +51,10 @@ pub(super) fn check(
     if names.len() > MAX_TESTS {
         return Ok(findings.into());
     }
+    let replaced = analysis.map(|analysis| analysis.replaced.as_slice()).unwrap_or_default();
     let facts = |name: &str| analysis.ok().and_then(|analysis| analysis.tests.get(name)).cloned().unwrap_or_default();
-    let mut outcome = run(context, &harness, &names, &facts)?;
+    let sources = TestedSources { facts: &facts, replaced };
+    let mut outcome = run(context, &harness, &names, &sources)?;
     findings.append(&mut outcome.findings);
     Ok(GateOutcome { findings, ..outcome })
 }
@@ -93,11 +95,19 @@ fn unchanged_program(
     }]))
 }
 
+/// What is known of the tested sources.
+struct TestedSources<'a> {
+    /// What the test of this name mentions.
+    facts: &'a dyn Fn(&str) -> TestFacts,
+    /// The functions that the sabotage replaces.
+    replaced: &'a [String],
+}
+
 fn run(
     context: &GateContext<'_>,
     harness: &TestHarness<'_>,
     names: &[String],
-    facts: &dyn Fn(&str) -> TestFacts,
+    sources: &TestedSources<'_>,
 ) -> Result<GateOutcome, VerifyError> {
     let budget = TimeBudget::new(context.clock, TIME);
     let mut outcome = GateOutcome::from(Vec::new());
@@ -117,7 +127,8 @@ fn run(
         } else if notices(harness, name, &ENTRY_SABOTAGE)? {
             live += 1;
         } else if !notices(harness, name, &OTHER_SABOTAGE)? {
-            hollow(name, &facts(name), &context.proposal.spec.required_tests, &mut outcome);
+            let test = HollowTest { name, facts: &(sources.facts)(name), replaced: sources.replaced };
+            test.report(&context.proposal.spec.required_tests, &mut outcome);
         }
     }
     if live < MIN_LIVE && outcome.findings.is_empty() {
@@ -145,23 +156,55 @@ fn notices(harness: &TestHarness<'_>, name: &str, ways: &[u32]) -> Result<bool, 
     Ok(false)
 }
 
-/// Reports a hollow test. It is a finding when it claims to test the skill, or tests nothing. A test of a type or a constant of
-/// the skill can be honest: it is a remark, and does not count as a test of the skill.
-fn hollow(name: &str, facts: &TestFacts, required: &[String], outcome: &mut GateOutcome) {
-    let is_required = required.iter().any(|wanted| is_named(name, wanted));
-    let honest = facts.mentions_skill && facts.asserts && !facts.mentions_entry && !is_required;
-    let message = if facts.mentions_entry {
-        "it still passes when the skill's function is replaced by an error, and under every other sabotage"
-    } else if !facts.asserts {
-        "it cannot fail: it has no assertion"
-    } else if !facts.mentions_skill {
-        "it uses nothing of the skill, so it tests nothing of it"
-    } else {
-        "it passes under every sabotage of the skill's functions, so it does not count as a test of them"
-    };
-    let finding = Finding::new("test/hollow", message).in_test(text::line(name, 200));
-    let finding = if facts.file.is_empty() { finding } else { finding.at(facts.file.clone(), facts.line) };
-    if honest { outcome.remarks.push(finding) } else { outcome.findings.push(finding) }
+/// A test that passed under every sabotage.
+struct HollowTest<'a> {
+    name: &'a str,
+    facts: &'a TestFacts,
+    /// The functions that the sabotage replaced, the exported one first.
+    replaced: &'a [String],
+}
+
+impl HollowTest<'_> {
+    /// Reports the test. It is a finding when it claims to test the skill, or tests nothing. A test
+    /// of a type or a constant of the skill can be honest: it is a remark, and does not count as a
+    /// test of the skill.
+    fn report(&self, required: &[String], outcome: &mut GateOutcome) {
+        let facts = self.facts;
+        let is_required = required.iter().any(|wanted| is_named(self.name, wanted));
+        let honest = facts.mentions_skill && facts.asserts && !facts.mentions_entry && !is_required;
+        let message = if facts.mentions_entry {
+            let entry = self.replaced.first().map_or("the exported function", String::as_str);
+            format!(
+                "it still passes when `{entry}` is replaced by an error, {}: compare the output of `call`, or the error, with \
+                 the value that you expect",
+                self.also_broken()
+            )
+        } else if !facts.asserts {
+            "it cannot fail: it has no assertion. Add an `assert_eq!` on a value that the skill computes".to_owned()
+        } else if !facts.mentions_skill {
+            "it uses nothing of the skill, so it tests nothing of it. Call the skill with `call(run, json!({…}))`"
+                .to_owned()
+        } else {
+            format!("it does not count as a test of the skill's functions: it passes {}", self.also_broken())
+        };
+        let finding = Finding::new("test/hollow", message).in_test(text::line(self.name, 200));
+        let finding = if facts.file.is_empty() { finding } else { finding.at(facts.file.clone(), facts.line) };
+        if honest { outcome.remarks.push(finding) } else { outcome.findings.push(finding) }
+    }
+
+    /// What else was broken while the test passed.
+    fn also_broken(&self) -> String {
+        const NAMED: usize = 8;
+        let others = self.replaced.get(1..).unwrap_or_default();
+        let names: Vec<String> = others.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+        let more = others.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let functions = match names.as_slice() {
+            [] => String::new(),
+            names => format!(", when {}{more} return an empty or another value", names.join(", ")),
+        };
+        format!("when `call` gives a meaningless output, when every `if` takes its other branch{functions}")
+    }
 }
 
 fn count(tests: usize) -> Vec<Finding> {
@@ -210,7 +253,7 @@ mod unit {
         let judge = |mentions_entry, mentions_skill, asserts, required: &[String]| {
             let facts = TestFacts { mentions_entry, mentions_skill, asserts, ..TestFacts::default() };
             let mut outcome = GateOutcome::from(Vec::new());
-            hollow("tests::a", &facts, required, &mut outcome);
+            HollowTest { name: "tests::a", facts: &facts, replaced: &[] }.report(required, &mut outcome);
             outcome.findings.is_empty()
         };
         assert!(judge(false, true, true, &[]));
@@ -218,5 +261,17 @@ mod unit {
         assert!(!judge(false, false, true, &[]));
         assert!(!judge(false, true, false, &[]));
         assert!(!judge(false, true, true, &["a".to_owned()]));
+    }
+
+    #[test]
+    fn a_hollow_test_is_told_what_was_broken() {
+        let facts = TestFacts { mentions_entry: true, asserts: true, mentions_skill: true, ..TestFacts::default() };
+        let replaced = ["run".to_owned(), "words_of".to_owned(), "is_blank".to_owned()];
+        let mut outcome = GateOutcome::from(Vec::new());
+        HollowTest { name: "tests::a", facts: &facts, replaced: &replaced }.report(&[], &mut outcome);
+        let message = &outcome.findings[0].message;
+        for part in ["when `run` is replaced by an error", "when `words_of`, `is_blank` return an empty", "compare"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
     }
 }

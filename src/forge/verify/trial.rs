@@ -163,10 +163,23 @@ pub(super) fn repeat_difference(first: &Trial, second: &Trial) -> Option<&'stati
     if matches!((&first.end, &second.end), (TrialEnd::Stopped { .. }, _) | (_, TrialEnd::Stopped { .. })) {
         return None;
     }
-    if first.end != second.end {
+    if !same_end(&first.end, &second.end) {
         return Some("the same input gave another outcome in a second instance");
     }
     (first.staged != second.staged).then_some("the same input wrote other files in a second instance")
+}
+
+/// Whether two trials ended alike. Outputs are compared as JSON values, so that `2` and `2.0` are
+/// the same.
+fn same_end(first: &TrialEnd, second: &TrialEnd) -> bool {
+    match (first, second) {
+        (TrialEnd::Output(first), TrialEnd::Output(second)) => {
+            let value = |text: &str| json::parse(text.as_bytes(), JsonLimits::default());
+            first == second
+                || matches!((value(first), value(second)), (Ok(first), Ok(second)) if json::same(&first, &second))
+        }
+        (first, second) => first == second,
+    }
 }
 
 /// Writes files into a new vault.

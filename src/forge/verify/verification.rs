@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::{CheckedSources, GateContext, with_context};
 use super::error::VerifyError;
-use super::gate::{GATES, GateResult};
+use super::gate::{GATES, GATES_VERSION, GateResult};
 use super::reuse::{self, Reuse};
 use super::scheduler::{self, Schedule};
 use super::source_analysis::InputHints;
@@ -123,6 +123,7 @@ fn write(
         sdk_sha256: toolchain.kit_sha256,
         confinement: outcomes.confinement,
         report_path: String::new(),
+        gates_version: GATES_VERSION,
         created_at: forge.clock.now(),
         gates: gates.collect(),
     };
@@ -156,7 +157,7 @@ pub fn check_invariants(
         None => newest_build(forge, proposal)?.1,
     };
     with_context(forge, &CheckedSources { proposal, snapshot_sha256, toolchain }, |context| {
-        if let Some(refused) = scheduler::refused_uncaged(context)? {
+        if let Some(refused) = scheduler::refused_sources(context)? {
             return Ok(refused);
         }
         let compiled = context.sandbox(context.snapshot)?.compile(ProgramKind::Release)?;

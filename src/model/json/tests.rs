@@ -183,3 +183,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_number_counts_by_its_value() {
+    let parsed = |text: &str| parse(text.as_bytes(), JsonLimits::default());
+    for (left, right) in [
+        ("2", "2.0"),
+        ("-3", "-3.0"),
+        ("0", "-0.0"),
+        ("1e2", "100"),
+        ("{\"a\":[1,{\"b\":2}]}", "{\"a\":[1.0,{\"b\":2.0}]}"),
+        ("9007199254740992", "9007199254740992.0"),
+    ] {
+        assert!(
+            matches!((parsed(left), parsed(right)), (Ok(l), Ok(r)) if same(&l, &r) && same(&r, &l)),
+            "{left} {right}"
+        );
+    }
+    for (left, right) in [
+        ("2", "2.5"),
+        ("2", "\"2\""),
+        ("[1]", "[1,1]"),
+        ("{\"a\":1}", "{\"b\":1}"),
+        ("9007199254740993", "9007199254740992.0"),
+        ("1", "true"),
+        ("0", "null"),
+    ] {
+        assert!(
+            matches!((parsed(left), parsed(right)), (Ok(l), Ok(r)) if !same(&l, &r) && !same(&r, &l)),
+            "{left} {right}"
+        );
+    }
+}

@@ -79,9 +79,9 @@ pub fn wrong_type() -> String {
     changed("Ok(Output { text })", "Ok(Output { text: 1 })")
 }
 
-/// Works and is not written as rustfmt would.
-pub fn unformatted() -> String {
-    changed("    Ok(Output { text })", "  Ok( Output{text} )")
+/// Works, and clippy warns.
+pub fn warned_about() -> String {
+    changed("    Ok(Output { text })", "    return Ok(Output { text });")
 }
 
 /// Much longer, and still not trimmed.

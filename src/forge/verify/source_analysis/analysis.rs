@@ -20,6 +20,8 @@ pub(crate) struct SourceAnalysis {
     pub(crate) entry: Option<EntryPoint>,
     /// The sabotage of the skill. Each part can be left out.
     pub(crate) sabotage: Vec<Vec<Insertion>>,
+    /// The names of the functions that the sabotage replaces, the exported one first.
+    pub(crate) replaced: Vec<String>,
     /// The tests, by the name that the test harness gives them.
     pub(crate) tests: BTreeMap<String, TestFacts>,
     /// Small changes of the skill.
@@ -41,6 +43,7 @@ pub(crate) fn analyze(files: &BTreeMap<String, String>, seed: &[u8]) -> Result<S
     let mut sabotage = sabotage::of_the_skill(&sources, &functions, &entries);
     sabotage.extend(sabotage::of_the_tests(&sources, &functions));
     Ok(SourceAnalysis {
+        replaced: sabotage::replaced(&functions, &entries),
         sabotage,
         tests: test_facts::facts(&sources, name),
         mutants: mutants::choose(mutants::all(&sources, &functions, &entries), seed),

@@ -7,6 +7,7 @@
 //! | `input_hints` | inputs, texts and files that the tests use |
 //! | `sabotage` | insertions that break the skill while its tests run |
 //! | `mutants` | small changes of the skill that its tests should notice |
+//! | `touch` | whether a change reaches the vault, the log, an error or the output |
 //! | `splice` | the sources with insertions |
 //!
 //! Guarantees: the analysis only describes: positions in the text, and text. Every change is an insertion without a newline,
@@ -27,9 +28,11 @@ mod source_tree;
 mod splice;
 pub(super) mod switch;
 mod test_facts;
+mod touch;
 
 pub(super) use analysis::{SourceAnalysis, analyze};
 pub(super) use input_hints::InputHints;
-pub(super) use mutant::Mutant;
+pub(super) use mutant::{ChangeKind, Mutant};
 pub(super) use splice::{Insertion, InsertionError, apply};
 pub(super) use test_facts::TestFacts;
+pub(super) use touch::Touch;

@@ -12,6 +12,7 @@ use super::mutant::{Mutant, MutantList};
 use super::mutation_walk::MutationWalk;
 use super::sabotage::{instead, values};
 use super::source_tree::{CodeScope, Function, Source, is_for_tests, line_of};
+use super::touch;
 use crate::model::digest::Digest;
 
 /// Most mutants that are tried.
@@ -19,7 +20,7 @@ const MOST: usize = 40;
 
 /// Every mutant of a skill, in the order of the source.
 pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usize]) -> Vec<Mutant> {
-    let mut found = MutantList::default();
+    let mut found = MutantList { access_names: touch::imported_names(sources), ..MutantList::default() };
     for (index, function) in functions.iter().enumerate() {
         let source = &sources[function.source];
         if !entries.contains(&index) && !function.of_trait {
@@ -94,7 +95,11 @@ fn early_returns(source: &Source, function: &Function<'_>, found: &mut MutantLis
     for value in [values.empty, values.other].into_iter().take(count) {
         let insertion = source.at_start_of(function.block, instead(found.next(), value));
         let what = format!("`{}` returns `{}` at once", function.sig.ident, short(value));
-        found.add(source, line_of(&function.sig.ident), what, vec![insertion]);
+        found.add_left_out(source, function.block, what, vec![insertion]);
+        // The signature may be longer than a line, and a reader looks for the name.
+        if let Some(last) = found.mutants.last_mut() {
+            last.line = line_of(&function.sig.ident);
+        }
     }
 }
 
@@ -110,7 +115,9 @@ fn short(value: &str) -> String {
 
 #[cfg(test)]
 mod unit {
+    use super::super::mutant::ChangeKind;
     use super::super::splice;
+    use super::super::touch::Touch;
     use super::*;
 
     fn mutants(source: &str) -> Result<Vec<String>, String> {
@@ -161,10 +168,58 @@ mod unit {
     }
 
     #[test]
+    fn the_words_of_a_helpers_error_are_not_changed() -> Result<(), String> {
+        for error in [
+            "Err(\"it is empty\".into())",
+            "Err(\"it is empty\".to_string())",
+            "Err(String::from(\"it is empty\"))",
+            "Err(format!(\"{x} is empty\"))",
+            "Err(Fault::Empty(\"it is empty\".to_owned()))",
+            "Err(Fault::Empty { why: \"it is empty\".into() })",
+            "x.get(i).ok_or(\"it is empty\")",
+            "x.get(i).ok_or_else(|| \"it is empty\".to_owned())",
+        ] {
+            let source =
+                format!("fn helper(x: &str) -> Result<u8, Mine> {{ {error} }}\nfn run() {{}}\nexport_skill!(run);");
+            let found = mutants(&source)?;
+            assert!(!found.iter().any(|what| what.contains("empty")), "{error}: {found:?}");
+        }
+        // What is computed for an error still counts, and so does a text that is no error.
+        let computed =
+            "fn helper(x: u8) -> Result<u8, Mine> { Err(Fault::At(x + 1)) }\nfn run() {}\nexport_skill!(run);";
+        assert!(mutants(computed)?.iter().any(|what| what == "`+` becomes `-`"));
+        let text = "fn helper() -> Mine { Mine::from(\"it\") }\nfn run() {}\nexport_skill!(run);";
+        assert!(mutants(text)?.iter().any(|what| what == "`\"it\"` becomes `\"kavi\"`"));
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_change_touches_is_noted() -> Result<(), String> {
+        let source = "fn run(x: &str) -> Result<O, SkillError> { let mut t = x.len() + 1; t += 2; log::info(t);\n\
+                      body.push_str(&vault::read(x)?); Ok(O { t: t * 3 }) }\nexport_skill!(run);";
+        let files = [(splice::ROOT.to_owned(), source.to_owned())].into();
+        let analysis = super::super::analyze(&files, b"seed")?;
+        let of = |what: &str| analysis.mutants.iter().find(|it| it.what == what).map(|it| (it.touch, it.change));
+        assert_eq!(of("`+` becomes `-`"), Some((Touch::Values, ChangeKind::Alters)));
+        assert_eq!(of("`t += 2;` is left out"), Some((Touch::Values, ChangeKind::LeavesOut)));
+        assert_eq!(of("`*` becomes `+`"), Some((Touch::Outcome, ChangeKind::Alters)));
+        let read = of("`body.push_str(&vault::read(x)?);` is left out");
+        assert_eq!(read, Some((Touch::Access, ChangeKind::LeavesOut)));
+        Ok(())
+    }
+
+    #[test]
     fn which_are_tried_depends_on_the_source_alone() {
         let some = |count: u32| -> Vec<Mutant> {
-            let one =
-                |number| Mutant { number, file: String::new(), line: 1, what: String::new(), insertions: Vec::new() };
+            let one = |number| Mutant {
+                number,
+                file: String::new(),
+                line: 1,
+                what: String::new(),
+                touch: Touch::Values,
+                change: ChangeKind::Alters,
+                insertions: Vec::new(),
+            };
             (0..count).map(one).collect()
         };
         let numbers = |seed: &[u8]| choose(some(200), seed).iter().map(|m| m.number).collect::<Vec<_>>();

@@ -8,7 +8,9 @@ use proc_macro2::Span;
 use syn::{BinOp, Expr, ExprLit, Item, Lit, Stmt, UnOp, spanned::Spanned as _, visit::Visit};
 
 use super::mutant::MutantList;
-use super::observable::{is_assignment, is_number, is_unobservable, is_unobservable_method, keeps_its_type};
+use super::observable::{
+    error_value, is_assignment, is_number, is_text, is_unobservable, is_unobservable_method, keeps_its_type,
+};
 use super::sabotage::binds;
 use super::source_tree::{Source, line_of, text_of, tokens_of};
 use super::splice::{Anchor, Insertion};
@@ -118,7 +120,7 @@ impl MutationWalk<'_, '_> {
         let what = format!("`{}` is left out", self.excerpt(statement));
         let open = format!("if !crate::__kavi::on({}) {{ ", self.found.next());
         let insertions = self.source.around(statement.span(), open, " }".to_owned());
-        self.found.add(self.source, line_of(statement), what, insertions.to_vec());
+        self.found.add_left_out(self.source, statement, what, insertions.to_vec());
     }
 
     /// What is computed in an argument that nobody needs to see, like the key of a sort: a closure that does more than that.
@@ -154,10 +156,34 @@ impl MutationWalk<'_, '_> {
         parsed.iter().filter(texts).for_each(|argument| self.visit_expr(argument));
     }
 
+    /// The value of an error: everything but its texts, also where they are arguments of a variant.
+    fn error(&mut self, node: &Expr) {
+        if let Expr::MethodCall(call) = node {
+            self.visit_expr(&call.receiver);
+        }
+        let Some(value) = error_value(node) else { return };
+        let value = match value {
+            Expr::Closure(closure) => &*closure.body,
+            value => value,
+        };
+        match value {
+            text if is_text(text) => {}
+            Expr::Call(call) => {
+                call.args.iter().filter(|argument| !is_text(argument)).for_each(|it| self.visit_expr(it))
+            }
+            Expr::Struct(built) => {
+                let values = built.fields.iter().map(|field| &field.expr);
+                values.filter(|value| !is_text(value)).for_each(|value| self.visit_expr(value));
+            }
+            other => self.visit_expr(other),
+        }
+    }
+
     pub(super) fn ends_early(&mut self, body: &syn::Block, whole: &impl syn::spanned::Spanned) {
         let text = format!(" if crate::__kavi::on({}) {{ break; }} ", self.found.next());
         let insertion = Insertion { anchor: Anchor::Before, ..self.source.at_start_of(body, text) };
-        self.found.add(self.source, line_of(whole), "the loop ends before its first round".to_owned(), vec![insertion]);
+        let what = "the loop ends before its first round".to_owned();
+        self.found.add_left_out(self.source, whole, what, vec![insertion]);
     }
 }
 
@@ -169,6 +195,7 @@ impl<'a> Visit<'a> for MutationWalk<'_, '_> {
                 return call.args.iter().for_each(|argument| self.work_in(argument));
             }
             _ if is_unobservable(node) => return,
+            _ if error_value(node).is_some() => return self.error(node),
             Expr::MethodCall(call) if keeps_its_type(call) => {
                 let what = format!("`.{}(…)` is left out", call.method);
                 let with = tokens_of(self.source, &call.receiver).to_string();
@@ -223,10 +250,13 @@ impl<'a> Visit<'a> for MutationWalk<'_, '_> {
     }
 
     fn visit_stmt(&mut self, node: &'a Stmt) {
+        let outer = self.found.touch;
+        self.found.touch = self.found.touch_of(self.source, node);
         if let Stmt::Expr(expr, Some(_)) = node {
             self.statement(node, expr);
         }
         syn::visit::visit_stmt(self, node);
+        self.found.touch = outer;
     }
 
     fn visit_arm(&mut self, node: &'a syn::Arm) {

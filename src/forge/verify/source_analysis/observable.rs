@@ -50,6 +50,42 @@ pub(super) fn keeps_its_type(call: &syn::ExprMethodCall) -> bool {
     }
 }
 
+/// The value of an error: `Err(…)`, `ok_or(…)`, `ok_or_else(…)`. Which words a helper uses for it
+/// is a matter of taste, whatever its type is, so the texts in it are not changed. What else is
+/// computed there is.
+pub(super) fn error_value(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Call(call) if call.args.len() == 1 => match &*call.func {
+            Expr::Path(path) if path.path.segments.last()?.ident == "Err" => call.args.first(),
+            _ => None,
+        },
+        Expr::MethodCall(call) if call.args.len() == 1 && (call.method == "ok_or" || call.method == "ok_or_else") => {
+            call.args.first()
+        }
+        _ => None,
+    }
+}
+
+/// Whether an expression is only a text: a literal, `format!(…)`, or one of them as another type.
+pub(super) fn is_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Lit(literal) => matches!(literal.lit, Lit::Str(_)),
+        Expr::Macro(call) => call.mac.path.is_ident("format"),
+        Expr::Reference(inner) => is_text(&inner.expr),
+        Expr::Paren(inner) => is_text(&inner.expr),
+        Expr::Closure(closure) => is_text(&closure.body),
+        Expr::MethodCall(call) => {
+            let converts = ["into", "to_owned", "to_string"].iter().any(|name| call.method == name);
+            converts && call.args.is_empty() && is_text(&call.receiver)
+        }
+        Expr::Call(call) => {
+            let path = |path: &syn::ExprPath| path.path.segments.last().is_some_and(|last| last.ident == "from");
+            matches!(&*call.func, Expr::Path(found) if path(found)) && call.args.iter().all(is_text)
+        }
+        _ => false,
+    }
+}
+
 /// Code whose outcome no test needs to check: a log line, the text of an error, a capacity.
 pub(super) fn is_unobservable(expr: &Expr) -> bool {
     match expr {

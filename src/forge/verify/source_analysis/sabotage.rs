@@ -30,6 +30,17 @@ pub(super) fn of_the_skill(sources: &[Source], functions: &[Function<'_>], entri
     insertions
 }
 
+/// The names of the functions that [`of_the_skill`] replaces, the exported one first.
+pub(super) fn replaced(functions: &[Function<'_>], entries: &[usize]) -> Vec<String> {
+    let name = |index: &usize| functions[*index].sig.ident.to_string();
+    let others = (0..functions.len()).filter(|index| !entries.contains(index));
+    let others = others.filter(|index| values(&functions[*index].sig.output).is_some());
+    let mut names: Vec<String> = entries.iter().map(name).collect();
+    names.extend(others.collect::<Vec<_>>().iter().map(name));
+    names.dedup();
+    names
+}
+
 /// Returns `value` at once when the switch is on `number`.
 pub(super) fn instead(number: u32, value: &str) -> String {
     format!(" if crate::__kavi::on({number}) {{ return {value}; }} ")
