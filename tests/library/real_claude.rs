@@ -12,9 +12,10 @@ use std::{
     env,
     error::Error,
     fs,
+    io::BufReader,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -154,18 +155,7 @@ fn real_claude_cli_calls_a_skill_and_proposes_one() -> Outcome {
     let config = workspace.json(&["mcp", "install", "--client", "claude-code"]).expect(0).stdout;
     let file = folder.path().join("mcp.json");
     fs::write(&file, &config)?;
-    let (home, work) = (folder.path().join("home"), folder.path().join("work"));
-    fs::create_dir(&home)?;
-    fs::create_dir(&work)?;
-    let mut claude = Command::new(&program);
-    claude.current_dir(&work).env_clear().env("HOME", &home).env("TMPDIR", &home).env("PATH", "/usr/bin:/bin");
-    claude.env("ANTHROPIC_API_KEY", KEY).env("ANTHROPIC_BASE_URL", api.base_url());
-    claude.env("CLAUDE_CODE_MAX_RETRIES", "2").env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
-    claude.env("DISABLE_AUTOUPDATER", "1").env("KAVI_CACHE_DIR", support::cache());
-    claude.args(["-p", "--output-format", "stream-json", "--verbose", "--model", "claude-sonnet-4-5"]);
-    claude.args(["--setting-sources", "", "--disable-slash-commands", "--no-session-persistence", "--max-turns", "10"]);
-    claude.arg("--mcp-config").arg(&file).arg("--strict-mcp-config");
-    claude.args(["--tools", "", "--allowedTools", "mcp__kavi__peek,mcp__kavi__propose_skill"]);
+    let claude = agent(&program, folder.path(), &file, &api, "mcp__kavi__peek,mcp__kavi__propose_skill")?;
     let ran = support::feed(claude, "Read the note with the skill, and propose another.");
     eprintln!("{config}\n{}\n{}", ran.stdout, ran.stderr);
     let ran = ran.expect(0);
@@ -199,6 +189,79 @@ fn real_claude_cli_calls_a_skill_and_proposes_one() -> Outcome {
     eprintln!("{runs:?}\n{standing:#}");
     assert_eq!(runs, ["peek 1 mcp claude-code"]);
     assert_eq!((&standing["status"], &standing["asker"]["by"]), (&json!("PROPOSED"), &json!("claude-code")));
+    Ok(())
+}
+
+/// The program as a client of `kavi mcp`: an emptied environment, a made-up key, and the scripted model.
+fn agent(
+    program: &Path,
+    folder: &Path,
+    config: &Path,
+    api: &MessagesApi,
+    allowed: &str,
+) -> Result<Command, Box<dyn Error>> {
+    let (home, work) = (folder.join("home"), folder.join("work"));
+    fs::create_dir_all(&home)?;
+    fs::create_dir_all(&work)?;
+    let mut claude = Command::new(program);
+    claude.current_dir(&work).env_clear().env("HOME", &home).env("TMPDIR", &home).env("PATH", "/usr/bin:/bin");
+    claude.env("ANTHROPIC_API_KEY", KEY).env("ANTHROPIC_BASE_URL", api.base_url());
+    claude.env("CLAUDE_CODE_MAX_RETRIES", "2").env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+    claude.env("DISABLE_AUTOUPDATER", "1").env("KAVI_CACHE_DIR", support::cache());
+    claude.args(["-p", "--output-format", "stream-json", "--verbose", "--model", "claude-sonnet-4-5"]);
+    claude.args(["--setting-sources", "", "--disable-slash-commands", "--no-session-persistence", "--max-turns", "10"]);
+    claude.arg("--mcp-config").arg(config).arg("--strict-mcp-config");
+    claude.args(["--tools", "", "--allowedTools", allowed]);
+    Ok(claude)
+}
+
+/// Its model reads the structured content alone, so that is where the held state must be.
+#[test]
+#[ignore = "downloads and runs the real Claude Code"]
+fn real_claude_cli_tells_its_model_that_a_write_is_held() -> Outcome {
+    let folder = TempDir::new()?;
+    let program = program(folder.path())?;
+    for over_http in [false, true] {
+        let workspace = Workspace::trusted();
+        let note = json!({ "path": "Inbox/AI/tea.md", "title": "Tea", "body": "Green." });
+        let api = MessagesApi::start(vec![
+            Reply::Message(vec![Block::tool("mcp__kavi__write_note", note)]),
+            Reply::Message(vec![Block::text("It waits for a person.")]),
+        ])?;
+        let mut served = None;
+        let config = match over_http {
+            false => workspace.json(&["mcp", "install", "--client", "claude-code"]).expect(0).stdout,
+            true => {
+                let mut command = workspace.command_with(&["--output", "json", "mcp", "--listen", "127.0.0.1:0"]);
+                let mut child = command.stdout(Stdio::piped()).spawn()?;
+                let output = BufReader::new(child.stdout.take().ok_or("no output")?);
+                served = Some(child);
+                let ready: Value =
+                    serde_json::Deserializer::from_reader(output).into_iter().next().ok_or("no end")??;
+                let token = fs::read_to_string(ready["token_file"].as_str().ok_or("no token file")?)?;
+                let headers = json!({ "Authorization": format!("Bearer {}", token.trim()) });
+                json!({ "mcpServers": { "kavi": { "type": "http", "url": ready["url"], "headers": headers } } })
+                    .to_string()
+            }
+        };
+        let file = folder.path().join("held.json");
+        fs::write(&file, &config)?;
+        let claude = agent(&program, folder.path(), &file, &api, "mcp__kavi__write_note")?;
+        let ran = support::feed(claude, "Write a note about tea.");
+        if let Some(mut server) = served {
+            server.kill()?;
+            server.wait()?;
+        }
+        eprintln!("{}\n{}", ran.stdout, ran.stderr);
+        ran.expect(0);
+        let requests: Vec<_> = api.requests().into_iter().filter(|request| request.method == "POST").collect();
+        let last = requests.last().and_then(|request| request.body["messages"].as_array()?.last());
+        let told = last.ok_or("the model was told nothing")?.to_string();
+        eprintln!("over HTTP: {over_http}; its model was told: {told}");
+        assert!(told.contains("tool_result") && told.contains("NOT WRITTEN YET"), "{told}");
+        assert!(!workspace.vault("Inbox/AI/tea.md").exists());
+        assert_eq!(support::strings(&workspace.ledger(), "SELECT state FROM commits"), ["HELD"]);
+    }
     Ok(())
 }
 
