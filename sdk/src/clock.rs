@@ -1,7 +1,7 @@
 //! What time it is, for a skill whose specification says that it asks.
 //!
 //! The time is that of the record of the run: it stands still while the skill runs, and a run that is repeated sees it
-//! again. There are no time zones, only the distance from UTC that somebody names.
+//! again. A place is a distance from UTC; [`zone`](crate::zone) knows that of every time zone.
 //!
 //! In tests and examples it is always [`TESTED`], unless [`testing::set_clock`](crate::testing::set_clock) says otherwise.
 //!
@@ -48,6 +48,10 @@ fn recorded() -> i64 {
 #[cfg(not(target_family = "wasm"))]
 fn recorded() -> i64 {
     TESTED
+}
+
+fn is_leap(year: i64) -> bool {
+    (year % 4 == 0 && year % 100 != 0) || year % 400 == 0
 }
 
 /// A day and a time of day, as a calendar and a clock on the wall show them.
@@ -100,6 +104,34 @@ impl DateTime {
     /// The time of day, like `03:04:05`.
     pub fn time(&self) -> String {
         format!("{:02}:{:02}:{:02}", self.hour, self.minute, self.second)
+    }
+
+    /// 1 for Monday to 7 for Sunday.
+    pub fn iso_weekday(&self) -> u8 {
+        self.weekday + 1
+    }
+
+    /// 1 to 366.
+    pub fn day_of_year(&self) -> u16 {
+        const BEFORE: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+        let before = BEFORE.get(usize::from(self.month.saturating_sub(1))).copied().unwrap_or_default();
+        before + u16::from(self.day) + u16::from(self.month > 2 && is_leap(self.year))
+    }
+
+    /// The week of ISO 8601, and the year that it belongs to.
+    pub fn iso_week(&self) -> (i64, u16) {
+        let week = (self.day_of_year() + 10 - u16::from(self.iso_weekday())) / 7;
+        let weeks_of = |year: i64| {
+            // A year has 53 weeks when it begins or ends on a Thursday.
+            let last =
+                |year: i64| (year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400)).rem_euclid(7);
+            if last(year) == 4 || last(year - 1) == 3 { 53 } else { 52 }
+        };
+        match week {
+            0 => (self.year - 1, weeks_of(self.year - 1)),
+            week if week > weeks_of(self.year) => (self.year + 1, 1),
+            week => (self.year, week),
+        }
     }
 
     /// The day of the week, in English.

@@ -7,16 +7,21 @@
 pub mod bindings;
 #[doc(hidden)]
 pub mod call;
+#[doc(hidden)]
+pub mod characters;
 pub mod clock;
 mod error;
 #[cfg(target_family = "wasm")]
 mod export;
 mod hash;
 pub mod log;
+pub mod moment;
+pub mod note;
 mod path;
 mod roots;
 pub mod testing;
 pub mod vault;
+pub mod zone;
 
 pub use error::SkillError;
 pub use hash::sha256;

@@ -1,7 +1,9 @@
 //! The rules for paths inside the vault, for an early and clear refusal.
 //!
-//! They are those of the host, which checks every path again: nothing depends on a guest having obeyed. A test of
-//! the host compares the two.
+//! Writing follows the rules of the host, which checks every path again: nothing depends on a guest having obeyed. A
+//! test of the host compares the two. Reading takes every name that the file system has, except hidden ones.
+
+use super::characters::is_hidden;
 
 /// Longest path, in bytes.
 const MAX_BYTES: usize = 1024;
@@ -39,19 +41,35 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
         }
         _ if name.len() > MAX_NAME_BYTES => Err("a component is longer than 200 bytes"),
         _ if name.starts_with('.') => Err("a component is hidden (starts with `.`)"),
-        _ if name.ends_with(['.', ' ']) || name.starts_with(' ') => {
-            Err("a component ends with `.` or has a space at an end")
+        _ if name.ends_with(|c: char| c == '.' || c.is_whitespace()) || name.starts_with(char::is_whitespace) => {
+            Err("a component ends with `.` or has white space at an end")
         }
         _ => Ok(()),
     }
 }
 
-/// Characters that show as nothing or reorder what is shown.
-fn is_hidden(c: char) -> bool {
-    matches!(u32::from(c),
-        0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
-        | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB
-        | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+/// A path to read from, without one trailing `/`, or the rule that it breaks.
+pub(crate) fn check_read(text: &str) -> Result<&str, &'static str> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    if path.is_empty() {
+        return Err("it is empty");
+    }
+    if path.starts_with('/') {
+        return Err("it is absolute; vault paths are relative, like `Inbox/AI/note.md`");
+    }
+    path.split('/').try_for_each(check_read_name)?;
+    Ok(path)
+}
+
+/// One component of a path to read from, or the rule that it breaks.
+pub(crate) fn check_read_name(name: &str) -> Result<(), &'static str> {
+    match name {
+        "" => Err("it has an empty component"),
+        "." | ".." => Err("it has a `.` or `..` component"),
+        _ if name.contains('\0') => Err("it has a NUL character"),
+        _ if name.starts_with('.') => Err("a component is hidden (starts with `.`)"),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Files: the vault that the skill was given, as one tree.
 //!
 //! Paths are relative to the vault's root and `/`-separated, like `Inbox/AI/note.md`. Empty paths, absolute ones,
-//! `.` and `..`, hidden names (`.git`), backslashes, control and invisible characters, and names that end with a
-//! dot or a space are refused as invalid input, and so are paths over 1024 bytes, names over 200 bytes and more
-//! than 16 levels.
+//! `.` and `..` and hidden names (`.git`) are refused as invalid input. Any other name that the file system has can be
+//! read. A name that is not UTF-8 is listed with each such byte as `\xFF`, and opens under that name.
+//!
+//! Writing is stricter: backslashes, control and invisible characters, and names that end with a dot or have white
+//! space at an end are refused as well, and so are paths over 1024 bytes, names over 200 bytes and more than 16 levels.
 //!
 //! Reading shows the vault as it was when the run began, with this run's own writes on top. Writes are staged:
 //! they reach the vault all together after the run has succeeded and its output has been checked, or not at all.
@@ -29,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::SkillError;
-use crate::path::{check, check_name};
+use crate::path::{check, check_read, check_read_name};
 use crate::roots::roots;
 
 /// Room for the first read of a file: as much as the host gives at once.
@@ -88,7 +90,7 @@ pub fn read(path: impl AsRef<str>) -> Result<String, SkillError> {
 /// # Errors
 /// As [`read`], but any bytes will do.
 pub fn read_bytes(path: impl AsRef<str>) -> Result<Vec<u8>, SkillError> {
-    let path = parse(path.as_ref())?;
+    let path = readable(path.as_ref())?;
     let roots = roots();
     for root in [roots.out, roots.vault] {
         let place = root.join(path);
@@ -105,13 +107,18 @@ pub fn read_bytes(path: impl AsRef<str>) -> Result<Vec<u8>, SkillError> {
     Err(SkillError::not_found(format!("`{path}` is not in the vault")))
 }
 
-/// The text of a file, whatever its bytes: each byte that is part of no UTF-8 is a `?`, so that a place in the text is
-/// the same place in the file.
+/// The text of a file, whatever its bytes: each byte that is part of no UTF-8, and each NUL, is a `?`, so that a place in
+/// the text is the same place in the file.
 ///
 /// # Errors
 /// As [`read_bytes`].
 pub fn read_lossy(path: impl AsRef<str>) -> Result<String, SkillError> {
-    Ok(match String::from_utf8(read_bytes(path)?) {
+    Ok(lossy(read_bytes(path)?))
+}
+
+/// The bytes as [`read_lossy`] gives them.
+pub(crate) fn lossy(bytes: Vec<u8>) -> String {
+    let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
             let mut text = String::with_capacity(error.as_bytes().len());
@@ -121,7 +128,9 @@ pub fn read_lossy(path: impl AsRef<str>) -> Result<String, SkillError> {
             }
             text
         }
-    })
+    };
+    // No text of JSON or of a terminal may have one.
+    if text.contains('\0') { text.replace('\0', "?") } else { text }
 }
 
 /// Writes a file, with the folders that lead to it. What it held is replaced.
@@ -162,7 +171,7 @@ pub fn write(path: impl AsRef<str>, contents: impl AsRef<[u8]>) -> Result<(), Sk
 pub fn list(folder: impl AsRef<str>) -> Result<Vec<Entry>, SkillError> {
     let (path, prefix) = match folder.as_ref() {
         "" => ("", String::new()),
-        folder => parse(folder).map(|path| (path, format!("{path}/")))?,
+        folder => readable(folder).map(|path| (path, format!("{path}/")))?,
     };
     let roots = roots();
     let mut names = BTreeMap::new();
@@ -192,6 +201,24 @@ pub struct Walk {
     pub files: Vec<String>,
     /// How many links, devices and folders that cannot be listed were left out.
     pub skipped: usize,
+    /// Each of them with the reason, sorted.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that was not read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct LeftOut {
+    /// Its path.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl LeftOut {
+    /// What an error says about a path.
+    pub fn new(path: impl Into<String>, error: &SkillError) -> Self {
+        Self { path: path.into(), reason: error.message().to_owned() }
+    }
 }
 
 /// All files below a folder, at whatever depth. `""` is the root of the vault.
@@ -206,15 +233,39 @@ pub fn walk(folder: impl AsRef<str>) -> Result<Walk, SkillError> {
     while let Some(entry) = left.pop() {
         match entry.kind {
             Kind::File => walk.files.push(entry.path),
-            Kind::Other => walk.skipped += 1,
+            Kind::Other => {
+                let reason = "it is a link or a device, which is not followed".to_owned();
+                walk.left_out.push(LeftOut { path: entry.path, reason });
+            }
             Kind::Folder => match list(&entry.path) {
                 Ok(entries) => left.extend(entries),
-                Err(_) => walk.skipped += 1,
+                Err(error) => walk.left_out.push(LeftOut::new(entry.path, &error)),
             },
         }
     }
     walk.files.sort_unstable();
+    walk.left_out.sort_unstable();
+    walk.skipped = walk.left_out.len();
     Ok(walk)
+}
+
+/// A file of settings of Obsidian, as `daily-notes`: the one kind of hidden file that a skill can read.
+///
+/// # Errors
+/// Invalid input for a name that is not made of small letters and `-`, failed for a file that is not JSON.
+pub fn settings(name: &str) -> Result<Option<serde_json::Value>, SkillError> {
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_lowercase() || c == '-') {
+        return Err(SkillError::invalid_input(format!("`{}` is not a name of settings", name.escape_debug())));
+    }
+    let path = format!(".obsidian/{name}.json");
+    match bytes_of(&roots().vault.join(&path)) {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(settings) => Ok(Some(settings)),
+            Err(error) => Err(SkillError::failed(format!("`{path}` is not valid JSON: {error}"))),
+        },
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(explain(&path, "read", &error)),
+    }
 }
 
 /// Whether a file or folder of this path exists.
@@ -222,11 +273,18 @@ pub fn walk(folder: impl AsRef<str>) -> Result<Walk, SkillError> {
 /// # Errors
 /// Invalid input for a path that is none, failed if the vault cannot be looked at.
 pub fn exists(path: impl AsRef<str>) -> Result<bool, SkillError> {
-    find(parse(path.as_ref())?).map(|found| found.is_some())
+    find(readable(path.as_ref())?).map(|found| found.is_some())
 }
 
 fn parse(text: &str) -> Result<&str, SkillError> {
     check(text).map_err(|why| {
+        SkillError::invalid_input(format!("`{}` is not a path inside the vault: {why}", text.escape_debug()))
+    })
+}
+
+/// A path to read from: as wide as the file system, without hidden names.
+fn readable(text: &str) -> Result<&str, SkillError> {
+    check_read(text).map_err(|why| {
         SkillError::invalid_input(format!("`{}` is not a path inside the vault: {why}", text.escape_debug()))
     })
 }
@@ -278,7 +336,7 @@ fn add_names(folder: &Path, names: &mut BTreeMap<String, Kind>) -> io::Result<()
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if check_name(&name).is_ok() {
+        if check_read_name(&name).is_ok() {
             names.insert(name, kind(entry.file_type()?));
         }
     }
@@ -298,119 +356,4 @@ fn explain(path: &str, what: &str, error: &io::Error) -> SkillError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{seed, written};
-
-    type Result = std::result::Result<(), SkillError>;
-
-    #[test]
-    fn a_write_is_visible_to_a_later_read_and_leaves_the_vault_alone() -> Result {
-        seed("notes/a.md", "old");
-        assert_eq!(read("notes/a.md")?, "old");
-        write("notes/a.md", "new")?;
-        assert_eq!(read("notes/a.md")?, "new");
-        assert_eq!(written("notes/a.md").as_deref(), Some("new"));
-        let untouched = fs::read_to_string(roots().vault.join("notes/a.md"))?;
-        assert_eq!(untouched, "old");
-        Ok(())
-    }
-
-    #[test]
-    fn a_list_merges_the_vault_and_the_writes() -> Result {
-        seed("n/b.md", "");
-        seed("n/sub/x.md", "");
-        seed("n/.hidden", "");
-        write("n/a.md", "")?;
-        write("n/b.md", "again")?;
-        let entries = list("n/")?;
-        let paths: Vec<_> = entries.iter().map(|e| (e.path(), e.name(), e.is_folder())).collect();
-        assert_eq!(paths, [("n/a.md", "a.md", false), ("n/b.md", "b.md", false), ("n/sub", "sub", true)]);
-        assert!(entries[0].is_file());
-        let root: Vec<_> = list("")?.into_iter().map(|e| e.path).collect();
-        assert_eq!(root, ["n"]);
-        Ok(())
-    }
-
-    #[test]
-    fn what_does_not_exist_is_not_found() -> Result {
-        assert!(list("")?.is_empty());
-        assert!(!exists("a")?);
-        assert_eq!(read("a"), Err(SkillError::not_found("`a` is not in the vault")));
-        assert_eq!(list("a"), Err(SkillError::not_found("`a` is not in the vault")));
-        seed("a", "");
-        assert!(exists("a")?);
-        assert!(!exists("a/b")?);
-        assert_eq!(list("a"), Err(SkillError::failed("`a` is a file, not a folder")));
-        Ok(())
-    }
-
-    #[test]
-    fn files_and_folders_do_not_replace_each_other() -> Result {
-        seed("file", "");
-        seed("folder/x", "");
-        assert_eq!(write("file/x", ""), Err(SkillError::failed("`file` is a file, not a folder")));
-        assert_eq!(write("folder", ""), Err(SkillError::failed("`folder` is a folder, not a file")));
-        assert_eq!(read("folder"), Err(SkillError::failed("`folder` is a folder, not a file")));
-        Ok(())
-    }
-
-    #[test]
-    fn a_path_that_leads_out_is_refused_everywhere() {
-        for bad in ["", "/etc/passwd", "../x", "a/../../x", "a\0"] {
-            let refused = |got: std::result::Result<_, SkillError>| matches!(got, Err(SkillError::InvalidInput(_)));
-            assert!(refused(read(bad).map(drop)), "{bad:?}");
-            assert!(refused(write(bad, "")), "{bad:?}");
-            assert!(refused(exists(bad).map(drop)), "{bad:?}");
-            assert!(bad.is_empty() || refused(list(bad).map(drop)), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn text_is_utf8_and_bytes_are_anything() -> Result {
-        write("x.bin", [0xFF, 0xFE])?;
-        assert!(matches!(read("x.bin"), Err(SkillError::Failed(_))));
-        assert_eq!(read_bytes("x.bin")?, [0xFF, 0xFE]);
-        Ok(())
-    }
-
-    #[test]
-    fn a_byte_that_is_no_text_keeps_its_place() -> Result {
-        write("x.md", b"\xFFa\xE4\xB8 \xC3\xA4\xF0")?;
-        assert_eq!(read_lossy("x.md")?, "?a?? \u{e4}?");
-        assert_eq!(read_lossy("x.md")?.len(), read_bytes("x.md")?.len());
-        write("y.md", "\u{e4}")?;
-        assert_eq!(read_lossy("y.md")?, "\u{e4}");
-        assert!(matches!(read_lossy("z.md"), Err(SkillError::NotFound(_))));
-        Ok(())
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_walk_finds_every_file_and_follows_no_link() -> Result {
-        for path in ["n/b.md", "n/b/c.md", "n/b/d/e.txt", "n/.hidden.md", "a.md"] {
-            seed(path, "x");
-        }
-        let vault = roots().vault;
-        std::os::unix::fs::symlink("/etc", vault.join("n/out"))?;
-        std::os::unix::fs::symlink("b.md", vault.join("n/link.md"))?;
-        let found = walk("")?;
-        assert_eq!(found.files, ["a.md", "n/b.md", "n/b/c.md", "n/b/d/e.txt"]);
-        assert_eq!(found.skipped, 2);
-        assert_eq!(walk("n/b")?.files, ["n/b/c.md", "n/b/d/e.txt"]);
-        assert_eq!(walk("nowhere"), Err(SkillError::not_found("`nowhere` is not in the vault")));
-        let links: Vec<_> = list("n")?.into_iter().filter(|e| !e.is_file() && !e.is_folder()).map(|e| e.path).collect();
-        assert_eq!(links, ["n/link.md", "n/out"]);
-        Ok(())
-    }
-
-    #[test]
-    fn without_a_folder_to_write_to_writing_is_denied() -> Result {
-        fs::remove_dir_all(roots().out)?;
-        assert!(matches!(write("a.md", ""), Err(SkillError::Denied(_))));
-        seed("a.md", "x");
-        assert_eq!(read("a.md")?, "x");
-        assert_eq!(list("")?.len(), 1);
-        Ok(())
-    }
-}
+mod tests;

@@ -60,7 +60,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
+pub(super) fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
     let spec = &report.proposal.spec;
     let gates = report.gates().iter().map(|gate| format!("{} {}", gate.gate, gate.status));
     let mut rows = vec![
@@ -77,6 +77,9 @@ fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
     ];
     if spec.reads_clock {
         rows.push(("clock", "asks what time it is".to_owned()));
+    }
+    if spec.coerce {
+        rows.push(("arguments", views::COERCES.to_owned()));
     }
     let answers = report.answers().map(|answer| ("is this right?", text::line(answer, 700)));
     rows.extend(answers);
@@ -116,13 +119,14 @@ fn shown(remark: &Remark) -> String {
     text::line(&format!("{place}{message}{source}"), 700)
 }
 
-fn document(report: &PromotionReport) -> serde_json::Value {
+pub(super) fn document(report: &PromotionReport) -> serde_json::Value {
     let spec = &report.proposal.spec;
     json!({
         "side_effect_class": spec.side_effect_class,
         "paths": spec.paths,
         "required_secrets": spec.required_secrets,
         "reads_clock": spec.reads_clock,
+        "coerce": spec.coerce,
         "imports": report.imports,
         "source_lines": report.source_lines,
         "source_files": report.source_files,

@@ -99,6 +99,9 @@ fn spec(proposal: &Proposal) -> String {
     if spec.reads_clock {
         rows.push(("clock", "asks what time it is".to_owned()));
     }
+    if spec.coerce {
+        rows.push(("arguments", views::COERCES.to_owned()));
+    }
     if let Some(trust) = proposal.trust {
         rows.push(("component", trust.component_sha256.to_string()));
         rows.push(("snapshot", trust.snapshot_sha256.to_string()));

@@ -11,6 +11,10 @@ use crate::model::{
     text,
 };
 
+/// What a person is told of a specification with `coerce`.
+pub const COERCES: &str =
+    "takes \"5\" for 5, null for left out, and a single value for a list, where the schema leaves no doubt";
+
 /// A plain table: readable on a terminal and in a pipe.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();

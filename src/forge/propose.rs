@@ -62,6 +62,8 @@ struct SpecFile {
     required_secrets: Vec<String>,
     #[serde(default)]
     reads_clock: bool,
+    #[serde(default)]
+    coerce: bool,
     io: Value,
     #[serde(default)]
     examples: Vec<Example>,
@@ -150,6 +152,7 @@ pub fn parse(request: &ProposalRequest) -> Result<SkillSpec, ProposeError> {
         required_secrets: secrets,
         io: IoSchema::parse(&request.io_schema)?,
         reads_clock: request.reads_clock,
+        coerce: false,
         examples: request.examples.iter().map(parse_example).collect::<Result<_, _>>()?,
         required_tests: request.required_tests.clone(),
     };
@@ -179,6 +182,7 @@ pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
         required_secrets: file.required_secrets,
         io: IoSchema::from_value(&file.io)?,
         reads_clock: file.reads_clock,
+        coerce: file.coerce,
         examples: file.examples,
         required_tests: file.required_tests,
     };

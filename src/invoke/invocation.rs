@@ -3,6 +3,7 @@
 //! Guarantees: every run leaves one record, whatever becomes of it (`record`); its files reach the vault only after that
 //! (`effects`). Deliberately never: decides which skill is meant, or loads it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use super::result::{DeferredFiles, RunFiles, RunResult};
 use crate::ledger::{Proposal, RunAuthorization};
 use crate::model::{
     commit::VaultChange,
-    execution::{Effect, ExecutionRecord},
+    execution::{Effect, ExecutionRecord, GuestOutput},
     id::ExecutionId,
     json::{self, JsonError, JsonLimits},
     lifecycle::CommitKind,
+    schema::Coercion,
     switch::{Cancel, Cancellable, Watch},
     text,
 };
@@ -50,6 +52,12 @@ pub(super) struct Invocation<'a> {
     record: RunRecord<'a>,
     /// Why the input is no JSON, until the first check.
     input_error: Option<JsonError>,
+}
+
+/// The input of a guest, and what of it was taken as something else.
+struct GuestInput<'a> {
+    value: Cow<'a, Value>,
+    coerced: Vec<Coercion>,
 }
 
 /// The staging folder of a run, and when it began.
@@ -111,10 +119,11 @@ impl<'a> Invocation<'a> {
         let disposition =
             disposition::decide(context.shared.channels, channel, request.consent, class, request.disposition)?;
         let mismatch = |why| InvokeError::Input { skill: spec.name.clone(), why };
-        spec.io.check_input(&self.record.input).map_err(mismatch)?;
+        let input = self.input(loaded);
+        spec.io.check_input(&input.value).map_err(mismatch)?;
         let staged = self.stage(loaded, thread)?;
         let out = staged.as_ref().map(|staged| staged.staging.out());
-        let (text, observed) = self.run_guest(loaded, out.as_deref(), thread)?;
+        let (text, observed) = self.run_guest(loaded, input, out.as_deref(), thread)?;
         let value = json::parse(text.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
         let mismatch = |why| InvokeError::Output { skill: spec.name.clone(), why };
         spec.io.check_output(&value).map_err(mismatch)?;
@@ -127,6 +136,16 @@ impl<'a> Invocation<'a> {
             return Err(InvokeError::OutsidePaths(path.clone()));
         }
         Ok(CompletedRun { output, effects, staged, disposition, observed, code })
+    }
+
+    /// The input as the skill gets it. The record has it as it was given, so that a replay begins with the same.
+    fn input(&self, loaded: &LoadedSkill) -> GuestInput<'_> {
+        let given = &self.record.input;
+        let coerced = if loaded.spec().coerce { loaded.spec().io.input().coerce(given) } else { None };
+        match coerced {
+            Some((value, coerced)) => GuestInput { value: Cow::Owned(value), coerced },
+            None => GuestInput { value: Cow::Borrowed(given), coerced: Vec::new() },
+        }
     }
 
     /// Makes the staging folder, if the skill may write files.
@@ -146,11 +165,13 @@ impl<'a> Invocation<'a> {
     fn run_guest(
         &self,
         loaded: &LoadedSkill,
+        input: GuestInput<'_>,
         out: Option<&Path>,
         thread: RunThread<'_>,
     ) -> Result<(String, GuestTelemetry), InvokeError> {
         let RunRecord { context, request, .. } = &self.record;
-        let input = json::canonical(&self.record.input);
+        let GuestInput { value, coerced } = input;
+        let input = json::canonical(&value);
         self.check_cancelled()?;
         let own;
         let watch: &dyn Watch = match thread {
@@ -190,7 +211,7 @@ impl<'a> Invocation<'a> {
         self.record.observations.replace(Observations {
             limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
-            said: observed.to_record(),
+            said: observed.to_record().map(|said| GuestOutput { coerced, ..said }),
         });
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let failed = |error: GuestError| InvokeError::SkillComponent {

@@ -90,6 +90,7 @@ mod tests {
             required_secrets: Vec::new(),
             io: IoSchema::parse(r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?,
             reads_clock: false,
+            coerce: false,
             examples: Vec::new(),
             required_tests: Vec::new(),
         };

@@ -27,6 +27,7 @@ fn spec(name: &str, class: EffectClass, io: &Value) -> Result<SkillSpec, Box<dyn
         examples: Vec::new(),
         required_tests: Vec::new(),
         reads_clock: false,
+        coerce: false,
     })
 }
 

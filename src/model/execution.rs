@@ -13,6 +13,7 @@ use super::{
     lifecycle::Purpose,
     limits::Limits,
     name::SkillName,
+    schema::Coercion,
     time::Timestamp,
     vault_path::VaultPath,
 };
@@ -211,6 +212,9 @@ pub struct GuestOutput {
     pub stderr: String,
     /// What it used.
     pub usage: RunUsage,
+    /// What of its input was taken as something else: the record has the input as it was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coerced: Vec<Coercion>,
 }
 
 /// One line of a guest's log.

@@ -209,7 +209,7 @@ pub fn shown(text: &str) -> String {
             break;
         }
         match c {
-            c if super::vault_path::is_hidden(c) => out.extend(c.escape_unicode()),
+            c if super::characters::is_hidden(c) => out.extend(c.escape_unicode()),
             c if c.is_control() => out.extend(c.escape_default()),
             c => out.push(c),
         }

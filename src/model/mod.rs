@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod chain;
 pub mod chain_check;
 pub mod channel;
+pub mod characters;
 pub mod commit;
 pub mod digest;
 pub mod effect;

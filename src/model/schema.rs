@@ -7,7 +7,9 @@
 //! Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `minProperties`,
 //! `maxProperties`, `items`, `minItems`, `maxItems`, `uniqueItems` (of scalars), `minLength`, `maxLength`,
 //! `pattern`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `anyOf`, `oneOf`,
-//! `$ref` to `#/$defs/…` of the same side, and for people `title`, `description`, `default`, `examples`.
+//! `propertyNames`, `nullable`, `$ref` to `#/$defs/…` or `#/definitions/…` of the same side, and for people `title`,
+//! `description`, `default`, `examples`, `format`, `deprecated`, `$comment`. `$schema` may name 2020-12, 2019-09, draft 7 or
+//! draft 6, in which all of these mean the same.
 //!
 //! Guarantees of an [`IoSchema`]:
 //! - it holds no keyword that is not checked: anything else is refused with its JSON pointer;
@@ -17,7 +19,7 @@
 //! - checking a value takes time that is bounded by the sizes of schema and value: patterns are linear, their
 //!   total work is capped ([`MAX_PATTERN_WORK`]), a mismatch is explained only where that is cheap.
 //!
-//! It never fetches anything, never coerces a value, and never fills in a `default`. As in JSON Schema, `1.0`
+//! It never fetches anything, changes a value only where [`Schema::coerce`] is asked to, and never fills in a `default`. As in JSON Schema, `1.0`
 //! is an `integer`; lengths count characters (Unicode scalar values).
 //!
 //! Values that are checked come from [`super::json::parse`], which bounds their depth and size.
@@ -34,6 +36,8 @@ use super::json::{self, JsonLimits};
 
 mod assertions;
 mod checker;
+mod coerce;
+mod decimal;
 mod error;
 mod fast_path;
 pub mod generate;
@@ -46,6 +50,7 @@ mod seeded_rng;
 pub mod shorthand;
 
 use checker::Checker;
+pub use coerce::Coercion;
 pub use error::{SchemaError, SchemaSide};
 pub use mismatch::{MAX_PROBLEMS, Problem, SchemaMismatch};
 

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{effect::EffectClass, example::Example, name::SkillName, schema::IoSchema, vault_path::VaultPath};
+use super::{
+    characters::hides, effect::EffectClass, example::Example, name::SkillName, schema::IoSchema, vault_path::VaultPath,
+};
 
 /// What a skill is to be. Everything a person reads before a promotion is in here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub struct SkillSpec {
     /// Whether it may ask for the time. Left out when false, so that older specs keep their bytes and digest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reads_clock: bool,
+    /// Whether `"5"` is taken for 5 and the like, where the schema leaves no doubt. Left out when false, as above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coerce: bool,
     /// Golden cases.
     pub examples: Vec<Example>,
     /// Tests that the skill must have, by name. Left out when empty, so that older specs keep their bytes and digest.
@@ -91,8 +96,9 @@ impl SkillSpec {
             return Err(InvalidSpec::EmptyDescription);
         }
         // A person decides by this text. What they cannot see must not be in it.
-        let hides = |c: char| (c.is_control() && c != '\n') || super::vault_path::is_hidden(c);
-        if self.description.len() > MAX_DESCRIPTION_BYTES || self.description.chars().any(hides) {
+        let is_control = |c: char| c.is_control() && c != '\n';
+        let description = &self.description;
+        if description.len() > MAX_DESCRIPTION_BYTES || description.chars().any(is_control) || hides(description) {
             return Err(InvalidSpec::BadDescription);
         }
         let writes = self.side_effect_class == EffectClass::FileWrite;

@@ -1,6 +1,6 @@
 //! Text that a model, a guest or a file wrote, made fit to be shown.
 
-use super::vault_path::is_hidden;
+use super::characters::is_hidden;
 
 /// One line of foreign text: control, bidirectional and invisible characters escaped, cut after `max` characters.
 pub fn line(text: &str, max: usize) -> String {
@@ -58,6 +58,23 @@ mod tests {
         assert_eq!(block("a\nb\u{9b}1m", 100), "a\nb\\u{9b}1m");
         assert_eq!(line("äöü", 2), "äö…");
         assert_eq!(fenced("```\nrm", 100), "'''\nrm");
+    }
+
+    #[test]
+    fn every_character_that_hides_is_in_the_table() -> Result<(), Box<regex_syntax::Error>> {
+        let class = r"[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Zl}\p{Zp}]";
+        let hir = regex_syntax::parse(class).map_err(Box::new)?;
+        let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) = hir.kind() else {
+            return Ok(());
+        };
+        assert!(class.ranges().len() > 10);
+        let listed = |c: char| class.ranges().iter().any(|range| (range.start()..=range.end()).contains(&c));
+        // Interlinear marks, the empty pattern of Braille, and the joiners of hieroglyphs.
+        let added = |c: char| matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{2800}' | '\u{13430}'..='\u{13440}');
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_hidden(c), listed(c) || added(c), "U+{:04X}", u32::from(c));
+        }
+        Ok(())
     }
 
     #[test]

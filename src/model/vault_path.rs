@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::characters::is_hidden;
+
 /// A path inside the vault: relative, `/`-separated, normalised, never leading out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -56,8 +58,10 @@ impl VaultPath {
                 // Hidden folders hold settings of editors and of git, which can start programs.
                 _ if name.starts_with('.') => return fail("a component is hidden (starts with `.`)"),
                 // Windows drops these at the end of a name, so that two paths would be one file.
-                _ if name.ends_with(['.', ' ']) || name.starts_with(' ') => {
-                    return fail("a component ends with `.` or has a space at an end");
+                _ if name.ends_with(|c: char| c == '.' || c.is_whitespace())
+                    || name.starts_with(char::is_whitespace) =>
+                {
+                    return fail("a component ends with `.` or has white space at an end");
                 }
                 _ => {}
             }
@@ -82,14 +86,6 @@ impl VaultPath {
         // By whole components: `Inbox/AIX` begins like `Inbox/AI` and lies beside it.
         self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
-}
-
-/// Characters that show as nothing or reorder what is shown.
-pub fn is_hidden(c: char) -> bool {
-    matches!(u32::from(c),
-        0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
-        | 0x2028..=0x202E | 0x2800 | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB
-        | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
 }
 
 impl fmt::Display for VaultPath {
@@ -138,6 +134,10 @@ mod tests {
             "a ",
             "a//",
             "a\nb",
+            "a\u{3000}",
+            "\u{a0}a",
+            "a\u{2800}b",
+            "a\u{13430}b",
         ] {
             assert!(VaultPath::parse(bad).is_err(), "{bad:?}");
         }

@@ -75,6 +75,7 @@ impl GuestTelemetry {
             stdout: text(&self.stdout),
             stderr: text(&self.stderr),
             usage: self.usage,
+            coerced: Vec::new(),
         })
     }
 }

@@ -6,10 +6,11 @@ use serde_json::{Map, Number, Value};
 
 use super::{
     checker::Checker,
+    decimal,
     error::SchemaError,
     keywords::{self, Scope, TYPES, Type},
     normal::{Empty, Normaliser, join},
-    pattern,
+    pattern, shorthand,
 };
 
 /// Most values of an `enum`.
@@ -172,6 +173,9 @@ fn number(map: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) -> R
     if bound("multipleOf").is_some_and(|step| step.as_f64().is_none_or(|step| step <= 0.0)) {
         return Err(malformed(at, "multipleOf", "must be more than 0"));
     }
+    if bound("multipleOf").is_some_and(|step| !decimal::is_exact(step)) {
+        return Err(malformed(at, "multipleOf", "has more than 15 digits, which a JSON number does not hold exactly"));
+    }
     let (low, above) = (bound("minimum"), bound("exclusiveMinimum"));
     let (high, below) = (bound("maximum"), bound("exclusiveMaximum"));
     if (low.is_some() && above.is_some()) || (high.is_some() && below.is_some()) {
@@ -262,14 +266,11 @@ fn object<'a>(
         Some(_) => return Err(malformed(at, "properties", "must be an object of schemas")),
     }
     let extra = match map.get("additionalProperties") {
+        None if properties.is_empty() && empty == Empty::Free => shorthand::scalar(),
         None | Some(Value::Bool(false)) => Value::Bool(false),
         Some(Value::Bool(true)) => return Err(SchemaError::Open { at: join(at, "additionalProperties") }),
         Some(node) => normaliser.schema(node, &join(at, "additionalProperties"), depth + 1)?,
     };
-    if properties.is_empty() && extra == Value::Bool(false) && empty == Empty::Refused {
-        let why = "accepts nothing but {}: name its `properties`, or give `additionalProperties` a schema";
-        return Err(SchemaError::Vacuous { at: at.to_owned(), why });
-    }
     let required = required(map, &properties, at)?;
     let (least, most) = counts(map, at, CountRule { least: "minProperties", most: "maxProperties", cap: 256 }, out)?;
     let closed = extra == Value::Bool(false);
@@ -283,6 +284,24 @@ fn object<'a>(
     }
     out.insert("properties".to_owned(), Value::Object(properties));
     out.insert("additionalProperties".to_owned(), extra);
+    names(normaliser, map, at, depth, out)
+}
+
+/// The rule for the names of properties. Every name is text, so that alone is no rule.
+fn names<'a>(
+    normaliser: &mut Normaliser<'a>,
+    map: &'a Map<String, Value>,
+    at: &str,
+    depth: usize,
+    out: &mut Map<String, Value>,
+) -> Result<(), SchemaError> {
+    let Some(node) = map.get("propertyNames") else { return Ok(()) };
+    let at = join(at, "propertyNames");
+    let names = normaliser.schema(node, &at, depth + 1)?;
+    if names.get("type").is_some_and(|name| name == "string") && names.as_object().is_some_and(|map| map.len() == 1) {
+        return Ok(());
+    }
+    out.insert("propertyNames".to_owned(), names);
     Ok(())
 }
 
@@ -322,7 +341,7 @@ fn counts(
     let CountRule { least, most, cap } = pair;
     let read = |key: &str| match map.get(key) {
         None => Ok(None),
-        Some(value) => match value.as_u64() {
+        Some(value) => match decimal::count(value) {
             Some(count) => Ok(Some(count)),
             None => Err(malformed(at, key, "must be a whole number, 0 or more")),
         },

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use super::{MAX_PATTERN_WORK, fast_path::FastPath, mismatch::SchemaMismatch, pattern};
+use super::{MAX_PATTERN_WORK, decimal, fast_path::FastPath, mismatch::SchemaMismatch, pattern};
 use crate::model::json;
 
 /// Most schemas inside alternatives times the size of a value for which a mismatch is explained. For every
@@ -95,6 +95,9 @@ fn compile_as(schema: &Value, draft: jsonschema::Draft) -> Result<jsonschema::Va
     jsonschema::options()
         .with_draft(draft)
         .with_pattern_options(pattern::engine())
+        // A format informs people. No reader checks all of them, and none checks them alike.
+        .should_validate_formats(false)
+        .with_keyword("multipleOf", decimal::multiple_of)
         .offline()
         .build(schema)
         .map_err(|error| json::shown(&error.to_string()))
@@ -121,7 +124,7 @@ impl Cost {
             self.pattern_steps = self.pattern_steps.saturating_add(pattern::steps(pattern));
         }
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);
-        let single = ["items", "additionalProperties"].into_iter().filter_map(|key| schema.get(key));
+        let single = ["items", "additionalProperties", "propertyNames"].into_iter().filter_map(|key| schema.get(key));
         properties.chain(single).for_each(|below| self.add(below, place));
         let branches = ["anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array());
         branches.flatten().for_each(|branch| self.add(branch, Nesting::InsideAlternatives));

@@ -145,14 +145,8 @@ pub enum SchemaError {
         /// The reference.
         reference: String,
     },
-    /// A definition that nothing uses.
-    #[error("{}: nothing uses this definition: remove it", shown(at))]
-    UnusedDefinition {
-        /// Where.
-        at: String,
-    },
     /// Another dialect.
-    #[error("{}: the dialect must be `{}`", shown(at), super::normal::DIALECT)]
+    #[error("{}: the dialect must be `{}`, or that of 2019-09, draft 7 or draft 6", shown(at), super::normal::DIALECT)]
     Dialect {
         /// Where.
         at: String,

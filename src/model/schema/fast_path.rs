@@ -77,7 +77,7 @@ const RULES: [&str; 11] = [
     "maxLength",
 ];
 /// What tells people something.
-const NOTES: [&str; 4] = ["title", "description", "default", "examples"];
+const NOTES: [&str; 6] = ["title", "description", "default", "examples", "format", "deprecated"];
 
 impl FastPath {
     pub(super) fn new(schema: &Value) -> Self {

@@ -13,6 +13,8 @@ pub(super) enum Scope {
     Any,
     /// No other rule is allowed beside it.
     Alone,
+    /// It adds `null` to whatever the schema is.
+    Beside,
     /// It is allowed only at the root of a side.
     Root,
     /// It applies to values of this type.
@@ -46,11 +48,12 @@ pub(super) const TYPES: [&str; 7] = ["object", "array", "string", "integer", "nu
 /// What `keyword` is about; `None` when it is not supported.
 pub(super) fn scope(keyword: &str) -> Option<Scope> {
     Some(match keyword {
-        "title" | "description" | "default" | "examples" => Scope::Annotation,
+        "title" | "description" | "default" | "examples" | "format" | "deprecated" | "$comment" => Scope::Annotation,
         "type" | "enum" | "const" => Scope::Any,
         "$ref" | "anyOf" | "oneOf" => Scope::Alone,
-        "$schema" | "$defs" => Scope::Root,
-        "properties" | "required" | "additionalProperties" | "minProperties" | "maxProperties" => {
+        "nullable" => Scope::Beside,
+        "$schema" | "$defs" | "definitions" => Scope::Root,
+        "properties" | "required" | "additionalProperties" | "minProperties" | "maxProperties" | "propertyNames" => {
             Scope::Of(Type::Object)
         }
         "items" | "minItems" | "maxItems" | "uniqueItems" => Scope::Of(Type::Array),
@@ -89,13 +92,15 @@ pub(super) fn known(map: &Map<String, Value>, at: &str, is_root: bool) -> Result
 
 /// Refuses other rules beside a keyword that must be alone.
 pub(super) fn stands_alone(map: &Map<String, Value>, alone: &str, at: &str) -> Result<(), SchemaError> {
-    let rule =
-        |key: &&String| key.as_str() != alone && !matches!(scope(key), Some(Scope::Annotation | Scope::Root) | None);
+    let rule = |key: &&String| {
+        key.as_str() != alone && !matches!(scope(key), Some(Scope::Annotation | Scope::Root | Scope::Beside) | None)
+    };
     match map.keys().find(rule) {
         Some(keyword) => Err(SchemaError::Inapplicable {
             at: join(at, keyword),
             keyword: keyword.clone(),
-            why: "beside $ref, anyOf or oneOf only title, description, default and examples are allowed",
+            why: "beside $ref, anyOf or oneOf only nullable and what informs people is allowed: title, description, \
+                  default, examples, format, deprecated, $comment",
         }),
         None => Ok(()),
     }
@@ -103,21 +108,19 @@ pub(super) fn stands_alone(map: &Map<String, Value>, alone: &str, at: &str) -> R
 
 fn hint(keyword: &str) -> &'static str {
     match keyword {
-        "format" => "it is not checked by every reader, so say it with `pattern`, `minimum` or in the description",
         "allOf" | "not" | "if" | "then" | "else" | "dependentSchemas" | "dependentRequired" => {
             "write the combined schema out, or list the alternatives with `anyOf`"
         }
-        "patternProperties" | "propertyNames" | "unevaluatedProperties" => {
+        "patternProperties" | "unevaluatedProperties" => {
             "name the `properties`, or give `additionalProperties` a schema"
         }
         "prefixItems" | "contains" | "minContains" | "maxContains" | "unevaluatedItems" | "additionalItems" => {
             "use an object with named properties, or `items`"
         }
-        "nullable" => "add \"null\" to `type`",
-        "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" | "definitions" => {
+        "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" => {
             "only `#/$defs/NAME` with `$defs` at the root of the same schema can be referred to"
         }
-        "$schema" | "$defs" => "it is allowed only at the root of a schema",
+        "$schema" | "$defs" | "definitions" => "it is allowed only at the root of a schema",
         _ => "see the list of supported keywords in the documentation of schemas",
     }
 }

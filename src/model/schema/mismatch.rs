@@ -87,7 +87,8 @@ fn rule(error: &ValidationError<'_>) -> String {
         Kind::Maximum { limit } => format!("is {}, must be at most {limit}", is()),
         Kind::ExclusiveMinimum { limit } => format!("is {}, must be more than {limit}", is()),
         Kind::ExclusiveMaximum { limit } => format!("is {}, must be less than {limit}", is()),
-        Kind::MultipleOf { multiple_of } => format!("is {}, must be a multiple of {multiple_of}", is()),
+        // `multipleOf` is Kavi's own keyword: see `decimal`.
+        Kind::Custom { message, .. } => format!("is {}, {message}", is()),
         Kind::MinLength { limit } => format!("is {}, must have at least {limit} characters", is()),
         Kind::MaxLength { limit } => format!("is {}, must have at most {limit} characters", is()),
         Kind::Pattern { pattern } => format!("is {}, must match `{}`", is(), shown(pattern)),

@@ -10,10 +10,23 @@ use super::{
     keywords::{self, Scope},
     shorthand,
 };
-use crate::model::{json, vault_path::is_hidden};
+use crate::model::{
+    characters::{hides, is_hidden},
+    json,
+};
 
-/// The one dialect.
+/// The dialect of the normal form.
 pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// Other dialects in which every supported keyword means the same. A trailing `#` makes no difference.
+const SAME_DIALECTS: [&str; 5] = [
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+    "https://json-schema.org/draft-07/schema",
+    "http://json-schema.org/draft-06/schema",
+    "https://json-schema.org/draft-06/schema",
+];
+/// Where schemas that are referred to are defined.
+const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Most schemas inside each other.
 const MAX_DEPTH: usize = 24;
 /// Most schemas inside one side, with references in place.
@@ -47,20 +60,22 @@ pub(super) fn join(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Whether a schema may be an object without any property.
+/// What an object is that names no property and does not say whether there may be others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Empty {
-    Allowed,
-    Refused,
+    /// Nothing but `{}`: an input that a skill does not need.
+    Closed,
+    /// Any names, with scalars as values: what the shorthand calls `dict`.
+    Free,
 }
 
 /// The state of normalising one side.
 pub(super) struct Normaliser<'a> {
-    defs: Option<&'a Map<String, Value>>,
-    defs_at: String,
-    used: Vec<&'a str>,
+    /// `$defs`, and `definitions` as draft 7 calls them.
+    defs: [Option<&'a Map<String, Value>>; 2],
+    root_at: String,
     /// The references that are being resolved, outermost first.
-    open: Vec<&'a str>,
+    open: Vec<(&'static str, &'a str)>,
     nodes: usize,
     properties: usize,
     patterns: usize,
@@ -69,16 +84,15 @@ pub(super) struct Normaliser<'a> {
 
 impl<'a> Normaliser<'a> {
     fn new(root: &'a Map<String, Value>, at: &str) -> Result<Self, SchemaError> {
-        let defs_at = join(at, "$defs");
-        let defs = match root.get("$defs") {
-            None => None,
-            Some(Value::Object(defs)) => Some(defs),
-            Some(_) => return Err(SchemaError::Malformed { at: defs_at, why: "must be an object of schemas" }),
+        let read = |key: &str| match root.get(key) {
+            None => Ok(None),
+            Some(Value::Object(defs)) => Ok(Some(defs)),
+            Some(_) => Err(SchemaError::Malformed { at: join(at, key), why: "must be an object of schemas" }),
         };
+        let defs = [read(DEFINITIONS[0])?, read(DEFINITIONS[1])?];
         Ok(Self {
             defs,
-            defs_at,
-            used: Vec::new(),
+            root_at: at.to_owned(),
             open: Vec::new(),
             nodes: 0,
             properties: 0,
@@ -93,7 +107,12 @@ impl<'a> Normaliser<'a> {
         side: SchemaSide,
         at: &str,
     ) -> Result<Map<String, Value>, SchemaError> {
-        if map.get("$schema").is_some_and(|dialect| dialect != DIALECT) {
+        let is_known = |dialect: &Value| {
+            let name = dialect.as_str().unwrap_or_default();
+            let name = name.strip_suffix('#').unwrap_or(name);
+            name == DIALECT || SAME_DIALECTS.contains(&name)
+        };
+        if map.get("$schema").is_some_and(|dialect| !is_known(dialect)) {
             return Err(SchemaError::Dialect { at: join(at, "$schema") });
         }
         if map.get("type").is_none_or(|kind| kind != "object") {
@@ -101,31 +120,17 @@ impl<'a> Normaliser<'a> {
             return Err(SchemaError::Vacuous { at: at.to_owned(), why });
         }
         let no_properties = map.get("properties").is_none_or(|p| p.as_object().is_none_or(Map::is_empty));
-        let says_so = map.contains_key("properties") && map.get("additionalProperties") == Some(&Value::Bool(false));
-        match side {
-            SchemaSide::Output if no_properties => {
-                return Err(SchemaError::Vacuous { at: at.to_owned(), why: "an output has at least one property" });
-            }
-            SchemaSide::Input if no_properties && !says_so => {
-                let why =
-                    "an input without properties must have \"properties\": {} and \"additionalProperties\": false";
-                return Err(SchemaError::Vacuous { at: at.to_owned(), why });
-            }
-            SchemaSide::Input | SchemaSide::Output => {}
+        if side == SchemaSide::Output && no_properties {
+            return Err(SchemaError::Vacuous { at: at.to_owned(), why: "an output has at least one property" });
         }
-        let empty = if side == SchemaSide::Input { Empty::Allowed } else { Empty::Refused };
-        let out = self.schema_map(map, at, 0, empty)?;
-        let unused = self.defs.and_then(|defs| defs.keys().find(|name| !self.used.contains(&name.as_str())));
-        match unused {
-            Some(name) => Err(SchemaError::UnusedDefinition { at: join(&self.defs_at, name) }),
-            None => Ok(out),
-        }
+        let empty = if side == SchemaSide::Input { Empty::Closed } else { Empty::Free };
+        self.schema_map(map, at, 0, empty)
     }
 
     /// Normalises one JSON Schema.
     pub(super) fn schema(&mut self, node: &'a Value, at: &str, depth: usize) -> Result<Value, SchemaError> {
         match node {
-            Value::Object(map) => self.schema_map(map, at, depth, Empty::Refused).map(Value::Object),
+            Value::Object(map) => self.schema_map(map, at, depth, Empty::Free).map(Value::Object),
             Value::Bool(true) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts everything" }),
             Value::Bool(false) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts nothing" }),
             _ => Err(SchemaError::Malformed { at: at.to_owned(), why: "must be a schema, which is an object" }),
@@ -152,6 +157,7 @@ impl<'a> Normaliser<'a> {
         } else {
             super::assertions::add(self, map, at, depth, empty, &mut out)?;
         }
+        nullable(map, at, &mut out)?;
         super::assertions::values_fit(&out, at)?;
         Ok(out)
     }
@@ -167,19 +173,18 @@ impl<'a> Normaliser<'a> {
         let Value::String(text) = reference else {
             return Err(SchemaError::Malformed { at, why: "must be a string" });
         };
-        let name = text.strip_prefix("#/$defs/").map(|name| name.replace("~1", "/").replace("~0", "~"));
-        let target = name.and_then(|name| self.defs.and_then(|defs| defs.get_key_value(&name)));
-        let Some((name, node)) = target else {
+        let found = DEFINITIONS.iter().zip(self.defs).find_map(|(key, defs)| {
+            let name = text.strip_prefix(&format!("#/{key}/"))?.replace("~1", "/").replace("~0", "~");
+            defs?.get_key_value(&name).map(|(name, node)| (*key, name, node))
+        });
+        let Some((key, name, node)) = found else {
             return Err(SchemaError::BadRef { at, reference: text.clone() });
         };
-        if self.open.contains(&name.as_str()) {
+        if self.open.contains(&(key, name.as_str())) {
             return Err(SchemaError::CyclicRef { at, reference: text.clone() });
         }
-        if !self.used.contains(&name.as_str()) {
-            self.used.push(name);
-        }
-        self.open.push(name);
-        let target_at = join(&self.defs_at, name);
+        self.open.push((key, name));
+        let target_at = join(&join(&self.root_at, key), name);
         let target = self.schema(node, &target_at, depth + 1)?;
         self.open.pop();
         if let Value::Object(target) = target {
@@ -202,13 +207,18 @@ impl<'a> Normaliser<'a> {
         schemas.collect::<Result<Vec<_>, _>>().map(Value::Array)
     }
 
-    /// Copies titles, descriptions, defaults and examples.
+    /// Copies what informs people. A `$comment` is for the author of the schema alone and is left out.
     fn annotations(&mut self, map: &Map<String, Value>, at: &str) -> Result<Map<String, Value>, SchemaError> {
         let mut out = Map::new();
         for (key, value) in map.iter().filter(|(key, _)| keywords::scope(key) == Some(Scope::Annotation)) {
             let at = join(at, key);
             match (key.as_str(), value) {
-                ("title" | "description", Value::String(_)) | ("examples", Value::Array(_)) | ("default", _) => {}
+                ("$comment", Value::String(_)) => continue,
+                ("title" | "description" | "format", Value::String(_))
+                | ("deprecated", Value::Bool(_))
+                | ("examples", Value::Array(_))
+                | ("default", _) => {}
+                ("deprecated", _) => return Err(SchemaError::Malformed { at, why: "must be true or false" }),
                 ("examples", _) => return Err(SchemaError::Malformed { at, why: "must be a list of values" }),
                 _ => return Err(SchemaError::Malformed { at, why: "must be a string" }),
             }
@@ -256,13 +266,44 @@ impl<'a> Normaliser<'a> {
     }
 }
 
+/// Adds `null` where a schema says `nullable`, as OpenAPI writes it.
+fn nullable(map: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) -> Result<(), SchemaError> {
+    match map.get("nullable") {
+        None | Some(Value::Bool(false)) => return Ok(()),
+        Some(Value::Bool(true)) => {}
+        Some(_) => return Err(SchemaError::Malformed { at: join(at, "nullable"), why: "must be true or false" }),
+    }
+    for key in ["anyOf", "oneOf"] {
+        if let Some(Value::Array(branches)) = out.get_mut(key) {
+            let null = serde_json::json!({"type": "null"});
+            if !branches.contains(&null) {
+                branches.push(null);
+            }
+        }
+    }
+    if let Some(value) = out.remove("const") {
+        let values = if value.is_null() { vec![value] } else { vec![value, Value::Null] };
+        out.insert("enum".to_owned(), Value::Array(values));
+    } else if let Some(Value::Array(values)) = out.get_mut("enum")
+        && !values.contains(&Value::Null)
+    {
+        values.push(Value::Null);
+    }
+    match out.get_mut("type") {
+        Some(Value::Array(names)) if !names.iter().any(|name| name == "null") => names.push("null".into()),
+        Some(name @ Value::String(_)) if name != "null" => *name = Value::from(vec![name.clone(), "null".into()]),
+        _ => {}
+    }
+    Ok(())
+}
+
 fn within(what: &'static str, count: usize, limit: usize) -> Result<(), SchemaError> {
     if count > limit { Err(SchemaError::TooLarge { what, limit }) } else { Ok(()) }
 }
 
 /// Whether a value has no text that is shown differently from what it is.
 fn is_plain(value: &Value) -> bool {
-    let shows_as_it_is = |text: &str| !text.chars().any(|c| is_hidden(c) || (c.is_control() && c != '\n' && c != '\t'));
+    let shows_as_it_is = |text: &str| !hides(text) && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
     match value {
         Value::String(text) => shows_as_it_is(text),
         Value::Array(items) => items.iter().all(is_plain),

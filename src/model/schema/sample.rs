@@ -248,8 +248,12 @@ impl Sampler {
             integer_bound(schema, "maximum", f64::floor)
                 .or(integer_bound(schema, "exclusiveMaximum", f64::ceil).map(|n| n - 1));
         let (low, high) = window(low, high);
-        let step = schema.get("multipleOf").and_then(Value::as_f64).filter(|step| step.fract() == 0.0 && *step < 1e18);
-        let step = step.map_or(1, |step| step as i128).max(1);
+        let step = schema.get("multipleOf").and_then(Value::as_number);
+        let whole = |step: &Number| {
+            let real = step.as_f64().filter(|step| step.fract() == 0.0 && *step < 1e18);
+            step.as_i128().or(real.map(|step| step as i128))
+        };
+        let step = step.and_then(whole).unwrap_or(1).max(1);
         let (first, last) = (low.div_euclid(step) + i128::from(low.rem_euclid(step) != 0), high.div_euclid(step));
         let zero = 0.clamp(first, last.max(first));
         let chosen = match self.mode {

@@ -114,7 +114,6 @@ fn named(normaliser: &mut Normaliser<'_>, text: &str, at: &str, depth: usize) ->
         };
         return Ok(dict(named(normaliser, value, at, depth + 1)?));
     }
-    let scalar = || json!({"type": ["string", "number", "boolean", "null"]});
     Ok(match text {
         "str" | "string" => json!({"type": "string"}),
         "int" | "integer" => json!({"type": "integer"}),
@@ -124,6 +123,11 @@ fn named(normaliser: &mut Normaliser<'_>, text: &str, at: &str, depth: usize) ->
         "dict" => dict(scalar()),
         _ => return Err(SchemaError::UnknownType { at: at.to_owned(), name: text.to_owned() }),
     })
+}
+
+/// What the items of a list and the values of a dict are when nothing is said about them.
+pub(super) fn scalar() -> Value {
+    json!({"type": ["string", "number", "boolean", "null"]})
 }
 
 fn dict(values: Value) -> Value {

@@ -105,6 +105,21 @@ fn links_that_lie_in_the_vault_are_not_followed() {
 }
 
 #[test]
+fn a_name_that_is_not_utf8_is_listed_and_opens() {
+    use std::os::unix::ffi::OsStrExt;
+    let folders = Folders::new();
+    let name = |bytes| folders.vault("").join(std::ffi::OsStr::from_bytes(bytes));
+    std::fs::create_dir(name(b"d\xc3")).unwrap();
+    std::fs::write(name(b"d\xc3/h\xff.md"), "text").unwrap();
+    std::fs::write(name(b"d\xc3/h\\xFF.md"), "other").unwrap();
+    assert!(folders.guest(&["list", "/vault"]).contains(r"d\\xC3"));
+    let listed = folders.guest(&["list", r"/vault/d\xC3"]);
+    assert!(listed.contains(r"h\\xFF.md") && listed.contains(r"h\\x5CxFF.md"), "{listed}");
+    assert!(folders.guest(&["read", r"/vault/d\xC3/h\xFF.md"]).contains("text"));
+    assert!(folders.guest(&["read", r"/vault/d\xC3/h\x5CxFF.md"]).contains("other"));
+}
+
+#[test]
 fn pipes_and_sockets_that_lie_in_the_vault_are_not_opened() {
     let folders = Folders::new();
     rustix::fs::mknodat(CWD, folders.vault("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

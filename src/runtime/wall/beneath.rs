@@ -6,7 +6,7 @@
 
 use std::{
     borrow::Cow,
-    ffi::CString,
+    ffi::{CString, OsStr},
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
@@ -51,7 +51,7 @@ pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+fn open_beneath(dir: BorrowedFd<'_>, path: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     // Races with renames make the kernel give up with EAGAIN; it is then asked again.
     for _ in 0..8 {
@@ -64,7 +64,7 @@ fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> R
 }
 
 /// Opens a regular file or a folder that exists.
-pub(super) fn open(dir: BorrowedFd<'_>, path: &str, access: Access) -> Result<Opened, Errno> {
+pub(super) fn open(dir: BorrowedFd<'_>, path: &OsStr, access: Access) -> Result<Opened, Errno> {
     let look = open_beneath(dir, path, OFlags::PATH, Mode::empty())?;
     let flags = match kind(&rustix::fs::fstat(&look)?) {
         FileType::Directory if access == Access::Read => OFlags::RDONLY | OFlags::DIRECTORY,
@@ -81,7 +81,7 @@ pub(super) fn open(dir: BorrowedFd<'_>, path: &str, access: Access) -> Result<Op
 }
 
 /// Makes a file that does not exist.
-pub(super) fn create(dir: BorrowedFd<'_>, path: &str, access: Access) -> Result<Opened, Errno> {
+pub(super) fn create(dir: BorrowedFd<'_>, path: &OsStr, access: Access) -> Result<Opened, Errno> {
     let flags = access.flags() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let fd = open_beneath(dir, path, flags, Mode::from_raw_mode(0o644))?;
     let stat = rustix::fs::fstat(&fd)?;
@@ -104,7 +104,7 @@ impl AsFd for Parent<'_> {
 }
 
 /// The folder at `path`, only to look names up in it.
-pub(super) fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&str>) -> Result<Parent<'a>, Errno> {
+pub(super) fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&OsStr>) -> Result<Parent<'a>, Errno> {
     match path {
         None => Ok(Parent::Open(dir)),
         Some(path) => open_beneath(dir, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map(Parent::Below),
@@ -112,27 +112,27 @@ pub(super) fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&str>) -> Result<Pare
 }
 
 /// What `name` in a folder is; a link is itself.
-pub(super) fn stat(parent: &Parent<'_>, name: &str) -> Result<Stat, Errno> {
+pub(super) fn stat(parent: &Parent<'_>, name: &OsStr) -> Result<Stat, Errno> {
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Makes a folder.
-pub(super) fn make_folder(parent: &Parent<'_>, name: &str) -> Result<(), Errno> {
+pub(super) fn make_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
     rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
 }
 
 /// Removes a file.
-pub(super) fn remove_file(parent: &Parent<'_>, name: &str) -> Result<(), Errno> {
+pub(super) fn remove_file(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
     rustix::fs::unlinkat(parent, name, AtFlags::empty())
 }
 
 /// Removes an empty folder.
-pub(super) fn remove_folder(parent: &Parent<'_>, name: &str) -> Result<(), Errno> {
+pub(super) fn remove_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
 /// Renames, replacing what is there.
-pub(super) fn rename(from: &Parent<'_>, old: &str, to: &Parent<'_>, new: &str) -> Result<(), Errno> {
+pub(super) fn rename(from: &Parent<'_>, old: &OsStr, to: &Parent<'_>, new: &OsStr) -> Result<(), Errno> {
     rustix::fs::renameat_with(from, old, to, new, RenameFlags::empty())
 }
 

@@ -1,6 +1,10 @@
 //! What a guest has open in the two folders of a run, and what it can do there by name.
 
-use std::{os::fd::AsFd, sync::Arc};
+use std::{
+    ffi::OsStr,
+    os::{fd::AsFd, unix::ffi::OsStrExt},
+    sync::Arc,
+};
 
 use rustix::{
     fs::{FileType, Stat},
@@ -12,6 +16,7 @@ use super::{
     FsError,
     beneath::{self, Access, Opened},
     bindings::filesystem::types::{DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags},
+    names,
     path::GuestPath,
     staging::{GuestFolder, OpenFile},
     state::GuestState,
@@ -191,8 +196,12 @@ impl GuestState {
         })?;
         let mut left = Vec::with_capacity(listed.len());
         for (name, kind) in listed {
-            // A guest has no way to name what is no UTF-8, and one such name must not hide all others.
-            let Ok(name) = name.into_string() else { continue };
+            let name = OsStr::from_bytes(name.as_bytes());
+            // Only the vault has names that no guest made: what is not UTF-8 there is written in escapes.
+            let name = match folder.area {
+                GuestFolder::Vault => names::shown(name),
+                GuestFolder::Out => name.to_string_lossy().into_owned(),
+            };
             left.push(DirectoryEntry { type_: type_of(kind), name });
         }
         left.sort_unstable_by(|a, b| b.name.cmp(&a.name));

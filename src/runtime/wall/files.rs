@@ -66,7 +66,7 @@ impl types::HostDescriptor for GuestState {
         flags: DescriptorFlags,
     ) -> Result<Resource<Descriptor>, FsError> {
         let folder = self.descriptor(&handle)?.folder()?;
-        let path = GuestPath::parse(&path)?;
+        let path = GuestPath::parse_in(folder.area, &path)?;
         let wanted = OpenRequest::new(open, flags, &path);
         if wanted.changes() {
             folder.area.writable()?;
@@ -170,7 +170,7 @@ impl types::HostDescriptor for GuestState {
         path: String,
     ) -> Result<DescriptorStat, FsError> {
         let folder = self.descriptor(&handle)?.folder()?;
-        Ok(describe(&look(&folder, flags, &GuestPath::parse(&path)?)?))
+        Ok(describe(&look(&folder, flags, &GuestPath::parse_in(folder.area, &path)?)?))
     }
 
     fn remove_directory_at(&mut self, handle: Resource<Descriptor>, path: String) -> Result<(), FsError> {
@@ -208,7 +208,7 @@ impl types::HostDescriptor for GuestState {
         path: String,
     ) -> Result<MetadataHashValue, FsError> {
         let folder = self.descriptor(&handle)?.folder()?;
-        let stat = look(&folder, flags, &GuestPath::parse(&path)?)?;
+        let stat = look(&folder, flags, &GuestPath::parse_in(folder.area, &path)?)?;
         Ok(hash_of(self.files.number(&stat)?))
     }
 

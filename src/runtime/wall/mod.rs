@@ -15,6 +15,7 @@ pub(super) mod clocks_random;
 pub(super) mod descriptor;
 mod files;
 pub(super) mod io;
+mod names;
 mod path;
 pub(super) mod staging;
 pub(super) mod state;

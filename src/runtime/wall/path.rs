@@ -4,7 +4,12 @@
 //! kernel is never asked about `..`; a path that would leave its folder is refused here and would be refused
 //! there as well.
 
-use super::bindings::filesystem::types::ErrorCode;
+use std::{
+    borrow::Cow,
+    ffi::{OsStr, OsString},
+};
+
+use super::{bindings::filesystem::types::ErrorCode, names, staging::GuestFolder};
 
 /// The longest path, as in POSIX.
 const MAX_BYTES: usize = 4096;
@@ -12,11 +17,24 @@ const MAX_BYTES: usize = 4096;
 /// A path without `.`, `..` and doubled separators, beneath an open folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct GuestPath<'a> {
-    parts: Vec<&'a str>,
+    parts: Vec<Cow<'a, OsStr>>,
     folder: bool,
 }
 
 impl<'a> GuestPath<'a> {
+    /// Reads a path in one of the two folders. In the vault there may be names that are not UTF-8.
+    pub(super) fn parse_in(area: GuestFolder, text: &'a str) -> Result<Self, ErrorCode> {
+        let mut path = Self::parse(text)?;
+        if area == GuestFolder::Vault && text.contains("\\x") {
+            for part in &mut path.parts {
+                if let Cow::Borrowed(name) = part {
+                    *part = name.to_str().map_or(Cow::Borrowed(*name), names::meant);
+                }
+            }
+        }
+        Ok(path)
+    }
+
     /// Reads a path. Refuses the empty, the absolute, the leaving.
     pub(super) fn parse(text: &'a str) -> Result<Self, ErrorCode> {
         match text {
@@ -33,7 +51,7 @@ impl<'a> GuestPath<'a> {
                 ".." => {
                     parts.pop().ok_or(ErrorCode::NotPermitted)?;
                 }
-                name => parts.push(name),
+                name => parts.push(Cow::Borrowed(OsStr::new(name))),
             }
         }
         let last = text.rsplit('/').next().unwrap_or_default();
@@ -51,23 +69,36 @@ impl<'a> GuestPath<'a> {
     }
 
     /// The path for the kernel; `.` for the folder itself.
-    pub(super) fn text(&self) -> String {
-        if self.parts.is_empty() { ".".into() } else { self.parts.join("/") }
+    pub(super) fn text(&self) -> OsString {
+        if self.parts.is_empty() { ".".into() } else { joined(&self.parts) }
     }
 
     /// The containing folder (`None`: the open one) and the name in it. `None` for the open folder itself.
-    pub(super) fn split(&self) -> Option<(Option<String>, &'a str)> {
+    pub(super) fn split(&self) -> Option<(Option<OsString>, &OsStr)> {
         let (name, parents) = self.parts.split_last()?;
-        Some(((!parents.is_empty()).then(|| parents.join("/")), name))
+        Some(((!parents.is_empty()).then(|| joined(parents)), name))
     }
+}
+
+fn joined(parts: &[Cow<'_, OsStr>]) -> OsString {
+    parts.join(OsStr::new("/"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(path: &str) -> Result<String, ErrorCode> {
+    fn text(path: &str) -> Result<OsString, ErrorCode> {
         GuestPath::parse(path).map(|path| path.text())
+    }
+
+    #[test]
+    fn only_the_vault_has_names_that_are_not_utf8() -> Result<(), ErrorCode> {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = |area| GuestPath::parse_in(area, "a/h\\xFF.md").map(|path| path.text().as_bytes().to_vec());
+        assert_eq!(bytes(GuestFolder::Vault)?, b"a/h\xff.md");
+        assert_eq!(bytes(GuestFolder::Out)?, b"a/h\\xFF.md");
+        Ok(())
     }
 
     #[test]
@@ -97,8 +128,8 @@ mod tests {
         assert!(GuestPath::parse("a/")?.is_folder());
         assert!(GuestPath::parse("a/.")?.is_folder());
         assert!(!GuestPath::parse("a/b")?.is_folder());
-        assert_eq!(GuestPath::parse("a/b/c")?.split(), Some((Some("a/b".into()), "c")));
-        assert_eq!(GuestPath::parse("c")?.split(), Some((None, "c")));
+        assert_eq!(GuestPath::parse("a/b/c")?.split(), Some((Some("a/b".into()), OsStr::new("c"))));
+        assert_eq!(GuestPath::parse("c")?.split(), Some((None, OsStr::new("c"))));
         assert_eq!(GuestPath::parse(".")?.split(), None);
         Ok(())
     }

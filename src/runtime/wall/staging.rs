@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsStr,
     fs::File,
     os::{fd::AsFd, unix::fs::FileExt},
     path::Path,
@@ -249,9 +250,9 @@ impl GuestFiles {
         let Some((folders, _)) = path.split().filter(|_| !path.is_folder()) else {
             return Err(ErrorCode::IsDirectory.into());
         };
-        let mut below: Vec<&str> = Vec::new();
-        for folder in folders.iter().flat_map(|folders| folders.split('/')) {
-            let parent = beneath::parent(root, (!below.is_empty()).then(|| below.join("/")).as_deref())?;
+        let mut below: Vec<&OsStr> = Vec::new();
+        for folder in folders.iter().flat_map(|folders| Path::new(folders).iter()) {
+            let parent = beneath::parent(root, (!below.is_empty()).then(|| below.join(OsStr::new("/"))).as_deref())?;
             below.push(folder);
             match beneath::stat(&parent, folder) {
                 Ok(_) => {}
