@@ -46,7 +46,11 @@ fn native_search(program: &Path, workspace: &Workspace, query: &str) -> Command 
 fn compare(program: &Path, workspace: &Workspace) {
     for round in 0..4 {
         let query = query(round);
-        let kavi: Value = serde_json::from_str(&said(&mut kavi(workspace, &query)).unwrap()).unwrap();
+        let mut kavi: Value = serde_json::from_str(&said(&mut kavi(workspace, &query)).unwrap()).unwrap();
+        // The program only counts what it does not read, and knows no pages.
+        for only in ["unread", "next_offset"] {
+            kavi["output"].as_object_mut().unwrap().remove(only);
+        }
         let native: Value =
             serde_json::from_str(&said(&mut native_search(program, workspace, &query)).unwrap()).unwrap();
         assert_eq!(kavi["output"], native, "{query}");

@@ -7,12 +7,6 @@
 #[rustfmt::skip]
 #[path = "../../../skills/search_notes/src/engine.rs"]
 mod engine;
-#[rustfmt::skip]
-#[path = "../../../skills/search_notes/src/note.rs"]
-mod note;
-#[rustfmt::skip]
-#[path = "../../../skills/search_notes/src/words.rs"]
-mod words;
 
 use std::error::Error;
 use std::fs;
@@ -32,7 +26,8 @@ struct Input {
 #[derive(Serialize)]
 struct Output {
     hits: Vec<Found>,
-    notes: u32,
+    total: usize,
+    notes: usize,
     skipped: usize,
 }
 
@@ -70,12 +65,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     walk(vault, "", &mut files, &mut skipped)?;
     files.sort_unstable();
     let mut search = Search::new(query);
-    for path in files {
-        search.add(&path, &read(&vault.join(&path))?);
+    for path in &files {
+        search.add(path, &read(&vault.join(path))?);
     }
-    let notes = search.notes();
-    let hits = search.best(input.top_k).into_iter().map(|hit| show(vault, hit)).collect::<io::Result<_>>()?;
-    println!("{}", serde_json::to_string(&Output { hits, notes, skipped })?);
+    let notes = files.len();
+    let all = search.best(usize::MAX);
+    let total = all.len();
+    let hits = all.into_iter().take(input.top_k).map(|hit| show(vault, hit)).collect::<io::Result<_>>()?;
+    println!("{}", serde_json::to_string(&Output { hits, total, notes, skipped })?);
     Ok(())
 }
 
@@ -113,7 +110,7 @@ fn show(vault: &Path, hit: Hit) -> io::Result<Found> {
     let text = read(&vault.join(&hit.path))?;
     let piece = engine::snippet(&text, &hit.places);
     Ok(Found {
-        title: note::name_of(&hit.path).to_owned(),
+        title: kavi_sdk::note::name(&hit.path).to_owned(),
         path: hit.path,
         score: hit.score,
         snippet: Piece { text: text[piece.start..piece.end].to_owned(), start: piece.start, end: piece.end },

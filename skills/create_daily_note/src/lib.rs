@@ -2,13 +2,18 @@
 
 use kavi_sdk::clock::{self, DateTime};
 use kavi_sdk::prelude::*;
+use kavi_sdk::{moment, note, zone};
 
-/// Where daily notes lie: the folder that the specification declares as writable.
+/// Where daily notes are when the vault says nothing of it.
 const FOLDER: &str = "Daily";
+/// How they are called then.
+const FORMAT: &str = "YYYY-MM-DD";
 
 #[derive(Deserialize)]
 struct Input {
-    /// Where the day is read off, in minutes east of UTC.
+    /// The time zone, by its IANA name.
+    zone: Option<String>,
+    /// Minutes east of UTC, where there is no zone.
     #[serde(default)]
     offset_minutes: i32,
     /// The note whose text is taken, with `{{date}}`, `{{time}}`, `{{title}}` and `{{weekday}}` filled in.
@@ -38,48 +43,100 @@ struct Output {
     created: bool,
 }
 
+/// What Obsidian's own daily notes are set to.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Settings {
+    folder: Option<String>,
+    format: Option<String>,
+    template: Option<String>,
+}
+
 fn run(input: Input) -> Result<Output, SkillError> {
-    if input.offset_minutes.abs() > 14 * 60 {
-        return Err(SkillError::invalid_input(
-            "`offset_minutes` is more than 14 hours",
-        ));
-    }
-    let now = DateTime::at(clock::now(), input.offset_minutes);
-    let date = now.date();
-    let path = format!("{FOLDER}/{date}.md");
+    let now = DateTime::at(clock::now(), offset(&input)?);
+    let settings = settings()?;
+    let format = settings.format.as_deref().unwrap_or(FORMAT);
+    let folder = settings.folder.as_deref().unwrap_or(FOLDER);
+    let name = moment::format(&now, format);
+    let path = format!("{folder}/{name}.md");
+    let title = name.rsplit('/').next().unwrap_or(&name);
     let created = input.existing == Existing::Replace || !vault::exists(&path)?;
     if created {
-        let template = match &input.template {
-            Some(template) => vault::read(template)?,
-            None => "# {{title}}\n".to_owned(),
+        let template = match (&input.template, &settings.template) {
+            (Some(template), _) => vault::read(template)?,
+            (None, Some(template)) => vault::read(with_ending(template))?,
+            (None, None) => "# {{title}}\n".to_owned(),
         };
-        vault::write(&path, fill(&template, &now))?;
+        vault::write(&path, fill(&template, &now, title))?;
     }
     Ok(Output {
         path,
-        date,
+        date: now.date(),
         created,
     })
 }
 
-/// Puts the day into a template. What stands in other braces stays.
-fn fill(template: &str, now: &DateTime) -> String {
-    let date = now.date();
-    let time = now.time();
+/// Minutes east of UTC.
+fn offset(input: &Input) -> Result<i32, SkillError> {
+    if input.offset_minutes.abs() > 14 * 60 {
+        let why = "`offset_minutes` is more than 14 hours";
+        return Err(SkillError::invalid_input(why));
+    }
+    match &input.zone {
+        None => Ok(input.offset_minutes),
+        Some(zone) => zone::offset_minutes(zone, clock::now()).ok_or_else(|| {
+            let why = format!("`{zone}` is no time zone: write it like Europe/Prague");
+            SkillError::invalid_input(why)
+        }),
+    }
+}
+
+/// The vault's own settings, without those that are empty.
+fn settings() -> Result<Settings, SkillError> {
+    let Some(value) = vault::settings("daily-notes")? else {
+        return Ok(Settings::default());
+    };
+    let read: Settings = serde_json::from_value(value)?;
+    let said = |text: Option<String>| {
+        let text = text.map(|text| text.trim_matches('/').to_owned());
+        text.filter(|text| !text.is_empty())
+    };
+    Ok(Settings {
+        folder: said(read.folder),
+        format: said(read.format),
+        template: said(read.template),
+    })
+}
+
+fn with_ending(path: &str) -> String {
+    if note::is_note(path) {
+        path.to_owned()
+    } else {
+        format!("{path}.md")
+    }
+}
+
+/// Puts the day into a template. What is in other braces stays.
+fn fill(template: &str, now: &DateTime, title: &str) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once("{{") {
         text.push_str(before);
         let (name, behind_name) = behind.split_once("}}").unwrap_or((behind, ""));
+        let (name, format) = match name.split_once(':') {
+            Some((name, format)) => (name, Some(format.trim())),
+            None => (name, None),
+        };
         let value = match name.trim() {
-            "date" | "title" => Some(date.as_str()),
-            "time" => time.get(..5),
-            "weekday" => Some(now.weekday()),
+            "date" => Some(moment::format(now, format.unwrap_or(FORMAT))),
+            "time" => Some(moment::format(now, format.unwrap_or("HH:mm"))),
+            "title" => Some(title.to_owned()),
+            "weekday" => Some(now.weekday().to_owned()),
             _ => None,
         };
         rest = match value {
             Some(value) => {
-                text.push_str(value);
+                text.push_str(&value);
                 behind_name
             }
             None => {
@@ -151,6 +208,66 @@ mod tests {
         );
         let expected = "---\nday: 2026-01-02\n---\n# 2026-01-02, Friday 04:05\n{{other}} {{ {x}} 2026-01-02 {{";
         assert_eq!(written(DAY).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_settings_of_the_vault_are_followed() {
+        let settings = json!({
+            "folder": "/Journal/",
+            "format": "YYYY/MM-MMMM/YYYY-MM-DD dddd",
+            "template": "Templates/day",
+        });
+        seed(".obsidian/daily-notes.json", settings.to_string());
+        seed(
+            "Templates/day.md",
+            "# {{title}} {{date:D. MMMM}} {{time:HH[h]}}",
+        );
+        let path = "Journal/2026/01-January/2026-01-02 Friday.md";
+        let expected = json!({ "path": path, "date": "2026-01-02", "created": true });
+        assert_eq!(call(run, json!({})), Ok(expected));
+        let text = "# 2026-01-02 Friday 2. January 03h";
+        assert_eq!(written(path).as_deref(), Some(text));
+        seed("other.md", "{{date}}");
+        let input = json!({ "template": "other.md", "existing": "replace" });
+        assert!(call(run, input).is_ok());
+        assert_eq!(written(path).as_deref(), Some("2026-01-02"));
+    }
+
+    #[test]
+    fn settings_that_say_nothing_are_the_usual_ones() {
+        for settings in [
+            "{}",
+            "{\"folder\": \"\", \"format\": \"\", \"template\": null}",
+        ] {
+            seed(".obsidian/daily-notes.json", settings);
+            let output = call(run, json!({ "existing": "replace" })).unwrap();
+            assert_eq!(output["path"], DAY, "{settings}");
+        }
+        seed("Templates/day.MD", "x");
+        seed(
+            ".obsidian/daily-notes.json",
+            "{\"template\": \"Templates/day.MD\"}",
+        );
+        assert!(call(run, json!({ "existing": "replace" })).is_ok());
+        assert_eq!(written(DAY).as_deref(), Some("x"));
+        seed(".obsidian/daily-notes.json", "{\"folder\": 1}");
+        let got = call(run, json!({}));
+        assert!(matches!(got, Err(SkillError::Failed(_))), "{got:?}");
+    }
+
+    #[test]
+    fn the_day_is_that_of_the_zone() {
+        let date = |zone: &str| call(run, json!({ "zone": zone })).unwrap()["date"].clone();
+        // 2026-03-29T00:30:00Z: an hour before the clocks of Europe change.
+        set_clock(1_774_744_200);
+        assert_eq!(date("America/New_York"), "2026-03-28");
+        assert_eq!(date("Europe/Prague"), "2026-03-29");
+        // 2026-07-01T22:30:00Z: in summer Prague is two hours ahead.
+        set_clock(1_782_945_000);
+        assert_eq!(date("Europe/Prague"), "2026-07-02");
+        assert_eq!(date("UTC"), "2026-07-01");
+        let got = call(run, json!({ "zone": "Nowhere/Town" }));
+        assert!(matches!(got, Err(SkillError::InvalidInput(_))), "{got:?}");
     }
 
     #[test]

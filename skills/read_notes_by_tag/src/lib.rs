@@ -1,8 +1,9 @@
 //! Lists the notes that have a tag, or one below it.
 
+use kavi_sdk::note::{self, letters, tags};
 use kavi_sdk::prelude::*;
+use kavi_sdk::vault::LeftOut;
 
-mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,8 @@ mod tests;
 const MAX_TAGS: usize = 10;
 /// Characters of an excerpt.
 const EXCERPT: usize = 200;
+/// Things that were not read and are named.
+const MAX_UNREAD: usize = 20;
 
 #[derive(Deserialize)]
 struct Input {
@@ -41,6 +44,9 @@ struct Output {
     next_offset: Option<usize>,
     /// How many links, folders and notes could not be read.
     skipped: usize,
+    /// The first of them, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<LeftOut>,
 }
 
 #[derive(Serialize)]
@@ -54,16 +60,19 @@ struct Note {
 }
 
 fn run(input: Input) -> Result<Output, SkillError> {
-    let asked = tags::parse(input.tag.trim())
+    let asked = tags::query(input.tag.trim())
         .ok_or_else(|| SkillError::invalid_input(format!("`{}` is no tag", input.tag)))?;
     let walk = vault::walk(&input.folder)?;
-    let mut skipped = walk.skipped;
+    let mut unread = walk.left_out;
     let mut total = 0;
     let mut notes = Vec::new();
-    for path in walk.files.into_iter().filter(|path| is_note(path)) {
-        let Ok(text) = vault::read_lossy(&path) else {
-            skipped += 1;
-            continue;
+    for path in walk.files.into_iter().filter(|path| note::is_note(path)) {
+        let text = match note::read(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                unread.push(LeftOut::new(path, &error));
+                continue;
+            }
         };
         let fitting = fitting(&text, asked);
         if fitting.is_empty() {
@@ -71,7 +80,7 @@ fn run(input: Input) -> Result<Output, SkillError> {
         }
         if total >= input.offset && notes.len() < input.limit {
             notes.push(Note {
-                title: title_of(&path).to_owned(),
+                title: note::name(&path).to_owned(),
                 tags: fitting,
                 excerpt: excerpt(&text),
                 path,
@@ -80,41 +89,34 @@ fn run(input: Input) -> Result<Output, SkillError> {
         total += 1;
     }
     let next = input.offset.saturating_add(notes.len());
+    let skipped = unread.len();
+    unread.truncate(MAX_UNREAD);
     Ok(Output {
         next_offset: (next < total).then_some(next),
         total,
         notes,
         skipped,
+        unread,
     })
-}
-
-fn is_note(path: &str) -> bool {
-    path.rsplit_once('.')
-        .is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("md"))
-}
-
-fn title_of(path: &str) -> &str {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    file.rsplit_once('.').map_or(file, |(name, _)| name)
 }
 
 fn fitting(text: &str, asked: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for tag in tags::of(text) {
+    for tag in note::tags_of(text) {
         let is_new = || {
             !found
                 .iter()
-                .any(|known| known.to_lowercase() == tag.to_lowercase())
+                .any(|known| letters::folded(known) == letters::folded(&tag.name))
         };
-        if tags::is_within(tag, asked) && found.len() < MAX_TAGS && is_new() {
-            found.push(tag.to_owned());
+        if tags::is_within(&tag.name, asked) && found.len() < MAX_TAGS && is_new() {
+            found.push(tag.name);
         }
     }
     found
 }
 
 fn excerpt(text: &str) -> String {
-    let (_, body) = tags::split(text);
+    let body = &text[note::outline(text).body..];
     body.trim().chars().take(EXCERPT).collect()
 }
 

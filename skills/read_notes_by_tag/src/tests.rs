@@ -74,6 +74,12 @@ fn what_is_no_tag() {
         "a#t",
         "https://example.org/#t",
         "[x](#t)",
+        "[x](<My note.md #t>)",
+        "[[Note #t]]",
+        "$a #t b$",
+        "a <!-- #t --> %% #t %%",
+        "    #t",
+        "> ```\n> #t\n> ```",
         "[[#t]]",
         "# t",
         "##t",
@@ -130,6 +136,33 @@ fn front_matter_that_is_not_closed_is_text() {
 }
 
 #[test]
+fn a_number_has_tags_below_it() {
+    seed("a.md", "#2031/07 and #2032");
+    seed("b.md", "---\ntags: [2031]\n---\n#2031");
+    for (tag, total) in [("2031", 1), ("2031/07", 1), ("2032", 0)] {
+        assert_eq!(read(json!({ "tag": tag }))["total"], total, "{tag}");
+    }
+}
+
+#[test]
+fn accents_and_selectors_make_no_difference() {
+    seed("a.md", "#cafe\u{301} #\u{2764}\u{fe0f}");
+    for tag in ["caf\u{e9}", "CAFE\u{301}", "\u{2764}", "\u{2764}\u{fe0f}"] {
+        assert_eq!(read(json!({ "tag": tag }))["total"], 1, "{tag}");
+    }
+}
+
+#[test]
+fn a_note_that_is_no_text_is_counted_and_named() {
+    seed("a.md", "#t");
+    seed("nul.md", "\0#x #t\0");
+    let output = read(json!({ "tag": "t" }));
+    assert_eq!(output["total"], 2);
+    assert_eq!(output["notes"][1]["excerpt"], "?#x #t?");
+    assert_eq!(output.get("unread"), None);
+}
+
+#[test]
 fn pages_through_what_there_is() {
     for number in 0..60 {
         seed(format!("n/{number:02}.md"), "#t");
@@ -178,7 +211,7 @@ fn shows_the_start_of_a_note_and_not_too_many_tags() {
 
 #[test]
 fn refuses_what_is_no_tag_and_a_folder_that_is_not_there() {
-    for tag in ["", "#", "1984", "a b", "a#b", "//", "#/", &"x".repeat(201)] {
+    for tag in ["", "#", "a b", "a#b", "//", "#/", &"x".repeat(201)] {
         let got = call(run, json!({ "tag": tag }));
         assert!(
             matches!(got, Err(SkillError::InvalidInput(_))),

@@ -1,7 +1,21 @@
 //! The search itself, over notes that are handed in one by one: BM25 over weighted fields, and snippets. Reads nothing.
 
-use crate::note::{self, FIELDS, Field};
-use crate::words::{Id, Kind, Reader};
+use kavi_sdk::note;
+use kavi_sdk::note::words::{Id, Kind, Reader};
+
+/// Where a text stands. The number is its place in tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The file's name, and `title` in the front matter.
+    Title = 0,
+    /// A heading.
+    Heading = 1,
+    /// Everything else.
+    Body = 2,
+}
+
+/// How many fields there are.
+pub const FIELDS: usize = 3;
 
 /// Most words of a query that count.
 const MAX_TERMS: usize = 32;
@@ -117,11 +131,6 @@ impl Search {
         }
     }
 
-    /// How many notes there were.
-    pub fn notes(&self) -> u32 {
-        self.notes
-    }
-
     /// Looks into one more note.
     pub fn add(&mut self, path: &str, text: &str) {
         let query = &self.query;
@@ -148,8 +157,8 @@ impl Search {
                 }
             });
         };
-        look(Field::Title, 0, note::name_of(path), false);
-        note::each_line(text, |field, at, line| look(field, at, line, true));
+        look(Field::Title, 0, note::name(path), false);
+        each_part(text, |field, at, part| look(field, at, part, true));
         self.notes += 1;
         for (sum, length) in self.lengths.iter_mut().zip(lengths) {
             *sum += f64::from(length);
@@ -219,6 +228,28 @@ fn worth(counts: &[u32; FIELDS], lengths: &[u32; FIELDS], average: &[f64; FIELDS
     sum / (SATURATION + sum)
 }
 
+/// Calls `found` with every part of a text, what it is, and the byte that it starts at.
+fn each_part(text: &str, mut found: impl FnMut(Field, usize, &str)) {
+    let note = note::outline(text);
+    let title = note
+        .front
+        .property("title")
+        .map(|title| title.lines.clone());
+    let titles = title.into_iter().map(|range| (Field::Title, range));
+    let headings = note
+        .headings
+        .iter()
+        .map(|heading| (Field::Heading, heading.range.clone()));
+    let mut at = 0;
+    for (field, range) in titles.chain(headings) {
+        // Words are never over two lines: what is between two parts is whole lines.
+        found(Field::Body, at, &text[at..range.start.max(at)]);
+        found(field, range.start, &text[range.clone()]);
+        at = range.end;
+    }
+    found(Field::Body, at, &text[at..]);
+}
+
 /// A piece of a note, in bytes of its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
@@ -234,7 +265,7 @@ pub struct Snippet {
 pub fn snippet(text: &str, places: &[Place]) -> Snippet {
     let near = densest(places);
     let (Some(first), Some(last)) = (near.first(), near.last()) else {
-        let body = note::body_start(text);
+        let body = note::outline(text).body;
         let start = text.len() - text[body..].trim_start().len();
         return Snippet {
             start,

@@ -27,6 +27,7 @@ fn says_where_a_word_stands() {
             "snippet": { "text": "# Plan\n\nBuy apples and pears.", "start": 0, "end": 29 },
             "matches": [{ "start": 12, "end": 18 }],
         }],
+        "total": 1,
         "notes": 2,
         "skipped": 0,
     });
@@ -59,8 +60,8 @@ fn a_line_in_code_is_no_heading() {
     seed("tilde.md", text("# harbour", "~~~"));
     seed("text.md", text("# harbour", "``"));
     seed("after.md", "```\n~~~\nx\n```\n# harbour\nend of it\n");
-    seed("seven.md", text("####### harbour", "--"));
-    seed("tag.md", text("#harbour", "--"));
+    seed("seven.md", text("####### harbour", ".."));
+    seed("tag.md", text("#harbour", ".."));
     let order = paths("harbour");
     assert_eq!(order[..2], ["after.md", "text.md"]);
     assert_eq!(order.len(), 6);
@@ -110,6 +111,119 @@ fn case_accents_and_emoji() {
     assert_eq!(paths("last"), ["pa.md"]);
     assert_eq!(first("🎉")["matches"], json!([{ "start": 0, "end": 4 }]));
     assert_eq!(first("last")["matches"], json!([{ "start": 8, "end": 12 }]));
+}
+
+#[test]
+fn composed_and_decomposed_accents_meet_and_places_are_of_the_file() {
+    seed("a.md", "x cafe\u{301} y");
+    seed("b.md", "x caf\u{e9} y");
+    assert_eq!(paths("caf\u{e9}"), paths("cafe\u{301}"));
+    assert_eq!(paths("CAF\u{c9}").len(), 2);
+    assert_eq!(
+        first("caf\u{e9}")["matches"],
+        json!([{ "start": 2, "end": 8 }])
+    );
+    seed("hi.md", "हिन्दी भाषा");
+    seed("hi2.md", "हिन दी");
+    assert_eq!(paths("हिन्दी"), ["hi.md"]);
+    seed("star.md", "Rated \u{2b50} today");
+    assert_eq!(paths("\u{2b50}"), ["star.md"]);
+}
+
+#[test]
+fn a_note_with_nul_is_read_and_one_of_utf_16_is_named() {
+    seed("good.md", "good zebra");
+    seed("nul.md", "bad \0 zebra \0");
+    let output = search(json!({ "query": "zebra" }));
+    assert_eq!(
+        (output["notes"].clone(), output["skipped"].clone()),
+        (json!(2), json!(0))
+    );
+    assert_eq!(output["hits"][1]["snippet"]["text"], "bad ? zebra ?");
+    assert_eq!(output.get("unread"), None);
+}
+
+#[test]
+fn phrases_are_words_in_their_order() {
+    seed("a.md", "green tea and cake");
+    seed("b.md", "tea, green as ever");
+    seed("green tea.md", "nothing");
+    seed("ja.md", "東京都庁");
+    assert_eq!(paths("\"green tea\""), ["green tea.md", "a.md"]);
+    assert_eq!(paths("\"Green  TEA\" cake"), ["a.md", "green tea.md"]);
+    assert_eq!(paths("-\"green tea\" tea"), ["b.md"]);
+    assert_eq!(paths("\"京都\""), ["ja.md"]);
+    assert_eq!(paths("\"都京\""), Vec::<String>::new());
+    assert_eq!(paths("\"tea green"), ["green tea.md", "a.md", "b.md"]);
+}
+
+#[test]
+fn words_can_be_left_out() {
+    seed("a.md", "pear plum");
+    seed("b.md", "pear");
+    seed("plum.md", "pear");
+    assert_eq!(paths("pear -plum"), ["b.md"]);
+    assert_eq!(paths("-plum"), ["b.md"]);
+    assert_eq!(paths("pear - plum").len(), 3);
+    assert_eq!(paths("-plum -pear"), Vec::<String>::new());
+}
+
+#[test]
+fn tags_paths_and_properties_are_asked_for() {
+    seed(
+        "n/a.md",
+        "---\nstatus: Open\ntags: [t/x]\nlist: [one, two]\n---\npear",
+    );
+    seed("n/b c.md", "pear #u");
+    seed("c.md", "```\n#t\n```\npear\n");
+    for (query, expected) in [
+        ("tag:t", vec!["n/a.md"]),
+        ("tag:#t pear", vec!["n/a.md"]),
+        ("pear -tag:t -tag:u", vec!["c.md"]),
+        ("path:N/", vec!["n/a.md", "n/b c.md"]),
+        ("path:\"b c\" pear", vec!["n/b c.md"]),
+        ("-path:n/ pear", vec!["c.md"]),
+        ("[status]", vec!["n/a.md"]),
+        ("[status:open]", vec!["n/a.md"]),
+        ("[\"list\": two] pear", vec!["n/a.md"]),
+        ("[status:done]", vec![]),
+        ("-[status] path:n", vec!["n/b c.md"]),
+        ("tag:t tag:u", vec![]),
+    ] {
+        assert_eq!(paths(query), expected, "{query}");
+    }
+    let hit = first("tag:u");
+    assert_eq!(
+        (hit["score"].clone(), hit["matches"].clone()),
+        (json!(0.0), json!([]))
+    );
+    assert_eq!(hit["snippet"]["text"], "pear #u");
+    // What is no operator is looked for as words.
+    seed("o.md", "see tag: here and [brackets");
+    assert_eq!(paths("tag:"), ["o.md"]);
+    assert_eq!(paths("[brackets"), ["o.md"]);
+    assert_eq!(paths("[] brackets"), ["o.md"]);
+}
+
+#[test]
+fn hits_come_in_pages() {
+    for number in 0..5 {
+        seed(format!("{number}.md"), "pear");
+    }
+    let page = |offset: usize| search(json!({ "query": "pear", "top_k": 2, "offset": offset }));
+    let second = page(2);
+    assert_eq!(
+        (
+            second["hits"][0]["path"].clone(),
+            second["total"].clone(),
+            second["next_offset"].clone()
+        ),
+        (json!("2.md"), json!(5), json!(4))
+    );
+    let last = page(4);
+    assert_eq!(last["hits"].as_array().map(Vec::len), Some(1));
+    assert_eq!(last.get("next_offset"), None);
+    assert_eq!(page(9)["hits"], json!([]));
 }
 
 #[test]
@@ -189,5 +303,8 @@ fn a_query_needs_a_word_and_a_folder_must_be_there() {
     let got = call(run, json!({ "query": "pear", "folder": "nowhere" }));
     assert!(matches!(got, Err(SkillError::NotFound(_))), "{got:?}");
     let empty = search(json!({ "query": "pear" }));
-    assert_eq!(empty, json!({ "hits": [], "notes": 0, "skipped": 0 }));
+    assert_eq!(
+        empty,
+        json!({ "hits": [], "total": 0, "notes": 0, "skipped": 0 })
+    );
 }

@@ -1,5 +1,6 @@
 //! Sums a note up with its own most telling sentences.
 
+use kavi_sdk::note::{self, letters};
 use kavi_sdk::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,15 +56,15 @@ struct Output {
 }
 
 fn run(input: Input) -> Result<Output, SkillError> {
-    if !input.path.to_lowercase().ends_with(".md") {
+    if !note::is_note(&input.path) {
         return Err(SkillError::invalid_input(format!(
             "`{}` is no note: it does not end with `.md`",
             input.path
         )));
     }
-    let text = vault::read_lossy(&input.path)?;
+    let text = note::read(&input.path)?;
     let start = &text[..text.floor_char_boundary(MAX_BYTES)];
-    let title = title_of(&input.path);
+    let title = note::name(&input.path);
     let parts = text::parts(start);
     let chosen = choose(&parts, title, input.max_sentences);
     let summary = match input.style {
@@ -80,11 +81,6 @@ fn run(input: Input) -> Result<Output, SkillError> {
         of: parts.sentences.len(),
         truncated: start.len() < text.len(),
     })
-}
-
-fn title_of(path: &str) -> &str {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    file.rsplit_once('.').map_or(file, |(name, _)| name)
 }
 
 /// The sentences that tell most, in the order of the note.
@@ -135,7 +131,8 @@ fn choose<'p>(parts: &'p text::Parts, title: &str, most: usize) -> Vec<&'p str> 
 /// The words of a text without case, each once: those with three letters or more, and pairs of letters where there are no spaces.
 fn words_of(text: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
-    for word in text.split(|c: char| !c.is_alphanumeric()) {
+    let text = letters::composed(text);
+    for word in text.split(|c: char| !letters::is_letter(c)) {
         let letters: Vec<char> = word.chars().flat_map(char::to_lowercase).collect();
         if word.contains(text::is_wide) {
             words.extend(letters.windows(2).map(String::from_iter));

@@ -132,7 +132,8 @@ fn every_item_of_a_list_is_by_itself() {
         "three goes on",
         "four",
         "five",
-        "six seven",
+        "six",
+        "seven",
         "3.14 eight -nine",
     ];
     assert_eq!(sentences(text), expected);

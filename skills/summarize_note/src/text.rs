@@ -1,7 +1,9 @@
 //! From a note to its sentences.
 //!
-//! Front matter, code blocks, comments, tables and rules are left out; headings are kept apart. The lines of a paragraph
-//! are one text, every item of a list is one of its own.
+//! Headings are kept apart, tables are left out. The lines of a paragraph are one text, every item of a list is one of
+//! its own.
+
+use kavi_sdk::note::{BlockKind, Note};
 
 /// Characters of a sentence; a longer one is cut.
 const MAX_CHARS: usize = 400;
@@ -19,96 +21,27 @@ pub struct Parts {
 pub fn parts(text: &str) -> Parts {
     let mut parts = Parts::default();
     let mut paragraph = String::new();
-    let mut fence = None;
-    for line in without_front_matter(text).lines() {
-        let mark = fence_of(line);
-        if fence.is_some() {
-            if mark == fence {
-                fence = None;
+    for block in Note::parse(text).blocks {
+        match block.kind {
+            BlockKind::Heading => {
+                parts.headings.push_str(&block.lines.join(" "));
+                parts.headings.push('\n');
             }
-            continue;
-        }
-        let line = line.trim();
-        let (is_item, content) = item(line);
-        let heading = heading(content);
-        let ends = mark.is_some() || heading.is_some() || is_item || is_left_out(content);
-        if ends {
-            end(&mut paragraph, &mut parts.sentences);
-        }
-        if mark.is_some() {
-            fence = mark;
-        } else if let Some(words) = heading {
-            parts.headings.push_str(words);
-            parts.headings.push('\n');
-        } else if !is_left_out(content) {
-            join(&mut paragraph, content);
+            BlockKind::Cell => {}
+            BlockKind::Paragraph | BlockKind::Item => {
+                for line in block.lines.iter().filter(|line| !is_left_out(line)) {
+                    join(&mut paragraph, line);
+                }
+                end(&mut paragraph, &mut parts.sentences);
+            }
         }
     }
-    end(&mut paragraph, &mut parts.sentences);
     parts
 }
 
-/// What follows the front matter.
-fn without_front_matter(text: &str) -> &str {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut rest = text;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let mark = line.trim_end();
-        if number == 0 && mark != "---" {
-            return text;
-        }
-        rest = &rest[line.len()..];
-        if number > 0 && matches!(mark, "---" | "...") {
-            return rest;
-        }
-    }
-    text
-}
-
-/// The character of the code fence that a line opens or closes.
-fn fence_of(line: &str) -> Option<char> {
-    let line = line.trim_start();
-    ['`', '~']
-        .into_iter()
-        .find(|mark| line.chars().take_while(|c| c == mark).count() >= 3)
-}
-
-/// Whether a line begins an item of a list, and what stands in it behind the marks of lists, tasks and quotes.
-fn item(line: &str) -> (bool, &str) {
-    let mut is_item = false;
-    let mut line = line;
-    loop {
-        let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
-        let behind = ["- ", "* ", "+ ", "[ ] ", "[x] "]
-            .iter()
-            .find_map(|mark| line.strip_prefix(mark));
-        let numbered = [". ", ") "]
-            .iter()
-            .find_map(|mark| digits.strip_prefix(mark));
-        let numbered = numbered.filter(|_| digits.len() < line.len());
-        if let Some(rest) = behind.or(numbered) {
-            is_item = true;
-            line = rest.trim_start();
-        } else if let Some(rest) = line.strip_prefix('>') {
-            line = rest.trim_start();
-        } else {
-            return (is_item, line);
-        }
-    }
-}
-
-fn heading(line: &str) -> Option<&str> {
-    let words = line.trim_start_matches('#');
-    let marks = line.len() - words.len();
-    let is_heading = (1..=6).contains(&marks) && words.starts_with([' ', '\t']);
-    is_heading.then(|| words.trim().trim_end_matches('#').trim_end())
-}
-
-/// Lines without a sentence: empty ones, rules, tables, comments.
+/// Lines without a sentence: signs alone, and rows of a table that is not complete.
 fn is_left_out(line: &str) -> bool {
-    !line.chars().any(char::is_alphanumeric)
-        || line.starts_with(['|', '%'])
-        || line.starts_with("<!--")
+    !line.chars().any(char::is_alphanumeric) || line.starts_with('|')
 }
 
 /// Adds a line to a paragraph. Between scripts without spaces there is none.

@@ -1,5 +1,6 @@
 //! Writes a markdown note into the vault's inbox.
 
+use kavi_sdk::note;
 use kavi_sdk::prelude::*;
 
 /// Where notes land: the folder that the specification declares as writable.
@@ -13,18 +14,45 @@ struct Input {
     title: String,
     /// Its text, in markdown.
     body: String,
+    /// What to do with a note that is there.
+    #[serde(default)]
+    if_exists: IfExists,
+}
+
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum IfExists {
+    /// It is written anew.
+    #[default]
+    Replace,
+    /// It stays as it is.
+    Keep,
+    /// Nothing is written, and the run fails.
+    Fail,
 }
 
 #[derive(Serialize)]
 struct Output {
     /// Where the note went.
     written_path: String,
-    /// The SHA-256 of the bytes that were written.
+    /// The SHA-256 of the bytes that are there now.
     sha256: String,
+    /// Whether a note that was there stayed as it is.
+    #[serde(skip_serializing_if = "is_false")]
+    kept: bool,
+}
+
+fn is_false(kept: &bool) -> bool {
+    !kept
 }
 
 fn run(input: Input) -> Result<Output, SkillError> {
-    let Input { path, title, body } = input;
+    let Input {
+        path,
+        title,
+        body,
+        if_exists,
+    } = input;
     let title = title.trim();
     if title.is_empty() {
         return Err(SkillError::invalid_input("`title` is empty"));
@@ -41,10 +69,20 @@ fn run(input: Input) -> Result<Output, SkillError> {
             "`{path}` is outside of `{INBOX}`, where notes land"
         )));
     }
-    if !path.ends_with(".md") {
+    if !note::is_note(&path) {
         return Err(SkillError::invalid_input(format!(
             "`{path}` does not end with `.md`"
         )));
+    }
+    if replaces && if_exists == IfExists::Fail {
+        return Err(SkillError::failed(format!("`{path}` exists already")));
+    }
+    if replaces && if_exists == IfExists::Keep {
+        return Ok(Output {
+            sha256: sha256(vault::read_bytes(&path)?),
+            written_path: path,
+            kept: true,
+        });
     }
     let note = format!("# {title}\n\n{}\n", body.trim_end());
     vault::write(&path, &note)?;
@@ -55,6 +93,7 @@ fn run(input: Input) -> Result<Output, SkillError> {
     Ok(Output {
         written_path: path,
         sha256: sha256(&note),
+        kept: false,
     })
 }
 
@@ -93,6 +132,34 @@ mod tests {
             written("Inbox/AI/hello.md").as_deref(),
             Some("# New\n\nSome *text*.\n")
         );
+    }
+
+    #[test]
+    fn keeps_a_note_or_fails_when_it_is_asked_to() {
+        let with = |mode: &str| {
+            let mut input = note("Inbox/AI/hello.md", "New");
+            input["if_exists"] = json!(mode);
+            call(run, input)
+        };
+        assert!(with("fail").is_ok());
+        seed("Inbox/AI/other.md", "old");
+        let mut input = note("Inbox/AI/other.md", "New");
+        input["if_exists"] = json!("keep");
+        let kept =
+            json!({ "written_path": "Inbox/AI/other.md", "sha256": sha256("old"), "kept": true });
+        assert_eq!(call(run, input.clone()), Ok(kept));
+        input["if_exists"] = json!("fail");
+        let got = call(run, input);
+        assert!(matches!(got, Err(SkillError::Failed(_))), "{got:?}");
+        assert_eq!(written_paths(), ["Inbox/AI/hello.md"]);
+        assert!(with("replace").is_ok());
+        assert!(matches!(with("append"), Err(SkillError::InvalidInput(_))));
+    }
+
+    #[test]
+    fn the_ending_may_be_in_capitals() {
+        assert!(call(run, note("Inbox/AI/HELLO.MD", "Hello")).is_ok());
+        assert_eq!(written_paths(), ["Inbox/AI/HELLO.MD"]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ mod unit {
     fn the_bundled_skill_is_understood() -> Result<(), String> {
         let analysis = analysis(SOURCE)?;
         assert_eq!(analysis.entry.as_ref().map(|entry| entry.name.as_str()), Some("run"));
-        assert_eq!(analysis.tests.len(), 7);
+        assert_eq!(analysis.tests.len(), 9);
         assert!(analysis.tests.values().all(|facts| facts.mentions_entry && facts.asserts), "{:?}", analysis.tests);
         assert!(analysis.mutants.len() >= 6, "{:#?}", analysis.mutants);
         assert!(analysis.hints.strings.iter().any(|text| text == "Inbox/AI/hello.md"));
