@@ -29,7 +29,7 @@ use kavi::model::{
     name::SkillName,
     time::SystemClock,
 };
-use kavi::workspace::Config;
+use kavi::workspace::{Config, Environment};
 
 use kavi::runtime::{CodeCache, Loader, import_table_version};
 use pump::{Make, Pump};
@@ -111,7 +111,7 @@ fn main() {
     let digest: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
     connection.close().unwrap();
 
-    let config = Config::load(workspace.path()).unwrap();
+    let config = Config::load(workspace.path(), &Environment::default()).unwrap();
     let (layout, limits) = (&config.layout, &config.limits);
     let store = Store::new(layout.store());
     let cage = Cage::new(Path::new(env!("CARGO_BIN_EXE_kavi")).to_owned(), Confinement::Required);

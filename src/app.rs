@@ -17,6 +17,7 @@ use crate::workspace::Config;
 
 mod agents;
 mod attempts;
+mod bundled;
 mod cache;
 mod coding_agent;
 mod doctor;
@@ -58,6 +59,7 @@ pub use agents::{
     TlsFiles, TlsPem, ToolListing,
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
+pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use doctor::{Check, Health};
 pub use effects::EffectService;
@@ -108,12 +110,13 @@ impl App {
         Ok(Self { workspace: OpenWorkspace::open(host, config, walls)? })
     }
 
-    /// Makes a workspace in `folder`, or adds what is missing in one. Never replaces a file.
+    /// Makes a workspace in `folder`, or adds what is missing in one. Never replaces a file. `vault` is one that exists,
+    /// in which nothing is made.
     ///
     /// # Errors
     /// When a file cannot be written, or an existing one does not belong to a workspace.
-    pub fn init(host: &Host, folder: &Path) -> Result<InitReport, Error> {
-        setup::init(host, folder)
+    pub fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<InitReport, Error> {
+        setup::init(host, folder, vault)
     }
 
     /// Installs the toolchain where it is missing. Needs no workspace.
@@ -174,6 +177,11 @@ impl App {
     /// Attempts at proposals: build, verification, diagnosis.
     pub fn attempts(&self) -> AttemptService<'_> {
         AttemptService { workspace: &self.workspace }
+    }
+
+    /// The skills that come with Kavi.
+    pub fn bundled(&self) -> BundledService<'_> {
+        BundledService { workspace: &self.workspace }
     }
 
     /// Trust decisions.

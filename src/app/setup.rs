@@ -38,8 +38,12 @@ pub(super) fn install_toolchain(host: &Host) -> Result<Toolchain, Error> {
 }
 
 /// Makes a workspace in `folder`, or adds what is missing in one.
-pub(super) fn init(host: &Host, folder: &Path) -> Result<InitReport, Error> {
+pub(super) fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<InitReport, Error> {
     let root = host.cwd.join(folder);
+    let template = match vault {
+        Some(vault) => template_with(&root, &host.cwd.join(vault))?,
+        None => workspace::TEMPLATE.to_owned(),
+    };
     workspace::check_root(&root)?;
     let mut written = Vec::new();
     let mut put = |path: &str, bytes: &[u8]| -> Result<(), Error> {
@@ -52,15 +56,18 @@ pub(super) fn init(host: &Host, folder: &Path) -> Result<InitReport, Error> {
         }
         Ok(())
     };
-    put(layout::MARKER, workspace::TEMPLATE.as_bytes())?;
+    put(layout::MARKER, template.as_bytes())?;
     // The file that is there now, which may be the person's own with another vault.
-    let config = Config::load(&root)?;
+    let config = Config::load(&root, &host.environment)?;
     for (path, text) in scaffold::shared_files() {
         put(path, text.as_bytes())?;
     }
     // The folder has inputs, outputs and a token, which must not get into a repository by accident.
     put(".kavi/.gitignore", IGNORE_ALL)?;
-    artifacts::create_folders_durably(&config.layout.vault.join("Inbox/AI"))?;
+    // A vault elsewhere is a person's: nothing is made in it.
+    if config.layout.vault.starts_with(&config.layout.root) {
+        artifacts::create_folders_durably(&config.layout.vault.join("Inbox/AI"))?;
+    }
     artifacts::create_folders_durably(&config.layout.artifacts())?;
     write_sdk(&config.layout.state())?;
     let ledger = config.layout.ledger();
@@ -102,6 +109,25 @@ fn create_ledger(path: &Path) -> Result<(), Error> {
     // SQLite gives its other files the same mode.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
         .map_err(|source| Error::Io { what: path.display().to_string(), source })
+}
+
+/// The settings of a new workspace over a vault that exists.
+fn template_with(root: &Path, vault: &Path) -> Result<String, Error> {
+    let refuse = |why: String| Err(Error::Usage(why));
+    let marker = root.join(layout::MARKER);
+    if marker.exists() {
+        return refuse(format!("{} exists: change `vault` in it", marker.display()));
+    }
+    if !vault.is_dir() {
+        return refuse(format!("{} is not a folder: --vault takes a vault that exists", vault.display()));
+    }
+    let real = vault.canonicalize().map_err(|source| Error::Io { what: vault.display().to_string(), source })?;
+    let Some(text) = real.to_str() else {
+        return refuse(format!("{} is not UTF-8: give the vault another name", real.display()));
+    };
+    // A text of JSON is one of TOML as well.
+    let line = format!("vault = {}", serde_json::Value::from(text));
+    Ok(workspace::TEMPLATE.replacen("vault = \"vault_out\"", &line, 1))
 }
 
 /// Writes the source of the skill that comes with Kavi into a new folder.

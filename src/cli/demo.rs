@@ -51,7 +51,7 @@ struct Demo {
 impl Demo {
     fn new(out: Out, host: Host, root: &Path, walls: Walls) -> Result<Self, Error> {
         out.say(&format!("== a throwaway workspace: {}", root.display()));
-        App::init(&host, root)?;
+        App::init(&host, root, None)?;
         let app = App::open(host, Some(root), walls)?;
         Ok(Self { out, app })
     }

@@ -10,17 +10,22 @@ use crate::error::Error;
 
 /// Make a workspace: kavi.toml, a vault, a place for skills, the ledger. Never replaces a file.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kavi init\n  kavi init notes\n  kavi init notes --json")]
+#[command(
+    after_help = "Examples:\n  kavi init\n  kavi init notes\n  kavi init work --vault ~/Notes\n  kavi init notes --json"
+)]
 pub struct Args {
     /// The folder; made when it is missing.
     #[arg(default_value = ".")]
     dir: PathBuf,
+    /// A vault that exists. Nothing is made in it or beside it.
+    #[arg(long, value_name = "DIR")]
+    vault: Option<PathBuf>,
     #[command(flatten)]
     pub json: JsonFlag,
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let made = App::init(&context.host, &args.dir)?;
+    let made = App::init(&context.host, &args.dir, args.vault.as_deref())?;
     let written: Vec<String> =
         made.written.iter().map(|path| path.strip_prefix(&made.root).unwrap_or(path).display().to_string()).collect();
     let human = match written.as_slice() {

@@ -5,6 +5,7 @@
 //!
 //! Deliberately never: decides anything that the library decides.
 
+mod add;
 mod approval;
 mod batch;
 mod build;
@@ -131,6 +132,7 @@ enum Verb {
     Demo(demo::Args),
     Init(init::Args),
     New(new::Args),
+    Add(add::Args),
     #[command(visible_alias = "propose")]
     ProposeSkill(propose::Args),
     #[command(visible_alias = "build")]
@@ -179,6 +181,7 @@ impl Verb {
             Self::Demo(args) => args.json.json,
             Self::Init(args) => args.json.json,
             Self::New(args) => args.json.json,
+            Self::Add(args) => args.json.json,
             Self::ProposeSkill(args) => args.json.json,
             Self::BuildSkill(args) => args.json.json,
             Self::ResearchSkill(args) => args.json.json,
@@ -214,6 +217,7 @@ impl Verb {
         match self {
             Self::Demo(args) => demo::run(context, &args),
             Self::Init(args) => init::run(context, &args),
+            Self::Add(args) => add::run(context, &args),
             Self::New(args) => new::run(context, &args),
             Self::ProposeSkill(args) => propose::run(context, &args),
             Self::BuildSkill(args) => build::run(context, &args),

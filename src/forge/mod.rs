@@ -14,6 +14,7 @@ pub mod attempt;
 pub mod build;
 pub mod build_workspace;
 pub mod builder;
+pub mod bundled;
 pub mod compile;
 pub mod context;
 pub mod diagnosis;

@@ -186,14 +186,15 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] when there is none, or it says something unknown.
     pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<Self, ConfigError> {
-        Self::load(&discover::find(explicit, environment, cwd)?)
+        Self::load(&discover::find(explicit, environment, cwd)?, environment)
     }
 
     /// Reads the kavi.toml in `root`.
     ///
     /// # Errors
     /// [`ConfigError`] when it cannot be read or says something unknown.
-    pub fn load(root: &Path) -> Result<Self, ConfigError> {
+    pub fn load(root: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        let home = environment.get("HOME").map(Path::new);
         let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_owned(), source };
         let path = root.join(layout::MARKER);
         // Without links, because paths below it are compared by their text.
@@ -202,7 +203,7 @@ impl Config {
         let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
         let malformed = |message: String| ConfigError::Malformed { path: path.clone(), message };
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-        let vault = root.join(&settings.vault);
+        let vault = root.join(expanded(&settings.vault, home).map_err(malformed)?);
         // Skills read all of the vault: what the workspace itself is made of must not be in it.
         // Resolved: a vault that is a link could lead to the folder with the ledger.
         let real = vault.canonicalize().unwrap_or_else(|_| vault.clone());
@@ -223,6 +224,17 @@ impl Config {
     }
 }
 
+/// A path of the settings, with `~/` as the person's home folder.
+fn expanded(path: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
+    match path.strip_prefix("~") {
+        Err(_) => Ok(path.to_owned()),
+        Ok(below) => match home {
+            Some(home) => Ok(home.join(below)),
+            None => Err(format!("`vault` is {}, and HOME is not set: write the whole path", path.display())),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,6 +244,18 @@ mod tests {
         let template: Settings = toml::from_str(TEMPLATE)?;
         assert_eq!(format!("{template:?}"), format!("{:?}", Settings::default()));
         Ok(())
+    }
+
+    #[test]
+    fn a_vault_may_be_in_the_home_folder() {
+        let home = Some(Path::new("/home/ada"));
+        let of = |path: &str| expanded(Path::new(path), home);
+        assert_eq!(of("~/Notes"), Ok("/home/ada/Notes".into()));
+        assert_eq!(of("~"), Ok("/home/ada".into()));
+        for plain in ["vault_out", "/srv/~/x", "~ada/x", "a~"] {
+            assert_eq!(of(plain), Ok(plain.into()));
+        }
+        assert!(expanded(Path::new("~/Notes"), None).is_err());
     }
 
     #[test]

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use crate::support::{self, Called, NOTE_SCHEMA, PEEK, Workspace, feed, kavi};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 33] = [
+const VERBS: [(&str, &[&str]); 34] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
+    ("add", &[]),
     ("propose-skill", &["propose"]),
     ("build-skill", &["build"]),
     ("research-skill", &["research"]),
@@ -159,7 +160,7 @@ fn schemas_that_say_too_little_or_too_much_are_refused() {
         (r#"{"input":{"a":"sting"},"output":{"a":"str"}}"#, "sting"),
         // Vacuous: true, an empty schema, an open object, anything at all.
         (r#"{"input":true,"output":{"a":"str"}}"#, ""),
-        (r#"{"input":{"type":"object"},"output":{"a":"str"}}"#, ""),
+        (r#"{"input":{"a":"str"},"output":{"type":"object"}}"#, "/output"),
         (&object(r#"{"a":{}}"#), "/input"),
         (&object(r#"{"a":true}"#), "/input"),
         (
@@ -435,6 +436,36 @@ fn init_completes_and_never_replaces() {
     fs::write(folder.path().join("file"), "mine").unwrap();
     assert_ne!(init(&["init", "file"]).code, 0);
     assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "mine");
+}
+
+#[test]
+fn init_takes_a_vault_that_exists_and_makes_nothing_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |args: &[&str]| -> Called {
+        let mut command = kavi(folder.path());
+        command.env("HOME", folder.path()).args(args).output().unwrap().into()
+    };
+    let notes = folder.path().join("My \"Notes\"");
+    fs::create_dir_all(notes.join("Projects")).unwrap();
+    fs::write(notes.join("a.md"), "mine").unwrap();
+    init(&["init", "work", "--vault", "My \"Notes\""]).expect(0);
+    // Once more: nothing is missing.
+    assert_eq!(init(&["init", "work", "--json"]).expect(0).json()["written"], json!([]));
+    let mut left: Vec<_> = fs::read_dir(&notes).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["Projects", "a.md"]);
+    let work = folder.path().join("work");
+    assert!(!work.join("vault_out").exists());
+    let status = init(&["--workspace", "work", "status", "--json"]).expect(0).json();
+    assert_eq!(status["vault"], json!(notes.canonicalize().unwrap()), "{status}");
+    // Refused: a vault that is not there, and a workspace that has one already.
+    assert_eq!(init(&["init", "other", "--vault", "nowhere"]).code, 2);
+    assert_eq!(init(&["init", "work", "--vault", "My \"Notes\""]).code, 2);
+    assert!(!folder.path().join("other").exists());
+    // In the settings, `~/` is the home folder.
+    fs::write(work.join("kavi.toml"), "vault = \"~/My \\\"Notes\\\"\"\n").unwrap();
+    let status = init(&["--workspace", "work", "status", "--json"]).expect(0).json();
+    assert_eq!(status["vault"], json!(folder.path().join("My \"Notes\"")), "{status}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::support::{self, Workspace, files};
 const SEED: u64 = 20_260_102;
 const NOTES: usize = 2_000;
 
-/// All five TRUSTED, and a vault of 2,000 notes, for skills that only read.
+/// All of them TRUSTED, and a vault of 2,000 notes, for skills that only read.
 fn with_vault() -> &'static (Workspace, Facts) {
     static SHARED: OnceLock<(Workspace, Facts)> = OnceLock::new();
     SHARED.get_or_init(|| {
@@ -37,6 +37,12 @@ fn output(workspace: &Workspace, skill: &str, input: Value) -> Value {
 
 fn paths(found: &Value) -> BTreeSet<String> {
     found.as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What is said of links.
+fn unread(paths: &[&str]) -> Value {
+    let reason = "it is a link or a device, which is not followed";
+    paths.iter().map(|path| json!({ "path": path, "reason": reason })).collect()
 }
 
 fn text_of(bytes: &[u8]) -> String {
@@ -89,6 +95,14 @@ fn every_skill_that_is_shipped_becomes_trusted_and_runs() {
     assert_eq!(found["hits"][0]["path"], "Inbox/AI/hello.md");
     let summary = output(&workspace, "summarize_note", json!({ "path": "Inbox/AI/hello.md", "max_sentences": 1 }));
     assert_eq!(summary["summary"], "- The tea is green.\n");
+    let edit = json!({ "path": "Inbox/AI/hello.md", "action": "add_to_property", "key": "tags", "value": "drinks" });
+    let edited = output(&workspace, "edit_note", edit);
+    let read = output(&workspace, "read_note", json!({ "path": "Inbox/AI/hello.md" }));
+    assert_eq!(read["notes"][0]["sha256"], edited["sha256"]);
+    let text = "---\ntags:\n  - drinks\n---\n# Hello\n\nThe tea is green. #tea\n";
+    assert_eq!(read["notes"][0]["text"], text);
+    let listed = output(&workspace, "list_notes", json!({ "tag": "drinks" }));
+    assert_eq!(paths(&listed["items"]), ["Inbox/AI/hello.md".to_owned()].into());
 }
 
 #[test]
@@ -148,14 +162,15 @@ fn a_search_finds_what_is_there_and_ranks_as_native_code_does() {
     assert_eq!(paths(&wide["hits"]), facts.wide_needles);
     assert_eq!(
         output(workspace, "search_notes", json!({ "query": "canary", "folder": "Projects" })),
-        json!({ "hits": [], "notes": facts.notes.keys().filter(|path| path.starts_with("Projects/")).count(), "skipped": 2 })
+        json!({ "hits": [], "total": 0, "notes": facts.notes.keys().filter(|path| path.starts_with("Projects/")).count(), "skipped": 2,
+            "unread": unread(&["Projects/inside", "Projects/outside"]) })
     );
 
     let query = format!("Brel 会議 garden {NEEDLE} ☕");
     let mut search = engine::Search::new(engine::Query::parse(&query).unwrap());
     let text = |path: &str| text_of(&fs::read(workspace.vault(path)).unwrap());
     facts.notes.keys().for_each(|path| search.add(path, &text(path)));
-    assert_eq!(search.notes() as usize, NOTES);
+    assert_eq!(facts.notes.len(), NOTES);
     let found = output(workspace, "search_notes", json!({ "query": query, "top_k": 50 }));
     let native = search.best(50);
     assert_eq!(native.len(), 50);

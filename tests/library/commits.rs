@@ -21,7 +21,7 @@ use kavi::model::id::{IdPrefix, RandomIds};
 use kavi::model::name::SkillName;
 use kavi::model::time::SystemClock;
 use kavi::runtime::{CodeCache, Loader, import_table_version};
-use kavi::workspace::Config;
+use kavi::workspace::{Config, Environment};
 use serde_json::json;
 
 use crate::support::{self, Workspace};
@@ -76,7 +76,7 @@ fn prepare(workspace: &Workspace, deed: Deed) {
 
 /// Does it, in this process.
 fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(), String> {
-    let config = Config::load(root).unwrap();
+    let config = Config::load(root, &Environment::default()).unwrap();
     let (layout, limits) = (&config.layout, &config.limits);
     let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::new(layout.store()));
     let cage = Cage::new(PathBuf::from(env!("CARGO_BIN_EXE_kavi")), Confinement::Required);

@@ -27,9 +27,18 @@ const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
 /// The server's own tools.
 const OWN: [&str; 4] = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
 /// The skills, in the order of their names.
-const SHIPPED: [&str; 5] = ["create_daily_note", "read_notes_by_tag", "search_notes", "summarize_note", "write_note"];
+const SHIPPED: [&str; 8] = [
+    "create_daily_note",
+    "edit_note",
+    "list_notes",
+    "read_note",
+    "read_notes_by_tag",
+    "search_notes",
+    "summarize_note",
+    "write_note",
+];
 
-/// The five skills TRUSTED, one more only VERIFIED, a note, and more time than any test takes.
+/// The skills that are shipped TRUSTED, one more only VERIFIED, a note, and more time than any test takes.
 fn workspace() -> Workspace {
     static TEMPLATE: OnceLock<Workspace> = OnceLock::new();
     let template = TEMPLATE.get_or_init(|| {
