@@ -51,8 +51,12 @@ pub enum EventKind {
     Resume,
     /// A run, by the digest of its record.
     Run,
-    /// A change of the vault was recorded, to be made now or when a person approves it.
+    /// A change of the vault was recorded, and is made now.
     Commit,
+    /// A change of the vault was recorded that a person has to approve.
+    Held,
+    /// A person takes a change of the vault back.
+    Undo,
     /// A change of the vault was made, or could not be.
     Settled,
     /// A person approved a held change.
@@ -67,7 +71,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Created,
         Self::TakenOver,
         Self::Key,
@@ -84,6 +88,8 @@ impl EventKind {
         Self::Resume,
         Self::Run,
         Self::Commit,
+        Self::Held,
+        Self::Undo,
         Self::Settled,
         Self::EffectApproved,
         Self::EffectRejected,
@@ -110,6 +116,8 @@ impl EventKind {
             Self::Resume => "resume",
             Self::Run => "run",
             Self::Commit => "commit",
+            Self::Held => "held",
+            Self::Undo => "undo",
             Self::Settled => "settled",
             Self::EffectApproved => "effect-approved",
             Self::EffectRejected => "effect-rejected",
@@ -170,9 +178,9 @@ pub struct Event {
     /// The digest of the state after a decision.
     #[serde(default)]
     pub state: Option<String>,
-    /// The workspace, in the first event.
+    /// The id of what it is about; a run names it in `rows` alone.
     #[serde(default)]
-    pub workspace: Option<String>,
+    pub subject: Option<String>,
     /// Anything that is no row: a public key, a reason.
     #[serde(default)]
     pub detail: Option<Value>,

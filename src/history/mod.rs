@@ -4,6 +4,7 @@
 //! - `note.rs`: signed notes of C2SP, and Ed25519 keys.
 //! - `checkpoint.rs`: a checkpoint of C2SP `tlog-checkpoint`: origin, size and root, signed.
 //! - `event.rs`: the bytes of a leaf.
+//! - `proof.rs`: proof files, and their check.
 //! - `state.rs`: the digest of everything that decides trust.
 //! - `anchor.rs`: what a ledger needs from the place where its newest checkpoint is kept.
 //!
@@ -17,6 +18,7 @@ pub mod checkpoint;
 pub mod event;
 pub mod merkle;
 pub mod note;
+pub mod proof;
 pub mod state;
 
 /// A SHA-256 value: a leaf, a node, a root or a link of the chain.

@@ -31,6 +31,11 @@ impl TrustState {
         self.0.get(key)
     }
 
+    /// Every key and its leaf, in the order of the keys.
+    pub fn leaves(&self) -> impl Iterator<Item = (&str, &Hash)> {
+        self.0.iter().map(|(key, leaf)| (key.as_str(), leaf))
+    }
+
     /// Puts a leaf in the place of the one that the key had.
     pub fn set(&mut self, key: &str, leaf: Hash) {
         self.0.insert(key.to_owned(), leaf);
