@@ -10,7 +10,8 @@ use super::open_workspace::OpenWorkspace;
 use crate::artifacts::{self, ReadError};
 use crate::cage::CageReport;
 use crate::forge::toolchain;
-use crate::model::{execution::SecondWall, switch::Switch};
+use crate::invoke::effects;
+use crate::model::{commit::Commit, execution::SecondWall, switch::Switch};
 use crate::registry;
 use crate::runtime::{RunError, second_wall};
 
@@ -55,7 +56,7 @@ pub(super) fn check(workspace: &OpenWorkspace) -> Vec<Check> {
     let mut checks = vec![check_ledger(workspace), check_registry(workspace)];
     checks.extend(check_skills(workspace));
     checks.push(check_switch(workspace));
-    checks.push(check_effects(workspace));
+    checks.extend(check_effects(workspace));
     checks.push(check_vault(workspace));
     checks.push(check_cache(workspace));
     checks.push(check_cage(&workspace.cage.probe()));
@@ -117,15 +118,28 @@ fn check_switch(workspace: &OpenWorkspace) -> Check {
     }
 }
 
-fn check_effects(workspace: &OpenWorkspace) -> Check {
-    match workspace.ledger.pending_commits() {
-        Ok(pending) if pending.is_empty() => Check::ok("runs", "no files on their way into the vault"),
-        Ok(pending) => {
+fn check_effects(workspace: &OpenWorkspace) -> Vec<Check> {
+    let ledger = &workspace.ledger;
+    let both = ledger.pending_commits().and_then(|pending| Ok((pending, ledger.held_commits()?)));
+    let (pending, held) = match both {
+        Ok(both) => both,
+        Err(error) => return vec![Check::bad("runs", Health::Fail, error.to_string(), "see the ledger's check")],
+    };
+    let mut checks = vec![match pending.is_empty() {
+        true => Check::ok("runs", "no files on their way into the vault"),
+        false => {
             let found = format!("{} effects whose files are not all in the vault", pending.len());
             Check::bad("runs", Health::Warn, found, "run `kavi status`, which finishes them")
         }
-        Err(error) => Check::bad("runs", Health::Fail, error.to_string(), "see the ledger's check"),
-    }
+    }];
+    let recorded =
+        |commit: &Commit| effects::check_recorded(ledger, commit).err().map(|error| (commit.id.short(), error));
+    checks.extend(pending.iter().chain(&held).filter_map(recorded).map(|(id, error)| {
+        let mend =
+            format!("restore the ledger from a backup; or `kavi effects abandon {id}`, `kavi effects reject {id}`");
+        Check::bad(&format!("effect {id}"), Health::Fail, error.to_string(), mend)
+    }));
+    checks
 }
 
 fn check_vault(workspace: &OpenWorkspace) -> Check {

@@ -54,6 +54,14 @@ impl EffectService<'_> {
         Ok(pending_approval::reject(&self.workspace.run_context(), review.commit.id, by, why)?)
     }
 
+    /// Gives up a change that is recorded and can neither be finished nor taken back.
+    ///
+    /// # Errors
+    /// When it is no such change.
+    pub fn abandon(&self, review: &CommitReview, by: &str, why: &str) -> Result<Commit, Error> {
+        Ok(pending_approval::abandon(&self.workspace.run_context(), review.commit.id, by, why)?)
+    }
+
     /// What undoing a run would restore.
     ///
     /// # Errors

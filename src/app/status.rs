@@ -43,7 +43,7 @@ pub struct Status {
 pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
     let ledger = &workspace.ledger;
     // First, so that the counts below show the state after the recovery.
-    let recovered = effects::recover(&workspace.run_context()).map_err(InvokeError::from)?;
+    let recovered = effects::recover(&workspace.run_context())?.complete().map_err(InvokeError::from)?;
     let trusted = ledger.all_trusted()?;
     let (gates, newest) = (ledger.promoted_gates()?, ledger.newest_reverifications()?);
     let older = |proposal: &Proposal| Some(*gates.get(&proposal.id)?).filter(|version| *version < GATES_VERSION);

@@ -136,6 +136,9 @@ impl Store {
         // Read and compared, not only looked for: a file that was changed on disk is written again.
         if self.get(kind, digest).is_err() || sweep::touch(&path).is_err() {
             write_durably_as(&path, bytes, kind.mode())?;
+        } else {
+            // Whoever wrote the file may have died before its name, or that of a folder above it, was on the disk.
+            self.sync_names(&path)?;
         }
         Ok(digest)
     }
@@ -147,7 +150,13 @@ impl Store {
     pub fn sync(&self, kind: StoredKind, digest: Digest) -> Result<(), ArtifactError> {
         let path = self.path(kind, digest);
         File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
-        sync_folder(path.parent().unwrap_or(&self.root))
+        self.sync_names(&path)
+    }
+
+    /// Makes the name of a stored file durable, and those of the folders above it, up to the store's.
+    fn sync_names(&self, path: &Path) -> Result<(), ArtifactError> {
+        let above = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));
+        above.chain(self.root.parent()).try_for_each(sync_folder)
     }
 
     /// The bytes with this digest: one open, one buffer, hashed after reading.

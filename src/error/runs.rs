@@ -47,7 +47,9 @@ fn effects(error: &EffectsError) -> Kind {
     match error {
         EffectsError::Ledger(error) => ledger(error),
         EffectsError::Artifact(error) => artifact(error),
+        EffectsError::NotRecorded { .. } => Kind::Refused,
         EffectsError::Place { .. }
+        | EffectsError::FileSystem { .. }
         | EffectsError::Conflict { .. }
         | EffectsError::Io { .. }
         | EffectsError::Unfinished { .. } => Kind::Failed,
@@ -56,7 +58,10 @@ fn effects(error: &EffectsError) -> Kind {
 
 pub(super) fn kind_of_held(error: &ApprovalError) -> Kind {
     match error {
-        ApprovalError::NotHeld { .. } | ApprovalError::Stopped(_) | ApprovalError::OtherRevision(_) => Kind::Refused,
+        ApprovalError::NotHeld { .. }
+        | ApprovalError::NotUnfinished { .. }
+        | ApprovalError::Stopped(_)
+        | ApprovalError::OtherRevision(_) => Kind::Refused,
         ApprovalError::Trust(error) => trust(error),
         ApprovalError::Artifact(error) => artifact(error),
         ApprovalError::Effects(error) => effects(error),
@@ -147,10 +152,20 @@ fn effects_hint(error: &EffectsError) -> Option<String> {
         EffectsError::Unfinished { id, .. } => {
             return Some(format!(
                 "mend what it says: the next `kavi run-skill` or `kavi status` finishes it; \
-                 or give it up with `kavi effects reject {id} --why TEXT`, which leaves the vault as it is now"
+                 or give it up with `kavi effects abandon {id} --why TEXT`, which leaves the vault as it is now. \
+                 Until then it blocks only the files that it wants"
             ));
         }
-        EffectsError::Place { .. } | EffectsError::Io { .. } | EffectsError::Artifact(_) => {
+        EffectsError::NotRecorded { id, .. } => {
+            return Some(format!(
+                "somebody edited the ledger: restore it from a backup, or give the effect up with \
+                 `kavi effects reject {id}` or `kavi effects abandon {id} --why TEXT`"
+            ));
+        }
+        EffectsError::Place { .. }
+        | EffectsError::FileSystem { .. }
+        | EffectsError::Io { .. }
+        | EffectsError::Artifact(_) => {
             "mend the folder; what is recorded and not finished, the next `kavi run-skill` or `kavi status` finishes"
         }
     };
@@ -159,7 +174,7 @@ fn effects_hint(error: &EffectsError) -> Option<String> {
 
 pub(super) fn hint_of_held(error: &ApprovalError) -> Option<String> {
     let text = match error {
-        ApprovalError::NotHeld { .. } => "see `kavi effects list`",
+        ApprovalError::NotHeld { .. } | ApprovalError::NotUnfinished { .. } => "see `kavi effects list --all`",
         ApprovalError::Stopped(_) => STOPPED,
         ApprovalError::Trust(error) => return trust_hint(error),
         ApprovalError::OtherRevision(id) => {
@@ -167,6 +182,9 @@ pub(super) fn hint_of_held(error: &ApprovalError) -> Option<String> {
         }
         ApprovalError::Effects(EffectsError::Conflict { .. }) => {
             "the vault is not as it was when this was shown: reject it, and run the skill again"
+        }
+        ApprovalError::Effects(EffectsError::FileSystem { .. }) => {
+            "mend what it says, and approve it again: the effect is still held"
         }
         ApprovalError::Effects(error) => return effects_hint(error),
         ApprovalError::Ledger(error) => return ledger_hint(error),

@@ -1,4 +1,4 @@
-//! Effects that wait for a person: list them, show them, approve or reject them.
+//! Effects that wait for a person: list them, show them, approve, reject or abandon them.
 //!
 //! Guarantees: what is approved is what was shown, byte for byte, and the vault is still as it was then; the skill is trusted
 //! with the same bytes at the time of the approval. Deliberately never: approves by itself, or runs the skill again.
@@ -22,6 +22,14 @@ pub enum ApprovalError {
     /// It is not held.
     #[error("effect {id} is {state}: only a HELD one can be decided")]
     NotHeld {
+        /// The effect.
+        id: String,
+        /// Its state.
+        state: CommitState,
+    },
+    /// It was finished, or needs nothing to be finished.
+    #[error("effect {id} is {state}: only an unfinished one can be abandoned")]
+    NotUnfinished {
         /// The effect.
         id: String,
         /// Its state.
@@ -104,6 +112,8 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
     effects::recover(context)?;
     ledger.expire_commits(context.shared.clock.now())?;
     check_held(ledger, id)?;
+    // The row could have been edited since the run, in its paths or its digests.
+    effects::check_recorded(ledger, &commit)?;
     let authorizations = runs
         .iter()
         .map(|row| {
@@ -127,22 +137,47 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
     Ok(Commit { decided_by: Some(by.to_owned()), decided_at: Some(now), ..commit })
 }
 
-/// Rejects what is held. Gives up a commit that is on record and can neither be applied nor undone: the vault stays as it is.
+/// Rejects what is held.
 ///
 /// # Errors
-/// [`ApprovalError`] when it is neither.
+/// [`ApprovalError`] when it is not held. A PENDING commit was approved, or needed no approval: it is finished, and
+/// [`EffectsError::Unfinished`] says why that is not possible.
 pub fn reject(context: &RunContext<'_>, id: CommitId, by: &str, why: Option<&str>) -> Result<Commit, ApprovalError> {
     let (ledger, now) = (context.ledger, context.shared.clock.now());
     ledger.expire_commits(now)?;
+    if ledger.commit(id)?.state == CommitState::Pending {
+        finish(context, id)?;
+    }
+    check_held(ledger, id)?;
+    ledger.reject_commit(id, Decided { by, at: now }, why)?;
+    Ok(ledger.commit(id)?)
+}
+
+/// Gives up a commit that is on record and can neither be applied nor undone. The vault stays as it is, and what is prepared for
+/// it is kept in the store.
+///
+/// # Errors
+/// [`ApprovalError::NotUnfinished`] when it is not such a commit, also when it could be finished just now.
+pub fn abandon(context: &RunContext<'_>, id: CommitId, by: &str, why: &str) -> Result<Commit, ApprovalError> {
+    let ledger = context.ledger;
+    if ledger.commit(id)?.state == CommitState::Pending {
+        // What can be finished is finished: half of a transaction is never made permanent without need.
+        effects::recover(context)?;
+    }
     match ledger.commit(id)?.state {
-        // The way out when recovery fails for good. Without it no run could start again.
-        CommitState::Pending => effects::give_up(context, id, by, why.unwrap_or("no reason given"))?,
-        _ => {
-            check_held(ledger, id)?;
-            ledger.reject_commit(id, Decided { by, at: now }, why)?;
-        }
+        CommitState::Pending => effects::abandon(context, id, by, why)?,
+        state => return Err(ApprovalError::NotUnfinished { id: id.short(), state }),
     }
     Ok(ledger.commit(id)?)
+}
+
+/// Finishes a PENDING commit.
+fn finish(context: &RunContext<'_>, id: CommitId) -> Result<(), ApprovalError> {
+    let recovery = effects::recover(context)?;
+    match recovery.unfinished.into_iter().find(|unfinished| unfinished.commit.id == id) {
+        Some(unfinished) => Err(unfinished.error.into()),
+        None => Ok(()),
+    }
 }
 
 fn check_held(ledger: &Ledger, id: CommitId) -> Result<(), ApprovalError> {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::Decided;
 use super::codec::IdColumn;
-use super::transaction::{self, Durability, WriteTransaction};
+use super::transaction::WriteTransaction;
 use super::{Ledger, LedgerError, RunAuthorization, codec, switch};
 use crate::model::{
     commit::{Commit, VaultChange},
@@ -20,6 +20,8 @@ pub enum Settled {
     Applied,
     /// None of them is, and why.
     Reverted(String),
+    /// None of them is, and a person is to decide again: the file system failed, and the vault did not change.
+    Held,
 }
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Commit> {
@@ -75,14 +77,17 @@ pub(super) fn insert(tx: &WriteTransaction<'_>, commit: &Commit) -> Result<(), L
 
 /// Notes how the moving of a commit's files ended, inside of the caller's transaction.
 pub(super) fn settle(tx: &WriteTransaction<'_>, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
-    let (state, why) = match settled {
-        Settled::Applied => (CommitState::Applied, None),
-        Settled::Reverted(why) => (CommitState::Reverted, Some(why)),
-    };
     // The state is in the condition: recovery in another process may settle the same commit first,
     // and the second one must fail.
-    let sql = "UPDATE commits SET state = ?2, why = ?3 WHERE id = ?1 AND state = 'PENDING'";
-    let changed = tx.change(sql, params![id, state, why])?;
+    const END: &str = "UPDATE commits SET state = ?2, why = ?3 WHERE id = ?1 AND state = 'PENDING'";
+    // The decision is taken back with the state: the same person, or another one, decides again.
+    const HOLD: &str = "UPDATE commits SET state = 'HELD', number = NULL, decided_by = NULL, decided_at = NULL
+                        WHERE id = ?1 AND state = 'PENDING' AND expires_at IS NOT NULL";
+    let changed = match settled {
+        Settled::Applied => tx.change(END, params![id, CommitState::Applied, None::<&str>])?,
+        Settled::Reverted(why) => tx.change(END, params![id, CommitState::Reverted, Some(why)])?,
+        Settled::Held => tx.change(HOLD, params![id])?,
+    };
     if changed == 1 { Ok(()) } else { Err(wrong_state(tx, id, "settle")) }
 }
 
@@ -136,13 +141,13 @@ impl Ledger {
         })
     }
 
-    /// Notes how the moving of a commit's files ended. It does not wait for the disk: what is lost of it, recovery finds out
-    /// again.
+    /// Notes how the moving of a commit's files ended. It is on the disk when this returns: the caller then removes the
+    /// evidence from which recovery could find it out again.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written, or no such commit is PENDING.
     pub fn settle(&self, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
-        transaction::write(&self.conn, Durability::Deferred, |tx| settle(tx, id, settled))
+        self.write(|tx| settle(tx, id, settled))
     }
 
     /// A held commit becomes a PENDING one, by this person's word, if its runs still have their footing.

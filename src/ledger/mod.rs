@@ -35,7 +35,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId, time::Timestamp};
-use transaction::{Durability, WriteTransaction};
+use transaction::WriteTransaction;
 
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
@@ -136,7 +136,7 @@ impl Ledger {
 
     /// Changes the ledger in one transaction, which is on the disk when this returns.
     fn write<T>(&self, work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        transaction::write(&self.conn, Durability::Synced, work)
+        transaction::write(&self.conn, work)
     }
 
     /// SQLite's own check of the whole file. Slow on a large ledger: for `status` and `doctor`, not for every run.

@@ -14,15 +14,6 @@ use rusqlite::{Connection, Params, Transaction, TransactionBehavior};
 
 use super::LedgerError;
 
-/// When a change is on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durability {
-    /// Before the call returns.
-    Synced,
-    /// With the next synced change. A crash of the machine may take it, whole.
-    Deferred,
-}
-
 /// A transaction that holds the ledger's write lock. It derefs to a connection for reads.
 #[derive(Debug)]
 pub(super) struct WriteTransaction<'a>(Transaction<'a>);
@@ -71,28 +62,9 @@ impl WriteTransaction<'_> {
     }
 }
 
-/// Runs `work` in one transaction under the write lock, and commits it when `work` succeeds.
+/// Runs `work` in one transaction under the write lock, and commits it when `work` succeeds. It is on the disk when this
+/// returns.
 pub(super) fn write<T>(
-    conn: &Connection,
-    durability: Durability,
-    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
-) -> Result<T, LedgerError> {
-    match durability {
-        Durability::Synced => write_now(conn, work),
-        Durability::Deferred => {
-            // In WAL mode NORMAL skips the wait for the disk at a commit. The log stays consistent,
-            // so a crash of the machine loses the newest commits and damages nothing. SQLite
-            // refuses the pragma inside a transaction.
-            conn.pragma_update(None, "synchronous", "NORMAL")?;
-            let written = write_now(conn, work);
-            // Also after a failure: the next change on this connection must be durable again.
-            conn.pragma_update(None, "synchronous", "FULL")?;
-            written
-        }
-    }
-}
-
-fn write_now<T>(
     conn: &Connection,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {

@@ -33,7 +33,13 @@ const POINT: &str = "KAVI_TEST_COMMITS_POINT";
 const TEST: &str = "a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none";
 
 /// Does something at every point.
-struct At<'f>(Mutex<Box<dyn FnMut(CommitPoint) + Send + 'f>>);
+pub struct At<'f>(Mutex<Box<dyn FnMut(CommitPoint) + Send + 'f>>);
+
+impl<'f> At<'f> {
+    pub fn new(each: impl FnMut(CommitPoint) + Send + 'f) -> Self {
+        Self(Mutex::new(Box::new(each)))
+    }
+}
 
 impl std::fmt::Debug for At<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,22 +55,22 @@ impl CommitObserver for At<'_> {
 
 /// What changes files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
+pub enum Deed {
     Run,
     Chain,
     Approve,
     Undo,
 }
 
-const DEEDS: [(Deed, &str); 4] =
+pub const DEEDS: [(Deed, &str); 4] =
     [(Deed::Run, "run"), (Deed::Chain, "chain"), (Deed::Approve, "approve"), (Deed::Undo, "undo")];
 
-fn act(act: &str) -> String {
+pub fn act(act: &str) -> String {
     json!({ "act": act, "path": "Inbox/AI/a.md" }).to_string()
 }
 
 /// Makes the workspace ready for a deed: one of the files that it changes is there already.
-fn prepare(workspace: &Workspace, deed: Deed) {
+pub fn prepare(workspace: &Workspace, deed: Deed) {
     fs::write(workspace.vault("Inbox/AI/a.md"), "old\n").unwrap();
     let input = act("three");
     match deed {
@@ -75,7 +81,7 @@ fn prepare(workspace: &Workspace, deed: Deed) {
 }
 
 /// Does it, in this process.
-fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(), String> {
+pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(), String> {
     let config = Config::load(root, &Environment::default()).unwrap();
     let (layout, limits) = (&config.layout, &config.limits);
     let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::new(layout.store()));
@@ -129,25 +135,38 @@ fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(),
     }
 }
 
-fn raw(root: &Path) -> rusqlite::Connection {
+pub fn raw(root: &Path) -> rusqlite::Connection {
     let ledger = rusqlite::Connection::open(root.join(".kavi/ledger.db")).unwrap();
     ledger.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
     ledger
 }
 
 /// The files of the vault.
-fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
+pub fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
     let all = support::files(&workspace.path().join("vault_out"));
     all.into_iter().filter(|(_, what)| what != "folder").collect()
 }
 
 /// The points of a deed that nobody disturbs, in their order, and the vault before and after it.
-fn undisturbed(deed: Deed) -> (Vec<CommitPoint>, BTreeMap<String, String>, BTreeMap<String, String>) {
+pub fn undisturbed(deed: Deed) -> (Vec<CommitPoint>, BTreeMap<String, String>, BTreeMap<String, String>) {
     let workspace = Workspace::trusted();
     prepare(&workspace, deed);
     let (before, mut points) = (vault(&workspace), Vec::new());
     perform(workspace.path(), deed, &At(Mutex::new(Box::new(|step| points.push(step))))).unwrap();
     (points, before, vault(&workspace))
+}
+
+/// Has a process do the deed and die at the point with this number.
+pub fn kill_at(workspace: &Workspace, deed: &str, point: usize) {
+    let child = support::alone(module_path!(), TEST)
+        .env(WORKSPACE, workspace.path())
+        .env(DEED, deed)
+        .env(POINT, point.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!child.success(), "{deed} {point}: it did not die");
 }
 
 /// Does the deed that the environment names, and dies at its point.
@@ -178,15 +197,7 @@ fn a_process_killed_at_any_point_of_a_commit_leaves_all_files_or_none() {
         for (number, point) in points.iter().enumerate() {
             let workspace = Workspace::trusted();
             prepare(&workspace, deed);
-            let child = support::alone(module_path!(), TEST)
-                .env(WORKSPACE, workspace.path())
-                .env(DEED, name)
-                .env(POINT, number.to_string())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .unwrap();
-            assert!(!child.success(), "{name} {point:?}: it did not die");
+            kill_at(&workspace, name, number);
             let status = workspace.json(&["status"]).expect(0).json();
             let there = vault(&workspace);
             let expected = if number < recorded { &before } else { &after };
@@ -314,19 +325,11 @@ fn what_another_process_decided_meanwhile_holds() {
 }
 
 /// Has a run die right after its record.
-fn recorded_and_killed(workspace: &Workspace) -> String {
+pub fn recorded_and_killed(workspace: &Workspace) -> String {
     prepare(workspace, Deed::Run);
     let (points, ..) = undisturbed(Deed::Run);
     let point = points.iter().position(|step| *step == CommitPoint::Recorded).unwrap();
-    let child = support::alone(module_path!(), TEST)
-        .env(WORKSPACE, workspace.path())
-        .env(DEED, "run")
-        .env(POINT, point.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(!child.success());
+    kill_at(workspace, "run", point);
     support::strings(&workspace.ledger(), "SELECT id FROM commits WHERE state = 'PENDING'").remove(0)
 }
 
@@ -344,7 +347,7 @@ fn a_file_that_waited_and_is_gone_is_not_taken_for_moved() {
     for _ in 0..2 {
         let error = workspace.json(&["status"]).expect(1).json()["error"].take();
         assert!(error["message"].as_str().unwrap().contains("is the vault where it was"), "{error}");
-        assert!(error["hint"].as_str().unwrap().contains("kavi effects reject"), "{error}");
+        assert!(error["hint"].as_str().unwrap().contains("kavi effects abandon"), "{error}");
         assert_eq!(vault(&workspace), before);
     }
     assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 1);
@@ -359,16 +362,29 @@ fn a_file_that_waited_and_is_gone_is_not_taken_for_moved() {
 fn what_can_never_be_finished_is_given_up_by_a_person() {
     let workspace = Workspace::trusted();
     let id = recorded_and_killed(&workspace);
-    fs::remove_file(workspace.path().join(format!(".kavi/staging/ready/{id}.1"))).unwrap();
+    for file in [format!("{id}.1"), format!("{id}.1.link")] {
+        fs::remove_file(workspace.path().join(".kavi/staging/ready").join(file)).unwrap();
+    }
     workspace.json(&["status"]).expect(1);
-    workspace.act("list", "Inbox").expect(1);
-    let reject = ["effects", "reject", id.as_str(), "--why", "the disk is gone", "--approved-by", "ada"];
-    let rejected = workspace.json(&reject).expect(0).json();
+    // It blocks the files that it wants, and nothing else.
+    let error = workspace.act("write", "Inbox/AI/a.md").expect(1).json()["error"].take();
+    assert!(error["message"].as_str().unwrap().contains(&id[..8]), "{error}");
+    workspace.act("list", "Inbox").expect(0);
+    workspace.act("write", "Inbox/AI/other.md").expect(0);
+    workspace.run("peek", json!({ "path": "Inbox/AI/other.md" })).expect(0);
+    // Nobody gives half of a transaction up by a verb that does not say so.
+    let error = workspace.json(&["effects", "reject", id.as_str(), "--approved-by", "ada"]).expect(1).json();
+    assert!(error["error"]["hint"].as_str().unwrap().contains("kavi effects abandon"), "{error}");
+    assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 1);
+    let abandon = ["effects", "abandon", id.as_str(), "--why", "the disk is gone", "--approved-by", "ada"];
+    let abandoned = workspace.json(&abandon).expect(0).json();
     assert_eq!(
-        (&rejected["state"], &rejected["why"]),
+        (&abandoned["state"], &abandoned["why"]),
         (&json!("REVERTED"), &json!("given up by ada: the disk is gone"))
     );
-    workspace.act("list", "Inbox").expect(0);
+    workspace.json(&["status"]).expect(0);
+    workspace.act("write", "Inbox/AI/a.md").expect(0);
+    assert_eq!(workspace.staged(), 0);
     let kept = workspace.path().join(".kavi/store/files");
     let three = kavi::model::digest::Digest::of(b"three\n").to_string();
     let first = [&three, &kavi::model::digest::Digest::of(b"old\n").to_string()];

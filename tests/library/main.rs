@@ -6,6 +6,7 @@ mod support;
 mod builder_claude;
 mod cage;
 mod code_cache;
+mod commit_recovery;
 mod commits;
 mod gateway;
 mod hostile_sources;

@@ -1,5 +1,6 @@
 //! `kavi effects`: one file for each of its verbs.
 
+mod abandon;
 mod approve;
 mod list;
 mod reject;
@@ -35,6 +36,7 @@ enum Verb {
     Show(show::Args),
     Approve(approve::Args),
     Reject(reject::Args),
+    Abandon(abandon::Args),
 }
 
 impl Args {
@@ -44,6 +46,7 @@ impl Args {
             Verb::Show(args) => args.json,
             Verb::Approve(args) => args.json,
             Verb::Reject(args) => args.json,
+            Verb::Abandon(args) => args.json,
         };
         json
     }
@@ -55,6 +58,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         Verb::Show(args) => show::run(context, args),
         Verb::Approve(args) => approve::run(context, args),
         Verb::Reject(args) => reject::run(context, args),
+        Verb::Abandon(args) => abandon::run(context, args),
     }
 }
 

@@ -5,9 +5,9 @@ use serde_json::json;
 use super::super::{Context, JsonFlag, approval::Decider};
 use super::find;
 use crate::error::Error;
-use crate::model::{lifecycle::CommitState, text};
+use crate::model::text;
 
-/// Reject held changes, which then never reach the vault. Of a commit that can be neither finished nor undone, give up the rest.
+/// Reject held changes, which then never reach the vault.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The effect: its id, or a unique prefix of it.
@@ -27,10 +27,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let shown = find(&app, &args.id)?;
     let commit = app.effects().reject(&shown, approver.as_str(), why.as_deref())?;
-    let said = match shown.commit.state {
-        CommitState::Pending => "is given up: the vault is as it is, and what waited is kept in the store",
-        _ => "is rejected: nothing of it is in the vault",
-    };
-    out.result(&format!("effect {} {said}", commit.id.short()), &json!(commit));
+    let said = format!("effect {} is rejected: nothing of it is in the vault", commit.id.short());
+    out.result(&said, &json!(commit));
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! Applies all changes of a recorded commit, or undoes them.
 //!
-//! Guarantees: after [`settle`] either every change is applied, or none is, or the commit stays PENDING and the error says
-//! so. All of it can be repeated after a crash at any point. Deliberately never: writes to the ledger.
+//! Guarantees: after [`apply_or_undo`] either every change is applied, or none is, or the error says that neither was possible.
+//! All of it can be repeated after a crash at any point. Deliberately never: writes to the ledger.
 
 use super::change;
 use super::commit_site::CommitSite;
 use super::error::{ApplyError, EffectsError};
 use crate::invoke::commit_point::{CommitObserver, CommitPoint};
-use crate::ledger::Settled;
 use crate::model::commit::{Commit, VaultChange};
+use crate::model::vault_path::VaultPath;
 
 /// A commit that could not be applied.
 struct ApplyFailure {
@@ -17,34 +17,44 @@ struct ApplyFailure {
     undone: Result<(), ApplyError>,
 }
 
-/// Applies a commit, or undoes what was applied of it. Gives what to record about that.
+/// What became of the changes of a commit.
+#[derive(Debug)]
+pub(super) enum ApplyOutcome {
+    /// All are applied.
+    Applied,
+    /// None is: another program changed this file.
+    Conflict(VaultPath, String),
+    /// None is: the file system failed at this file, and may not fail again.
+    Failed(VaultPath, String),
+}
+
+/// Applies a commit, or undoes what was applied of it.
 ///
 /// # Errors
 /// [`EffectsError::Unfinished`] when neither is possible.
-pub(super) fn settle(
+pub(super) fn apply_or_undo(
     site: CommitSite<'_>,
     commit: &Commit,
     observer: &dyn CommitObserver,
-) -> Result<Settled, EffectsError> {
+) -> Result<ApplyOutcome, EffectsError> {
     match apply_all(site, &commit.changes, observer) {
         Ok(()) => {
             observer.reached(CommitPoint::Synced);
-            Ok(Settled::Applied)
-        }
-        Err(ApplyFailure { cause, undone: Ok(()) }) => {
-            Ok(Settled::Reverted(format!("`{}`: {}", cause.path(), cause.why())))
+            Ok(ApplyOutcome::Applied)
         }
         Err(ApplyFailure { undone: Err(error), .. }) => Err(unfinished(commit, &error)),
+        Err(ApplyFailure { cause: ApplyError::Conflict(path, why), .. }) => Ok(ApplyOutcome::Conflict(path, why)),
+        Err(ApplyFailure { cause, .. }) => Ok(ApplyOutcome::Failed(cause.path().clone(), cause.why())),
     }
 }
 
 /// Applies a commit that was recorded before schema version 7. It is never undone: what it replaced is not known.
-pub(super) fn settle_unchecked(site: CommitSite<'_>, commit: &Commit) -> Result<Settled, EffectsError> {
+pub(super) fn apply_unchecked(site: CommitSite<'_>, commit: &Commit) -> Result<ApplyOutcome, EffectsError> {
     let mut changes = commit.changes.iter().enumerate();
     // No undo on an error: it needs the old content, which that version did not keep.
     let applied = changes.try_for_each(|(number, change)| change::apply_unchecked(site, number, change));
     applied.and_then(|()| change::sync(site, &commit.changes)).map_err(|error| unfinished(commit, &error))?;
-    Ok(Settled::Applied)
+    Ok(ApplyOutcome::Applied)
 }
 
 fn unfinished(commit: &Commit, error: &ApplyError) -> EffectsError {

@@ -17,6 +17,7 @@ use crate::artifacts::Store;
 use crate::invoke::diff::FileDiff;
 use crate::ledger::Ledger;
 use crate::model::commit::VaultChange;
+use crate::model::vault_path::VaultPath;
 
 /// A change whose new content is staged.
 #[derive(Debug)]
@@ -26,6 +27,13 @@ pub(in crate::invoke) enum StagedChange {
 }
 
 impl StagedChange {
+    /// The path that it changes.
+    pub(super) fn path(&self) -> &VaultPath {
+        match self {
+            Self::File(file) => &file.change.path,
+        }
+    }
+
     /// Makes the staged content durable.
     pub(super) fn make_durable(&self, permissions: &Permissions) -> Result<(), EffectsError> {
         match self {

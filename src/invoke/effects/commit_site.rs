@@ -30,9 +30,6 @@ impl CommitSite<'_> {
 
     /// Removes the prepared files of the first `count` changes.
     pub(super) fn remove_files(&self, count: usize) {
-        for number in 0..count {
-            // What cannot be removed now is removed by the next recovery.
-            let _ = std::fs::remove_file(self.file(number));
-        }
+        self.prepared.remove(self.commit, count);
     }
 }

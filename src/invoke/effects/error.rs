@@ -17,6 +17,14 @@ pub enum EffectsError {
         /// Why it cannot be written.
         why: String,
     },
+    /// The file system failed at a place in the vault. Nothing was changed, and it may work later.
+    #[error("`{path}` could not be written in the vault: {why}")]
+    FileSystem {
+        /// The path in the vault.
+        path: VaultPath,
+        /// The error of the operating system.
+        why: String,
+    },
     /// Another program changed the file in the meantime. Nothing was changed.
     #[error("`{path}` in the vault is left as it is: {why}")]
     Conflict {
@@ -43,6 +51,14 @@ pub enum EffectsError {
         /// Why it could not be moved.
         why: String,
     },
+    /// A commit in the ledger is not the one that its runs recorded. Nothing was changed.
+    #[error("effect {id} is not what its run recorded: {why}")]
+    NotRecorded {
+        /// The commit.
+        id: String,
+        /// How the two differ.
+        why: String,
+    },
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -59,11 +75,11 @@ pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> EffectsError {
 /// Why a change of a recorded commit could not be applied or undone.
 #[derive(Debug)]
 pub(super) enum ApplyError {
-    /// The vault does not have at the path what the record says.
-    Conflict(VaultPath, &'static str),
-    /// An operation on the file system failed, or the path is no regular file.
+    /// The vault does not have at the path what the record says, or cannot take the file there.
+    Conflict(VaultPath, String),
+    /// An operation on the file system failed. It says nothing about the vault, and may work later.
     Failed(VaultPath, String),
-    /// The prepared file is gone, and is not at its path in the vault either.
+    /// The prepared file is gone, and nothing says that it was moved.
     Lost(VaultPath),
 }
 
@@ -74,10 +90,18 @@ impl ApplyError {
         }
     }
 
+    /// An error at the place of a change: what lies there is a conflict, and anything else a failure.
+    pub(super) fn at(path: &VaultPath, error: EffectsError) -> Self {
+        match error {
+            EffectsError::Place { why, .. } => Self::Conflict(path.clone(), why),
+            EffectsError::FileSystem { why, .. } => Self::Failed(path.clone(), why),
+            error => Self::Failed(path.clone(), error.to_string()),
+        }
+    }
+
     pub(super) fn why(&self) -> String {
         match self {
-            Self::Conflict(_, why) => (*why).to_owned(),
-            Self::Failed(_, why) => why.clone(),
+            Self::Conflict(_, why) | Self::Failed(_, why) => why.clone(),
             Self::Lost(_) => "the prepared file is missing (is the vault where it was?)".to_owned(),
         }
     }

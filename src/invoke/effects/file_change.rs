@@ -90,7 +90,8 @@ impl CheckedFile {
         if let Some(found) = &self.found {
             copy_permissions(source, &found.permissions)?;
         }
-        fs::rename(source, site.file(number)).map_err(io(source))
+        fs::rename(source, site.file(number)).map_err(io(source))?;
+        site.prepared.add_evidence(site.commit, number)
     }
 }
 

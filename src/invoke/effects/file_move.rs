@@ -6,8 +6,19 @@
 //! - A removed file is renamed out of the vault, and then checked in the same way.
 //!
 //! Guarantees: no file is lost that another program wrote between the check and the rename. To apply a change twice has the
-//! effect of applying it once, so recovery can repeat all changes of a commit. Where the prepared file is gone and is not at its
-//! place either, only a person can tell why: nothing goes on then.
+//! effect of applying it once, so recovery can repeat all changes of a commit.
+//!
+//! Recovery tells "moved, then edited by a person" from "never moved" by what lies in the folder of prepared files:
+//!
+//! | prepared file | its evidence | the change was |
+//! |---|---|---|
+//! | the new content | there | not applied |
+//! | the replaced content | there | applied; whatever is in the vault now came later, and stays |
+//! | gone | there | applied, likewise |
+//! | gone | gone | applied, if the vault has the new content; else only a person can tell |
+//! | anything else | there | exchanged with an edit that came between the check and the rename |
+//!
+//! The evidence is made before the record and removed after the commit is settled on the disk (`prepared_dir`).
 //!
 //! Known limit: on a file system that cannot exchange two files, the file is checked immediately before it is replaced. An
 //! edit between the two is lost.
@@ -16,7 +27,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, RenameFlags};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::commit_site::CommitSite;
@@ -28,12 +39,14 @@ use crate::model::{commit::FileChange, digest::Digest};
 const CHANGED: &str = "it was changed since the run began";
 const CREATED: &str = "it was made since the run began";
 const REMOVED: &str = "it was removed since the run began";
+const EDITED_TWICE: &str = "it was changed twice since the run began; the first of these edits is in the store";
 const FOREIGN: &str = "the prepared file is not the recorded one";
 
 /// One file change, its prepared file, and its place in the vault.
 pub(super) struct FileMove<'a> {
     change: &'a FileChange,
     prepared: PathBuf,
+    was_prepared: bool,
     place: Place<'a>,
     store: &'a Store,
 }
@@ -93,7 +106,7 @@ pub(super) fn apply_unchecked(site: CommitSite<'_>, number: usize, change: &File
         (Prepared::File(found), Some(after)) if found == after => {
             file.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| file.failed(error))
         }
-        (Prepared::Nothing, Some(after)) => file.must_be_in_vault(after),
+        (Prepared::Nothing, Some(after)) => file.must_be_moved(after),
         (Prepared::Nothing, None) => Err(ApplyError::Lost(change.path.clone())),
         _ => Err(file.failed(FOREIGN)),
     }
@@ -127,18 +140,19 @@ impl<'a> FileMove<'a> {
         // The folder is made again: another program may have removed it after the change was prepared.
         let place = match Place::open(site.vault, &change.path, Folders::Make) {
             Ok(Some(place)) => place,
-            Ok(None) => return Err(ApplyError::Conflict(change.path.clone(), REMOVED)),
-            Err(error) => return Err(ApplyError::Failed(change.path.clone(), error.to_string())),
+            Ok(None) => return Err(ApplyError::Conflict(change.path.clone(), REMOVED.to_owned())),
+            Err(error) => return Err(ApplyError::at(&change.path, error)),
         };
-        Ok(Self { change, prepared: site.file(number), place, store: site.store })
+        let was_prepared = site.prepared.has_evidence(site.commit, number);
+        Ok(Self { change, prepared: site.file(number), was_prepared, place, store: site.store })
     }
 
     fn failed(&self, why: impl ToString) -> ApplyError {
         ApplyError::Failed(self.change.path.clone(), why.to_string())
     }
 
-    fn conflict(&self, why: &'static str) -> ApplyError {
-        ApplyError::Conflict(self.change.path.clone(), why)
+    fn conflict(&self, why: &str) -> ApplyError {
+        ApplyError::Conflict(self.change.path.clone(), why.to_owned())
     }
 
     fn prepared(&self) -> Prepared {
@@ -146,23 +160,28 @@ impl<'a> FileMove<'a> {
     }
 
     fn in_vault(&self) -> Result<Option<Digest>, ApplyError> {
-        self.place.digest().map_err(|error| self.failed(error))
+        self.place.digest().map_err(|error| ApplyError::at(&self.change.path, error))
     }
 
-    /// A prepared file that is gone was moved, if its content is in the vault.
-    fn must_be_in_vault(&self, after: Digest) -> Result<(), ApplyError> {
-        if self.in_vault()? == Some(after) { Ok(()) } else { Err(ApplyError::Lost(self.change.path.clone())) }
+    /// A prepared file that is gone was moved, if there is evidence that it was here, or its content is in the vault.
+    fn must_be_moved(&self, after: Digest) -> Result<(), ApplyError> {
+        // With the evidence nothing in the vault is asked: a person may have edited or removed the file since.
+        match self.was_prepared || self.in_vault()? == Some(after) {
+            true => Ok(()),
+            false => Err(ApplyError::Lost(self.change.path.clone())),
+        }
     }
 
     fn add(&self, after: Digest) -> Result<(), ApplyError> {
         match self.prepared() {
             Prepared::File(found) if found == after => match self.rename_new(Direction::IntoVault) {
                 Ok(()) => Ok(()),
+                Err(Errno::EXIST) if self.is_linked() => self.remove_link(Direction::IntoVault),
                 Err(Errno::EXIST) => Err(self.conflict(CREATED)),
                 Err(error) => Err(self.failed(error)),
             },
             // Applied before a crash.
-            Prepared::Nothing => self.must_be_in_vault(after),
+            Prepared::Nothing => self.must_be_moved(after),
             Prepared::File(_) | Prepared::Other => Err(self.failed(FOREIGN)),
         }
     }
@@ -170,29 +189,40 @@ impl<'a> FileMove<'a> {
     fn replace(&self, before: Digest, after: Digest) -> Result<(), ApplyError> {
         match self.prepared() {
             Prepared::File(found) if found == after => match self.exchange() {
-                Ok(()) => self.check_replaced(before),
+                Ok(()) => self.check_replaced(before, after),
                 Err(Errno::NOENT) => Err(self.conflict(REMOVED)),
                 Err(error) if is_unsupported(error) => self.overwrite(before),
                 Err(error) => Err(self.failed(error)),
             },
-            // The new content is in the vault: the two were exchanged before a crash, and the check may be missing.
-            Prepared::File(_) | Prepared::Other if self.in_vault()? == Some(after) => self.check_replaced(before),
-            // The recorded content was replaced, and another program has written the file since. That edit stays.
+            // The recorded content was replaced. Whatever another program has made of the file since stays.
             Prepared::File(found) if found == before => Ok(()),
+            // The new content is in the vault: the two were exchanged before a crash, and the check is missing.
+            Prepared::File(_) | Prepared::Other if self.in_vault()? == Some(after) => {
+                self.check_replaced(before, after)
+            }
             // Overwritten before a crash, on a file system that cannot exchange.
-            Prepared::Nothing => self.must_be_in_vault(after),
+            Prepared::Nothing => self.must_be_moved(after),
+            // An edit came out of the vault in the exchange, and the crash came before it went back. Meanwhile the person
+            // has written the file again: the newer edit stays, and the older one is kept.
+            Prepared::File(_) if self.was_prepared => self.keep_prepared(EDITED_TWICE),
             Prepared::File(_) | Prepared::Other => Err(self.failed(FOREIGN)),
         }
     }
 
     /// After an exchange: the file that came out of the vault must be the recorded one, else it goes back.
-    fn check_replaced(&self, before: Digest) -> Result<(), ApplyError> {
+    fn check_replaced(&self, before: Digest, after: Digest) -> Result<(), ApplyError> {
         if self.prepared() == Prepared::File(before) {
             return Ok(());
         }
         // Nothing is lost in between: both files have a name at every moment.
-        self.exchange().map_err(|error| self.failed(error))?;
-        Err(self.conflict(CHANGED))
+        match self.exchange() {
+            // Another program wrote the new file in the short time that it was in the vault.
+            Ok(()) if self.prepared() != Prepared::File(after) => self.keep_prepared(EDITED_TWICE),
+            Ok(()) => Err(self.conflict(CHANGED)),
+            // Another program removed it in that time.
+            Err(Errno::NOENT) => self.keep_prepared(EDITED_TWICE),
+            Err(error) => Err(self.failed(error)),
+        }
     }
 
     /// Replaces the file where the file system cannot exchange two.
@@ -213,12 +243,26 @@ impl<'a> FileMove<'a> {
                 Err(error) => return Err(self.failed(error)),
             }
         }
+        if self.is_linked() {
+            self.remove_link(Direction::OutOfVault)?;
+        }
         if self.prepared() == Prepared::File(before) {
             return Ok(());
         }
         // Another program wrote the file between the check and the rename: it goes back.
-        self.rename_new(Direction::IntoVault).map_err(|error| self.failed(error))?;
-        Err(self.conflict(CHANGED))
+        match self.rename_new(Direction::IntoVault) {
+            Ok(()) => Err(self.conflict(CHANGED)),
+            // A crash came before it went back, and the person has made the file again.
+            Err(Errno::EXIST) => self.keep_prepared(EDITED_TWICE),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Keeps the content of the prepared file, which has no other place any more, and gives the conflict.
+    fn keep_prepared(&self, why: &str) -> Result<(), ApplyError> {
+        let bytes = artifacts::read_once(&self.prepared).map_err(|error| self.failed(format!("{error:?}")))?;
+        self.store.put(StoredKind::File, &bytes).map_err(|error| self.failed(error))?;
+        Err(self.conflict(why))
     }
 
     /// Undoes a change that was applied.
@@ -273,6 +317,26 @@ impl<'a> FileMove<'a> {
                 rustix::fs::unlinkat(folder, name, AtFlags::empty())
             }
         }
+    }
+
+    /// Whether the two paths are names of one file: a crash came in the middle of [`Self::link_new`].
+    fn is_linked(&self) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let prepared = rustix::fs::statat(CWD, &self.prepared, flags);
+        let in_vault = rustix::fs::statat(&self.place.folder, self.place.name, flags);
+        let same = |(prepared, in_vault): (Stat, Stat)| {
+            (prepared.st_dev, prepared.st_ino) == (in_vault.st_dev, in_vault.st_ino)
+        };
+        prepared.and_then(|prepared| Ok((prepared, in_vault?))).is_ok_and(same)
+    }
+
+    /// Removes the name from which the file was moved.
+    fn remove_link(&self, direction: Direction) -> Result<(), ApplyError> {
+        let removed = match direction {
+            Direction::IntoVault => rustix::fs::unlinkat(CWD, &self.prepared, AtFlags::empty()),
+            Direction::OutOfVault => rustix::fs::unlinkat(&self.place.folder, self.place.name, AtFlags::empty()),
+        };
+        removed.map_err(|error| self.failed(error))
     }
 
     fn rename(&self, direction: Direction, flags: RenameFlags) -> Result<(), Errno> {

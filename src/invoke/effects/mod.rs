@@ -10,8 +10,10 @@
 //! 4. The record is written, with a PENDING commit that lists the changes.
 //! 5. **Apply** (`apply`): each file is moved to its path. If another program was faster, the moves are undone, and the commit is
 //!    REVERTED; else it is APPLIED.
+//! 6. **Settle**: that is recorded on the disk. Only then the evidence of the moves is removed.
 //!
-//! A crash before the record leaves only files that are removed later. After it, [`recover`] applies the commit (`recovery`).
+//! A crash before the record leaves only files that are removed later. After it, [`recover`] applies the commit (`recovery`),
+//! after `record_check` has compared it with the records of its runs. What cannot be finished blocks its own paths only.
 //! `plan` says what happens to the files of a run: they are committed, held, shown or left. `stored` prepares a commit whose
 //! content is in the store, for an approval or an undo.
 //!
@@ -30,6 +32,7 @@ mod folders;
 mod place;
 mod plan;
 mod prepared_dir;
+mod record_check;
 mod recovery;
 mod staging;
 mod stored;
@@ -38,10 +41,11 @@ mod tests;
 mod transaction;
 
 pub use error::EffectsError;
-pub use recovery::recover;
+pub use record_check::check as check_recorded;
+pub use recovery::{Recovery, UnfinishedCommit, recover};
 
 pub(super) use conflict::RunStart;
 pub(super) use plan::{FileOutcome, FilePlan, FileSet, staged_files};
-pub(super) use recovery::give_up;
+pub(super) use recovery::abandon;
 pub(super) use staging::Staging;
 pub(super) use stored::prepare_stored;

@@ -59,7 +59,12 @@ impl<'p> Place<'p> {
     /// Opens the folder that `path` lies in, one component after the other. None where a folder is missing and not made.
     pub(super) fn open(vault: &Vault, path: &'p VaultPath, folders: Folders) -> Result<Option<Self>, EffectsError> {
         let (parents, name) = path.split();
-        let place = |folder: &str, error: Errno| EffectsError::Place { path: path.clone(), why: reason(folder, error) };
+        let place = |folder: &str, error: Errno| match error {
+            Errno::LOOP | Errno::NOTDIR => {
+                EffectsError::Place { path: path.clone(), why: format!("`{folder}` is a symbolic link or no folder") }
+            }
+            other => EffectsError::FileSystem { path: path.clone(), why: format!("folder `{folder}`: {other}") },
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = |at: &OwnedFd, folder: &str| rustix::fs::openat(at, folder, flags, Mode::empty());
         let mut at = open(&vault.0, ".").map_err(|error| place(".", error))?;
@@ -78,6 +83,10 @@ impl<'p> Place<'p> {
         EffectsError::Place { path: self.path.clone(), why: why.into() }
     }
 
+    fn failed(&self, why: impl ToString) -> EffectsError {
+        EffectsError::FileSystem { path: self.path.clone(), why: why.to_string() }
+    }
+
     /// What lies there; none where nothing does.
     pub(super) fn read(&self) -> Result<Option<Found>, EffectsError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -87,10 +96,10 @@ impl<'p> Place<'p> {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP | Errno::NXIO) => return Err(odd()),
-            Err(error) => return Err(self.refuse(error.to_string())),
+            Err(error) => return Err(self.failed(error)),
         };
         // The metadata of the open file, not of the path: that could be another file by now.
-        let meta = file.metadata().map_err(|error| self.refuse(error.to_string()))?;
+        let meta = file.metadata().map_err(|error| self.failed(error))?;
         if !meta.is_file() {
             return Err(odd());
         }
@@ -98,7 +107,7 @@ impl<'p> Place<'p> {
             return Err(self.refuse(format!("the file there has {} bytes, more than {MAX_BYTES}", meta.size())));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
-        (&mut file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(|error| self.refuse(error.to_string()))?;
+        (&mut file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(|error| self.failed(error))?;
         let sha256 = Digest::of(&bytes);
         Ok(Some(Found { bytes, sha256, permissions: meta.permissions(), changed: ChangeTime::of(&meta) }))
     }
@@ -113,15 +122,15 @@ impl<'p> Place<'p> {
         let kind = rustix::fs::statat(&self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW);
         match kind.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
             Err(Errno::NOENT) | Ok(FileType::RegularFile) => {}
-            Err(error) => return Err(self.refuse(error.to_string())),
+            Err(error) => return Err(self.failed(error)),
             Ok(_) => return Err(self.refuse("something that is not a regular file lies there")),
         }
         let writable = Access::WRITE_OK | Access::EXEC_OK;
         rustix::fs::accessat(&self.folder, ".", writable, AtFlags::EACCESS)
-            .map_err(|error| self.refuse(format!("its folder: {error}")))?;
+            .map_err(|error| self.failed(format!("its folder: {error}")))?;
         let from = rustix::fs::open(from, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let mounts = from.and_then(|from| Ok((mount(&from)?, mount(&self.folder)?)));
-        match mounts.map_err(|error| self.refuse(error.to_string()))? {
+        match mounts.map_err(|error| self.failed(error))? {
             (waiting, here) if waiting == here => Ok(()),
             _ => Err(self.refuse("its folder is on another mount than the vault: nothing can be moved there")),
         }
@@ -140,11 +149,4 @@ fn make(at: &OwnedFd, folder: &str) -> Result<(), Errno> {
 fn mount(folder: &OwnedFd) -> Result<(u32, u32, u64), Errno> {
     let stat = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;
     Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_mnt_id))
-}
-
-fn reason(folder: &str, error: Errno) -> String {
-    match error {
-        Errno::LOOP | Errno::NOTDIR => format!("`{folder}` is a symbolic link or no folder"),
-        other => format!("folder `{folder}`: {other}"),
-    }
 }

@@ -3,69 +3,159 @@
 //! A crash before the record leaves a staging folder and prepared files, which are removed. A crash after the record leaves a
 //! PENDING commit, whose changes are applied again.
 //!
-//! Guarantees: what a live process uses is left alone. Deliberately never: gives a commit up, unless a person says so.
+//! Guarantees: what a live process uses is left alone. A commit that cannot be finished blocks the paths that it wants, and
+//! nothing else. Deliberately never: gives a commit up, unless a person says so.
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use super::apply;
+use super::apply::{self, ApplyOutcome};
 use super::commit_site::CommitSite;
 use super::error::{EffectsError, io};
 use super::folders;
 use super::place::Vault;
 use super::prepared_dir::PreparedDir;
+use super::record_check;
 use super::staging;
 use crate::artifacts::StoredKind;
 use crate::invoke::context::RunContext;
-use crate::ledger::Settled;
+use crate::ledger::{LedgerError, Settled};
 use crate::model::{
-    commit::Commit,
+    commit::{Commit, VaultChange},
     id::{CommitId, ExecutionId},
     layout::Layout,
     lifecycle::CommitState,
+    vault_path::VaultPath,
 };
 
-/// Finishes the commits that a crash left PENDING, and removes staging folders of dead processes. Gives the commits that are
-/// settled now.
+/// A recorded commit that can neither be applied nor undone now.
+#[derive(Debug)]
+pub struct UnfinishedCommit {
+    /// The commit, which is PENDING.
+    pub commit: Commit,
+    /// Why it cannot be finished.
+    pub error: EffectsError,
+}
+
+/// What a recovery did.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// The commits that are settled now.
+    pub settled: Vec<Commit>,
+    /// The commits that still are not.
+    pub unfinished: Vec<UnfinishedCommit>,
+    /// Why recovery could not look for more.
+    trouble: Option<EffectsError>,
+}
+
+impl Recovery {
+    /// The commits that were settled, if nothing is left.
+    ///
+    /// # Errors
+    /// The first reason why something is left.
+    pub fn complete(self) -> Result<Vec<Commit>, EffectsError> {
+        let first = self.unfinished.into_iter().next().map(|unfinished| unfinished.error);
+        first.or(self.trouble).map_or(Ok(self.settled), Err)
+    }
+
+    /// Whether no unfinished commit wants one of these paths, or a folder of one.
+    ///
+    /// # Errors
+    /// Why the first that does is not finished.
+    pub(super) fn check_free<'p>(self, paths: impl Iterator<Item = &'p VaultPath> + Clone) -> Result<(), EffectsError> {
+        let wants = |unfinished: &UnfinishedCommit| {
+            unfinished.commit.changes.iter().any(|VaultChange::File(change)| {
+                paths.clone().any(|path| path.is_within(&change.path) || change.path.is_within(path))
+            })
+        };
+        match self.unfinished.into_iter().find(wants) {
+            Some(unfinished) => Err(unfinished.error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Finishes the commits that a crash left PENDING, and removes staging folders of dead processes.
 ///
 /// # Errors
-/// [`EffectsError`] when a recorded commit can neither be applied nor undone.
-pub fn recover(context: &RunContext<'_>) -> Result<Vec<Commit>, EffectsError> {
+/// [`LedgerError`] when the ledger cannot be read or written. What cannot be finished for another reason is in the result, so
+/// that whatever does not need it goes on.
+pub fn recover(context: &RunContext<'_>) -> Result<Recovery, LedgerError> {
+    match recover_all(context) {
+        Ok(recovery) => Ok(recovery),
+        Err(EffectsError::Ledger(error)) => Err(error),
+        Err(error) => Ok(Recovery { trouble: Some(error), ..Recovery::default() }),
+    }
+}
+
+fn recover_all(context: &RunContext<'_>) -> Result<Recovery, EffectsError> {
     let (layout, ledger) = (context.shared.layout, context.ledger);
     // Every run asks this first, so it takes no lock and mostly ends here.
     if nothing_waits(layout)? && !ledger.any_pending_commits()? {
-        return Ok(Vec::new());
+        return Ok(Recovery::default());
     }
     let _lock = folders::commit_lock(layout)?;
-    let mut pending = ledger.pending_commits()?;
+    let recovery = finish_pending(context)?;
+    // The files of a commit that is still PENDING are all that is left of it.
+    let pending: BTreeSet<CommitId> = recovery.unfinished.iter().map(|unfinished| unfinished.commit.id).collect();
+    if let Some(prepared) = PreparedDir::find(layout)? {
+        prepared.sweep(&pending)?;
+    }
+    remove_abandoned(layout)?;
+    Ok(recovery)
+}
+
+/// Applies the commits that are PENDING, or undoes them. The caller holds the commit lock.
+pub(super) fn finish_pending(context: &RunContext<'_>) -> Result<Recovery, EffectsError> {
+    let (layout, ledger, mut recovery) = (context.shared.layout, context.ledger, Recovery::default());
+    if !ledger.any_pending_commits()? {
+        return Ok(recovery);
+    }
     let (vault, prepared) = (Vault::open(layout)?, PreparedDir::open(layout)?);
     // In their order: a later commit may replace what an earlier one wrote.
-    for commit in &mut pending {
+    for mut commit in ledger.pending_commits()? {
         let site = CommitSite { vault: &vault, prepared: &prepared, store: context.shared.store, commit: commit.id };
-        let settled = match ledger.was_made_without_a_look(commit.id)? {
-            true => {
-                prepared.adopt(layout, commit)?;
-                apply::settle_unchecked(site, commit)?
+        match finish(context, site, &commit) {
+            Ok(settled) => {
+                ledger.settle(commit.id, &settled)?;
+                (commit.state, commit.why) = match settled {
+                    Settled::Applied => (CommitState::Applied, None),
+                    Settled::Reverted(why) => (CommitState::Reverted, Some(why)),
+                    Settled::Held => (CommitState::Held, None),
+                };
+                recovery.settled.push(commit);
             }
-            false => apply::settle(site, commit, context.shared.observer)?,
-        };
-        ledger.settle(commit.id, &settled)?;
-        (commit.state, commit.why) = match settled {
-            Settled::Applied => (CommitState::Applied, None),
-            Settled::Reverted(why) => (CommitState::Reverted, Some(why)),
-        };
+            Err(EffectsError::Ledger(error)) => return Err(error.into()),
+            Err(error) => recovery.unfinished.push(UnfinishedCommit { commit, error }),
+        }
     }
-    // No commit is PENDING any more, so no prepared file is needed.
-    prepared.sweep()?;
-    remove_abandoned(layout)?;
-    Ok(pending)
+    Ok(recovery)
+}
+
+fn finish(context: &RunContext<'_>, site: CommitSite<'_>, commit: &Commit) -> Result<Settled, EffectsError> {
+    // A row that somebody wrote into the ledger must not reach the vault by the next run.
+    record_check::check(context.ledger, commit)?;
+    let outcome = match context.ledger.was_made_without_a_look(commit.id)? {
+        true => {
+            site.prepared.adopt(context.shared.layout, commit)?;
+            apply::apply_unchecked(site, commit)?
+        }
+        false => apply::apply_or_undo(site, commit, context.shared.observer)?,
+    };
+    match outcome {
+        ApplyOutcome::Applied => Ok(Settled::Applied),
+        ApplyOutcome::Conflict(path, why) => Ok(Settled::Reverted(format!("`{path}`: {why}"))),
+        // The run succeeded, or a person approved: neither is lost because the file system fails now.
+        ApplyOutcome::Failed(path, why) => Err(EffectsError::Unfinished { id: commit.id.short(), path, why }),
+    }
 }
 
 /// Leaves a commit that cannot be finished as it is, because a person says so. The content that is prepared for it is kept in the
 /// store first.
 ///
 /// # Errors
-/// [`EffectsError`] when it is not PENDING any more, or the content cannot be kept.
-pub(in crate::invoke) fn give_up(
+/// [`LedgerError::WrongState`] when it is not PENDING any more.
+pub(in crate::invoke) fn abandon(
     context: &RunContext<'_>,
     id: CommitId,
     by: &str,
@@ -73,8 +163,10 @@ pub(in crate::invoke) fn give_up(
 ) -> Result<(), EffectsError> {
     let _lock = folders::commit_lock(context.shared.layout)?;
     // The next recovery sweeps these files, and they may be the only copy of what was replaced.
-    for bytes in PreparedDir::open(context.shared.layout)?.contents(id)? {
-        context.shared.store.put(StoredKind::File, &bytes)?;
+    if let Some(prepared) = PreparedDir::find(context.shared.layout)? {
+        for bytes in prepared.contents(id)? {
+            context.shared.store.put(StoredKind::File, &bytes)?;
+        }
     }
     Ok(context.ledger.settle(id, &Settled::Reverted(format!("given up by {by}: {why}")))?)
 }
@@ -100,8 +192,12 @@ fn nothing_waits(layout: &Layout) -> Result<bool, EffectsError> {
 
 /// Removes staging folders whose process is dead.
 fn remove_abandoned(layout: &Layout) -> Result<(), EffectsError> {
+    let root = folders::staging_root_path(layout)?;
+    if !root.exists() {
+        return Ok(());
+    }
+    folders::check_no_link(layout, &root)?;
     let _making = folders::staging_lock(layout)?;
-    let root = folders::staging_root(layout)?;
     for entry in fs::read_dir(&root).map_err(io(&root))? {
         let entry = entry.map_err(io(&root))?;
         if is_staging(&entry) && staging::is_abandoned(&entry.path()) {

@@ -5,13 +5,14 @@
 
 use std::fs::File;
 
-use super::apply;
+use super::apply::{self, ApplyOutcome};
 use super::change::{CheckedChange, StagedChange};
 use super::commit_site::CommitSite;
 use super::error::EffectsError;
 use super::folders;
 use super::place::Vault;
 use super::prepared_dir::PreparedDir;
+use super::recovery;
 use super::staging::Staging;
 use crate::invoke::commit_point::CommitPoint;
 use crate::invoke::context::RunContext;
@@ -44,14 +45,17 @@ pub(super) struct CheckedCommit<'a> {
 }
 
 impl<'a> CheckedCommit<'a> {
-    /// Takes the lock and checks every change.
+    /// Takes the lock, finishes what a crash left, and checks every change.
     ///
     /// # Errors
-    /// [`EffectsError::Conflict`] and [`EffectsError::Place`].
+    /// [`EffectsError::Conflict`] and [`EffectsError::Place`]. [`EffectsError::Unfinished`] when an earlier commit that cannot be
+    /// finished wants one of the paths.
     pub(super) fn new(context: &'a RunContext<'a>, changes: Vec<StagedChange>) -> Result<Self, EffectsError> {
         let lock = folders::commit_lock(context.shared.layout)?;
         // Held open from here on: a vault that is renamed meanwhile is still the one that was checked.
         let vault = Vault::open(context.shared.layout)?;
+        // Another process may have died since this one looked: only what nobody can finish blocks its paths.
+        recovery::finish_pending(context)?.check_free(changes.iter().map(StagedChange::path))?;
         let check = |change: StagedChange| change.check(&vault, context.ledger);
         let changes = changes.into_iter().map(check).collect::<Result<_, _>>()?;
         Ok(Self { context, vault, changes, _lock: lock })
@@ -141,17 +145,51 @@ impl PreparedCommit<'_> {
     {
         let observer = self.context.shared.observer;
         observer.reached(CommitPoint::Recorded);
-        let settled = apply::settle(self.site(), &self.commit, observer)?;
-        self.context.journal.settle(self.commit.id, &settled)?;
-        observer.reached(CommitPoint::Settled);
-        // Only now: until the commit is settled on record, recovery needs the content that was replaced.
-        self.site().remove_files(self.commit.changes.len());
-        match settled {
-            Settled::Applied => Ok(Commit { state: CommitState::Applied, ..self.commit }),
-            Settled::Reverted(why) => match self.commit.changes.first() {
-                Some(VaultChange::File(first)) => Err(EffectsError::Conflict { path: first.path.clone(), why }.into()),
-                None => Ok(Commit { state: CommitState::Reverted, why: Some(why), ..self.commit }),
-            },
+        let outcome = apply::apply_or_undo(self.site(), &self.commit, observer)?;
+        match self.context.journal.settle(self.commit.id, &self.settled(&outcome)) {
+            Ok(()) => {
+                observer.reached(CommitPoint::Settled);
+                // Only now: until the commit is settled on the disk, recovery needs what was replaced and the evidence.
+                self.site().remove_files(self.commit.changes.len());
+            }
+            Err(error) => self.tell_unsettled(&outcome, &error)?,
+        }
+        match outcome {
+            ApplyOutcome::Applied => Ok(Commit { state: CommitState::Applied, ..self.commit }),
+            ApplyOutcome::Conflict(path, why) => Err(EffectsError::Conflict { path, why }.into()),
+            ApplyOutcome::Failed(path, why) => Err(EffectsError::FileSystem { path, why }.into()),
+        }
+    }
+
+    /// What to record about an outcome.
+    fn settled(&self, outcome: &ApplyOutcome) -> Settled {
+        match outcome {
+            ApplyOutcome::Applied => Settled::Applied,
+            // What a person approved is not lost because a disk failed once.
+            ApplyOutcome::Failed(..) if self.commit.expires_at.is_some() => Settled::Held,
+            ApplyOutcome::Conflict(path, why) | ApplyOutcome::Failed(path, why) => {
+                Settled::Reverted(format!("`{path}`: {why}"))
+            }
+        }
+    }
+
+    /// The files are where the outcome says, and the ledger could not note it: the next recovery does. To say that a commit
+    /// failed whose files are in the vault would have its caller do it twice.
+    fn tell_unsettled(&self, outcome: &ApplyOutcome, error: &LedgerError) -> Result<(), EffectsError> {
+        let id = self.commit.id.short();
+        match outcome {
+            ApplyOutcome::Applied => {
+                tracing::warn!(
+                    "effect {id} is done: its files are in the vault. The ledger could not note that ({error}), \
+                     and the next command notes it"
+                );
+                Ok(())
+            }
+            ApplyOutcome::Conflict(path, why) | ApplyOutcome::Failed(path, why) => Err(EffectsError::Unfinished {
+                id,
+                path: path.clone(),
+                why: format!("{why}. The ledger could not note that: {error}"),
+            }),
         }
     }
 
