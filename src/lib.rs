@@ -17,6 +17,7 @@ pub mod app;
 pub mod artifacts;
 pub mod cage;
 pub mod cli;
+pub mod dir;
 pub mod error;
 pub mod forge;
 pub mod history;

@@ -92,7 +92,7 @@ impl AgentService<'_> {
             (AgentServerError::Certificate(why), Some(files)) => files.unusable(&why),
             (error, _) => usage(error),
         })?;
-        let token = http_credentials::token(&token_file)?;
+        let token = http_credentials::token(&self.workspace.config.layout.root, &token_file)?;
         let mut ready = |url: &str| ready(&HttpEndpoint { url, token_file: &token_file });
         let serve = |api| server.serve(HttpServing { api: Arc::new(api), tools, token, ready: &mut ready });
         worker::serve(self.workspace, serve)?.map_err(usage)

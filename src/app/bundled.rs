@@ -118,8 +118,9 @@ fn find(name: &str) -> Result<&'static BundledSkill, Error> {
 }
 
 fn write(skill: &BundledSkill, folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
     for (path, bytes) in skill.sources {
-        artifacts::write_durably(&folder.join(path), bytes)?;
+        artifacts::write_durably(folder, &folder.join(path), bytes)?;
     }
     Ok(())
 }

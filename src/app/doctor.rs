@@ -58,6 +58,7 @@ pub(super) fn check(workspace: &OpenWorkspace) -> Vec<Check> {
     checks.push(check_switch(workspace));
     checks.extend(check_effects(workspace));
     checks.push(check_vault(workspace));
+    checks.push(check_leftovers(workspace));
     checks.push(check_cache(workspace));
     checks.push(check_cage(&workspace.cage.probe()));
     checks.push(check_second_wall(second_wall::probe()));
@@ -149,6 +150,16 @@ fn check_vault(workspace: &OpenWorkspace) -> Check {
         Ok(_) => Check::bad("vault", Health::Fail, "is not a folder that can be written", "see `vault` in kavi.toml"),
         Err(error) => Check::bad("vault", Health::Fail, error.to_string(), "see `vault` in kavi.toml"),
     }
+}
+
+fn check_leftovers(workspace: &OpenWorkspace) -> Check {
+    let found = artifacts::leftovers::find(&workspace.config.layout, workspace.clock.now());
+    if found.is_empty() {
+        return Check::ok("leftovers", "nothing that a crash left unfinished");
+    }
+    let names: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+    let mend = "the next command within an hour removes them; if not, see that their folders can be written";
+    Check::bad("leftovers", Health::Warn, names.join(", "), mend)
 }
 
 fn check_cache(workspace: &OpenWorkspace) -> Check {

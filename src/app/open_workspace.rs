@@ -4,9 +4,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::host::{Host, Walls};
-use crate::artifacts::Store;
+use crate::artifacts::{self, Store, leftovers};
 use crate::cage::{Cage, Confinement};
 use crate::error::Error;
 use crate::forge::context::ForgeContext;
@@ -20,11 +21,14 @@ use crate::model::{
     id::{IdSource, RandomIds},
     layout::Layout,
     text,
-    time::{Clock, SystemClock},
+    time::{Clock, SystemClock, Timestamp},
 };
 
 use crate::runtime::{self, CodeCache, Loader};
 use crate::workspace::{Config, ConfinementSetting};
+
+/// Time between two sweeps of what crashes left.
+const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
 
 /// One workspace, open.
 #[derive(Debug)]
@@ -55,6 +59,7 @@ impl OpenWorkspace {
             // The workspace is stopped. Every step that would start a process is refused before it does.
             Err(_) => cage,
         };
+        remove_leftovers(&config.layout, SystemClock.now());
         Ok(Self {
             store: Store::new(config.layout.store()),
             code: code_cache(&host, &config.layout),
@@ -139,6 +144,22 @@ impl OpenWorkspace {
     /// The person at the command line, as the caller of a run through this channel.
     pub(super) fn caller(&self, channel: Channel) -> Arc<Caller> {
         Arc::new(Caller { channel, name: self.person() })
+    }
+}
+
+/// Removes what crashes left unfinished, once an hour: to look through the store takes longer than a run.
+fn remove_leftovers(layout: &Layout, now: Timestamp) {
+    let path = layout.locks().join("leftovers");
+    // A workspace that can only be read keeps its leftovers. `kavi doctor` names them.
+    let Ok(mark) = artifacts::open_lock(&layout.root, &path) else { return };
+    let last = mark.metadata().and_then(|meta| Ok((meta.len(), meta.modified()?)));
+    let time = UNIX_EPOCH + Duration::from_millis(now.as_millis().unsigned_abs());
+    // The length tells a mark that was made just now from one of an earlier sweep.
+    let due = last.is_ok_and(|(length, last)| {
+        length == 0 || time.duration_since(last).is_ok_and(|since| since >= BETWEEN_SWEEPS) || last > time
+    });
+    if due && mark.set_len(1).and_then(|()| mark.set_modified(time)).is_ok() {
+        leftovers::remove(layout, now);
     }
 }
 

@@ -45,13 +45,14 @@ pub(super) fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<I
         None => workspace::TEMPLATE.to_owned(),
     };
     workspace::check_root(&root)?;
+    std::fs::create_dir_all(&root).map_err(|source| Error::Io { what: root.display().to_string(), source })?;
     let mut written = Vec::new();
     let mut put = |path: &str, bytes: &[u8]| -> Result<(), Error> {
         let path = root.join(path);
         // `init` may run again in a workspace. It adds what is missing and replaces nothing of the
         // person's.
         if !path.exists() {
-            artifacts::write_durably(&path, bytes)?;
+            artifacts::write_durably(&root, &path, bytes)?;
             written.push(path);
         }
         Ok(())
@@ -66,10 +67,11 @@ pub(super) fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<I
     put(".kavi/.gitignore", IGNORE_ALL)?;
     // A vault elsewhere is a person's: nothing is made in it.
     if config.layout.vault.starts_with(&config.layout.root) {
-        artifacts::create_folders_durably(&config.layout.vault.join("Inbox/AI"))?;
+        make_vault(&config.layout)?;
+        artifacts::create_folders_durably(&config.layout.vault, &config.layout.vault.join("Inbox/AI"))?;
     }
-    artifacts::create_folders_durably(&config.layout.artifacts())?;
-    write_sdk(&config.layout.state())?;
+    artifacts::create_folders_durably(&config.layout.root, &config.layout.artifacts())?;
+    write_sdk(&config.layout.root, &config.layout.state())?;
     let ledger = config.layout.ledger();
     // Only of a new file: a person may have given an existing one another mode on purpose.
     if !ledger.exists() {
@@ -90,17 +92,23 @@ pub(super) fn create_state_at_first_use(layout: &Layout) -> Result<(), Error> {
     if [layout.state(), layout.artifacts(), layout.registry()].iter().any(exists) {
         return Ok(());
     }
-    artifacts::create_folders_durably(&layout.vault)?;
+    make_vault(layout)?;
     let io = |source| Error::Io { what: layout.state().display().to_string(), source };
     let prepared = tempfile::Builder::new().prefix(".kavi-new-").tempdir_in(&layout.root).map_err(io)?;
-    artifacts::write_durably(&prepared.path().join(".gitignore"), IGNORE_ALL)?;
-    write_sdk(prepared.path())?;
+    artifacts::write_durably(prepared.path(), &prepared.path().join(".gitignore"), IGNORE_ALL)?;
+    write_sdk(prepared.path(), prepared.path())?;
     create_ledger(&prepared.path().join("ledger.db"))?;
     match std::fs::rename(prepared.path(), layout.state()) {
         // Another process was faster: its state counts, and the one prepared here is deleted.
         Err(_) if exists(&layout.state()) => Ok(()),
         renamed => renamed.map_err(io),
     }
+}
+
+/// Makes the vault. It may be a link, or lie elsewhere: the person chose it.
+fn make_vault(layout: &Layout) -> Result<(), Error> {
+    let made = std::fs::create_dir_all(&layout.vault);
+    made.map_err(|source| Error::Io { what: layout.vault.display().to_string(), source })
 }
 
 /// Makes an empty ledger. It will contain inputs and outputs of skills, so only its owner may read it.
@@ -132,7 +140,10 @@ fn template_with(root: &Path, vault: &Path) -> Result<String, Error> {
 
 /// Writes the source of the skill that comes with Kavi into a new folder.
 pub(super) fn write_bundled_skill(folder: &Path) -> Result<(), Error> {
-    Ok(artifacts::write_durably(&folder.join("src/lib.rs"), include_bytes!("../../skills/write_note/src/lib.rs"))?)
+    let bytes = include_bytes!("../../skills/write_note/src/lib.rs");
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
+    Ok(artifacts::write_durably(folder, &folder.join("src/lib.rs"), bytes)?)
 }
 
 /// Writes a new skill crate.
@@ -142,26 +153,26 @@ pub(super) fn new_skill(layout: &Layout, name: &SkillName) -> Result<Vec<PathBuf
     if folder.exists() {
         return Err(Error::Refused(format!("{} exists already", folder.display())));
     }
-    write_sdk(&layout.state())?;
+    write_sdk(root, &layout.state())?;
     for (path, text) in scaffold::shared_files() {
         if !root.join(path).exists() {
-            artifacts::write_durably(&root.join(path), text.as_bytes())?;
+            artifacts::write_durably(root, &root.join(path), text.as_bytes())?;
         }
     }
     let mut written = Vec::new();
     for (path, text) in scaffold::files(name) {
-        artifacts::write_durably(&root.join(&path), text.as_bytes())?;
+        artifacts::write_durably(root, &root.join(&path), text.as_bytes())?;
         written.push(root.join(path));
     }
     Ok(written)
 }
 
 /// Writes the SDK's sources where editors and cargo find them. These files are Kavi's own, so old ones are replaced.
-fn write_sdk(state: &Path) -> Result<(), Error> {
+fn write_sdk(root: &Path, state: &Path) -> Result<(), Error> {
     for (path, bytes) in sdk_sources::FILES {
         let path = state.join(path);
         if !matches!(artifacts::read_once(&path), Ok(current) if current == *bytes) {
-            artifacts::write_durably(&path, bytes)?;
+            artifacts::write_durably(root, &path, bytes)?;
         }
     }
     Ok(())

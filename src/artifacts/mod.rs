@@ -3,18 +3,21 @@
 //! Guarantees: a file is whole and on disk (data and folder fsynced) before its digest is returned. What is read has the
 //! requested digest, checked over the buffer that the caller gets.
 //!
-//! Deliberately never: decides what a file means, follows a symbolic link, or changes a file once it has its name. `sweep.rs`
-//! removes files that are no longer needed, when it is told to.
+//! Deliberately never: decides what a file means, writes through a symbolic link below the folder that it is given (`dir`), or
+//! changes a file once it has its name. `sweep.rs` removes files that are no longer needed, when it is told to; `leftovers.rs`
+//! removes what a crash left unfinished.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::dir::{ExistingFile, FolderHandle, MissingFolders};
 use crate::model::digest::Digest;
 
+pub mod leftovers;
 mod private;
 mod sweep;
 
@@ -122,6 +125,11 @@ impl Store {
         self.root.join(kind.folder()).join(&name[..2]).join(&name)
     }
 
+    /// The folder from which the store is reached: that of the workspace.
+    fn base(&self) -> &Path {
+        self.root.ancestors().nth(2).unwrap_or(&self.root)
+    }
+
     /// Stores `bytes` durably. Storing the same bytes again repairs a file that was changed. It also marks the file as young, so
     /// that it is not removed before the caller has written the row that refers to it.
     ///
@@ -135,7 +143,7 @@ impl Store {
         let _shared = self.lock(sweep::StoreLock::Shared)?;
         // Read and compared, not only looked for: a file that was changed on disk is written again.
         if self.get(kind, digest).is_err() || sweep::touch(&path).is_err() {
-            write_durably_as(&path, bytes, kind.mode())?;
+            write_durably_as(self.base(), &path, bytes, kind.mode())?;
         } else {
             // Whoever wrote the file may have died before its name, or that of a folder above it, was on the disk.
             self.sync_names(&path)?;
@@ -217,61 +225,46 @@ pub fn read_once(path: &Path) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
-/// Writes a file whole: a temporary file in the same folder, fsync, rename, fsync of the folder.
+/// Writes the file at `path` whole: a temporary file in the same folder, fsync, rename, fsync of the folder. Folders that are
+/// missing are made. No link below `root` is followed.
 ///
 /// # Errors
 /// [`ArtifactError::Io`]; the old file, if any, is untouched then.
-pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
-    write_durably_as(path, bytes, 0o644)
+pub fn write_durably(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    write_durably_as(root, path, bytes, 0o644)
 }
 
 /// The same with a mode, which says who may read the file.
-fn write_durably_as(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ArtifactError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    create_folders_durably(folder)?;
-    written_beside(path, bytes, mode)?.persist(path).map_err(|error| io(path)(error.error))?;
-    sync_folder(folder)
+fn write_durably_as(root: &Path, path: &Path, bytes: &[u8], mode: u32) -> Result<(), ArtifactError> {
+    let slot = FolderHandle::slot(root, path, MissingFolders::Make).map_err(io(path))?;
+    slot.write_durably(bytes, mode, ExistingFile::Replace).map_err(io(path))
 }
 
-/// A temporary file in the same folder, with these bytes, on disk.
-fn written_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, ArtifactError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temp = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
-    temp.write_all(bytes).map_err(io(path))?;
-    // Before it has its name, so that no file is ever readable by more people than it should be.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-    temp.as_file().set_permissions(permissions).map_err(io(path))?;
-    // Before the rename. A crash could otherwise leave the name with an empty file.
-    temp.as_file().sync_all().map_err(io(path))?;
-    Ok(temp)
-}
-
-/// Writes a new file that nobody looks for yet. It is not synced to disk.
+/// Writes a new file that nobody looks for yet. It is not synced to disk. No link below `root` is followed.
 ///
 /// # Errors
 /// [`ArtifactError::Io`] when it cannot be written, or exists already.
-pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
-    File::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(io(path))
+pub fn write_new(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    let slot = FolderHandle::slot(root, path, MissingFolders::Refuse).map_err(io(path))?;
+    slot.write_new(bytes).map_err(io(path))
 }
 
-/// Makes a folder and those above it, each fsynced into its parent.
+/// Opens the file at `path` to lock it, and makes it if it is missing. No link below `root` is followed.
 ///
 /// # Errors
-/// [`ArtifactError::Io`] when one cannot be made.
-pub fn create_folders_durably(folder: &Path) -> Result<(), ArtifactError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        // From the top: a folder is on disk only when its parent's list of names is.
-        create_folders_durably(parent)?;
-        match fs::create_dir(folder) {
-            Ok(()) => sync_folder(parent)?,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io(folder)(error)),
-        }
-    }
-    Ok(())
+/// [`ArtifactError::Io`] when it cannot be opened, or is no regular file.
+pub fn open_lock(root: &Path, path: &Path) -> Result<File, ArtifactError> {
+    let slot = FolderHandle::slot(root, path, MissingFolders::Make).map_err(io(path))?;
+    slot.open_lock().map_err(io(path))
+}
+
+/// Makes the folder at `path` and those above it, each durable in its parent. No link below `root` is followed.
+///
+/// # Errors
+/// [`ArtifactError::Io`] when one cannot be made, or is no folder.
+pub fn create_folders_durably(root: &Path, path: &Path) -> Result<FolderHandle, ArtifactError> {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    FolderHandle::open(root).and_then(|root| root.beneath(below, MissingFolders::Make)).map_err(io(path))
 }
 
 /// Makes the names in a folder durable.
@@ -285,6 +278,8 @@ pub fn sync_folder(folder: &Path) -> Result<(), ArtifactError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -11,7 +11,8 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{ArtifactError, io as io_error, sync_folder, written_beside};
+use super::{ArtifactError, io as io_error};
+use crate::dir::{ExistingFile, FolderHandle, MissingFolders};
 
 /// Why a file is not accepted as a secret. None of these messages contains any of its text.
 #[derive(Debug, thiserror::Error)]
@@ -58,13 +59,12 @@ pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError
     }
 }
 
-/// Makes such a file, whole or not at all.
+/// Makes such a file, whole or not at all. No link below `root` is followed.
 ///
 /// # Errors
 /// [`ArtifactError::Io`] when the file exists already, or cannot be written.
-pub fn create_private(path: &Path, text: &SecretString) -> Result<(), ArtifactError> {
+pub fn create_private(root: &Path, path: &Path, text: &SecretString) -> Result<(), ArtifactError> {
+    let slot = FolderHandle::slot(root, path, MissingFolders::Refuse).map_err(io_error(path))?;
     // Temporary files are their owner's alone from the beginning.
-    let temp = written_beside(path, text.expose_secret().as_bytes(), 0o600)?;
-    temp.persist_noclobber(path).map_err(|error| io_error(path)(error.error))?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    slot.write_durably(text.expose_secret().as_bytes(), 0o600, ExistingFile::Refuse).map_err(io_error(path))
 }

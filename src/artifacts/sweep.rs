@@ -12,6 +12,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
 use super::{ArtifactError, Store, StoredKind, create_folders_durably, io};
+use crate::dir::{FolderHandle, MissingFolders};
 use crate::model::{digest::Digest, time::Timestamp};
 
 /// Whether others may hold the lock at the same time.
@@ -45,10 +46,10 @@ pub(super) fn touch(path: &Path) -> std::io::Result<()> {
 impl Store {
     /// The lock of the store, on its folder.
     pub(super) fn lock(&self, hold: StoreLock) -> Result<File, ArtifactError> {
-        create_folders_durably(&self.root)?;
+        let folder = create_folders_durably(self.base(), &self.root)?;
         // The folder itself is locked. A lock file of its own could be removed, and two processes
         // would hold different ones.
-        let folder = File::open(&self.root).map_err(io(&self.root))?;
+        let folder = folder.dir().try_clone().map_err(io(&self.root))?.into_std_file();
         let locked = match hold {
             StoreLock::Shared => folder.lock_shared(),
             StoreLock::Alone => folder.lock(),
@@ -85,7 +86,8 @@ impl Store {
         // Asked again under the lock: since the list was made, somebody may have stored these
         // bytes.
         let Some(bytes) = is_older(&path, than)? else { return Ok(None) };
-        fs::remove_file(&path).map(|()| Some(bytes)).map_err(io(&path))
+        let slot = FolderHandle::slot(self.base(), &path, MissingFolders::Refuse);
+        slot.and_then(|slot| slot.remove_file()).map(|()| Some(bytes)).map_err(io(&path))
     }
 }
 

@@ -46,8 +46,7 @@ pub(super) fn folder(proposal: &Proposal, attempt_number: u32) -> PathBuf {
 pub(super) fn lock(forge: &ForgeContext<'_>, proposal: &Proposal) -> Result<File, AttemptLockError> {
     let path = forge.layout.locks().join(format!("build-{}", proposal.id));
     let io = |source| ArtifactError::Io { path: path.clone(), source };
-    artifacts::create_folders_durably(&forge.layout.locks())?;
-    let file = File::create(&path).map_err(io)?;
+    let file = artifacts::open_lock(&forge.layout.root, &path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(AttemptLockError::Busy(proposal.id.short())),

@@ -174,7 +174,12 @@ fn open_attempt(
     };
     let build = record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.start_build(&new_build))?;
     let sources = history.sources().map(|digest| snapshot_store::load(forge.store, digest)).transpose()?;
-    let workspace = BuildWorkspace::lay_out(&forge.layout.builds().join(id.to_string()), &packet, sources.as_ref())?;
+    let workspace = BuildWorkspace::lay_out(
+        &forge.layout.root,
+        &forge.layout.builds().join(id.to_string()),
+        &packet,
+        sources.as_ref(),
+    )?;
     Ok(OpenAttempt { build, workspace, packet })
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::intake::IntakeRules;
+use crate::dir::{FolderHandle, MissingFolders};
 use crate::model::{digest::Digest, snapshot::Snapshot};
 
 /// The workspace could not be laid out.
@@ -21,6 +22,8 @@ pub struct BuildWorkspaceError {
 /// The folders of one attempt.
 #[derive(Debug)]
 pub struct BuildWorkspace {
+    /// The folder of Kavi's workspace, which all of it lies below.
+    base: PathBuf,
     attempt: PathBuf,
     /// What the intake allows in it.
     pub rules: IntakeRules,
@@ -31,18 +34,22 @@ const PACKET: &str = "PACKET.md";
 const GUIDE: &str = "SDK.md";
 
 impl BuildWorkspace {
-    /// Lays out `folder`, which must not exist.
+    /// Lays out `folder`, which must not exist, below `base`. No link below that is followed.
     ///
     /// # Errors
     /// [`BuildWorkspaceError`] when a folder or file cannot be written.
-    pub fn lay_out(folder: &Path, packet: &str, sources: Option<&Snapshot>) -> Result<Self, BuildWorkspaceError> {
-        let workspace = Self { attempt: folder.to_owned(), rules: IntakeRules::default() };
-        let parent = folder.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(|source| BuildWorkspaceError { path: parent.to_owned(), source })?;
+    pub fn lay_out(
+        base: &Path,
+        folder: &Path,
+        packet: &str,
+        sources: Option<&Snapshot>,
+    ) -> Result<Self, BuildWorkspaceError> {
+        let mut workspace = Self { base: base.to_owned(), attempt: folder.to_owned(), rules: IntakeRules::default() };
         for folder in [folder.to_owned(), workspace.root()] {
-            fs::create_dir(&folder).map_err(|source| BuildWorkspaceError { path: folder.clone(), source })?;
+            FolderHandle::slot(base, &folder, MissingFolders::Make)
+                .and_then(|slot| slot.make_folder())
+                .map_err(|source| BuildWorkspaceError { path: folder, source })?;
         }
-        let mut workspace = workspace;
         workspace.provide(PACKET, packet.as_bytes())?;
         workspace.provide(GUIDE, super::packet::GUIDE.as_bytes())?;
         write(&workspace.root(), sources)?;
@@ -66,7 +73,9 @@ impl BuildWorkspace {
     /// # Errors
     /// [`BuildWorkspaceError`] when something cannot be removed.
     pub fn remove(self) -> Result<(), BuildWorkspaceError> {
-        fs::remove_dir_all(&self.attempt).map_err(|source| BuildWorkspaceError { path: self.attempt, source })
+        FolderHandle::slot(&self.base, &self.attempt, MissingFolders::Refuse)
+            .and_then(|slot| slot.remove_folder())
+            .map_err(|source| BuildWorkspaceError { path: self.attempt, source })
     }
 }
 

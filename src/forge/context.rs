@@ -8,7 +8,7 @@ use crate::artifacts::{self, ArtifactError, Store};
 use crate::cage::Cage;
 use crate::ledger::{ArtifactRow, Ledger};
 use crate::model::{
-    artifact::ArtifactKind,
+    artifact::{ArtifactKind, ArtifactPath},
     digest::Digest,
     id::{ArtifactId, IdSource},
     layout::Layout,
@@ -52,12 +52,15 @@ impl ForgeContext<'_> {
     /// Writes an artifact below `artifacts_out/` and returns the row that records it.
     pub(super) fn write_artifact(&self, artifact: NewArtifact<'_>) -> Result<ArtifactRow, ArtifactError> {
         let path = self.layout.artifacts().join(artifact.path);
-        artifacts::write_durably(&path, artifact.bytes)?;
         let relative = path.strip_prefix(&self.layout.root).unwrap_or(&path);
+        let invalid = |error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
+        let recorded = ArtifactPath::parse(&relative.to_string_lossy())
+            .map_err(|error| ArtifactError::Io { path: path.clone(), source: invalid(error) })?;
+        artifacts::write_durably(&self.layout.root, &path, artifact.bytes)?;
         Ok(ArtifactRow {
             id: ArtifactId::new(self.ids),
             kind: artifact.kind,
-            path: relative.to_string_lossy().into_owned(),
+            path: recorded,
             sha256: Digest::of(artifact.bytes),
             created_at: self.clock.now(),
             related_id: artifact.related_id,

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::context::ForgeContext;
 use crate::artifacts::{self, ArtifactError, ReadError};
+use crate::dir;
 use crate::ledger::LedgerError;
 use crate::model::{artifact::ArtifactKind, digest::Digest, json, name::SkillName, text};
 use crate::registry::{self, RenderError};
@@ -47,14 +48,14 @@ pub struct Rebuilt {
 pub fn all(forge: &ForgeContext<'_>) -> Result<Rebuilt, RebuildError> {
     let _lock = lock(forge)?;
     let mut rebuilt = Rebuilt::default();
-    put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
+    put(&mut rebuilt, &forge.layout.root, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
     let proposals = forge.ledger.proposals()?;
     let names: BTreeSet<&SkillName> = proposals.iter().map(|proposal| &proposal.spec.name).collect();
     for name in names {
-        put(&mut rebuilt, index_path(forge, name), &index(forge, name)?)?;
+        put(&mut rebuilt, &forge.layout.root, index_path(forge, name), &index(forge, name)?)?;
     }
     for row in forge.ledger.artifacts()? {
-        let path = forge.layout.root.join(&row.path);
+        let path = forge.layout.root.join(row.path.as_str());
         let spec = (row.kind == ArtifactKind::SkillSpec)
             .then(|| proposals.iter().find(|proposal| proposal.id.to_string() == row.related_id))
             .flatten()
@@ -62,7 +63,7 @@ pub fn all(forge: &ForgeContext<'_>) -> Result<Rebuilt, RebuildError> {
             .map(|value| json::canonical(&value))
             .filter(|text| Digest::of(text.as_bytes()) == row.sha256);
         match (spec, artifacts::read_once(&path)) {
-            (Some(text), _) => put(&mut rebuilt, path, &text)?,
+            (Some(text), _) => put(&mut rebuilt, &forge.layout.root, path, &text)?,
             (None, Ok(bytes)) if Digest::of(&bytes) == row.sha256 => rebuilt.unchanged += 1,
             (None, Ok(_)) => rebuilt.damaged.push((path, "its bytes do not match its digest".to_owned())),
             (None, Err(ReadError::Missing)) => rebuilt.damaged.push((path, "it is missing".to_owned())),
@@ -76,30 +77,30 @@ pub fn all(forge: &ForgeContext<'_>) -> Result<Rebuilt, RebuildError> {
 pub(super) fn registry_and_index_of(forge: &ForgeContext<'_>, name: &SkillName) -> Result<(), RebuildError> {
     let _lock = lock(forge)?;
     let mut rebuilt = Rebuilt::default();
-    put(&mut rebuilt, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
-    put(&mut rebuilt, index_path(forge, name), &index(forge, name)?)
+    put(&mut rebuilt, &forge.layout.root, forge.layout.registry(), &registry::render(&forge.ledger.all_trusted()?)?)?;
+    put(&mut rebuilt, &forge.layout.root, index_path(forge, name), &index(forge, name)?)
 }
 
 /// Derives what any other change of the skill `name` changes: its index.
 pub(super) fn index_of(forge: &ForgeContext<'_>, name: &SkillName) -> Result<(), RebuildError> {
     let _lock = lock(forge)?;
-    put(&mut Rebuilt::default(), index_path(forge, name), &index(forge, name)?)
+    put(&mut Rebuilt::default(), &forge.layout.root, index_path(forge, name), &index(forge, name)?)
 }
 
 /// Takes the lock that is held from the reading of the ledger until the files are written. Without it a slow process could
 /// replace a newer view with an older one.
 fn lock(forge: &ForgeContext<'_>) -> Result<File, RebuildError> {
     let path = forge.layout.locks().join("views");
-    artifacts::create_folders_durably(&forge.layout.locks())?;
-    let file = File::create(&path).and_then(|file| file.lock().map(|()| file));
-    Ok(file.map_err(|source| ArtifactError::Io { path, source })?)
+    let file = artifacts::open_lock(&forge.layout.root, &path)?;
+    dir::lock(&file).map_err(|source| ArtifactError::Io { path, source })?;
+    Ok(file)
 }
 
-fn put(rebuilt: &mut Rebuilt, path: PathBuf, text: &str) -> Result<(), RebuildError> {
+fn put(rebuilt: &mut Rebuilt, root: &Path, path: PathBuf, text: &str) -> Result<(), RebuildError> {
     if matches!(artifacts::read_once(&path), Ok(bytes) if bytes == text.as_bytes()) {
         rebuilt.unchanged += 1;
     } else {
-        artifacts::write_durably(&path, text.as_bytes())?;
+        artifacts::write_durably(root, &path, text.as_bytes())?;
         rebuilt.written.push(path);
     }
     Ok(())

@@ -91,7 +91,7 @@ impl HostTools {
 /// # Errors
 /// [`ToolchainError`] when there is no compiler at all.
 pub fn missing_parts(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, ToolchainError> {
-    artifacts::create_folders_durably(&tools.cache)?;
+    make_cache(tools)?;
     let Compiler { sysroot, version } = find_compiler(cage, tools)?;
     let missing = parts(&sysroot).into_iter().filter(|part| !part.place.exists());
     let mut missing: Vec<String> = missing.map(|part| part.what.to_owned()).collect();
@@ -99,6 +99,12 @@ pub fn missing_parts(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, Tool
         missing.push("the SDK compiled for it".to_owned());
     }
     Ok(missing)
+}
+
+/// The cache folder is the person's, wherever a link leads.
+fn make_cache(tools: &HostTools) -> Result<(), ToolchainError> {
+    fs::create_dir_all(&tools.cache)
+        .map_err(|source| ToolchainError::File(artifacts::ArtifactError::Io { path: tools.cache.clone(), source }))
 }
 
 /// A Rust compiler of this machine.
@@ -130,7 +136,7 @@ fn kit_folder(tools: &HostTools, version: &str) -> PathBuf {
 /// # Errors
 /// [`ToolchainError`] names the missing part and the command that installs it.
 pub fn ensure(cage: &Cage, tools: &HostTools) -> Result<Toolchain, ToolchainError> {
-    artifacts::create_folders_durably(&tools.cache)?;
+    make_cache(tools)?;
     let Compiler { sysroot, version } = find_compiler(cage, tools)?;
     let _lock = lock(&tools.cache.join("setup.lock"))?;
     ensure_parts(cage, tools, &sysroot)?;
@@ -151,7 +157,7 @@ pub fn ensure(cage: &Cage, tools: &HostTools) -> Result<Toolchain, ToolchainErro
 /// # Errors
 /// [`ToolchainError`] names the missing part and the command that installs it.
 pub fn rustfmt_sysroot(cage: &Cage, tools: &HostTools) -> Result<PathBuf, ToolchainError> {
-    artifacts::create_folders_durably(&tools.cache)?;
+    make_cache(tools)?;
     let Compiler { sysroot, .. } = find_compiler(cage, tools)?;
     if !sysroot.join("bin/rustfmt").exists() {
         let _lock = lock(&tools.cache.join("setup.lock"))?;
@@ -247,7 +253,7 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
     collect(&target.join(TARGET).join("release/deps"), "rlib", &fresh.join("deps")).map_err(io(&fresh))?;
     collect(&target.join("release/deps"), "so", &fresh.join("macros")).map_err(io(&fresh))?;
     let list = list_kit(&fresh).map_err(io(&fresh))?;
-    artifacts::write_durably(&fresh.join("FILES"), list.text.as_bytes())?;
+    artifacts::write_durably(&fresh, &fresh.join("FILES"), list.text.as_bytes())?;
     if kit.exists() {
         fs::remove_dir_all(kit).map_err(io(kit))?;
     }

@@ -4,7 +4,12 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
-use crate::model::{artifact::ArtifactKind, digest::Digest, id::ArtifactId, time::Timestamp};
+use crate::model::{
+    artifact::{ArtifactKind, ArtifactPath},
+    digest::Digest,
+    id::ArtifactId,
+    time::Timestamp,
+};
 
 /// One artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +19,7 @@ pub struct ArtifactRow {
     /// What it is.
     pub kind: ArtifactKind,
     /// Its path, relative to the workspace.
-    pub path: String,
+    pub path: ArtifactPath,
     /// Digest of its bytes.
     pub sha256: Digest,
     /// When it was written.

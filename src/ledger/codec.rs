@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use super::LedgerError;
 use crate::model::{
-    artifact::ArtifactKind,
+    artifact::{ArtifactKind, ArtifactPath},
     channel::Channel,
     digest::Digest,
     effect::EffectClass,
@@ -52,6 +52,7 @@ as_text! {
     Verdict => str::parse::<Verdict>;
     Decision => str::parse::<Decision>;
     ArtifactKind => str::parse::<ArtifactKind>;
+    ArtifactPath => ArtifactPath::parse;
     CommitKind => str::parse::<CommitKind>;
     CommitState => str::parse::<CommitState>;
     Purpose => str::parse::<Purpose>;

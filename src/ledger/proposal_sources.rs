@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::ledger::{ArtifactRow, NewProposal};
     use crate::model::{
-        artifact::ArtifactKind,
+        artifact::{ArtifactKind, ArtifactPath},
         digest::Digest,
         id::{ArtifactId, RandomIds},
         schema::IoSchema,
@@ -98,7 +98,7 @@ mod tests {
         let artifact = ArtifactRow {
             id: ArtifactId::new(&RandomIds),
             kind: ArtifactKind::SkillSpec,
-            path: format!("artifacts_out/tally/{id}/SKILL_SPEC.json"),
+            path: ArtifactPath::parse(&format!("artifacts_out/tally/{id}/SKILL_SPEC.json"))?,
             sha256: Digest::of(spec_json.as_bytes()),
             created_at: Timestamp::from_millis(at)?,
             related_id: id.to_string(),

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::ledger::{BuildEnd, Create, NewBuild, NewProposal};
     use crate::model::{
-        artifact::ArtifactKind,
+        artifact::{ArtifactKind, ArtifactPath},
         digest::Digest,
         id::{ArtifactId, RandomIds},
         json,
@@ -148,7 +148,7 @@ mod tests {
         Ok(ArtifactRow {
             id: ArtifactId::new(&RandomIds),
             kind: ArtifactKind::ResearchNote,
-            path: path.to_owned(),
+            path: ArtifactPath::parse(&format!("artifacts_out/{path}"))?,
             sha256: Digest::of(b""),
             created_at: Timestamp::from_millis(0)?,
             related_id: String::new(),

@@ -7,7 +7,7 @@
 //! it, also when the switch was turned back at once. Deliberately never: forgets a turn.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -82,9 +82,13 @@ fn mark(conn: &Connection) -> Option<PathBuf> {
 fn put_mark(mark: &Path, by: &str, why: &str) -> bool {
     // Renamed into place so that a reader never sees half of the text.
     let written = mark.with_extension("new");
-    let whole = fs::write(&written, format!("{by}: {why}")).and_then(|()| fs::rename(&written, mark));
-    // A full disk may still have room for an empty file. The name alone stops everything.
-    whole.is_ok() || fs::File::create(mark).is_ok()
+    // A link that somebody put there is removed, and nothing is written through it.
+    let _ = fs::remove_file(&written);
+    let whole = fs::File::create_new(&written)
+        .and_then(|mut file| file.write_all(format!("{by}: {why}").as_bytes()))
+        .and_then(|()| fs::rename(&written, mark));
+    // A full disk may still have room for an empty file. The name alone stops everything, that of a link too.
+    whole.is_ok() || fs::File::create_new(mark).is_ok() || mark.symlink_metadata().is_ok()
 }
 
 /// What a mark says of who stopped and why.

@@ -62,7 +62,7 @@ impl Layout {
 
     /// Where artifacts go.
     pub fn artifacts(&self) -> PathBuf {
-        self.root.join("artifacts_out")
+        self.root.join(super::artifact::ARTIFACTS)
     }
 
     /// The derived view of what is trusted.

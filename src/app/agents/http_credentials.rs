@@ -40,13 +40,15 @@ fn private(path: &Path) -> Result<Option<SecretString>, Error> {
 }
 
 /// The digest of the token in a file. Makes the file when there is none.
-pub(super) fn token(path: &Path) -> Result<Digest, Error> {
+pub(super) fn token(root: &Path, path: &Path) -> Result<Digest, Error> {
     let text = match private(path)? {
         Some(text) => text,
         None => {
             // Two random ids, which together have more random bits than anybody can try.
             let made = SecretString::from(format!("{}{}\n", RandomIds.next().simple(), RandomIds.next().simple()));
-            match artifacts::create_private(path, &made) {
+            // A file elsewhere is the person's choice, with the links on the way there.
+            let root = if path.starts_with(root) { root } else { path.parent().unwrap_or(root) };
+            match artifacts::create_private(root, path, &made) {
                 // Another server made it at the same time.
                 Err(ArtifactError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
                     private(path)?.ok_or_else(|| unusable(path, "it was removed while it was read"))?

@@ -200,13 +200,23 @@ pub(super) fn install(workspace: &OpenWorkspace, program: AgentProgram, folder: 
         return Ok(Installed { file, copy: None, changed: false });
     };
     // Before the write, so that every later failure leaves the person with their own file.
-    let copy = before.as_deref().map(|bytes| back_up(&file, bytes)).transpose()?;
-    artifacts::write_durably(&file, after.as_bytes())?;
+    let base = match program.is_per_person() {
+        // A link in the home folder is the person's own, as of those who keep their settings elsewhere.
+        true => {
+            let above = file.parent().unwrap_or(&folder).to_path_buf();
+            let made = std::fs::create_dir_all(&above);
+            made.map_err(|source| Error::Io { what: above.display().to_string(), source })?;
+            above
+        }
+        false => folder,
+    };
+    let copy = before.as_deref().map(|bytes| back_up(&base, &file, bytes)).transpose()?;
+    artifacts::write_durably(&base, &file, after.as_bytes())?;
     Ok(Installed { file, copy, changed: true })
 }
 
 /// Copies the file before it is changed.
-fn back_up(file: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
+fn back_up(folder: &Path, file: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
     let name = |number: u32| {
         let mut name = file.as_os_str().to_owned();
         name.push(format!(".before-kavi-{number}"));
@@ -215,7 +225,7 @@ fn back_up(file: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
     // A new name each time: a second installation must not replace the copy of the first.
     let copy = (1..).map(name).find(|copy| std::fs::symlink_metadata(copy).is_err());
     let copy = copy.ok_or_else(|| Error::Refused(format!("no free name for a copy of {}", file.display())))?;
-    artifacts::write_new(&copy, bytes)?;
+    artifacts::write_new(folder, &copy, bytes)?;
     Ok(copy)
 }
 

@@ -154,7 +154,7 @@ pub(super) fn artifact(workspace: &OpenWorkspace, digest: Digest) -> Result<Stri
     if row.kind == ArtifactKind::Note {
         return Err(LedgerError::NotFound { what: "artifact", key: digest.to_string() }.into());
     }
-    let path = workspace.config.layout.root.join(&row.path);
+    let path = workspace.config.layout.root.join(row.path.as_str());
     let refused = |why: &str| Error::Refused(format!("artifact {} {why}", digest.short()));
     let bytes = artifacts::read_once(&path).map_err(|error| match error {
         ReadError::Missing => refused("is missing"),

@@ -127,7 +127,7 @@ fn write(
         write(&format!("RESEARCH_NOTE-{id}.md"), markdown.as_bytes())?,
         write(&format!("RESEARCH_NOTE-{id}.json"), document.as_bytes())?,
     ];
-    research.note_path = notes[0].path.clone();
+    research.note_path = notes[0].path.to_string();
     record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.insert_research(&research, &notes))?;
     Ok(research)
 }

@@ -3,10 +3,11 @@
 //! Guarantees: a gate has no access to the ledger, because gates run in several threads and none of them decides about trust.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::error::VerifyError;
+use crate::artifacts::leftovers;
 use crate::cage::Cage;
+use crate::dir::{FolderHandle, MissingFolders};
 use crate::forge::compile::CompileSandbox;
 use crate::forge::context::ForgeContext;
 use crate::forge::snapshot_store;
@@ -66,8 +67,14 @@ pub(super) fn with_context<T>(
     let snapshot = snapshot_store::load(forge.store, sources.snapshot_sha256)?;
     // Below the workspace and readable by others: the job in the cage may run under another user id.
     let root = forge.layout.state().join("scratch");
-    std::fs::create_dir_all(&root).map_err(VerifyError::Folder)?;
-    remove_abandoned(&root);
+    // Through no link.
+    let handle = FolderHandle::open(&forge.layout.root).and_then(|workspace| {
+        let below = root.strip_prefix(&forge.layout.root).unwrap_or(&root);
+        workspace.beneath(below, MissingFolders::Make)
+    });
+    handle.map_err(VerifyError::Folder)?;
+    // Verifications that were killed left large folders there.
+    leftovers::remove(forge.layout, forge.clock.now());
     let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(forge.limits)?;
     work(&GateContext {
@@ -81,19 +88,4 @@ pub(super) fn with_context<T>(
         watch: &watch,
         scratch: scratch.path(),
     })
-}
-
-/// The age at which a folder must have been abandoned: far longer than a verification takes.
-const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Removes the folders of verifications that were killed. A folder that cannot be removed does no harm.
-fn remove_abandoned(root: &Path) {
-    let folders = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let old = |entry: &std::fs::DirEntry| {
-        let changed = entry.metadata().and_then(|meta| meta.modified());
-        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > ABANDONED_AFTER))
-    };
-    for entry in folders.filter(old) {
-        let _ = std::fs::remove_dir_all(entry.path());
-    }
 }

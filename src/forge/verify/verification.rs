@@ -135,11 +135,11 @@ fn write(
         bytes: text.as_bytes(),
         related_id: id.to_string(),
     })?;
-    verification.report_path = artifact.path.clone();
+    verification.report_path = artifact.path.to_string();
     record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| {
         ledger.insert_verification(&verification, &artifact)
     })?;
-    let report = forge.layout.root.join(&artifact.path);
+    let report = forge.layout.root.join(artifact.path.as_str());
     Ok(Verified { verification, report })
 }
 

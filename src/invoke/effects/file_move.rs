@@ -28,10 +28,10 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, RenameFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::commit_site::CommitSite;
-use super::error::ApplyError;
+use super::error::{ApplyError, EffectsError};
 use super::place::{Folders, Place, Vault};
 use crate::artifacts::{self, ReadError, Store, StoredKind};
 use crate::model::{commit::FileChange, digest::Digest};
@@ -121,10 +121,12 @@ pub(super) fn sync<'c>(vault: &Vault, changes: impl Iterator<Item = &'c FileChan
         if last.replace(folder) == Some(folder) {
             continue;
         }
-        // A folder that cannot be opened was not written to.
-        if let Ok(Some(place)) = Place::open(vault, &change.path, Folders::Leave) {
-            let failed = |error: Errno| ApplyError::Failed(change.path.clone(), error.to_string());
-            rustix::fs::fsync(&place.folder).map_err(failed)?;
+        let failed = |error: Errno| ApplyError::Failed(change.path.clone(), error.to_string());
+        match Place::open(vault, &change.path, Folders::Leave) {
+            Ok(Some(place)) => retry_on_intr(|| rustix::fs::fsync(&place.folder)).map_err(failed)?,
+            // A folder that is gone, or is a link by now, was not written to.
+            Ok(None) | Err(EffectsError::Place { .. }) => {}
+            Err(error) => return Err(ApplyError::at(&change.path, error)),
         }
     }
     Ok(())
@@ -200,7 +202,9 @@ impl<'a> FileMove<'a> {
             Prepared::File(_) | Prepared::Other if self.in_vault()? == Some(after) => {
                 self.check_replaced(before, after)
             }
-            // Overwritten before a crash, on a file system that cannot exchange.
+            // On a file system that cannot exchange, a crash came after the old content was put back.
+            Prepared::Nothing if self.was_prepared && self.in_vault()? == Some(before) => Err(self.conflict(CHANGED)),
+            // Overwritten before a crash, on such a file system.
             Prepared::Nothing => self.must_be_moved(after),
             // An edit came out of the vault in the exchange, and the crash came before it went back. Meanwhile the person
             // has written the file again: the newer edit stays, and the older one is kept.
@@ -287,8 +291,9 @@ impl<'a> FileMove<'a> {
     /// Puts replaced content back from the store, where it could not be exchanged and so does not lie beside the commit.
     fn restore(&self, before: Digest) -> Result<(), ApplyError> {
         let bytes = self.store.get(StoredKind::File, before).map_err(|error| self.failed(error))?;
+        let folder = self.prepared.parent().unwrap_or(&self.prepared);
         // Durable before the rename: a crash must not leave an empty file in the vault.
-        artifacts::write_durably(&self.prepared, &bytes).map_err(|error| self.failed(error))?;
+        artifacts::write_durably(folder, &self.prepared, &bytes).map_err(|error| self.failed(error))?;
         self.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| self.failed(error))
     }
 

@@ -7,9 +7,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
 use super::error::{EffectsError, io};
+use crate::artifacts;
+use crate::dir;
 use crate::model::layout::Layout;
 
 /// Held while the vault is checked and changed.
@@ -20,7 +20,9 @@ const STAGING: &str = "staging";
 /// The folder of all staging folders, made if it is missing.
 pub(super) fn staging_root(layout: &Layout) -> Result<PathBuf, EffectsError> {
     let root = staging_root_path(layout)?;
-    fs::create_dir_all(&root).map_err(io(&root))?;
+    // Below the workspace or the vault, through no link.
+    let above = if root.starts_with(layout.state()) { &layout.root } else { &layout.vault };
+    artifacts::create_folders_durably(above, &root)?;
     check_no_link(layout, &root)?;
     Ok(root)
 }
@@ -58,20 +60,8 @@ pub(super) fn staging_lock(layout: &Layout) -> Result<File, EffectsError> {
 }
 
 fn lock(layout: &Layout, name: &str) -> Result<File, EffectsError> {
-    let folder = layout.locks();
-    fs::create_dir_all(&folder).map_err(io(&folder))?;
-    let path = folder.join(name);
-    // Another program may have put something else at this path. So no link is followed, no file is truncated, and opening a
-    // pipe does not wait for its other end.
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map(File::from);
-    let file = file.map_err(|error| io(&path)(error.into()))?;
-    if !file.metadata().map_err(io(&path))?.is_file() {
-        return Err(io(&path)(std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "it is not a regular file: move it away",
-        )));
-    }
-    file.lock().map_err(io(&path))?;
+    let path = layout.locks().join(name);
+    let file = artifacts::open_lock(&layout.root, &path)?;
+    dir::lock(&file).map_err(io(&path))?;
     Ok(file)
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, StatxFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::error::{EffectsError, io};
 use super::staging::ChangeTime;
@@ -66,7 +66,7 @@ impl<'p> Place<'p> {
             other => EffectsError::FileSystem { path: path.clone(), why: format!("folder `{folder}`: {other}") },
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = |at: &OwnedFd, folder: &str| rustix::fs::openat(at, folder, flags, Mode::empty());
+        let open = |at: &OwnedFd, folder: &str| retry_on_intr(|| rustix::fs::openat(at, folder, flags, Mode::empty()));
         let mut at = open(&vault.0, ".").map_err(|error| place(".", error))?;
         for folder in parents {
             at = match open(&at, folder) {
@@ -92,7 +92,8 @@ impl<'p> Place<'p> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let odd = || self.refuse("something that is not a regular file lies there");
         // `NONBLOCK`: to open a pipe would otherwise wait for its writer.
-        let mut file = match rustix::fs::openat(&self.folder, self.name, flags, Mode::empty()) {
+        let opened = retry_on_intr(|| rustix::fs::openat(&self.folder, self.name, flags, Mode::empty()));
+        let mut file = match opened {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP | Errno::NXIO) => return Err(odd()),
@@ -139,7 +140,7 @@ impl<'p> Place<'p> {
 
 fn make(at: &OwnedFd, folder: &str) -> Result<(), Errno> {
     match rustix::fs::mkdirat(at, folder, Mode::from_raw_mode(0o755)) {
-        Ok(()) => rustix::fs::fsync(at),
+        Ok(()) => retry_on_intr(|| rustix::fs::fsync(at)),
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error),
     }

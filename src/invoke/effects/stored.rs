@@ -46,7 +46,7 @@ fn stage(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<Staged
             let source = staging.out().join(number.to_string());
             let bytes = change.after.map(|digest| store.get(StoredKind::File, digest)).transpose()?;
             if let Some(bytes) = &bytes {
-                artifacts::write_new(&source, bytes)?;
+                artifacts::write_new(&staging.out(), &source, bytes)?;
             }
             let source = bytes.is_some().then_some(source);
             // The person saw the difference to this very content, so any other file in its place is a conflict.

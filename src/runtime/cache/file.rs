@@ -1,14 +1,16 @@
 //! Files that nobody else had a hand in, as far as the file system tells: read through one open, written whole.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// How temporary neighbours are called.
-pub(super) const TEMPORARY: &str = ".new-";
+use crate::dir::{self, ExistingFile, FolderHandle, MissingFolders};
+
+/// How the names of unfinished files begin, also of those that earlier versions left.
+pub(super) const TEMPORARY: [&str; 2] = [dir::TEMPORARY, ".new-"];
 
 /// Permissions that a file may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,27 +72,19 @@ pub(super) enum IfExists {
     Keep,
 }
 
-/// Writes a file whole and for this user alone: a temporary neighbour, fsync, rename, fsync of the folder.
-pub(super) fn write(path: &Path, bytes: &[u8], there: IfExists) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // Made with mode 0600.
-    // In the same folder, because a rename works within one file system only.
-    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    temporary.write_all(bytes)?;
-    // Before the rename. In the other order a crash can leave the name with an empty file.
-    temporary.as_file().sync_all()?;
+/// Writes a file whole and for this user alone: a temporary neighbour, fsync, rename, fsync of the folder. No link below `root`
+/// is followed.
+pub(super) fn write(root: &Path, path: &Path, bytes: &[u8], there: IfExists) -> io::Result<()> {
+    let slot = FolderHandle::slot(root, path, MissingFolders::Refuse)?;
     match there {
-        IfExists::Replace => temporary.persist(path).map(drop)?,
-        IfExists::Keep => match temporary.persist_noclobber(path) {
-            Ok(_) => {}
+        IfExists::Replace => slot.write_durably(bytes, 0o600, ExistingFile::Replace),
+        IfExists::Keep => match slot.write_durably(bytes, 0o600, ExistingFile::Refuse) {
             // Another process was faster. Its file is as good, and the caller reads what is there
             // now.
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            Err(error) => return Err(error.error),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            written => written,
         },
     }
-    // The name is stored in the folder, which has to reach the disk by itself.
-    File::open(folder)?.sync_all()
 }
 
 /// Makes a folder for this user alone, and those above it.

@@ -64,7 +64,7 @@ impl SealKey {
             file::make_folder(folder).map_err(failed)?;
         }
         // Two processes may get here. Replacing would make every entry of the first one foreign.
-        file::write(path, &bytes, IfExists::Keep).map_err(failed)?;
+        file::write(path.parent().unwrap_or(path), path, &bytes, IfExists::Keep).map_err(failed)?;
         // Read back: the key that prevailed can be another process's, and the checks of `read`
         // apply to it.
         let made = Self::read(path)?;

@@ -160,7 +160,9 @@ impl CodeCache {
         let sealed =
             sealed.ok_or_else(|| CacheError::NotAnEntry("the component imports more than an entry can say".into()))?;
         file::make_folder(&self.folder).map_err(failed)?;
-        file::write(&path, &sealed, IfExists::Replace).map_err(failed)
+        // From the folder of the workspace, two above, so that no link below it is followed.
+        let root = self.folder.ancestors().nth(2).unwrap_or(&self.folder);
+        file::write(root, &path, &sealed, IfExists::Replace).map_err(failed)
     }
 
     /// Looks at everything that lies in the cache. Changes nothing.
@@ -246,7 +248,10 @@ impl Name {
     fn parse(text: &str) -> Option<Self> {
         match Digest::parse(text) {
             Ok(component) => Some(Self::Entry(component)),
-            Err(_) => text.starts_with(file::TEMPORARY).then(|| Self::Leftover(text.to_owned())),
+            Err(_) => {
+                let unfinished = file::TEMPORARY.iter().any(|prefix| text.starts_with(prefix));
+                unfinished.then(|| Self::Leftover(text.to_owned()))
+            }
         }
     }
 

@@ -1,0 +1,249 @@
+//! The kill matrix: each verb that changes a workspace, killed at each system call that changes a file.
+//!
+//! `strace` counts those calls once, then starts the verb again for each of them and kills it there, before the call is made. A
+//! counter is that of one thread and one kind of call: where two threads make the same call, the one that gets there first dies.
+//! After every second kill a person edits what the verb has brought into the vault so far.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::support::{self, Workspace};
+use serde_json::json;
+
+/// Calls that change a file, its name or its durability.
+const CALLS: &[&str] = &[
+    "write",
+    "pwrite64",
+    "writev",
+    "ftruncate",
+    "fallocate",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "fchmod",
+    "fchmodat",
+    "utimensat",
+    "copy_file_range",
+];
+
+/// A verb, and what is there when it starts.
+struct Verb {
+    name: &'static str,
+    prepare: fn(&Workspace),
+    args: fn(&Workspace) -> Vec<String>,
+}
+
+const VERBS: &[Verb] = &[
+    Verb { name: "run", prepare: note, args: |_| run("three", &[]) },
+    Verb { name: "hold", prepare: note, args: |_| run("three", &["--hold"]) },
+    Verb { name: "approve", prepare: held, args: |workspace| decide(workspace, &["effects", "approve"], &["--yes"]) },
+    Verb { name: "reject", prepare: held, args: |workspace| decide(workspace, &["effects", "reject"], &[]) },
+    Verb { name: "undo", prepare: written, args: |workspace| decide(workspace, &["undo"], &["--yes"]) },
+    Verb { name: "chain", prepare: note, args: chain },
+    Verb { name: "propose", prepare: note, args: propose },
+    Verb {
+        name: "revoke",
+        prepare: note,
+        args: |_| text(&["revoke", "write_note", "--why", "x", "--approved-by", "ada"]),
+    },
+    Verb { name: "stop", prepare: note, args: |_| text(&["stop", "--why", "x", "--by", "ada"]) },
+    Verb { name: "resume", prepare: stopped, args: |_| text(&["resume", "--by", "ada"]) },
+    Verb { name: "rebuild", prepare: no_views, args: |_| text(&["rebuild"]) },
+    Verb {
+        name: "prune",
+        prepare: written,
+        args: |_| text(&["prune", "--keep", "1", "--yes", "--approved-by", "ada"]),
+    },
+];
+
+fn text(args: &[&str]) -> Vec<String> {
+    args.iter().map(|arg| (*arg).to_owned()).collect()
+}
+
+fn run(act: &str, more: &[&str]) -> Vec<String> {
+    let input = json!({ "act": act, "path": "Inbox/AI/a.md" }).to_string();
+    text(&[&["run-skill", "act", "--json", input.as_str()], more].concat())
+}
+
+fn decide(workspace: &Workspace, verb: &[&str], more: &[&str]) -> Vec<String> {
+    let id = support::strings(&workspace.ledger(), "SELECT id FROM commits ORDER BY rowid LIMIT 1").remove(0);
+    text(&[verb, &[id.as_str(), "--approved-by", "ada"], more].concat())
+}
+
+fn chain(workspace: &Workspace) -> Vec<String> {
+    let step = |act: &str, path: &str| json!({ "skill_name": "act", "input": { "act": act, "path": path } });
+    let steps = json!({ "steps": [step("two", "Inbox/AI/a.md"), step("write", "Inbox/AI/z.md")] });
+    let file = workspace.path().join("chain.json");
+    fs::write(&file, steps.to_string()).unwrap();
+    text(&["consume-chain", "--yes", "--json", "@chain.json"])
+}
+
+fn propose(_: &Workspace) -> Vec<String> {
+    let schema = r#"{"input":{"text":"str"},"output":{"words":"int"}}"#;
+    let args = ["--name", "tally", "--desc", "counts", "--side-effect", "READ_ONLY", "--io-schema-json", schema];
+    text(&[&["propose-skill"], &args[..]].concat())
+}
+
+fn note(workspace: &Workspace) {
+    fs::write(workspace.vault("Inbox/AI/a.md"), "old\n").unwrap();
+}
+
+fn held(workspace: &Workspace) {
+    note(workspace);
+    let args = run("three", &["--hold"]);
+    workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);
+}
+
+fn written(workspace: &Workspace) {
+    note(workspace);
+    workspace.act("three", "Inbox/AI/a.md").expect(0);
+}
+
+fn stopped(workspace: &Workspace) {
+    note(workspace);
+    workspace.call(&["stop", "--why", "x", "--by", "ada"]).expect(0);
+}
+
+fn no_views(workspace: &Workspace) {
+    note(workspace);
+    fs::remove_file(workspace.path().join("registry.yaml")).unwrap();
+    fs::remove_dir_all(workspace.path().join("artifacts_out/write_note")).unwrap();
+}
+
+fn traced(workspace: &Workspace, options: &[&str], args: &[String]) -> Command {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-s", "0", "-o"]).arg(workspace.path().join("calls")).args(options);
+    command.arg(env!("CARGO_BIN_EXE_kavi")).arg("--workspace").arg(workspace.path()).args(args);
+    command.current_dir(workspace.path()).env("KAVI_CACHE_DIR", support::cache()).env("USER", "ada");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// How often one thread makes each call.
+fn count(workspace: &Workspace) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in fs::read_to_string(workspace.path().join("calls")).unwrap().lines() {
+        let mut words = line.split_whitespace();
+        let (Some(thread), Some(rest)) = (words.next(), words.next()) else { continue };
+        let Some((call, _)) = rest.split_once('(') else { continue };
+        *counts.entry((call.to_owned(), thread.to_owned())).or_default() += 1;
+    }
+    let mut most = BTreeMap::new();
+    for ((call, _), count) in counts {
+        let known = most.entry(call).or_insert(0);
+        *known = count.max(*known);
+    }
+    most
+}
+
+fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
+    let all = support::files(&workspace.path().join("vault_out"));
+    all.into_iter().filter(|(_, what)| what != "folder").collect()
+}
+
+const MINE: &str = "mine\n";
+
+#[test]
+#[ignore = "a longer tier: needs strace, and some minutes a verb"]
+fn kill_matrix() {
+    let only = std::env::var("KAVI_KILL_VERBS").ok();
+    let wanted = |verb: &&Verb| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == verb.name));
+    let set = format!("trace={}", CALLS.join(","));
+    let (mut kills, mut edited) = (0, 0);
+    for verb in VERBS.iter().filter(wanted) {
+        let workspace = Workspace::trusted();
+        (verb.prepare)(&workspace);
+        let before = vault(&workspace);
+        let args = (verb.args)(&workspace);
+        let status = traced(&workspace, &["-e", &set], &args).status().expect("strace");
+        assert!(
+            status.success(),
+            "{}: {:?}",
+            verb.name,
+            workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>())
+        );
+        let (counts, after) = (count(&workspace), vault(&workspace));
+        let (mut of_verb, mut done, mut edits) = (0, 0, 0);
+        for (call, most) in &counts {
+            for number in 1..=*most {
+                let ended = kill_once(verb, call, number, Vaults { before: &before, after: &after });
+                of_verb += usize::from(ended.killed);
+                done += usize::from(ended.done);
+                edits += ended.edits;
+            }
+        }
+        println!("{}: {counts:?}: {of_verb} kills, after {done} the work was done, {edits} files edited", verb.name);
+        assert!(of_verb > 3, "{}: {of_verb}", verb.name);
+        kills += of_verb;
+        edited += edits;
+    }
+    println!("{kills} kills, {edited} files edited after them: blocked 0, half done 0, edits lost 0");
+}
+
+/// The files of the vault before a verb, and after it when nobody disturbs it.
+#[derive(Clone, Copy)]
+struct Vaults<'a> {
+    before: &'a BTreeMap<String, String>,
+    after: &'a BTreeMap<String, String>,
+}
+
+struct Ended {
+    killed: bool,
+    done: bool,
+    edits: usize,
+}
+
+/// Kills the verb at one call, edits what it brought, and checks the workspace.
+fn kill_once(verb: &Verb, call: &str, number: usize, vaults: Vaults<'_>) -> Ended {
+    let Vaults { before, after } = vaults;
+    let what = format!("{}: killed at {call} {number}", verb.name);
+    let workspace = Workspace::trusted();
+    (verb.prepare)(&workspace);
+    let args = (verb.args)(&workspace);
+    let inject = format!("inject={call}:signal=KILL:when={number}");
+    let killed =
+        !traced(&workspace, &["-e", &format!("trace={call}"), "-e", &inject], &args).status().unwrap().success();
+    let now = vault(&workspace);
+    let mine = kavi::model::digest::Digest::of(MINE.as_bytes()).to_string();
+    let mut edits = BTreeMap::new();
+    if number % 2 == 1 {
+        let changed = after.iter().filter(|(path, digest)| before.get(*path) != Some(digest));
+        for (path, _) in changed.filter(|(path, digest)| now.get(*path) == Some(digest)) {
+            fs::write(workspace.vault(path), MINE).unwrap();
+            edits.insert(path.clone(), mine.clone());
+        }
+    }
+    works(&workspace, &what);
+    let found = vault(&workspace);
+    let with_edits = |files: &BTreeMap<String, String>| {
+        let mut files = files.clone();
+        files.extend(edits.clone());
+        files
+    };
+    let done = found == with_edits(after);
+    assert!(done || found == *before, "{what}: neither all nor none: {found:?}");
+    Ended { killed, done, edits: edits.len() }
+}
+
+/// The workspace answers, nothing is pending, and nothing is left in staging.
+fn works(workspace: &Workspace, what: &str) {
+    let status = workspace.json(&["status"]);
+    assert_eq!(status.code, 0, "{what}: {status:?}");
+    let is_stopped = workspace.path().join(".kavi/stop").exists() || status.stdout.contains("\"stopped\"");
+    let read = workspace.run("peek", json!({ "path": "Inbox/AI/a.md" }));
+    // A note that an undo has removed is not there to be read, and a stopped workspace runs nothing.
+    assert!([0, 5].contains(&read.code) || (is_stopped && read.code == 3), "{what}: {read:?}");
+    assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 0, "{what}");
+    assert_eq!(workspace.staged(), 0, "{what}");
+}
