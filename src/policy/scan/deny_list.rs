@@ -19,12 +19,35 @@ pub(super) const FILE_METHODS: &[&str] = &[
     "try_exists",
 ];
 
-/// Methods that give an address or the number of a type.
-pub(super) const ADDRESS_METHODS: &[&str] =
-    &["addr", "as_mut_ptr", "as_mut_ptr_range", "as_ptr", "as_ptr_range", "type_id"];
+/// Methods that give an address or the number of a type, compare addresses, or tell how much memory is left. All of these differ
+/// between the program of the tests and the promoted component, although both do the same.
+pub(super) const ADDRESS_METHODS: &[&str] = &[
+    "addr",
+    "addr_eq",
+    "align_offset",
+    "as_mut_ptr",
+    "as_mut_ptr_range",
+    "as_ptr",
+    "as_ptr_range",
+    "expose_provenance",
+    "fn_addr_eq",
+    "into_non_null",
+    "into_raw",
+    "into_raw_parts",
+    "ptr_eq",
+    "try_reserve",
+    "try_reserve_exact",
+    "try_with_capacity",
+    "type_id",
+];
 
-/// The type of the standard library that seeds hash maps at random.
-pub(super) const RANDOM_STATE: &str = "RandomState";
+/// Those of them that are a name of nothing else: not even as the argument of a macro.
+pub(super) const ADDRESS_NAMES: &[&str] =
+    &["as_mut_ptr", "as_mut_ptr_range", "as_ptr", "as_ptr_range", "expose_provenance", "into_raw_parts", "ptr_eq"];
+
+/// Types that hold or show an address, and the one that seeds hash maps at random.
+pub(super) const ADDRESS_TYPES: &[&str] =
+    &["AtomicPtr", "NonNull", "RandomState", "RawWaker", "RawWakerVTable", "TypeId", "Waker"];
 
 /// Names below `kavi_sdk` that its own macro uses, and nobody else.
 pub(super) const SDK_INTERNAL: &[&str] = &["bindings", "call", "export", "wit_bindgen"];

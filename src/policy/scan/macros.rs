@@ -42,6 +42,11 @@ pub(super) fn check(files: &[SourceTokens], names: &DeclaredNames, report: &mut 
                     report.refuse(&file.path, token.line, reason);
                 }
             }
+            if name == "thread_local" && token.scope == TokenScope::Skill {
+                let message =
+                    "`thread_local!`: a skill keeps nothing from one call to the next: every run is a first one";
+                report.add(Rule::State, &file.path, token.line, message);
+            }
             if name == EXPORT {
                 exports += 1;
                 if let Some(message) = check_export(file, at, names) {

@@ -65,6 +65,14 @@ pub(super) fn check(path: &[String], context: PathContext, names: &DeclaredNames
         if let Some(why) = refusal {
             return refuse(&why);
         }
+        let below_root = if allow_list::STD_ROOTS.contains(&name.as_str()) {
+            vec![rest.to_vec()]
+        } else {
+            names.alias(name).into_iter().map(|binding| [binding, rest.to_vec()].concat()).collect()
+        };
+        if context.scope == TokenScope::Skill && below_root.iter().any(|path| keeps_state(path, context.start)) {
+            return Some(Rule::State.because(format!("{}: {STATE_HINT}", quote(&path.join("::")))));
+        }
     }
     if context.scope == TokenScope::Skill
         && (path.len() > 1 || context.start == PathStart::Import)
@@ -95,7 +103,23 @@ fn check_std(path: &[String], start: PathStart) -> Option<String> {
     }
 }
 
-/// Whether `path` below `kavi_sdk` leads a skill to the clock. In its tests the clock is a constant.
+/// Why a skill has no state. Tests may keep some: they are not promoted.
+const STATE_HINT: &str = "a skill keeps nothing from one call to the next: every run is a first one, and a test that calls twice \
+                          would see another skill";
+
+/// Whether `path` below the root of the standard library leads to a value that a `static` can change.
+fn keeps_state(path: &[String], start: PathStart) -> bool {
+    match path {
+        [first] if start == PathStart::Macro || start == PathStart::Import => first == "thread_local",
+        [first, rest @ ..] => first == "sync" && rest.first().is_some_and(|name| !STATELESS.contains(&name.as_str())),
+        [] => false,
+    }
+}
+
+/// What `std::sync` has that no `static` can be changed through.
+const STATELESS: [&str; 2] = ["Arc", "Weak"];
+
+/// Whether `path` below `kavi_sdk` leads a skill to the clock. In its tests it names the time by itself.
 fn asks_for_the_time(path: &[String], scope: TokenScope) -> bool {
     scope == TokenScope::Skill && path.first().is_some_and(|first| first == allow_list::SDK_CLOCK)
 }

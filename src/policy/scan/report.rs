@@ -53,6 +53,8 @@ pub(super) enum Rule {
     Unsafe,
     /// Foreign code.
     Extern,
+    /// State that outlives a call.
+    State,
     /// A test that is not what it seems, or a test module that changes the skill.
     Test,
     /// A secret as a literal.
@@ -72,7 +74,9 @@ impl Rule {
     /// one of them.
     fn compile_safety(self) -> CompileSafety {
         match self {
-            Self::Path | Self::Clock | Self::Lint | Self::Test | Self::Export | Self::Secret => CompileSafety::Safe,
+            Self::Path | Self::Clock | Self::State | Self::Lint | Self::Test | Self::Export | Self::Secret => {
+                CompileSafety::Safe
+            }
             _ => CompileSafety::Unsafe,
         }
     }
@@ -98,6 +102,7 @@ impl Rule {
             Self::LocalMacro => "policy/local-macro",
             Self::Unsafe => "policy/unsafe",
             Self::Extern => "policy/extern",
+            Self::State => "policy/state",
             Self::Test => "policy/test",
             Self::Secret => "policy/secret",
             Self::Syntax => "policy/syntax",

@@ -224,6 +224,59 @@ fn serde_strings_hold_no_code() {
 }
 
 #[test]
+fn what_tells_one_program_from_another_is_refused() {
+    refused(
+        "path",
+        &[
+            "fn f(v: &[u8]) -> usize { v.as_ptr().addr() }",
+            "fn f(v: Vec<u8>) { let g = Vec::as_ptr; let _ = g(&v); }",
+            "fn f(v: &str) { let _ = <str>::as_ptr(v); }",
+            "fn f(v: Box<u8>) -> usize { Box::into_raw(v) as usize }",
+            "fn f(v: std::rc::Rc<u8>) -> usize { std::rc::Rc::into_raw(v) as usize }",
+            "fn f(v: std::rc::Rc<u8>) -> bool { std::rc::Rc::ptr_eq(&v, &v) }",
+            "fn f() -> bool { std::ptr::eq(\"a\", \"a\") }",
+            "use std::ptr; fn f() -> bool { ptr::eq(\"a\", \"a\") }",
+            "fn f() -> bool { std::ptr::fn_addr_eq(g, g) } fn g() {}",
+            "use std::fmt::Pointer; fn f() {}",
+            "use std::fmt::{self, Pointer as P}; fn f() {}",
+            "impl std::fmt::Display for Output { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { std::fmt::Pointer::fmt(&self, f) } }",
+            "use std::fmt::*; fn f(x: &u8, f: &mut Formatter<'_>) -> Result { Pointer::fmt(&x, f) }",
+            "fn f(x: &u8) -> String { format!(\"{x:p}\") }",
+            "fn f(x: &u8) -> String { format!(\"{:#018p}\", x) }",
+            "fn g() {} fn f() -> String { format!(\"{:?}\", g as fn()) }",
+            "use std::collections::hash_map::RandomState as R; fn f() { let _ = R::new(); }",
+            "use std::hash::{BuildHasher, RandomState}; fn f() {}",
+            "fn f() -> String { format!(\"{:?}\", std::task::Waker::noop()) }",
+            "fn f(x: &dyn std::any::Any) { let _ = std::any::Any::type_id(x); }",
+            "macro_rules! call { ($a:expr, $m:ident) => { $a.$m() } } fn f(v: &[u8]) { let _ = call!(v, as_ptr); }",
+            "fn f() -> usize { let mut v: Vec<u8> = Vec::new(); let mut n = 1; while v.try_reserve(n).is_ok() { n *= 2; } n }",
+            "fn f() { let _ = String::try_with_capacity(1); }",
+        ],
+    );
+}
+
+#[test]
+fn state_that_outlives_a_call_is_refused() {
+    refused(
+        "state",
+        &[
+            "thread_local! { static X: std::cell::Cell<u32> = const { std::cell::Cell::new(1) }; }",
+            "std::thread_local! { static X: std::cell::Cell<u32> = const { std::cell::Cell::new(1) }; }",
+            "static N: std::sync::Mutex<u32> = std::sync::Mutex::new(1);",
+            "use std::sync::OnceLock; static N: OnceLock<u32> = OnceLock::new();",
+            "use std::sync::{Arc, LazyLock as L}; static N: L<u32> = L::new(|| 1);",
+            "use std::sync; static N: sync::RwLock<u32> = sync::RwLock::new(1);",
+            "use std::sync as s; static N: s::Once = s::Once::new();",
+            "use std::sync::atomic::AtomicBool; static N: AtomicBool = AtomicBool::new(false);",
+            "use core::sync::atomic::{self, AtomicU8}; static N: AtomicU8 = AtomicU8::new(0);",
+            "use std::sync::atomic; static N: atomic::AtomicU64 = atomic::AtomicU64::new(0);",
+            "mod a { pub use std::sync; } static N: a::sync::Mutex<u8> = a::sync::Mutex::new(0);",
+            "macro_rules! m { () => { std::sync::Mutex::new(1) } } fn f() { let _ = m!(); }",
+        ],
+    );
+}
+
+#[test]
 fn macros_outside_the_list_are_refused() {
     refused(
         "macro",
