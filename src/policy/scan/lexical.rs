@@ -147,9 +147,11 @@ impl LexicalScan<'_> {
     }
 
     fn run(&mut self) {
-        // After a name, `r"` is no raw string: in `for"` the letter belongs to the word before.
+        // After a name, `r"` is no raw string: in `for"` the letter belongs to the word before. After a
+        // literal it is the literal's suffix, and after `'` the name of a lifetime.
         let mut name_before = false;
         while let Some(c) = self.peek(0) {
+            let mut is_literal = false;
             if self.starts("//") {
                 while self.peek(0).is_some_and(|c| c != '\n') {
                     self.step(CharContext::Text);
@@ -158,14 +160,17 @@ impl LexicalScan<'_> {
                 self.block_comment();
             } else if c == '"' {
                 self.string();
+                is_literal = true;
             } else if c == '\'' {
                 self.quoted();
+                is_literal = true;
             } else if !name_before && let Some(hashes) = self.raw_string() {
                 self.raw(hashes);
+                is_literal = true;
             } else if !self.code(c) {
                 return;
             }
-            name_before = c.is_ascii_alphanumeric() || c == '_';
+            name_before = is_literal || c.is_ascii_alphanumeric() || c == '_';
         }
     }
 

@@ -1,14 +1,14 @@
 //! The source scanner: what a skill's source may say, decided from its text alone.
 //!
 //! It reads tokens and syntax and denies by default: standard library paths, macros, attributes and serde keys are
-//! lists of what is allowed (`tables`), and a name that cannot be placed is refused. Its parts:
+//! lists of what is allowed (`allow_list`), and a name that cannot be placed is refused. Its parts:
 //!
 //! | part | guarantees |
 //! |---|---|
 //! | `lexical`, `unicode` | plain, visible, small text that is safe to parse |
 //! | `module_files` | the files are exactly the modules that the compiler will read |
 //! | `keywords` | no unsafe or foreign code, no disguised name |
-//! | `names`, `imports`, `paths` | every path ends on the list, whatever it is called on the way |
+//! | `declared_names`, `imports`, `paths`, `allow_list`, `deny_list` | every path ends on the list, whatever it is called on the way |
 //! | `attributes`, `serde_keys` | no conditional code, no lint levels, no code in strings |
 //! | `macros`, `local_macros`, `macro_growth` | only known macros, none that builds names, paths or a flood of code |
 //! | `secrets` | no literal with the shape of a token or a private key |

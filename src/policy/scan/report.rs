@@ -4,8 +4,8 @@
 
 use crate::model::finding::Finding;
 
-/// Most findings of one scan: more tell a reader nothing.
-const MAX_FINDINGS: usize = 64;
+/// Most findings of one scan, and most of [`CLOCK`]: more tell a reader nothing.
+pub(super) const MAX_FINDINGS: usize = 64;
 /// Longest message, in characters.
 const MAX_MESSAGE: usize = 300;
 /// Longest piece of source that a message quotes, in characters.
@@ -61,6 +61,8 @@ pub(super) enum Rule {
     Secret,
     /// Text that is not Rust as the scanner knows it.
     Syntax,
+    /// More findings than a report lists.
+    Limits,
 }
 
 impl Rule {
@@ -106,6 +108,7 @@ impl Rule {
             Self::Test => "policy/test",
             Self::Secret => "policy/secret",
             Self::Syntax => "policy/syntax",
+            Self::Limits => "policy/limits",
         }
     }
 }
@@ -134,6 +137,10 @@ pub(super) struct RefusalReason {
 #[derive(Debug, Default)]
 pub(super) struct ScanReport {
     findings: Vec<Finding>,
+    /// Findings of [`CLOCK`]. A specification can permit them, so they may use no room of the others.
+    clock: Vec<Finding>,
+    /// Whether a finding had no room.
+    is_cut: bool,
     safety: CompileSafety,
 }
 
@@ -163,8 +170,14 @@ impl ScanReport {
         // same.
         let message: String = message.into().chars().take(MAX_MESSAGE).collect();
         let finding = Finding::new(rule.name(), message).at(file, line);
-        if self.findings.len() < MAX_FINDINGS && !self.findings.contains(&finding) {
-            self.findings.push(finding);
+        let list = if rule == Rule::Clock { &mut self.clock } else { &mut self.findings };
+        if list.contains(&finding) {
+            return;
+        }
+        if list.len() < MAX_FINDINGS {
+            list.push(finding);
+        } else if rule != Rule::Clock {
+            self.is_cut = true;
         }
     }
 
@@ -175,7 +188,7 @@ impl ScanReport {
 
     /// Whether nothing was found, but for what a specification may permit.
     pub(super) fn is_clean(&self) -> bool {
-        self.findings.iter().all(|finding| finding.rule == CLOCK)
+        self.findings.is_empty()
     }
 
     /// Whether the compiler may read the sources.
@@ -184,11 +197,19 @@ impl ScanReport {
     }
 
     /// The findings in order of their places.
-    pub(super) fn finish(mut self) -> Vec<Finding> {
+    pub(super) fn finish(self) -> Vec<Finding> {
+        let mut findings = [self.findings, self.clock].concat();
         // Checks run one after the other over the files. A reader goes through a file from top to
         // bottom.
-        self.findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        self.findings
+        findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        if self.is_cut {
+            // A finding of its own. What is not listed then fails the gate, whatever a reader
+            // permits of the list.
+            let message =
+                format!("there are more than {MAX_FINDINGS} findings: only the first {MAX_FINDINGS} are listed");
+            findings.push(Finding::new(Rule::Limits.name(), message));
+        }
+        findings
     }
 }
 

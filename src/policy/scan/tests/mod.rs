@@ -78,6 +78,37 @@ fn one_skill_is_exported() {
 }
 
 #[test]
+fn what_a_specification_permits_displaces_no_other_finding() {
+    let clock = |n: usize| format!("fn t{n}() {{ kavi_sdk::clock::now(); }}\n");
+    let body = (0..100).map(clock).collect::<String>() + "fn f() { std::fs::read(\"x\"); }\n";
+    let mut findings = scan(&skill(&body));
+    assert_eq!(rules(&findings).iter().filter(|rule| **rule == "clock").count(), report::MAX_FINDINGS);
+    findings.retain(|finding| finding.rule != CLOCK);
+    assert_eq!(rules(&findings), ["path"]);
+    let many: String = (0..100).map(|n| format!("fn f{n}() {{ std::fs::read(\"x\"); }}\n")).collect();
+    let mut findings = scan(&skill(&many));
+    assert_eq!(findings.len(), report::MAX_FINDINGS + 1);
+    findings.retain(|finding| finding.rule != "policy/path");
+    assert_eq!(rules(&findings), ["limits"], "what is not listed is a finding too");
+}
+
+#[test]
+fn a_raw_string_starts_only_where_the_compiler_starts_one() {
+    // For the compiler each of these is a string that ends at the third quote. The brackets after it are code.
+    let deep = "[".repeat(20_000);
+    for before in ["'r", "'br", "'a'r", "b'a'r", "\"x\"r", "r\"x\"r", "r#\"x\"#r", "1r", "for"] {
+        let text = format!("m!({before}\"\\\"\" {deep} \"\");");
+        assert!(rules(&precheck(&skill(&text))).contains(&"nesting"), "{before}");
+    }
+    for before in ["r", "br", "cr", "#r", ".r", "/* */r", "'a' r"] {
+        let text = format!("m!({before}\"\\\"; {deep}");
+        assert!(rules(&precheck(&skill(&text))).contains(&"nesting"), "{before}");
+        let text = format!("m!({before}\"{deep}\\\");");
+        assert!(precheck(&skill(&text)).is_empty(), "{before}");
+    }
+}
+
+#[test]
 fn bytes_are_plain_visible_and_few() {
     let check = |bytes: &[u8]| {
         let files = [("src/lib.rs".to_owned(), bytes.to_vec())];
