@@ -63,8 +63,8 @@ fn provider(workspace: &OpenWorkspace) -> Result<Provider, Error> {
             return Err(missing.into());
         }
     };
-    let base_url = environment.text("ANTHROPIC_BASE_URL").map(|url| ProviderUrl::parse(&url)).transpose();
-    let proxy = environment.text("HTTPS_PROXY").map(|url| HttpProxy::parse(&url)).transpose();
+    let base_url = environment.text("ANTHROPIC_BASE_URL")?.map(|url| ProviderUrl::parse(&url)).transpose();
+    let proxy = environment.text("HTTPS_PROXY")?.map(|url| HttpProxy::parse(&url)).transpose();
     let roots = environment.get("SSL_CERT_FILE").map(|file| TlsRoots::from_file(Path::new(file))).transpose();
     Ok(Provider {
         base_url: base_url.map_err(|error| Error::Usage(error.to_string()))?.unwrap_or_default(),

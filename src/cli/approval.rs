@@ -33,8 +33,10 @@ pub struct Approval {
 
 /// The person who is named with `option`, else the user who is logged in.
 pub fn named_or_logged_in(context: &Context, named: Option<&str>, option: &str) -> Result<Approver, Error> {
-    let user = context.host.environment.text("USER");
-    let name = named.map(str::to_owned).or(user);
+    let name = match named {
+        Some(named) => Some(named.to_owned()),
+        None => context.host.environment.text("USER")?,
+    };
     let name = name.ok_or_else(|| Error::Usage(format!("the approver has no name here: give {option} NAME")))?;
     Ok(Approver::parse(&name)?)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::discover::{self, check_root};
+use super::discover::{self, check_root, resolve_new};
 use super::{environment::Environment, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
@@ -206,8 +206,10 @@ impl Config {
         let vault = root.join(expanded(&settings.vault, home).map_err(malformed)?);
         // Skills read all of the vault: what the workspace itself is made of must not be in it.
         // Resolved: a vault that is a link could lead to the folder with the ledger.
-        let real = vault.canonicalize().unwrap_or_else(|_| vault.clone());
-        if root.starts_with(&real) || real.starts_with(root.join(".kavi")) {
+        let unclear = || malformed("`vault` must not contain `..` after a folder that does not exist".to_owned());
+        let real = resolve_new(&vault).ok_or_else(unclear)?;
+        let state = resolve_new(&root.join(".kavi")).ok_or_else(unclear)?;
+        if root.starts_with(&real) || state.starts_with(&real) || real.starts_with(&state) {
             return Err(malformed(
                 "`vault` must be a folder of its own, not one that the workspace lies in".to_owned(),
             ));
@@ -265,6 +267,40 @@ mod tests {
         {
             assert!(toml::from_str::<Settings>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_vault_that_does_not_exist_yet_is_resolved_too() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let root = folder.path().join("above/workspace");
+        std::fs::create_dir_all(root.join("docs"))?;
+        std::fs::create_dir_all(root.join(".kavi"))?;
+        std::os::unix::fs::symlink(root.join(".kavi"), root.join("link"))?;
+        let load = |vault: &str| {
+            std::fs::write(root.join(layout::MARKER), format!("vault = '{vault}'"))?;
+            Ok::<_, std::io::Error>(Config::load(&root, &Environment::default()))
+        };
+        for bad in [
+            "x/../..",
+            "x/y/../../../other",
+            ".",
+            "..",
+            "../..",
+            "x/..",
+            ".kavi",
+            ".kavi/new",
+            "docs/../.kavi/new",
+            "link",
+            "link/new",
+            "docs/../..",
+        ] {
+            let loaded = load(bad)?;
+            assert!(matches!(loaded, Err(ConfigError::Malformed { .. })), "{bad}: {loaded:?}");
+        }
+        for good in ["notes", "notes/deep", "../notes", "docs/../notes", "./notes"] {
+            assert!(load(good)?.is_ok(), "{good}");
+        }
+        Ok(())
     }
 
     #[test]

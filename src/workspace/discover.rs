@@ -3,7 +3,7 @@
 //! Guarantees: a workspace that nobody named belongs to this user. Deliberately never: makes one, or writes a file.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{environment::Environment, error::ConfigError};
 use crate::model::layout;
@@ -37,6 +37,15 @@ fn check_owner(root: &Path) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// An absolute path without links, also where its end does not exist yet. None where the path of the end cannot be told.
+pub fn resolve_new(path: &Path) -> Option<PathBuf> {
+    let (existing, real) = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)))?;
+    let missing = path.strip_prefix(existing).ok()?;
+    // Where `..` leads to is known only once the folder before it exists: `x/..` is another folder when `x` is a link.
+    let is_plain = missing.components().all(|part| matches!(part, Component::Normal(_)));
+    is_plain.then(|| real.join(missing))
 }
 
 /// Whether a folder can be a workspace.

@@ -52,8 +52,13 @@ impl Environment {
     }
 
     /// A variable's value as text.
-    pub fn text(&self, name: &str) -> Option<String> {
-        self.get(name).and_then(|value| value.to_str()).map(str::to_owned)
+    ///
+    /// # Errors
+    /// [`ConfigError::NoTextValue`] when it is set to something else. Ignoring it would be another setting than the
+    /// person made.
+    pub fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        let text = |value: &OsString| value.to_str().map(str::to_owned).ok_or(ConfigError::NoTextValue(name));
+        self.get(name).map(text).transpose()
     }
 
     /// The first file of this name in the folders of PATH.
@@ -79,6 +84,15 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_value_that_is_no_text_is_an_error_and_not_unset() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let environment = Environment([("HTTPS_PROXY", OsString::from_vec(vec![0xff]))].into());
+        assert!(matches!(environment.text("HTTPS_PROXY"), Err(ConfigError::NoTextValue("HTTPS_PROXY"))));
+        assert!(matches!(environment.text("USER"), Ok(None)));
+    }
 
     #[test]
     fn an_environment_prints_names_only() {

@@ -22,6 +22,9 @@ pub enum ConfigError {
     /// The folder cannot be named in the ledger, in reports, or in JSON.
     #[error("{} is not valid UTF-8: use another folder for the workspace", .0.to_string_lossy())]
     NoText(PathBuf),
+    /// A variable of the environment is set to something that is no text.
+    #[error("the environment variable {0} is not valid UTF-8: set it again, or unset it")]
+    NoTextValue(&'static str),
     /// The file says something that Kavi does not know.
     #[error("{path}: {message}")]
     Malformed {

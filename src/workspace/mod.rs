@@ -13,6 +13,6 @@ mod environment;
 mod error;
 
 pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE};
-pub use discover::check_root;
+pub use discover::{check_root, resolve_new};
 pub use environment::Environment;
 pub use error::ConfigError;
