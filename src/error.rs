@@ -311,6 +311,7 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::TooMany { .. }
         | LedgerError::Conflict(_)
         | LedgerError::NotStopped
+        | LedgerError::StoppedAgain
         | LedgerError::Halted(_) => Kind::Refused,
         // Nothing is broken here. The same command can work later.
         LedgerError::Busy(_) | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
@@ -326,6 +327,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::WrongState { .. } => "check its status with `kavi show`",
         LedgerError::NotStopped => "see `kavi status`",
         LedgerError::TooMany { .. } => "review them with `kavi status` first",
+        LedgerError::StoppedAgain => "read its reason with `kavi status`, then `kavi resume` again",
         LedgerError::Unrecorded(_) => "`kavi stop` again records it; `kavi resume` lets things run",
         LedgerError::Conflict(_) => "check `kavi show` and try again",
         LedgerError::Newer { .. } => "use the version of Kavi that wrote it, or a newer one",

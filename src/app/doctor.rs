@@ -177,7 +177,9 @@ fn check_cache(workspace: &OpenWorkspace) -> Check {
 }
 
 fn check_toolchain(workspace: &OpenWorkspace) -> Check {
-    let found = workspace.host.tools().and_then(|tools| Ok(toolchain::missing_parts(&workspace.cage, &tools)?));
+    // A stopped workspace is looked at too: asking a compiler for its version runs nothing of an agent.
+    let cage = workspace.cage.clone().unwatched();
+    let found = workspace.host.tools().and_then(|tools| Ok(toolchain::missing_parts(&cage, &tools)?));
     match found {
         Ok(missing) if missing.is_empty() => Check::ok("toolchain", "complete"),
         Ok(missing) => {

@@ -25,7 +25,7 @@ use crate::model::{
 };
 
 use crate::runtime::{self, CodeCache, Loader};
-use crate::workspace::{Config, ConfinementSetting};
+use crate::workspace::{self, Config, ConfinementSetting};
 
 /// Time between two sweeps of what crashes left.
 const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
@@ -53,12 +53,8 @@ impl OpenWorkspace {
             // Both the option and the setting are a person's choice, and each attempt records it.
             (Walls::Unconfined, _) | (_, ConfinementSetting::Unconfined) => Confinement::Unconfined,
         };
-        let cage = Cage::new(host.exe.clone(), confinement);
-        let cage = match ledger.authorize() {
-            Ok(authorized) => cage.watched(Arc::new(ledger.watch(authorized))),
-            // The workspace is stopped. Every step that would start a process is refused before it does.
-            Err(_) => cage,
-        };
+        // For each job, and not once for the process: a server stays over a stop and its end.
+        let cage = Cage::new(host.exe.clone(), confinement).watched_by(Arc::new(ledger.watch_source()));
         remove_leftovers(&config.layout, SystemClock.now());
         Ok(Self {
             store: Store::new(config.layout.store()),
@@ -137,7 +133,8 @@ impl OpenWorkspace {
 
     /// The person at the command line: the account name, else its number.
     pub(super) fn person(&self) -> String {
-        let named = self.host.environment.text("USER").map(|name| text::line(name.trim(), 100));
+        // A name that is no text is as good as none: the number of the account says who it is.
+        let named = self.host.environment.text("USER").ok().flatten().map(|name| text::line(name.trim(), 100));
         named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     }
 
@@ -176,8 +173,7 @@ fn is_inside(folder: &Path, other: &Path) -> bool {
     // A vault that does not exist yet has no links to resolve, so its text decides.
     let Ok(other) = other.canonicalize() else { return folder.starts_with(other) };
     // Links in the part that exists could lead into the vault. The rest is made below it later.
-    let existing = folder.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    let real = existing.map(|(above, real)| real.join(folder.strip_prefix(above).unwrap_or(Path::new(""))));
+    let real = workspace::resolve_new(folder);
     // A folder whose place cannot be found out counts as inside, and then no key is used.
     real.is_none_or(|real| real.starts_with(other))
 }

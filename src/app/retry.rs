@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::forge::build::{BuildAttempt, Builder};
 use crate::forge::diagnosis::{self, NextStep};
 use crate::forge::verify::{Reuse, Verified};
-use crate::ledger::Research;
+use crate::ledger::{LedgerError, Research};
 use crate::log_targets::NOTE;
 use crate::model::approver::Approver;
 use crate::model::{
@@ -71,11 +71,15 @@ impl AttemptService<'_> {
     /// When a step could not be made or recorded; a failed attempt or gate is an [`RetryEnd`].
     pub fn forge_until_verified(&self, id: ProposalId, options: &RetryOptions<'_>) -> Result<RetryReport, Error> {
         // Before the first step, so that a stopped workspace starts no tool at all.
-        self.workspace.ledger.authorize()?;
+        let ledger = &self.workspace.ledger;
+        let authorization = ledger.authorize()?;
         let (mut steps, mut made, mut last) = (Vec::new(), 0, RetryEnd::BuildFailed);
         loop {
+            // Each step begins with an authorization of its own. The loop is one piece of work, which a
+            // stop between two steps ends too.
+            ledger.check_authorization(authorization).map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
             // Read at every turn: a person or another process may have moved it meanwhile.
-            let proposal = self.workspace.ledger.proposal(id)?;
+            let proposal = ledger.proposal(id)?;
             let progress_so_far = diagnosis::attempt_history(&self.workspace.forge(), &proposal)?;
             let failed = match progress_so_far.next_step(proposal.status) {
                 NextStep::Nothing => return Ok(RetryReport { steps, end: RetryEnd::Verified }),

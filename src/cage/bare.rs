@@ -6,7 +6,7 @@
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 use super::error::{SetupStep, StageError};
 use super::launch::{self, OwnGroup, SupervisionEnd};
@@ -45,9 +45,13 @@ fn live(control: &UnixStream) -> Result<Option<StageReport>, StageError> {
         return Ok(None);
     }
     let job = launch::start(&order.job, &program, fds, OwnGroup::Yes).map_err(at(SetupStep::Start))?;
-    let fate = launch::supervise(control, job);
+    let fate = launch::supervise(control, job, OwnGroup::Yes);
+    // Only where the first process of the job is not reaped yet: after that the number could be another group's.
+    if !matches!(fate, Ok(SupervisionEnd::Ended(_))) {
+        let _ = rustix::process::kill_process_group(job, Signal::KILL);
+    }
     // Before the result is looked at, so that also a failed watch leaves nothing running.
-    kill_tree(job);
+    sweep();
     match fate.map_err(at(SetupStep::Watch))? {
         SupervisionEnd::Ended(report) => Ok(Some(report)),
         SupervisionEnd::ControlClosed => Ok(None),
@@ -65,21 +69,14 @@ fn become_reaper() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Kills the job's process group, then the remaining descendants until there are none.
-fn kill_tree(job: Pid) {
-    let _ = rustix::process::kill_process_group(job, Signal::KILL);
-    sweep();
-}
-
+/// Kills the remaining descendants until there are none.
 #[cfg(target_os = "linux")]
 fn sweep() {
     use rustix::process::{WaitOptions, kill_process, wait};
     // Each round kills all children of this stage, and their children become ours. A tree that grows faster than the rounds
     // survives: only a cage can prevent that.
     for _ in 0..2000 {
-        // The kernel keeps this list for each thread that started a child. A stage has one thread.
-        let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-        for child in children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+        for child in launch::children() {
             let _ = kill_process(child, Signal::KILL);
         }
         loop {

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, setrlimit};
 
 use super::wire::{JobSpec, Rlimits, StageReport};
 
@@ -111,12 +111,20 @@ pub(super) enum SupervisionEnd {
 }
 
 /// Watches until the job's first process ends or Kavi closes the control socket. Reaps orphans meanwhile.
-pub(super) fn supervise(control: &UnixStream, job: Pid) -> io::Result<SupervisionEnd> {
+///
+/// A job that ends in a group of its own takes that group along. In every other case its first process is not reaped
+/// yet, so the caller can still kill the group by its number.
+pub(super) fn supervise(control: &UnixStream, job: Pid, own_group: OwnGroup) -> io::Result<SupervisionEnd> {
     // Taken before anything is reaped: afterwards the number could belong to another process.
     let handle = handle(job)?;
     loop {
         // First in the loop, because the job may have ended before the first wait.
-        if let Some(report) = reap_all(job)? {
+        let ended = match own_group {
+            OwnGroup::Yes => end_with_group(job)?,
+            #[cfg(target_os = "linux")]
+            OwnGroup::No => reap_all(job)?,
+        };
+        if let Some(report) = ended {
             return Ok(SupervisionEnd::Ended(report));
         }
         // No events are asked for: the kernel reports a hang-up in any case, and bytes are of no
@@ -146,6 +154,8 @@ pub(super) fn handle(_pid: Pid) -> io::Result<Option<OwnedFd>> {
     Ok(None)
 }
 
+/// Reaps whatever has ended, in the first process of a namespace.
+#[cfg(target_os = "linux")]
 fn reap_all(job: Pid) -> io::Result<Option<StageReport>> {
     loop {
         match rustix::process::wait(WaitOptions::NOHANG) {
@@ -159,10 +169,76 @@ fn reap_all(job: Pid) -> io::Result<Option<StageReport>> {
     }
 }
 
+/// Kills the job's group and reaps the job, once its first process has ended. Reaps orphans before that.
+fn end_with_group(job: Pid) -> io::Result<Option<StageReport>> {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    if waitid(WaitId::Pid(job), peek)?.is_some() {
+        return kill_group_and_reap(job).map(Some);
+    }
+    // One by one and never the job: `wait` for any child could reap it before its group is killed.
+    for orphan in children().into_iter().filter(|child| *child != job) {
+        let _ = rustix::process::waitpid(Some(orphan), WaitOptions::NOHANG);
+    }
+    Ok(None)
+}
+
+/// Kills the group of a job whose first process has ended, then reaps that process.
+fn kill_group_and_reap(job: Pid) -> io::Result<StageReport> {
+    // In this order. As long as the first process is not reaped, the number of the group is taken. Afterwards it could be
+    // the number of a group of somebody else's.
+    let killed = rustix::process::kill_process_group(job, Signal::KILL);
+    let reaped = loop {
+        match rustix::process::waitpid(Some(job), WaitOptions::empty()) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    match (killed, reaped) {
+        // Some systems refuse a signal to a group in which only an ended process is left.
+        (Ok(()) | Err(rustix::io::Errno::PERM), Some((_, status))) => Ok(report(status)),
+        (Err(error), _) => Err(error.into()),
+        (_, None) => Err(io::Error::other("the job ended and cannot be waited for")),
+    }
+}
+
+/// The children of this stage.
+#[cfg(target_os = "linux")]
+pub(super) fn children() -> Vec<Pid> {
+    // The kernel keeps this list for each thread that started a child. A stage has one thread.
+    let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn children() -> Vec<Pid> {
+    // Only Linux gives orphans to this stage.
+    Vec::new()
+}
+
 fn report(status: WaitStatus) -> StageReport {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => StageReport::Exited(code),
         (None, Some(signal)) => StageReport::Signalled(signal),
         (None, None) => StageReport::Signalled(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+    use super::*;
+
+    #[test]
+    fn the_group_of_a_job_is_killed_before_its_number_is_free() -> Result<(), Box<dyn std::error::Error>> {
+        // No member but the first process: once that is reaped, no group has this number.
+        let child = Command::new("/bin/sh").args(["-c", "exit 7"]).process_group(0).spawn()?;
+        let job = Pid::from_raw(i32::try_from(child.id())?).ok_or("no process number")?;
+        waitid(WaitId::Pid(job), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        assert!(matches!(kill_group_and_reap(job)?, StageReport::Exited(7)));
+        Ok(())
     }
 }

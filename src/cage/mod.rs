@@ -9,8 +9,8 @@
 //!   `/proc` of its own with `/proc/sys` read-only. Its network is a loopback of its own, on which one port may lead to one
 //!   Unix socket of the host ([`Job::loopback_forward`]). It has no other process, capability, new privilege, new namespace,
 //!   inherited descriptor, inherited environment variable or controlling terminal.
-//! - Two walls: namespaces, and inside them Landlock with a system call filter. The stage inside checks both before the job
-//!   starts and reports them in [`Finished::confinement`].
+//! - Two walls: namespaces, and inside them a system call filter, and Landlock where the kernel has it. The stage inside checks
+//!   them before the job starts and reports them in [`Finished::confinement`].
 //! - When `run` returns, every process of the job is dead, however it ended.
 //! - It fails closed: without a cage, [`Confinement::Required`] refuses.
 //!
@@ -28,6 +28,7 @@
 mod bare;
 #[cfg(target_os = "linux")]
 mod bwrap;
+mod clocks;
 mod error;
 #[cfg(target_os = "linux")]
 mod forward;
@@ -45,7 +46,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, OnceLock};
 
-use crate::model::switch::Watch;
+use crate::model::switch::{Halt, Watch, WatchSource};
 
 pub use error::{CageError, SetupStep};
 pub use job::{INSIDE_HOME, INSIDE_TMP, Job, JobLimits};
@@ -96,13 +97,35 @@ pub enum CageMethod {
     Bubblewrap,
 }
 
-/// Starts child processes.
-#[derive(Debug)]
+/// Starts child processes. A clone shares what was learned about the machine.
+#[derive(Debug, Clone)]
 pub struct Cage {
     exe: PathBuf,
     confinement: Confinement,
-    method: OnceLock<CageMethod>,
-    watch: Option<Arc<dyn Watch + Send>>,
+    method: Arc<OnceLock<CageMethod>>,
+    watch: JobWatch,
+}
+
+/// Who says that a job must end.
+#[derive(Debug, Clone)]
+enum JobWatch {
+    /// Only the limits of the job.
+    None,
+    /// One watch for all jobs: they are parts of one piece of work.
+    Work(Arc<dyn Watch + Send>),
+    /// A watch for each job: every one is work of its own.
+    EachJob(Arc<dyn WatchSource>),
+}
+
+impl JobWatch {
+    /// The watch of a job that starts now.
+    fn begin(&self) -> Result<Option<Arc<dyn Watch + Send>>, Halt> {
+        match self {
+            Self::None => Ok(None),
+            Self::Work(watch) => Ok(Some(Arc::clone(watch))),
+            Self::EachJob(source) => source.begin().map(Some),
+        }
+    }
 }
 
 impl Cage {
@@ -110,19 +133,34 @@ impl Cage {
     /// else by bubblewrap.
     #[must_use]
     pub fn new(exe: PathBuf, confinement: Confinement) -> Self {
-        Self { exe, confinement, method: OnceLock::new(), watch: None }
+        Self { exe, confinement, method: Arc::default(), watch: JobWatch::None }
     }
 
     /// A cage that is made in one way only.
     #[must_use]
     pub fn only_by(exe: PathBuf, method: CageMethod) -> Self {
-        Self { exe, confinement: Confinement::Required, method: OnceLock::from(method), watch: None }
+        let method = Arc::new(OnceLock::from(method));
+        Self { exe, confinement: Confinement::Required, method, watch: JobWatch::None }
     }
 
-    /// The same cage, for work that may have to stop: its jobs are killed when `watch` says so.
+    /// The same cage, for one piece of work that may have to stop: its jobs are killed when `watch` says so.
     #[must_use]
     pub fn watched(mut self, watch: Arc<dyn Watch + Send>) -> Self {
-        self.watch = Some(watch);
+        self.watch = JobWatch::Work(watch);
+        self
+    }
+
+    /// The same cage, for jobs that each may have to stop. A job that may not begin is not started.
+    #[must_use]
+    pub fn watched_by(mut self, source: Arc<dyn WatchSource>) -> Self {
+        self.watch = JobWatch::EachJob(source);
+        self
+    }
+
+    /// The same cage, for jobs that a stop does not concern: they handle nothing of an agent.
+    #[must_use]
+    pub fn unwatched(mut self) -> Self {
+        self.watch = JobWatch::None;
         self
     }
 
@@ -162,11 +200,8 @@ impl Cage {
     fn run_bare(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
         let plan = job.plan(PathView::Host)?;
         let order = JobOrder { binds: Vec::new(), job: plan.spec };
-        watch::run(self.stage(VERB_BARE), None::<&()>, &order, self.watched_job(job), watch)
-    }
-
-    fn watched_job<'a>(&'a self, job: &'a Job) -> WatchedJob<'a> {
-        WatchedJob { job, halt: self.watch.as_deref().map(|watch| watch as &dyn Watch) }
+        let halt = self.watch.begin().map_err(CageError::Halted)?;
+        watch::run(self.stage(VERB_BARE), None::<&()>, &order, watched_job(job, halt.as_ref()), watch)
     }
 
     fn stage(&self, verb: &str) -> Command {
@@ -174,6 +209,10 @@ impl Cage {
         command.arg(verb);
         command
     }
+}
+
+fn watched_job<'a>(job: &'a Job, halt: Option<&'a Arc<dyn Watch + Send>>) -> WatchedJob<'a> {
+    WatchedJob { job, halt: halt.map(|watch| &**watch as &dyn Watch) }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -219,7 +258,8 @@ mod caged {
         }
 
         pub(super) fn run_caged(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
-            let watched = self.watched_job(job);
+            let halt = self.watch.begin().map_err(CageError::Halted)?;
+            let watched = watched_job(job, halt.as_ref());
             let plan = job.plan(PathView::Caged)?;
             let order = JobOrder { binds: plan.binds, job: plan.spec };
             if let Some(method) = self.method.get() {

@@ -14,14 +14,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
+use super::clocks::{JobClocks, JobDeadline, SETUP_TIME};
 use super::error::{CageError, SetupStep};
-use super::job::{Job, JobLimits};
+use super::job::Job;
 use super::outcome::{AppliedConfinement, Exit, Finished, Stream};
 use super::wire::{self, JobOrder, StageReport};
 use crate::model::switch::{Halt, Watch};
 
-/// How long a stage may take to build its walls.
-const SETUP_TIME: Duration = Duration::from_secs(30);
 /// How long a stage may take to kill its tree before it is killed itself.
 // Generous, because a killed process stays until the kernel has finished its last disk access.
 const LAST_GRACE: Duration = Duration::from_secs(20);
@@ -119,7 +118,7 @@ pub(super) fn run<T: Serialize>(
         halted: None,
         kept: [Vec::new(), Vec::new()],
         seen: 0,
-        clocks: Clocks { made: Instant::now(), started: None, heard: Instant::now(), ended: None },
+        clocks: JobClocks::start(Instant::now()),
         applied: None,
         reported: None,
         verdict: None,
@@ -161,29 +160,6 @@ fn reap(child: &mut Child) -> io::Result<()> {
     child.wait().map(drop)
 }
 
-struct Clocks {
-    made: Instant,
-    started: Option<Instant>,
-    heard: Instant,
-    ended: Option<Instant>,
-}
-
-impl Clocks {
-    /// The next deadline, and how the job ends at it; none for the set-up. After the end of the job there is no deadline.
-    fn next(&self, limits: &JobLimits) -> Option<(Instant, Option<Exit>)> {
-        if self.ended.is_some() {
-            return None;
-        }
-        // Set-up that hangs is a fault of the machine, so it has an end of its own and is no limit
-        // of the job.
-        let Some(started) = self.started else { return Some((self.made + SETUP_TIME, None)) };
-        // An overflow means a limit further away than the clock can count, which is no deadline.
-        let wall = started.checked_add(limits.wall).map(|at| (at, Some(Exit::WallClock)));
-        let idle = limits.idle.and_then(|idle| self.heard.checked_add(idle)).map(|at| (at, Some(Exit::Idle)));
-        [wall, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
-    }
-}
-
 struct StageWatch<'a> {
     control: Option<UnixStream>,
     stdin: Option<File>,
@@ -200,7 +176,7 @@ struct StageWatch<'a> {
     halted: Option<Halt>,
     kept: [Vec<u8>; 2],
     seen: u64,
-    clocks: Clocks,
+    clocks: JobClocks,
     applied: Option<AppliedConfinement>,
     reported: Option<StageReport>,
     verdict: Option<Exit>,
@@ -231,14 +207,14 @@ impl StageWatch<'_> {
             if self.must_halt() {
                 return Ok(());
             }
-            match self.clocks.next(&self.job.limits) {
-                Some((at, Some(exit))) if at <= Instant::now() => self.verdict = self.verdict.or(Some(exit)),
-                Some((at, None)) if at <= Instant::now() => {
-                    let why = format!("it took more than {} s", SETUP_TIME.as_secs());
-                    self.reported = Some(StageReport::Failed { step: SetupStep::SelfCheck, why });
+            let over = self.clocks.next(&self.job.limits).filter(|(at, _)| *at <= Instant::now());
+            match over.map(|(_, deadline)| (deadline.missed(), deadline)) {
+                Some((None, JobDeadline::Job(exit))) => self.verdict = self.verdict.or(Some(exit)),
+                Some((missed, _)) => {
+                    self.reported = missed;
                     return Ok(());
                 }
-                _ => {}
+                None => {}
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! Deliberately never: decides whether a retry may start (`diagnosis`), or compiles anything.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::attempt::{self, AttemptLockError};
 use super::build_workspace::{BuildWorkspace, BuildWorkspaceError};
@@ -210,7 +211,10 @@ pub fn prepare_only(
 /// [`BuildAttempt`] says so.
 pub fn run(forge: &ForgeContext<'_>, request: &BuildRequest<'_>) -> Result<BuildAttempt, BuildError> {
     let BuildRequest { proposal, builder, formatter, by } = *request;
-    forge.ledger.authorize()?;
+    let authorization = forge.ledger.authorize()?;
+    // One watch for the whole attempt: a stop that is taken back at once still ends it.
+    let cage = forge.cage.clone().watched(Arc::new(forge.ledger.watch(authorization)));
+    let forge = &ForgeContext { cage: &cage, ..*forge };
     if let Builder::Import(from) = builder {
         // A folder that does not exist is a typing error. It must not count as a failed attempt.
         intake::open(from)?;

@@ -69,7 +69,7 @@ pub struct ChangeDetector {
 
 impl fmt::Debug for ChangeDetector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lookout")
+        f.write_str("ChangeDetector(..)")
     }
 }
 
@@ -184,7 +184,7 @@ mod linux {
             self.unchanged_except(None)
         }
 
-        /// The same, but for what is on this trail.
+        /// The same, except what is among these commits.
         pub fn unchanged_except(&mut self, own_commits: Option<&OwnCommits>) -> bool {
             // What is left of a longer queue is found the next time.
             let unnamed = matches!(rustix::io::read(&self.names, &mut [0_u8; 4096]), Err(Errno::AGAIN));
@@ -239,7 +239,7 @@ mod tests {
             let root = tempfile::tempdir()?;
             fs::create_dir_all(root.path().join("workspace/.kavi"))?;
             let ledger = Ledger::open(&Self::path(root.path()), Create::IfMissing)?;
-            let mut change_detector = ledger.change_detector().ok_or("no lookout")?;
+            let mut change_detector = ledger.change_detector().ok_or("no change detector")?;
             assert!(!change_detector.unchanged(), "nothing is known at first");
             assert!(change_detector.unchanged() && change_detector.unchanged());
             Ok(Self { root, ledger, change_detector })
@@ -385,7 +385,7 @@ mod tests {
         let watched = Watched::new()?;
         watched.ledger.conn.execute_batch("BEGIN IMMEDIATE; UPDATE switch_turns SET why = 'mine'")?;
         assert_eq!(write_locks(&watched)?, 1);
-        drop(watched.ledger.change_detector().ok_or("no lookout")?);
+        drop(watched.ledger.change_detector().ok_or("no change detector")?);
         assert_eq!(write_locks(&watched)?, 1);
         // What it must never do.
         drop(fs::File::open(watched.at("ledger.db-shm"))?);

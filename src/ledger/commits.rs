@@ -114,7 +114,7 @@ fn check_authorizations(conn: &Connection, authorizations: &[RunAuthorization]) 
 const IDS: IdColumn = IdColumn { table: "commits", column: "id", what: "effect" };
 
 impl Ledger {
-    /// Adds the one commit of several runs that are on record already, if all of them still have their footing.
+    /// Adds the one commit of several runs that are on record already, if the authorization of each still holds.
     ///
     /// # Errors
     /// [`LedgerError::Halted`] when one of the runs may not count any more; nothing is recorded then.
@@ -150,7 +150,7 @@ impl Ledger {
         self.write(|tx| settle(tx, id, settled))
     }
 
-    /// A held commit becomes a PENDING one, by this person's word, if its runs still have their footing.
+    /// A held commit becomes a PENDING one, by this person's word, if the authorizations of its runs still hold.
     ///
     /// # Errors
     /// [`LedgerError::WrongState`] when it is not held any more, [`LedgerError::Halted`] when it may not count any more.

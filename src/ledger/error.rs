@@ -88,6 +88,9 @@ pub enum LedgerError {
     /// Nothing was stopped.
     #[error("this workspace is not stopped")]
     NotStopped,
+    /// Another stop came while one was lifted.
+    #[error("another stop was made at the same time: this workspace is still stopped")]
+    StoppedAgain,
     /// What ran may not go on, so what came of it is not recorded as done.
     #[error(transparent)]
     Halted(Box<Halt>),
@@ -137,6 +140,7 @@ impl LedgerError {
                 | Self::Busy(_)
                 | Self::Full(_)
                 | Self::NotStopped
+                | Self::StoppedAgain
                 | Self::Unrecorded(_)
                 | Self::Halted(_)
                 | Self::Missing(_)

@@ -70,7 +70,7 @@ fn get(conn: &Connection, id: ExecutionId) -> Result<ExecutionRow, LedgerError> 
 pub(super) enum RecordStep {
     /// A new record.
     Insert(Box<RecordRow>),
-    /// The record of a run that succeeded, and the commit of its files, if it still has its footing.
+    /// The record of a run that succeeded, and the commit of its files, if its authorization still holds.
     Success(Box<RecordRow>, Option<Box<Commit>>, RunAuthorization),
     /// How the moving of files ended.
     Settle(CommitId, Settled),
@@ -164,7 +164,7 @@ impl RecordStep {
         Ok(Self::Insert(Box::new(row(record)?)))
     }
 
-    /// The row of a record that counts only as long as the run has its footing, and the commit of its files.
+    /// The row of a record that counts only as long as the authorization of the run holds, and the commit of its files.
     pub(super) fn success(
         record: &ExecutionRecord,
         commit: Option<&Commit>,
@@ -210,7 +210,7 @@ impl Ledger {
         self.write(|tx| step.apply(tx))
     }
 
-    /// Writes the record of a run that succeeded and the commit of its files, if by then it still had its footing: a stop
+    /// Writes the record of a run that succeeded and the commit of its files, if its authorization still holds then: a stop
     /// or a revocation and the record of the run come one after the other, never both at once.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ mod record_queries;
 mod recorder;
 mod research;
 mod reverifications;
+mod stop_mark;
 mod switch;
 mod transaction;
 mod trusted_revision;
@@ -52,7 +53,7 @@ pub use record_queries::{OutcomeFilter, RecordFilter, RecordTail};
 pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
 pub use reverifications::Reverification;
-pub use switch::{LedgerWatch, RunAuthorization};
+pub use switch::{LedgerWatch, LedgerWatchSource, RunAuthorization};
 pub use trusted_revision::{DataVersion, TrustedRevision};
 pub use verifications::{GateRow, Reusable, Verification};
 
@@ -164,7 +165,7 @@ pub trait Journal: std::fmt::Debug {
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
     fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError>;
 
-    /// Writes the record of a run that succeeded, and the commit of its files, if by then it still had its footing.
+    /// Writes the record of a run that succeeded, and the commit of its files, if its authorization still holds then.
     ///
     /// # Errors
     /// [`LedgerError::Halted`] when the run may not count any more; nothing is recorded then.

@@ -1,10 +1,10 @@
 //! Changes of the ledger that this process made and that nobody has to look for: records that were added.
 //!
 //! Whoever keeps what the ledger said about trust and the switch looks again when anything has been committed ([`super::ChangeDetector`]).
-//! In a process of many runs that would be after every batch of its own records, which change neither. So the [`super::Recorder`] leaves a trail: the
+//! In a process of many runs that would be after every batch of its own records, which change neither. So the [`super::Recorder`] keeps a list: the
 //! heads of the log's index between which there were only such batches.
 //!
-//! Guarantees: two heads are on it one after the other only if exactly one transaction was committed between them (SQLite counts them in the
+//! Guarantees: two heads are in it one after the other only if exactly one transaction was committed between them (SQLite counts them in the
 //! head), and that one inserted records and nothing else, under the ledger's write lock.
 //!
 //! Deliberately never: holds a transaction with a commit of files in it, or one that it did not see whole.
@@ -18,7 +18,7 @@ use crate::sync::lock;
 /// Heads that are remembered. Whoever has not looked for longer looks into the ledger.
 const LONGEST: usize = 256;
 
-/// The trail.
+/// The heads between which only this process committed, and only records; oldest first.
 #[derive(Debug, Default)]
 pub struct OwnCommits(Mutex<VecDeque<IndexHead>>);
 

@@ -1,6 +1,6 @@
-//! Proposals that no person typed at the command line: who sent them, through which door, and what they said it was for.
+//! Proposals that no person typed at the command line: who sent them, through which channel, and what they said it was for.
 //!
-//! Guarantees: an asker is written with its proposal or not at all, and only while fewer than [`MOST_LATELY`] came in the hour
+//! Guarantees: a source is written with its proposal or not at all, and only while fewer than [`MOST_LATELY`] came in the hour
 //! before, which the same transaction counts. Deliberately never: says anything about the proposal itself.
 
 use rusqlite::{OptionalExtension as _, params};
@@ -9,7 +9,7 @@ use super::transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
 use crate::model::{channel::Channel, id::ProposalId, time::Timestamp};
 
-/// Most proposals of this kind within an hour, from all askers together.
+/// Most proposals of this kind within an hour, from all sources together.
 pub const MOST_LATELY: u32 = 20;
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
@@ -17,7 +17,7 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// Who sent a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposalSource {
-    /// Through which door.
+    /// The channel that it came through.
     pub channel: Channel,
     /// Who they say they are.
     pub by: String,
@@ -114,7 +114,7 @@ mod tests {
         let start = 10 * HOUR_MS;
         for number in 0..MOST_LATELY {
             let id = propose(&ledger, start + i64::from(number), "an agent")??;
-            let source = ledger.proposal_source(id)?.ok_or("no asker")?;
+            let source = ledger.proposal_source(id)?.ok_or("no source")?;
             assert_eq!(
                 (source.channel, source.by.as_str(), source.why.as_str()),
                 (Channel::Mcp, "an agent", "I count often")

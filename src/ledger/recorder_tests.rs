@@ -184,7 +184,7 @@ fn a_trail_leads_over_records_alone() -> Done {
     let authorization = ledger.authorize()?;
     let recorder = Recorder::start(ledger)?;
     let other = open(folder.path())?;
-    let mut change_detector = other.change_detector().ok_or("no lookout")?;
+    let mut change_detector = other.change_detector().ok_or("no change detector")?;
     let mut unchanged = || change_detector.unchanged_except(recorder.own_commits());
     assert!(!unchanged() && unchanged());
     for round in 0..40 {
@@ -241,7 +241,7 @@ fn a_trail_hides_no_commit_of_somebody_elses() -> Done {
             Ok(())
         });
         let reader = open(folder.path())?;
-        let mut change_detector = reader.change_detector().ok_or("no lookout")?;
+        let mut change_detector = reader.change_detector().ok_or("no change detector")?;
         let mut known = 0_u32;
         while !(writer.is_finished() && turning.is_finished()) {
             let done = turns.load(Ordering::SeqCst);

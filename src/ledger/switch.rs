@@ -6,31 +6,24 @@
 //! Guarantees: the newest turn holds; what cannot be read counts as stopped; work that started before a stop is over by
 //! it, also when the switch was turned back at once. Deliberately never: forgets a turn.
 
-use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, types::Type};
 
+use super::stop_mark::{MARK, StopMark};
 use super::{Ledger, LedgerError};
 use crate::model::{
     id::ProposalId,
     lifecycle::ProposalStatus,
-    switch::{Halt, Revoked, Stopped, Switch, SwitchEvent, SwitchState, Watch},
-    text,
+    switch::{Halt, Revoked, Stopped, Switch, SwitchEvent, SwitchState, Watch, WatchSource},
     time::Timestamp,
 };
 
 /// How long a look waits for another process. Less than a stop may take.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// The name of the mark, beside the ledger.
-const MARK: &str = "stop";
-const UNRECORDED: &str = "a stop was asked for that the ledger has not taken yet";
-/// Longest mark that is read, in bytes.
-const MAX_MARK: u64 = 4 << 10;
 
 const COLUMNS: &str = "number, position, turned_by, why, created_at";
 
@@ -73,53 +66,11 @@ fn newest(conn: &Connection) -> rusqlite::Result<Option<SwitchEvent>> {
     conn.prepare_cached(NEWEST)?.query_row([], from_row).optional()
 }
 
-/// The mark of a stop that the ledger could not take yet. None for a ledger that is no file.
-fn mark(conn: &Connection) -> Option<PathBuf> {
-    conn.path().filter(|path| !path.is_empty()).map(|path| PathBuf::from(path).with_file_name(MARK))
-}
-
-/// Makes the mark. That it is there stops; what it says is for people, and left out where it cannot be written.
-fn put_mark(mark: &Path, by: &str, why: &str) -> bool {
-    // Renamed into place so that a reader never sees half of the text.
-    let written = mark.with_extension("new");
-    // A link that somebody put there is removed, and nothing is written through it.
-    let _ = fs::remove_file(&written);
-    let whole = fs::File::create_new(&written)
-        .and_then(|mut file| file.write_all(format!("{by}: {why}").as_bytes()))
-        .and_then(|()| fs::rename(&written, mark));
-    // A full disk may still have room for an empty file. The name alone stops everything, that of a link too.
-    whole.is_ok() || fs::File::create_new(mark).is_ok() || mark.symlink_metadata().is_ok()
-}
-
-/// What a mark says of who stopped and why.
-fn unrecorded(mark: &Path) -> String {
-    let mut said = String::new();
-    // The file can be of any size, because anybody who can write the folder can make it.
-    let read = fs::File::open(mark).and_then(|file| file.take(MAX_MARK).read_to_string(&mut said));
-    match read {
-        // The text goes to terminals and records, so control characters and line breaks are
-        // removed.
-        Ok(_) if !said.is_empty() => format!("{UNRECORDED}, by {}", text::line(&said, 1_000)),
-        _ => UNRECORDED.to_owned(),
-    }
-}
-
 fn read(conn: &Connection) -> Switch {
-    let mark = mark(conn);
     // The mark is checked before the row: it exists exactly when the row could not be written, and
-    // then the row still says RUNNING. A dangling link counts too, so links are not followed.
-    match mark.as_ref().map(|mark| mark.symlink_metadata()) {
-        Some(Ok(meta)) => {
-            // A pipe or a device under this name would block the reader, and stopping must not
-            // wait.
-            let said = mark.filter(|_| meta.is_file()).map_or(UNRECORDED.to_owned(), |mark| unrecorded(&mark));
-            return Switch::Stopped(Stopped::Unreadable(said));
-        }
-        // Only a definite absence lets work continue. An unreadable folder may hide a mark.
-        Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
-            return Switch::Stopped(Stopped::Unreadable(error.to_string()));
-        }
-        _ => {}
+    // then the row still says RUNNING.
+    if let Some(reason) = StopMark::of(conn).and_then(|mark| mark.reason()) {
+        return Switch::Stopped(Stopped::Unreadable(reason));
     }
     match newest(conn) {
         Ok(Some(event)) if event.position == SwitchState::Running => Switch::Running(event),
@@ -148,7 +99,7 @@ fn stop_since(conn: &Connection, authorization: RunAuthorization) -> Stopped {
     }
 }
 
-/// Whether the work still has its footing.
+/// Whether the authorization of some work still holds.
 pub(super) fn check_authorization(conn: &Connection, authorization: RunAuthorization) -> Result<(), Halt> {
     match read(conn) {
         // The number, not the state: a stop ends all work that began before it, even when `resume`
@@ -203,15 +154,23 @@ impl Ledger {
     pub fn stop(&self, by: &str, why: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
         // Before the row: from here on everything is stopped, even if the ledger stays locked for
         // ten seconds.
-        let marked = mark(&self.conn).filter(|mark| put_mark(mark, by, why));
-        match (self.event(SwitchState::Stopped, by, Some(why), at), marked) {
-            (Ok(event), mark) => {
-                // What is recorded needs no mark; one that cannot be removed stops no less.
-                mark.map_or(Ok(()), fs::remove_file).unwrap_or_default();
+        let mark = StopMark::of(&self.conn);
+        let put = mark.as_ref().and_then(|mark| Some((mark, mark.put(by, why)?)));
+        match (self.event(SwitchState::Stopped, by, Some(why), at), put) {
+            (Ok(event), put) => {
+                // What is recorded needs no mark; one that cannot be removed stops no less. A mark that
+                // another stop made meanwhile is not ours to remove.
+                put.map_or(Ok(()), |(mark, own)| mark.remove(own)).unwrap_or_default();
                 Ok(event)
             }
-            // The mark stays. It is the only thing that still stops the workspace.
-            (Err(error), Some(_)) => Err(LedgerError::Unrecorded(Box::new(error))),
+            (Err(error), Some((mark, _))) => {
+                // The mark stays. It is the only thing that still stops the workspace, so one that is
+                // gone is made again.
+                match mark.id() {
+                    Ok(None) if mark.put(by, why).is_none() => Err(error),
+                    _ => Err(LedgerError::Unrecorded(Box::new(error))),
+                }
+            }
             (Err(error), None) => Err(error),
         }
     }
@@ -219,17 +178,27 @@ impl Ledger {
     /// Lets things run again, also when the switch could not be read.
     ///
     /// # Errors
-    /// [`LedgerError::NotStopped`] when nothing was stopped.
+    /// [`LedgerError::NotStopped`] when nothing was stopped; [`LedgerError::StoppedAgain`] when another stop came at the
+    /// same time, which still holds.
     pub fn resume(&self, by: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
+        let unremovable = |error: std::io::Error| match error.kind() {
+            // Nothing is broken: the mark stays, and so does the stop.
+            ErrorKind::WouldBlock => LedgerError::Busy(format!("the folder of `{MARK}` is locked")),
+            _ => LedgerError::Damaged(format!("`{MARK}`: {error}")),
+        };
+        let mark = StopMark::of(&self.conn);
+        // Before the row, which can wait for the ledger: the person who resumes knows of no mark
+        // that is made later.
+        let seen = mark.as_ref().map_or(Ok(None), StopMark::id).map_err(unremovable)?;
         // The row comes before the removal. In the other order a failed write would leave no mark
         // and no stop of record, and everything would run again without a decision.
         let event = self.event(SwitchState::Running, by, None, at)?;
-        let removed = mark(&self.conn).map_or(Ok(()), fs::remove_file);
-        match removed {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(LedgerError::Damaged(format!("`{MARK}`: {error}")))
-            }
-            _ => Ok(event),
+        let Some(mark) = mark else { return Ok(event) };
+        seen.map_or(Ok(()), |seen| mark.remove(seen)).map_err(unremovable)?;
+        match mark.id() {
+            Ok(None) => Ok(event),
+            Ok(Some(_)) => Err(LedgerError::StoppedAgain),
+            Err(error) => Err(unremovable(error)),
         }
     }
 
@@ -249,7 +218,7 @@ impl Ledger {
         })
     }
 
-    /// Whether work still has its footing, over the connection that is open.
+    /// Whether the authorization of some work still holds, over the connection that is open.
     ///
     /// # Errors
     /// [`Halt`] when it must end.
@@ -257,10 +226,41 @@ impl Ledger {
         check_authorization(&self.conn, authorization)
     }
 
-    /// Keeps an eye on the footing of some work, from any thread.
+    /// Watches whether the authorization of some work holds, from any thread.
     pub fn watch(&self, authorization: RunAuthorization) -> LedgerWatch {
         let path = self.conn.path().unwrap_or_default().into();
         LedgerWatch { path, authorization, halted: OnceLock::new() }
+    }
+
+    /// Gives each piece of work that begins later a watch of its own, from any thread.
+    pub fn watch_source(&self) -> LedgerWatchSource {
+        LedgerWatchSource(self.conn.path().unwrap_or_default().into())
+    }
+}
+
+/// Opens the ledger's file for one look at it.
+fn open_for_a_look(path: &Path) -> Result<Connection, Stopped> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    // A connection that stays open keeps reading the old file after another was renamed over it.
+    let opened = Connection::open_with_flags(path, flags);
+    // The watch runs beside a guest. A long wait here would delay the stop by as much.
+    let conn = opened.and_then(|conn| conn.busy_timeout(PATIENCE).map(|()| conn));
+    conn.map_err(|error| unreadable(&error))
+}
+
+/// Authorizes each piece of work when it begins: a process that stays may outlive a stop and its end.
+#[derive(Debug)]
+pub struct LedgerWatchSource(PathBuf);
+
+impl WatchSource for LedgerWatchSource {
+    fn begin(&self) -> Result<Arc<dyn Watch + Send>, Halt> {
+        match read(&open_for_a_look(&self.0)?) {
+            Switch::Running(event) => {
+                let authorization = RunAuthorization { switch_number: event.number, revision: None };
+                Ok(Arc::new(LedgerWatch { path: self.0.clone(), authorization, halted: OnceLock::new() }))
+            }
+            Switch::Stopped(stopped) => Err(stopped.into()),
+        }
     }
 }
 
@@ -275,14 +275,7 @@ pub struct LedgerWatch {
 
 impl LedgerWatch {
     fn look_now(&self) -> Result<(), Halt> {
-        let flags =
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        // A connection that stays open keeps reading the old file after another was renamed over
-        // it.
-        let opened = Connection::open_with_flags(&self.path, flags);
-        // The watch runs beside a guest. A long wait here would delay the stop by as much.
-        let conn = opened.and_then(|conn| conn.busy_timeout(PATIENCE).map(|()| conn));
-        check_authorization(&conn.map_err(|error| unreadable(&error))?, self.authorization)
+        check_authorization(&open_for_a_look(&self.path)?, self.authorization)
     }
 }
 
@@ -362,6 +355,69 @@ mod tests {
         assert!(ledger.authorize().is_ok());
         ledger.stop("ada", "it smells", at())?;
         assert!(!folder.path().join(MARK).exists(), "what is recorded needs no mark");
+        Ok(())
+    }
+
+    type Meanwhile = Box<dyn FnOnce()>;
+
+    thread_local! {
+        static MEANWHILE: std::cell::RefCell<Option<Meanwhile>> = const { std::cell::RefCell::new(None) };
+    }
+
+    /// Another process holds the ledger, leaves a mark of its own, and lets go of the ledger while this one waits for it.
+    fn another_stop_meanwhile(folder: &std::path::Path, ledger: &mut Ledger) -> Tested {
+        let other = Connection::open(folder.join("ledger.db"))?;
+        other.execute_batch("BEGIN IMMEDIATE")?;
+        let mark = StopMark::of(&other).ok_or("no mark")?;
+        let meanwhile: Meanwhile = Box::new(move || {
+            assert!(mark.put("bob", "it burns").is_some());
+            assert!(other.execute_batch("ROLLBACK").is_ok());
+        });
+        MEANWHILE.set(Some(meanwhile));
+        ledger.conn.busy_handler(Some(|_| MEANWHILE.take().map(|meanwhile| meanwhile()).is_some()))?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_stop_that_comes_while_another_is_lifted_is_not_lifted() -> Tested {
+        for first_is_recorded in [true, false] {
+            let (folder, mut ledger) = ledger()?;
+            ledger.stop("ada", "it smells", at())?;
+            if !first_is_recorded {
+                assert!(StopMark::of(&ledger.conn).and_then(|mark| mark.put("ada", "it smells more")).is_some());
+            }
+            another_stop_meanwhile(folder.path(), &mut ledger)?;
+            let resumed = ledger.resume("ada", at());
+            assert!(matches!(&resumed, Err(LedgerError::StoppedAgain)), "{resumed:?}");
+            let stopped = ledger.authorize();
+            assert!(matches!(&stopped, Err(Stopped::Unreadable(why)) if why.contains("it burns")), "{stopped:?}");
+            ledger.resume("ada", at())?;
+            assert!(ledger.authorize().is_ok());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_stop_that_is_recorded_leaves_the_mark_of_another_one() -> Tested {
+        let (folder, mut ledger) = ledger()?;
+        another_stop_meanwhile(folder.path(), &mut ledger)?;
+        ledger.stop("ada", "it smells", at())?;
+        let stopped = ledger.authorize();
+        assert!(matches!(&stopped, Err(Stopped::Unreadable(why)) if why.contains("it burns")), "{stopped:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_mark_that_went_before_the_ledger_failed_is_made_again() -> Tested {
+        let (folder, mut ledger) = ledger()?;
+        let other = Connection::open(folder.path().join("ledger.db"))?;
+        other.execute_batch("BEGIN IMMEDIATE")?;
+        let mark = folder.path().join(MARK);
+        MEANWHILE.set(Some(Box::new(move || assert!(std::fs::remove_file(mark).is_ok()))));
+        ledger.conn.busy_handler(Some(|_| MEANWHILE.take().map(|meanwhile| meanwhile()).is_some()))?;
+        let stopped = ledger.stop("ada", "it smells", at());
+        assert!(matches!(&stopped, Err(LedgerError::Unrecorded(_))), "{stopped:?}");
+        assert!(ledger.authorize().is_err());
         Ok(())
     }
 

@@ -150,6 +150,15 @@ pub trait Watch: fmt::Debug + Sync {
     fn look(&self) -> Result<(), Halt>;
 }
 
+/// Gives each piece of work a watch of its own, which holds the switch to what it said when that work began.
+pub trait WatchSource: fmt::Debug + Send + Sync {
+    /// The watch of some work that begins now.
+    ///
+    /// # Errors
+    /// [`Halt`] when it may not begin.
+    fn begin(&self) -> Result<Arc<dyn Watch + Send>, Halt>;
+}
+
 /// For work that belongs to no workspace: only its limits end it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unwatched;

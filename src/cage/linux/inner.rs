@@ -88,7 +88,7 @@ fn live(control: &UnixStream, mode: NamespaceMode) -> Result<Option<StageReport>
     let Some(program) = &order.job.program else { return Ok(Some(StageReport::Exited(0))) };
     let job = launch::start(&order.job, program, fds, OwnGroup::No).map_err(at(SetupStep::Start, program))?;
     // Either way this process ends, and with its first process the kernel ends the whole namespace.
-    match launch::supervise(control, job).map_err(at(SetupStep::Watch, program))? {
+    match launch::supervise(control, job, OwnGroup::No).map_err(at(SetupStep::Watch, program))? {
         SupervisionEnd::Ended(report) => Ok(Some(report)),
         SupervisionEnd::ControlClosed => Ok(None),
     }

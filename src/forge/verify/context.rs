@@ -3,6 +3,7 @@
 //! Guarantees: a gate has no access to the ledger, because gates run in several threads and none of them decides about trust.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::VerifyError;
 use crate::artifacts::leftovers;
@@ -63,7 +64,9 @@ pub(super) fn with_context<T>(
     work: impl FnOnce(&GateContext<'_>) -> Result<T, VerifyError>,
 ) -> Result<T, VerifyError> {
     let authorization = forge.ledger.authorize()?;
-    let watch = forge.ledger.watch(authorization);
+    let watch = Arc::new(forge.ledger.watch(authorization));
+    // The same watch for every job: a stop that is taken back between two of them ends this too.
+    let cage = forge.cage.clone().watched(watch.clone());
     let snapshot = snapshot_store::load(forge.store, sources.snapshot_sha256)?;
     // Below the workspace and readable by others: the job in the cage may run under another user id.
     let root = forge.layout.state().join("scratch");
@@ -78,14 +81,14 @@ pub(super) fn with_context<T>(
     let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(forge.limits)?;
     work(&GateContext {
-        cage: forge.cage,
+        cage: &cage,
         clock: forge.clock,
         toolchain: sources.toolchain,
         proposal: sources.proposal,
         snapshot: &snapshot,
         limits: forge.limits,
         runtime: &runtime,
-        watch: &watch,
+        watch: &*watch,
         scratch: scratch.path(),
     })
 }

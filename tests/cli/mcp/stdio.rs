@@ -1,4 +1,4 @@
-//! The agents' door, driven line by line as a client does it.
+//! The server for agents, driven line by line as a client does it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -635,6 +635,21 @@ fn a_stop_and_a_workspace_that_is_not_there_are_said() {
     assert!(called.stdout.is_empty() && called.stderr.contains("kavi init"), "{called:?}");
     let refused = workspace.json(&["mcp"]).expect(2);
     assert!(refused.json()["error"]["message"].as_str().unwrap().contains("--output json"));
+}
+
+#[test]
+fn a_server_that_stays_over_a_stop_and_its_end_compiles_again() {
+    let workspace = Workspace::trusted();
+    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
+    workspace.call(&["stop", "--why", "a test", "--by", "ada"]).expect(0);
+    assert_eq!(client.call("peek", json!({ "path": "Inbox/hello.md" }))["result"]["isError"], true);
+    workspace.call(&["resume", "--by", "ada"]).expect(0);
+    // Nothing is loaded yet, so the compile child runs now, for longer than one look at the switch.
+    workspace.call(&["cache", "clear"]).expect(0);
+    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
+    let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
+    assert_ne!(ran["result"]["isError"], true, "{ran}");
+    client.close();
 }
 
 #[test]

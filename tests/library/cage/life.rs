@@ -4,7 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kavi::ledger::{Create, Ledger};
 use kavi::model::switch::{Halt, Stopped, Watch};
+use kavi::model::time::Timestamp;
 
 use super::*;
 
@@ -85,6 +87,32 @@ fn a_job_that_may_not_go_on_is_killed_with_its_whole_tree() {
         let outcome = watched.run(&job, &mut |_, _| told.stop.store(true, Ordering::Relaxed));
         assert!(matches!(outcome, Err(CageError::Halted(Halt::Stopped(_)))), "{outcome:?}");
         assert!(!alive(&mark));
+    }
+}
+
+#[test]
+fn a_cage_that_stays_over_a_stop_and_its_end_follows_the_switch_for_each_job() {
+    let folder = folder();
+    let ledger = Ledger::open(&folder.path().join("ledger.db"), Create::IfMissing).unwrap();
+    let at = Timestamp::from_millis(0).unwrap();
+    for (number, confinement) in [(10, Confinement::Required), (11, Confinement::Unconfined)] {
+        ledger.stop("ada", "it smells", at).unwrap();
+        // Made while everything is stopped, as by a server that starts then.
+        let cage = Cage::new(exe(), confinement).watched_by(Arc::new(ledger.watch_source()));
+        let mark = mark(number);
+        let refused = cage.run(&shell(&format!("{}; exit 7", daemon(&mark))), &mut |_, _| panic!("it was started"));
+        assert!(matches!(refused, Err(CageError::Halted(Halt::Stopped(_)))), "{refused:?}");
+        ledger.resume("ada", at).unwrap();
+        assert_eq!(cage.run(&shell("sleep 0.3; exit 7"), &mut |_, _| {}).unwrap().exit, Exit::Code(7));
+        // Once it has said something, it runs. Also a stop that is taken back at once ends it.
+        let job = shell(&format!("{}; sleep {mark}", daemon(&mark)));
+        let halted = cage.run(&job, &mut |_, _| {
+            ledger.stop("ada", "it smells", at).unwrap();
+            ledger.resume("ada", at).unwrap();
+        });
+        assert!(matches!(halted, Err(CageError::Halted(Halt::Stopped(_)))), "{halted:?}");
+        assert!(!alive(&mark));
+        assert_eq!(cage.run(&shell("sleep 0.3; exit 7"), &mut |_, _| {}).unwrap().exit, Exit::Code(7));
     }
 }
 
