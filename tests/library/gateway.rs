@@ -17,7 +17,7 @@ use kavi::{
         ExchangeEnd, GatewayLimit, GatewayLimits, GatewayReport, ListenAddress, ListenMode, Provider, ProviderKey,
         ProviderUrl, serve,
     },
-    http::TlsRoots,
+    http::{HttpProxy, TlsRoots},
     model::time::SystemClock,
 };
 use serde_json::json;
@@ -365,7 +365,122 @@ fn what_is_no_plain_request_is_refused() -> Outcome {
         Ok(())
     })?;
     assert_eq!(api.requests().len(), 0);
-    assert!(account.lines.iter().all(|line| matches!(line.end, ExchangeEnd::Refused(_))));
+    assert!(account.lines.iter().all(|line| matches!(line.end, ExchangeEnd::Refused(_)) && !line.is_asked));
+    Ok(())
+}
+
+#[test]
+fn a_head_that_two_readers_could_read_differently_is_refused() -> Outcome {
+    let api = hello()?;
+    let account = at_gateway(&api.base_url(), LIMITS, |socket| {
+        let post = "POST /v1/messages HTTP/1.1\r\n";
+        let token = format!("x-api-key: {TOKEN}\r\n");
+        let with = |headers: &str| format!("{post}{token}{headers}\r\n{{}}");
+        let length = "content-length: 2\r\n";
+        let mut wrong = String::new();
+        for (expected, bytes) in [
+            // The request line.
+            (400, format!("POST  /v1/messages HTTP/1.1\r\n{token}{length}\r\n{{}}")),
+            (400, format!("POST /v1/messages  HTTP/1.1\r\n{token}{length}\r\n{{}}")),
+            (400, format!("POST /v1/messages\r\n{token}{length}\r\n{{}}")),
+            (400, format!("POST /v1/messages HTTP/2.0\r\n{token}{length}\r\n{{}}")),
+            (400, format!("POST /v1/messages HTTP/1.11\r\n{token}{length}\r\n{{}}")),
+            (400, format!("P\u{f6}ST /v1/messages HTTP/1.1\r\n{token}{length}\r\n{{}}")),
+            (403, format!("POST http://evil.example/v1/messages HTTP/1.1\r\n{token}{length}\r\n{{}}")),
+            (403, format!("POST /v1/../v1/messages HTTP/1.1\r\n{token}{length}\r\n{{}}")),
+            (403, format!("POST /v1/messages# HTTP/1.1\r\n{token}{length}\r\n{{}}")),
+            // The form of a header.
+            (400, with(&format!("no colon\r\n{length}"))),
+            (400, with("content-length : 2\r\n")),
+            (400, with(&format!("{length}a: b\r\n folded\r\n"))),
+            (400, with(&format!("{length}a: \0\r\n"))),
+            (400, with(&format!("{length}a\0b: c\r\n"))),
+            (400, with(&format!("{length}: c\r\n"))),
+            // The length.
+            (411, with("")),
+            (400, with("content-length: \r\n")),
+            (400, with("content-length: +2\r\n")),
+            (400, with("content-length: -2\r\n")),
+            (400, with("content-length: 0x2\r\n")),
+            (400, with("content-length: 2.0\r\n")),
+            (400, with("content-length: 2, 2\r\n")),
+            (400, with("content-length: two\r\n")),
+            (400, with("content-length: 99999999999999999999999\r\n")),
+            (400, with(&format!("{length}{length}"))),
+            (400, with(&format!("{length}transfer-encoding: identity\r\n"))),
+            // Headers that give a request a second meaning.
+            (415, with(&format!("{length}content-encoding: gzip\r\n"))),
+            (417, with(&format!("{length}expect: 100-continue\r\n"))),
+            (400, with(&format!("{length}connection: upgrade\r\nupgrade: h2c\r\n"))),
+            (400, with(&format!("{length}x-api-key: {TOKEN}\r\n"))),
+            (400, with(&format!("{length}anthropic-version: a\r\nanthropic-version: b\r\n"))),
+            // The token.
+            (401, format!("{post}{length}\r\n{{}}")),
+            (401, format!("{post}x-api-key: {TOKEN}x\r\n{length}\r\n{{}}")),
+            (401, format!("{post}authorization: {TOKEN}\r\n{length}\r\n{{}}")),
+            (401, format!("{post}authorization: bearer {TOKEN}\r\n{length}\r\n{{}}")),
+        ] {
+            let answer = send(socket, bytes.as_bytes())?;
+            let refused = answer.contains("{\"error\":{\"message\":\"kavi's gateway: ");
+            if status(&answer) != expected || !refused {
+                wrong.push_str(&format!("{expected}, got {} for {bytes:?}\n", status(&answer)));
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.into()) }
+    })?;
+    assert_eq!(api.requests().len(), 0);
+    assert!(account.lines.iter().all(|line| matches!(line.end, ExchangeEnd::Refused(_)) && !line.is_asked));
+    Ok(())
+}
+
+#[test]
+fn a_provider_whose_head_is_too_long_is_no_answer() -> Outcome {
+    let url = odd_provider(|mut connection, _| {
+        let headers = format!("x: {}\r\n", "a".repeat(1_000)).repeat(80);
+        let _ = write!(connection, "HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\n{{}}");
+    })?;
+    let account = at_gateway(&url, LIMITS, |socket| {
+        assert_eq!(status(&send(socket, &post(QUESTION))?), 502);
+        Ok(())
+    })?;
+    assert_eq!(ends(&account), [ExchangeEnd::BrokenOff("the provider's response is too large")]);
+    assert_eq!(account.totals.tokens.output, 1000, "it may have been asked");
+    Ok(())
+}
+
+#[test]
+fn a_proxy_gets_its_password_and_never_the_key() -> Outcome {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let proxy = HttpProxy::parse(&format!("http://ada:made-up@{}", listener.local_addr()?))?;
+    let asked = thread::spawn(move || -> io::Result<String> {
+        let mut connection = listener.accept()?.0;
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && connection.read(&mut byte)? == 1 {
+            head.push(byte[0]);
+        }
+        connection.write_all(b"HTTP/1.1 407 Who\r\ncontent-length: 0\r\n\r\n")?;
+        // What is sent after the refusal would be the request itself.
+        connection.read_to_end(&mut head)?;
+        Ok(String::from_utf8_lossy(&head).into_owned())
+    });
+    let provider = Provider { proxy: Some(proxy), ..provider("https://provider.example:8443")? };
+    let (answer, account) =
+        serve(&provider, LIMITS, ListenMode::UnixSocket, TOKEN, &SystemClock, |address| match address {
+            ListenAddress::Socket(path) => send(path, &post(QUESTION)),
+            ListenAddress::Port(_) => Err("a port".into()),
+        })?;
+    let (answer, head) = (answer?, asked.join().map_err(|_| "the proxy panicked")??);
+    assert!(head.starts_with("CONNECT provider.example:8443 HTTP/1.1\r\n"), "{head}");
+    // `ada:made-up`
+    assert!(
+        head.to_ascii_lowercase().contains("proxy-authorization: basic ") && head.contains("YWRhOm1hZGUtdXA="),
+        "{head}"
+    );
+    assert!(head.ends_with("\r\n\r\n") && !head.contains(KEY) && !head.contains("hello"), "{head}");
+    assert!(status(&answer) == 502 && !answer.contains("made-up"), "{answer}");
+    assert!(matches!(ends(&account)[..], [ExchangeEnd::Unreachable(_)]), "{account:?}");
+    assert!(!json!(account).to_string().contains("made-up"));
+    assert_eq!(account.totals.tokens, Default::default());
     Ok(())
 }
 
@@ -602,7 +717,7 @@ fn an_encrypted_provider_is_asked_when_somebody_trusted_vouches_for_it() -> Outc
 }
 
 #[test]
-fn a_port_of_the_loopback_is_the_same_door() -> Outcome {
+fn a_port_of_the_loopback_is_the_same_gateway() -> Outcome {
     let api = hello()?;
     let provider = provider(&api.base_url())?;
     let (asked, account) =
@@ -616,7 +731,7 @@ fn a_port_of_the_loopback_is_the_same_door() -> Outcome {
         })?;
     let (port, answer) = asked?;
     assert_eq!((status(&answer), account.lines.len()), (200, 1));
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the door is still open");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the port is still open");
     Ok(())
 }
 
@@ -633,6 +748,7 @@ fn the_log_holds_no_body_no_header_and_no_key() -> Outcome {
     assert!(!text.contains("MADE-UP") && !text.contains(KEY) && !text.contains(TOKEN), "{text}");
     let line = account.lines.first().ok_or("no line")?;
     assert_eq!((&*line.method, &*line.path, line.status), ("POST", "/v1/messages", Some(200)));
+    assert!(line.is_asked, "it has a place in the log whatever else is sent");
     assert_eq!((line.bytes_up, line.tokens.input, line.tokens.output), (body.len() as u64, 100, 50));
     assert!(line.bytes_down > 0);
     Ok(())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::budget::{GatewayLimit, GatewayLimits, GatewayUsage, TokenCount};
 use crate::model::{text, time::Timestamp};
 
-/// The most lines that are kept. The rest is counted.
+/// The most lines that are kept of requests to the provider, and the most of all others. The rest is counted.
 const MOST_LINES: usize = 2000;
 
 /// The longest method and path that are kept, in characters.
@@ -69,6 +69,9 @@ pub struct AccessLogLine {
     pub tokens: TokenCount,
     /// How long it took.
     pub duration_ms: u64,
+    /// Whether the provider was asked, which costs.
+    #[serde(skip)]
+    pub is_asked: bool,
     /// How it ended.
     #[serde(flatten)]
     pub end: ExchangeEnd,
@@ -86,6 +89,7 @@ impl AccessLogLine {
             bytes_down: 0,
             tokens: TokenCount::default(),
             duration_ms: 0,
+            is_asked: false,
             end: ExchangeEnd::Abandoned,
         }
     }
@@ -100,7 +104,10 @@ impl AccessLogLine {
 /// The log of an attempt.
 #[derive(Debug, Default)]
 pub struct AccessLog {
-    lines: Vec<(u64, AccessLogLine)>,
+    /// Requests to the provider. They are limited by the budget of the attempt.
+    asked: Vec<(u64, AccessLogLine)>,
+    /// All others. An agent can send any number of them, so they have no room of the first.
+    others: Vec<(u64, AccessLogLine)>,
     unlisted: u64,
     last: Option<(u64, ExchangeEnd)>,
 }
@@ -114,8 +121,9 @@ impl AccessLog {
         }
         // The first lines are kept, so that a flood of requests cannot push out what came before
         // it.
-        if self.lines.len() < MOST_LINES {
-            self.lines.push((number, line));
+        let lines = if line.is_asked { &mut self.asked } else { &mut self.others };
+        if lines.len() < MOST_LINES {
+            lines.push((number, line));
         } else {
             self.unlisted = self.unlisted.saturating_add(1);
         }
@@ -123,18 +131,19 @@ impl AccessLog {
 
     /// The report of the attempt.
     pub fn into_report(
-        mut self,
+        self,
         limits: GatewayLimits,
         totals: GatewayUsage,
         exceeded: Option<GatewayLimit>,
     ) -> GatewayReport {
-        self.lines.sort_by_key(|(number, _)| *number);
+        let mut lines = [self.asked, self.others].concat();
+        lines.sort_by_key(|(number, _)| *number);
         GatewayReport {
             limits,
             totals,
             exceeded,
             last: self.last.map(|(_, end)| end),
-            lines: self.lines.into_iter().map(|(_, line)| line).collect(),
+            lines: lines.into_iter().map(|(_, line)| line).collect(),
             unlisted: self.unlisted,
         }
     }
@@ -189,6 +198,21 @@ mod tests {
         }
         let account = log.into_report(LIMITS, GatewayUsage::default(), None);
         assert_eq!((account.lines.len(), account.unlisted), (MOST_LINES, 7));
+        Ok(())
+    }
+
+    #[test]
+    fn a_flood_of_requests_that_cost_nothing_hides_none_that_costs() -> Result<(), Box<dyn std::error::Error>> {
+        let mut log = AccessLog::default();
+        for number in 0..3000 {
+            let line = AccessLogLine::begin(Timestamp::from_millis(0)?);
+            log.push(number, AccessLogLine { end: ExchangeEnd::Greeted, ..line });
+        }
+        let line = AccessLogLine::begin(Timestamp::from_millis(0)?);
+        log.push(3000, AccessLogLine { is_asked: true, end: ExchangeEnd::Answered, ..line });
+        let account = log.into_report(LIMITS, GatewayUsage::default(), None);
+        assert_eq!(account.lines.last().map(|line| line.end), Some(ExchangeEnd::Answered));
+        assert_eq!((account.lines.len(), account.unlisted), (MOST_LINES + 1, 1000));
         Ok(())
     }
 

@@ -247,7 +247,11 @@ impl Exchange {
         // From here on the request can cost the maximum, however this ends.
         // In place before the request is sent: this future may be dropped at any point after it.
         let meter = UsageMeter::new(ResponseFormat::Document, maximum);
-        lock(&self.state).charge = Some(OpenCharge { meter: Some(meter), _turn: turn });
+        {
+            let mut state = lock(&self.state);
+            state.charge = Some(OpenCharge { meter: Some(meter), _turn: turn });
+            state.line.is_asked = true;
+        }
         let bad_gateway = |why| Refusal::new(StatusCode::BAD_GATEWAY, why);
         match self.gateway.provider.send(&self.gateway.client, request).await {
             Ok(response) if is_redirect(response.status) => {
