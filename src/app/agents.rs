@@ -28,7 +28,7 @@ pub use api::{
     AgentApi, AgentCall, AgentFiles, AgentRun, AgentSkill, CallFailure, CallReply, PersonAnswer, ReplyFn, Settlement,
     SkillsChanged, Submission,
 };
-pub use fair_queue::{FairQueue, OwnedEntry, QueueLimits};
+pub use fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
 pub use http_credentials::TlsFiles;
 pub use install::{AgentProgram, ClientEntry, Installed};
 pub use server::{AgentServer, AgentServerError, HttpAddress, HttpAgentServer, HttpServing, TlsPem, ToolListing};

@@ -157,6 +157,7 @@ impl McpService {
         let result = SkillResult::new(&mut run);
         let (commit, diffs) = match &run.files {
             AgentFiles::Written(_) => return Ok(result.into_result(None).into()),
+            AgentFiles::Unasked(commit) => return Ok(result.into_held_result(*commit).into()),
             AgentFiles::Held(commit, diffs) => (*commit, diffs),
         };
         let params = request_params(name, diffs);
@@ -164,7 +165,12 @@ impl McpService {
             ElicitationMode::Unsupported => Ok(result.into_held_result(commit).into()),
             ElicitationMode::ByResult => {
                 let question = PendingElicitation { tool: name.to_owned(), params, commit, result };
-                Ok(self.elicitations.ask(client_name(context), question).into())
+                // Without a place the question is not asked. Its files stay held, like those of a client
+                // that cannot ask.
+                Ok(match self.elicitations.ask(client_name(context), question) {
+                    Ok(asked) => asked.into(),
+                    Err(question) => question.result.into_held_result(commit).into(),
+                })
             }
             ElicitationMode::ByRequest => {
                 let request = context.peer.send_request(ServerRequest::ElicitRequest(ElicitRequest::new(params)));

@@ -4,12 +4,13 @@
 //! call, and sends the call again with the answer. Such a question stays open here until then.
 //!
 //! Guarantees: only an accepted form with an explicit yes is a yes; an unclear answer decides nothing. An open question is
-//! answered once, by the client that was asked, for the tool that it is about, with the secret of the question. One client
-//! cannot displace the few questions of another.
+//! answered once, by the client that was asked, for the tool that it is about, with the secret of the question. A client
+//! gives itself its name, so no question displaces another one that is still waited for, under no name.
 //!
 //! Deliberately never: decides what happens to the files.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, EnumSchema, InputRequest,
@@ -24,11 +25,12 @@ use crate::app::{FairQueue, FileDiff, OwnedEntry, PersonAnswer, QueueLimits};
 use crate::model::{
     id::{CommitId, IdSource as _, RandomIds},
     text,
+    time::{Clock as _, SystemClock},
 };
 use crate::sync::lock;
 
-/// Most open questions.
-const MOST_OPEN: QueueLimits = QueueLimits { total: 256, per_owner: 16 };
+/// Most open questions, and how long each keeps its place.
+const MOST_OPEN: QueueLimits = QueueLimits { total: 256, per_owner: 16, kept: Duration::from_secs(30 * 60) };
 /// Longest difference in a question, in characters.
 const MOST_SHOWN: usize = 8_000;
 /// The field of the answer.
@@ -168,14 +170,22 @@ impl Default for Elicitations {
 
 impl Elicitations {
     /// Stores a question for a client, and returns the result that asks it.
-    pub(super) fn ask(&self, client: String, question: PendingElicitation) -> InputRequiredResult {
+    ///
+    /// # Errors
+    /// The question, when too many others are open. Its files stay held.
+    pub(super) fn ask(
+        &self,
+        client: String,
+        question: PendingElicitation,
+    ) -> Result<InputRequiredResult, Box<PendingElicitation>> {
         // Random, because a number that can be guessed would let a client answer the question of
         // another.
         let secret = RandomIds.next().simple().to_string();
         let result = question.as_result(&secret);
-        // A question that is displaced decides nothing: its files stay held.
-        lock(&self.0).push(OwnedEntry { owner: client, value: OpenElicitation { secret, question } });
-        result
+        let entry = OwnedEntry { owner: client, value: OpenElicitation { secret, question } };
+        // A question that is displaced when it is old decides nothing: its files stay held.
+        lock(&self.0).push(entry, SystemClock.now()).map_err(|full| Box::new(full.0.value.question))?;
+        Ok(result)
     }
 
     /// Asks a question again.
@@ -245,8 +255,8 @@ mod tests {
     }
 
     fn ask(elicitations: &Elicitations, client: &str) -> String {
-        let result = elicitations.ask(client.to_owned(), question_of_write_note());
-        result.request_state.unwrap_or_default()
+        let asked = elicitations.ask(client.to_owned(), question_of_write_note());
+        asked.ok().and_then(|asked| asked.request_state).unwrap_or_default()
     }
 
     #[test]
@@ -278,5 +288,16 @@ mod tests {
         assert!(elicitations.take(key(&ada, "ada")).is_some());
         let left = bobs.iter().filter(|secret| elicitations.repeat(key(secret, "bob")).is_some()).count();
         assert_eq!(left, MOST_OPEN.per_owner);
+    }
+
+    #[test]
+    fn a_client_with_many_names_does_not_push_out_anothers_question() {
+        let elicitations = Elicitations::default();
+        let ada = ask(&elicitations, "ada");
+        let asked = (0..1_000).filter(|name| !ask(&elicitations, &format!("bob {name}")).is_empty()).count();
+        assert_eq!(asked, MOST_OPEN.total - 1, "the others are not asked");
+        let key = AnswerKey { secret: &ada, tool: "write_note", client: "ada" };
+        assert!(elicitations.take(key).is_some());
+        assert!(!ask(&elicitations, "ada").is_empty(), "an answer makes room");
     }
 }

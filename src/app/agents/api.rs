@@ -108,6 +108,8 @@ pub enum AgentFiles {
     Written(Vec<VaultPath>),
     /// They are held until a person decides.
     Held(CommitId, Vec<FileDiff>),
+    /// They are held, and only a person at the command line can decide: too many others wait for an answer.
+    Unasked(CommitId),
 }
 
 /// A person's answer to the question whether held files may be written.

@@ -7,6 +7,7 @@
 //! settled only for a call that this handle made. Deliberately never: blocks its caller.
 
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use super::api::{
     Submission,
 };
 use super::call_queue::{CallQueue, ThreadDemand};
-use super::fair_queue::{FairQueue, OwnedEntry, QueueLimits};
+use super::fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
 use super::{queries, submissions};
 use crate::error::Error;
 use crate::invoke::{RunFiles, RunRequest, RunResult};
@@ -25,13 +26,15 @@ use crate::model::{
     channel::{Caller, Channel},
     digest::Digest,
     id::{CommitId, ExecutionId},
+    time::{Clock as _, SystemClock},
 };
 use crate::sync::lock;
 
 /// Most tasks that wait for the worker.
 pub(super) const MOST_TASKS: usize = 256;
-/// Most held files that wait for an answer through this API. Older ones are released at the command line.
-const MOST_HELD: QueueLimits = QueueLimits { total: 4_096, per_owner: 64 };
+/// Most held files that wait for an answer through this API. Others are released at the command line.
+// Longer than a client waits for its person, and not for ever: clients that cannot ask leave their files here too.
+const MOST_HELD: QueueLimits = QueueLimits { total: 4_096, per_owner: 64, kept: Duration::from_secs(30 * 60) };
 
 /// Work for the thread that has the workspace open, or the reason why it will not be done.
 pub(super) type Task = Box<dyn FnOnce(Result<&OpenWorkspace, Error>) + Send>;
@@ -118,7 +121,7 @@ impl AgentApi for AgentHandle {
                 return Err(Error::Refused(format!("effect {id} was not made here, or is already decided")));
             };
             // After a failure it can be tried again.
-            submissions::settle(workspace, &settlement).inspect_err(|_| lock(&held).push(ours))
+            submissions::settle(workspace, &settlement).inspect_err(|_| lock(&held).put_back(ours, SystemClock.now()))
         };
         self.run_task(settle, reply);
     }
@@ -157,8 +160,11 @@ fn agent_run(ran: RunResult, held: &Mutex<FairQueue<CommitId>>, client: &str) ->
     let revision = ran.record.revision.zip(ran.record.source_hash);
     let files = match ran.files {
         RunFiles::Held(commit, diffs) => {
-            lock(held).push(OwnedEntry { owner: client.to_owned(), value: commit.id });
-            AgentFiles::Held(commit.id, diffs)
+            let entry = OwnedEntry { owner: client.to_owned(), value: commit.id };
+            match lock(held).push(entry, SystemClock.now()) {
+                Ok(()) => AgentFiles::Held(commit.id, diffs),
+                Err(QueueFull(_)) => AgentFiles::Unasked(commit.id),
+            }
         }
         _ => AgentFiles::Written(ran.record.effects.iter().map(|effect| effect.path.clone()).collect()),
     };
