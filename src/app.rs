@@ -33,6 +33,7 @@ mod status;
 mod switch;
 mod trust;
 
+pub use crate::artifacts::{SizeCheck, read_at_most};
 pub use crate::cage::CageReport;
 pub use crate::forge::build::{BuildAttempt, Builder};
 pub use crate::forge::promote::{PromotionReport, Remark};
@@ -55,8 +56,8 @@ pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin};
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
     CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,
-    HttpServing, Installed, OwnedEntry, PersonAnswer, QueueLimits, ReplyFn, Settlement, SkillsChanged, Submission,
-    TlsFiles, TlsPem, ToolListing,
+    HttpServing, Installed, OwnedEntry, PersonAnswer, QueueFull, QueueLimits, ReplyFn, Settlement, SkillsChanged,
+    Submission, TlsFiles, TlsPem, ToolListing,
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
 pub use bundled::{BundledService, BundledStatus};

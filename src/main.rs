@@ -17,7 +17,9 @@ fn main() -> ExitCode {
             let host = Host { exe, environment, cwd };
             kavi::cli::run(std::env::args_os(), host, &McpServer)
         }
-        (Err(error), _) => kavi::cli::cannot_start("this program's own file cannot be found", &error),
-        (_, Err(error)) => kavi::cli::cannot_start("the current folder cannot be read", &error),
+        (Err(error), _) => {
+            kavi::cli::cannot_start(std::env::args_os(), "this program's own file cannot be found", &error)
+        }
+        (_, Err(error)) => kavi::cli::cannot_start(std::env::args_os(), "the current folder cannot be read", &error),
     }
 }

@@ -8,7 +8,7 @@
 //! removes what a crash left unfinished.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -221,8 +221,32 @@ pub fn read_once(path: &Path) -> Result<Vec<u8>, ReadError> {
         return Err(ReadError::NotAFile(format!("it has {} bytes, more than {MAX_BYTES}", meta.size())));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
-    (&mut file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(ReadError::Io)?;
-    Ok(bytes)
+    match read_at_most(&mut file, MAX_BYTES, &mut bytes).map_err(ReadError::Io)? {
+        SizeCheck::Whole => Ok(bytes),
+        // It grew after its size was looked at. Its beginning alone would be another file.
+        SizeCheck::TooLarge => Err(ReadError::NotAFile(format!("it has more than {MAX_BYTES} bytes"))),
+    }
+}
+
+/// Whether all of something was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SizeCheck {
+    /// It was read to its end.
+    Whole,
+    /// It has more bytes than allowed. What was read is only its beginning.
+    TooLarge,
+}
+
+/// Appends all that `from` has to `bytes`, and reports when that is more than `most` bytes: a cut text is never taken for a
+/// whole one.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_at_most(from: impl Read, most: u64, bytes: &mut Vec<u8>) -> std::io::Result<SizeCheck> {
+    // One byte more than allowed, to tell the full length from a longer one.
+    let read = from.take(most.saturating_add(1)).read_to_end(bytes)?;
+    let fits = u64::try_from(read).is_ok_and(|read| read <= most);
+    Ok(if fits { SizeCheck::Whole } else { SizeCheck::TooLarge })
 }
 
 /// Writes the file at `path` whole: a temporary file in the same folder, fsync, rename, fsync of the folder. Folders that are
@@ -281,6 +305,16 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn what_is_longer_than_allowed_is_not_taken_for_the_whole() -> Result<(), Box<dyn std::error::Error>> {
+        for (text, expected) in [("", SizeCheck::Whole), ("1234", SizeCheck::Whole), ("12345", SizeCheck::TooLarge)] {
+            let mut bytes = Vec::new();
+            assert_eq!(read_at_most(text.as_bytes(), 4, &mut bytes)?, expected, "{text}");
+            assert!(bytes.len() <= 5);
+        }
+        Ok(())
+    }
 
     #[test]
     fn what_is_stored_comes_back_or_is_refused() -> Result<(), Box<dyn std::error::Error>> {

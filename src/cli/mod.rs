@@ -54,7 +54,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::app::{AgentServer, App, Host, Walls};
 use crate::error::{Error, Kind};
@@ -318,15 +318,12 @@ fn parse(args: &[OsString]) -> Result<(String, Cli), clap::Error> {
 
 /// A command line that cannot be parsed, or a question for help.
 fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
-    // clap has given up, so the raw arguments are the only way to know the wanted form.
-    let wants_json = args.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
-        || args.iter().any(|arg| arg == "--output=json");
     if !error.use_stderr() {
         // --help and --version; a reader that went away early is no failure.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    if wants_json {
+    if wants_json(args) {
         let text = error.to_string();
         // The first paragraph in one line: what is wrong, and with which argument.
         let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
@@ -338,8 +335,60 @@ fn usage(args: &[OsString], error: &clap::Error) -> ExitCode {
     ExitCode::from(Kind::Usage.exit_code())
 }
 
+/// Whether a command line that cannot be parsed asks for JSON.
+fn wants_json(args: &[OsString]) -> bool {
+    // clap has given up, so the raw arguments are the only way to know the wanted form.
+    if args.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json") {
+        return true;
+    }
+    let mut verb = Cli::command();
+    for arg in args.iter().skip(1) {
+        if arg == "--output=json" || (arg == "--json" && takes_json_flag(&verb)) {
+            return true;
+        }
+        if let Some(below) = verb.find_subcommand(arg) {
+            verb = below.clone();
+        }
+    }
+    false
+}
+
+/// Whether `--json` is short for `--output json` with this verb. With others it is the input.
+fn takes_json_flag(verb: &clap::Command) -> bool {
+    let json = verb.get_arguments().find(|arg| arg.get_long() == Some("json"));
+    json.is_some_and(|arg| matches!(arg.get_action(), ArgAction::SetTrue))
+}
+
 /// The process cannot even find out where it is.
-pub fn cannot_start(what: &str, source: &std::io::Error) -> ExitCode {
-    Out::new(Output::Human, Remarks::Printed, Reports::default()).error(&Error::Usage(format!("{what}: {source}")));
+pub fn cannot_start(args: impl IntoIterator<Item = OsString>, what: &str, source: &std::io::Error) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let format = if wants_json(&args) { Output::Json } else { Output::Human };
+    Out::new(format, Remarks::Printed, Reports::default()).error(&Error::Usage(format!("{what}: {source}")));
     ExitCode::from(Kind::Failed.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_that_cannot_be_parsed_is_answered_in_the_form_that_it_asks_for() {
+        for (line, expected) in [
+            ("kavi list-skills --json --bogus", true),
+            ("kavi list --bogus --json", true),
+            ("kavi --workspace x effects show --json", true),
+            ("kavi cache status --json --bogus", true),
+            ("kavi run-skill --json --bogus", false),
+            ("kavi run-skill --json --bogus --output json", true),
+            ("kavi consume-chain --json", false),
+            ("kavi run --output=json", true),
+            ("kavi --json", false),
+            ("kavi bogus --json", false),
+            ("kavi list-skills --bogus", false),
+        ] {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(parse(&args).is_err(), "{line}");
+            assert_eq!(wants_json(&args), expected, "{line}");
+        }
+    }
 }

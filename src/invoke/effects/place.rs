@@ -4,7 +4,6 @@
 //! changes a file; only makes folders that a file needs.
 
 use std::fs::{self, File};
-use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -14,6 +13,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::error::{EffectsError, io};
 use super::staging::ChangeTime;
+use crate::artifacts::{self, SizeCheck};
 use crate::model::{digest::Digest, layout::Layout, vault_path::VaultPath};
 
 /// Largest file that is replaced: its bytes are kept, so that the run can be undone.
@@ -108,7 +108,11 @@ impl<'p> Place<'p> {
             return Err(self.refuse(format!("the file there has {} bytes, more than {MAX_BYTES}", meta.size())));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
-        (&mut file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(|error| self.failed(error))?;
+        // A file may grow after its size was looked at. Its beginning must not be kept as the whole file.
+        let read = artifacts::read_at_most(&mut file, MAX_BYTES, &mut bytes);
+        if read.map_err(|error| self.failed(error))? == SizeCheck::TooLarge {
+            return Err(self.refuse(format!("the file there has more than {MAX_BYTES} bytes")));
+        }
         let sha256 = Digest::of(&bytes);
         Ok(Some(Found { bytes, sha256, permissions: meta.permissions(), changed: ChangeTime::of(&meta) }))
     }
