@@ -28,12 +28,12 @@ pub struct RunEntry {
     pub revision: Option<u32>,
     /// What it was for.
     pub purpose: Purpose,
-    /// The door it was asked for through.
+    /// The channel that it came through.
     #[serde(rename = "door")]
     pub channel: Channel,
     /// Whether it succeeded.
     pub success: bool,
-    /// `StoredKind: message` of a failure.
+    /// `Kind: message` of a failure.
     pub error: Option<String>,
     /// Whether its files are in the vault; none where nothing is to be committed.
     pub commit_state: Option<CommitState>,

@@ -42,7 +42,7 @@ pub struct Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Runtime")
+        f.write_str("Runtime(..)")
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) struct Linked {
 
 impl fmt::Debug for CompiledComponent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compiled").field("interface", &self.interface).finish_non_exhaustive()
+        f.debug_struct("CompiledComponent").field("interface", &self.interface).finish_non_exhaustive()
     }
 }
 

@@ -47,7 +47,7 @@ fn the_files_of_a_chain_are_held_as_one_unless_a_person_says_yes() {
     assert_eq!((&ran["success"], &ran["effect"]["state"]), (&json!(true), &json!("HELD")), "{ran}");
     assert!(ran["diffs"][0]["text"].as_str().unwrap().contains("+what it says"), "{ran}");
     assert_eq!(vault(&workspace), ["Inbox/AI/from.md"]);
-    // Each step has a record that follows the one before it, through the door of chains.
+    // Each step has a record that follows the one before it, through the channel of chains.
     let ids: Vec<&str> = ran["steps"].as_array().unwrap().iter().map(|s| s["execution_id"].as_str().unwrap()).collect();
     assert_eq!(ran["steps"][1]["parent_execution_id"], ids[0]);
     assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE door = 'chain' AND success"), 2);

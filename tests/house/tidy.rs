@@ -141,6 +141,35 @@ fn no_function_takes_a_tuple_as_a_parameter() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The types whose `Debug` form starts with another name than theirs.
+fn misnamed_debug_forms(text: &str) -> Vec<String> {
+    let blocks = text.split("Debug for ").skip(1);
+    let misnamed = blocks.filter_map(|block| {
+        let end = |text: &str| text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+        let name = &block[..end(block)];
+        let body = block.split("\n}").next()?;
+        let shown = ["f.write_str(\"", "f.debug_struct(\"", "f.debug_tuple(\""].iter();
+        let shown = shown.filter_map(|call| body.split(call).nth(1)).next()?;
+        let shown = &shown[..end(shown)];
+        // An enumeration shows its variant.
+        let is_enum = body.contains("Self::");
+        (shown != name && !is_enum).then(|| format!("{name} shows `{shown}`"))
+    });
+    misnamed.collect()
+}
+
+#[test]
+fn a_debug_form_starts_with_the_name_of_its_type() -> Result<(), Box<dyn Error>> {
+    let fixture = "impl fmt::Debug for Door {\n fn fmt() { f.write_str(\"Gate(..)\") }\n}\n\
+                   impl Debug for Gate {\n fn fmt() { f.debug_struct(\"Gate\").finish() }\n}";
+    assert_eq!(misnamed_debug_forms(fixture), ["Door shows `Gate`"]);
+    for source in program()? {
+        let misnamed = misnamed_debug_forms(&source.text);
+        assert!(misnamed.is_empty(), "{}: {misnamed:?}", source.path);
+    }
+    Ok(())
+}
+
 #[test]
 fn a_list_of_what_is_known_can_only_shrink() {
     let found = || vec![("run".to_owned(), "a.rs:1".to_owned()), ("run".to_owned(), "b.rs:2".to_owned())];

@@ -134,7 +134,7 @@ fn real_claude_cli_builds_a_skill() -> Outcome {
     works_without_a_cage(&program)
 }
 
-/// As a client of the agents' door, told of it as `kavi mcp install` says: it calls a skill, sees the answer, and proposes another.
+/// As a client of the server for agents, told of it as `kavi mcp install` says: it calls a skill, sees the answer, and proposes another.
 #[test]
 #[ignore = "downloads and runs the real Claude Code"]
 fn real_claude_cli_calls_a_skill_and_proposes_one() -> Outcome {

@@ -136,7 +136,7 @@ pub fn run(
     let _entered = tracing::info_span!("coding_agent", model = %config.model).entered();
     let confinement = context.cage.confinement();
     let folders = AgentFolders::new(confinement, workspace)?;
-    let door = match confinement {
+    let listen = match confinement {
         Confinement::Required => ListenMode::UnixSocket,
         Confinement::Unconfined => ListenMode::LoopbackPort,
     };
@@ -150,10 +150,11 @@ pub fn run(
             parser.push(&redactor.push(bytes), tell);
         }
     };
-    let (finished, account) = gateway::serve(&config.provider, config.limits, door, &word, context.clock, |address| {
-        let job = job(config, &program, workspace, packet, &folders, address, &word);
-        context.cage.run(&job, &mut watch)
-    })?;
+    let (finished, account) =
+        gateway::serve(&config.provider, config.limits, listen, &word, context.clock, |address| {
+            let job = job(config, &program, workspace, packet, &folders, address, &word);
+            context.cage.run(&job, &mut watch)
+        })?;
     // After the gateway has closed, so that its report is complete on every path.
     let finished = finished?;
     // What the redactor held back was no key after all.

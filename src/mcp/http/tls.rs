@@ -20,7 +20,7 @@ pub(super) struct TlsIdentity(pub(super) TlsAcceptor);
 
 impl std::fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Identity(..)")
+        f.write_str("TlsIdentity(..)")
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct SealKey([u8; BYTES]);
 
 impl std::fmt::Debug for SealKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key")
+        f.write_str("SealKey(..)")
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The bytes are validated, never compiled and never run. The engine links an import of an unknown empty
 //! instance without a word, so the comparison of [`check`] is what holds a component to its grants; the linker,
-//! which is given only what the grants list, is the second lock on the same door.
+//! which is given only what the grants list, is the second check of the same thing.
 
 mod check;
 

@@ -90,7 +90,7 @@ impl RandomStreams {
 
 impl fmt::Debug for RandomStreams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Random")
+        f.write_str("RandomStreams(..)")
     }
 }
 

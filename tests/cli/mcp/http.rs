@@ -1,4 +1,4 @@
-//! The agents' door over streamable HTTP, driven byte by byte.
+//! The server for agents over streamable HTTP, driven byte by byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
