@@ -1,4 +1,4 @@
-//! The switch of a workspace: stop everything, and resume.
+//! The switch of a workspace: stop everything, and resume. What a stop and a resume do is in `ledger::switch`.
 
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;

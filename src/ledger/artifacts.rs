@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::transaction::WriteTransaction;
+use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
 use crate::model::{
     artifact::{ArtifactKind, ArtifactPath},

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::Decided;
 use super::codec::IdColumn;
-use super::transaction::WriteTransaction;
+use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError, RunAuthorization, codec, switch};
 use crate::model::{
     commit::{Commit, VaultChange},

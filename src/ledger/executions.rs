@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter, types::Value};
 
 use super::codec::IdColumn;
-use super::transaction::WriteTransaction;
+use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError, RunAuthorization, Settled, codec, commits, switch};
 use crate::model::{
     commit::Commit,

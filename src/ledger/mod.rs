@@ -6,6 +6,10 @@
 //!
 //! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or deletes a row;
 //! but for old records, by a person's word, which is a row itself ([`Ledger::prune`]).
+//!
+//! Where to look: every change goes through `write_transaction`, and `group_commit` puts the records of many threads into one
+//! of them. `switch` is the kill switch, and `stop_mark` its file. `change_detector` and `trusted_revision` notice what other
+//! processes changed. `record_queries` reads records, and `prune` deletes old ones. Each other file is one family of tables.
 
 mod artifacts;
 mod builds;
@@ -14,6 +18,7 @@ mod codec;
 mod commits;
 mod error;
 mod executions;
+mod group_commit;
 mod migrations;
 mod own_commits;
 mod promotions;
@@ -21,14 +26,13 @@ mod proposal_sources;
 mod proposals;
 mod prune;
 mod record_queries;
-mod recorder;
 mod research;
 mod reverifications;
 mod stop_mark;
 mod switch;
-mod transaction;
 mod trusted_revision;
 mod verifications;
+mod write_transaction;
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,7 +40,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId, time::Timestamp};
-use transaction::WriteTransaction;
+use write_transaction::WriteTransaction;
 
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
@@ -44,13 +48,13 @@ pub use change_detector::ChangeDetector;
 pub use commits::Settled;
 pub use error::LedgerError;
 pub use executions::ExecutionRow;
+pub use group_commit::Recorder;
 pub use own_commits::OwnCommits;
 pub use promotions::{Promotion, PromotionRequest};
 pub use proposal_sources::ProposalSource;
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use prune::Pruned;
 pub use record_queries::{OutcomeFilter, RecordFilter, RecordTail};
-pub use recorder::Recorder;
 pub use research::{Acknowledgement, Research};
 pub use reverifications::Reverification;
 pub use switch::{LedgerWatch, LedgerWatchSource, RunAuthorization};
@@ -137,7 +141,7 @@ impl Ledger {
 
     /// Changes the ledger in one transaction, which is on the disk when this returns.
     fn write<T>(&self, work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        transaction::write(&self.conn, work)
+        write_transaction::write(&self.conn, work)
     }
 
     /// SQLite's own check of the whole file. Slow on a large ledger: for `status` and `doctor`, not for every run.

@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::transaction::WriteTransaction;
+use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
 use crate::model::{channel::Channel, id::ProposalId, time::Timestamp};
 

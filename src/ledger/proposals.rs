@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::codec::IdColumn;
-use super::transaction::WriteTransaction;
+use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, ProposalSource, artifacts, codec, proposal_sources};
 use crate::model::{
     digest::Digest,

@@ -11,7 +11,7 @@
 use rusqlite::{Connection, params};
 
 use super::Decided;
-use super::transaction::{self, WriteTransaction};
+use super::write_transaction::{self, WriteTransaction};
 use super::{Ledger, LedgerError, codec};
 use crate::model::{
     commit::VaultChange,
@@ -117,7 +117,7 @@ impl Ledger {
     }
 
     fn would_prune_now(&self, older_than: Timestamp) -> Result<Pruned, LedgerError> {
-        transaction::look(&self.conn, |tx| {
+        write_transaction::look(&self.conn, |tx| {
             find(tx, older_than)?;
             let count = format!("SELECT count(*) FROM executions AS e WHERE {OLD}");
             let executions = tx.query_row(&count, [older_than], |row| row.get(0))?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::transaction::WriteTransaction;
+use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec};
 use crate::model::{
     id::{BuildId, ProposalId, ResearchId, VerificationId},

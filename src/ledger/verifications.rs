@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::transaction::WriteTransaction;
+use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, builds, codec, proposals};
 use crate::model::{
     digest::Digest,

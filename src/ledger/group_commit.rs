@@ -20,7 +20,7 @@ use rusqlite::Connection;
 
 use super::change_detector::IndexHead;
 use super::executions::RecordStep;
-use super::transaction;
+use super::write_transaction;
 use super::{ChangeDetector, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization, Settled};
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
@@ -147,7 +147,7 @@ impl Writer<'_> {
         let mut before = None;
         // One wait for the disk covers the batch. A savepoint for each step keeps one refused
         // record from taking the others with it.
-        let written = transaction::write(self.conn, |tx| {
+        let written = write_transaction::write(self.conn, |tx| {
             // Under the write lock: until the end no other connection can commit.
             before = self.head();
             steps.iter().map(|step| tx.attempt(|tx| step.apply(tx))).collect::<Result<Vec<_>, _>>()
@@ -194,5 +194,5 @@ fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
 }
 
 #[cfg(test)]
-#[path = "recorder_tests.rs"]
+#[path = "group_commit_tests.rs"]
 mod tests;
