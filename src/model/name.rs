@@ -115,7 +115,7 @@ impl SkillName {
         &self.0
     }
 
-    /// The shorter name under which agents see a skill whose own name is longer than [`LONGEST_TOOL`]. It contains a `-`, so it
+    /// The shorter name under which agents see a skill whose own name is longer than 53 characters. It contains a `-`, so it
     /// is never the name of another skill, and depends on the name alone, so it stays the same.
     pub fn tool_alias(&self) -> Option<String> {
         (self.0.len() > LONGEST_TOOL).then(|| {
