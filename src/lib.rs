@@ -20,7 +20,6 @@ pub mod cli;
 pub mod dir;
 pub mod error;
 pub mod forge;
-pub mod history;
 pub mod http;
 pub mod invoke;
 pub mod ledger;
