@@ -203,18 +203,23 @@ fn what_a_file_asks_is_answered_also_when_it_takes_long() {
     assert!(called.status.success() && !newest(&workspace).contains("Cancelled"), "{}", newest(&workspace));
 }
 
-/// Also as process 1 of a container, where the kernel has no default action for it.
-#[test]
-fn a_server_that_is_asked_to_end_cancels_its_calls_and_ends_well() {
+/// Ends the server in this way while a call sleeps that has written a file, and looks at what is left of the call.
+fn ends_a_sleeping_call(end: impl FnOnce(Client)) {
     let workspace = with_guest("act", &guest("stay"));
     policy(&workspace, "allow");
     let mut client = Client::open(&workspace, "2025-11-25", json!({}));
     let arguments = json!({ "act": "sleep", "path": "Inbox/AI/a.md" });
     client.send("tools/call", json!({ "name": "act", "arguments": arguments, "_meta": { "progressToken": 1 } }));
     client.told("notifications/progress");
-    client.terminate();
+    end(client);
     assert!(newest(&workspace).starts_with("act 0 mcp tester Cancelled: "), "{}", newest(&workspace));
     assert_eq!(workspace.staged(), 0);
+}
+
+/// Also as process 1 of a container, where the kernel has no default action for it.
+#[test]
+fn a_server_that_is_asked_to_end_cancels_its_calls_and_ends_well() {
+    ends_a_sleeping_call(Client::terminate);
 }
 
 #[test]
@@ -427,15 +432,7 @@ fn a_cancelled_call_is_ended_and_leaves_nothing() {
 
 #[test]
 fn when_the_client_goes_what_runs_for_it_is_ended() {
-    let workspace = with_guest("act", &guest("stay"));
-    policy(&workspace, "allow");
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    let arguments = json!({ "act": "sleep", "path": "Inbox/AI/a.md" });
-    client.send("tools/call", json!({ "name": "act", "arguments": arguments, "_meta": { "progressToken": 1 } }));
-    client.told("notifications/progress");
-    client.close();
-    assert!(newest(&workspace).starts_with("act 0 mcp tester Cancelled: "), "{}", newest(&workspace));
-    assert_eq!(workspace.staged(), 0);
+    ends_a_sleeping_call(Client::close);
 }
 
 /// Whatever a client says twice, it is told once.
