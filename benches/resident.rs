@@ -121,6 +121,7 @@ fn main() {
     let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never).unwrap()).unwrap();
     let shared = SharedContext {
         layout,
+        linked: &[],
         store: &store,
         channels: &config.channels,
         hold: config.effects.held(),

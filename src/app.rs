@@ -52,7 +52,7 @@ pub use crate::ledger::{
     Pruned, RecordFilter, RecordTail, Research, Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
-pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin};
+pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
     CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,
@@ -147,6 +147,11 @@ impl App {
     /// Where the files of the workspace are.
     pub fn layout(&self) -> &Layout {
         &self.workspace.config.layout
+    }
+
+    /// Where the links of the vault that skills follow led when this was opened.
+    pub fn linked_folders(&self) -> &LinkedFolders {
+        &self.workspace.linked
     }
 
     /// The workspace at a glance. Also finishes runs that a crash interrupted.

@@ -58,6 +58,7 @@ pub(super) fn check(workspace: &OpenWorkspace) -> Vec<Check> {
     checks.push(check_switch(workspace));
     checks.extend(check_effects(workspace));
     checks.push(check_vault(workspace));
+    checks.extend(check_linked(workspace));
     checks.push(check_leftovers(workspace));
     checks.push(check_cache(workspace));
     checks.push(check_cage(&workspace.cage.probe()));
@@ -141,6 +142,18 @@ fn check_effects(workspace: &OpenWorkspace) -> Vec<Check> {
         Check::bad(&format!("effect {id}"), Health::Fail, error.to_string(), mend)
     }));
     checks
+}
+
+/// The links of the vault that kavi.toml names.
+fn check_linked(workspace: &OpenWorkspace) -> Vec<Check> {
+    let mend = "mend the link, or take it out of `follow` in kavi.toml";
+    let followed = workspace.linked.folders.iter().map(|linked| {
+        Check::ok("linked folder", format!("{} leads to {}, read-only", linked.name, linked.target.display()))
+    });
+    let broken = workspace.linked.broken.iter().map(|link| {
+        Check::bad("linked folder", Health::Warn, format!("{} is not followed: {}", link.name, link.why), mend)
+    });
+    followed.chain(broken).collect()
 }
 
 fn check_vault(workspace: &OpenWorkspace) -> Check {

@@ -24,7 +24,7 @@ use crate::model::{
     time::{Clock, SystemClock, Timestamp},
 };
 
-use crate::runtime::{self, CodeCache, Loader};
+use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
 use crate::workspace::{self, Config, ConfinementSetting};
 
 /// Time between two sweeps of what crashes left.
@@ -35,6 +35,8 @@ const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
 pub(super) struct OpenWorkspace {
     pub(super) host: Host,
     pub(super) config: Config,
+    /// Where the links of the vault led when this was opened.
+    pub(super) linked: LinkedFolders,
     pub(super) ledger: Ledger,
     pub(super) store: Store,
     pub(super) cage: Cage,
@@ -56,14 +58,19 @@ impl OpenWorkspace {
         // For each job, and not once for the process: a server stays over a stop and its end.
         let cage = Cage::new(host.exe.clone(), confinement).watched_by(Arc::new(ledger.watch_source()));
         remove_leftovers(&config.layout, SystemClock.now());
+        let linked = LinkedFolders::resolve(&config.layout, &config.follow);
+        for link in &linked.broken {
+            tracing::warn!("the link `{}` in the vault is not followed: {}", text::line(&link.name, 400), link.why);
+        }
         Ok(Self {
             store: Store::new(config.layout.store()),
-            code: code_cache(&host, &config.layout),
+            code: code_cache(&host, &config.layout, &linked),
             cage,
             clock: Box::new(SystemClock),
             ids: Box::new(RandomIds),
             host,
             config,
+            linked,
             ledger,
         })
     }
@@ -91,6 +98,7 @@ impl OpenWorkspace {
     pub(super) fn shared_context(&self) -> SharedContext<'_> {
         SharedContext {
             layout: &self.config.layout,
+            linked: &self.linked.folders,
             store: &self.store,
             channels: &self.config.channels,
             hold: self.config.effects.held(),
@@ -161,10 +169,12 @@ fn remove_leftovers(layout: &Layout, now: Timestamp) {
 }
 
 /// The cache below the workspace's `.kavi/`, sealed with a key below the person's own cache folder.
-fn code_cache(host: &Host, layout: &Layout) -> CodeCache {
+fn code_cache(host: &Host, layout: &Layout, linked: &LinkedFolders) -> CodeCache {
     let folder = host.environment.cache_folder().ok().map(|folder| host.cwd.join(folder));
-    // A key inside the vault would be readable by skills, which could then seal machine code of their own.
-    let key = folder.filter(|folder| !is_inside(folder, &layout.vault)).map(|folder| folder.join("code.key"));
+    // A key that skills can read would let them seal machine code of their own.
+    let read = || std::iter::once(&layout.vault).chain(linked.folders.iter().map(|linked| &linked.target));
+    let key = folder.filter(|folder| !read().any(|read| is_inside(folder, read)));
+    let key = key.map(|folder| folder.join("code.key"));
     CodeCache::new(layout.code_cache(), key, runtime::import_table_version())
 }
 

@@ -11,12 +11,15 @@ use crate::model::{
     layout::Layout,
     switch::{Switch, SwitchEvent},
 };
+use crate::runtime::LinkedFolders;
 
 /// A workspace at a glance.
 #[derive(Debug)]
 pub struct Status {
     /// Where the files of the workspace are.
     pub layout: Layout,
+    /// Where the links of the vault that skills follow lead.
+    pub linked: LinkedFolders,
     /// The integrity check of the ledger's database.
     pub integrity: Result<(), LedgerError>,
     /// Every proposal.
@@ -52,6 +55,7 @@ pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
         older_gates: trusted.iter().filter_map(|it| Some((it.clone(), older(it)?))).collect(),
         reverified: trusted.iter().filter_map(|it| Some((it.clone(), found(it)?))).collect(),
         layout: workspace.config.layout.clone(),
+        linked: workspace.linked.clone(),
         integrity: ledger.check_integrity(),
         proposals: ledger.proposals()?,
         executions: ledger.count_executions()?,

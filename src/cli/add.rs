@@ -48,7 +48,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let spinner = Spinner::new(&out, Stages::Shown);
     let reports = prepare(&app, &missing)?;
     drop(spinner);
-    let shown: Vec<String> = reports.iter().map(|report| promote::describe(report, &Narrowed::default())).collect();
+    let shown: Vec<String> =
+        reports.iter().map(|report| promote::describe(report, &Narrowed::default(), app.linked_folders())).collect();
     let shown = shown.join("\n");
     if !args.approval.yes && !reports.is_empty() {
         out.remark(&shown);

@@ -21,6 +21,7 @@ mod forge;
 mod help;
 mod init;
 mod input;
+mod linked_folders;
 mod list;
 mod log;
 mod mcp;

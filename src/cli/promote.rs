@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, views};
-use crate::app::{Approver, PromotionReport, Remark};
+use super::{Context, JsonFlag, linked_folders, views};
+use crate::app::{Approver, LinkedFolders, PromotionReport, Remark};
 use crate::error::Error;
-use crate::model::{limits::Narrowed, text};
+use crate::model::{capabilities::SkillCapabilities, limits::Narrowed, text};
 
 /// Trust the exact bytes that passed verification. Shows them and asks first.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let report = app.trust().report(app.proposals().find_newest(&args.id)?)?;
     // Before the question, which shows them: the person agrees to these limits too.
     let limits = app.trust().narrow(&args.limit)?;
-    let shown = describe(&report, &limits);
+    let shown = describe(&report, &limits, app.linked_folders());
     if !args.yes {
         out.person_or("look at `kavi show`, then give --yes")?;
         out.remark(&shown);
@@ -54,13 +54,14 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     ));
     let mut machine = views::proposal(&promoted);
     machine["trusted"] = document(&report);
+    machine["trusted"]["linked_folders"] = linked_folders::document(app.linked_folders());
     machine["trusted"]["narrowed_limits"] = json!(limits);
     machine["approved_by"] = json!(args.approved_by.trim());
     out.result(&human, &machine);
     Ok(())
 }
 
-pub(super) fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
+pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &LinkedFolders) -> String {
     let spec = &report.proposal.spec;
     let gates = report.gates().iter().map(|gate| format!("{} {}", gate.gate, gate.status));
     let mut rows = vec![
@@ -75,6 +76,9 @@ pub(super) fn describe(report: &PromotionReport, limits: &Narrowed) -> String {
         ("confinement", report.verification.confinement.clone()),
         ("component", format!("sha256 {}, {} bytes", report.component_sha256, report.component_bytes)),
     ];
+    if SkillCapabilities::of(spec).reads_vault() {
+        rows.extend(linked_folders::rows(linked));
+    }
     if spec.reads_clock {
         rows.push(("clock", "asks what time it is".to_owned()));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, reverify, views};
+use super::{Context, JsonFlag, linked_folders, reverify, views};
 use crate::app::{Proposal, Reverification, Status};
 use crate::error::Error;
 use crate::model::{
@@ -51,6 +51,7 @@ fn human(status: &Status) -> String {
         ("runs", format!("{runs}, {failed} failed")),
         ("cage", status.cage.to_string()),
     ];
+    rows.extend(linked_folders::rows(&status.linked));
     if !status.recovered.is_empty() {
         let back = status.recovered.iter().filter(|commit| commit.state == CommitState::Reverted).count();
         let back =
@@ -95,6 +96,7 @@ fn machine(status: &Status) -> serde_json::Value {
     json!({
         "workspace": status.layout.root,
         "vault": status.layout.vault,
+        "linked_folders": linked_folders::document(&status.linked),
         "ledger": status.layout.ledger(),
         "ledger_ok": status.integrity.is_ok(),
         "registry": status.layout.registry(),

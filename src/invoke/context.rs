@@ -12,13 +12,15 @@ use crate::artifacts::Store;
 use crate::ledger::{Journal, Ledger};
 use crate::model::{id::IdSource, layout::Layout, limits::Limits, time::Clock};
 use crate::policy::channels::ChannelPolicy;
-use crate::runtime::Loader;
+use crate::runtime::{LinkedFolder, Loader};
 
 /// What all runs of a process share.
 #[derive(Debug, Clone, Copy)]
 pub struct SharedContext<'a> {
     /// The folders of the workspace.
     pub layout: &'a Layout,
+    /// The linked folders of the vault that skills read.
+    pub linked: &'a [LinkedFolder],
     /// Components, and files and values by their digest.
     pub store: &'a Store,
     /// What each channel may do.

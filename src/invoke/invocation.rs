@@ -191,6 +191,7 @@ impl<'a> Invocation<'a> {
             input: &input,
             capabilities: loaded.capabilities(),
             vault: loaded.vault(context.shared.layout),
+            linked: context.shared.linked,
             out,
             determinism: self.record.determinism(),
             limits: loaded.limits(),

@@ -12,7 +12,7 @@ use crate::model::{capabilities::SkillCapabilities, layout::Layout, limits::Limi
 use crate::policy::capabilities;
 use crate::registry::TrustedSkill;
 use crate::runtime::{
-    CodeOrigin, CompiledComponent, ComponentTrust, LaneKey, Loader, Runtime, RuntimeError, SkillComponent,
+    CodeOrigin, CompiledComponent, ComponentTrust, LaneKey, LinkedFolder, Loader, Runtime, RuntimeError, SkillComponent,
 };
 
 /// What all runs of a skill have in common.
@@ -79,11 +79,11 @@ impl LoadedSkill {
     }
 
     /// What its runs reach, if one thread can be kept for all of them.
-    pub(super) fn reaches(&self, layout: &Layout) -> Option<LaneKey> {
+    pub(super) fn reaches(&self, layout: &Layout, linked: &[LinkedFolder]) -> Option<LaneKey> {
         match (self.writes(), self.vault(layout)) {
             // Each run has a staging folder of its own, and a lane cannot open a new one.
             (true, _) => None,
-            (false, Some(vault)) => Some(LaneKey::Vault(vault.to_owned())),
+            (false, Some(vault)) => Some(LaneKey::Vault(vault.to_owned(), linked.to_vec())),
             (false, None) => Some(LaneKey::Nothing),
         }
     }

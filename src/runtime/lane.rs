@@ -20,6 +20,7 @@ use crate::sync::lock;
 use super::{
     error::RunError,
     interrupt::Interrupt,
+    linked_folders::LinkedFolder,
     second_wall::{self, LandlockScope},
     thread::{LOOK, STACK},
 };
@@ -29,15 +30,15 @@ use super::{
 pub enum LaneKey {
     /// No file at all.
     Nothing,
-    /// The vault, read-only.
-    Vault(PathBuf),
+    /// The vault and its linked folders, read-only.
+    Vault(PathBuf, Vec<LinkedFolder>),
 }
 
 impl LaneKey {
     fn scope(&self) -> LandlockScope<'_> {
         match self {
             Self::Nothing => LandlockScope::default(),
-            Self::Vault(path) => LandlockScope::reading(path),
+            Self::Vault(path, linked) => LandlockScope::reading(path, linked),
         }
     }
 
@@ -45,7 +46,7 @@ impl LaneKey {
     pub fn fits(&self, vault: Option<&Path>) -> bool {
         match self {
             Self::Nothing => vault.is_none(),
-            Self::Vault(path) => vault == Some(path),
+            Self::Vault(path, _) => vault == Some(path),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The runtime: compiles components and runs them behind a wall.
 //!
 //! A run is a fresh store. It has exactly the interfaces that its skill's capabilities give, a virtual clock, seeded
-//! random numbers, captured output, a read-only `/vault` and an empty `/out`, and a limit on everything that can be
-//! counted.
+//! random numbers, captured output, a read-only `/vault` with the linked folders that kavi.toml names, an empty `/out`, and
+//! a limit on everything that can be counted.
 //!
 //! Guarantees: a run ends within its deadline, except for a file call that hangs in the kernel. It ends with a typed reason
 //! that names the limit. The next run starts from nothing.
@@ -33,6 +33,7 @@ mod interfaces;
 mod interrupt;
 mod kavi;
 mod lane;
+mod linked_folders;
 mod loader;
 mod memory_limiter;
 mod outcome;
@@ -53,6 +54,7 @@ pub use engine_id::{EngineId, WASMTIME_VERSION};
 pub use error::{RunError, RuntimeError};
 pub use interfaces::import_table_version;
 pub use lane::{Lane, LaneKey};
+pub use linked_folders::{BrokenLink, LinkedFolder, LinkedFolders};
 pub use loader::{CodeOrigin, LoadError, Loader, SkillComponent};
 pub use outcome::{
     GuestError, GuestTelemetry, LogLevel, LogLine, RunFailure, RunUsage, SkillOutcome, TestExit, TestOutcome,

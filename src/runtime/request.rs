@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::linked_folders::LinkedFolder;
 use crate::model::{capabilities::SkillCapabilities, execution::Determinism, limits::Limits, switch::Watch};
 
 /// Which of the two contracts a component is run by.
@@ -22,6 +23,8 @@ pub struct GuestRequest<'a> {
     pub capabilities: &'a SkillCapabilities,
     /// The folder that the guest sees as `/vault`, if its capabilities include it.
     pub vault: Option<&'a Path>,
+    /// The linked folders that it sees below `/vault`, if it has that.
+    pub linked: &'a [LinkedFolder],
     /// The empty folder that the guest sees as `/out`, if its capabilities include it.
     pub out: Option<&'a Path>,
     /// The guest's clock and the seed of its random numbers.
@@ -38,6 +41,11 @@ impl<'a> GuestRequest<'a> {
         // The capabilities decide and not the caller: a folder that was passed by mistake stays
         // unreachable.
         self.vault.filter(|_| self.capabilities.reads_vault())
+    }
+
+    /// The linked folders, if the guest is to have them: only with the vault in which their links lie.
+    pub(super) fn granted_linked(&self) -> &'a [LinkedFolder] {
+        self.granted_vault().map_or(&[], |_| self.linked)
     }
 
     /// The staging folder, if the guest is to have it.

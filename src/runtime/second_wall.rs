@@ -14,6 +14,7 @@ use crate::model::execution::SecondWall;
 
 use super::{
     error::RunError,
+    linked_folders::LinkedFolder,
     request::{ComponentKind, GuestRequest},
 };
 
@@ -22,6 +23,7 @@ use super::{
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LandlockScope<'a> {
     vault: Option<(&'a Path, VaultAccess)>,
+    linked: &'a [LinkedFolder],
     out: Option<&'a Path>,
 }
 
@@ -34,9 +36,9 @@ enum VaultAccess {
 }
 
 impl<'a> LandlockScope<'a> {
-    /// A skill that reads this vault and writes nothing.
-    pub(super) fn reading(vault: &'a Path) -> Self {
-        Self { vault: Some((vault, VaultAccess::Read)), out: None }
+    /// A skill that reads this vault with its linked folders, and writes nothing.
+    pub(super) fn reading(vault: &'a Path, linked: &'a [LinkedFolder]) -> Self {
+        Self { vault: Some((vault, VaultAccess::Read)), linked, out: None }
     }
 
     /// What a request needs, by its capabilities.
@@ -46,7 +48,7 @@ impl<'a> LandlockScope<'a> {
             ComponentKind::Tests => VaultAccess::Seed,
         };
         let vault = request.granted_vault().map(|vault| (vault, access));
-        Self { vault, out: request.granted_out() }
+        Self { vault, linked: request.granted_linked(), out: request.granted_out() }
     }
 }
 
@@ -93,6 +95,10 @@ mod linux {
                 VaultAccess::Seed => reading() | writing(),
             };
             rules = allow(rules, "/vault", path, rights)?;
+        }
+        for linked in reach.linked {
+            // By the open folder and not by its path, which could be another one by now.
+            rules = rules.add_rule(PathBeneath::new(linked.handle(), reading())).map_err(refused)?;
         }
         if let Some(path) = reach.out {
             rules = allow(rules, "/out", path, reading() | writing())?;
@@ -189,10 +195,11 @@ mod tests {
         let (vault, out) = (at("vault"), at("staging/mine/out"));
         let seen = thread::scope(|scope| {
             let restricted = scope.spawn(|| {
-                let wall = put_up(LandlockScope { vault: Some((&vault, VaultAccess::Read)), out: Some(&out) }).unwrap();
+                let vault = Some((vault.as_path(), VaultAccess::Read));
+                let wall = put_up(LandlockScope { vault, linked: &[], out: Some(&out) }).unwrap();
                 assert!(matches!(wall, SecondWall::Landlock(_)), "the tests need a kernel with Landlock: {wall}");
                 assert_eq!(kind(fs::read(at("vault/a.md"))), Ok(()));
-                assert_eq!(kind(fs::read_dir(&vault)), Ok(()));
+                assert_eq!(kind(fs::read_dir(at("vault"))), Ok(()));
                 assert_eq!(kind(fs::write(out.join("c.md"), "text")), Ok(()));
                 assert_eq!(kind(fs::create_dir_all(out.join("d/e"))), Ok(()));
                 assert_eq!(kind(fs::rename(out.join("c.md"), out.join("d/e/c.md"))), Ok(()));
@@ -242,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_named() {
-        let put = || put_up(LandlockScope { vault: None, out: Some(Path::new("/nowhere")) });
+        let put = || put_up(LandlockScope { out: Some(Path::new("/nowhere")), ..LandlockScope::default() });
         let refused = thread::spawn(put).join().unwrap();
         assert!(matches!(refused, Err(RunError::Folder { guest: "/out", .. })), "{refused:?}");
     }

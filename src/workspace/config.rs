@@ -3,10 +3,12 @@
 //! Guarantees: an unreadable or unknown setting is an error, never a silent default; every path that comes out is
 //! absolute. Deliberately never: writes a file, or keeps a secret in a type that prints it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::discover::{self, check_root, resolve_new};
 use super::{environment::Environment, error::ConfigError};
@@ -23,7 +25,8 @@ pub const TEMPLATE: &str = include_str!("kavi.toml");
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
-    vault: PathBuf,
+    #[serde(deserialize_with = "text_or_table")]
+    vault: VaultSettings,
     confinement: ConfinementSetting,
     builder: BuilderSettings,
     advice: AdviceSettings,
@@ -35,7 +38,7 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            vault: "vault_out".into(),
+            vault: VaultSettings::default(),
             confinement: ConfinementSetting::Required,
             builder: BuilderSettings::default(),
             advice: AdviceSettings::default(),
@@ -44,6 +47,56 @@ impl Default for Settings {
             limits: Limits::default(),
         }
     }
+}
+
+/// `vault`, which is a path or a table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct VaultSettings {
+    path: PathBuf,
+    /// Links in the vault that skills follow.
+    follow: Vec<String>,
+}
+
+impl Default for VaultSettings {
+    fn default() -> Self {
+        Self { path: "vault_out".into(), follow: Vec::new() }
+    }
+}
+
+/// A vault that is a path alone is the same as a table with that path.
+fn text_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VaultSettings, D::Error> {
+    struct TextOrTable;
+
+    impl<'de> Visitor<'de> for TextOrTable {
+        type Value = VaultSettings;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a path, or a table with `path` and `follow`")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, path: &str) -> Result<VaultSettings, E> {
+            Ok(VaultSettings { path: path.into(), follow: Vec::new() })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VaultSettings, A::Error> {
+            let settings = VaultSettings::deserialize(MapAccessDeserializer::new(map))?;
+            match settings.follow.iter().find(|name| !is_link_name(name)) {
+                Some(name) => {
+                    Err(A::Error::custom(format!("`follow`: `{name}` is not the path of a link in the vault")))
+                }
+                None => Ok(settings),
+            }
+        }
+    }
+
+    deserializer.deserialize_any(TextOrTable)
+}
+
+/// Whether a text can be the path of a link in the vault: relative, without `..` and without hidden names.
+fn is_link_name(text: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['\0', '\\']);
+    text.split('/').all(is_name)
 }
 
 /// Whether tools may run without a cage.
@@ -166,6 +219,8 @@ impl EffectsSettings {
 pub struct Config {
     /// Where things lie.
     pub layout: Layout,
+    /// The paths of the links in the vault that skills follow.
+    pub follow: Vec<String>,
     /// Whether tools may run without a cage.
     pub confinement: ConfinementSetting,
     /// The coding agent.
@@ -203,7 +258,7 @@ impl Config {
         let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
         let malformed = |message: String| ConfigError::Malformed { path: path.clone(), message };
         let settings: Settings = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-        let vault = root.join(expanded(&settings.vault, home).map_err(malformed)?);
+        let vault = root.join(expanded(&settings.vault.path, home).map_err(malformed)?);
         // Skills read all of the vault: what the workspace itself is made of must not be in it.
         // Resolved: a vault that is a link could lead to the folder with the ledger.
         let unclear = || malformed("`vault` must not contain `..` after a folder that does not exist".to_owned());
@@ -216,6 +271,7 @@ impl Config {
         }
         Ok(Self {
             layout: Layout { vault, root },
+            follow: settings.vault.follow,
             confinement: settings.confinement,
             builder: settings.builder,
             advice: settings.advice,
@@ -258,6 +314,25 @@ mod tests {
             assert_eq!(of(plain), Ok(plain.into()));
         }
         assert!(expanded(Path::new("~/Notes"), None).is_err());
+    }
+
+    #[test]
+    fn a_vault_is_a_path_or_a_table() -> Result<(), toml::de::Error> {
+        let vault = |text: &str| toml::from_str(text).map(|settings: Settings| settings.vault);
+        for text in ["vault = 'a'", "vault = { path = 'a' }", "[vault]\npath = 'a'\nfollow = []"] {
+            assert_eq!(vault(text)?.path, Path::new("a"), "{text}");
+        }
+        let follow = vault("[vault]\nfollow = ['Linked', 'Areas/Shared notes', '\u{1f5c2}\u{fe0f}']")?;
+        assert_eq!(follow.path, Path::new("vault_out"));
+        assert_eq!(follow.follow, ["Linked", "Areas/Shared notes", "\u{1f5c2}\u{fe0f}"]);
+        for name in ["", "/etc", "..", "a/../b", "a/", "a//b", ".git", "a/.hidden", "a\0", "a\\b"] {
+            let text = format!("[vault]\nfollow = [{}]", serde_json::Value::from(name));
+            assert!(vault(&text).is_err(), "{name:?}");
+        }
+        for text in ["vault = 3", "vault = ['a']", "[vault]\nlinks = ['a']", "[vault]\nfollow = 'a'"] {
+            assert!(vault(text).is_err(), "{text}");
+        }
+        Ok(())
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod judged;
 mod kills;
 mod lifecycle;
 mod limits;
+mod linked_folders;
 mod links;
 mod log;
 mod mcp;

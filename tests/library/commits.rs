@@ -89,6 +89,7 @@ pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result
     let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), import_table_version());
     let shared = SharedContext {
         layout,
+        linked: &[],
         store: &store,
         channels: &config.channels,
         hold: config.effects.held(),

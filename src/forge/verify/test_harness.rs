@@ -83,6 +83,7 @@ impl<'a> TestHarness<'a> {
             input: "",
             capabilities: &self.capabilities,
             vault: self.capabilities.reads_vault().then(|| vault.path()),
+            linked: &[],
             out: self.capabilities.writes_files().then(|| out.path()),
             determinism: with_switch(number),
             limits: if limits == RunLimits::Full { self.context.limits } else { &self.short },

@@ -90,6 +90,7 @@ impl<'a> TrialRunner<'a> {
             input,
             capabilities: &self.capabilities,
             vault: self.capabilities.reads_vault().then_some(vault),
+            linked: &[],
             out: self.capabilities.writes_files().then(|| out.path()),
             determinism,
             limits: &self.limits,

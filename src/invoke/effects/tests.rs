@@ -30,6 +30,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
     let (channels, limits) = (ChannelPolicy::default(), Limits::default());
     let shared = SharedContext {
         layout: &layout,
+        linked: &[],
         store: &store,
         channels: &channels,
         hold: Duration::from_hours(1),

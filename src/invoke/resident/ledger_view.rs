@@ -16,7 +16,7 @@ use crate::invoke::error::InvokeError;
 use crate::invoke::loaded_skill::LoadedSkill;
 use crate::ledger::{ChangeDetector, Create, DataVersion, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization};
 use crate::model::{layout::Layout, name::SkillName, switch::Watch};
-use crate::runtime::LaneKey;
+use crate::runtime::{LaneKey, LinkedFolder};
 
 /// A loaded skill that the ledger calls trusted now.
 #[derive(Debug, Clone)]
@@ -41,6 +41,7 @@ pub(super) struct LedgerView<'r> {
     ledger: Ledger,
     opened: DataVersion,
     layout: &'r Layout,
+    linked: &'r [LinkedFolder],
     skills: &'r SkillCache,
     /// The records of this process, which change no answer.
     own_commits: Option<&'r OwnCommits>,
@@ -65,6 +66,7 @@ impl<'r> LedgerView<'r> {
             ledger,
             opened,
             layout: shared.layout,
+            linked: shared.linked,
             skills,
             own_commits: journal.own_commits(),
             change_detector,
@@ -128,7 +130,7 @@ impl<'r> LedgerView<'r> {
             };
             let authorization = authorized.for_revision(skill.revision.id);
             let watch = Arc::new(self.ledger.watch(authorization));
-            let reaches = skill.loaded.reaches(self.layout);
+            let reaches = skill.loaded.reaches(self.layout, self.linked);
             self.current.insert(name.clone(), CurrentSkill { skill, authorization, watch, reaches });
         }
         Ok(self.current.get(name))

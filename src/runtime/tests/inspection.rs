@@ -207,6 +207,7 @@ fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
         input: "",
         capabilities: &WRITER,
         vault: None,
+        linked: &[],
         out: None,
         determinism: determinism(1),
         limits: &limits,

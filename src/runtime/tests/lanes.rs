@@ -21,7 +21,16 @@ impl Watch for Ends {
 }
 
 fn request<'a>(vault: Option<&'a Path>, limits: &'a Limits, capabilities: &'a SkillCapabilities) -> GuestRequest<'a> {
-    GuestRequest { input: "x", capabilities, vault, out: None, determinism: determinism(1), limits, watch: &Unwatched }
+    GuestRequest {
+        input: "x",
+        capabilities,
+        vault,
+        linked: &[],
+        out: None,
+        determinism: determinism(1),
+        limits,
+        watch: &Unwatched,
+    }
 }
 
 fn unwatched() -> Arc<dyn Watch + Send> {
@@ -33,7 +42,7 @@ fn runs_that_reach_the_same_share_a_thread_that_reaches_no_more() {
     let (folders, limits) = (Folders::new(), tight());
     let (vault, other) = (folders.vault(""), folders.out(""));
     let echo = skills::ECHO.compile();
-    for (key, vault) in [(LaneKey::Nothing, None), (LaneKey::Vault(vault.clone()), Some(vault.as_path()))] {
+    for (key, vault) in [(LaneKey::Nothing, None), (LaneKey::Vault(vault.clone(), Vec::new()), Some(vault.as_path()))] {
         let walls = Lane::keep(&key, |lane| {
             let run = || echo.run_on(lane, &request(vault, &limits, &READER), &unwatched()).unwrap();
             let walls: Vec<_> = (0..3).map(|_| run().observed.second_wall).collect();
@@ -46,7 +55,7 @@ fn runs_that_reach_the_same_share_a_thread_that_reaches_no_more() {
     }
     assert!(std::fs::read("/etc/passwd").is_ok(), "the thread that kept them is free");
     // Nothing else is let on it: another vault, none, or a folder to write.
-    Lane::keep(&LaneKey::Vault(vault.clone()), |lane| {
+    Lane::keep(&LaneKey::Vault(vault.clone(), Vec::new()), |lane| {
         let refused = |request: &GuestRequest<'_>| match echo.run_on(lane, request, &unwatched()) {
             Err(RunFailure { error: RunError::SecondWall(_), .. }) => {}
             other => panic!("{other:?}"),

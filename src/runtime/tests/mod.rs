@@ -6,6 +6,7 @@ mod harness;
 mod inspection;
 mod lanes;
 mod limits;
+mod linked;
 mod skills;
 mod thread_of_its_own;
 mod wall;
@@ -103,6 +104,7 @@ impl Folders {
             input: "",
             capabilities: &WRITER,
             vault: Some(&vault),
+            linked: &[],
             out: Some(&out),
             determinism: determinism(1),
             limits,

@@ -196,6 +196,7 @@ impl GuestState {
         })?;
         let mut left = Vec::with_capacity(listed.len());
         for (name, kind) in listed {
+            let kind = self.files.kind_in(&folder.open.file, name.as_bytes(), kind)?;
             let name = OsStr::from_bytes(name.as_bytes());
             // Only the vault has names that no guest made: what is not UTF-8 there is written in escapes.
             let name = match folder.area {

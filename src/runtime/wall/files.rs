@@ -265,7 +265,7 @@ impl types::HostDirectoryEntryStream for GuestState {
 
 impl preopens::Host for GuestState {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let roots: Vec<_> = self.files.roots().collect();
+        let roots = self.files.roots();
         let mut directories = Vec::new();
         for (area, name, open) in roots {
             let flags = match area {
@@ -273,7 +273,7 @@ impl preopens::Host for GuestState {
                 GuestFolder::Out => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
             };
             let root = self.push(Descriptor { open, area, folder: true, depth: 0, flags })?;
-            directories.push((root, name.to_owned()));
+            directories.push((root, name));
         }
         Ok(directories)
     }

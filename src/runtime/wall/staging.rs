@@ -1,4 +1,4 @@
-//! The two folders of a run, and the accounts kept about them.
+//! The folders of a run, and the accounts kept about them.
 //!
 //! Quotas are exact while the guest runs: growth is paid for before it happens, by apparent size (a sparse
 //! file costs its full length), and nothing is ever paid back.
@@ -7,18 +7,22 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::File,
-    os::{fd::AsFd, unix::fs::FileExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::FileExt,
+    },
     path::Path,
     sync::Arc,
 };
 
-use rustix::fs::{Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 
 use crate::model::limits::Limits;
 
 use super::{
     super::{
         error::{RunError, Stop},
+        linked_folders::LinkedFolder,
         request::GuestRequest,
     },
     FsError,
@@ -30,7 +34,7 @@ use super::{
 /// Which of the two folders something lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GuestFolder {
-    /// `/vault`, read-only.
+    /// `/vault` and the linked folders in it, read-only.
     Vault,
     /// `/out`, read-write.
     Out,
@@ -78,9 +82,16 @@ impl Quota {
     }
 }
 
+/// A linked folder, open for the guest.
+struct LinkedRoot {
+    folder: LinkedFolder,
+    root: Arc<OpenFile>,
+}
+
 /// The folders of a run.
 pub(in super::super) struct GuestFiles {
     vault: Option<Arc<OpenFile>>,
+    linked: Vec<LinkedRoot>,
     out: Option<Arc<OpenFile>>,
     tickets: Arc<()>,
     descriptors: Quota,
@@ -100,6 +111,18 @@ impl GuestFiles {
         if let Some(path) = request.granted_vault() {
             files.vault = Some(files.root("/vault", path, OFlags::empty())?);
         }
+        for folder in request.granted_linked() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let failed = |errno: rustix::io::Errno| RunError::Folder {
+                guest: "/vault",
+                path: folder.target.clone(),
+                source: errno.into(),
+            };
+            // From the handle that was resolved at the start: the link may lead elsewhere by now.
+            let fd = rustix::fs::openat(folder.handle(), ".", flags, Mode::empty()).map_err(failed)?;
+            let root = files.admit_root(fd).map_err(failed)?;
+            files.linked.push(LinkedRoot { folder: folder.clone(), root });
+        }
         if let Some(path) = request.granted_out() {
             // The host made this folder: if it is a link now, somebody else was here.
             let root = files.root("/out", path, OFlags::NOFOLLOW)?;
@@ -116,6 +139,7 @@ impl GuestFiles {
     fn empty(limits: &Limits) -> Self {
         Self {
             vault: None,
+            linked: Vec::new(),
             out: None,
             tickets: Arc::new(()),
             descriptors: Quota::new("descriptors", limits.descriptors),
@@ -132,7 +156,11 @@ impl GuestFiles {
         let failed = |errno: rustix::io::Errno| RunError::Folder { guest, path: path.into(), source: errno.into() };
         let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
-        let stat = rustix::fs::fstat(&fd).map_err(failed)?;
+        self.admit_root(fd).map_err(failed)
+    }
+
+    fn admit_root(&mut self, fd: OwnedFd) -> Result<Arc<OpenFile>, rustix::io::Errno> {
+        let stat = rustix::fs::fstat(&fd)?;
         let number = self.next_number;
         self.next_number += 1;
         self.numbers.insert((stat.st_dev, stat.st_ino), number);
@@ -140,9 +168,22 @@ impl GuestFiles {
     }
 
     /// The folders that the guest starts with.
-    pub(super) fn roots(&self) -> impl Iterator<Item = (GuestFolder, &'static str, Arc<OpenFile>)> {
-        let vault = self.vault.iter().map(|root| (GuestFolder::Vault, "/vault", root.clone()));
-        vault.chain(self.out.iter().map(|root| (GuestFolder::Out, "/out", root.clone())))
+    pub(super) fn roots(&self) -> Vec<(GuestFolder, String, Arc<OpenFile>)> {
+        let vault = self.vault.iter().map(|root| (GuestFolder::Vault, "/vault".to_owned(), root.clone()));
+        // The guest's library looks a path up in the root with the longest name that fits.
+        let linked = self.linked.iter().map(|it| (GuestFolder::Vault, it.folder.guest_path(), it.root.clone()));
+        let out = self.out.iter().map(|root| (GuestFolder::Out, "/out".to_owned(), root.clone()));
+        vault.chain(linked).chain(out).collect()
+    }
+
+    /// The kind of an entry of a folder, as the guest is told it: a link that is followed is a folder.
+    pub(super) fn kind_in(&self, folder: &File, name: &[u8], kind: FileType) -> Result<FileType, rustix::io::Errno> {
+        if kind != FileType::Symlink || self.linked.is_empty() {
+            return Ok(kind);
+        }
+        let folder = rustix::fs::fstat(folder)?;
+        let is_followed = self.linked.iter().any(|linked| linked.folder.is_at(&folder, name));
+        Ok(if is_followed { FileType::Directory } else { kind })
     }
 
     /// Bytes and files that were paid for.

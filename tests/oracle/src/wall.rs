@@ -34,6 +34,7 @@ impl Wall {
             input: "",
             capabilities: &capabilities,
             vault: Some(&vault),
+            linked: &[],
             out: Some(&out),
             determinism: Determinism { clock: Timestamp::parse("2026-11-20T08:30:00.250Z")?, seed: [7; 32] },
             limits,
