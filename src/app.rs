@@ -30,6 +30,7 @@ mod retry;
 mod runs;
 mod setup;
 mod status;
+mod subject;
 mod switch;
 mod trust;
 
@@ -66,11 +67,12 @@ pub use doctor::{Check, Health};
 pub use effects::EffectService;
 pub use host::{Host, Walls};
 pub use proposals::{Dossier, ProposalService};
-pub use records::{Following, Large, RecordService, SessionSelector};
+pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
 pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
 pub use runs::{Consumed, RunService};
 pub use setup::InitReport;
 pub use status::Status;
+pub use subject::Subject;
 pub use switch::SwitchService;
 pub use trust::TrustService;
 
@@ -173,6 +175,14 @@ impl App {
     /// When the ledger cannot be read or a file cannot be written.
     pub fn rebuild(&self) -> Result<Rebuilt, Error> {
         Ok(crate::forge::rebuild::all(&self.workspace.forge())?)
+    }
+
+    /// The proposal, skill or run that somebody typed the id or name of.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find(&self, key: &str) -> Result<Subject, Error> {
+        subject::find(&self.workspace, key)
     }
 
     /// Proposals.

@@ -16,7 +16,7 @@ use crate::invoke::{
 };
 use crate::ledger::LedgerError;
 use crate::model::research::Escalation;
-use crate::model::{approver::InvalidApprover, chain::InvalidChain, switch::Stopped};
+use crate::model::{approver::InvalidApprover, chain::InvalidChain, id::ExecutionId, switch::Stopped};
 use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
 use crate::workspace::ConfigError;
 
@@ -99,6 +99,14 @@ pub enum Error {
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
+    /// A run that failed and is on record.
+    #[error("{source}")]
+    Run {
+        /// Its id.
+        run: ExecutionId,
+        /// Why it failed.
+        source: Box<InvokeError>,
+    },
     /// A held effect.
     #[error(transparent)]
     Held(#[from] ApprovalError),
@@ -234,6 +242,7 @@ impl Error {
             Self::Promote(error) => forge::kind_of_promote(error),
             Self::Rebuild(error) => forge::kind_of_rebuild(error),
             Self::Invoke(error) => runs::kind_of_run(error),
+            Self::Run { source, .. } => runs::kind_of_run(source),
             Self::InvalidChain(_) => Kind::Usage,
             Self::Chain(error) => runs::kind_of_chain(error),
             Self::Differs(_) => Kind::Skill,
@@ -244,6 +253,14 @@ impl Error {
             Self::Resident(ResidentError::Ledger(error)) => ledger(error),
             Self::Resident(_) | Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
             Self::Toolchain(error) => forge::kind_of_toolchain(error),
+        }
+    }
+
+    /// The run that failed, where its record exists.
+    pub fn run(&self) -> Option<ExecutionId> {
+        match self {
+            Self::Run { run, .. } => Some(*run),
+            _ => None,
         }
     }
 
@@ -283,6 +300,10 @@ impl Error {
             | Self::Write(ProposalWriteError::Record(error)) => return forge::hint_of_record(error),
             Self::Verify(VerifyError::NotBuilt { .. }) => "run `kavi build-skill` first",
             Self::Verify(VerifyError::Compile(CompileError::Cage(error))) => return error.hint().map(str::to_owned),
+            Self::Toolchain(ToolchainError::NoExec(_)) => {
+                "set KAVI_CACHE_DIR to a folder on a file system that is not mounted `noexec`"
+            }
+            Self::Config(ConfigError::NoHome(_)) => "set HOME, or write the whole path",
             Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
             Self::Promote(PromoteError::NotVerified { .. } | PromoteError::NotPassed(_)) => {
                 "run `kavi verify-skill` first"
@@ -292,6 +313,7 @@ impl Error {
                 return ledger_hint(error);
             }
             Self::Invoke(error) => return runs::hint_of_run(error),
+            Self::Run { source, .. } => return runs::hint_of_run(source),
             Self::InvalidChain(_) => "see `kavi consume-chain --help`; nothing ran",
             Self::Chain(error) => return runs::hint_of_chain(error),
             Self::Replay(error) => return runs::hint_of_replay(error),

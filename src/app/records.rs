@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::invoke::prune::{self, Swept};
 use crate::ledger::{DataVersion, ExecutionRow, LedgerError, Pruned, RecordFilter, RecordTail};
 use crate::model::{
+    commit::Commit,
     execution::StoredValue,
     id::IdPrefix,
     json,
@@ -45,6 +46,17 @@ pub enum SessionSelector {
     Latest,
     /// The runs of one day, by session.
     During(Day),
+}
+
+/// Everything that is known of one run.
+#[derive(Debug)]
+pub struct RunDossier {
+    /// Its record, with input and output in full.
+    pub row: ExecutionRow,
+    /// The commit that its files are part of.
+    pub commit: Option<Commit>,
+    /// The commit that undid them.
+    pub undo: Option<Commit>,
 }
 
 /// The records of one workspace.
@@ -129,6 +141,17 @@ impl RecordService<'_> {
             record.output_json = Some(self.stored(stored)?);
         }
         Ok(row)
+    }
+
+    /// Everything that is known of a run.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or a stored value is missing or was changed.
+    pub fn dossier(&self, row: ExecutionRow) -> Result<RunDossier, Error> {
+        let ledger = &self.workspace.ledger;
+        let commit = row.record.commit_id.map(|id| ledger.commit(id)).transpose()?;
+        let undo = row.record.commit_id.map_or(Ok(None), |id| ledger.undo_of(id))?;
+        Ok(RunDossier { row: self.expand(row)?, commit, undo })
     }
 
     fn stored(&self, value: StoredValue) -> Result<serde_json::Value, Error> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
-use crate::invoke::batch::{self, Batch};
+use crate::invoke::batch::{self, Batch, BatchAnswer};
 use crate::invoke::chain::{self, ChainRequest, ChainResult, CommitMode};
 use crate::invoke::replay::{self, ReplayComponent, ReplayRequest, Replayed};
 use crate::invoke::{Consent, Disposition, InvokeError, RunRequest, RunResult, run};
-use crate::ledger::ExecutionRow;
+use crate::ledger::{Create, ExecutionRow, Ledger};
 use crate::model::{
     chain::Chain,
     channel::Channel,
@@ -25,6 +25,14 @@ pub struct Consumed {
     pub row: Option<ExecutionRow>,
     /// The run.
     pub ran: Result<RunResult, Error>,
+}
+
+/// The error of a run, with the id of its record if it has one.
+fn failed_run(ledger: &Ledger, run: ExecutionId, error: InvokeError) -> Error {
+    match ledger.execution(run) {
+        Ok(_) => Error::Run { run, source: Box::new(error) },
+        Err(_) => error.into(),
+    }
 }
 
 /// The runs of one workspace.
@@ -45,8 +53,11 @@ impl RunService<'_> {
         disposition: Disposition,
         consent: Consent,
     ) -> Result<RunResult, Error> {
+        let id = ExecutionId::new(self.workspace.ids.as_ref());
         let request = RunRequest::new(name, input, self.workspace.caller(Channel::Cli));
-        Ok(run::run(&self.workspace.run_context(), &RunRequest { disposition, consent, ..request })?)
+        let request = RunRequest { disposition, consent, id: Some(id), ..request };
+        let ran = run::run(&self.workspace.run_context(), &request);
+        ran.map_err(|error| failed_run(&self.workspace.ledger, id, error))
     }
 
     /// Runs a trusted skill and returns its record too, also when it failed.
@@ -64,7 +75,8 @@ impl RunService<'_> {
         let id = ExecutionId::new(self.workspace.ids.as_ref());
         let request = RunRequest::new(name, input, self.workspace.caller(Channel::Cli));
         let request = RunRequest { disposition, consent, id: Some(id), ..request };
-        let ran = run::run(&self.workspace.run_context(), &request).map_err(Error::from);
+        let ran = run::run(&self.workspace.run_context(), &request);
+        let ran = ran.map_err(|error| failed_run(&self.workspace.ledger, id, error));
         match (self.workspace.ledger.execution(id), ran) {
             (Ok(row), ran) => Ok(Consumed { row: Some(row), ran }),
             // The run failed before there was a record, or because none could be written. Its error says which.
@@ -87,7 +99,18 @@ impl RunService<'_> {
         let recorder = self.workspace.recorder()?;
         let resident = self.workspace.resident(&recorder, threads)?;
         let template = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
-        let mut sink = |number: u64, ran: Result<RunResult, InvokeError>| answer(number, ran.map_err(Error::from));
+        // Opened with the first failure, for the threads of the batch: the workspace has its own for this thread.
+        let (path, mut records) = (self.workspace.config.layout.ledger(), None);
+        let mut sink = |BatchAnswer { number, run, ran }: BatchAnswer| {
+            let ran = ran.map_err(|error| {
+                let records = records.get_or_insert_with(|| Ledger::open(&path, Create::Never).ok());
+                match records {
+                    Some(ledger) => failed_run(ledger, run, error),
+                    None => error.into(),
+                }
+            });
+            answer(number, ran)
+        };
         Ok(batch::run(&resident, &template, threads, input, &mut sink)?)
     }
 
@@ -106,6 +129,11 @@ impl RunService<'_> {
         let caller = self.workspace.caller(Channel::Chain);
         let request = ChainRequest { chain, caller, consent, max_class, commit_mode, disposition };
         Ok(chain::run(&self.workspace.run_context(), &request)?)
+    }
+
+    /// The error of a step, with the id of its record if it has one.
+    pub fn step_error(&self, run: ExecutionId, error: InvokeError) -> Error {
+        failed_run(&self.workspace.ledger, run, error)
     }
 
     /// Repeats a recorded run with the component that ran then.

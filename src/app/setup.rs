@@ -39,9 +39,10 @@ pub(super) fn install_toolchain(host: &Host) -> Result<Toolchain, Error> {
 
 /// Makes a workspace in `folder`, or adds what is missing in one.
 pub(super) fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<InitReport, Error> {
-    let root = host.cwd.join(folder);
+    let at = |path: &Path| workspace::with_home(path, &host.environment).map(|path| host.cwd.join(path));
+    let root = at(folder)?;
     let template = match vault {
-        Some(vault) => template_with(&root, &host.cwd.join(vault))?,
+        Some(vault) => template_with(&root, &at(vault)?)?,
         None => workspace::TEMPLATE.to_owned(),
     };
     workspace::check_root(&root)?;
@@ -66,7 +67,7 @@ pub(super) fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<I
     // The folder has inputs, outputs and a token, which must not get into a repository by accident.
     put(".kavi/.gitignore", IGNORE_ALL)?;
     // A vault elsewhere is a person's: nothing is made in it.
-    if config.layout.vault.starts_with(&config.layout.root) {
+    if is_inside(&config.layout) {
         make_vault(&config.layout)?;
         artifacts::create_folders_durably(&config.layout.vault, &config.layout.vault.join("Inbox/AI"))?;
     }
@@ -92,7 +93,10 @@ pub(super) fn create_state_at_first_use(layout: &Layout) -> Result<(), Error> {
     if [layout.state(), layout.artifacts(), layout.registry()].iter().any(exists) {
         return Ok(());
     }
-    make_vault(layout)?;
+    // A vault elsewhere is a person's: a name that was mistyped must not leave a folder there.
+    if is_inside(layout) {
+        make_vault(layout)?;
+    }
     let io = |source| Error::Io { what: layout.state().display().to_string(), source };
     let prepared = tempfile::Builder::new().prefix(".kavi-new-").tempdir_in(&layout.root).map_err(io)?;
     artifacts::write_durably(prepared.path(), &prepared.path().join(".gitignore"), IGNORE_ALL)?;
@@ -103,6 +107,11 @@ pub(super) fn create_state_at_first_use(layout: &Layout) -> Result<(), Error> {
         Err(_) if exists(&layout.state()) => Ok(()),
         renamed => renamed.map_err(io),
     }
+}
+
+/// Whether the vault lies in the workspace, also where its path is written with `..`.
+fn is_inside(layout: &Layout) -> bool {
+    workspace::resolve_new(&layout.vault).is_some_and(|vault| vault.starts_with(&layout.root))
 }
 
 /// Makes the vault. It may be a link, or lie elsewhere: the person chose it.

@@ -79,8 +79,9 @@ fn print(out: &Out, number: u64, ran: &Result<RunResult, Error>) -> io::Result<(
             out.line(&text::line(&format!("{number}: {output}"), SHOWN), || document(ran))
         }
         Err(error) => {
+            let run = error.run().map(|run| format!(" (run {})", run.short())).unwrap_or_default();
             let human = text::line(&format!("{number}: error: {error}"), SHOWN);
-            out.line(&human, || json!({ "error": out::describe(error) }))
+            out.line(&(human + &run), || json!({ "error": out::describe(error) }))
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::run_result::document;
 use super::{Context, input::read_input, out::Out, views};
-use crate::app::{ChainFiles, ChainResult, CommitMode, Consent, Disposition, FileDiff, RunFiles, StepResult};
+use crate::app::{App, ChainFiles, ChainResult, CommitMode, Consent, Disposition, FileDiff, RunFiles, StepResult};
 use crate::error::Error;
 use crate::model::{chain::Chain, commit::VaultChange, effect::EffectClass, text};
 
@@ -64,14 +64,14 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let consent = if args.yes { Consent::Given } else { Consent::None };
     let commit_mode = if args.commit_each { CommitMode::PerStep } else { CommitMode::Together };
     let ran = app.runs().run_chain(&chain, args.max_effect, commit_mode, disposition, consent)?;
-    print(&out, ran)
+    print(&app, &out, ran)
 }
 
-fn print(out: &Out, ran: ChainResult) -> Result<(), Error> {
+fn print(app: &App, out: &Out, ran: ChainResult) -> Result<(), Error> {
     let (human, machine) = (human(&ran), machine(&ran));
     remark(out, &ran);
-    match ran.steps.into_iter().find_map(|step| step.ran.err()) {
-        Some(error) => Err(out.failure(&human, &machine, error.into())),
+    match ran.steps.into_iter().find_map(|step| Some((step.id, step.ran.err()?))) {
+        Some((run, error)) => Err(out.failure(&human, &machine, app.runs().step_error(run, error))),
         None => {
             out.result(&human, &machine);
             Ok(())

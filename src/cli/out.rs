@@ -189,6 +189,9 @@ impl Out {
                 if let Some(hint) = error.hint() {
                     write_stderr(&format!("hint: {}", text::block(&hint, 1_000)));
                 }
+                if let Some(run) = error.run().map(|run| run.short()) {
+                    write_stderr(&format!("run: {run} (see `kavi show {run}`)"));
+                }
             }
             (Output::Json, error) => self.document(json!({ "error": describe(error) })),
         }
@@ -198,12 +201,16 @@ impl Out {
 /// An error, for machines.
 pub fn describe(error: &Error) -> Value {
     let kind = error.kind();
-    json!({
+    let mut machine = json!({
         "kind": kind.as_str(),
         "message": text::block(&error.to_string(), 4_000),
         "hint": error.hint(),
         "exit_code": kind.exit_code(),
-    })
+    });
+    if let Some(run) = error.run() {
+        machine["run"] = json!(run);
+    }
+    machine
 }
 
 /// Why a result did not get out.

@@ -1,7 +1,7 @@
 //! `kavi run-skill`
 
 use super::run_result::{document, remark};
-use super::{Context, batch, input::read_input};
+use super::{Context, batch, input::read_input, views};
 use crate::app::{Consent, Disposition, RunFiles};
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
@@ -66,11 +66,11 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let consent = if args.yes { Consent::Given } else { Consent::None };
     let ran = app.runs().run(name, input, disposition, consent)?;
     for line in &ran.observed.logs {
-        out.remark(&format!("{} {}", line.level.as_str(), text::line(&line.message, 2_000)));
+        out.remark(&views::log_line(&ran.record.skill_name, line));
     }
     for (stream, bytes) in [("stdout", &ran.observed.stdout), ("stderr", &ran.observed.stderr)] {
         let said = text::block(&String::from_utf8_lossy(bytes), MAX_SHOWN);
-        said.lines().for_each(|line| out.remark(&format!("{stream} {line}")));
+        said.lines().for_each(|line| out.remark(&format!("[{}] {stream}: {line}", ran.record.skill_name)));
     }
     let human = match &ran.files {
         // The difference is what was asked for.

@@ -138,6 +138,7 @@ mod tests {
                 success: error.is_none(),
                 error: error.map(str::to_owned),
                 commit_state: (number == 3).then_some(crate::model::lifecycle::CommitState::Held),
+                undone: false,
                 started_at: crate::model::time::Timestamp::parse(&started)?,
                 finished_at: crate::model::time::Timestamp::parse(&started)?.after(std::time::Duration::from_millis(7)),
             })

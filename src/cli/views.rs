@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 use crate::app::{Build, ExecutionRow, GateRow, Promotion, Proposal, Verification};
 use crate::model::{
+    execution::LogLine,
     finding::{Finding, FindingGroup},
     lifecycle::Verdict,
+    name::SkillName,
     switch::{Stopped, Switch},
     text,
 };
@@ -116,6 +118,7 @@ pub fn promotion(promotion: &Promotion) -> Value {
 pub fn execution(row: &ExecutionRow) -> Value {
     let mut machine = json!(row.record);
     machine["commit_state"] = json!(row.commit_state);
+    machine["undone"] = json!(row.undone);
     machine
 }
 
@@ -170,6 +173,11 @@ pub fn finding(finding: &Finding) -> String {
     };
     let line = format!("{place}{}: {test}{}", finding.rule, finding.message);
     format!("  {}\n", text::line(&line, 1_500))
+}
+
+/// A line of a guest's log. It begins with the skill in brackets, so that nothing it says looks like a line of Kavi.
+pub fn log_line(skill: &SkillName, line: &LogLine) -> String {
+    format!("[{skill}] {}: {}", line.level.as_str(), text::line(&line.message, 2_000))
 }
 
 /// A list, or a word for none.

@@ -61,7 +61,7 @@ pub(super) fn kind_of_promote(error: &PromoteError) -> Kind {
 
 pub(super) fn kind_of_toolchain(error: &ToolchainError) -> Kind {
     match error {
-        ToolchainError::Missing { .. } | ToolchainError::Failed { .. } => Kind::Tool,
+        ToolchainError::Missing { .. } | ToolchainError::Failed { .. } | ToolchainError::NoExec(_) => Kind::Tool,
         ToolchainError::Cage(error) => cage(error),
         ToolchainError::File(error) => artifact(error),
     }

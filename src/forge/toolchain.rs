@@ -69,6 +69,9 @@ pub enum ToolchainError {
         /// Its last lines of output.
         message: String,
     },
+    /// The compiler loads the macros of the SDK from the cache folder, and may not there.
+    #[error("nothing can be executed in the cache folder {}: its file system is mounted `noexec`", .0.display())]
+    NoExec(PathBuf),
     /// A process could not be run at all.
     #[error(transparent)]
     Cage(#[from] CageError),
@@ -207,11 +210,19 @@ fn ensure_parts(cage: &Cage, tools: &HostTools, sysroot: &Path) -> Result<(), To
     Ok(())
 }
 
+/// Whether no program of this folder can run. One that cannot be looked at is tried.
+fn is_noexec(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC))
+}
+
 fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Result<Digest, ToolchainError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| ToolchainError::File(artifacts::ArtifactError::Io { path, source })
     };
+    if is_noexec(&tools.cache) {
+        return Err(ToolchainError::NoExec(tools.cache.clone()));
+    }
     let scratch = tempfile::Builder::new().prefix("kit-build-").tempdir_in(&tools.cache).map_err(io(&tools.cache))?;
     let tree = scratch.path().join("tree");
     for (path, bytes) in sdk_sources::FILES {

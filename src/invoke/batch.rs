@@ -15,14 +15,28 @@ use super::error::InvokeError;
 use super::request::RunRequest;
 use super::resident::{QueuedRequest, RequestQueue, Resident, ResidentError};
 use super::result::RunResult;
-use crate::model::json::JsonLimits;
+use crate::model::{
+    id::{ExecutionId, IdSource},
+    json::JsonLimits,
+};
 use crate::sync::lock;
 
 /// Lines in memory for each thread: read, running, or done and waiting for an earlier one.
 const WINDOW: u64 = 4;
 
+/// The answer to one line.
+#[derive(Debug)]
+pub struct BatchAnswer {
+    /// The number of the line, from 1.
+    pub number: u64,
+    /// The id that its record has, if there is one.
+    pub run: ExecutionId,
+    /// What the run gave.
+    pub ran: Result<RunResult, InvokeError>,
+}
+
 /// Takes the answers in order; an error when the reader of the answers is gone.
-pub type Sink<'a> = dyn FnMut(u64, Result<RunResult, InvokeError>) -> io::Result<()> + Send + 'a;
+pub type Sink<'a> = dyn FnMut(BatchAnswer) -> io::Result<()> + Send + 'a;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -46,9 +60,17 @@ pub fn run(
     input: &mut (dyn BufRead + Send),
     sink: &mut Sink<'_>,
 ) -> Result<Batch, ResidentError> {
-    let progress = Progress { sink, waiting: BTreeMap::new(), read: 0, over: false, batch: Batch::default() };
+    let progress = Progress {
+        sink,
+        waiting: BTreeMap::new(),
+        runs: BTreeMap::new(),
+        read: 0,
+        over: false,
+        batch: Batch::default(),
+    };
     let lines = Lines {
         template,
+        ids: resident.ids(),
         window: WINDOW * u64::from(threads),
         input: Mutex::new(input),
         progress: Mutex::new(progress),
@@ -71,6 +93,7 @@ pub fn run(
 /// The lines of a batch, as a queue for many threads.
 struct Lines<'a, 's> {
     template: &'a RunRequest,
+    ids: &'a dyn IdSource,
     window: u64,
     input: Mutex<&'a mut (dyn BufRead + Send)>,
     progress: Mutex<Progress<'a, 's>>,
@@ -81,6 +104,8 @@ struct Progress<'a, 's> {
     sink: &'a mut Sink<'s>,
     /// Answers that wait for the answer of an earlier line.
     waiting: BTreeMap<u64, Result<RunResult, InvokeError>>,
+    /// The ids of the runs of lines that have no answer yet.
+    runs: BTreeMap<u64, ExecutionId>,
     read: u64,
     over: bool,
     batch: Batch,
@@ -107,7 +132,11 @@ impl RequestQueue for Lines<'_, '_> {
         match line {
             Ok(Some(input)) => {
                 progress.read = number;
-                return Some(QueuedRequest { number, request: RunRequest { input, ..self.template.clone() } });
+                // Chosen here, because a failed run returns no record, and the answer names its id.
+                let id = ExecutionId::new(self.ids);
+                progress.runs.insert(number, id);
+                let request = RunRequest { input, id: Some(id), ..self.template.clone() };
+                return Some(QueuedRequest { number, request });
             }
             Ok(None) => {}
             Err(error) => progress.batch.unread = Some(error),
@@ -124,7 +153,8 @@ impl RequestQueue for Lines<'_, '_> {
             let next = progress.batch.lines + 1;
             // After an answer could not be written, no other is: the reader would miss one without noticing.
             let Some(ran) = progress.waiting.remove(&next).filter(|_| progress.batch.unheard.is_none()) else { break };
-            match (progress.sink)(next, ran) {
+            let Some(run) = progress.runs.remove(&next) else { break };
+            match (progress.sink)(BatchAnswer { number: next, run, ran }) {
                 Ok(()) => progress.batch.lines = next,
                 Err(error) => {
                     progress.batch.unheard = Some(error);

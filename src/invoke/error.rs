@@ -27,7 +27,7 @@ pub enum InvokeError {
         class: EffectClass,
     },
     /// The input is no JSON.
-    #[error("the input is not JSON: {0}")]
+    #[error("the input cannot be read: {0}")]
     InputJson(#[from] JsonError),
     /// The output of an earlier step does not have what this step's input needs.
     #[error("the input could not be made: {0}")]

@@ -26,6 +26,7 @@ use super::record::RecordedSkill;
 use super::request::RunRequest;
 use super::result::RunResult;
 use crate::ledger::{Journal, LedgerError};
+use crate::model::id::IdSource;
 use crate::runtime::{CodeOrigin, Lane, LaneKey, RuntimeError};
 use crate::sync::lock;
 use ledger_view::{CurrentSkill, LedgerView};
@@ -85,6 +86,11 @@ impl<'a> Resident<'a> {
     ) -> Result<Self, RuntimeError> {
         let skills = SkillCache::new(&shared, threads)?;
         Ok(Self { shared, journal, skills, threads, serving: AtomicU32::new(0) })
+    }
+
+    /// The ids of new records.
+    pub(super) fn ids(&self) -> &dyn IdSource {
+        self.shared.ids
     }
 
     /// Serves requests on the calling thread, and on lanes that it makes, until the queue ends.

@@ -5,6 +5,7 @@
 //! Deliberately never: undoes an undo.
 
 use super::context::RunContext;
+use super::diff::{self, FileDiff};
 use super::effects::{self, EffectsError};
 use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{Ledger, LedgerError};
@@ -62,6 +63,8 @@ pub struct UndoPlan {
     pub runs: Vec<ExecutionRecord>,
     /// What is put back.
     pub changes: Vec<VaultChange>,
+    /// How each file changes, from what is in the vault now.
+    pub diffs: Vec<FileDiff>,
 }
 
 /// What the undo of a run would put back: everything that its commit changed, also for other runs of a chain.
@@ -84,16 +87,23 @@ pub fn plan(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<UndoPlan, Und
     if ledger.was_made_without_a_look(id)? {
         return Err(UndoError::NotKept(run));
     }
-    let reverse = |change: &VaultChange| match change {
-        VaultChange::File(change) => {
-            // Read now, not at the undo: content that is missing must show before a person says yes.
-            let bytes = change.before.map(|digest| context.shared.store.get(StoredKind::File, digest)).transpose()?;
-            Ok(VaultChange::File(change.reversed(bytes.map_or(0, |bytes| bytes.len() as u64))))
-        }
-    };
-    let changes = undoes.changes.iter().map(reverse).collect::<Result<_, ArtifactError>>()?;
+    let reversed = undoes.changes.iter().map(|change| reversed(context, change));
+    let reversed = reversed.collect::<Result<Vec<_>, UndoError>>()?;
+    let (changes, diffs) = reversed.into_iter().unzip();
     let runs = ledger.runs_of(id)?.into_iter().map(|row| row.record).collect();
-    Ok(UndoPlan { undoes, runs, changes })
+    Ok(UndoPlan { undoes, runs, changes, diffs })
+}
+
+/// The change that puts back what this one replaced, and how it changes the file that is in the vault now.
+fn reversed(context: &RunContext<'_>, change: &VaultChange) -> Result<(VaultChange, FileDiff), UndoError> {
+    let VaultChange::File(change) = change;
+    // Read now, not at the undo: content that is missing must show before a person says yes.
+    let bytes = change.before.map(|digest| context.shared.store.get(StoredKind::File, digest)).transpose()?;
+    let reversed = change.reversed(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
+    // What somebody wrote since is shown too: the undo itself refuses such a file.
+    let current = effects::current_content(context.shared.layout, &reversed.path)?;
+    let diff = diff::of(&reversed, current.as_deref(), bytes.as_deref());
+    Ok((VaultChange::File(reversed), diff))
 }
 
 fn check_not_undone(ledger: &Ledger, commit: &Commit) -> Result<(), UndoError> {

@@ -21,10 +21,14 @@ pub struct ExecutionRow {
     pub record: ExecutionRecord,
     /// Whether its files are in the vault; none where nothing is to be committed.
     pub commit_state: Option<CommitState>,
+    /// Whether a person undid its files.
+    pub undone: bool,
 }
 
-/// A record, the state of its commit, and the limits it had.
-pub(super) const SELECT: &str = "SELECT e.*, c.state AS commit_state, l.limits_json FROM executions AS e
+/// A record, the state of its commit, whether that was undone, and the limits it had.
+pub(super) const SELECT: &str = "SELECT e.*, c.state AS commit_state,
+         EXISTS (SELECT 1 FROM commits AS u WHERE u.undoes = e.commit_id AND u.state IN ('PENDING', 'APPLIED')) AS undone,
+         l.limits_json FROM executions AS e
      LEFT JOIN commits AS c ON c.id = e.commit_id LEFT JOIN limit_sets AS l ON l.sha256 = e.limits_sha256";
 
 pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExecutionRow> {
@@ -56,7 +60,7 @@ pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExecutionRow
         second_wall: row.get("second_wall")?,
         said: codec::maybe_json_column(row, "said_json")?,
     };
-    Ok(ExecutionRow { record, commit_state: row.get("commit_state")? })
+    Ok(ExecutionRow { record, commit_state: row.get("commit_state")?, undone: row.get("undone")? })
 }
 
 fn get(conn: &Connection, id: ExecutionId) -> Result<ExecutionRow, LedgerError> {

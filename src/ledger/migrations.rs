@@ -78,6 +78,10 @@ fn apply_missing(conn: &mut Connection) -> Result<(), LedgerError> {
     for sql in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         tx.execute_batch(sql)?;
     }
+    if found == 0 {
+        // A migration says what is in it, so it cannot know when this workspace is made.
+        tx.execute("UPDATE switch_turns SET created_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", [])?;
+    }
     if tx.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some() {
         return Err(LedgerError::Damaged("a row refers to one that is missing".to_owned()));
     }

@@ -101,7 +101,8 @@ const LAST: &str = "SELECT coalesce(max(rowid), 0) FROM executions";
 
 const ENTRY: &str =
     "SELECT e.execution_id, e.parent_execution_id, e.skill_name, e.revision, e.purpose, e.door, e.success,
-         e.error, e.started_at, e.finished_at, c.state AS commit_state
+         e.error, e.started_at, e.finished_at, c.state AS commit_state,
+         EXISTS (SELECT 1 FROM commits AS u WHERE u.undoes = e.commit_id AND u.state IN ('PENDING', 'APPLIED')) AS undone
      FROM executions AS e LEFT JOIN commits AS c ON c.id = e.commit_id";
 
 const PARENT: &str = "SELECT parent_execution_id FROM executions WHERE execution_id = ?1";
@@ -120,6 +121,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<RunEntry> {
         success: row.get("success")?,
         error: row.get("error")?,
         commit_state: row.get("commit_state")?,
+        undone: row.get("undone")?,
         started_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
     })
@@ -138,6 +140,7 @@ impl From<&ExecutionRow> for RunEntry {
             success: record.success,
             error: record.error.clone(),
             commit_state: row.commit_state,
+            undone: row.undone,
             started_at: record.started_at,
             finished_at: record.finished_at,
         }

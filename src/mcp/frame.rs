@@ -111,7 +111,7 @@ pub(super) fn parse(text: &[u8]) -> Result<ParsedText, Value> {
     match strict::parse(text, limits) {
         Ok(Value::Array(messages)) => Ok(ParsedText::Batch(messages)),
         Ok(message) => Ok(ParsedText::Single(message)),
-        Err(why) => Err(error(Value::Null, PARSE_ERROR, &format!("the message is not JSON: {why}"))),
+        Err(why) => Err(error(Value::Null, PARSE_ERROR, &format!("the message cannot be read: {why}"))),
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Mapping {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidChain {
     /// No JSON.
-    #[error("the chain is not JSON: {0}")]
+    #[error("the chain cannot be read: {0}")]
     Json(#[from] JsonError),
     /// Other keys or types.
     #[error("the chain is not as it should be: {0}")]

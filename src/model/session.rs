@@ -37,6 +37,8 @@ pub struct RunEntry {
     pub error: Option<String>,
     /// Whether its files are in the vault; none where nothing is to be committed.
     pub commit_state: Option<CommitState>,
+    /// Whether a person undid its files.
+    pub undone: bool,
     /// When it started.
     pub started_at: Timestamp,
     /// When it was over.
@@ -48,6 +50,7 @@ impl RunEntry {
     pub fn ended(&self) -> &'static str {
         match (self.success, self.commit_state) {
             (false, _) => "failed",
+            (true, Some(CommitState::Applied)) if self.undone => "undone",
             (true, None | Some(CommitState::Applied)) => "ok",
             (true, Some(CommitState::Pending)) => "pending",
             (true, Some(CommitState::Reverted)) => "reverted",
@@ -162,6 +165,7 @@ mod tests {
             success: true,
             error: None,
             commit_state: None,
+            undone: false,
             started_at: time,
             finished_at: time,
         })

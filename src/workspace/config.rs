@@ -282,6 +282,15 @@ impl Config {
     }
 }
 
+/// A path that somebody wrote, with `~/` as the person's home folder. A shell leaves `~` in quotes as it is.
+///
+/// # Errors
+/// [`ConfigError::NoHome`] when HOME is not set.
+pub fn with_home(path: &Path, environment: &Environment) -> Result<PathBuf, ConfigError> {
+    let home = environment.get("HOME").map(Path::new);
+    expanded(path, home).map_err(|_| ConfigError::NoHome(path.to_owned()))
+}
+
 /// A path of the settings, with `~/` as the person's home folder.
 fn expanded(path: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
     match path.strip_prefix("~") {

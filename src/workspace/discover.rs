@@ -5,6 +5,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use super::config::with_home;
 use super::{environment::Environment, error::ConfigError};
 use crate::model::layout;
 
@@ -15,7 +16,7 @@ use crate::model::layout;
 pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<PathBuf, ConfigError> {
     let named = explicit.map(Path::to_owned).or_else(|| environment.get("KAVI_WORKSPACE").map(PathBuf::from));
     if let Some(named) = named {
-        let root = cwd.join(named);
+        let root = cwd.join(with_home(&named, environment)?);
         return if root.join(layout::MARKER).is_file() { Ok(root) } else { Err(ConfigError::NoWorkspace(root)) };
     }
     // Like git: any folder below the workspace is inside of it.

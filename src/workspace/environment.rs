@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::config::with_home;
 use super::error::ConfigError;
 
 /// The part of the environment that Kavi looks at, read once in `main`.
@@ -74,10 +75,12 @@ impl Environment {
     /// [`ConfigError::NoCacheFolder`] when none is set.
     pub fn cache_folder(&self) -> Result<PathBuf, ConfigError> {
         let below = |name: &str, rest: &str| self.get(name).map(|base| Path::new(base).join(rest));
-        below("KAVI_CACHE_DIR", "")
+        let found = below("KAVI_CACHE_DIR", "")
             .or_else(|| below("XDG_CACHE_HOME", "kavi"))
             .or_else(|| below("HOME", ".cache/kavi"))
-            .ok_or(ConfigError::NoCacheFolder)
+            .ok_or(ConfigError::NoCacheFolder)?;
+        // A file of settings that no shell reads leaves `~` as it is.
+        with_home(&found, self)
     }
 }
 

@@ -33,6 +33,9 @@ pub enum ConfigError {
         /// What is wrong.
         message: String,
     },
+    /// A path begins with `~`, and nothing says where that is.
+    #[error("{0} is below the home folder, and HOME is not set")]
+    NoHome(PathBuf),
     /// Neither KAVI_CACHE_DIR nor XDG_CACHE_HOME nor HOME says where caches go.
     #[error("there is no folder for caches: none of KAVI_CACHE_DIR, XDG_CACHE_HOME and HOME is set")]
     NoCacheFolder,

@@ -12,7 +12,7 @@ mod discover;
 mod environment;
 mod error;
 
-pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE};
+pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE, with_home};
 pub use discover::{check_root, resolve_new};
 pub use environment::Environment;
 pub use error::ConfigError;

@@ -222,6 +222,13 @@ fn back_up(folder: &Path, file: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
         name.push(format!(".before-kavi-{number}"));
         PathBuf::from(name)
     };
+    // One with these bytes is a copy already.
+    let copies = (1..).map(name).take_while(|copy| std::fs::symlink_metadata(copy).is_ok());
+    if let Some(same) =
+        copies.into_iter().find(|copy| matches!(artifacts::read_once(copy), Ok(there) if there == bytes))
+    {
+        return Ok(same);
+    }
     // A new name each time: a second installation must not replace the copy of the first.
     let copy = (1..).map(name).find(|copy| std::fs::symlink_metadata(copy).is_err());
     let copy = copy.ok_or_else(|| Error::Refused(format!("no free name for a copy of {}", file.display())))?;

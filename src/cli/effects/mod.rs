@@ -97,14 +97,18 @@ fn human(shown: &CommitReview) -> String {
     rows.extend(commit.decided_by.as_ref().map(|by| ("decided by", text::line(by, 100))));
     rows.extend(commit.why.as_ref().map(|why| ("why", text::line(why, 1_000))));
     rows.extend(commit.changes.iter().map(|change| ("file", what_happens(change))));
-    super::views::facts(&rows) + &shown.diffs.iter().map(indented).collect::<String>()
+    super::views::facts(&rows) + &diffs(&shown.diffs)
 }
 
-/// A diff of which only the first two lines stand at the left: nothing that a file says can look like another file's head.
-fn indented(diff: &FileDiff) -> String {
-    let lines = diff.text.lines().enumerate();
-    let line = |(number, line): (usize, &str)| if number < 2 { format!("{line}\n") } else { format!("  {line}\n") };
-    std::iter::once("\n".to_owned()).chain(lines.map(line)).collect()
+/// Diffs, each below a heading. `patch` and `git apply` take them as they are.
+///
+/// A line of a file begins with a space, `+` or `-` here. So nothing that a file says can look like the heading of another one.
+pub fn diffs(diffs: &[FileDiff]) -> String {
+    let section = |diff: &FileDiff| {
+        let path = text::line(diff.change.path.as_str(), 1_100);
+        format!("\nfile {path}: {} lines added, {} removed\n{}", diff.added, diff.removed, diff.text)
+    };
+    diffs.iter().map(section).collect()
 }
 
 /// The files of which not every change is shown.

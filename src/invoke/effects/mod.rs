@@ -45,6 +45,7 @@ pub use record_check::check as check_recorded;
 pub use recovery::{Recovery, UnfinishedCommit, recover};
 
 pub(super) use conflict::RunStart;
+pub(super) use place::current_content;
 pub(super) use plan::{FileOutcome, FilePlan, FileSet, staged_files};
 pub(super) use recovery::abandon;
 pub(super) use staging::Staging;

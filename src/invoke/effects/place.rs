@@ -31,6 +31,15 @@ impl Vault {
     }
 }
 
+/// The content of a file in the vault; none where there is no file.
+///
+/// # Errors
+/// [`EffectsError`] when its folder is a link, or something else than a regular file lies there.
+pub(in crate::invoke) fn current_content(layout: &Layout, path: &VaultPath) -> Result<Option<Vec<u8>>, EffectsError> {
+    let place = Place::open(&Vault::open(layout)?, path, Folders::Leave)?;
+    Ok(place.map_or(Ok(None), |place| place.read())?.map(|found| found.bytes))
+}
+
 /// Whether folders that are missing are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Folders {

@@ -1,31 +1,13 @@
-//! `kavi show`
+//! A proposal, as `kavi show` prints it.
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, views};
+use super::super::{research, views};
 use crate::app::Dossier;
 use crate::app::{Build, Proposal, Verification};
-use crate::error::Error;
 use crate::model::{execution::SecondWall, text};
 
-/// Show everything about a proposal or skill: spec, attempts, gates, digests, who promoted it.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kavi show write_note\n  kavi show write_note@1\n  kavi show 67e55044 --json")]
-pub struct Args {
-    /// A proposal's id, a unique prefix of it, a skill's name, or NAME@REVISION.
-    id: String,
-    #[command(flatten)]
-    pub json: JsonFlag,
-}
-
-pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let (app, out) = context.open()?;
-    let dossier = app.proposals().dossier(app.proposals().find(&args.id)?)?;
-    out.result(&human(&dossier), &machine(&dossier));
-    Ok(())
-}
-
-fn human(dossier: &Dossier) -> String {
+pub fn human(dossier: &Dossier) -> String {
     let proposal = &dossier.proposal;
     let mut out = spec(proposal);
     if let Some(source) = &dossier.source {
@@ -45,7 +27,7 @@ fn human(dossier: &Dossier) -> String {
         out.push_str(&format!("\nbuild {} was let go ahead by {by}, in spite of {triggers}\n", build.short()));
     }
     if let Some(newest) = dossier.research.last() {
-        out.push_str(&format!("\nresearch of build {}\n{}", newest.build_id.short(), super::research::human(newest)));
+        out.push_str(&format!("\nresearch of build {}\n{}", newest.build_id.short(), research::human(newest)));
     }
     if let Some(newest) = dossier.verifications.last() {
         out.push_str(&verified(newest, dossier.verifications.len()));
@@ -161,7 +143,7 @@ fn artifacts(dossier: &Dossier) -> String {
     dossier.artifacts.iter().map(|row| format!("  {} {} {}\n", row.kind, row.sha256.short(), row.path)).collect()
 }
 
-fn machine(dossier: &Dossier) -> serde_json::Value {
+pub fn machine(dossier: &Dossier) -> serde_json::Value {
     let artifact = |row: &crate::app::ArtifactRow| json!({ "id": row.id, "kind": row.kind, "path": row.path, "sha256": row.sha256, "created_at": row.created_at });
     let acknowledgement = |(build, go): &(crate::model::id::BuildId, crate::app::Acknowledgement)| json!({ "build_id": build, "acknowledged_by": go.acknowledged_by, "escalations": go.escalations });
     let mut machine = views::proposal(&dossier.proposal);
@@ -171,7 +153,7 @@ fn machine(dossier: &Dossier) -> serde_json::Value {
     }
     machine["builds"] = dossier.builds.iter().map(views::build).collect();
     machine["verifications"] = dossier.verifications.iter().map(views::verification).collect();
-    machine["research"] = dossier.research.iter().map(super::research::document).collect();
+    machine["research"] = dossier.research.iter().map(research::document).collect();
     machine["acknowledgements"] = dossier.acknowledgements.iter().map(acknowledgement).collect();
     machine["promotions"] = dossier.promotions.iter().map(views::promotion).collect();
     machine["lineage"] = dossier.lineage.iter().map(views::proposal).collect();
