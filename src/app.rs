@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::forge::toolchain::Toolchain;
-use crate::model::{layout::Layout, name::SkillName};
+use crate::model::{layout::Layout, name::SkillName, switch::SwitchEvent};
 use crate::workspace::Config;
 
 mod agents;
@@ -63,7 +63,7 @@ pub use agents::{
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
 pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
-pub use doctor::{Check, Health};
+pub use doctor::{Check, CheckDepth, Health};
 pub use effects::EffectService;
 pub use host::{Host, Walls};
 pub use proposals::{Dossier, ProposalService};
@@ -111,6 +111,26 @@ impl App {
         let config = Config::find(explicit, &host.environment, &host.cwd)?;
         setup::create_state_at_first_use(&config.layout)?;
         Ok(Self { workspace: OpenWorkspace::open(host, config, walls)? })
+    }
+
+    /// The same to look at it, also where nothing can be written.
+    ///
+    /// # Errors
+    /// As for [`App::open`].
+    pub fn open_to_look(host: Host, explicit: Option<&Path>, walls: Walls) -> Result<Self, Error> {
+        let config = Config::find(explicit, &host.environment, &host.cwd)?;
+        setup::create_state_at_first_use(&config.layout)?;
+        Ok(Self { workspace: OpenWorkspace::open_to_look(host, config, walls)? })
+    }
+
+    /// Stops a workspace, also one whose ledger cannot be read or written.
+    ///
+    /// # Errors
+    /// When there is none, no reason is given, or the ledger could not take it.
+    pub fn stop(host: &Host, explicit: Option<&Path>, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
+        let config = Config::find(explicit, &host.environment, &host.cwd)?;
+        setup::create_state_at_first_use(&config.layout)?;
+        switch::stop(&config, by, why)
     }
 
     /// Makes a workspace in `folder`, or adds what is missing in one. Never replaces a file. `vault` is one that exists,
@@ -164,9 +184,9 @@ impl App {
         status::read(&self.workspace)
     }
 
-    /// Checks everything that the workspace depends on. Changes nothing.
-    pub fn doctor(&self) -> Vec<Check> {
-        doctor::check(&self.workspace)
+    /// Checks everything that the workspace depends on. Changes nothing, but notes when the ledger was checked in full.
+    pub fn doctor(&self, depth: CheckDepth) -> Vec<Check> {
+        doctor::check(&self.workspace, depth)
     }
 
     /// Derives registry and indexes again.

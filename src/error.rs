@@ -336,7 +336,7 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::StoppedAgain
         | LedgerError::Halted(_) => Kind::Refused,
         // Nothing is broken here. The same command can work later.
-        LedgerError::Busy(_) | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
+        LedgerError::Busy | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
         // What is left says that the ledger cannot be believed, and then nothing may go on.
         _ => Kind::Internal,
     }
@@ -354,15 +354,16 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Conflict(_) => "check `kavi show` and try again",
         LedgerError::Newer { .. } => "use the version of Kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
-        LedgerError::Busy(_) => "wait for it to end, then try again",
+        LedgerError::Busy => "wait for it to end, then try again",
         LedgerError::Full(_) => "free some space and try again; no change was made in part",
         LedgerError::NoWriter => "start Kavi again, and check with `kavi status` what was recorded",
         LedgerError::Sqlite(_) => {
             "see that the ledger's file and folder can be read and written; `kavi status` checks it"
         }
-        LedgerError::ForeignSchema | LedgerError::Damaged(_) | LedgerError::NotALedger | LedgerError::BadValue(_) => {
-            "nothing runs on a ledger that cannot be believed: restore it from a backup"
-        }
+        LedgerError::ForeignSchema(_)
+        | LedgerError::Damaged(_)
+        | LedgerError::NotALedger
+        | LedgerError::BadValue(_) => "nothing runs on a ledger that cannot be believed: restore it from a backup",
         _ => return None,
     };
     Some(text.to_owned())

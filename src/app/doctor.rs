@@ -1,6 +1,8 @@
 //! The checks of `kavi doctor`. Each check says how to fix what it finds.
 //!
-//! Deliberately never: changes anything.
+//! Deliberately never: changes anything, except the note of when the last full check was.
+
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,7 +13,7 @@ use crate::artifacts::{self, ReadError};
 use crate::cage::CageReport;
 use crate::forge::toolchain;
 use crate::invoke::effects;
-use crate::model::{commit::Commit, execution::SecondWall, switch::Switch};
+use crate::model::{commit::Commit, execution::SecondWall, switch::Switch, time::Timestamp};
 use crate::registry;
 use crate::runtime::{RunError, second_wall};
 
@@ -25,6 +27,15 @@ pub enum Health {
     Warn,
     /// An operation will be refused.
     Fail,
+}
+
+/// How much of the ledger is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckDepth {
+    /// What takes a moment.
+    Usual,
+    /// Every page, row and index.
+    Full,
 }
 
 /// One check.
@@ -52,8 +63,8 @@ impl Check {
 }
 
 /// Checks the ledger, its derived files, every trusted component, the vault, the cage, the toolchain and the coding agent.
-pub(super) fn check(workspace: &OpenWorkspace) -> Vec<Check> {
-    let mut checks = vec![check_ledger(workspace), check_registry(workspace)];
+pub(super) fn check(workspace: &OpenWorkspace, depth: CheckDepth) -> Vec<Check> {
+    let mut checks = vec![check_ledger(workspace, depth), check_clock(workspace), check_registry(workspace)];
     checks.extend(check_skills(workspace));
     checks.push(check_switch(workspace));
     checks.extend(check_effects(workspace));
@@ -68,10 +79,41 @@ pub(super) fn check(workspace: &OpenWorkspace) -> Vec<Check> {
     checks
 }
 
-fn check_ledger(workspace: &OpenWorkspace) -> Check {
-    match workspace.ledger.check_integrity() {
-        Ok(()) => Check::ok("ledger", "sound"),
-        Err(error) => Check::bad("ledger", Health::Fail, error.to_string(), "restore it from a backup"),
+fn check_ledger(workspace: &OpenWorkspace, depth: CheckDepth) -> Check {
+    let noted = workspace.config.layout.last_full_check();
+    let checked = match depth {
+        CheckDepth::Usual => workspace.ledger.check_integrity(),
+        CheckDepth::Full => workspace.ledger.check_fully(),
+    };
+    if let Err(error) = checked {
+        return Check::bad("ledger", Health::Fail, error.to_string(), "restore it from a backup");
+    }
+    if depth == CheckDepth::Full {
+        let now = workspace.clock.now();
+        let written = artifacts::write_durably(&workspace.config.layout.root, &noted, format!("{now}\n").as_bytes());
+        let unnoted = |error: artifacts::ArtifactError| format!("sound; checked in full, but not noted: {error}");
+        return Check::ok("ledger", written.map_or_else(unnoted, |()| "sound; checked in full just now".to_owned()));
+    }
+    let last = artifacts::read_once(&noted).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let last = last.and_then(|text| Timestamp::parse(text.trim()).ok());
+    let last = last.map_or("never".to_owned(), |at| format!("at {at}"));
+    Check::ok("ledger", format!("sound; last checked in full: {last} (`kavi doctor --full`)"))
+}
+
+/// How far the clock may be behind the newest record without a remark. Clocks are set, and machines differ a little.
+const CLOCK_TOLERANCE: Duration = Duration::from_hours(1);
+
+fn check_clock(workspace: &OpenWorkspace) -> Check {
+    let now = workspace.clock.now();
+    match workspace.ledger.newest_time() {
+        Ok(Some(newest)) if newest.before(CLOCK_TOLERANCE) > now => Check::bad(
+            "clock",
+            Health::Warn,
+            format!("says {now}, and the newest record is from {newest}: the clock was set back, or was ahead"),
+            "set the clock; order and trust do not depend on it, but deadlines of held files do",
+        ),
+        Ok(_) => Check::ok("clock", format!("{now}, not before the newest record")),
+        Err(error) => Check::bad("clock", Health::Fail, error.to_string(), "see the ledger's check"),
     }
 }
 

@@ -26,8 +26,8 @@ impl EffectService<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn newest(&self, most: u32) -> Result<Vec<Commit>, Error> {
-        self.workspace.ledger.expire_commits(self.workspace.clock.now())?;
-        Ok(self.workspace.ledger.newest_commits(most)?)
+        let (now, newest) = (self.workspace.clock.now(), self.workspace.ledger.newest_commits(most)?);
+        Ok(newest.into_iter().map(|commit| commit.as_of(now)).collect())
     }
 
     /// One change, with the difference of each file.

@@ -15,7 +15,7 @@ use crate::forge::format::Formatter;
 use crate::forge::toolchain::{self, Toolchain};
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
-use crate::ledger::{Create, Ledger, Recorder};
+use crate::ledger::{Create, Ledger, LedgerAccess, Recorder};
 use crate::model::{
     channel::{Caller, Channel},
     id::{IdSource, RandomIds},
@@ -50,6 +50,19 @@ impl OpenWorkspace {
     pub(super) fn open(host: Host, config: Config, walls: Walls) -> Result<Self, Error> {
         // First: without a ledger nothing is trusted, and nothing else needs to be opened.
         let ledger = Ledger::open(&config.layout.ledger(), Create::Never)?;
+        Ok(Self::with_ledger(host, config, walls, ledger))
+    }
+
+    /// The same to look at it, also where nothing can be written.
+    pub(super) fn open_to_look(host: Host, config: Config, walls: Walls) -> Result<Self, Error> {
+        let ledger = Ledger::open_to_look(&config.layout.ledger())?;
+        if ledger.access() == LedgerAccess::Look {
+            tracing::warn!("the ledger's folder cannot be written, so it can only be looked at");
+        }
+        Ok(Self::with_ledger(host, config, walls, ledger))
+    }
+
+    fn with_ledger(host: Host, config: Config, walls: Walls, ledger: Ledger) -> Self {
         let confinement = match (walls, config.confinement) {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
             // Both the option and the setting are a person's choice, and each attempt records it.
@@ -57,12 +70,14 @@ impl OpenWorkspace {
         };
         // For each job, and not once for the process: a server stays over a stop and its end.
         let cage = Cage::new(host.exe.clone(), confinement).watched_by(Arc::new(ledger.watch_source()));
-        remove_leftovers(&config.layout, SystemClock.now());
+        if ledger.access() == LedgerAccess::Full {
+            remove_leftovers(&config.layout, SystemClock.now());
+        }
         let linked = LinkedFolders::resolve(&config.layout, &config.follow);
         for link in &linked.broken {
             tracing::warn!("the link `{}` in the vault is not followed: {}", text::line(&link.name, 400), link.why);
         }
-        Ok(Self {
+        Self {
             store: Store::new(config.layout.store()),
             code: code_cache(&host, &config.layout, &linked),
             cage,
@@ -72,7 +87,7 @@ impl OpenWorkspace {
             config,
             linked,
             ledger,
-        })
+        }
     }
 
     /// What the steps of the forge work with.

@@ -5,7 +5,7 @@ use crate::cage::CageReport;
 use crate::error::Error;
 use crate::forge::verify::GATES_VERSION;
 use crate::invoke::{InvokeError, effects, pending_approval};
-use crate::ledger::{LedgerError, Proposal, Reverification};
+use crate::ledger::{LedgerAccess, LedgerError, Proposal, Reverification};
 use crate::model::{
     commit::Commit,
     layout::Layout,
@@ -46,7 +46,11 @@ pub struct Status {
 pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
     let ledger = &workspace.ledger;
     // First, so that the counts below show the state after the recovery.
-    let recovered = effects::recover(&workspace.run_context())?.complete().map_err(InvokeError::from)?;
+    let recovered = match ledger.access() {
+        LedgerAccess::Full => effects::recover(&workspace.run_context())?.complete().map_err(InvokeError::from)?,
+        // Nothing can be finished where nothing can be written.
+        LedgerAccess::Look => Vec::new(),
+    };
     let trusted = ledger.all_trusted()?;
     let (gates, newest) = (ledger.promoted_gates()?, ledger.newest_reverifications()?);
     let older = |proposal: &Proposal| Some(*gates.get(&proposal.id)?).filter(|version| *version < GATES_VERSION);

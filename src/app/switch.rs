@@ -1,9 +1,32 @@
-//! The switch of a workspace: stop everything, and resume. What a stop and a resume do is in `ledger::switch`.
+//! The switch of a workspace: stop everything, and resume.
 
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
-use crate::model::approver::Approver;
-use crate::model::{switch::SwitchEvent, text};
+use crate::ledger::Ledger;
+use crate::model::{
+    approver::Approver,
+    switch::SwitchEvent,
+    text,
+    time::{Clock as _, SystemClock},
+};
+use crate::workspace::Config;
+
+fn reason(why: &str) -> Result<String, Error> {
+    let why = text::block(why.trim(), 2_000);
+    match why.is_empty() {
+        true => Err(Error::Usage("a stop needs a reason: give --why TEXT".to_owned())),
+        false => Ok(why),
+    }
+}
+
+/// Stops a workspace, also one whose ledger cannot be read.
+///
+/// # Errors
+/// [`crate::ledger::LedgerError::Unrecorded`] when everything is stopped and the ledger could not take it.
+pub(super) fn stop(config: &Config, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
+    let why = reason(why)?;
+    Ok(Ledger::stop_at(&config.layout.ledger(), by.as_str(), &why, SystemClock.now())?)
+}
 
 /// The switch of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -12,18 +35,6 @@ pub struct SwitchService<'a> {
 }
 
 impl SwitchService<'_> {
-    /// Stops the workspace: nothing starts, and running work is ended.
-    ///
-    /// # Errors
-    /// When no reason is given or the ledger cannot be written.
-    pub fn stop(&self, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
-        let why = text::block(why.trim(), 2_000);
-        if why.is_empty() {
-            return Err(Error::Usage("a stop needs a reason: give --why TEXT".to_owned()));
-        }
-        Ok(self.workspace.ledger.stop(by.as_str(), &why, self.workspace.clock.now())?)
-    }
-
     /// Lets the workspace run again.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let (app, out) = context.open()?;
+    let (app, out) = context.open_to_look()?;
     let proposals = if args.all { app.proposals().all()? } else { app.trust().all()? };
     let gates = app.trust().promoted_gates()?;
     let human = match proposals.as_slice() {

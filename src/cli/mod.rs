@@ -270,6 +270,12 @@ impl Context {
         let app = App::open(self.host, self.workspace.as_deref(), self.walls)?;
         Ok((app, self.out))
     }
+
+    /// The same for a verb that only looks, and may do that where nothing can be written.
+    fn open_to_look(self) -> Result<(App, Out), Error> {
+        let app = App::open_to_look(self.host, self.workspace.as_deref(), self.walls)?;
+        Ok((app, self.out))
+    }
 }
 
 /// Runs one command line. `agent_server` is what `kavi mcp` starts.

@@ -88,7 +88,7 @@ impl Out {
     pub fn line(&self, human: &str, machine: impl FnOnce() -> Value) -> io::Result<()> {
         let line = match self.format {
             Output::Human => human.to_owned(),
-            Output::Json => self.with_warnings(machine()).to_string(),
+            Output::Json => text::json(&self.with_warnings(machine()).to_string()),
         };
         let mut stdout = io::stdout().lock();
         // Flushed at each line: whoever reads a batch may wait for it before sending the next.
@@ -151,7 +151,7 @@ impl Out {
 
     /// Prints the one document, with the warnings that came up before it.
     fn document(&self, document: Value) {
-        write_stdout(&format!("{:#}", self.with_warnings(document)));
+        write_stdout(&text::json(&format!("{:#}", self.with_warnings(document))));
     }
 
     fn with_warnings(&self, mut document: Value) -> Value {

@@ -21,8 +21,8 @@ commit together, and runs with pending or held files. The ledger records who
 deleted how much. A deleted run cannot be undone, replayed or shown; make a
 copy with `kavi export-executions --until`. The ledger's file keeps its size
 and uses the space again. Files stored within the last hour stay until the
-next time. Nothing else can be recorded meanwhile, and a run that waits ten
-seconds for that fails. So prune a million records while nothing runs.")]
+next time. Records are deleted in short steps, and runs are recorded in
+between. After an interruption, the next prune goes on.")]
 pub struct Args {
     /// Days that are kept.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]

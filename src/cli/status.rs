@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
-    let (app, out) = context.open()?;
+    let (app, out) = context.open_to_look()?;
     let status = app.status()?;
     let (human, machine) = (human(&status), machine(&status));
     match status.integrity {

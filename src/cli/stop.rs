@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Context, JsonFlag, approval};
-use crate::app::Approver;
+use crate::app::{App, Approver};
 use crate::error::Error;
 
 /// Stop everything: end running guests and agents, and start nothing until `kavi resume`.
@@ -28,8 +28,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         (Err(_), None) => Approver::parse(&format!("uid {}", rustix::process::getuid().as_raw()))?,
         (named, _) => named?,
     };
-    let (app, out) = context.open()?;
-    let event = app.switch().stop(&by, &args.why)?;
+    // The workspace is not opened first: a stop holds also where the ledger is full, damaged or held by somebody.
+    let event = App::stop(&context.host, context.workspace.as_deref(), &by, &args.why)?;
+    let out = context.out;
     let human = format!("stopped by {}; nothing runs in this workspace until `kavi resume`", event.by);
     out.result(&human, &json!({ "stopped": true, "turn": event }));
     Ok(())

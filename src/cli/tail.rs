@@ -51,7 +51,7 @@ pub const ERROR: usize = 80;
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let skill = skill(args.skill.as_deref())?;
     let outcome = if args.only_failures { OutcomeFilter::Failed } else { OutcomeFilter::Any };
-    let (app, out) = context.open()?;
+    let (app, out) = context.open_to_look()?;
     let filter =
         RecordFilter { skill, outcome, since: args.since.map(|since| app.records().meant(since)), until: None };
     if args.follow {

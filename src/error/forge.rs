@@ -64,6 +64,7 @@ pub(super) fn kind_of_toolchain(error: &ToolchainError) -> Kind {
         ToolchainError::Missing { .. } | ToolchainError::Failed { .. } | ToolchainError::NoExec(_) => Kind::Tool,
         ToolchainError::Cage(error) => cage(error),
         ToolchainError::File(error) => artifact(error),
+        ToolchainError::Seal(_) => Kind::Failed,
     }
 }
 

@@ -24,7 +24,11 @@ pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
         InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
         InvokeError::Run(RunError::Host(_)) => Kind::Internal,
         InvokeError::Run(
-            RunError::Folder { .. } | RunError::StagingNotEmpty { .. } | RunError::SecondWall(_) | RunError::Runtime(_),
+            RunError::Folder { .. }
+            | RunError::StagingNotEmpty { .. }
+            | RunError::SecondWall(_)
+            | RunError::Runtime(_)
+            | RunError::DiskFull,
         ) => Kind::Failed,
         InvokeError::Load(error) => load(error),
         InvokeError::Denied { .. } | InvokeError::NeedsPerson { .. } => Kind::Refused,
@@ -139,6 +143,7 @@ pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
         InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. }) => {
             "limits are set in [limits] of kavi.toml"
         }
+        InvokeError::Run(RunError::DiskFull) => "make room on the disk of the workspace and run it again",
         InvokeError::Effects(error) => return effects_hint(error),
         _ => return None,
     };

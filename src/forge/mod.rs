@@ -23,6 +23,7 @@ pub mod gateway;
 pub mod import;
 pub mod import_tests;
 pub mod intake;
+mod kit;
 pub mod packet;
 pub mod patch_summary;
 pub mod promote;

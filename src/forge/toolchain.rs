@@ -2,7 +2,7 @@
 //!
 //! Guarantees: the compiler has an absolute path inside one sysroot. No proxy chooses it by the current folder. The kit is
 //! built from the sources in this binary against a lock file, under a lock, and is renamed into place complete. Every use
-//! checks the digests of its files.
+//! checks the seal of its files.
 //!
 //! Deliberately never: reads a tree that a model wrote, or needs the network once the kit exists.
 
@@ -11,11 +11,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::sdk_sources;
+use super::{kit, sdk_sources};
 use crate::artifacts;
 use crate::cage::{Cage, CageError, Finished, Job, JobLimits};
 use crate::log_targets::NOTE;
 use crate::model::digest::Digest;
+use crate::runtime::{CacheError, SealKey};
 
 /// The target of every skill.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -75,12 +76,20 @@ pub enum ToolchainError {
     /// A process could not be run at all.
     #[error(transparent)]
     Cage(#[from] CageError),
+    /// The key of the kits cannot be used.
+    #[error("the SDK's seal cannot be checked: {0}")]
+    Seal(#[from] CacheError),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] artifacts::ArtifactError),
 }
 
 impl HostTools {
+    /// The key that kits are sealed with.
+    fn kit_key(&self) -> PathBuf {
+        self.cache.join("kit.key")
+    }
+
     /// A job for one of Kavi's own tools in `cwd`, with the person's home folders and certificates.
     fn job(&self, program: impl Into<PathBuf>, cwd: &Path) -> Job {
         let limits = JobLimits { wall: Duration::from_secs(900), ..JobLimits::default() };
@@ -98,7 +107,8 @@ pub fn missing_parts(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, Tool
     let Compiler { sysroot, version } = find_compiler(cage, tools)?;
     let missing = parts(&sysroot).into_iter().filter(|part| !part.place.exists());
     let mut missing: Vec<String> = missing.map(|part| part.what.to_owned()).collect();
-    if check_kit(&kit_folder(tools, &version)).is_none() {
+    let sealed = SealKey::read(&tools.kit_key())?.and_then(|key| kit::check(&kit_folder(tools, &version), &key));
+    if sealed.is_none() {
         missing.push("the SDK compiled for it".to_owned());
     }
     Ok(missing)
@@ -144,11 +154,14 @@ pub fn ensure(cage: &Cage, tools: &HostTools) -> Result<Toolchain, ToolchainErro
     let _lock = lock(&tools.cache.join("setup.lock"))?;
     ensure_parts(cage, tools, &sysroot)?;
     let kit = kit_folder(tools, &version);
-    let kit_sha256 = match check_kit(&kit) {
+    let key = SealKey::read_or_make(&tools.kit_key())?;
+    let kit_sha256 = match kit::check(&kit, &key) {
         Some(digest) => digest,
         None => {
             tracing::info!(target: NOTE, "building the SDK once for this toolchain (wasm32-wasip2, release)");
-            build_kit(cage, tools, &sysroot, &kit)?
+            let digest = build_kit(cage, tools, &sysroot, &kit)?;
+            kit::seal(&kit, &key)?;
+            digest
         }
     };
     Ok(Toolchain { sysroot, version, kit, kit_sha256 })
@@ -263,14 +276,13 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
     let fresh = scratch.path().join("kit");
     collect(&target.join(TARGET).join("release/deps"), "rlib", &fresh.join("deps")).map_err(io(&fresh))?;
     collect(&target.join("release/deps"), "so", &fresh.join("macros")).map_err(io(&fresh))?;
-    let list = list_kit(&fresh).map_err(io(&fresh))?;
-    artifacts::write_durably(&fresh, &fresh.join("FILES"), list.text.as_bytes())?;
+    let digest = kit::list(&fresh).map_err(io(&fresh))?;
     if kit.exists() {
         fs::remove_dir_all(kit).map_err(io(kit))?;
     }
     fs::rename(&fresh, kit).map_err(io(kit))?;
     artifacts::sync_folder(&tools.cache)?;
-    Ok(list.sha256)
+    Ok(digest)
 }
 
 fn registry_remap(tools: &HostTools) -> String {
@@ -291,34 +303,6 @@ fn collect(from: &Path, extension: &str, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The files of a kit with their digests, one per line.
-struct KitList {
-    text: String,
-    sha256: Digest,
-}
-
-fn list_kit(kit: &Path) -> std::io::Result<KitList> {
-    let mut lines = Vec::new();
-    for folder in ["deps", "macros"] {
-        for entry in fs::read_dir(kit.join(folder))? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            lines.push(format!("{} {folder}/{name}\n", Digest::of(&fs::read(&path)?)));
-        }
-    }
-    // By path: a line starts with the 64 digits of the digest and a space.
-    lines.sort_by(|a, b| a[65..].cmp(&b[65..]));
-    let text = lines.concat();
-    Ok(KitList { sha256: Digest::of(text.as_bytes()), text })
-}
-
-/// The digest of a kit, if its files still have the digests that they were built with.
-fn check_kit(kit: &Path) -> Option<Digest> {
-    let listed = fs::read_to_string(kit.join("FILES")).ok()?;
-    let list = list_kit(kit).ok()?;
-    (list.text == listed && listed.contains("libkavi_sdk-")).then_some(list.sha256)
 }
 
 impl Toolchain {

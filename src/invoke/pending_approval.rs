@@ -13,6 +13,7 @@ use crate::model::{
     id::{CommitId, IdPrefix},
     lifecycle::CommitState,
     switch::Stopped,
+    time::Timestamp,
 };
 use crate::registry::{self, TrustError};
 
@@ -66,13 +67,14 @@ pub struct CommitReview {
     pub diffs: Vec<FileDiff>,
 }
 
-/// What is held, oldest first. What nobody decided in time becomes EXPIRED.
+/// What is held, oldest first, but for what nobody decided in time. Looking changes nothing.
 ///
 /// # Errors
-/// [`LedgerError`] when the ledger cannot be read or written.
+/// [`LedgerError`] when the ledger cannot be read.
 pub fn list(context: &RunContext<'_>) -> Result<Vec<Commit>, LedgerError> {
-    context.ledger.expire_commits(context.shared.clock.now())?;
-    context.ledger.held_commits()
+    let now = context.shared.clock.now();
+    let waiting = context.ledger.held_commits()?.into_iter().map(|commit| commit.as_of(now));
+    Ok(waiting.filter(|commit| commit.state == CommitState::Held).collect())
 }
 
 /// One commit, in any state.
@@ -80,8 +82,7 @@ pub fn list(context: &RunContext<'_>) -> Result<Vec<Commit>, LedgerError> {
 /// # Errors
 /// [`ApprovalError`] when there is none, or content of it is missing.
 pub fn review(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<CommitReview, ApprovalError> {
-    context.ledger.expire_commits(context.shared.clock.now())?;
-    let commit = context.ledger.commit_by_prefix(prefix)?;
+    let commit = context.ledger.commit_by_prefix(prefix)?.as_of(context.shared.clock.now());
     let runs = context.ledger.runs_of(commit.id)?;
     let diffs = commit.changes.iter().map(|change| stored_diff(context.shared.store, change));
     let diffs = diffs.collect::<Result<_, _>>()?;
@@ -110,8 +111,7 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
     // Before recovery: a stop forbids that too.
     let authorized = ledger.authorize()?;
     effects::recover(context)?;
-    ledger.expire_commits(context.shared.clock.now())?;
-    check_held(ledger, id)?;
+    check_held(ledger, id, context.shared.clock.now())?;
     // The row could have been edited since the run, in its paths or its digests.
     effects::check_recorded(ledger, &commit)?;
     let authorizations = runs
@@ -128,8 +128,7 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
     // Another person may have decided, or the time may be over, while this one waited for the lock.
     let recheck = || {
         let now = context.shared.clock.now();
-        ledger.expire_commits(now)?;
-        check_held(ledger, id).map(|()| now)
+        check_held(ledger, id, now).map(|()| now)
     };
     let (now, prepared) = effects::prepare_stored(context, commit, recheck)?;
     prepared.record(|_| ledger.approve_commit(id, Decided { by, at: now }, &authorizations))?;
@@ -144,12 +143,14 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
 /// [`EffectsError::Unfinished`] says why that is not possible.
 pub fn reject(context: &RunContext<'_>, id: CommitId, by: &str, why: Option<&str>) -> Result<Commit, ApprovalError> {
     let (ledger, now) = (context.ledger, context.shared.clock.now());
-    ledger.expire_commits(now)?;
     if ledger.commit(id)?.state == CommitState::Pending {
         finish(context, id)?;
     }
-    check_held(ledger, id)?;
-    ledger.reject_commit(id, Decided { by, at: now }, why)?;
+    match ledger.commit(id)?.state {
+        // Also one whose time is over: a person may say so for good.
+        CommitState::Held => ledger.reject_commit(id, Decided { by, at: now }, why)?,
+        state => return Err(ApprovalError::NotHeld { id: id.short(), state }),
+    }
     Ok(ledger.commit(id)?)
 }
 
@@ -180,8 +181,8 @@ fn finish(context: &RunContext<'_>, id: CommitId) -> Result<(), ApprovalError> {
     }
 }
 
-fn check_held(ledger: &Ledger, id: CommitId) -> Result<(), ApprovalError> {
-    match ledger.commit(id)?.state {
+fn check_held(ledger: &Ledger, id: CommitId, now: Timestamp) -> Result<(), ApprovalError> {
+    match ledger.commit(id)?.as_of(now).state {
         CommitState::Held => Ok(()),
         state => Err(ApprovalError::NotHeld { id: id.short(), state }),
     }

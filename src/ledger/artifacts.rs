@@ -1,6 +1,6 @@
 //! Where artifacts lie, and with which digest.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row};
 
 use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
@@ -31,9 +31,16 @@ pub struct ArtifactRow {
 const BY_DIGEST: &str = "SELECT * FROM artifacts WHERE sha256 = ?1 ORDER BY rowid DESC LIMIT 1";
 
 pub(super) fn insert(tx: &WriteTransaction<'_>, row: &ArtifactRow) -> Result<(), LedgerError> {
-    tx.change(
-        "INSERT INTO artifacts (id, kind, path, sha256, created_at, related_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![row.id, row.kind, row.path, row.sha256, row.created_at, row.related_id],
+    tx.insert(
+        "artifacts",
+        &[
+            ("id", &row.id),
+            ("kind", &row.kind),
+            ("path", &row.path),
+            ("sha256", &row.sha256),
+            ("created_at", &row.created_at),
+            ("related_id", &row.related_id),
+        ],
     )?;
     Ok(())
 }
@@ -55,8 +62,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn artifacts_of(&self, related_id: &str) -> Result<Vec<ArtifactRow>, LedgerError> {
-        let mut statement =
-            self.conn.prepare("SELECT * FROM artifacts WHERE related_id = ?1 ORDER BY created_at, rowid")?;
+        let mut statement = self.reader()?.prepare("SELECT * FROM artifacts WHERE related_id = ?1 ORDER BY rowid")?;
         Ok(statement.query_map([related_id], from_row)?.collect::<Result<_, _>>()?)
     }
 
@@ -65,7 +71,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] when there is none.
     pub fn artifact_by_digest(&self, digest: Digest) -> Result<ArtifactRow, LedgerError> {
-        let found = self.conn.prepare_cached(BY_DIGEST)?.query_row([digest], from_row).optional()?;
+        let found = self.reader()?.prepare_cached(BY_DIGEST)?.query_row([digest], from_row).optional()?;
         found.ok_or_else(|| LedgerError::NotFound { what: "artifact", key: digest.to_string() })
     }
 
@@ -74,7 +80,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn artifacts(&self) -> Result<Vec<ArtifactRow>, LedgerError> {
-        let mut statement = self.conn.prepare("SELECT * FROM artifacts ORDER BY created_at, rowid")?;
+        let mut statement = self.reader()?.prepare("SELECT * FROM artifacts ORDER BY rowid")?;
         Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
     }
 }

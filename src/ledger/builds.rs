@@ -161,20 +161,21 @@ impl Ledger {
             )?;
             // Under the write lock, so that two attempts cannot get the same number.
             let parent = latest(tx, new.proposal_id)?;
-            tx.change(
-                "INSERT INTO builds (id, proposal_id, branch_name, builder, attempt_number, parent_build_id, status,
-                     confinement, packet_sha256, summary, findings_json, started_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'STARTED', ?7, ?8, 'no result was recorded', '[]', ?9)",
-                params![
-                    new.id,
-                    new.proposal_id,
-                    new.branch_name,
-                    new.builder,
-                    parent.as_ref().map_or(1, |build| build.attempt_number + 1),
-                    parent.map(|build| build.id),
-                    new.confinement,
-                    new.packet.sha256,
-                    started_at,
+            tx.insert(
+                "builds",
+                &[
+                    ("id", &new.id),
+                    ("proposal_id", &new.proposal_id),
+                    ("branch_name", &new.branch_name),
+                    ("builder", &new.builder),
+                    ("attempt_number", &parent.as_ref().map_or(1, |build| build.attempt_number + 1)),
+                    ("parent_build_id", &parent.map(|build| build.id)),
+                    ("status", &"STARTED"),
+                    ("confinement", &new.confinement),
+                    ("packet_sha256", &new.packet.sha256),
+                    ("summary", &"no result was recorded"),
+                    ("findings_json", &"[]"),
+                    ("started_at", &started_at),
                 ],
             )?;
             artifacts::insert(tx, new.packet)?;
@@ -246,7 +247,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] when there is none.
     pub fn build(&self, id: BuildId) -> Result<Build, LedgerError> {
-        get(&self.conn, id)
+        get(self.reader()?, id)
     }
 
     /// The one build whose id starts with `prefix`.
@@ -254,7 +255,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn build_by_prefix(&self, prefix: &IdPrefix) -> Result<Build, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
+        get(self.reader()?, codec::by_prefix(self.reader()?, IDS, prefix)?)
     }
 
     /// The attempts of a proposal, first to last.
@@ -262,7 +263,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn builds_of(&self, proposal: ProposalId) -> Result<Vec<Build>, LedgerError> {
-        let mut statement = self.conn.prepare("SELECT * FROM builds WHERE proposal_id = ?1 ORDER BY attempt_number")?;
+        let mut statement =
+            self.reader()?.prepare("SELECT * FROM builds WHERE proposal_id = ?1 ORDER BY attempt_number")?;
         Ok(statement.query_map([proposal], from_row)?.collect::<Result<_, _>>()?)
     }
 }

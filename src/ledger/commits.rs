@@ -5,12 +5,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::Decided;
 use super::codec::IdColumn;
 use super::write_transaction::WriteTransaction;
-use super::{Ledger, LedgerError, RunAuthorization, codec, switch};
+use super::{Ledger, LedgerError, RunAuthorization, codec, integrity, switch};
 use crate::model::{
     commit::{Commit, VaultChange},
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::CommitState,
-    time::Timestamp,
 };
 
 /// How the moving of files ended.
@@ -39,10 +38,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Commit> {
     })
 }
 
-const INSERT: &str = "INSERT INTO commits (id, kind, state, number, changes_json, undoes, created_at, expires_at,
-         decided_by, decided_at)
-     VALUES (?1, ?2, ?3, iif(?3 = 'PENDING', (SELECT coalesce(max(number), 0) + 1 FROM commits), NULL), ?4, ?5, ?6, ?7,
-         ?8, ?9)";
+const NEXT_NUMBER: &str = "SELECT coalesce(max(number), 0) + 1 FROM commits";
 
 /// The planner would rather read all commits in their order than sort the few that are pending.
 const PENDING: &str = "SELECT * FROM commits INDEXED BY pending_commits WHERE state = 'PENDING' ORDER BY number";
@@ -58,21 +54,25 @@ const MOST_RECENT: u32 = 256;
 
 /// Adds a commit, inside of the caller's transaction.
 pub(super) fn insert(tx: &WriteTransaction<'_>, commit: &Commit) -> Result<(), LedgerError> {
-    tx.change(
-        INSERT,
-        params![
-            commit.id,
-            commit.kind,
-            commit.state,
-            codec::to_json(&commit.changes)?,
-            commit.undoes,
-            commit.created_at,
-            commit.expires_at,
-            commit.decided_by,
-            commit.decided_at,
+    let number: Option<u64> = match commit.state {
+        CommitState::Pending => Some(tx.query_row(NEXT_NUMBER, [], |row| row.get(0))?),
+        _ => None,
+    };
+    tx.insert(
+        "commits",
+        &[
+            ("id", &commit.id),
+            ("kind", &commit.kind),
+            ("state", &commit.state),
+            ("number", &number),
+            ("changes_json", &codec::to_json(&commit.changes)?),
+            ("undoes", &commit.undoes),
+            ("created_at", &commit.created_at),
+            ("expires_at", &commit.expires_at),
+            ("decided_by", &commit.decided_by),
+            ("decided_at", &commit.decided_at),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 /// Notes how the moving of a commit's files ended, inside of the caller's transaction.
@@ -163,13 +163,14 @@ impl Ledger {
         self.write(|tx| {
             // Hours can pass while a commit is held. Trust in its skill may have ended in that
             // time.
+            integrity::check(tx, &integrity::OF_EFFECTS)?;
             check_authorizations(tx, authorizations)?;
             // The number is given now: it is the order in which commits reach the vault, not the
             // order of the runs. Expiry is compared here as well: a commit becomes EXPIRED only
             // when some process looks.
             let sql = "UPDATE commits SET state = 'PENDING', decided_by = ?2, decided_at = ?3,
                            number = (SELECT coalesce(max(number), 0) + 1 FROM commits)
-                       WHERE id = ?1 AND state = 'HELD' AND expires_at > ?3";
+                       WHERE id = ?1 AND state = 'HELD' AND expires_at >= ?3";
             if tx.change(sql, params![id, decided.by, decided.at])? == 1 {
                 Ok(())
             } else {
@@ -178,13 +179,14 @@ impl Ledger {
         })
     }
 
-    /// A held commit will never be.
+    /// A held commit will never be: it is REJECTED, or EXPIRED when its deadline had passed.
     ///
     /// # Errors
     /// [`LedgerError::WrongState`] when it is not held any more.
     pub fn reject_commit(&self, id: CommitId, decided: Decided<'_>, why: Option<&str>) -> Result<(), LedgerError> {
         self.write(|tx| {
-            let sql = "UPDATE commits SET state = 'REJECTED', decided_by = ?2, decided_at = ?3, why = ?4
+            let sql = "UPDATE commits SET state = iif(expires_at < ?3, 'EXPIRED', 'REJECTED'), decided_by = ?2,
+                           decided_at = ?3, why = ?4
                        WHERE id = ?1 AND state = 'HELD'";
             if tx.change(sql, params![id, decided.by, decided.at, why])? == 1 {
                 Ok(())
@@ -194,27 +196,12 @@ impl Ledger {
         })
     }
 
-    /// Held commits that nobody decided in time are EXPIRED. Gives how many.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the ledger cannot be written.
-    pub fn expire_commits(&self, now: Timestamp) -> Result<usize, LedgerError> {
-        // A look first: most calls find nothing due, and a write transaction costs a wait for the
-        // disk.
-        let due = "SELECT EXISTS (SELECT 1 FROM commits WHERE state = 'HELD' AND expires_at <= ?1)";
-        if !self.conn.query_row(due, [now], |row| row.get(0))? {
-            return Ok(0);
-        }
-        let sql = "UPDATE commits SET state = 'EXPIRED' WHERE state = 'HELD' AND expires_at <= ?1";
-        self.write(|tx| tx.change(sql, [now]))
-    }
-
     /// One commit.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`] when there is none.
     pub fn commit(&self, id: CommitId) -> Result<Commit, LedgerError> {
-        get(&self.conn, id)
+        get(self.reader()?, id)
     }
 
     /// The one commit whose id starts with `prefix`.
@@ -222,7 +209,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn commit_by_prefix(&self, prefix: &IdPrefix) -> Result<Commit, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
+        get(self.reader()?, codec::by_prefix(self.reader()?, IDS, prefix)?)
     }
 
     /// The commits that may not all be in the vault, in their order.
@@ -230,17 +217,17 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn pending_commits(&self) -> Result<Vec<Commit>, LedgerError> {
-        let mut statement = self.conn.prepare_cached(PENDING)?;
+        let mut statement = self.reader()?.prepare_cached(PENDING)?;
         Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
     }
 
-    /// The commits that wait for a person, oldest first.
+    /// The commits that wait for a person or have waited too long, oldest first. [`Commit::as_of`] tells the two apart.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn held_commits(&self) -> Result<Vec<Commit>, LedgerError> {
-        let sql = "SELECT * FROM commits WHERE state = 'HELD' ORDER BY created_at, rowid";
-        Ok(self.conn.prepare(sql)?.query_map([], from_row)?.collect::<Result<_, _>>()?)
+        let sql = "SELECT * FROM commits WHERE state = 'HELD' ORDER BY rowid";
+        Ok(self.reader()?.prepare(sql)?.query_map([], from_row)?.collect::<Result<_, _>>()?)
     }
 
     /// The newest commits, whatever became of them, newest first.
@@ -249,7 +236,7 @@ impl Ledger {
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn newest_commits(&self, most: u32) -> Result<Vec<Commit>, LedgerError> {
         let sql = "SELECT * FROM commits ORDER BY rowid DESC LIMIT ?1";
-        Ok(self.conn.prepare(sql)?.query_map([most], from_row)?.collect::<Result<_, _>>()?)
+        Ok(self.reader()?.prepare(sql)?.query_map([most], from_row)?.collect::<Result<_, _>>()?)
     }
 
     /// The commit that took `id` back, if one did.
@@ -259,7 +246,7 @@ impl Ledger {
     pub fn undo_of(&self, id: CommitId) -> Result<Option<Commit>, LedgerError> {
         // A reverted undo changed nothing in the vault, so the commit can be undone again.
         let sql = "SELECT * FROM commits WHERE undoes = ?1 AND state IN ('PENDING', 'APPLIED')";
-        Ok(self.conn.query_row(sql, [id], from_row).optional()?)
+        Ok(self.reader()?.query_row(sql, [id], from_row).optional()?)
     }
 
     /// Whether a commit is of a run that a kavi before schema version 7 recorded: what it replaced is not known.
@@ -268,7 +255,7 @@ impl Ledger {
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn was_made_without_a_look(&self, id: CommitId) -> Result<bool, LedgerError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM executions WHERE commit_id = ?1 AND v < 2)";
-        Ok(self.conn.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
+        Ok(self.reader()?.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
     }
 
     /// The number up to which every commit has been settled.
@@ -276,7 +263,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn settled_up_to(&self) -> Result<u64, LedgerError> {
-        Ok(self.conn.prepare_cached(SEEN)?.query_row([], |row| row.get(0))?)
+        Ok(self.reader()?.prepare_cached(SEEN)?.query_row([], |row| row.get(0))?)
     }
 
     /// The newest of the last commits that `fits`, and its number. Looks through a few hundred.
@@ -287,7 +274,7 @@ impl Ledger {
         &self,
         fits: impl Fn(&VaultChange) -> bool,
     ) -> Result<Option<(u64, VaultChange)>, LedgerError> {
-        let mut statement = self.conn.prepare_cached(RECENT)?;
+        let mut statement = self.reader()?.prepare_cached(RECENT)?;
         let mut rows = statement.query([MOST_RECENT])?;
         while let Some(row) = rows.next()? {
             let changes: Vec<VaultChange> = codec::json_column(row, "changes_json")?;

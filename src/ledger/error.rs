@@ -24,8 +24,8 @@ pub enum LedgerError {
         known: i64,
     },
     /// The tables are not those of the migrations.
-    #[error("the ledger's schema differs from the one that its version has")]
-    ForeignSchema,
+    #[error("the ledger's schema differs from the one that its version has: {0}")]
+    ForeignSchema(String),
     /// The file is damaged.
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
@@ -77,8 +77,8 @@ pub enum LedgerError {
     #[error("another process changed {0} in the meantime")]
     Conflict(String),
     /// Another process held the file for too long.
-    #[error("another process holds the ledger: {0}")]
-    Busy(String),
+    #[error("another process kept the ledger locked for too long")]
+    Busy,
     /// There is no room for it.
     #[error("the disk that the ledger lies on is full: {0}")]
     Full(String),
@@ -108,7 +108,7 @@ impl From<rusqlite::Error> for LedgerError {
         match (error.sqlite_error_code(), &error) {
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _) => Self::Damaged(error.to_string()),
             (Some(ErrorCode::DiskFull), _) => Self::Full(error.to_string()),
-            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Busy(error.to_string()),
+            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Busy,
             (_, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
                 Self::BadValue(error.to_string())
             }
@@ -121,7 +121,7 @@ impl LedgerError {
     /// The same error once more, for each of those that one failed transaction belongs to.
     pub(super) fn again(&self) -> Self {
         match self {
-            Self::Busy(text) => Self::Busy(text.clone()),
+            Self::Busy => Self::Busy,
             Self::Full(text) => Self::Full(text.clone()),
             Self::Damaged(text) => Self::Damaged(text.clone()),
             other => Self::Sqlite(other.to_string()),
@@ -137,7 +137,7 @@ impl LedgerError {
                 | Self::WrongState { .. }
                 | Self::TooMany { .. }
                 | Self::Conflict(_)
-                | Self::Busy(_)
+                | Self::Busy
                 | Self::Full(_)
                 | Self::NotStopped
                 | Self::StoppedAgain

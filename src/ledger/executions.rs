@@ -1,6 +1,6 @@
 //! Execution records.
 
-use rusqlite::{Connection, OptionalExtension as _, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Value};
 
 use super::codec::IdColumn;
 use super::write_transaction::WriteTransaction;
@@ -83,27 +83,45 @@ pub(super) enum RecordStep {
 /// A record in SQLite's values.
 #[derive(Debug)]
 pub(super) struct RecordRow {
-    values: [Value; COLUMNS],
+    values: [Value; COLUMNS.len()],
     /// The limits it had, and their digest.
     limits: Option<(String, String)>,
 }
 
-/// Values of a row, in the order of [`INSERT`].
-const COLUMNS: usize = 26;
+/// The columns of a row, in the order of its values.
+const COLUMNS: [&str; 26] = [
+    "execution_id",
+    "v",
+    "parent_execution_id",
+    "purpose",
+    "door",
+    "asked_by",
+    "skill_name",
+    "revision",
+    "source_hash",
+    "side_effect_class",
+    "engine",
+    "limits_sha256",
+    "input_json",
+    "input_stored_json",
+    "output_json",
+    "output_stored_json",
+    "success",
+    "error",
+    "clock",
+    "seed",
+    "effects_json",
+    "commit_id",
+    "started_at",
+    "finished_at",
+    "second_wall",
+    "said_json",
+];
 
 const TO_REPLAY: &str = "SELECT execution_id FROM executions
      WHERE skill_name = ?1 AND purpose = 'RUN' AND revision IS NOT NULL
          AND (success OR error LIKE 'SkillError: %' OR error LIKE 'InvalidOutput: %' OR error LIKE 'OutsidePaths: %')
-     ORDER BY started_at, rowid";
-
-const INSERT_LIMITS: &str = "INSERT OR IGNORE INTO limit_sets (sha256, limits_json) VALUES (?1, ?2)";
-
-const INSERT: &str = "INSERT INTO executions (execution_id, v, parent_execution_id, purpose, door, asked_by, skill_name,
-         revision, source_hash, side_effect_class, engine, limits_sha256, input_json, input_stored_json, output_json,
-         output_stored_json, success, error, clock, seed, effects_json, commit_id, started_at, finished_at, second_wall,
-         said_json)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-         ?25, ?26)";
+     ORDER BY rowid";
 
 fn row(record: &ExecutionRecord) -> Result<RecordRow, LedgerError> {
     fn text(value: &impl ToString) -> Value {
@@ -155,10 +173,10 @@ impl RecordRow {
         // Before the record, which refers to it. Most times the row exists and the statement
         // changes nothing.
         if let Some((digest, json)) = &self.limits {
-            tx.change(INSERT_LIMITS, [digest, json])?;
+            tx.insert_if_missing("limit_sets", &[("sha256", digest), ("limits_json", json)])?;
         }
-        tx.change(INSERT, params_from_iter(self.values.iter()))?;
-        Ok(())
+        let row = COLUMNS.into_iter().zip(self.values.iter().map(|value| value as &dyn ToSql));
+        tx.insert("executions", &row.collect::<Vec<_>>())
     }
 }
 
@@ -234,7 +252,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] when there is none.
     pub fn execution(&self, id: ExecutionId) -> Result<ExecutionRow, LedgerError> {
-        get(&self.conn, id)
+        get(self.reader()?, id)
     }
 
     /// The one record whose id starts with `prefix`.
@@ -242,7 +260,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn execution_by_prefix(&self, prefix: &IdPrefix) -> Result<ExecutionRow, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
+        get(self.reader()?, codec::by_prefix(self.reader()?, IDS, prefix)?)
     }
 
     /// The runs of a skill that can be repeated, oldest first: those that succeeded, and those
@@ -251,7 +269,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn runs_to_replay(&self, name: &SkillName) -> Result<Vec<ExecutionId>, LedgerError> {
-        let mut statement = self.conn.prepare(TO_REPLAY)?;
+        let mut statement = self.reader()?.prepare(TO_REPLAY)?;
         Ok(statement.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
@@ -261,7 +279,7 @@ impl Ledger {
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn runs_of(&self, id: CommitId) -> Result<Vec<ExecutionRow>, LedgerError> {
         let sql = format!("{SELECT} WHERE e.commit_id = ?1 ORDER BY e.rowid");
-        Ok(self.conn.prepare(&sql)?.query_map([id], from_row)?.collect::<Result<_, _>>()?)
+        Ok(self.reader()?.prepare(&sql)?.query_map([id], from_row)?.collect::<Result<_, _>>()?)
     }
 
     /// How many runs there were, and how many of them failed.
@@ -270,6 +288,6 @@ impl Ledger {
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn count_executions(&self) -> Result<(u64, u64), LedgerError> {
         let sql = "SELECT count(*), coalesce(sum(NOT success), 0) FROM executions";
-        Ok(self.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+        Ok(self.reader()?.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 }

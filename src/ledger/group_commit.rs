@@ -16,8 +16,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use rusqlite::Connection;
-
 use super::change_detector::IndexHead;
 use super::executions::RecordStep;
 use super::write_transaction;
@@ -63,7 +61,7 @@ impl Recorder {
         let ours = Arc::clone(&own_commits);
         let write = move || {
             let change_detector = ledger.change_detector();
-            Writer { conn: &ledger.conn, change_detector, own_commits: &ours }.run(&waiting);
+            Writer { ledger: &ledger, change_detector, own_commits: &ours }.run(&waiting);
         };
         let writer = thread::Builder::new().name("kavi-records".into()).spawn(write)?;
         Ok(Self { queue: Some(queue), writer: Some(writer), own_commits })
@@ -119,7 +117,7 @@ impl Drop for Recorder {
 
 /// What the writing thread works with.
 struct Writer<'a> {
-    conn: &'a Connection,
+    ledger: &'a Ledger,
     /// Sees the index of the write-ahead log, where it can be watched.
     change_detector: Option<ChangeDetector>,
     own_commits: &'a OwnCommits,
@@ -147,7 +145,7 @@ impl Writer<'_> {
         let mut before = None;
         // One wait for the disk covers the batch. A savepoint for each step keeps one refused
         // record from taking the others with it.
-        let written = write_transaction::write(self.conn, |tx| {
+        let written = write_transaction::write(self.ledger, |tx| {
             // Under the write lock: until the end no other connection can commit.
             before = self.head();
             steps.iter().map(|step| tx.attempt(|tx| step.apply(tx))).collect::<Result<Vec<_>, _>>()

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: every change is one `BEGIN IMMEDIATE` transaction with `synchronous=FULL`, so it is there whole after
 //! a crash or not at all; a change of state names the state it starts from and fails when another process was
-//! faster; a file whose schema differs from this version's migrations is refused.
+//! faster; a file whose schema differs from this version's migrations is refused, also when it is changed while it is open.
 //!
 //! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or deletes a row;
 //! but for old records, by a person's word, which is a row itself ([`Ledger::prune`]).
@@ -19,6 +19,7 @@ mod commits;
 mod error;
 mod executions;
 mod group_commit;
+mod integrity;
 mod migrations;
 mod own_commits;
 mod promotions;
@@ -27,7 +28,9 @@ mod proposals;
 mod prune;
 mod record_queries;
 mod research;
+mod reserve;
 mod reverifications;
+mod schema_check;
 mod stop_mark;
 mod switch;
 mod trusted_revision;
@@ -40,6 +43,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId, time::Timestamp};
+use schema_check::SchemaCheck;
 use write_transaction::WriteTransaction;
 
 pub use artifacts::ArtifactRow;
@@ -64,6 +68,9 @@ pub use verifications::{GateRow, Reusable, Verification};
 /// How long a writer waits for another process before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// Statements that are kept prepared. A run uses about twenty, and preparing one costs more than running it.
+const STATEMENTS: usize = 64;
+
 /// The oldest SQLite without the WAL-reset bug (3.51.3).
 const OLDEST_SQLITE: i32 = 3_051_003;
 
@@ -71,6 +78,17 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 #[derive(Debug)]
 pub struct Ledger {
     conn: Connection,
+    schema: SchemaCheck,
+    access: LedgerAccess,
+}
+
+/// What a ledger was opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerAccess {
+    /// To be read and written.
+    Full,
+    /// To be looked at: its folder cannot be written.
+    Look,
 }
 
 impl Ledger {
@@ -97,7 +115,46 @@ impl Ledger {
             Create::Never => {}
         }
         let conn = Connection::open_with_flags(path, flags)?;
-        Self::set_up(conn, create)
+        let ledger = Self::set_up(conn, create)?;
+        reserve::keep(path);
+        Ok(ledger)
+    }
+
+    /// Opens the ledger at `path` to look at it, also where nothing can be written: on a full disk or a read-only file system.
+    ///
+    /// # Errors
+    /// As for [`Ledger::open`]. Nothing is brought up to date that cannot be written.
+    pub fn open_to_look(path: &Path) -> Result<Self, LedgerError> {
+        match Self::open(path, Create::Never) {
+            // SQLite says one of these when it cannot make its index.
+            Err(error @ (LedgerError::Full(_) | LedgerError::Sqlite(_))) => {
+                Self::open_unwritten(path).map_err(|_| error)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_unwritten(path: &Path) -> Result<Self, LedgerError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW
+            | OpenFlags::SQLITE_OPEN_URI;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        // Without a log the file is all there is, and SQLite needs no index. What is in a log must not be left out.
+        let whole = std::fs::metadata(log).map_or(true, |meta| meta.len() == 0);
+        let conn = Connection::open_with_flags(uri(path, if whole { "immutable=1" } else { "mode=ro" }), flags)?;
+        Self::protect(&conn)?;
+        conn.pragma_update(None, "query_only", "ON")?;
+        migrations::check_unwritten(&conn)?;
+        let ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Look };
+        ledger.reader()?;
+        Ok(ledger)
+    }
+
+    /// What it was opened for.
+    pub fn access(&self) -> LedgerAccess {
+        self.access
     }
 
     /// A ledger in memory, for tests.
@@ -108,8 +165,10 @@ impl Ledger {
         Self::set_up(Connection::open_in_memory()?, Create::IfMissing)
     }
 
-    fn set_up(conn: Connection, create: Create) -> Result<Self, LedgerError> {
+    /// Settings that let a file do no more than hold rows.
+    fn protect(conn: &Connection) -> Result<(), LedgerError> {
         conn.busy_timeout(BUSY)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
         // A file of another origin can carry triggers and views that run with the reader's rights.
         // These settings come before the first statement that reads the schema.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -121,6 +180,11 @@ impl Ledger {
         conn.pragma_update(None, "synchronous", "FULL")?;
         // Finds damaged pages while they are read, before their contents reach a decision.
         conn.pragma_update(None, "cell_size_check", "ON")?;
+        Ok(())
+    }
+
+    fn set_up(conn: Connection, create: Create) -> Result<Self, LedgerError> {
+        Self::protect(&conn)?;
         let current = migrations::state(&conn)?;
         // To SQLite an empty file is a new database; to Kavi it is a ledger that lost everything.
         if create == Create::Never && current.is_empty() {
@@ -131,17 +195,32 @@ impl Ledger {
             return Err(LedgerError::NotALedger);
         }
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        let mut ledger = Self { conn };
+        let mut ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Full };
         migrations::bring_up(&mut ledger.conn)?;
         // After the migrations, because their result is what the file must contain. A planted
         // trigger could change trust behind an innocent insert.
-        migrations::check_schema(&ledger.conn)?;
+        ledger.reader()?;
         Ok(ledger)
+    }
+
+    /// The connection, to read through: on a schema that is Kavi's own.
+    fn reader(&self) -> Result<&Connection, LedgerError> {
+        self.schema.check(&self.conn)?;
+        Ok(&self.conn)
     }
 
     /// Changes the ledger in one transaction, which is on the disk when this returns.
     fn write<T>(&self, work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        write_transaction::write(&self.conn, work)
+        write_transaction::write(self, work)
+    }
+
+    /// The check of every page, row and index. Slower than [`Ledger::check_integrity`]: for `doctor --full`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] with SQLite's first complaint.
+    pub fn check_fully(&self) -> Result<(), LedgerError> {
+        integrity::check_all(self.reader()?)?;
+        self.check_integrity()
     }
 
     /// SQLite's own check of the whole file. Slow on a large ledger: for `status` and `doctor`, not for every run.
@@ -149,7 +228,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] with SQLite's first complaint.
     pub fn check_integrity(&self) -> Result<(), LedgerError> {
-        let verdict: String = self.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let verdict: String = self.reader()?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(LedgerError::Damaged(verdict));
         }
@@ -157,6 +236,17 @@ impl Ledger {
         let orphan = self.conn.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some();
         if orphan { Err(LedgerError::Damaged("a row refers to one that is missing".to_owned())) } else { Ok(()) }
     }
+}
+
+/// A path as SQLite reads it with options: what means something in an address is written as its number.
+fn uri(path: &Path, options: &str) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    let escaped = path.as_os_str().as_bytes().iter().map(|byte| match plain(byte) {
+        true => char::from(*byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    format!("file:{}?{options}", escaped.collect::<String>())
 }
 
 /// Where the steps of a run's record are written. Durable when a call returns without an error.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::write_transaction::WriteTransaction;
-use super::{Ledger, LedgerError, Proposal, builds, codec, proposals, verifications};
+use super::{Ledger, LedgerError, Proposal, builds, codec, integrity, proposals, verifications};
 use crate::model::{
     digest::Digest,
     id::{PromotionId, ProposalId, VerificationId},
@@ -85,6 +85,7 @@ impl Ledger {
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
         self.write(|tx| {
+            integrity::check(tx, &integrity::OF_TRUST)?;
             let proposal = proposals::get(tx, id)?;
             let changed = || LedgerError::Conflict(format!("proposal {id}"));
             // A person saw a report minutes ago. Everything it showed is compared again under the
@@ -128,7 +129,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] when there is none.
     pub fn rollback_target(&self, name: &SkillName) -> Result<Proposal, LedgerError> {
-        rollback_target(&self.conn, name)
+        rollback_target(self.reader()?, name)
     }
 
     /// Back to `target`, which [`Ledger::rollback_target`] gave.
@@ -144,6 +145,7 @@ impl Ledger {
         self.write(|tx| {
             // The person confirmed one target. Another decision in between may have made a
             // different one the newest.
+            integrity::check(tx, &integrity::OF_TRUST)?;
             if rollback_target(tx, name)?.id != target {
                 return Err(LedgerError::Conflict(format!("skill {name}")));
             }
@@ -191,7 +193,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn promotions_of(&self, proposal: ProposalId) -> Result<Vec<Promotion>, LedgerError> {
-        let mut statement = self.conn.prepare("SELECT * FROM promotions WHERE proposal_id = ?1 ORDER BY rowid")?;
+        let mut statement = self.reader()?.prepare("SELECT * FROM promotions WHERE proposal_id = ?1 ORDER BY rowid")?;
         Ok(statement.query_map([proposal], from_row)?.collect::<Result<_, _>>()?)
     }
 }
@@ -222,22 +224,27 @@ fn record(
 ) -> Result<Proposal, LedgerError> {
     let after = proposals::get(tx, id)?;
     let trust = after.trust.ok_or_else(|| wrong_state(id, after.status, "decide on"))?;
-    tx.change(
-        "INSERT INTO promotions (id, proposal_id, decision, from_status, to_status, component_sha256, spec_sha256,
-             verification_id, approved_by, reason, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        params![
-            request.id,
-            id,
-            decision,
-            from,
-            after.status,
-            trust.component_sha256,
-            after.spec_sha256,
-            verification,
-            request.approved_by,
-            request.reason,
-            request.at,
+    let expected = match decision {
+        Decision::Promote | Decision::Rollback => ProposalStatus::Trusted,
+        Decision::Revoke => ProposalStatus::Revoked,
+    };
+    if after.status != expected {
+        return Err(LedgerError::Damaged(format!("proposal {id} was set to {expected} and is {}", after.status)));
+    }
+    tx.insert(
+        "promotions",
+        &[
+            ("id", &request.id),
+            ("proposal_id", &id),
+            ("decision", &decision),
+            ("from_status", &from),
+            ("to_status", &after.status),
+            ("component_sha256", &trust.component_sha256),
+            ("spec_sha256", &after.spec_sha256),
+            ("verification_id", &verification),
+            ("approved_by", &request.approved_by),
+            ("reason", &request.reason),
+            ("created_at", &request.at),
         ],
     )?;
     Ok(after)

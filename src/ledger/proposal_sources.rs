@@ -3,7 +3,7 @@
 //! Guarantees: a source is written with its proposal or not at all, and only while fewer than [`MOST_LATELY`] came in the hour
 //! before, which the same transaction counts. Deliberately never: says anything about the proposal itself.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::OptionalExtension as _;
 
 use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError};
@@ -39,9 +39,15 @@ pub(super) fn insert(
     if lately >= MOST_LATELY {
         return Err(LedgerError::TooMany { what: "proposals from agents", most: MOST_LATELY });
     }
-    tx.change(
-        "INSERT INTO proposal_askers (proposal_id, door, asked_by, why, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id, source.channel.as_str(), source.by, source.why, now],
+    tx.insert(
+        "proposal_askers",
+        &[
+            ("proposal_id", &id),
+            ("door", &source.channel.as_str()),
+            ("asked_by", &source.by),
+            ("why", &source.why),
+            ("created_at", &now),
+        ],
     )?;
     Ok(())
 }
@@ -53,7 +59,7 @@ impl Ledger {
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn proposal_source(&self, id: ProposalId) -> Result<Option<ProposalSource>, LedgerError> {
         let mut statement =
-            self.conn.prepare_cached("SELECT door, asked_by, why FROM proposal_askers WHERE proposal_id = ?1")?;
+            self.reader()?.prepare_cached("SELECT door, asked_by, why FROM proposal_askers WHERE proposal_id = ?1")?;
         let found = statement.query_row([id], |row| {
             Ok(ProposalSource { channel: row.get("door")?, by: row.get("asked_by")?, why: row.get("why")? })
         });

@@ -65,7 +65,7 @@ pub struct NewProposal<'a> {
 const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, limits_json, created_at";
 
 const TRUSTED: &str = "WHERE name = ?1 AND status = 'TRUSTED'";
-const NAMED: &str = "WHERE name = ?1 ORDER BY created_at, rowid";
+const NAMED: &str = "WHERE name = ?1 ORDER BY rowid";
 const ALL_TRUSTED: &str = "WHERE status = 'TRUSTED' ORDER BY name";
 
 const TRUSTED_IDS: &str = "SELECT id FROM skill_proposals WHERE status = 'TRUSTED' ORDER BY name";
@@ -163,21 +163,20 @@ impl Ledger {
             // Looked up in the transaction that writes, so that a promotion in between cannot leave
             // a stale parent.
             let parent = trusted(tx, &spec.name)?.map(|parent| parent.id);
-            tx.change(
-                "INSERT INTO skill_proposals (id, name, description, io_schema_json, side_effect_class,
-                     required_secrets_json, spec_json, spec_sha256, parent_proposal_id, status, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'PROPOSED', ?10)",
-                params![
-                    new.id,
-                    spec.name,
-                    spec.description,
-                    codec::to_json(&spec.io)?,
-                    spec.side_effect_class,
-                    codec::to_json(&spec.required_secrets)?,
-                    new.spec_json,
-                    Digest::of(new.spec_json.as_bytes()),
-                    parent,
-                    new.artifact.created_at,
+            tx.insert(
+                "skill_proposals",
+                &[
+                    ("id", &new.id),
+                    ("name", &spec.name),
+                    ("description", &spec.description),
+                    ("io_schema_json", &codec::to_json(&spec.io)?),
+                    ("side_effect_class", &spec.side_effect_class),
+                    ("required_secrets_json", &codec::to_json(&spec.required_secrets)?),
+                    ("spec_json", &new.spec_json),
+                    ("spec_sha256", &Digest::of(new.spec_json.as_bytes())),
+                    ("parent_proposal_id", &parent),
+                    ("status", &"PROPOSED"),
+                    ("created_at", &new.artifact.created_at),
                 ],
             )?;
             artifacts::insert(tx, new.artifact)?;
@@ -193,7 +192,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] when there is none.
     pub fn proposal(&self, id: ProposalId) -> Result<Proposal, LedgerError> {
-        get(&self.conn, id)
+        get(self.reader()?, id)
     }
 
     /// The one proposal whose id starts with `prefix`.
@@ -201,7 +200,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`] or [`LedgerError::Ambiguous`].
     pub fn proposal_by_prefix(&self, prefix: &IdPrefix) -> Result<Proposal, LedgerError> {
-        get(&self.conn, codec::by_prefix(&self.conn, IDS, prefix)?)
+        get(self.reader()?, codec::by_prefix(self.reader()?, IDS, prefix)?)
     }
 
     /// Every proposal, oldest first.
@@ -209,7 +208,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn proposals(&self) -> Result<Vec<Proposal>, LedgerError> {
-        self.select("ORDER BY created_at, rowid", [])
+        self.select("ORDER BY rowid", [])
     }
 
     /// Every proposal of a name, oldest first.
@@ -233,7 +232,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn trusted_ids(&self) -> Result<Vec<ProposalId>, LedgerError> {
-        let mut statement = self.conn.prepare_cached(TRUSTED_IDS)?;
+        let mut statement = self.reader()?.prepare_cached(TRUSTED_IDS)?;
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
@@ -250,11 +249,11 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn trusted(&self, name: &SkillName) -> Result<Option<Proposal>, LedgerError> {
-        trusted(&self.conn, name)
+        trusted(self.reader()?, name)
     }
 
     fn select<P: rusqlite::Params>(&self, rest: &str, params: P) -> Result<Vec<Proposal>, LedgerError> {
-        let mut statement = self.conn.prepare(&query(rest))?;
+        let mut statement = self.reader()?.prepare(&query(rest))?;
         let rows = statement.query_map(params, from_row)?.collect::<Result<Vec<_>, _>>()?;
         rows.into_iter().map(checked).collect()
     }

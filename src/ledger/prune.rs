@@ -5,10 +5,19 @@
 //! those that are pending or held or from the cutoff on, and where one takes back another, both or neither. The record and
 //! the commit that were written last stay as well, so that no number is ever given twice.
 //!
-//! Guarantees: one transaction, in which a row of `prunes` says who threw away what; nothing refers to what is gone but the
-//! id of a parent. Deliberately never: decides by itself, or removes a file: whoever does asks [`Ledger::kept_files`] first.
+//! What goes, goes in slices, each a short transaction, so that others can write in between and the write-ahead log stays
+//! small. What must stay is found out once, and completed in each slice by what was written since.
+//!
+//! Guarantees: a row of `prunes` says who threw away what, and each slice adds to it what the slice took; nothing refers to
+//! what is gone but the id of a parent; a crash leaves what the next prune takes. A commit goes with its undo in one slice,
+//! after all of its runs. Deliberately never: decides by itself, or removes a file: whoever does asks [`Ledger::kept_files`]
+//! first.
 
-use rusqlite::{Connection, params};
+use std::cell::Cell;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{ToSql, params};
 
 use super::Decided;
 use super::write_transaction::{self, WriteTransaction};
@@ -32,12 +41,61 @@ pub struct Pruned {
 /// Memory for pages of the ledger while much of it is looked through in no order, in KiB below zero.
 const MUCH: i64 = -128 * 1_024;
 
-/// Two tables of this connection alone, for one transaction.
-const TABLES: &str = "
-    CREATE TEMP TABLE needed_executions (id TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TEMP TABLE needed_commits (id TEXT PRIMARY KEY) WITHOUT ROWID;";
+/// Records, or commits, of one slice.
+const SLICE: u32 = 1_000;
+/// Between two slices. Whoever waits for the write lock asks for it again and again, and must find it free.
+const PAUSE: Duration = Duration::from_millis(10);
 
-const NO_TABLES: &str = "DROP TABLE temp.needed_executions; DROP TABLE temp.needed_commits;";
+/// Three tables of this connection alone.
+const TABLES: &str = "
+    DROP TABLE IF EXISTS temp.needed_executions; DROP TABLE IF EXISTS temp.needed_commits; DROP TABLE IF EXISTS temp.slice;
+    CREATE TEMP TABLE needed_executions (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TEMP TABLE needed_commits (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TEMP TABLE slice (id TEXT PRIMARY KEY) WITHOUT ROWID;";
+
+const NO_TABLES: &str = "DROP TABLE temp.needed_executions; DROP TABLE temp.needed_commits; DROP TABLE temp.slice;";
+
+/// Nobody decided these in time, and now nobody can any more.
+const EXPIRE: &str = "UPDATE commits SET state = 'EXPIRED' WHERE state = 'HELD' AND expires_at < ?1";
+
+/// The commits that came after the one with this number, and what they take back.
+const NEEDED_COMMITS_SINCE: &str = "INSERT OR IGNORE INTO temp.needed_commits
+    SELECT undoes FROM commits WHERE rowid > ?1 AND undoes IS NOT NULL UNION SELECT id FROM commits WHERE rowid > ?1";
+
+/// The records that came after the one with this number, and those that they follow from.
+const NEEDED_EXECUTIONS_SINCE: &str = "INSERT OR IGNORE INTO temp.needed_executions
+    WITH RECURSIVE needed (id) AS (
+        SELECT execution_id FROM executions WHERE rowid > ?1
+        UNION
+        SELECT e.parent_execution_id FROM needed JOIN executions AS e ON e.execution_id = needed.id
+            WHERE e.parent_execution_id IS NOT NULL
+        UNION
+        SELECT other.execution_id FROM needed JOIN executions AS e ON e.execution_id = needed.id
+            JOIN executions AS other ON other.commit_id = e.commit_id
+    )
+    SELECT id FROM needed";
+
+const LAST: &str =
+    "SELECT coalesce((SELECT max(rowid) FROM executions), 0), coalesce((SELECT max(rowid) FROM commits), 0)";
+
+/// The next records that go. By their number, so that nothing is looked at twice; `?1` as above, `?2` is the last number.
+const NEXT_EXECUTIONS: &str = "SELECT rowid FROM executions AS e NOT INDEXED
+    WHERE e.rowid > ?2 AND e.rowid <= ?4 AND e.started_at < ?1 AND e.execution_id NOT IN (SELECT id FROM temp.needed_executions)
+    ORDER BY e.rowid LIMIT ?3";
+
+/// The next commits that go, but for undos, which go with what they took back.
+const NEXT_COMMITS: &str = "INSERT INTO temp.slice
+    SELECT id FROM commits AS c
+    WHERE c.rowid > ?1 AND c.rowid <= ?3 AND c.undoes IS NULL AND c.id NOT IN (SELECT id FROM temp.needed_commits)
+        AND NOT EXISTS (SELECT 1 FROM executions WHERE commit_id = c.id)
+    ORDER BY c.rowid LIMIT ?2";
+
+const TAKE_COMMITS: [&str; 2] = [
+    "DELETE FROM commits WHERE undoes IN (SELECT id FROM temp.slice)",
+    "DELETE FROM commits WHERE id IN (SELECT id FROM temp.slice)",
+];
+
+const COUNT: &str = "UPDATE prunes SET executions = executions + ?2, commits = commits + ?3 WHERE number = ?1";
 
 /// The old records that must stay.
 const NEEDED_EXECUTIONS: &str = "INSERT INTO temp.needed_executions
@@ -84,9 +142,6 @@ const NO_COMMITS: &str = "FROM commits WHERE id NOT IN (SELECT id FROM temp.need
 const NO_LIMITS: &str = "DELETE FROM limit_sets
     WHERE NOT EXISTS (SELECT 1 FROM executions WHERE limits_sha256 = limit_sets.sha256)";
 
-const NOTE: &str =
-    "INSERT INTO prunes (older_than, executions, commits, pruned_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-
 /// Finds out what must stay, into the two tables.
 fn find(tx: &WriteTransaction<'_>, older_than: Timestamp) -> Result<(), LedgerError> {
     tx.change_all(TABLES)?;
@@ -99,14 +154,6 @@ fn find(tx: &WriteTransaction<'_>, older_than: Timestamp) -> Result<(), LedgerEr
     Ok(())
 }
 
-/// Whether every row of a table refers to what is there.
-fn check_references(conn: &Connection, table: &str) -> Result<(), LedgerError> {
-    match conn.prepare(&format!("PRAGMA foreign_key_check({table})"))?.exists([])? {
-        true => Err(LedgerError::Damaged(format!("a row of {table} would refer to one that is gone"))),
-        false => Ok(()),
-    }
-}
-
 impl Ledger {
     /// How much a prune would throw away now.
     ///
@@ -117,7 +164,7 @@ impl Ledger {
     }
 
     fn would_prune_now(&self, older_than: Timestamp) -> Result<Pruned, LedgerError> {
-        write_transaction::look(&self.conn, |tx| {
+        write_transaction::look(self, |tx| {
             find(tx, older_than)?;
             let count = format!("SELECT count(*) FROM executions AS e WHERE {OLD}");
             let executions = tx.query_row(&count, [older_than], |row| row.get(0))?;
@@ -129,12 +176,11 @@ impl Ledger {
     /// Throws away what started before `older_than` and nobody needs any more, by this person's word.
     ///
     /// # Errors
-    /// [`LedgerError`]; nothing is thrown away then.
+    /// [`LedgerError`]. What was thrown away until then is on record, and the next prune goes on.
     pub fn prune(&self, older_than: Timestamp, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
-        // For each commit that goes all others would be looked through for one that takes it back. All of them are looked
-        // at once instead, before the transaction ends.
+        // For each commit that goes all others would be looked through for one that takes it back. A slice has both.
         self.conn.pragma_update(None, "foreign_keys", "OFF")?;
-        let pruned = self.with_much_memory(|| self.prune_unchecked(older_than, decided));
+        let pruned = self.with_much_memory(|| Prune { ledger: self, older_than }.run(decided));
         self.conn.pragma_update(None, "foreign_keys", "ON")?;
         pruned
     }
@@ -149,26 +195,6 @@ impl Ledger {
         done
     }
 
-    fn prune_unchecked(&self, older_than: Timestamp, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
-        self.write(|tx| {
-            find(tx, older_than)?;
-            // Records refer to commits and to limits, so they go first.
-            let executions = tx.change(&format!("DELETE FROM executions AS e WHERE {OLD}"), [older_than])? as u64;
-            let commits = tx.change(&format!("DELETE {NO_COMMITS}"), [])? as u64;
-            tx.change(NO_LIMITS, [])?;
-            // In the same transaction, so that no row is ever deleted without a row that says who
-            // decided it.
-            tx.change(NOTE, params![older_than, executions, commits, decided.by, decided.at])?;
-            // References were not enforced during the deletes. An error here takes the whole prune
-            // back.
-            for table in ["executions", "commits"] {
-                check_references(tx, table)?;
-            }
-            tx.change_all(NO_TABLES)?;
-            Ok(Pruned { executions, commits })
-        })
-    }
-
     /// Gives every file that a commit or a record refers to, and every value that a record has in the store.
     ///
     /// # Errors
@@ -176,7 +202,7 @@ impl Ledger {
     pub fn kept_files(&self, file: &mut dyn FnMut(Digest), value: &mut dyn FnMut(Digest)) -> Result<(), LedgerError> {
         // One read transaction for both queries. A commit recorded between them would otherwise be
         // missed, and its files would be swept away.
-        let moment = self.conn.unchecked_transaction()?;
+        let moment = self.reader()?.unchecked_transaction()?;
         let mut commits = moment.prepare("SELECT changes_json FROM commits")?;
         let mut rows = commits.query([])?;
         while let Some(row) = rows.next()? {
@@ -204,6 +230,140 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// One prune under way.
+struct Prune<'a> {
+    ledger: &'a Ledger,
+    older_than: Timestamp,
+}
+
+/// The number of one record and of one commit.
+#[derive(Clone, Copy)]
+struct RowNumbers {
+    execution: i64,
+    commit: i64,
+}
+
+/// What a prune takes, as far as it is known before the first slice.
+struct PruneScope {
+    /// The last ones that were there.
+    seen: Cell<RowNumbers>,
+    /// The last ones that go. A slice that looked further would hold the lock for nothing.
+    last: RowNumbers,
+}
+
+impl Prune<'_> {
+    fn run(&self, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
+        let number = self.ledger.write(|tx| self.note(tx, decided))?;
+        let scope = self.scope()?;
+        let executions = self.slices(|at| self.take_executions(number, at, &scope))?;
+        let commits = self.slices(|at| self.take_commits(number, at, &scope))?;
+        self.ledger.write(|tx| {
+            tx.change(NO_LIMITS, [])?;
+            tx.change(EXPIRE, [decided.at])
+        })?;
+        self.ledger.conn.execute_batch(NO_TABLES)?;
+        Ok(Pruned { executions, commits })
+    }
+
+    /// Finds out what must stay. A read, although it fills tables: those are this connection's own.
+    fn scope(&self) -> Result<PruneScope, LedgerError> {
+        write_transaction::prepare(self.ledger, |tx| {
+            find(tx, self.older_than)?;
+            let number = |sql: &str, values: &[&dyn ToSql]| tx.query_row(sql, values, |row| row.get(0));
+            let last_old = format!("SELECT coalesce(max(e.rowid), 0) FROM executions AS e WHERE {OLD}");
+            let last = RowNumbers {
+                execution: number(&last_old, &[&self.older_than])?,
+                commit: number(&format!("SELECT coalesce(max(rowid), 0) {NO_COMMITS}"), &[])?,
+            };
+            Ok(PruneScope { seen: Cell::new(newest(tx)?), last })
+        })
+    }
+
+    fn note(&self, tx: &WriteTransaction<'_>, decided: Decided<'_>) -> Result<u64, LedgerError> {
+        let number: u64 = tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM prunes", [], |row| row.get(0))?;
+        tx.insert(
+            "prunes",
+            &[
+                ("number", &number),
+                ("older_than", &self.older_than),
+                ("executions", &0),
+                ("commits", &0),
+                ("pruned_by", &decided.by),
+                ("created_at", &decided.at),
+            ],
+        )?;
+        Ok(number)
+    }
+
+    /// Takes one slice after the other, and gives how many rows went. A slice gives how many it took, and where it ended.
+    fn slices(
+        &self,
+        mut slice: impl FnMut(i64) -> Result<(u64, Option<i64>), LedgerError>,
+    ) -> Result<u64, LedgerError> {
+        let (mut taken, mut at) = (0, 0);
+        loop {
+            let (more, end) = slice(at)?;
+            taken += more;
+            match end {
+                Some(end) => at = end,
+                None => return Ok(taken),
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn take_executions(&self, number: u64, at: i64, scope: &PruneScope) -> Result<(u64, Option<i64>), LedgerError> {
+        self.ledger.write(|tx| {
+            catch_up(tx, &scope.seen)?;
+            let mut next = tx.prepare_cached(NEXT_EXECUTIONS)?;
+            let rows = next
+                .query_map(params![self.older_than, at, SLICE, scope.last.execution], |row| row.get::<_, i64>(0))?
+                .collect::<Result<Vec<_>, _>>()?;
+            for row in &rows {
+                tx.change("DELETE FROM executions WHERE rowid = ?1", [row])?;
+            }
+            tx.change(COUNT, params![number, rows.len(), 0])?;
+            let full = rows.len() >= SLICE as usize;
+            Ok((rows.len() as u64, rows.last().copied().filter(|_| full)))
+        })
+    }
+
+    fn take_commits(&self, number: u64, at: i64, scope: &PruneScope) -> Result<(u64, Option<i64>), LedgerError> {
+        self.ledger.write(|tx| {
+            catch_up(tx, &scope.seen)?;
+            tx.change("DELETE FROM temp.slice", [])?;
+            let found = tx.change(NEXT_COMMITS, params![at, SLICE, scope.last.commit])?;
+            let end: Option<i64> =
+                tx.query_row("SELECT max(c.rowid) FROM temp.slice AS s JOIN commits AS c ON c.id = s.id", [], |row| {
+                    row.get(0)
+                })?;
+            let mut taken = 0;
+            for step in TAKE_COMMITS {
+                taken += tx.change(step, [])?;
+            }
+            tx.change(COUNT, params![number, 0, taken])?;
+            Ok((taken as u64, end.filter(|_| found >= SLICE as usize)))
+        })
+    }
+}
+
+fn newest(tx: &WriteTransaction<'_>) -> Result<RowNumbers, LedgerError> {
+    Ok(tx.query_row(LAST, [], |row| Ok(RowNumbers { execution: row.get(0)?, commit: row.get(1)? }))?)
+}
+
+/// Adds to what must stay whatever came since the last look. Under the write lock, nothing comes until the slice is over.
+fn catch_up(tx: &WriteTransaction<'_>, seen: &Cell<RowNumbers>) -> Result<(), LedgerError> {
+    let (from, now) = (seen.get(), newest(tx)?);
+    if from.execution < now.execution {
+        tx.change(NEEDED_EXECUTIONS_SINCE, [from.execution])?;
+    }
+    if from.commit < now.commit {
+        tx.change(NEEDED_COMMITS_SINCE, [from.commit])?;
+    }
+    seen.set(now);
+    Ok(())
 }
 
 #[cfg(test)]

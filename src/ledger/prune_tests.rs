@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 
 use proptest::prelude::*;
+use rusqlite::params;
 
 use super::*;
 use crate::ledger::codec::full_scans;
@@ -136,6 +137,78 @@ fn what_is_old_goes_and_who_did_it_is_on_record() -> Done {
     // A person who has no name decides nothing.
     assert!(ledger.prune(time(30)?, Decided { by: "", at: time(31)? }).is_err());
     assert_eq!(ledger.count_executions()?.0, 1);
+    Ok(())
+}
+
+#[test]
+fn it_goes_in_slices_between_which_others_write() -> Done {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("ledger.db");
+    let many = SLICE as usize * 2 + 10;
+    let small = ledger(&(0..many).map(|_| run(1)).chain([run(12)]).collect::<Vec<_>>(), &[])?;
+    small.conn.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+    let pruning = Ledger::open(&path, crate::ledger::Create::Never)?;
+    let other = Ledger::open(&path, crate::ledger::Create::Never)?;
+    let (done, written) = std::thread::scope(|scope| {
+        let done = scope.spawn(move || {
+            let at = Timestamp::from_millis(0).map_err(|error| LedgerError::BadValue(error.to_string()))?;
+            let older_than = at.after(Duration::from_hours(24 * CUTOFF.unsigned_abs()));
+            pruning.prune(older_than, Decided { by: "ada", at })
+        });
+        // A switch turn for as long as it works: each of them has to get the lock.
+        let mut written = 0_u64;
+        while !done.is_finished() {
+            let at = Timestamp::from_millis(0).map_err(|error| LedgerError::BadValue(error.to_string()))?;
+            other.stop("bob", "in between", at)?;
+            written += 1;
+        }
+        let done = done.join().unwrap_or(Err(LedgerError::NoWriter))?;
+        Ok::<_, LedgerError>((done, written))
+    })?;
+    assert_eq!(done, Pruned { executions: many as u64, commits: 0 });
+    assert!(written > 0);
+    let stops: u64 = other.conn.query_row("SELECT count(*) - 1 FROM switch_turns", [], |row| row.get(0))?;
+    assert_eq!(stops, written);
+    let noted: u64 = other.conn.query_row("SELECT executions FROM prunes", [], |row| row.get(0))?;
+    assert_eq!(noted, many as u64);
+    other.check_integrity()?;
+    Ok(())
+}
+
+#[test]
+fn what_comes_between_two_slices_keeps_what_it_follows_from() -> Done {
+    let commit = |day| Run { commit: Some(0), ..run(day) };
+    let child = |day, parent| Run { parent: Some(parent), ..run(day) };
+    let ledger = ledger(&[commit(1), commit(2), child(3, 1), run(4), run(12)], &[applied(1), applied(12)])?;
+    let prune = Prune { ledger: &ledger, older_than: time(CUTOFF)? };
+    let decided = Decided { by: "ada", at: time(20)? };
+    let number = ledger.write(|tx| prune.note(tx, decided))?;
+    let scope = prune.scope()?;
+    // A run that follows from the third one, which follows from a run of a commit of two.
+    ledger.conn.execute(
+        "INSERT INTO executions SELECT ?1, v, ?2, purpose, door, asked_by, skill_name, revision, source_hash, side_effect_class,
+             engine, limits_sha256, input_json, input_stored_json, output_json, output_stored_json, success, error, clock, seed,
+             effects_json, NULL, started_at, finished_at, second_wall, said_json FROM executions WHERE execution_id = ?3",
+        [id(9), id(2), id(4)],
+    )?;
+    assert_eq!(prune.take_executions(number, 0, &scope)?.0, 1);
+    assert_eq!(prune.take_commits(number, 0, &scope)?.0, 0);
+    assert_eq!(left(&ledger, "SELECT execution_id FROM executions ORDER BY rowid")?, [0, 1, 2, 4, 9]);
+    ledger.check_integrity()?;
+    Ok(())
+}
+
+#[test]
+fn what_nobody_decided_in_time_expires_by_a_prune_and_goes_with_the_next() -> Done {
+    let held = Made { state: "HELD", ..applied(1) };
+    let ledger = ledger(&[run(1), run(12)], &[held, applied(12)])?;
+    let states = || left(&ledger, "SELECT id FROM commits WHERE state = 'EXPIRED'");
+    ledger.would_prune(time(CUTOFF)?)?;
+    assert_eq!(states()?, [0; 0], "looking decides nothing");
+    ledger.prune(time(CUTOFF)?, Decided { by: "ada", at: time(20)? })?;
+    assert_eq!(states()?, [0]);
+    let again = ledger.prune(time(CUTOFF)?, Decided { by: "ada", at: time(20)? })?;
+    assert_eq!(again, Pruned { executions: 0, commits: 1 });
     Ok(())
 }
 

@@ -1,11 +1,15 @@
 //! What was run, looked back on: the newest records, those of a time, and those that follow from one another.
 //!
-//! Guarantees: no question reads more of the ledger than what it is about, and whatever one call gives was all true at one moment.
-//! Deliberately never: holds more records in memory than it gives back.
+//! Guarantees: the order is the one in which records were written, whatever the clock said. No question reads more of the
+//! ledger than what it is about. Whatever one call gives was all true at one moment; only [`Ledger::each_execution`] reads
+//! page by page, up to the record that was the last one when it began.
+//!
+//! Deliberately never: holds more records in memory than it gives back, or keeps a read open while a caller works on a
+//! record. A read that stays open would keep the write-ahead log from being emptied.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use rusqlite::{OptionalExtension as _, Row, Transaction, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params_from_iter, types::Value};
 
 use super::{ExecutionRow, Ledger, LedgerError, executions};
 use crate::model::{id::ExecutionId, name::SkillName, session::RunEntry, time::Timestamp};
@@ -46,9 +50,9 @@ impl RecordFilter {
     /// The index to go by. The planner does not know how many there are of what.
     fn index(&self) -> &'static str {
         match self {
-            Self { outcome: OutcomeFilter::Failed, .. } => "INDEXED BY failed_executions",
-            Self { skill: Some(_), .. } => "INDEXED BY executions_by_skill",
-            _ => "INDEXED BY executions_by_time",
+            Self { outcome: OutcomeFilter::Failed, .. } => "INDEXED BY executions_that_failed",
+            Self { skill: Some(_), .. } => "INDEXED BY executions_of_skill",
+            _ => "NOT INDEXED",
         }
     }
 
@@ -71,22 +75,39 @@ impl RecordFilter {
         (conditions.join(" AND "), values)
     }
 
-    /// All of it, by when they started.
-    fn by_time(&self, order: &str) -> (String, Vec<Value>) {
-        let (conditions, values) = self.conditions();
-        // Many runs start in one millisecond. Without the row's number their order would differ
-        // between calls.
-        let order = format!("ORDER BY e.started_at {order}, e.rowid {order}");
-        (format!("{} WHERE {conditions} {order}", select(self.index())), values)
+    /// The numbers between which all of it is.
+    fn range(&self, moment: &Connection) -> Result<RowRange, LedgerError> {
+        let of_time = |sql: &str, time: &Option<Timestamp>| match time {
+            Some(time) => moment.query_row(sql, [time], |row| row.get(0)),
+            None => Ok(None),
+        };
+        let last: i64 = moment.query_row(LAST, [], |row| row.get(0))?;
+        let first: Option<i64> = of_time(FIRST_SINCE, &self.since)?;
+        let before: Option<i64> = of_time(LAST_BEFORE, &self.until)?;
+        Ok(RowRange {
+            // A time that nothing is from leaves an empty range.
+            first: if self.since.is_some() { first.unwrap_or(i64::MAX) } else { i64::MIN },
+            last: if self.until.is_some() { before.unwrap_or(i64::MIN) } else { last },
+        })
     }
 
-    /// What was written after one record, in the order in which it was.
-    fn written_after(&self, seen: i64, most: u32) -> (String, Vec<Value>) {
+    /// At most so many of them within the range, in the order in which they were written.
+    fn in_order(&self, order: &str, range: RowRange, most: u32) -> (String, Vec<Value>) {
         let (conditions, mut values) = self.conditions();
-        values.extend([seen.into(), most.into()]);
-        // The records' own order alone is short here, whatever the planner hopes for of an index.
-        (format!("{} WHERE {conditions} AND e.rowid > ? ORDER BY e.rowid LIMIT ?", select("NOT INDEXED")), values)
+        values.extend([range.first.into(), range.last.into(), most.into()]);
+        let sql = format!(
+            "{} WHERE {conditions} AND e.rowid >= ? AND e.rowid <= ? ORDER BY e.rowid {order} LIMIT ?",
+            select(self.index())
+        );
+        (sql, values)
     }
+}
+
+/// The numbers of the first and the last record that may be of interest.
+#[derive(Debug, Clone, Copy)]
+struct RowRange {
+    first: i64,
+    last: i64,
 }
 
 /// Records, found in the way that `how` says.
@@ -108,7 +129,12 @@ const ENTRY: &str =
 const PARENT: &str = "SELECT parent_execution_id FROM executions WHERE execution_id = ?1";
 const BELOW: &str = "WHERE e.parent_execution_id = ?1";
 const DURING: &str = "WHERE e.started_at >= ?1 AND e.started_at < ?2";
-const NEWEST: &str = "SELECT execution_id FROM executions ORDER BY started_at DESC, rowid DESC LIMIT 1";
+const NEWEST: &str = "SELECT execution_id FROM executions WHERE rowid = (SELECT max(rowid) FROM executions)";
+const FIRST_SINCE: &str = "SELECT min(rowid) FROM executions INDEXED BY executions_by_time WHERE started_at >= ?1";
+const LAST_BEFORE: &str = "SELECT max(rowid) FROM executions INDEXED BY executions_by_time WHERE started_at < ?1";
+
+/// Records that are read at once for a caller who takes all of them.
+const PAGE: u32 = 256;
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<RunEntry> {
     Ok(RunEntry {
@@ -150,7 +176,7 @@ impl From<&ExecutionRow> for RunEntry {
 impl Ledger {
     /// One moment of the ledger, for several questions.
     fn moment(&self) -> Result<Transaction<'_>, LedgerError> {
-        Ok(self.conn.unchecked_transaction()?)
+        Ok(self.reader()?.unchecked_transaction()?)
     }
 
     /// The newest `most` of these records.
@@ -162,13 +188,21 @@ impl Ledger {
         // The last number of all records, not of the matching ones. A follower would otherwise read
         // the same unmatched records at every turn.
         let seen = moment.query_row(LAST, [], |row| row.get(0))?;
-        let (sql, mut values) = filter.by_time("DESC");
-        values.push(most.into());
-        let mut statement = moment.prepare(&format!("{sql} LIMIT ?"))?;
+        let (sql, values) = filter.in_order("DESC", filter.range(&moment)?, most);
+        let mut statement = moment.prepare(&sql)?;
         let found = statement.query_map(params_from_iter(values), executions::from_row)?;
         let mut rows = found.collect::<Result<Vec<_>, _>>()?;
         rows.reverse();
         Ok(RecordTail { rows, seen })
+    }
+
+    /// The records of a range, with their numbers.
+    fn page(&self, filter: &RecordFilter, range: RowRange, most: u32) -> Result<Vec<(i64, ExecutionRow)>, LedgerError> {
+        let (sql, values) = filter.in_order("ASC", range, most);
+        let mut statement = self.reader()?.prepare_cached(&sql)?;
+        let found = statement
+            .query_map(params_from_iter(values), |row| Ok((row.get("number")?, executions::from_row(row)?)))?;
+        Ok(found.collect::<Result<_, _>>()?)
     }
 
     /// At most so many of these records that were written after the one with this number, in the order in which they were.
@@ -176,15 +210,9 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn written_after(&self, filter: &RecordFilter, seen: i64, most: u32) -> Result<RecordTail, LedgerError> {
-        let moment = self.moment()?;
-        let last: i64 = moment.query_row(LAST, [], |row| row.get(0))?;
-        let (sql, values) = filter.written_after(seen, most);
-        let mut statement = moment.prepare(&sql)?;
-        let found = statement
-            .query_map(params_from_iter(values), |row| Ok((row.get("number")?, executions::from_row(row)?)))?
-            .collect::<Result<Vec<(i64, _)>, _>>()?;
-        // A full page may have more behind it, so the next one starts after its last row. A page
-        // that is not full has shown everything up to `last`.
+        let _moment = self.moment()?;
+        let last: i64 = self.conn.query_row(LAST, [], |row| row.get(0))?;
+        let found = self.page(filter, RowRange { first: seen.saturating_add(1), last }, most)?;
         let full = found.len() >= most as usize;
         let seen = found.last().map(|(number, _)| *number).filter(|_| full).unwrap_or(last);
         Ok(RecordTail { rows: found.into_iter().map(|(_, row)| row).collect(), seen })
@@ -199,24 +227,40 @@ impl Ledger {
         filter: &RecordFilter,
         mut each: impl FnMut(ExecutionRow) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let broken = |error: rusqlite::Error| E::from(error.into());
-        let (sql, values) = filter.by_time("ASC");
-        let mut statement = self.conn.prepare(&sql).map_err(broken)?;
+        let moment = self.moment()?;
+        let mut range = filter.range(&moment)?;
+        drop(moment);
         let mut count = 0;
-        for row in statement.query_map(params_from_iter(values), executions::from_row).map_err(broken)? {
-            each(row.map_err(broken)?)?;
-            count += 1;
+        loop {
+            let page = self.page(filter, range, PAGE)?;
+            let full = page.len() >= PAGE as usize;
+            for (number, row) in page {
+                range.first = number.saturating_add(1);
+                each(row)?;
+                count += 1;
+            }
+            if !full {
+                return Ok(count);
+            }
         }
-        Ok(count)
     }
 
-    /// The run that started last.
+    /// The run that was recorded last.
     ///
     /// # Errors
     /// [`LedgerError::NotFound`] when there was none.
     pub fn newest_execution(&self) -> Result<ExecutionId, LedgerError> {
-        let found = self.conn.query_row(NEWEST, [], |row| row.get(0)).optional()?;
+        let found = self.reader()?.query_row(NEWEST, [], |row| row.get(0)).optional()?;
         found.ok_or_else(|| LedgerError::NotFound { what: "execution", key: "the latest".to_owned() })
+    }
+
+    /// When the newest record was written; none before the first one.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn newest_time(&self) -> Result<Option<Timestamp>, LedgerError> {
+        let sql = "SELECT finished_at FROM executions WHERE rowid = (SELECT max(rowid) FROM executions)";
+        Ok(self.reader()?.query_row(sql, [], |row| row.get(0)).optional()?)
     }
 
     /// The runs that this one belongs to: from the first that it follows from, and is still on record, all that follow.
@@ -260,7 +304,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn entries_during(&self, since: Timestamp, until: Timestamp) -> Result<Vec<RunEntry>, LedgerError> {
-        let mut statement = self.conn.prepare(&format!("{ENTRY} {DURING}"))?;
+        let mut statement = self.reader()?.prepare(&format!("{ENTRY} {DURING}"))?;
         Ok(statement.query_map([since, until], entry)?.collect::<Result<_, _>>()?)
     }
 }

@@ -53,21 +53,23 @@ fn of(skill: &str) -> RecordFilter {
 }
 
 #[test]
-fn the_newest_are_those_that_started_last_and_the_newest_of_them_is_last() -> Done {
+fn the_newest_are_those_that_were_written_last_whatever_the_clock_said() -> Done {
     let ledger = ledger()?;
     let failed = RecordFilter { outcome: OutcomeFilter::Failed, ..RecordFilter::default() };
     let since = |second| at(second).map(|at| RecordFilter { since: Some(at), ..RecordFilter::default() });
     for (which, most, found) in [
-        (RecordFilter::default(), 9, &["a1", "a2", "b3", "b4", "a4"][..]),
+        (RecordFilter::default(), 9, &["a1", "b3", "a2", "b4", "a4"][..]),
         (RecordFilter::default(), 2, &["b4", "a4"]),
         (RecordFilter::default(), 0, &[]),
         (of("a"), 2, &["a2", "a4"]),
         (of("c"), 2, &[]),
-        (failed.clone(), 9, &["a2", "b3"]),
+        (failed.clone(), 9, &["b3", "a2"]),
         (RecordFilter { outcome: OutcomeFilter::Failed, ..of("a") }, 9, &["a2"]),
         (since(3)?, 9, &["b3", "b4", "a4"]),
         (RecordFilter { until: Some(at(3)?), ..since(2)? }, 9, &["a2"]),
-        (RecordFilter { since: Some(at(2)?), until: Some(at(4)?), ..failed }, 9, &["a2", "b3"]),
+        (RecordFilter { since: Some(at(2)?), until: Some(at(4)?), ..failed }, 9, &["b3", "a2"]),
+        (since(9)?, 9, &[]),
+        (RecordFilter { until: Some(at(0)?), ..RecordFilter::default() }, 9, &[]),
     ] {
         let tail = ledger.tail(&which, most)?;
         assert_eq!(named(&tail.rows), found, "{which:?}");
@@ -100,6 +102,43 @@ fn what_was_written_since_comes_in_the_order_in_which_it_was_and_only_once() -> 
     assert_eq!((named(&tail.rows), tail.seen), (vec!["b4".to_owned()], 5));
     let stopped = ledger.each_execution(&RecordFilter::default(), |_| Err(LedgerError::NotStopped));
     assert!(matches!(stopped, Err(LedgerError::NotStopped)), "whoever takes them can end it");
+    Ok(())
+}
+
+#[test]
+fn a_clock_that_was_set_back_moves_no_record_and_is_no_news() -> Done {
+    let ledger = ledger()?;
+    // A day earlier than all of the others.
+    let late = record("a", -86_400, None)?;
+    ledger.insert_execution(&late)?;
+    let newest = ledger.tail(&RecordFilter::default(), 1)?;
+    assert_eq!(newest.rows[0].record.execution_id, late.execution_id);
+    assert_eq!(ledger.newest_execution()?, late.execution_id);
+    assert_eq!(ledger.runs_to_replay(&SkillName::parse("a")?)?.last(), Some(&late.execution_id));
+    Ok(())
+}
+
+#[test]
+fn a_caller_who_takes_long_over_a_record_keeps_no_read_open() -> Done {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("ledger.db");
+    let ledger = Ledger::open(&path, crate::ledger::Create::IfMissing)?;
+    for second in 0..i64::from(PAGE) + 10 {
+        ledger.insert_execution(&record("a", second, None)?)?;
+    }
+    let other = Ledger::open(&path, crate::ledger::Create::Never)?;
+    let mut taken = 0;
+    let count = ledger.each_execution(&RecordFilter::default(), |_| -> Result<(), LedgerError> {
+        taken += 1;
+        if taken == 5 {
+            // The whole log can be emptied meanwhile, and what is written meanwhile is not part of it.
+            other.insert_execution(&record("b", 1, None).map_err(|error| LedgerError::BadValue(error.to_string()))?)?;
+            let busy: i64 = other.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            assert_eq!(busy, 0, "a reader was in the way");
+        }
+        Ok(())
+    })?;
+    assert_eq!(count, u64::from(PAGE) + 10);
     Ok(())
 }
 
@@ -141,13 +180,14 @@ fn a_session_is_all_that_follows_from_where_it_began() -> Done {
 fn nothing_is_read_whole_to_look_at_a_little() -> Done {
     let ledger = Ledger::in_memory()?;
     let time = Some(Timestamp::from_millis(0)?);
-    let mut queries = vec![LAST.to_owned(), PARENT.to_owned(), NEWEST.to_owned()];
+    let mut queries = [LAST, PARENT, NEWEST, FIRST_SINCE, LAST_BEFORE].map(str::to_owned).to_vec();
     queries.extend([BELOW, DURING].map(|part| format!("{ENTRY} {part}")));
     for skill in [None, SkillName::parse("a").ok()] {
         for outcome in [OutcomeFilter::Any, OutcomeFilter::Failed] {
             for (since, until) in [(None, None), (time, None), (time, time)] {
                 let which = RecordFilter { skill: skill.clone(), outcome, since, until };
-                queries.extend([which.by_time("DESC").0, which.by_time("ASC").0, which.written_after(0, 1).0]);
+                let all = RowRange { first: 0, last: 9 };
+                queries.extend(["DESC", "ASC"].map(|order| which.in_order(order, all, 1).0));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What was found out about failed attempts, and who let the next attempt go ahead.
 
-use rusqlite::{Row, params};
+use rusqlite::Row;
 
 use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec};
@@ -64,10 +64,14 @@ pub(super) fn insert_acknowledgement(
     go: &Acknowledgement,
     at: Timestamp,
 ) -> Result<(), LedgerError> {
-    tx.change(
-        "INSERT INTO acknowledgements (build_id, acknowledged_by, escalations_json, created_at)
-         VALUES (?1, ?2, ?3, ?4)",
-        params![build, go.acknowledged_by, codec::to_json(&go.escalations)?, at],
+    tx.insert(
+        "acknowledgements",
+        &[
+            ("build_id", &build),
+            ("acknowledged_by", &go.acknowledged_by),
+            ("escalations_json", &codec::to_json(&go.escalations)?),
+            ("created_at", &at),
+        ],
     )?;
     Ok(())
 }
@@ -79,21 +83,19 @@ impl Ledger {
     /// [`LedgerError`] when it cannot be written.
     pub fn insert_research(&self, new: &Research, notes: &[ArtifactRow]) -> Result<(), LedgerError> {
         self.write(|tx| {
-            tx.change(
-                "INSERT INTO research (id, build_id, verification_id, kind, facts_json, hint, advice_json,
-                     escalations_json, note_path, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                params![
-                    new.id,
-                    new.build_id,
-                    new.verification_id,
-                    new.classified.kind,
-                    codec::to_json(&new.classified.facts)?,
-                    new.hint,
-                    codec::to_json(&new.advice)?,
-                    codec::to_json(&new.escalations)?,
-                    new.note_path,
-                    new.created_at,
+            tx.insert(
+                "research",
+                &[
+                    ("id", &new.id),
+                    ("build_id", &new.build_id),
+                    ("verification_id", &new.verification_id),
+                    ("kind", &new.classified.kind),
+                    ("facts_json", &codec::to_json(&new.classified.facts)?),
+                    ("hint", &new.hint),
+                    ("advice_json", &codec::to_json(&new.advice)?),
+                    ("escalations_json", &codec::to_json(&new.escalations)?),
+                    ("note_path", &new.note_path),
+                    ("created_at", &new.created_at),
                 ],
             )?;
             notes.iter().try_for_each(|note| artifacts::insert(tx, note))
@@ -105,7 +107,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn research_of(&self, proposal: ProposalId) -> Result<Vec<Research>, LedgerError> {
-        let mut statement = self.conn.prepare(
+        let mut statement = self.reader()?.prepare(
             "SELECT * FROM research WHERE build_id IN (SELECT id FROM builds WHERE proposal_id = ?1) ORDER BY rowid",
         )?;
         Ok(statement.query_map([proposal], from_row)?.collect::<Result<_, _>>()?)
@@ -116,7 +118,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn acknowledgements_of(&self, proposal: ProposalId) -> Result<Vec<(BuildId, Acknowledgement)>, LedgerError> {
-        let mut statement = self.conn.prepare(
+        let mut statement = self.reader()?.prepare(
             "SELECT acknowledgements.* FROM acknowledgements JOIN builds ON builds.id = build_id
              WHERE proposal_id = ?1 ORDER BY attempt_number",
         )?;

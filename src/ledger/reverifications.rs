@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Row, params};
+use rusqlite::Row;
 
 use super::{Ledger, LedgerError, codec};
 use crate::model::{
@@ -50,12 +50,17 @@ impl Ledger {
     pub fn insert_reverification(&self, new: &Reverification) -> Result<(), LedgerError> {
         let findings = codec::to_json(&new.findings)?;
         self.write(|tx| {
-            tx.change(
-                "INSERT INTO reverifications (id, proposal_id, gates_version, status, findings_json, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![new.id, new.proposal_id, new.gates_version, new.status, findings, new.created_at],
-            )?;
-            Ok(())
+            tx.insert(
+                "reverifications",
+                &[
+                    ("id", &new.id),
+                    ("proposal_id", &new.proposal_id),
+                    ("gates_version", &new.gates_version),
+                    ("status", &new.status),
+                    ("findings_json", &findings),
+                    ("created_at", &new.created_at),
+                ],
+            )
         })
     }
 
@@ -64,7 +69,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn newest_reverifications(&self) -> Result<BTreeMap<ProposalId, Reverification>, LedgerError> {
-        let mut statement = self.conn.prepare("SELECT * FROM reverifications ORDER BY rowid")?;
+        let mut statement = self.reader()?.prepare("SELECT * FROM reverifications ORDER BY rowid")?;
         let rows = statement.query_map([], from_row)?.collect::<Result<Vec<_>, _>>()?;
         // A later row replaces an earlier one of the same proposal.
         Ok(rows.into_iter().map(|row| (row.proposal_id, row)).collect())
@@ -77,7 +82,7 @@ impl Ledger {
     pub fn promoted_gates(&self) -> Result<BTreeMap<ProposalId, u32>, LedgerError> {
         let sql = "SELECT p.proposal_id, v.gates_version FROM promotions p
                    JOIN verifications v ON v.id = p.verification_id ORDER BY p.rowid";
-        let mut statement = self.conn.prepare(sql)?;
+        let mut statement = self.reader()?.prepare(sql)?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

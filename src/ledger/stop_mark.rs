@@ -8,12 +8,13 @@
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::reserve;
 use crate::model::text;
 
 /// The name of the mark, beside the ledger.
@@ -47,7 +48,12 @@ impl From<Metadata> for MarkId {
 impl StopMark {
     /// The mark of this ledger. None for a ledger that is no file.
     pub(super) fn of(conn: &Connection) -> Option<Self> {
-        conn.path().filter(|path| !path.is_empty()).map(|path| Self(PathBuf::from(path).with_file_name(MARK)))
+        conn.path().filter(|path| !path.is_empty()).map(|path| Self::beside(Path::new(path)))
+    }
+
+    /// The mark of the ledger at `path`.
+    pub(super) fn beside(path: &Path) -> Self {
+        Self(path.with_file_name(MARK))
     }
 
     fn metadata(&self) -> io::Result<Option<Metadata>> {
@@ -92,6 +98,11 @@ impl StopMark {
     pub(super) fn put(&self, by: &str, why: &str) -> Option<MarkId> {
         // Without the lock the mark is made all the same: a stop never waits for a process that hangs.
         let _lock = self.lock().ok();
+        // The room that was kept for a stop is given back where the disk has none.
+        self.write(by, why).or_else(|| if reserve::release(&self.0) { self.write(by, why) } else { None })
+    }
+
+    fn write(&self, by: &str, why: &str) -> Option<MarkId> {
         // Renamed into place so that a reader never sees half of the text.
         let written = self.0.with_extension("new");
         // A link that somebody put there is removed, and nothing is written through it.

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params, types::Type};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, types::Type};
 
 use super::stop_mark::{MARK, StopMark};
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, reserve, schema_check};
 use crate::model::{
     id::ProposalId,
     lifecycle::ProposalStatus,
@@ -61,6 +61,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<SwitchEvent> {
 const NEWEST: &str =
     "SELECT number, position, turned_by, why, created_at FROM switch_turns ORDER BY number DESC LIMIT 1";
 
+const NEXT: &str = "SELECT coalesce(max(number), 0) + 1 FROM switch_turns";
+
 fn newest(conn: &Connection) -> rusqlite::Result<Option<SwitchEvent>> {
     // Every run asks, and so does every record.
     conn.prepare_cached(NEWEST)?.query_row([], from_row).optional()
@@ -77,12 +79,13 @@ fn read(conn: &Connection) -> Switch {
         Ok(Some(event)) => Switch::Stopped(Stopped::By(event)),
         // The migration inserts the first event, so a ledger without one was edited.
         Ok(None) => Switch::Stopped(Stopped::Unreadable("the ledger has no turn of it".to_owned())),
-        Err(error) => Switch::Stopped(unreadable(&error)),
+        Err(error) => Switch::Stopped(unreadable(error)),
     }
 }
 
-fn unreadable(error: &rusqlite::Error) -> Stopped {
-    Stopped::Unreadable(error.to_string())
+/// In the words of the ledger: SQLite's own would say "database is locked".
+fn unreadable(error: rusqlite::Error) -> Stopped {
+    Stopped::Unreadable(LedgerError::from(error).to_string())
 }
 
 /// The stop that came after the authorization, although the switch may be at RUNNING again.
@@ -95,8 +98,13 @@ fn stop_since(conn: &Connection, authorization: RunAuthorization) -> Stopped {
     match conn.query_row(&sql, [authorization.switch_number], from_row).optional() {
         Ok(Some(event)) => Stopped::By(event),
         Ok(None) => Stopped::Unreadable("turns of it are missing".to_owned()),
-        Err(error) => unreadable(&error),
+        Err(error) => unreadable(error),
     }
+}
+
+/// Whether a failure can come from a full disk. SQLite says "disk I/O error" when it has no room for its index.
+fn may_lack_room(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Full(_) | LedgerError::Sqlite(_))
 }
 
 /// Whether the authorization of some work still holds.
@@ -116,14 +124,14 @@ pub(super) fn check_authorization(conn: &Connection, authorization: RunAuthoriza
         // SUPERSEDED ends a run as well: after a promotion or a rollback another revision is the
         // trusted one.
         Ok(status) => Err(Revoked { status }.into()),
-        Err(error) => Err(unreadable(&error).into()),
+        Err(error) => Err(unreadable(error).into()),
     }
 }
 
 impl Ledger {
     /// What the switch says.
     pub fn switch(&self) -> Switch {
-        read(&self.conn)
+        self.reader().map_or_else(|error| Switch::Stopped(Stopped::Unreadable(error.to_string())), read)
     }
 
     /// Authorizes the start of some work, as the switch is now.
@@ -142,8 +150,24 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when one of them cannot be read.
     pub fn switch_turns(&self) -> Result<Vec<SwitchEvent>, LedgerError> {
-        let mut statement = self.conn.prepare(&format!("SELECT {COLUMNS} FROM switch_turns ORDER BY number"))?;
+        let mut statement = self.reader()?.prepare(&format!("SELECT {COLUMNS} FROM switch_turns ORDER BY number"))?;
         Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Stops the workspace of the ledger at `path`, which need not be readable: the mark comes first, then the record of it.
+    ///
+    /// # Errors
+    /// As for [`Ledger::stop`].
+    pub fn stop_at(path: &Path, by: &str, why: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
+        let marked = StopMark::beside(path).put(by, why);
+        let open = || Self::open(path, super::Create::Never);
+        let opened =
+            open().or_else(|error| if may_lack_room(&error) && reserve::release(path) { open() } else { Err(error) });
+        match (opened, marked) {
+            (Ok(ledger), _) => ledger.stop(by, why, at),
+            (Err(error), Some(_)) => Err(LedgerError::Unrecorded(Box::new(error))),
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// Stops the workspace. A workspace that is stopped already is stopped for one more reason.
@@ -156,7 +180,12 @@ impl Ledger {
         // ten seconds.
         let mark = StopMark::of(&self.conn);
         let put = mark.as_ref().and_then(|mark| Some((mark, mark.put(by, why)?)));
-        match (self.event(SwitchState::Stopped, by, Some(why), at), put) {
+        let record = || self.event(SwitchState::Stopped, by, Some(why), at);
+        let recorded = record().or_else(|error| {
+            let has_room = || self.conn.path().is_some_and(|path| reserve::release(Path::new(path)));
+            if may_lack_room(&error) && has_room() { record() } else { Err(error) }
+        });
+        match (recorded, put) {
             (Ok(event), put) => {
                 // What is recorded needs no mark; one that cannot be removed stops no less. A mark that
                 // another stop made meanwhile is not ours to remove.
@@ -183,7 +212,7 @@ impl Ledger {
     pub fn resume(&self, by: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
         let unremovable = |error: std::io::Error| match error.kind() {
             // Nothing is broken: the mark stays, and so does the stop.
-            ErrorKind::WouldBlock => LedgerError::Busy(format!("the folder of `{MARK}` is locked")),
+            ErrorKind::WouldBlock => LedgerError::Busy,
             _ => LedgerError::Damaged(format!("`{MARK}`: {error}")),
         };
         let mark = StopMark::of(&self.conn);
@@ -209,12 +238,23 @@ impl Ledger {
             if to == SwitchState::Running && matches!(read(tx), Switch::Running(_)) {
                 return Err(LedgerError::NotStopped);
             }
-            tx.change(
-                "INSERT INTO switch_turns (number, position, turned_by, why, created_at)
-                 VALUES ((SELECT coalesce(max(number), 0) + 1 FROM switch_turns), ?1, ?2, ?3, ?4)",
-                params![to.as_str(), by, why, at],
+            let number: u64 = tx.query_row(NEXT, [], |row| row.get(0))?;
+            tx.insert(
+                "switch_turns",
+                &[
+                    ("number", &number),
+                    ("position", &to.as_str()),
+                    ("turned_by", &by),
+                    ("why", &why),
+                    ("created_at", &at),
+                ],
             )?;
-            newest(tx)?.ok_or_else(|| LedgerError::Damaged("a turn of the switch was not kept".to_owned()))
+            // What holds from now on is what this says, or nothing was written.
+            let event = SwitchEvent { number, position: to, by: by.to_owned(), why: why.map(str::to_owned), at };
+            match newest(tx)? {
+                Some(newest) if newest == event => Ok(event),
+                _ => Err(LedgerError::Damaged("the new turn of the switch is not the newest one".to_owned())),
+            }
         })
     }
 
@@ -223,7 +263,8 @@ impl Ledger {
     /// # Errors
     /// [`Halt`] when it must end.
     pub fn check_authorization(&self, authorization: RunAuthorization) -> Result<(), Halt> {
-        check_authorization(&self.conn, authorization)
+        let conn = self.reader().map_err(|error| Stopped::Unreadable(error.to_string()))?;
+        check_authorization(conn, authorization)
     }
 
     /// Watches whether the authorization of some work holds, from any thread.
@@ -245,7 +286,9 @@ fn open_for_a_look(path: &Path) -> Result<Connection, Stopped> {
     let opened = Connection::open_with_flags(path, flags);
     // The watch runs beside a guest. A long wait here would delay the stop by as much.
     let conn = opened.and_then(|conn| conn.busy_timeout(PATIENCE).map(|()| conn));
-    conn.map_err(|error| unreadable(&error))
+    let conn = conn.map_err(unreadable)?;
+    schema_check::check_now(&conn).map_err(|error| Stopped::Unreadable(error.to_string()))?;
+    Ok(conn)
 }
 
 /// Authorizes each piece of work when it begins: a process that stays may outlive a stop and its end.
@@ -293,178 +336,5 @@ impl Watch for LedgerWatch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Tested = Result<(), Box<dyn std::error::Error>>;
-
-    fn at() -> Timestamp {
-        Timestamp::from_millis(0).unwrap_or_else(|_| unreachable!("1970 is a year"))
-    }
-
-    fn ledger() -> Result<(tempfile::TempDir, Ledger), Box<dyn std::error::Error>> {
-        let folder = tempfile::tempdir()?;
-        let ledger = Ledger::open(&folder.path().join("ledger.db"), super::super::Create::IfMissing)?;
-        Ok((folder, ledger))
-    }
-
-    #[test]
-    fn turns_are_kept_and_the_newest_holds() -> Tested {
-        let (_folder, ledger) = ledger()?;
-        assert!(ledger.authorize().is_ok());
-        assert!(matches!(ledger.resume("ada", at()), Err(LedgerError::NotStopped)));
-        ledger.stop("ada", "it smells", at())?;
-        ledger.stop("bob", "it burns", at())?;
-        let stopped = ledger.authorize();
-        assert!(matches!(&stopped, Err(Stopped::By(event)) if event.by == "bob" && event.number == 3), "{stopped:?}");
-        ledger.resume("ada", at())?;
-        assert!(ledger.authorize().is_ok());
-        let turns = ledger.switch_turns()?;
-        assert_eq!(turns.iter().map(|event| event.by.as_str()).collect::<Vec<_>>(), ["kavi", "ada", "bob", "ada"]);
-        Ok(())
-    }
-
-    #[test]
-    fn work_that_began_before_a_stop_is_over_also_when_it_was_resumed_at_once() -> Tested {
-        let (_folder, ledger) = ledger()?;
-        let authorization = ledger.authorize()?;
-        let watch = ledger.watch(authorization);
-        assert_eq!(watch.look(), Ok(()));
-        ledger.stop("ada", "it smells", at())?;
-        ledger.resume("ada", at())?;
-        let halted = watch.look();
-        assert!(matches!(&halted, Err(Halt::Stopped(Stopped::By(event))) if event.number == 2), "{halted:?}");
-        assert_eq!(watch.look(), halted);
-        assert_eq!(ledger.watch(ledger.authorize()?).look(), Ok(()));
-        Ok(())
-    }
-
-    #[test]
-    fn a_stop_holds_although_another_process_holds_the_ledger() -> Tested {
-        let (folder, ledger) = ledger()?;
-        ledger.conn.busy_timeout(Duration::ZERO)?;
-        let watch = ledger.watch(ledger.authorize()?);
-        let other = Connection::open(folder.path().join("ledger.db"))?;
-        other.execute_batch("BEGIN IMMEDIATE")?;
-        let stopped = ledger.stop("ada", "it smells", at());
-        assert!(matches!(&stopped, Err(LedgerError::Unrecorded(_))), "{stopped:?}");
-        assert!(ledger.authorize().is_err() && watch.look().is_err());
-        other.execute_batch("ROLLBACK")?;
-        assert!(ledger.authorize().is_err(), "nobody let it run again");
-        ledger.resume("ada", at())?;
-        assert!(ledger.authorize().is_ok());
-        ledger.stop("ada", "it smells", at())?;
-        assert!(!folder.path().join(MARK).exists(), "what is recorded needs no mark");
-        Ok(())
-    }
-
-    type Meanwhile = Box<dyn FnOnce()>;
-
-    thread_local! {
-        static MEANWHILE: std::cell::RefCell<Option<Meanwhile>> = const { std::cell::RefCell::new(None) };
-    }
-
-    /// Another process holds the ledger, leaves a mark of its own, and lets go of the ledger while this one waits for it.
-    fn another_stop_meanwhile(folder: &std::path::Path, ledger: &mut Ledger) -> Tested {
-        let other = Connection::open(folder.join("ledger.db"))?;
-        other.execute_batch("BEGIN IMMEDIATE")?;
-        let mark = StopMark::of(&other).ok_or("no mark")?;
-        let meanwhile: Meanwhile = Box::new(move || {
-            assert!(mark.put("bob", "it burns").is_some());
-            assert!(other.execute_batch("ROLLBACK").is_ok());
-        });
-        MEANWHILE.set(Some(meanwhile));
-        ledger.conn.busy_handler(Some(|_| MEANWHILE.take().map(|meanwhile| meanwhile()).is_some()))?;
-        Ok(())
-    }
-
-    #[test]
-    fn a_stop_that_comes_while_another_is_lifted_is_not_lifted() -> Tested {
-        for first_is_recorded in [true, false] {
-            let (folder, mut ledger) = ledger()?;
-            ledger.stop("ada", "it smells", at())?;
-            if !first_is_recorded {
-                assert!(StopMark::of(&ledger.conn).and_then(|mark| mark.put("ada", "it smells more")).is_some());
-            }
-            another_stop_meanwhile(folder.path(), &mut ledger)?;
-            let resumed = ledger.resume("ada", at());
-            assert!(matches!(&resumed, Err(LedgerError::StoppedAgain)), "{resumed:?}");
-            let stopped = ledger.authorize();
-            assert!(matches!(&stopped, Err(Stopped::Unreadable(why)) if why.contains("it burns")), "{stopped:?}");
-            ledger.resume("ada", at())?;
-            assert!(ledger.authorize().is_ok());
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_stop_that_is_recorded_leaves_the_mark_of_another_one() -> Tested {
-        let (folder, mut ledger) = ledger()?;
-        another_stop_meanwhile(folder.path(), &mut ledger)?;
-        ledger.stop("ada", "it smells", at())?;
-        let stopped = ledger.authorize();
-        assert!(matches!(&stopped, Err(Stopped::Unreadable(why)) if why.contains("it burns")), "{stopped:?}");
-        Ok(())
-    }
-
-    #[test]
-    fn a_mark_that_went_before_the_ledger_failed_is_made_again() -> Tested {
-        let (folder, mut ledger) = ledger()?;
-        let other = Connection::open(folder.path().join("ledger.db"))?;
-        other.execute_batch("BEGIN IMMEDIATE")?;
-        let mark = folder.path().join(MARK);
-        MEANWHILE.set(Some(Box::new(move || assert!(std::fs::remove_file(mark).is_ok()))));
-        ledger.conn.busy_handler(Some(|_| MEANWHILE.take().map(|meanwhile| meanwhile()).is_some()))?;
-        let stopped = ledger.stop("ada", "it smells", at());
-        assert!(matches!(&stopped, Err(LedgerError::Unrecorded(_))), "{stopped:?}");
-        assert!(ledger.authorize().is_err());
-        Ok(())
-    }
-
-    /// Each of these is done to a ledger whose switch says RUNNING.
-    const UNREADABLE: &[&str] = &[
-        "DELETE FROM switch_turns",
-        "DROP TABLE switch_turns",
-        "PRAGMA ignore_check_constraints = ON; UPDATE switch_turns SET position = 'running'",
-        "PRAGMA ignore_check_constraints = ON; UPDATE switch_turns SET position = ''",
-        "UPDATE switch_turns SET created_at = 'yesterday'",
-        "ALTER TABLE switch_turns RENAME COLUMN position TO place",
-        "DROP TABLE switch_turns; CREATE TABLE switch_turns (number, position, turned_by, why, created_at);
-         INSERT INTO switch_turns VALUES (1, x'52554e4e494e47ff', 'ada', NULL, '2026-11-20T00:00:00.000Z')",
-        "DROP TABLE switch_turns; CREATE TABLE switch_turns (number, position, turned_by, why, created_at);
-         INSERT INTO switch_turns VALUES ('one', 'RUNNING', 'ada', NULL, '2026-11-20T00:00:00.000Z')",
-    ];
-
-    #[test]
-    fn a_switch_that_cannot_be_read_is_a_stop() -> Tested {
-        for harm in UNREADABLE {
-            let (_folder, ledger) = ledger()?;
-            let watch = ledger.watch(ledger.authorize()?);
-            ledger.conn.execute_batch(harm)?;
-            assert!(matches!(ledger.authorize(), Err(Stopped::Unreadable(_))), "{harm}");
-            assert!(matches!(watch.look(), Err(Halt::Stopped(Stopped::Unreadable(_)))), "{harm}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_ledger_that_is_gone_or_no_ledger_any_more_is_a_stop() -> Tested {
-        type Harm = fn(&std::path::Path) -> std::io::Result<()>;
-        let harms: [Harm; 4] = [
-            |path| std::fs::remove_file(path),
-            |path| std::fs::rename(path, path.with_extension("old")),
-            |path| std::fs::write(path, "not a database at all, but long enough to be one of a hundred bytes or more"),
-            |path| std::fs::remove_file(path).and_then(|()| std::os::unix::fs::symlink("/dev/null", path)),
-        ];
-        for (number, harm) in harms.iter().enumerate() {
-            let (folder, ledger) = ledger()?;
-            let watch = ledger.watch(ledger.authorize()?);
-            assert_eq!(watch.look(), Ok(()));
-            // What is still in the log beside the file would be read from there.
-            ledger.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-            harm(&folder.path().join("ledger.db"))?;
-            assert!(matches!(watch.look(), Err(Halt::Stopped(Stopped::Unreadable(_)))), "harm {number}");
-        }
-        Ok(())
-    }
-}
+#[path = "switch_tests.rs"]
+mod tests;

@@ -67,7 +67,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn trusted_revision(&self, name: &SkillName) -> Result<Option<TrustedRevision>, LedgerError> {
-        let found = self.conn.prepare_cached(TRUSTED_REVISION)?.query_row([name], |row| {
+        let found = self.reader()?.prepare_cached(TRUSTED_REVISION)?.query_row([name], |row| {
             Ok(TrustedRevision {
                 id: row.get(0)?,
                 revision: row.get(1)?,
@@ -86,7 +86,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn any_pending_commits(&self) -> Result<bool, LedgerError> {
-        Ok(self.conn.prepare_cached(ANY_PENDING)?.query_row([], |row| row.get(0))?)
+        Ok(self.reader()?.prepare_cached(ANY_PENDING)?.query_row([], |row| row.get(0))?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Verifications, one row a gate.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, builds, codec, proposals};
@@ -148,7 +148,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn latest_verification(&self, proposal: ProposalId) -> Result<Option<Verification>, LedgerError> {
-        latest(&self.conn, proposal)
+        latest(self.reader()?, proposal)
     }
 
     /// The newest result of a gate over the inputs that `key` names.
@@ -160,7 +160,7 @@ impl Ledger {
         let sql = "SELECT g.*, v.component_sha256, v.confinement FROM verification_gates g
                    JOIN verifications v ON v.id = g.verification_id
                    WHERE g.check_key = ?1 AND g.status <> 'SKIPPED' ORDER BY v.rowid DESC LIMIT 1";
-        let found = self.conn.query_row(sql, [key], |row| {
+        let found = self.reader()?.query_row(sql, [key], |row| {
             Ok(Reusable {
                 row: gate_row(row)?,
                 verification: row.get("verification_id")?,
@@ -176,42 +176,46 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn verifications_of(&self, proposal: ProposalId) -> Result<Vec<Verification>, LedgerError> {
-        let mut statement = self.conn.prepare("SELECT * FROM verifications WHERE proposal_id = ?1 ORDER BY rowid")?;
+        let mut statement =
+            self.reader()?.prepare("SELECT * FROM verifications WHERE proposal_id = ?1 ORDER BY rowid")?;
         let rows = statement.query_map([proposal], from_row)?.collect::<Result<Vec<_>, _>>()?;
-        rows.into_iter().map(|row| with_gates(&self.conn, row)).collect()
+        rows.into_iter().map(|row| with_gates(self.reader()?, row)).collect()
     }
 }
 
-const INSERT_GATE: &str = "INSERT INTO verification_gates
-         (verification_id, position, gate, status, findings_json, duration_ms, check_key, reused_from)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-
 fn insert(tx: &WriteTransaction<'_>, new: &Verification) -> Result<(), LedgerError> {
-    tx.change(
-        "INSERT INTO verifications (id, proposal_id, build_id, status, snapshot_sha256, component_sha256, toolchain,
-             sdk_sha256, confinement, report_path, created_at, gates_version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        params![
-            new.id,
-            new.proposal_id,
-            new.build_id,
-            new.status,
-            new.snapshot_sha256,
-            new.component_sha256,
-            new.toolchain,
-            new.sdk_sha256,
-            new.confinement,
-            new.report_path,
-            new.created_at,
-            new.gates_version,
+    tx.insert(
+        "verifications",
+        &[
+            ("id", &new.id),
+            ("proposal_id", &new.proposal_id),
+            ("build_id", &new.build_id),
+            ("status", &new.status),
+            ("snapshot_sha256", &new.snapshot_sha256),
+            ("component_sha256", &new.component_sha256),
+            ("toolchain", &new.toolchain),
+            ("sdk_sha256", &new.sdk_sha256),
+            ("confinement", &new.confinement),
+            ("report_path", &new.report_path),
+            ("created_at", &new.created_at),
+            ("gates_version", &new.gates_version),
         ],
     )?;
     for (position, gate) in new.gates.iter().enumerate() {
         let findings = codec::to_json(&gate.findings)?;
         let (key, reused) = (gate.check_key, gate.reused_from);
-        tx.change(
-            INSERT_GATE,
-            params![new.id, position, gate.gate, gate.status, findings, gate.duration_ms, key, reused],
+        tx.insert(
+            "verification_gates",
+            &[
+                ("verification_id", &new.id),
+                ("position", &position),
+                ("gate", &gate.gate),
+                ("status", &gate.status),
+                ("findings_json", &findings),
+                ("duration_ms", &gate.duration_ms),
+                ("check_key", &key),
+                ("reused_from", &reused),
+            ],
         )?;
     }
     Ok(())

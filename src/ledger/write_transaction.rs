@@ -3,16 +3,17 @@
 //! Every change of the ledger is a [`WriteTransaction`]: [`write`] begins it, hands it to its caller, and commits it. No other
 //! file of this module changes a row, except the migrations. So whatever must happen with every change has one place.
 //!
-//! Guarantees: a transaction takes the write lock before its first read, and is there whole after a crash or not at all. Of
-//! changes under [`WriteTransaction::attempt`], a refused one leaves nothing behind.
+//! Guarantees: a transaction takes the write lock before its first read, and is there whole after a crash or not at all. It
+//! begins only on a schema that is Kavi's own. A row that was added was read back before the commit. Of changes under
+//! [`WriteTransaction::attempt`], a refused one leaves nothing behind.
 //!
 //! Deliberately never: decides what is written.
 
 use std::ops::Deref;
 
-use rusqlite::{Connection, Params, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Params, ToSql, Transaction, TransactionBehavior, params_from_iter};
 
-use super::LedgerError;
+use super::{Ledger, LedgerError};
 
 /// A transaction that holds the ledger's write lock. It derefs to a connection for reads.
 #[derive(Debug)]
@@ -26,7 +27,37 @@ impl Deref for WriteTransaction<'_> {
     }
 }
 
+/// The values of one row, by column. The first column is the table's key, or the first part of it.
+pub(super) type RowValues<'a> = [(&'static str, &'a dyn ToSql)];
+
 impl WriteTransaction<'_> {
+    /// Adds a row, and reads it back: what the ledger says it took must be there.
+    pub(super) fn insert(&self, table: &str, row: &RowValues<'_>) -> Result<(), LedgerError> {
+        self.add("INSERT", table, row)
+    }
+
+    /// The same, for a row that may be there already with the same values.
+    pub(super) fn insert_if_missing(&self, table: &str, row: &RowValues<'_>) -> Result<(), LedgerError> {
+        self.add("INSERT OR IGNORE", table, row)
+    }
+
+    fn add(&self, verb: &str, table: &str, row: &RowValues<'_>) -> Result<(), LedgerError> {
+        let each = |form: fn(&str, usize) -> String, between| {
+            let parts: Vec<_> = row.iter().zip(1..).map(|((column, _), number)| form(column, number)).collect();
+            parts.join(between)
+        };
+        let columns = each(|column, _| column.to_owned(), ", ");
+        let values = each(|_, number| format!("?{number}"), ", ");
+        let bound = || params_from_iter(row.iter().map(|(_, value)| value));
+        self.change(&format!("{verb} INTO {table} ({columns}) VALUES ({values})"), bound())?;
+        let same = each(|column, number| format!("{column} IS ?{number}"), " AND ");
+        if self.0.prepare_cached(&format!("SELECT 1 FROM {table} WHERE {same}"))?.exists(bound())? {
+            Ok(())
+        } else {
+            Err(LedgerError::Damaged(format!("a row that was written to `{table}` is not there")))
+        }
+    }
+
     /// Runs a statement that changes rows, and returns their number. The statement is kept prepared.
     pub(super) fn change(&self, sql: &str, values: impl Params) -> Result<usize, LedgerError> {
         Ok(self.0.prepare_cached(sql)?.execute(values)?)
@@ -65,12 +96,26 @@ impl WriteTransaction<'_> {
 /// Runs `work` in one transaction under the write lock, and commits it when `work` succeeds. It is on the disk when this
 /// returns.
 pub(super) fn write<T>(
-    conn: &Connection,
+    ledger: &Ledger,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
     // Immediate: a transaction that reads first and asks for the write lock later can fail halfway with "database is locked".
-    let tx = WriteTransaction(Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?);
+    let tx = WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Immediate)?);
+    // Under the lock nobody can add a trigger between this look and the changes.
+    ledger.schema.check(&tx)?;
     // On an error the transaction is dropped, and its destructor rolls it back.
+    let value = work(&tx)?;
+    tx.0.commit()?;
+    Ok(value)
+}
+
+/// Runs `work` in a transaction that fills temporary tables, and keeps them. It takes no write lock.
+pub(super) fn prepare<T>(
+    ledger: &Ledger,
+    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let tx = WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Deferred)?);
+    ledger.schema.check(&tx)?;
     let value = work(&tx)?;
     tx.0.commit()?;
     Ok(value)
@@ -78,11 +123,11 @@ pub(super) fn write<T>(
 
 /// Runs `work` in a transaction that may fill temporary tables, and takes all of it back.
 pub(super) fn look<T>(
-    conn: &Connection,
+    ledger: &Ledger,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    // Deferred: only temporary tables are written, so other processes may keep the write lock.
-    let tx = WriteTransaction(Transaction::new_unchecked(conn, TransactionBehavior::Deferred)?);
+    let tx = WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Deferred)?);
+    ledger.schema.check(&tx)?;
     let value = work(&tx)?;
     tx.0.rollback()?;
     Ok(value)

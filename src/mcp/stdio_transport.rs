@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 use super::frame::{self, MOST_BYTES};
 use super::session::{self, AnswerRouting, McpSession};
+use crate::model::text as printable;
 
 /// Most messages that wait to be written.
 const MOST_PENDING: usize = 64;
@@ -236,10 +237,9 @@ impl Output {
             // Everything that waits becomes one write, which matters when many calls end at the
             // same time.
             while let Some(Some(value)) = next {
-                // Serializing a value in memory cannot fail.
-                if serde_json::to_writer(&mut text, &value).is_ok() {
-                    text.push(b'\n');
-                }
+                // Escaped, so that a client that logs its lines passes no order on to a terminal.
+                text.extend_from_slice(printable::json(&value.to_string()).as_bytes());
+                text.push(b'\n');
                 next = messages.try_recv().ok();
             }
             let last = next.is_some();

@@ -58,7 +58,7 @@ impl SkillResult {
     pub(super) fn into_result(self, remark: Option<String>) -> CallToolResult {
         let mut content: Vec<ContentBlock> = remark.into_iter().map(ContentBlock::text).collect();
         // Twice, as text and structured: clients of earlier revisions read the text only.
-        content.push(ContentBlock::text(self.output.to_string()));
+        content.push(ContentBlock::text(text::json(&self.output.to_string())));
         let mut result = CallToolResult::success(content);
         result.structured_content = Some(self.output);
         result.meta = Some(self.meta);
@@ -98,7 +98,7 @@ pub(super) fn error_result(error: &Error) -> CallToolResult {
 
 /// The result of a built-in tool.
 pub(super) fn structured_result(value: Value) -> CallToolResult {
-    let mut result = CallToolResult::success(vec![ContentBlock::text(value.to_string())]);
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text::json(&value.to_string()))]);
     result.structured_content = Some(value);
     result
 }

@@ -116,6 +116,14 @@ impl Commit {
         }
     }
 
+    /// The commit as it is now: held until its deadline has passed, and expired afterwards. The ledger keeps HELD, so that
+    /// a clock that was wrong for a moment decides nothing.
+    #[must_use]
+    pub fn as_of(self, now: Timestamp) -> Self {
+        let overdue = self.state == CommitState::Held && self.expires_at.is_some_and(|deadline| now > deadline);
+        if overdue { Self { state: CommitState::Expired, ..self } } else { self }
+    }
+
     /// The same commit, held for a person until then.
     pub fn held_until(self, expires_at: Timestamp) -> Self {
         Self { state: CommitState::Held, expires_at: Some(expires_at), ..self }
@@ -158,6 +166,22 @@ mod tests {
         let VaultChange::File(file) = &change;
         assert_eq!((file.path.as_str(), file.before, file.after), ("Inbox/a.md", None, Some(Digest::of(b"a"))));
         assert_eq!(serde_json::to_string(&change)?, stored);
+        Ok(())
+    }
+
+    #[test]
+    fn a_held_commit_is_held_until_its_deadline_and_again_when_the_clock_is_right_again()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let at = Timestamp::from_millis;
+        let id = CommitId::new(&crate::model::id::RandomIds);
+        let held = Commit::pending(id, CommitKind::Run, Vec::new(), at(0)?).held_until(at(10)?);
+        for (now, state) in
+            [(0, CommitState::Held), (10, CommitState::Held), (11, CommitState::Expired), (-5, CommitState::Held)]
+        {
+            assert_eq!(held.clone().as_of(at(now)?).state, state, "{now}");
+        }
+        let applied = Commit { state: CommitState::Applied, ..held };
+        assert_eq!(applied.as_of(at(99)?).state, CommitState::Applied);
         Ok(())
     }
 

@@ -14,8 +14,8 @@
 //! - no U+0000 in strings or keys: it ends the text early for C libraries, terminals and some databases, so
 //!   two readers would see two different texts;
 //! - every integer is held exactly (`i64` or `u64`), a larger one is refused rather than rounded; a number
-//!   with a fraction or an exponent is the nearest `f64`, refused when that is infinite or when it turns a
-//!   number other than zero into zero.
+//!   with a fraction or an exponent is the nearest `f64`, refused when the shortest text of that `f64` is
+//!   another decimal value: `0.1` passes, `9007199254740993.0` does not.
 //!
 //! It never repairs: no comments, no trailing commas, no `NaN`.
 
@@ -24,6 +24,7 @@ use std::{cell::RefCell, fmt};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+mod decimal;
 mod scan;
 
 /// The deepest nesting that any limit can allow.
@@ -113,6 +114,19 @@ pub enum JsonError {
     NumberOutOfRange {
         /// The number as written.
         number: String,
+        /// Where.
+        at: TextPosition,
+    },
+    /// A number that reading would turn into another one.
+    #[error(
+        "the number `{}` would be rounded to {becomes} at {at}: write {becomes}, or send it as text",
+        shown(number)
+    )]
+    NumberRounded {
+        /// The number as written.
+        number: String,
+        /// What it would be read as.
+        becomes: String,
         /// Where.
         at: TextPosition,
     },

@@ -25,6 +25,11 @@ impl Layout {
         self.state().join("ledger.db")
     }
 
+    /// When the ledger was last checked in full, for people.
+    pub fn last_full_check(&self) -> PathBuf {
+        self.state().join("last-full-check")
+    }
+
     /// Components, sources and snapshots by their digest.
     pub fn store(&self) -> PathBuf {
         self.state().join("store")

@@ -38,6 +38,7 @@ mod assertions;
 mod checker;
 mod coerce;
 mod decimal;
+mod ecma;
 mod error;
 mod fast_path;
 pub mod generate;

@@ -31,15 +31,14 @@ pub fn fenced(text: &str, max: usize) -> String {
     block(text, max).replace('`', "'")
 }
 
-/// JSON text in which invisible characters and orders to a terminal are written as their numbers: the same value, fit to
-/// be shown. The text must be JSON already.
+/// JSON text in which every character that is not printable is written as its number: the same value, fit to be shown.
+/// The text must be JSON already. All JSON that leaves Kavi on a stream goes through here.
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut units = [0; 2];
     for c in text.chars() {
         // Those below U+0020 are escaped already, or are white space between values.
-        if c >= '\u{7f}' && (c.is_control() || is_hidden(c)) {
-            // JSON writes characters above U+FFFF as a pair of units.
+        if c >= '\u{7f}' && !is_printable(c) {
             c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
         } else {
             out.push(c);
@@ -48,9 +47,37 @@ pub fn json(text: &str) -> String {
     out
 }
 
+/// Whether a character from U+007F on shows as itself: no control or format character, no separator of lines or
+/// paragraphs, no odd space, and nothing that Unicode has not assigned or left to private use.
+fn is_printable(c: char) -> bool {
+    let mut buffer = [b'a', 0, 0, 0, 0];
+    let length = 1 + c.encode_utf8(&mut buffer[1..]).len();
+    // Behind a letter, so that an accent that combines with what is in front of it counts as printable.
+    let shown = std::str::from_utf8(&buffer[..length]).is_ok_and(|text| text.escape_debug().nth(1) == Some(c));
+    shown && !is_hidden(c)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_escapes_whatever_is_not_printable() {
+        let texts = [
+            "\u{7f}\u{80}\u{85}\u{9f}",
+            "\u{ad}\u{61c}\u{200b}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}",
+            "\u{2028}\u{2029}\u{a0}\u{2003}\u{3000}",
+            "\u{fff9}\u{e000}\u{f8ff}\u{10ffff}\u{e0041}\u{378}\u{fffe}",
+        ];
+        for text in texts {
+            let value = serde_json::json!({ text: [text] });
+            let shown = json(&value.to_string());
+            assert!(shown.is_ascii(), "{shown}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).ok(), Some(value));
+        }
+        let plain = "\"äöü e\u{301} 漢字 ελ Ж 🦀 ½ \\n\"";
+        assert_eq!(json(plain), plain);
+    }
 
     #[test]
     fn terminals_get_no_orders() {

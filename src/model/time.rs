@@ -46,15 +46,44 @@ impl Timestamp {
         u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0)
     }
 
-    /// Parses RFC 3339.
+    /// Parses RFC 3339: date, `T`, time with seconds, a fraction of any length, and `Z` or an offset. What is beyond
+    /// milliseconds is cut off. A leap second is refused, because milliseconds since 1970 do not count it.
     ///
     /// # Errors
     /// [`InvalidTime`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
-        let parsed: jiff::Timestamp = text.parse().map_err(|_| InvalidTime(text.to_owned()))?;
-        // Cut to milliseconds: a time that is stored and read back must be equal to itself.
+        let invalid = || InvalidTime(text.to_owned());
+        // The parser behind this takes more than RFC 3339, so the form is checked first.
+        let plain = millisecond_form(text).ok_or_else(invalid)?;
+        let parsed: jiff::Timestamp = plain.parse().map_err(|_| invalid())?;
         Self::from_millis(parsed.as_millisecond())
     }
+}
+
+/// The same time with at most three digits of a fraction, if the text has the form of RFC 3339.
+fn millisecond_form(text: &str) -> Option<String> {
+    const DATE_TIME: &str = "0000-00-00T00:00:00";
+    let fits = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text.bytes().zip(form.bytes()).all(|(byte, of_form)| match of_form {
+                b'0' => byte.is_ascii_digit(),
+                other => byte.eq_ignore_ascii_case(&other),
+            })
+    };
+    let (date_time, rest) = text.split_at_checked(DATE_TIME.len()).filter(|(start, _)| fits(start, DATE_TIME))?;
+    let zone_at = rest.find(['Z', 'z', '+', '-'])?;
+    let (fraction, zone) = rest.split_at_checked(zone_at)?;
+    let digits = match fraction.strip_prefix('.') {
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => digits,
+        None if fraction.is_empty() => "0",
+        _ => return None,
+    };
+    let (sign, offset) = zone.split_at_checked(1)?;
+    let is_offset = || fits(offset, "00:00") && offset.get(..2) < Some("24") && offset.get(3..) < Some("60");
+    let valid_zone = if sign.eq_ignore_ascii_case("z") { offset.is_empty() } else { is_offset() };
+    let leap = date_time.ends_with(":60");
+    let kept = digits.get(..digits.len().min(3))?;
+    (valid_zone && !leap).then(|| format!("{date_time}.{kept}{zone}"))
 }
 
 impl fmt::Display for Timestamp {
@@ -180,6 +209,51 @@ mod tests {
         let time = Timestamp::parse("2026-11-20T10:30:00.1239+02:00").map(|t| t.to_string());
         assert_eq!(time.as_deref(), Ok("2026-11-20T08:30:00.123Z"));
         assert!(Timestamp::parse("yesterday").is_err());
+    }
+
+    #[test]
+    fn only_what_rfc_3339_says_is_a_time() {
+        for (text, meant) in [
+            ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00.000Z"),
+            ("2020-01-01t00:00:00z", "2020-01-01T00:00:00.000Z"),
+            ("2020-01-01T00:00:00.5Z", "2020-01-01T00:00:00.500Z"),
+            ("2020-01-01T00:00:00.1239999999999999Z", "2020-01-01T00:00:00.123Z"),
+            ("2020-01-01T00:00:00+23:59", "2019-12-31T00:01:00.000Z"),
+            ("2020-01-01T00:00:00-00:00", "2020-01-01T00:00:00.000Z"),
+            ("2020-02-29T23:59:59.999-01:00", "2020-03-01T00:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(|time| time.to_string()), Ok(meant.to_owned()), "{text}");
+        }
+        for bad in [
+            "2020-01-01T00Z",
+            "2020-01-01T00:00Z",
+            "2020-01-01T00:00:00",
+            "2020-01-01 00:00:00Z",
+            "2020-01-01T00:00:00+25:59",
+            "2020-01-01T00:00:00+24:00",
+            "2020-01-01T00:00:00+01:60",
+            "2020-01-01T00:00:00+01",
+            "2020-01-01T00:00:00+0100",
+            "2020-01-01T00:00:00+01:00:00",
+            "2020-01-01T00:00:00,5Z",
+            "2020-01-01T00:00:00.Z",
+            "2020-01-01T00:00:00.+1Z",
+            "2020-01-01T00:00:00Z[u-ca=hebrew]",
+            "2020-01-01T00:00:00Z[UTC]",
+            "2020-01-01T00:00:00+01:00[Europe/Vienna]",
+            "20200101T000000Z",
+            "+002020-01-01T00:00:00Z",
+            "-000001-01-01T00:00:00Z",
+            "2020-01-01T23:59:60Z",
+            "2020-01-01T24:00:00Z",
+            "2020-02-30T00:00:00Z",
+            " 2020-01-01T00:00:00Z",
+            "2020-01-01T00:00:00Z ",
+            "2020-01-01T00:00:00\u{ff3a}",
+            "",
+        ] {
+            assert!(Timestamp::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -60,8 +60,8 @@ impl Tier {
     /// was made to compile slowly; code from a Rust compiler takes far less.
     fn effort(self, code: &CodeSize) -> u64 {
         match self {
-            Self::Optimised => code.squares / 1_600 + code.locals / 32,
-            Self::Fast => code.squares / 60_000 + code.bytes / 4 + code.locals / 24,
+            Self::Optimised => code.functions * 150 + code.squares / 1_600 + code.locals / 32,
+            Self::Fast => code.functions * 40 + code.squares / 60_000 + code.bytes / 4 + code.locals / 24,
         }
     }
 }

@@ -121,6 +121,9 @@ pub enum RunError {
     /// The caller cancelled it.
     #[error("{0}")]
     Cancelled(Cancelled),
+    /// The host's disk is full. The guest is not told: its own libraries would call it an input/output error.
+    #[error("no space is left on the disk for the files of the run")]
+    DiskFull,
     /// The host's own code panicked. The run is over, the runtime is not.
     #[error("internal error in the runtime: {0}")]
     Host(String),
@@ -147,6 +150,8 @@ pub(super) enum Stop {
     Exit(u8),
     #[error(transparent)]
     Halt(Box<Halt>),
+    #[error("no space is left on the disk")]
+    DiskFull,
 }
 
 impl From<Halt> for RunError {
@@ -166,6 +171,7 @@ impl From<Stop> for RunError {
             Stop::Timeout { name, value } => Self::Timeout { limit: name, value },
             Stop::Exit(code) => Self::GuestExit { code },
             Stop::Halt(halt) => (*halt).into(),
+            Stop::DiskFull => Self::DiskFull,
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum InterfaceMismatch {
     },
     /// Its `run` is not of the type in the contract.
     RunType,
+    /// The `run` of its tests is not of the type that WASI says.
+    TestRunType,
     /// It makes resources of its own.
     MakesResources,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for InterfaceMismatch {
             Self::Missing { export } => write!(f, "export `{export}` is missing"),
             Self::Unexpected { export } => write!(f, "export `{export}` is not part of the contract"),
             Self::RunType => f.write_str("export `run` is not `func(input: string) -> result<string, error>`"),
+            Self::TestRunType => f.write_str("export `wasi:cli/run` has no `run: func() -> result`"),
             Self::MakesResources => f.write_str("it makes resources of its own, which no skill may"),
         }
     }

@@ -46,7 +46,7 @@ mod versions;
 mod wall;
 mod wasm_features;
 
-pub use cache::{CacheError, CacheStatus, Cleared, CodeCache};
+pub use cache::{CacheError, CacheStatus, Cleared, CodeCache, SealKey};
 pub use code::MachineCode;
 pub use compile_child::{CodeError, CompileLimits, ComponentTrust, child_entry, compile};
 pub use engine::{CompiledComponent, Runtime};

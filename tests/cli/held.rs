@@ -106,14 +106,25 @@ fn what_is_rejected_or_expired_is_never_committed() {
     assert!(approve(&id)["message"].as_str().unwrap().contains("REJECTED"));
     set(&workspace, "held_hours = 24", "held_hours = 0");
     let late = hold(&workspace);
-    // The refusal itself notes that the time is over.
-    workspace.json(&["effects", "list"]).expect(0);
+    // Whether the time is over follows from the clock each time. A look stores nothing: the clock may be wrong.
+    assert_eq!(workspace.json(&["effects", "list"]).expect(0).json()["effects"], json!([]));
     assert!(approve(&late)["message"].as_str().unwrap().contains("EXPIRED"));
+    let stored = "SELECT count(*) FROM commits WHERE state = 'HELD'";
+    assert_eq!(workspace.count(stored), 1);
+    let deadline =
+        |to: &str| workspace.ledger().execute("UPDATE commits SET expires_at = ?1 WHERE state = 'HELD'", [to]);
+    deadline("2999-01-01T00:00:00.000Z").unwrap();
+    assert_eq!(workspace.json(&["effects", "list"]).expect(0).json()["effects"][0]["id"], late.as_str());
+    deadline("2020-01-01T00:00:00.000Z").unwrap();
     assert_eq!(note(&workspace), None);
     workspace.refused(&["undo", &late, "--approved-by", "ada", "--yes"], 3);
     let all = workspace.json(&["effects", "list", "--all"]).expect(0).json();
     let states: Vec<&str> = all["effects"].as_array().unwrap().iter().map(|e| e["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["EXPIRED", "REJECTED"]);
+    // A person can say so for good.
+    let given_up = workspace.json(&["effects", "reject", &late, "--approved-by", "ada"]).expect(0).json();
+    assert_eq!((&given_up["state"], &given_up["decided_by"]), (&json!("EXPIRED"), &json!("ada")));
+    assert_eq!(workspace.count(stored), 0);
 }
 
 #[test]

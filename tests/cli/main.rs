@@ -40,6 +40,7 @@ mod second_wall;
 mod secrets;
 mod small_and_wrong;
 mod stop;
+mod strict_json;
 mod tamper;
 mod vault_skills;
 mod workspace;

@@ -89,6 +89,42 @@ fn a_stop_ends_a_guest_in_another_process() {
 }
 
 #[test]
+fn a_stop_holds_also_where_the_ledger_cannot_be_opened_and_looking_still_works() {
+    let workspace = Workspace::trusted();
+    workspace.note("Inbox/AI/a.md").expect(0);
+    // As on a full disk: SQLite cannot make its index, so it opens nothing.
+    let index = workspace.path().join(".kavi/ledger.db-shm");
+    assert!(!index.exists(), "nobody has it open");
+    std::os::unix::fs::symlink("/nowhere/at/all", &index).unwrap();
+    let error = workspace.json(&STOP).expect(1).json()["error"].take();
+    assert!(error["message"].as_str().unwrap().contains("everything is stopped until `kavi resume`"), "{error}");
+    let mark = fs::read_to_string(workspace.path().join(".kavi/stop")).unwrap();
+    assert_eq!(mark, "ada: notes vanish");
+    for (args, shown) in [
+        (&["list-skills"][..], "peek"),
+        (&["show", "peek"], "peek"),
+        (&["status"], r#""TRUSTED": 3"#),
+        (&["tail-executions", "-n", "1"], "write_note"),
+    ] {
+        let looked = workspace.json(args).expect(0);
+        assert!(looked.stdout.contains(shown), "{args:?}: {looked:?}");
+        let human = workspace.call(args).expect(0);
+        assert!(human.stderr.contains("can only be looked at"), "{args:?}: {human:?}");
+    }
+    assert_ne!(workspace.note("Inbox/AI/b.md").code, 0);
+    fs::remove_file(&index).unwrap();
+    workspace.note("Inbox/AI/b.md").expect(3);
+    assert!(!workspace.vault("Inbox/AI/b.md").exists());
+    // Recorded, it needs no mark.
+    workspace.json(&STOP).expect(0);
+    assert!(!workspace.path().join(".kavi/stop").exists());
+    workspace.json(&RESUME).expect(0);
+    workspace.note("Inbox/AI/b.md").expect(0);
+    let reserve = fs::metadata(workspace.path().join(".kavi/reserve")).unwrap();
+    assert!(std::os::unix::fs::MetadataExt::blocks(&reserve) * 512 >= 256 << 10, "room is kept for the next stop");
+}
+
+#[test]
 fn a_stop_that_is_taken_back_at_once_still_ends_what_ran() {
     let workspace = staying();
     let child = start(&workspace, "spin");

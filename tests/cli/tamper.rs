@@ -206,6 +206,9 @@ fn a_ledger_that_is_not_ours_stops_everything() {
         "CREATE TABLE more (x)",
         "CREATE VIEW more AS SELECT 1",
         "DROP INDEX one_trusted_per_name",
+        // A name that SQLite reserves for its statistics is no better.
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('trigger', 'sqlite_stat_sly', 'switch_turns', 0,
+             'CREATE TRIGGER sqlite_stat_sly AFTER INSERT ON switch_turns BEGIN DELETE FROM switch_turns WHERE number = new.number; END')",
     ] {
         let workspace = Workspace::trusted();
         workspace.ledger().execute_batch(planted).unwrap();

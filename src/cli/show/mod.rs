@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let (app, out) = context.open()?;
+    let (app, out) = context.open_to_look()?;
     match app.find(&args.id)? {
         Subject::Proposal(found) => {
             let dossier = app.proposals().dossier(*found)?;

@@ -32,6 +32,7 @@ use super::auth::BearerToken;
 use super::connection_limiter::ConnectionSlot;
 use super::headers::single_header;
 use super::sessions::Sessions;
+use crate::model::text;
 
 /// The path of the endpoint.
 pub(super) const PATH: &str = "/mcp";
@@ -50,6 +51,14 @@ pub(super) struct RequestFilter {
     pub(super) hosts: Vec<String>,
     /// The origins whose pages may send requests.
     pub(super) origins: Vec<String>,
+}
+
+/// The same JSON, or the same event with JSON, in printable characters. The SDK sends each event as one piece.
+fn printable(bytes: Bytes) -> Bytes {
+    match std::str::from_utf8(&bytes) {
+        Ok(data) if !bytes.is_ascii() => Bytes::from(text::json(data)),
+        _ => bytes,
+    }
 }
 
 /// A response with a JSON document.
@@ -109,7 +118,7 @@ impl RequestFilter {
         None
     }
 
-    /// Answers one request.
+    /// Answers one request. What is not printable is escaped in the JSON of the response.
     pub(super) async fn answer<B>(&self, mut request: Request<B>, slot: &ConnectionSlot) -> FilterResponse
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -117,7 +126,8 @@ impl RequestFilter {
     {
         let form = accept::normalize(request.headers_mut());
         let answer = self.answer_checked(request, slot).await;
-        if form == ResponseForm::Json { accept::as_json(answer).await } else { answer }
+        let answer = if form == ResponseForm::Json { accept::as_json(answer).await } else { answer };
+        answer.map(|body| body.map_frame(|frame| frame.map_data(printable)).boxed())
     }
 
     async fn answer_checked<B>(&self, request: Request<B>, slot: &ConnectionSlot) -> FilterResponse

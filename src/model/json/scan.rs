@@ -4,7 +4,7 @@
 //! reading would change, U+0000 and lone surrogates. It does not check the grammar: a text that is not JSON
 //! may pass, and the parser refuses it afterwards.
 
-use super::{JsonError, JsonLimits, MAX_DEPTH, TextPosition};
+use super::{JsonError, JsonLimits, MAX_DEPTH, TextPosition, decimal};
 
 /// The position of byte `offset`.
 pub(super) fn position(bytes: &[u8], offset: usize) -> TextPosition {
@@ -99,19 +99,25 @@ impl Scan<'_> {
         self.skip_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
         let number = &self.text[start..self.at];
         let digits = number.strip_prefix('-').unwrap_or(number);
-        // An integer is compared as an integer: through `f64`, numbers above 2^53 would change in
-        // silence.
-        let fits = if digits.bytes().all(|b| b.is_ascii_digit()) {
-            digits.is_empty() || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok()
-        } else {
-            // What does not parse here is no number, which the parser says better.
-            number.parse::<f64>().map_or(true, |value| value.is_finite() && (value != 0.0 || is_zero(digits)))
-        };
-        if fits {
+        let at = || position(self.text.as_bytes(), start);
+        if digits.bytes().all(|b| b.is_ascii_digit()) {
+            let fits = digits.is_empty() || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
+            return if fits {
+                Ok(())
+            } else {
+                Err(JsonError::NumberOutOfRange { number: number.to_owned(), at: at() })
+            };
+        }
+        // What is no number at all is for the parser to refuse.
+        let Ok(value) = number.parse::<f64>() else { return Ok(()) };
+        if decimal::is_nearest(number, value) {
             return Ok(());
         }
-        let at = position(self.text.as_bytes(), start);
-        Err(JsonError::NumberOutOfRange { number: number.to_owned(), at })
+        if !value.is_finite() || value == 0.0 {
+            return Err(JsonError::NumberOutOfRange { number: number.to_owned(), at: at() });
+        }
+        let becomes = serde_json::Number::from_f64(value).map(|value| value.to_string()).unwrap_or_default();
+        Err(JsonError::NumberRounded { number: number.to_owned(), becomes, at: at() })
     }
 
     fn string(&mut self) -> Result<(), JsonError> {
@@ -158,10 +164,4 @@ impl Scan<'_> {
         // `from_str_radix` accepts a sign, which JSON does not.
         if hex.starts_with('+') { None } else { u16::from_str_radix(hex, 16).ok() }
     }
-}
-
-/// Whether the digits in front of an exponent are all zero.
-fn is_zero(digits: &str) -> bool {
-    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
-    !mantissa.bytes().any(|b| matches!(b, b'1'..=b'9'))
 }

@@ -20,6 +20,7 @@ fn kind(result: &Result<Value, JsonError>) -> &'static str {
         Err(JsonError::NulInString(_)) => "nul",
         Err(JsonError::LoneSurrogate(_)) => "surrogate",
         Err(JsonError::NumberOutOfRange { .. }) => "number",
+        Err(JsonError::NumberRounded { .. }) => "rounded",
         Err(JsonError::TrailingData(_)) => "trailing",
         Err(JsonError::Syntax { .. }) => "syntax",
     }
@@ -70,6 +71,29 @@ fn every_refusal_has_its_kind() {
         (b"-1e400", "number"),
         (b"1e-400", "number"),
         (b"0.000e-400", "ok"),
+        (b"0e99999999999999999999", "ok"),
+        (b"1e-99999999999999999999", "number"),
+        (b"1e99999999999999999999", "number"),
+        (b"0.1", "ok"),
+        (b"-0.10", "ok"),
+        (b"1.0E+2", "ok"),
+        (b"0.30000000000000004", "ok"),
+        (b"9007199254740992.0", "ok"),
+        (b"9007199254740993.0", "rounded"),
+        (b"[1, -9007199254740993.0]", "rounded"),
+        (b"9007199254740993e0", "rounded"),
+        (b"0.10000000000000000555", "rounded"),
+        (b"0.30000000000000000001", "rounded"),
+        (b"1e23", "ok"),
+        (b"18446744073709551616.0", "rounded"),
+        (b"18446744073709552000.0", "ok"),
+        (b"18446744073709551617.0", "rounded"),
+        (b"5e-324", "ok"),
+        (b"4e-324", "rounded"),
+        (b"2.225073858507201e-308", "ok"),
+        (b"2.2250738585072011e-308", "rounded"),
+        (b"1.7976931348623157e308", "ok"),
+        (b"1.79769313486231571e308", "rounded"),
         (b"18446744073709551615", "ok"),
         (b"-9223372036854775808", "ok"),
         (b"1 2", "trailing"),
@@ -127,6 +151,12 @@ fn messages_name_the_place_and_hide_nothing() {
         message("{\"\\u202e\\n\":1,\"\\u202e\\n\":1}"),
         Err("duplicate key `\\u{202e}\\n` in one object at line 1 column 24".into())
     );
+    assert_eq!(
+        message("[9007199254740993.0]"),
+        Err("the number `9007199254740993.0` would be rounded to 9007199254740992.0 at line 1 column 2: \
+             write 9007199254740992.0, or send it as text"
+            .into())
+    );
     assert_eq!(message("[1,}"), Err("invalid JSON: expected value at line 1 column 4".into()));
     assert_eq!(shown(&"x".repeat(100)).chars().count(), 81);
 }
@@ -169,6 +199,22 @@ proptest! {
         if let Ok(value) = strict(&text) {
             prop_assert!(canonical(&value).len() <= MAX_GROWTH * text.len(), "{text} {value}");
         }
+    }
+
+    #[test]
+    fn a_number_that_is_taken_is_written_again_as_the_same_decimal(
+        text in "-?(0|[1-9][0-9]{0,20})\\.[0-9]{1,20}([eE][+-]?[0-9]{1,3})?"
+    ) {
+        let Ok(Value::Number(number)) = strict(&text) else { return Ok(()) };
+        // Both as whole numbers of one power of ten, so that nothing but digits is compared.
+        let plain = |text: &str| {
+            let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+            let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+            let shift = 400 + exponent.parse::<i64>().unwrap_or(0) - fraction.len() as i64;
+            let zeros = "0".repeat(usize::try_from(shift).unwrap_or(0));
+            format!("{whole}{fraction}{zeros}").trim_start_matches(['-', '0']).to_owned()
+        };
+        prop_assert_eq!(plain(&text), plain(&number.to_string()));
     }
 
     #[test]

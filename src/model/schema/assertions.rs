@@ -13,6 +13,10 @@ use super::{
     pattern, shorthand,
 };
 
+/// The smallest `multipleOf`.
+const LEAST_STEP: f64 = 1e-9;
+/// The largest count. Many readers of a schema hold a count in 32 bits.
+const MOST_COUNT: u64 = i32::MAX as u64;
 /// Most values of an `enum`.
 const MAX_ENUM: usize = 256;
 
@@ -176,6 +180,10 @@ fn number(map: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) -> R
     if bound("multipleOf").is_some_and(|step| !decimal::is_exact(step)) {
         return Err(malformed(at, "multipleOf", "has more than 15 digits, which a JSON number does not hold exactly"));
     }
+    // Readers of the schema that divide doubles would disagree about a smaller step.
+    if bound("multipleOf").is_some_and(|step| step.as_f64().is_some_and(|step| step < LEAST_STEP)) {
+        return Err(malformed(at, "multipleOf", "is too small: 0.000000001 at least"));
+    }
     let (low, above) = (bound("minimum"), bound("exclusiveMinimum"));
     let (high, below) = (bound("maximum"), bound("exclusiveMaximum"));
     if (low.is_some() && above.is_some()) || (high.is_some() && below.is_some()) {
@@ -194,9 +202,14 @@ fn number(map: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) -> R
     Ok(())
 }
 
-/// Exact for two integers, as doubles otherwise.
+/// Exact where both are whole numbers, in whatever way they are written. A number with a fraction is below 2⁵³, where
+/// doubles hold every whole number.
 fn compare(left: &Number, right: &Number) -> Ordering {
-    match (left.as_i128(), right.as_i128()) {
+    let whole = |number: &Number| {
+        let double = number.as_f64().filter(|value| value.fract() == 0.0 && value.abs() < 1e38);
+        number.as_i128().or_else(|| double.map(|value| value as i128))
+    };
+    match (whole(left), whole(right)) {
         (Some(left), Some(right)) => left.cmp(&right),
         _ => left.as_f64().unwrap_or(f64::NAN).total_cmp(&right.as_f64().unwrap_or(f64::NAN)),
     }
@@ -349,6 +362,9 @@ fn counts(
     let (low, high) = (read(least)?, read(most)?);
     if low.is_some_and(|low| low > cap) {
         return Err(malformed(at, least, "is too large: 4096 characters, 256 items or 256 properties at most"));
+    }
+    if high.is_some_and(|high| high > MOST_COUNT) {
+        return Err(malformed(at, most, "is too large: 2147483647 at most"));
     }
     if let (Some(low), Some(high)) = (low, high)
         && low > high

@@ -87,7 +87,7 @@ fn rule(error: &ValidationError<'_>) -> String {
         Kind::Maximum { limit } => format!("is {}, must be at most {limit}", is()),
         Kind::ExclusiveMinimum { limit } => format!("is {}, must be more than {limit}", is()),
         Kind::ExclusiveMaximum { limit } => format!("is {}, must be less than {limit}", is()),
-        // `multipleOf` is Kavi's own keyword: see `decimal`.
+        // `multipleOf` and `pattern` are Kavi's own keywords: see `decimal` and `pattern`.
         Kind::Custom { message, .. } => format!("is {}, {message}", is()),
         Kind::MinLength { limit } => format!("is {}, must have at least {limit} characters", is()),
         Kind::MaxLength { limit } => format!("is {}, must have at most {limit} characters", is()),

@@ -1,12 +1,18 @@
 //! Patterns: which are accepted, what matching one costs, and texts that match it.
 
+use jsonschema::{Keyword, ValidationError, paths::Location};
+use regex::{Regex, RegexBuilder};
 use regex_syntax::{
     Parser,
     hir::{Class, Hir, HirKind},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::{checker::compile, seeded_rng::SeededRng};
+use super::super::json::shown;
+use super::{checker, ecma, seeded_rng::SeededRng};
+
+/// The keyword that stands for a `pattern` in ECMA-262 in the schema that the validator is made from.
+pub(super) const KEYWORD: &str = "patternOfEcma";
 
 /// Longest pattern, in bytes.
 const MAX_BYTES: usize = 512;
@@ -15,31 +21,73 @@ const MAX_COMPILED_BYTES: usize = 64 << 10;
 /// Longest text that is made for a pattern, in characters.
 const MAX_SAMPLE: usize = 4_096;
 
-/// The engine of every validator: linear in the text, bounded in memory.
+/// The validator's own engine, for patterns that cannot be translated: linear in the text, bounded in memory.
 pub(super) fn engine() -> jsonschema::PatternOptions<jsonschema::Regex> {
     jsonschema::PatternOptions::regex().size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES)
 }
 
 /// Checks a pattern.
 ///
-/// Accepted is what ECMA-262 and the linear engine have in common: no look-around, no back-references.
+/// Accepted is what ECMA-262 has and the linear engine can do: no look-around, no back-references.
 pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     if pattern.len() > MAX_BYTES {
         return Err("the pattern is longer than 512 bytes");
     }
-    if Parser::new().parse(pattern).is_err() {
+    let translated = ecma::to_engine(pattern)?;
+    if Parser::new().parse(&translated).is_err() {
         return Err("not a regular expression of the linear engine (no look-around, no back-references)");
     }
+    let too_large = "not a regular expression, or it compiles to more than 64 KiB: use smaller repetitions";
     let schema = json!({"type": "string", "pattern": pattern});
-    if compile(&schema).is_err() {
-        return Err("not a regular expression, or it compiles to more than 64 KiB: use smaller repetitions");
+    // The validator reads it as well, as it was written: other readers use it or one like it.
+    checker::compile_untranslated(&schema).map_err(|_| too_large)?;
+    build(&translated).map(drop).ok_or(too_large)
+}
+
+fn build(translated: &str) -> Option<Regex> {
+    RegexBuilder::new(translated).size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES).build().ok()
+}
+
+/// A pattern in ECMA-262.
+struct EcmaPattern {
+    regex: Regex,
+    written: String,
+}
+
+impl<'i> Keyword<'i> for EcmaPattern {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        if Keyword::is_valid(self, instance) {
+            Ok(())
+        } else {
+            Err(ValidationError::custom(format!("must match `{}`", shown(&self.written))))
+        }
     }
-    Ok(())
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        instance.as_str().is_none_or(|text| self.regex.is_match(text))
+    }
+}
+
+/// Makes the keyword for [`jsonschema`], whose own one reads `.` and `\b` in another way.
+pub(super) fn keyword<'a>(
+    _: &'a Map<String, Value>,
+    pattern: &'a Value,
+    _: Location,
+) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+    let written = pattern.as_str().unwrap_or_default().to_owned();
+    let regex = ecma::to_engine(&written).ok().and_then(|translated| build(&translated));
+    let regex = regex.ok_or_else(|| ValidationError::custom(format!("`{}` is no pattern", shown(&written))))?;
+    Ok(Box::new(EcmaPattern { regex, written }))
+}
+
+/// A pattern, as the engine sees it. A promoted skill may have one from before it was translated.
+fn parse(pattern: &str) -> Option<Hir> {
+    Parser::new().parse(&ecma::to_engine(pattern).unwrap_or_else(|_| pattern.to_owned())).ok()
 }
 
 /// About the number of steps that matching a pattern costs for each byte of text.
 pub(super) fn steps(pattern: &str) -> u64 {
-    Parser::new().parse(pattern).map_or(u64::MAX, |hir| states(&hir).max(1))
+    parse(pattern).map_or(u64::MAX, |hir| states(&hir).max(1))
 }
 
 /// An estimate of the states of the automaton.
@@ -61,7 +109,7 @@ fn states(hir: &Hir) -> u64 {
 
 /// A text made along a pattern. It nearly always matches; anchors in odd places can make it fail.
 pub(super) fn sample(pattern: &str, seeded_rng: &mut SeededRng) -> Option<String> {
-    let hir = Parser::new().parse(pattern).ok()?;
+    let hir = parse(pattern)?;
     let mut text = Vec::new();
     write(&hir, seeded_rng, &mut text);
     String::from_utf8(text).ok()

@@ -14,8 +14,8 @@ use super::{
 
 const BYTES: usize = blake3::KEY_LEN;
 
-/// The key.
-pub(super) struct SealKey([u8; BYTES]);
+/// A key that Kavi seals files of its own with.
+pub struct SealKey([u8; BYTES]);
 
 impl std::fmt::Debug for SealKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,8 +40,19 @@ impl SealKey {
         hasher.finalize()
     }
 
+    /// The seal of some texts, in hexadecimal. Each counts with its length, so that two lists of texts never look alike.
+    pub fn seal_texts(&self, texts: &[&str]) -> String {
+        let lengths: Vec<[u8; 8]> = texts.iter().map(|text| (text.len() as u64).to_le_bytes()).collect();
+        let parts: Vec<&[u8]> =
+            lengths.iter().zip(texts).flat_map(|(length, text)| [&length[..], text.as_bytes()]).collect();
+        self.seal(&parts).to_hex().to_string()
+    }
+
     /// Reads the key. `None` when nobody made one yet.
-    pub(super) fn read(path: &Path) -> Result<Option<Self>, CacheError> {
+    ///
+    /// # Errors
+    /// [`CacheError`] when it cannot be read, or others could have changed it.
+    pub fn read(path: &Path) -> Result<Option<Self>, CacheError> {
         let odd = |why: &str| CacheError::Key { path: path.to_owned(), why: why.to_owned() };
         match file::read(path, OwnerOnly::Wholly, BYTES as u64) {
             Ok(bytes) => Ok(Some(Self(bytes.try_into().map_err(|_| odd("it is too short"))?))),
@@ -53,7 +64,10 @@ impl SealKey {
     }
 
     /// Reads the key, and makes it before when there is none. Of several processes that make one, the first prevails.
-    pub(super) fn read_or_make(path: &Path) -> Result<Self, CacheError> {
+    ///
+    /// # Errors
+    /// [`CacheError`] when it can be neither read nor made.
+    pub fn read_or_make(path: &Path) -> Result<Self, CacheError> {
         if let Some(key) = Self::read(path)? {
             return Ok(key);
         }

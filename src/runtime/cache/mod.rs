@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use file::{CacheFileError, IfExists, OwnerOnly};
-use key::SealKey;
+pub use key::SealKey;
 use seal::{CodeIdentity, SealError};
 
 use super::{code::MachineCode, compile_child::MAX_CODE_BYTES, engine_id::EngineId};

@@ -58,8 +58,14 @@ fn check_skill_exports(interface: &Interface) -> Vec<InterfaceMismatch> {
 fn check_test_exports(interface: &Interface) -> Vec<InterfaceMismatch> {
     let mut mismatches = Vec::new();
     let is_run = |export: &&Export| export.kind == ExportKind::Interface && split_version(&export.name).0 == TEST_RUN;
-    if !interface.exports.iter().any(|export| is_run(&export)) {
-        mismatches.push(InterfaceMismatch::Missing { export: TEST_RUN.into() });
+    match interface.exports.iter().find(is_run) {
+        None => mismatches.push(InterfaceMismatch::Missing { export: TEST_RUN.into() }),
+        Some(export) => {
+            mismatches.extend(check_version(&export.name, WASI_VERSION));
+            if !interface.runs_as_tests {
+                mismatches.push(InterfaceMismatch::TestRunType);
+            }
+        }
     }
     let others = interface.exports.iter().filter(|export| !is_run(export));
     mismatches.extend(others.map(|export| InterfaceMismatch::Unexpected { export: export.name.clone() }));
@@ -72,7 +78,7 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
         mismatches.push(InterfaceMismatch::MakesResources);
     }
     for import in &interface.imports {
-        let (name, version) = split_version(&import.name);
+        let name = split_version(&import.name).0;
         let granted = match import.kind {
             ImportKind::Interface => allowlist.allows(name),
             // A plain type carries no authority.
@@ -87,14 +93,7 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
         }
         // Kavi's own contract has no compatible versions yet; the patches of one WASI release are.
         let wanted = if name.starts_with("kavi:") { wit_version } else { WASI_VERSION };
-        let speaks = if name.starts_with("kavi:") { version == wanted } else { is_earlier_patch(version, wanted) };
-        if !speaks {
-            mismatches.push(InterfaceMismatch::Version {
-                interface: name.to_owned(),
-                built_for: if version.is_empty() { "no version".to_owned() } else { version.to_owned() },
-                wanted: wanted.to_owned(),
-            });
-        }
+        mismatches.extend(check_version(&import.name, wanted));
         let functions = import.functions.iter().map(|function| format!("{name}#{function}"));
         // Checked in spite of the wall behind it: a person sees the refusal before the skill is
         // ever run.
@@ -102,6 +101,17 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
         mismatches.extend(denied.map(|function| InterfaceMismatch::Denied { function }));
     }
     mismatches
+}
+
+/// The mismatch of an interface whose version the runtime does not speak.
+fn check_version(name: &str, wanted: &str) -> Option<InterfaceMismatch> {
+    let (name, version) = split_version(name);
+    let speaks = if name.starts_with("kavi:") { version == wanted } else { is_earlier_patch(version, wanted) };
+    (!speaks).then(|| InterfaceMismatch::Version {
+        interface: name.to_owned(),
+        built_for: if version.is_empty() { "no version".to_owned() } else { version.to_owned() },
+        wanted: wanted.to_owned(),
+    })
 }
 
 /// Whether `version` is `wanted` or an earlier patch of the same minor version.

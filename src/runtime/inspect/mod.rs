@@ -48,6 +48,8 @@ pub struct Interface {
     pub code: CodeSize,
     /// Whether it exports `run: func(input: string) -> result<string, error>`.
     pub runs_as_skill: bool,
+    /// Whether it exports an interface `wasi:cli/run` with `run: func() -> result`.
+    pub runs_as_tests: bool,
     /// Whether it makes resources of its own, as no skill needs to.
     pub makes_resources: bool,
 }
@@ -155,6 +157,7 @@ fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
         memories: Vec::new(),
         code: CodeSize::default(),
         runs_as_skill: runs_as_skill(&types),
+        runs_as_tests: false,
         makes_resources: false,
     };
     // Nested components import from their parent and not from the host, so only the outermost one
@@ -181,6 +184,7 @@ fn read(bytes: &[u8]) -> Result<Interface, BinaryReaderError> {
             _ => {}
         }
     }
+    found.runs_as_tests = runs_as_tests(&types, &found.exports);
     Ok(found)
 }
 
@@ -233,6 +237,20 @@ impl LinearMemory {
             maximum_bytes: memory.maximum.map(|pages| pages.saturating_mul(page)),
         }
     }
+}
+
+/// Whether the interface of a test component has a `run` of the type that WASI says.
+fn runs_as_tests(types: &TypesRef<'_>, exports: &[Export]) -> bool {
+    let Some(export) = exports.iter().find(|export| split_version(&export.name).0 == TEST_RUN) else { return false };
+    let Some(ComponentEntityType::Instance(id)) = types.component_item_for_export(&export.name).map(|item| item.ty)
+    else {
+        return false;
+    };
+    let Some(ComponentEntityType::Func(id)) = types[id].exports.get(RUN).map(|item| item.ty) else { return false };
+    let run = &types[id];
+    let Some(ComponentValType::Type(result)) = run.result else { return false };
+    let nothing = matches!(&types[result], ComponentDefinedType::Result { ok: None, err: None, .. });
+    nothing && run.params.is_empty() && !run.async_
 }
 
 /// Whether the export `run` is of the type in the contract.

@@ -181,6 +181,9 @@ fn code_that_could_take_minutes_to_compile_is_refused() {
     let alive = format!("(param i32) (result i32) {}{}", "(local.get 0)".repeat(60_000), "i32.xor ".repeat(59_999));
     assert!(is_refused(&RUNTIME, &component(&alive), Tier::Optimised));
     assert!(RUNTIME.compile_tests(&component(&alive)).is_ok());
+    // Each function costs something, however little is in it.
+    let empty = bytes(&format!("(component (core module {}))", "(func)".repeat(150_000)));
+    assert!(empty.len() < 700_000 && is_refused(&RUNTIME, &empty, Tier::Optimised));
     // Eight bytes declare fifty thousand locals.
     let locals = component(&format!("(local {})", "i64 ".repeat(49_000)));
     let strict = Runtime::new(&Limits { compile_effort: 1_000, ..Limits::default() }).unwrap();
@@ -202,6 +205,33 @@ fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
     assert!(check(tests, &PURE, "0.1.0").contains(&InterfaceMismatch::Missing { export: "run".into() }));
     let skill = interface(&bytes(&format!("(component {RUN})"))).unwrap();
     assert_eq!(check_tests(&skill, &PURE, "0.1.0").len(), 2);
+    // The name alone makes no test component: its version and the type of its `run` count too.
+    let test_component = |version: &str, run: &str| {
+        let text = format!(
+            r#"(component
+              (core module $m (memory (export "memory") 1) (func (export "r") (result i32) i32.const 0)
+                (func (export "t") (param i32) (result i32) i32.const 0))
+              (core instance $m (instantiate $m))
+              {run}
+              (instance $i (export "run" (func $run)))
+              (export "wasi:cli/run@{version}" (instance $i)))"#
+        );
+        check_tests(&interface(&bytes(&text)).unwrap(), &PURE, "0.1.0")
+    };
+    let right = r#"(func $run (result (result)) (canon lift (core func $m "r")))"#;
+    assert_eq!(test_component("0.2.0", right), []);
+    assert_eq!(test_component("0.2.12", right), []);
+    for version in ["9.9.9", "0.2.13", "0.3.0"] {
+        let refused = test_component(version, right);
+        assert!(matches!(&refused[..], [InterfaceMismatch::Version { .. }]), "{version}: {refused:?}");
+    }
+    for wrong in [
+        r#"(func $run (result u32) (canon lift (core func $m "r")))"#,
+        r#"(func $run (param "a" u32) (result (result)) (canon lift (core func $m "t")))"#,
+        r#"(func $run (result (result u8)) (canon lift (core func $m "r") (memory (core memory $m "memory"))))"#,
+    ] {
+        assert_eq!(test_component("0.2.0", wrong), [InterfaceMismatch::TestRunType], "{wrong}");
+    }
     let limits = tight();
     let request = GuestRequest {
         input: "",

@@ -75,13 +75,17 @@ impl From<Stop> for FsError {
 
 impl From<Errno> for FsError {
     fn from(errno: Errno) -> Self {
-        Self::Code(code_of(errno))
+        match errno {
+            // How full the host's disk is says nothing about the skill, so it ends the run.
+            Errno::NOSPC | Errno::DQUOT => Stop::DiskFull.into(),
+            errno => Self::Code(code_of(errno)),
+        }
     }
 }
 
 impl From<std::io::Error> for FsError {
     fn from(error: std::io::Error) -> Self {
-        Self::Code(Errno::from_io_error(&error).map_or(ErrorCode::Io, code_of))
+        Errno::from_io_error(&error).map_or(Self::Code(ErrorCode::Io), Self::from)
     }
 }
 
@@ -106,6 +110,18 @@ impl From<FsError> for StreamError {
     }
 }
 
+#[cfg(test)]
+#[test]
+fn a_full_disk_ends_the_run_instead_of_being_told_to_the_guest() {
+    for errno in [Errno::NOSPC, Errno::DQUOT] {
+        let told = [FsError::from(errno), FsError::from(std::io::Error::from(errno))];
+        for error in told {
+            let FsError::Trap(error) = error else { unreachable!("the guest would be told") };
+            assert_eq!(error.downcast_ref::<Stop>(), Some(&Stop::DiskFull));
+        }
+    }
+}
+
 /// What the guest is told. Errors that would describe the host's state beyond the folders are all `io`.
 fn code_of(errno: Errno) -> ErrorCode {
     match errno {
@@ -119,7 +135,6 @@ fn code_of(errno: Errno) -> ErrorCode {
         Errno::LOOP => ErrorCode::Loop,
         Errno::NAMETOOLONG => ErrorCode::NameTooLong,
         Errno::NOENT => ErrorCode::NoEntry,
-        Errno::NOSPC | Errno::DQUOT => ErrorCode::InsufficientSpace,
         Errno::NOTDIR => ErrorCode::NotDirectory,
         Errno::NOTEMPTY => ErrorCode::NotEmpty,
         Errno::PERM | Errno::XDEV => ErrorCode::NotPermitted,

@@ -101,10 +101,16 @@ impl Client {
         id
     }
 
-    /// The next message.
-    pub fn next(&mut self) -> Value {
+    /// The next line, as it came.
+    pub fn next_line(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// The next message.
+    pub fn next(&mut self) -> Value {
+        let line = self.next_line();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
