@@ -113,7 +113,7 @@ fn main() {
 
     let config = Config::load(workspace.path(), &Environment::default()).unwrap();
     let (layout, limits) = (&config.layout, &config.limits);
-    let store = Store::new(layout.store());
+    let store = Store::open(layout).unwrap();
     let cage = Cage::new(Path::new(env!("CARGO_BIN_EXE_kavi")).to_owned(), Confinement::Required);
     let key = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kavi-cache/code.key");
     let cache = CodeCache::new(layout.code_cache(), Some(key), import_table_version());

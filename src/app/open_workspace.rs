@@ -50,7 +50,7 @@ impl OpenWorkspace {
     pub(super) fn open(host: Host, config: Config, walls: Walls) -> Result<Self, Error> {
         // First: without a ledger nothing is trusted, and nothing else needs to be opened.
         let ledger = Ledger::open(&config.layout.ledger(), Create::Never)?;
-        Ok(Self::with_ledger(host, config, walls, ledger))
+        Self::with_ledger(host, config, walls, ledger)
     }
 
     /// The same to look at it, also where nothing can be written.
@@ -59,10 +59,10 @@ impl OpenWorkspace {
         if ledger.access() == LedgerAccess::Look {
             tracing::warn!("the ledger's folder cannot be written, so it can only be looked at");
         }
-        Ok(Self::with_ledger(host, config, walls, ledger))
+        Self::with_ledger(host, config, walls, ledger)
     }
 
-    fn with_ledger(host: Host, config: Config, walls: Walls, ledger: Ledger) -> Self {
+    fn with_ledger(host: Host, config: Config, walls: Walls, ledger: Ledger) -> Result<Self, Error> {
         let confinement = match (walls, config.confinement) {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
             // Both the option and the setting are a person's choice, and each attempt records it.
@@ -77,8 +77,8 @@ impl OpenWorkspace {
         for link in &linked.broken {
             tracing::warn!("the link `{}` in the vault is not followed: {}", text::line(&link.name, 400), link.why);
         }
-        Self {
-            store: Store::new(config.layout.store()),
+        Ok(Self {
+            store: Store::open(&config.layout)?,
             code: code_cache(&host, &config.layout, &linked),
             cage,
             clock: Box::new(SystemClock),
@@ -87,7 +87,7 @@ impl OpenWorkspace {
             config,
             linked,
             ledger,
-        }
+        })
     }
 
     /// What the steps of the forge work with.

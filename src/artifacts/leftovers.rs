@@ -55,9 +55,8 @@ pub fn find(layout: &Layout, now: Timestamp) -> Vec<PathBuf> {
 /// Removes what is left over. What cannot be removed harms nothing.
 pub fn remove(layout: &Layout, now: Timestamp) {
     each(layout, now, &mut |folder, name, _| {
-        let removed = folder.dir().remove_file(name);
-        if removed.is_err() {
-            let _ = folder.dir().remove_dir_all(name);
+        if folder.file(name).remove_file().is_err() {
+            let _ = folder.remove_folder(name);
         }
     });
 }
@@ -82,7 +81,7 @@ fn look(
     depth: u8,
     each: &mut Each<'_>,
 ) -> io::Result<()> {
-    for entry in folder.dir().entries()? {
+    for entry in folder.entries()? {
         let entry = entry?;
         let (name, kind) = (entry.file_name(), entry.file_type()?);
         let below = path.join(&name);
@@ -96,7 +95,7 @@ fn look(
     Ok(())
 }
 
-fn is_leftover(what: What, name: &str, kind: cap_std::fs::FileType) -> bool {
+fn is_leftover(what: What, name: &str, kind: dir::EntryType) -> bool {
     match what {
         What::Files => kind.is_file() && is_temporary(name),
         What::VerificationFolders => kind.is_dir() && name.starts_with("verify-"),
@@ -117,7 +116,7 @@ fn is_temporary(name: &str) -> bool {
     }
 }
 
-fn is_old(entry: &cap_std::fs::DirEntry, what: What, now: Timestamp) -> bool {
+fn is_old(entry: &dir::DirEntry, what: What, now: Timestamp) -> bool {
     let age = if what == What::Files { OLD_FILE } else { OLD_FOLDER };
     let changed = entry.metadata().and_then(|meta| meta.modified()).ok();
     let since_epoch = changed.and_then(|time| time.into_std().duration_since(std::time::UNIX_EPOCH).ok());

@@ -3,24 +3,21 @@
 //! Guarantees: a file is whole and on disk (data and folder fsynced) before its digest is returned. What is read has the
 //! requested digest, checked over the buffer that the caller gets.
 //!
-//! Deliberately never: decides what a file means, writes through a symbolic link below the folder that it is given (`dir`), or
+//! Deliberately never: decides what a file means, goes through a symbolic link below the folder that it is given (`dir`), or
 //! changes a file once it has its name. `sweep.rs` removes files that are no longer needed, when it is told to; `leftovers.rs`
 //! removes what a crash left unfinished.
 
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
-use crate::dir::{ExistingFile, FolderHandle, MissingFolders};
-use crate::model::digest::Digest;
+use crate::dir::{self, ExistingFile, FileSlot, FolderHandle, MissingFolders};
+use crate::model::{digest::Digest, layout::Layout};
 
 pub mod leftovers;
 mod private;
 mod sweep;
 
+pub use crate::dir::{ReadError, SizeCheck, read_at_most};
 pub use private::{PrivateError, create_private, read_private};
 
 /// Largest file that is read back: well above any component, snapshot or transcript that Kavi writes.
@@ -57,7 +54,7 @@ pub enum ArtifactError {
     },
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ArtifactError {
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ArtifactError + use<> {
     let path = path.to_owned();
     move |source| ArtifactError::Io { path, source }
 }
@@ -107,27 +104,38 @@ impl StoredKind {
     }
 }
 
-/// Files by their digest.
+/// Files by their digest. It reaches them from the folder of its workspace, which it holds open.
 #[derive(Debug, Clone)]
 pub struct Store {
-    root: PathBuf,
+    workspace: FolderHandle,
+    /// The path of the store below the workspace.
+    below: PathBuf,
 }
 
 impl Store {
-    /// A store below `root`.
-    pub fn new(root: PathBuf) -> Self {
-        Self { root }
+    /// The store of a workspace. Its folder is made when something is stored.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`] when the workspace cannot be opened.
+    pub fn open(layout: &Layout) -> Result<Self, ArtifactError> {
+        let workspace = FolderHandle::open(&layout.root).map_err(io(&layout.root))?;
+        let store = layout.store();
+        Ok(Self { workspace, below: store.strip_prefix(&layout.root).map_or(store.clone(), Path::to_owned) })
     }
 
-    /// The path of a file with this digest.
+    /// The path of a file with this digest, for people. The store itself never opens it.
     pub fn path(&self, kind: StoredKind, digest: Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.root.join(kind.folder()).join(&name[..2]).join(&name)
+        self.workspace.path().join(self.file(kind, digest))
     }
 
-    /// The folder from which the store is reached: that of the workspace.
-    fn base(&self) -> &Path {
-        self.root.ancestors().nth(2).unwrap_or(&self.root)
+    /// The path of a file below the workspace.
+    fn file(&self, kind: StoredKind, digest: Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.below.join(kind.folder()).join(&name[..2]).join(&name)
+    }
+
+    fn slot(&self, kind: StoredKind, digest: Digest, missing: MissingFolders) -> std::io::Result<FileSlot> {
+        self.workspace.file_beneath(&self.file(kind, digest), missing)
     }
 
     /// Stores `bytes` durably. Storing the same bytes again repairs a file that was changed. It also marks the file as young, so
@@ -137,16 +145,17 @@ impl Store {
     /// [`ArtifactError::Io`] when the file or its folder cannot be written and synced.
     pub fn put(&self, kind: StoredKind, bytes: &[u8]) -> Result<Digest, ArtifactError> {
         let digest = Digest::of(bytes);
-        let path = self.path(kind, digest);
+        let failed = || io(&self.path(kind, digest));
         // Shared with other writers. Only a sweep needs the store alone, so that it cannot remove
         // what is stored now.
         let _shared = self.lock(sweep::StoreLock::Shared)?;
         // Read and compared, not only looked for: a file that was changed on disk is written again.
-        if self.get(kind, digest).is_err() || sweep::touch(&path).is_err() {
-            write_durably_as(self.base(), &path, bytes, kind.mode())?;
+        if self.get(kind, digest).is_err() || self.touch(kind, digest).is_err() {
+            let slot = self.slot(kind, digest, MissingFolders::Make).map_err(failed())?;
+            slot.write_durably(bytes, kind.mode(), ExistingFile::Replace).map_err(failed())?;
         } else {
             // Whoever wrote the file may have died before its name, or that of a folder above it, was on the disk.
-            self.sync_names(&path)?;
+            self.sync_names(kind, digest)?;
         }
         Ok(digest)
     }
@@ -156,15 +165,21 @@ impl Store {
     /// # Errors
     /// [`ArtifactError::Io`] when it cannot be synced.
     pub fn sync(&self, kind: StoredKind, digest: Digest) -> Result<(), ArtifactError> {
-        let path = self.path(kind, digest);
-        File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
-        self.sync_names(&path)
+        let synced = self.slot(kind, digest, MissingFolders::Refuse).and_then(|slot| slot.open()?.sync_all());
+        synced.map_err(io(&self.path(kind, digest)))?;
+        self.sync_names(kind, digest)
     }
 
     /// Makes the name of a stored file durable, and those of the folders above it, up to the store's.
-    fn sync_names(&self, path: &Path) -> Result<(), ArtifactError> {
-        let above = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));
-        above.chain(self.root.parent()).try_for_each(sync_folder)
+    fn sync_names(&self, kind: StoredKind, digest: Digest) -> Result<(), ArtifactError> {
+        let file = self.file(kind, digest);
+        // The lowest folder first: a name must not reach the disk before what it names.
+        let above = file.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.below));
+        for folder in above.chain(self.below.parent()) {
+            let opened = self.workspace.beneath(folder, MissingFolders::Refuse);
+            opened.and_then(|folder| folder.sync()).map_err(io(&self.workspace.path().join(folder)))?;
+        }
+        Ok(())
     }
 
     /// The bytes with this digest: one open, one buffer, hashed after reading.
@@ -172,14 +187,14 @@ impl Store {
     /// # Errors
     /// [`ArtifactError::Missing`] or [`ArtifactError::Changed`].
     pub fn get(&self, kind: StoredKind, digest: Digest) -> Result<Vec<u8>, ArtifactError> {
-        let path = self.path(kind, digest);
         let what = kind.word();
         let changed = |found: String| ArtifactError::Changed { what, expected: digest, found };
-        let bytes = match read_once(&path) {
-            Ok(bytes) => bytes,
+        let slot = self.slot(kind, digest, MissingFolders::Refuse).map_err(ReadError::from);
+        let bytes = match slot.and_then(|slot| slot.read(MAX_BYTES)) {
+            Ok(content) => content.bytes,
             Err(ReadError::Missing) => return Err(ArtifactError::Missing { what, digest }),
             Err(ReadError::NotAFile(kind)) => return Err(changed(kind)),
-            Err(ReadError::Io(source)) => return Err(ArtifactError::Io { path, source }),
+            Err(ReadError::Io(source)) => return Err(ArtifactError::Io { path: self.path(kind, digest), source }),
         };
         // Of the buffer that is returned. Hashing the file and reading it again would allow a
         // change in between.
@@ -188,65 +203,12 @@ impl Store {
     }
 }
 
-/// Why a file could not be read.
-#[derive(Debug)]
-pub enum ReadError {
-    /// There is none.
-    Missing,
-    /// Not a plain file, or too big.
-    NotAFile(String),
-    /// The operating system refused.
-    Io(std::io::Error),
-}
-
 /// Reads a plain file through one open that follows no link and waits for nothing.
 ///
 /// # Errors
 /// [`ReadError`] says why not.
 pub fn read_once(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    // NONBLOCK, because opening a pipe in the place of a file would wait for ever.
-    let fd = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => fd,
-        Err(rustix::io::Errno::NOENT) => return Err(ReadError::Missing),
-        Err(rustix::io::Errno::LOOP) => return Err(ReadError::NotAFile("it is a symbolic link".to_owned())),
-        Err(error) => return Err(ReadError::Io(error.into())),
-    };
-    let mut file = File::from(fd);
-    let meta = file.metadata().map_err(ReadError::Io)?;
-    if !meta.is_file() {
-        return Err(ReadError::NotAFile("it is not a regular file".to_owned()));
-    }
-    if meta.size() > MAX_BYTES {
-        return Err(ReadError::NotAFile(format!("it has {} bytes, more than {MAX_BYTES}", meta.size())));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.size()).unwrap_or(0));
-    match read_at_most(&mut file, MAX_BYTES, &mut bytes).map_err(ReadError::Io)? {
-        SizeCheck::Whole => Ok(bytes),
-        // It grew after its size was looked at. Its beginning alone would be another file.
-        SizeCheck::TooLarge => Err(ReadError::NotAFile(format!("it has more than {MAX_BYTES} bytes"))),
-    }
-}
-
-/// Whether all of something was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SizeCheck {
-    /// It was read to its end.
-    Whole,
-    /// It has more bytes than allowed. What was read is only its beginning.
-    TooLarge,
-}
-
-/// Appends all that `from` has to `bytes`, and reports when that is more than `most` bytes: a cut text is never taken for a
-/// whole one.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn read_at_most(from: impl Read, most: u64, bytes: &mut Vec<u8>) -> std::io::Result<SizeCheck> {
-    // One byte more than allowed, to tell the full length from a longer one.
-    let read = from.take(most.saturating_add(1)).read_to_end(bytes)?;
-    let fits = u64::try_from(read).is_ok_and(|read| read <= most);
-    Ok(if fits { SizeCheck::Whole } else { SizeCheck::TooLarge })
+    dir::read_once(path, MAX_BYTES)
 }
 
 /// Writes the file at `path` whole: a temporary file in the same folder, fsync, rename, fsync of the folder. Folders that are
@@ -255,13 +217,8 @@ pub fn read_at_most(from: impl Read, most: u64, bytes: &mut Vec<u8>) -> std::io:
 /// # Errors
 /// [`ArtifactError::Io`]; the old file, if any, is untouched then.
 pub fn write_durably(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
-    write_durably_as(root, path, bytes, 0o644)
-}
-
-/// The same with a mode, which says who may read the file.
-fn write_durably_as(root: &Path, path: &Path, bytes: &[u8], mode: u32) -> Result<(), ArtifactError> {
     let slot = FolderHandle::slot(root, path, MissingFolders::Make).map_err(io(path))?;
-    slot.write_durably(bytes, mode, ExistingFile::Replace).map_err(io(path))
+    slot.write_durably(bytes, 0o644, ExistingFile::Replace).map_err(io(path))
 }
 
 /// Writes a new file that nobody looks for yet. It is not synced to disk. No link below `root` is followed.
@@ -307,19 +264,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_longer_than_allowed_is_not_taken_for_the_whole() -> Result<(), Box<dyn std::error::Error>> {
-        for (text, expected) in [("", SizeCheck::Whole), ("1234", SizeCheck::Whole), ("12345", SizeCheck::TooLarge)] {
-            let mut bytes = Vec::new();
-            assert_eq!(read_at_most(text.as_bytes(), 4, &mut bytes)?, expected, "{text}");
-            assert!(bytes.len() <= 5);
-        }
-        Ok(())
-    }
-
-    #[test]
     fn what_is_stored_comes_back_or_is_refused() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
-        let store = Store::new(dir.path().join("store"));
+        let store = Store::open(&Layout { root: dir.path().to_owned(), vault: dir.path().join("vault") })?;
         let digest = store.put(StoredKind::Component, b"bytes")?;
         assert_eq!(store.get(StoredKind::Component, digest)?, b"bytes");
         assert!(matches!(store.get(StoredKind::Source, digest), Err(ArtifactError::Missing { .. })));
@@ -336,7 +283,7 @@ mod tests {
         assert!(matches!(store.get(StoredKind::Component, digest), Err(ArtifactError::Changed { .. })));
 
         fs::remove_file(&path)?;
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0)?;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)?;
         assert!(matches!(store.get(StoredKind::Component, digest), Err(ArtifactError::Changed { .. })));
         Ok(())
     }

@@ -4,15 +4,13 @@
 //! that it writes next. So each store marks a file as young, and [`Store::remove`] never removes a young file. The lock that
 //! it shares with [`Store::put`] keeps the two from interleaving.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::fs::Stat;
 
-use super::{ArtifactError, Store, StoredKind, create_folders_durably, io};
-use crate::dir::{FolderHandle, MissingFolders};
+use super::{ArtifactError, Store, StoredKind, io as io_error};
+use crate::dir::{self, FileSlot, FolderHandle, MissingFolders, beneath};
 use crate::model::{digest::Digest, time::Timestamp};
 
 /// Whether others may hold the lock at the same time.
@@ -23,38 +21,53 @@ pub(super) enum StoreLock {
 }
 
 /// When a file was stored last.
-fn stored_at(meta: &fs::Metadata) -> Option<Timestamp> {
-    Timestamp::from_millis(meta.mtime().checked_mul(1_000)?.checked_add(meta.mtime_nsec() / 1_000_000)?).ok()
+fn stored_at(stat: &Stat) -> Option<Timestamp> {
+    let nanoseconds = i64::try_from(stat.st_mtime_nsec).ok()?;
+    Timestamp::from_millis(stat.st_mtime.checked_mul(1_000)?.checked_add(nanoseconds / 1_000_000)?).ok()
 }
 
-fn is_older(path: &Path, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
-    match path.symlink_metadata() {
-        // A file without a valid time is not known to be old.
-        Ok(meta) => Ok(stored_at(&meta).filter(|at| meta.is_file() && *at < than).map(|_| meta.len())),
+/// The bytes of a file that nobody has stored since `than`.
+fn is_older(slot: &FileSlot, than: Timestamp) -> io::Result<Option<u64>> {
+    let stat = slot.stat()?;
+    let is_file = beneath::kind(&stat) == rustix::fs::FileType::RegularFile;
+    // A file without a valid time is not known to be old.
+    let old = stored_at(&stat).is_some_and(|at| is_file && at < than);
+    Ok(old.then(|| u64::try_from(stat.st_size).unwrap_or(0)))
+}
+
+/// None where there is no such file or folder.
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io(path)(error)),
+        found => found.map(Some),
     }
 }
 
-/// Marks a stored file as young.
-pub(super) fn touch(path: &Path) -> std::io::Result<()> {
-    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
-    let now = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
-    Ok(rustix::fs::utimensat(CWD, path, &now, AtFlags::SYMLINK_NOFOLLOW)?)
+fn folder_if_there(opened: io::Result<FolderHandle>) -> io::Result<Option<FolderHandle>> {
+    match opened {
+        Err(error) if dir::is_link_or_no_folder(&error) => Ok(None),
+        opened => if_there(opened),
+    }
 }
 
 impl Store {
     /// The lock of the store, on its folder.
     pub(super) fn lock(&self, hold: StoreLock) -> Result<File, ArtifactError> {
-        let folder = create_folders_durably(self.base(), &self.root)?;
+        let failed = || io_error(&self.workspace.path().join(&self.below));
+        let folder = self.workspace.beneath(&self.below, MissingFolders::Make).map_err(failed())?;
         // The folder itself is locked. A lock file of its own could be removed, and two processes
         // would hold different ones.
-        let folder = folder.dir().try_clone().map_err(io(&self.root))?.into_std_file();
+        let folder = folder.to_file().map_err(failed())?;
         let locked = match hold {
             StoreLock::Shared => folder.lock_shared(),
             StoreLock::Alone => folder.lock(),
         };
-        locked.map(|()| folder).map_err(io(&self.root))
+        locked.map(|()| folder).map_err(failed())
+    }
+
+    /// Marks a stored file as young.
+    pub(super) fn touch(&self, kind: StoredKind, digest: Digest) -> io::Result<()> {
+        self.slot(kind, digest, MissingFolders::Refuse)?.touch()
     }
 
     /// Every file of a kind that nobody has stored since `than`.
@@ -62,14 +75,23 @@ impl Store {
     /// # Errors
     /// [`ArtifactError::Io`] when a folder cannot be read.
     pub fn older(&self, kind: StoredKind, than: Timestamp) -> Result<Vec<Digest>, ArtifactError> {
-        let root = self.root.join(kind.folder());
+        let below = self.below.join(kind.folder());
+        let failed = || io_error(&self.workspace.path().join(&below));
+        let opened = folder_if_there(self.workspace.beneath(&below, MissingFolders::Refuse)).map_err(failed())?;
+        let Some(root) = opened else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for folder in entries(&root)? {
-            for path in entries(&folder)? {
-                let digest = path.file_name().and_then(|name| Digest::parse(name.to_str()?).ok());
+        for prefix in names(&root).map_err(failed())? {
+            // Something else than a folder is not the store's.
+            let opened = folder_if_there(root.child(&prefix, MissingFolders::Refuse)).map_err(failed())?;
+            let Some(folder) = opened else { continue };
+            for name in names(&folder).map_err(failed())? {
                 // Only files that the store itself would have put there. A person's file stays.
-                let Some(digest) = digest.filter(|digest| self.path(kind, *digest) == path) else { continue };
-                found.extend(is_older(&path, than)?.map(|_| digest));
+                let Some(digest) = Digest::parse(&name).ok().filter(|digest| digest.to_string() == name) else {
+                    continue;
+                };
+                let old = name.starts_with(&prefix) && prefix.len() == 2;
+                let old = old && if_there(is_older(&folder.file(&name), than)).map_err(failed())?.flatten().is_some();
+                found.extend(old.then_some(digest));
             }
         }
         Ok(found)
@@ -80,30 +102,31 @@ impl Store {
     /// # Errors
     /// [`ArtifactError::Io`] when it cannot be removed.
     pub fn remove(&self, kind: StoredKind, digest: Digest, than: Timestamp) -> Result<Option<u64>, ArtifactError> {
-        let path = self.path(kind, digest);
         // For each file anew, so that writers wait for one removal and not for the whole sweep.
         let _alone = self.lock(StoreLock::Alone)?;
-        // Asked again under the lock: since the list was made, somebody may have stored these
-        // bytes.
-        let Some(bytes) = is_older(&path, than)? else { return Ok(None) };
-        let slot = FolderHandle::slot(self.base(), &path, MissingFolders::Refuse);
-        slot.and_then(|slot| slot.remove_file()).map(|()| Some(bytes)).map_err(io(&path))
+        let removed = || -> io::Result<Option<u64>> {
+            let Some(slot) = if_there(self.slot(kind, digest, MissingFolders::Refuse))? else { return Ok(None) };
+            // Asked again under the lock: since the list was made, somebody may have stored these
+            // bytes.
+            let Some(bytes) = if_there(is_older(&slot, than))?.flatten() else { return Ok(None) };
+            slot.remove_file().map(|()| Some(bytes))
+        };
+        removed().map_err(io_error(&self.path(kind, digest)))
     }
 }
 
-/// The entries of a folder of the store; none if it does not exist or is not a folder.
-fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, ArtifactError> {
-    match folder.symlink_metadata() {
-        Ok(meta) if meta.is_dir() => {}
-        _ => return Ok(Vec::new()),
-    }
-    let found = fs::read_dir(folder).map_err(io(folder))?;
-    found.map(|entry| entry.map(|entry| entry.path()).map_err(io(folder))).collect()
+/// The names in a folder of the store. The store gives only names that are text.
+fn names(folder: &FolderHandle) -> io::Result<Vec<String>> {
+    let names = folder.entries()?.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
+    names.filter_map(io::Result::transpose).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::layout::Layout;
+    use std::fs;
+    use std::path::Path;
     use std::time::{Duration, SystemTime};
 
     /// Two hours ago, as far as the file says.
@@ -122,7 +145,8 @@ mod tests {
     #[test]
     fn only_what_nobody_stored_since_goes() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
-        let store = Store::new(folder.path().join("store"));
+        let layout = Layout { root: folder.path().to_owned(), vault: folder.path().join("vault") };
+        let store = Store::open(&layout)?;
         let than = an_hour_ago()?;
         assert_eq!(store.older(StoredKind::File, than)?, []);
         let [old, young, again] = [b"old", b"you", b"aga"].map(|bytes| store.put(StoredKind::File, bytes));

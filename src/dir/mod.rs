@@ -1,21 +1,35 @@
 //! Folder handles: files are reached from a folder that is held open, never through a link.
 //!
 //! A path that was checked can be another file when it is used. A handle cannot: a name below it is looked up in that very
-//! folder. `cap_std` gives the handle. This module adds what it lacks: no link in any component below the handle (a `cap_std`
-//! folder follows links that stay inside), and writes that are durable.
+//! folder. So a function that takes a handle shows what it can reach. `cap_std` gives the handle. This module adds what it
+//! lacks:
 //!
-//! Guarantees: no function follows a link below the handle that it starts from; what it writes is whole and on the disk, with
-//! its name, before the function returns. Deliberately never: decides where something lies, or holds a lock.
+//! - no link in any component below the handle (a `cap_std` folder follows links that stay inside), here and for the calls of
+//!   guests (`beneath`);
+//! - files that are read once, written whole and durably, renamed to a free name and exchanged (`slot`, `read`).
+//!
+//! Guarantees: no function follows a link below the handle that it starts from; what it writes durably is whole and on the
+//! disk, with its name, before the function returns. Deliberately never: decides where something lies, or holds a lock.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, ErrorKind, Write as _};
-use std::path::{Component, Path};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
+
+pub mod beneath;
+mod read;
+mod slot;
+
+pub use cap_std::fs::{DirEntry, FileType as EntryType};
+pub use read::{FileContent, ReadError, SizeCheck, read_at_most, read_once};
+pub use slot::{ExistingFile, FileSlot, is_unsupported};
 
 /// How the names of unfinished files begin. A crash can leave such a file, and nothing refers to it.
 pub const TEMPORARY: &str = ".tmp";
@@ -29,24 +43,33 @@ pub enum MissingFolders {
     Refuse,
 }
 
-/// What happens to a file that has the name already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExistingFile {
-    /// The new file takes its place. A link is replaced, and what it points to stays.
-    Replace,
-    /// It stays, and the new file is an error.
-    Refuse,
+/// A folder, held open. A copy is the same open folder.
+#[derive(Debug, Clone)]
+pub struct FolderHandle {
+    dir: Arc<Dir>,
+    /// Where it was when it was opened. Errors name it, and nothing is opened by it.
+    path: PathBuf,
 }
 
-/// A folder, held open.
-#[derive(Debug)]
-pub struct FolderHandle(Dir);
+/// The identity of a folder: its device and its inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FolderId {
+    device: u64,
+    inode: u64,
+}
 
-/// The folder of a file, held open, and the file's name in it.
-#[derive(Debug)]
-pub struct FileSlot {
-    folder: FolderHandle,
-    name: OsString,
+impl FolderId {
+    /// The identity of the folder that this is about.
+    pub fn of(stat: &Stat) -> Self {
+        Self { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+/// The device and the mount that a folder lies on. A file moves between folders only where both are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MountId {
+    device: (u32, u32),
+    mount: u64,
 }
 
 impl FolderHandle {
@@ -58,7 +81,22 @@ impl FolderHandle {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
-        Ok(Self(Dir::from_std_file(File::from(fd))))
+        Ok(Self::new(File::from(fd), path.to_owned()))
+    }
+
+    /// Opens a folder by a path that was resolved before: no component of it is a link.
+    ///
+    /// # Errors
+    /// The operating system's, also where a component has become a link since.
+    pub fn open_resolved(path: &Path) -> io::Result<Self> {
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve))?;
+        Ok(Self::new(File::from(fd), path.to_owned()))
+    }
+
+    fn new(folder: File, path: PathBuf) -> Self {
+        Self { dir: Arc::new(Dir::from_std_file(folder)), path }
     }
 
     /// Opens the folder `below` this one, through no link.
@@ -66,31 +104,51 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's; [`ErrorKind::InvalidInput`] when the path could leave this folder.
     pub fn beneath(&self, below: &Path, missing: MissingFolders) -> io::Result<Self> {
-        let mut at = Self(self.0.try_clone()?);
+        let mut at = self.clone();
         for component in below.components() {
             let Component::Normal(name) = component else { return Err(outside(below)) };
-            at = match at.child(name) {
-                Err(Errno::NOENT) if missing == MissingFolders::Make => at.make_child(name)?,
-                opened => opened?,
-            };
+            at = at.child(name, missing)?;
         }
         Ok(at)
     }
 
-    fn child(&self, name: &OsStr) -> Result<Self, Errno> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = retry_on_intr(|| rustix::fs::openat2(&self.0, name, flags, Mode::empty(), resolve))?;
-        Ok(Self(Dir::from_std_file(File::from(fd))))
+    /// Opens the folder with this name, which is one component.
+    ///
+    /// # Errors
+    /// The operating system's, also for a link.
+    pub fn child(&self, name: impl AsRef<OsStr>, missing: MissingFolders) -> io::Result<Self> {
+        let name = name.as_ref();
+        match self.open_child(name) {
+            Err(Errno::NOENT) if missing == MissingFolders::Make => {
+                match rustix::fs::mkdirat(self, name, Mode::from_raw_mode(0o755)) {
+                    // Where another process was faster, its name may not be on the disk yet either.
+                    Ok(()) | Err(Errno::EXIST) => self.sync()?,
+                    Err(error) => return Err(error.into()),
+                }
+                Ok(self.open_child(name)?)
+            }
+            opened => Ok(opened?),
+        }
     }
 
-    fn make_child(&self, name: &OsStr) -> io::Result<Self> {
-        match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o755)) {
-            // Where another process was faster, its name may not be on the disk yet either.
-            Ok(()) | Err(Errno::EXIST) => self.sync()?,
-            Err(error) => return Err(error.into()),
-        }
-        Ok(self.child(name)?)
+    fn open_child(&self, name: &OsStr) -> Result<Self, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let fd = beneath::open_beneath(self.as_fd(), name, flags, Mode::empty())?;
+        Ok(Self::new(File::from(fd), self.path.join(name)))
+    }
+
+    /// The slot of the file with this name, which is one component.
+    pub fn file(&self, name: impl Into<OsString>) -> FileSlot {
+        FileSlot::new(self.clone(), name.into())
+    }
+
+    /// The slot of the file at the path `below` this folder.
+    ///
+    /// # Errors
+    /// The operating system's, also where a component is a link.
+    pub fn file_beneath(&self, below: &Path, missing: MissingFolders) -> io::Result<FileSlot> {
+        let name = below.file_name().ok_or_else(|| outside(below))?;
+        Ok(self.beneath(below.parent().unwrap_or(Path::new("")), missing)?.file(name))
     }
 
     /// The slot of the file at `path`, which lies below `root`.
@@ -99,9 +157,7 @@ impl FolderHandle {
     /// The operating system's, also where a component below `root` is a link.
     pub fn slot(root: &Path, path: &Path, missing: MissingFolders) -> io::Result<FileSlot> {
         let below = path.strip_prefix(root).map_err(|_| outside(path))?;
-        let name = below.file_name().ok_or_else(|| outside(path))?.to_owned();
-        let folder = Self::open(root)?.beneath(below.parent().unwrap_or(Path::new("")), missing)?;
-        Ok(FileSlot { folder, name })
+        Self::open(root)?.file_beneath(below, missing)
     }
 
     /// Makes the names in the folder durable.
@@ -109,124 +165,101 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's.
     pub fn sync(&self) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::fsync(&self.0))?)
+        Ok(retry_on_intr(|| rustix::fs::fsync(self))?)
     }
 
-    /// The handle, for calls that take a name in the folder.
-    pub fn dir(&self) -> &Dir {
-        &self.0
+    /// What lies in the folder, in the order of the file system.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn entries(&self) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
+        self.dir.entries()
+    }
+
+    /// Whether nothing lies in the folder.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.entries()?.next().transpose()?.is_none())
+    }
+
+    /// Removes the folder with this name and all that is in it. No link is followed.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn remove_folder(&self, name: impl AsRef<Path>) -> io::Result<()> {
+        self.dir.remove_dir_all(name)
+    }
+
+    /// Where the folder was when it was opened, for an error that names it. It may be another folder by now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A descriptor of its own for the folder.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn to_file(&self) -> io::Result<File> {
+        Ok(self.dir.try_clone()?.into_std_file())
+    }
+
+    /// Which folder this is, whatever its path is now.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn id(&self) -> io::Result<FolderId> {
+        Ok(FolderId::of(&rustix::fs::fstat(self)?))
+    }
+
+    /// Whether both are one open folder, and not only the same one opened twice.
+    pub fn is_same_handle(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.dir, &other.dir)
+    }
+
+    /// Where the folder is mounted.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn mount_id(&self) -> io::Result<MountId> {
+        let fields = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        let stat = rustix::fs::statx(self, "", AtFlags::EMPTY_PATH, fields)?;
+        Ok(MountId { device: (stat.stx_dev_major, stat.stx_dev_minor), mount: stat.stx_mnt_id })
+    }
+
+    /// Whether this user may add and remove names in the folder.
+    ///
+    /// # Errors
+    /// The operating system's, when not.
+    pub fn check_writable(&self) -> io::Result<()> {
+        Ok(rustix::fs::accessat(self, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
     }
 
     /// A new file in the folder, that only this user can read.
-    fn temporary(&self) -> io::Result<(OsString, File)> {
+    fn temporary(&self) -> io::Result<(FileSlot, File)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = OsString::from(format!("{TEMPORARY}-{}-{number}", std::process::id()));
-            match self.create(&name, 0o600) {
+            let slot = self.file(format!("{TEMPORARY}-{}-{number}", std::process::id()));
+            match slot.create_new(0o600) {
                 // A process with the same number died and left it.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                made => return made.map(|file| (name, file)),
+                made => return made.map(|file| (slot, file)),
             }
         }
     }
+}
 
-    fn create(&self, name: &OsStr, mode: u32) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(mode)))?;
-        Ok(File::from(fd))
+impl AsFd for FolderHandle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 }
 
-impl FileSlot {
-    /// Writes the file whole: a temporary file in the same folder, fsync, rename, fsync of the folder.
-    ///
-    /// # Errors
-    /// The operating system's; the file with this name, if any, is untouched then.
-    pub fn write_durably(&self, bytes: &[u8], mode: u32, existing: ExistingFile) -> io::Result<()> {
-        let (temporary, file) = self.folder.temporary()?;
-        let written = self.fill(&temporary, file, bytes, mode, existing);
-        if written.is_err() {
-            // The first error is the one that matters. What stays is removed with other leftovers.
-            let _ = self.folder.0.remove_file(&temporary);
-        }
-        written.and_then(|()| self.folder.sync())
-    }
-
-    fn fill(
-        &self,
-        temporary: &OsStr,
-        mut file: File,
-        bytes: &[u8],
-        mode: u32,
-        existing: ExistingFile,
-    ) -> io::Result<()> {
-        file.write_all(bytes)?;
-        // Before it has its name, so that no file is ever readable by more people than it should be.
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-        // Before the rename. A crash could otherwise leave the name with an empty file.
-        retry_on_intr(|| rustix::fs::fsync(&file))?;
-        let dir = &self.folder.0;
-        match existing {
-            ExistingFile::Replace => Ok(rustix::fs::renameat(dir, temporary, dir, &self.name)?),
-            ExistingFile::Refuse => match rename_new(dir, temporary, &self.name) {
-                // A second name, too, is only made where nothing lies.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                    rustix::fs::linkat(dir, temporary, dir, &self.name, AtFlags::empty())?;
-                    Ok(rustix::fs::unlinkat(dir, temporary, AtFlags::empty())?)
-                }
-                renamed => Ok(renamed?),
-            },
-        }
-    }
-
-    /// Writes a file that does not exist. It is not synced to the disk.
-    ///
-    /// # Errors
-    /// The operating system's; [`ErrorKind::AlreadyExists`] when something has the name.
-    pub fn write_new(&self, bytes: &[u8]) -> io::Result<()> {
-        self.folder.create(&self.name, 0o666)?.write_all(bytes)
-    }
-
-    /// Opens a file whose content does not matter, to lock it. Makes it if it is missing.
-    ///
-    /// # Errors
-    /// The operating system's; [`ErrorKind::InvalidInput`] when something else than a file has the name.
-    pub fn open_lock(&self) -> io::Result<File> {
-        // No file is truncated, and opening a pipe does not wait for its other end.
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o600);
-        let file = File::from(retry_on_intr(|| rustix::fs::openat(&self.folder.0, &self.name, flags, mode))?);
-        match file.metadata()?.is_file() {
-            true => Ok(file),
-            false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file: move it away")),
-        }
-    }
-
-    /// Makes a folder that does not exist.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub fn make_folder(&self) -> io::Result<FolderHandle> {
-        rustix::fs::mkdirat(&self.folder.0, &self.name, Mode::from_raw_mode(0o755))?;
-        Ok(self.folder.child(&self.name)?)
-    }
-
-    /// Removes the file. A link is removed itself.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub fn remove_file(&self) -> io::Result<()> {
-        self.folder.0.remove_file(&self.name)
-    }
-
-    /// Removes a folder with all that is in it. No link is followed.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub fn remove_folder(&self) -> io::Result<()> {
-        self.folder.0.remove_dir_all(&self.name)
-    }
+/// Whether a folder was refused because a component of its path is a link, or no folder.
+pub fn is_link_or_no_folder(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::NOTDIR))
 }
 
 /// Waits for the lock of a file. A signal in between does not end the wait.
@@ -240,10 +273,6 @@ pub fn lock(file: &File) -> io::Result<()> {
             locked => return locked,
         }
     }
-}
-
-fn rename_new(dir: &Dir, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)
 }
 
 fn outside(path: &Path) -> io::Error {

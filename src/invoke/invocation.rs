@@ -19,6 +19,7 @@ use super::loaded_skill::LoadedSkill;
 use super::record::{CheckedOutput, Observations, RecordedSkill, RunRecord};
 use super::request::{Disposition, RunRequest};
 use super::result::{DeferredFiles, RunFiles, RunResult};
+use crate::dir::FolderHandle;
 use crate::ledger::{Proposal, RunAuthorization};
 use crate::model::{
     commit::VaultChange,
@@ -123,12 +124,12 @@ impl<'a> Invocation<'a> {
         spec.io.check_input(&input.value).map_err(mismatch)?;
         let staged = self.stage(loaded, thread)?;
         let out = staged.as_ref().map(|staged| staged.staging.out());
-        let (text, observed) = self.run_guest(loaded, input, out.as_deref(), thread)?;
+        let (text, observed) = self.run_guest(loaded, input, out, thread)?;
         let value = json::parse(text.as_bytes(), JsonLimits::default()).map_err(InvokeError::OutputJson)?;
         let mismatch = |why| InvokeError::Output { skill: spec.name.clone(), why };
         spec.io.check_output(&value).map_err(mismatch)?;
         let output = CheckedOutput { value, bytes: text.len() };
-        let effects = match &out {
+        let effects = match out {
             Some(out) => collect_output::collect(out, loaded.limits())?,
             None => Vec::new(),
         };
@@ -166,7 +167,7 @@ impl<'a> Invocation<'a> {
         &self,
         loaded: &LoadedSkill,
         input: GuestInput<'_>,
-        out: Option<&Path>,
+        out: Option<&FolderHandle>,
         thread: RunThread<'_>,
     ) -> Result<(String, GuestTelemetry), InvokeError> {
         let RunRecord { context, request, .. } = &self.record;
@@ -187,10 +188,11 @@ impl<'a> Invocation<'a> {
         // One watch for the switch, the trust and the caller, so the guest is ended by any of them.
         let both = request.cancel.clone().map(|cancel| Cancellable { watch, cancel });
         let watch = both.as_ref().map_or(watch, |both| both);
+        let vault = loaded.vault(context.shared.layout).map(open_vault).transpose().map_err(InvokeError::Run)?;
         let guest_request = GuestRequest {
             input: &input,
             capabilities: loaded.capabilities(),
-            vault: loaded.vault(context.shared.layout),
+            vault: vault.as_ref(),
             linked: context.shared.linked,
             out,
             determinism: self.record.determinism(),
@@ -307,6 +309,11 @@ impl<'a> Invocation<'a> {
     pub(super) fn not_run(self, trusted: Option<&Proposal>, error: InvokeError) -> InvokeError {
         self.record.not_run(trusted, error)
     }
+}
+
+/// Opened for each run: the thread of a lane can open this folder and no other.
+fn open_vault(path: &Path) -> Result<FolderHandle, RunError> {
+    FolderHandle::open(path).map_err(|source| RunError::Folder { guest: "/vault", path: path.to_owned(), source })
 }
 
 /// The files of a completed run, and what is to happen to them.

@@ -73,7 +73,7 @@ impl LoadedSkill {
         self.capabilities.writes_files()
     }
 
-    /// The vault, if its runs need it: a component that imports no files does not get it.
+    /// The path of the vault, if its runs need it: a component that imports no files does not get it.
     pub(super) fn vault<'a>(&self, layout: &'a Layout) -> Option<&'a Path> {
         (self.capabilities.reads_vault() && self.compiled.imports_files()).then_some(layout.vault.as_path())
     }

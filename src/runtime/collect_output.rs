@@ -3,10 +3,11 @@
 //! Guarantees: only regular files with one name and a valid vault path come out, each with the digest of its bytes. Anything
 //! else is an error that names it. Deliberately never: moves or changes a file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::FileType;
 
+use crate::dir::{FolderHandle, MissingFolders, ReadError, beneath};
 use crate::model::{
     digest::Digest, execution::Effect, limits::Limits, vault_path::InvalidVaultPath, vault_path::VaultPath,
 };
@@ -47,7 +48,7 @@ pub enum CollectError {
 ///
 /// # Errors
 /// [`CollectError`] for the first entry that is not allowed in a vault, or that exceeds a limit of staging.
-pub fn collect(out: &Path, limits: &Limits) -> Result<Vec<Effect>, CollectError> {
+pub fn collect(out: &FolderHandle, limits: &Limits) -> Result<Vec<Effect>, CollectError> {
     let mut found = CollectedOutput { limits, effects: Vec::new(), bytes: 0, entries: 0 };
     walk(out, "", 1, &mut found)?;
     let mut effects = found.effects;
@@ -83,32 +84,34 @@ impl CollectedOutput<'_> {
     }
 }
 
-fn walk(root: &Path, prefix: &str, depth: u64, found: &mut CollectedOutput<'_>) -> Result<(), CollectError> {
-    let folder = root.join(prefix);
-    let io = |source: rustix::io::Errno| CollectError::Io { path: folder.clone(), source: source.into() };
-    // A folder that became a link would let the walk leave staging.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(&folder, flags, Mode::empty()).map_err(io)?;
-    for entry in Dir::read_from(&fd).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        let name = entry.file_name().to_string_lossy();
-        if name == "." || name == ".." {
-            continue;
-        }
-        let path = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
+fn walk(folder: &FolderHandle, prefix: &str, depth: u64, found: &mut CollectedOutput<'_>) -> Result<(), CollectError> {
+    let io = |source| CollectError::Io { path: folder.path().to_owned(), source };
+    for entry in folder.entries().map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        let text = name.to_string_lossy();
+        let path = if prefix.is_empty() { text.into_owned() } else { format!("{prefix}/{text}") };
+        let slot = folder.file(name);
         // The link itself and not its target, which could be any file of the host.
-        let stat = rustix::fs::statat(&fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW).map_err(io)?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
+        let stat = slot.stat().map_err(io)?;
+        let kind = beneath::kind(&stat);
         let size = if kind == FileType::RegularFile { u64::try_from(stat.st_size).unwrap_or(u64::MAX) } else { 0 };
         // Before it is read, so that a file that is too large never gets into memory.
         found.count(depth, size)?;
         match kind {
-            // The depth was counted above, so `staged_depth` also bounds this recursion.
-            FileType::Directory => walk(root, &path, depth + 1, found)?,
+            // The depth was counted above, so `staged_depth` also bounds this recursion. A folder that became a link is
+            // refused: it would let the walk leave staging.
+            FileType::Directory => {
+                let below = folder.child(slot.name(), MissingFolders::Refuse).map_err(io)?;
+                walk(&below, &path, depth + 1, found)?;
+            }
             // A second name could be outside of staging, and change the file after it was hashed.
             FileType::RegularFile if stat.st_nlink == 1 => {
-                let bytes = std::fs::read(root.join(&path))
-                    .map_err(|source| CollectError::Io { path: root.join(&path), source })?;
+                let content = slot.read(size).map_err(|error| match error {
+                    ReadError::Io(source) => io(source),
+                    ReadError::NotAFile(why) => io(std::io::Error::new(std::io::ErrorKind::InvalidData, why)),
+                    ReadError::Missing => io(std::io::ErrorKind::NotFound.into()),
+                })?;
+                let bytes = content.bytes;
                 let path = VaultPath::parse(&path)?;
                 found.effects.push(Effect {
                     path,
@@ -135,21 +138,26 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("Inbox/AI"))?;
         std::fs::write(dir.path().join("Inbox/AI/b.md"), "b")?;
         std::fs::write(dir.path().join("Inbox/a.md"), "a")?;
-        let paths: Vec<_> =
-            collect(dir.path(), &Limits::default())?.into_iter().map(|effect| effect.path.to_string()).collect();
+        let paths: Vec<_> = collect(&FolderHandle::open(dir.path())?, &Limits::default())?
+            .into_iter()
+            .map(|effect| effect.path.to_string())
+            .collect();
         assert_eq!(paths, ["Inbox/AI/b.md", "Inbox/a.md"]);
 
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("Inbox/link.md"))?;
         assert!(matches!(
-            collect(dir.path(), &Limits::default()),
+            collect(&FolderHandle::open(dir.path())?, &Limits::default()),
             Err(CollectError::Kind { what: "a symbolic link", .. })
         ));
         std::fs::remove_file(dir.path().join("Inbox/link.md"))?;
         std::fs::hard_link(dir.path().join("Inbox/a.md"), dir.path().join("Inbox/c.md"))?;
-        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Kind { .. })));
+        assert!(matches!(
+            collect(&FolderHandle::open(dir.path())?, &Limits::default()),
+            Err(CollectError::Kind { .. })
+        ));
         std::fs::remove_file(dir.path().join("Inbox/c.md"))?;
         std::fs::write(dir.path().join(".hidden"), "")?;
-        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Path(_))));
+        assert!(matches!(collect(&FolderHandle::open(dir.path())?, &Limits::default()), Err(CollectError::Path(_))));
         Ok(())
     }
 
@@ -159,19 +167,19 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("a/b"))?;
         std::fs::write(dir.path().join("a/b/c.md"), "12345")?;
         let exact = Limits { staged_files: 3, staged_bytes: 5, staged_depth: 3, ..Limits::default() };
-        assert_eq!(collect(dir.path(), &exact)?.len(), 1);
+        assert_eq!(collect(&FolderHandle::open(dir.path())?, &exact)?.len(), 1);
         let one_less = [
             ("staged_files", Limits { staged_files: 2, ..exact.clone() }),
             ("staged_bytes", Limits { staged_bytes: 4, ..exact.clone() }),
             ("staged_depth", Limits { staged_depth: 2, ..exact.clone() }),
         ];
         for (name, limits) in one_less {
-            let refused = collect(dir.path(), &limits);
+            let refused = collect(&FolderHandle::open(dir.path())?, &limits);
             assert!(matches!(refused, Err(CollectError::Limit { limit, .. }) if limit == name), "{name}: {refused:?}");
         }
         // A sparse file costs its length, and is refused without being read.
         std::fs::File::create(dir.path().join("sparse"))?.set_len(1 << 40)?;
-        let refused = collect(dir.path(), &Limits::default());
+        let refused = collect(&FolderHandle::open(dir.path())?, &Limits::default());
         assert!(matches!(refused, Err(CollectError::Limit { limit: "staged_bytes", .. })), "{refused:?}");
         Ok(())
     }

@@ -9,11 +9,12 @@
 
 use std::{
     marker::PhantomData,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, mpsc},
     thread,
 };
 
+use crate::dir::FolderHandle;
 use crate::model::{execution::SecondWall, switch::Watch};
 use crate::sync::lock;
 
@@ -21,7 +22,7 @@ use super::{
     error::RunError,
     interrupt::Interrupt,
     linked_folders::LinkedFolder,
-    second_wall::{self, LandlockScope},
+    second_wall::{self, LandlockScope, ScopeId},
     thread::{LOOK, STACK},
 };
 
@@ -35,18 +36,17 @@ pub enum LaneKey {
 }
 
 impl LaneKey {
-    fn scope(&self) -> LandlockScope<'_> {
-        match self {
-            Self::Nothing => LandlockScope::default(),
-            Self::Vault(path, linked) => LandlockScope::reading(path, linked),
-        }
+    /// The folder that the runs may read, opened.
+    fn open(&self) -> Result<Option<FolderHandle>, RunError> {
+        let Self::Vault(path, _) = self else { return Ok(None) };
+        let failed = |source| RunError::Folder { guest: "/vault", path: path.clone(), source };
+        FolderHandle::open(path).map(Some).map_err(failed)
     }
 
-    /// Whether runs with this vault, or with none, belong on a lane with this key.
-    pub fn fits(&self, vault: Option<&Path>) -> bool {
+    fn linked(&self) -> &[LinkedFolder] {
         match self {
-            Self::Nothing => vault.is_none(),
-            Self::Vault(path, _) => vault == Some(path),
+            Self::Nothing => &[],
+            Self::Vault(_, linked) => linked,
         }
     }
 }
@@ -69,7 +69,7 @@ struct LaneState {
 /// A lane, as the work on its thread sees it. It cannot be sent to another thread.
 #[derive(Debug)]
 pub struct Lane<'a> {
-    key: &'a LaneKey,
+    scope: ScopeId,
     second_wall: SecondWall,
     state: &'a Mutex<LaneState>,
     // A raw pointer is neither `Send` nor `Sync`: the restriction belongs to this thread.
@@ -83,15 +83,18 @@ impl Lane<'_> {
     /// When there is no thread, when it cannot be restricted, or when the work panicked.
     pub fn keep<T: Send>(key: &LaneKey, work: impl FnOnce(&Lane<'_>) -> T + Send) -> Result<T, RunError> {
         let state = Mutex::new(LaneState::default());
+        let vault = key.open()?;
+        let reach = vault.as_ref().map(|vault| LandlockScope::reading(vault, key.linked())).unwrap_or_default();
+        let scope = reach.id()?;
         let (alive, ended) = mpsc::channel::<()>();
-        thread::scope(|scope| {
-            let lane = thread::Builder::new().name("kavi-lane".into()).stack_size(STACK).spawn_scoped(scope, || {
+        thread::scope(|threads| {
+            let lane = thread::Builder::new().name("kavi-lane".into()).stack_size(STACK).spawn_scoped(threads, || {
                 // Dropped when the work ends, also by a panic. That wakes the keeper.
                 let _alive = alive;
                 // Before `work` gets the lane: code that ran earlier on this thread could have
                 // opened anything.
-                let second_wall = second_wall::put_up(key.scope())?;
-                Ok(work(&Lane { key, second_wall, state: &state, here: PhantomData }))
+                let second_wall = second_wall::put_up(reach)?;
+                Ok(work(&Lane { scope, second_wall, state: &state, here: PhantomData }))
             });
             let lane = lane.map_err(|error| RunError::Host(format!("no thread for runs: {error}")))?;
             let mut seen = 0;
@@ -117,7 +120,7 @@ impl Lane<'_> {
     ) -> Result<LaneGuard<'_>, RunError> {
         // Landlock would only make a wider run fail. A narrower one would run with access that it
         // was not granted.
-        if scope != self.key.scope() {
+        if scope.id()? != self.scope {
             return Err(RunError::SecondWall("this thread is kept for runs with other access".to_owned()));
         }
         // A new one for each run: a halt of the last run must not end the next.

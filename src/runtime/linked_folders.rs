@@ -7,14 +7,12 @@
 //! anywhere else. A link that cannot be followed is told, with the reason. Deliberately never: follows a link inside such a
 //! folder, or makes one writable.
 
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::FileType;
 
+use crate::dir::{FolderHandle, FolderId, MissingFolders, beneath};
 use crate::model::layout::Layout;
 
 /// A linked folder that skills read.
@@ -25,15 +23,15 @@ pub struct LinkedFolder {
     /// Where it led at the start.
     pub target: PathBuf,
     /// The folder that was found there.
-    folder: Arc<File>,
-    /// The folder of the vault in which the link lies, by device and inode.
-    parent: (u64, u64),
+    folder: FolderHandle,
+    /// The folder of the vault in which the link lies.
+    parent: FolderId,
 }
 
 /// Two are equal if they are the same open folder.
 impl PartialEq for LinkedFolder {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && Arc::ptr_eq(&self.folder, &other.folder)
+        self.name == other.name && self.folder.is_same_handle(&other.folder)
     }
 }
 
@@ -58,9 +56,9 @@ pub struct LinkedFolders {
 }
 
 impl LinkedFolder {
-    /// The folder, open for looking names up in it.
-    pub(super) fn handle(&self) -> BorrowedFd<'_> {
-        self.folder.as_fd()
+    /// The folder.
+    pub(super) fn handle(&self) -> &FolderHandle {
+        &self.folder
     }
 
     /// Where a guest has it.
@@ -69,9 +67,9 @@ impl LinkedFolder {
     }
 
     /// Whether the link is this name in this folder.
-    pub(super) fn is_at(&self, folder: &Stat, name: &[u8]) -> bool {
+    pub(super) fn is_at(&self, folder: FolderId, name: &[u8]) -> bool {
         let last = self.name.rsplit('/').next().unwrap_or_default();
-        self.parent == (folder.st_dev, folder.st_ino) && last.as_bytes() == name
+        self.parent == folder && last.as_bytes() == name
     }
 }
 
@@ -90,16 +88,16 @@ impl LinkedFolders {
 }
 
 fn resolve(layout: &Layout, name: &str) -> Result<LinkedFolder, String> {
-    let (above, last) = name.rsplit_once('/').unwrap_or((".", name));
-    let failed = |what: &str, errno: Errno| format!("{what}: {}", std::io::Error::from(errno));
+    let (above, last) = name.rsplit_once('/').unwrap_or(("", name));
+    let failed = |what: &str, error: io::Error| format!("{what}: {error}");
     let vault = layout.vault.canonicalize().map_err(|error| format!("the vault: {error}"))?;
-    let vault_folder = open(CWD, &vault, ResolveFlags::empty()).map_err(|errno| failed("the vault", errno))?;
+    let vault_folder = FolderHandle::open(&vault).map_err(|error| failed("the vault", error))?;
     // Links on the way to the link are not followed, as everywhere in the vault.
-    let parent = open(&vault_folder, Path::new(above), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
-        .map_err(|errno| failed("its folder in the vault cannot be opened", errno))?;
-    let link = rustix::fs::statat(&parent, last, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|errno| failed("it cannot be found in the vault", errno))?;
-    match FileType::from_raw_mode(link.st_mode) {
+    let parent = vault_folder
+        .beneath(Path::new(above), MissingFolders::Refuse)
+        .map_err(|error| failed("its folder in the vault cannot be opened", error))?;
+    let link = parent.file(last).stat().map_err(|error| failed("it cannot be found in the vault", error))?;
+    match beneath::kind(&link) {
         FileType::Symlink => {}
         FileType::Directory => return Err("it is a folder of the vault, which needs no `follow`".to_owned()),
         _ => return Err("it is not a link to a folder".to_owned()),
@@ -107,17 +105,10 @@ fn resolve(layout: &Layout, name: &str) -> Result<LinkedFolder, String> {
     let target = vault.join(name).canonicalize().map_err(|error| format!("it leads to no folder: {error}"))?;
     check_target(layout, &vault, &target)?;
     // The path has no link in it now. If it has one when it is opened, somebody has changed it in between.
-    let folder = open(CWD, &target, ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)
-        .map_err(|errno| failed(&format!("{} cannot be opened", target.display()), errno))?;
-    let parent = rustix::fs::fstat(&parent).map_err(|errno| failed("its folder in the vault", errno))?;
-    let parent = (parent.st_dev, parent.st_ino);
-    Ok(LinkedFolder { name: name.to_owned(), target, folder: Arc::new(folder), parent })
-}
-
-/// Opens a folder for looking names up in it.
-fn open(at: impl AsFd, path: &Path, resolve: ResolveFlags) -> Result<File, Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    retry_on_intr(|| rustix::fs::openat2(at.as_fd(), path, flags, Mode::empty(), resolve)).map(File::from)
+    let folder = FolderHandle::open_resolved(&target)
+        .map_err(|error| failed(&format!("{} cannot be opened", target.display()), error))?;
+    let parent = parent.id().map_err(|error| failed("its folder in the vault", error))?;
+    Ok(LinkedFolder { name: name.to_owned(), target, folder, parent })
 }
 
 /// Skills read all of a linked folder, so it must not have what the workspace itself is made of.
@@ -174,8 +165,8 @@ mod tests {
         symlink("/etc", &link).unwrap();
         fs::rename(&first, root.path().join("moved")).unwrap();
         symlink("/etc", &first).unwrap();
-        let seen = rustix::fs::statat(linked.folders[0].handle(), "file.md", AtFlags::SYMLINK_NOFOLLOW);
-        assert_eq!(seen.map(|stat| stat.st_size), Ok(4));
+        let seen = linked.folders[0].handle().file("file.md").stat().unwrap();
+        assert_eq!(seen.st_size, 4);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! What a run is given.
 
-use std::path::Path;
-
 use super::linked_folders::LinkedFolder;
+use crate::dir::FolderHandle;
 use crate::model::{capabilities::SkillCapabilities, execution::Determinism, limits::Limits, switch::Watch};
 
 /// Which of the two contracts a component is run by.
@@ -22,11 +21,11 @@ pub struct GuestRequest<'a> {
     /// What the skill may touch.
     pub capabilities: &'a SkillCapabilities,
     /// The folder that the guest sees as `/vault`, if its capabilities include it.
-    pub vault: Option<&'a Path>,
+    pub vault: Option<&'a FolderHandle>,
     /// The linked folders that it sees below `/vault`, if it has that.
     pub linked: &'a [LinkedFolder],
     /// The empty folder that the guest sees as `/out`, if its capabilities include it.
-    pub out: Option<&'a Path>,
+    pub out: Option<&'a FolderHandle>,
     /// The guest's clock and the seed of its random numbers.
     pub determinism: Determinism,
     /// The limits of this run.
@@ -37,7 +36,7 @@ pub struct GuestRequest<'a> {
 
 impl<'a> GuestRequest<'a> {
     /// The vault, if the guest is to have it.
-    pub(super) fn granted_vault(&self) -> Option<&'a Path> {
+    pub(super) fn granted_vault(&self) -> Option<&'a FolderHandle> {
         // The capabilities decide and not the caller: a folder that was passed by mistake stays
         // unreachable.
         self.vault.filter(|_| self.capabilities.reads_vault())
@@ -49,7 +48,7 @@ impl<'a> GuestRequest<'a> {
     }
 
     /// The staging folder, if the guest is to have it.
-    pub(super) fn granted_out(&self) -> Option<&'a Path> {
+    pub(super) fn granted_out(&self) -> Option<&'a FolderHandle> {
         self.out.filter(|_| self.capabilities.writes_files())
     }
 }

@@ -8,8 +8,7 @@
 //! Deliberately never: replaces the first wall. Without Landlock a run goes on behind the first wall alone, and its record
 //! says so. With Landlock, a run whose thread cannot be restricted does not start.
 
-use std::path::Path;
-
+use crate::dir::{FolderHandle, FolderId};
 use crate::model::execution::SecondWall;
 
 use super::{
@@ -20,11 +19,19 @@ use super::{
 
 /// What a restricted thread can still access. Two runs can share a thread only if their scopes are equal. A staging folder
 /// belongs to one run, so a thread with one serves only that run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LandlockScope<'a> {
-    vault: Option<(&'a Path, VaultAccess)>,
+    vault: Option<(&'a FolderHandle, VaultAccess)>,
     linked: &'a [LinkedFolder],
-    out: Option<&'a Path>,
+    out: Option<&'a FolderHandle>,
+}
+
+/// The folders of a scope, by what they are and not by their paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ScopeId {
+    vault: Option<(FolderId, VaultAccess)>,
+    linked: Vec<FolderId>,
+    out: Option<FolderId>,
 }
 
 /// What the run does with the vault.
@@ -37,7 +44,7 @@ enum VaultAccess {
 
 impl<'a> LandlockScope<'a> {
     /// A skill that reads this vault with its linked folders, and writes nothing.
-    pub(super) fn reading(vault: &'a Path, linked: &'a [LinkedFolder]) -> Self {
+    pub(super) fn reading(vault: &'a FolderHandle, linked: &'a [LinkedFolder]) -> Self {
         Self { vault: Some((vault, VaultAccess::Read)), linked, out: None }
     }
 
@@ -50,6 +57,17 @@ impl<'a> LandlockScope<'a> {
         let vault = request.granted_vault().map(|vault| (vault, access));
         Self { vault, linked: request.granted_linked(), out: request.granted_out() }
     }
+
+    /// What two scopes must have in common to be one.
+    pub(super) fn id(&self) -> Result<ScopeId, RunError> {
+        let vault = self.vault.map(|(vault, access)| id("/vault", vault).map(|id| (id, access))).transpose()?;
+        let linked = self.linked.iter().map(|linked| id("/vault", linked.handle())).collect::<Result<_, _>>()?;
+        Ok(ScopeId { vault, linked, out: self.out.map(|out| id("/out", out)).transpose()? })
+    }
+}
+
+fn id(guest: &'static str, folder: &FolderHandle) -> Result<FolderId, RunError> {
+    folder.id().map_err(|source| RunError::Folder { guest, path: folder.path().into(), source })
 }
 
 /// Which second wall this machine has.
@@ -72,11 +90,9 @@ pub(super) use linux::put_up;
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::io;
-
     use landlock::{
-        ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd,
-        PathFdError, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+        ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
+        RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
     };
 
     use super::*;
@@ -87,21 +103,19 @@ mod linux {
     /// Restricts the calling thread for good.
     pub(in super::super) fn put_up(reach: LandlockScope<'_>) -> Result<SecondWall, RunError> {
         let mut rules = nothing().map_err(refused)?;
-        // Rules hold the opened folders, so they are made before the restriction under which none
-        // could be opened.
-        if let Some((path, vault)) = reach.vault {
+        // A rule is about the folder that is held open, whatever lies at its path by now.
+        if let Some((folder, vault)) = reach.vault {
             let rights = match vault {
                 VaultAccess::Read => reading(),
                 VaultAccess::Seed => reading() | writing(),
             };
-            rules = allow(rules, "/vault", path, rights)?;
+            rules = rules.add_rule(PathBeneath::new(folder, rights)).map_err(refused)?;
         }
         for linked in reach.linked {
-            // By the open folder and not by its path, which could be another one by now.
             rules = rules.add_rule(PathBeneath::new(linked.handle(), reading())).map_err(refused)?;
         }
-        if let Some(path) = reach.out {
-            rules = allow(rules, "/out", path, reading() | writing())?;
+        if let Some(folder) = reach.out {
+            rules = rules.add_rule(PathBeneath::new(folder, reading() | writing())).map_err(refused)?;
         }
         // Only the calling thread is restricted. Kavi's other threads must still write the ledger
         // and the vault.
@@ -138,19 +152,6 @@ mod linux {
             | AccessFs::RemoveDir
             // Moving a file between two folders of the same tree.
             | AccessFs::Refer
-    }
-
-    fn allow(
-        rules: RulesetCreated,
-        guest: &'static str,
-        path: &Path,
-        rights: BitFlags<AccessFs>,
-    ) -> Result<RulesetCreated, RunError> {
-        let folder = PathFd::new(path).map_err(|error| match error {
-            PathFdError::OpenCall { source, .. } => RunError::Folder { guest, path: path.into(), source },
-            other => RunError::Folder { guest, path: path.into(), source: io::Error::other(other) },
-        })?;
-        rules.add_rule(PathBeneath::new(folder, rights)).map_err(refused)
     }
 
     fn judge(status: &RestrictionStatus) -> Result<SecondWall, RunError> {
@@ -193,10 +194,11 @@ mod tests {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap();
         let (vault, out) = (at("vault"), at("staging/mine/out"));
+        let folders = (FolderHandle::open(&vault).unwrap(), FolderHandle::open(&out).unwrap());
         let seen = thread::scope(|scope| {
             let restricted = scope.spawn(|| {
-                let vault = Some((vault.as_path(), VaultAccess::Read));
-                let wall = put_up(LandlockScope { vault, linked: &[], out: Some(&out) }).unwrap();
+                let vault = Some((&folders.0, VaultAccess::Read));
+                let wall = put_up(LandlockScope { vault, linked: &[], out: Some(&folders.1) }).unwrap();
                 assert!(matches!(wall, SecondWall::Landlock(_)), "the tests need a kernel with Landlock: {wall}");
                 assert_eq!(kind(fs::read(at("vault/a.md"))), Ok(()));
                 assert_eq!(kind(fs::read_dir(at("vault"))), Ok(()));
@@ -248,9 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let put = || put_up(LandlockScope { out: Some(Path::new("/nowhere")), ..LandlockScope::default() });
-        let refused = thread::spawn(put).join().unwrap();
-        assert!(matches!(refused, Err(RunError::Folder { guest: "/out", .. })), "{refused:?}");
+    fn a_rule_is_about_the_folder_that_is_open() {
+        let root = tempfile::tempdir().unwrap();
+        let (vault, moved) = (root.path().join("vault"), root.path().join("moved"));
+        fs::create_dir(&vault).unwrap();
+        fs::write(vault.join("a.md"), "mine").unwrap();
+        let handle = FolderHandle::open(&vault).unwrap();
+        // Somebody puts another folder at its path.
+        fs::rename(&vault, &moved).unwrap();
+        fs::create_dir(&vault).unwrap();
+        fs::write(vault.join("a.md"), "theirs").unwrap();
+        let restricted = thread::spawn(move || {
+            put_up(LandlockScope::reading(&handle, &[])).unwrap();
+            (kind(fs::read(moved.join("a.md"))), kind(fs::read(vault.join("a.md"))))
+        });
+        assert_eq!(restricted.join().unwrap(), (Ok(()), DENIED));
     }
 }

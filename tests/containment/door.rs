@@ -110,7 +110,8 @@ impl Folders {
 /// One run.
 pub fn run(compiled: &CompiledComponent, row: &Row, folders: &Folders, limits: &Limits) -> String {
     let capabilities = capabilities(row.class);
-    let (vault, out) = (folders.vault(), folders.out());
+    let open = |folder: PathBuf| kavi::dir::FolderHandle::open(&folder).unwrap();
+    let (vault, out) = (open(folders.vault()), open(folders.out()));
     let request = GuestRequest {
         input: row.input,
         capabilities: &capabilities,

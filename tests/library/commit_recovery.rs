@@ -111,7 +111,7 @@ fn the_end_of_a_commit_is_on_the_disk_before_its_evidence_goes() {
     };
     let last_write =
         |calls: &[String]| calls.iter().rposition(|line| line.contains("pwrite64") && line.contains("-wal"));
-    let removed = lines.iter().position(|line| line.contains("unlink") && line.contains("staging/ready/"));
+    let removed = lines.iter().position(|line| line.contains("unlink") && line.contains("staging/ready"));
     let before = &lines[..removed.expect("the prepared files are removed")];
     let written = last_write(before).expect("the end is written");
     let synced = before[written..].iter().any(|line| line.contains("sync(") && line.contains("-wal"));
@@ -259,7 +259,8 @@ fn a_held_effect_that_is_not_what_its_run_recorded_is_not_approved() {
         let workspace = Workspace::trusted();
         prepare(&workspace, Deed::Approve);
         let before = vault(&workspace);
-        let store = kavi::artifacts::Store::new(workspace.path().join(".kavi/store"));
+        let config = kavi::workspace::Config::load(workspace.path(), &kavi::workspace::Environment::default()).unwrap();
+        let store = kavi::artifacts::Store::open(&config.layout).unwrap();
         store.put(kavi::artifacts::StoredKind::File, b"other").unwrap();
         workspace.ledger().execute_batch(&sql).unwrap();
         let id = support::strings(&workspace.ledger(), "SELECT id FROM commits").remove(0);

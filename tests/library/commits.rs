@@ -84,7 +84,7 @@ pub fn prepare(workspace: &Workspace, deed: Deed) {
 pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result<(), String> {
     let config = Config::load(root, &Environment::default()).unwrap();
     let (layout, limits) = (&config.layout, &config.limits);
-    let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::new(layout.store()));
+    let (ledger, store) = (Ledger::open(&layout.ledger(), Create::Never).unwrap(), Store::open(layout).unwrap());
     let cage = Cage::new(PathBuf::from(env!("CARGO_BIN_EXE_kavi")), Confinement::Required);
     let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), import_table_version());
     let shared = SharedContext {

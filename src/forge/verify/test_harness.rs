@@ -3,9 +3,12 @@
 //! Guarantees: output of the guest decides nothing but the list of test names.
 //! Deliberately never: decides whether a failed test fails the gate.
 
+use tempfile::TempDir;
+
 use super::context::GateContext;
 use super::determinism::with_switch;
 use super::error::VerifyError;
+use crate::dir::FolderHandle;
 use crate::model::{capabilities::SkillCapabilities, finding::Finding, limits::Limits, text};
 use crate::runtime::{CompiledComponent, GuestRequest, RunError, TestExit, TestOutcome};
 
@@ -79,12 +82,14 @@ impl<'a> TestHarness<'a> {
     ) -> Result<Result<TestOutcome, RunError>, VerifyError> {
         let vault = tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?;
         let out = tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?;
+        let open = |folder: &TempDir| FolderHandle::open(folder.path()).map_err(VerifyError::Folder);
+        let (vault_handle, out_handle) = (open(&vault)?, open(&out)?);
         let request = GuestRequest {
             input: "",
             capabilities: &self.capabilities,
-            vault: self.capabilities.reads_vault().then(|| vault.path()),
+            vault: self.capabilities.reads_vault().then_some(&vault_handle),
             linked: &[],
-            out: self.capabilities.writes_files().then(|| out.path()),
+            out: self.capabilities.writes_files().then_some(&out_handle),
             determinism: with_switch(number),
             limits: if limits == RunLimits::Full { self.context.limits } else { &self.short },
             watch: self.context.watch,

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::context::GateContext;
 use super::error::VerifyError;
+use crate::dir::FolderHandle;
 use crate::model::{
     capabilities::SkillCapabilities,
     execution::{Determinism, Effect},
@@ -86,12 +87,15 @@ impl<'a> TrialRunner<'a> {
             Some(out) => out,
             None => tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?,
         };
+        let staging = FolderHandle::open(out.path()).map_err(VerifyError::Folder)?;
+        let vault = self.capabilities.reads_vault().then(|| FolderHandle::open(vault)).transpose();
+        let vault = vault.map_err(VerifyError::Folder)?;
         let request = GuestRequest {
             input,
             capabilities: &self.capabilities,
-            vault: self.capabilities.reads_vault().then_some(vault),
+            vault: vault.as_ref(),
             linked: &[],
-            out: self.capabilities.writes_files().then(|| out.path()),
+            out: self.capabilities.writes_files().then_some(&staging),
             determinism,
             limits: &self.limits,
             watch: self.context.watch,
@@ -108,8 +112,8 @@ impl<'a> TrialRunner<'a> {
                 TrialEnd::Stopped { why: failure.to_string(), timed_out }
             }
         };
-        let staged = collect_output::collect(out.path(), &self.limits).map_err(|error| error.to_string());
-        if fs::read_dir(out.path()).map_err(VerifyError::Folder)?.next().is_none() {
+        let staged = collect_output::collect(&staging, &self.limits).map_err(|error| error.to_string());
+        if staging.is_empty().map_err(VerifyError::Folder)? {
             self.empty.replace(Some(out));
         }
         Ok(Trial { end, staged })

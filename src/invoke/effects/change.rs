@@ -12,8 +12,8 @@ use super::commit_site::CommitSite;
 use super::error::{ApplyError, EffectsError};
 use super::file_change::{CheckedFile, StagedFile};
 use super::file_move;
-use super::place::Vault;
 use crate::artifacts::Store;
+use crate::dir::FolderHandle;
 use crate::invoke::diff::FileDiff;
 use crate::ledger::Ledger;
 use crate::model::commit::VaultChange;
@@ -42,7 +42,7 @@ impl StagedChange {
     }
 
     /// Compares what the change would replace with its precondition.
-    pub(super) fn check(self, vault: &Vault, ledger: &Ledger) -> Result<CheckedChange, EffectsError> {
+    pub(super) fn check(self, vault: &FolderHandle, ledger: &Ledger) -> Result<CheckedChange, EffectsError> {
         match self {
             Self::File(file) => file.check(vault, ledger).map(CheckedChange::File),
         }

@@ -2,18 +2,16 @@
 //!
 //! Deliberately never: changes a file.
 
-use std::path::PathBuf;
-
-use super::place::Vault;
 use super::prepared_dir::PreparedDir;
 use crate::artifacts::Store;
+use crate::dir::{FileSlot, FolderHandle};
 use crate::model::id::CommitId;
 
 /// Where one commit is applied.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommitSite<'a> {
     /// The vault, held open.
-    pub(super) vault: &'a Vault,
+    pub(super) vault: &'a FolderHandle,
     /// The files on their way into it.
     pub(super) prepared: &'a PreparedDir,
     /// Has the content that the commit replaces.
@@ -24,7 +22,7 @@ pub(super) struct CommitSite<'a> {
 
 impl CommitSite<'_> {
     /// The prepared file of a change, by its number in the commit. After the change is applied, the content that it replaced.
-    pub(super) fn file(&self, number: usize) -> PathBuf {
+    pub(super) fn file(&self, number: usize) -> FileSlot {
         self.prepared.file(self.commit, number)
     }
 

@@ -4,8 +4,8 @@
 //! clock. Deliberately never: resolves a conflict.
 
 use super::error::EffectsError;
-use super::place::Found;
 use super::staging::{ChangeTime, Staging};
+use super::vault_file::CurrentFile;
 use crate::ledger::Ledger;
 use crate::model::commit::{FileChange, VaultChange};
 
@@ -42,7 +42,7 @@ pub(super) fn check(
     ledger: &Ledger,
     change: &FileChange,
     precondition: Precondition,
-    found: Option<&Found>,
+    found: Option<&CurrentFile>,
 ) -> Result<(), EffectsError> {
     let conflict = |why: &str| Err(EffectsError::Conflict { path: change.path.clone(), why: why.to_owned() });
     let start = match precondition {

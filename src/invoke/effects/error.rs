@@ -67,7 +67,7 @@ pub enum EffectsError {
     Artifact(#[from] ArtifactError),
 }
 
-pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> EffectsError {
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> EffectsError + use<> {
     let path = path.to_owned();
     move |source| EffectsError::Io { path, source }
 }

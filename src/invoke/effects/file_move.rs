@@ -25,15 +25,13 @@
 //!
 //! Deliberately never: follows a link, or decides what is moved.
 
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{AtFlags, CWD, RenameFlags, Stat};
-use rustix::io::{Errno, retry_on_intr};
+use std::io::{self, ErrorKind};
 
 use super::commit_site::CommitSite;
 use super::error::{ApplyError, EffectsError};
-use super::place::{Folders, Place, Vault};
-use crate::artifacts::{self, ReadError, Store, StoredKind};
+use super::vault_file::{MAX_BYTES, VaultFile};
+use crate::artifacts::{Store, StoredKind};
+use crate::dir::{self, ExistingFile, FileSlot, FolderHandle, MissingFolders, ReadError};
 use crate::model::{commit::FileChange, digest::Digest};
 
 const CHANGED: &str = "it was changed since the run began";
@@ -42,12 +40,12 @@ const REMOVED: &str = "it was removed since the run began";
 const EDITED_TWICE: &str = "it was changed twice since the run began; the first of these edits is in the store";
 const FOREIGN: &str = "the prepared file is not the recorded one";
 
-/// One file change, its prepared file, and its place in the vault.
+/// One file change, its prepared file, and the file in the vault.
 pub(super) struct FileMove<'a> {
     change: &'a FileChange,
-    prepared: PathBuf,
+    prepared: FileSlot,
     was_prepared: bool,
-    place: Place<'a>,
+    file: VaultFile<'a>,
     store: &'a Store,
 }
 
@@ -61,9 +59,9 @@ enum Prepared {
 }
 
 impl Prepared {
-    fn read(path: &Path) -> Self {
-        match artifacts::read_once(path) {
-            Ok(bytes) => Self::File(Digest::of(&bytes)),
+    fn read(file: &FileSlot) -> Self {
+        match file.read(MAX_BYTES) {
+            Ok(content) => Self::File(Digest::of(&content.bytes)),
             Err(ReadError::Missing) => Self::Nothing,
             Err(ReadError::NotAFile(_) | ReadError::Io(_)) => Self::Other,
         }
@@ -90,7 +88,7 @@ pub(super) fn apply(site: CommitSite<'_>, number: usize, change: &FileChange) ->
 
 /// Undoes a change, if it was applied: also by a process that crashed.
 pub(super) fn undo(site: CommitSite<'_>, number: usize, change: &FileChange) -> Result<(), ApplyError> {
-    // Before the place is opened: a change that was never applied may have no folder to open.
+    // Before its folder is opened: a change that was never applied may have no folder to open.
     let not_applied = match (change.after, Prepared::read(&site.file(number))) {
         (Some(after), Prepared::File(found)) => found == after,
         (None, prepared) => prepared == Prepared::Nothing,
@@ -104,7 +102,7 @@ pub(super) fn apply_unchecked(site: CommitSite<'_>, number: usize, change: &File
     let file = FileMove::open(site, number, change)?;
     match (file.prepared(), change.after) {
         (Prepared::File(found), Some(after)) if found == after => {
-            file.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| file.failed(error))
+            file.rename_over().map_err(|error| file.failed(error))
         }
         (Prepared::Nothing, Some(after)) => file.must_be_moved(after),
         (Prepared::Nothing, None) => Err(ApplyError::Lost(change.path.clone())),
@@ -113,7 +111,7 @@ pub(super) fn apply_unchecked(site: CommitSite<'_>, number: usize, change: &File
 }
 
 /// Makes the names of changed files durable, in every folder once.
-pub(super) fn sync<'c>(vault: &Vault, changes: impl Iterator<Item = &'c FileChange>) -> Result<(), ApplyError> {
+pub(super) fn sync<'c>(vault: &FolderHandle, changes: impl Iterator<Item = &'c FileChange>) -> Result<(), ApplyError> {
     let mut last: Option<&str> = None;
     for change in changes {
         let folder = change.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -121,9 +119,9 @@ pub(super) fn sync<'c>(vault: &Vault, changes: impl Iterator<Item = &'c FileChan
         if last.replace(folder) == Some(folder) {
             continue;
         }
-        let failed = |error: Errno| ApplyError::Failed(change.path.clone(), error.to_string());
-        match Place::open(vault, &change.path, Folders::Leave) {
-            Ok(Some(place)) => retry_on_intr(|| rustix::fs::fsync(&place.folder)).map_err(failed)?,
+        let failed = |error: io::Error| ApplyError::Failed(change.path.clone(), error.to_string());
+        match VaultFile::open(vault, &change.path, MissingFolders::Refuse) {
+            Ok(Some(file)) => file.slot().folder().sync().map_err(failed)?,
             // A folder that is gone, or is a link by now, was not written to.
             Ok(None) | Err(EffectsError::Place { .. }) => {}
             Err(error) => return Err(ApplyError::at(&change.path, error)),
@@ -132,21 +130,16 @@ pub(super) fn sync<'c>(vault: &Vault, changes: impl Iterator<Item = &'c FileChan
     Ok(())
 }
 
-/// Whether the file system does not support this kind of rename.
-fn is_unsupported(error: Errno) -> bool {
-    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
-}
-
 impl<'a> FileMove<'a> {
     fn open(site: CommitSite<'a>, number: usize, change: &'a FileChange) -> Result<Self, ApplyError> {
         // The folder is made again: another program may have removed it after the change was prepared.
-        let place = match Place::open(site.vault, &change.path, Folders::Make) {
-            Ok(Some(place)) => place,
+        let file = match VaultFile::open(site.vault, &change.path, MissingFolders::Make) {
+            Ok(Some(file)) => file,
             Ok(None) => return Err(ApplyError::Conflict(change.path.clone(), REMOVED.to_owned())),
             Err(error) => return Err(ApplyError::at(&change.path, error)),
         };
         let was_prepared = site.prepared.has_evidence(site.commit, number);
-        Ok(Self { change, prepared: site.file(number), was_prepared, place, store: site.store })
+        Ok(Self { change, prepared: site.file(number), was_prepared, file, store: site.store })
     }
 
     fn failed(&self, why: impl ToString) -> ApplyError {
@@ -162,7 +155,7 @@ impl<'a> FileMove<'a> {
     }
 
     fn in_vault(&self) -> Result<Option<Digest>, ApplyError> {
-        self.place.digest().map_err(|error| ApplyError::at(&self.change.path, error))
+        self.file.digest().map_err(|error| ApplyError::at(&self.change.path, error))
     }
 
     /// A prepared file that is gone was moved, if there is evidence that it was here, or its content is in the vault.
@@ -178,8 +171,10 @@ impl<'a> FileMove<'a> {
         match self.prepared() {
             Prepared::File(found) if found == after => match self.rename_new(Direction::IntoVault) {
                 Ok(()) => Ok(()),
-                Err(Errno::EXIST) if self.is_linked() => self.remove_link(Direction::IntoVault),
-                Err(Errno::EXIST) => Err(self.conflict(CREATED)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_linked() => {
+                    self.remove_link(Direction::IntoVault)
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(self.conflict(CREATED)),
                 Err(error) => Err(self.failed(error)),
             },
             // Applied before a crash.
@@ -192,8 +187,8 @@ impl<'a> FileMove<'a> {
         match self.prepared() {
             Prepared::File(found) if found == after => match self.exchange() {
                 Ok(()) => self.check_replaced(before, after),
-                Err(Errno::NOENT) => Err(self.conflict(REMOVED)),
-                Err(error) if is_unsupported(error) => self.overwrite(before),
+                Err(error) if error.kind() == ErrorKind::NotFound => Err(self.conflict(REMOVED)),
+                Err(error) if dir::is_unsupported(&error) => self.overwrite(before),
                 Err(error) => Err(self.failed(error)),
             },
             // The recorded content was replaced. Whatever another program has made of the file since stays.
@@ -224,7 +219,7 @@ impl<'a> FileMove<'a> {
             Ok(()) if self.prepared() != Prepared::File(after) => self.keep_prepared(EDITED_TWICE),
             Ok(()) => Err(self.conflict(CHANGED)),
             // Another program removed it in that time.
-            Err(Errno::NOENT) => self.keep_prepared(EDITED_TWICE),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.keep_prepared(EDITED_TWICE),
             Err(error) => Err(self.failed(error)),
         }
     }
@@ -234,7 +229,7 @@ impl<'a> FileMove<'a> {
         if self.in_vault()? != Some(before) {
             return Err(self.conflict(CHANGED));
         }
-        self.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| self.failed(error))
+        self.rename_over().map_err(|error| self.failed(error))
     }
 
     fn remove(&self, before: Digest) -> Result<(), ApplyError> {
@@ -243,7 +238,7 @@ impl<'a> FileMove<'a> {
             match self.rename_new(Direction::OutOfVault) {
                 Ok(()) => {}
                 // The change wants no file there, and there is none.
-                Err(Errno::NOENT) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(self.failed(error)),
             }
         }
@@ -257,26 +252,26 @@ impl<'a> FileMove<'a> {
         match self.rename_new(Direction::IntoVault) {
             Ok(()) => Err(self.conflict(CHANGED)),
             // A crash came before it went back, and the person has made the file again.
-            Err(Errno::EXIST) => self.keep_prepared(EDITED_TWICE),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.keep_prepared(EDITED_TWICE),
             Err(error) => Err(self.failed(error)),
         }
     }
 
     /// Keeps the content of the prepared file, which has no other place any more, and gives the conflict.
     fn keep_prepared(&self, why: &str) -> Result<(), ApplyError> {
-        let bytes = artifacts::read_once(&self.prepared).map_err(|error| self.failed(format!("{error:?}")))?;
-        self.store.put(StoredKind::File, &bytes).map_err(|error| self.failed(error))?;
+        let content = self.prepared.read(MAX_BYTES).map_err(|error| self.failed(format!("{error:?}")))?;
+        self.store.put(StoredKind::File, &content.bytes).map_err(|error| self.failed(error))?;
         Err(self.conflict(why))
     }
 
     /// Undoes a change that was applied.
     fn undo(&self) -> Result<(), ApplyError> {
-        let failed = |error: Errno| self.failed(error);
+        let failed = |error: io::Error| self.failed(error);
         match (self.change.before, self.change.after, self.prepared()) {
             (Some(_), None, _) => match self.rename_new(Direction::IntoVault) {
                 // Another program has made a file there: that one stays.
-                Ok(()) | Err(Errno::EXIST) => Ok(()),
-                Err(error) => Err(failed(error)),
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
+                Ok(()) | Err(_) => Ok(()),
             },
             // Another program has written the file since. That edit stays.
             (_, Some(after), _) if self.in_vault()? != Some(after) => Ok(()),
@@ -291,64 +286,43 @@ impl<'a> FileMove<'a> {
     /// Puts replaced content back from the store, where it could not be exchanged and so does not lie beside the commit.
     fn restore(&self, before: Digest) -> Result<(), ApplyError> {
         let bytes = self.store.get(StoredKind::File, before).map_err(|error| self.failed(error))?;
-        let folder = self.prepared.parent().unwrap_or(&self.prepared);
         // Durable before the rename: a crash must not leave an empty file in the vault.
-        artifacts::write_durably(folder, &self.prepared, &bytes).map_err(|error| self.failed(error))?;
-        self.rename(Direction::IntoVault, RenameFlags::empty()).map_err(|error| self.failed(error))
+        let written = self.prepared.write_durably(&bytes, 0o644, ExistingFile::Replace);
+        written.map_err(|error| self.failed(error))?;
+        self.rename_over().map_err(|error| self.failed(error))
     }
 
-    fn exchange(&self) -> Result<(), Errno> {
-        self.rename(Direction::IntoVault, RenameFlags::EXCHANGE)
+    fn exchange(&self) -> io::Result<()> {
+        self.prepared.exchange(self.file.slot())
+    }
+
+    /// Renames the prepared file into the vault, over what lies there.
+    fn rename_over(&self) -> io::Result<()> {
+        self.prepared.rename_over(self.file.slot())
+    }
+
+    /// The name that a file moves from, and the one that it gets.
+    fn ends(&self, direction: Direction) -> (&FileSlot, &FileSlot) {
+        match direction {
+            Direction::IntoVault => (&self.prepared, self.file.slot()),
+            Direction::OutOfVault => (self.file.slot(), &self.prepared),
+        }
     }
 
     /// Renames to a path where nothing lies.
-    fn rename_new(&self, direction: Direction) -> Result<(), Errno> {
-        match self.rename(direction, RenameFlags::NOREPLACE) {
-            // A second name, like NOREPLACE, is only made where nothing lies.
-            Err(error) if is_unsupported(error) => self.link_new(direction),
-            renamed => renamed,
-        }
+    fn rename_new(&self, direction: Direction) -> io::Result<()> {
+        let (from, to) = self.ends(direction);
+        from.rename_new(to)
     }
 
-    fn link_new(&self, direction: Direction) -> Result<(), Errno> {
-        let (folder, name) = (&self.place.folder, self.place.name);
-        match direction {
-            Direction::IntoVault => {
-                rustix::fs::linkat(CWD, &self.prepared, folder, name, AtFlags::empty())?;
-                rustix::fs::unlinkat(CWD, &self.prepared, AtFlags::empty())
-            }
-            Direction::OutOfVault => {
-                rustix::fs::linkat(folder, name, CWD, &self.prepared, AtFlags::empty())?;
-                rustix::fs::unlinkat(folder, name, AtFlags::empty())
-            }
-        }
-    }
-
-    /// Whether the two paths are names of one file: a crash came in the middle of [`Self::link_new`].
+    /// Whether the two paths are names of one file: a crash came in the middle of [`FileSlot::rename_new`].
     fn is_linked(&self) -> bool {
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let prepared = rustix::fs::statat(CWD, &self.prepared, flags);
-        let in_vault = rustix::fs::statat(&self.place.folder, self.place.name, flags);
-        let same = |(prepared, in_vault): (Stat, Stat)| {
-            (prepared.st_dev, prepared.st_ino) == (in_vault.st_dev, in_vault.st_ino)
-        };
-        prepared.and_then(|prepared| Ok((prepared, in_vault?))).is_ok_and(same)
+        self.prepared.is_same_file(self.file.slot())
     }
 
     /// Removes the name from which the file was moved.
     fn remove_link(&self, direction: Direction) -> Result<(), ApplyError> {
-        let removed = match direction {
-            Direction::IntoVault => rustix::fs::unlinkat(CWD, &self.prepared, AtFlags::empty()),
-            Direction::OutOfVault => rustix::fs::unlinkat(&self.place.folder, self.place.name, AtFlags::empty()),
-        };
-        removed.map_err(|error| self.failed(error))
-    }
-
-    fn rename(&self, direction: Direction, flags: RenameFlags) -> Result<(), Errno> {
-        let (folder, name) = (&self.place.folder, self.place.name);
-        match direction {
-            Direction::IntoVault => rustix::fs::renameat_with(CWD, &self.prepared, folder, name, flags),
-            Direction::OutOfVault => rustix::fs::renameat_with(folder, name, CWD, &self.prepared, flags),
-        }
+        let (from, _) = self.ends(direction);
+        from.remove_file().map_err(|error| self.failed(error))
     }
 }

@@ -29,7 +29,6 @@ mod error;
 mod file_change;
 mod file_move;
 mod folders;
-mod place;
 mod plan;
 mod prepared_dir;
 mod record_check;
@@ -39,14 +38,15 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod vault_file;
 
 pub use error::EffectsError;
 pub use record_check::check as check_recorded;
 pub use recovery::{Recovery, UnfinishedCommit, recover};
 
 pub(super) use conflict::RunStart;
-pub(super) use place::current_content;
 pub(super) use plan::{FileOutcome, FilePlan, FileSet, staged_files};
 pub(super) use recovery::abandon;
 pub(super) use staging::Staging;
 pub(super) use stored::prepare_stored;
+pub(super) use vault_file::current_content;

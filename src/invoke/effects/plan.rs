@@ -7,7 +7,7 @@ use super::change::StagedChange;
 use super::conflict::{Precondition, RunStart};
 use super::error::EffectsError;
 use super::file_change::StagedFile;
-use super::staging::Staging;
+use super::staging::{StagedContent, Staging};
 use super::transaction::{self, CheckedCommit, PreparedCommit};
 use crate::invoke::context::RunContext;
 use crate::invoke::diff::FileDiff;
@@ -22,10 +22,9 @@ use crate::model::{
 
 /// The files of a run, as a commit takes them out of its staging folder.
 pub(in crate::invoke) fn staged_files(effects: &[Effect], staging: &Staging, start: RunStart) -> Vec<StagedChange> {
-    let out = staging.out();
     let staged = |effect: &Effect| StagedFile {
         change: effect.into(),
-        source: Some(out.join(effect.path.as_str())),
+        source: Some(StagedContent::new(staging.out(), effect.path.as_str())),
         precondition: Precondition::UnchangedSince(start),
     };
     effects.iter().map(staged).map(StagedChange::File).collect()

@@ -8,12 +8,13 @@
 //! Deliberately never: moves a file into the vault.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::error::{EffectsError, io};
+use super::error::{EffectsError, io as io_error};
 use super::folders;
-use crate::artifacts;
+use super::staging::OUT;
+use super::vault_file::MAX_BYTES;
+use crate::dir::{FileSlot, FolderHandle, MissingFolders};
 use crate::model::{
     commit::{Commit, VaultChange},
     id::CommitId,
@@ -25,93 +26,85 @@ const NAME: &str = "ready";
 
 /// The folder of prepared files.
 #[derive(Debug)]
-pub(super) struct PreparedDir(PathBuf);
+pub(super) struct PreparedDir(FolderHandle);
 
 impl PreparedDir {
-    /// Opens the folder, and makes it if it is missing.
+    /// Opens the folder, and makes it if it is missing. The name of a new folder is durable, or a crash loses the files in it.
     pub(super) fn open(layout: &Layout) -> Result<Self, EffectsError> {
-        let folder = folders::staging_root(layout)?.join(NAME);
-        match fs::create_dir(&folder) {
-            // The name of the new folder must be durable too, or a crash loses the files in it.
-            Ok(()) => artifacts::sync_folder(folder.parent().unwrap_or(&folder))?,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io(&folder)(error)),
-        }
-        // A link to another file system would make every rename fail after the record.
-        match fs::symlink_metadata(&folder).map_err(io(&folder))?.is_dir() {
-            true => Ok(Self(folder)),
-            false => Err(folders::linked(&folder)),
-        }
+        let root = folders::staging_root(layout)?;
+        // Through no link: one to another file system would make every rename fail after the record.
+        root.child(NAME, MissingFolders::Make).map(Self).map_err(folders::refused(&root.path().join(NAME)))
     }
 
     /// Opens the folder, if there is one. Makes nothing.
     pub(super) fn find(layout: &Layout) -> Result<Option<Self>, EffectsError> {
-        Self::below(&folders::staging_root_path(layout)?)
+        folders::find_staging_root(layout)?.map_or(Ok(None), |root| Self::below(&root))
     }
 
-    fn below(root: &Path) -> Result<Option<Self>, EffectsError> {
-        let folder = root.join(NAME);
-        match fs::symlink_metadata(&folder) {
-            Ok(meta) if meta.is_dir() => Ok(Some(Self(folder))),
-            Ok(_) => Err(folders::linked(&folder)),
-            Err(_) => Ok(None),
-        }
+    fn below(root: &FolderHandle) -> Result<Option<Self>, EffectsError> {
+        let opened = folders::if_there(root.child(NAME, MissingFolders::Refuse));
+        Ok(opened.map_err(folders::refused(&root.path().join(NAME)))?.map(Self))
     }
 
     /// Whether no commit has a file in the folder below `root`. Makes nothing.
-    pub(super) fn is_empty_below(root: &Path) -> Result<bool, EffectsError> {
+    pub(super) fn is_empty_below(root: &FolderHandle) -> Result<bool, EffectsError> {
         Self::below(root)?.map_or(Ok(true), |prepared| Ok(prepared.files()?.is_empty()))
     }
 
     /// The folder itself.
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn folder(&self) -> &FolderHandle {
         &self.0
     }
 
     /// The file of a commit's change.
-    pub(super) fn file(&self, commit: CommitId, number: usize) -> PathBuf {
-        self.0.join(format!("{commit}.{number}"))
+    pub(super) fn file(&self, commit: CommitId, number: usize) -> FileSlot {
+        self.0.file(format!("{commit}.{number}"))
     }
 
-    /// The path of the evidence for a commit's change.
-    fn evidence(&self, commit: CommitId, number: usize) -> PathBuf {
-        self.0.join(format!("{commit}.{number}.link"))
+    /// The evidence for a commit's change.
+    fn evidence(&self, commit: CommitId, number: usize) -> FileSlot {
+        self.0.file(format!("{commit}.{number}.link"))
     }
 
     /// Makes the evidence that a change's file was prepared. It is durable after [`Self::sync`].
     pub(super) fn add_evidence(&self, commit: CommitId, number: usize) -> Result<(), EffectsError> {
-        let (file, evidence) = (self.file(commit, number), self.evidence(commit, number));
+        let evidence = self.evidence(commit, number);
         // A second name costs no room on the disk. Where there can be none, an empty file says the same.
-        if fs::hard_link(&file, &evidence).is_ok() {
+        if self.file(commit, number).link_to(&evidence).is_ok() {
             return Ok(());
         }
-        fs::File::create_new(&evidence).and_then(|file| file.sync_all()).map_err(io(&evidence))
+        evidence.create_new(0o666).and_then(|file| file.sync_all()).map_err(io_error(self.0.path()))
     }
 
     /// Whether a change's file was prepared here, wherever it is now.
     pub(super) fn has_evidence(&self, commit: CommitId, number: usize) -> bool {
-        fs::symlink_metadata(self.evidence(commit, number)).is_ok_and(|meta| meta.is_file())
+        self.evidence(commit, number).is_file().unwrap_or(false)
     }
 
     /// Removes the files of the first `count` changes of a settled commit.
     pub(super) fn remove(&self, commit: CommitId, count: usize) {
         for number in 0..count {
             // What cannot be removed now is removed by the next recovery.
-            let _ = fs::remove_file(self.file(commit, number));
-            let _ = fs::remove_file(self.evidence(commit, number));
+            let _ = self.file(commit, number).remove_file();
+            let _ = self.evidence(commit, number).remove_file();
         }
     }
 
     /// Moves the files of an unfinished run here that Kavi recorded before schema version 7. That version left them where the
     /// run had written them.
     pub(super) fn adopt(&self, layout: &Layout, commit: &Commit) -> Result<(), EffectsError> {
-        let out = folders::staging_root(layout)?.join(commit.id.first_run().to_string()).join("out");
+        let run = Path::new(&commit.id.first_run().to_string()).join(OUT);
+        let root = folders::staging_root(layout)?;
+        let path = root.path().join(&run);
+        // Where the folder is gone, a recovery that crashed has moved all of it.
+        let out = folders::if_there(root.beneath(&run, MissingFolders::Refuse)).map_err(folders::refused(&path))?;
         for (number, change) in commit.changes.iter().enumerate() {
-            let VaultChange::File(change) = change;
-            let (left, prepared) = (out.join(change.path.as_str()), self.file(commit.id, number));
+            let (VaultChange::File(change), Some(out)) = (change, &out) else { continue };
+            let Ok(left) = out.file_beneath(Path::new(change.path.as_str()), MissingFolders::Refuse) else { continue };
+            let prepared = self.file(commit.id, number);
             // What is there already was moved by a recovery that crashed.
-            if fs::symlink_metadata(&left).is_ok_and(|meta| meta.is_file()) && !prepared.exists() {
-                fs::rename(&left, &prepared).map_err(io(&left))?;
+            if left.is_file().unwrap_or(false) && prepared.stat().is_err() {
+                left.rename_over(&prepared).map_err(io_error(&path))?;
             }
         }
         self.sync()
@@ -119,15 +112,15 @@ impl PreparedDir {
 
     /// Makes the names in the folder durable.
     pub(super) fn sync(&self) -> Result<(), EffectsError> {
-        Ok(artifacts::sync_folder(&self.0)?)
+        self.0.sync().map_err(io_error(self.0.path()))
     }
 
     /// Removes the files of every commit that is not PENDING.
     pub(super) fn sweep(&self, pending: &BTreeSet<CommitId>) -> Result<(), EffectsError> {
-        for (commit, path) in self.files()? {
+        for (commit, file) in self.files()? {
             if !pending.contains(&commit) {
                 // A file that cannot be removed harms nothing: on a vault that can only be read, runs that read go on.
-                let _ = fs::remove_file(&path);
+                let _ = file.remove_file();
             }
         }
         Ok(())
@@ -136,20 +129,21 @@ impl PreparedDir {
     /// The content of a commit's files, as far as it can be read.
     pub(super) fn contents(&self, commit: CommitId) -> Result<Vec<Vec<u8>>, EffectsError> {
         let files = self.files()?.into_iter().filter(|(of, _)| *of == commit);
-        Ok(files.filter_map(|(_, path)| artifacts::read_once(&path).ok()).collect())
+        Ok(files.filter_map(|(_, file)| file.read(MAX_BYTES).ok()).map(|content| content.bytes).collect())
     }
 
     /// The files of commits, each with its commit. What another program put here has another name, or is a folder: it is left
     /// alone.
-    fn files(&self) -> Result<Vec<(CommitId, PathBuf)>, EffectsError> {
+    fn files(&self) -> Result<Vec<(CommitId, FileSlot)>, EffectsError> {
+        let failed = || io_error(self.0.path());
         let mut files = Vec::new();
-        for entry in fs::read_dir(&self.0).map_err(io(&self.0))? {
-            let entry = entry.map_err(io(&self.0))?;
+        for entry in self.0.entries().map_err(failed())? {
+            let entry = entry.map_err(failed())?;
             let name = entry.file_name();
             let commit = name.to_str().and_then(|name| name.split_once('.')).map(|(commit, _)| commit);
             let commit = commit.and_then(|commit| CommitId::parse(commit).ok());
             if let Some(commit) = commit.filter(|_| !entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-                files.push((commit, entry.path()));
+                files.push((commit, self.0.file(name.clone())));
             }
         }
         Ok(files)

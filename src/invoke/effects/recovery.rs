@@ -7,17 +7,17 @@
 //! nothing else. Deliberately never: gives a commit up, unless a person says so.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use super::apply::{self, ApplyOutcome};
 use super::commit_site::CommitSite;
-use super::error::{EffectsError, io};
+use super::error::{EffectsError, io as io_error};
 use super::folders;
-use super::place::Vault;
 use super::prepared_dir::PreparedDir;
 use super::record_check;
 use super::staging;
+use super::vault_file::open_vault;
 use crate::artifacts::StoredKind;
+use crate::dir::{DirEntry, MissingFolders};
 use crate::invoke::context::RunContext;
 use crate::ledger::{LedgerError, Settled};
 use crate::model::{
@@ -111,7 +111,7 @@ pub(super) fn finish_pending(context: &RunContext<'_>) -> Result<Recovery, Effec
     if !ledger.any_pending_commits()? {
         return Ok(recovery);
     }
-    let (vault, prepared) = (Vault::open(layout)?, PreparedDir::open(layout)?);
+    let (vault, prepared) = (open_vault(layout)?, PreparedDir::open(layout)?);
     // In their order: a later commit may replace what an earlier one wrote.
     for mut commit in ledger.pending_commits()? {
         let site = CommitSite { vault: &vault, prepared: &prepared, store: context.shared.store, commit: commit.id };
@@ -174,15 +174,9 @@ pub(in crate::invoke) fn abandon(
 /// Whether no run has a staging folder, and no commit a prepared file.
 fn nothing_waits(layout: &Layout) -> Result<bool, EffectsError> {
     // This makes no folder: a vault that can only be read has nothing to recover.
-    let root = folders::staging_root_path(layout)?;
-    let entries = match fs::read_dir(&root) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(io(&root)(error)),
-    };
-    folders::check_no_link(layout, &root)?;
-    for entry in entries {
-        if is_staging(&entry.map_err(io(&root))?) {
+    let Some(root) = folders::find_staging_root(layout)? else { return Ok(true) };
+    for entry in root.entries().map_err(io_error(root.path()))? {
+        if is_staging(&entry.map_err(io_error(root.path()))?) {
             return Ok(false);
         }
     }
@@ -192,24 +186,21 @@ fn nothing_waits(layout: &Layout) -> Result<bool, EffectsError> {
 
 /// Removes staging folders whose process is dead.
 fn remove_abandoned(layout: &Layout) -> Result<(), EffectsError> {
-    let root = folders::staging_root_path(layout)?;
-    if !root.exists() {
-        return Ok(());
-    }
-    folders::check_no_link(layout, &root)?;
+    let Some(root) = folders::find_staging_root(layout)? else { return Ok(()) };
     let _making = folders::staging_lock(layout)?;
-    for entry in fs::read_dir(&root).map_err(io(&root))? {
-        let entry = entry.map_err(io(&root))?;
-        if is_staging(&entry) && staging::is_abandoned(&entry.path()) {
+    for entry in root.entries().map_err(io_error(root.path()))? {
+        let entry = entry.map_err(io_error(root.path()))?;
+        let folder = root.child(entry.file_name(), MissingFolders::Refuse);
+        if is_staging(&entry) && folder.is_ok_and(|folder| staging::is_abandoned(&folder)) {
             // Its run may have removed it itself just now. A folder that cannot be removed harms nothing.
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = root.remove_folder(entry.file_name());
         }
     }
     Ok(())
 }
 
 /// Whether this is the staging folder of a run: a folder that has an execution's id as its name.
-fn is_staging(entry: &fs::DirEntry) -> bool {
+fn is_staging(entry: &DirEntry) -> bool {
     let named = entry.file_name().to_str().is_some_and(|name| ExecutionId::parse(name).is_ok());
     named && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }

@@ -3,22 +3,29 @@
 //! Guarantees: it lies on the vault's file system; it is removed with its run, or by recovery when its process is dead.
 //! Deliberately never: touches the vault.
 
-use std::fs::{self, File};
+use std::fs::{File, Metadata, Permissions};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::{EffectsError, io};
+use super::error::{EffectsError, io as io_error};
 use super::folders;
+use super::vault_file::MAX_BYTES;
+use crate::dir::{FileSlot, FolderHandle, MissingFolders, ReadError};
 use crate::model::{id::ExecutionId, layout::Layout};
 
 /// The name of the lock file beside `out`.
 const LOCK: &str = "lock";
+/// The name of the folder that the guest sees as `/out`.
+pub(super) const OUT: &str = "out";
 
 /// One run's staging folder. Locked while its process lives, removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Staging {
-    folder: PathBuf,
-    _lock: File,
+    /// Where the folder is.
+    slot: FileSlot,
+    out: FolderHandle,
+    lock: File,
 }
 
 impl Staging {
@@ -30,18 +37,20 @@ impl Staging {
         // Recovery removes a folder that is not locked. It waits for this lock, so it never sees the moment in which the
         // folder is there and its lock is not.
         let _making = folders::staging_lock(layout)?;
-        let folder = folders::staging_root(layout)?.join(id.to_string());
-        fs::create_dir_all(&folder).map_err(io(&folder))?;
-        let lock = File::create(folder.join(LOCK)).map_err(io(&folder))?;
-        lock.lock().map_err(io(&folder))?;
-        let out = folder.join("out");
-        fs::create_dir(&out).map_err(io(&out))?;
-        Ok(Self { folder, _lock: lock })
+        let slot = folders::staging_root(layout)?.file(id.to_string());
+        let make = || -> io::Result<(FolderHandle, File)> {
+            let folder = slot.make_folder()?;
+            let lock = folder.file(LOCK).create_new(0o666)?;
+            lock.lock()?;
+            Ok((folder.file(OUT).make_folder()?, lock))
+        };
+        let (out, lock) = make().map_err(io_error(&slot.folder().path().join(slot.name())))?;
+        Ok(Self { slot, out, lock })
     }
 
     /// What the guest sees as `/out`.
-    pub(crate) fn out(&self) -> PathBuf {
-        self.folder.join("out")
+    pub(crate) fn out(&self) -> &FolderHandle {
+        &self.out
     }
 
     /// When the folder was made, by the clock that stamps the vault's files.
@@ -51,26 +60,61 @@ impl Staging {
     }
 
     /// The permissions of a new file by the person's own mask.
-    pub(super) fn new_file_permissions(&self) -> Result<fs::Permissions, EffectsError> {
+    pub(super) fn new_file_permissions(&self) -> Result<Permissions, EffectsError> {
         Ok(self.lock_file()?.permissions())
     }
 
-    fn lock_file(&self) -> Result<fs::Metadata, EffectsError> {
-        let path = self.folder.join(LOCK);
-        fs::symlink_metadata(&path).map_err(io(&path))
+    fn lock_file(&self) -> Result<Metadata, EffectsError> {
+        self.lock.metadata().map_err(io_error(Path::new(LOCK)))
+    }
+}
+
+/// The new content of a file, in a staging folder that is held open.
+#[derive(Debug, Clone)]
+pub(in crate::invoke) struct StagedContent {
+    out: FolderHandle,
+    /// The path below it.
+    below: PathBuf,
+}
+
+impl StagedContent {
+    pub(super) fn new(out: &FolderHandle, below: impl Into<PathBuf>) -> Self {
+        Self { out: out.clone(), below: below.into() }
+    }
+
+    /// Where it lies, for an error.
+    pub(super) fn path(&self) -> PathBuf {
+        self.out.path().join(&self.below)
+    }
+
+    /// Its folder and its name.
+    pub(super) fn slot(&self) -> Result<FileSlot, EffectsError> {
+        let slot = self.out.file_beneath(&self.below, MissingFolders::Refuse);
+        slot.map_err(io_error(&self.path()))
+    }
+
+    /// Its bytes.
+    pub(super) fn read(&self) -> Result<Vec<u8>, EffectsError> {
+        let failed = |error| match error {
+            ReadError::Missing => io::Error::from(io::ErrorKind::NotFound),
+            ReadError::NotAFile(why) => io::Error::new(io::ErrorKind::InvalidData, why),
+            ReadError::Io(error) => error,
+        };
+        let read = self.slot()?.read(MAX_BYTES).map_err(failed);
+        read.map(|content| content.bytes).map_err(io_error(&self.path()))
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next recovery.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = self.slot.remove_folder();
     }
 }
 
 /// Whether the process that made this staging folder is dead.
-pub(super) fn is_abandoned(folder: &Path) -> bool {
-    match File::open(folder.join(LOCK)) {
+pub(super) fn is_abandoned(folder: &FolderHandle) -> bool {
+    match folder.file(LOCK).open() {
         // The system releases the lock when the process dies.
         Ok(file) => file.try_lock().is_ok(),
         // The process died before it made the lock file: the caller holds `staging_lock`, so nobody is making one now.
@@ -87,7 +131,7 @@ pub(super) struct ChangeTime {
 }
 
 impl ChangeTime {
-    pub(super) fn of(meta: &fs::Metadata) -> Self {
+    pub(super) fn of(meta: &Metadata) -> Self {
         Self { seconds: meta.ctime(), nanoseconds: meta.ctime_nsec() }
     }
 }

@@ -6,10 +6,11 @@
 use super::change::StagedChange;
 use super::conflict::Precondition;
 use super::error::EffectsError;
+use super::error::io as io_error;
 use super::file_change::StagedFile;
-use super::staging::Staging;
+use super::staging::{StagedContent, Staging};
 use super::transaction::{self, CheckedCommit, PreparedCommit};
-use crate::artifacts::{self, ArtifactError, Store, StoredKind};
+use crate::artifacts::{ArtifactError, Store, StoredKind};
 use crate::invoke::context::RunContext;
 use crate::model::{
     commit::{Commit, VaultChange},
@@ -39,20 +40,19 @@ where
 }
 
 /// Writes the new content of every change into a staging folder.
-fn stage(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<StagedChange>, ArtifactError> {
-    let stage = |(number, change): (usize, &VaultChange)| match change {
-        VaultChange::File(change) => {
-            // By number, not by path: these files need no folders.
-            let source = staging.out().join(number.to_string());
-            let bytes = change.after.map(|digest| store.get(StoredKind::File, digest)).transpose()?;
-            if let Some(bytes) = &bytes {
-                artifacts::write_new(&staging.out(), &source, bytes)?;
-            }
-            let source = bytes.is_some().then_some(source);
-            // The person saw the difference to this very content, so any other file in its place is a conflict.
-            let precondition = Precondition::Exactly;
-            Ok(StagedChange::File(StagedFile { change: change.clone(), source, precondition }))
+fn stage(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<StagedChange>, EffectsError> {
+    let stage = |(number, change): (usize, &VaultChange)| -> Result<StagedChange, EffectsError> {
+        let VaultChange::File(change) = change;
+        // By number, not by path: these files need no folders.
+        let source = StagedContent::new(staging.out(), number.to_string());
+        let bytes = change.after.map(|digest| store.get(StoredKind::File, digest)).transpose()?;
+        if let Some(bytes) = &bytes {
+            source.slot()?.write_new(bytes).map_err(io_error(&source.path()))?;
         }
+        let source = bytes.is_some().then_some(source);
+        // The person saw the difference to this very content, so any other file in its place is a conflict.
+        let precondition = Precondition::Exactly;
+        Ok(StagedChange::File(StagedFile { change: change.clone(), source, precondition }))
     };
     commit.changes.iter().enumerate().map(stage).collect()
 }

@@ -24,7 +24,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
     fs::create_dir_all(layout.state())?;
     fs::create_dir_all(&layout.vault)?;
     let ledger = Ledger::open(&layout.ledger(), Create::IfMissing)?;
-    let store = Store::new(layout.store());
+    let store = Store::open(&layout)?;
     let cage = Cage::new(PathBuf::from("kavi"), Confinement::Required);
     let cache = CodeCache::new(layout.code_cache(), None, crate::runtime::import_table_version());
     let (channels, limits) = (ChannelPolicy::default(), Limits::default());

@@ -10,10 +10,11 @@ use super::change::{CheckedChange, StagedChange};
 use super::commit_site::CommitSite;
 use super::error::EffectsError;
 use super::folders;
-use super::place::Vault;
 use super::prepared_dir::PreparedDir;
 use super::recovery;
 use super::staging::Staging;
+use super::vault_file::open_vault;
+use crate::dir::FolderHandle;
 use crate::invoke::commit_point::CommitPoint;
 use crate::invoke::context::RunContext;
 use crate::invoke::diff::FileDiff;
@@ -39,7 +40,7 @@ pub(super) fn make_durable(
 #[derive(Debug)]
 pub(super) struct CheckedCommit<'a> {
     context: &'a RunContext<'a>,
-    vault: Vault,
+    vault: FolderHandle,
     changes: Vec<CheckedChange>,
     _lock: File,
 }
@@ -53,7 +54,7 @@ impl<'a> CheckedCommit<'a> {
     pub(super) fn new(context: &'a RunContext<'a>, changes: Vec<StagedChange>) -> Result<Self, EffectsError> {
         let lock = folders::commit_lock(context.shared.layout)?;
         // Held open from here on: a vault that is renamed meanwhile is still the one that was checked.
-        let vault = Vault::open(context.shared.layout)?;
+        let vault = open_vault(context.shared.layout)?;
         // Another process may have died since this one looked: only what nobody can finish blocks its paths.
         recovery::finish_pending(context)?.check_free(changes.iter().map(StagedChange::path))?;
         let check = |change: StagedChange| change.check(&vault, context.ledger);
@@ -106,7 +107,7 @@ impl<'a> CheckedCommit<'a> {
 #[derive(Debug)]
 pub(in crate::invoke) struct PreparedCommit<'a> {
     context: &'a RunContext<'a>,
-    vault: Vault,
+    vault: FolderHandle,
     prepared: PreparedDir,
     commit: Commit,
     _lock: File,

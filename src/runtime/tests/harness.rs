@@ -8,7 +8,7 @@ fn test(arguments: &[&str]) -> (TestExit, String) {
     let folders = Folders::new();
     std::fs::remove_dir_all(folders.vault("")).unwrap();
     std::fs::create_dir(folders.vault("")).unwrap();
-    let (vault, limits) = (folders.vault(""), Limits { cpu_ms: 200, ..tight() });
+    let (vault, limits) = (opened(&folders.vault("")), Limits { cpu_ms: 200, ..tight() });
     let request = GuestRequest {
         input: "",
         capabilities: &READER,
@@ -79,7 +79,7 @@ fn seeding(path: &str, contents: &str) -> CompiledComponent {
 }
 
 fn seed(folders: &Folders, path: &str, limits: &Limits) -> TestExit {
-    let vault = folders.vault("");
+    let vault = opened(&folders.vault(""));
     let request = GuestRequest {
         input: "",
         capabilities: &READER,

@@ -20,7 +20,11 @@ impl Watch for Ends {
     }
 }
 
-fn request<'a>(vault: Option<&'a Path>, limits: &'a Limits, capabilities: &'a SkillCapabilities) -> GuestRequest<'a> {
+fn request<'a>(
+    vault: Option<&'a FolderHandle>,
+    limits: &'a Limits,
+    capabilities: &'a SkillCapabilities,
+) -> GuestRequest<'a> {
     GuestRequest {
         input: "x",
         capabilities,
@@ -40,9 +44,10 @@ fn unwatched() -> Arc<dyn Watch + Send> {
 #[test]
 fn runs_that_reach_the_same_share_a_thread_that_reaches_no_more() {
     let (folders, limits) = (Folders::new(), tight());
-    let (vault, other) = (folders.vault(""), folders.out(""));
+    let path = folders.vault("");
+    let (vault, other) = (opened(&path), opened(&folders.out("")));
     let echo = skills::ECHO.compile();
-    for (key, vault) in [(LaneKey::Nothing, None), (LaneKey::Vault(vault.clone(), Vec::new()), Some(vault.as_path()))] {
+    for (key, vault) in [(LaneKey::Nothing, None), (LaneKey::Vault(path.clone(), Vec::new()), Some(&vault))] {
         let walls = Lane::keep(&key, |lane| {
             let run = || echo.run_on(lane, &request(vault, &limits, &READER), &unwatched()).unwrap();
             let walls: Vec<_> = (0..3).map(|_| run().observed.second_wall).collect();
@@ -55,7 +60,7 @@ fn runs_that_reach_the_same_share_a_thread_that_reaches_no_more() {
     }
     assert!(std::fs::read("/etc/passwd").is_ok(), "the thread that kept them is free");
     // Nothing else is let on it: another vault, none, or a folder to write.
-    Lane::keep(&LaneKey::Vault(vault.clone(), Vec::new()), |lane| {
+    Lane::keep(&LaneKey::Vault(path.clone(), Vec::new()), |lane| {
         let refused = |request: &GuestRequest<'_>| match echo.run_on(lane, request, &unwatched()) {
             Err(RunFailure { error: RunError::SecondWall(_), .. }) => {}
             other => panic!("{other:?}"),

@@ -25,7 +25,7 @@ fn linked() -> (Folders, LinkedFolders) {
 }
 
 fn guest(folders: &Folders, linked: &LinkedFolders, arguments: &[&str]) -> String {
-    let (vault, out, limits) = (folders.vault(""), folders.out(""), tight());
+    let (vault, out, limits) = (opened(&folders.vault("")), opened(&folders.out("")), tight());
     let request = GuestRequest {
         input: "",
         capabilities: &WRITER,
@@ -102,8 +102,8 @@ fn a_link_that_is_changed_after_the_start_leads_nowhere_else() {
 #[test]
 fn without_the_vault_no_linked_folder_is_there() {
     let (folders, linked) = linked();
-    let (vault, limits) = (folders.vault(""), tight());
-    for (capabilities, vault) in [(&PURE, Some(vault.as_path())), (&*WRITER, None)] {
+    let (vault, limits) = (opened(&folders.vault("")), tight());
+    for (capabilities, vault) in [(&PURE, Some(&vault)), (&*WRITER, None)] {
         let request = GuestRequest {
             input: "",
             capabilities,
@@ -123,7 +123,8 @@ fn without_the_vault_no_linked_folder_is_there() {
 #[test]
 fn a_thread_is_shared_only_by_runs_with_the_same_linked_folders() {
     let (folders, linked) = linked();
-    let (vault, limits, echo) = (folders.vault(""), tight(), skills::ECHO.compile());
+    let (limits, echo) = (tight(), skills::ECHO.compile());
+    let vault = opened(&folders.vault(""));
     let request = |linked| GuestRequest {
         input: "x",
         capabilities: &READER,
@@ -134,7 +135,7 @@ fn a_thread_is_shared_only_by_runs_with_the_same_linked_folders() {
         limits: &limits,
         watch: &Unwatched,
     };
-    let key = LaneKey::Vault(vault.clone(), linked.folders.clone());
+    let key = LaneKey::Vault(folders.vault(""), linked.folders.clone());
     Lane::keep(&key, |lane| {
         let watch: std::sync::Arc<dyn crate::model::switch::Watch + Send> = std::sync::Arc::new(Unwatched);
         let run = |linked| echo.run_on(lane, &request(linked), &watch);

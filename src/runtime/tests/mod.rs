@@ -14,6 +14,7 @@ mod wall;
 use std::{path::Path, process::Command, sync::LazyLock};
 
 use super::{engine::Tier, *};
+use crate::dir::FolderHandle;
 use crate::model::{
     capabilities::{ReadScope, SkillCapabilities},
     execution::Determinism,
@@ -79,6 +80,11 @@ fn tight() -> Limits {
 /// Two folders: a vault with a few files, and an empty one.
 struct Folders(tempfile::TempDir);
 
+/// A folder, as a run gets it.
+fn opened(path: &Path) -> FolderHandle {
+    FolderHandle::open(path).unwrap()
+}
+
 impl Folders {
     fn new() -> Self {
         let folders = Self(tempfile::tempdir().unwrap());
@@ -99,7 +105,7 @@ impl Folders {
     }
 
     fn try_guest(&self, arguments: &[&str], limits: &Limits) -> TestOutcome {
-        let (vault, out) = (self.vault(""), self.out(""));
+        let (vault, out) = (opened(&self.vault("")), opened(&self.out("")));
         let request = GuestRequest {
             input: "",
             capabilities: &WRITER,

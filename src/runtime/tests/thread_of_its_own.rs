@@ -31,7 +31,7 @@ fn stopped() -> Stopped {
 
 fn run_watched(arguments: &[&str], watch: &dyn Watch) -> TestOutcome {
     let (folders, limits) = (Folders::new(), Limits { wall_ms: 60_000, cpu_ms: 60_000, ..Limits::default() });
-    let (vault, out) = (folders.vault(""), folders.out(""));
+    let (vault, out) = (opened(&folders.vault("")), opened(&folders.out("")));
     let determinism = determinism(1);
     let request = GuestRequest {
         input: "",
@@ -69,15 +69,16 @@ fn a_stop_and_a_revocation_end_every_kind_of_loop() {
 fn around_a_real_guest_the_kernel_lets_nothing_else_be_opened() {
     let (folders, limits) = (Folders::new(), tight());
     let (vault, out) = (folders.vault(""), folders.out(""));
+    let (opened_vault, opened_out) = (opened(&vault), opened(&out));
     let (ledger, other) = (folders.0.path().join("ledger.db"), folders.0.path().join("other"));
     std::fs::write(&ledger, "trust").unwrap();
     std::fs::create_dir(&other).unwrap();
     let request = GuestRequest {
         input: "",
         capabilities: &WRITER,
-        vault: Some(&vault),
+        vault: Some(&opened_vault),
         linked: &[],
-        out: Some(&out),
+        out: Some(&opened_out),
         determinism: determinism(1),
         limits: &limits,
         watch: &Unwatched,

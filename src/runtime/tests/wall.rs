@@ -22,7 +22,7 @@ fn time_is_virtual_and_waiting_takes_none() {
 fn the_same_record_gives_the_same_bytes() {
     let with_seed = |seed| {
         let (limits, folders) = (tight(), Folders::new());
-        let (vault, out) = (folders.vault(""), folders.out(""));
+        let (vault, out) = (opened(&folders.vault("")), opened(&folders.out("")));
         let request = GuestRequest {
             input: "",
             capabilities: &WRITER,
@@ -143,7 +143,7 @@ fn no_link_and_no_time_can_be_set() {
 #[test]
 fn a_folder_that_is_not_granted_is_not_there() {
     let folders = Folders::new();
-    let (vault, out, limits) = (folders.vault(""), folders.out(""), tight());
+    let (vault, out, limits) = (opened(&folders.vault("")), opened(&folders.out("")), tight());
     let request = GuestRequest {
         input: "",
         capabilities: &PURE,
@@ -162,10 +162,10 @@ fn a_folder_that_is_not_granted_is_not_there() {
 }
 
 #[test]
-fn staging_must_be_an_empty_folder_and_no_link() {
+fn staging_must_be_an_empty_folder() {
     let folders = Folders::new();
     let limits = tight();
-    let run = |out: &Path| {
+    let run = |out: &FolderHandle| {
         let request = GuestRequest {
             input: "",
             capabilities: &WRITER,
@@ -178,11 +178,31 @@ fn staging_must_be_an_empty_folder_and_no_link() {
         };
         GUEST.run_test(&["fine"], &request).map(drop)
     };
-    assert!(matches!(run(&folders.vault("")), Err(RunError::StagingNotEmpty { .. })));
-    assert!(matches!(run(&folders.out("missing")), Err(RunError::Folder { guest: "/out", .. })));
-    std::os::unix::fs::symlink(folders.out(""), folders.0.path().join("link")).unwrap();
-    assert!(matches!(run(&folders.0.path().join("link")), Err(RunError::Folder { .. })));
-    assert!(run(&folders.out("")).is_ok());
+    assert!(matches!(run(&opened(&folders.vault(""))), Err(RunError::StagingNotEmpty { .. })));
+    assert!(run(&opened(&folders.out(""))).is_ok());
+}
+
+#[test]
+fn a_run_has_the_folder_that_was_opened_and_not_its_path() {
+    let folders = Folders::new();
+    let (vault, moved) = (folders.vault(""), folders.0.path().join("moved"));
+    let (handle, out, limits) = (opened(&vault), opened(&folders.out("")), tight());
+    // Somebody puts a link at the path, after it was opened.
+    std::fs::rename(&vault, &moved).unwrap();
+    std::os::unix::fs::symlink("/etc", folders.0.path().join("vault")).unwrap();
+    let request = GuestRequest {
+        input: "",
+        capabilities: &WRITER,
+        vault: Some(&handle),
+        linked: &[],
+        out: Some(&out),
+        determinism: determinism(1),
+        limits: &limits,
+        watch: &Unwatched,
+    };
+    let read = |path| String::from_utf8(GUEST.run_test(&["read", path], &request).unwrap().observed.stdout).unwrap();
+    assert_eq!(read("/vault/a.md"), "Ok(\"alpha\")\n");
+    assert_eq!(read("/vault/passwd"), "Err(NotFound)\n");
 }
 
 #[test]

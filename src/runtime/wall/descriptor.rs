@@ -12,9 +12,10 @@ use rustix::{
 };
 use wasmtime::component::Resource;
 
+use crate::dir::beneath::{self, OpenAccess, OpenedEntry};
+
 use super::{
     FsError,
-    beneath::{self, Access, Opened},
     bindings::filesystem::types::{DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags},
     names,
     path::GuestPath,
@@ -98,7 +99,7 @@ pub(super) fn look(folder: &Descriptor, flags: PathFlags, path: &GuestPath<'_>) 
 
 /// What an open asks for.
 pub(super) struct OpenRequest {
-    access: Access,
+    access: OpenAccess,
     folder: bool,
     create: bool,
     exclusive: bool,
@@ -108,11 +109,11 @@ pub(super) struct OpenRequest {
 impl OpenRequest {
     pub(super) fn new(open: OpenFlags, flags: DescriptorFlags, path: &GuestPath<'_>) -> Self {
         let access = match (flags.contains(DescriptorFlags::READ), flags.contains(DescriptorFlags::WRITE)) {
-            (true, true) => Access::ReadWrite,
-            (false, true) => Access::Write,
+            (true, true) => OpenAccess::ReadWrite,
+            (false, true) => OpenAccess::Write,
             // The kernel truncates only what is open for writing. What the guest may do later is in `flags`.
-            (_, false) if open.contains(OpenFlags::TRUNCATE) => Access::ReadWrite,
-            (_, false) => Access::Read,
+            (_, false) if open.contains(OpenFlags::TRUNCATE) => OpenAccess::ReadWrite,
+            (_, false) => OpenAccess::Read,
         };
         Self {
             access,
@@ -125,7 +126,7 @@ impl OpenRequest {
 
     /// Whether something would be different afterwards.
     pub(super) fn changes(&self) -> bool {
-        self.access != Access::Read || self.create || self.truncate
+        self.access != OpenAccess::Read || self.create || self.truncate
     }
 }
 
@@ -146,7 +147,7 @@ impl GuestState {
         folder: &Descriptor,
         path: &GuestPath<'_>,
         wanted: &OpenRequest,
-    ) -> Result<Opened, FsError> {
+    ) -> Result<OpenedEntry, FsError> {
         self.files.room_for_descriptor()?;
         let fd = folder.open.file.as_fd();
         let opened = match beneath::open(fd, &path.text(), wanted.access) {

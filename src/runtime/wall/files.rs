@@ -8,10 +8,11 @@ use rustix::{
 };
 use wasmtime::component::Resource;
 
+use crate::dir::beneath;
 use crate::model::limits::count;
 
 use super::{
-    FsError, beneath,
+    FsError,
     bindings::filesystem::{
         preopens,
         types::{

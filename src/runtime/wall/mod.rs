@@ -10,7 +10,6 @@
 //! kavi.toml names are resolved before a run (`linked_folders`).
 //! What it cannot do: end a file call that hangs in the kernel.
 
-mod beneath;
 pub(super) mod bindings;
 pub(super) mod clocks_random;
 pub(super) mod descriptor;

@@ -7,16 +7,17 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::File,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileExt,
-    },
+    os::{fd::AsFd, unix::fs::FileExt},
     path::Path,
     sync::Arc,
 };
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Stat};
 
+use crate::dir::{
+    FolderHandle, FolderId,
+    beneath::{self, OpenAccess, OpenedEntry},
+};
 use crate::model::limits::Limits;
 
 use super::{
@@ -26,7 +27,6 @@ use super::{
         request::GuestRequest,
     },
     FsError,
-    beneath::{self, Access, Opened},
     bindings::filesystem::types::ErrorCode,
     path::GuestPath,
 };
@@ -108,30 +108,20 @@ impl GuestFiles {
     pub(in super::super) fn open(request: &GuestRequest<'_>) -> Result<Self, RunError> {
         let limits = request.limits;
         let mut files = Self::empty(limits);
-        if let Some(path) = request.granted_vault() {
-            files.vault = Some(files.root("/vault", path, OFlags::empty())?);
+        if let Some(vault) = request.granted_vault() {
+            files.vault = Some(files.root("/vault", vault)?);
         }
         for folder in request.granted_linked() {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let failed = |errno: rustix::io::Errno| RunError::Folder {
-                guest: "/vault",
-                path: folder.target.clone(),
-                source: errno.into(),
-            };
-            // From the handle that was resolved at the start: the link may lead elsewhere by now.
-            let fd = rustix::fs::openat(folder.handle(), ".", flags, Mode::empty()).map_err(failed)?;
-            let root = files.admit_root(fd).map_err(failed)?;
+            // The folder that was resolved at the start: the link may lead elsewhere by now.
+            let root = files.root("/vault", folder.handle())?;
             files.linked.push(LinkedRoot { folder: folder.clone(), root });
         }
-        if let Some(path) = request.granted_out() {
-            // The host made this folder: if it is a link now, somebody else was here.
-            let root = files.root("/out", path, OFlags::NOFOLLOW)?;
-            let unreadable = |source| RunError::Folder { guest: "/out", path: path.into(), source };
-            let entries = beneath::list::<rustix::io::Errno>(&root.file, || Ok(()));
-            if !entries.map_err(|errno| unreadable(errno.into()))?.is_empty() {
-                return Err(RunError::StagingNotEmpty { path: path.into() });
+        if let Some(out) = request.granted_out() {
+            let unreadable = |source| RunError::Folder { guest: "/out", path: out.path().into(), source };
+            if !out.is_empty().map_err(unreadable)? {
+                return Err(RunError::StagingNotEmpty { path: out.path().into() });
             }
-            files.out = Some(root);
+            files.out = Some(files.root("/out", out)?);
         }
         Ok(files)
     }
@@ -152,19 +142,14 @@ impl GuestFiles {
         }
     }
 
-    fn root(&mut self, guest: &'static str, path: &Path, flags: OFlags) -> Result<Arc<OpenFile>, RunError> {
-        let failed = |errno: rustix::io::Errno| RunError::Folder { guest, path: path.into(), source: errno.into() };
-        let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
-        self.admit_root(fd).map_err(failed)
-    }
-
-    fn admit_root(&mut self, fd: OwnedFd) -> Result<Arc<OpenFile>, rustix::io::Errno> {
-        let stat = rustix::fs::fstat(&fd)?;
+    fn root(&mut self, guest: &'static str, folder: &FolderHandle) -> Result<Arc<OpenFile>, RunError> {
+        let failed = |source| RunError::Folder { guest, path: folder.path().into(), source };
+        let file = folder.to_file().map_err(failed)?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| failed(errno.into()))?;
         let number = self.next_number;
         self.next_number += 1;
         self.numbers.insert((stat.st_dev, stat.st_ino), number);
-        Ok(Arc::new(OpenFile { file: fd.into(), number, _ticket: None }))
+        Ok(Arc::new(OpenFile { file, number, _ticket: None }))
     }
 
     /// The folders that the guest starts with.
@@ -182,7 +167,8 @@ impl GuestFiles {
             return Ok(kind);
         }
         let folder = rustix::fs::fstat(folder)?;
-        let is_followed = self.linked.iter().any(|linked| linked.folder.is_at(&folder, name));
+        let folder = FolderId::of(&folder);
+        let is_followed = self.linked.iter().any(|linked| linked.folder.is_at(folder, name));
         Ok(if is_followed { FileType::Directory } else { kind })
     }
 
@@ -198,7 +184,7 @@ impl GuestFiles {
     }
 
     /// Counts and numbers a file that was just opened.
-    pub(super) fn admit(&mut self, opened: Opened) -> Result<Arc<OpenFile>, Stop> {
+    pub(super) fn admit(&mut self, opened: OpenedEntry) -> Result<Arc<OpenFile>, Stop> {
         let number = self.number(&opened.stat)?;
         Ok(Arc::new(OpenFile { file: opened.file, number, _ticket: Some(self.tickets.clone()) }))
     }
@@ -305,10 +291,10 @@ impl GuestFiles {
             }
         }
         self.room_for_descriptor()?;
-        let opened = match beneath::open(root, &path.text(), Access::Write) {
+        let opened = match beneath::open(root, &path.text(), OpenAccess::Write) {
             Err(rustix::io::Errno::NOENT) => {
                 self.pay_for_entry(path.depth())?;
-                beneath::create(root, &path.text(), Access::Write)?
+                beneath::create(root, &path.text(), OpenAccess::Write)?
             }
             other => other?,
         };

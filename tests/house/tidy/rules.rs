@@ -117,6 +117,19 @@ const RULES: &[Rule] = &[
         todo: "use a synchronous function of `mcp`, `http` or the gateway; only they know a protocol or a runtime",
     },
     Rule {
+        id: "folder-handles",
+        patterns: &[
+            "cap_std",
+            "rustix::fs::openat2",
+            "rustix::fs::rename*",
+            "rustix::fs::linkat",
+            "rustix::fs::RenameFlags",
+        ],
+        allowed: &["src/dir/"],
+        tests: Tests::Included,
+        todo: "use a `FolderHandle` or a `FileSlot`: only `dir` knows how a file is reached through no link",
+    },
+    Rule {
         id: "http-client",
         patterns: &["reqwest", "ureq", "webpki_roots"],
         allowed: &["src/http/"],

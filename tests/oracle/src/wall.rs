@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use kavi::{
+    dir::FolderHandle,
     model::{
         capabilities::{ReadScope, SkillCapabilities},
         execution::Determinism,
@@ -26,7 +27,7 @@ impl Wall {
 
     /// Runs the guest under the quotas that the caller chose.
     pub fn run(&self, arguments: &[&str], folders: &Folders, limits: &Limits) -> Result<Seen, Box<dyn Error>> {
-        let (vault, out) = (folders.vault(), folders.out());
+        let (vault, out) = (FolderHandle::open(&folders.vault())?, FolderHandle::open(&folders.out())?);
         // Both folders.
         let capabilities =
             SkillCapabilities { reads: ReadScope::Vault, writes: vec![VaultPath::parse("Inbox")?], clock: false };

@@ -1,8 +1,8 @@
-//! File system calls that cannot leave a folder.
+//! Calls that cannot leave a folder, for paths that a guest wrote.
 //!
-//! Every name goes through `openat2` with `RESOLVE_BENEATH`, no symbolic links and no magic links. Nothing is
-//! opened for use before a look at it (`O_PATH`) has shown a regular file or a folder, because opening alone
-//! can act: on the other end of a pipe, or on a device.
+//! Guarantees: every path goes through `openat2` with `RESOLVE_BENEATH`, no symbolic links and no magic links. Nothing is
+//! opened for use before a look at it (`O_PATH`) has shown a regular file or a folder, because opening alone can act: on the
+//! other end of a pipe, or on a device. Deliberately never: makes anything durable; what a guest writes is staged.
 
 use std::{
     borrow::Cow,
@@ -18,13 +18,16 @@ use rustix::{
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub enum OpenAccess {
+    /// To read it.
     Read,
+    /// To write it.
     Write,
+    /// Both.
     ReadWrite,
 }
 
-impl Access {
+impl OpenAccess {
     fn flags(self) -> OFlags {
         match self {
             Self::Read => OFlags::RDONLY,
@@ -34,24 +37,29 @@ impl Access {
     }
 }
 
-/// Something open, and what the kernel says of it.
-pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) stat: Stat,
+/// A file or folder that is open, and what the kernel says of it.
+#[derive(Debug)]
+pub struct OpenedEntry {
+    /// Its descriptor.
+    pub file: File,
+    /// What it is.
+    pub stat: Stat,
 }
 
-impl Opened {
-    pub(super) fn is_folder(&self) -> bool {
+impl OpenedEntry {
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
         kind(&self.stat) == FileType::Directory
     }
 }
 
 /// What kind of thing a stat describes.
-pub(super) fn kind(stat: &Stat) -> FileType {
+pub fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-fn open_beneath(dir: BorrowedFd<'_>, path: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+/// Opens what lies at `path`, beneath `dir` and through no link.
+pub(super) fn open_beneath(dir: BorrowedFd<'_>, path: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     // Races with renames make the kernel give up with EAGAIN; it is then asked again.
     for _ in 0..8 {
@@ -64,10 +72,13 @@ fn open_beneath(dir: BorrowedFd<'_>, path: &OsStr, flags: OFlags, mode: Mode) ->
 }
 
 /// Opens a regular file or a folder that exists.
-pub(super) fn open(dir: BorrowedFd<'_>, path: &OsStr, access: Access) -> Result<Opened, Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn open(dir: BorrowedFd<'_>, path: &OsStr, access: OpenAccess) -> Result<OpenedEntry, Errno> {
     let look = open_beneath(dir, path, OFlags::PATH, Mode::empty())?;
     let flags = match kind(&rustix::fs::fstat(&look)?) {
-        FileType::Directory if access == Access::Read => OFlags::RDONLY | OFlags::DIRECTORY,
+        FileType::Directory if access == OpenAccess::Read => OFlags::RDONLY | OFlags::DIRECTORY,
         FileType::Directory => return Err(Errno::ISDIR),
         FileType::RegularFile => access.flags(),
         _ => return Err(Errno::PERM),
@@ -75,22 +86,28 @@ pub(super) fn open(dir: BorrowedFd<'_>, path: &OsStr, access: Access) -> Result<
     let fd = open_beneath(dir, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW, Mode::empty())?;
     let stat = rustix::fs::fstat(&fd)?;
     match kind(&stat) {
-        FileType::Directory | FileType::RegularFile => Ok(Opened { file: fd.into(), stat }),
+        FileType::Directory | FileType::RegularFile => Ok(OpenedEntry { file: fd.into(), stat }),
         _ => Err(Errno::PERM),
     }
 }
 
 /// Makes a file that does not exist.
-pub(super) fn create(dir: BorrowedFd<'_>, path: &OsStr, access: Access) -> Result<Opened, Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn create(dir: BorrowedFd<'_>, path: &OsStr, access: OpenAccess) -> Result<OpenedEntry, Errno> {
     let flags = access.flags() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let fd = open_beneath(dir, path, flags, Mode::from_raw_mode(0o644))?;
     let stat = rustix::fs::fstat(&fd)?;
-    Ok(Opened { file: fd.into(), stat })
+    Ok(OpenedEntry { file: fd.into(), stat })
 }
 
 /// A folder in which one name is looked up.
-pub(super) enum Parent<'a> {
+#[derive(Debug)]
+pub enum Parent<'a> {
+    /// The folder that is open already.
     Open(BorrowedFd<'a>),
+    /// One below it.
     Below(OwnedFd),
 }
 
@@ -104,7 +121,10 @@ impl AsFd for Parent<'_> {
 }
 
 /// The folder at `path`, only to look names up in it.
-pub(super) fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&OsStr>) -> Result<Parent<'a>, Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&OsStr>) -> Result<Parent<'a>, Errno> {
     match path {
         None => Ok(Parent::Open(dir)),
         Some(path) => open_beneath(dir, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map(Parent::Below),
@@ -112,33 +132,51 @@ pub(super) fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&OsStr>) -> Result<Pa
 }
 
 /// What `name` in a folder is; a link is itself.
-pub(super) fn stat(parent: &Parent<'_>, name: &OsStr) -> Result<Stat, Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn stat(parent: &Parent<'_>, name: &OsStr) -> Result<Stat, Errno> {
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Makes a folder.
-pub(super) fn make_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn make_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
     rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
 }
 
 /// Removes a file.
-pub(super) fn remove_file(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn remove_file(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
     rustix::fs::unlinkat(parent, name, AtFlags::empty())
 }
 
 /// Removes an empty folder.
-pub(super) fn remove_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn remove_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
 /// Renames, replacing what is there.
-pub(super) fn rename(from: &Parent<'_>, old: &OsStr, to: &Parent<'_>, new: &OsStr) -> Result<(), Errno> {
+///
+/// # Errors
+/// The operating system's.
+pub fn rename(from: &Parent<'_>, old: &OsStr, to: &Parent<'_>, new: &OsStr) -> Result<(), Errno> {
     rustix::fs::renameat_with(from, old, to, new, RenameFlags::empty())
 }
 
 /// Reads the names in a folder, `.` and `..` left out, in the order of the file system. `more` is asked before
 /// every entry, so that a huge folder cannot outlast a deadline.
-pub(super) fn list<E: From<Errno>>(
+///
+/// # Errors
+/// The operating system's.
+pub fn list<E: From<Errno>>(
     folder: &File,
     mut more: impl FnMut() -> Result<(), E>,
 ) -> Result<Vec<(CString, FileType)>, E> {
