@@ -18,6 +18,7 @@ pub mod log;
 pub mod moment;
 pub mod note;
 mod path;
+mod removals;
 mod roots;
 pub mod testing;
 pub mod vault;

@@ -32,6 +32,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::removals;
 use crate::roots::roots;
 use crate::{SkillError, call as call_text};
 
@@ -74,10 +75,17 @@ pub fn written(path: impl AsRef<str>) -> Option<String> {
     text.ok()
 }
 
+/// The paths of all files that the skill removed, sorted.
+pub fn removed_paths() -> Vec<String> {
+    removals::paths()
+}
+
 /// The paths of all files that the skill wrote, sorted.
 pub fn written_paths() -> Vec<String> {
     let mut paths = Vec::new();
     collect(&roots().out, "", &mut paths);
+    // That file says what is removed, and does not reach the vault.
+    paths.retain(|path| path != removals::MANIFEST);
     paths.sort();
     paths
 }

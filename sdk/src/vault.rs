@@ -10,7 +10,8 @@
 //! Reading shows the vault as it was when the run began, with this run's own writes on top. Writes are staged:
 //! they reach the vault all together after the run has succeeded and its output has been checked, or not at all.
 //! A skill writes only if its side-effect class is `FILE_WRITE`, and only below the folders that its
-//! specification declares; the rest is refused by the host, whatever the skill tries.
+//! specification declares; the rest is refused by the host, whatever the skill tries. It removes files only if its
+//! specification says `removes_files` as well.
 //!
 //! ```
 //! use kavi_sdk::prelude::*;
@@ -32,6 +33,7 @@ use std::{fs, io};
 
 use crate::SkillError;
 use crate::path::{check, check_read, check_read_name};
+use crate::removals;
 use crate::roots::roots;
 
 /// Room for the first read of a file: as much as the host gives at once.
@@ -91,9 +93,7 @@ pub fn read(path: impl AsRef<str>) -> Result<String, SkillError> {
 /// As [`read`], but any bytes will do.
 pub fn read_bytes(path: impl AsRef<str>) -> Result<Vec<u8>, SkillError> {
     let path = readable(path.as_ref())?;
-    let roots = roots();
-    for root in [roots.out, roots.vault] {
-        let place = root.join(path);
+    for place in places(path) {
         // Read first and asked only if that fails: a question costs as much as the reading.
         match bytes_of(&place) {
             Ok(bytes) => return Ok(bytes),
@@ -158,7 +158,36 @@ pub fn write(path: impl AsRef<str>, contents: impl AsRef<[u8]>) -> Result<(), Sk
         .parent()
         .map_or(Ok(()), fs::create_dir_all)
         .and_then(|()| fs::write(&place, contents))
+        .and_then(|()| removals::take_back(&out, path))
         .map_err(|error| explain(path, "written", &error))
+}
+
+/// Removes a file. Like a write, it happens after the run, together with all writes of the run, and can be undone.
+///
+/// What is removed is the content that the vault had when this was called: if another program changes the file in the
+/// meantime, nothing of the run reaches the vault. A folder stays, also when its last file is removed.
+///
+/// # Errors
+/// Invalid input for a path that is none, not found for a file that does not exist, failed for a folder, denied where this
+/// skill may not write. The host refuses it where the specification does not say `removes_files`.
+pub fn remove(path: impl AsRef<str>) -> Result<(), SkillError> {
+    let path = parse(path.as_ref())?;
+    let roots = roots();
+    if !roots.out.is_dir() {
+        return Err(SkillError::denied(format!("`{path}` cannot be removed: this skill's class grants no writing")));
+    }
+    let failed = |error: &io::Error| explain(path, "removed", error);
+    let staged = roots.out.join(path);
+    let was_staged = matches!(kind_of(&staged).map_err(|error| failed(&error))?, Some(Kind::File));
+    if was_staged {
+        fs::remove_file(&staged).map_err(|error| failed(&error))?;
+    }
+    // A file that only this run has written is gone now, and the vault needs no change.
+    match read_bytes(path) {
+        Ok(bytes) => removals::add(&roots.out, path, crate::sha256(bytes)).map_err(|error| failed(&error)),
+        Err(SkillError::NotFound(_)) if was_staged => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is directly inside a folder, sorted by path. `""` is the root of the vault.
@@ -177,12 +206,14 @@ pub fn list(folder: impl AsRef<str>) -> Result<Vec<Entry>, SkillError> {
     let mut names = BTreeMap::new();
     let mut found = path.is_empty();
     // The run's own writes come last, so that they win.
-    for root in [roots.vault, roots.out] {
+    for (root, is_out) in [(roots.vault, false), (roots.out, true)] {
         let place = if path.is_empty() { root } else { root.join(path) };
         match kind_of(&place).map_err(|error| explain(path, "listed", &error))? {
             Some(Kind::Folder) => {
                 found = true;
                 add_names(&place, &mut names).map_err(|error| explain(path, "listed", &error))?;
+                // Only the vault has what is removed: what this run wrote comes after it.
+                names.retain(|name, _| !removals::contains(&format!("{prefix}{name}")) || is_out);
             }
             Some(Kind::File) => return Err(SkillError::failed(format!("`{path}` is a file, not a folder"))),
             Some(Kind::Other) | None => {}
@@ -291,14 +322,19 @@ fn readable(text: &str) -> Result<&str, SkillError> {
 
 /// Where a path lies: among this run's writes, else in the vault.
 fn find(path: &str) -> Result<Option<(PathBuf, Kind)>, SkillError> {
-    let roots = roots();
-    for root in [roots.out, roots.vault] {
-        let place = root.join(path);
+    for place in places(path) {
         if let Some(kind) = kind_of(&place).map_err(|error| explain(path, "looked at", &error))? {
             return Ok(Some((place, kind)));
         }
     }
     Ok(None)
+}
+
+/// Where a path may lie: among this run's writes, and in the vault unless this run has removed it.
+fn places(path: &str) -> impl Iterator<Item = PathBuf> {
+    let roots = roots();
+    let vault = (!removals::contains(path)).then(|| roots.vault.join(path));
+    std::iter::once(roots.out.join(path)).chain(vault)
 }
 
 /// The bytes of a file, without asking how many there are: each question goes to the host, and most files are small.

@@ -107,8 +107,8 @@ fn row(number: usize, step: &StepResult) -> Vec<String> {
 }
 
 fn paths(changes: &[VaultChange]) -> String {
-    let files = changes.iter().filter_map(VaultChange::as_file);
-    views::list(files.map(|change| text::line(change.path.as_str(), 300)))
+    let files = changes.iter().map(VaultChange::path);
+    views::list(files.map(|path| text::line(path.as_str(), 300)))
 }
 
 /// What became of the files, for people.

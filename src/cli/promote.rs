@@ -82,6 +82,9 @@ pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &Lin
     if spec.reads_clock {
         rows.push(("clock", "asks what time it is".to_owned()));
     }
+    if spec.removes_files {
+        rows.push(("removals", views::REMOVES.to_owned()));
+    }
     if spec.coerce {
         rows.push(("arguments", views::COERCES.to_owned()));
     }
@@ -131,6 +134,7 @@ pub(super) fn document(report: &PromotionReport) -> serde_json::Value {
         "required_secrets": spec.required_secrets,
         "reads_clock": spec.reads_clock,
         "coerce": spec.coerce,
+        "removes_files": spec.removes_files,
         "imports": report.imports,
         "source_lines": report.source_lines,
         "source_files": report.source_files,

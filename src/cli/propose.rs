@@ -44,7 +44,10 @@ pub struct Args {
     /// The skill reads the clock.
     #[arg(long)]
     reads_clock: bool,
-    /// An example that must hold: IN.json=OUT.json, or one file with a golden case {name, input, vault, expect, files}.
+    /// The skill removes files below its folders.
+    #[arg(long)]
+    removes_files: bool,
+    /// An example that must hold: IN.json=OUT.json, or one file with a golden case {name, input, vault, expect, files, removed}.
     #[arg(long = "example", value_name = "IN=OUT")]
     examples: Vec<String>,
     /// The name of a test that the skill must have; may be given several times.
@@ -55,7 +58,7 @@ pub struct Args {
 }
 
 /// What `--spec` takes the place of.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "name",
     "desc",
     "side_effect",
@@ -63,6 +66,7 @@ const PARTS: [&str; 9] = [
     "required_secrets",
     "paths",
     "reads_clock",
+    "removes_files",
     "examples",
     "required_tests",
 ];
@@ -82,6 +86,7 @@ fn request(cwd: &Path, args: &Args) -> Result<ProposalRequest, Error> {
         required_secrets: args.required_secrets.clone(),
         paths: args.paths.clone(),
         reads_clock: args.reads_clock,
+        removes_files: args.removes_files,
         examples: args.examples.iter().map(|text| read_example(cwd, text)).collect::<Result<_, _>>()?,
         required_tests: args.required_tests.clone(),
     })
@@ -108,6 +113,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     ]);
     if spec.reads_clock {
         human.push_str("it asks what time it is\n");
+    }
+    if spec.removes_files {
+        human.push_str("it may remove files below its folders\n");
     }
     if let Some(parent) = proposal.parent {
         human.push_str(&format!("follows the trusted revision {}\n", parent.short()));

@@ -4,10 +4,15 @@ use serde_json::json;
 
 use super::out::Out;
 use crate::app::{RunFiles, RunResult};
+use crate::model::execution::Effect;
 
 /// What became of the files, for people.
 pub fn remark(out: &Out, ran: &RunResult) {
-    let written: Vec<&str> = ran.record.effects.iter().map(|effect| effect.path.as_str()).collect();
+    let named = |effect: &Effect| match effect.sha256 {
+        Some(_) => effect.path.to_string(),
+        None => format!("{} (removed)", effect.path),
+    };
+    let written: Vec<String> = ran.record.effects.iter().map(named).collect();
     let written = written.join(", ");
     match &ran.files {
         RunFiles::Committed if written.is_empty() => {}

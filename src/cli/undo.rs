@@ -69,10 +69,9 @@ fn describe(plan: &UndoPlan) -> String {
 /// What happens to each file, in words.
 fn restored(plan: &UndoPlan) -> String {
     let line = |change: &VaultChange| {
-        let VaultChange::File(change) = change;
-        let path = text::line(change.path.as_str(), 1_100);
+        let path = text::line(change.path().as_str(), 1_100);
         // `before` is what the run left, `after` what it had found.
-        match (change.before, change.after) {
+        match (change.before(), change.after()) {
             (_, None) => format!("  {path} is removed: the run created it\n"),
             (None, Some(_)) => format!("  {path} comes back: the run removed it\n"),
             (Some(_), Some(_)) => format!("  {path} gets the content back that it had before the run\n"),

@@ -13,6 +13,8 @@ use crate::model::{
     text,
 };
 
+/// What `removes_files` means, for whoever decides about a skill.
+pub const REMOVES: &str = "may remove files below these folders; `kavi undo` puts them back";
 /// What a person is told of a specification with `coerce`.
 pub const COERCES: &str =
     "takes \"5\" for 5, null for left out, and a single value for a list, where the schema leaves no doubt";

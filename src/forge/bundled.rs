@@ -32,6 +32,7 @@ pub const SKILLS: &[BundledSkill] = &[
     skill!("create_daily_note": "src/lib.rs"),
     skill!("edit_note": "src/lib.rs", "src/tests.rs"),
     skill!("list_notes": "src/filter.rs", "src/lib.rs", "src/links.rs", "src/tests.rs"),
+    skill!("move_note": "src/lib.rs", "src/rewrite.rs", "src/tests.rs"),
     skill!("read_note": "src/lib.rs", "src/tests.rs"),
     skill!("read_notes_by_tag": "src/lib.rs", "src/tests.rs"),
     skill!("search_notes": "src/engine.rs", "src/lib.rs", "src/operators.rs", "src/tests.rs"),

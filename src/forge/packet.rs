@@ -52,6 +52,7 @@ pub fn render(proposal: &Proposal, before: Option<PreviousAttempt<'_>>) -> Strin
 
 /// One line for each gate, and a test that the gates accept beside one that they do not.
 fn wanted_by_the_gates(spec: &SkillSpec) -> String {
+    let removals = if spec.removes_files { ", files are removed with `vault::remove`" } else { "" };
     let clock = if spec.reads_clock { ", the time only through `kavi_sdk::clock`" } else { "" };
     let required: String = spec
         .required_tests
@@ -62,7 +63,7 @@ fn wanted_by_the_gates(spec: &SkillSpec) -> String {
         "## What the gates check\n\n\
          - workspace: `src/lib.rs` exists. Only files `src/**/*.rs` (lower-case names) are added or changed.\n\
          - lint: clippy and rustc have no warning. Kavi formats the code; you need not.\n\
-         - policy: from `std` only what computes. Files only through `kavi_sdk::vault`{clock}. No `unsafe`, no `println!`, no\n  \
+         - policy: from `std` only what computes. Files only through `kavi_sdk::vault`{clock}{removals}. No `unsafe`, no `println!`, no\n  \
          `#[allow]`, no `include_str!`, no secret as a literal. Where it is broken, nothing may be compiled.\n\
          - compile, reproducible: it compiles for `wasm32-wasip2`, twice to the same bytes.\n\
          - limits, invariants: a small component, and only what the class grants.\n\

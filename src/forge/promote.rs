@@ -183,7 +183,8 @@ fn changes(active: &Proposal, next: &Proposal) -> Vec<String> {
         let paths = spec.paths.iter().map(|path| format!("folder `{path}`"));
         let clock = spec.reads_clock.then(|| "the clock".to_owned());
         let secrets = spec.required_secrets.iter().map(|name| format!("secret `{name}`"));
-        paths.chain(secrets).chain(clock).collect::<Vec<_>>()
+        let removals = spec.removes_files.then(|| "removing files".to_owned());
+        paths.chain(secrets).chain(clock).chain(removals).collect::<Vec<_>>()
     };
     let (before, after) = (lists(old), lists(new));
     changes.extend(after.iter().filter(|item| !before.contains(item)).map(|item| format!("gains {item}")));

@@ -44,6 +44,8 @@ pub struct ProposalRequest {
     pub required_tests: Vec<String>,
     /// `--reads-clock`
     pub reads_clock: bool,
+    /// `--removes-files`
+    pub removes_files: bool,
 }
 
 /// A whole specification as a file holds it: the members of a `SKILL_SPEC.json`. Empty members may be left out, and schemas
@@ -64,6 +66,8 @@ struct SpecFile {
     reads_clock: bool,
     #[serde(default)]
     coerce: bool,
+    #[serde(default)]
+    removes_files: bool,
     io: Value,
     #[serde(default)]
     examples: Vec<Example>,
@@ -116,7 +120,7 @@ pub enum ProposeError {
         source: JsonError,
     },
     /// `--example` with one file that is not a golden case.
-    #[error("example `{name}` is not a golden case {{name, input, vault, expect, files}}: {message}")]
+    #[error("example `{name}` is not a golden case {{name, input, vault, expect, files, removed}}: {message}")]
     Case {
         /// Which example.
         name: String,
@@ -153,6 +157,7 @@ pub fn parse(request: &ProposalRequest) -> Result<SkillSpec, ProposeError> {
         io: IoSchema::parse(&request.io_schema)?,
         reads_clock: request.reads_clock,
         coerce: false,
+        removes_files: request.removes_files,
         examples: request.examples.iter().map(parse_example).collect::<Result<_, _>>()?,
         required_tests: request.required_tests.clone(),
     };
@@ -183,6 +188,7 @@ pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
         io: IoSchema::from_value(&file.io)?,
         reads_clock: file.reads_clock,
         coerce: file.coerce,
+        removes_files: file.removes_files,
         examples: file.examples,
         required_tests: file.required_tests,
     };
@@ -203,6 +209,7 @@ fn parse_example(text: &ExampleText) -> Result<Example, ProposeError> {
             vault: Default::default(),
             expect: Expectation::Ok(parse(output)?),
             files: Default::default(),
+            removed: Default::default(),
         }),
         None => serde_json::from_value(input)
             .map_err(|error| ProposeError::Case { name: text.name.clone(), message: error.to_string() }),

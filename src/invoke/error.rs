@@ -92,6 +92,9 @@ pub enum InvokeError {
     /// It wrote outside the folders that its spec declares.
     #[error("the skill wrote `{0}`, outside the folders of its spec")]
     OutsidePaths(VaultPath),
+    /// It removed a file, and its spec does not say that it does.
+    #[error("the skill removed `{0}`, and its spec does not say `removes_files`")]
+    RemovalNotGranted(VaultPath),
     /// It left something in its staging folder that is no regular file.
     #[error(transparent)]
     Staged(#[from] CollectError),
@@ -124,7 +127,7 @@ impl InvokeError {
             Self::Run(RunError::Cancelled(_)) => "Cancelled",
             Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
             Self::OutputJson(_) | Self::Output { .. } => "InvalidOutput",
-            Self::OutsidePaths(_) | Self::Staged(_) => "OutsidePaths",
+            Self::OutsidePaths(_) | Self::RemovalNotGranted(_) | Self::Staged(_) => "OutsidePaths",
             Self::Denied { .. } | Self::NeedsPerson { .. } => "Denied",
             Self::Effects(EffectsError::Conflict { .. }) => "Conflict",
             Self::Effects(_) | Self::Artifact(_) => "EffectsError",

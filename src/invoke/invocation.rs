@@ -22,7 +22,6 @@ use super::result::{DeferredFiles, RunFiles, RunResult};
 use crate::dir::FolderHandle;
 use crate::ledger::{Proposal, RunAuthorization};
 use crate::model::{
-    commit::VaultChange,
     execution::{Effect, ExecutionRecord, GuestOutput},
     id::ExecutionId,
     json::{self, JsonError, JsonLimits},
@@ -135,6 +134,9 @@ impl<'a> Invocation<'a> {
         };
         if let Some(path) = spec.first_outside(&effects) {
             return Err(InvokeError::OutsidePaths(path.clone()));
+        }
+        if let Some(path) = spec.first_removed(&effects) {
+            return Err(InvokeError::RemovalNotGranted(path.clone()));
         }
         Ok(CompletedRun { output, effects, staged, disposition, observed, code })
     }
@@ -280,8 +282,7 @@ impl<'a> Invocation<'a> {
         };
         // Only the check under the lock knows what each file replaces.
         for (effect, change) in effects.iter_mut().zip(plan.changes()) {
-            let VaultChange::File(change) = change;
-            effect.before = change.before;
+            effect.before = change.before();
         }
         let record = self.record.success(skill, output, effects, plan.commit().map(|commit| commit.id));
         let record = record.map_err(|error| self.record.failed(skill, error))?;

@@ -91,7 +91,7 @@ pub fn review(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<CommitRevie
 
 /// The diff of a change, from the store.
 fn stored_diff(store: &Store, change: &VaultChange) -> Result<FileDiff, ArtifactError> {
-    let VaultChange::File(change) = change;
+    let change = &change.ends();
     let content = |digest| store.get(StoredKind::File, digest);
     match (change.before.map(content).transpose(), change.after.map(content).transpose()) {
         (Ok(before), Ok(after)) => Ok(diff::of(change, before.as_deref(), after.as_deref())),

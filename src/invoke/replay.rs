@@ -21,8 +21,7 @@ use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{
     channel::Caller,
-    digest::Digest,
-    execution::{self, ExecutionRecord, StoredValue},
+    execution::{self, ExecutionRecord, FileResult, StoredValue},
     id::ExecutionId,
     json,
     lifecycle::Purpose,
@@ -95,9 +94,9 @@ pub enum Difference {
         /// Its path in the vault.
         path: VaultPath,
         /// What was written then; none where nothing was.
-        recorded: Option<Digest>,
+        recorded: FileResult,
         /// What was written now; none where nothing was.
-        now: Option<Digest>,
+        now: FileResult,
     },
 }
 

@@ -96,14 +96,13 @@ pub fn plan(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<UndoPlan, Und
 
 /// The change that puts back what this one replaced, and how it changes the file that is in the vault now.
 fn reversed(context: &RunContext<'_>, change: &VaultChange) -> Result<(VaultChange, FileDiff), UndoError> {
-    let VaultChange::File(change) = change;
     // Read now, not at the undo: content that is missing must show before a person says yes.
-    let bytes = change.before.map(|digest| context.shared.store.get(StoredKind::File, digest)).transpose()?;
+    let bytes = change.before().map(|digest| context.shared.store.get(StoredKind::File, digest)).transpose()?;
     let reversed = change.reversed(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
     // What somebody wrote since is shown too: the undo itself refuses such a file.
-    let current = effects::current_content(context.shared.layout, &reversed.path)?;
-    let diff = diff::of(&reversed, current.as_deref(), bytes.as_deref());
-    Ok((VaultChange::File(reversed), diff))
+    let current = effects::current_content(context.shared.layout, reversed.path())?;
+    let diff = diff::of(&reversed.ends(), current.as_deref(), bytes.as_deref());
+    Ok((reversed, diff))
 }
 
 fn check_not_undone(ledger: &Ledger, commit: &Commit) -> Result<(), UndoError> {

@@ -31,7 +31,7 @@ fn record() -> Result<ExecutionRecord, Box<dyn Error>> {
 fn with_commit() -> Result<(ExecutionRecord, Commit), Box<dyn Error>> {
     let record = record()?;
     let (id, path, sha256) = (record.execution_id.into(), VaultPath::parse("a.md")?, Digest::of(b"a"));
-    let effect = Effect { path, sha256, bytes: 1, before: None };
+    let effect = Effect { path, sha256: Some(sha256), bytes: 1, before: None };
     let commit =
         Commit::pending(id, CommitKind::Run, vec![VaultChange::File(FileChange::from(&effect))], record.finished_at);
     Ok((ExecutionRecord { effects: vec![effect], commit_id: Some(id), ..record }, commit))

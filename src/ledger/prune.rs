@@ -209,9 +209,8 @@ impl Ledger {
             let changes: Vec<VaultChange> = codec::json_column(row, "changes_json")?;
             changes
                 .iter()
-                .filter_map(VaultChange::as_file)
                 // The replaced bytes too: undo puts them back.
-                .flat_map(|change| [change.before, change.after])
+                .flat_map(|change| [change.before(), change.after()])
                 .flatten()
                 .for_each(&mut *file);
         }
@@ -222,7 +221,7 @@ impl Ledger {
         let mut rows = executions.query([])?;
         while let Some(row) = rows.next()? {
             let effects: Vec<Effect> = codec::json_column(row, "effects_json")?;
-            effects.iter().flat_map(|effect| [effect.before, Some(effect.sha256)]).flatten().for_each(&mut *file);
+            effects.iter().flat_map(|effect| [effect.before, effect.sha256]).flatten().for_each(&mut *file);
             for name in ["input_stored_json", "output_stored_json"] {
                 let stored: Option<StoredValue> = codec::maybe_json_column(row, name)?;
                 stored.iter().for_each(|stored| value(stored.sha256));

@@ -130,6 +130,7 @@ mod tests {
             io: IoSchema::parse(r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?,
             reads_clock: false,
             coerce: false,
+            removes_files: false,
             examples: Vec::new(),
             required_tests: Vec::new(),
         };

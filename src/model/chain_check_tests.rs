@@ -28,6 +28,7 @@ fn spec(name: &str, class: EffectClass, io: &Value) -> Result<SkillSpec, Box<dyn
         required_tests: Vec::new(),
         reads_clock: false,
         coerce: false,
+        removes_files: false,
     })
 }
 

@@ -15,32 +15,87 @@ use super::{
 
 /// One change of a commit.
 ///
-/// The ledger has a file change as an object without a tag, because it was the only kind at first. A new kind must be told from
-/// it by its keys.
+/// The ledger has each as the object of a [`FileChange`]. One that removes a file has no digest after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(from = "FileChange", into = "FileChange")]
 pub enum VaultChange {
-    /// A file is written, replaced or removed.
+    /// A file is written or replaced.
     File(FileChange),
+    /// A file is removed.
+    Removal(FileRemoval),
+}
+
+/// One file that a commit removes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRemoval {
+    /// Its path in the vault.
+    pub path: VaultPath,
+    /// Digest of the content that is removed.
+    pub before: Digest,
+}
+
+impl From<FileChange> for VaultChange {
+    fn from(change: FileChange) -> Self {
+        match (change.before, change.after) {
+            (Some(before), None) => Self::Removal(FileRemoval { path: change.path, before }),
+            _ => Self::File(change),
+        }
+    }
+}
+
+impl From<VaultChange> for FileChange {
+    fn from(change: VaultChange) -> Self {
+        match change {
+            VaultChange::File(change) => change,
+            VaultChange::Removal(FileRemoval { path, before }) => {
+                Self { path, before: Some(before), after: None, bytes: 0 }
+            }
+        }
+    }
 }
 
 impl VaultChange {
-    /// Whether nothing changes.
-    pub fn is_noop(&self) -> bool {
+    /// The file that changes.
+    pub fn path(&self) -> &VaultPath {
         match self {
-            Self::File(change) => change.is_noop(),
+            Self::File(change) => &change.path,
+            Self::Removal(removal) => &removal.path,
         }
     }
 
-    /// The change of a file; none for any other kind.
-    pub fn as_file(&self) -> Option<&FileChange> {
+    /// Digest of the content that is replaced or removed; none where there was no file.
+    pub fn before(&self) -> Option<Digest> {
         match self {
-            Self::File(change) => Some(change),
+            Self::File(change) => change.before,
+            Self::Removal(removal) => Some(removal.before),
         }
+    }
+
+    /// Digest of the new content; none where the file is removed.
+    pub fn after(&self) -> Option<Digest> {
+        match self {
+            Self::File(change) => change.after,
+            Self::Removal(_) => None,
+        }
+    }
+
+    /// The same, as both ends of one file.
+    pub fn ends(&self) -> FileChange {
+        self.clone().into()
+    }
+
+    /// Whether nothing changes.
+    pub fn is_noop(&self) -> bool {
+        self.before() == self.after()
+    }
+
+    /// The change that puts back what this one replaced. `bytes` is the size of what is put back.
+    pub fn reversed(&self, bytes: u64) -> Self {
+        self.ends().reversed(bytes).into()
     }
 }
 
-/// One file that a commit changes.
+/// Both ends of one file that a commit changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileChange {
     /// Its path in the vault.
@@ -69,7 +124,7 @@ impl FileChange {
 
 impl From<&Effect> for FileChange {
     fn from(effect: &Effect) -> Self {
-        Self { path: effect.path.clone(), before: effect.before, after: Some(effect.sha256), bytes: effect.bytes }
+        Self { path: effect.path.clone(), before: effect.before, after: effect.sha256, bytes: effect.bytes }
     }
 }
 
@@ -163,8 +218,10 @@ mod tests {
     fn the_ledger_has_a_file_change_as_it_always_did() -> Result<(), Box<dyn std::error::Error>> {
         let stored = format!(r#"{{"path":"Inbox/a.md","before":null,"after":"{}","bytes":1}}"#, Digest::of(b"a"));
         let change: VaultChange = serde_json::from_str(&stored)?;
-        let VaultChange::File(file) = &change;
-        assert_eq!((file.path.as_str(), file.before, file.after), ("Inbox/a.md", None, Some(Digest::of(b"a"))));
+        assert_eq!(
+            (change.path().as_str(), change.before(), change.after()),
+            ("Inbox/a.md", None, Some(Digest::of(b"a")))
+        );
         assert_eq!(serde_json::to_string(&change)?, stored);
         Ok(())
     }
@@ -186,9 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn a_removal_is_stored_as_the_undo_of_a_new_file_always_was() -> Result<(), Box<dyn std::error::Error>> {
+        let stored = format!(r#"{{"path":"Inbox/a.md","before":"{}","after":null,"bytes":0}}"#, Digest::of(b"a"));
+        let change: VaultChange = serde_json::from_str(&stored)?;
+        let removal = FileRemoval { path: VaultPath::parse("Inbox/a.md")?, before: Digest::of(b"a") };
+        assert_eq!(change, VaultChange::Removal(removal));
+        assert_eq!(serde_json::to_string(&change)?, stored);
+        let put_back = change.reversed(1);
+        assert_eq!((put_back.before(), put_back.after()), (None, Some(Digest::of(b"a"))));
+        assert_eq!(put_back.reversed(0), change);
+        Ok(())
+    }
+
+    #[test]
     fn no_two_runs_of_a_commit_write_one_path() -> Result<(), Box<dyn std::error::Error>> {
         let effect = |path: &str| -> Result<Effect, Box<dyn std::error::Error>> {
-            Ok(Effect { path: VaultPath::parse(path)?, sha256: Digest::of(b"a"), bytes: 1, before: None })
+            Ok(Effect { path: VaultPath::parse(path)?, sha256: Some(Digest::of(b"a")), bytes: 1, before: None })
         };
         let check = |paths: &[&str]| -> Result<Option<String>, Box<dyn std::error::Error>> {
             let effects = paths.iter().map(|path| effect(path)).collect::<Result<Vec<_>, _>>()?;

@@ -1,6 +1,6 @@
 //! Golden examples of a spec: an input, a vault, and what must come of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +23,9 @@ pub struct Example {
     /// Files that the run must stage, with their whole text. Empty: not compared.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<VaultPath, String>,
+    /// Files that the run must remove. Compared where `files` or this is not empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub removed: BTreeSet<VaultPath>,
 }
 
 /// What an example must give.

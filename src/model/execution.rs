@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
@@ -27,13 +27,13 @@ pub struct Determinism {
     pub seed: [u8; 32],
 }
 
-/// One file that a run wrote.
+/// One file that a run wrote or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
     /// Where in the vault.
     pub path: VaultPath,
-    /// Digest of its bytes.
-    pub sha256: Digest,
+    /// Digest of its bytes; none where the run removes the file.
+    pub sha256: Option<Digest>,
     /// Its size in bytes.
     pub bytes: u64,
     /// Digest of what lay there before; none where there was nothing.
@@ -41,15 +41,51 @@ pub struct Effect {
     pub before: Option<Digest>,
 }
 
-/// The files that two runs wrote differently, by path: the digest of the first run and of the second.
-pub fn other_files<'a>(
-    first: &'a [Effect],
-    second: &'a [Effect],
-) -> Vec<(&'a VaultPath, Option<Digest>, Option<Digest>)> {
+/// What a run did with one file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FileResult {
+    /// Nothing.
+    #[default]
+    Unchanged,
+    /// It wrote these bytes.
+    Written(Digest),
+    /// It removed the file.
+    Removed,
+}
+
+impl From<&Effect> for FileResult {
+    fn from(effect: &Effect) -> Self {
+        effect.sha256.map_or(Self::Removed, Self::Written)
+    }
+}
+
+impl fmt::Display for FileResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged => f.write_str("not written"),
+            Self::Written(digest) => write!(f, "sha256 {digest}"),
+            Self::Removed => f.write_str("removed"),
+        }
+    }
+}
+
+/// Null, the digest, or `removed`.
+impl Serialize for FileResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Unchanged => serializer.serialize_none(),
+            Self::Written(digest) => digest.serialize(serializer),
+            Self::Removed => serializer.serialize_str("removed"),
+        }
+    }
+}
+
+/// The files that two runs left differently, by path: what the first run did, and the second.
+pub fn other_files<'a>(first: &'a [Effect], second: &'a [Effect]) -> Vec<(&'a VaultPath, FileResult, FileResult)> {
     // Sorted by path, so that two runs that wrote in another order compare as equal.
-    let mut files: BTreeMap<_, (Option<Digest>, Option<Digest>)> = BTreeMap::new();
-    first.iter().for_each(|effect| files.entry(&effect.path).or_default().0 = Some(effect.sha256));
-    second.iter().for_each(|effect| files.entry(&effect.path).or_default().1 = Some(effect.sha256));
+    let mut files: BTreeMap<_, (FileResult, FileResult)> = BTreeMap::new();
+    first.iter().for_each(|effect| files.entry(&effect.path).or_default().0 = effect.into());
+    second.iter().for_each(|effect| files.entry(&effect.path).or_default().1 = effect.into());
     let all = files.into_iter().map(|(path, (first, second))| (path, first, second));
     all.filter(|(_, first, second)| first != second).collect()
 }

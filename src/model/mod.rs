@@ -23,6 +23,7 @@ pub mod layout;
 pub mod lifecycle;
 pub mod limits;
 pub mod name;
+pub mod removals;
 pub mod research;
 pub mod schema;
 pub mod session;

@@ -29,6 +29,9 @@ pub struct SkillSpec {
     /// Whether `"5"` is taken for 5 and the like, where the schema leaves no doubt. Left out when false, as above.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub coerce: bool,
+    /// Whether it may remove files below its folders. Left out when false, as above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removes_files: bool,
     /// Golden cases.
     pub examples: Vec<Example>,
     /// Tests that the skill must have, by name. Left out when empty, so that older specs keep their bytes and digest.
@@ -60,6 +63,9 @@ pub enum InvalidSpec {
     /// Folders for a class that writes nothing.
     #[error("a {0} skill writes no files, so it cannot have vault folders to write below")]
     PathsWithoutWrite(EffectClass),
+    /// Removals for a class that writes nothing.
+    #[error("a {0} skill writes no files, so it cannot remove any")]
+    RemovalsWithoutWrite(EffectClass),
     /// Too many folders or examples.
     #[error("more than {1} {0}")]
     TooMany(&'static str, usize),
@@ -108,6 +114,9 @@ impl SkillSpec {
         // Folders make the write capability, so a label that writes nothing would be wrong.
         if !writes && !self.paths.is_empty() {
             return Err(InvalidSpec::PathsWithoutWrite(self.side_effect_class));
+        }
+        if !writes && self.removes_files {
+            return Err(InvalidSpec::RemovalsWithoutWrite(self.side_effect_class));
         }
         if self.paths.len() > MAX_PATHS {
             return Err(InvalidSpec::TooMany("vault folders", MAX_PATHS));

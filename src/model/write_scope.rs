@@ -10,6 +10,12 @@ impl SkillSpec {
         self.side_effect_class == EffectClass::FileWrite && self.paths.iter().any(|folder| path.is_within(folder))
     }
 
+    /// The first file that a run removed although its spec does not say `removes_files`.
+    pub fn first_removed<'e>(&self, effects: &'e [Effect]) -> Option<&'e VaultPath> {
+        let removed = effects.iter().find(|effect| effect.sha256.is_none() && !self.removes_files);
+        removed.map(|effect| &effect.path)
+    }
+
     /// The first file of a run that is outside of the scope.
     pub fn first_outside<'e>(&self, effects: &'e [Effect]) -> Option<&'e VaultPath> {
         effects.iter().map(|effect| &effect.path).find(|path| !self.may_write(path))

@@ -9,7 +9,11 @@ use rustix::fs::FileType;
 
 use crate::dir::{FolderHandle, MissingFolders, ReadError, beneath};
 use crate::model::{
-    digest::Digest, execution::Effect, limits::Limits, vault_path::InvalidVaultPath, vault_path::VaultPath,
+    digest::Digest,
+    execution::Effect,
+    limits::Limits,
+    removals::{self, InvalidManifest, MANIFEST, RequestedRemoval},
+    vault_path::{InvalidVaultPath, VaultPath},
 };
 
 /// Why the files of a run are not accepted.
@@ -26,6 +30,12 @@ pub enum CollectError {
         /// What it is.
         what: &'static str,
     },
+    /// The manifest of removals is not valid.
+    #[error("the run left `{MANIFEST}`, and {0}")]
+    Manifest(#[from] InvalidManifest),
+    /// One file is written and removed.
+    #[error("the run left `{0}` and removes it")]
+    WrittenAndRemoved(VaultPath),
     /// More than a run may leave, counted again after the run.
     #[error("limit `{limit}` of {value} reached: the run left more than that")]
     Limit {
@@ -54,7 +64,11 @@ pub fn collect(out: &FolderHandle, limits: &Limits) -> Result<Vec<Effect>, Colle
     let mut effects = found.effects;
     // The file system lists in any order. Records and commits must be the same in a replay.
     effects.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(effects)
+    // The names of a folder are different, and so are those of the manifest. Both can name one file.
+    match effects.windows(2).find(|pair| pair[0].path == pair[1].path) {
+        Some(pair) => Err(CollectError::WrittenAndRemoved(pair[0].path.clone())),
+        None => Ok(effects),
+    }
 }
 
 /// What was found so far. The wall counted while the guest wrote; this counts what is on the disk.
@@ -81,6 +95,17 @@ impl CollectedOutput<'_> {
             Some((limit, _, value)) => Err(CollectError::Limit { limit, value }),
             None => Ok(()),
         }
+    }
+}
+
+impl CollectedOutput<'_> {
+    /// Adds what the manifest asks for. A removal counts as a file.
+    fn add_removals(&mut self, manifest: &[u8]) -> Result<(), CollectError> {
+        for RequestedRemoval { path, sha256 } in removals::parse(manifest)? {
+            self.count(1, 0)?;
+            self.effects.push(Effect { path, sha256: None, bytes: 0, before: Some(sha256) });
+        }
+        Ok(())
     }
 }
 
@@ -112,10 +137,14 @@ fn walk(folder: &FolderHandle, prefix: &str, depth: u64, found: &mut CollectedOu
                     ReadError::Missing => io(std::io::ErrorKind::NotFound.into()),
                 })?;
                 let bytes = content.bytes;
+                if path == MANIFEST {
+                    found.add_removals(&bytes)?;
+                    continue;
+                }
                 let path = VaultPath::parse(&path)?;
                 found.effects.push(Effect {
                     path,
-                    sha256: Digest::of(&bytes),
+                    sha256: Some(Digest::of(&bytes)),
                     bytes: bytes.len() as u64,
                     before: None,
                 });
@@ -158,6 +187,38 @@ mod tests {
         std::fs::remove_file(dir.path().join("Inbox/c.md"))?;
         std::fs::write(dir.path().join(".hidden"), "")?;
         assert!(matches!(collect(&FolderHandle::open(dir.path())?, &Limits::default()), Err(CollectError::Path(_))));
+        Ok(())
+    }
+
+    #[test]
+    fn removals_come_out_of_their_manifest() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let put = |path: &str, text: &str| std::fs::write(dir.path().join(path), text);
+        let manifest = |paths: &[&str]| {
+            let removal = |path: &&str| format!(r#"{{"path":"{path}","sha256":"{}"}}"#, Digest::of(b"old"));
+            put(
+                MANIFEST,
+                &format!(r#"{{"v":1,"remove":[{}]}}"#, paths.iter().map(removal).collect::<Vec<_>>().join(",")),
+            )
+        };
+        put("b.md", "b")?;
+        manifest(&["c/d.md", "a.md"])?;
+        let effects = collect(dir.path(), &Limits::default())?;
+        let found: Vec<_> = effects.iter().map(|it| (it.path.as_str(), it.sha256.is_some(), it.before)).collect();
+        let old = Some(Digest::of(b"old"));
+        assert_eq!(found, [("a.md", false, old), ("b.md", true, None), ("c/d.md", false, old)]);
+        let few = Limits { staged_files: 3, ..Limits::default() };
+        let refused = collect(dir.path(), &few);
+        assert!(matches!(refused, Err(CollectError::Limit { limit: "staged_files", .. })), "{refused:?}");
+        manifest(&["b.md"])?;
+        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::WrittenAndRemoved(_))));
+        manifest(&["../b.md"])?;
+        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Manifest(_))));
+        // Only at the top: anywhere else it is a hidden file like any other.
+        std::fs::remove_file(dir.path().join(MANIFEST))?;
+        std::fs::create_dir(dir.path().join("sub"))?;
+        put(&format!("sub/{MANIFEST}"), "{}")?;
+        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Path(_))));
         Ok(())
     }
 

@@ -50,6 +50,13 @@ const VERBS: &[Verb] = &[
     Verb { name: "approve", prepare: held, args: |workspace| decide(workspace, &["effects", "approve"], &["--yes"]) },
     Verb { name: "reject", prepare: held, args: |workspace| decide(workspace, &["effects", "reject"], &[]) },
     Verb { name: "undo", prepare: written, args: |workspace| decide(workspace, &["undo"], &["--yes"]) },
+    Verb { name: "move", prepare: note, args: |_| run("move", &[]) },
+    Verb {
+        name: "approve-move",
+        prepare: held_move,
+        args: |workspace| decide(workspace, &["effects", "approve"], &["--yes"]),
+    },
+    Verb { name: "undo-move", prepare: moved, args: |workspace| decide(workspace, &["undo"], &["--yes"]) },
     Verb { name: "chain", prepare: note, args: chain },
     Verb { name: "propose", prepare: note, args: propose },
     Verb {
@@ -103,6 +110,17 @@ fn held(workspace: &Workspace) {
     note(workspace);
     let args = run("three", &["--hold"]);
     workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);
+}
+
+fn held_move(workspace: &Workspace) {
+    note(workspace);
+    let args = run("move", &["--hold"]);
+    workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);
+}
+
+fn moved(workspace: &Workspace) {
+    note(workspace);
+    workspace.act("move", "Inbox/AI/a.md").expect(0);
 }
 
 fn written(workspace: &Workspace) {

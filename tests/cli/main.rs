@@ -34,6 +34,7 @@ mod one_run;
 mod output;
 mod pipeline;
 mod records;
+mod removals;
 mod replay;
 mod reverify;
 mod second_wall;

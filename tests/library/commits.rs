@@ -60,10 +60,31 @@ pub enum Deed {
     Chain,
     Approve,
     Undo,
+    /// A run that writes one file and removes another, its approval, and its undo.
+    Move,
+    ApproveMove,
+    UndoMove,
 }
 
-pub const DEEDS: [(Deed, &str); 4] =
-    [(Deed::Run, "run"), (Deed::Chain, "chain"), (Deed::Approve, "approve"), (Deed::Undo, "undo")];
+pub const DEEDS: [(Deed, &str); 7] = [
+    (Deed::Run, "run"),
+    (Deed::Chain, "chain"),
+    (Deed::Approve, "approve"),
+    (Deed::Undo, "undo"),
+    (Deed::Move, "move"),
+    (Deed::ApproveMove, "approve-move"),
+    (Deed::UndoMove, "undo-move"),
+];
+
+impl Deed {
+    /// What its run does.
+    fn act(self) -> &'static str {
+        match self {
+            Self::Run | Self::Chain | Self::Approve | Self::Undo => "three",
+            Self::Move | Self::ApproveMove | Self::UndoMove => "move",
+        }
+    }
+}
 
 pub fn act(act: &str) -> String {
     json!({ "act": act, "path": "Inbox/AI/a.md" }).to_string()
@@ -72,11 +93,13 @@ pub fn act(act: &str) -> String {
 /// Makes the workspace ready for a deed: one of the files that it changes is there already.
 pub fn prepare(workspace: &Workspace, deed: Deed) {
     fs::write(workspace.vault("Inbox/AI/a.md"), "old\n").unwrap();
-    let input = act("three");
+    let input = act(deed.act());
     match deed {
-        Deed::Run | Deed::Chain => {}
-        Deed::Approve => drop(workspace.call(&["run-skill", "act", "--json", &input, "--hold"]).expect(0)),
-        Deed::Undo => drop(workspace.call(&["run-skill", "act", "--json", &input]).expect(0)),
+        Deed::Run | Deed::Chain | Deed::Move => {}
+        Deed::Approve | Deed::ApproveMove => {
+            drop(workspace.call(&["run-skill", "act", "--json", &input, "--hold"]).expect(0))
+        }
+        Deed::Undo | Deed::UndoMove => drop(workspace.call(&["run-skill", "act", "--json", &input]).expect(0)),
     }
 }
 
@@ -100,11 +123,11 @@ pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result
         limits,
     };
     let context = shared.with_ledger(&ledger);
-    let (name, input) = (SkillName::parse("act").unwrap(), act("three"));
+    let (name, input) = (SkillName::parse("act").unwrap(), act(deed.act()));
     let caller = |channel| Arc::new(Caller { channel, name: "test".to_owned() });
     let first = |sql: &str| IdPrefix::parse(&support::strings(&raw(root), sql)[0]).unwrap();
     match deed {
-        Deed::Run => {
+        Deed::Run | Deed::Move => {
             let request = RunRequest::new(name, input.into_bytes(), caller(Channel::Cli));
             run::run(&context, &request).map(drop).map_err(|error| error.to_string())
         }
@@ -124,12 +147,12 @@ pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result
             let ran = chain::run(&context, &request).map_err(|error| error.to_string())?;
             ran.failure().map_or(Ok(()), |(_, error)| Err(error.to_string()))
         }
-        Deed::Approve => {
+        Deed::Approve | Deed::ApproveMove => {
             let id = first("SELECT id FROM commits WHERE state = 'HELD'");
             let review = pending_approval::review(&context, &id).unwrap();
             pending_approval::approve(&context, review, "test").map(drop).map_err(|error| error.to_string())
         }
-        Deed::Undo => {
+        Deed::Undo | Deed::UndoMove => {
             let plan = undo::plan(&context, &first("SELECT execution_id FROM executions")).unwrap();
             undo::undo(&context, plan, "test").map(drop).map_err(|error| error.to_string())
         }
@@ -263,12 +286,22 @@ const DISTURBED: [(&str, Theirs); 7] = [
     ("Inbox/AI/a.md.d/third.md", Theirs::Text),
 ];
 
+/// The same for a commit that removes the first of these files.
+const DISTURBED_MOVE: [(&str, Theirs); 5] = [
+    ("Inbox/AI/a.md", Theirs::Text),
+    ("Inbox/AI/a.md", Theirs::Nothing),
+    ("Inbox/AI/a.md", Theirs::Link),
+    ("Inbox/AI/a.md", Theirs::Folder),
+    ("Inbox/AI/a.md.moved.md", Theirs::Text),
+];
+
 #[test]
 fn what_somebody_else_does_while_a_commit_is_made_stays() {
-    for (deed, name) in [DEEDS[0], DEEDS[1], DEEDS[2]] {
+    for (deed, name) in [DEEDS[0], DEEDS[1], DEEDS[2], DEEDS[4], DEEDS[5]] {
+        let disturbed = if deed.act() == "move" { &DISTURBED_MOVE[..] } else { &DISTURBED };
         let (points, _, after) = undisturbed(deed);
         let last = points.iter().position(|step| *step == CommitPoint::Recorded).unwrap();
-        for (file, theirs) in DISTURBED {
+        for (file, theirs) in disturbed.iter().copied() {
             for point in &points[..=last] {
                 let workspace = Workspace::trusted();
                 prepare(&workspace, deed);

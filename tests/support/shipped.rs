@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::support::once::once;
 use crate::support::{Workspace, copy, files};
 
-pub const SKILLS: [&str; 8] = [
+pub const SKILLS: [&str; 9] = [
     "write_note",
     "edit_note",
+    "move_note",
     "create_daily_note",
     "read_note",
     "list_notes",

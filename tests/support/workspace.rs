@@ -78,7 +78,7 @@ pub const ACT: Skill = Skill {
     name: "act",
     class: "FILE_WRITE",
     schema: r#"{"input":{"act":"str","path":"str"},"output":{"said":"str"}}"#,
-    more: &["--path", "Inbox/AI"],
+    more: &["--path", "Inbox/AI", "--removes-files"],
     source: include_str!("skills/act.rs"),
 };
 

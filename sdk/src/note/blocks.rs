@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::comments::{BLANK, blanked};
-use super::{Block, BlockKind, Heading, Link, Note, Task, tags};
+use super::{Block, BlockKind, Heading, Link, Note, Task, links, tags};
 
 /// What Obsidian has beside CommonMark.
 pub(super) const OPTIONS: Options = Options::ENABLE_TABLES
@@ -28,7 +28,11 @@ pub(super) fn read(text: &str, note: &mut Note) {
     let body = note.body;
     let clean = blanked(&text[body..]);
     let mut walker = Walker::new(&clean, body, note);
-    for (event, range) in Parser::new_ext(&clean, OPTIONS).into_offset_iter() {
+    let mut events = Parser::new_ext(&clean, OPTIONS).into_offset_iter();
+    while let Some((event, range)) = events.next() {
+        if let Event::Start(Tag::Link { id, .. } | Tag::Image { id, .. }) = &event {
+            walker.definition = events.reference_definitions().get(id).map(|definition| definition.span.clone());
+        }
         walker.step(event, range);
     }
     walker.close();
@@ -63,11 +67,13 @@ struct Walker<'n, 't> {
     run: Option<(Range<usize>, bool)>,
     /// A quote has just begun: its first words may name a callout.
     quote: bool,
+    /// Where the target of a link is defined, if that is elsewhere.
+    definition: Option<Range<usize>>,
 }
 
 impl<'n, 't> Walker<'n, 't> {
     fn new(text: &'t str, body: usize, note: &'n mut Note) -> Self {
-        Self { text, body, note, open: None, silent: 0, wiki: 0, items: 0, run: None, quote: false }
+        Self { text, body, note, open: None, silent: 0, wiki: 0, items: 0, run: None, quote: false, definition: None }
     }
 
     fn step(&mut self, event: Event<'_>, range: Range<usize>) {
@@ -115,7 +121,7 @@ impl<'n, 't> Walker<'n, 't> {
                 self.end_run();
                 self.wiki += usize::from(wiki || self.wiki > 0);
                 if self.silent == 0 {
-                    self.add_link(dest_url, wiki, embed, range);
+                    self.add_link(dest_url, *link_type, embed, range);
                 }
             }
             Tag::CodeBlock(_) | Tag::HtmlBlock | Tag::MetadataBlock(_) => {
@@ -235,13 +241,28 @@ impl<'n, 't> Walker<'n, 't> {
         }
     }
 
-    fn add_link(&mut self, dest: &str, wiki: bool, embed: bool, range: Range<usize>) {
+    /// Where the target of a link is written.
+    fn place(&self, kind: LinkType, range: &Range<usize>) -> Option<Range<usize>> {
+        match kind {
+            LinkType::WikiLink { .. } => links::wiki_place(self.text, range.clone()),
+            LinkType::Inline => links::inline_place(self.text, range.clone()),
+            LinkType::Reference | LinkType::Collapsed | LinkType::Shortcut => {
+                links::definition_place(self.text, self.definition.clone()?)
+            }
+            _ => None,
+        }
+    }
+
+    fn add_link(&mut self, dest: &str, kind: LinkType, embed: bool, range: Range<usize>) {
         let (target, heading) = match dest.split_once('#') {
             Some((target, heading)) => (target, Some(heading.trim().to_owned())),
             None => (dest, None),
         };
-        let range = range.start + self.body..range.end + self.body;
-        self.note.links.push(Link { target: target.trim().to_owned(), heading, wiki, embed, range });
+        let wiki = matches!(kind, LinkType::WikiLink { .. });
+        let shift = |range: Range<usize>| range.start + self.body..range.end + self.body;
+        let place = self.place(kind, &range).map(shift);
+        let range = shift(range);
+        self.note.links.push(Link { target: target.trim().to_owned(), heading, wiki, embed, range, place });
     }
 
     fn heading(&self, open: &Open, range: &Range<usize>) -> Option<Heading> {

@@ -24,6 +24,7 @@ mod comments;
 pub mod edit;
 pub mod front;
 pub mod letters;
+mod links;
 mod parts;
 pub mod tags;
 #[cfg(test)]
@@ -32,7 +33,8 @@ pub mod words;
 mod yaml;
 
 pub use front::{FrontMatter, Property};
-pub use parts::{Links, Section, is_external, line_end, line_start};
+pub use links::{Links, is_external};
+pub use parts::{Section, line_end, line_start};
 pub use tags::Tag;
 
 /// A note that was taken apart.
@@ -48,7 +50,7 @@ pub struct Note {
     pub blocks: Vec<Block>,
     /// Its tags: those of the front matter first, each time that one occurs.
     pub tags: Vec<Tag>,
-    /// Its links, in their order.
+    /// Its links: those of the front matter first.
     pub links: Vec<Link>,
     /// Its tasks, in their order.
     pub tasks: Vec<Task>,
@@ -102,6 +104,9 @@ pub struct Link {
     pub embed: bool,
     /// The whole link.
     pub range: Range<usize>,
+    /// Where its target is written, without the heading. `None` where that cannot be told. Several links that name one
+    /// definition, as `[a][x]` and `[b][x]`, have the same.
+    pub place: Option<Range<usize>>,
 }
 
 /// One task.
@@ -127,6 +132,7 @@ impl Note {
     pub fn parse(text: &str) -> Self {
         let mut note = outline_front(text);
         tags::in_front(&note.front, &mut note.tags);
+        note.links = links::in_front(text, &note.front);
         blocks::read(text, &mut note);
         note
     }

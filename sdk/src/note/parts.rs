@@ -1,10 +1,9 @@
-//! Parts of a note: what is below a heading, a block with an id, and links that lead to files of the vault.
+//! Parts of a note: what is below a heading, and a block with an id.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::letters::folded;
-use super::{Heading, Link, Note};
+use super::{Heading, Note};
 
 /// A heading and what is below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,100 +72,4 @@ pub fn line_start(text: &str, at: usize) -> usize {
 /// Where the line of a byte ends, with its line end.
 pub fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |end| at + end + 1)
-}
-
-/// The files of a vault, to tell what links lead to.
-#[derive(Debug, Clone, Default)]
-pub struct Links {
-    /// The paths of each name, in lower case, the shortest first.
-    names: BTreeMap<String, Vec<String>>,
-    paths: BTreeMap<String, String>,
-}
-
-impl Links {
-    /// The files that links may lead to.
-    pub fn new<'p>(paths: impl IntoIterator<Item = &'p String>) -> Self {
-        let mut links = Self::default();
-        for path in paths {
-            let key = folded(path);
-            let name = key.rsplit('/').next().unwrap_or(&key).to_owned();
-            links.names.entry(name).or_default().push(path.clone());
-            links.paths.insert(key, path.clone());
-        }
-        for paths in links.names.values_mut() {
-            paths.sort_by(|a, b| a.matches('/').count().cmp(&b.matches('/').count()).then_with(|| a.cmp(b)));
-        }
-        links
-    }
-
-    /// The file that a link in the note `from` leads to. `None` where there is none.
-    pub fn resolve(&self, link: &Link, from: &str) -> Option<&str> {
-        let target = if link.wiki { link.target.clone() } else { decoded(&link.target) };
-        if target.is_empty() {
-            return self.paths.get(&folded(from)).map(String::as_str);
-        }
-        let target = target.trim_start_matches('/');
-        let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let relative = joined(folder, target);
-        let places = relative.into_iter().chain([target.to_owned()]);
-        for place in places {
-            for key in [folded(&place), folded(&format!("{place}.md"))] {
-                if let Some(path) = self.paths.get(&key) {
-                    return Some(path);
-                }
-            }
-        }
-        let key = folded(target);
-        let name = key.rsplit('/').next().unwrap_or(&key);
-        let fits = |path: &&String| {
-            let path = folded(path);
-            let path = path.strip_suffix(".md").unwrap_or(&path);
-            let key = key.strip_suffix(".md").unwrap_or(&key);
-            path == key || path.ends_with(&format!("/{key}"))
-        };
-        let named = [name.to_owned(), format!("{name}.md")];
-        named.iter().filter_map(|name| self.names.get(name)).flatten().find(fits).map(String::as_str)
-    }
-}
-
-/// Whether a link leads out of the vault: it has a scheme, as `https:`.
-pub fn is_external(link: &Link) -> bool {
-    let scheme = link.target.split_once(':').map_or("", |(scheme, _)| scheme);
-    !link.wiki && scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-}
-
-/// A path from a folder; `None` where it leads out of the vault.
-fn joined(folder: &str, target: &str) -> Option<String> {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-/// A target of a markdown link without `%20` and the like.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let code = (*first == b'%').then(|| behind.get(..2)).flatten();
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

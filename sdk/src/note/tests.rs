@@ -273,3 +273,71 @@ fn a_property_changes_and_nothing_else() {
     assert!(json.ends_with("\n---\nx"));
     assert!(property("---\na: [\n---\n", &Note::parse("---\na: [\n---\n"), "b", To::Remove).is_err());
 }
+
+/// What stands at the place of each link.
+fn places(text: &str) -> Vec<Option<&str>> {
+    Note::parse(text).links.iter().map(|link| link.place.clone().map(|place| &text[place])).collect()
+}
+
+#[test]
+fn the_place_of_a_target_is_known() {
+    for (text, expected) in [
+        ("[[Note]]", "Note"),
+        ("![[ Note #Part|x]]", "Note"),
+        ("| a |\n|---|\n| [[Note\\|x]] |", "Note"),
+        ("[x](a.md)", "a.md"),
+        ("[x]( <a b.md#h> \"t\")", "a b.md"),
+        ("[x](a(1).md 'title')", "a(1).md"),
+        ("[`]` [b] \\] c](a.md#h)", "a.md"),
+        ("![](img/a%20b.png)", "img/a%20b.png"),
+        ("[x][r]\n\n[r]: <a.md> \"t\"", "a.md"),
+        ("[R]\n\n[r]:\n  a.md#h", "a.md"),
+        ("---\nup: \"[[Note|x]]\"\n---\n", "Note"),
+        ("---\na: [one, '[[Bob''s #h]]']\n---\n", "Bob''s"),
+        ("---\n{\"a\": \"[[Note]]\"}\n---\n", "Note"),
+        ("\u{feff}<!-- [[No]] --> é [[Note]]", "Note"),
+    ] {
+        assert_eq!(places(text), [Some(expected)], "{text}");
+    }
+    assert_eq!(places("[[#here]] [x](#here)"), [Some(""), Some("")]);
+    assert_eq!(places("<https://a.b>"), [None]);
+    assert_eq!(places("[[a], [b]]\n---\nlist: [[a], [b]]\n---\n"), []);
+    assert_eq!(places("---\nlist: [[a], [b]]\nopen: [[c\n---\n"), []);
+    // An image in a link is a link as well.
+    assert_eq!(places("[![a](b.png)](c.md)"), [Some("c.md"), Some("b.png")]);
+}
+
+#[test]
+fn properties_have_links() {
+    let text = "---\nup: \"[[No\\\"te#Part|x]]\"\nit: Bob's [[A'b]]\nq: '[[C''d]]'\n---\n[[Last]]\n";
+    let note = Note::parse(text);
+    let targets: Vec<_> = note.links.iter().map(|link| link.target.as_str()).collect();
+    assert_eq!(targets, ["No\"te", "A'b", "C'd", "Last"]);
+    assert_eq!(note.links[0].heading.as_deref(), Some("Part"));
+    assert!(note.links.iter().all(|link| link.wiki && !link.embed));
+    assert_eq!(&text[note.links[0].range.clone()], "[[No\\\"te#Part|x]]");
+}
+
+#[test]
+fn another_target_is_written_as_its_place_needs_it() {
+    let target = "n/Bob's \"x\" (1)%.md";
+    let retargeted = |text: &str| {
+        let note = Note::parse(text);
+        let change =
+            note.links.first().and_then(|link| note.retarget(text, link, target)).unwrap_or_else(|| unreachable!());
+        let new = String::from_utf8(change.apply(text.as_bytes())).unwrap_or_default();
+        // It is read as it was meant.
+        let links = Links::new(&[target.to_owned()]);
+        let read = Note::parse(&new);
+        assert_eq!(read.links.first().and_then(|link| links.resolve(link, "a.md")), Some(target), "{new}");
+        new
+    };
+    assert_eq!(retargeted("[[a#h|x]]"), format!("[[{target}#h|x]]"));
+    assert_eq!(retargeted("[x](a.md#h)"), "[x](n/Bob%27s%20%22x%22%20%281%29%25.md#h)");
+    assert_eq!(retargeted("[x](<a.md>)"), "[x](<n/Bob's \"x\" (1)%25.md>)");
+    assert_eq!(retargeted("---\nup: '[[a]]'\n---\n"), "---\nup: '[[n/Bob''s \"x\" (1)%.md]]'\n---\n");
+    assert_eq!(retargeted("---\nup: \"[[a]]\"\n---\n"), "---\nup: \"[[n/Bob's \\\"x\\\" (1)%.md]]\"\n---\n");
+    assert_eq!(retargeted("---\nup: see [[a]]\n---\n"), format!("---\nup: see [[{target}]]\n---\n"));
+    let outside = Note::parse("<https://a.b>");
+    assert_eq!(outside.links.first().map(|link| outside.retarget("<https://a.b>", link, target)), Some(None));
+}

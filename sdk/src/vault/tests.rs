@@ -1,7 +1,7 @@
 //! The vault of a skill: what is read, listed and written.
 
 use super::*;
-use crate::testing::{seed, written};
+use crate::testing::{removed_paths, seed, written, written_paths};
 
 type Result = std::result::Result<(), SkillError>;
 
@@ -143,5 +143,58 @@ fn without_a_folder_to_write_to_writing_is_denied() -> Result {
     seed("a.md", "x");
     assert_eq!(read("a.md")?, "x");
     assert_eq!(list("")?.len(), 1);
+    Ok(())
+}
+
+fn manifest() -> Option<serde_json::Value> {
+    let text = fs::read_to_string(roots().out.join(removals::MANIFEST)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+#[test]
+fn what_is_removed_is_gone_for_the_rest_of_the_run() -> Result {
+    seed("n/a.md", "old");
+    seed("n/b.md", "stays");
+    remove("n/a.md")?;
+    assert_eq!(read("n/a.md"), Err(SkillError::not_found("`n/a.md` is not in the vault")));
+    assert!(!exists("n/a.md")?);
+    assert_eq!(list("n")?.iter().map(Entry::path).collect::<Vec<_>>(), ["n/b.md"]);
+    assert_eq!(walk("")?.files, ["n/b.md"]);
+    assert_eq!((removed_paths(), written_paths()), (vec!["n/a.md".to_owned()], vec![]));
+    let removal = serde_json::json!({ "path": "n/a.md", "sha256": crate::sha256("old") });
+    assert_eq!(manifest(), Some(serde_json::json!({ "v": 1, "remove": [removal] })));
+    // The vault itself changes after the run.
+    assert!(roots().vault.join("n/a.md").exists());
+    Ok(())
+}
+
+#[test]
+fn a_write_takes_a_removal_back_and_a_removal_a_write() -> Result {
+    seed("a.md", "old");
+    remove("a.md")?;
+    write("a.md", "new")?;
+    assert_eq!((read("a.md")?.as_str(), removed_paths(), manifest()), ("new", vec![], None));
+    assert_eq!(list("")?.len(), 1);
+    // The content of the vault is removed, and not that of the write.
+    remove("a.md")?;
+    assert_eq!((exists("a.md")?, removed_paths(), written_paths()), (false, vec!["a.md".to_owned()], vec![]));
+    assert_eq!(manifest().map(|it| it["remove"][0]["sha256"].clone()), Some(crate::sha256("old").into()));
+    // A file of this run alone leaves nothing to remove.
+    write("b.md", "new")?;
+    remove("b.md")?;
+    assert_eq!((exists("b.md")?, removed_paths()), (false, vec!["a.md".to_owned()]));
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_removed_is_refused() -> Result {
+    seed("n/a.md", "");
+    assert_eq!(remove("b.md"), Err(SkillError::not_found("`b.md` is not in the vault")));
+    assert_eq!(remove("n"), Err(SkillError::failed("`n` is a folder, not a file")));
+    assert!(matches!(remove("../a.md"), Err(SkillError::InvalidInput(_))));
+    remove("n/a.md")?;
+    assert_eq!(remove("n/a.md"), Err(SkillError::not_found("`n/a.md` is not in the vault")));
+    fs::remove_dir_all(roots().out)?;
+    assert!(matches!(remove("n/a.md"), Err(SkillError::Denied(_))));
     Ok(())
 }

@@ -36,8 +36,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 fn row(commit: &Commit) -> Vec<String> {
-    let files = commit.changes.iter().filter_map(VaultChange::as_file);
-    let files = files.map(|change| text::line(change.path.as_str(), 200));
+    let files = commit.changes.iter().map(VaultChange::path);
+    let files = files.map(|path| text::line(path.as_str(), 200));
     vec![
         commit.id.short(),
         commit.state.to_string(),

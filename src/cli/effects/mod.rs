@@ -69,13 +69,12 @@ fn find(app: &App, id: &str) -> Result<CommitReview, Error> {
 
 /// What a change does, in a line.
 pub fn what_happens(change: &VaultChange) -> String {
-    let VaultChange::File(change) = change;
-    let what = match (change.before, change.after) {
-        (None, _) => "new",
-        (Some(_), Some(_)) => "changed",
-        (Some(_), None) => "removed",
+    let what = match change {
+        VaultChange::File(change) if change.before.is_none() => "new",
+        VaultChange::File(_) => "changed",
+        VaultChange::Removal(_) => "removed",
     };
-    format!("{what:<7}  {}", text::line(change.path.as_str(), 1_100))
+    format!("{what:<7}  {}", text::line(change.path().as_str(), 1_100))
 }
 
 /// An effect, for people.

@@ -81,6 +81,9 @@ fn spec(proposal: &Proposal) -> String {
     if spec.reads_clock {
         rows.push(("clock", "asks what time it is".to_owned()));
     }
+    if spec.removes_files {
+        rows.push(("removals", views::REMOVES.to_owned()));
+    }
     if spec.coerce {
         rows.push(("arguments", views::COERCES.to_owned()));
     }

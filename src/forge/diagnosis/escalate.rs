@@ -107,5 +107,6 @@ fn permissions(spec: &SkillSpec) -> BTreeSet<String> {
     let paths = spec.paths.iter().map(|path| format!("folder {path}/"));
     let secrets = spec.required_secrets.iter().map(|name| format!("secret {name}"));
     let clock = spec.reads_clock.then(|| "the clock".to_owned());
-    class.into_iter().chain(paths).chain(secrets).chain(clock).collect()
+    let removals = spec.removes_files.then(|| "removing files".to_owned());
+    class.into_iter().chain(paths).chain(secrets).chain(clock).chain(removals).collect()
 }

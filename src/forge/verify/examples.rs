@@ -15,9 +15,11 @@ use super::{determinism, vectors};
 use crate::model::{
     digest::Digest,
     example::{Example, Expectation},
+    execution::Effect,
     finding::Finding,
     json::{self, JsonLimits},
     text,
+    vault_path::VaultPath,
 };
 use crate::runtime::CompiledComponent;
 
@@ -139,16 +141,28 @@ pub(super) fn compare(example: &Example, trial: &Trial) -> Result<(), String> {
 
 fn compare_files(example: &Example, trial: &Trial) -> Result<(), String> {
     let staged = trial.staged.as_deref().map_err(Clone::clone)?;
-    if example.files.is_empty() {
+    if example.files.is_empty() && example.removed.is_empty() {
         return Ok(());
     }
-    if let Some(effect) = staged.iter().find(|effect| !example.files.contains_key(&effect.path)) {
-        return Err(format!("it wrote `{}`, which the example does not list", effect.path));
+    for Effect { path, sha256, .. } in staged {
+        match sha256 {
+            Some(_) if !example.files.contains_key(path) => {
+                return Err(format!("it wrote `{path}`, which the example does not list"));
+            }
+            None if !example.removed.contains(path) => {
+                return Err(format!("it removed `{path}`, which the example does not list"));
+            }
+            _ => {}
+        }
+    }
+    let is_removed = |path: &VaultPath| staged.iter().any(|effect| effect.path == *path && effect.sha256.is_none());
+    if let Some(path) = example.removed.iter().find(|path| !is_removed(path)) {
+        return Err(format!("it did not remove `{path}`"));
     }
     for (path, contents) in &example.files {
         match staged.iter().find(|effect| effect.path == *path) {
             None => return Err(format!("it did not write `{path}`")),
-            Some(effect) if effect.sha256 != Digest::of(contents.as_bytes()) => {
+            Some(effect) if effect.sha256 != Some(Digest::of(contents.as_bytes())) => {
                 return Err(format!("it wrote other bytes to `{path}` than the example has"));
             }
             Some(_) => {}

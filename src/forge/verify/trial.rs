@@ -143,6 +143,9 @@ pub(super) fn violation(spec: &SkillSpec, trial: &Trial) -> Option<RuleViolation
     if let Some(effect) = staged.iter().find(|effect| !spec.may_write(&effect.path)) {
         return RuleViolation::found("path", format!("it wrote `{}`, outside the folders of its spec", effect.path));
     }
+    if let Some(path) = spec.first_removed(staged) {
+        return RuleViolation::found("path", format!("it removed `{path}`, and its spec does not say `removes_files`"));
+    }
     match &trial.end {
         TrialEnd::Stopped { why, timed_out: TimedOut::No } => RuleViolation::found("trap", why.clone()),
         TrialEnd::Stopped { why, timed_out: TimedOut::Yes } => RuleViolation::found("time", why.clone()),

@@ -16,7 +16,7 @@ use crate::artifacts::Store;
 use crate::dir::FolderHandle;
 use crate::invoke::diff::FileDiff;
 use crate::ledger::Ledger;
-use crate::model::commit::VaultChange;
+use crate::model::commit::{FileChange, VaultChange};
 use crate::model::vault_path::VaultPath;
 
 /// A change whose new content is staged.
@@ -24,13 +24,15 @@ use crate::model::vault_path::VaultPath;
 pub(in crate::invoke) enum StagedChange {
     /// A file.
     File(StagedFile),
+    /// The removal of a file, which has no staged content.
+    Removal(StagedFile),
 }
 
 impl StagedChange {
     /// The path that it changes.
     pub(super) fn path(&self) -> &VaultPath {
         match self {
-            Self::File(file) => &file.change.path,
+            Self::File(file) | Self::Removal(file) => &file.change.path,
         }
     }
 
@@ -38,6 +40,7 @@ impl StagedChange {
     pub(super) fn make_durable(&self, permissions: &Permissions) -> Result<(), EffectsError> {
         match self {
             Self::File(file) => file.make_durable(permissions),
+            Self::Removal(_) => Ok(()),
         }
     }
 
@@ -45,6 +48,7 @@ impl StagedChange {
     pub(super) fn check(self, vault: &FolderHandle, ledger: &Ledger) -> Result<CheckedChange, EffectsError> {
         match self {
             Self::File(file) => file.check(vault, ledger).map(CheckedChange::File),
+            Self::Removal(file) => file.check(vault, ledger).map(CheckedChange::Removal),
         }
     }
 }
@@ -53,27 +57,28 @@ impl StagedChange {
 #[derive(Debug)]
 pub(super) enum CheckedChange {
     File(CheckedFile),
+    Removal(CheckedFile),
 }
 
 impl CheckedChange {
     /// The change, with what it replaces.
     pub(super) fn change(&self) -> VaultChange {
         match self {
-            Self::File(file) => VaultChange::File(file.change.clone()),
+            Self::File(file) | Self::Removal(file) => file.change.clone().into(),
         }
     }
 
     /// Whether it changes nothing.
     pub(super) fn is_noop(&self) -> bool {
         match self {
-            Self::File(file) => file.change.is_noop(),
+            Self::File(file) | Self::Removal(file) => file.change.is_noop(),
         }
     }
 
     /// Keeps what it replaces, for an undo.
     pub(super) fn keep_old(&self, store: &Store) -> Result<(), EffectsError> {
         match self {
-            Self::File(file) => file.keep_old(store),
+            Self::File(file) | Self::Removal(file) => file.keep_old(store),
         }
     }
 
@@ -81,20 +86,21 @@ impl CheckedChange {
     pub(super) fn keep_new(&self, store: &Store) -> Result<(), EffectsError> {
         match self {
             Self::File(file) => file.keep_new(store),
+            Self::Removal(_) => Ok(()),
         }
     }
 
     /// The difference that it makes, for people.
     pub(super) fn diff(&self) -> Result<FileDiff, EffectsError> {
         match self {
-            Self::File(file) => file.diff(),
+            Self::File(file) | Self::Removal(file) => file.diff(),
         }
     }
 
     /// Moves its content to where [`apply`] takes it from. Nothing in the vault has changed yet.
     pub(super) fn prepare(&self, site: CommitSite<'_>, number: usize) -> Result<(), EffectsError> {
         match self {
-            Self::File(file) => file.prepare(site, number),
+            Self::File(file) | Self::Removal(file) => file.prepare(site, number),
         }
     }
 }
@@ -103,6 +109,7 @@ impl CheckedChange {
 pub(super) fn apply(site: CommitSite<'_>, number: usize, change: &VaultChange) -> Result<(), ApplyError> {
     match change {
         VaultChange::File(change) => file_move::apply(site, number, change),
+        VaultChange::Removal(_) => file_move::apply(site, number, &change.ends()),
     }
 }
 
@@ -110,6 +117,7 @@ pub(super) fn apply(site: CommitSite<'_>, number: usize, change: &VaultChange) -
 pub(super) fn undo(site: CommitSite<'_>, number: usize, change: &VaultChange) -> Result<(), ApplyError> {
     match change {
         VaultChange::File(change) => file_move::undo(site, number, change),
+        VaultChange::Removal(_) => file_move::undo(site, number, &change.ends()),
     }
 }
 
@@ -117,10 +125,12 @@ pub(super) fn undo(site: CommitSite<'_>, number: usize, change: &VaultChange) ->
 pub(super) fn apply_unchecked(site: CommitSite<'_>, number: usize, change: &VaultChange) -> Result<(), ApplyError> {
     match change {
         VaultChange::File(change) => file_move::apply_unchecked(site, number, change),
+        VaultChange::Removal(_) => file_move::apply_unchecked(site, number, &change.ends()),
     }
 }
 
 /// Makes applied changes durable.
 pub(super) fn sync(site: CommitSite<'_>, changes: &[VaultChange]) -> Result<(), ApplyError> {
-    file_move::sync(site.vault, changes.iter().filter_map(VaultChange::as_file))
+    let ends: Vec<FileChange> = changes.iter().map(VaultChange::ends).collect();
+    file_move::sync(site.vault, ends.iter())
 }

@@ -7,7 +7,7 @@ use super::error::EffectsError;
 use super::staging::{ChangeTime, Staging};
 use super::vault_file::CurrentFile;
 use crate::ledger::Ledger;
-use crate::model::commit::{FileChange, VaultChange};
+use crate::model::commit::FileChange;
 
 /// What the file at a path must look like before a commit may change it.
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +58,8 @@ pub(super) fn check(
     }
     // The file was changed after the run began, or in the tick in which it began. The times alone cannot tell a commit
     // that was settled before the start from an edit after it: the number and the digest of the newest commit can.
-    let newest =
-        ledger.recent_change(|other| matches!(other, VaultChange::File(other) if other.path == change.path))?;
-    match newest {
-        Some((number, VaultChange::File(newest))) if number <= start.settled && newest.after == Some(found.sha256) => {
-            Ok(())
-        }
+    match ledger.recent_change(|other| *other.path() == change.path)? {
+        Some((number, newest)) if number <= start.settled && newest.after() == Some(found.sha256) => Ok(()),
         _ => conflict("it was changed after the run began"),
     }
 }

@@ -22,12 +22,20 @@ use crate::model::{
 
 /// The files of a run, as a commit takes them out of its staging folder.
 pub(in crate::invoke) fn staged_files(effects: &[Effect], staging: &Staging, start: RunStart) -> Vec<StagedChange> {
-    let staged = |effect: &Effect| StagedFile {
-        change: effect.into(),
-        source: Some(StagedContent::new(staging.out(), effect.path.as_str())),
-        precondition: Precondition::UnchangedSince(start),
+    let staged = |effect: &Effect| match effect.sha256 {
+        Some(_) => StagedChange::File(StagedFile {
+            change: effect.into(),
+            source: Some(StagedContent::new(staging.out(), effect.path.as_str())),
+            precondition: Precondition::UnchangedSince(start),
+        }),
+        // The run named the content that it removes, so any other in its place is a conflict.
+        None => StagedChange::Removal(StagedFile {
+            change: effect.into(),
+            source: None,
+            precondition: Precondition::Exactly,
+        }),
     };
-    effects.iter().map(staged).map(StagedChange::File).collect()
+    effects.iter().map(staged).collect()
 }
 
 /// The files of a run or chain.

@@ -15,11 +15,7 @@ use super::folders;
 use super::staging::OUT;
 use super::vault_file::MAX_BYTES;
 use crate::dir::{FileSlot, FolderHandle, MissingFolders};
-use crate::model::{
-    commit::{Commit, VaultChange},
-    id::CommitId,
-    layout::Layout,
-};
+use crate::model::{commit::Commit, id::CommitId, layout::Layout};
 
 /// The name of the folder. Workspaces of earlier versions have it too.
 const NAME: &str = "ready";
@@ -99,8 +95,9 @@ impl PreparedDir {
         // Where the folder is gone, a recovery that crashed has moved all of it.
         let out = folders::if_there(root.beneath(&run, MissingFolders::Refuse)).map_err(folders::refused(&path))?;
         for (number, change) in commit.changes.iter().enumerate() {
-            let (VaultChange::File(change), Some(out)) = (change, &out) else { continue };
-            let Ok(left) = out.file_beneath(Path::new(change.path.as_str()), MissingFolders::Refuse) else { continue };
+            let Some(out) = &out else { continue };
+            let left = Path::new(change.path().as_str());
+            let Ok(left) = out.file_beneath(left, MissingFolders::Refuse) else { continue };
             let prepared = self.file(commit.id, number);
             // What is there already was moved by a recovery that crashed.
             if left.is_file().unwrap_or(false) && prepared.stat().is_err() {

@@ -9,7 +9,7 @@
 //! Deliberately never: detects a ledger in which the records were edited as well.
 
 use super::error::EffectsError;
-use crate::ledger::{ExecutionRow, Ledger, LedgerError};
+use crate::ledger::{ExecutionRow, Ledger, LedgerError, Proposal};
 use crate::model::{
     commit::{Commit, FileChange, VaultChange},
     execution::{Effect, ExecutionRecord},
@@ -55,36 +55,38 @@ fn outside_scope(ledger: &Ledger, record: &ExecutionRecord) -> Result<Option<Str
             Some(trust.revision) == record.revision && Some(trust.component_sha256) == record.source_hash
         })
     });
+    let written = |proposal: &Proposal| {
+        let outside = proposal.spec.first_outside(&record.effects);
+        let outside = outside.map(|path| format!("run {run} wrote `{path}`, outside the folders of its spec"));
+        let removed = proposal.spec.first_removed(&record.effects);
+        outside.or_else(|| removed.map(|path| format!("run {run} removed `{path}`, which its spec does not allow")))
+    };
     Ok(match promoted {
         None => Some(format!("no revision of `{}` has the bytes that run {run} ran", record.skill_name)),
-        Some(proposal) => proposal
-            .spec
-            .first_outside(&record.effects)
-            .map(|path| format!("run {run} wrote `{path}`, outside the folders of its spec")),
+        Some(proposal) => written(proposal),
     })
 }
 
 /// How the changes of a commit differ from the files of its runs.
 fn other_changes(commit: &Commit, runs: &[ExecutionRow]) -> Option<String> {
     let effects = || runs.iter().flat_map(|row| &row.record.effects);
-    let is_of = |effect: &Effect, change: &FileChange| {
+    let is_of = |effect: &Effect, change: &VaultChange| {
         let recorded = FileChange::from(effect);
         // A chain is checked again when all its steps are done: a file that is gone by then is not replaced.
+        let change = change.ends();
         let before = recorded.before == change.before || (commit.kind == CommitKind::Chain && change.before.is_none());
-        before && (&recorded.path, recorded.after, recorded.bytes) == (&change.path, change.after, change.bytes)
+        before && (recorded.path, recorded.after, recorded.bytes) == (change.path, change.after, change.bytes)
     };
-    for (number, VaultChange::File(change)) in commit.changes.iter().enumerate() {
+    for (number, change) in commit.changes.iter().enumerate() {
         if !effects().any(|effect| is_of(effect, change)) {
-            return Some(format!("no run wrote `{}` as it says", change.path));
+            return Some(format!("no run wrote `{}` as it says", change.path()));
         }
-        let earlier = commit.changes[..number].iter();
-        if earlier.filter_map(VaultChange::as_file).any(|earlier| earlier.path == change.path) {
-            return Some(format!("it has `{}` twice", change.path));
+        if commit.changes[..number].iter().any(|earlier| earlier.path() == change.path()) {
+            return Some(format!("it has `{}` twice", change.path()));
         }
     }
     let missing = effects().find(|effect| {
-        let changes = || commit.changes.iter().filter_map(VaultChange::as_file);
-        !FileChange::from(*effect).is_noop() && !changes().any(|change| is_of(effect, change))
+        !FileChange::from(*effect).is_noop() && !commit.changes.iter().any(|change| is_of(effect, change))
     });
     missing.map(|effect| format!("a run wrote `{}`, which it does not have", effect.path))
 }
@@ -97,8 +99,8 @@ fn undo_difference(ledger: &Ledger, commit: &Commit) -> Result<Option<String>, L
         }
         Some(Err(error)) => return Err(error),
     };
-    let ends = |VaultChange::File(change): &VaultChange| (change.path.clone(), change.before, change.after);
-    let reversed = |VaultChange::File(change): &VaultChange| ends(&VaultChange::File(change.reversed(0)));
+    let ends = |change: &VaultChange| (change.path().clone(), change.before(), change.after());
+    let reversed = |change: &VaultChange| ends(&change.reversed(0));
     let same = commit.changes.iter().map(ends).eq(undone.changes.iter().map(reversed));
     Ok((!same).then(|| format!("it is not the reverse of {}", undone.id.short())))
 }

@@ -64,9 +64,12 @@ impl Recovery {
     /// Why the first that does is not finished.
     pub(super) fn check_free<'p>(self, paths: impl Iterator<Item = &'p VaultPath> + Clone) -> Result<(), EffectsError> {
         let wants = |unfinished: &UnfinishedCommit| {
-            unfinished.commit.changes.iter().any(|VaultChange::File(change)| {
-                paths.clone().any(|path| path.is_within(&change.path) || change.path.is_within(path))
-            })
+            unfinished
+                .commit
+                .changes
+                .iter()
+                .map(VaultChange::path)
+                .any(|changed| paths.clone().any(|path| path.is_within(changed) || changed.is_within(path)))
         };
         match self.unfinished.into_iter().find(wants) {
             Some(unfinished) => Err(unfinished.error),

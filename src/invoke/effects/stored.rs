@@ -41,8 +41,15 @@ where
 
 /// Writes the new content of every change into a staging folder.
 fn stage(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<StagedChange>, EffectsError> {
+    // The person saw the difference to this very content, so any other file in its place is a conflict.
+    let precondition = Precondition::Exactly;
     let stage = |(number, change): (usize, &VaultChange)| -> Result<StagedChange, EffectsError> {
-        let VaultChange::File(change) = change;
+        let change = match change {
+            VaultChange::File(change) => change.clone(),
+            VaultChange::Removal(_) => {
+                return Ok(StagedChange::Removal(StagedFile { change: change.ends(), source: None, precondition }));
+            }
+        };
         // By number, not by path: these files need no folders.
         let source = StagedContent::new(staging.out(), number.to_string());
         let bytes = change.after.map(|digest| store.get(StoredKind::File, digest)).transpose()?;
@@ -50,9 +57,7 @@ fn stage(store: &Store, staging: &Staging, commit: &Commit) -> Result<Vec<Staged
             source.slot()?.write_new(bytes).map_err(io_error(&source.path()))?;
         }
         let source = bytes.is_some().then_some(source);
-        // The person saw the difference to this very content, so any other file in its place is a conflict.
-        let precondition = Precondition::Exactly;
-        Ok(StagedChange::File(StagedFile { change: change.clone(), source, precondition }))
+        Ok(StagedChange::File(StagedFile { change, source, precondition }))
     };
     commit.changes.iter().enumerate().map(stage).collect()
 }

@@ -39,6 +39,11 @@ fn run(input: Input) -> Result<Output, SkillError> {
             said: json!(paths.join(" ")),
         });
     }
+    if act == "move" {
+        vault::write(format!("{path}.moved.md"), vault::read_bytes(&path)?)?;
+        vault::remove(&path)?;
+        return Ok(Output { said: json!(act) });
+    }
     vault::write(&path, format!("{act}\n"))?;
     match act.as_str() {
         "two" => vault::write(format!("{path}.md"), "second\n")?,
@@ -77,7 +82,7 @@ kavi_sdk::export_skill!(run);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kavi_sdk::testing::{call, seed, written, written_paths};
+    use kavi_sdk::testing::{call, removed_paths, seed, written, written_paths};
 
     fn told(act: &str) -> Result<Value, SkillError> {
         call(run, json!({ "act": act, "path": "Inbox/AI/a.md" }))
@@ -106,6 +111,15 @@ mod tests {
         assert_eq!(told("read"), Ok(json!({ "said": "text" })));
         let listed = call(run, json!({ "act": "list", "path": "Inbox/AI" }));
         assert_eq!(listed, Ok(json!({ "said": "Inbox/AI/a.md" })));
+    }
+
+    #[test]
+    fn moves_a_file() {
+        seed("Inbox/AI/a.md", "text");
+        assert_eq!(told("move"), Ok(json!({ "said": "move" })));
+        assert_eq!(written("Inbox/AI/a.md.moved.md").as_deref(), Some("text"));
+        assert_eq!(written_paths(), ["Inbox/AI/a.md.moved.md"]);
+        assert_eq!(removed_paths(), ["Inbox/AI/a.md"]);
     }
 
     #[test]

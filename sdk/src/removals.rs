@@ -1,0 +1,52 @@
+//! The files that a run removes. The host reads them from `/out/.kavi-changes.json`, checks each, and removes them together with
+//! its writes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{fs, io};
+
+use serde_json::json;
+
+/// The name of the manifest. It is hidden, so no path of the vault can be the same.
+pub(crate) const MANIFEST: &str = ".kavi-changes.json";
+
+thread_local! {
+    /// Each path with the SHA-256 of the content that is removed. A run has one thread.
+    static REMOVED: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Whether this run removes the file that the vault has at a path.
+pub(crate) fn contains(path: &str) -> bool {
+    REMOVED.with_borrow(|removed| removed.contains_key(path))
+}
+
+/// The paths that this run removes, sorted.
+pub(crate) fn paths() -> Vec<String> {
+    REMOVED.with_borrow(|removed| removed.keys().cloned().collect())
+}
+
+/// Removes a file whose content has this SHA-256. Another content at the end of the run is a conflict.
+pub(crate) fn add(out: &Path, path: &str, sha256: String) -> io::Result<()> {
+    REMOVED.with_borrow_mut(|removed| removed.insert(path.to_owned(), sha256));
+    store(out)
+}
+
+/// Takes a removal back: the run writes a file there.
+pub(crate) fn take_back(out: &Path, path: &str) -> io::Result<()> {
+    match REMOVED.with_borrow_mut(|removed| removed.remove(path)) {
+        Some(_) => store(out),
+        None => Ok(()),
+    }
+}
+
+fn store(out: &Path) -> io::Result<()> {
+    let remove: Vec<_> = REMOVED.with_borrow(|removed| {
+        removed.iter().map(|(path, sha256)| json!({ "path": path, "sha256": sha256 })).collect()
+    });
+    let manifest = out.join(MANIFEST);
+    if remove.is_empty() {
+        return fs::remove_file(manifest);
+    }
+    fs::write(manifest, json!({ "v": 1, "remove": remove }).to_string())
+}

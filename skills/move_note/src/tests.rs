@@ -1,0 +1,182 @@
+use super::*;
+use kavi_sdk::testing::{call, removed_paths, seed, written, written_paths};
+
+fn moved(path: &str, to: &str) -> Value {
+    call(run, json!({ "path": path, "to": to })).unwrap()
+}
+
+fn refused(input: Value) -> SkillError {
+    let error = call(run, input).unwrap_err();
+    assert!(written_paths().is_empty() && removed_paths().is_empty());
+    error
+}
+
+#[test]
+fn a_note_is_at_its_new_path_and_nowhere_else() {
+    seed("Inbox/a.md", "text\n");
+    let expected = json!({
+        "path": "Notes/b.md", "sha256": sha256("text\n"), "links": 0, "changed": [], "skipped": 0,
+    });
+    assert_eq!(moved("Inbox/a.md", "Notes/b.md"), expected);
+    assert_eq!(written("Notes/b.md").as_deref(), Some("text\n"));
+    assert_eq!(written_paths(), ["Notes/b.md"]);
+    assert_eq!(removed_paths(), ["Inbox/a.md"]);
+}
+
+#[test]
+fn a_folder_keeps_the_name() {
+    seed("Inbox/a.md", "text\n");
+    assert_eq!(moved("Inbox/a.md", "Archive/2026/")["path"], "Archive/2026/a.md");
+    assert_eq!(written_paths(), ["Archive/2026/a.md"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_stay() {
+    seed("Inbox/a.md", "\u{feff}one\r\n");
+    moved("Inbox/a.md", "Notes/a.md");
+    assert_eq!(written("Notes/a.md").as_deref(), Some("\u{feff}one\r\n"));
+}
+
+#[test]
+fn links_keep_their_manner() {
+    seed("Inbox/plan.md", "text\n");
+    seed(
+        "Notes/a.md",
+        "[[plan]] [[Inbox/plan]] [[Inbox/plan.md#Beds|beds]] ![[plan#^id]] [p](../Inbox/plan.md)\n",
+    );
+    let output = moved("Inbox/plan.md", "Projects/new plan.md");
+    assert_eq!((&output["links"], &output["changed"]), (&json!(5), &json!(["Notes/a.md"])));
+    assert_eq!(
+        written("Notes/a.md").as_deref(),
+        Some(
+            "[[new plan]] [[Projects/new plan]] [[Projects/new plan.md#Beds|beds]] ![[new plan#^id]] [p](../Projects/new%20plan.md)\n"
+        )
+    );
+}
+
+#[test]
+fn links_in_the_front_matter_are_links() {
+    seed("Inbox/plan.md", "text\n");
+    seed(
+        "Notes/a.md",
+        "---\nup: \"[[Inbox/plan]]\"\nnext: ['[[Inbox/plan|x]]']\nnote: see [[Inbox/plan]]\n---\n",
+    );
+    let output = moved("Inbox/plan.md", "Notes/Bob's \"plan\".md");
+    assert_eq!(output["links"], 3);
+    let expected = "---\nup: \"[[Notes/Bob's \\\"plan\\\"]]\"\nnext: ['[[Notes/Bob''s \"plan\"|x]]']\nnote: see [[Notes/Bob's \"plan\"]]\n---\n";
+    assert_eq!(written("Notes/a.md").as_deref(), Some(expected));
+}
+
+#[test]
+fn links_of_the_moved_note_lead_where_they_did() {
+    seed("Inbox/plan.md", "[b](b.md) [[./c]] [[plan#Here]] [w](https://x.y/b.md) ![](../img/a.png)\n");
+    seed("Inbox/b.md", "");
+    seed("Inbox/c.md", "");
+    seed("img/a.png", "");
+    let output = moved("Inbox/plan.md", "Projects/deep/plan.md");
+    assert_eq!(output["changed"], json!(["Projects/deep/plan.md"]));
+    let text = "[b](../../Inbox/b.md) [[../../Inbox/c]] [[plan#Here]] [w](https://x.y/b.md) ![](../../img/a.png)\n";
+    assert_eq!(written("Projects/deep/plan.md").as_deref(), Some(text));
+    assert_eq!(output["sha256"], sha256(text));
+}
+
+#[test]
+fn a_link_to_another_note_of_the_same_name_stays_with_it() {
+    seed("Inbox/x.md", "text\n");
+    seed("Projects/sub/plan.md", "this one\n");
+    seed("Notes/a.md", "[[plan]]\n");
+    // The new note has a shorter path, so `plan` alone would lead to it.
+    let output = moved("Inbox/x.md", "Archive/plan.md");
+    assert_eq!(output["changed"], json!(["Notes/a.md"]));
+    assert_eq!(written("Notes/a.md").as_deref(), Some("[[Projects/sub/plan]]\n"));
+}
+
+#[test]
+fn a_name_that_is_taken_becomes_a_path() {
+    seed("Inbox/x.md", "text\n");
+    seed("plan.md", "another\n");
+    seed("Notes/a.md", "[[x]]\n");
+    moved("Inbox/x.md", "Projects/plan.md");
+    assert_eq!(written("Notes/a.md").as_deref(), Some("[[Projects/plan]]\n"));
+}
+
+#[test]
+fn definitions_are_rewritten_once() {
+    seed("Inbox/plan.md", "text\n");
+    seed("Notes/a.md", "[a][p] and [p]\n\n[p]: <../Inbox/plan.md#Beds> \"title\"\n");
+    assert_eq!(moved("Inbox/plan.md", "Areas/plan.md")["links"], 1);
+    let expected = "[a][p] and [p]\n\n[p]: <../Areas/plan.md#Beds> \"title\"\n";
+    assert_eq!(written("Notes/a.md").as_deref(), Some(expected));
+}
+
+#[test]
+fn what_is_no_link_stays() {
+    seed("Inbox/plan.md", "text\n");
+    seed("Notes/a.md", "`[[plan]]` <!-- [[plan]] --> [[planet]]\n\n    [[plan]]\n");
+    seed("Notes/b.md", "no links\n");
+    assert_eq!(moved("Inbox/plan.md", "Areas/other.md")["links"], 0);
+    assert_eq!(written_paths(), ["Areas/other.md"]);
+}
+
+#[test]
+fn links_stay_when_that_is_asked_for() {
+    seed("Inbox/plan.md", "text\n");
+    seed("Notes/a.md", "[[Inbox/plan]]\n");
+    let input = json!({ "path": "Inbox/plan.md", "to": "Areas/other.md", "update_links": false });
+    let output = call(run, input).unwrap();
+    assert_eq!((&output["links"], &output["changed"]), (&json!(0), &json!([])));
+    assert_eq!(written_paths(), ["Areas/other.md"]);
+}
+
+#[test]
+fn a_hash_says_which_file_is_meant() {
+    seed("Inbox/a.md", "text\n");
+    let with = |sha256: String| json!({ "path": "Inbox/a.md", "to": "Notes/a.md", "expect_sha256": sha256 });
+    let error = refused(with("0".repeat(64)));
+    assert!(error.message().contains("has changed"), "{error:?}");
+    assert!(call(run, with(sha256("text\n").to_uppercase())).is_ok());
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    seed("Inbox/a.md", "one\n");
+    seed("Notes/a.md", "two\n");
+    for to in ["Notes/a.md", "Notes/"] {
+        let error = refused(json!({ "path": "Inbox/a.md", "to": to }));
+        assert!(error.message().contains("exists already"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_note_that_is_missing_is_not_found() {
+    let error = refused(json!({ "path": "Inbox/a.md", "to": "Notes/a.md" }));
+    assert!(matches!(error, SkillError::NotFound(_)), "{error:?}");
+}
+
+#[test]
+fn what_is_no_path_of_a_note_is_refused() {
+    seed("Inbox/a.md", "text\n");
+    for (path, to, why) in [
+        ("Inbox/a.txt", "Notes/a.md", "`Inbox/a.txt` is no note"),
+        ("Inbox/a.md", "Notes/a.txt", "nor with `/`"),
+        ("Inbox/a.md", "Notes/a#b.md", "no link could lead to it"),
+        ("Inbox/a.md", "Notes/a|b.md", "no link could lead to it"),
+        ("Inbox/a.md", "Inbox/a.md", "is where it is already"),
+        ("Inbox/a.md", "Inbox/", "is where it is already"),
+        ("Inbox/a.md", "../a.md", "not a path inside the vault"),
+    ] {
+        let error = refused(json!({ "path": path, "to": to }));
+        assert!(matches!(error, SkillError::InvalidInput(_)), "{error:?}");
+        assert!(error.message().contains(why), "{error:?}");
+    }
+}
+
+#[test]
+fn a_link_that_could_not_follow_stops_the_move() {
+    seed("Inbox/x.md", "text\n");
+    seed("Notes/a.md", "");
+    seed("Notes/b.md", "[[x]]\n");
+    // Links make no difference between the two names.
+    let error = refused(json!({ "path": "Inbox/x.md", "to": "Notes/A.md" }));
+    assert!(error.message().contains("the link `[[x]]` in `Notes/b.md` cannot lead to"), "{error:?}");
+}
