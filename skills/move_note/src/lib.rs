@@ -77,7 +77,7 @@ fn run(input: Input) -> Result<Output, SkillError> {
     // All notes are read before the first is written: a link is compared with the vault as it was.
     let mut rewritten = Vec::new();
     if input.update_links {
-        rewritten = rewrite_links(&Move::new(from, &to, &vault::walk("")?.files), &mut output)?;
+        rewritten = rewrite_links(from, &to, &mut output)?;
     }
     let moved = rewritten.iter().position(|note| note.path == to);
     let moved = match moved {
@@ -123,8 +123,9 @@ fn destination(input: &Input) -> Result<String, SkillError> {
 }
 
 /// Every note whose links change, with its new path.
-fn rewrite_links(moved: &Move<'_>, output: &mut Output) -> Result<Vec<Rewritten>, SkillError> {
+fn rewrite_links(from: &str, to: &str, output: &mut Output) -> Result<Vec<Rewritten>, SkillError> {
     let walk = vault::walk("")?;
+    let moved = Move::new(from, to, &walk.files);
     output.unread = walk.left_out;
     let mut rewritten = Vec::new();
     for path in walk.files.iter().filter(|path| note::is_note(path)) {
