@@ -73,11 +73,7 @@ impl<'m> Move<'m> {
         let leads_there = |target: &String| {
             let change = note.retarget(text, link, target)?;
             // The links of markdown are read with escapes, `[[links]]` as they are.
-            let seen = if link.wiki {
-                target
-            } else {
-                &change.text
-            };
+            let seen = if link.wiki { target } else { &change.text };
             let new = Link {
                 target: seen.clone(),
                 ..link.clone()
@@ -119,13 +115,11 @@ fn targets(link: &Link, path: &str, before: &str, wanted: &str, new_path: &str) 
     }
 }
 
-/// Whether a file lies in the folder of a note, or below it.
+/// Whether a file lies in the folder of a note, or below it. A note without a folder has no such path.
 fn is_beside(path: &str, file: &str) -> bool {
-    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    folder.is_empty()
-        || file
-            .strip_prefix(folder)
-            .is_some_and(|rest| rest.starts_with('/'))
+    let folder = path.rsplit_once('/').map(|(folder, _)| folder);
+    let below = folder.and_then(|folder| file.strip_prefix(folder));
+    below.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The path of a file from the folder of a note.

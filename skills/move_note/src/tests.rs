@@ -26,7 +26,10 @@ fn a_note_is_at_its_new_path_and_nowhere_else() {
 #[test]
 fn a_folder_keeps_the_name() {
     seed("Inbox/a.md", "text\n");
-    assert_eq!(moved("Inbox/a.md", "Archive/2026/")["path"], "Archive/2026/a.md");
+    assert_eq!(
+        moved("Inbox/a.md", "Archive/2026/")["path"],
+        "Archive/2026/a.md"
+    );
     assert_eq!(written_paths(), ["Archive/2026/a.md"]);
 }
 
@@ -42,14 +45,17 @@ fn links_keep_their_manner() {
     seed("Inbox/plan.md", "text\n");
     seed(
         "Notes/a.md",
-        "[[plan]] [[Inbox/plan]] [[Inbox/plan.md#Beds|beds]] ![[plan#^id]] [p](../Inbox/plan.md)\n",
+        "[[plan]] [[Inbox/plan]] [[Inbox/plan.md#Beds|beds]] ![[plan#^id]] [p](../Inbox/plan.md) [q](plan.md)\n",
     );
     let output = moved("Inbox/plan.md", "Projects/new plan.md");
-    assert_eq!((&output["links"], &output["changed"]), (&json!(5), &json!(["Notes/a.md"])));
+    assert_eq!(
+        (&output["links"], &output["changed"]),
+        (&json!(6), &json!(["Notes/a.md"]))
+    );
     assert_eq!(
         written("Notes/a.md").as_deref(),
         Some(
-            "[[new plan]] [[Projects/new plan]] [[Projects/new plan.md#Beds|beds]] ![[new plan#^id]] [p](../Projects/new%20plan.md)\n"
+            "[[new plan]] [[Projects/new plan]] [[Projects/new plan.md#Beds|beds]] ![[new plan#^id]] [p](../Projects/new%20plan.md) [q](new%20plan.md)\n"
         )
     );
 }
@@ -69,13 +75,18 @@ fn links_in_the_front_matter_are_links() {
 
 #[test]
 fn links_of_the_moved_note_lead_where_they_did() {
-    seed("Inbox/plan.md", "[b](b.md) [[./c]] [[plan#Here]] [w](https://x.y/b.md) ![](../img/a.png)\n");
+    seed(
+        "Inbox/plan.md",
+        "[b](b.md) [[./c]] [[plan#Here]] [w](https://x.y/b.md) ![](../img/a.png)\n",
+    );
     seed("Inbox/b.md", "");
     seed("Inbox/c.md", "");
     seed("img/a.png", "");
     let output = moved("Inbox/plan.md", "Projects/deep/plan.md");
     assert_eq!(output["changed"], json!(["Projects/deep/plan.md"]));
-    let text = "[b](../../Inbox/b.md) [[../../Inbox/c]] [[plan#Here]] [w](https://x.y/b.md) ![](../../img/a.png)\n";
+    // A name alone is found from anywhere.
+    let text =
+        "[b](b.md) [[../../Inbox/c]] [[plan#Here]] [w](https://x.y/b.md) ![](../../img/a.png)\n";
     assert_eq!(written("Projects/deep/plan.md").as_deref(), Some(text));
     assert_eq!(output["sha256"], sha256(text));
 }
@@ -88,7 +99,10 @@ fn a_link_to_another_note_of_the_same_name_stays_with_it() {
     // The new note has a shorter path, so `plan` alone would lead to it.
     let output = moved("Inbox/x.md", "Archive/plan.md");
     assert_eq!(output["changed"], json!(["Notes/a.md"]));
-    assert_eq!(written("Notes/a.md").as_deref(), Some("[[Projects/sub/plan]]\n"));
+    assert_eq!(
+        written("Notes/a.md").as_deref(),
+        Some("[[Projects/sub/plan]]\n")
+    );
 }
 
 #[test]
@@ -97,13 +111,19 @@ fn a_name_that_is_taken_becomes_a_path() {
     seed("plan.md", "another\n");
     seed("Notes/a.md", "[[x]]\n");
     moved("Inbox/x.md", "Projects/plan.md");
-    assert_eq!(written("Notes/a.md").as_deref(), Some("[[Projects/plan]]\n"));
+    assert_eq!(
+        written("Notes/a.md").as_deref(),
+        Some("[[Projects/plan]]\n")
+    );
 }
 
 #[test]
 fn definitions_are_rewritten_once() {
     seed("Inbox/plan.md", "text\n");
-    seed("Notes/a.md", "[a][p] and [p]\n\n[p]: <../Inbox/plan.md#Beds> \"title\"\n");
+    seed(
+        "Notes/a.md",
+        "[a][p] and [p]\n\n[p]: <../Inbox/plan.md#Beds> \"title\"\n",
+    );
     assert_eq!(moved("Inbox/plan.md", "Areas/plan.md")["links"], 1);
     let expected = "[a][p] and [p]\n\n[p]: <../Areas/plan.md#Beds> \"title\"\n";
     assert_eq!(written("Notes/a.md").as_deref(), Some(expected));
@@ -112,7 +132,10 @@ fn definitions_are_rewritten_once() {
 #[test]
 fn what_is_no_link_stays() {
     seed("Inbox/plan.md", "text\n");
-    seed("Notes/a.md", "`[[plan]]` <!-- [[plan]] --> [[planet]]\n\n    [[plan]]\n");
+    seed(
+        "Notes/a.md",
+        "`[[plan]]` <!-- [[plan]] --> [[planet]]\n\n    [[plan]]\n",
+    );
     seed("Notes/b.md", "no links\n");
     assert_eq!(moved("Inbox/plan.md", "Areas/other.md")["links"], 0);
     assert_eq!(written_paths(), ["Areas/other.md"]);
@@ -124,7 +147,10 @@ fn links_stay_when_that_is_asked_for() {
     seed("Notes/a.md", "[[Inbox/plan]]\n");
     let input = json!({ "path": "Inbox/plan.md", "to": "Areas/other.md", "update_links": false });
     let output = call(run, input).unwrap();
-    assert_eq!((&output["links"], &output["changed"]), (&json!(0), &json!([])));
+    assert_eq!(
+        (&output["links"], &output["changed"]),
+        (&json!(0), &json!([]))
+    );
     assert_eq!(written_paths(), ["Areas/other.md"]);
 }
 
@@ -161,6 +187,9 @@ fn what_is_no_path_of_a_note_is_refused() {
         ("Inbox/a.md", "Notes/a.txt", "nor with `/`"),
         ("Inbox/a.md", "Notes/a#b.md", "no link could lead to it"),
         ("Inbox/a.md", "Notes/a|b.md", "no link could lead to it"),
+        ("Inbox/a.md", "Notes/a[b.md", "no link could lead to it"),
+        ("Inbox/a.md", "Notes/a]b.md", "no link could lead to it"),
+        ("Inbox/a.md", "Notes/a^b.md", "no link could lead to it"),
         ("Inbox/a.md", "Inbox/a.md", "is where it is already"),
         ("Inbox/a.md", "Inbox/", "is where it is already"),
         ("Inbox/a.md", "../a.md", "not a path inside the vault"),
@@ -178,5 +207,30 @@ fn a_link_that_could_not_follow_stops_the_move() {
     seed("Notes/b.md", "[[x]]\n");
     // Links make no difference between the two names.
     let error = refused(json!({ "path": "Inbox/x.md", "to": "Notes/A.md" }));
-    assert!(error.message().contains("the link `[[x]]` in `Notes/b.md` cannot lead to"), "{error:?}");
+    assert!(
+        error
+            .message()
+            .contains("the link `[[x]]` in `Notes/b.md` cannot lead to"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_name_beside_the_note_stays_a_name() {
+    seed("Inbox/plan.md", "text\n");
+    seed("Inbox/other.md", "[[plan]] [p](plan.md)\n");
+    moved("Inbox/plan.md", "Areas/new.md");
+    let expected = "[[new]] [p](../Areas/new.md)\n";
+    assert_eq!(written("Inbox/other.md").as_deref(), Some(expected));
+}
+
+#[test]
+fn a_path_goes_up_no_further_than_it_must() {
+    seed("Inbox/plan.md", "text\n");
+    seed("Projects/sub/a.md", "[p](../../Inbox/plan.md)\n");
+    moved("Inbox/plan.md", "Projects/plan.md");
+    assert_eq!(
+        written("Projects/sub/a.md").as_deref(),
+        Some("[p](../plan.md)\n")
+    );
 }
