@@ -124,10 +124,13 @@ fn a_chain_writes_and_removes_as_one() {
 #[test]
 fn a_skill_that_does_not_say_so_removes_nothing() {
     let workspace = Workspace::new();
-    let skill = support::Skill { more: &["--path", "Inbox/AI"], ..ACT };
-    let id = workspace.built(&skill);
-    let verified = workspace.json(&["verify-skill", &id]).expect(4);
-    assert!(verified.stdout.contains("does not say `removes_files`"), "{verified:?}");
+    workspace.trust(&support::Skill { more: &["--path", "Inbox/AI"], ..ACT });
+    fs::create_dir_all(workspace.vault("Inbox/AI")).unwrap();
+    fs::write(workspace.vault(NOTE), "old\n").unwrap();
+    let error = workspace.act("move", NOTE).expect(5).json();
+    assert!(error["error"]["message"].as_str().unwrap().contains("does not say `removes_files`"), "{error}");
+    assert!(!is_moved(&workspace));
+    assert_eq!(workspace.count("SELECT count(*) FROM commits"), 0);
     // A class that writes nothing cannot say so.
     let args =
         ["propose-skill", "--name", "tally", "--desc", "counts", "--side-effect", "READ_ONLY", "--removes-files"];

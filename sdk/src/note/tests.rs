@@ -301,7 +301,6 @@ fn the_place_of_a_target_is_known() {
     }
     assert_eq!(places("[[#here]] [x](#here)"), [Some(""), Some("")]);
     assert_eq!(places("<https://a.b>"), [None]);
-    assert_eq!(places("[[a], [b]]\n---\nlist: [[a], [b]]\n---\n"), []);
     assert_eq!(places("---\nlist: [[a], [b]]\nopen: [[c\n---\n"), []);
     // An image in a link is a link as well.
     assert_eq!(places("[![a](b.png)](c.md)"), [Some("c.md"), Some("b.png")]);
