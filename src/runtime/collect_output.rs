@@ -203,22 +203,28 @@ mod tests {
         };
         put("b.md", "b")?;
         manifest(&["c/d.md", "a.md"])?;
-        let effects = collect(dir.path(), &Limits::default())?;
+        let effects = collect(&FolderHandle::open(dir.path())?, &Limits::default())?;
         let found: Vec<_> = effects.iter().map(|it| (it.path.as_str(), it.sha256.is_some(), it.before)).collect();
         let old = Some(Digest::of(b"old"));
         assert_eq!(found, [("a.md", false, old), ("b.md", true, None), ("c/d.md", false, old)]);
         let few = Limits { staged_files: 3, ..Limits::default() };
-        let refused = collect(dir.path(), &few);
+        let refused = collect(&FolderHandle::open(dir.path())?, &few);
         assert!(matches!(refused, Err(CollectError::Limit { limit: "staged_files", .. })), "{refused:?}");
         manifest(&["b.md"])?;
-        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::WrittenAndRemoved(_))));
+        assert!(matches!(
+            collect(&FolderHandle::open(dir.path())?, &Limits::default()),
+            Err(CollectError::WrittenAndRemoved(_))
+        ));
         manifest(&["../b.md"])?;
-        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Manifest(_))));
+        assert!(matches!(
+            collect(&FolderHandle::open(dir.path())?, &Limits::default()),
+            Err(CollectError::Manifest(_))
+        ));
         // Only at the top: anywhere else it is a hidden file like any other.
         std::fs::remove_file(dir.path().join(MANIFEST))?;
         std::fs::create_dir(dir.path().join("sub"))?;
         put(&format!("sub/{MANIFEST}"), "{}")?;
-        assert!(matches!(collect(dir.path(), &Limits::default()), Err(CollectError::Path(_))));
+        assert!(matches!(collect(&FolderHandle::open(dir.path())?, &Limits::default()), Err(CollectError::Path(_))));
         Ok(())
     }
 
