@@ -19,6 +19,7 @@ mod agents;
 mod attempts;
 mod bundled;
 mod cache;
+mod clock;
 mod coding_agent;
 mod doctor;
 mod effects;

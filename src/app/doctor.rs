@@ -2,8 +2,6 @@
 //!
 //! Deliberately never: changes anything, except the note of when the last full check was.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::cache::CacheService;
@@ -100,19 +98,15 @@ fn check_ledger(workspace: &OpenWorkspace, depth: CheckDepth) -> Check {
     Check::ok("ledger", format!("sound; last checked in full: {last} (`kavi doctor --full`)"))
 }
 
-/// How far the clock may be behind the newest record without a remark. Clocks are set, and machines differ a little.
-const CLOCK_TOLERANCE: Duration = Duration::from_hours(1);
-
 fn check_clock(workspace: &OpenWorkspace) -> Check {
-    let now = workspace.clock.now();
-    match workspace.ledger.newest_time() {
-        Ok(Some(newest)) if newest.before(CLOCK_TOLERANCE) > now => Check::bad(
+    match workspace.run_context().clock_doubt() {
+        Ok(Some(doubt)) => Check::bad(
             "clock",
             Health::Warn,
-            format!("says {now}, and the newest record is from {newest}: the clock was set back, or was ahead"),
-            "set the clock; order and trust do not depend on it, but deadlines of held files do",
+            format!("{doubt}: nothing that is held expires, and nothing old is removed"),
+            "set the clock; if it is right now, remove `.kavi/machine-start`, or wait until it is later than that record",
         ),
-        Ok(_) => Check::ok("clock", format!("{now}, not before the newest record")),
+        Ok(None) => Check::ok("clock", format!("{}, not in doubt", workspace.clock.now())),
         Err(error) => Check::bad("clock", Health::Fail, error.to_string(), "see the ledger's check"),
     }
 }

@@ -26,7 +26,8 @@ impl EffectService<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn newest(&self, most: u32) -> Result<Vec<Commit>, Error> {
-        let (now, newest) = (self.workspace.clock.now(), self.workspace.ledger.newest_commits(most)?);
+        let now = self.workspace.run_context().deadline_time()?;
+        let newest = self.workspace.ledger.newest_commits(most)?;
         Ok(newest.into_iter().map(|commit| commit.as_of(now)).collect())
     }
 

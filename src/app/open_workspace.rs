@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::clock::ComparedClock;
 use super::host::{Host, Walls};
 use crate::artifacts::{self, Store, leftovers};
 use crate::cage::{Cage, Confinement};
@@ -21,7 +22,7 @@ use crate::model::{
     id::{IdSource, RandomIds},
     layout::Layout,
     text,
-    time::{Clock, SystemClock, Timestamp},
+    time::{Clock, Timestamp},
 };
 
 use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
@@ -70,8 +71,14 @@ impl OpenWorkspace {
         };
         // For each job, and not once for the process: a server stays over a stop and its end.
         let cage = Cage::new(host.exe.clone(), confinement).watched_by(Arc::new(ledger.watch_source()));
-        if ledger.access() == LedgerAccess::Full {
-            remove_leftovers(&config.layout, SystemClock.now());
+        // A ledger that cannot be read says so at the first question.
+        let newest = ledger.newest_time().unwrap_or_default();
+        let clock = ComparedClock::start(&config.layout, newest);
+        match clock.doubt(newest) {
+            // Age says nothing now, so nothing is removed by it.
+            Some(doubt) => tracing::warn!("nothing that is held expires, and nothing old is removed: {doubt}"),
+            None if ledger.access() == LedgerAccess::Full => remove_leftovers(&config.layout, clock.now()),
+            None => {}
         }
         let linked = LinkedFolders::resolve(&config.layout, &config.follow);
         for link in &linked.broken {
@@ -81,7 +88,7 @@ impl OpenWorkspace {
             store: Store::open(&config.layout)?,
             code: code_cache(&host, &config.layout, &linked),
             cage,
-            clock: Box::new(SystemClock),
+            clock: Box::new(clock),
             ids: Box::new(RandomIds),
             host,
             config,

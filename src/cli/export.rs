@@ -1,10 +1,14 @@
 //! `kavi export-executions`
 
+use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 use serde_json::json;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::out::Reader;
 use super::{Context, JsonFlag, tail, views};
@@ -85,7 +89,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 /// A file that is there whole or not at all, and readable by its owner alone as the ledger is.
 struct NewFile {
     path: PathBuf,
-    file: std::io::BufWriter<NamedTempFile>,
+    file: std::io::BufWriter<File>,
+    /// Its name until it is whole, on a file system where a file cannot be without one.
+    temporary: Option<TempPath>,
 }
 
 impl NewFile {
@@ -94,9 +100,18 @@ impl NewFile {
         if path.symlink_metadata().is_ok() {
             return refused("it is there already: name another file");
         }
-        let folder = path.parent().unwrap_or(&path);
-        match NamedTempFile::new_in(folder) {
-            Ok(file) => Ok(Self { file: std::io::BufWriter::new(file), path }),
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A crash leaves nothing beside the person's files when the file has no name until it is whole.
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let made = match retry_on_intr(|| rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)) {
+            Ok(fd) => Ok((File::from(fd), None)),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                NamedTempFile::new_in(folder).map(NamedTempFile::into_parts).map(|(file, path)| (file, Some(path)))
+            }
+            Err(error) => Err(error.into()),
+        };
+        match made {
+            Ok((file, temporary)) => Ok(Self { file: std::io::BufWriter::new(file), path, temporary }),
             Err(error) => refused(&error.to_string()),
         }
     }
@@ -111,12 +126,46 @@ impl NewFile {
 
     fn keep(mut self) -> Result<(), Error> {
         self.file.flush().map_err(|source| self.broken(source))?;
-        let Self { path, file } = self;
+        let Self { path, file, temporary } = self;
         let what = path.display().to_string();
         let broken = |source| Error::Io { what: what.clone(), source };
         let file = file.into_inner().map_err(|error| broken(error.into_error()))?;
-        file.as_file().sync_all().map_err(broken)?;
+        file.sync_all().map_err(broken)?;
         // The name may have been taken since it was checked, and that file is not replaced.
-        file.persist_noclobber(&path).map(drop).map_err(|error| broken(error.error))
+        match temporary {
+            Some(temporary) => temporary.persist_noclobber(&path).map_err(|error| broken(error.error)),
+            None => give_name(&file, &path).map_err(|error| broken(error.into())),
+        }
+    }
+}
+
+/// Gives a file that has no name this one, if nothing has it.
+fn give_name(file: &File, path: &Path) -> Result<(), Errno> {
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    retry_on_intr(|| rustix::fs::linkat(CWD, open.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_whole_has_no_name_and_one_that_is_replaces_nothing() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("all.jsonl");
+        let make = || NewFile::make(path.clone()).map_err(|error| error.to_string());
+        let (mut file, second) = (make()?, make()?);
+        file.line("{}").map_err(|error| error.to_string())?;
+        // What a crash would leave now.
+        assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+        file.keep().map_err(|error| error.to_string())?;
+        assert_eq!(fs::read_to_string(&path)?, "{}\n");
+        assert!(second.keep().is_err() && make().is_err());
+        assert_eq!(fs::read_to_string(&path)?, "{}\n");
+        assert_eq!(fs::read_dir(folder.path())?.count(), 1);
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat},
-    io::Errno,
+    io::{Errno, retry_on_intr},
 };
 
 /// What a file is opened for.
@@ -77,14 +77,14 @@ pub(super) fn open_beneath(dir: BorrowedFd<'_>, path: &OsStr, flags: OFlags, mod
 /// The operating system's.
 pub fn open(dir: BorrowedFd<'_>, path: &OsStr, access: OpenAccess) -> Result<OpenedEntry, Errno> {
     let look = open_beneath(dir, path, OFlags::PATH, Mode::empty())?;
-    let flags = match kind(&rustix::fs::fstat(&look)?) {
+    let flags = match kind(&retry_on_intr(|| rustix::fs::fstat(&look))?) {
         FileType::Directory if access == OpenAccess::Read => OFlags::RDONLY | OFlags::DIRECTORY,
         FileType::Directory => return Err(Errno::ISDIR),
         FileType::RegularFile => access.flags(),
         _ => return Err(Errno::PERM),
     };
     let fd = open_beneath(dir, path, flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW, Mode::empty())?;
-    let stat = rustix::fs::fstat(&fd)?;
+    let stat = retry_on_intr(|| rustix::fs::fstat(&fd))?;
     match kind(&stat) {
         FileType::Directory | FileType::RegularFile => Ok(OpenedEntry { file: fd.into(), stat }),
         _ => Err(Errno::PERM),
@@ -98,7 +98,7 @@ pub fn open(dir: BorrowedFd<'_>, path: &OsStr, access: OpenAccess) -> Result<Ope
 pub fn create(dir: BorrowedFd<'_>, path: &OsStr, access: OpenAccess) -> Result<OpenedEntry, Errno> {
     let flags = access.flags() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let fd = open_beneath(dir, path, flags, Mode::from_raw_mode(0o644))?;
-    let stat = rustix::fs::fstat(&fd)?;
+    let stat = retry_on_intr(|| rustix::fs::fstat(&fd))?;
     Ok(OpenedEntry { file: fd.into(), stat })
 }
 
@@ -136,7 +136,7 @@ pub fn parent<'a>(dir: BorrowedFd<'a>, path: Option<&OsStr>) -> Result<Parent<'a
 /// # Errors
 /// The operating system's.
 pub fn stat(parent: &Parent<'_>, name: &OsStr) -> Result<Stat, Errno> {
-    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+    retry_on_intr(|| rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW))
 }
 
 /// Makes a folder.
@@ -144,7 +144,7 @@ pub fn stat(parent: &Parent<'_>, name: &OsStr) -> Result<Stat, Errno> {
 /// # Errors
 /// The operating system's.
 pub fn make_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
-    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
+    retry_on_intr(|| rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)))
 }
 
 /// Removes a file.
@@ -152,7 +152,7 @@ pub fn make_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
 /// # Errors
 /// The operating system's.
 pub fn remove_file(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
-    rustix::fs::unlinkat(parent, name, AtFlags::empty())
+    retry_on_intr(|| rustix::fs::unlinkat(parent, name, AtFlags::empty()))
 }
 
 /// Removes an empty folder.
@@ -160,7 +160,7 @@ pub fn remove_file(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
 /// # Errors
 /// The operating system's.
 pub fn remove_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
-    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
+    retry_on_intr(|| rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR))
 }
 
 /// Renames, replacing what is there.
@@ -168,7 +168,7 @@ pub fn remove_folder(parent: &Parent<'_>, name: &OsStr) -> Result<(), Errno> {
 /// # Errors
 /// The operating system's.
 pub fn rename(from: &Parent<'_>, old: &OsStr, to: &Parent<'_>, new: &OsStr) -> Result<(), Errno> {
-    rustix::fs::renameat_with(from, old, to, new, RenameFlags::empty())
+    retry_on_intr(|| rustix::fs::renameat_with(from, old, to, new, RenameFlags::empty()))
 }
 
 /// Reads the names in a folder, `.` and `..` left out, in the order of the file system. `more` is asked before
@@ -189,7 +189,9 @@ pub fn list<E: From<Errno>>(
             continue;
         }
         let kind = match entry.file_type() {
-            FileType::Unknown => kind(&rustix::fs::statat(folder, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)?),
+            FileType::Unknown => {
+                kind(&retry_on_intr(|| rustix::fs::statat(folder, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW))?)
+            }
             known => known,
         };
         entries.push((name.into_owned(), kind));

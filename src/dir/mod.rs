@@ -9,7 +9,7 @@
 //! - files that are read once, written whole and durably, renamed to a free name and exchanged (`slot`, `read`).
 //!
 //! Guarantees: no function follows a link below the handle that it starts from; what it writes durably is whole and on the
-//! disk, with its name, before the function returns. Deliberately never: decides where something lies, or holds a lock.
+//! disk, with its name, before the function returns; a call that a signal interrupts is made again. Deliberately never: decides where something lies, or holds a lock.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -22,6 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cap_std::fs::Dir;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
+
+use crate::sync::uninterrupted;
 
 pub mod beneath;
 mod read;
@@ -120,7 +122,7 @@ impl FolderHandle {
         let name = name.as_ref();
         match self.open_child(name) {
             Err(Errno::NOENT) if missing == MissingFolders::Make => {
-                match rustix::fs::mkdirat(self, name, Mode::from_raw_mode(0o755)) {
+                match retry_on_intr(|| rustix::fs::mkdirat(self, name, Mode::from_raw_mode(0o755))) {
                     // Where another process was faster, its name may not be on the disk yet either.
                     Ok(()) | Err(Errno::EXIST) => self.sync()?,
                     Err(error) => return Err(error.into()),
@@ -189,7 +191,8 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's.
     pub fn remove_folder(&self, name: impl AsRef<Path>) -> io::Result<()> {
-        self.dir.remove_dir_all(name)
+        let name = name.as_ref();
+        uninterrupted(|| self.dir.remove_dir_all(name))
     }
 
     /// Where the folder was when it was opened, for an error that names it. It may be another folder by now.
@@ -210,7 +213,7 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's.
     pub fn id(&self) -> io::Result<FolderId> {
-        Ok(FolderId::of(&rustix::fs::fstat(self)?))
+        Ok(FolderId::of(&retry_on_intr(|| rustix::fs::fstat(self))?))
     }
 
     /// Whether both are one open folder, and not only the same one opened twice.
@@ -224,7 +227,7 @@ impl FolderHandle {
     /// The operating system's.
     pub fn mount_id(&self) -> io::Result<MountId> {
         let fields = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-        let stat = rustix::fs::statx(self, "", AtFlags::EMPTY_PATH, fields)?;
+        let stat = retry_on_intr(|| rustix::fs::statx(self, "", AtFlags::EMPTY_PATH, fields))?;
         Ok(MountId { device: (stat.stx_dev_major, stat.stx_dev_minor), mount: stat.stx_mnt_id })
     }
 
@@ -233,7 +236,7 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's, when not.
     pub fn check_writable(&self) -> io::Result<()> {
-        Ok(rustix::fs::accessat(self, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+        Ok(retry_on_intr(|| rustix::fs::accessat(self, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS))?)
     }
 
     /// A new file in the folder, that only this user can read.
@@ -267,12 +270,7 @@ pub fn is_link_or_no_folder(error: &io::Error) -> bool {
 /// # Errors
 /// The operating system's.
 pub fn lock(file: &File) -> io::Result<()> {
-    loop {
-        match file.lock() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            locked => return locked,
-        }
-    }
+    uninterrupted(|| file.lock())
 }
 
 fn outside(path: &Path) -> io::Error {

@@ -50,7 +50,7 @@ impl FileSlot {
     /// # Errors
     /// The operating system's; [`ErrorKind::NotFound`] when nothing has it.
     pub fn stat(&self) -> io::Result<Stat> {
-        Ok(rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?)
+        Ok(retry_on_intr(|| rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW))?)
     }
 
     /// Whether a regular file has the name.
@@ -113,7 +113,7 @@ impl FileSlot {
     ) -> io::Result<()> {
         file.write_all(bytes)?;
         // Before it has its name, so that no file is ever readable by more people than it should be.
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+        retry_on_intr(|| rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)))?;
         // Before the rename. A crash could otherwise leave the name with an empty file.
         retry_on_intr(|| rustix::fs::fsync(&file))?;
         match existing {
@@ -147,7 +147,7 @@ impl FileSlot {
     pub fn touch(&self) -> io::Result<()> {
         let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
         let now = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
-        Ok(rustix::fs::utimensat(&self.folder, &self.name, &now, AtFlags::SYMLINK_NOFOLLOW)?)
+        Ok(retry_on_intr(|| rustix::fs::utimensat(&self.folder, &self.name, &now, AtFlags::SYMLINK_NOFOLLOW))?)
     }
 
     /// Opens a file whose content does not matter, to lock it. Makes it if it is missing.
@@ -170,7 +170,7 @@ impl FileSlot {
     /// # Errors
     /// The operating system's.
     pub fn make_folder(&self) -> io::Result<FolderHandle> {
-        rustix::fs::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(0o755))?;
+        retry_on_intr(|| rustix::fs::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(0o755)))?;
         self.folder.child(&self.name, MissingFolders::Refuse)
     }
 
@@ -179,7 +179,7 @@ impl FileSlot {
     /// # Errors
     /// The operating system's.
     pub fn remove_file(&self) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty())?)
+        Ok(retry_on_intr(|| rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()))?)
     }
 
     /// Removes a folder with all that is in it. No link is followed.
@@ -195,7 +195,7 @@ impl FileSlot {
     /// # Errors
     /// The operating system's; [`ErrorKind::AlreadyExists`] when something has that name.
     pub fn link_to(&self, to: &Self) -> io::Result<()> {
-        Ok(rustix::fs::linkat(&self.folder, &self.name, &to.folder, &to.name, AtFlags::empty())?)
+        Ok(retry_on_intr(|| rustix::fs::linkat(&self.folder, &self.name, &to.folder, &to.name, AtFlags::empty()))?)
     }
 
     /// Renames the file, and replaces what has that name.
@@ -228,7 +228,7 @@ impl FileSlot {
     }
 
     fn rename(&self, to: &Self, flags: RenameFlags) -> Result<(), Errno> {
-        rustix::fs::renameat_with(&self.folder, &self.name, &to.folder, &to.name, flags)
+        retry_on_intr(|| rustix::fs::renameat_with(&self.folder, &self.name, &to.folder, &to.name, flags))
     }
 
     /// Whether both are names of one file.

@@ -14,6 +14,8 @@ use crate::model::{chain_check::ChainMismatch, lifecycle::ProposalStatus, name::
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 
+const CLOCK: &str = "set the clock and try again; `kavi doctor` says more about it";
+
 pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
     match error {
         InvokeError::Trust(error) => trust(error),
@@ -55,6 +57,7 @@ fn effects(error: &EffectsError) -> Kind {
         EffectsError::Place { .. }
         | EffectsError::FileSystem { .. }
         | EffectsError::Conflict { .. }
+        | EffectsError::FutureFile { .. }
         | EffectsError::Io { .. }
         | EffectsError::Unfinished { .. } => Kind::Failed,
     }
@@ -114,12 +117,14 @@ pub(super) fn kind_of_prune(error: &PruneError) -> Kind {
     match error {
         PruneError::Ledger(error) | PruneError::Files(Unswept::Ledger(error)) => ledger(error),
         PruneError::Files(Unswept::Artifact(error)) => artifact(error),
+        PruneError::Clock(_) => Kind::Refused,
     }
 }
 
 pub(super) fn hint_of_prune(error: &PruneError) -> Option<String> {
     match error {
         PruneError::Ledger(error) | PruneError::Files(Unswept::Ledger(error)) => ledger_hint(error),
+        PruneError::Clock(_) => Some(CLOCK.to_owned()),
         PruneError::Files(Unswept::Artifact(_)) => {
             Some("mend the folder; the next `kavi prune` removes them".to_owned())
         }
@@ -153,6 +158,12 @@ pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
 fn effects_hint(error: &EffectsError) -> Option<String> {
     let text = match error {
         EffectsError::Conflict { .. } => "look at the file, then run the skill again if it should still be changed",
+        EffectsError::FutureFile { path } => {
+            return Some(format!(
+                "see that the clock is right, then give the file the time of now with `touch` (`{path}` in the vault), \
+                 and run the skill again"
+            ));
+        }
         EffectsError::Ledger(error) => return ledger_hint(error),
         EffectsError::Unfinished { id, .. } => {
             return Some(format!(

@@ -9,8 +9,14 @@ use std::time::Duration;
 
 use super::commit_point::CommitObserver;
 use crate::artifacts::Store;
-use crate::ledger::{Journal, Ledger};
-use crate::model::{id::IdSource, layout::Layout, limits::Limits, time::Clock};
+use crate::ledger::{Journal, Ledger, LedgerError};
+use crate::model::{
+    clock_doubt::ClockDoubt,
+    id::IdSource,
+    layout::Layout,
+    limits::Limits,
+    time::{Clock, Timestamp},
+};
 use crate::policy::channels::ChannelPolicy;
 use crate::runtime::{LinkedFolder, Loader};
 
@@ -48,6 +54,24 @@ pub struct RunContext<'a> {
     pub ledger: &'a Ledger,
     /// Where records are written: the ledger itself, or a recorder that writes those of many threads together.
     pub journal: &'a dyn Journal,
+}
+
+impl RunContext<'_> {
+    /// Why the clock is not to be believed, if it is not.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn clock_doubt(&self) -> Result<Option<ClockDoubt>, LedgerError> {
+        Ok(self.shared.clock.doubt(self.ledger.newest_time()?))
+    }
+
+    /// The time by which deadlines are measured. None while the clock is in doubt: then what is held stays held.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn deadline_time(&self) -> Result<Option<Timestamp>, LedgerError> {
+        Ok(self.clock_doubt()?.is_none().then(|| self.shared.clock.now()))
+    }
 }
 
 impl<'a> SharedContext<'a> {

@@ -7,13 +7,12 @@ use super::context::RunContext;
 use super::diff::{self, FileDiff};
 use super::effects::{self, EffectsError};
 use crate::artifacts::{ArtifactError, Store, StoredKind};
-use crate::ledger::{Decided, ExecutionRow, Ledger, LedgerError, RunAuthorization};
+use crate::ledger::{Deadlines, Decided, ExecutionRow, LedgerError, RunAuthorization};
 use crate::model::{
     commit::{Commit, VaultChange},
     id::{CommitId, IdPrefix},
     lifecycle::CommitState,
     switch::Stopped,
-    time::Timestamp,
 };
 use crate::registry::{self, TrustError};
 
@@ -72,7 +71,7 @@ pub struct CommitReview {
 /// # Errors
 /// [`LedgerError`] when the ledger cannot be read.
 pub fn list(context: &RunContext<'_>) -> Result<Vec<Commit>, LedgerError> {
-    let now = context.shared.clock.now();
+    let now = context.deadline_time()?;
     let waiting = context.ledger.held_commits()?.into_iter().map(|commit| commit.as_of(now));
     Ok(waiting.filter(|commit| commit.state == CommitState::Held).collect())
 }
@@ -82,7 +81,7 @@ pub fn list(context: &RunContext<'_>) -> Result<Vec<Commit>, LedgerError> {
 /// # Errors
 /// [`ApprovalError`] when there is none, or content of it is missing.
 pub fn review(context: &RunContext<'_>, prefix: &IdPrefix) -> Result<CommitReview, ApprovalError> {
-    let commit = context.ledger.commit_by_prefix(prefix)?.as_of(context.shared.clock.now());
+    let commit = context.ledger.commit_by_prefix(prefix)?.as_of(context.deadline_time()?);
     let runs = context.ledger.runs_of(commit.id)?;
     let diffs = commit.changes.iter().map(|change| stored_diff(context.shared.store, change));
     let diffs = diffs.collect::<Result<_, _>>()?;
@@ -111,7 +110,7 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
     // Before recovery: a stop forbids that too.
     let authorized = ledger.authorize()?;
     effects::recover(context)?;
-    check_held(ledger, id, context.shared.clock.now())?;
+    check_held(context, id)?;
     // The row could have been edited since the run, in its paths or its digests.
     effects::check_recorded(ledger, &commit)?;
     let authorizations = runs
@@ -127,11 +126,11 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
         .collect::<Result<Vec<RunAuthorization>, ApprovalError>>()?;
     // Another person may have decided, or the time may be over, while this one waited for the lock.
     let recheck = || {
-        let now = context.shared.clock.now();
-        check_held(ledger, id, now).map(|()| now)
+        let deadlines = check_held(context, id)?;
+        Ok::<_, ApprovalError>((context.shared.clock.now(), deadlines))
     };
-    let (now, prepared) = effects::prepare_stored(context, commit, recheck)?;
-    prepared.record(|_| ledger.approve_commit(id, Decided { by, at: now }, &authorizations))?;
+    let ((now, deadlines), prepared) = effects::prepare_stored(context, commit, recheck)?;
+    prepared.record(|_| ledger.approve_commit(id, Decided { by, at: now }, deadlines, &authorizations))?;
     let commit = prepared.apply::<ApprovalError>()?;
     Ok(Commit { decided_by: Some(by.to_owned()), decided_at: Some(now), ..commit })
 }
@@ -148,7 +147,10 @@ pub fn reject(context: &RunContext<'_>, id: CommitId, by: &str, why: Option<&str
     }
     match ledger.commit(id)?.state {
         // Also one whose time is over: a person may say so for good.
-        CommitState::Held => ledger.reject_commit(id, Decided { by, at: now }, why)?,
+        CommitState::Held => {
+            let deadlines = Deadlines::from(context.deadline_time()?);
+            ledger.reject_commit(id, Decided { by, at: now }, deadlines, why)?;
+        }
         state => return Err(ApprovalError::NotHeld { id: id.short(), state }),
     }
     Ok(ledger.commit(id)?)
@@ -181,9 +183,10 @@ fn finish(context: &RunContext<'_>, id: CommitId) -> Result<(), ApprovalError> {
     }
 }
 
-fn check_held(ledger: &Ledger, id: CommitId, now: Timestamp) -> Result<(), ApprovalError> {
-    match ledger.commit(id)?.as_of(now).state {
-        CommitState::Held => Ok(()),
+fn check_held(context: &RunContext<'_>, id: CommitId) -> Result<Deadlines, ApprovalError> {
+    let now = context.deadline_time()?;
+    match context.ledger.commit(id)?.as_of(now).state {
+        CommitState::Held => Ok(now.into()),
         state => Err(ApprovalError::NotHeld { id: id.short(), state }),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::context::RunContext;
 use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{Decided, LedgerError, Pruned};
-use crate::model::{digest::Digest, time::Timestamp};
+use crate::model::{clock_doubt::ClockDoubt, digest::Digest, time::Timestamp};
 
 /// A run that stored a file has written its row after this time, or never will.
 const YOUNG: Duration = Duration::from_hours(1);
@@ -23,6 +23,9 @@ pub enum PruneError {
     /// The ledger: nothing was deleted.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The clock is in doubt, and so is the age of records. Nothing was deleted.
+    #[error("nothing is deleted by its age now: {0}")]
+    Clock(ClockDoubt),
     /// The records are deleted, and files that no record needs are still there.
     #[error("the records are gone, but files that no record needs are still there: {0}")]
     Files(Unswept),
@@ -53,6 +56,9 @@ pub struct Swept {
 /// # Errors
 /// [`PruneError`].
 pub fn prune(context: &RunContext<'_>, older_than: Timestamp, by: &str) -> Result<(Pruned, Swept), PruneError> {
+    if let Some(doubt) = context.clock_doubt()? {
+        return Err(PruneError::Clock(doubt));
+    }
     let pruned = context.ledger.prune(older_than, Decided { by, at: context.shared.clock.now() })?;
     let swept = sweep(context).map_err(PruneError::Files)?;
     Ok((pruned, swept))

@@ -10,7 +10,23 @@ use crate::model::{
     commit::{Commit, VaultChange},
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::CommitState,
+    time::Timestamp,
 };
+
+/// Whether deadlines of held commits count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadlines {
+    /// They do.
+    Count,
+    /// The clock is in doubt, so nothing is known to be too late.
+    InDoubt,
+}
+
+impl From<Option<Timestamp>> for Deadlines {
+    fn from(believed: Option<Timestamp>) -> Self {
+        if believed.is_some() { Self::Count } else { Self::InDoubt }
+    }
+}
 
 /// How the moving of files ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +174,7 @@ impl Ledger {
         &self,
         id: CommitId,
         decided: Decided<'_>,
+        deadlines: Deadlines,
         authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
         self.write(|tx| {
@@ -170,8 +187,9 @@ impl Ledger {
             // when some process looks.
             let sql = "UPDATE commits SET state = 'PENDING', decided_by = ?2, decided_at = ?3,
                            number = (SELECT coalesce(max(number), 0) + 1 FROM commits)
-                       WHERE id = ?1 AND state = 'HELD' AND expires_at >= ?3";
-            if tx.change(sql, params![id, decided.by, decided.at])? == 1 {
+                       WHERE id = ?1 AND state = 'HELD' AND (?4 OR expires_at >= ?3)";
+            let in_doubt = deadlines == Deadlines::InDoubt;
+            if tx.change(sql, params![id, decided.by, decided.at, in_doubt])? == 1 {
                 Ok(())
             } else {
                 Err(wrong_state(tx, id, "approve"))
@@ -183,12 +201,19 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::WrongState`] when it is not held any more.
-    pub fn reject_commit(&self, id: CommitId, decided: Decided<'_>, why: Option<&str>) -> Result<(), LedgerError> {
+    pub fn reject_commit(
+        &self,
+        id: CommitId,
+        decided: Decided<'_>,
+        deadlines: Deadlines,
+        why: Option<&str>,
+    ) -> Result<(), LedgerError> {
         self.write(|tx| {
-            let sql = "UPDATE commits SET state = iif(expires_at < ?3, 'EXPIRED', 'REJECTED'), decided_by = ?2,
+            let sql =
+                "UPDATE commits SET state = iif(expires_at < ?3 AND NOT ?5, 'EXPIRED', 'REJECTED'), decided_by = ?2,
                            decided_at = ?3, why = ?4
                        WHERE id = ?1 AND state = 'HELD'";
-            if tx.change(sql, params![id, decided.by, decided.at, why])? == 1 {
+            if tx.change(sql, params![id, decided.by, decided.at, why, deadlines == Deadlines::InDoubt])? == 1 {
                 Ok(())
             } else {
                 Err(wrong_state(tx, id, "reject"))

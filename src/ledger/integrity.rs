@@ -37,7 +37,7 @@ mod tests {
     use std::os::unix::fs::FileExt as _;
 
     use super::*;
-    use crate::ledger::{Create, Decided, Ledger, PromotionRequest};
+    use crate::ledger::{Create, Deadlines, Decided, Ledger, PromotionRequest};
     use crate::model::{
         digest::Digest,
         id::{CommitId, PromotionId, ProposalId, RandomIds, VerificationId},
@@ -84,7 +84,8 @@ mod tests {
         }
         for table in OF_EFFECTS {
             let (_folder, ledger) = zeroed(table)?;
-            let approved = ledger.approve_commit(CommitId::new(&RandomIds), Decided { by: "ada", at }, &[]);
+            let approved =
+                ledger.approve_commit(CommitId::new(&RandomIds), Decided { by: "ada", at }, Deadlines::Count, &[]);
             assert!(matches!(&approved, Err(LedgerError::Damaged(_))), "{table}: {approved:?}");
         }
         let sound = Ledger::in_memory()?;

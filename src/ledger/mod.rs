@@ -49,7 +49,7 @@ use write_transaction::WriteTransaction;
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
 pub use change_detector::ChangeDetector;
-pub use commits::Settled;
+pub use commits::{Deadlines, Settled};
 pub use error::LedgerError;
 pub use executions::ExecutionRow;
 pub use group_commit::Recorder;

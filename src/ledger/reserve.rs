@@ -10,6 +10,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::retry_on_intr;
+
+use crate::sync::uninterrupted;
 
 /// Enough for the mark, SQLite's index, and a few pages of the write-ahead log.
 const BYTES: u64 = 256 << 10;
@@ -25,18 +28,18 @@ pub(super) fn keep(ledger: &Path) {
         return;
     }
     let made = File::create_new(&place).and_then(|file| {
-        fallocate(&file, FallocateFlags::empty(), 0, BYTES)?;
+        retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, BYTES))?;
         file.sync_all()
     });
     if made.is_err() {
         // Half of it would look like all of it. It may not be there at all.
-        let _ = fs::remove_file(&place);
+        let _ = uninterrupted(|| fs::remove_file(&place));
     }
 }
 
 /// Gives the room back. Whether there was any.
 pub(super) fn release(ledger: &Path) -> bool {
-    fs::remove_file(place(ledger)).is_ok()
+    uninterrupted(|| fs::remove_file(place(ledger))).is_ok()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 
 use super::reserve;
 use crate::model::text;
+use crate::sync::uninterrupted;
 
 /// The name of the mark, beside the ledger.
 pub(super) const MARK: &str = "stop";
@@ -106,10 +107,10 @@ impl StopMark {
         // Renamed into place so that a reader never sees half of the text.
         let written = self.0.with_extension("new");
         // A link that somebody put there is removed, and nothing is written through it.
-        let _ = fs::remove_file(&written);
+        let _ = uninterrupted(|| fs::remove_file(&written));
         let whole = File::create_new(&written)
             .and_then(|mut file| file.write_all(format!("{by}: {why}").as_bytes()))
-            .and_then(|()| fs::rename(&written, &self.0));
+            .and_then(|()| uninterrupted(|| fs::rename(&written, &self.0)));
         if whole.is_err() {
             // A full disk may still have room for an empty file. The name alone stops everything, that of a link too.
             let _ = File::create_new(&self.0);
@@ -121,7 +122,7 @@ impl StopMark {
     pub(super) fn remove(&self, mark: MarkId) -> io::Result<()> {
         let _lock = self.lock()?;
         match self.id()? {
-            Some(now) if now == mark => fs::remove_file(&self.0),
+            Some(now) if now == mark => uninterrupted(|| fs::remove_file(&self.0)),
             _ => Ok(()),
         }
     }

@@ -172,10 +172,11 @@ impl Commit {
     }
 
     /// The commit as it is now: held until its deadline has passed, and expired afterwards. The ledger keeps HELD, so that
-    /// a clock that was wrong for a moment decides nothing.
+    /// a clock that was wrong for a moment decides nothing. Without a time, because the clock is in doubt, it stays held.
     #[must_use]
-    pub fn as_of(self, now: Timestamp) -> Self {
-        let overdue = self.state == CommitState::Held && self.expires_at.is_some_and(|deadline| now > deadline);
+    pub fn as_of(self, now: Option<Timestamp>) -> Self {
+        let over = |deadline| now.is_some_and(|now| now > deadline);
+        let overdue = self.state == CommitState::Held && self.expires_at.is_some_and(over);
         if overdue { Self { state: CommitState::Expired, ..self } } else { self }
     }
 
@@ -235,10 +236,11 @@ mod tests {
         for (now, state) in
             [(0, CommitState::Held), (10, CommitState::Held), (11, CommitState::Expired), (-5, CommitState::Held)]
         {
-            assert_eq!(held.clone().as_of(at(now)?).state, state, "{now}");
+            assert_eq!(held.clone().as_of(Some(at(now)?)).state, state, "{now}");
         }
+        assert_eq!(held.clone().as_of(None).state, CommitState::Held);
         let applied = Commit { state: CommitState::Applied, ..held };
-        assert_eq!(applied.as_of(at(99)?).state, CommitState::Applied);
+        assert_eq!(applied.as_of(Some(at(99)?)).state, CommitState::Applied);
         Ok(())
     }
 

@@ -25,6 +25,11 @@ impl Layout {
         self.state().join("ledger.db")
     }
 
+    /// When the machine started, by the first look at the clock since then.
+    pub fn machine_start(&self) -> PathBuf {
+        self.state().join("machine-start")
+    }
+
     /// When the ledger was last checked in full, for people.
     pub fn last_full_check(&self) -> PathBuf {
         self.state().join("last-full-check")

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod chain_check;
 pub mod channel;
 pub mod characters;
+pub mod clock_doubt;
 pub mod commit;
 pub mod digest;
 pub mod effect;

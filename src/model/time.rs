@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::clock_doubt::{self, ClockDoubt};
+
 /// A point in time, in UTC, written as RFC 3339 with milliseconds (`2026-11-20T08:30:00.000Z`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -186,6 +188,11 @@ impl FromStr for Moment {
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
+
+    /// Why that time is not to be believed, if it is not. `newest` is the time of the newest record.
+    fn doubt(&self, newest: Option<Timestamp>) -> Option<ClockDoubt> {
+        clock_doubt::doubt(self.now(), None, None, newest)
+    }
 }
 
 /// The operating system's wall clock.

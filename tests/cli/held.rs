@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
+use kavi::model::clock_doubt::MachineStart;
 use serde_json::{Value, json};
 
 use crate::support::{self, Called, Workspace};
@@ -324,4 +326,63 @@ fn a_large_input_is_kept_beside_the_record_by_its_digest() {
     fs::write(&kept, "{}").unwrap();
     let error = workspace.json(&["replay", "--execution-id", id]).expect(3).json()["error"].take();
     assert!(error["message"].as_str().unwrap().contains("changed on disk"), "{error}");
+}
+
+/// What the first process after the start of the machine noted about the clock.
+fn machine_start(workspace: &Workspace) -> std::path::PathBuf {
+    workspace.path().join(".kavi/machine-start")
+}
+
+/// Notes that the machine started so many hours later than it did: as if the clock had been set back by that much since.
+fn clock_jumped(workspace: &Workspace, hours: u64) {
+    let noted = fs::read_to_string(machine_start(workspace)).unwrap();
+    let start = MachineStart::parse(&noted).unwrap();
+    let at = start.at.after(Duration::from_hours(hours));
+    fs::write(machine_start(workspace), MachineStart { at, ..start }.to_string()).unwrap();
+}
+
+#[test]
+fn a_clock_that_jumped_lets_nothing_expire_and_nothing_old_go() {
+    let workspace = Workspace::trusted();
+    set(&workspace, "held_hours = 24", "held_hours = 0");
+    let (late, later) = (hold(&workspace), hold(&workspace));
+    let listed = || {
+        let called = workspace.json(&["effects", "list"]).expect(0).json();
+        let warned = called["warnings"].to_string().contains("nothing that is held expires");
+        (called["effects"].as_array().unwrap().len(), warned)
+    };
+    let prune = ["prune", "--keep", "1", "--yes", "--approved-by", "ada"];
+    assert_eq!(listed(), (0, false));
+    // A jump that is shorter than an hour is none.
+    let noted = fs::read_to_string(machine_start(&workspace)).unwrap();
+    for hours in [1, 48] {
+        clock_jumped(&workspace, hours);
+        assert_eq!(listed(), if hours == 1 { (0, false) } else { (2, true) }, "{hours}");
+    }
+    let refused = workspace.refused(&prune, 3);
+    assert!(refused["message"].as_str().unwrap().contains("since the machine started"), "{refused}");
+    let doctor = workspace.call(&["doctor"]);
+    assert!(doctor.stdout.contains(".kavi/machine-start"), "{doctor:?}");
+    // The doubtful time did not become the measure.
+    let kept = fs::read_to_string(machine_start(&workspace)).unwrap();
+    assert_ne!(kept, noted);
+    // A person decides all the same.
+    let rejected = workspace.json(&["effects", "reject", &later, "--approved-by", "ada"]).expect(0).json();
+    assert_eq!(rejected["state"], "REJECTED");
+    workspace.call(&["effects", "approve", &late, "--approved-by", "ada", "--yes"]).expect(0);
+    assert!(note(&workspace).is_some());
+    // The clock is right again.
+    fs::write(machine_start(&workspace), &noted).unwrap();
+    workspace.call(&prune).expect(0);
+    // A record from the future, as a clock that was ahead leaves it. That clock is not noted either.
+    fs::remove_file(workspace.vault("Inbox/AI/a.md")).unwrap();
+    let last = hold(&workspace);
+    let future = "UPDATE executions SET finished_at = '2999-01-01T00:00:00.000Z' WHERE rowid = (SELECT max(rowid) FROM executions)";
+    workspace.ledger().execute(future, []).unwrap();
+    fs::remove_file(machine_start(&workspace)).unwrap();
+    assert_eq!(listed(), (1, true));
+    assert!(!machine_start(&workspace).exists());
+    let refused = workspace.refused(&prune, 3);
+    assert!(refused["message"].as_str().unwrap().contains("the newest record is from 2999"), "{refused}");
+    workspace.call(&["effects", "reject", &last, "--approved-by", "ada"]).expect(0);
 }

@@ -38,13 +38,13 @@ const CALLS: &[&str] = &[
 ];
 
 /// A verb, and what is there when it starts.
-struct Verb {
-    name: &'static str,
-    prepare: fn(&Workspace),
-    args: fn(&Workspace) -> Vec<String>,
+pub struct Verb {
+    pub name: &'static str,
+    pub prepare: fn(&Workspace),
+    pub args: fn(&Workspace) -> Vec<String>,
 }
 
-const VERBS: &[Verb] = &[
+pub const VERBS: &[Verb] = &[
     Verb { name: "run", prepare: note, args: |_| run("three", &[]) },
     Verb { name: "hold", prepare: note, args: |_| run("three", &["--hold"]) },
     Verb { name: "approve", prepare: held, args: |workspace| decide(workspace, &["effects", "approve"], &["--yes"]) },
@@ -139,7 +139,7 @@ fn no_views(workspace: &Workspace) {
     fs::remove_dir_all(workspace.path().join("artifacts_out/write_note")).unwrap();
 }
 
-fn traced(workspace: &Workspace, options: &[&str], args: &[String]) -> Command {
+pub fn traced(workspace: &Workspace, options: &[&str], args: &[String]) -> Command {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-s", "0", "-o"]).arg(workspace.path().join("calls")).args(options);
     command.arg(env!("CARGO_BIN_EXE_kavi")).arg("--workspace").arg(workspace.path()).args(args);
@@ -165,12 +165,12 @@ fn count(workspace: &Workspace) -> BTreeMap<String, usize> {
     most
 }
 
-fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
+pub fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
     let all = support::files(&workspace.path().join("vault_out"));
     all.into_iter().filter(|(_, what)| what != "folder").collect()
 }
 
-const MINE: &str = "mine\n";
+pub const MINE: &str = "mine\n";
 
 #[test]
 #[ignore = "a longer tier: needs strace, and some minutes a verb"]
@@ -211,9 +211,9 @@ fn kill_matrix() {
 
 /// The files of the vault before a verb, and after it when nobody disturbs it.
 #[derive(Clone, Copy)]
-struct Vaults<'a> {
-    before: &'a BTreeMap<String, String>,
-    after: &'a BTreeMap<String, String>,
+pub struct Vaults<'a> {
+    pub before: &'a BTreeMap<String, String>,
+    pub after: &'a BTreeMap<String, String>,
 }
 
 struct Ended {
@@ -255,7 +255,7 @@ fn kill_once(verb: &Verb, call: &str, number: usize, vaults: Vaults<'_>) -> Ende
 }
 
 /// The workspace answers, nothing is pending, and nothing is left in staging.
-fn works(workspace: &Workspace, what: &str) {
+pub fn works(workspace: &Workspace, what: &str) {
     let status = workspace.json(&["status"]);
     assert_eq!(status.code, 0, "{what}: {status:?}");
     let is_stopped = workspace.path().join(".kavi/stop").exists() || status.stdout.contains("\"stopped\"");

@@ -33,6 +33,7 @@ mod note_cases;
 mod one_run;
 mod output;
 mod pipeline;
+mod power_loss;
 mod records;
 mod removals;
 mod replay;

@@ -182,7 +182,7 @@ fn a_commit_whose_end_cannot_be_noted_is_done_and_says_so() {
         };
         let (done, told) = told(|| perform(workspace.path(), deed, &At::new(break_it)));
         assert_eq!(done, Ok(()), "{name}");
-        assert!(told.contains("its files are in the vault") && told.contains("no room"), "{name}: {told}");
+        assert!(told.contains("its files are in the vault") && told.contains("no_room"), "{name}: {told}");
         raw(&root).execute_batch("DROP TRIGGER no_room").unwrap();
         // The person goes on working before the ledger knows.
         let note = workspace.vault("Inbox/AI/a.md");

@@ -25,6 +25,14 @@ pub enum EffectsError {
         /// The error of the operating system.
         why: String,
     },
+    /// The change time of the file is later than the clock, so nothing tells whether the file changed. Nothing was changed.
+    #[error(
+        "`{path}` in the vault is left as it is: its change time is in the future, so an edit could not be told from it"
+    )]
+    FutureFile {
+        /// The path in the vault.
+        path: VaultPath,
+    },
     /// Another program changed the file in the meantime. Nothing was changed.
     #[error("`{path}` in the vault is left as it is: {why}")]
     Conflict {

@@ -48,7 +48,8 @@ impl StagedFile {
         let Self { mut change, source, precondition } = self;
         let file = VaultFile::open(vault, &change.path, MissingFolders::Refuse)?;
         let found = file.map_or(Ok(None), |file| file.read())?;
-        conflict::check(ledger, &change, precondition, found.as_ref())?;
+        let staged = source.as_ref().map(StagedContent::change_time).transpose()?;
+        conflict::check(ledger, &change, precondition, found.as_ref(), staged)?;
         // From here on the record says what is replaced: apply compares the real file with it.
         change.before = found.as_ref().map(|found| found.sha256);
         Ok(CheckedFile { change, source, found })

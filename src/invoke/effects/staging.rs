@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::error::{EffectsError, io as io_error};
 use super::folders;
 use super::vault_file::MAX_BYTES;
-use crate::dir::{FileSlot, FolderHandle, MissingFolders, ReadError};
+use crate::dir::{self, FileSlot, FolderHandle, MissingFolders, ReadError};
 use crate::model::{id::ExecutionId, layout::Layout};
 
 /// The name of the lock file beside `out`.
@@ -41,7 +41,7 @@ impl Staging {
         let make = || -> io::Result<(FolderHandle, File)> {
             let folder = slot.make_folder()?;
             let lock = folder.file(LOCK).create_new(0o666)?;
-            lock.lock()?;
+            dir::lock(&lock)?;
             Ok((folder.file(OUT).make_folder()?, lock))
         };
         let (out, lock) = make().map_err(io_error(&slot.folder().path().join(slot.name())))?;
@@ -93,6 +93,12 @@ impl StagedContent {
         slot.map_err(io_error(&self.path()))
     }
 
+    /// When it was last changed.
+    pub(super) fn change_time(&self) -> Result<ChangeTime, EffectsError> {
+        let meta = self.slot()?.open().and_then(|file| file.metadata());
+        meta.map(|meta| ChangeTime::of(&meta)).map_err(io_error(&self.path()))
+    }
+
     /// Its bytes.
     pub(super) fn read(&self) -> Result<Vec<u8>, EffectsError> {
         let failed = |error| match error {
@@ -122,6 +128,9 @@ pub(super) fn is_abandoned(folder: &FolderHandle) -> bool {
     }
 }
 
+/// Longer than it takes from the last write of a run to the comparison with the vault, in seconds.
+const LONG_SECONDS: i64 = 60;
+
 /// When a file was last changed, renamed or given other permissions, by the clock of the file system. That clock moves in
 /// ticks of some milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,5 +142,15 @@ pub(super) struct ChangeTime {
 impl ChangeTime {
     pub(super) fn of(meta: &Metadata) -> Self {
         Self { seconds: meta.ctime(), nanoseconds: meta.ctime_nsec() }
+    }
+
+    /// Whether it is so much later that no edit between the two explains it. A clock that was ahead does.
+    pub(super) fn is_long_after(self, other: Self) -> bool {
+        self.seconds.saturating_sub(other.seconds) > LONG_SECONDS
+    }
+
+    #[cfg(test)]
+    pub(super) fn later_by(self, seconds: i64) -> Self {
+        Self { seconds: self.seconds + seconds, ..self }
     }
 }
