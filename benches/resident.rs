@@ -120,6 +120,7 @@ fn main() {
     let loader = Loader { cage: &cage, cache: &cache };
     let recorder = Recorder::start(Ledger::open(&layout.ledger(), Create::Never).unwrap()).unwrap();
     let shared = SharedContext {
+        anchor: None,
         layout,
         linked: &[],
         store: &store,

@@ -45,12 +45,14 @@ impl Bench {
     fn kavi(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kavi"));
         command.args(args).env("KAVI_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("kavi-cache"));
+        command.env("KAVI_STATE_DIR", self.root().join(".kavi/bench-state"));
         self.finish(command.current_dir(self.root()))
     }
 
     fn cargo(&self, args: &[&str]) {
         let mut command = Command::new("cargo");
         command.args(args).args(["--offline", "--quiet"]).env("CARGO_TARGET_DIR", self.root().join("target"));
+        command.env("KAVI_STATE_DIR", self.root().join(".kavi/bench-state"));
         self.finish(command.current_dir(self.krate()));
     }
 

@@ -23,6 +23,7 @@ mod clock;
 mod coding_agent;
 mod doctor;
 mod effects;
+mod history;
 mod host;
 mod open_workspace;
 mod proposals;
@@ -50,8 +51,8 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, OutcomeFilter, Promotion, Proposal, ProposalSource,
-    Pruned, RecordFilter, RecordTail, Research, Reverification, Verification,
+    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, HistoryAudit, OutcomeFilter, Promotion, Proposal,
+    ProposalSource, Pruned, RecordFilter, RecordTail, Research, Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
@@ -66,6 +67,7 @@ pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use doctor::{Check, CheckDepth, Health};
 pub use effects::EffectService;
+pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
 pub use host::{Host, Walls};
 pub use proposals::{Dossier, ProposalService};
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
@@ -131,7 +133,7 @@ impl App {
     pub fn stop(host: &Host, explicit: Option<&Path>, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
         let config = Config::find(explicit, &host.environment, &host.cwd)?;
         setup::create_state_at_first_use(&config.layout)?;
-        switch::stop(&config, by, why)
+        switch::stop(host, &config, by, why)
     }
 
     /// Makes a workspace in `folder`, or adds what is missing in one. Never replaces a file. `vault` is one that exists,
@@ -224,6 +226,11 @@ impl App {
     /// Trust decisions.
     pub fn trust(&self) -> TrustService<'_> {
         TrustService { workspace: &self.workspace }
+    }
+
+    /// The history: its check and its anchor.
+    pub fn history(&self) -> HistoryService<'_> {
+        HistoryService { workspace: &self.workspace }
     }
 
     /// Stop and resume.

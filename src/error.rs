@@ -360,6 +360,15 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Sqlite(_) => {
             "see that the ledger's file and folder can be read and written; `kavi status` checks it"
         }
+        LedgerError::Tampered(_) => {
+            "nothing runs on it: `kavi audit` shows every difference; put the newest backup back"
+        }
+        LedgerError::Anchor(_) => {
+            "put the newest copy back, or accept this one as it is: `kavi trust adopt --why TEXT`"
+        }
+        LedgerError::UnusableAnchor(_) => {
+            "make its folder readable and writable, or name one with KAVI_STATE_DIR; where key or head are lost: `kavi trust adopt --why TEXT`"
+        }
         LedgerError::ForeignSchema(_)
         | LedgerError::Damaged(_)
         | LedgerError::NotALedger

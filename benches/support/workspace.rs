@@ -92,6 +92,7 @@ impl Workspace {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kavi"));
         command.current_dir(self.path()).env_clear();
         command.env("KAVI_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("kavi-cache"));
+        command.env("KAVI_STATE_DIR", self.path().join(".kavi/bench-state"));
         for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }

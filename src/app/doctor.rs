@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::cache::CacheService;
 use super::coding_agent;
+use super::history::HistoryService;
 use super::open_workspace::OpenWorkspace;
 use crate::artifacts::{self, ReadError};
 use crate::cage::CageReport;
@@ -63,6 +64,7 @@ impl Check {
 /// Checks the ledger, its derived files, every trusted component, the vault, the cage, the toolchain and the coding agent.
 pub(super) fn check(workspace: &OpenWorkspace, depth: CheckDepth) -> Vec<Check> {
     let mut checks = vec![check_ledger(workspace, depth), check_clock(workspace), check_registry(workspace)];
+    checks.push(check_history(workspace));
     checks.extend(check_skills(workspace));
     checks.push(check_switch(workspace));
     checks.extend(check_effects(workspace));
@@ -108,6 +110,25 @@ fn check_clock(workspace: &OpenWorkspace) -> Check {
         ),
         Ok(None) => Check::ok("clock", format!("{}, not in doubt", workspace.clock.now())),
         Err(error) => Check::bad("clock", Health::Fail, error.to_string(), "see the ledger's check"),
+    }
+}
+
+fn check_history(workspace: &OpenWorkspace) -> Check {
+    let status = match (HistoryService { workspace }).status() {
+        Ok(status) => status,
+        Err(error) => return Check::bad("history", Health::Fail, error.to_string(), "run `kavi audit`"),
+    };
+    if let Some(refused) = status.refused {
+        let mend = "run `kavi audit`; put the newest copy back, or `kavi trust adopt --why TEXT`";
+        return Check::bad("history", Health::Fail, refused, mend);
+    }
+    let head = status.head.map_or_else(|| "no head".to_owned(), |head| format!("head at {head}"));
+    let found = format!("{} events, {} signed, {head} in {}", status.events, status.signed, status.anchor);
+    match status.head {
+        Some(_) => Check::ok("history", found),
+        None => {
+            Check::bad("history", Health::Warn, found, "set KAVI_STATE_DIR or HOME to a folder outside of the vault")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: every service works on these same parts. Deliberately never: knows a service, prints, or reads the environment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::forge::context::ForgeContext;
 use crate::forge::format::Formatter;
 use crate::forge::toolchain::{self, Toolchain};
+use crate::history::anchor::HistoryAnchor;
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
 use crate::ledger::{Create, Ledger, LedgerAccess, Recorder};
@@ -22,10 +23,11 @@ use crate::model::{
     id::{IdSource, RandomIds},
     layout::Layout,
     text,
-    time::{Clock, Timestamp},
+    time::{Clock, SystemClock, Timestamp},
 };
 
 use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
+use crate::trust::{self, AnchoredLedger, FileAnchor};
 use crate::workspace::{self, Config, ConfinementSetting};
 
 /// Time between two sweeps of what crashes left.
@@ -39,6 +41,9 @@ pub(super) struct OpenWorkspace {
     /// Where the links of the vault led when this was opened.
     pub(super) linked: LinkedFolders,
     pub(super) ledger: Ledger,
+    /// Where its checkpoints are signed and kept.
+    pub(super) anchor: Arc<FileAnchor>,
+    shared_anchor: Option<Arc<dyn HistoryAnchor>>,
     pub(super) store: Store,
     pub(super) cage: Cage,
     pub(super) code: CodeCache,
@@ -64,6 +69,8 @@ impl OpenWorkspace {
     }
 
     fn with_ledger(host: Host, config: Config, walls: Walls, ledger: Ledger) -> Result<Self, Error> {
+        let state = state_folder(&host, &config.layout);
+        let AnchoredLedger { ledger, anchor } = trust::anchored(ledger, state.as_deref(), SystemClock.now())?;
         let confinement = match (walls, config.confinement) {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
             // Both the option and the setting are a person's choice, and each attempt records it.
@@ -93,6 +100,8 @@ impl OpenWorkspace {
             host,
             config,
             linked,
+            shared_anchor: ledger.anchor(),
+            anchor,
             ledger,
         })
     }
@@ -121,6 +130,7 @@ impl OpenWorkspace {
         SharedContext {
             layout: &self.config.layout,
             linked: &self.linked.folders,
+            anchor: self.shared_anchor.as_ref(),
             store: &self.store,
             channels: &self.config.channels,
             hold: self.config.effects.held(),
@@ -139,7 +149,7 @@ impl OpenWorkspace {
 
     /// The thread that writes the records of many runs. It opens the ledger for itself.
     pub(super) fn recorder(&self) -> Result<Recorder, Error> {
-        Recorder::start(Ledger::open(&self.config.layout.ledger(), Create::Never)?)
+        Recorder::start(self.ledger.reopen()?)
             .map_err(|source| Error::Io { what: "the thread that writes records".to_owned(), source })
     }
 
@@ -198,6 +208,12 @@ fn code_cache(host: &Host, layout: &Layout, linked: &LinkedFolders) -> CodeCache
     let key = folder.filter(|folder| !read().any(|read| is_inside(folder, read)));
     let key = key.map(|folder| folder.join("code.key"));
     CodeCache::new(layout.code_cache(), key, runtime::import_table_version())
+}
+
+/// The user's state folder, unless it lies inside the vault, where skills could read the key.
+pub(super) fn state_folder(host: &Host, layout: &Layout) -> Option<PathBuf> {
+    let folder = host.environment.state_folder().map(|folder| host.cwd.join(folder));
+    folder.filter(|folder| !is_inside(folder, &layout.vault))
 }
 
 /// Whether a folder lies inside another one. The folder need not exist yet.

@@ -9,6 +9,7 @@ use crate::ledger::{
 use crate::model::{
     execution::SecondWall,
     id::{BuildId, IdPrefix},
+    lifecycle::ProposalStatus,
     limits::Limits,
     name::SkillName,
     spec::SkillSpec,
@@ -60,8 +61,13 @@ impl ProposalService<'_> {
             let proposals = ledger.proposals_named(&name)?;
             let found = match revision {
                 Some(revision) => proposals.into_iter().find(|p| p.trust.is_some_and(|t| t.revision == revision)),
-                // Whoever names a skill means the one that runs, if one does.
-                None => ledger.trusted(&name)?.or_else(|| proposals.into_iter().next_back()),
+                // Whoever names a skill means the one that runs, if one does. This decides nothing, so it also
+                // works on a ledger on which nothing runs.
+                None => {
+                    let running = proposals.iter().position(|proposal| proposal.status == ProposalStatus::Trusted);
+                    let shown = running.or(proposals.len().checked_sub(1));
+                    shown.and_then(|place| proposals.into_iter().nth(place))
+                }
             };
             if let Some(found) = found {
                 return Ok(found);

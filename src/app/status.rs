@@ -1,5 +1,6 @@
 //! A workspace at a glance.
 
+use super::history::{HistoryService, HistoryStatus};
 use super::open_workspace::OpenWorkspace;
 use crate::cage::CageReport;
 use crate::error::Error;
@@ -22,6 +23,8 @@ pub struct Status {
     pub linked: LinkedFolders,
     /// The integrity check of the ledger's database.
     pub integrity: Result<(), LedgerError>,
+    /// How the history is anchored.
+    pub history: HistoryStatus,
     /// Every proposal.
     pub proposals: Vec<Proposal>,
     /// Runs, and failed runs.
@@ -61,6 +64,7 @@ pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
         layout: workspace.config.layout.clone(),
         linked: workspace.linked.clone(),
         integrity: ledger.check_integrity(),
+        history: HistoryService { workspace }.status()?,
         proposals: ledger.proposals()?,
         executions: ledger.count_executions()?,
         recovered,

@@ -1,14 +1,16 @@
 //! The switch of a workspace: stop everything, and resume.
 
-use super::open_workspace::OpenWorkspace;
+use super::host::Host;
+use super::open_workspace::{OpenWorkspace, state_folder};
 use crate::error::Error;
-use crate::ledger::Ledger;
+use crate::ledger::{Decided, Ledger};
 use crate::model::{
     approver::Approver,
     switch::SwitchEvent,
     text,
     time::{Clock as _, SystemClock},
 };
+use crate::trust;
 use crate::workspace::Config;
 
 fn reason(why: &str) -> Result<String, Error> {
@@ -23,9 +25,12 @@ fn reason(why: &str) -> Result<String, Error> {
 ///
 /// # Errors
 /// [`crate::ledger::LedgerError::Unrecorded`] when everything is stopped and the ledger could not take it.
-pub(super) fn stop(config: &Config, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
+pub(super) fn stop(host: &Host, config: &Config, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
     let why = reason(why)?;
-    Ok(Ledger::stop_at(&config.layout.ledger(), by.as_str(), &why, SystemClock.now())?)
+    let decided = Decided { by: by.as_str(), at: SystemClock.now() };
+    let state = state_folder(host, &config.layout);
+    let anchored = |ledger| trust::anchored(ledger, state.as_deref(), decided.at).map(|anchored| anchored.ledger);
+    Ok(Ledger::stop_at(&config.layout.ledger(), anchored, decided, &why)?)
 }
 
 /// The switch of one workspace.

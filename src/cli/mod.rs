@@ -7,6 +7,7 @@
 
 mod add;
 mod approval;
+mod audit;
 mod batch;
 mod build;
 mod cache;
@@ -29,6 +30,7 @@ mod new;
 mod out;
 mod progress;
 mod promote;
+mod proof;
 mod propose;
 mod prune;
 mod rebuild;
@@ -46,6 +48,7 @@ mod show;
 mod status;
 mod stop;
 mod tail;
+mod trust;
 mod undo;
 mod verify;
 mod views;
@@ -170,6 +173,10 @@ enum Verb {
     Show(show::Args),
     Status(status::Args),
     Doctor(doctor::Args),
+    Audit(audit::Args),
+    Trust(trust::Args),
+    Proof(proof::Args),
+    CheckProof(proof::CheckArgs),
     Rebuild(rebuild::Args),
     Setup(setup::Args),
     Cache(cache::Args),
@@ -199,6 +206,10 @@ impl Verb {
             Self::Show(args) => args.json.json,
             Self::Status(args) => args.json.json,
             Self::Doctor(args) => args.json.json,
+            Self::Audit(args) => args.json.json,
+            Self::Trust(args) => args.json(),
+            Self::Proof(args) => args.json.json,
+            Self::CheckProof(args) => args.json.json,
             Self::Rebuild(args) => args.json.json,
             Self::Setup(args) => args.json.json,
             Self::Cache(args) => args.json(),
@@ -247,6 +258,10 @@ impl Verb {
             Self::Show(args) => show::run(context, &args),
             Self::Status(args) => status::run(context, &args),
             Self::Doctor(args) => doctor::run(context, &args),
+            Self::Audit(args) => audit::run(context, &args),
+            Self::Trust(args) => trust::run(context, &args),
+            Self::Proof(args) => proof::run(context, &args),
+            Self::CheckProof(args) => proof::check(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
             Self::Cache(args) => cache::run(context, &args),

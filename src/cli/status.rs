@@ -45,6 +45,7 @@ fn human(status: &Status) -> String {
         ("vault", status.layout.vault.display().to_string()),
         ("ledger", status.layout.ledger().display().to_string()),
         ("ledger check", status.integrity.as_ref().map_or_else(|error| error.to_string(), |()| "ok".to_owned())),
+        ("history", history(status)),
         ("registry", status.layout.registry().display().to_string()),
         ("switch", switch(status)),
         ("proposals", views::list(proposals)),
@@ -82,6 +83,13 @@ fn reverified(proposal: &Proposal, found: &Reverification) -> String {
     format!("{} {} at {}{rules}", proposal.spec.name, found.status, found.created_at)
 }
 
+fn history(status: &Status) -> String {
+    let history = &status.history;
+    let head = history.head.map_or_else(|| "no head".to_owned(), |head| format!("head at {head}"));
+    let refused = history.refused.as_ref().map_or_else(String::new, |why| format!("; REFUSED: {why}"));
+    text::line(&format!("{} events, {} signed, {head}{refused}", history.events, history.signed), 2_500)
+}
+
 fn switch(status: &Status) -> String {
     let said = match &status.switch {
         Switch::Running(event) => format!("running since {} by {}", event.at, event.by),
@@ -99,6 +107,7 @@ fn machine(status: &Status) -> serde_json::Value {
         "linked_folders": linked_folders::document(&status.linked),
         "ledger": status.layout.ledger(),
         "ledger_ok": status.integrity.is_ok(),
+        "history": status.history,
         "registry": status.layout.registry(),
         "artifacts": status.layout.artifacts(),
         "proposals": counts(status).into_iter().collect::<std::collections::BTreeMap<_, _>>(),

@@ -5,10 +5,12 @@
 //!
 //! Deliberately never: decides or writes anything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit_point::CommitObserver;
 use crate::artifacts::Store;
+use crate::history::anchor::HistoryAnchor;
 use crate::ledger::{Journal, Ledger, LedgerError};
 use crate::model::{
     clock_doubt::ClockDoubt,
@@ -27,6 +29,8 @@ pub struct SharedContext<'a> {
     pub layout: &'a Layout,
     /// The linked folders of the vault that skills read.
     pub linked: &'a [LinkedFolder],
+    /// Where the ledger's checkpoints are signed and kept, for connections of other threads.
+    pub anchor: Option<&'a Arc<dyn HistoryAnchor>>,
     /// Components, and files and values by their digest.
     pub store: &'a Store,
     /// What each channel may do.

@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::codec::IdColumn;
+use super::events::{self, NewEvent};
 use super::{Acknowledgement, ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals, research};
+use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
     finding::Finding,
@@ -182,6 +184,15 @@ impl Ledger {
             if let Some(go) = new.acknowledgement {
                 research::insert_acknowledgement(tx, new.id, go, started_at)?;
             }
+            // All attempts of the proposal: one that was left open may have been closed above.
+            let mut attempts = tx.prepare_cached("SELECT id FROM builds WHERE proposal_id = ?1")?;
+            let attempts = attempts.query_map([new.proposal_id], |row| row.get::<_, BuildId>(0))?;
+            let event = NewEvent::new(EventKind::BuildStarted, &new.id, started_at)
+                .rows("builds", attempts.collect::<Result<Vec<_>, _>>()?)
+                .row("skill_proposals", &new.proposal_id)
+                .row("artifacts", &new.packet.id);
+            let acknowledged = new.acknowledgement.is_some();
+            events::append(tx, &if acknowledged { event.row("acknowledgements", &new.id) } else { event })?;
             // Read back, so that the caller holds what was stored and not what it meant to store.
             get(tx, new.id)
         })
@@ -224,6 +235,11 @@ impl Ledger {
                 let from = [ProposalStatus::Proposed];
                 proposals::step(tx, build.proposal_id, &from, ProposalStatus::Built, "finish a build")?;
             }
+            let event = NewEvent::new(EventKind::Build, &id, end.finished_at)
+                .row("builds", &id)
+                .rows("artifacts", end.artifacts.iter().map(|artifact| artifact.id))
+                .row("skill_proposals", &build.proposal_id);
+            events::append(tx, &event)?;
             Ok(build)
         })
     }
@@ -238,7 +254,9 @@ impl Ledger {
             if tx.change(sql, params![id, NOT_INVOKED])? != 1 {
                 return Err(LedgerError::Conflict(format!("build {id}")));
             }
-            get(tx, id)
+            let build = get(tx, id)?;
+            events::append(tx, &NewEvent::new(EventKind::Build, &id, build.started_at).row("builds", &id))?;
+            Ok(build)
         })
     }
 

@@ -4,12 +4,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::Decided;
 use super::codec::IdColumn;
+use super::events::{self, NewEvent, state};
 use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError, RunAuthorization, codec, integrity, switch};
+use crate::history::event::EventKind;
 use crate::model::{
     commit::{Commit, VaultChange},
     id::{CommitId, ExecutionId, IdPrefix},
-    lifecycle::CommitState,
+    lifecycle::{CommitKind, CommitState},
     time::Timestamp,
 };
 
@@ -91,6 +93,21 @@ pub(super) fn insert(tx: &WriteTransaction<'_>, commit: &Commit) -> Result<(), L
     )
 }
 
+/// Appends that a commit was recorded, with the runs whose files it holds.
+pub(super) fn append_recorded(
+    tx: &WriteTransaction<'_>,
+    commit: &Commit,
+    runs: &[ExecutionId],
+) -> Result<(), LedgerError> {
+    let kind = match (commit.state, commit.kind) {
+        (CommitState::Held, _) => EventKind::Held,
+        (_, CommitKind::Undo) => EventKind::Undo,
+        _ => EventKind::Commit,
+    };
+    let event = NewEvent::new(kind, &commit.id, commit.created_at).row("commits", &commit.id);
+    events::append(tx, &event.rows("executions", runs))
+}
+
 /// Notes how the moving of a commit's files ended, inside of the caller's transaction.
 pub(super) fn settle(tx: &WriteTransaction<'_>, id: CommitId, settled: &Settled) -> Result<(), LedgerError> {
     // The state is in the condition: recovery in another process may settle the same commit first,
@@ -104,7 +121,14 @@ pub(super) fn settle(tx: &WriteTransaction<'_>, id: CommitId, settled: &Settled)
         Settled::Reverted(why) => tx.change(END, params![id, CommitState::Reverted, Some(why)])?,
         Settled::Held => tx.change(HOLD, params![id])?,
     };
-    if changed == 1 { Ok(()) } else { Err(wrong_state(tx, id, "settle")) }
+    if changed != 1 {
+        return Err(wrong_state(tx, id, "settle"));
+    }
+    // Settling asks for no time. The commit's own is the newest that is known of it.
+    let at = get(tx, id)?.created_at;
+    // What a person decides about again must be signed, like what was held the first time.
+    let kind = if matches!(settled, Settled::Held) { EventKind::Held } else { EventKind::Settled };
+    events::append(tx, &NewEvent::new(kind, &id, at).row("commits", &id))
 }
 
 fn wrong_state(conn: &Connection, id: CommitId, step: &'static str) -> LedgerError {
@@ -119,6 +143,14 @@ fn get(conn: &Connection, id: CommitId) -> Result<Commit, LedgerError> {
         .query_row([id], from_row)
         .optional()?
         .ok_or_else(|| LedgerError::NotFound { what: "effect", key: id.to_string() })
+}
+
+/// A person decides about a held commit by what its row says, so that must be what its event says.
+fn check_held(tx: &WriteTransaction<'_>, id: CommitId) -> Result<(), LedgerError> {
+    match get(tx, id)?.state {
+        CommitState::Held => state::check_subject(tx, tx.log().anchor(), &id, None),
+        _ => Ok(()),
+    }
 }
 
 fn check_authorizations(conn: &Connection, authorizations: &[RunAuthorization]) -> Result<(), LedgerError> {
@@ -153,7 +185,7 @@ impl Ledger {
                     return Err(LedgerError::Conflict(format!("run {}", run.short())));
                 }
             }
-            Ok(())
+            append_recorded(tx, commit, runs)
         })
     }
 
@@ -185,15 +217,15 @@ impl Ledger {
             // The number is given now: it is the order in which commits reach the vault, not the
             // order of the runs. Expiry is compared here as well: a commit becomes EXPIRED only
             // when some process looks.
+            check_held(tx, id)?;
             let sql = "UPDATE commits SET state = 'PENDING', decided_by = ?2, decided_at = ?3,
                            number = (SELECT coalesce(max(number), 0) + 1 FROM commits)
                        WHERE id = ?1 AND state = 'HELD' AND (?4 OR expires_at >= ?3)";
             let in_doubt = deadlines == Deadlines::InDoubt;
-            if tx.change(sql, params![id, decided.by, decided.at, in_doubt])? == 1 {
-                Ok(())
-            } else {
-                Err(wrong_state(tx, id, "approve"))
+            if tx.change(sql, params![id, decided.by, decided.at, in_doubt])? != 1 {
+                return Err(wrong_state(tx, id, "approve"));
             }
+            events::append(tx, &NewEvent::new(EventKind::EffectApproved, &id, decided.at).row("commits", &id))
         })
     }
 
@@ -213,11 +245,10 @@ impl Ledger {
                 "UPDATE commits SET state = iif(expires_at < ?3 AND NOT ?5, 'EXPIRED', 'REJECTED'), decided_by = ?2,
                            decided_at = ?3, why = ?4
                        WHERE id = ?1 AND state = 'HELD'";
-            if tx.change(sql, params![id, decided.by, decided.at, why, deadlines == Deadlines::InDoubt])? == 1 {
-                Ok(())
-            } else {
-                Err(wrong_state(tx, id, "reject"))
+            if tx.change(sql, params![id, decided.by, decided.at, why, deadlines == Deadlines::InDoubt])? != 1 {
+                return Err(wrong_state(tx, id, "reject"));
             }
+            events::append(tx, &NewEvent::new(EventKind::EffectRejected, &id, decided.at).row("commits", &id))
         })
     }
 
@@ -242,8 +273,18 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn pending_commits(&self) -> Result<Vec<Commit>, LedgerError> {
-        let mut statement = self.reader()?.prepare_cached(PENDING)?;
-        Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+        Ok(self.reader()?.prepare_cached(PENDING)?.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// How the row of a commit differs from what the newest event of the history about it says. `None` when it does not.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn commit_difference(&self, id: CommitId) -> Result<Option<String>, LedgerError> {
+        match state::check_commit(self.reader()?, &id) {
+            Err(LedgerError::Tampered(why)) => Ok(Some(why)),
+            checked => checked.map(|()| None),
+        }
     }
 
     /// The commits that wait for a person or have waited too long, oldest first. [`Commit::as_of`] tells the two apart.

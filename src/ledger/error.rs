@@ -32,6 +32,15 @@ pub enum LedgerError {
     /// A value in a row cannot be what it should be.
     #[error("the ledger contains an invalid value: {0}")]
     BadValue(String),
+    /// A row is not what the history says, or the history is not what its checkpoints say.
+    #[error("the ledger was changed outside of Kavi: {0}")]
+    Tampered(String),
+    /// The ledger is not the one that its head, which is kept outside of it, belongs to.
+    #[error("the ledger does not fit its head: {0}")]
+    Anchor(String),
+    /// The key or the head of its history cannot be used.
+    #[error("the anchor of the history cannot be used: {0}")]
+    UnusableAnchor(String),
     /// SQLite is too old.
     #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
     OldSqlite(String),
@@ -124,6 +133,9 @@ impl LedgerError {
             Self::Busy => Self::Busy,
             Self::Full(text) => Self::Full(text.clone()),
             Self::Damaged(text) => Self::Damaged(text.clone()),
+            Self::Tampered(text) => Self::Tampered(text.clone()),
+            Self::Anchor(text) => Self::Anchor(text.clone()),
+            Self::UnusableAnchor(text) => Self::UnusableAnchor(text.clone()),
             other => Self::Sqlite(other.to_string()),
         }
     }

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Value};
 
 use super::codec::IdColumn;
+use super::events::{self, RunLeaf, images::RecordDigest};
 use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError, RunAuthorization, Settled, codec, commits, switch};
 use crate::model::{
@@ -89,7 +90,7 @@ pub(super) struct RecordRow {
 }
 
 /// The columns of a row, in the order of its values.
-const COLUMNS: [&str; 26] = [
+pub(super) const COLUMNS: [&str; 26] = [
     "execution_id",
     "v",
     "parent_execution_id",
@@ -176,7 +177,20 @@ impl RecordRow {
             tx.insert_if_missing("limit_sets", &[("sha256", digest), ("limits_json", json)])?;
         }
         let row = COLUMNS.into_iter().zip(self.values.iter().map(|value| value as &dyn ToSql));
-        tx.insert("executions", &row.collect::<Vec<_>>())
+        tx.insert("executions", &row.collect::<Vec<_>>())?;
+        let mut digest = RecordDigest::new();
+        self.values.iter().for_each(|value| digest.add(value.into()));
+        let (id, at) = (self.text("execution_id"), self.text("finished_at"));
+        events::append_run(tx, &RunLeaf { id, at, digest: digest.finish() })
+    }
+
+    /// A value that is text.
+    fn text(&self, column: &str) -> &str {
+        let value = COLUMNS.iter().position(|name| *name == column).and_then(|index| self.values.get(index));
+        match value {
+            Some(Value::Text(text)) => text,
+            _ => "",
+        }
     }
 }
 
@@ -213,6 +227,7 @@ impl RecordStep {
                 // The commit comes first, because the record refers to it.
                 commit.as_ref().map_or(Ok(()), |commit| commits::insert(tx, commit))?;
                 row.insert(tx)?;
+                commit.as_ref().map_or(Ok(()), |commit| commits::append_recorded(tx, commit, &[]))?;
             }
             Self::Settle(id, settled) => commits::settle(tx, *id, settled)?,
         }

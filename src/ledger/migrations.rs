@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_who_proposed.sql"),
     include_str!("migrations/0009_gates_version.sql"),
     include_str!("migrations/0010_records_in_order.sql"),
+    include_str!("migrations/0011_history.sql"),
 ];
 
 /// What the header of a file says.

@@ -17,6 +17,7 @@ mod change_detector;
 mod codec;
 mod commits;
 mod error;
+mod events;
 mod executions;
 mod group_commit;
 mod integrity;
@@ -38,10 +39,12 @@ mod verifications;
 mod write_transaction;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
+use crate::history::anchor::HistoryAnchor;
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId, time::Timestamp};
 use schema_check::SchemaCheck;
 use write_transaction::WriteTransaction;
@@ -51,6 +54,8 @@ pub use builds::{Build, BuildEnd, NewBuild};
 pub use change_detector::ChangeDetector;
 pub use commits::{Deadlines, Settled};
 pub use error::LedgerError;
+pub use events::audit::{EventCounts, HistoryAudit};
+pub use events::begin::Adoption;
 pub use executions::ExecutionRow;
 pub use group_commit::Recorder;
 pub use own_commits::OwnCommits;
@@ -80,6 +85,8 @@ pub struct Ledger {
     conn: Connection,
     schema: SchemaCheck,
     access: LedgerAccess,
+    /// Where checkpoints are signed and kept. A ledger without one appends to its history, and signs nothing.
+    anchor: Option<Arc<dyn HistoryAnchor>>,
 }
 
 /// What a ledger was opened for.
@@ -147,7 +154,7 @@ impl Ledger {
         Self::protect(&conn)?;
         conn.pragma_update(None, "query_only", "ON")?;
         migrations::check_unwritten(&conn)?;
-        let ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Look };
+        let ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Look, anchor: None };
         ledger.reader()?;
         Ok(ledger)
     }
@@ -155,6 +162,20 @@ impl Ledger {
     /// What it was opened for.
     pub fn access(&self) -> LedgerAccess {
         self.access
+    }
+
+    /// Another connection to the same file, with the same anchor.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn reopen(&self) -> Result<Self, LedgerError> {
+        let path = self.conn.path().unwrap_or_default();
+        Ok(Self { anchor: self.anchor.clone(), ..Self::open(Path::new(path), Create::Never)? })
+    }
+
+    /// Its anchor, for another connection to the same file.
+    pub fn anchor(&self) -> Option<Arc<dyn HistoryAnchor>> {
+        self.anchor.clone()
     }
 
     /// A ledger in memory, for tests.
@@ -195,11 +216,12 @@ impl Ledger {
             return Err(LedgerError::NotALedger);
         }
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        let mut ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Full };
+        let mut ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Full, anchor: None };
         migrations::bring_up(&mut ledger.conn)?;
         // After the migrations, because their result is what the file must contain. A planted
         // trigger could change trust behind an innocent insert.
         ledger.reader()?;
+        ledger.begin_history()?;
         Ok(ledger)
     }
 
@@ -207,6 +229,13 @@ impl Ledger {
     fn reader(&self) -> Result<&Connection, LedgerError> {
         self.schema.check(&self.conn)?;
         Ok(&self.conn)
+    }
+
+    /// Appends the first event, where there is none.
+    fn begin_history(&self) -> Result<(), LedgerError> {
+        // A look first: every command opens the ledger, and most of them write nothing.
+        let begun = self.conn.query_row("SELECT EXISTS (SELECT 1 FROM history)", [], |row| row.get(0))?;
+        if begun { Ok(()) } else { write_transaction::write_unanchored(self, events::begin::begin) }
     }
 
     /// Changes the ledger in one transaction, which is on the disk when this returns.

@@ -2,8 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::events::state::{self, StateKey};
+use super::events::{self, NewEvent};
 use super::write_transaction::WriteTransaction;
 use super::{Ledger, LedgerError, Proposal, builds, codec, integrity, proposals, verifications};
+use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
     id::{PromotionId, ProposalId, VerificationId},
@@ -87,6 +90,8 @@ impl Ledger {
         self.write(|tx| {
             integrity::check(tx, &integrity::OF_TRUST)?;
             let proposal = proposals::get(tx, id)?;
+            check_skill(tx, &proposal.spec.name)?;
+            state::check_subject(tx, tx.log().anchor(), &verification, Some(EventKind::Verification))?;
             let changed = || LedgerError::Conflict(format!("proposal {id}"));
             // A person saw a report minutes ago. Everything it showed is compared again under the
             // write lock, so that the decision applies to exactly these bytes.
@@ -103,9 +108,7 @@ impl Ledger {
                 return Err(changed());
             }
             // Before the new one becomes TRUSTED: an index allows one trusted revision for a name.
-            if let Some(active) = proposals::trusted(tx, &proposal.spec.name)? {
-                tx.change("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
-            }
+            let superseded = supersede(tx, &proposal.spec.name)?;
             // Read after the update above: if the active revision is this proposal, it is
             // SUPERSEDED now and is refused.
             let from = proposals::get(tx, id)?.status;
@@ -119,7 +122,8 @@ impl Ledger {
                  WHERE id = ?1",
                 params![id, component, checked.snapshot_sha256, proposal.spec.name, codec::to_json(limits)?],
             )?;
-            record(tx, Decision::Promote, id, from, Some(verification), request)
+            let verification = Some(verification);
+            record(tx, Recorded { decision: Decision::Promote, id, from, verification, superseded }, request)
         })
     }
 
@@ -143,17 +147,17 @@ impl Ledger {
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
         self.write(|tx| {
+            integrity::check(tx, &integrity::OF_TRUST)?;
+            check_skill(tx, name)?;
             // The person confirmed one target. Another decision in between may have made a
             // different one the newest.
-            integrity::check(tx, &integrity::OF_TRUST)?;
             if rollback_target(tx, name)?.id != target {
                 return Err(LedgerError::Conflict(format!("skill {name}")));
             }
-            if let Some(active) = proposals::trusted(tx, name)? {
-                tx.change("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [active.id])?;
-            }
+            let superseded = supersede(tx, name)?;
             tx.change("UPDATE skill_proposals SET status = 'TRUSTED' WHERE id = ?1", [target])?;
-            record(tx, Decision::Rollback, target, ProposalStatus::Superseded, None, request)
+            let (id, from) = (target, ProposalStatus::Superseded);
+            record(tx, Recorded { decision: Decision::Rollback, id, from, verification: None, superseded }, request)
         })
     }
 
@@ -168,6 +172,7 @@ impl Ledger {
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
         self.write(|tx| {
+            check_skill(tx, name)?;
             let key = revision.map_or_else(|| name.to_string(), |revision| format!("{name}@{revision}"));
             let id: Option<ProposalId> = match revision {
                 Some(revision) => tx
@@ -184,7 +189,8 @@ impl Ledger {
             // again.
             let from = [ProposalStatus::Trusted, ProposalStatus::Superseded];
             let was = proposals::step(tx, id, &from, ProposalStatus::Revoked, "revoke")?;
-            record(tx, Decision::Revoke, id, was, None, request)
+            let decision = Decision::Revoke;
+            record(tx, Recorded { decision, id, from: was, verification: None, superseded: None }, request)
         })
     }
 
@@ -214,14 +220,32 @@ fn wrong_state(id: ProposalId, found: ProposalStatus, step: &'static str) -> Led
     LedgerError::WrongState { what: "proposal", id: id.to_string(), found: found.to_string(), step }
 }
 
-fn record(
-    tx: &WriteTransaction<'_>,
+/// Before a decision about a skill: its rows are what the decision before it said.
+fn check_skill(tx: &WriteTransaction<'_>, name: &SkillName) -> Result<(), LedgerError> {
+    state::check(tx, tx.log().anchor(), Some(name))
+}
+
+/// The active revision becomes SUPERSEDED. Gives it.
+fn supersede(tx: &WriteTransaction<'_>, name: &SkillName) -> Result<Option<ProposalId>, LedgerError> {
+    let active = proposals::trusted(tx, name)?.map(|active| active.id);
+    if let Some(id) = active {
+        tx.change("UPDATE skill_proposals SET status = 'SUPERSEDED' WHERE id = ?1", [id])?;
+    }
+    Ok(active)
+}
+
+/// A decision that was made, to be recorded.
+struct Recorded {
     decision: Decision,
     id: ProposalId,
     from: ProposalStatus,
     verification: Option<VerificationId>,
-    request: &PromotionRequest,
-) -> Result<Proposal, LedgerError> {
+    /// The revision that was active until then.
+    superseded: Option<ProposalId>,
+}
+
+fn record(tx: &WriteTransaction<'_>, recorded: Recorded, request: &PromotionRequest) -> Result<Proposal, LedgerError> {
+    let Recorded { decision, id, from, verification, superseded } = recorded;
     let after = proposals::get(tx, id)?;
     let trust = after.trust.ok_or_else(|| wrong_state(id, after.status, "decide on"))?;
     let expected = match decision {
@@ -247,5 +271,16 @@ fn record(
             ("created_at", &request.at),
         ],
     )?;
+    let kind = match decision {
+        Decision::Promote => EventKind::Promotion,
+        Decision::Rollback => EventKind::Rollback,
+        Decision::Revoke => EventKind::Revocation,
+    };
+    let event = NewEvent::new(kind, &request.id, request.at)
+        .row("promotions", &request.id)
+        .row("skill_proposals", &id)
+        .rows("skill_proposals", superseded)
+        .changing(StateKey::Skill(&after.spec.name));
+    events::append(tx, &event)?;
     Ok(after)
 }

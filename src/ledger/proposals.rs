@@ -3,8 +3,10 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::codec::IdColumn;
+use super::events::{self, NewEvent};
 use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, ProposalSource, artifacts, codec, proposal_sources};
+use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
     id::{IdPrefix, ProposalId},
@@ -183,6 +185,10 @@ impl Ledger {
             if let Some(source) = new.source {
                 proposal_sources::insert(tx, new.id, source, new.artifact.created_at)?;
             }
+            let event = NewEvent::new(EventKind::Proposal, &new.id, new.artifact.created_at)
+                .row("skill_proposals", &new.id)
+                .row("artifacts", &new.artifact.id);
+            events::append(tx, &if new.source.is_some() { event.row("proposal_askers", &new.id) } else { event })?;
             get(tx, new.id)
         })
     }
@@ -249,7 +255,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn trusted(&self, name: &SkillName) -> Result<Option<Proposal>, LedgerError> {
-        trusted(self.reader()?, name)
+        self.read_checked(Some(name), |conn| trusted(conn, name))
     }
 
     fn select<P: rusqlite::Params>(&self, rest: &str, params: P) -> Result<Vec<Proposal>, LedgerError> {

@@ -20,17 +20,20 @@ use std::time::Duration;
 use rusqlite::{ToSql, params};
 
 use super::Decided;
+use super::events::{self, NewEvent};
 use super::write_transaction::{self, WriteTransaction};
 use super::{Ledger, LedgerError, codec};
+use crate::history::event::EventKind;
 use crate::model::{
     commit::VaultChange,
     digest::Digest,
     execution::{Effect, StoredValue},
+    id::CommitId,
     time::Timestamp,
 };
 
 /// How much is thrown away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
     /// Records.
     pub executions: u64,
@@ -53,7 +56,8 @@ const TABLES: &str = "
     CREATE TEMP TABLE needed_commits (id TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TEMP TABLE slice (id TEXT PRIMARY KEY) WITHOUT ROWID;";
 
-const NO_TABLES: &str = "DROP TABLE temp.needed_executions; DROP TABLE temp.needed_commits; DROP TABLE temp.slice;";
+const NO_TABLES: &str = "DROP TABLE temp.needed_executions; DROP TABLE temp.needed_commits; DROP TABLE temp.slice;
+    DROP TABLE temp.run_leaves;";
 
 /// Nobody decided these in time, and now nobody can any more.
 const EXPIRE: &str = "UPDATE commits SET state = 'EXPIRED' WHERE state = 'HELD' AND expires_at < ?1";
@@ -142,6 +146,20 @@ const NO_COMMITS: &str = "FROM commits WHERE id NOT IN (SELECT id FROM temp.need
 const NO_LIMITS: &str = "DELETE FROM limit_sets
     WHERE NOT EXISTS (SELECT 1 FROM executions WHERE limits_sha256 = limit_sets.sha256)";
 
+/// Where the events of the runs are, so that each slice finds its own. One walk over the history.
+const LEAVES: &str = "
+    DROP TABLE IF EXISTS temp.run_leaves;
+    CREATE TEMP TABLE run_leaves (id TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT OR IGNORE INTO temp.run_leaves
+        SELECT subject, position FROM history WHERE kind = 'run' AND body IS NOT NULL;";
+
+/// The bytes of the event of a run go with its record. The leaf stays.
+const NO_BODY: &str = "UPDATE history SET body = NULL, subject = ''
+    WHERE position = (SELECT place FROM temp.run_leaves
+        WHERE id = (SELECT execution_id FROM executions WHERE rowid = ?1))";
+
+const EXPIRED: &str = "SELECT id FROM commits WHERE state = 'HELD' AND expires_at < ?1";
+
 /// Finds out what must stay, into the two tables.
 fn find(tx: &WriteTransaction<'_>, older_than: Timestamp) -> Result<(), LedgerError> {
     tx.change_all(TABLES)?;
@@ -180,7 +198,7 @@ impl Ledger {
     pub fn prune(&self, older_than: Timestamp, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
         // For each commit that goes all others would be looked through for one that takes it back. A slice has both.
         self.conn.pragma_update(None, "foreign_keys", "OFF")?;
-        let pruned = self.with_much_memory(|| Prune { ledger: self, older_than }.run(decided));
+        let pruned = self.with_much_memory(|| Prune { ledger: self, older_than, decided }.run());
         self.conn.pragma_update(None, "foreign_keys", "ON")?;
         pruned
     }
@@ -235,6 +253,7 @@ impl Ledger {
 struct Prune<'a> {
     ledger: &'a Ledger,
     older_than: Timestamp,
+    decided: Decided<'a>,
 }
 
 /// The number of one record and of one commit.
@@ -253,14 +272,20 @@ struct PruneScope {
 }
 
 impl Prune<'_> {
-    fn run(&self, decided: Decided<'_>) -> Result<Pruned, LedgerError> {
-        let number = self.ledger.write(|tx| self.note(tx, decided))?;
+    fn run(&self) -> Result<Pruned, LedgerError> {
+        let number = self.ledger.write(|tx| self.note(tx))?;
         let scope = self.scope()?;
         let executions = self.slices(|at| self.take_executions(number, at, &scope))?;
         let commits = self.slices(|at| self.take_commits(number, at, &scope))?;
         self.ledger.write(|tx| {
             tx.change(NO_LIMITS, [])?;
-            tx.change(EXPIRE, [decided.at])
+            let mut expired = tx.prepare_cached(EXPIRED)?;
+            let ids = expired.query_map([self.decided.at], |row| row.get(0))?.collect::<Result<Vec<CommitId>, _>>()?;
+            tx.change(EXPIRE, [self.decided.at])?;
+            // One event each, so that the newest event about a commit is about that one alone.
+            ids.iter().try_for_each(|id| {
+                events::append(tx, &NewEvent::new(EventKind::EffectExpired, id, self.decided.at).row("commits", id))
+            })
         })?;
         self.ledger.conn.execute_batch(NO_TABLES)?;
         Ok(Pruned { executions, commits })
@@ -270,6 +295,7 @@ impl Prune<'_> {
     fn scope(&self) -> Result<PruneScope, LedgerError> {
         write_transaction::prepare(self.ledger, |tx| {
             find(tx, self.older_than)?;
+            tx.change_all(LEAVES)?;
             let number = |sql: &str, values: &[&dyn ToSql]| tx.query_row(sql, values, |row| row.get(0));
             let last_old = format!("SELECT coalesce(max(e.rowid), 0) FROM executions AS e WHERE {OLD}");
             let last = RowNumbers {
@@ -280,7 +306,7 @@ impl Prune<'_> {
         })
     }
 
-    fn note(&self, tx: &WriteTransaction<'_>, decided: Decided<'_>) -> Result<u64, LedgerError> {
+    fn note(&self, tx: &WriteTransaction<'_>) -> Result<u64, LedgerError> {
         let number: u64 = tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM prunes", [], |row| row.get(0))?;
         tx.insert(
             "prunes",
@@ -289,11 +315,25 @@ impl Prune<'_> {
                 ("older_than", &self.older_than),
                 ("executions", &0),
                 ("commits", &0),
-                ("pruned_by", &decided.by),
-                ("created_at", &decided.at),
+                ("pruned_by", &self.decided.by),
+                ("created_at", &self.decided.at),
             ],
         )?;
+        self.append(tx, number)?;
         Ok(number)
+    }
+
+    /// Adds to the row of this prune what a slice took.
+    fn count(&self, tx: &WriteTransaction<'_>, number: u64, took: Pruned) -> Result<(), LedgerError> {
+        if took == Pruned::default() {
+            return Ok(());
+        }
+        tx.change(COUNT, params![number, took.executions, took.commits])?;
+        self.append(tx, number)
+    }
+
+    fn append(&self, tx: &WriteTransaction<'_>, number: u64) -> Result<(), LedgerError> {
+        events::append(tx, &NewEvent::new(EventKind::Prune, &number, self.decided.at).row("prunes", &number))
     }
 
     /// Takes one slice after the other, and gives how many rows went. A slice gives how many it took, and where it ended.
@@ -321,9 +361,10 @@ impl Prune<'_> {
                 .query_map(params![self.older_than, at, SLICE, scope.last.execution], |row| row.get::<_, i64>(0))?
                 .collect::<Result<Vec<_>, _>>()?;
             for row in &rows {
+                tx.change(NO_BODY, [row])?;
                 tx.change("DELETE FROM executions WHERE rowid = ?1", [row])?;
             }
-            tx.change(COUNT, params![number, rows.len(), 0])?;
+            self.count(tx, number, Pruned { executions: rows.len() as u64, commits: 0 })?;
             let full = rows.len() >= SLICE as usize;
             Ok((rows.len() as u64, rows.last().copied().filter(|_| full)))
         })
@@ -342,7 +383,7 @@ impl Prune<'_> {
             for step in TAKE_COMMITS {
                 taken += tx.change(step, [])?;
             }
-            tx.change(COUNT, params![number, 0, taken])?;
+            self.count(tx, number, Pruned { executions: 0, commits: taken as u64 })?;
             Ok((taken as u64, end.filter(|_| found >= SLICE as usize)))
         })
     }

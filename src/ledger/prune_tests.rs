@@ -180,9 +180,9 @@ fn what_comes_between_two_slices_keeps_what_it_follows_from() -> Done {
     let commit = |day| Run { commit: Some(0), ..run(day) };
     let child = |day, parent| Run { parent: Some(parent), ..run(day) };
     let ledger = ledger(&[commit(1), commit(2), child(3, 1), run(4), run(12)], &[applied(1), applied(12)])?;
-    let prune = Prune { ledger: &ledger, older_than: time(CUTOFF)? };
     let decided = Decided { by: "ada", at: time(20)? };
-    let number = ledger.write(|tx| prune.note(tx, decided))?;
+    let prune = Prune { ledger: &ledger, older_than: time(CUTOFF)?, decided };
+    let number = ledger.write(|tx| prune.note(tx))?;
     let scope = prune.scope()?;
     // A run that follows from the third one, which follows from a run of a commit of two.
     ledger.conn.execute(

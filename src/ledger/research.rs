@@ -2,8 +2,10 @@
 
 use rusqlite::Row;
 
+use super::events::{self, NewEvent};
 use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, codec};
+use crate::history::event::EventKind;
 use crate::model::{
     id::{BuildId, ProposalId, ResearchId, VerificationId},
     lifecycle::FailureKind,
@@ -98,7 +100,11 @@ impl Ledger {
                     ("created_at", &new.created_at),
                 ],
             )?;
-            notes.iter().try_for_each(|note| artifacts::insert(tx, note))
+            notes.iter().try_for_each(|note| artifacts::insert(tx, note))?;
+            let event = NewEvent::new(EventKind::Diagnosis, &new.id, new.created_at)
+                .row("research", &new.id)
+                .rows("artifacts", notes.iter().map(|note| note.id));
+            events::append(tx, &event)
         })
     }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::Row;
 
+use super::events::{self, NewEvent};
 use super::{Ledger, LedgerError, codec};
+use crate::history::event::EventKind;
 use crate::model::{
     finding::Finding,
     id::{ProposalId, VerificationId},
@@ -60,7 +62,9 @@ impl Ledger {
                     ("findings_json", &findings),
                     ("created_at", &new.created_at),
                 ],
-            )
+            )?;
+            let event = NewEvent::new(EventKind::Reverification, &new.id, new.created_at);
+            events::append(tx, &event.row("reverifications", &new.id))
         })
     }
 

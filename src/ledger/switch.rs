@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, types::Type};
 
+use super::events::{self, NewEvent, state::StateKey};
 use super::stop_mark::{MARK, StopMark};
-use super::{Ledger, LedgerError, reserve, schema_check};
+use super::{Decided, Ledger, LedgerError, reserve, schema_check};
+use crate::history::event::EventKind;
 use crate::model::{
     id::ProposalId,
     lifecycle::ProposalStatus,
@@ -154,17 +156,23 @@ impl Ledger {
         Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
     }
 
-    /// Stops the workspace of the ledger at `path`, which need not be readable: the mark comes first, then the record of it.
+    /// Stops the workspace of the ledger at `path`, which need not be readable: the mark comes first, then the record of it, in
+    /// the ledger that `anchored` gives.
     ///
     /// # Errors
     /// As for [`Ledger::stop`].
-    pub fn stop_at(path: &Path, by: &str, why: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
-        let marked = StopMark::beside(path).put(by, why);
-        let open = || Self::open(path, super::Create::Never);
+    pub fn stop_at(
+        path: &Path,
+        anchored: impl Fn(Self) -> Result<Self, LedgerError>,
+        decided: Decided<'_>,
+        why: &str,
+    ) -> Result<SwitchEvent, LedgerError> {
+        let marked = StopMark::beside(path).put(decided.by, why);
+        let open = || Self::open(path, super::Create::Never).and_then(&anchored);
         let opened =
             open().or_else(|error| if may_lack_room(&error) && reserve::release(path) { open() } else { Err(error) });
         match (opened, marked) {
-            (Ok(ledger), _) => ledger.stop(by, why, at),
+            (Ok(ledger), _) => ledger.stop(decided.by, why, decided.at),
             (Err(error), Some(_)) => Err(LedgerError::Unrecorded(Box::new(error))),
             (Err(error), None) => Err(error),
         }
@@ -251,10 +259,16 @@ impl Ledger {
             )?;
             // What holds from now on is what this says, or nothing was written.
             let event = SwitchEvent { number, position: to, by: by.to_owned(), why: why.map(str::to_owned), at };
-            match newest(tx)? {
-                Some(newest) if newest == event => Ok(event),
-                _ => Err(LedgerError::Damaged("the new turn of the switch is not the newest one".to_owned())),
+            if newest(tx)?.as_ref() != Some(&event) {
+                return Err(LedgerError::Damaged("the new turn of the switch is not the newest one".to_owned()));
             }
+            let kind = match to {
+                SwitchState::Stopped => EventKind::Stop,
+                SwitchState::Running => EventKind::Resume,
+            };
+            let new = NewEvent::new(kind, &event.number, at).row("switch_turns", &event.number);
+            events::append(tx, &new.changing(StateKey::Switch))?;
+            Ok(event)
         })
     }
 

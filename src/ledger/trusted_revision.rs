@@ -67,18 +67,20 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn trusted_revision(&self, name: &SkillName) -> Result<Option<TrustedRevision>, LedgerError> {
-        let found = self.reader()?.prepare_cached(TRUSTED_REVISION)?.query_row([name], |row| {
-            Ok(TrustedRevision {
-                id: row.get(0)?,
-                revision: row.get(1)?,
-                component_sha256: row.get(2)?,
-                spec_sha256: row.get(3)?,
-                // Narrowed limits decide how a skill runs, so a change of them must make a loaded
-                // skill stale.
-                limits: codec::json_column(row, "limits_json")?,
-            })
-        });
-        Ok(found.optional()?)
+        self.read_checked(Some(name), |conn| {
+            let found = conn.prepare_cached(TRUSTED_REVISION)?.query_row([name], |row| {
+                Ok(TrustedRevision {
+                    id: row.get(0)?,
+                    revision: row.get(1)?,
+                    component_sha256: row.get(2)?,
+                    spec_sha256: row.get(3)?,
+                    // Narrowed limits decide how a skill runs, so a change of them must make a loaded
+                    // skill stale.
+                    limits: codec::json_column(row, "limits_json")?,
+                })
+            });
+            Ok(found.optional()?)
+        })
     }
 
     /// Whether the files of any commit may not all be in the vault yet.

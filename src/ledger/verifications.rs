@@ -2,8 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::events::{self, NewEvent};
 use super::write_transaction::WriteTransaction;
 use super::{ArtifactRow, Ledger, LedgerError, artifacts, builds, codec, proposals};
+use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
     finding::Finding,
@@ -139,7 +141,15 @@ impl Ledger {
             let from = [ProposalStatus::Built, ProposalStatus::Verified];
             proposals::step(tx, new.proposal_id, &from, to, "verify")?;
             insert(tx, new)?;
-            artifacts::insert(tx, report)
+            artifacts::insert(tx, report)?;
+            // What a promotion rests on: it compares all of these with this event.
+            let event = NewEvent::new(EventKind::Verification, &new.id, new.created_at)
+                .row("verifications", &new.id)
+                .row("verification_gates", &new.id)
+                .row("builds", &new.build_id)
+                .row("artifacts", &report.id)
+                .row("skill_proposals", &new.proposal_id);
+            events::append(tx, &event)
         })
     }
 

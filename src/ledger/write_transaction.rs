@@ -1,7 +1,8 @@
 //! The one place where the ledger is written.
 //!
 //! Every change of the ledger is a [`WriteTransaction`]: [`write`] begins it, hands it to its caller, and commits it. No other
-//! file of this module changes a row, except the migrations. So whatever must happen with every change has one place.
+//! file of this module changes a row, except the migrations. So whatever must happen with every change has one place: its
+//! events are appended in it (`events`), and a checkpoint over them is signed before the commit and kept outside after it.
 //!
 //! Guarantees: a transaction takes the write lock before its first read, and is there whole after a crash or not at all. It
 //! begins only on a schema that is Kavi's own. A row that was added was read back before the commit. Of changes under
@@ -13,11 +14,12 @@ use std::ops::Deref;
 
 use rusqlite::{Connection, Params, ToSql, Transaction, TransactionBehavior, params_from_iter};
 
+use super::events::{self, EventLog};
 use super::{Ledger, LedgerError};
 
 /// A transaction that holds the ledger's write lock. It derefs to a connection for reads.
 #[derive(Debug)]
-pub(super) struct WriteTransaction<'a>(Transaction<'a>);
+pub(super) struct WriteTransaction<'a>(Transaction<'a>, EventLog<'a>);
 
 impl Deref for WriteTransaction<'_> {
     type Target = Connection;
@@ -30,7 +32,12 @@ impl Deref for WriteTransaction<'_> {
 /// The values of one row, by column. The first column is the table's key, or the first part of it.
 pub(super) type RowValues<'a> = [(&'static str, &'a dyn ToSql)];
 
-impl WriteTransaction<'_> {
+impl<'a> WriteTransaction<'a> {
+    /// The history, as this transaction sees it.
+    pub(super) fn log(&self) -> &EventLog<'a> {
+        &self.1
+    }
+
     /// Adds a row, and reads it back: what the ledger says it took must be there.
     pub(super) fn insert(&self, table: &str, row: &RowValues<'_>) -> Result<(), LedgerError> {
         self.add("INSERT", table, row)
@@ -86,6 +93,7 @@ impl WriteTransaction<'_> {
                 return Err(error.again());
             }
             self.change("ROLLBACK TO one", [])?;
+            self.1.forget_end();
         }
         // `ROLLBACK TO` leaves the savepoint on the stack, so it is released after both outcomes.
         self.change("RELEASE one", [])?;
@@ -99,11 +107,32 @@ pub(super) fn write<T>(
     ledger: &Ledger,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
+    let tx = begin(ledger, EventLog::new(ledger.anchor.as_deref()))?;
+    // On an error the transaction is dropped, and its destructor rolls it back.
+    let value = work(&tx)?;
+    let checkpoint = events::seal::seal(&tx)?;
+    tx.0.commit()?;
+    // Only now: a head that leads the ledger would refuse it after a crash. One that lags is mended by the next.
+    if let (Some(note), Some(anchor)) = (checkpoint, &ledger.anchor) {
+        let _ = anchor.advance(&note);
+    }
+    Ok(value)
+}
+
+fn begin<'a>(ledger: &'a Ledger, log: EventLog<'a>) -> Result<WriteTransaction<'a>, LedgerError> {
     // Immediate: a transaction that reads first and asks for the write lock later can fail halfway with "database is locked".
-    let tx = WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Immediate)?);
+    let tx = WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Immediate)?, log);
     // Under the lock nobody can add a trigger between this look and the changes.
     ledger.schema.check(&tx)?;
-    // On an error the transaction is dropped, and its destructor rolls it back.
+    Ok(tx)
+}
+
+/// The same without the anchor: nothing is compared with it, and nothing is signed.
+pub(super) fn write_unanchored<T>(
+    ledger: &Ledger,
+    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let tx = begin(ledger, EventLog::default())?;
     let value = work(&tx)?;
     tx.0.commit()?;
     Ok(value)
@@ -114,7 +143,8 @@ pub(super) fn prepare<T>(
     ledger: &Ledger,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    let tx = WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Deferred)?);
+    let tx =
+        WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Deferred)?, EventLog::default());
     ledger.schema.check(&tx)?;
     let value = work(&tx)?;
     tx.0.commit()?;
@@ -126,7 +156,8 @@ pub(super) fn look<T>(
     ledger: &Ledger,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    let tx = WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Deferred)?);
+    let tx =
+        WriteTransaction(Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Deferred)?, EventLog::default());
     ledger.schema.check(&tx)?;
     let value = work(&tx)?;
     tx.0.rollback()?;

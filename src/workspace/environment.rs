@@ -28,6 +28,7 @@ const VARIABLES: &[&str] = &[
     "HTTPS_PROXY",
     "KAVI_CACHE_DIR",
     "KAVI_LOG",
+    "KAVI_STATE_DIR",
     "KAVI_WORKSPACE",
     "NO_COLOR",
     "PATH",
@@ -37,6 +38,7 @@ const VARIABLES: &[&str] = &[
     "SSL_CERT_FILE",
     "USER",
     "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
 ];
 
 impl Environment {
@@ -81,6 +83,16 @@ impl Environment {
             .ok_or(ConfigError::NoCacheFolder)?;
         // A file of settings that no shell reads leaves `~` as it is.
         with_home(&found, self)
+    }
+
+    /// The folder for what must outlive a cache, such as keys: KAVI_STATE_DIR, or `kavi` below XDG_STATE_HOME or
+    /// `~/.local/state`.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        let below = |name: &str, rest: &str| self.get(name).map(|base| Path::new(base).join(rest));
+        let found = below("KAVI_STATE_DIR", "")
+            .or_else(|| below("XDG_STATE_HOME", "kavi"))
+            .or_else(|| below("HOME", ".local/state/kavi"))?;
+        with_home(&found, self).ok()
     }
 }
 

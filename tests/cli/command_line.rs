@@ -619,6 +619,7 @@ fn a_question_is_asked_on_a_terminal_and_only_yes_is_yes() {
         command
             .args(["-qec", &words, "/dev/null"])
             .current_dir(workspace.path())
+            .env("KAVI_STATE_DIR", support::state_folder(workspace.path()))
             .env("KAVI_CACHE_DIR", support::cache());
         feed(command, answer)
     };

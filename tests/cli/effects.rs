@@ -143,6 +143,10 @@ fn as_if_crashed(workspace: &Workspace, run: &Value, moved: usize) {
     let id = run["execution_id"].as_str().unwrap();
     let changed = "UPDATE commits SET state = 'PENDING' WHERE id = ?1";
     assert_eq!(workspace.ledger().execute(changed, [id]).unwrap(), 1);
+    // A crash comes before the event that the files are in the vault.
+    let settled = "DELETE FROM history WHERE kind = 'settled' AND subject = ?1
+         AND position = (SELECT max(position) FROM history)";
+    assert_eq!(workspace.ledger().execute(settled, [id]).unwrap(), 1);
     let ready = workspace.path().join(".kavi/staging/ready");
     for (number, effect) in run["effects"].as_array().unwrap().iter().enumerate().skip(moved) {
         let path = effect["path"].as_str().unwrap();

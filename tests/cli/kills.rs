@@ -144,6 +144,7 @@ pub fn traced(workspace: &Workspace, options: &[&str], args: &[String]) -> Comma
     command.args(["-f", "-qq", "-s", "0", "-o"]).arg(workspace.path().join("calls")).args(options);
     command.arg(env!("CARGO_BIN_EXE_kavi")).arg("--workspace").arg(workspace.path()).args(args);
     command.current_dir(workspace.path()).env("KAVI_CACHE_DIR", support::cache()).env("USER", "ada");
+    command.env("KAVI_STATE_DIR", support::state_folder(workspace.path()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
@@ -264,4 +265,7 @@ pub fn works(workspace: &Workspace, what: &str) {
     assert!([0, 5].contains(&read.code) || (is_stopped && read.code == 3), "{what}: {read:?}");
     assert_eq!(workspace.count("SELECT count(*) FROM commits WHERE state = 'PENDING'"), 0, "{what}");
     assert_eq!(workspace.staged(), 0, "{what}");
+    // No crash looks like an edit.
+    let audit = workspace.json(&["audit"]);
+    assert_eq!(audit.code, 0, "{what}: {audit:?}");
 }

@@ -44,5 +44,7 @@ mod small_and_wrong;
 mod stop;
 mod strict_json;
 mod tamper;
+mod tamper_table;
+mod trust;
 mod vault_skills;
 mod workspace;

@@ -41,7 +41,7 @@ impl Story {
     fn tell(&self, name: &str, code: i32, args: &[&str]) -> Called {
         let folder = if self.root().exists() { self.root() } else { self.folder.path().to_owned() };
         let mut command = kavi(&folder);
-        command.args(args);
+        command.args(args).env("KAVI_STATE_DIR", self.folder.path().join("state"));
         if self.reader == Reader::Machine {
             command.args(["--output", "json"]);
         }
@@ -75,6 +75,11 @@ fn settings(folder: &Path) -> insta::Settings {
     for (pattern, name) in [
         (real.to_str().unwrap(), "[folder]"),
         (folder.to_str().unwrap(), "[folder]"),
+        (r"kavi/[0-9a-f]{32}\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "[key]"),
+        (r"\b[0-9a-f]{32}\b", "[workspace]"),
+        // A checkpoint comes with the time as well.
+        (r"\d+ events, \d+ signed, head at \d+", "[n] events, [n] signed, head at [n]"),
+        (r#""(events|signed|head)": \d+"#, r#""$1": "[n]""#),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]"),
         (r"\b[0-9a-f]{64}\b", "[sha256]"),
         (r"\b[0-9a-f]{12}\b", "[digest]"),
@@ -162,7 +167,7 @@ fn errors(reader: Reader) {
     story.tell("error_no_workspace", 2, &["status"]);
     story.tell("error_usage", 2, &["show"]);
     fs::create_dir(story.root()).unwrap();
-    kavi(&story.root()).arg("init").output().unwrap();
+    kavi(&story.root()).arg("init").env("KAVI_STATE_DIR", story.folder.path().join("state")).output().unwrap();
     story.tell("error_unknown_skill", 2, &["run-skill", "nothing", "--json", "{}"]);
     let propose = ["propose-skill", "--name", "peek", "--desc", "Reads a note", "--side-effect", "READ_ONLY"];
     story.tell(

@@ -403,7 +403,14 @@ fn a_prune_keeps_what_undo_and_replay_of_newer_runs_need() {
     workspace.call(&["export-executions", "--inline"]).expect(0);
     workspace.json(&["undo", id(&new), "--yes", "--approved-by", "ada"]).expect(0);
     assert_eq!(fs::read_to_string(workspace.vault("Inbox/AI/a.md")).unwrap(), "three\n");
+    // A held change is approved only as its event says, so it gets its own time back until then.
+    let move_by = |days: &str| {
+        let sql = "UPDATE commits SET created_at = strftime('%Y-%m-%dT%H:%M:%fZ', created_at, ?2) WHERE id = ?1";
+        assert_eq!(workspace.ledger().execute(sql, [id(&held), days]).unwrap(), 1);
+    };
+    move_by("+100 days");
     workspace.json(&["effects", "approve", id(&held), "--yes", "--approved-by", "ada"]).expect(0);
+    move_by("-100 days");
     assert_eq!(fs::read_to_string(workspace.vault("Inbox/AI/a.md")).unwrap(), "held\n");
     // What is gone says so, and what is there still runs.
     workspace.refused(&["undo", id(&old[0]), "--yes", "--approved-by", "ada"], 2);
@@ -454,6 +461,7 @@ fn nothing_is_thrown_away_without_a_persons_word() {
         let words = format!("{} prune --keep 30 --approved-by ada", env!("CARGO_BIN_EXE_kavi"));
         let mut command = std::process::Command::new("script");
         command.args(["-qec", &words, "/dev/null"]).current_dir(workspace.path());
+        command.env("KAVI_STATE_DIR", support::state_folder(workspace.path()));
         feed(command, answer)
     };
     for answer in ["\n", "no\n"] {

@@ -83,6 +83,7 @@ impl House {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kavi"));
         command.current_dir(self.workspace.path()).env_clear().stdin(Stdio::null());
         command.env("HOME", place("home")).env("TMPDIR", place("tmp")).env("KAVI_CACHE_DIR", place("cache"));
+        command.env("KAVI_STATE_DIR", support::state_folder(self.workspace.path()));
         command.env("PATH", "/usr/bin:/bin").env("ANTHROPIC_BASE_URL", api.base_url());
         // The log of everything is searched for the key with the rest.
         command.env("KAVI_LOG", "trace");

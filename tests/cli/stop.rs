@@ -160,6 +160,8 @@ fn a_rollback_ends_the_revision_that_runs() {
     ledger
         .execute("UPDATE skill_proposals SET name = 'act', revision = 1, status = 'SUPERSEDED' WHERE name = 'peek'", [])
         .unwrap();
+    drop(ledger);
+    workspace.adopt();
     let child = start(&workspace, "spin");
     workspace.json(&["rollback", "act", "--approved-by", "ada"]).expect(0);
     let called = ended(child);

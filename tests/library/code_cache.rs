@@ -437,6 +437,7 @@ fn a_component_that_does_not_fit_its_class_is_refused_at_load() {
     let digest = store(&workspace, &bytes);
     let forged = format!("UPDATE skill_proposals SET component_sha256 = '{digest}' WHERE name = 'peek'");
     assert_eq!(workspace.ledger().execute(&forged, []).unwrap(), 1);
+    workspace.adopt();
     let refused = || {
         let error = workspace.run("peek", json!({ "path": "a.md" })).expect(3).json()["error"].take();
         let message = error["message"].as_str().unwrap().to_owned();

@@ -141,6 +141,7 @@ fn traced(workspace: &Workspace, log: &Path, args: &[&str]) -> Option<Vec<String
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-qq", "-s", "0", "-e", calls, "-o"]).arg(log).arg(env!("CARGO_BIN_EXE_kavi"));
     command.arg("--workspace").arg(workspace.path()).args(args).env("KAVI_CACHE_DIR", support::cache());
+    command.env("KAVI_STATE_DIR", support::state_folder(workspace.path()));
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
     // A sandbox may forbid to trace. What a test cannot have it cannot try.
     let lines: Vec<String> = fs::read_to_string(log).ok()?.lines().map(str::to_owned).collect();

@@ -111,6 +111,7 @@ pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result
     let cage = Cage::new(PathBuf::from(env!("CARGO_BIN_EXE_kavi")), Confinement::Required);
     let code = CodeCache::new(layout.code_cache(), Some(support::cache().join("code.key")), import_table_version());
     let shared = SharedContext {
+        anchor: None,
         layout,
         linked: &[],
         store: &store,
@@ -461,6 +462,7 @@ fn a_disk_that_is_full_in_the_middle_leaves_all_files_or_none() {
         .env("WORKSPACE", workspace.path())
         .env("KAVI", env!("CARGO_BIN_EXE_kavi"))
         .env("KAVI_CACHE_DIR", support::cache())
+        .env("KAVI_STATE_DIR", support::state_folder(workspace.path()))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

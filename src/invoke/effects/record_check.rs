@@ -6,6 +6,7 @@
 //!
 //! Guarantees: every change of an accepted commit is a file of one of its runs, by path, digests and size; every such file is in
 //! the commit; each lies below a folder of its skill's spec. An undo is exactly the reverse of the commit that it undoes.
+//! The row of the commit is what the newest event of the history about it says.
 //! Deliberately never: detects a ledger in which the records were edited as well.
 
 use super::error::EffectsError;
@@ -24,6 +25,10 @@ pub fn check(ledger: &Ledger, commit: &Commit) -> Result<(), EffectsError> {
     let difference = match commit.kind {
         CommitKind::Undo => undo_difference(ledger, commit)?,
         CommitKind::Run | CommitKind::Chain => run_difference(ledger, commit)?,
+    };
+    let difference = match difference {
+        None => ledger.commit_difference(commit.id)?,
+        found => found,
     };
     difference.map_or(Ok(()), |why| Err(EffectsError::NotRecorded { id: commit.id.short(), why }))
 }

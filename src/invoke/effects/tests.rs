@@ -29,6 +29,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
     let cache = CodeCache::new(layout.code_cache(), None, crate::runtime::import_table_version());
     let (channels, limits) = (ChannelPolicy::default(), Limits::default());
     let shared = SharedContext {
+        anchor: None,
         layout: &layout,
         linked: &[],
         store: &store,

@@ -60,6 +60,10 @@ impl<'r> LedgerView<'r> {
         skills: &'r SkillCache,
     ) -> Result<Self, LedgerError> {
         let ledger = Ledger::open(&shared.layout.ledger(), Create::Never)?;
+        let ledger = match shared.anchor {
+            Some(anchor) => ledger.with_anchor(Arc::clone(anchor)),
+            None => ledger,
+        };
         let opened = ledger.data_version()?;
         let change_detector = ledger.change_detector();
         Ok(Self {

@@ -58,11 +58,13 @@ fn workspace() -> Workspace {
 }
 
 /// What the server is given of this process's environment.
-fn environment() -> Value {
+fn environment(workspace: &Workspace) -> Value {
     let names = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
     let of = |name: &str| std::env::var(name).ok().map(|value| (name.to_owned(), value));
     let mut environment: BTreeMap<String, String> = names.into_iter().filter_map(of).collect();
     environment.insert("KAVI_CACHE_DIR".to_owned(), support::cache().display().to_string());
+    let state = support::state_folder(workspace.path());
+    environment.insert("KAVI_STATE_DIR".to_owned(), state.display().to_string());
     json!(environment)
 }
 
@@ -71,7 +73,13 @@ fn python(python: &Path, what: &str, mode: &str, workspace: &Workspace, served: 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/mcp/python_client.py");
     let arguments = [what, mode, env!("CARGO_BIN_EXE_kavi"), workspace.path().to_str().unwrap()];
     let http = served.iter().flat_map(|served| [&served.url, &served.token]);
-    Command::new(python).arg(script).args(arguments).arg(environment().to_string()).args(http).output().unwrap()
+    Command::new(python)
+        .arg(script)
+        .args(arguments)
+        .arg(environment(workspace).to_string())
+        .args(http)
+        .output()
+        .unwrap()
 }
 
 /// What is on record of the runs of a skill, oldest first.
@@ -217,6 +225,8 @@ impl Inspector {
                 // It takes options of the server's for its own, so they are told by the environment.
                 command.args(["-e", &format!("KAVI_WORKSPACE={}", self.workspace.path().display())]);
                 command.args(["-e", &format!("KAVI_CACHE_DIR={}", support::cache().display())]);
+                let state = support::state_folder(self.workspace.path());
+                command.args(["-e", &format!("KAVI_STATE_DIR={}", state.display())]);
             }
         }
         command.args(["--format", "json", "-q"]).args(more).env("PATH", path).env("HOME", self.workspace.path());

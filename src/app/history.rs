@@ -1,0 +1,164 @@
+//! The history of a workspace: its check, its anchor, and what a person does when the two do not fit.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::open_workspace::OpenWorkspace;
+use crate::error::Error;
+use crate::history::anchor::{AnchorError, HistoryAnchor as _};
+use crate::history::checkpoint::Checkpoint;
+use crate::history::note::NoteKey;
+use crate::history::proof::{self, MAX_PROOF, Proven};
+use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
+use crate::model::{approver::Approver, id::IdPrefix, text};
+use crate::trust::{self, FileAnchor};
+
+/// The history of one workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryService<'a> {
+    pub(super) workspace: &'a OpenWorkspace,
+}
+
+/// How the history of a workspace is anchored.
+#[derive(Debug, Clone, Serialize)]
+pub struct HistoryStatus {
+    /// Events in the ledger.
+    pub events: u64,
+    /// Events that the newest checkpoint of the ledger covers.
+    pub signed: u64,
+    /// Events that the head outside of the ledger covers; none when it has no head.
+    pub head: Option<u64>,
+    /// Where key and head are.
+    pub anchor: String,
+    /// The public key that signs checkpoints.
+    pub key: Option<String>,
+    /// Why nothing may run; none when nothing is wrong.
+    pub refused: Option<String>,
+    /// When a ledger from before the history was taken over as it was found.
+    pub taken_over: Option<String>,
+}
+
+impl HistoryService<'_> {
+    /// Checks the whole history and every row against it. When nothing is wrong, the events that no checkpoint covers yet get one.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read or written.
+    pub fn audit(&self) -> Result<HistoryAudit, Error> {
+        let ledger = &self.workspace.ledger;
+        let audit = ledger.audit_history()?;
+        if !audit.problems.is_empty() || !ledger.sign_tail()? {
+            return Ok(audit);
+        }
+        Ok(ledger.audit_history()?)
+    }
+
+    /// How the history is anchored.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn status(&self) -> Result<HistoryStatus, Error> {
+        read_status(&self.workspace.ledger, &self.workspace.anchor)
+    }
+
+    /// A proof file of everything that the trust in a proposal rests on, as of now.
+    ///
+    /// # Errors
+    /// When the ledger does not fit its head, or cannot sign.
+    pub fn prove_trust(&self, proposal: &Proposal) -> Result<String, Error> {
+        self.sign_what_is_checked()?;
+        Ok(self.workspace.ledger.prove_trust(proposal.id)?.text())
+    }
+
+    /// A proof file of a run, by the beginning of its id, as of now.
+    ///
+    /// # Errors
+    /// When there is no such run or its event was pruned, or as [`HistoryService::prove_trust`].
+    pub fn prove_run(&self, id: &str) -> Result<String, Error> {
+        let prefix = IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?;
+        let run = self.workspace.ledger.execution_by_prefix(&prefix)?.record.execution_id;
+        self.sign_what_is_checked()?;
+        Ok(self.workspace.ledger.prove_run(run)?.text())
+    }
+
+    /// A proof covers the newest events as well. Nothing is signed on a ledger that was changed outside of Kavi.
+    fn sign_what_is_checked(&self) -> Result<(), Error> {
+        self.workspace.ledger.check_all_trust()?;
+        self.workspace.ledger.sign_tail()?;
+        Ok(())
+    }
+
+    /// Writes a proof file. Replaces none.
+    ///
+    /// # Errors
+    /// When it exists or cannot be written.
+    pub fn write_proof(&self, path: &Path, text: &str) -> Result<(), Error> {
+        let path = self.workspace.host.cwd.join(path);
+        let written = File::options().write(true).create_new(true).open(&path);
+        let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|source| Error::Io { what: path.display().to_string(), source })
+    }
+
+    /// Accepts the ledger as it is, though its anchor does not fit it, by this person's word. It gets another id and an anchor
+    /// of its own, so that another copy, which the old anchor fits, stays what it is.
+    ///
+    /// # Errors
+    /// When no reason is given, or key or head cannot be written.
+    pub fn adopt(&self, by: &Approver, why: &str) -> Result<HistoryStatus, Error> {
+        let why = text::block(why.trim(), 2_000);
+        if why.is_empty() {
+            return Err(Error::Usage("an adoption needs a reason: give --why TEXT".to_owned()));
+        }
+        let workspace = self.workspace.ids.next().simple().to_string();
+        let unusable = |error: AnchorError| Error::Ledger(LedgerError::UnusableAnchor(error.to_string()));
+        let anchor = Arc::new(trust::new_anchor(&self.workspace.anchor, &workspace).map_err(unusable)?);
+        let decided = Decided { by: by.as_str(), at: self.workspace.clock.now() };
+        let adoption = Adoption { workspace: &workspace, anchor: anchor.as_ref(), why: &why };
+        let note = self.workspace.ledger.adopt(&adoption, decided)?;
+        anchor.advance(&note).map_err(unusable)?;
+        read_status(&self.workspace.ledger.reopen()?.with_anchor(anchor.clone()), &anchor)
+    }
+}
+
+fn read_status(ledger: &Ledger, anchor: &FileAnchor) -> Result<HistoryStatus, Error> {
+    let size = |note: Option<String>| {
+        let checkpoint = note.and_then(|note| Checkpoint::read_unverified(&note).ok());
+        checkpoint.map(|checkpoint| checkpoint.head.size)
+    };
+    let counts = ledger.count_events()?;
+    Ok(HistoryStatus {
+        events: counts.events,
+        signed: counts.signed,
+        head: anchor.head().ok().and_then(size),
+        anchor: anchor.folder().map_or_else(|| "none".to_owned(), |folder| folder.display().to_string()),
+        key: anchor.key().ok().map(|key| key.text()),
+        refused: ledger.check_all_trust().err().map(|error| error.to_string()),
+        // What is wrong with the first event is in the field above.
+        taken_over: ledger.taken_over().ok().flatten().map(|at| at.to_string()),
+    })
+}
+
+/// Reads a proof file.
+///
+/// # Errors
+/// When it cannot be read or is too long.
+pub fn read_proof(path: &Path) -> Result<String, Error> {
+    let failed = |source| Error::Io { what: path.display().to_string(), source };
+    let mut text = String::new();
+    let file = File::open(path).map_err(failed)?;
+    // One byte more than a proof may have, so that a longer one is refused and not cut.
+    file.take(MAX_PROOF as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+/// Checks the text of a proof file. With a key, only a proof that it signed is valid.
+///
+/// # Errors
+/// [`Error::Refused`] with the reason why it is not valid.
+pub fn check_proof(text: &str, key: Option<&str>) -> Result<Proven, Error> {
+    let key = key.map(NoteKey::parse).transpose().map_err(|error| Error::Usage(format!("--key: {error}")))?;
+    proof::check(text, key.as_ref()).map_err(|error| Error::Refused(format!("the proof is not valid: {error}")))
+}

@@ -1,0 +1,77 @@
+//! Events with their paths to the newest checkpoint, for whoever has no ledger.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::super::{Ledger, LedgerError};
+use super::seal;
+use crate::history::Hash;
+use crate::history::merkle::inclusion_path;
+use crate::history::proof::{Proof, ProvenEvent};
+use crate::model::id::{ExecutionId, ProposalId};
+
+/// Every event that the trust in a proposal rests on, and what became of it: its proposal, builds, verifications and decisions.
+const ABOUT: &str = "SELECT position FROM history WHERE kind <> 'run' AND body IS NOT NULL AND subject IN (
+         SELECT ?1 UNION ALL SELECT id FROM builds WHERE proposal_id = ?1
+         UNION ALL SELECT id FROM verifications WHERE proposal_id = ?1
+         UNION ALL SELECT id FROM promotions WHERE proposal_id = ?1) ORDER BY position";
+
+fn positions(conn: &Connection, sql: &str, key: &str) -> Result<Vec<u64>, LedgerError> {
+    Ok(conn.prepare(sql)?.query_map([key], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+fn prove(conn: &Connection, ledger: &Ledger, positions: &[u64]) -> Result<Proof, LedgerError> {
+    let missing = |key: &str| LedgerError::NotFound { what: "signed checkpoint of", key: key.to_owned() };
+    let anchor = ledger.anchor.as_deref().ok_or_else(|| missing("this ledger"))?;
+    let key = anchor.key().map_err(seal::unusable)?;
+    let newest = seal::newest(conn)?.ok_or_else(|| missing("this ledger"))?;
+    let mut statement = conn.prepare("SELECT leaf FROM history WHERE position < ?1 ORDER BY position")?;
+    let leaves = statement.query_map([newest.size], |row| row.get::<_, Hash>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let mut events = Vec::new();
+    for position in positions {
+        let index = usize::try_from(*position).unwrap_or(usize::MAX);
+        let path = inclusion_path(&leaves, index).ok_or_else(|| missing(&format!("event {position}")))?;
+        let sql = "SELECT body FROM history WHERE position = ?1 AND body IS NOT NULL";
+        let body = conn.query_row(sql, params![position], |row| row.get(0)).optional()?;
+        let body = body.ok_or_else(|| LedgerError::NotFound { what: "event", key: position.to_string() })?;
+        events.push(ProvenEvent { position: *position, body, path });
+    }
+    Ok(Proof { key, events, checkpoint: newest.note })
+}
+
+impl Ledger {
+    /// A proof of everything that the trust in a proposal rests on. Checkpoints cover it only up to the newest one.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] without a checkpoint over it.
+    pub fn prove_trust(&self, proposal: ProposalId) -> Result<Proof, LedgerError> {
+        let conn = self.reader()?;
+        prove(conn, self, &positions(conn, ABOUT, &proposal.to_string())?)
+    }
+
+    /// A proof of a run and, before it, of the trust in its revision.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when it was pruned or no checkpoint covers it.
+    pub fn prove_run(&self, id: ExecutionId) -> Result<Proof, LedgerError> {
+        let conn = self.reader()?;
+        let record = self.execution(id)?.record;
+        let trusted: Option<ProposalId> = conn
+            .query_row(
+                "SELECT id FROM skill_proposals WHERE name = ?1 AND revision = ?2",
+                params![record.skill_name, record.revision],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let mut all = match trusted {
+            Some(proposal) => positions(conn, ABOUT, &proposal.to_string())?,
+            None => Vec::new(),
+        };
+        let run = positions(conn, "SELECT position FROM history WHERE kind = 'run' AND subject = ?1", &id.to_string())?;
+        // Without its own event there is nothing to prove about it.
+        if run.is_empty() {
+            return Err(LedgerError::NotFound { what: "event of run", key: id.short() });
+        }
+        all.extend(run);
+        prove(conn, self, &all)
+    }
+}

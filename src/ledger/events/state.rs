@@ -1,0 +1,233 @@
+//! The state that decides trust, and the check of it before a run or a decision.
+//!
+//! The check goes from the head, which is kept outside of the ledger, to the newest checkpoint, from that to the newest decision,
+//! from that to the digest of the state, and from that to the leaf of one skill, which is made from the skill's rows.
+//!
+//! Guarantees: a state that [`checked`] gives is the one that the newest decision committed to. With an anchor, that decision is
+//! covered by a checkpoint of the workspace's key, and no checkpoint that the anchor knows is missing.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::{Value, json};
+
+use super::super::LedgerError;
+use super::super::write_transaction::WriteTransaction;
+use super::images::{self, Placed, RowKey};
+use super::{newest_decision, seal};
+use crate::history::anchor::HistoryAnchor;
+use crate::history::state::{SKILL, SWITCH, TrustState, skill_key};
+use crate::history::{Hash, merkle::leaf_hash};
+use crate::model::name::SkillName;
+
+/// A part of the state.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) enum StateKey<'k> {
+    /// The switch.
+    Switch,
+    /// A skill, by its name.
+    Skill(&'k SkillName),
+}
+
+impl StateKey<'_> {
+    fn text(self) -> String {
+        match self {
+            StateKey::Switch => SWITCH.to_owned(),
+            StateKey::Skill(name) => skill_key(name.as_str()),
+        }
+    }
+
+    /// The leaf, made from the rows as they are now.
+    fn leaf(self, conn: &Connection) -> Result<Option<Hash>, LedgerError> {
+        match self {
+            StateKey::Switch => switch_leaf(conn),
+            StateKey::Skill(name) => skill_leaf(conn, name.as_str()),
+        }
+    }
+}
+
+const SWITCH_ROW: &str = "SELECT * FROM switch_turns ORDER BY number DESC LIMIT 1";
+
+const REVISIONS: &str = "SELECT id, revision, status, spec_sha256, component_sha256, snapshot_sha256, limits_json
+     FROM skill_proposals WHERE name = ?1 AND revision IS NOT NULL ORDER BY revision";
+
+const STATE: &str = "SELECT key, leaf FROM trust_state";
+const SET: &str = "INSERT INTO trust_state (key, leaf) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET leaf = ?2";
+
+fn switch_leaf(conn: &Connection) -> Result<Option<Hash>, LedgerError> {
+    let newest = conn.prepare_cached(SWITCH_ROW)?.query_row([], images::columns).optional()?;
+    Ok(newest.map(|row| leaf_hash(json!({ "switch": row }).to_string().as_bytes())))
+}
+
+fn skill_leaf(conn: &Connection, name: &str) -> Result<Option<Hash>, LedgerError> {
+    let mut statement = conn.prepare_cached(REVISIONS)?;
+    let revisions = statement.query_map([name], |row| images::columns(row).map(Value::Object))?;
+    let revisions = revisions.collect::<Result<Vec<_>, _>>()?;
+    if revisions.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(leaf_hash(json!({ "skill": name, "revisions": revisions }).to_string().as_bytes())))
+}
+
+/// The state of all rows as they are found, without any check.
+pub(super) fn found(conn: &Connection) -> Result<TrustState, LedgerError> {
+    let mut state = TrustState::default();
+    if let Some(leaf) = switch_leaf(conn)? {
+        state.set(SWITCH, leaf);
+    }
+    let mut names = conn.prepare("SELECT DISTINCT name FROM skill_proposals WHERE revision IS NOT NULL")?;
+    for name in names.query_map([], |row| row.get::<_, String>(0))? {
+        let name = name?;
+        if let Some(leaf) = skill_leaf(conn, &name)? {
+            state.set(&skill_key(&name), leaf);
+        }
+    }
+    Ok(state)
+}
+
+/// The state, if it is the one that the newest decision committed to.
+pub(super) fn checked(conn: &Connection, anchor: Option<&dyn HistoryAnchor>) -> Result<TrustState, LedgerError> {
+    let newest = newest_decision(conn)?;
+    let decision = seal::check_decision(conn, anchor, newest)?;
+    let state = stored(conn)?;
+    match decision.event.state() {
+        Some(said) if said == state.digest() => Ok(state),
+        _ => Err(LedgerError::Tampered(format!("`trust_state` is not the state that {} commits to", decision.name()))),
+    }
+}
+
+/// The state as it is stored, without any check.
+pub(super) fn stored(conn: &Connection) -> Result<TrustState, LedgerError> {
+    let leaves = conn
+        .prepare_cached(STATE)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<BTreeMap<_, _>, _>>()?;
+    Ok(TrustState::new(leaves))
+}
+
+/// Makes the leaves of some parts anew, and gives the digest of the state with them.
+pub(super) fn change(
+    tx: &WriteTransaction<'_>,
+    mut state: TrustState,
+    keys: &[StateKey<'_>],
+) -> Result<Hash, LedgerError> {
+    for key in keys {
+        if let Some(leaf) = key.leaf(tx)? {
+            state.set(&key.text(), leaf);
+            tx.change(SET, params![key.text(), leaf])?;
+        }
+    }
+    Ok(state.digest())
+}
+
+/// Writes a state as it is.
+pub(super) fn write(tx: &WriteTransaction<'_>, state: &TrustState) -> Result<(), LedgerError> {
+    tx.change("DELETE FROM trust_state", [])?;
+    for (key, leaf) in state.leaves() {
+        tx.change(SET, params![key, leaf])?;
+    }
+    Ok(())
+}
+
+/// Checks that the switch and, if one is named, a skill are what the newest decision committed to.
+pub(in super::super) fn check(
+    conn: &Connection,
+    anchor: Option<&dyn HistoryAnchor>,
+    skill: Option<&SkillName>,
+) -> Result<(), LedgerError> {
+    let state = checked(conn, anchor)?;
+    let keys = [Some(StateKey::Switch), skill.map(StateKey::Skill)];
+    for key in keys.into_iter().flatten() {
+        if key.leaf(conn)?.as_ref() != state.get(&key.text()) {
+            return Err(explain(conn, key)?);
+        }
+    }
+    Ok(())
+}
+
+/// Checks that all of the state is what the newest decision committed to.
+pub(in super::super) fn check_all(conn: &Connection, anchor: Option<&dyn HistoryAnchor>) -> Result<(), LedgerError> {
+    let (said, now) = (checked(conn, anchor)?, found(conn)?);
+    let differs = |key: &&str| said.get(key) != now.get(key);
+    let Some(key) = said.leaves().chain(now.leaves()).map(|(key, _)| key).find(differs) else { return Ok(()) };
+    let name = key.strip_prefix(SKILL).and_then(|name| SkillName::parse(name).ok());
+    Err(explain(conn, name.as_ref().map_or(StateKey::Switch, StateKey::Skill))?)
+}
+
+/// Finds the event and the field that a part of the state differs from.
+fn explain(conn: &Connection, part: StateKey<'_>) -> Result<LedgerError, LedgerError> {
+    let mut known = BTreeMap::new();
+    let mut statement = conn.prepare("SELECT position, body FROM history WHERE kind <> 'run' ORDER BY position")?;
+    for row in statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))? {
+        let (position, body) = row?;
+        let placed = images::placed(position, &body)?;
+        for (name, image) in &placed.event.rows {
+            known.insert(name.clone(), (placed.name(), image.clone()));
+        }
+    }
+    let mine = match part {
+        StateKey::Switch => keys(conn, "switch_turns", "SELECT number FROM switch_turns WHERE ?1 <> ''", "switch")?,
+        StateKey::Skill(name) => {
+            keys(conn, "skill_proposals", "SELECT id FROM skill_proposals WHERE name = ?1", name.as_str())?
+        }
+    };
+    let table = if matches!(part, StateKey::Switch) { "switch_turns/" } else { "skill_proposals/" };
+    let all = known.keys().filter(|name| name.starts_with(table)).filter_map(|name| RowKey::parse(name));
+    for key in mine.iter().cloned().chain(all) {
+        let name = key.to_string();
+        let field = match known.get(&name) {
+            None => Some(("the row, which was inserted".to_owned(), "no event".to_owned())),
+            Some((event, image)) => {
+                images::difference(image, &images::read(conn, &key)?).map(|field| (field, event.clone()))
+            }
+        };
+        match field {
+            Some((field, event)) if event == "no event" => {
+                return Ok(LedgerError::Tampered(format!("`{field}`: no event of the history has {name}")));
+            }
+            Some((field, event)) => {
+                return Ok(LedgerError::Tampered(format!("`{field}` of {name} is not what {event} says")));
+            }
+            None => {}
+        }
+    }
+    Ok(LedgerError::Tampered(format!(
+        "the state of `{}` is not the one that the newest decision commits to",
+        part.text()
+    )))
+}
+
+fn keys(conn: &Connection, table: &'static str, sql: &str, name: &str) -> Result<Vec<RowKey>, LedgerError> {
+    let mut statement = conn.prepare(sql)?;
+    let keys = statement.query_map([name], |row| {
+        Ok(match row.get_ref(0)? {
+            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+            other => other.as_str().unwrap_or_default().to_owned(),
+        })
+    })?;
+    Ok(keys.collect::<Result<Vec<_>, _>>()?.into_iter().map(|key| RowKey { table, key }).collect())
+}
+
+/// Checks that the newest event of one kind about something is signed, and that its rows are what it says.
+pub(in super::super) fn check_subject(
+    conn: &Connection,
+    anchor: Option<&dyn HistoryAnchor>,
+    subject: &impl ToString,
+    kind: Option<crate::history::event::EventKind>,
+) -> Result<(), LedgerError> {
+    let subject = subject.to_string();
+    let Some(placed) = images::newest_about(conn, &subject, kind)? else {
+        return Err(LedgerError::Tampered(format!("no event of the history is about {subject}")));
+    };
+    seal::check_signed(conn, anchor, &placed)?;
+    placed.check_rows(conn)
+}
+
+/// Checks that what is to happen with a commit is what the newest event about it says. Its event need not be signed.
+pub(in super::super) fn check_commit(conn: &Connection, subject: &impl ToString) -> Result<(), LedgerError> {
+    let subject = subject.to_string();
+    let placed: Option<Placed> = images::newest_about(conn, &subject, None)?;
+    let placed =
+        placed.ok_or_else(|| LedgerError::Tampered(format!("no event of the history is about commits/{subject}")))?;
+    placed.check_rows(conn)
+}

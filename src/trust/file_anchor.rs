@@ -1,0 +1,211 @@
+//! Key and head of one workspace as files of the user's.
+//!
+//! `key` holds an Ed25519 seed and its public key in hexadecimal, readable by its owner alone. `head` holds the newest checkpoint
+//! as its signed note.
+//!
+//! Guarantees: [`FileAnchor::advance`] replaces the head only by a larger checkpoint, under a lock that other processes
+//! respect. A head is on the disk whole, or the one before it is. Deliberately never: replaces a key.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::artifacts::{self, ReadError};
+use crate::history::anchor::{AnchorError, HistoryAnchor};
+use crate::history::checkpoint::Checkpoint;
+use crate::history::note::NoteKey;
+use crate::history::{hex, parse_hex};
+
+/// Longest key file, in bytes.
+const MAX_KEY: u64 = 1_024;
+
+/// Key and head of one workspace.
+#[derive(Debug)]
+pub struct FileAnchor {
+    folder: Option<PathBuf>,
+    origin: String,
+    key: OnceLock<WorkspaceKey>,
+}
+
+/// The key pair, as it is in its file.
+struct WorkspaceKey {
+    seed: SecretString,
+    public: NoteKey,
+}
+
+impl std::fmt::Debug for WorkspaceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.public.fmt(f)
+    }
+}
+
+fn unusable(text: impl Into<String>) -> AnchorError {
+    AnchorError::Unusable(text.into())
+}
+
+impl FileAnchor {
+    /// The anchor of the workspace with this id, in this folder. Without a folder it refuses whatever needs one.
+    pub fn new(folder: Option<PathBuf>, workspace: &str) -> Self {
+        Self { folder, origin: format!("kavi/{workspace}"), key: OnceLock::new() }
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    fn file(&self, name: &str) -> Result<PathBuf, AnchorError> {
+        self.folder.as_ref().map(|folder| folder.join(name)).ok_or(AnchorError::NoPlace)
+    }
+
+    /// Whether it has no head yet.
+    pub fn is_unused(&self) -> bool {
+        matches!(self.head(), Ok(None))
+    }
+
+    /// Makes the key, if there is none. Of several processes that make one, the first prevails.
+    ///
+    /// # Errors
+    /// [`AnchorError`] when it cannot be written, or the one that is there cannot be used.
+    pub fn make_key(&self) -> Result<(), AnchorError> {
+        let path = self.file("key")?;
+        if path.symlink_metadata().is_err() {
+            let mut seed = [0; 32];
+            SystemRandom::new().fill(&mut seed).map_err(|_| unusable("the system gives no random numbers"))?;
+            let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| unusable("the key cannot be made"))?;
+            let public = pair.public_key().as_ref().try_into().map_err(|_| unusable("the key cannot be made"))?;
+            let text = SecretString::from(format!("{} {}\n", hex(&seed), hex(&public)));
+            let folder = path.parent().unwrap_or(Path::new("."));
+            // The user's own folders may be links, such as `~/.local`. What is made below them is not.
+            let base = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+            artifacts::create_folders_durably(base, folder).map_err(|error| unusable(error.to_string()))?;
+            // It may exist by now: another process was faster, and its key is as good.
+            let _ = artifacts::create_private(folder, &path, &text);
+        }
+        self.pair().map(drop)
+    }
+
+    fn pair(&self) -> Result<&WorkspaceKey, AnchorError> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let path = self.file("key")?;
+        let failed = |why: &str| unusable(format!("its key {} cannot be used: {why}", path.display()));
+        let text = artifacts::read_private(&path, MAX_KEY).map_err(|error| failed(&error.to_string()))?;
+        let words = text.expose_secret().trim_end().split_once(' ');
+        let (seed, public) = words.ok_or_else(|| failed("it is no key"))?;
+        let public = parse_hex(public).and_then(|public| NoteKey::new(&self.origin, public));
+        let public = public.filter(|_| parse_hex(seed).is_some()).ok_or_else(|| failed("it is no key"))?;
+        Ok(self.key.get_or_init(|| WorkspaceKey { seed: SecretString::from(seed.to_owned()), public }))
+    }
+
+    fn write_head(&self, note: &str) -> Result<(), AnchorError> {
+        let path = self.file("head")?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        artifacts::write_durably(folder, &path, note.as_bytes()).map_err(|error| unusable(error.to_string()))
+    }
+
+    fn lock(&self) -> Result<File, AnchorError> {
+        let path = self.file("lock")?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let locked = file.and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| unusable(format!("{}: {error}", path.display())))
+    }
+}
+
+impl HistoryAnchor for FileAnchor {
+    fn key(&self) -> Result<NoteKey, AnchorError> {
+        self.pair().map(|key| key.public.clone())
+    }
+
+    fn sign(&self, text: &str) -> Result<[u8; 64], AnchorError> {
+        let key = self.pair()?;
+        let seed = parse_hex(key.seed.expose_secret()).ok_or_else(|| unusable("its key is no key"))?;
+        // Compared with the public half: a pair that does not fit would sign what nobody can check.
+        let pair = Ed25519KeyPair::from_seed_and_public_key(&seed, key.public.public())
+            .map_err(|_| unusable("the two halves of its key do not fit"))?;
+        pair.sign(text.as_bytes()).as_ref().try_into().map_err(|_| unusable("its key makes no signature"))
+    }
+
+    fn head(&self) -> Result<Option<String>, AnchorError> {
+        let path = self.file("head")?;
+        match artifacts::read_once(&path) {
+            Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| unusable("its head is no text")),
+            Err(ReadError::Missing) => Ok(None),
+            Err(_) => Err(unusable(format!("its head {} cannot be read", path.display()))),
+        }
+    }
+
+    fn advance(&self, note: &str) -> Result<(), AnchorError> {
+        let _lock = self.lock()?;
+        let size = |note: &str| Checkpoint::read_unverified(note).map(|checkpoint| checkpoint.head.size);
+        let new = size(note).map_err(|error| unusable(error.to_string()))?;
+        // A process that was slower brings a smaller one, which the head has passed already.
+        if let Some(kept) = self.head()?
+            && size(&kept).is_ok_and(|kept| kept >= new)
+        {
+            return Ok(());
+        }
+        self.write_head(note)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::merkle::TreeHead;
+
+    type Tested = Result<(), Box<dyn std::error::Error>>;
+
+    fn note(anchor: &FileAnchor, size: u64) -> Result<String, AnchorError> {
+        let origin = anchor.key()?.name().to_owned();
+        let checkpoint = Checkpoint { origin, head: TreeHead { size, root: [1; 32] } };
+        Ok(checkpoint.note(&anchor.key()?, &anchor.sign(&checkpoint.text())?))
+    }
+
+    #[test]
+    fn a_head_only_grows_and_is_signed_with_the_key_that_was_made_once() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a/b");
+        let anchor = FileAnchor::new(Some(path.clone()), "w");
+        assert!(anchor.key().is_err() && anchor.is_unused(), "nothing is made by a look");
+        anchor.make_key()?;
+        let key = anchor.key()?;
+        anchor.make_key()?;
+        assert_eq!(FileAnchor::new(Some(path), "w").key()?, key);
+        let (small, large) = (note(&anchor, 3)?, note(&anchor, 5)?);
+        for (given, kept) in [(&small, &small), (&large, &large), (&small, &large)] {
+            anchor.advance(given)?;
+            assert_eq!(anchor.head()?.as_ref(), Some(kept));
+        }
+        assert_eq!(Checkpoint::open(&large, &key)?.head.size, 5);
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_or_that_does_not_fit_signs_nothing() -> Tested {
+        let folder = tempfile::tempdir()?;
+        let anchor = || FileAnchor::new(Some(folder.path().to_owned()), "w");
+        anchor().make_key()?;
+        let path = folder.path().join("key");
+        let honest = std::fs::read_to_string(&path)?;
+        let mode = |mode| std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode));
+        mode(0o644)?;
+        assert!(anchor().key().is_err());
+        mode(0o600)?;
+        std::fs::write(&path, honest.replace(&honest[..2], if honest.starts_with("00") { "11" } else { "00" }))?;
+        assert!(anchor().sign("a").is_err());
+        for text in ["", "a b", "a", &honest[..40]] {
+            std::fs::write(&path, text)?;
+            assert!(anchor().key().is_err(), "{text}");
+        }
+        let nowhere = FileAnchor::new(None, "w");
+        assert_eq!(nowhere.head(), Err(AnchorError::NoPlace));
+        assert!(nowhere.make_key().is_err() && nowhere.advance("").is_err());
+        Ok(())
+    }
+}
