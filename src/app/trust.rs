@@ -63,6 +63,14 @@ impl TrustService<'_> {
         Ok(promote::apply(&self.workspace.forge(), report, limits, approver)?)
     }
 
+    /// Promotes exactly what several reports show, in one decision.
+    ///
+    /// # Errors
+    /// When anything changed since the reports; nothing is promoted then.
+    pub fn promote_all(&self, reports: &[PromotionReport], approver: &Approver) -> Result<Vec<Proposal>, Error> {
+        Ok(promote::apply_all(&self.workspace.forge(), reports, approver)?)
+    }
+
     /// The limits that a promotion fixes, `NAME=VALUE` each. They may only be lower than those of kavi.toml.
     ///
     /// # Errors

@@ -57,8 +57,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     }
     let mut human = if args.approval.yes { shown } else { String::new() };
     let mut added = Vec::new();
-    for report in &reports {
-        let promoted = app.trust().promote(report, &Narrowed::default(), &approver)?;
+    // One decision about all of them: nobody is left with half of what they agreed to.
+    for (report, promoted) in reports.iter().zip(app.trust().promote_all(&reports, &approver)?) {
         let revision = promoted.trust.map(|trust| trust.revision).unwrap_or_default();
         human.push_str(&format!("{} revision {revision} is TRUSTED\n", promoted.spec.name));
         let mut machine = views::proposal(&promoted);

@@ -6,10 +6,10 @@
 //! Deliberately never: asks the person (the command line does), or trusts without a name.
 
 use super::context::ForgeContext;
-use super::record::{AffectedViews, RecordError, record};
+use super::record::{AffectedViews, RecordError, record, record_all};
 use super::{snapshot_store, verify};
 use crate::artifacts::{ArtifactError, StoredKind};
-use crate::ledger::{GateRow, LedgerError, Promotion, PromotionRequest, Proposal, Verification};
+use crate::ledger::{GateRow, LedgerError, Promotion, PromotionRequest, PromotionSubject, Proposal, Verification};
 use crate::model::{
     approver::Approver,
     capabilities::SkillCapabilities,
@@ -208,15 +208,48 @@ pub fn apply(
     limits: &Narrowed,
     approver: &Approver,
 ) -> Result<Proposal, PromoteError> {
+    let subject = subject(forge, report, limits, approver)?;
+    let name = &report.proposal.spec.name;
+    Ok(record(forge, name, AffectedViews::IndexAndRegistry, |ledger| {
+        let PromotionSubject { id, verification, component, limits, ref request } = subject;
+        ledger.promote(id, verification, component, limits, request)
+    })?)
+}
+
+/// Trusts exactly what several reports show: all of it, or nothing.
+///
+/// # Errors
+/// [`PromoteError`] when anything has changed since the reports were computed.
+pub fn apply_all(
+    forge: &ForgeContext<'_>,
+    reports: &[PromotionReport],
+    approver: &Approver,
+) -> Result<Vec<Proposal>, PromoteError> {
+    let limits = Narrowed::default();
+    let subjects = reports.iter().map(|report| subject(forge, report, &limits, approver));
+    let subjects = subjects.collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<&SkillName> = reports.iter().map(|report| &report.proposal.spec.name).collect();
+    Ok(record_all(forge, &names, |ledger| ledger.promote_all(&subjects))?)
+}
+
+/// What the ledger promotes, after its component was read, synced and compiled once more.
+fn subject<'a>(
+    forge: &ForgeContext<'_>,
+    report: &PromotionReport,
+    limits: &'a Narrowed,
+    approver: &Approver,
+) -> Result<PromotionSubject<'a>, PromoteError> {
     // Read and hashed again, and synced: the ledger must never trust bytes that a power loss could take.
     let component = forge.store.get(StoredKind::Component, report.component_sha256)?;
     forge.store.sync(StoredKind::Component, Digest::of(&component))?;
     prepare(forge, report, &component)?;
-    let request = request(forge, approver, None);
-    let (proposal, verification, component) = (&report.proposal, report.verification.id, report.component_sha256);
-    Ok(record(forge, &proposal.spec.name, AffectedViews::IndexAndRegistry, |ledger| {
-        ledger.promote(proposal.id, verification, component, limits, &request)
-    })?)
+    Ok(PromotionSubject {
+        id: report.proposal.id,
+        verification: report.verification.id,
+        component: report.component_sha256,
+        limits,
+        request: request(forge, approver, None),
+    })
 }
 
 /// Compares the component with its class and compiles it to machine code. A component that cannot run is not promoted,

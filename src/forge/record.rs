@@ -30,6 +30,17 @@ pub(super) enum AffectedViews {
     IndexAndRegistry,
 }
 
+/// Records a change of what is trusted, and derives what it affects of each of these skills.
+pub(super) fn record_all<T>(
+    forge: &ForgeContext<'_>,
+    names: &[&SkillName],
+    change: impl FnOnce(&Ledger) -> Result<T, LedgerError>,
+) -> Result<T, RecordError> {
+    let recorded = change(forge.ledger)?;
+    names.iter().try_for_each(|name| rebuild::registry_and_index_of(forge, name)).map_err(RecordError::Views)?;
+    Ok(recorded)
+}
+
 /// Records `change` and derives what it affects of the skill `name`.
 pub(super) fn record<T>(
     forge: &ForgeContext<'_>,

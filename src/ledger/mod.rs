@@ -59,7 +59,7 @@ pub use events::begin::Adoption;
 pub use executions::ExecutionRow;
 pub use group_commit::Recorder;
 pub use own_commits::OwnCommits;
-pub use promotions::{Promotion, PromotionRequest};
+pub use promotions::{Promotion, PromotionRequest, PromotionSubject};
 pub use proposal_sources::ProposalSource;
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use prune::Pruned;

@@ -72,10 +72,24 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Promotion> {
     })
 }
 
+/// What a person saw of one proposal, and their decision to trust it.
+#[derive(Debug, Clone)]
+pub struct PromotionSubject<'a> {
+    /// The proposal.
+    pub id: ProposalId,
+    /// Its newest verification.
+    pub verification: VerificationId,
+    /// The component that passed it, and whose bytes lie in the store.
+    pub component: Digest,
+    /// Fixed with the trust, and given back with it.
+    pub limits: &'a Narrowed,
+    /// The decision.
+    pub request: PromotionRequest,
+}
+
 impl Ledger {
-    /// VERIFIED → TRUSTED as the next revision of its name; the revision that was active becomes SUPERSEDED.
-    ///
-    /// `limits` are fixed with the trust, and come back with it. `component` is the one whose bytes lie in the store; it must be the one that the newest verification passed.
+    /// VERIFIED → TRUSTED as the next revision of its name; the revision that was active becomes SUPERSEDED. What each
+    /// parameter means, [`PromotionSubject`] says.
     ///
     /// # Errors
     /// [`LedgerError::WrongState`] or [`LedgerError::Conflict`] when the proposal is not exactly what was shown.
@@ -87,44 +101,16 @@ impl Ledger {
         limits: &Narrowed,
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
-        self.write(|tx| {
-            integrity::check(tx, &integrity::OF_TRUST)?;
-            let proposal = proposals::get(tx, id)?;
-            check_skill(tx, &proposal.spec.name)?;
-            state::check_subject(tx, tx.log().anchor(), &verification, Some(EventKind::Verification))?;
-            let changed = || LedgerError::Conflict(format!("proposal {id}"));
-            // A person saw a report minutes ago. Everything it showed is compared again under the
-            // write lock, so that the decision applies to exactly these bytes.
-            let checked = verifications::latest(tx, id)?.ok_or_else(changed)?;
-            let built = builds::latest(tx, id)?.ok_or_else(changed)?;
-            let same = checked.id == verification
-                && checked.status == Verdict::Passed
-                && checked.component_sha256 == Some(component)
-                // A build that came after the verification was never checked, even if the proposal
-                // still says VERIFIED.
-                && built.id == checked.build_id
-                && built.snapshot_sha256 == Some(checked.snapshot_sha256);
-            if !same {
-                return Err(changed());
-            }
-            // Before the new one becomes TRUSTED: an index allows one trusted revision for a name.
-            let superseded = supersede(tx, &proposal.spec.name)?;
-            // Read after the update above: if the active revision is this proposal, it is
-            // SUPERSEDED now and is refused.
-            let from = proposals::get(tx, id)?.status;
-            if from != ProposalStatus::Verified {
-                return Err(wrong_state(id, from, "promote"));
-            }
-            tx.change(
-                "UPDATE skill_proposals SET status = 'TRUSTED', component_sha256 = ?2, snapshot_sha256 = ?3,
-                     limits_json = ?5,
-                     revision = (SELECT coalesce(max(revision), 0) + 1 FROM skill_proposals WHERE name = ?4)
-                 WHERE id = ?1",
-                params![id, component, checked.snapshot_sha256, proposal.spec.name, codec::to_json(limits)?],
-            )?;
-            let verification = Some(verification);
-            record(tx, Recorded { decision: Decision::Promote, id, from, verification, superseded }, request)
-        })
+        let subject = PromotionSubject { id, verification, component, limits, request: request.clone() };
+        self.write(|tx| promote(tx, &subject))
+    }
+
+    /// The same for several proposals, in one transaction: all of them, or none.
+    ///
+    /// # Errors
+    /// As of [`Self::promote`], for the first that is not exactly what was shown.
+    pub fn promote_all(&self, subjects: &[PromotionSubject<'_>]) -> Result<Vec<Proposal>, LedgerError> {
+        self.write(|tx| subjects.iter().map(|subject| promote(tx, subject)).collect())
     }
 
     /// What a rollback would go back to: the newest superseded revision before the active one, or before the newest
@@ -202,6 +188,46 @@ impl Ledger {
         let mut statement = self.reader()?.prepare("SELECT * FROM promotions WHERE proposal_id = ?1 ORDER BY rowid")?;
         Ok(statement.query_map([proposal], from_row)?.collect::<Result<_, _>>()?)
     }
+}
+
+fn promote(tx: &WriteTransaction<'_>, subject: &PromotionSubject<'_>) -> Result<Proposal, LedgerError> {
+    let PromotionSubject { id, verification, component, limits, ref request } = *subject;
+    integrity::check(tx, &integrity::OF_TRUST)?;
+    let proposal = proposals::get(tx, id)?;
+    check_skill(tx, &proposal.spec.name)?;
+    state::check_subject(tx, tx.log().anchor(), &verification, Some(EventKind::Verification))?;
+    let changed = || LedgerError::Conflict(format!("proposal {id}"));
+    // A person saw a report minutes ago. Everything it showed is compared again under the
+    // write lock, so that the decision applies to exactly these bytes.
+    let checked = verifications::latest(tx, id)?.ok_or_else(changed)?;
+    let built = builds::latest(tx, id)?.ok_or_else(changed)?;
+    let same = checked.id == verification
+        && checked.status == Verdict::Passed
+        && checked.component_sha256 == Some(component)
+        // A build that came after the verification was never checked, even if the proposal
+        // still says VERIFIED.
+        && built.id == checked.build_id
+        && built.snapshot_sha256 == Some(checked.snapshot_sha256);
+    if !same {
+        return Err(changed());
+    }
+    // Before the new one becomes TRUSTED: an index allows one trusted revision for a name.
+    let superseded = supersede(tx, &proposal.spec.name)?;
+    // Read after the update above: if the active revision is this proposal, it is
+    // SUPERSEDED now and is refused.
+    let from = proposals::get(tx, id)?.status;
+    if from != ProposalStatus::Verified {
+        return Err(wrong_state(id, from, "promote"));
+    }
+    tx.change(
+        "UPDATE skill_proposals SET status = 'TRUSTED', component_sha256 = ?2, snapshot_sha256 = ?3,
+             limits_json = ?5,
+             revision = (SELECT coalesce(max(revision), 0) + 1 FROM skill_proposals WHERE name = ?4)
+         WHERE id = ?1",
+        params![id, component, checked.snapshot_sha256, proposal.spec.name, codec::to_json(limits)?],
+    )?;
+    let verification = Some(verification);
+    record(tx, Recorded { decision: Decision::Promote, id, from, verification, superseded }, request)
 }
 
 fn rollback_target(conn: &Connection, name: &SkillName) -> Result<Proposal, LedgerError> {

@@ -11,6 +11,7 @@ mod commits;
 mod gateway;
 mod hostile_sources;
 mod llm;
+mod promotions;
 mod real_claude;
 mod recorder;
 mod scaffold;
