@@ -22,7 +22,7 @@ use crate::support::Workspace;
 /// Verbs that change the vault.
 const TRIED: [&str; 4] = ["run", "approve", "undo", "chain"];
 
-const TRACED: &str = "trace=openat,write,pwrite64,writev,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,link,\
+const TRACED: &str = "trace=openat,openat2,write,pwrite64,writev,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,link,\
                       linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,copy_file_range,sendfile";
 
 /// A call that changed the disk. Paths are those of the call.
@@ -72,7 +72,7 @@ fn parse(line: &str) -> Option<DiskCall> {
     let below = |folder: usize| of_fd(parts[folder]).join(plain(folder + 1));
     let number = |part: usize| parts[part].parse::<usize>().unwrap();
     Some(match call {
-        "openat" => DiskCall::Open { path: below(0), flags: parts[2].to_owned() },
+        "openat" | "openat2" => DiskCall::Open { path: below(0), flags: parts[2].to_owned() },
         "write" | "writev" | "pwrite64" => {
             let mut bytes = quoted(arguments);
             bytes.truncate(usize::try_from(result).unwrap());
@@ -217,11 +217,13 @@ impl Disk {
             }
             DiskCall::Move { from, to, exchange } => {
                 let (moved, replaced) = (self.take(from), self.take(to));
+                assert!(moved.is_some() || self.name(from).is_none(), "the model does not know {}", from.display());
                 self.put(to, moved);
                 self.put(from, replaced.filter(|_| *exchange));
             }
             DiskCall::Link { from, to } => {
                 let node = self.name(from).and_then(|name| self.names.get(&name).copied());
+                assert!(node.is_some() || self.name(from).is_none(), "the model does not know {}", from.display());
                 self.put(to, node);
             }
             DiskCall::Remove(path) => drop(self.take(path)),
