@@ -14,8 +14,8 @@ where
     I: DeserializeOwned,
     O: Serialize,
 {
-    let input = serde_json::from_str(input).map_err(|error| SkillError::invalid_input(error.to_string()))?;
-    let output = run(input)?;
+    let input = serde_json::from_str(input).map_err(|error| SkillError::invalid_input(error.to_string()).cut())?;
+    let output = run(input).map_err(SkillError::cut)?;
     serde_json::to_string(&output).map_err(|error| SkillError::failed(format!("the output is not JSON: {error}")))
 }
 
@@ -25,6 +25,8 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused_in_both_directions() {
+        let long = |_: ()| Err::<(), _>(SkillError::failed("x".repeat(100_000)));
+        assert!(call(long, "null").is_err_and(|error| error.message().len() < 5_000));
         let nothing = |_: ()| Ok::<_, SkillError>(());
         assert_eq!(call(nothing, "null"), Ok("null".to_owned()));
         for bad in ["", "{", "null null", "1", &"[".repeat(10_000)] {

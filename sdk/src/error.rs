@@ -19,6 +19,9 @@ pub enum SkillError {
     Failed(String),
 }
 
+/// The longest message that reaches the host, in bytes.
+const LONGEST: usize = 4 << 10;
+
 impl SkillError {
     /// The input does not make sense.
     pub fn invalid_input(message: impl Into<String>) -> Self {
@@ -38,6 +41,18 @@ impl SkillError {
     /// Anything else.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())
+    }
+
+    /// The error with a message of at most [`LONGEST`] bytes. A message often quotes the input, and the host ends a run whose
+    /// error is too long.
+    pub(crate) fn cut(mut self) -> Self {
+        let (Self::InvalidInput(message) | Self::NotFound(message) | Self::Denied(message) | Self::Failed(message)) =
+            &mut self;
+        if message.len() > LONGEST {
+            message.truncate(message.floor_char_boundary(LONGEST - '…'.len_utf8()));
+            message.push('…');
+        }
+        self
     }
 
     /// The message, without the kind that `Display` puts in front of it.
@@ -114,6 +129,16 @@ mod tests {
         assert_eq!(io(io::ErrorKind::StorageFull), SkillError::failed("x"));
         assert!(matches!("x".parse::<u8>().map_err(SkillError::from), Err(SkillError::InvalidInput(_))));
         assert_eq!(SkillError::from(fmt::Error).to_string(), format!("failed: {}", fmt::Error));
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_long_input_is_cut_between_characters() {
+        let long = SkillError::not_found(format!("x{}", "é".repeat(LONGEST))).cut();
+        assert!(long.message().len() <= LONGEST && long.message().len() > LONGEST - 8);
+        assert!(long.message().ends_with("é…"));
+        assert!(matches!(long, SkillError::NotFound(_)));
+        let fits = SkillError::failed("x".repeat(LONGEST));
+        assert_eq!(fits.clone().cut(), fits);
     }
 
     #[test]

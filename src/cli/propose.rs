@@ -47,7 +47,8 @@ pub struct Args {
     /// The skill removes files below its folders.
     #[arg(long)]
     removes_files: bool,
-    /// An example that must hold: IN.json=OUT.json, or one file with a golden case {name, input, vault, expect, files, removed}.
+    /// An example that must hold: IN.json=OUT.json, or one file with a golden case {name, input, vault, now, expect, files,
+    /// removed}.
     #[arg(long = "example", value_name = "IN=OUT")]
     examples: Vec<String>,
     /// The name of a test that the skill must have; may be given several times.

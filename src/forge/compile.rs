@@ -77,8 +77,18 @@ pub enum ProgramKind {
     Instrumented,
 }
 
-/// Refused, because the address of a function differs between the tested and the promoted program.
-const ADDRESSES: &str = "clippy::fn_to_numeric_cast_any";
+/// The lints of clippy that refuse a skill: code that is wrong or almost certainly wrong, and addresses of functions, which
+/// differ between the tested and the promoted program. The others are advice about style and speed.
+const REFUSED_LINTS: [&str; 3] = ["clippy::correctness", "clippy::suspicious", "clippy::fn_to_numeric_cast_any"];
+
+/// What clippy and rustc say of the sources.
+#[derive(Debug)]
+pub struct LintOutput {
+    /// Warnings that refuse the skill.
+    pub findings: Vec<Finding>,
+    /// Advice that refuses nothing.
+    pub remarks: Vec<Finding>,
+}
 
 impl<'a> CompileSandbox<'a> {
     /// Writes the sources into a fresh folder below `parent`.
@@ -172,9 +182,19 @@ impl<'a> CompileSandbox<'a> {
             ProgramKind::Tests => {
                 ("tests", &["--test", "-C", "opt-level=0", "-C", "overflow-checks=on", "-C", "debug-assertions=off"])
             }
-            ProgramKind::Instrumented => {
-                ("changed", &["--crate-type", "cdylib", "-C", "opt-level=0", "-C", "overflow-checks=on"])
-            }
+            ProgramKind::Instrumented => (
+                "changed",
+                &[
+                    "--crate-type",
+                    "cdylib",
+                    "-C",
+                    "opt-level=0",
+                    "-C",
+                    "overflow-checks=on",
+                    "-C",
+                    "debug-assertions=off",
+                ],
+            ),
         };
         let out = self.out(folder)?;
         let file = out.join("skill.wasm");
@@ -184,7 +204,8 @@ impl<'a> CompileSandbox<'a> {
             .args(["-C", "codegen-units=1", "-C", "strip=symbols", "-o"])
             .path_arg(&file);
         let done = self.cage.run(&job, &mut |_, _| {})?;
-        let mut findings = diagnostics(&done, "compile", DiagnosticLevel::Errors);
+        let errors = diagnostics(&done, DiagnosticLevel::Errors).into_iter();
+        let mut findings: Vec<Finding> = errors.map(|error| finding(error, "compile")).collect();
         let component = match (done.exit.success(), artifacts::read_once(&file)) {
             (true, Ok(bytes)) => Some(bytes),
             (true, Err(error)) => {
@@ -209,18 +230,23 @@ impl<'a> CompileSandbox<'a> {
     ///
     /// # Errors
     /// [`CompileError`] when clippy could not be run.
-    pub fn lint(&self) -> Result<Vec<Finding>, CompileError> {
+    pub fn lint(&self) -> Result<LintOutput, CompileError> {
         let out = self.out("lint")?;
         let job = self
             .flags(self.job("clippy-driver", &out))?
-            .args(["--crate-type", "cdylib", "--emit", "metadata", "-W", "clippy::all", "-W", ADDRESSES, "-o"])
+            .args(["--crate-type", "cdylib", "--emit", "metadata", "-W", "clippy::all"])
+            .args(REFUSED_LINTS.iter().flat_map(|lints| ["-D", lints]))
+            .arg("-o")
             .path_arg(out.join("skill.rmeta"));
         let done = self.cage.run(&job, &mut |_, _| {})?;
-        let mut findings = diagnostics(&done, "lint", DiagnosticLevel::ErrorsAndWarnings);
-        if !done.exit.success() && findings.is_empty() {
-            findings.push(tool_failure(&done, "lint", "clippy-driver"));
+        let diagnostics = diagnostics(&done, DiagnosticLevel::ErrorsAndWarnings);
+        let (advice, refused): (Vec<_>, Vec<_>) = diagnostics.into_iter().partition(Diagnostic::is_advice);
+        let of = |diagnostics: Vec<Diagnostic>| diagnostics.into_iter().map(|it| finding(it, "lint")).collect();
+        let mut output = LintOutput { findings: of(refused), remarks: of(advice) };
+        if !done.exit.success() && output.findings.is_empty() {
+            output.findings.push(tool_failure(&done, "lint", "clippy-driver"));
         }
-        Ok(findings)
+        Ok(output)
     }
 }
 
@@ -274,7 +300,14 @@ struct Span {
     is_primary: bool,
 }
 
-fn diagnostics(done: &Finished, gate: &str, wanted: DiagnosticLevel) -> Vec<Finding> {
+impl Diagnostic {
+    /// Whether it is one of clippy's lints that only warn. A warning of rustc itself is no advice.
+    fn is_advice(&self) -> bool {
+        self.level == "warning" && self.code.as_ref().is_some_and(|code| code.code.starts_with("clippy::"))
+    }
+}
+
+fn diagnostics(done: &Finished, wanted: DiagnosticLevel) -> Vec<Diagnostic> {
     let text = String::from_utf8_lossy(&done.stderr);
     let parsed = text.lines().filter_map(|line| serde_json::from_str::<Diagnostic>(line).ok());
     let counts = |d: &Diagnostic| {
@@ -287,7 +320,7 @@ fn diagnostics(done: &Finished, gate: &str, wanted: DiagnosticLevel) -> Vec<Find
                 || d.message.contains("warning emitted"));
         level && !closing
     };
-    parsed.filter(counts).take(100).map(|diagnostic| finding(diagnostic, gate)).collect()
+    parsed.filter(counts).take(100).collect()
 }
 
 fn finding(diagnostic: Diagnostic, gate: &str) -> Finding {

@@ -62,7 +62,7 @@ fn wanted_by_the_gates(spec: &SkillSpec) -> String {
     format!(
         "## What the gates check\n\n\
          - workspace: `src/lib.rs` exists. Only files `src/**/*.rs` (lower-case names) are added or changed.\n\
-         - lint: clippy and rustc have no warning. Kavi formats the code; you need not.\n\
+         - lint: rustc has no warning, and clippy finds nothing wrong or suspicious. Its advice on style refuses nothing. Kavi formats the code; you need not.\n\
          - policy: from `std` only what computes. Files only through `kavi_sdk::vault`{clock}{removals}. No `unsafe`, no `println!`, no\n  \
          `#[allow]`, no `include_str!`, no secret as a literal. Where it is broken, nothing may be compiled.\n\
          - compile, reproducible: it compiles for `wasm32-wasip2`, twice to the same bytes.\n\

@@ -120,7 +120,7 @@ pub enum ProposeError {
         source: JsonError,
     },
     /// `--example` with one file that is not a golden case.
-    #[error("example `{name}` is not a golden case {{name, input, vault, expect, files, removed}}: {message}")]
+    #[error("example `{name}` is not a golden case {{name, input, vault, now, expect, files, removed}}: {message}")]
     Case {
         /// Which example.
         name: String,
@@ -207,6 +207,7 @@ fn parse_example(text: &ExampleText) -> Result<Example, ProposeError> {
             name: text.name.clone(),
             input,
             vault: Default::default(),
+            now: None,
             expect: Expectation::Ok(parse(output)?),
             files: Default::default(),
             removed: Default::default(),

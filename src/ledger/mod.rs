@@ -68,7 +68,7 @@ pub use research::{Acknowledgement, Research};
 pub use reverifications::Reverification;
 pub use switch::{LedgerWatch, LedgerWatchSource, RunAuthorization};
 pub use trusted_revision::{DataVersion, TrustedRevision};
-pub use verifications::{GateRow, Reusable, Verification};
+pub use verifications::{EarlierDraw, GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.
 const BUSY: Duration = Duration::from_secs(10);

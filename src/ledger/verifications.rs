@@ -64,6 +64,15 @@ pub struct GateRow {
     pub reused_from: Option<VerificationId>,
 }
 
+/// A verification of the same sources that drew inputs of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlierDraw {
+    /// Its id, from which everything that it drew follows.
+    pub id: VerificationId,
+    /// When it started.
+    pub created_at: Timestamp,
+}
+
 /// A result that stands for the same inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reusable {
@@ -179,6 +188,20 @@ impl Ledger {
             })
         });
         Ok(found.optional()?)
+    }
+
+    /// The verifications whose conformance gate ran over these sources, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn verifications_of_sources(&self, snapshot: Digest) -> Result<Vec<EarlierDraw>, LedgerError> {
+        let sql = "SELECT v.id, v.created_at FROM verifications v JOIN verification_gates g ON g.verification_id = v.id
+                   WHERE v.snapshot_sha256 = ?1 AND g.gate = 'conformance' AND g.status <> 'SKIPPED'
+                   AND g.reused_from IS NULL ORDER BY v.rowid";
+        let mut statement = self.conn.prepare(sql)?;
+        let rows = statement
+            .query_map([snapshot], |row| Ok(EarlierDraw { id: row.get("id")?, created_at: row.get("created_at")? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Every verification of a proposal, oldest first.

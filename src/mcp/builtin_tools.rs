@@ -168,7 +168,7 @@ fn proposal_schema() -> Value {
             "examples": {
                 "type": "array",
                 "items": { "type": "object" },
-                "description": "Examples that become tests: {\"name\":…, \"input\":…, \"vault\":{path: text}, \"expect\":{\"ok\":output}, \"files\":{path: text}}.",
+                "description": "Examples that become tests: {\"name\":…, \"input\":…, \"vault\":{path: text}, \"now\":time, \"expect\":{\"ok\":output}, \"files\":{path: text}}.",
             },
             "required_tests": texts("Names of tests that the skill must have."),
             "reads_clock": { "type": "boolean", "description": "Whether it needs the current time." },

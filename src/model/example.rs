@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::vault_path::VaultPath;
+use super::{time::Timestamp, vault_path::VaultPath};
 
 /// One golden case, run on the exact component that would be promoted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Example {
     /// Text files that lie in the vault before the run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vault: BTreeMap<VaultPath, String>,
+    /// The time of the run, for a skill that asks for the time. Without it the example must hold at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Timestamp>,
     /// What must come back.
     pub expect: Expectation,
     /// Files that the run must stage, with their whole text. Empty: not compared.

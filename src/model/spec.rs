@@ -158,6 +158,9 @@ impl SkillSpec {
         {
             return bad(format!("output: {error}"));
         }
+        if example.now.is_some() && !self.reads_clock {
+            return bad("it names a time (`now`), and the skill does not ask for the time (`reads_clock`)".to_owned());
+        }
         match example.files.keys().find(|path| !self.may_write(path)) {
             Some(path) => bad(format!("`{path}` is outside the folders it may write below")),
             None => Ok(()),

@@ -59,7 +59,7 @@ pub use loader::{CodeOrigin, LoadError, Loader, SkillComponent};
 pub use outcome::{
     GuestError, GuestTelemetry, LogLevel, LogLine, RunFailure, RunUsage, SkillOutcome, TestExit, TestOutcome,
 };
-pub use request::GuestRequest;
+pub use request::{GuestCommand, GuestRequest};
 
 #[cfg(test)]
 mod tests;

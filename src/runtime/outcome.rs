@@ -62,6 +62,8 @@ pub struct GuestTelemetry {
     pub usage: RunUsage,
     /// The second wall of its thread; none where no guest was started.
     pub second_wall: Option<SecondWall>,
+    /// A checksum over its calls for files, to compare two runs of one process. It is never recorded.
+    pub calls: u64,
 }
 
 impl GuestTelemetry {

@@ -13,6 +13,21 @@ pub(super) enum ComponentKind {
     Tests,
 }
 
+/// The arguments and the environment of a guest. A skill gets neither: both are for programs that the forge makes for a check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestCommand {
+    pub(super) arguments: Vec<String>,
+    pub(super) environment: Vec<(String, String)>,
+}
+
+impl GuestCommand {
+    /// These arguments after the name of the program, and this environment.
+    pub fn new(arguments: &[&str], environment: &[(String, String)]) -> Self {
+        let arguments = std::iter::once("tests").chain(arguments.iter().copied()).map(str::to_owned).collect();
+        Self { arguments, environment: environment.to_vec() }
+    }
+}
+
 /// Everything that one run is given. Nothing else reaches the guest.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestRequest<'a> {

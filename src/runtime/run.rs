@@ -22,7 +22,7 @@ use super::{
     interfaces::ImportAllowlist,
     lane::Lane,
     outcome::{GuestError, GuestTelemetry, RunFailure, SkillOutcome, TestExit, TestOutcome},
-    request::{ComponentKind, GuestRequest},
+    request::{ComponentKind, GuestCommand, GuestRequest},
     second_wall::{self, LandlockScope},
     thread,
     wall::state::GuestState,
@@ -62,7 +62,24 @@ impl CompiledComponent {
     /// deadline or a trap. It holds the telemetry until then.
     pub fn run(&self, request: &GuestRequest<'_>) -> Result<SkillOutcome, RunFailure> {
         let linked = self.prepare(request)?;
-        let guest = Guest { request, kind: ComponentKind::Skill, arguments: Vec::new(), pre: &linked.pre };
+        let command_line = GuestCommand::default();
+        let guest = Guest { request, kind: ComponentKind::Skill, command_line, pre: &linked.pre };
+        skill_outcome(on_its_thread(guest, find(&linked), calling(request.input))?, request)
+    }
+
+    /// The same for an instrumented component: one that the forge changed for a check and never keeps. It alone sees an
+    /// environment, because its inserted code reads the switch there.
+    ///
+    /// # Errors
+    /// As for [`CompiledComponent::run`].
+    pub fn run_instrumented(
+        &self,
+        environment: &[(String, String)],
+        request: &GuestRequest<'_>,
+    ) -> Result<SkillOutcome, RunFailure> {
+        let linked = self.prepare(request)?;
+        let command_line = GuestCommand { environment: environment.to_vec(), ..GuestCommand::default() };
+        let guest = Guest { request, kind: ComponentKind::Skill, command_line, pre: &linked.pre };
         skill_outcome(on_its_thread(guest, find(&linked), calling(request.input))?, request)
     }
 
@@ -82,7 +99,7 @@ impl CompiledComponent {
         let guard = lane.begin(LandlockScope::of(request, ComponentKind::Skill), watch)?;
         // Folders are opened on this thread, so the kernel checks them against the lane's
         // restriction too.
-        let state = GuestState::new(request, Vec::new(), guard.interrupt())?;
+        let state = GuestState::new(request, GuestCommand::default(), guard.interrupt())?;
         let mut end = execute(state, &linked.pre, find(&linked), calling(request.input));
         drop(guard);
         end.observed.second_wall = Some(lane.second_wall());
@@ -105,7 +122,18 @@ impl CompiledComponent {
     /// # Errors
     /// [`RunError`] when it is refused or cannot be started. However it ends after that is a [`TestExit`].
     pub fn run_test(&self, arguments: &[&str], request: &GuestRequest<'_>) -> Result<TestOutcome, RunError> {
-        let arguments = std::iter::once("tests").chain(arguments.iter().copied()).map(str::to_owned).collect();
+        self.run_test_in(&GuestCommand::new(arguments, &[]), request)
+    }
+
+    /// The same with an environment.
+    ///
+    /// # Errors
+    /// As for [`CompiledComponent::run_test`].
+    pub fn run_test_in(
+        &self,
+        command_line: &GuestCommand,
+        request: &GuestRequest<'_>,
+    ) -> Result<TestOutcome, RunError> {
         let linked = self.link(request, ComponentKind::Tests)?;
         type Run = TypedFunc<(), (Result<(), ()>,)>;
         let exports = self.interface.exports.iter();
@@ -120,7 +148,8 @@ impl CompiledComponent {
             instance.get_typed_func(store, run)
         };
         let call = |store: &mut Store<GuestState>, run: Run| Ok(run.call(store, ())?.0);
-        let guest = Guest { request, kind: ComponentKind::Tests, arguments, pre: &linked.pre };
+        let command_line = command_line.clone();
+        let guest = Guest { request, kind: ComponentKind::Tests, command_line, pre: &linked.pre };
         let RunEnd { result, observed } = on_its_thread(guest, find, call)?;
         let exit = match result {
             Ok(Ok(())) => TestExit::Returned,
@@ -208,7 +237,7 @@ pub(super) struct Guest<'a> {
     pub(super) request: &'a GuestRequest<'a>,
     pub(super) kind: ComponentKind,
     /// What the guest sees as its command line.
-    pub(super) arguments: Vec<String>,
+    pub(super) command_line: GuestCommand,
     pub(super) pre: &'a InstancePre<GuestState>,
 }
 
@@ -218,12 +247,12 @@ pub(super) fn on_its_thread<F, R: Send>(
     find: impl FnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<F> + Send,
     call: impl FnOnce(&mut Store<GuestState>, F) -> wasmtime::Result<R> + Send,
 ) -> Result<RunEnd<R>, RunError> {
-    let Guest { request, kind, arguments, pre } = guest;
+    let Guest { request, kind, command_line, pre } = guest;
     thread::run(request.watch, |interrupt| {
         // First of all: nothing of the guest has been looked at on this thread.
         let second_wall = second_wall::put_up(LandlockScope::of(request, kind))?;
         // After the wall, so that a folder outside of the scope fails here and not in the guest.
-        let state = GuestState::new(request, arguments, interrupt)?;
+        let state = GuestState::new(request, command_line, interrupt)?;
         let mut end = execute(state, pre, find, call);
         end.observed.second_wall = Some(second_wall);
         Ok(end)

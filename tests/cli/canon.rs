@@ -116,7 +116,7 @@ fn verify_lint_compile() -> Row {
 }
 
 fn verify_lint() -> Row {
-    at_the_gates(&sources::warned_about(), "VERIFY_LINT", "lint", "a return that clippy warns about")
+    at_the_gates(&sources::warned_about(), "VERIFY_LINT", "lint", "a replacement that clippy warns about")
 }
 
 fn timeout() -> Row {

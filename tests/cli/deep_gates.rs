@@ -69,13 +69,15 @@ impl Verified {
         self.document["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == name).unwrap()
     }
 
+    fn failed(&self) -> Vec<&str> {
+        let gates = self.document["gates"].as_array().unwrap().iter().filter(|gate| gate["status"] == "FAILED");
+        gates.map(|gate| gate["gate"].as_str().unwrap()).collect()
+    }
+
     /// This gate and no other failed, for this reason.
     #[track_caller]
     fn only(&self, gate: &str, rule: &str) -> &Value {
-        let gates = self.document["gates"].as_array().unwrap();
-        let failed: Vec<&str> =
-            gates.iter().filter(|gate| gate["status"] == "FAILED").map(|gate| gate["gate"].as_str().unwrap()).collect();
-        assert_eq!(failed, [gate], "{:#}", self.document);
+        assert_eq!(self.failed(), [gate], "{:#}", self.document);
         let findings = self.gate(gate)["findings"].as_array().unwrap();
         let found = findings.iter().find(|finding| finding["rule"] == rule);
         assert_eq!(self.workspace.status_of(&self.id), "BUILT");
@@ -253,14 +255,25 @@ fn tests_that_look_at_nothing_but_success_are_not_enough() {
     let source = source.replace("call, seed, written, written_paths", "call") + &tests + "}\n";
     let source = source.replace("testing::{call}", "testing::call");
     let verified = Verified::of(&source, "FILE_WRITE", WRITE_NOTE.schema, &["--path", "Inbox/AI"]);
-    verified.only("mutation", "mutation/score");
+    // Nothing is refused in them, so they leave branches untaken as well.
+    assert_eq!(verified.failed(), ["coverage", "mutation"], "{:#}", verified.document);
     let findings = verified.gate("mutation")["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["rule"] == "mutation/score"), "{findings:#?}");
     let survivors: Vec<&str> =
         findings.iter().filter(|f| f["rule"] == "mutation/survivor").map(|f| f["message"].as_str().unwrap()).collect();
     assert!(survivors.iter().any(|text| text.contains("`vault::write(&path, &note)?;` is left out")), "{survivors:#?}");
     assert!(findings[1]["line"].as_u64().is_some());
     let report = fs::read_to_string(verified.document["report"].as_str().unwrap()).unwrap();
     assert!(report.contains("mutation/survivor"), "{report}");
+}
+
+/// Agents write such code often, and it is not wrong.
+#[test]
+fn advice_on_style_refuses_nothing() {
+    let body = "let text = input.text.trim().to_owned();\nreturn Ok(Output { text });";
+    let verified = Verified::of(&skill(body, TRIM_TESTS), "READ_ONLY", SCHEMA, &[]);
+    let remarks = verified.passes().gate("lint")["findings"].as_array().unwrap();
+    assert_eq!(remarks[0]["rule"], "lint/clippy::needless_return", "{remarks:#?}");
 }
 
 #[test]
@@ -316,15 +329,15 @@ fn what_did_not_change_is_not_checked_again() {
     let reused = |document: &Value| -> Vec<bool> {
         document["gates"].as_array().unwrap().iter().map(|gate| gate["reused_from"] == first).collect()
     };
-    assert_eq!(reused(&verified.document), [false; 11]);
+    assert_eq!(reused(&verified.document), [false; 12]);
     let second = again(&[]);
-    assert_eq!(reused(&second), [true; 11], "{second:#}");
+    assert_eq!(reused(&second), [true; 12], "{second:#}");
     let shown = verified.workspace.call(&["verify-skill", &verified.id]).expect(0).stdout;
     let short = &first.as_str().unwrap()[..8];
     assert!(shown.contains(&format!("reused from {short}")), "{shown}");
     assert_eq!(second["component_sha256"], verified.document["component_sha256"]);
     assert_eq!(second["confinement"], verified.document["confinement"]);
-    assert_eq!(reused(&again(&["--fresh"])), [false; 11]);
+    assert_eq!(reused(&again(&["--fresh"])), [false; 12]);
 
     // Without its bytes the component is compiled anew, and what looked at the old bytes looks again.
     let digest = verified.document["component_sha256"].as_str().unwrap();
@@ -337,7 +350,7 @@ fn what_did_not_change_is_not_checked_again() {
         .filter(|gate| gate.get("reused_from").is_none())
         .map(|gate| gate["gate"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["compile", "limits", "invariants", "examples", "conformance", "replay"], "{anew:#}");
+    assert_eq!(names, ["compile", "limits", "invariants", "examples", "conformance", "replay", "coverage"], "{anew:#}");
 
     // Another spec for the same sources: only what depends on it is checked again.
     let id = verified.workspace.propose("tried", "READ_ONLY", PEEK.schema, &["--required-test", "reads_a_file"]);
@@ -353,4 +366,78 @@ fn what_did_not_change_is_not_checked_again() {
     assert_eq!(taken, ["lint", "policy", "reproducible"], "{other:#}");
     // A promotion of what was reused is a promotion of the same bytes.
     verified.workspace.json(&["promote-skill", &verified.id, "--approved-by", "test", "--yes"]).expect(0);
+}
+
+/// A skill that says what it sees: of seeds, times, folders and errors. What it said in the gates and what it says in a run are
+/// the same.
+#[test]
+fn what_a_guest_observes_in_a_check_is_what_it_observes_in_a_run() {
+    let source = include_str!("../hostile/observer/lib.rs");
+    let schema = r#"{"input":{"text":"str"},"output":{"seen":["str"]}}"#;
+    let more = ["--path", "Inbox", "--reads-clock"];
+    let verified = Verified::of(source, "FILE_WRITE", schema, &more);
+    let asked = verified.passes().gate("examples")["findings"].as_array().unwrap();
+    let answer = |finding: &Value| {
+        let text = finding["message"].as_str().unwrap().split_once("it answers ").unwrap().1.to_owned();
+        text.split("…").next().unwrap().split(" and writes ").next().unwrap().to_owned()
+    };
+    verified.workspace.json(&["promote-skill", &verified.id, "--approved-by", "test", "--yes"]).expect(0);
+    fs::write(verified.workspace.path().join("vault_out/a.md"), "text").unwrap();
+    let run = verified.workspace.json(&["run-skill", "tried", "--json", r#"{"text":"x"}"#]).expect(0).json();
+    let shown = run["output"].to_string();
+    assert!(shown.contains("time of a check: false") && shown.contains("different seeds: 2"), "{run:#}");
+    for finding in asked {
+        // A remark quotes the start of an answer.
+        let said = answer(finding);
+        assert!(said.len() > 200 && shown.starts_with(said.trim_end_matches(['}', ']', '"'])), "{said}\n{shown}");
+    }
+}
+
+/// A payload behind a date: the drawn moments reach it, and the person is shown that nothing says what it must do.
+#[test]
+fn a_branch_that_only_drawn_moments_reach_is_shown() {
+    let body = "let text = input.text.trim().to_owned();\nlet now = clock::DateTime::at(clock::now(), 0);\n\
+                if now.year >= 2040 {\n    log::info(vault::exists(\"a.md\")?.to_string());\n}\nOk(Output { text })";
+    let tests = TRIM_TESTS.replace(
+        "call(run, json!({ \"text\": text }))",
+        "kavi_sdk::testing::set_clock(1_767_323_045);\n    call(run, json!({ \"text\": text }))",
+    );
+    let source =
+        skill(body, &tests).replace("use kavi_sdk::prelude::*;", "use kavi_sdk::clock;\nuse kavi_sdk::prelude::*;");
+    let verified = Verified::of(&source, "READ_ONLY", SCHEMA, &["--reads-clock"]);
+    let remarks = verified.gate("coverage")["findings"].as_array().unwrap();
+    let shown: Vec<&Value> = remarks.iter().filter(|remark| remark["rule"] == "coverage/unchecked").collect();
+    assert_eq!(shown.len(), 1, "{:#}", verified.document);
+    assert!(shown[0]["message"].as_str().unwrap().contains("vault::exists"), "{shown:#?}");
+    assert!(shown[0]["line"].as_u64().is_some());
+}
+
+/// An example of a skill that reads the clock names its time, or holds at any time.
+#[test]
+fn an_example_names_its_time_or_holds_at_any() {
+    let source = include_str!("../../skills/create_daily_note/src/lib.rs");
+    let spec: Value = serde_json::from_str(include_str!("../../skills/create_daily_note/spec.json")).unwrap();
+    let schema = spec["io"].to_string();
+    let case = |now: Option<&str>| {
+        let mut case = serde_json::json!({ "name": "day", "input": {},
+            "expect": { "ok": { "path": "Daily/2026-01-02.md", "date": "2026-01-02", "created": true } } });
+        if let Some(now) = now {
+            case["now"] = now.into();
+        }
+        case.to_string()
+    };
+    let outcome = |now: Option<&str>| {
+        let workspace = Workspace::new();
+        fs::write(workspace.path().join("case.json"), case(now)).unwrap();
+        let more = ["--path", "Daily", "--reads-clock", "--example", "case.json"];
+        let verified = Verified::within(workspace, source, "FILE_WRITE", &schema, &more);
+        verified.gate("examples").clone()
+    };
+    assert_eq!(outcome(Some("2026-01-02T03:04:05Z"))["status"], "PASSED");
+    let missing = outcome(None);
+    assert_eq!(
+        (missing["status"].as_str(), missing["findings"][0]["rule"].as_str()),
+        (Some("FAILED"), Some("examples/outcome"))
+    );
+    assert!(missing["findings"][0]["message"].as_str().unwrap().contains("`\"now\"`"), "{missing:#}");
 }

@@ -27,7 +27,7 @@ struct Proposed {
     reads_clock: bool,
     #[serde(default)]
     required_tests: Vec<String>,
-    /// The rule that refuses it.
+    /// The rule that refuses it, or several with `|` between them: inputs are drawn, so an earlier gate may find it too.
     #[serde(default)]
     expect: String,
 }
@@ -95,7 +95,8 @@ fn cheating_skills_are_refused_by_the_gate_they_cheat() {
         let (spec, document) = judge(&workspace, &folder);
         let rules = rules(&document);
         println!("{name}: {}", rules.join(", "));
-        if document["status"] != "FAILED" || !rules.contains(&spec.expect) {
+        if document["status"] != "FAILED" || !spec.expect.split('|').any(|rule| rules.iter().any(|found| found == rule))
+        {
             wrong.push(format!("{name}: expected {}, got {rules:?}", spec.expect));
         }
     }

@@ -45,7 +45,7 @@ fn trusted() -> Workspace {
     for name in SKILLS {
         let added = skills.iter().find(|added| added["name"] == name).unwrap();
         let gates = added["trusted"]["gates"].as_array().unwrap();
-        assert_eq!(gates.len(), 11, "{name}");
+        assert_eq!(gates.len(), 12, "{name}");
         assert!(gates.iter().all(|gate| gate["status"] == "PASSED"), "{name}: {added:#}");
         assert_eq!(workspace.status_of(name), "TRUSTED");
     }

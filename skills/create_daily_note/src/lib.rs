@@ -157,9 +157,15 @@ mod tests {
 
     const DAY: &str = "Daily/2026-01-02.md";
 
+    /// Runs the skill at 2026-01-02T03:04:05Z.
+    fn on_the_day(input: Value) -> Result<Value, SkillError> {
+        set_clock(1_767_323_045);
+        call(run, input)
+    }
+
     #[test]
     fn makes_the_note_of_the_day() {
-        let output = call(run, json!({}));
+        let output = on_the_day(json!({}));
         let expected = json!({ "path": DAY, "date": "2026-01-02", "created": true });
         assert_eq!(output, Ok(expected));
         assert_eq!(written_paths(), [DAY]);
@@ -172,11 +178,11 @@ mod tests {
         let kept = json!({ "path": DAY, "date": "2026-01-02", "created": false });
         let missing = json!({ "template": "nowhere.md" });
         for input in [json!({}), json!({ "existing": "keep" }), missing] {
-            assert_eq!(call(run, input), Ok(kept.clone()));
+            assert_eq!(on_the_day(input), Ok(kept.clone()));
         }
         assert!(written_paths().is_empty());
         let replaced = json!({ "path": DAY, "date": "2026-01-02", "created": true });
-        assert_eq!(call(run, json!({ "existing": "replace" })), Ok(replaced));
+        assert_eq!(on_the_day(json!({ "existing": "replace" })), Ok(replaced));
         assert_eq!(written(DAY).as_deref(), Some("# 2026-01-02\n"));
     }
 
@@ -199,13 +205,8 @@ mod tests {
     fn fills_a_template() {
         let template = "---\nday: {{date}}\n---\n# {{ title }}, {{weekday}} {{time}}\n{{other}} {{ {x}} {{date}} {{";
         seed("Templates/day.md", template);
-        assert!(
-            call(
-                run,
-                json!({ "template": "Templates/day.md", "offset_minutes": 61 })
-            )
-            .is_ok()
-        );
+        let input = json!({ "template": "Templates/day.md", "offset_minutes": 61 });
+        assert!(on_the_day(input).is_ok());
         let expected = "---\nday: 2026-01-02\n---\n# 2026-01-02, Friday 04:05\n{{other}} {{ {x}} 2026-01-02 {{";
         assert_eq!(written(DAY).as_deref(), Some(expected));
     }
@@ -224,12 +225,12 @@ mod tests {
         );
         let path = "Journal/2026/01-January/2026-01-02 Friday.md";
         let expected = json!({ "path": path, "date": "2026-01-02", "created": true });
-        assert_eq!(call(run, json!({})), Ok(expected));
+        assert_eq!(on_the_day(json!({})), Ok(expected));
         let text = "# 2026-01-02 Friday 2. January 03h";
         assert_eq!(written(path).as_deref(), Some(text));
         seed("other.md", "{{date}}");
         let input = json!({ "template": "other.md", "existing": "replace" });
-        assert!(call(run, input).is_ok());
+        assert!(on_the_day(input).is_ok());
         assert_eq!(written(path).as_deref(), Some("2026-01-02"));
     }
 
@@ -240,7 +241,7 @@ mod tests {
             "{\"folder\": \"\", \"format\": \"\", \"template\": null}",
         ] {
             seed(".obsidian/daily-notes.json", settings);
-            let output = call(run, json!({ "existing": "replace" })).unwrap();
+            let output = on_the_day(json!({ "existing": "replace" })).unwrap();
             assert_eq!(output["path"], DAY, "{settings}");
         }
         seed("Templates/day.MD", "x");
@@ -248,10 +249,10 @@ mod tests {
             ".obsidian/daily-notes.json",
             "{\"template\": \"Templates/day.MD\"}",
         );
-        assert!(call(run, json!({ "existing": "replace" })).is_ok());
+        assert!(on_the_day(json!({ "existing": "replace" })).is_ok());
         assert_eq!(written(DAY).as_deref(), Some("x"));
         seed(".obsidian/daily-notes.json", "{\"folder\": 1}");
-        let got = call(run, json!({}));
+        let got = on_the_day(json!({}));
         assert!(matches!(got, Err(SkillError::Failed(_))), "{got:?}");
     }
 

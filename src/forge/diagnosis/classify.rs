@@ -98,7 +98,7 @@ fn kind_of(gate: &str, rule: &str, compiles: bool) -> FailureKind {
         "test" if rule.starts_with("test/compile/") => FailureKind::VerifyLint,
         "policy" if rule == "policy/syntax" && !compiles => FailureKind::VerifyLint,
         "policy" => FailureKind::VerifyPolicy,
-        "test" | "examples" | "conformance" | "replay" | "mutation" => FailureKind::VerifyTest,
+        "test" | "examples" | "conformance" | "replay" | "coverage" | "mutation" => FailureKind::VerifyTest,
         "invariants" if rule == "invariants/example" => FailureKind::VerifyTest,
         // invariants, reproducible, limits. An unknown gate counts as the most serious kind, so that it fails closed.
         _ => FailureKind::VerifyInvariant,

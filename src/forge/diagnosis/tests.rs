@@ -113,6 +113,7 @@ fn every_gate_speaks_for_its_kind_and_the_gravest_counts() {
         ("invariants", "invariants/example", FailureKind::VerifyTest),
         ("examples", "examples/output", FailureKind::VerifyTest),
         ("conformance", "conformance/output", FailureKind::VerifyTest),
+        ("coverage", "coverage/branch", FailureKind::VerifyTest),
         ("mutation", "mutation/survivors", FailureKind::VerifyTest),
         ("test", "test/failed", FailureKind::VerifyTest),
         ("test", "test/compile/E0308", FailureKind::VerifyLint),

@@ -1,35 +1,45 @@
 //! The conformance gate: the release component keeps the rules for inputs that nobody chose.
 //!
-//! Inputs are drawn from the schema, seeded by the digest of the sources. A valid input runs twice, in new instances with
-//! different clocks and seeds. The rules: no trap, the output matches its schema, no file before an error, no file outside the
-//! declared folders, the same outcome both times. An invalid input must be refused by the host's own check of inputs. The
-//! component gets it all the same, and a broken rule is then only a remark, because no run outside this gate gets that far.
+//! Inputs are drawn from the schema, anew for every verification. A valid input runs twice, in new instances with different
+//! seeds, and each input has a time of its own. The rules: no trap, the output matches its schema, no file before an error, no
+//! file outside the declared folders, the same outcome both times. An invalid input must be refused by the host's own check of
+//! inputs. The component gets it all the same, and a broken rule is then only a remark, because no run outside this gate gets
+//! that far.
 //!
-//! Guarantees: the same sources are checked with the same inputs.
+//! Guarantees: the id of the verification repeats its inputs. The inputs of earlier verifications of the same sources are tried
+//! again, so that another verification is no second chance.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::context::GateContext;
+use super::draw::Draw;
 use super::error::VerifyError;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::source_analysis::InputHints;
-use super::trial::{self, RuleViolation, TimedOut, Trial, TrialEnd, TrialRunner};
-use super::{determinism, vectors};
+use super::trial::{self, RuleViolation, TimedOut, Trial, TrialEnd, TrialInput, TrialRunner};
+use super::twin::{Expected, RecordedTrial};
+use super::{vaults, vectors};
 use crate::model::{
+    execution::Determinism,
     finding::Finding,
     json::{self, JsonLimits},
     spec::SkillSpec,
     text,
+    vault_path::VaultPath,
 };
 use crate::runtime::CompiledComponent;
 
-/// Number of inputs.
+/// Number of inputs of one verification.
 const INPUTS: usize = 500;
-/// The time for all runs together.
-const TIME: Duration = Duration::from_secs(60);
+/// The time for all runs of one verification together.
+const TIME: Duration = Duration::from_secs(120);
+/// The purpose of a run at another time.
+const OTHER_TIME: &str = "other time";
 /// After this many findings the gate stops.
 const ENOUGH: usize = 10;
 /// Fewest valid inputs that the skill must accept. Only one, because a schema cannot express every condition: hardly any drawn
@@ -43,55 +53,32 @@ pub(super) fn check(
     context: &GateContext<'_>,
     compiled: &CompiledComponent,
     hints: &InputHints,
+    recorded: &mut Vec<RecordedTrial>,
 ) -> Result<GateOutcome, VerifyError> {
-    let spec = &context.proposal.spec;
-    let seed = context.snapshot.digest().to_string();
-    let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
-    trial::seed(vault.path(), &vectors::files(spec, hints)).map_err(VerifyError::Folder)?;
     let runner = TrialRunner::new(context, compiled, context.limits.clone());
-    let budget = TimeBudget::new(context.clock, TIME);
-    let mut outcome = GateOutcome::from(Vec::new());
-    let mut counts = InputCounts::default();
-    for (number, vector) in vectors::draw(spec, hints, seed.as_bytes(), INPUTS).into_iter().enumerate() {
-        if budget.is_spent() {
-            let message = format!("{INPUTS} inputs take longer than {} s", budget.time.as_secs());
-            outcome.findings.push(Finding::new("conformance/time", message));
-            outcome.repeatable = Repeatable::No;
-            return Ok(outcome);
-        }
-        let drawn = DrawnInput { number, input: &vector.input };
-        if vector.valid {
-            let Checked { trial, broken } = check_valid(context, &runner, &drawn, vault.path())?;
-            counts.valid += 1;
-            if let Some(broken) = broken.as_ref().filter(|broken| broken.rule == "path")
-                && drawn.names_what_was_written(spec, &trial)
-            {
-                if outcome.remarks.len() < ENOUGH {
-                    let why = format!("the host refuses this run: {}", broken.message);
-                    outcome.remarks.push(drawn.finding("elsewhere", &why));
-                }
-                continue;
-            }
-            counts.add(&trial, vectors::is_named(spec, hints, &vector.input));
-            if matches!(trial.end, TrialEnd::Stopped { timed_out: TimedOut::Yes, .. }) {
-                outcome.repeatable = Repeatable::No;
-            }
-            outcome.findings.extend(broken.map(|broken| drawn.finding(broken.rule, &broken.message)));
-        } else if is_let_through(context, &drawn.text()) {
-            let why = "the input does not match the schema, and the check of inputs accepts it";
-            outcome.findings.push(drawn.finding("accepted", why));
-        } else if outcome.remarks.len() < ENOUGH {
-            let trial = runner.run(&drawn.text(), vault.path(), determinism::with_switch(0))?;
-            let broken = trial::violation(spec, &trial);
-            outcome.remarks.extend(broken.map(|broken| drawn.unguarded(&broken)));
-        }
-        if outcome.findings.len() >= ENOUGH {
-            outcome.findings = one_for_each_reason(outcome.findings);
-            return Ok(outcome);
+    let draws: Vec<&Draw> = std::iter::once(&context.draw).chain(&context.earlier_draws).collect();
+    let time = TIME.saturating_mul(u32::try_from(draws.len()).unwrap_or(u32::MAX));
+    let mut round = Round {
+        context,
+        runner: &runner,
+        hints,
+        budget: TimeBudget::new(context.clock, time),
+        outcome: GateOutcome::from(Vec::new()),
+        counts: InputCounts::default(),
+        recorded,
+    };
+    let mut progress = Progress::More;
+    for draw in draws {
+        if progress == Progress::More {
+            progress = round.run(draw)?;
         }
     }
+    let Round { mut outcome, counts, .. } = round;
     outcome.findings = one_for_each_reason(outcome.findings);
     outcome.remarks = one_for_each_reason(outcome.remarks);
+    if progress == Progress::Enough {
+        return Ok(outcome);
+    }
     if outcome.findings.is_empty() {
         outcome.findings = counts.refuses_too_much();
     }
@@ -119,6 +106,123 @@ fn one_for_each_reason(findings: Vec<Finding>) -> Vec<Finding> {
 
 /// What separates the reason of a finding from its input.
 const INPUT: &str = " (input ";
+
+/// Whether further inputs are of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    More,
+    Enough,
+}
+
+/// The vaults of the inputs of one verification.
+struct DrawnVaults {
+    named: Arc<TempDir>,
+    many: Arc<TempDir>,
+    unreadable: Arc<TempDir>,
+}
+
+impl DrawnVaults {
+    fn new(context: &GateContext<'_>, hints: &InputHints, draw: &Draw) -> Result<Self, VerifyError> {
+        let spec = &context.proposal.spec;
+        let named = vault(context, &vaults::named(spec, hints, draw))?;
+        let many = vault(context, &vaults::many(spec, hints, draw))?;
+        let unreadable = vault(context, &vaults::unreadable(spec, hints, draw))?;
+        Ok(Self { named, many, unreadable })
+    }
+
+    /// Two inputs in sixteen meet the vault of many notes, one that of notes that are no text.
+    fn choose(&self, draw: &Draw, number: usize) -> &Arc<TempDir> {
+        match draw.roll("vault", number as u64) % 16 {
+            0 | 1 => &self.many,
+            2 => &self.unreadable,
+            _ => &self.named,
+        }
+    }
+}
+
+/// A vault with these files.
+fn vault(
+    context: &GateContext<'_>,
+    files: &BTreeMap<VaultPath, impl AsRef<[u8]>>,
+) -> Result<Arc<TempDir>, VerifyError> {
+    let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
+    trial::seed(vault.path(), files).map_err(VerifyError::Folder)?;
+    Ok(Arc::new(vault))
+}
+
+/// The inputs of the verifications, one after the other.
+struct Round<'a> {
+    context: &'a GateContext<'a>,
+    runner: &'a TrialRunner<'a>,
+    hints: &'a InputHints,
+    budget: TimeBudget<'a>,
+    outcome: GateOutcome,
+    counts: InputCounts,
+    /// The runs, for the twin to repeat.
+    recorded: &'a mut Vec<RecordedTrial>,
+}
+
+impl Round<'_> {
+    fn run(&mut self, draw: &Draw) -> Result<Progress, VerifyError> {
+        let spec = &self.context.proposal.spec;
+        let vaults = DrawnVaults::new(self.context, self.hints, draw)?;
+        for (number, vector) in vectors::draw(spec, self.hints, &draw.seed("inputs"), INPUTS).into_iter().enumerate() {
+            if self.budget.is_spent() {
+                let message = format!("{INPUTS} inputs take longer than {} s", self.budget.time.as_secs());
+                self.outcome.findings.push(Finding::new("conformance/time", message));
+                self.outcome.repeatable = Repeatable::No;
+                return Ok(Progress::Enough);
+            }
+            let drawn = DrawnInput { number, input: &vector.input, draw, vault: vaults.choose(draw, number) };
+            if vector.valid {
+                self.valid(&drawn)?
+            } else {
+                self.invalid(&drawn)?
+            }
+            if self.outcome.findings.len() >= ENOUGH {
+                return Ok(Progress::Enough);
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    fn valid(&mut self, drawn: &DrawnInput<'_>) -> Result<(), VerifyError> {
+        let spec = &self.context.proposal.spec;
+        let Checked { trial, broken, later } = check_valid(spec, self.runner, drawn)?;
+        self.counts.valid += 1;
+        self.recorded.push(drawn.record("first", trial.clone()));
+        self.recorded.extend(later.map(|later| drawn.record(OTHER_TIME, later)));
+        if let Some(broken) = broken.as_ref().filter(|broken| broken.rule == "path")
+            && drawn.names_what_was_written(spec, &trial)
+        {
+            if self.outcome.remarks.len() < ENOUGH {
+                let why = format!("the host refuses this run: {}", broken.message);
+                self.outcome.remarks.push(drawn.finding("elsewhere", &why));
+            }
+            return Ok(());
+        }
+        self.counts.add(&trial, vectors::is_named(spec, self.hints, drawn.input));
+        let timed_out = matches!(trial.end, TrialEnd::Stopped { timed_out: TimedOut::Yes, .. });
+        if timed_out || broken.as_ref().is_some_and(|broken| broken.rule == "time") {
+            self.outcome.repeatable = Repeatable::No;
+        }
+        self.outcome.findings.extend(broken.map(|broken| drawn.finding(broken.rule, &broken.message)));
+        Ok(())
+    }
+
+    fn invalid(&mut self, drawn: &DrawnInput<'_>) -> Result<(), VerifyError> {
+        let text = drawn.text();
+        if is_let_through(self.context, &text) {
+            let why = "the input does not match the schema, and the check of inputs accepts it";
+            self.outcome.findings.push(drawn.finding("accepted", why));
+        } else if self.outcome.remarks.len() < ENOUGH {
+            let trial = self.runner.run(&drawn.given(&text, drawn.determinism("first")))?;
+            let broken = trial::violation(&self.context.proposal.spec, &trial);
+            self.outcome.remarks.extend(broken.map(|broken| drawn.unguarded(&broken)));
+        }
+        Ok(())
+    }
+}
 
 /// How many valid inputs there were, and how many of them the skill accepted.
 #[derive(Debug, Default, Clone, Copy)]
@@ -174,28 +278,30 @@ impl InputCounts {
 struct Checked {
     trial: Trial,
     broken: Option<RuleViolation>,
+    /// The trial at another time, if there was one.
+    later: Option<Trial>,
 }
 
-/// Runs a valid input twice, and a third time on another day if the skill may read the clock.
-fn check_valid(
-    context: &GateContext<'_>,
-    runner: &TrialRunner<'_>,
-    drawn: &DrawnInput<'_>,
-    vault: &Path,
-) -> Result<Checked, VerifyError> {
-    let (spec, input) = (&context.proposal.spec, drawn.text());
-    let trial = runner.run(&input, vault, determinism::with_switch(0))?;
-    let mut broken = trial::violation(spec, &trial);
+/// Runs a valid input twice, and a third time at another time if the skill may read the clock.
+fn check_valid(spec: &SkillSpec, runner: &TrialRunner<'_>, drawn: &DrawnInput<'_>) -> Result<Checked, VerifyError> {
+    let input = drawn.text();
+    let (first, mut again) = (drawn.determinism("first"), drawn.determinism("second"));
+    let trial = runner.run(&drawn.given(&input, first))?;
+    let (mut broken, mut later) = (trial::violation(spec, &trial), None);
     if broken.is_none() {
-        let second = runner.run(&input, vault, determinism::second(spec))?;
-        let difference = trial::repeat_difference(&trial, &second);
-        broken = difference.map(|message| RuleViolation { rule: "repeat", message: message.to_owned() });
+        if spec.reads_clock {
+            // Only the seed may differ: the outcome may depend on the time.
+            again.clock = first.clock;
+        }
+        let second = runner.run(&drawn.given(&input, again))?;
+        broken = trial::repeat_violation(spec, &trial, &second);
         if spec.reads_clock && broken.is_none() {
-            let other_day = runner.run(&input, vault, determinism::other_day(drawn.number as u64))?;
-            broken = trial::violation(spec, &other_day);
+            let other = runner.run(&drawn.given(&input, drawn.determinism(OTHER_TIME)))?;
+            broken = trial::violation(spec, &other);
+            later = Some(other);
         }
     }
-    Ok(Checked { trial, broken })
+    Ok(Checked { trial, broken, later })
 }
 
 /// Whether the check of inputs, which comes before every run, accepts an input.
@@ -204,15 +310,36 @@ fn is_let_through(context: &GateContext<'_>, input: &str) -> bool {
     parsed.is_ok_and(|value| context.proposal.spec.io.check_input(&value).is_ok())
 }
 
-/// A drawn input and its number.
+/// A drawn input, its number, and where it runs.
 struct DrawnInput<'a> {
     number: usize,
     input: &'a Value,
+    draw: &'a Draw,
+    vault: &'a Arc<TempDir>,
 }
 
 impl DrawnInput<'_> {
+    fn determinism(&self, run: &str) -> Determinism {
+        self.draw.determinism(&format!("input {run}"), self.number as u64)
+    }
+
+    fn given<'g>(&'g self, input: &'g str, determinism: Determinism) -> TrialInput<'g> {
+        TrialInput { input, vault: self.vault.path(), determinism }
+    }
+
     fn text(&self) -> String {
         json::canonical(self.input)
+    }
+
+    fn record(&self, run: &str, trial: Trial) -> RecordedTrial {
+        RecordedTrial {
+            name: format!("input {}", self.number),
+            input: self.text(),
+            vault: Arc::clone(self.vault),
+            determinism: self.determinism(run),
+            trial,
+            expected: Expected::No,
+        }
     }
 
     fn finding(&self, rule: &str, why: &str) -> Finding {

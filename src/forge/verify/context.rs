@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::draw::Draw;
 use super::error::VerifyError;
 use crate::artifacts::leftovers;
 use crate::cage::Cage;
@@ -14,7 +15,14 @@ use crate::forge::context::ForgeContext;
 use crate::forge::snapshot_store;
 use crate::forge::toolchain::Toolchain;
 use crate::ledger::Proposal;
-use crate::model::{digest::Digest, limits::Limits, snapshot::Snapshot, switch::Watch, time::Clock};
+use crate::model::{
+    digest::Digest,
+    id::VerificationId,
+    limits::Limits,
+    snapshot::Snapshot,
+    switch::Watch,
+    time::{Clock, Timestamp},
+};
 use crate::runtime::Runtime;
 
 /// What every gate works with.
@@ -28,6 +36,10 @@ pub(super) struct GateContext<'a> {
     pub(super) runtime: &'a Runtime,
     /// Tells whether the verification must end.
     pub(super) watch: &'a dyn Watch,
+    /// The draws of this verification.
+    pub(super) draw: Draw,
+    /// The draws of earlier verifications of the same sources. They are tried again, so that another try is no second chance.
+    pub(super) earlier_draws: Vec<Draw>,
     /// The folder for sources, vaults and staging folders.
     pub(super) scratch: &'a Path,
 }
@@ -55,6 +67,10 @@ pub(super) struct CheckedSources<'a> {
     pub(super) proposal: &'a Proposal,
     pub(super) snapshot_sha256: Digest,
     pub(super) toolchain: &'a Toolchain,
+    /// The id of this verification: everything that it draws follows from it.
+    pub(super) id: VerificationId,
+    /// When it started.
+    pub(super) started_at: Timestamp,
 }
 
 /// Puts the context together and removes its folder after `work`.
@@ -80,6 +96,7 @@ pub(super) fn with_context<T>(
     leftovers::remove(forge.layout, forge.clock.now());
     let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(forge.limits)?;
+    let earlier = forge.ledger.verifications_of_sources(sources.snapshot_sha256)?;
     work(&GateContext {
         cage: &cage,
         clock: forge.clock,
@@ -89,6 +106,8 @@ pub(super) fn with_context<T>(
         limits: forge.limits,
         runtime: &runtime,
         watch: &*watch,
+        draw: Draw::new(sources.id, sources.started_at),
+        earlier_draws: earlier.into_iter().map(|earlier| Draw::new(earlier.id, earlier.created_at)).collect(),
         scratch: scratch.path(),
     })
 }

@@ -1,21 +1,24 @@
 //! The examples gate: the examples of the spec, run on the exact release component. Each runs twice, in a new instance with its
-//! own vault, the second time with another clock and seed.
+//! own vault, the second time with another seed. An example that names no time must hold at two times that are drawn.
 //!
 //! Where the spec has no example, a few outputs of the component become remarks, and promotion puts them before the person:
 //! nobody else can tell whether they are right.
 //!
 //! Guarantees: an example passes only when output, error and files are those of the spec.
 
+use std::sync::Arc;
+
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::gate::{ASKED_RULE, GateOutcome};
 use super::source_analysis::InputHints;
-use super::trial::{self, RuleViolation, Trial, TrialEnd, TrialRunner};
-use super::{determinism, vectors};
+use super::trial::{self, RuleViolation, Trial, TrialEnd, TrialInput, TrialRunner};
+use super::twin::{Expected, RecordedTrial};
+use super::{vaults, vectors};
 use crate::model::{
     digest::Digest,
     example::{Example, Expectation},
-    execution::Effect,
+    execution::{Determinism, Effect},
     finding::Finding,
     json::{self, JsonLimits},
     text,
@@ -33,14 +36,15 @@ pub(super) fn check<'h>(
     context: &GateContext<'_>,
     compiled: &CompiledComponent,
     hints: impl FnOnce() -> &'h InputHints,
+    recorded: &mut Vec<RecordedTrial>,
 ) -> Result<GateOutcome, VerifyError> {
     let runner = TrialRunner::new(context, compiled, context.limits.clone());
     if context.proposal.spec.examples.is_empty() {
         return ask(context, &runner, hints());
     }
     let mut findings = Vec::new();
-    for example in &context.proposal.spec.examples {
-        if let Some(broken) = one(context, &runner, example)? {
+    for (number, example) in context.proposal.spec.examples.iter().enumerate() {
+        if let Some(broken) = one(context, &runner, &Numbered { number, example }, recorded)? {
             let finding = Finding::new(format!("examples/{}", broken.rule), text::line(&broken.message, 800));
             findings.push(finding.in_test(text::line(&example.name, 200)));
         }
@@ -51,15 +55,15 @@ pub(super) fn check<'h>(
 /// The outputs of the component for inputs of its tests, or for drawn ones that it accepts.
 fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) -> Result<GateOutcome, VerifyError> {
     let spec = &context.proposal.spec;
-    let seed = context.snapshot.digest().to_string();
-    let drawn = vectors::draw(spec, hints, seed.as_bytes(), TRIED);
+    let drawn = vectors::draw(spec, hints, &context.draw.seed("asked"), TRIED);
     let known = hints.objects.iter().filter(|input| spec.io.input().accepts(input)).cloned();
     let drawn = drawn.into_iter().filter(|vector| vector.valid).map(|vector| vector.input);
     let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
-    trial::seed(vault.path(), &vectors::files(spec, hints)).map_err(VerifyError::Folder)?;
+    trial::seed(vault.path(), &vaults::named(spec, hints, &context.draw)).map_err(VerifyError::Folder)?;
     let mut outcome = GateOutcome::from(Vec::new());
-    for input in known.chain(drawn).take(TRIED) {
-        let trial = runner.run(&json::canonical(&input), vault.path(), determinism::with_switch(0))?;
+    for (number, input) in known.chain(drawn).take(TRIED).enumerate() {
+        let determinism = context.draw.determinism("asked", number as u64);
+        let trial = runner.run(&TrialInput { input: &json::canonical(&input), vault: vault.path(), determinism })?;
         // A broken rule for a drawn input is the business of the conformance gate.
         if trial::violation(spec, &trial).is_some() {
             continue;
@@ -83,34 +87,59 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
     Ok(outcome)
 }
 
+/// An example and its place in the spec.
+struct Numbered<'a> {
+    number: usize,
+    example: &'a Example,
+}
+
 fn one(
     context: &GateContext<'_>,
     runner: &TrialRunner<'_>,
-    example: &Example,
+    numbered: &Numbered<'_>,
+    recorded: &mut Vec<RecordedTrial>,
 ) -> Result<Option<RuleViolation>, VerifyError> {
-    let spec = &context.proposal.spec;
-    let first = run(context, runner, example, determinism::with_switch(0))?;
-    if let Some(broken) = trial::violation(spec, &first) {
-        return Ok(Some(broken));
+    let (spec, example) = (&context.proposal.spec, numbered.example);
+    let mut first = None;
+    for run in 0..2 {
+        let determinism = determinism(context, numbered.example, (numbered.number * 2 + run) as u64);
+        let (vault, input) = (Arc::new(vault(context, example)?), json::canonical(&example.input));
+        let trial = runner.run(&TrialInput { input: &input, vault: vault.path(), determinism })?;
+        let name = example.name.clone();
+        recorded.push(RecordedTrial { name, input, vault, determinism, trial: trial.clone(), expected: Expected::Yes });
+        if let Some(broken) = trial::violation(spec, &trial) {
+            return Ok(Some(broken));
+        }
+        if let Err(message) = compare(example, &trial) {
+            // A skill that may ask for the time can be right once and wrong at another time.
+            let clock = determinism.clock;
+            let asks = spec.reads_clock && example.now.is_none();
+            let hint =
+                if asks { format!(" (at {clock}; an example can name its time: `\"now\"`)") } else { String::new() };
+            return Ok(Some(RuleViolation { rule: "outcome", message: format!("{message}{hint}") }));
+        }
+        let same_time = !spec.reads_clock || example.now.is_some();
+        if let Some(first) = first.as_ref().filter(|_| same_time)
+            && let Some(broken) = trial::repeat_violation(spec, first, &trial)
+        {
+            return Ok(Some(broken));
+        }
+        first = Some(trial);
     }
-    if let Err(message) = compare(example, &first) {
-        return Ok(Some(RuleViolation { rule: "outcome", message }));
-    }
-    let second = run(context, runner, example, determinism::second(spec))?;
-    let difference = trial::repeat_difference(&first, &second);
-    Ok(difference.map(|message| RuleViolation { rule: "repeat", message: message.to_owned() }))
+    Ok(None)
 }
 
-/// Runs an example with its own vault.
-pub(super) fn run(
-    context: &GateContext<'_>,
-    runner: &TrialRunner<'_>,
-    example: &Example,
-    determinism: crate::model::execution::Determinism,
-) -> Result<Trial, VerifyError> {
+/// The clock and seed of one run of an example: the time that it names, or a drawn one.
+pub(super) fn determinism(context: &GateContext<'_>, example: &Example, number: u64) -> Determinism {
+    let drawn = context.draw.determinism("example", number);
+    Determinism { clock: example.now.unwrap_or(drawn.clock), ..drawn }
+}
+
+/// A vault with the files of an example.
+pub(super) fn vault(context: &GateContext<'_>, example: &Example) -> Result<tempfile::TempDir, VerifyError> {
     let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
     trial::seed(vault.path(), &example.vault).map_err(VerifyError::Folder)?;
-    runner.run(&json::canonical(&example.input), vault.path(), determinism)
+    Ok(vault)
 }
 
 /// Compares a trial with the example. The error says in what they differ.

@@ -1,5 +1,8 @@
 //! Instrumented programs: the sources with insertions, compiled for one gate.
 //!
+//! One program holds everything that is tried: the sabotage, the mutants and the counters of branches. It is compiled twice: as a
+//! test program, and as the twin of the promoted component.
+//!
 //! Guarantees: such a program is never kept and never promoted. A change that does not compile is left out, and the rest is
 //! still tested.
 
@@ -7,18 +10,47 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::GateContext;
 use super::error::VerifyError;
-use super::source_analysis::{self, Insertion};
+use super::source_analysis::{self, Insertion, Mutant, SourceAnalysis};
 use crate::forge::compile::ProgramKind;
 use crate::model::snapshot::Snapshot;
 
 /// Most rounds of leaving out changes that do not compile.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 6;
+
+/// What a change is for. Where a line does not compile, the first of these is left out first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Purpose {
+    Mutant(usize),
+    Sabotage,
+    Counter,
+}
+
+/// One change.
+struct Change<'a> {
+    purpose: Purpose,
+    insertions: &'a [Insertion],
+}
 
 /// A program with those changes that compile.
 pub(super) struct InstrumentedProgram {
     pub(super) component: Vec<u8>,
-    /// The indexes of the changes that it contains.
-    pub(super) kept: Vec<usize>,
+    /// The indexes of the mutants that it contains.
+    mutants: BTreeSet<usize>,
+    /// The texts of the sabotage that it contains.
+    sabotage: Vec<String>,
+}
+
+impl InstrumentedProgram {
+    /// The mutants that it contains.
+    pub(super) fn mutants<'a>(&self, analysis: &'a SourceAnalysis) -> Vec<&'a Mutant> {
+        self.mutants.iter().filter_map(|at| analysis.mutants.get(*at)).collect()
+    }
+
+    /// Whether it contains the sabotage with this number.
+    pub(super) fn sabotages(&self, number: u32) -> bool {
+        let on = format!("on({number})");
+        self.sabotage.iter().any(|text| text.contains(&on))
+    }
 }
 
 /// Compiles the sources with as many of the changes as compile. `None` when they do not compile with any.
@@ -26,30 +58,60 @@ pub(super) struct InstrumentedProgram {
 /// The analysis knows no types, so some changes do not compile. The line of the compiler's error tells which.
 pub(super) fn compile(
     context: &GateContext<'_>,
-    changes: &[&[Insertion]],
+    analysis: &SourceAnalysis,
     product: ProgramKind,
 ) -> Result<Option<InstrumentedProgram>, VerifyError> {
     let files = text_files(context.snapshot)?;
-    let mut kept: Vec<usize> = (0..changes.len()).collect();
+    let mutants = analysis.mutants.iter().enumerate();
+    let mutants = mutants.map(|(at, mutant)| Change { purpose: Purpose::Mutant(at), insertions: &mutant.insertions });
+    let sabotage = analysis.sabotage.iter().map(|insertions| Change { purpose: Purpose::Sabotage, insertions });
+    let counters = analysis.branches.counters.iter().map(|insertions| Change { purpose: Purpose::Counter, insertions });
+    let mut kept: Vec<Change<'_>> = sabotage.chain(mutants).chain(counters).collect();
     for _ in 0..ROUNDS {
-        let insertions = kept.iter().flat_map(|at| changes[*at].iter());
-        let changed = source_analysis::apply(&files, insertions)?;
+        let changed = source_analysis::apply(&files, kept.iter().flat_map(|change| change.insertions))?;
         let changed = changed.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
         let made = context.sandbox(&Snapshot::new(changed))?.compile(product)?;
         if let Some(component) = made.component {
-            return Ok(Some(InstrumentedProgram { component, kept }));
+            return Ok(Some(program(component, &kept)));
         }
         let wrong: BTreeSet<(&str, u32)> =
             made.findings.iter().filter_map(|finding| Some((finding.file.as_deref()?, finding.line?))).collect();
-        let before = kept.len();
-        kept.retain(|at| {
-            !changes[*at].iter().any(|insertion| wrong.contains(&(insertion.file.as_str(), insertion.line)))
-        });
-        if kept.len() == before {
+        if !leave_out(&mut kept, &wrong) {
             return Ok(None);
         }
     }
     Ok(None)
+}
+
+fn program(component: Vec<u8>, kept: &[Change<'_>]) -> InstrumentedProgram {
+    let mutants = kept.iter().filter_map(|change| match change.purpose {
+        Purpose::Mutant(at) => Some(at),
+        Purpose::Sabotage | Purpose::Counter => None,
+    });
+    let sabotage = kept.iter().filter(|change| change.purpose == Purpose::Sabotage);
+    InstrumentedProgram {
+        component,
+        mutants: mutants.collect(),
+        sabotage: sabotage.flat_map(|change| change.insertions).map(|insertion| insertion.text.clone()).collect(),
+    }
+}
+
+/// Leaves out, on every wrong line, the changes of the purpose that matters least. A mutant that does not compile must not take
+/// the counters of its line with it: a branch that is not counted counts as not taken.
+fn leave_out(kept: &mut Vec<Change<'_>>, wrong: &BTreeSet<(&str, u32)>) -> bool {
+    let rank = |purpose: Purpose| match purpose {
+        Purpose::Mutant(_) => 0,
+        Purpose::Sabotage => 1,
+        Purpose::Counter => 2,
+    };
+    let on = |change: &Change<'_>, line: &(&str, u32)| {
+        change.insertions.iter().any(|insertion| (insertion.file.as_str(), insertion.line) == *line)
+    };
+    let least = |line: &(&str, u32)| kept.iter().filter(|change| on(change, line)).map(|c| rank(c.purpose)).min();
+    let least: Vec<((&str, u32), Option<u8>)> = wrong.iter().map(|line| (*line, least(line))).collect();
+    let before = kept.len();
+    kept.retain(|change| !least.iter().any(|(line, least)| on(change, line) && Some(rank(change.purpose)) == *least));
+    kept.len() < before
 }
 
 /// The files of a snapshot as text.
@@ -59,4 +121,33 @@ pub(super) fn text_files(snapshot: &Snapshot) -> Result<BTreeMap<String, String>
         Ok((path.to_owned(), text.to_owned()))
     };
     snapshot.files().map(|(path, bytes)| text_of(path, bytes)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::verify::source_analysis::Anchor;
+
+    #[test]
+    fn a_mutant_that_does_not_compile_leaves_the_counter_of_its_line() {
+        let at = |line: u32| {
+            let (file, text) = ("src/lib.rs".to_owned(), String::new());
+            [Insertion { file, line, at: 0, anchor: Anchor::Before, partner: None, text }]
+        };
+        let (first, second) = (at(3), at(4));
+        let change = |purpose, insertions| Change { purpose, insertions };
+        let mut kept = vec![
+            change(Purpose::Sabotage, first.as_slice()),
+            change(Purpose::Mutant(0), first.as_slice()),
+            change(Purpose::Mutant(1), second.as_slice()),
+            change(Purpose::Counter, first.as_slice()),
+        ];
+        let purposes = |kept: &[Change<'_>]| kept.iter().map(|change| change.purpose).collect::<Vec<_>>();
+        let wrong = [("src/lib.rs", 3)].into();
+        assert!(leave_out(&mut kept, &wrong));
+        assert_eq!(purposes(&kept), [Purpose::Sabotage, Purpose::Mutant(1), Purpose::Counter]);
+        assert!(leave_out(&mut kept, &wrong));
+        assert_eq!(purposes(&kept), [Purpose::Mutant(1), Purpose::Counter]);
+        assert!(leave_out(&mut kept, &wrong) && !leave_out(&mut kept, &wrong));
+    }
 }

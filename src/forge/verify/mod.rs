@@ -9,12 +9,13 @@
 //!
 //! `docs/GATES.md` says of each gate what it checks and within which limits. [`verification`] runs them, in the order that
 //! `scheduler` decides. Each gate has a file of its own: `policy`, `limits`, `invariants`, `test`, `examples`, `conformance`,
-//! `replay`, `mutation`. The gates `lint`, `compile` and `reproducible` are the tools of
+//! `replay`, `coverage`, `mutation`. The gates `lint`, `compile` and `reproducible` are the tools of
 //! [`compile`](super::compile), called by the scheduler.
 
 mod conformance;
 mod context;
-mod determinism;
+mod coverage;
+mod draw;
 pub mod error;
 mod examples;
 mod gate;
@@ -31,7 +32,10 @@ mod scheduler;
 mod source_analysis;
 mod test;
 mod test_harness;
+mod test_program;
 mod trial;
+mod twin;
+mod vaults;
 mod vectors;
 pub mod verification;
 

@@ -1,7 +1,7 @@
 //! The mutation gate: the tests and the examples must notice most small changes (mutants) of the skill.
 //!
-//! All mutants are compiled into one program and switched on one at a time: forty of them cost one compilation. Each is run
-//! against the tests until one fails, then against the examples. `source_analysis::mutants` makes them.
+//! All mutants are compiled into the instrumented programs and switched on one at a time. Each is run against the tests until one
+//! fails, then against the examples. `source_analysis::mutants` makes them.
 //!
 //! Guarantees: what no test noticed is listed, also when the gate passes.
 
@@ -9,44 +9,49 @@ use std::time::Duration;
 
 use super::context::GateContext;
 use super::error::VerifyError;
+use super::examples;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
-use super::source_analysis::{ChangeKind, Insertion, Mutant, SourceAnalysis, Touch, switch::CALLS_SUCCEED};
+use super::source_analysis::{ChangeKind, Mutant, SourceAnalysis, Touch, switch, switch::CALLS_SUCCEED};
 use super::test_harness::{self, RunLimits, TestHarness};
-use super::trial::{self, TrialRunner};
-use super::{determinism, examples, instrument};
-use crate::forge::compile::ProgramKind;
-use crate::model::{example::Example, finding::Finding, text};
+use super::test_program::TestProgram;
+use super::trial::{self, TrialInput, TrialRunner};
+use super::twin::Twin;
+use crate::model::{example::Example, finding::Finding, json, text};
 
 /// The share of mutants that must be noticed, in percent.
 const REQUIRED_PERCENT: usize = 80;
 /// The time for all of them together.
 const TIME: Duration = Duration::from_secs(90);
 
-pub(super) fn check(context: &GateContext<'_>, analysis: &SourceAnalysis) -> Result<GateOutcome, VerifyError> {
-    let changes: Vec<&[Insertion]> = analysis.mutants.iter().map(|mutant| mutant.insertions.as_slice()).collect();
-    let Some(program) = instrument::compile(context, &changes, ProgramKind::Tests)? else {
-        return Ok(vec![Finding::new("mutation/compile", "no mutant of the sources compiles")].into());
-    };
-    let mutants: Vec<&Mutant> = program.kept.iter().map(|at| &analysis.mutants[*at]).collect();
+/// What the gate needs besides the sources.
+pub(super) struct Programs<'a> {
+    pub(super) tests: &'a TestProgram<'a>,
+    /// The twin of the component. `None` when it does not compile.
+    pub(super) twin: Option<&'a Twin>,
+}
+
+pub(super) fn check(
+    context: &GateContext<'_>,
+    analysis: &SourceAnalysis,
+    programs: &Programs<'_>,
+) -> Result<GateOutcome, VerifyError> {
+    let tests = programs.tests;
+    let mutants = tests.program.mutants(analysis);
     if mutants.is_empty() {
-        return nothing_to_change(context, analysis);
+        return nothing_to_change(tests);
     }
     let budget = TimeBudget::new(context.clock, TIME);
-    let (harness, names) = match TestHarness::open(context, &program.component)? {
-        Ok(opened) => opened,
-        Err(finding) => return Ok(vec![finding].into()),
-    };
     let mut left = Vec::new();
     for mutant in &mutants {
         if budget.is_spent() {
             return Ok(late(&budget));
         }
-        if !noticed_by_tests(&harness, &names, mutant)? {
+        if !noticed_by_tests(&tests.harness, &tests.names, mutant)? {
             left.push(*mutant);
         }
     }
-    if !left.is_empty() && !context.proposal.spec.examples.is_empty() {
-        left = unnoticed_by_examples(context, &changes, &program.kept, left, &budget)?;
+    if let Some(twin) = programs.twin.filter(|_| !left.is_empty() && !context.proposal.spec.examples.is_empty()) {
+        left = unnoticed_by_examples(context, twin, left, &budget)?;
     }
     if budget.is_spent() {
         return Ok(late(&budget));
@@ -55,25 +60,14 @@ pub(super) fn check(context: &GateContext<'_>, analysis: &SourceAnalysis) -> Res
 }
 
 /// The skill has nothing that can be mutated. Then at least one test must compare an output: it fails when the outputs change.
-fn nothing_to_change(context: &GateContext<'_>, analysis: &SourceAnalysis) -> Result<GateOutcome, VerifyError> {
-    let changes: Vec<&[Insertion]> = analysis.sabotage.iter().map(Vec::as_slice).collect();
-    let finding = Finding::new(
-        "mutation/none",
-        "the source has nothing to mutate, and no test compares an output of `call` with an expected value",
-    );
-    let Some(program) = instrument::compile(context, &changes, ProgramKind::Tests)? else {
-        return Ok(vec![finding].into());
-    };
-    let (harness, names) = match TestHarness::open(context, &program.component)? {
-        Ok(opened) => opened,
-        Err(finding) => return Ok(vec![finding].into()),
-    };
-    for name in names {
-        if harness.failure(&name, CALLS_SUCCEED, RunLimits::Short)?.is_some() {
+fn nothing_to_change(tests: &TestProgram<'_>) -> Result<GateOutcome, VerifyError> {
+    for name in &tests.names {
+        if tests.harness.failure(name, CALLS_SUCCEED, RunLimits::Short)?.is_some() {
             return Ok(Vec::new().into());
         }
     }
-    Ok(vec![finding].into())
+    let message = "the source has nothing to mutate, and no test compares an output of `call` with an expected value";
+    Ok(vec![Finding::new("mutation/none", message)].into())
 }
 
 fn noticed_by_tests(harness: &TestHarness<'_>, names: &[String], mutant: &Mutant) -> Result<bool, VerifyError> {
@@ -87,17 +81,16 @@ fn noticed_by_tests(harness: &TestHarness<'_>, names: &[String], mutant: &Mutant
 
 fn unnoticed_by_examples<'m>(
     context: &GateContext<'_>,
-    changes: &[&[Insertion]],
-    kept: &[usize],
+    twin: &Twin,
     left: Vec<&'m Mutant>,
     budget: &TimeBudget<'_>,
 ) -> Result<Vec<&'m Mutant>, VerifyError> {
-    let changes: Vec<&[Insertion]> = kept.iter().map(|at| changes[*at]).collect();
-    let Some(program) = instrument::compile(context, &changes, ProgramKind::Instrumented)? else { return Ok(left) };
-    let Ok(compiled) = context.runtime.compile_tests(&program.component) else { return Ok(left) };
-    let runner = TrialRunner::new(context, &compiled, test_harness::short(context.limits));
+    let runner = TrialRunner::new(context, &twin.compiled, test_harness::short(context.limits, 0));
     let holds = |example: &Example, number: u32| -> Result<bool, VerifyError> {
-        let trial = examples::run(context, &runner, example, determinism::with_switch(number))?;
+        let (vault, input) = (examples::vault(context, example)?, json::canonical(&example.input));
+        let determinism = examples::determinism(context, example, 0);
+        let given = TrialInput { input: &input, vault: vault.path(), determinism };
+        let trial = runner.run_instrumented(&given, &switch::environment(number))?;
         let fine = trial::violation(&context.proposal.spec, &trial).is_none();
         Ok(fine && examples::compare(example, &trial).is_ok())
     };

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
-use super::trial::{Trial, TrialEnd, TrialRunner};
+use super::trial::{Trial, TrialEnd, TrialInput, TrialRunner};
 use crate::artifacts::StoredKind;
 use crate::forge::context::ForgeContext;
 use crate::model::{
@@ -168,8 +168,9 @@ fn compare(
         return Ok(None);
     }
     let input = json::canonical(&recorded.input);
-    let before = revisions.trusted.run(&input, &baseline.vault, recorded.given)?;
-    let now = revisions.candidate.run(&input, &baseline.vault, recorded.given)?;
+    let given = TrialInput { input: &input, vault: &baseline.vault, determinism: recorded.given };
+    let before = revisions.trusted.run(&given)?;
+    let now = revisions.candidate.run(&given)?;
     Ok(difference(&before, &now))
 }
 
@@ -178,7 +179,8 @@ fn difference(before: &Trial, now: &Trial) -> Option<String> {
         (TrialEnd::Output(before), TrialEnd::Output(now)) if before == now => None,
         (TrialEnd::Output(before), TrialEnd::Output(now)) => in_outputs(before, now),
         (TrialEnd::Refused(before), TrialEnd::Refused(now)) if before == now => None,
-        (TrialEnd::Stopped { .. }, TrialEnd::Stopped { .. }) => None,
+        (TrialEnd::Stopped { why: before, .. }, TrialEnd::Stopped { why: now, .. }) if before == now => None,
+        (TrialEnd::Stopped { .. }, TrialEnd::Stopped { .. }) => Some("it is stopped for another reason".to_owned()),
         (TrialEnd::Refused(_), TrialEnd::Refused(_)) => Some("it fails in another way".to_owned()),
         (TrialEnd::Output(_), _) => Some("it fails now".to_owned()),
         (_, TrialEnd::Output(_)) => Some("it succeeds now".to_owned()),

@@ -98,7 +98,7 @@ pub(super) fn find(
     }
     // The gates that check the component need its bytes, and so does a promotion.
     let component = reused.component_sha256.map(|digest| forge.store.get(StoredKind::Component, digest));
-    let of_component = ["limits", "invariants", "examples", "conformance", "replay"];
+    let of_component = ["limits", "invariants", "examples", "conformance", "replay", "coverage"];
     let all_checked = reused.has("reproducible") && of_component.iter().all(|gate| reused.has(gate));
     if !matches!(component, Some(Ok(_))) || !all_checked {
         // The component is compiled again. No result may stand for bytes that no gate has checked.

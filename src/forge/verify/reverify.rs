@@ -25,7 +25,9 @@ pub fn reverify(
     let Some(trust) = proposal.trust else {
         return Err(VerifyError::NotTrusted { id: proposal.id.short(), status: proposal.status.to_string() });
     };
-    let sources = CheckedSources { proposal, snapshot_sha256: trust.snapshot_sha256, toolchain };
+    // Its draws follow from its own id, as those of a verification do.
+    let (id, started_at) = (VerificationId::new(forge.ids), forge.clock.now());
+    let sources = CheckedSources { proposal, snapshot_sha256: trust.snapshot_sha256, toolchain, id, started_at };
     let mut gates = with_context(forge, &sources, |context| {
         // Without a baseline: the revision would only be compared with itself.
         let schedule = Schedule { context, baseline: None, due: &GATES, reused: Verdict::Passed };
@@ -40,12 +42,12 @@ pub fn reverify(
     let failed = gates.iter().filter(|gate| gate.verdict == Verdict::Failed);
     let passes = |name: &&str| gates.iter().any(|gate| gate.name == *name && gate.verdict == Verdict::Passed);
     let reverification = Reverification {
-        id: VerificationId::new(forge.ids),
+        id,
         proposal_id: proposal.id,
         gates_version: GATES_VERSION,
         status: if GATES.iter().all(passes) { Verdict::Passed } else { Verdict::Failed },
         findings: failed.flat_map(|gate| gate.findings.clone()).collect(),
-        created_at: forge.clock.now(),
+        created_at: started_at,
     };
     record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.insert_reverification(&reverification))?;
     Ok(reverification)

@@ -7,12 +7,11 @@
 //! | release | compile → limits → invariants → examples → conformance → replay |
 //! | tests | test |
 //!
-//! The policy gate comes before both, alone. Sources that it finds unsafe to compile reach no other
-//! tool.
+//! The policy gate comes before both, alone. Sources that it finds unsafe to compile reach no other tool.
 //!
-//! Tasks that need neither (second build, lint) lie in a queue. A thread that has finished its
-//! track takes from it, and
-//! so do further threads where the machine has more processors. The mutation gate runs last, alone, and only when all others passed.
+//! Tasks that need neither (second build, twin, lint) lie in a queue. A thread that has finished its track takes from it,
+//! and so do further threads where the machine has more processors. The gates coverage and mutation run last, at the same time,
+//! and only when all others passed.
 //!
 //! Guarantees: no thread waits for a value that is never set. The first error of any thread ends the verification.
 //! Deliberately never: decides what a gate checks.
@@ -21,14 +20,19 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::context::GateContext;
+use super::coverage::{self, Evidence};
 use super::error::VerifyError;
 use super::gate::{GateOutcome, GateResult};
+use super::mutation::{self, Programs};
 use super::policy::{self, ScanOutput};
 use super::replay::{self, Baseline};
 use super::source_analysis::SourceAnalysis;
-use super::{conformance, examples, invariants, limits, mutation, test};
+use super::test::{self, Tested};
+use super::test_program::TestProgram;
+use super::twin::Twin;
+use super::{conformance, examples, invariants, limits};
 use crate::cage::{AppliedConfinement, Confinement};
-use crate::forge::compile::{CompileOutput, ProgramKind};
+use crate::forge::compile::{CompileOutput, LintOutput, ProgramKind};
 use crate::log_targets::STAGE;
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
 use crate::policy::scan::CompileSafety;
@@ -65,6 +69,8 @@ pub(super) struct ScheduledGates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SideTask {
     SecondBuild,
+    /// The component with counters, for coverage and mutation.
+    Twin,
     Lint,
 }
 
@@ -92,6 +98,12 @@ struct Scheduler<'a> {
     release: OnceLock<Option<ReleaseBuild>>,
     /// The source scan, or `None` when no gate is due.
     scan: Option<ScanOutput>,
+    /// The instrumented test program, once the test gate has made it.
+    tests: OnceLock<TestProgram<'a>>,
+    /// The twin of the component, when its task has made one.
+    twin: OnceLock<Twin>,
+    /// What the gates did that the coverage gate counts.
+    evidence: Mutex<Evidence>,
 }
 
 /// Runs the gates that are due.
@@ -101,9 +113,12 @@ pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError
         span: tracing::Span::current(),
         context: schedule.context,
         gates: Mutex::default(),
-        side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Lint].into()),
+        side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Twin, SideTask::Lint].into()),
         release: OnceLock::new(),
         scan: None,
+        tests: OnceLock::new(),
+        twin: OnceLock::new(),
+        evidence: Mutex::default(),
     };
     // First and alone: what the scan refuses must not reach a compiler.
     scheduler.scan = scheduler.policy()?;
@@ -120,7 +135,7 @@ pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError
         let joined: Vec<_> = joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
         joined.into_iter().chain([tests]).collect::<Result<(), VerifyError>>()
     })?;
-    scheduler.mutation()?;
+    scheduler.last_gates()?;
     let gates = scheduler.gates.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (component, confinement) = match scheduler.release.into_inner().flatten() {
         Some(release) => (release.component, Some(release.confinement)),
@@ -263,8 +278,10 @@ impl Scheduler<'_> {
             let scan = self.scan.as_ref();
             &scan.and_then(|scan| scan.analysis.as_ref().ok()).unwrap_or(&none).hints
         };
-        self.gate("examples", || examples::check(self.context, &compiled, hints))?;
-        self.gate("conformance", || conformance::check(self.context, &compiled, hints()))?;
+        let mut trials = Vec::new();
+        self.gate("examples", || examples::check(self.context, &compiled, hints, &mut trials))?;
+        self.gate("conformance", || conformance::check(self.context, &compiled, hints(), &mut trials))?;
+        lock(&self.evidence).trials.append(&mut trials);
         self.gate("replay", || replay::check(self.context, &compiled, self.schedule.baseline))?;
         Ok(())
     }
@@ -308,7 +325,12 @@ impl Scheduler<'_> {
                 Ok(analysis) => Ok(analysis),
                 Err(why) => Err(why.as_str()),
             });
-            test::check(self.context, analysis)
+            let Tested { outcome, program } = test::check(self.context, analysis)?;
+            if let Some(program) = program {
+                // Set once: this gate runs once.
+                let _ = self.tests.set(program);
+            }
+            Ok(outcome)
         })?;
         self.run_side_tasks()
     }
@@ -319,8 +341,12 @@ impl Scheduler<'_> {
             let Some(task) = lock(&self.side_tasks).pop_front() else { return Ok(()) };
             match task {
                 SideTask::Lint => {
-                    self.gate("lint", || Ok(self.context.sandbox(self.context.snapshot)?.lint()?.into()))?;
+                    self.gate("lint", || {
+                        let LintOutput { findings, remarks } = self.context.sandbox(self.context.snapshot)?.lint()?;
+                        Ok(GateOutcome { remarks, ..findings.into() })
+                    })?;
                 }
+                SideTask::Twin => self.make_twin()?,
                 SideTask::SecondBuild if self.is_due("reproducible") => self.reproducible()?,
                 SideTask::SecondBuild => {}
             }
@@ -349,20 +375,59 @@ impl Scheduler<'_> {
         Ok(())
     }
 
-    /// mutation, when everything else passed: only tests that pass can notice a change.
-    fn mutation(&self) -> Result<(), VerifyError> {
-        if !self.is_due("mutation") {
+    fn analysis(&self) -> Option<&SourceAnalysis> {
+        self.scan.as_ref().and_then(|scan| scan.analysis.as_ref().ok())
+    }
+
+    fn make_twin(&self) -> Result<(), VerifyError> {
+        if !self.is_due("coverage") && !self.is_due("mutation") {
+            return Ok(());
+        }
+        if let Some(analysis) = self.analysis()
+            && let Some(twin) = Twin::make(self.context, analysis)?
+        {
+            let _ = self.twin.set(twin);
+        }
+        Ok(())
+    }
+
+    /// coverage and mutation, when everything else passed: only tests that pass can notice a change.
+    fn last_gates(&self) -> Result<(), VerifyError> {
+        const LAST: [&str; 2] = ["coverage", "mutation"];
+        if !LAST.iter().any(|gate| self.is_due(gate)) {
             return Ok(());
         }
         let all_passed = lock(&self.gates).iter().all(|gate| gate.verdict == Verdict::Passed);
         let passed = self.schedule.reused == Verdict::Passed && all_passed;
-        let analysis = self.scan.as_ref().and_then(|scan| scan.analysis.as_ref().ok());
-        match analysis {
-            Some(analysis) if passed => self.gate("mutation", || mutation::check(self.context, analysis)).map(|_| ()),
-            _ => {
-                self.skip(&["mutation"], "not run: it needs sources that pass every other gate");
-                Ok(())
-            }
+        let ready = match self.analysis().filter(|_| passed) {
+            Some(analysis) => self.test_program(analysis)?.map(|tests| (analysis, tests)),
+            None => None,
+        };
+        let Some((analysis, tests)) = ready else {
+            self.skip(&LAST, "not run: it needs sources that pass every other gate");
+            return Ok(());
+        };
+        lock(&self.evidence).tests.extend(tests.harness.taken());
+        let evidence = std::mem::take(&mut *lock(&self.evidence));
+        let twin = self.twin.get();
+        std::thread::scope(|scope| {
+            let coverage = scope
+                .spawn(|| self.gate("coverage", || coverage::check(self.context, analysis, &evidence, twin)).map(drop));
+            let mutation =
+                self.gate("mutation", || mutation::check(self.context, analysis, &Programs { tests, twin })).map(drop);
+            let coverage = coverage.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            coverage.and(mutation)
+        })
+    }
+
+    /// The instrumented test program: that of the test gate, or a new one when the result of that gate is reused.
+    fn test_program(&self, analysis: &SourceAnalysis) -> Result<Option<&TestProgram<'_>>, VerifyError> {
+        if self.tests.get().is_none()
+            && let Some(Ok(program)) = TestProgram::make(self.context, analysis)?
+        {
+            program.run_once()?;
+            let _ = self.tests.set(program);
         }
+        Ok(self.tests.get())
     }
 }

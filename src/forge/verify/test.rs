@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
-use super::instrument;
 use super::source_analysis::switch::{CALLS_SUCCEED, EMPTY_VALUES, OTHER_BRANCHES, OTHER_VALUES, RUN_FAILS};
-use super::source_analysis::{Insertion, SourceAnalysis, TestFacts};
+use super::source_analysis::{SourceAnalysis, TestFacts};
 use super::test_harness::{RunLimits, TestHarness};
+use super::test_program::TestProgram;
 use crate::forge::compile::ProgramKind;
 use crate::model::{finding::Finding, text};
 
@@ -27,56 +27,54 @@ const MAX_TESTS: usize = 200;
 /// The time for all tests together, sabotage included.
 const TIME: Duration = Duration::from_secs(120);
 
-pub(super) fn check(
-    context: &GateContext<'_>,
-    analysis: Result<&SourceAnalysis, &str>,
-) -> Result<GateOutcome, VerifyError> {
-    let sabotaged = match analysis {
-        Ok(analysis) if analysis.entry.is_some() => sabotaged_program(context, analysis)?,
-        _ => None,
-    };
-    let component = match sabotaged {
-        Some(component) => component,
-        None => match unchanged_program(context, analysis)? {
-            Ok(component) => component,
-            Err(findings) => return Ok(findings.into()),
-        },
-    };
-    let (harness, names) = match TestHarness::open(context, &component)? {
-        Ok(opened) => opened,
-        Err(finding) => return Ok(vec![finding].into()),
-    };
-    let mut findings = count(names.len());
-    findings.extend(missing(&names, &context.proposal.spec.required_tests));
-    if names.len() > MAX_TESTS {
-        return Ok(findings.into());
-    }
-    let replaced = analysis.map(|analysis| analysis.replaced.as_slice()).unwrap_or_default();
-    let facts = |name: &str| analysis.ok().and_then(|analysis| analysis.tests.get(name)).cloned().unwrap_or_default();
-    let sources = TestedSources { facts: &facts, replaced };
-    let mut outcome = run(context, &harness, &names, &sources)?;
-    findings.append(&mut outcome.findings);
-    Ok(GateOutcome { findings, ..outcome })
+/// What the gate found, and the program for the gates after it.
+pub(super) struct Tested<'a> {
+    pub(super) outcome: GateOutcome,
+    pub(super) program: Option<TestProgram<'a>>,
 }
 
-/// The program with the sabotage, if at least the sabotage of the exported function compiles.
-fn sabotaged_program(context: &GateContext<'_>, analysis: &SourceAnalysis) -> Result<Option<Vec<u8>>, VerifyError> {
-    let changes: Vec<&[Insertion]> = analysis.sabotage.iter().map(Vec::as_slice).collect();
-    let fails = format!("on({RUN_FAILS})");
-    let is_entry = |at: &usize| changes[*at].iter().any(|insertion| insertion.text.contains(&fails));
-    let program = instrument::compile(context, &changes, ProgramKind::Tests)?;
-    Ok(program.filter(|program| program.kept.iter().any(is_entry)).map(|program| program.component))
+pub(super) fn check<'a>(
+    context: &'a GateContext<'a>,
+    analysis: Result<&SourceAnalysis, &str>,
+) -> Result<Tested<'a>, VerifyError> {
+    let failed = |findings: Vec<Finding>| Ok(Tested { outcome: findings.into(), program: None });
+    let made = match analysis {
+        Ok(analysis) if analysis.entry.is_some() => TestProgram::make(context, analysis)?,
+        _ => None,
+    };
+    // Without the sabotage of the exported function nothing of it could be tested.
+    let sabotaged = |made: &Result<TestProgram<'_>, Finding>| match made {
+        Ok(program) => program.program.sabotages(RUN_FAILS),
+        Err(_) => true,
+    };
+    let program = match made.filter(sabotaged) {
+        Some(Ok(program)) => program,
+        Some(Err(finding)) => return failed(vec![finding]),
+        None => return failed(unchanged_program(context, analysis)?),
+    };
+    let names = &program.names;
+    let mut findings = count(names.len());
+    findings.extend(missing(names, &context.proposal.spec.required_tests));
+    if names.len() > MAX_TESTS {
+        return failed(findings);
+    }
+    let facts = |name: &str| analysis.ok().and_then(|analysis| analysis.tests.get(name)).cloned().unwrap_or_default();
+    let replaced = analysis.map(|analysis| analysis.replaced.as_slice()).unwrap_or_default();
+    let sources = TestedSources { facts: &facts, replaced };
+    let mut outcome = run(context, &program.harness, names, &sources)?;
+    findings.append(&mut outcome.findings);
+    Ok(Tested { outcome: GateOutcome { findings, ..outcome }, program: Some(program) })
 }
 
 /// The program of the unchanged sources. It never passes: either it does not compile, or its tests cannot be sabotaged.
 fn unchanged_program(
     context: &GateContext<'_>,
     analysis: Result<&SourceAnalysis, &str>,
-) -> Result<Result<Vec<u8>, Vec<Finding>>, VerifyError> {
+) -> Result<Vec<Finding>, VerifyError> {
     let made = context.sandbox(context.snapshot)?.compile(ProgramKind::Tests)?;
     let rename = |finding: Finding| Finding { rule: finding.rule.replacen("compile/", "test/compile/", 1), ..finding };
     if made.component.is_none() {
-        return Ok(Err(made.findings.into_iter().map(rename).collect()));
+        return Ok(made.findings.into_iter().map(rename).collect());
     }
     let (why, place) = match analysis {
         Err(why) => (why.to_owned(), None),
@@ -89,10 +87,10 @@ fn unchanged_program(
         }
     };
     let finding = Finding::new("test/entry", text::line(&why, 300));
-    Ok(Err(vec![match place {
+    Ok(vec![match place {
         Some((file, line)) => finding.at(file.clone(), line),
         None => finding,
-    }]))
+    }])
 }
 
 /// What is known of the tested sources.

@@ -3,22 +3,28 @@
 //! Guarantees: output of the guest decides nothing but the list of test names.
 //! Deliberately never: decides whether a failed test fails the gate.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
 use tempfile::TempDir;
 
 use super::context::GateContext;
-use super::determinism::with_switch;
 use super::error::VerifyError;
+use super::source_analysis::switch;
 use crate::dir::FolderHandle;
 use crate::model::{capabilities::SkillCapabilities, finding::Finding, limits::Limits, text};
-use crate::runtime::{CompiledComponent, GuestRequest, RunError, TestExit, TestOutcome};
+use crate::runtime::{CompiledComponent, GuestCommand, GuestRequest, RunError, TestExit, TestOutcome};
+use crate::sync::lock;
 
 /// A compiled test program.
 pub(super) struct TestHarness<'a> {
     context: &'a GateContext<'a>,
     compiled: CompiledComponent,
     capabilities: SkillCapabilities,
-    /// Limits for sabotaged runs, which may well loop.
-    short: Limits,
+    /// The processor time that each test took when it passed, in milliseconds.
+    honest_ms: Mutex<BTreeMap<String, u64>>,
+    /// The branches that tests took when they passed.
+    taken: Mutex<BTreeSet<u32>>,
 }
 
 /// Which limits a run of a test has.
@@ -46,18 +52,14 @@ impl<'a> TestHarness<'a> {
     fn new(context: &'a GateContext<'a>, component: &[u8]) -> Result<Self, Finding> {
         let compiled = context.runtime.compile_tests(component);
         let compiled = compiled.map_err(|error| Finding::new("test/component", error.to_string()))?;
-        let limits = context.limits;
-        Ok(Self {
-            context,
-            compiled,
-            capabilities: SkillCapabilities::of(&context.proposal.spec),
-            short: short(limits),
-        })
+        let capabilities = SkillCapabilities::of(&context.proposal.spec);
+        Ok(Self { context, compiled, capabilities, honest_ms: Mutex::default(), taken: Mutex::default() })
     }
 
     /// The names of the tests.
     fn names(&self) -> Result<Result<Vec<String>, Finding>, VerifyError> {
-        Ok(match self.start(&["--list", "--format", "terse"], 0, RunLimits::Full)? {
+        let all = ["--list", "--format", "terse"];
+        Ok(match self.start(&TestRun { arguments: &all, test: "", number: 0, limits: RunLimits::Full })? {
             Ok(TestOutcome { exit: TestExit::Returned, observed }) => Ok(names(&observed.stdout)),
             Ok(outcome) => Err(Finding::new("test/list", format!("the tests cannot be listed: {}", how(&outcome)))),
             Err(error) => Err(Finding::new("test/component", error.to_string())),
@@ -66,44 +68,78 @@ impl<'a> TestHarness<'a> {
 
     /// Runs one test with the switch of the program on `number`. `None` when it passed.
     pub(super) fn failure(&self, name: &str, number: u32, limits: RunLimits) -> Result<Option<Finding>, VerifyError> {
-        Ok(match self.start(&["--exact", name, "--nocapture"], number, limits)? {
-            Ok(TestOutcome { exit: TestExit::Returned, .. }) => None,
-            Ok(outcome) => Some(failed(name, &outcome)),
+        let arguments = ["--exact", name, "--nocapture"];
+        Ok(match self.start(&TestRun { arguments: &arguments, test: name, number, limits })? {
+            Ok(TestOutcome { exit: TestExit::Returned, observed }) => {
+                if number == 0 {
+                    lock(&self.honest_ms).insert(name.to_owned(), observed.usage.cpu_us / 1_000);
+                    lock(&self.taken).extend(switch::counted(&observed.stderr, &self.mark()).taken);
+                }
+                None
+            }
+            Ok(outcome) => Some(failed(name, &outcome, &self.mark())),
             Err(error) => Some(Finding::new("test/component", error.to_string()).in_test(text::line(name, 200))),
         })
     }
 
+    /// The branches that the tests took.
+    pub(super) fn taken(&self) -> BTreeSet<u32> {
+        lock(&self.taken).clone()
+    }
+
+    fn mark(&self) -> String {
+        self.context.draw.mark()
+    }
+
     /// Starts the program in a new instance with a new vault and staging folder.
-    fn start(
-        &self,
-        arguments: &[&str],
-        number: u32,
-        limits: RunLimits,
-    ) -> Result<Result<TestOutcome, RunError>, VerifyError> {
+    fn start(&self, run: &TestRun<'_>) -> Result<Result<TestOutcome, RunError>, VerifyError> {
         let vault = tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?;
         let out = tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?;
         let open = |folder: &TempDir| FolderHandle::open(folder.path()).map_err(VerifyError::Folder);
         let (vault_handle, out_handle) = (open(&vault)?, open(&out)?);
+        let limits = match run.limits {
+            RunLimits::Full => self.context.limits.clone(),
+            RunLimits::Short => {
+                let honest = lock(&self.honest_ms).get(run.test).copied().unwrap_or(0);
+                short(self.context.limits, honest)
+            }
+        };
         let request = GuestRequest {
             input: "",
             capabilities: &self.capabilities,
             vault: self.capabilities.reads_vault().then_some(&vault_handle),
             linked: &[],
             out: self.capabilities.writes_files().then_some(&out_handle),
-            determinism: with_switch(number),
-            limits: if limits == RunLimits::Full { self.context.limits } else { &self.short },
+            // All runs of a test have the same clock and seed, so that it can notice nothing but the change.
+            determinism: self.context.draw.determinism(&format!("test {}", run.test), 0),
+            limits: &limits,
             watch: self.context.watch,
         };
-        match self.compiled.run_test(arguments, &request) {
+        let environment =
+            if run.number == 0 { switch::counting(&self.mark()) } else { switch::environment(run.number) };
+        let command_line = GuestCommand::new(run.arguments, &environment);
+        match self.compiled.run_test_in(&command_line, &request) {
             Ok(TestOutcome { exit: TestExit::Trap(RunError::Stopped(stopped)), .. }) => Err(stopped.into()),
             outcome => Ok(outcome),
         }
     }
 }
 
-/// Limits for a run that may loop.
-pub(super) fn short(limits: &Limits) -> Limits {
-    Limits { cpu_ms: limits.cpu_ms.min(500), wall_ms: limits.wall_ms.min(2_000), ..limits.clone() }
+/// One start of the program.
+struct TestRun<'a> {
+    arguments: &'a [&'a str],
+    /// The test that is run.
+    test: &'a str,
+    /// The number of the switch.
+    number: u32,
+    limits: RunLimits,
+}
+
+/// Limits for a run that may loop. A test that takes `honest_ms` by itself gets several times as much: it must not count as
+/// one that notices a change, only because it is slow.
+pub(super) fn short(limits: &Limits, honest_ms: u64) -> Limits {
+    let cpu_ms = honest_ms.saturating_mul(4).max(500).min(limits.cpu_ms);
+    Limits { cpu_ms, wall_ms: cpu_ms.saturating_mul(4).min(limits.wall_ms), ..limits.clone() }
 }
 
 /// The names in lines like `tests::works: test`.
@@ -112,9 +148,8 @@ fn names(stdout: &[u8]) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
-fn failed(name: &str, outcome: &TestOutcome) -> Finding {
-    let stderr = String::from_utf8_lossy(&outcome.observed.stderr);
-    let panic = panic_message(&stderr);
+fn failed(name: &str, outcome: &TestOutcome, mark: &str) -> Finding {
+    let panic = panic_message(&switch::counted(&outcome.observed.stderr, mark).rest);
     let said = panic.message.map(|message| format!(": {message}")).unwrap_or_default();
     let message = format!("{}{said}", how(outcome));
     let rule = match outcome.exit {
@@ -169,6 +204,14 @@ mod tests {
         assert_eq!(panic.place, Some(("src/lib.rs".to_owned(), 12)));
         assert_eq!(panic.message.as_deref(), Some("assertion failed: x   left: 1"));
         assert_eq!(panic_message("nothing"), PanicMessage::default());
+    }
+
+    #[test]
+    fn a_slow_test_is_not_cut_off_when_it_takes_no_longer_than_before() {
+        let limits = Limits { cpu_ms: 10_000, wall_ms: 30_000, ..Limits::default() };
+        assert_eq!((short(&limits, 0).cpu_ms, short(&limits, 0).wall_ms), (500, 2_000));
+        assert_eq!(short(&limits, 600).cpu_ms, 2_400);
+        assert_eq!(short(&limits, 9_000).cpu_ms, 10_000);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::model::{
     vault_path::VaultPath,
 };
 use crate::runtime::collect_output;
-use crate::runtime::{CompiledComponent, GuestError, GuestRequest, RunError, RunFailure};
+use crate::runtime::{CompiledComponent, GuestError, GuestRequest, LogLine, RunError, RunFailure};
 
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,21 @@ pub(super) struct Trial {
     pub(super) end: TrialEnd,
     /// The files that it wrote, or why they cannot go into a vault.
     pub(super) staged: Result<Vec<Effect>, String>,
+    /// Its log.
+    pub(super) logs: Vec<LogLine>,
+    /// What it printed to its error stream. Only inserted code can.
+    pub(super) stderr: Vec<u8>,
+    /// A checksum over its calls for files.
+    pub(super) calls: u64,
+}
+
+/// What one run is given besides the component.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TrialInput<'a> {
+    /// The input, as JSON.
+    pub(super) input: &'a str,
+    pub(super) vault: &'a Path,
+    pub(super) determinism: Determinism,
 }
 
 /// Runs one component many times.
@@ -81,8 +96,22 @@ impl<'a> TrialRunner<'a> {
         Self { context, compiled, capabilities, limits, empty: RefCell::default() }
     }
 
-    /// Runs the component once, in a new instance.
-    pub(super) fn run(&self, input: &str, vault: &Path, determinism: Determinism) -> Result<Trial, VerifyError> {
+    /// Runs the component once, in a new instance, as a run outside of a verification does.
+    pub(super) fn run(&self, given: &TrialInput<'_>) -> Result<Trial, VerifyError> {
+        self.start(given, None)
+    }
+
+    /// Runs an instrumented component once. Its inserted code reads `environment`.
+    pub(super) fn run_instrumented(
+        &self,
+        given: &TrialInput<'_>,
+        environment: &[(String, String)],
+    ) -> Result<Trial, VerifyError> {
+        self.start(given, Some(environment))
+    }
+
+    fn start(&self, given: &TrialInput<'_>, instrumented: Option<&[(String, String)]>) -> Result<Trial, VerifyError> {
+        let TrialInput { input, vault, determinism } = *given;
         let out = match self.empty.take() {
             Some(out) => out,
             None => tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?,
@@ -100,23 +129,27 @@ impl<'a> TrialRunner<'a> {
             limits: &self.limits,
             watch: self.context.watch,
         };
-        let end = match self.compiled.run(&request) {
+        let ran = match instrumented {
+            None => self.compiled.run(&request),
+            Some(environment) => self.compiled.run_instrumented(environment, &request),
+        };
+        let (end, observed) = match ran {
             Ok(outcome) => match outcome.result {
-                Ok(output) => TrialEnd::Output(output),
-                Err(error) => TrialEnd::Refused(error),
+                Ok(output) => (TrialEnd::Output(output), outcome.observed),
+                Err(error) => (TrialEnd::Refused(error), outcome.observed),
             },
             Err(RunFailure { error: RunError::Stopped(stopped), .. }) => return Err(stopped.into()),
             Err(failure) => {
                 let timeout = matches!(failure.error, RunError::Timeout { .. });
                 let timed_out = if timeout { TimedOut::Yes } else { TimedOut::No };
-                TrialEnd::Stopped { why: failure.to_string(), timed_out }
+                (TrialEnd::Stopped { why: failure.to_string(), timed_out }, *failure.observed)
             }
         };
         let staged = collect_output::collect(&staging, &self.limits).map_err(|error| error.to_string());
         if staging.is_empty().map_err(VerifyError::Folder)? {
             self.empty.replace(Some(out));
         }
-        Ok(Trial { end, staged })
+        Ok(Trial { end, staged, logs: observed.logs, stderr: observed.stderr, calls: observed.calls })
     }
 }
 
@@ -165,16 +198,20 @@ pub(super) fn violation(spec: &SkillSpec, trial: &Trial) -> Option<RuleViolation
     }
 }
 
-/// In what a second trial of the same input differs from the first.
-pub(super) fn repeat_difference(first: &Trial, second: &Trial) -> Option<&'static str> {
-    // How far a guest came before its time limit depends on the machine, so such trials are not compared.
-    if matches!((&first.end, &second.end), (TrialEnd::Stopped { .. }, _) | (_, TrialEnd::Stopped { .. })) {
-        return None;
+/// The rule that a second trial of the same input broke, after a first one that kept all rules. A second trial that is stopped
+/// breaks one whatever stopped it: nothing but the guest itself can have made it slower or greedier than the first.
+pub(super) fn repeat_violation(spec: &SkillSpec, first: &Trial, second: &Trial) -> Option<RuleViolation> {
+    if matches!(second.end, TrialEnd::Stopped { .. }) {
+        return violation(spec, second);
     }
     if !same_end(&first.end, &second.end) {
-        return Some("the same input gave another outcome in a second instance");
+        return RuleViolation::found("repeat", "the same input gave another outcome in a second instance");
     }
-    (first.staged != second.staged).then_some("the same input wrote other files in a second instance")
+    if first.staged == second.staged {
+        None
+    } else {
+        RuleViolation::found("repeat", "the same input wrote other files in a second instance")
+    }
 }
 
 /// Whether two trials ended alike. Outputs are compared as JSON values, so that `2` and `2.0` are
@@ -191,11 +228,41 @@ fn same_end(first: &TrialEnd, second: &TrialEnd) -> bool {
 }
 
 /// Writes files into a new vault.
-pub(super) fn seed(vault: &Path, files: &BTreeMap<VaultPath, String>) -> std::io::Result<()> {
+pub(super) fn seed(vault: &Path, files: &BTreeMap<VaultPath, impl AsRef<[u8]>>) -> std::io::Result<()> {
     for (path, contents) in files {
         let path = vault.join(path.as_str());
         fs::create_dir_all(path.parent().unwrap_or(vault))?;
         fs::write(path, contents)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schema::IoSchema;
+    use serde_json::json;
+
+    fn spec() -> Result<SkillSpec, Box<dyn std::error::Error>> {
+        let io = IoSchema::from_value(&json!({ "input": { "text": "str" }, "output": { "text": "str" } }))?;
+        Ok(serde_json::from_value(json!({
+            "v": 1, "name": "tried", "description": "x", "side_effect_class": "READ_ONLY", "paths": [],
+            "required_secrets": [], "examples": [], "io": io,
+        }))?)
+    }
+
+    #[test]
+    fn a_second_trial_that_is_stopped_breaks_a_rule_whatever_stopped_it() -> Result<(), Box<dyn std::error::Error>> {
+        let ended = |end| Trial { end, staged: Ok(Vec::new()), logs: Vec::new(), stderr: Vec::new(), calls: 0 };
+        let first = ended(TrialEnd::Output("{\"text\":\"a\"}".to_owned()));
+        for (timed_out, rule) in [(TimedOut::No, "trap"), (TimedOut::Yes, "time")] {
+            let second = ended(TrialEnd::Stopped { why: "it".to_owned(), timed_out });
+            let broken = repeat_violation(&spec()?, &first, &second).map(|broken| broken.rule);
+            assert_eq!(broken, Some(rule));
+        }
+        assert!(repeat_violation(&spec()?, &first, &first.clone()).is_none());
+        let other = ended(TrialEnd::Output("{\"text\":\"b\"}".to_owned()));
+        assert_eq!(repeat_violation(&spec()?, &first, &other).map(|broken| broken.rule), Some("repeat"));
+        Ok(())
+    }
 }

@@ -3,8 +3,6 @@
 //!
 //! Guarantees: the same spec, hints and seed give the same vectors. Deliberately never: decides what the skill must do with one.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::source_analysis::InputHints;
@@ -12,7 +10,6 @@ use crate::model::{
     digest::Digest,
     schema::generate::{self, Vector},
     spec::SkillSpec,
-    vault_path::VaultPath,
 };
 
 /// Draws `count` inputs. Every fourth does not match the schema.
@@ -20,6 +17,7 @@ pub(super) fn draw(spec: &SkillSpec, hints: &InputHints, seed: &[u8], count: usi
     let schema = spec.io.input();
     let mut vectors = generate::vectors(schema, roll(seed, 0), count);
     let words = words(spec, hints);
+    let words = KnownTexts { of_tests: words.get(..hints.strings.len()).unwrap_or_default(), all: &words };
     let known: Vec<&Value> = spec
         .examples
         .iter()
@@ -44,11 +42,81 @@ pub(super) fn draw(spec: &SkillSpec, hints: &InputHints, seed: &[u8], count: usi
             near += 1;
         }
     }
+    // Of the vectors that stayed as drawn every second one is taken to an edge: of a number in the source, or of a buffer.
+    for (at, vector) in vectors.iter_mut().enumerate().skip(4).step_by(8).filter(|(_, vector)| vector.valid) {
+        let salt = (at as u64) << 32 | 1 << 16;
+        // Most schemas accept an edge somewhere, but not everywhere.
+        for attempt in 0..4 {
+            let mut input = vector.input.clone();
+            edge(&mut input, &hints.numbers, &|more| roll(seed, salt + attempt * 64 + more));
+            if schema.accepts(&input) {
+                vector.input = input;
+                break;
+            }
+        }
+    }
     vectors
 }
 
+/// Lengths that are tried whatever the source says.
+const LENGTHS: [i64; 6] = [0, 1, 255, 4_096, 65_536, 70_001];
+/// Longest list and longest text of an edge. A run takes an input of at most 1 MiB.
+const LONGEST: i64 = 300_000;
+
+/// Takes one member of a value to an edge: a number to one that the source names or beside it, a text or a list to such a length.
+fn edge(value: &mut Value, numbers: &[i64], roll: &dyn Fn(u64) -> u64) {
+    match value {
+        Value::Object(map) => {
+            let keys: Vec<String> = map.keys().cloned().collect();
+            if let Some(member) = pick(&keys, roll(0)).and_then(|key| map.get_mut(key)) {
+                edge(member, numbers, &|salt| roll(salt + 8));
+            }
+        }
+        Value::Array(items) => match items.first().cloned() {
+            Some(first) if roll(1).is_multiple_of(2) => {
+                let length = length(numbers, roll).min(2_000);
+                items.resize(usize::try_from(length).unwrap_or(0), first);
+            }
+            _ => {
+                let count = items.len().max(1) as u64;
+                let at = usize::try_from(roll(2) % count).unwrap_or(0);
+                if let Some(item) = items.get_mut(at) {
+                    edge(item, numbers, &|salt| roll(salt + 8));
+                }
+            }
+        },
+        Value::String(text) => {
+            // Characters of two bytes after one of one byte: every even length in bytes is inside of a character.
+            let wide = roll(3).is_multiple_of(2);
+            let length = usize::try_from(length(numbers, roll)).unwrap_or(0);
+            let filler = if text.is_empty() { "ab c" } else { text.as_str() };
+            let wide_text = || "x".chars().chain(std::iter::repeat('é')).take(length).collect();
+            *text = if wide { wide_text() } else { filler.chars().cycle().take(length).collect() };
+        }
+        Value::Number(_) => {
+            if let Some(number) = pick(numbers, roll(4)) {
+                *value = Value::from(number.saturating_add(beside(roll)));
+            }
+        }
+        Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// One less, the same, or one more.
+fn beside(roll: &dyn Fn(u64) -> u64) -> i64 {
+    i64::try_from(roll(5) % 3).unwrap_or(1) - 1
+}
+
+/// A length that the source compares with, or beside it.
+fn length(numbers: &[i64], roll: &dyn Fn(u64) -> u64) -> i64 {
+    let mined: Vec<i64> = numbers.iter().copied().filter(|number| (0..LONGEST).contains(number)).collect();
+    let own = pick(&mined, roll(6)).filter(|_| !roll(7).is_multiple_of(4)).copied();
+    let number = own.unwrap_or_else(|| pick(&LENGTHS, roll(6)).copied().unwrap_or(1));
+    (number + beside(roll)).max(0)
+}
+
 /// A known input with one member changed, or, one time in four, the drawn input with texts that may mean something.
-fn vary(known: &[&Value], drawn: &Value, words: &[String], roll: &dyn Fn(u64) -> u64) -> Value {
+fn vary(known: &[&Value], drawn: &Value, words: &KnownTexts<'_>, roll: &dyn Fn(u64) -> u64) -> Value {
     let Some(drawn_map) = drawn.as_object() else { return drawn.clone() };
     let base = pick(known, roll(1)).filter(|_| !roll(2).is_multiple_of(4));
     let mut map = base.and_then(|base| base.as_object().cloned()).unwrap_or_else(|| drawn_map.clone());
@@ -62,7 +130,7 @@ fn vary(known: &[&Value], drawn: &Value, words: &[String], roll: &dyn Fn(u64) ->
                     (Value::String(_), 0) if before.is_some() => {
                         near(&before.unwrap_or_default(), &|salt| roll(32 + salt))
                     }
-                    (Value::String(_), 1) => pick(words, roll(4)).cloned().unwrap_or_default(),
+                    (Value::String(_), 1) => pick(words.all, roll(4)).cloned().unwrap_or_default(),
                     (Value::String(drawn), _) => drawn,
                     (other, _) => {
                         map.insert((*key).clone(), other);
@@ -74,19 +142,55 @@ fn vary(known: &[&Value], drawn: &Value, words: &[String], roll: &dyn Fn(u64) ->
         }
         None => {
             let mut filled = Value::Object(map);
-            fill(&mut filled, words, &|salt| roll(16 + salt));
+            // Half of them are as simple as they can be. A skill that accepts only texts that fit together, as the start and
+            // the end of each meeting, would refuse nearly all others.
+            let simple = roll(6).is_multiple_of(2) && !words.of_tests.is_empty();
+            if simple {
+                shorten(&mut filled);
+            }
+            let texts = if simple { FillTexts::Exactly(words.of_tests) } else { FillTexts::Near(words.all) };
+            fill(&mut filled, texts, &|salt| roll(16 + salt));
             return filled;
         }
     }
     Value::Object(map)
 }
 
-/// Replaces every text of a value, at any depth, by a word or by a text close to one.
-fn fill(value: &mut Value, words: &[String], roll: &dyn Fn(u64) -> u64) {
+/// Texts that may mean something to the skill.
+struct KnownTexts<'a> {
+    of_tests: &'a [String],
+    all: &'a [String],
+}
+
+/// What the texts of a value are replaced by.
+#[derive(Clone, Copy)]
+enum FillTexts<'a> {
+    /// One of these.
+    Exactly(&'a [String]),
+    /// One of these, or a text close to it.
+    Near(&'a [String]),
+}
+
+/// Takes all items but the first from every list, at any depth.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            items.truncate(1);
+            items.iter_mut().for_each(shorten);
+        }
+        Value::Object(map) => map.values_mut().for_each(shorten),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Replaces every text of a value, at any depth.
+fn fill(value: &mut Value, words: FillTexts<'_>, roll: &dyn Fn(u64) -> u64) {
     match value {
         Value::String(text) => {
-            if let Some(word) = pick(words, roll(0)) {
-                *text = if roll(1).is_multiple_of(2) { word.clone() } else { near(word, &|salt| roll(2 + salt)) };
+            let (FillTexts::Exactly(known) | FillTexts::Near(known)) = words;
+            if let Some(word) = pick(known, roll(0)) {
+                let exact = matches!(words, FillTexts::Exactly(_)) || roll(1).is_multiple_of(2);
+                *text = if exact { word.clone() } else { near(word, &|salt| roll(2 + salt)) };
             }
         }
         Value::Array(items) => {
@@ -95,12 +199,26 @@ fn fill(value: &mut Value, words: &[String], roll: &dyn Fn(u64) -> u64) {
             }
         }
         Value::Object(map) => {
-            for (at, item) in map.values_mut().enumerate() {
-                fill(item, words, &|salt| roll((at as u64 + 1) * 64 + salt));
+            for (at, (key, item)) in map.iter_mut().enumerate() {
+                let roll = |salt: u64| roll((at as u64 + 1) * 64 + salt);
+                match (words, &item) {
+                    (FillTexts::Exactly(known), Value::String(_)) if names_a_path(key) => {
+                        let paths: Vec<String> =
+                            known.iter().filter(|text| text.contains(['/', '.'])).cloned().collect();
+                        let texts = if paths.is_empty() { known } else { paths.as_slice() };
+                        fill(item, FillTexts::Exactly(texts), &roll);
+                    }
+                    _ => fill(item, words, &roll),
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Whether a member of an input is the path of a file or a folder, by its name.
+fn names_a_path(key: &str) -> bool {
+    ["path", "file", "note", "folder", "from", "to", "source", "target"].iter().any(|name| key.contains(name))
 }
 
 /// A text that differs from another in one letter or digit.
@@ -121,8 +239,8 @@ fn near(text: &str, roll: &dyn Fn(u64) -> u64) -> String {
 }
 
 /// Texts that may mean something to the skill: its own literals, and paths below its folders.
-fn words(spec: &SkillSpec, hints: &InputHints) -> Vec<String> {
-    let endings = ["kavi.md", "kavi.txt", "kavi.json"];
+pub(super) fn words(spec: &SkillSpec, hints: &InputHints) -> Vec<String> {
+    let endings = ["new.md", "new.txt", "new.json"];
     let paths = spec.paths.iter().flat_map(|path| endings.iter().map(move |ending| format!("{path}/{ending}")));
     hints.strings.iter().chain(&hints.own).cloned().chain(paths).chain(endings.map(str::to_owned)).collect()
 }
@@ -143,25 +261,6 @@ pub(super) fn is_named(spec: &SkillSpec, hints: &InputHints, input: &Value) -> b
     texts(input, &mut found);
     let known = |text: &&str| named.contains(text) || hints.strings.iter().any(|string| string == text);
     !found.is_empty() && found.iter().all(known)
-}
-
-/// The files in the vault of every run: those of the tests and examples, and a placeholder at every path that a test names.
-pub(super) fn files(spec: &SkillSpec, hints: &InputHints) -> BTreeMap<VaultPath, String> {
-    let mut files = BTreeMap::new();
-    let named = words(spec, hints).into_iter().filter(|word| word.contains('.'));
-    for path in named.filter_map(|word| VaultPath::parse(&word).ok()) {
-        let text = if path.as_str().ends_with(".json") { "{\"kavi\": [1, 2]}\n" } else { "# Kavi\n\none two three\n" };
-        files.insert(path, text.to_owned());
-    }
-    let seeded = hints.files.iter().filter_map(|(path, text)| Some((VaultPath::parse(path).ok()?, text.clone())));
-    files.extend(seeded);
-    for example in &spec.examples {
-        files.extend(example.vault.iter().map(|(path, text)| (path.clone(), text.clone())));
-    }
-    // A path cannot be a file and a folder at once. The deeper file wins.
-    let all: Vec<VaultPath> = files.keys().cloned().collect();
-    files.retain(|path, _| !all.iter().any(|other| other != path && other.is_within(path)));
-    files
 }
 
 fn pick<T>(from: &[T], roll: u64) -> Option<&T> {
@@ -206,6 +305,42 @@ mod unit {
     }
 
     #[test]
+    fn both_sides_of_every_number_of_the_source_are_tried() -> Result<(), Box<dyn std::error::Error>> {
+        let io = IoSchema::from_value(&json!({
+            "input": { "text": "str", "year": "int" }, "output": { "ok": "bool" },
+        }))?;
+        let spec = SkillSpec { io, ..spec()? };
+        let hints = InputHints { numbers: vec![2_027, 3_000], ..InputHints::default() };
+        let inputs: Vec<Value> = draw(&spec, &hints, b"seed", 500).into_iter().map(|vector| vector.input).collect();
+        for year in [2_026, 2_027, 2_028] {
+            assert!(inputs.iter().any(|input| input["year"] == year), "{year}");
+        }
+        let lengths: Vec<usize> =
+            inputs.iter().filter_map(|input| input["text"].as_str()).map(|text| text.chars().count()).collect();
+        assert!(lengths.iter().any(|length| *length == 3_000 || *length == 2_999));
+        assert!(lengths.contains(&3_001));
+        let cut = |input: &Value| {
+            let text = input["text"].as_str().unwrap_or_default();
+            text.len() > 64 << 10 && !text.is_char_boundary(64 << 10)
+        };
+        assert!(inputs.iter().any(cut));
+        Ok(())
+    }
+
+    #[test]
+    fn some_inputs_have_one_item_with_texts_of_the_tests() -> Result<(), Box<dyn std::error::Error>> {
+        let io = IoSchema::from_value(&json!({
+            "input": { "meetings": [{ "start": "str", "end": "str" }] }, "output": { "ok": "bool" },
+        }))?;
+        let spec = SkillSpec { io, ..spec()? };
+        let hints = InputHints { strings: vec!["09:00".to_owned(), "10:30".to_owned()], ..InputHints::default() };
+        let wanted = json!({ "meetings": [{ "start": "09:00", "end": "10:30" }] });
+        let inputs = draw(&spec, &hints, b"seed", 500);
+        assert!(inputs.iter().filter(|vector| vector.input == wanted).count() > 5);
+        Ok(())
+    }
+
+    #[test]
     fn inputs_of_the_tests_are_taken_and_varied() -> Result<(), Box<dyn std::error::Error>> {
         let known = json!({ "path": "Inbox/AI/a.md", "title": "T", "body": "B" });
         let hints = InputHints { objects: vec![known.clone(), json!({ "off": 1 })], ..InputHints::default() };
@@ -216,22 +351,6 @@ mod unit {
                 .iter()
                 .any(|v| v.input["path"] == "Inbox/AI/a.md" && v.input["title"] == "T" && v.input["body"] != "B")
         );
-        Ok(())
-    }
-
-    #[test]
-    fn the_vault_has_what_tests_name() -> Result<(), Box<dyn std::error::Error>> {
-        let mut hints =
-            InputHints { strings: vec!["a/b.md".to_owned(), "../x.md".to_owned()], ..InputHints::default() };
-        hints.files.insert("c.md".to_owned(), "text".to_owned());
-        hints.strings.push("a.b/c.md".to_owned());
-        hints.strings.push("a.b".to_owned());
-        let files = files(&spec()?, &hints);
-        let names: Vec<String> = files.keys().map(ToString::to_string).collect();
-        for name in ["a/b.md", "c.md", "a.b/c.md", "Inbox/AI/kavi.md"] {
-            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
-        }
-        assert!(!names.iter().any(|found| found == "a.b"));
         Ok(())
     }
 }

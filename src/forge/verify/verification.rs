@@ -44,8 +44,10 @@ pub fn run(
     reuse: Reuse,
 ) -> Result<Verified, VerifyError> {
     let (build, snapshot_sha256) = newest_build(forge, proposal)?;
+    let (id, started_at) = (VerificationId::new(forge.ids), forge.clock.now());
     let _entered = tracing::info_span!("verification", proposal = %proposal.id, build = %build.id).entered();
-    with_context(forge, &CheckedSources { proposal, snapshot_sha256, toolchain }, |context| {
+    let sources = CheckedSources { proposal, snapshot_sha256, toolchain, id, started_at };
+    with_context(forge, &sources, |context| {
         let baseline = replay::load_baseline(forge, context)?;
         let keys = reuse::keys(context, baseline.as_ref());
         let reused = reuse::find(forge, &keys, reuse)?;
@@ -60,7 +62,7 @@ pub fn run(
             component: checked.component,
             gates: in_order(reused.gates, checked.gates),
         };
-        write(forge, context, &build, &keys, outcomes)
+        write(forge, &Checked { sources: &sources, context, build: &build, keys: &keys }, outcomes)
     })
 }
 
@@ -91,16 +93,18 @@ struct AllOutcomes {
     confinement: String,
 }
 
+/// What was checked, for the record of it.
+struct Checked<'a> {
+    sources: &'a CheckedSources<'a>,
+    context: &'a GateContext<'a>,
+    build: &'a Build,
+    keys: &'a BTreeMap<&'static str, Digest>,
+}
+
 /// Writes the report, then the row that refers to it.
-fn write(
-    forge: &ForgeContext<'_>,
-    context: &GateContext<'_>,
-    build: &Build,
-    keys: &BTreeMap<&'static str, Digest>,
-    outcomes: AllOutcomes,
-) -> Result<Verified, VerifyError> {
-    let (proposal, toolchain) = (context.proposal, context.toolchain);
-    let id = VerificationId::new(forge.ids);
+fn write(forge: &ForgeContext<'_>, checked: &Checked<'_>, outcomes: AllOutcomes) -> Result<Verified, VerifyError> {
+    let Checked { sources: &CheckedSources { proposal, toolchain, id, started_at, .. }, context, build, keys } =
+        *checked;
     // Asked by name: a gate that is missing has not passed.
     let passes = |name: &&str| outcomes.gates.iter().any(|gate| gate.name == *name && gate.verdict == Verdict::Passed);
     let passed = GATES.iter().all(passes);
@@ -124,7 +128,8 @@ fn write(
         confinement: outcomes.confinement,
         report_path: String::new(),
         gates_version: GATES_VERSION,
-        created_at: forge.clock.now(),
+        // The start: together with the id it repeats everything that was drawn.
+        created_at: started_at,
         gates: gates.collect(),
     };
     let text = report::render(proposal, build, &verification);
@@ -156,7 +161,8 @@ pub fn check_invariants(
         Some(trust) => trust.snapshot_sha256,
         None => newest_build(forge, proposal)?.1,
     };
-    with_context(forge, &CheckedSources { proposal, snapshot_sha256, toolchain }, |context| {
+    let (id, started_at) = (VerificationId::new(forge.ids), forge.clock.now());
+    with_context(forge, &CheckedSources { proposal, snapshot_sha256, toolchain, id, started_at }, |context| {
         if let Some(refused) = scheduler::refused_sources(context)? {
             return Ok(refused);
         }
@@ -173,7 +179,7 @@ pub fn check_invariants(
         if let Some(code) = loading.code.filter(|_| findings.is_empty()) {
             let compiled = context.runtime.load(&code)?;
             let none = InputHints::default();
-            findings.extend(examples::check(context, &compiled, || &none)?.findings);
+            findings.extend(examples::check(context, &compiled, || &none, &mut Vec::new())?.findings);
         }
         Ok(findings)
     })

@@ -292,8 +292,12 @@ fn a_panic_of_the_host_ends_one_run_and_no_more() {
         watch: &Unwatched,
     };
     let pre = compiled.linked.lock().unwrap().as_ref().unwrap().pre.clone();
-    let state =
-        crate::runtime::wall::state::GuestState::new(&request, Vec::new(), interrupt::Interrupt::default()).unwrap();
+    let state = crate::runtime::wall::state::GuestState::new(
+        &request,
+        GuestCommand::default(),
+        interrupt::Interrupt::default(),
+    )
+    .unwrap();
     let ended = run::execute(state, &pre, |_, _| Ok(()), |_, ()| -> wasmtime::Result<()> { panic!("a bug of ours") });
     assert!(matches!(&ended.result, Err(RunError::Host(text)) if text == "a bug of ours"), "{:?}", ended.result);
     assert_eq!(run(&compiled, &PURE, "x", &tight()).unwrap().result, Ok("x".into()));

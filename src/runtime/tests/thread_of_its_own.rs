@@ -104,7 +104,7 @@ fn around_a_real_guest_the_kernel_lets_nothing_else_be_opened() {
         Ok((format!("{said:?}"), read, write, mine))
     };
     let kind = request::ComponentKind::Skill;
-    let guest = run::Guest { request: &request, kind, arguments: Vec::new(), pre: &pre };
+    let guest = run::Guest { request: &request, kind, command_line: GuestCommand::default(), pre: &pre };
     let run::RunEnd { result, observed } = run::on_its_thread(guest, find, call).unwrap();
     let (said, read, write, mine) = result.unwrap();
     assert!(said.contains("from inside"), "{said}");

@@ -67,8 +67,10 @@ impl types::HostDescriptor for GuestState {
         flags: DescriptorFlags,
     ) -> Result<Resource<Descriptor>, FsError> {
         let folder = self.descriptor(&handle)?.folder()?;
-        let path = GuestPath::parse_in(folder.area, &path)?;
+        let path_text = path;
+        let path = GuestPath::parse_in(folder.area, &path_text)?;
         let wanted = OpenRequest::new(open, flags, &path);
+        self.note_call(if wanted.changes() { "open to write" } else { "open" }, &path_text);
         if wanted.changes() {
             folder.area.writable()?;
         }
@@ -141,6 +143,7 @@ impl types::HostDescriptor for GuestState {
 
     fn read_directory(&mut self, handle: Resource<Descriptor>) -> Result<Resource<Entries>, FsError> {
         let folder = self.descriptor(&handle)?.folder()?;
+        self.note_call("list", "");
         let entries = self.list(&folder)?;
         Ok(self.push(entries)?)
     }
@@ -171,6 +174,7 @@ impl types::HostDescriptor for GuestState {
         path: String,
     ) -> Result<DescriptorStat, FsError> {
         let folder = self.descriptor(&handle)?.folder()?;
+        self.note_call("stat", &path);
         Ok(describe(&look(&folder, flags, &GuestPath::parse_in(folder.area, &path)?)?))
     }
 

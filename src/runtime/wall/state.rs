@@ -3,6 +3,7 @@
 //! Everything a guest can increase is counted here. A limit that is reached ends the run with an error that names it; there
 //! is no partial answer that a guest could work around.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use wasmtime::component::{Resource, ResourceTable};
@@ -16,7 +17,7 @@ use super::{
         interrupt::Interrupt,
         memory_limiter::MemoryLimiter,
         outcome::{GuestTelemetry, LogLevel, LogLine, RunUsage},
-        request::GuestRequest,
+        request::{GuestCommand, GuestRequest},
     },
     clocks_random::{RandomStreams, VirtualClock},
     staging::GuestFiles,
@@ -31,16 +32,18 @@ pub(in crate::runtime) struct GuestState {
     pub(in crate::runtime) clock: VirtualClock,
     pub(in crate::runtime) random: RandomStreams,
     pub(in crate::runtime) files: GuestFiles,
-    pub(in crate::runtime) arguments: Vec<String>,
+    pub(in crate::runtime) command_line: GuestCommand,
     pub(in crate::runtime) stdout: Capture,
     pub(in crate::runtime) stderr: Capture,
     logs: Logs,
+    /// A checksum over the calls for files, in order. It is compared only between two runs of the same process.
+    calls: DefaultHasher,
 }
 
 impl GuestState {
     pub(in crate::runtime) fn new(
         request: &GuestRequest<'_>,
-        arguments: Vec<String>,
+        command_line: GuestCommand,
         interrupt: Interrupt,
     ) -> Result<Self, RunError> {
         let limits = request.limits.clone();
@@ -53,10 +56,11 @@ impl GuestState {
             clock: VirtualClock::starting_at(request.determinism.clock),
             random: RandomStreams::seeded(request.determinism.seed),
             files: GuestFiles::open(request)?,
-            arguments,
+            command_line,
             stdout: Capture::new("stdout_bytes", limits.stdout_bytes),
             stderr: Capture::new("stderr_bytes", limits.stderr_bytes),
             logs: Logs::default(),
+            calls: DefaultHasher::new(),
             limits,
         })
     }
@@ -92,6 +96,11 @@ impl GuestState {
         Ok(())
     }
 
+    /// Adds a call for a file to the checksum of all calls.
+    pub(in crate::runtime) fn note_call(&mut self, call: &str, path: &str) {
+        (call, path).hash(&mut self.calls);
+    }
+
     /// The telemetry of the run after the guest is gone. `cpu` is the processor time it took.
     pub(in crate::runtime) fn observed(self, cpu: Duration) -> GuestTelemetry {
         let (staged_bytes, staged_files) = self.files.staged();
@@ -109,6 +118,7 @@ impl GuestState {
             stderr: self.stderr.bytes,
             usage,
             second_wall: None,
+            calls: self.calls.finish(),
         }
     }
 }

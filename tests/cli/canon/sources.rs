@@ -79,9 +79,9 @@ pub fn wrong_type() -> String {
     changed("Ok(Output { text })", "Ok(Output { text: 1 })")
 }
 
-/// Works, and clippy warns.
+/// Works, and clippy finds something suspicious.
 pub fn warned_about() -> String {
-    changed("    Ok(Output { text })", "    return Ok(Output { text });")
+    changed("    Ok(Output { text })", "    let text = text.replace(\"a\", \"a\");\n    Ok(Output { text })")
 }
 
 /// Much longer, and still not trimmed.

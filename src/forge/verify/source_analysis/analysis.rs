@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::branch::BranchList;
+use super::branches;
 use super::entry_point::{self, EntryPoint};
 use super::input_hints::{self, InputHints};
 use super::mutant::Mutant;
@@ -26,6 +28,8 @@ pub(crate) struct SourceAnalysis {
     pub(crate) tests: BTreeMap<String, TestFacts>,
     /// Small changes of the skill.
     pub(crate) mutants: Vec<Mutant>,
+    /// The branches of the skill, and their counters.
+    pub(crate) branches: BranchList,
     /// Inputs, texts and files of the tests.
     pub(crate) hints: InputHints,
 }
@@ -47,6 +51,7 @@ pub(crate) fn analyze(files: &BTreeMap<String, String>, seed: &[u8]) -> Result<S
         sabotage,
         tests: test_facts::facts(&sources, name),
         mutants: mutants::choose(mutants::all(&sources, &functions, &entries), seed),
+        branches: branches::all(&sources),
         hints: input_hints::collect(&sources),
         entry,
     })
@@ -79,7 +84,10 @@ mod unit {
         let analysis = analysis(SOURCE)?;
         let files: BTreeMap<String, String> = [("src/lib.rs".to_owned(), SOURCE.to_owned())].into();
         let mutants: Vec<&Insertion> = analysis.mutants.iter().flat_map(|mutant| &mutant.insertions).collect();
-        for insertions in [analysis.sabotage.iter().flatten().collect::<Vec<_>>(), mutants] {
+        let sabotage: Vec<&Insertion> = analysis.sabotage.iter().flatten().collect();
+        let counters: Vec<&Insertion> = analysis.branches.counters.iter().flatten().collect();
+        let all = [mutants.clone(), sabotage.clone(), counters.clone()].concat();
+        for insertions in [sabotage, mutants, counters, all] {
             let changed = apply(&files, insertions.iter().copied()).map_err(|error| error.to_string())?;
             let text = &changed["src/lib.rs"];
             assert_eq!(text.lines().count(), SOURCE.lines().count() + 2);

@@ -26,6 +26,8 @@ pub(crate) struct InputHints {
     pub(crate) strings: Vec<String>,
     /// String literals of the skill itself that its tests do not use. A branch may depend on one.
     pub(crate) own: Vec<String>,
+    /// Integer literals of the skill itself: what it compares with.
+    pub(crate) numbers: Vec<i64>,
     /// `json!` objects that consist of literals only.
     pub(crate) objects: Vec<Value>,
     /// Files of `seed("path", "text")`.
@@ -42,11 +44,22 @@ pub(super) fn collect(sources: &[Source]) -> InputHints {
     }
     let skill = sources.iter().filter(|source| source.scope == CodeScope::SkillComponent);
     skill.for_each(|source| own_texts(source.text.parse().unwrap_or_default(), &mut hints));
+    // A constant is often a product: 64 * 1024.
+    let factors: Vec<i64> = hints.numbers.iter().copied().filter(|number| *number > 1).collect();
+    let products = factors.iter().flat_map(|one| factors.iter().filter_map(|other| one.checked_mul(*other)));
+    let known: Vec<i64> = hints.numbers.clone();
+    hints.numbers.extend(products.filter(|product| !known.contains(product)).take(MOST));
     hints
 }
 
 fn own_texts(tokens: TokenStream, hints: &mut InputHints) {
     for token in tokens {
+        if let Some(number) = number(&token)
+            && hints.numbers.len() < MOST
+            && !hints.numbers.contains(&number)
+        {
+            hints.numbers.push(number);
+        }
         if let Some(text) = string(&token)
             && hints.own.len() < MOST
             && !hints.strings.contains(&text)
@@ -95,6 +108,16 @@ fn walk(tokens: TokenStream, hints: &mut InputHints) {
         if let TokenTree::Group(group) = token {
             walk(group.stream(), hints);
         }
+    }
+}
+
+fn number(token: &TokenTree) -> Option<i64> {
+    match token {
+        TokenTree::Literal(literal) => match Lit::new(literal.clone()) {
+            Lit::Int(number) => number.base10_parse().ok(),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -156,7 +179,7 @@ mod unit {
 
     #[test]
     fn inputs_files_and_texts_of_tests_are_found() -> Result<(), String> {
-        let source = "fn run() { json!({\"not\": \"this\"}); }\n#[cfg(test)] mod tests { #[test] fn a() {\
+        let source = "fn run() { if x > 3_000 { json!({\"not\": \"this\"}); } }\n#[cfg(test)] mod tests { #[test] fn a() {\
                       seed(\"a/b.md\", \"x\"); let _ = call(run, json!({ \"path\": \"a/b.md\", \"n\": [-1, 2.5, true, null], })); \
                       let y = json!({ \"z\": w }); } }";
         let sources = source_tree::load(&[(splice::ROOT.to_owned(), source.to_owned())].into())?;
@@ -165,6 +188,7 @@ mod unit {
         assert_eq!(hints.files.get("a/b.md").map(String::as_str), Some("x"));
         assert_eq!(hints.strings, ["a/b.md", "x", "path", "n", "z"]);
         assert_eq!(hints.own, ["not", "this"]);
+        assert_eq!(hints.numbers, [3_000, 1, 9_000_000]);
         Ok(())
     }
 }

@@ -8,6 +8,8 @@
 //! | `sabotage` | insertions that break the skill while its tests run |
 //! | `mutants` | small changes of the skill that its tests should notice |
 //! | `touch` | whether a change reaches the vault, the log, an error or the output |
+//! | `branches`, `branch_walk`, `macro_branches` | the branches of the skill, and their counters |
+//! | `effect_names` | the names through which it reaches the vault, the network, a key or the clock |
 //! | `splice` | the sources with insertions |
 //!
 //! Guarantees: the analysis only describes: positions in the text, and text. Every change is an insertion without a newline,
@@ -17,8 +19,13 @@
 //! what is promoted. A changed source is compiled for one gate and then deleted.
 
 mod analysis;
+mod branch;
+mod branch_walk;
+mod branches;
+mod effect_names;
 mod entry_point;
 mod input_hints;
+mod macro_branches;
 mod mutant;
 mod mutants;
 mod mutation_walk;
@@ -31,8 +38,13 @@ mod test_facts;
 mod touch;
 
 pub(super) use analysis::{SourceAnalysis, analyze};
+#[cfg(test)]
+pub(super) use branch::BranchPlace;
+pub(super) use branch::{Branch, BranchKind};
 pub(super) use input_hints::InputHints;
 pub(super) use mutant::{ChangeKind, Mutant};
+#[cfg(test)]
+pub(super) use splice::Anchor;
 pub(super) use splice::{Insertion, InsertionError, apply};
 pub(super) use test_facts::TestFacts;
 pub(super) use touch::Touch;

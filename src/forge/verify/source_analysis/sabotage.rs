@@ -176,10 +176,12 @@ fn calls(place: &TokenOrigin<'_>, tokens: TokenStream, insertions: &mut Vec<Vec<
         {
             let open = start.span();
             let close = arguments.span_close();
-            insertions.push(vec![
-                place.insertion(open.start().line, open.byte_range().start, Anchor::Before, "crate::__kavi::answer("),
-                place.insertion(close.end().line, close.byte_range().end, Anchor::After, ")"),
-            ]);
+            let (start, end) = (open.byte_range().start, close.byte_range().end);
+            let before = place.insertion(open.start().line, start, Anchor::Before, "crate::__kavi::answer(");
+            let after = place.insertion(close.end().line, end, Anchor::After, ")");
+            let (start, end) = (before.at, after.at);
+            insertions
+                .push(vec![Insertion { partner: Some(end), ..before }, Insertion { partner: Some(start), ..after }]);
         }
         if let TokenTree::Group(group) = token {
             calls(place, group.stream(), insertions);

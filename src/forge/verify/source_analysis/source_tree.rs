@@ -33,10 +33,9 @@ impl Source {
     /// Insertions before and after a span.
     pub(super) fn around(&self, span: Span, before: String, after: String) -> [Insertion; 2] {
         let range = span.byte_range();
-        [
-            self.insertion(span.start().line, range.start, Anchor::Before, before),
-            self.insertion(span.end().line, range.end, Anchor::After, after),
-        ]
+        let before = self.insertion(span.start().line, range.start, Anchor::Before, before);
+        let after = self.insertion(span.end().line, range.end, Anchor::After, after);
+        [Insertion { partner: Some(range.end), ..before }, Insertion { partner: Some(range.start), ..after }]
     }
 
     /// An insertion right behind the opening brace of a block.
@@ -46,7 +45,7 @@ impl Source {
     }
 
     pub(super) fn insertion(&self, line: usize, at: usize, anchor: Anchor, text: String) -> Insertion {
-        Insertion { file: self.path.clone(), line: u32::try_from(line).unwrap_or(0), at, anchor, text }
+        Insertion { file: self.path.clone(), line: u32::try_from(line).unwrap_or(0), at, anchor, partner: None, text }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Splices insertions into source text.
 //!
 //! Guarantees: insertions at one place nest. What closes comes before what opens, inner before outer when closing, and outer
-//! before inner when opening.
+//! before inner when opening. Which is the outer one follows from the spans, so insertions of several walks can be mixed.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,9 @@ pub(crate) struct Insertion {
     pub(crate) at: usize,
     /// Its order among others at the same place.
     pub(crate) anchor: Anchor,
+    /// The other end of the span that it and another insertion are put around. `None` for one that stands alone.
+    #[serde(default)]
+    pub(crate) partner: Option<usize>,
     /// The inserted text, without a newline.
     pub(crate) text: String,
 }
@@ -52,8 +55,8 @@ pub enum InsertionError {
 /// The file that the compiler starts from.
 pub(super) const ROOT: &str = "src/lib.rs";
 
-/// The files with these insertions, and with the module that reads the switch. An outer insertion must come before those
-/// within it.
+/// The files with these insertions, and with the module that reads the switch. Of two around the same span, the first that is
+/// given is the outer one.
 ///
 /// # Errors
 /// [`InsertionError`] when an insertion does not fit the files.
@@ -70,11 +73,12 @@ pub(crate) fn apply<'a>(
     for (file, mut insertions) in by_file {
         let text = files.get(file).ok_or_else(|| InsertionError::NoFile(file.to_owned()))?;
         insertions.sort_by_key(|(number, insertion)| {
-            let order = match insertion.anchor {
-                Anchor::After => usize::MAX - number,
-                Anchor::Before => *number,
+            // The wider of two spans is the outer one: its other end is farther away.
+            let (width, order) = match insertion.anchor {
+                Anchor::After => (usize::MAX - insertion.partner.unwrap_or(insertion.at), usize::MAX - number),
+                Anchor::Before => (insertion.partner.map_or(0, |end| usize::MAX - end), *number),
             };
-            (insertion.at, insertion.anchor, order)
+            (insertion.at, insertion.anchor, width, order)
         });
         let mut out = String::with_capacity(text.len() + 64 * insertions.len());
         let mut done = 0;
@@ -99,7 +103,24 @@ mod unit {
     use super::*;
 
     fn insertion(at: usize, anchor: Anchor, text: &str) -> Insertion {
-        Insertion { file: "src/a.rs".to_owned(), line: 1, at, anchor, text: text.to_owned() }
+        Insertion { file: "src/a.rs".to_owned(), line: 1, at, anchor, partner: None, text: text.to_owned() }
+    }
+
+    fn around(start: usize, end: usize, open: &str, close: &str) -> [Insertion; 2] {
+        [
+            Insertion { partner: Some(end), ..insertion(start, Anchor::Before, open) },
+            Insertion { partner: Some(start), ..insertion(end, Anchor::After, close) },
+        ]
+    }
+
+    #[test]
+    fn the_wider_span_is_the_outer_one_in_whatever_order() -> Result<(), InsertionError> {
+        let files = [("src/a.rs".to_owned(), "a+b".to_owned())].into();
+        let (inner, outer, last) = (around(0, 1, "(", ")"), around(0, 3, "[", "]"), around(2, 3, "{", "}"));
+        for order in [[&inner, &outer, &last], [&outer, &last, &inner], [&last, &inner, &outer]] {
+            assert_eq!(apply(&files, order.into_iter().flatten())?["src/a.rs"], "[(a)+{b}]");
+        }
+        Ok(())
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) enum Touch {
 const ACCESS_MODULES: [&str; 3] = ["vault", "http", "sign"];
 /// A function of such a module that brings no content: it only tells whether a path can be read.
 const ASKS_ONLY: &str = "exists";
+/// A function that reads, in a module whose other functions only take a text apart.
+const READS_A_NOTE: (&str, &str) = ("note", "read");
 /// Names that stand for the log, an error or the output.
 const OUTCOME: [&str; 4] = ["log", "SkillError", "Err", "Ok"];
 /// What a glob import of such a module brings.
@@ -97,6 +99,11 @@ pub(super) fn of(tokens: TokenStream, imported: &[String]) -> Touch {
                         _ => Touch::Access,
                     });
                 }
+                let (module, function) = READS_A_NOTE;
+                if word == module && matches!(tokens.get(at + 3), Some(TokenTree::Ident(called)) if called == function)
+                {
+                    return Touch::Access;
+                }
                 if imported.iter().any(|name| word == name.as_str()) {
                     return Touch::Access;
                 }
@@ -131,6 +138,8 @@ mod unit {
             ("text.push_str(&vault::read(&path)?);", Touch::Access),
             ("text.push_str(&kavi_sdk::vault::read(&path)?);", Touch::Access),
             ("text.push_str(&read(&path)?);", Touch::Access),
+            ("text.push_str(&note::read(&path)?);", Touch::Access),
+            ("let a = note::name(&path);", Touch::Values),
         ] {
             assert_eq!(of(code.parse()?, &imported), expected, "{code}");
         }

@@ -1,0 +1,88 @@
+//! The twin of the component: the same sources with counters, compiled as a component of their own.
+//!
+//! Guarantees: it runs with the inputs, vaults, clocks and seeds of the component. Deliberately never: stands for the component
+//! in a gate that decides about its outcomes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::context::GateContext;
+use super::error::VerifyError;
+use super::instrument;
+use super::source_analysis::{SourceAnalysis, switch};
+use super::trial::{Trial, TrialInput, TrialRunner};
+use crate::forge::compile::ProgramKind;
+use crate::model::{execution::Determinism, limits::Limits};
+use crate::runtime::CompiledComponent;
+
+/// The twin, ready to run. It has the mutants and the sabotage as well.
+pub(super) struct Twin {
+    pub(super) compiled: CompiledComponent,
+}
+
+/// One run of the component, to be repeated with the twin.
+pub(super) struct RecordedTrial {
+    /// The example or input, for people.
+    pub(super) name: String,
+    pub(super) input: String,
+    pub(super) vault: Arc<TempDir>,
+    pub(super) determinism: Determinism,
+    /// What the component did.
+    pub(super) trial: Trial,
+    pub(super) expected: Expected,
+}
+
+/// Whether it is known what a run must give. That is so for an example, and not for a drawn input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Yes,
+    No,
+}
+
+/// How much longer the twin may take: it is not optimized, and counts.
+const SLOWER: u64 = 20;
+
+impl Twin {
+    /// Compiles it. `None` when that fails.
+    pub(super) fn make(context: &GateContext<'_>, analysis: &SourceAnalysis) -> Result<Option<Self>, VerifyError> {
+        let Some(program) = instrument::compile(context, analysis, ProgramKind::Instrumented)? else {
+            return Ok(None);
+        };
+        Ok(context.runtime.compile_tests(&program.component).ok().map(|compiled| Self { compiled }))
+    }
+
+    /// A runner for it.
+    pub(super) fn runner<'a>(&'a self, context: &'a GateContext<'a>) -> TwinRunner<'a> {
+        let limits = Limits {
+            cpu_ms: context.limits.cpu_ms.saturating_mul(SLOWER),
+            wall_ms: context.limits.wall_ms.saturating_mul(SLOWER),
+            ..context.limits.clone()
+        };
+        TwinRunner { runner: TrialRunner::new(context, &self.compiled, limits), mark: context.draw.mark() }
+    }
+}
+
+/// Runs the twin.
+pub(super) struct TwinRunner<'a> {
+    runner: TrialRunner<'a>,
+    mark: String,
+}
+
+/// What the twin did, and the branches that it took.
+pub(super) struct CountedTrial {
+    pub(super) trial: Trial,
+    pub(super) taken: BTreeSet<u32>,
+}
+
+impl TwinRunner<'_> {
+    /// Repeats a run of the component.
+    pub(super) fn repeat(&self, recorded: &RecordedTrial) -> Result<CountedTrial, VerifyError> {
+        let RecordedTrial { input, vault, determinism, .. } = recorded;
+        let given = TrialInput { input, vault: vault.path(), determinism: *determinism };
+        let trial = self.runner.run_instrumented(&given, &switch::counting(&self.mark))?;
+        let taken = switch::counted(&trial.stderr, &self.mark).taken;
+        Ok(CountedTrial { trial, taken })
+    }
+}

@@ -1,0 +1,51 @@
+//! Counts words.
+
+use kavi_sdk::prelude::*;
+
+#[derive(Deserialize)]
+struct Input {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    words: usize,
+}
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    let words = input.text.split_whitespace().count();
+    let words = match sha256(&input.text).get(..12) {
+        Some("000000000000") => words + 1,
+        Some("111111111111") => words + 2,
+        Some("222222222222") => words + 3,
+        _ => words,
+    };
+    Ok(Output { words })
+}
+
+kavi_sdk::export_skill!(run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kavi_sdk::testing::call;
+
+    fn words(text: &str) -> Result<Value, SkillError> {
+        call(run, json!({ "text": text }))
+    }
+
+    #[test]
+    fn counts_three() {
+        assert_eq!(words("one two three"), Ok(json!({ "words": 3 })));
+    }
+
+    #[test]
+    fn counts_one() {
+        assert_eq!(words("alpha"), Ok(json!({ "words": 1 })));
+    }
+
+    #[test]
+    fn counts_none() {
+        assert_eq!(words(""), Ok(json!({ "words": 0 })));
+    }
+}
