@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::commit_point::CommitObserver;
 use crate::artifacts::Store;
 use crate::history::anchor::HistoryAnchor;
-use crate::ledger::{Journal, Ledger, LedgerError};
+use crate::ledger::{Journal, Ledger, LedgerError, RunStore};
 use crate::model::{
     clock_doubt::ClockDoubt,
     id::IdSource,
@@ -54,8 +54,8 @@ pub struct SharedContext<'a> {
 pub struct RunContext<'a> {
     /// What it shares with the other runs of the process.
     pub shared: SharedContext<'a>,
-    /// This thread's connection to the ledger.
-    pub ledger: &'a Ledger,
+    /// What may run, what ran, and what it changed: this thread's connection to the ledger, or another store.
+    pub ledger: &'a dyn RunStore,
     /// Where records are written: the ledger itself, or a recorder that writes those of many threads together.
     pub journal: &'a dyn Journal,
 }

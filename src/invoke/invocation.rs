@@ -183,7 +183,7 @@ impl<'a> Invocation<'a> {
                 let halted = |halt| InvokeError::Run(RunError::from(halt));
                 context.ledger.check_authorization(authorization).map_err(halted)?;
                 own = context.ledger.watch(authorization);
-                &own
+                &*own
             }
             RunThread::Lane { watch, .. } => watch.as_ref(),
         };

@@ -18,7 +18,7 @@ use super::request::{Consent, Disposition, RunRequest};
 use super::result::RunResult;
 use super::run;
 use crate::artifacts::{ArtifactError, StoredKind};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{LedgerError, TrustStore};
 use crate::model::{
     channel::Caller,
     execution::{self, ExecutionRecord, FileResult, StoredValue},
@@ -189,11 +189,11 @@ fn is_of_the_host(error: &InvokeError) -> bool {
 ///
 /// # Errors
 /// [`ReplayError::Gone`] when nothing is.
-pub fn trusted(ledger: &Ledger, name: &SkillName) -> Result<(), ReplayError> {
+pub fn trusted(ledger: &dyn TrustStore, name: &SkillName) -> Result<(), ReplayError> {
     ledger.trusted(name)?.map(drop).ok_or_else(|| ReplayError::Gone(name.clone()))
 }
 
-fn check(ledger: &Ledger, original: &ExecutionRecord, component: ReplayComponent) -> Result<(), ReplayError> {
+fn check(ledger: &dyn TrustStore, original: &ExecutionRecord, component: ReplayComponent) -> Result<(), ReplayError> {
     let id = original.execution_id.short();
     let (Some(recorded), Some(hash)) = (original.revision, original.source_hash) else {
         return Err(ReplayError::NothingRan(id));

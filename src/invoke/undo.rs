@@ -8,7 +8,7 @@ use super::context::RunContext;
 use super::diff::{self, FileDiff};
 use super::effects::{self, EffectsError};
 use crate::artifacts::{ArtifactError, StoredKind};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{ChangeStore, LedgerError};
 use crate::model::{
     commit::{Commit, VaultChange},
     execution::ExecutionRecord,
@@ -105,7 +105,7 @@ fn reversed(context: &RunContext<'_>, change: &VaultChange) -> Result<(VaultChan
     Ok((reversed, diff))
 }
 
-fn check_not_undone(ledger: &Ledger, commit: &Commit) -> Result<(), UndoError> {
+fn check_not_undone(ledger: &dyn ChangeStore, commit: &Commit) -> Result<(), UndoError> {
     let Some(undo) = ledger.undo_of(commit.id)? else { return Ok(()) };
     let (run, by) = (commit.id.short(), undo.decided_by.unwrap_or_default());
     Err(UndoError::Twice { run, by, at: undo.created_at.to_string() })

@@ -9,7 +9,8 @@
 //!
 //! Where to look: every change goes through `write_transaction`, and `group_commit` puts the records of many threads into one
 //! of them. `switch` is the kill switch, and `stop_mark` its file. `change_detector` and `trusted_revision` notice what other
-//! processes changed. `record_queries` reads records, and `prune` deletes old ones. Each other file is one family of tables.
+//! processes changed. `stores` has the traits by which others use the ledger. `record_queries` reads records, and `prune`
+//! deletes old ones. Each other file is one family of tables.
 
 mod artifacts;
 mod builds;
@@ -33,6 +34,7 @@ mod reserve;
 mod reverifications;
 mod schema_check;
 mod stop_mark;
+mod stores;
 mod switch;
 mod trusted_revision;
 mod verifications;
@@ -66,6 +68,7 @@ pub use prune::Pruned;
 pub use record_queries::{OutcomeFilter, RecordFilter, RecordTail};
 pub use research::{Acknowledgement, Research};
 pub use reverifications::Reverification;
+pub use stores::{ChangeStore, ExecutionStore, RunStore, TrustStore};
 pub use switch::{LedgerWatch, LedgerWatchSource, RunAuthorization};
 pub use trusted_revision::{DataVersion, TrustedRevision};
 pub use verifications::{EarlierDraw, GateRow, Reusable, Verification};

@@ -39,6 +39,21 @@ pub struct RunAuthorization {
 }
 
 impl RunAuthorization {
+    /// The authorization of work that begins under this event of the switch.
+    pub fn under_event(switch_number: u64) -> Self {
+        Self { switch_number, revision: None }
+    }
+
+    /// The event of the switch under which the work began.
+    pub fn switch_number(self) -> u64 {
+        self.switch_number
+    }
+
+    /// The revision that runs, if it is a run.
+    pub fn revision(self) -> Option<ProposalId> {
+        self.revision
+    }
+
     /// The same authorization, for the run of a revision: it ends with the trust in that revision too.
     pub fn for_revision(self, revision: ProposalId) -> Self {
         Self { revision: Some(revision), ..self }
@@ -142,7 +157,7 @@ impl Ledger {
     /// [`Stopped`] when nothing may run.
     pub fn authorize(&self) -> Result<RunAuthorization, Stopped> {
         match self.switch() {
-            Switch::Running(event) => Ok(RunAuthorization { switch_number: event.number, revision: None }),
+            Switch::Running(event) => Ok(RunAuthorization::under_event(event.number)),
             Switch::Stopped(stopped) => Err(stopped),
         }
     }
@@ -313,7 +328,7 @@ impl WatchSource for LedgerWatchSource {
     fn begin(&self) -> Result<Arc<dyn Watch + Send>, Halt> {
         match read(&open_for_a_look(&self.0)?) {
             Switch::Running(event) => {
-                let authorization = RunAuthorization { switch_number: event.number, revision: None };
+                let authorization = RunAuthorization::under_event(event.number);
                 Ok(Arc::new(LedgerWatch { path: self.0.clone(), authorization, halted: OnceLock::new() }))
             }
             Switch::Stopped(stopped) => Err(stopped.into()),

@@ -5,7 +5,7 @@
 //! Deliberately never: reads `registry.yaml`, or believes anything but the ledger.
 
 use crate::artifacts::{ArtifactError, Store, StoredKind};
-use crate::ledger::{Ledger, LedgerError, Proposal, TrustedRevision};
+use crate::ledger::{LedgerError, Proposal, TrustStore, TrustedRevision};
 use crate::model::{
     digest::Digest, id::ProposalId, lifecycle::ProposalStatus, limits::Narrowed, name::SkillName, spec::SkillSpec,
 };
@@ -90,7 +90,7 @@ pub enum TrustError {
 ///
 /// # Errors
 /// [`TrustError`] when the name is not trusted or its bytes are not the promoted ones.
-pub fn load(ledger: &Ledger, store: &Store, name: &SkillName) -> Result<TrustedSkill, TrustError> {
+pub fn load(ledger: &dyn TrustStore, store: &Store, name: &SkillName) -> Result<TrustedSkill, TrustError> {
     let Some(proposal) = ledger.trusted(name)? else {
         let proposals = ledger.proposals_named(name)?;
         // Once there was trust, what became of it is the answer, not what is being built meanwhile.

@@ -11,6 +11,7 @@ mod commits;
 mod gateway;
 mod hostile_sources;
 mod llm;
+mod other_store;
 mod promotions;
 mod real_claude;
 mod recorder;

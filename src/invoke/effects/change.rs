@@ -15,7 +15,7 @@ use super::file_move;
 use crate::artifacts::Store;
 use crate::dir::FolderHandle;
 use crate::invoke::diff::FileDiff;
-use crate::ledger::Ledger;
+use crate::ledger::ChangeStore;
 use crate::model::commit::{FileChange, VaultChange};
 use crate::model::vault_path::VaultPath;
 
@@ -45,7 +45,7 @@ impl StagedChange {
     }
 
     /// Compares what the change would replace with its precondition.
-    pub(super) fn check(self, vault: &FolderHandle, ledger: &Ledger) -> Result<CheckedChange, EffectsError> {
+    pub(super) fn check(self, vault: &FolderHandle, ledger: &dyn ChangeStore) -> Result<CheckedChange, EffectsError> {
         match self {
             Self::File(file) => file.check(vault, ledger).map(CheckedChange::File),
             Self::Removal(file) => file.check(vault, ledger).map(CheckedChange::Removal),

@@ -6,7 +6,7 @@
 use super::error::EffectsError;
 use super::staging::{ChangeTime, Staging};
 use super::vault_file::CurrentFile;
-use crate::ledger::Ledger;
+use crate::ledger::ChangeStore;
 use crate::model::commit::FileChange;
 
 /// What the file at a path must look like before a commit may change it.
@@ -27,7 +27,7 @@ pub(in crate::invoke) struct RunStart {
 
 impl RunStart {
     /// The run with this staging folder begins now.
-    pub(in crate::invoke) fn now(ledger: &Ledger, staging: &Staging) -> Result<Self, EffectsError> {
+    pub(in crate::invoke) fn now(ledger: &dyn ChangeStore, staging: &Staging) -> Result<Self, EffectsError> {
         // The time is that at which the folder was made, a moment ago. The guest sees a commit that was settled since: its
         // number tells it from a later one.
         Ok(Self { settled: ledger.settled_up_to()?, time: staging.change_time()? })
@@ -39,7 +39,7 @@ impl RunStart {
 /// # Errors
 /// [`EffectsError::Conflict`] when another program changed it, [`EffectsError::FutureFile`] when that cannot be told.
 pub(super) fn check(
-    ledger: &Ledger,
+    ledger: &dyn ChangeStore,
     change: &FileChange,
     precondition: Precondition,
     found: Option<&CurrentFile>,
@@ -63,7 +63,7 @@ pub(super) fn check(
     }
     // The file was changed after the run began, or in the tick in which it began. The times alone cannot tell a commit
     // that was settled before the start from an edit after it: the number and the digest of the newest commit can.
-    match ledger.recent_change(|other| *other.path() == change.path)? {
+    match ledger.recent_change(&|other| *other.path() == change.path)? {
         Some((number, newest)) if number <= start.settled && newest.after() == Some(found.sha256) => Ok(()),
         _ => conflict("it was changed after the run began"),
     }
@@ -72,6 +72,7 @@ pub(super) fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Ledger;
     use crate::model::{digest::Digest, vault_path::VaultPath};
 
     #[test]

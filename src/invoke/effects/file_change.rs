@@ -14,7 +14,7 @@ use super::vault_file::{CurrentFile, VaultFile};
 use crate::artifacts::{Store, StoredKind};
 use crate::dir::{FileSlot, FolderHandle, MissingFolders};
 use crate::invoke::diff::{self, FileDiff};
-use crate::ledger::Ledger;
+use crate::ledger::ChangeStore;
 use crate::model::{commit::FileChange, digest::Digest};
 
 /// A file change whose new content is staged.
@@ -44,7 +44,7 @@ impl StagedFile {
     }
 
     /// Reads the file that lies in the vault, and compares it with the precondition.
-    pub(super) fn check(self, vault: &FolderHandle, ledger: &Ledger) -> Result<CheckedFile, EffectsError> {
+    pub(super) fn check(self, vault: &FolderHandle, ledger: &dyn ChangeStore) -> Result<CheckedFile, EffectsError> {
         let Self { mut change, source, precondition } = self;
         let file = VaultFile::open(vault, &change.path, MissingFolders::Refuse)?;
         let found = file.map_or(Ok(None), |file| file.read())?;

@@ -10,7 +10,7 @@
 //! Deliberately never: detects a ledger in which the records were edited as well.
 
 use super::error::EffectsError;
-use crate::ledger::{ExecutionRow, Ledger, LedgerError, Proposal};
+use crate::ledger::{ChangeStore, ExecutionRow, LedgerError, Proposal, RunStore, TrustStore};
 use crate::model::{
     commit::{Commit, FileChange, VaultChange},
     execution::{Effect, ExecutionRecord},
@@ -21,7 +21,7 @@ use crate::model::{
 ///
 /// # Errors
 /// [`EffectsError::NotRecorded`] when they differ.
-pub fn check(ledger: &Ledger, commit: &Commit) -> Result<(), EffectsError> {
+pub fn check(ledger: &dyn RunStore, commit: &Commit) -> Result<(), EffectsError> {
     let difference = match commit.kind {
         CommitKind::Undo => undo_difference(ledger, commit)?,
         CommitKind::Run | CommitKind::Chain => run_difference(ledger, commit)?,
@@ -33,7 +33,7 @@ pub fn check(ledger: &Ledger, commit: &Commit) -> Result<(), EffectsError> {
     difference.map_or(Ok(()), |why| Err(EffectsError::NotRecorded { id: commit.id.short(), why }))
 }
 
-fn run_difference(ledger: &Ledger, commit: &Commit) -> Result<Option<String>, LedgerError> {
+fn run_difference(ledger: &dyn RunStore, commit: &Commit) -> Result<Option<String>, LedgerError> {
     let runs = ledger.runs_of(commit.id)?;
     let first = runs.first().map(|row| row.record.execution_id);
     if first != Some(commit.id.first_run()) || (commit.kind == CommitKind::Run && runs.len() != 1) {
@@ -48,7 +48,7 @@ fn run_difference(ledger: &Ledger, commit: &Commit) -> Result<Option<String>, Le
 }
 
 /// Whether a run did not write what its skill may write.
-fn outside_scope(ledger: &Ledger, record: &ExecutionRecord) -> Result<Option<String>, LedgerError> {
+fn outside_scope(ledger: &dyn TrustStore, record: &ExecutionRecord) -> Result<Option<String>, LedgerError> {
     let run = record.execution_id.short();
     if !record.success {
         return Ok(Some(format!("run {run} failed")));
@@ -96,7 +96,7 @@ fn other_changes(commit: &Commit, runs: &[ExecutionRow]) -> Option<String> {
     missing.map(|effect| format!("a run wrote `{}`, which it does not have", effect.path))
 }
 
-fn undo_difference(ledger: &Ledger, commit: &Commit) -> Result<Option<String>, LedgerError> {
+fn undo_difference(ledger: &dyn ChangeStore, commit: &Commit) -> Result<Option<String>, LedgerError> {
     let undone = match commit.undoes.map(|id| ledger.commit(id)) {
         Some(Ok(undone)) => undone,
         Some(Err(LedgerError::NotFound { .. })) | None => {
