@@ -9,6 +9,7 @@ mod code_cache;
 mod commit_recovery;
 mod commits;
 mod gateway;
+mod gateway_provider;
 mod hostile_sources;
 mod llm;
 mod other_store;

@@ -4,5 +4,8 @@
 #![allow(clippy::print_stdout, reason = "a person who runs these with --nocapture wants to see what a client said")]
 
 mod http;
+mod http_sessions;
 mod official_clients;
 mod stdio;
+mod stdio_calls;
+mod stdio_workspace;

@@ -9,7 +9,7 @@ use crate::support::guests::{guest, with_guest};
 use crate::support::mcp::client::{Client, LATEST, newest, note, policy};
 use crate::support::{self, Workspace, strings};
 
-const SCHEMA: &str = r#"{"input":{"path":"str"},"output":{"text":"str"}}"#;
+pub const SCHEMA: &str = r#"{"input":{"path":"str"},"output":{"text":"str"}}"#;
 
 /// What is found is called by its name, also when it is offered as a tool of its own.
 #[test]
@@ -35,7 +35,7 @@ fn a_skill_is_found_by_its_words_and_called_by_its_name() {
 }
 
 /// The text of an answer.
-fn said(result: &Value) -> String {
+pub fn said(result: &Value) -> String {
     let parts = result["content"].as_array().unwrap();
     parts.iter().map(|part| part["text"].as_str().unwrap()).collect::<Vec<_>>().join("\n")
 }
@@ -175,51 +175,6 @@ fn what_a_script_sends_is_answered_also_when_its_last_line_has_no_end() {
     assert_eq!((answers.len(), &answers[1]["id"]), (2, &json!(7)), "{called:?}");
     assert!(answers[1]["result"]["tools"].is_array());
     assert_eq!(called.stderr, "");
-}
-
-/// A call from a file ends by its own limit. The end of the file does not cancel it.
-#[test]
-fn what_a_file_asks_is_answered_also_when_it_takes_long() {
-    let workspace = with_guest("act", &guest("stay"));
-    policy(&workspace, "allow");
-    let toml = workspace.path().join("kavi.toml");
-    let text = fs::read_to_string(&toml).unwrap();
-    fs::write(&toml, text.replace("wall_ms = 120000", "wall_ms = 1500")).unwrap();
-    let arguments = json!({ "act": "sleep", "path": "Inbox/AI/a.md" });
-    let script = [
-        format!("\u{feff}{}", Client::opening("2025-11-25", json!({}))),
-        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string(),
-        json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "act", "arguments": arguments } })
-            .to_string(),
-    ];
-    let file = workspace.path().join("requests.jsonl");
-    fs::write(&file, script.join("\n")).unwrap();
-    let mut command = workspace.command();
-    let called = command.arg("mcp").stdin(fs::File::open(&file).unwrap()).output().unwrap();
-    let text = String::from_utf8(called.stdout).unwrap();
-    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((answers.len(), &answers[0]["id"], &answers[1]["id"]), (2, &json!(0), &json!(7)), "{text}");
-    assert!(said(&answers[1]["result"]).contains("wall_ms"), "{text}");
-    assert!(called.status.success() && !newest(&workspace).contains("Cancelled"), "{}", newest(&workspace));
-}
-
-/// Ends the server in this way while a call sleeps that has written a file, and looks at what is left of the call.
-fn ends_a_sleeping_call(end: impl FnOnce(Client)) {
-    let workspace = with_guest("act", &guest("stay"));
-    policy(&workspace, "allow");
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    let arguments = json!({ "act": "sleep", "path": "Inbox/AI/a.md" });
-    client.send("tools/call", json!({ "name": "act", "arguments": arguments, "_meta": { "progressToken": 1 } }));
-    client.told("notifications/progress");
-    end(client);
-    assert!(newest(&workspace).starts_with("act 0 mcp tester Cancelled: "), "{}", newest(&workspace));
-    assert_eq!(workspace.staged(), 0);
-}
-
-/// Also as process 1 of a container, where the kernel has no default action for it.
-#[test]
-fn a_server_that_is_asked_to_end_cancels_its_calls_and_ends_well() {
-    ends_a_sleeping_call(Client::terminate);
 }
 
 #[test]
@@ -405,36 +360,6 @@ fn what_another_process_decides_is_told_and_holds_for_the_next_call() {
     listener.close();
 }
 
-#[test]
-fn a_cancelled_call_is_ended_and_leaves_nothing() {
-    // On a thread of its own, and on one that is kept for many runs.
-    for (skill, name, input) in [
-        ("act", "stay", json!({ "act": "spin", "path": "Inbox/AI/a.md" })),
-        ("peek", "spin", json!({ "path": "Inbox" })),
-    ] {
-        let workspace = with_guest(skill, &guest(name));
-        policy(&workspace, "allow");
-        let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-        // Until its progress is told it has not begun.
-        for _ in 0..2 {
-            let call = json!({ "name": skill, "arguments": input, "_meta": { "progressToken": "p" } });
-            let id = client.send("tools/call", call);
-            assert_eq!(client.told("notifications/progress")["params"]["progressToken"], "p");
-            client.notify("notifications/cancelled", json!({ "requestId": id }));
-            client.wait_for_record(&workspace, &format!("{skill} 0 mcp tester Cancelled: "), newest);
-        }
-        assert!(client.request("ping", json!({}))["result"].is_object(), "nothing was answered to what was cancelled");
-        client.close();
-        assert!(!workspace.vault("Inbox/AI/a.md").exists());
-        assert_eq!(workspace.staged(), 0);
-    }
-}
-
-#[test]
-fn when_the_client_goes_what_runs_for_it_is_ended() {
-    ends_a_sleeping_call(Client::close);
-}
-
 /// Whatever a client says twice, it is told once.
 #[test]
 fn a_change_is_told_once_and_a_run_of_a_persons_is_not() {
@@ -467,230 +392,4 @@ fn what_is_too_long_and_what_comes_before_the_opening_is_answered() {
     let said = support::feed(command, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n{\n").expect(0).stdout;
     let answers: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((answers.len(), answers.iter().filter(|answer| answer["id"] == 1).count()), (2, 1), "{said}");
-}
-
-#[test]
-fn what_waits_for_another_process_does_not_hold_up_lists() {
-    let workspace = Workspace::trusted();
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    let writer = workspace.ledger();
-    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let proposed = client.send("tools/call", json!({ "name": "propose_skill", "arguments": proposal("count_words") }));
-    let listed = client.send("tools/list", json!({}));
-    assert_eq!(client.next()["id"], listed);
-    writer.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(client.answer(proposed)["result"]["structuredContent"]["status"], "PROPOSED");
-    client.close();
-}
-
-#[test]
-fn calls_that_never_end_do_not_hold_up_the_others() {
-    let workspace = with_guest("act", &guest("stay"));
-    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    for number in 0..8 {
-        let arguments = json!({ "act": "sleep", "path": format!("Inbox/AI/{number}.md") });
-        client
-            .send("tools/call", json!({ "name": "act", "arguments": arguments, "_meta": { "progressToken": number } }));
-    }
-    let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
-    assert_eq!(ran["result"]["structuredContent"]["text"], "hello", "{ran}");
-    client.close();
-    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE skill_name = 'act' AND success = 0"), 8);
-}
-
-#[test]
-fn many_calls_at_once_are_all_answered_and_recorded() {
-    let workspace = Workspace::trusted();
-    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    let call = json!({ "name": "peek", "arguments": { "path": "Inbox/hello.md" } });
-    let ids: Vec<i64> = (0..100).map(|_| client.send("tools/call", call.clone())).collect();
-    for id in ids {
-        assert_eq!(client.answer(id)["result"]["structuredContent"]["text"], "hello");
-    }
-    assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE success = 1 AND door = 'mcp'"), 100);
-    client.close();
-}
-
-fn proposal(name: &str) -> Value {
-    json!({
-        "name": name, "description": "Counts words", "why": "I count often\u{1b}[2J", "side_effect_class": "READ_ONLY",
-        "io": serde_json::from_str::<Value>(SCHEMA).unwrap(),
-    })
-}
-
-#[test]
-fn an_agent_proposes_and_a_person_reads_it_as_nobodys_word() {
-    let workspace = Workspace::trusted();
-    let trusted = workspace.count("SELECT count(*) FROM skill_proposals WHERE status = 'TRUSTED'");
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    for (change, said_of) in [
-        (("why", Value::Null), "why"),
-        (("why", json!("x".repeat(3_000))), "2000 bytes"),
-        (("name", json!("Bad Name")), "name"),
-        (("approved_by", json!("ada")), "approved_by"),
-        (("description", json!("x".repeat(100_000))), "larger than"),
-    ] {
-        let mut bad = proposal("tally");
-        bad[change.0] = change.1;
-        let answer = client.call("propose_skill", bad);
-        assert_eq!(answer["result"]["isError"], true, "{said_of}");
-        assert!(said(&answer["result"]).contains(said_of), "{said_of}: {answer}");
-    }
-    let made = client.call("propose_skill", proposal("tally"))["result"]["structuredContent"].take();
-    assert_eq!((&made["name"], &made["status"]), (&json!("tally"), &json!("PROPOSED")), "{made}");
-    let id = made["proposal"].as_str().unwrap();
-    let shown = workspace.call(&["show", id]).expect(0).stdout;
-    assert!(shown.contains("proposed through mcp by what calls itself tester"), "{shown}");
-    assert!(shown.contains("| I count often\\u{1b}[2J") && !shown.contains('\u{1b}'), "{shown}");
-    assert_eq!(workspace.json(&["show", id]).json()["asker"]["by"], "tester");
-    let standing = client.call("skill_status", json!({ "key": "tally" }))["result"]["structuredContent"].take();
-    assert_eq!(standing["next"], "a person has it built", "{standing}");
-    let listed = client.call("list_proposals", json!({ "most": 1 }))["result"]["structuredContent"].take();
-    assert_eq!(listed["proposals"][0]["proposal"], id, "{listed}");
-    assert_eq!(client.call("tally", json!({ "path": "x" }))["error"]["code"], -32_602, "it is not trusted");
-    for number in 1..20 {
-        let made = client.call("propose_skill", proposal(&format!("tally_{number}")));
-        assert_eq!(made["result"]["isError"], false, "{made}");
-    }
-    let refused = client.call("propose_skill", proposal("one_more"));
-    assert!(said(&refused["result"]).contains("within an hour"), "{refused}");
-    client.close();
-    assert_eq!(workspace.count("SELECT count(*) FROM skill_proposals WHERE status = 'TRUSTED'"), trusted);
-    assert_eq!(workspace.count("SELECT count(*) FROM proposal_askers"), 20);
-}
-
-#[test]
-fn what_can_be_read_is_what_was_promoted_and_no_more_of_a_record_than_its_outline() {
-    let workspace = Workspace::trusted();
-    fs::write(workspace.vault("Inbox/hello.md"), "a secret").unwrap();
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    let listed = client.request("resources/list", json!({}))["result"]["resources"].take();
-    assert_eq!(listed[0]["uri"], "kavi://records", "{listed}");
-    assert_eq!(listed[3]["uri"], "skill://kavi/write-note/SKILL.md", "{listed}");
-    let mut read = |uri: &str| client.request("resources/read", json!({ "uri": uri }));
-    let guidance = read("skill://kavi/write-note/SKILL.md")["result"]["contents"][0]["text"].take();
-    let guidance = guidance.as_str().unwrap();
-    assert!(guidance.starts_with("---\nname: write-note\ndescription: \""), "{guidance}");
-    let skills = client.request("skills/list", json!({}))["result"]["skills"].take();
-    let one = client.request("skills/get", json!({ "uri": "skill://kavi/write-note/SKILL.md" }))["result"].take();
-    assert_eq!(skills[2], one["skill"], "{one}");
-    let digest = format!("sha256:{}", kavi::model::digest::Digest::of(guidance.as_bytes()));
-    assert_eq!(one["skill"]["resources"][0]["digest"], digest, "{one}");
-    for missing in
-        ["skill://kavi/write_note/SKILL.md", "skill://kavi/nothing/SKILL.md", "skill://kavi/../peek/SKILL.md"]
-    {
-        assert_eq!(client.request("skills/get", json!({ "uri": missing }))["error"]["code"], -32_602);
-    }
-    let mut read = |uri: &str| client.request("resources/read", json!({ "uri": uri }));
-    let digest = workspace.json(&["show", "peek"]).json()["spec_sha256"].as_str().unwrap().to_owned();
-    let spec = read(&format!("kavi://artifact/{digest}"))["result"]["contents"][0]["text"].take();
-    assert_eq!(serde_json::from_str::<Value>(spec.as_str().unwrap()).unwrap()["name"], "peek");
-    let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
-    let run = ran["result"]["_meta"]["kavi/execution"].as_str().unwrap();
-    let uri = format!("kavi://record/{run}");
-    let record = client.request("resources/read", json!({ "uri": uri }))["result"]["contents"][0]["text"].take();
-    let record = record.as_str().unwrap();
-    assert!(
-        record.contains("\"success\": true") && !record.contains("hello") && !record.contains("secret"),
-        "{record}"
-    );
-    let failed = client.call("peek", json!({ "path": "not/there.md" }));
-    assert_eq!(failed["result"]["isError"], true);
-    let id = strings(&workspace.ledger(), "SELECT execution_id FROM executions ORDER BY rowid DESC LIMIT 1").remove(0);
-    let why = client.call("explain_failure", json!({ "key": id }))["result"]["structuredContent"]["text"].take();
-    assert!(why.as_str().unwrap().contains("SkillError: "), "{why}");
-    let newest =
-        client.request("resources/read", json!({ "uri": "kavi://records" }))["result"]["contents"][0]["text"].take();
-    let newest: Value = serde_json::from_str(newest.as_str().unwrap()).unwrap();
-    assert_eq!((&newest[0]["execution_id"], &newest[0]["error"]), (&json!(id), &json!("SkillError")), "{newest}");
-    assert_eq!(newest[1], serde_json::from_str::<Value>(record).unwrap());
-    let prompt = client.request("prompts/get", json!({ "name": "write_proposal", "arguments": { "task": "count" } }));
-    assert!(prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap().ends_with("The task: count"));
-    client.close();
-}
-
-#[test]
-fn a_stop_and_a_workspace_that_is_not_there_are_said() {
-    let workspace = Workspace::trusted();
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    workspace.call(&["stop", "--why", "a test", "--by", "ada"]).expect(0);
-    let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
-    assert_eq!(ran["result"]["isError"], true);
-    assert!(said(&ran["result"]).contains("stopped by ada"), "{ran}");
-    client.close();
-    let nowhere = support::folder();
-    let called = support::feed(
-        {
-            let mut command = support::kavi(nowhere.path());
-            command.arg("mcp");
-            command
-        },
-        "",
-    );
-    assert!(called.stdout.is_empty() && called.stderr.contains("kavi init"), "{called:?}");
-    let refused = workspace.json(&["mcp"]).expect(2);
-    assert!(refused.json()["error"]["message"].as_str().unwrap().contains("--output json"));
-}
-
-#[test]
-fn a_server_that_stays_over_a_stop_and_its_end_compiles_again() {
-    let workspace = Workspace::trusted();
-    let mut client = Client::open(&workspace, "2025-11-25", json!({}));
-    workspace.call(&["stop", "--why", "a test", "--by", "ada"]).expect(0);
-    assert_eq!(client.call("peek", json!({ "path": "Inbox/hello.md" }))["result"]["isError"], true);
-    workspace.call(&["resume", "--by", "ada"]).expect(0);
-    // Nothing is loaded yet, so the compile child runs now, for longer than one look at the switch.
-    workspace.call(&["cache", "clear"]).expect(0);
-    fs::write(workspace.vault("Inbox/hello.md"), "hello").unwrap();
-    let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
-    assert_ne!(ran["result"]["isError"], true, "{ran}");
-    client.close();
-}
-
-#[test]
-fn an_agents_program_is_told_of_the_workspace_and_keeps_what_it_had() {
-    let workspace = Workspace::trusted();
-    let printed = workspace.json(&["mcp", "install", "--client", "claude-code"]).expect(0).json();
-    let entry = &printed["mcpServers"]["kavi"];
-    let root = workspace.path().canonicalize().unwrap();
-    assert_eq!(entry["args"], json!(["--workspace", root.to_str().unwrap(), "mcp"]), "{printed}");
-    assert!(!workspace.path().join(".mcp.json").exists(), "nothing was asked to be written");
-    let file = workspace.path().join(".cursor/mcp.json");
-    let write = ["mcp", "install", "--client", "cursor", "--write"];
-    assert_eq!(workspace.json(&write).expect(0).json()["copy"], Value::Null);
-    let other = r#"{"mcpServers":{"other":{"command":"x"}},"more":1}"#;
-    fs::write(&file, other).unwrap();
-    let written = workspace.json(&write).expect(0).json();
-    assert_eq!(fs::read_to_string(written["copy"].as_str().unwrap()).unwrap(), other);
-    let now: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    assert_eq!((&now["more"], &now["mcpServers"]["other"]["command"]), (&json!(1), &json!("x")));
-    // What is said there starts a server.
-    let command = now["mcpServers"]["kavi"]["command"].as_str().unwrap();
-    let arguments: Vec<&str> =
-        now["mcpServers"]["kavi"]["args"].as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect();
-    let mut server = support::kavi(std::path::Path::new("/"));
-    assert_eq!(server.get_program(), command);
-    server.args(arguments);
-    let called = support::feed(server, &Client::opening("2025-11-25", json!({})).to_string()).expect(0);
-    assert!(called.stdout.contains("\"name\":\"kavi\""), "{called:?}");
-    // A second time there is nothing to change.
-    let again = workspace.json(&write).expect(0).json();
-    assert_eq!((&again["changed"], &again["copy"]), (&json!(false), &Value::Null), "{again}");
-    // A program with one file for each person gets its entry below the home folder.
-    for (client, file) in [
-        ("codex", ".codex/config.toml"),
-        ("claude-desktop", ".config/Claude/claude_desktop_config.json"),
-        ("windsurf", ".codeium/windsurf/mcp_config.json"),
-    ] {
-        let home = tempfile::tempdir().unwrap();
-        let mut install = workspace.command_with(&["mcp", "install", "--client", client, "--write"]);
-        assert!(install.env("HOME", home.path()).status().unwrap().success(), "{client}");
-        let text = fs::read_to_string(home.path().join(file)).unwrap();
-        assert!(text.contains(root.to_str().unwrap()) && text.contains("--workspace"), "{text}");
-    }
-    assert!(!workspace.path().join(".codex").exists());
-    fs::write(&file, "{ // mine\n}").unwrap();
-    assert!(workspace.refused(&write, 3)["message"].as_str().unwrap().contains("not plain JSON"));
 }
