@@ -11,7 +11,7 @@ use crate::history::anchor::AnchorError;
 use crate::history::note::NoteKey;
 use crate::ledger::{
     Acknowledgement, Adoption, ArtifactRow, BuildEnd, Create, Deadlines, Decided, GateRow, Ledger, NewBuild,
-    NewProposal, PromotionRequest, ProposalSource, Research, Reverification, Settled, Verification,
+    NewProposal, PromotionRequest, PromotionSubject, ProposalSource, Research, Reverification, Settled, Verification,
 };
 use crate::model::{
     artifact::{ArtifactKind, ArtifactPath},
@@ -598,6 +598,26 @@ fn what_was_reported_before_an_adoption_can_be_decided_after_it() -> Done {
     }
     ledger.promote(proposal, verification, component, &Narrowed::default(), &request(10, None)?)?;
     ledger.approve_commit(held.id, Decided { by: "ada", at: at(11)? }, Deadlines::Count, &[])?;
+    assert_eq!(ledger.audit_history()?.problems, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn several_decisions_of_one_transaction_have_a_checkpoint_each() -> Done {
+    let anchor = MemoryAnchor::new(1);
+    let ledger = Ledger::in_memory()?.with_anchor(anchor.clone());
+    ledger.name_key(at(0)?)?;
+    let mut subjects = Vec::new();
+    let limits = Narrowed::default();
+    for skill in ["one", "two", "three"] {
+        let id = propose(&ledger, skill, 1)?;
+        let (verification, component) = verified(&ledger, id, 2)?;
+        let request = request(3, None)?;
+        subjects.push(PromotionSubject { id, verification, component, limits: &limits, request });
+    }
+    assert_eq!(ledger.promote_all(&subjects)?.len(), 3);
+    assert!(ledger.trusted(&name("two")?)?.is_some());
+    ledger.revoke(&name("three")?, None, &request(4, Some("smells"))?)?;
     assert_eq!(ledger.audit_history()?.problems, [""; 0]);
     Ok(())
 }
