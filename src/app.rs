@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::forge::toolchain::Toolchain;
-use crate::model::{layout::Layout, name::SkillName, switch::SwitchEvent};
+use crate::model::{layout::Layout, name::SkillName, switch::SwitchEvent, time::Timestamp};
 use crate::workspace::Config;
 
 mod agents;
@@ -25,6 +25,7 @@ mod doctor;
 mod effects;
 mod history;
 mod host;
+mod inbox;
 mod open_workspace;
 mod proposals;
 mod records;
@@ -42,6 +43,7 @@ pub use crate::forge::build::{BuildAttempt, Builder};
 pub use crate::forge::promote::{PromotionReport, Remark};
 pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
+pub use crate::forge::source_review::{SourceDiff, SourceFile, SourceReview};
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::invoke::batch::Batch;
 pub use crate::invoke::chain::{ChainFiles, ChainResult, CommitMode, StepResult};
@@ -51,8 +53,8 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, HistoryAudit, OutcomeFilter, Promotion, Proposal,
-    ProposalSource, Pruned, RecordFilter, RecordTail, Research, Reverification, Verification,
+    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, HistoryAudit, OpenProposal, OutcomeFilter, Promotion,
+    Proposal, ProposalSource, Pruned, RecordFilter, RecordTail, Research, Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
@@ -60,15 +62,16 @@ pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
     CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,
     HttpServing, Installed, OwnedEntry, PersonAnswer, QueueFull, QueueLimits, ReplyFn, Settlement, SkillsChanged,
-    Submission, TlsFiles, TlsPem, ToolListing,
+    Submission, Submitted, TlsFiles, TlsPem, ToolListing,
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
 pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use doctor::{Check, CheckDepth, Health};
-pub use effects::EffectService;
+pub use effects::{EffectService, HeldChange};
 pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
 pub use host::{Host, Walls};
+pub use inbox::Inbox;
 pub use proposals::{Dossier, ProposalService};
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
 pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
@@ -185,6 +188,19 @@ impl App {
     /// When the ledger cannot be read or a recorded run cannot be finished.
     pub fn status(&self) -> Result<Status, Error> {
         status::read(&self.workspace)
+    }
+
+    /// What waits for a person: held changes, proposals, and runs that failed `since` then, or since the last look.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn inbox(&self, since: Option<Timestamp>) -> Result<Inbox, Error> {
+        inbox::read(&self.workspace, since)
+    }
+
+    /// Notes that a person looked into the inbox.
+    pub fn looked_into_inbox(&self) {
+        inbox::looked(&self.workspace);
     }
 
     /// Checks everything that the workspace depends on. Changes nothing, but notes when the ledger was checked in full.

@@ -14,9 +14,11 @@ use crate::invoke::{
     InvokeError, chain::ChainError, pending_approval::ApprovalError, prune::PruneError, replay::ReplayError,
     resident::ResidentError, undo::UndoError,
 };
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, OpenProposal};
 use crate::model::research::Escalation;
-use crate::model::{approver::InvalidApprover, chain::InvalidChain, id::ExecutionId, switch::Stopped};
+use crate::model::{
+    approver::InvalidApprover, chain::InvalidChain, id::ExecutionId, name::SkillName, switch::Stopped, text,
+};
 use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
 use crate::workspace::ConfigError;
 
@@ -99,6 +101,14 @@ pub enum Error {
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
+    /// A name has several open proposals, and a decision is about one.
+    #[error("{}", ambiguous(.name, .open))]
+    AmbiguousName {
+        /// The name.
+        name: SkillName,
+        /// The proposals, oldest first.
+        open: Vec<OpenProposal>,
+    },
     /// A run that failed and is on record.
     #[error("{source}")]
     Run {
@@ -219,7 +229,7 @@ impl Error {
     /// What went wrong, in a word.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Usage(_) | Self::Propose(_) | Self::Approver(_) => Kind::Usage,
+            Self::Usage(_) | Self::Propose(_) | Self::Approver(_) | Self::AmbiguousName { .. } => Kind::Usage,
             Self::Refused(_) | Self::Escalated { .. } | Self::Stopped(_) => Kind::Refused,
             // Printed already. Only its exit code is still needed.
             Self::Reported(kind) => *kind,
@@ -303,6 +313,12 @@ impl Error {
             Self::Toolchain(ToolchainError::NoExec(_)) => {
                 "set KAVI_CACHE_DIR to a folder on a file system that is not mounted `noexec`"
             }
+            Self::AmbiguousName { open, .. } => {
+                let id = open.last().map(|open| open.proposal.id.short()).unwrap_or_default();
+                return Some(format!(
+                    "give the id of the one that you mean; see `kavi show {id}`, and `kavi reject ID --why TEXT` for others"
+                ));
+            }
             Self::Config(ConfigError::NoHome(_)) => "set HOME, or write the whole path",
             Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
             Self::Promote(PromoteError::NotVerified { .. } | PromoteError::NotPassed(_)) => {
@@ -324,6 +340,19 @@ impl Error {
         };
         Some(text.to_owned())
     }
+}
+
+/// The open proposals of a name, each with what tells it from the others.
+fn ambiguous(name: &SkillName, open: &[OpenProposal]) -> String {
+    let line = |OpenProposal { proposal, source, .. }: &OpenProposal| {
+        let (id, class, status) = (proposal.id.short(), proposal.spec.side_effect_class, proposal.status);
+        let by = source.as_ref().map_or_else(
+            || "a person at the command line".to_owned(),
+            |source| format!("{} through {}", text::line(&source.by, 100), source.channel),
+        );
+        format!("\n  {id}  {class}  {status}  by {by}, {}", proposal.created_at)
+    };
+    format!("`{name}` has {} open proposals:{}", open.len(), open.iter().map(line).collect::<String>())
 }
 
 fn ledger(error: &LedgerError) -> Kind {

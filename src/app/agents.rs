@@ -26,7 +26,7 @@ mod worker;
 
 pub use api::{
     AgentApi, AgentCall, AgentFiles, AgentRun, AgentSkill, CallFailure, CallReply, PersonAnswer, ReplyFn, Settlement,
-    SkillsChanged, Submission,
+    SkillsChanged, Submission, Submitted,
 };
 pub use fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
 pub use http_credentials::TlsFiles;

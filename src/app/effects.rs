@@ -4,7 +4,17 @@ use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
 use crate::invoke::pending_approval::{self, CommitReview};
 use crate::invoke::undo::{self, UndoPlan};
+use crate::ledger::ExecutionRow;
 use crate::model::{commit::Commit, id::IdPrefix};
+
+/// A change, and the runs that made it.
+#[derive(Debug)]
+pub struct HeldChange {
+    /// The change.
+    pub commit: Commit,
+    /// Its runs.
+    pub runs: Vec<ExecutionRow>,
+}
 
 /// The vault changes of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +39,27 @@ impl EffectService<'_> {
         let now = self.workspace.run_context().deadline_time()?;
         let newest = self.workspace.ledger.newest_commits(most)?;
         Ok(newest.into_iter().map(|commit| commit.as_of(now)).collect())
+    }
+
+    /// The changes that wait for a person, oldest first, each with its runs.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn held_changes(&self) -> Result<Vec<HeldChange>, Error> {
+        self.with_runs(self.held()?)
+    }
+
+    /// Changes with the runs that made them.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn with_runs(&self, commits: Vec<Commit>) -> Result<Vec<HeldChange>, Error> {
+        let with_runs = |commit: Commit| {
+            // An undo has no runs of its own: those that it undid are named.
+            let runs = self.workspace.ledger.runs_of(commit.undoes.unwrap_or(commit.id))?;
+            Ok(HeldChange { commit, runs })
+        };
+        commits.into_iter().map(with_runs).collect()
     }
 
     /// One change, with the difference of each file.

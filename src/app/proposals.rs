@@ -1,14 +1,20 @@
 //! Proposals: parsed, recorded, found, and shown with everything that is known of them.
 
+use std::collections::BTreeMap;
+
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
+use crate::forge::promote;
 use crate::forge::propose::{self, ProposalRequest};
+use crate::forge::source_review::{self, SourceReview};
 use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, LedgerError, Promotion, Proposal, ProposalSource, Research, Verification,
+    Acknowledgement, ArtifactRow, Build, LedgerError, Promotion, Proposal, ProposalSource, Rejection, Research,
+    Verification,
 };
 use crate::model::{
+    approver::Approver,
     execution::SecondWall,
-    id::{BuildId, IdPrefix},
+    id::{BuildId, IdPrefix, ProposalId},
     lifecycle::ProposalStatus,
     limits::Limits,
     name::SkillName,
@@ -23,6 +29,10 @@ pub struct Dossier {
     pub proposal: Proposal,
     /// Who sent it; none when it was typed at the command line.
     pub source: Option<ProposalSource>,
+    /// How often the same specification was proposed.
+    pub times: u32,
+    /// Why a person rejected it, if one did.
+    pub rejection: Option<Rejection>,
     /// Its attempts.
     pub builds: Vec<Build>,
     /// Its verifications.
@@ -92,6 +102,71 @@ impl ProposalService<'_> {
         self.find(key)
     }
 
+    /// Finds the proposal that a step of the forge or a decision is about: by id or prefix, or the only open one of a name.
+    ///
+    /// # Errors
+    /// [`Error::AmbiguousName`] when several are open: a name must not lead to one that the person never looked at.
+    pub fn find_open(&self, key: &str) -> Result<Proposal, Error> {
+        if let Ok(name) = SkillName::parse(key) {
+            let mut open = self.workspace.ledger.open_proposals(Some(&name))?;
+            match (open.pop(), open.is_empty()) {
+                (Some(only), true) => return Ok(only.proposal),
+                (Some(newest), false) => {
+                    open.push(newest);
+                    return Err(Error::AmbiguousName { name, open });
+                }
+                (None, _) => {}
+            }
+        }
+        self.find_newest(key)
+    }
+
+    /// Who sent each of these proposals. One that was typed at the command line has no entry.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn sources_of(&self, proposals: &[Proposal]) -> Result<BTreeMap<ProposalId, ProposalSource>, Error> {
+        let source = |proposal: &Proposal| {
+            let source = self.workspace.ledger.proposal_source(proposal.id)?;
+            Ok(source.map(|source| (proposal.id, source)))
+        };
+        proposals.iter().filter_map(|proposal| source(proposal).transpose()).collect()
+    }
+
+    /// The sources of a proposal: those that were promoted, else those of its newest build. Compared with the trusted
+    /// revision of its name, if that is another one.
+    ///
+    /// # Errors
+    /// When it has no accepted sources, or they are missing or changed.
+    pub fn sources(&self, proposal: &Proposal) -> Result<SourceReview, Error> {
+        let ledger = &self.workspace.ledger;
+        let missing = || LedgerError::NotFound { what: "accepted source of proposal", key: proposal.id.short() };
+        let snapshot = match proposal.trust {
+            Some(trust) => trust.snapshot_sha256,
+            None => {
+                ledger.builds_of(proposal.id)?.iter().rev().find_map(|it| it.snapshot_sha256).ok_or_else(missing)?
+            }
+        };
+        let other = ledger.trusted(&proposal.spec.name)?.filter(|trusted| trusted.id != proposal.id);
+        Ok(source_review::review(&self.workspace.store, snapshot, other.and_then(|trusted| trusted.trust))?)
+    }
+
+    /// What differs between the specification of a proposal and that of the trusted revision of its name, in words.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn spec_differences(&self, proposal: &Proposal) -> Result<Vec<String>, Error> {
+        Ok(promote::differences(&self.workspace.forge(), proposal)?)
+    }
+
+    /// Turns an open proposal down.
+    ///
+    /// # Errors
+    /// When it is not open, or no reason is given.
+    pub fn reject(&self, proposal: &Proposal, approver: &Approver, why: &str) -> Result<Proposal, Error> {
+        Ok(promote::reject(&self.workspace.forge(), proposal, approver, why)?)
+    }
+
     /// Turns typed arguments into a spec. Writes nothing.
     ///
     /// # Errors
@@ -138,6 +213,8 @@ impl ProposalService<'_> {
         let artifacts = related.iter().map(|id| ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
             source: ledger.proposal_source(proposal.id)?,
+            times: ledger.times_proposed(proposal.id)?,
+            rejection: ledger.rejection(proposal.id)?,
             research: ledger.research_of(proposal.id)?,
             acknowledgements: ledger.acknowledgements_of(proposal.id)?,
             promotions: ledger.promotions_of(proposal.id)?,

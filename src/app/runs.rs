@@ -92,6 +92,7 @@ impl RunService<'_> {
     pub fn run_batch(
         &self,
         name: &SkillName,
+        disposition: Disposition,
         threads: u32,
         input: &mut (dyn BufRead + Send),
         answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
@@ -99,6 +100,7 @@ impl RunService<'_> {
         let recorder = self.workspace.recorder()?;
         let resident = self.workspace.resident(&recorder, threads)?;
         let template = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
+        let template = RunRequest { disposition, ..template };
         // Opened with the first failure, for the threads of the batch: the workspace has its own for this thread.
         let (path, mut records) = (self.workspace.config.layout.ledger(), None);
         let mut sink = |BatchAnswer { number, run, ran }: BatchAnswer| {

@@ -1,6 +1,7 @@
 //! A workspace at a glance.
 
 use super::history::{HistoryService, HistoryStatus};
+use super::inbox::{self, Inbox};
 use super::open_workspace::OpenWorkspace;
 use crate::cage::CageReport;
 use crate::error::Error;
@@ -33,6 +34,8 @@ pub struct Status {
     pub recovered: Vec<Commit>,
     /// Vault changes that wait for a person.
     pub held: Vec<Commit>,
+    /// What waits for a person.
+    pub inbox: Inbox,
     /// The trusted skills whose promotion rests on gates before today's, with their version.
     pub older_gates: Vec<(Proposal, u32)>,
     /// What today's gates found in trusted skills, where they were run.
@@ -69,6 +72,7 @@ pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
         executions: ledger.count_executions()?,
         recovered,
         held: pending_approval::list(&workspace.run_context())?,
+        inbox: inbox::read(workspace, None)?,
         cage: workspace.cage.probe(),
         switch: ledger.switch(),
         // When the events cannot be read, the switch itself reports it.

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::out::{self, Out};
 use super::run_result::document;
-use crate::app::{App, RunFiles, RunResult};
+use super::views;
+use crate::app::{App, Disposition, FileDiff, RunFiles, RunResult};
 use crate::error::{Error, Kind};
 use crate::model::{name::SkillName, text};
 
@@ -27,10 +28,12 @@ pub struct BatchArgs<'a> {
     /// The inputs, one on each line. `-` is standard input.
     pub file: &'a str,
     pub jobs: Option<u32>,
+    /// What happens to the files of each run.
+    pub disposition: Disposition,
 }
 
 pub fn run(app: &App, out: &Out, args: BatchArgs<'_>) -> Result<(), Error> {
-    let BatchArgs { cwd, skill, file, jobs } = args;
+    let BatchArgs { cwd, skill, file, jobs, disposition } = args;
     let mut input = open(cwd, file)?;
     let jobs = jobs.unwrap_or_else(|| {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -47,10 +50,12 @@ pub fn run(app: &App, out: &Out, args: BatchArgs<'_>) -> Result<(), Error> {
         held += u64::from(matches!(&ran, Ok(RunResult { files: RunFiles::Held(..), .. })));
         print(out, number, &ran)
     };
-    let batch = app.runs().run_batch(skill, jobs, &mut *input, &mut answer)?;
+    let batch = app.runs().run_batch(skill, disposition, jobs, &mut *input, &mut answer)?;
     out.remark(&format!("{} of {} runs succeeded", batch.lines.saturating_sub(failed), batch.lines));
     if held > 0 {
-        out.remark(&format!("the files of {held} are held: see `kavi effects list`"));
+        out.remark(&format!(
+            "the files of {held} are held: see `kavi effects list`, then `kavi effects approve --skill {skill}`"
+        ));
     }
     // Output comes before input and both before failed runs: whoever reads has not seen every
     // answer.
@@ -76,7 +81,15 @@ fn print(out: &Out, number: u64, ran: &Result<RunResult, Error>) -> io::Result<(
     match ran {
         Ok(ran) => {
             let output = ran.record.output_json.clone().unwrap_or_default();
-            out.line(&text::line(&format!("{number}: {output}"), SHOWN), || document(ran))
+            let human = match &ran.files {
+                RunFiles::Shown(diffs) => {
+                    let file =
+                        |diff: &FileDiff| format!("{} (+{} -{})", diff.change.path.as_str(), diff.added, diff.removed);
+                    format!("{number}: would change {}", views::list(diffs.iter().map(file)))
+                }
+                _ => format!("{number}: {output}"),
+            };
+            out.line(&text::line(&human, SHOWN), || document(ran))
         }
         Err(error) => {
             let run = error.run().map(|run| format!(" (run {})", run.short())).unwrap_or_default();

@@ -24,7 +24,7 @@ Examples:
   # packet and workspace only
   kavi build-skill 67e55044 --no-invoke")]
 pub struct Args {
-    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
     id: String,
     #[command(flatten)]
     builder: BuilderArgs,
@@ -66,7 +66,7 @@ enum BuilderArg {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
-    let proposal = app.proposals().find_newest(&args.id)?;
+    let proposal = app.proposals().find_open(&args.id)?;
     let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
     if args.no_invoke {
         // Nothing of the builder has to be there for this: no program, no key, no folder.

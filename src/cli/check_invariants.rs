@@ -11,7 +11,7 @@ use crate::log_targets::STAGE;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi check-invariants write_note\n  kavi check-invariants 67e55044 --json")]
 pub struct Args {
-    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
     id: String,
     #[command(flatten)]
     pub json: JsonFlag,
@@ -19,7 +19,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let proposal = app.proposals().find_newest(&args.id)?;
+    let proposal = app.proposals().find_open(&args.id)?;
     let spinner = Spinner::new(&out, Stages::Shown);
     let toolchain = app.attempts().toolchain()?;
     tracing::info!(target: STAGE, "compile and invariants");

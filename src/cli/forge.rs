@@ -23,7 +23,7 @@ Examples:
 Exit codes: 0 VERIFIED, 3 a person must review before the next attempt,
 4 the last attempt did not pass the gates, 1 it failed before the gates.")]
 pub struct Args {
-    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
     id: String,
     /// Most attempts. An import gives the same sources each time and has one.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
@@ -39,7 +39,7 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd: PathBuf = context.host.cwd.clone();
     let (app, out) = context.open()?;
-    let proposal = app.proposals().find_newest(&args.id)?;
+    let proposal = app.proposals().find_open(&args.id)?;
     let builder = args.builder.choose(&app, &cwd)?;
     let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
     // The same folder gives the same sources again, so a second attempt cannot end in another way.

@@ -15,11 +15,14 @@ mod chain;
 mod check_invariants;
 mod consume;
 mod demo;
+mod diff;
 mod doctor;
 mod effects;
 mod export;
 mod forge;
 mod help;
+mod imports;
+mod inbox;
 mod init;
 mod input;
 mod linked_folders;
@@ -34,6 +37,7 @@ mod proof;
 mod propose;
 mod prune;
 mod rebuild;
+mod reject;
 mod replay;
 mod research;
 mod resume;
@@ -45,6 +49,7 @@ mod run_result;
 mod session;
 mod setup;
 mod show;
+mod sources;
 mod status;
 mod stop;
 mod tail;
@@ -150,6 +155,7 @@ enum Verb {
     CheckInvariants(check_invariants::Args),
     #[command(visible_alias = "promote")]
     PromoteSkill(promote::Args),
+    Reject(reject::Args),
     Rollback(rollback::Args),
     Revoke(revoke::Args),
     Stop(stop::Args),
@@ -168,9 +174,11 @@ enum Verb {
     ExportExecutions(export::Args),
     Prune(prune::Args),
     Mcp(mcp::Args),
+    Inbox(inbox::Args),
     Effects(effects::Args),
     Undo(undo::Args),
     Show(show::Args),
+    Diff(diff::Args),
     Status(status::Args),
     Doctor(doctor::Args),
     Audit(audit::Args),
@@ -198,12 +206,14 @@ impl Verb {
             Self::Reverify(args) => args.json.json,
             Self::CheckInvariants(args) => args.json.json,
             Self::PromoteSkill(args) => args.json.json,
+            Self::Reject(args) => args.json.json,
             Self::Rollback(args) => args.json.json,
             Self::Revoke(args) => args.json.json,
             Self::Stop(args) => args.json.json,
             Self::Resume(args) => args.json.json,
             Self::ListSkills(args) => args.json.json,
             Self::Show(args) => args.json.json,
+            Self::Diff(args) => args.json.json,
             Self::Status(args) => args.json.json,
             Self::Doctor(args) => args.json.json,
             Self::Audit(args) => args.json.json,
@@ -213,6 +223,7 @@ impl Verb {
             Self::Rebuild(args) => args.json.json,
             Self::Setup(args) => args.json.json,
             Self::Cache(args) => args.json(),
+            Self::Inbox(args) => args.json.json,
             Self::Effects(args) => args.json(),
             Self::Undo(args) => args.json.json,
             Self::Replay(args) => args.json.json,
@@ -239,6 +250,7 @@ impl Verb {
             Self::Reverify(args) => reverify::run(context, &args),
             Self::CheckInvariants(args) => check_invariants::run(context, &args),
             Self::PromoteSkill(args) => promote::run(context, &args),
+            Self::Reject(args) => reject::run(context, &args),
             Self::Rollback(args) => rollback::run(context, &args),
             Self::Revoke(args) => revoke::run(context, &args),
             Self::Stop(args) => stop::run(context, &args),
@@ -253,9 +265,11 @@ impl Verb {
             Self::ExportExecutions(args) => export::run(context, &args),
             Self::Prune(args) => prune::run(context, &args),
             Self::Mcp(args) => mcp::run(context, &args),
+            Self::Inbox(args) => inbox::run(context, &args),
             Self::Effects(args) => effects::run(context, &args),
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),
+            Self::Diff(args) => diff::run(context, &args),
             Self::Status(args) => status::run(context, &args),
             Self::Doctor(args) => doctor::run(context, &args),
             Self::Audit(args) => audit::run(context, &args),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Output;
 use super::log::Reports;
+use super::views;
 use crate::error::Error;
 use crate::model::text;
 
@@ -26,6 +27,21 @@ pub enum Remarks {
     Printed,
     /// `--quiet`
     Left,
+}
+
+/// What a person says of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    Right,
+    Wrong,
+    Skipped,
+}
+
+/// How much of a text a person was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    Whole,
+    Part,
 }
 
 /// Whether somebody still reads what is printed.
@@ -180,6 +196,42 @@ impl Out {
         yes.then_some(()).ok_or_else(|| Error::Refused(otherwise.to_owned()))
     }
 
+    /// Asks a person to judge an answer: yes, no or skip. Asks again where the answer is none of them.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when nobody answers.
+    pub fn judged(&self, question: &str) -> Result<Judgement, Error> {
+        loop {
+            let answer = asked(&format!("{question} [yes/no/skip] "));
+            match answer.as_deref().map(str::trim) {
+                None => return Err(Error::Refused("nobody answered".to_owned())),
+                Some("y" | "yes") => return Ok(Judgement::Right),
+                Some("n" | "no") => return Ok(Judgement::Wrong),
+                Some("s" | "skip") => return Ok(Judgement::Skipped),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Shows a text on stderr, page by page where it is longer than the screen.
+    pub fn paged(&self, text: &str) -> Seen {
+        let rows = usize::from(console::Term::stderr().size().0).saturating_sub(1).max(2);
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, page) in lines.chunks(rows).enumerate() {
+            write_stderr(&page.join("\n"));
+            let shown = number * rows + page.len();
+            if shown >= lines.len() {
+                break;
+            }
+            let prompt =
+                format!("-- {shown} of {} lines. Enter shows more, q goes on without the rest -- ", lines.len());
+            if !matches!(asked(&prompt).as_deref().map(str::trim), Some("")) {
+                return Seen::Part;
+            }
+        }
+        Seen::Whole
+    }
+
     /// An error with its hint, unless it has been printed already.
     pub fn error(&self, error: &Error) {
         match (self.format, error) {
@@ -210,6 +262,9 @@ pub fn describe(error: &Error) -> Value {
     if let Some(run) = error.run() {
         machine["run"] = json!(run);
     }
+    if let Error::AmbiguousName { open, .. } = error {
+        machine["proposals"] = open.iter().map(views::open_proposal).collect();
+    }
     machine
 }
 
@@ -229,6 +284,14 @@ fn write_stdout(text: &str) {
     {
         let _ = LOST.set(error.to_string());
     }
+}
+
+/// Asks on stderr and reads one line of stdin; none at its end.
+fn asked(prompt: &str) -> Option<String> {
+    let mut stderr = io::stderr();
+    let _ = write!(stderr, "{prompt}").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    matches!(io::stdin().read_line(&mut answer), Ok(1..)).then(|| answer.to_ascii_lowercase())
 }
 
 fn write_stderr(text: &str) {

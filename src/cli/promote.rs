@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, linked_folders, views};
+use super::out::{Judgement, Out, Seen};
+use super::sources::{self, Detail};
+use super::{Context, JsonFlag, imports, linked_folders, views};
 use crate::app::{Approver, LinkedFolders, PromotionReport, Remark};
 use crate::error::Error;
-use crate::model::{capabilities::SkillCapabilities, limits::Narrowed, text};
+use crate::model::{capabilities::SkillCapabilities, lifecycle::BuilderKind, limits::Narrowed, text};
 
 /// Trust the exact bytes that passed verification. Shows them and asks first.
 #[derive(Debug, clap::Args)]
@@ -16,7 +18,7 @@ Examples:
   kavi promote-skill write_note --approved-by ada \\
       --limit wall_ms=500 --limit staged_files=1")]
 pub struct Args {
-    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
     id: String,
     /// Who approves; recorded.
     #[arg(long, value_name = "NAME")]
@@ -34,14 +36,14 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let approver = Approver::parse(&args.approved_by)?;
     let (app, out) = context.open()?;
-    let report = app.trust().report(app.proposals().find_newest(&args.id)?)?;
+    let report = app.trust().report(app.proposals().find_open(&args.id)?)?;
     // Before the question, which shows them: the person agrees to these limits too.
     let limits = app.trust().narrow(&args.limit)?;
     let shown = describe(&report, &limits, app.linked_folders());
     if !args.yes {
-        out.person_or("look at `kavi show`, then give --yes")?;
-        out.remark(&shown);
-        out.agreed("Trust exactly this?", "not promoted")?;
+        let id = report.proposal.id.short();
+        out.person_or(&format!("look at `kavi show {id}` and `kavi diff {id}`, then give --yes"))?;
+        ask(&out, &report, &shown)?;
     }
     // The report that was shown goes in. The ledger refuses if anything has changed since.
     let promoted = app.trust().promote(&report, &limits, &approver)?;
@@ -61,6 +63,52 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
+/// Shows what would be trusted, source included, and asks about each answer and then about the whole.
+fn ask(out: &Out, report: &PromotionReport, shown: &str) -> Result<(), Error> {
+    let sources = sources::human(&report.sources, Detail::Diff);
+    let seen = out.paged(&format!("{shown}\n{sources}"));
+    for answer in report.answers() {
+        match out.judged(&format!("Is this right? {}", text::line(answer, 900)))? {
+            Judgement::Right | Judgement::Skipped => {}
+            Judgement::Wrong => {
+                let id = report.proposal.id.short();
+                return Err(Error::Refused(format!(
+                    "not promoted: an answer is wrong; build it again with an example that says so, or reject it with \
+                     `kavi reject {id} --why TEXT`"
+                )));
+            }
+        }
+    }
+    let question = match seen {
+        Seen::Whole => "Trust exactly this?",
+        Seen::Part => "NOT all of the source was shown. Trust it all the same?",
+    };
+    out.agreed(question, "not promoted")
+}
+
+/// Who proposed it and who built it. What an agent says of itself was checked by nobody.
+fn origin(report: &PromotionReport) -> Vec<(&'static str, String)> {
+    let build = &report.build;
+    let by = match build.builder {
+        BuilderKind::Claude => "Claude Code",
+        BuilderKind::Import => "imported from a folder",
+    };
+    let mut rows = Vec::new();
+    match &report.source {
+        Some(source) => {
+            let by = text::line(&source.by, 100);
+            rows.push(("proposed by", format!("{by} through {} (unverified)", source.channel)));
+            rows.push(("why", format!("{} (unverified)", text::line(&source.why, 700))));
+        }
+        None => rows.push(("proposed by", "a person at the command line".to_owned())),
+    }
+    if report.times > 1 {
+        rows.push(("proposed", format!("{} times", report.times)));
+    }
+    rows.push(("built by", format!("{by}, attempt {}", build.attempt_number)));
+    rows
+}
+
 pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &LinkedFolders) -> String {
     let spec = &report.proposal.spec;
     let gates = report.gates().iter().map(|gate| format!("{} {}", gate.gate, gate.status));
@@ -70,12 +118,14 @@ pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &Lin
         ("class", spec.side_effect_class.to_string()),
         ("may write below", views::list(spec.paths.iter().map(|path| format!("{path}/")))),
         ("secrets", views::list(spec.required_secrets.iter().cloned())),
-        ("imports", views::list(report.imports.iter().map(|import| text::line(import, 200)))),
-        ("source", format!("{} lines in {} files", report.source_lines, report.source_files)),
+        ("source", source_counts(report)),
         ("gates", views::list(gates)),
         ("confinement", report.verification.confinement.clone()),
         ("component", format!("sha256 {}, {} bytes", report.component_sha256, report.component_bytes)),
     ];
+    rows.splice(2..2, origin(report));
+    rows.extend(imports::lines(&report.imports, spec).into_iter().map(|line| ("import", line)));
+    rows.extend(report.unused.iter().map(|unused| ("not used", unused.clone())));
     if SkillCapabilities::of(spec).reads_vault() {
         rows.extend(linked_folders::rows(linked));
     }
@@ -98,16 +148,27 @@ pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &Lin
     if let Some(replaces) = &report.replaces {
         let revision = replaces.trust.map(|trust| trust.revision).unwrap_or_default();
         rows.push(("replaces", format!("revision {revision}")));
-        rows.push(("differences", views::list(report.changes.iter().cloned())));
+        let none = report.changes.is_empty().then(|| "the specification is the same".to_owned());
+        rows.extend(none.iter().chain(&report.changes).map(|change| ("difference", change.clone())));
     }
     views::facts(&rows)
+}
+
+/// How long the sources are, and how to read them.
+fn source_counts(report: &PromotionReport) -> String {
+    let id = report.proposal.id.short();
+    let counted = format!("{} lines in {} files", report.source_lines, report.source_files);
+    match &report.sources.against {
+        Some(diff) => format!("{counted}, {} added, {} removed: kavi diff {id}", diff.added, diff.removed),
+        None => format!("{counted}: kavi show {id} --source"),
+    }
 }
 
 /// What a remark is about, in words.
 fn label(rule: &str) -> &'static str {
     match rule.split('/').next() {
         _ if rule == "mutation/survivor" => "no test notices",
-        Some("coverage") => "not reached",
+        Some("coverage") => "not reached by any check",
         Some("replay") => "recorded run",
         _ => "remark",
     }
@@ -136,6 +197,13 @@ pub(super) fn document(report: &PromotionReport) -> serde_json::Value {
         "coerce": spec.coerce,
         "removes_files": spec.removes_files,
         "imports": report.imports,
+        "import_groups": imports::lines(&report.imports, spec),
+        "not_used": report.unused,
+        "asker": views::asker(report.source.as_ref()),
+        "times": report.times,
+        "builder": report.build.builder,
+        "attempt_number": report.build.attempt_number,
+        "sources": sources::machine(&report.sources),
         "source_lines": report.source_lines,
         "source_files": report.source_files,
         "gates": report.gates(),

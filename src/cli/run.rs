@@ -36,10 +36,10 @@ pub struct Args {
     #[arg(long, value_name = "N", requires = "batch", value_parser = clap::value_parser!(u32).range(1..=i64::from(batch::MOST_JOBS)))]
     jobs: Option<u32>,
     /// Print the changes that the run would make in the vault, and make none.
-    #[arg(long, conflicts_with_all = ["batch", "hold"])]
+    #[arg(long, conflicts_with = "hold")]
     dry_run: bool,
     /// Hold the changes of the run until a person approves them with `kavi effects approve`.
-    #[arg(long, conflicts_with = "batch")]
+    #[arg(long)]
     hold: bool,
     /// Approve in advance what policy would hold for a person.
     #[arg(long, short, conflicts_with_all = ["batch", "hold"])]
@@ -53,16 +53,16 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let name = SkillName::parse(&args.name).map_err(|error| Error::Usage(error.to_string()))?;
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
-    if let Some(file) = &args.batch {
-        let batch = batch::BatchArgs { cwd: &cwd, skill: &name, file, jobs: args.jobs };
-        return batch::run(&app, &out, batch);
-    }
-    let input = read_input(&cwd, args.input.as_deref().unwrap_or_default())?;
     let disposition = match (args.dry_run, args.hold) {
         (true, _) => Disposition::Show,
         (_, true) => Disposition::Hold,
         _ => Disposition::Commit,
     };
+    if let Some(file) = &args.batch {
+        let batch = batch::BatchArgs { cwd: &cwd, skill: &name, file, jobs: args.jobs, disposition };
+        return batch::run(&app, &out, batch);
+    }
+    let input = read_input(&cwd, args.input.as_deref().unwrap_or_default())?;
     let consent = if args.yes { Consent::Given } else { Consent::None };
     let ran = app.runs().run(name, input, disposition, consent)?;
     for line in &ran.observed.logs {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Context, JsonFlag, linked_folders, reverify, views};
-use crate::app::{Proposal, Reverification, Status};
+use crate::app::{Inbox, Proposal, Reverification, Status};
 use crate::error::Error;
 use crate::model::{
     commit::Commit,
@@ -63,6 +63,17 @@ fn human(status: &Status) -> String {
     if !status.held.is_empty() {
         rows.push(("held", format!("{} effects wait for a person: see `kavi effects list`", status.held.len())));
     }
+    if status.inbox.count() > 0 {
+        let Inbox { held, ready, proposed, failures, .. } = &status.inbox;
+        let counted = [
+            (held.len(), "held"),
+            (ready.len(), "ready to promote"),
+            (proposed.len(), "proposed by agents"),
+            (failures.len(), "failed since the last look"),
+        ];
+        let counted = counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        rows.push(("inbox", format!("{}: see `kavi inbox`", views::list(counted))));
+    }
     if !status.older_gates.is_empty() {
         let names = status.older_gates.iter().map(|(proposal, version)| format!("{} ({version})", proposal.spec.name));
         let names = views::list(names);
@@ -114,6 +125,13 @@ fn machine(status: &Status) -> serde_json::Value {
         "executions": { "count": runs, "failed": failed },
         "recovered": ids(&status.recovered),
         "held": ids(&status.held),
+        "inbox": {
+            "held": status.inbox.held.len(),
+            "ready": status.inbox.ready.len(),
+            "proposed": status.inbox.proposed.len(),
+            "failures": status.inbox.failures.len(),
+            "since": status.inbox.since,
+        },
         "older_gates": status
             .older_gates
             .iter()

@@ -12,7 +12,7 @@ use crate::model::lifecycle::Verdict;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi verify-skill write_note\n  kavi verify-skill 67e55044 --json")]
 pub struct Args {
-    /// The proposal: its id, a unique prefix of it, or the skill's name (its newest proposal).
+    /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
     id: String,
     /// Run every gate, also where nothing changed since it was run.
     #[arg(long)]
@@ -23,7 +23,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let proposal = app.proposals().find_newest(&args.id)?;
+    let proposal = app.proposals().find_open(&args.id)?;
     let spinner = Spinner::new(&out, Stages::Shown);
     let toolchain = app.attempts().toolchain()?;
     let reuse = if args.fresh { Reuse::Never } else { Reuse::Allowed };

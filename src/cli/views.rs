@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use crate::app::{Build, ExecutionRow, GateRow, Promotion, Proposal, Verification};
+use crate::app::{Build, ExecutionRow, GateRow, OpenProposal, Promotion, Proposal, ProposalSource, Verification};
 use crate::model::{
     execution::LogLine,
     finding::{Finding, FindingGroup},
@@ -50,6 +50,26 @@ pub fn proposal(proposal: &Proposal) -> Value {
         "parent_proposal_id": proposal.parent,
         "created_at": proposal.created_at,
     })
+}
+
+/// A proposal that is still open, and where it came from.
+pub fn open_proposal(open: &OpenProposal) -> Value {
+    let mut machine = proposal(&open.proposal);
+    machine["asker"] = asker(open.source.as_ref());
+    machine["times"] = json!(open.times);
+    machine
+}
+
+/// Who sent a proposal, for people. What an agent calls itself was checked by nobody.
+pub fn proposer(source: Option<&ProposalSource>) -> String {
+    source
+        .map_or_else(|| "a person".to_owned(), |source| format!("{} ({})", text::line(&source.by, 40), source.channel))
+}
+
+/// Who sent a proposal; null when it was typed at the command line.
+pub fn asker(source: Option<&ProposalSource>) -> Value {
+    let source = source.map(|source| json!({ "door": source.channel, "by": source.by, "why": source.why }));
+    json!(source)
 }
 
 /// What the kill switch says.

@@ -49,7 +49,7 @@ pub(super) fn kind_of_verify(error: &VerifyError) -> Kind {
 
 pub(super) fn kind_of_promote(error: &PromoteError) -> Kind {
     match error {
-        PromoteError::NoReason => Kind::Usage,
+        PromoteError::NoReason(_) => Kind::Usage,
         PromoteError::NotVerified { .. } | PromoteError::NotPassed(_) | PromoteError::Inspect(_) => Kind::Refused,
         PromoteError::Artifact(error) => artifact(error),
         PromoteError::Ledger(error) => ledger(error),

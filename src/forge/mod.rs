@@ -33,5 +33,7 @@ pub mod record;
 pub mod scaffold;
 pub mod sdk_sources;
 pub mod snapshot_store;
+pub mod source_review;
+mod spec_differences;
 pub mod toolchain;
 pub mod verify;

@@ -1,4 +1,4 @@
-//! Promote, rollback, revoke: the decisions of a person about trust.
+//! Promote, rollback, revoke, reject: the decisions of a person about trust.
 //!
 //! Guarantees: the report is computed from the bytes that will be trusted. Those bytes are on disk (fsync) before the one
 //! transaction that trusts them, and that transaction checks again that nothing has changed in between.
@@ -7,9 +7,13 @@
 
 use super::context::ForgeContext;
 use super::record::{AffectedViews, RecordError, record, record_all};
-use super::{snapshot_store, verify};
+use super::source_review::{self, SourceReview};
+use super::{snapshot_store, spec_differences, verify};
 use crate::artifacts::{ArtifactError, StoredKind};
-use crate::ledger::{GateRow, LedgerError, Promotion, PromotionRequest, PromotionSubject, Proposal, Verification};
+use crate::ledger::{
+    Build, GateRow, Ledger, LedgerError, Promotion, PromotionRequest, PromotionSubject, Proposal, ProposalSource,
+    Rejection, Verification,
+};
 use crate::model::{
     approver::Approver,
     capabilities::SkillCapabilities,
@@ -20,6 +24,7 @@ use crate::model::{
     limits::Narrowed,
     name::SkillName,
     snapshot::Snapshot,
+    spec::SkillSpec,
     text,
 };
 use crate::runtime::inspect::{self, InspectError};
@@ -28,9 +33,9 @@ use crate::runtime::{ComponentTrust, LoadError, Runtime, RuntimeError, SkillComp
 /// Why a decision is not carried out. Nothing has changed, unless it is [`RecordError::Views`].
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
-    /// A revocation without a reason.
-    #[error("a revocation needs a reason: give --why TEXT")]
-    NoReason,
+    /// A revocation or a rejection without a reason.
+    #[error("a {0} needs a reason: give --why TEXT")]
+    NoReason(&'static str),
     /// The proposal is not VERIFIED.
     #[error("proposal {id} is {status}: only VERIFIED proposals can be promoted")]
     NotVerified {
@@ -75,6 +80,16 @@ pub struct PromotionReport {
     pub component_bytes: usize,
     /// What it imports, with versions.
     pub imports: Vec<String>,
+    /// What its specification asks for and it cannot use.
+    pub unused: Vec<String>,
+    /// The build that it was compiled from.
+    pub build: Build,
+    /// Who sent the proposal; none when it was typed at the command line.
+    pub source: Option<ProposalSource>,
+    /// How often the same specification was proposed.
+    pub times: u32,
+    /// Its sources, and how they differ from the active revision.
+    pub sources: SourceReview,
     /// Lines and files of its source.
     pub source_lines: usize,
     /// Files of its source.
@@ -138,17 +153,24 @@ pub fn report(forge: &ForgeContext<'_>, proposal: Proposal) -> Result<PromotionR
     let snapshot = snapshot_store::load(forge.store, verification.snapshot_sha256)?;
     let interface = inspect::interface(&component)?;
     let replaces = forge.ledger.trusted(&proposal.spec.name)?;
-    let changes = replaces.as_ref().map(|active| changes(active, &proposal)).unwrap_or_default();
+    let changes = differences(forge, &proposal)?;
+    let trusted = replaces.as_ref().and_then(|active| active.trust);
+    let imports: Vec<String> = interface
+        .imports
+        .into_iter()
+        // A name without a package is a type of the contract, which gives no access.
+        .filter(|import| import.name.contains(':'))
+        .map(|import| import.name)
+        .collect();
     Ok(PromotionReport {
+        sources: source_review::review(forge.store, verification.snapshot_sha256, trusted)?,
+        source: forge.ledger.proposal_source(proposal.id)?,
+        times: forge.ledger.times_proposed(proposal.id)?,
+        unused: unused(&proposal.spec, &imports),
+        build: newest,
         component_sha256,
         component_bytes: component.len(),
-        imports: interface
-            .imports
-            .into_iter()
-            // A name without a package is a type of the contract, which gives no access.
-            .filter(|import| import.name.contains(':'))
-            .map(|import| import.name)
-            .collect(),
+        imports,
         source_lines: snapshot.lines(),
         source_files: snapshot.files().count(),
         remarks: remarks(&verification.gates, &snapshot),
@@ -172,30 +194,25 @@ fn remarks(gates: &[GateRow], snapshot: &Snapshot) -> Vec<Remark> {
     findings.filter(|finding| !shown_elsewhere.contains(&finding.rule.as_str())).map(remark).collect()
 }
 
-/// What the new revision may do and the active one may not, and the reverse.
-fn changes(active: &Proposal, next: &Proposal) -> Vec<String> {
-    let (old, new) = (&active.spec, &next.spec);
-    let mut changes = Vec::new();
-    if old.side_effect_class != new.side_effect_class {
-        changes.push(format!("class {} becomes {}", old.side_effect_class, new.side_effect_class));
+/// The capabilities that the specification asks for and the component has no import to use.
+fn unused(spec: &SkillSpec, imports: &[String]) -> Vec<String> {
+    let has_files = imports.iter().any(|import| import.starts_with("wasi:filesystem/"));
+    let mut unused = Vec::new();
+    if !has_files {
+        unused.push(format!("class {} lets it read the vault, and it imports no files", spec.side_effect_class));
+        let folders = spec.paths.iter().map(|path| format!("it may write below {path}/, and it imports no files"));
+        unused.extend(folders);
     }
-    let lists = |spec: &crate::model::spec::SkillSpec| {
-        let paths = spec.paths.iter().map(|path| format!("folder `{path}`"));
-        let clock = spec.reads_clock.then(|| "the clock".to_owned());
-        let secrets = spec.required_secrets.iter().map(|name| format!("secret `{name}`"));
-        let removals = spec.removes_files.then(|| "removing files".to_owned());
-        paths.chain(secrets).chain(clock).chain(removals).collect::<Vec<_>>()
-    };
-    let (before, after) = (lists(old), lists(new));
-    changes.extend(after.iter().filter(|item| !before.contains(item)).map(|item| format!("gains {item}")));
-    changes.extend(before.iter().filter(|item| !after.contains(item)).map(|item| format!("loses {item}")));
-    if old.io != new.io {
-        changes.push("input or output schema differs".to_owned());
-    }
-    if old.description != new.description {
-        changes.push("description differs".to_owned());
-    }
-    changes
+    unused
+}
+
+/// What differs between the specification of a proposal and that of the trusted revision of its name, in words.
+///
+/// # Errors
+/// [`LedgerError`] when the ledger cannot be read.
+pub fn differences(forge: &ForgeContext<'_>, proposal: &Proposal) -> Result<Vec<String>, LedgerError> {
+    let trusted = forge.ledger.trusted(&proposal.spec.name)?.filter(|trusted| trusted.id != proposal.id);
+    Ok(trusted.map(|active| spec_differences::of(&active.spec, &proposal.spec)).unwrap_or_default())
 }
 
 /// Trusts exactly what the report shows.
@@ -286,12 +303,30 @@ pub fn revoke(
     approver: &Approver,
     why: &str,
 ) -> Result<Proposal, PromoteError> {
-    let why = text::block(why.trim(), 2_000);
-    if why.is_empty() {
-        return Err(PromoteError::NoReason);
-    }
-    let request = request(forge, approver, Some(why));
+    let request = request(forge, approver, Some(reason("revocation", why)?));
     Ok(record(forge, name, AffectedViews::IndexAndRegistry, |ledger| ledger.revoke(name, revision, &request))?)
+}
+
+/// Turns an open proposal down. It is never built, verified or promoted then.
+///
+/// # Errors
+/// [`PromoteError`] when it is not open, or no reason is given.
+pub fn reject(
+    forge: &ForgeContext<'_>,
+    proposal: &Proposal,
+    approver: &Approver,
+    why: &str,
+) -> Result<Proposal, PromoteError> {
+    let (by, at) = (approver.as_str().to_owned(), forge.clock.now());
+    let rejection = Rejection { by, why: reason("rejection", why)?, at };
+    let reject = |ledger: &Ledger| ledger.reject_proposal(proposal.id, &rejection);
+    Ok(record(forge, &proposal.spec.name, AffectedViews::Index, reject)?)
+}
+
+/// The reason of a decision that needs one.
+fn reason(decision: &'static str, why: &str) -> Result<String, PromoteError> {
+    let why = text::block(why.trim(), 2_000);
+    if why.is_empty() { Err(PromoteError::NoReason(decision)) } else { Ok(why) }
 }
 
 fn request(forge: &ForgeContext<'_>, approver: &Approver, reason: Option<String>) -> PromotionRequest {

@@ -13,6 +13,7 @@ use super::record::{AffectedViews, RecordError, record};
 use crate::ledger::{NewProposal, Proposal, ProposalSource};
 use crate::model::{
     artifact::ArtifactKind,
+    digest::Digest,
     effect::{EffectClass, UnknownClass},
     example::{Example, Expectation},
     id::ProposalId,
@@ -229,6 +230,21 @@ pub enum ProposalWriteError {
     /// The ledger, or what is derived from it.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+/// Writes a proposal of an agent, unless the same specification was proposed before: then it is counted with that one.
+///
+/// # Errors
+/// [`ProposalWriteError`]; the ledger is unchanged unless it is [`RecordError::Views`].
+pub fn write_once(
+    forge: &ForgeContext<'_>,
+    spec: &SkillSpec,
+    source: &ProposalSource,
+) -> Result<Proposal, ProposalWriteError> {
+    let text = json::canonical(&serde_json::to_value(spec)?);
+    let (sha256, now) = (Digest::of(text.as_bytes()), forge.clock.now());
+    let same = forge.ledger.repeat_proposal(&spec.name, sha256, source, now).map_err(RecordError::from)?;
+    same.map_or_else(|| write(forge, spec, Some(source)), Ok)
 }
 
 /// Writes a proposal: the spec's artifact first, then the row of the ledger that makes it valid.

@@ -31,6 +31,8 @@ pub enum EventKind {
     Adopted,
     /// A proposal.
     Proposal,
+    /// A person rejected an open proposal.
+    Rejection,
     /// An attempt to build began.
     BuildStarted,
     /// An attempt to build ended.
@@ -73,12 +75,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Created,
         Self::TakenOver,
         Self::Key,
         Self::Adopted,
         Self::Proposal,
+        Self::Rejection,
         Self::BuildStarted,
         Self::Build,
         Self::Verification,
@@ -108,6 +111,7 @@ impl EventKind {
             Self::Key => "key",
             Self::Adopted => "adopted",
             Self::Proposal => "proposal",
+            Self::Rejection => "rejection",
             Self::BuildStarted => "build-started",
             Self::Build => "build",
             Self::Verification => "verification",

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_gates_version.sql"),
     include_str!("migrations/0010_records_in_order.sql"),
     include_str!("migrations/0011_history.sql"),
+    include_str!("migrations/0012_rejections.sql"),
 ];
 
 /// What the header of a file says.

@@ -6,7 +6,7 @@
 use rusqlite::OptionalExtension as _;
 
 use super::write_transaction::WriteTransaction;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, Proposal};
 use crate::model::{channel::Channel, id::ProposalId, time::Timestamp};
 
 /// Most proposals of this kind within an hour, from all sources together.
@@ -23,6 +23,17 @@ pub struct ProposalSource {
     pub by: String,
     /// What they say it is for.
     pub why: String,
+}
+
+/// A proposal that a person can still decide about, and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenProposal {
+    /// The proposal.
+    pub proposal: Proposal,
+    /// Who sent it; none when it was typed at the command line.
+    pub source: Option<ProposalSource>,
+    /// How often the same specification was proposed.
+    pub times: u32,
 }
 
 const LATELY: &str = "SELECT count(*) FROM proposal_askers WHERE created_at > ?1";

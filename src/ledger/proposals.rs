@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::codec::IdColumn;
 use super::events::{self, NewEvent};
 use super::write_transaction::WriteTransaction;
-use super::{ArtifactRow, Ledger, LedgerError, ProposalSource, artifacts, codec, proposal_sources};
+use super::{ArtifactRow, Ledger, LedgerError, OpenProposal, ProposalSource, artifacts, codec, proposal_sources};
 use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
@@ -68,6 +68,8 @@ const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, r
 
 const TRUSTED: &str = "WHERE name = ?1 AND status = 'TRUSTED'";
 const NAMED: &str = "WHERE name = ?1 ORDER BY rowid";
+const OPEN: &str = "WHERE status IN ('PROPOSED', 'BUILT', 'VERIFIED') ORDER BY rowid";
+const OPEN_NAMED: &str = "WHERE name = ?1 AND status IN ('PROPOSED', 'BUILT', 'VERIFIED') ORDER BY rowid";
 const ALL_TRUSTED: &str = "WHERE status = 'TRUSTED' ORDER BY name";
 
 const TRUSTED_IDS: &str = "SELECT id FROM skill_proposals WHERE status = 'TRUSTED' ORDER BY name";
@@ -225,6 +227,22 @@ impl Ledger {
         self.select(NAMED, [name])
     }
 
+    /// The proposals that a person can still decide about, oldest first: all, or those of a name.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn open_proposals(&self, name: Option<&SkillName>) -> Result<Vec<OpenProposal>, LedgerError> {
+        let proposals = match name {
+            Some(name) => self.select(OPEN_NAMED, [name])?,
+            None => self.select(OPEN, [])?,
+        };
+        let with_source = |proposal: Proposal| {
+            let (source, times) = (self.proposal_source(proposal.id)?, self.times_proposed(proposal.id)?);
+            Ok(OpenProposal { proposal, source, times })
+        };
+        proposals.into_iter().map(with_source).collect()
+    }
+
     /// Every trusted skill, by name.
     ///
     /// # Errors
@@ -272,7 +290,7 @@ mod tests {
     #[test]
     fn a_name_is_looked_up_without_reading_every_proposal() -> Result<(), LedgerError> {
         let ledger = Ledger::in_memory()?;
-        for rest in [TRUSTED, NAMED, ALL_TRUSTED] {
+        for rest in [TRUSTED, NAMED, OPEN_NAMED, ALL_TRUSTED] {
             assert_eq!(codec::full_scans(&ledger.conn, &query(rest))?, [""; 0], "{rest}");
         }
         assert_eq!(codec::full_scans(&ledger.conn, TRUSTED_IDS)?, [""; 0]);

@@ -10,7 +10,19 @@ use super::builtin_tools::BuiltinTool;
 use super::service::{McpService, ask, client_name};
 use super::tool_result::{error_result, failed_result, structured_result};
 use super::tools;
-use crate::app::{Proposal, Submission};
+use crate::app::{Proposal, Submission, Submitted};
+use crate::model::lifecycle::ProposalStatus;
+
+/// What an agent is told after it proposed something that is in this state.
+fn next(status: ProposalStatus) -> &'static str {
+    match status {
+        ProposalStatus::Trusted => "it is trusted already and can be called",
+        ProposalStatus::Rejected => {
+            "a person rejected exactly this: `rejected` says why; propose something that meets the reason, or do without"
+        }
+        _ => "a person reviews it and decides; skill_status reports its state",
+    }
+}
 
 impl McpService {
     /// Calls a built-in tool.
@@ -73,12 +85,19 @@ impl McpService {
         let spec = Value::Object(arguments).to_string().into_bytes();
         let submission = Submission { spec, why, by: client_name(context) };
         match ask(|reply| self.api.submit(submission, reply)).await {
-            Ok(proposal) => structured_result(json!({
-                "proposal": proposal.id.to_string(),
-                "name": proposal.spec.name.as_str(),
-                "status": proposal.status.as_str(),
-                "next": "a person reviews it and decides; skill_status reports its state",
-            })),
+            Ok(Submitted { proposal, times, rejected }) => {
+                let mut answer = json!({
+                    "proposal": proposal.id.to_string(),
+                    "name": proposal.spec.name.as_str(),
+                    "status": proposal.status.as_str(),
+                    "proposed_times": times,
+                    "next": next(proposal.status),
+                });
+                if let Some(why) = rejected {
+                    answer["rejected"] = json!(why);
+                }
+                structured_result(answer)
+            }
             Err(error) => error_result(&error),
         }
     }

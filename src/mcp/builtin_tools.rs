@@ -65,10 +65,13 @@ impl BuiltinTool {
                 proposal_schema(),
                 Some(object(
                     json!({
-                        "proposal": text("Its id."), "name": text("The skill's name."), "status": text("PROPOSED."),
+                        "proposal": text("Its id; that of the earlier one when the same was proposed before."),
+                        "name": text("The skill's name."), "status": text("Its status."),
+                        "proposed_times": { "type": "integer", "description": "How often the same was proposed." },
+                        "rejected": text("Why a person rejected it."),
                         "next": text("The next step."),
                     }),
-                    json!(["proposal", "name", "status", "next"]),
+                    json!(["proposal", "name", "status", "proposed_times", "next"]),
                 )),
             ),
             Self::Status => (key(), Some(json!({ "type": "object" }))),

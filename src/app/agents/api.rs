@@ -132,6 +132,17 @@ pub struct Settlement {
     pub by: String,
 }
 
+/// What became of a proposal that an agent submitted.
+#[derive(Debug)]
+pub struct Submitted {
+    /// The proposal. It is an earlier one where the same specification was proposed before.
+    pub proposal: Proposal,
+    /// How often this specification was proposed.
+    pub times: u32,
+    /// The reason of the person who rejected it, if one did.
+    pub rejected: Option<String>,
+}
+
 /// A proposal that an agent submits.
 #[derive(Debug)]
 pub struct Submission {
@@ -154,7 +165,7 @@ pub trait AgentApi: Send + Sync {
     /// Writes or discards files that a call through this API left held.
     fn settle(&self, settlement: Settlement, reply: ReplyFn<()>);
     /// Records a proposal.
-    fn submit(&self, submission: Submission, reply: ReplyFn<Proposal>);
+    fn submit(&self, submission: Submission, reply: ReplyFn<Submitted>);
     /// The newest proposals, newest first.
     fn proposals(&self, most: u32, reply: ReplyFn<Vec<Proposal>>);
     /// The state of a proposal or skill, and the next step.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::super::open_workspace::OpenWorkspace;
 use super::api::{
     AgentApi, AgentCall, AgentFiles, AgentRun, AgentSkill, CallFailure, CallReply, ReplyFn, Settlement, SkillsChanged,
-    Submission,
+    Submission, Submitted,
 };
 use super::call_queue::{CallQueue, ThreadDemand};
 use super::fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
@@ -126,7 +126,7 @@ impl AgentApi for AgentHandle {
         self.run_task(settle, reply);
     }
 
-    fn submit(&self, submission: Submission, reply: ReplyFn<Proposal>) {
+    fn submit(&self, submission: Submission, reply: ReplyFn<Submitted>) {
         self.run_task(move |workspace| submissions::submit(workspace, &submission), reply);
     }
 

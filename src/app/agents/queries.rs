@@ -25,14 +25,17 @@ const MOST_TEXT: usize = 256 * 1024;
 const MOST_RECORDS: u32 = 50;
 
 /// The next step for a proposal in this state. A person does each of them.
-fn next_step(proposal: &Proposal) -> &'static str {
+pub(super) fn next_step(proposal: &Proposal) -> &'static str {
     match proposal.status {
         ProposalStatus::Proposed => "a person has it built",
         ProposalStatus::Built => "a person has it verified",
         ProposalStatus::Verified => "a person reads it and promotes it",
         ProposalStatus::Trusted => "it can be called",
         ProposalStatus::Superseded => "another revision of it can be called",
-        _ => "nothing: propose it again if it is still needed",
+        ProposalStatus::Rejected => {
+            "nothing: a person rejected it; propose something that meets the reason, or do without"
+        }
+        ProposalStatus::Revoked => "nothing: propose it again if it is still needed",
     }
 }
 
@@ -85,6 +88,8 @@ pub(super) fn skill_status(workspace: &OpenWorkspace, key: &str) -> Result<Value
         "status": proposal.status.as_str(),
         "revision": proposal.trust.map(|trust| trust.revision),
         "proposed_at": proposal.created_at.to_string(),
+        "proposed_times": workspace.ledger.times_proposed(proposal.id)?,
+        "rejected": workspace.ledger.rejection(proposal.id)?.map(|rejection| rejection.why),
         "newest_attempt": attempt,
         "newest_verification": gates,
         "next": if failed { "a person diagnoses the failure: explain_failure says what is known" } else { next_step(&proposal) },

@@ -1,11 +1,11 @@
 //! What agents send: proposals, and the answers of persons that clients report.
 
 use super::super::open_workspace::OpenWorkspace;
-use super::api::{PersonAnswer, Settlement, Submission};
+use super::api::{PersonAnswer, Settlement, Submission, Submitted};
 use crate::error::Error;
 use crate::forge::propose;
 use crate::invoke::pending_approval;
-use crate::ledger::{Proposal, ProposalSource};
+use crate::ledger::ProposalSource;
 use crate::model::{channel::Channel, id::IdPrefix, text};
 
 /// Largest specification, in bytes of JSON.
@@ -13,8 +13,8 @@ const MOST_SPEC: usize = 64 * 1024;
 /// Longest reason, in bytes.
 const MOST_WHY: usize = 2_000;
 
-/// Records a proposal of an agent. Its reason is stored as the agent wrote it, and shown to persons as unverified.
-pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Result<Proposal, Error> {
+/// Records a proposal of an agent, or counts it where the same one is there already. Its reason is stored as the agent wrote it, and shown to persons as unverified.
+pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Result<Submitted, Error> {
     let why = submission.why.trim();
     if why.is_empty() {
         return Err(Error::Usage("say why: what you could not do without this skill".to_owned()));
@@ -28,7 +28,10 @@ pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Resu
     // The same checks as for a file that a person gives. An agent has no way around them.
     let spec = propose::parse_file(&submission.spec)?;
     let source = ProposalSource { channel: Channel::Mcp, by: submission.by.clone(), why: text::block(why, MOST_WHY) };
-    Ok(propose::write(&workspace.forge(), &spec, Some(&source))?)
+    let proposal = propose::write_once(&workspace.forge(), &spec, &source)?;
+    let times = workspace.ledger.times_proposed(proposal.id)?;
+    let rejected = workspace.ledger.rejection(proposal.id)?.map(|rejection| rejection.why);
+    Ok(Submitted { proposal, times, rejected })
 }
 
 /// Writes or discards held files as a person answered.

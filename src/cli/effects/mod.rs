@@ -4,12 +4,13 @@ mod abandon;
 mod approve;
 mod list;
 mod reject;
+mod selection;
 mod show;
 
 use serde_json::{Value, json};
 
-use super::{Context, JsonFlag};
-use crate::app::{App, CommitReview, FileDiff};
+use super::{Context, JsonFlag, views};
+use crate::app::{App, CommitReview, ExecutionRow, FileDiff, HeldChange};
 use crate::error::Error;
 use crate::model::{commit::VaultChange, id::IdPrefix, text};
 
@@ -20,7 +21,9 @@ Examples:
   kavi effects list
   kavi effects show 3f9a2c1b
   kavi effects approve 3f9a2c1b --approved-by ada
+  kavi effects approve --skill write_note --approved-by ada
   kavi effects reject 3f9a2c1b --why 'wrong folder'
+  kavi effects reject --all --why 'not today'
 
 Changes are held by `run-skill --hold`, and where [policy] in kavi.toml says
 \"ask\". They have the id of their run, and expire after `held_hours` of
@@ -60,6 +63,48 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         Verb::Reject(args) => reject::run(context, args),
         Verb::Abandon(args) => abandon::run(context, args),
     }
+}
+
+/// Changes as a table.
+pub fn table(changes: &[HeldChange]) -> String {
+    let header = ["effect", "state", "kind", "skill", "channel", "caller", "made", "expires", "files"];
+    views::table(&header, changes.iter().map(row).collect())
+}
+
+fn row(HeldChange { commit, runs }: &HeldChange) -> Vec<String> {
+    let files = commit.changes.iter().map(VaultChange::path);
+    let files = files.map(|path| text::line(path.as_str(), 200));
+    // Runs of a chain mostly have one caller, and each skill once is enough.
+    let each = |of: &dyn Fn(&ExecutionRow) -> String| {
+        let mut all: Vec<String> = runs.iter().map(of).collect();
+        all.dedup();
+        all.join(", ")
+    };
+    vec![
+        commit.id.short(),
+        commit.state.to_string(),
+        commit.undoes.map_or(commit.kind.to_string(), |undone| format!("{} of {}", commit.kind, undone.short())),
+        each(&|row| row.record.skill_name.to_string()),
+        each(&|row| row.record.channel.to_string()),
+        each(&|row| text::line(&row.record.caller, 100)),
+        commit.created_at.to_string(),
+        commit.expires_at.map(|at| at.to_string()).unwrap_or_default(),
+        views::list(files),
+    ]
+}
+
+/// A change with its runs in short, for machines.
+pub fn held(change: &HeldChange) -> Value {
+    let run = |row: &ExecutionRow| {
+        let run = &row.record;
+        json!({
+            "execution_id": run.execution_id, "skill_name": run.skill_name, "revision": run.revision,
+            "door": run.channel, "asked_by": run.caller,
+        })
+    };
+    let mut machine = json!(change.commit);
+    machine["runs"] = change.runs.iter().map(run).collect();
+    machine
 }
 
 /// The effect that somebody typed the id of.

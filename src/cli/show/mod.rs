@@ -3,6 +3,7 @@
 mod execution;
 mod proposal;
 
+use super::sources::{self, Detail};
 use super::{Context, JsonFlag};
 use crate::app::Subject;
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::error::Error;
 #[command(after_help = "\
 Examples:
   kavi show write_note
-  kavi show write_note@1
+  kavi show write_note@1 --source
   kavi show 67e55044 --json
 
 Of a proposal or skill: spec, attempts, gates, digests, who promoted it. Of a
@@ -20,6 +21,12 @@ run: its error in full, log, used limits, files, and how to replay it.")]
 pub struct Args {
     /// A proposal's or run's id, a unique prefix of it, a skill's name, or NAME@REVISION.
     id: String,
+    /// Only the sources of the proposal, whole.
+    #[arg(long)]
+    source: bool,
+    /// With --source: only how many lines each file has.
+    #[arg(long, requires = "source")]
+    stat: bool,
     #[command(flatten)]
     pub json: JsonFlag,
 }
@@ -27,6 +34,15 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open_to_look()?;
     match app.find(&args.id)? {
+        Subject::Proposal(found) if args.source => {
+            let shown = app.proposals().sources(&found)?;
+            let detail = if args.stat { Detail::Counts } else { Detail::Whole };
+            out.result(&sources::human(&shown, detail), &sources::machine(&shown));
+        }
+        Subject::Run(found) if args.source => {
+            let run = found.record.execution_id.short();
+            return Err(Error::Usage(format!("{run} is a run, which has no sources: name its skill")));
+        }
         Subject::Proposal(found) => {
             let dossier = app.proposals().dossier(*found)?;
             out.result(&proposal::human(&dossier), &proposal::machine(&dossier));

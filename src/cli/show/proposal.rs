@@ -18,6 +18,14 @@ pub fn human(dossier: &Dossier) -> String {
         ));
         why.lines().for_each(|line| out.push_str(&format!("  | {line}\n")));
     }
+    if dossier.times > 1 {
+        out.push_str(&format!("\nthe same was proposed {} times\n", dossier.times));
+    }
+    if let Some(rejection) = &dossier.rejection {
+        let (by, why) = (text::line(&rejection.by, 100), text::block(&rejection.why, 2_000));
+        out.push_str(&format!("\n{} REJECT by {by}\n", rejection.at));
+        why.lines().for_each(|line| out.push_str(&format!("  | {line}\n")));
+    }
     for build in &dossier.builds {
         out.push_str(&attempt(build));
     }
@@ -152,7 +160,11 @@ pub fn machine(dossier: &Dossier) -> serde_json::Value {
     let mut machine = views::proposal(&dossier.proposal);
     machine["spec"] = json!(dossier.proposal.spec);
     if let Some(source) = &dossier.source {
-        machine["asker"] = json!({ "door": source.channel, "by": source.by, "why": source.why });
+        machine["asker"] = views::asker(Some(source));
+    }
+    machine["times"] = json!(dossier.times);
+    if let Some(rejection) = &dossier.rejection {
+        machine["rejection"] = json!({ "by": rejection.by, "why": rejection.why, "at": rejection.at });
     }
     machine["builds"] = dossier.builds.iter().map(views::build).collect();
     machine["verifications"] = dossier.verifications.iter().map(views::verification).collect();

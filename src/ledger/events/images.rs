@@ -16,7 +16,7 @@ use crate::history::event::{Event, EventKind, RowImage, value_image};
 use crate::history::{Hash, hex};
 
 /// The tables whose rows events hold, and the column that finds them.
-pub(super) const TABLES: [(&str, &str); 14] = [
+pub(super) const TABLES: [(&str, &str); 15] = [
     ("skill_proposals", "id"),
     ("builds", "id"),
     ("verifications", "id"),
@@ -31,6 +31,7 @@ pub(super) const TABLES: [(&str, &str); 14] = [
     ("research", "id"),
     ("acknowledgements", "build_id"),
     ("proposal_askers", "proposal_id"),
+    ("rejections", "proposal_id"),
 ];
 
 /// The table of the records of runs.

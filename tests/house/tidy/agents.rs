@@ -29,6 +29,7 @@ const DOOR: &[&str] = &[
     "ReplyFn",
     "Settlement",
     "Submission",
+    "Submitted",
     "TlsPem",
     "ToolListing",
 ];

@@ -1,0 +1,55 @@
+//! What a component imports, in groups that say what each gives it.
+//!
+//! Guarantees: an import that has no group is shown by its name. Deliberately never: decides what may be imported (that is
+//! `runtime::interfaces`).
+
+use crate::model::{spec::SkillSpec, text};
+
+/// The groups: how the names of their interfaces begin, and what they give.
+const GROUPS: [(&str, &[&str]); 9] = [
+    ("log", &["kavi:skill/log"]),
+    ("contract", &["kavi:skill/types"]),
+    ("environment", &["wasi:cli/environment"]),
+    ("exit", &["wasi:cli/exit"]),
+    ("standard streams", &["wasi:cli/std", "wasi:cli/terminal-"]),
+    ("clocks", &["wasi:clocks/"]),
+    ("files", &["wasi:filesystem/"]),
+    ("random numbers", &["wasi:random/"]),
+    ("streams", &["wasi:io/"]),
+];
+
+/// One line for each group that is imported, and one for each import without a group.
+pub fn lines(imports: &[String], spec: &SkillSpec) -> Vec<String> {
+    let is_of = |import: &str, begins: &[&str]| begins.iter().any(|begin| import.starts_with(begin));
+    let known = GROUPS.iter().filter(|(_, begins)| imports.iter().any(|import| is_of(import, begins)));
+    let mut lines: Vec<String> = known.map(|(group, _)| format!("{group}: {}", meaning(group, spec))).collect();
+    let unknown = imports.iter().filter(|import| !GROUPS.iter().any(|(_, begins)| is_of(import, begins)));
+    lines.extend(unknown.map(|import| format!("UNKNOWN: {}", text::line(import, 200))));
+    lines
+}
+
+/// What a group gives to this skill.
+fn meaning(group: &str, spec: &SkillSpec) -> String {
+    match group {
+        "log" => "lines that are kept in the record of the run",
+        "contract" => "types only, no access",
+        "environment" => "always empty, and no arguments",
+        "exit" => "ends the run",
+        "standard streams" => "input is empty, output is captured, there is no terminal",
+        "clocks" if spec.reads_clock => "the time of the record, which the skill asks for",
+        "clocks" => "the time of the record; the sources do not ask for it",
+        "files" => return files(spec),
+        "random numbers" => "from the seed of the record",
+        _ => "used by the other groups, no access of their own",
+    }
+    .to_owned()
+}
+
+fn files(spec: &SkillSpec) -> String {
+    if spec.paths.is_empty() {
+        return "reads the vault, writes nothing".to_owned();
+    }
+    let folders: Vec<String> = spec.paths.iter().map(|path| format!("{path}/")).collect();
+    let removes = if spec.removes_files { "writes and removes" } else { "writes" };
+    format!("reads the vault; what it {removes} is committed below {} only", folders.join(", "))
+}
