@@ -2,17 +2,15 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
 use serde_json::json;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::out::Reader;
 use super::{Context, JsonFlag, tail, views};
 use crate::app::{ExecutionRow, Large, OutcomeFilter, RecordFilter};
+use crate::dir::{give_name, make_unnamed};
 use crate::error::{Error, Kind};
 use crate::model::{text, time::Moment};
 
@@ -102,13 +100,12 @@ impl NewFile {
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // A crash leaves nothing beside the person's files when the file has no name until it is whole.
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        let made = match retry_on_intr(|| rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)) {
-            Ok(fd) => Ok((File::from(fd), None)),
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+        let made = match make_unnamed(folder) {
+            Ok(Some(file)) => Ok((file, None)),
+            Ok(None) => {
                 NamedTempFile::new_in(folder).map(NamedTempFile::into_parts).map(|(file, path)| (file, Some(path)))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         match made {
             Ok((file, temporary)) => Ok(Self { file: std::io::BufWriter::new(file), path, temporary }),
@@ -134,15 +131,9 @@ impl NewFile {
         // The name may have been taken since it was checked, and that file is not replaced.
         match temporary {
             Some(temporary) => temporary.persist_noclobber(&path).map_err(|error| broken(error.error)),
-            None => give_name(&file, &path).map_err(|error| broken(error.into())),
+            None => give_name(&file, &path).map_err(broken),
         }
     }
-}
-
-/// Gives a file that has no name this one, if nothing has it.
-fn give_name(file: &File, path: &Path) -> Result<(), Errno> {
-    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
-    retry_on_intr(|| rustix::fs::linkat(CWD, open.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!
 //! - no link in any component below the handle (a `cap_std` folder follows links that stay inside), here and for the calls of
 //!   guests (`beneath`);
-//! - files that are read once, written whole and durably, renamed to a free name and exchanged (`slot`, `read`).
+//! - files that are read once, written whole and durably, renamed to a free name and exchanged (`slot`, `read`), or that have no name
+//!   until they are whole (`unnamed`).
 //!
 //! Guarantees: no function follows a link below the handle that it starts from; what it writes durably is whole and on the
 //! disk, with its name, before the function returns; a call that a signal interrupts is made again. Deliberately never:
@@ -29,10 +30,12 @@ use crate::sync::uninterrupted;
 pub mod beneath;
 mod read;
 mod slot;
+mod unnamed;
 
 pub use cap_std::fs::{DirEntry, FileType as EntryType};
 pub use read::{FileContent, ReadError, SizeCheck, read_at_most, read_once};
 pub use slot::{ExistingFile, FileSlot, is_unsupported};
+pub use unnamed::{give_name, make_unnamed};
 
 /// How the names of unfinished files begin. A crash can leave such a file, and nothing refers to it.
 pub const TEMPORARY: &str = ".tmp";
