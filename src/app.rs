@@ -39,6 +39,7 @@ mod trust;
 
 pub use crate::artifacts::{SizeCheck, read_at_most};
 pub use crate::cage::CageReport;
+pub use crate::dir::NewFile;
 pub use crate::forge::build::{BuildAttempt, Builder};
 pub use crate::forge::promote::{PromotionReport, Remark};
 pub use crate::forge::propose::{ExampleText, ProposalRequest};

@@ -35,7 +35,7 @@ mod unnamed;
 pub use cap_std::fs::{DirEntry, FileType as EntryType};
 pub use read::{FileContent, ReadError, SizeCheck, read_at_most, read_once};
 pub use slot::{ExistingFile, FileSlot, is_unsupported};
-pub use unnamed::{give_name, make_unnamed};
+pub use unnamed::NewFile;
 
 /// How the names of unfinished files begin. A crash can leave such a file, and nothing refers to it.
 pub const TEMPORARY: &str = ".tmp";
