@@ -253,7 +253,7 @@ fn an_older_a_forked_and_another_ledger_are_seen_by_the_head() {
     assert!(error["message"].as_str().unwrap().contains("older than its head"), "{error}");
 
     let copy = Copy::of(&workspace);
-    let another = Copy::of(&Workspace::trusted());
+    let another = Copy::of(&Workspace::new());
     fs::copy(another.anchor("key"), copy.anchor("key")).unwrap();
     copy.call(&["revoke", "act", "--why", "smells", "--approved-by", "ada"]).expect(70);
 }

@@ -280,7 +280,14 @@ pub(in super::super) fn seal(tx: &WriteTransaction<'_>) -> Result<Option<String>
 
 fn sign(tx: &WriteTransaction<'_>, anchor: &dyn HistoryAnchor, at: Timestamp) -> Result<String, LedgerError> {
     let key = anchor.key().map_err(unusable)?;
-    let (before, frontier) = grown(tx, check_head(tx, anchor)?)?;
+    let checked = check_head(tx, anchor)?;
+    // A key that was put in the place of the one that signed would be used from here on, and the audit alone would see it.
+    if let Some(checked) = &checked {
+        let size = checked.newest.size;
+        Checkpoint::open(&checked.newest.note, &key)
+            .map_err(|error| LedgerError::Tampered(format!("the checkpoint of {size} events: {error}")))?;
+    }
+    let (before, frontier) = grown(tx, checked)?;
     write(tx, anchor, &NewCheckpoint { key: &key, before: &before, frontier: &frontier, at })
 }
 
