@@ -130,7 +130,6 @@ fn machine(status: &Status) -> serde_json::Value {
             "ready": status.inbox.ready.len(),
             "proposed": status.inbox.proposed.len(),
             "failures": status.inbox.failures.len(),
-            "since": status.inbox.since,
         },
         "older_gates": status
             .older_gates

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Called, PEEK, Workspace, feed};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 34] = [
+const VERBS: [(&str, &[&str]); 41] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -22,6 +22,7 @@ const VERBS: [(&str, &[&str]); 34] = [
     ("reverify", &[]),
     ("check-invariants", &[]),
     ("promote-skill", &["promote"]),
+    ("reject", &[]),
     ("rollback", &[]),
     ("revoke", &[]),
     ("stop", &[]),
@@ -37,10 +38,16 @@ const VERBS: [(&str, &[&str]); 34] = [
     ("prune", &[]),
     ("effects", &[]),
     ("mcp", &[]),
+    ("inbox", &[]),
     ("undo", &[]),
     ("show", &[]),
+    ("diff", &[]),
     ("status", &[]),
     ("doctor", &[]),
+    ("audit", &[]),
+    ("trust", &[]),
+    ("proof", &[]),
+    ("check-proof", &[]),
     ("rebuild", &[]),
     ("setup", &[]),
     ("cache", &[]),

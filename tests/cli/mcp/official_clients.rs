@@ -27,10 +27,11 @@ const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
 /// The server's own tools.
 const OWN: [&str; 4] = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
 /// The skills, in the order of their names.
-const SHIPPED: [&str; 8] = [
+const SHIPPED: [&str; 9] = [
     "create_daily_note",
     "edit_note",
     "list_notes",
+    "move_note",
     "read_note",
     "read_notes_by_tag",
     "search_notes",
