@@ -10,6 +10,17 @@ mod tests;
 
 use rewrite::Move;
 
+/// The folders of the specification. Elsewhere the host refuses the run, so this is said before anything is written.
+const FOLDERS: [&str; 8] = [
+    "Inbox",
+    "Daily",
+    "Journal",
+    "Notes",
+    "Projects",
+    "Areas",
+    "Resources",
+    "Archive",
+];
 /// Notes that were not read and are named.
 const MAX_UNREAD: usize = 20;
 
@@ -65,6 +76,12 @@ fn run(input: Input) -> Result<Output, SkillError> {
     }
     if vault::exists(&to)? {
         return Err(SkillError::failed(format!("`{to}` exists already")));
+    }
+    if let Some(path) = [from, to.as_str()]
+        .into_iter()
+        .find(|path| !may_change(path))
+    {
+        return Err(SkillError::invalid_input(outside(path)));
     }
     let mut output = Output {
         path: to.clone(),
@@ -122,6 +139,15 @@ fn destination(input: &Input) -> Result<String, SkillError> {
     Ok(to)
 }
 
+fn may_change(path: &str) -> bool {
+    path.split_once('/')
+        .is_some_and(|(folder, _)| FOLDERS.contains(&folder))
+}
+
+fn outside(path: &str) -> String {
+    format!("`{path}` is in none of the folders {}", FOLDERS.join(", "))
+}
+
 /// Every note whose links change, with its new path.
 fn rewrite_links(from: &str, to: &str, output: &mut Output) -> Result<Vec<Rewritten>, SkillError> {
     let walk = vault::walk("")?;
@@ -146,6 +172,12 @@ fn rewrite_links(from: &str, to: &str, output: &mut Output) -> Result<Vec<Rewrit
             bytes = change.apply(&bytes);
         }
         let path = moved.new_path(path).to_owned();
+        if !may_change(&path) {
+            return Err(SkillError::failed(format!(
+                "{}, and links to the note",
+                outside(&path)
+            )));
+        }
         output.links += changes.len();
         output.changed.push(path.clone());
         rewritten.push(Rewritten { path, bytes });

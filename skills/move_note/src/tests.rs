@@ -216,6 +216,46 @@ fn a_link_that_could_not_follow_stops_the_move() {
 }
 
 #[test]
+fn what_is_outside_the_folders_is_not_changed() {
+    seed("Inbox/a.md", "text\n");
+    seed("Other/b.md", "text\n");
+    seed("c.md", "text\n");
+    for (path, to, named) in [
+        ("Inbox/a.md", "Other/a.md", "`Other/a.md` is in none"),
+        ("Inbox/a.md", "Inboxes/a.md", "`Inboxes/a.md` is in none"),
+        ("Inbox/a.md", "Inbox.md", "`Inbox.md` is in none"),
+        ("Other/b.md", "Inbox/b.md", "`Other/b.md` is in none"),
+        ("c.md", "Archive/c.md", "`c.md` is in none"),
+    ] {
+        let error = refused(json!({ "path": path, "to": to }));
+        assert!(matches!(error, SkillError::InvalidInput(_)), "{error:?}");
+        assert!(error.message().contains(named), "{error:?}");
+    }
+    for folder in [
+        "Daily",
+        "Journal",
+        "Notes",
+        "Projects",
+        "Areas",
+        "Resources",
+        "Archive",
+    ] {
+        let (from, to) = (format!("Inbox/{folder}.md"), format!("{folder}/a.md"));
+        seed(&from, "text\n");
+        assert_eq!(moved(&from, &to)["path"], to);
+    }
+}
+
+#[test]
+fn a_link_from_outside_the_folders_stops_the_move() {
+    seed("Inbox/a.md", "text\n");
+    seed("Other/b.md", "[[Inbox/a]]\n");
+    let error = refused(json!({ "path": "Inbox/a.md", "to": "Archive/a.md" }));
+    let expected = "`Other/b.md` is in none of the folders Inbox, Daily, Journal, Notes, Projects, Areas, Resources, Archive, and links to the note";
+    assert!(error.message().contains(expected), "{error:?}");
+}
+
+#[test]
 fn a_name_beside_the_note_stays_a_name() {
     seed("Inbox/plan.md", "text\n");
     seed("Inbox/other.md", "[[plan]] [p](plan.md)\n");
