@@ -195,6 +195,10 @@ fn promote(tx: &WriteTransaction<'_>, subject: &PromotionSubject<'_>) -> Result<
     integrity::check(tx, &integrity::OF_TRUST)?;
     let proposal = proposals::get(tx, id)?;
     check_skill(tx, &proposal.spec.name)?;
+    // What was decided in the meantime differs from the verification's event, and is no edit.
+    if proposal.status != ProposalStatus::Verified {
+        return Err(wrong_state(id, proposal.status, "promote"));
+    }
     state::check_subject(tx, tx.log().anchor(), &verification, Some(EventKind::Verification))?;
     let changed = || LedgerError::Conflict(format!("proposal {id}"));
     // A person saw a report minutes ago. Everything it showed is compared again under the

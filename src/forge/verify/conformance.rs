@@ -47,6 +47,8 @@ const ENOUGH: usize = 10;
 const MIN_ACCEPTED: usize = 1;
 /// From this many inputs on that no test and no example names, one of them must be accepted.
 const MANY_UNNAMED: usize = 100;
+/// Most inputs beside accepted ones that are tried before that is said.
+const NEIGHBOURS: usize = 64;
 
 /// Runs the gate.
 pub(super) fn check(
@@ -65,6 +67,7 @@ pub(super) fn check(
         budget: TimeBudget::new(context.clock, time),
         outcome: GateOutcome::from(Vec::new()),
         counts: InputCounts::default(),
+        accepted: Vec::new(),
         recorded,
     };
     let mut progress = Progress::More;
@@ -158,6 +161,8 @@ struct Round<'a> {
     budget: TimeBudget<'a>,
     outcome: GateOutcome,
     counts: InputCounts,
+    /// Inputs that the skill accepted.
+    accepted: Vec<Value>,
     /// The runs, for the twin to repeat.
     recorded: &'a mut Vec<RecordedTrial>,
 }
@@ -183,7 +188,26 @@ impl Round<'_> {
                 return Ok(Progress::Enough);
             }
         }
+        self.neighbours(draw, &vaults)?;
         Ok(Progress::More)
+    }
+
+    /// Where no drawn input was accepted but for named ones, inputs that differ from an accepted one in a single letter. It is
+    /// luck whether a drawn input of many members fits, and no verdict may rest on that. A skill that looks its answers up
+    /// refuses these as well.
+    fn neighbours(&mut self, draw: &Draw, vaults: &DrawnVaults) -> Result<(), VerifyError> {
+        let spec = &self.context.proposal.spec;
+        let (accepted, seed) = (std::mem::take(&mut self.accepted), draw.seed("neighbours"));
+        for (at, known) in accepted.iter().cycle().take(NEIGHBOURS).enumerate() {
+            if self.counts.unnamed_accepted > 0 || self.budget.is_spent() || !self.outcome.findings.is_empty() {
+                break;
+            }
+            let input = vectors::neighbour(known, &seed, at as u64);
+            if spec.io.input().accepts(&input) {
+                self.valid(&DrawnInput { number: INPUTS + at, input: &input, draw, vault: &vaults.named })?;
+            }
+        }
+        Ok(())
     }
 
     fn valid(&mut self, drawn: &DrawnInput<'_>) -> Result<(), VerifyError> {
@@ -202,6 +226,9 @@ impl Round<'_> {
             return Ok(());
         }
         self.counts.add(&trial, vectors::is_named(spec, self.hints, drawn.input));
+        if matches!(trial.end, TrialEnd::Output(_)) && self.accepted.len() < NEIGHBOURS {
+            self.accepted.push(drawn.input.clone());
+        }
         let timed_out = matches!(trial.end, TrialEnd::Stopped { timed_out: TimedOut::Yes, .. });
         if timed_out || broken.as_ref().is_some_and(|broken| broken.rule == "time") {
             self.outcome.repeatable = Repeatable::No;

@@ -238,6 +238,26 @@ fn near(text: &str, roll: &dyn Fn(u64) -> u64) -> String {
     letters.into_iter().collect()
 }
 
+/// An input that differs from another in one letter of one text.
+pub(super) fn neighbour(known: &Value, seed: &[u8], number: u64) -> Value {
+    fn texts<'v>(value: &'v mut Value, found: &mut Vec<&'v mut String>) {
+        match value {
+            Value::String(text) => found.push(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| texts(item, found)),
+            Value::Object(map) => map.values_mut().for_each(|item| texts(item, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let roll = |salt: u64| roll(seed, number << 32 | salt);
+    let (mut input, mut found) = (known.clone(), Vec::new());
+    texts(&mut input, &mut found);
+    let at = usize::try_from(roll(0) % found.len().max(1) as u64).unwrap_or(0);
+    if let Some(text) = found.get_mut(at) {
+        **text = near(text, &|salt| roll(1 + salt));
+    }
+    input
+}
+
 /// Texts that may mean something to the skill: its own literals, and paths below its folders.
 pub(super) fn words(spec: &SkillSpec, hints: &InputHints) -> Vec<String> {
     let endings = ["new.md", "new.txt", "new.json"];
@@ -302,6 +322,19 @@ mod unit {
         assert_eq!(vectors, draw(&spec()?, &hints, b"seed", 500));
         assert_ne!(vectors, draw(&spec()?, &hints, b"other", 500));
         Ok(())
+    }
+
+    #[test]
+    fn a_neighbour_differs_in_one_text() {
+        let known = json!({ "path": "Inbox/a.md", "lines": ["one", "two"], "count": 3 });
+        let texts = |value: &Value| {
+            [&value["path"], &value["lines"][0], &value["lines"][1], &value["count"]].map(ToString::to_string)
+        };
+        for number in 0..64 {
+            let (before, after) = (texts(&known), texts(&neighbour(&known, b"seed", number)));
+            assert_eq!(before.iter().zip(&after).filter(|(before, after)| before != after).count(), 1, "{after:?}");
+        }
+        assert_eq!(neighbour(&json!({ "count": 3 }), b"seed", 0), json!({ "count": 3 }));
     }
 
     #[test]
