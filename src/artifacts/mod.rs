@@ -194,6 +194,9 @@ impl Store {
             Ok(content) => content.bytes,
             Err(ReadError::Missing) => return Err(ArtifactError::Missing { what, digest }),
             Err(ReadError::NotAFile(kind)) => return Err(changed(kind)),
+            Err(ReadError::Io(source)) if dir::is_link_or_no_folder(&source) => {
+                return Err(changed("a part of its path is a link, or no folder".to_owned()));
+            }
             Err(ReadError::Io(source)) => return Err(ArtifactError::Io { path: self.path(kind, digest), source }),
         };
         // Of the buffer that is returned. Hashing the file and reading it again would allow a

@@ -25,9 +25,14 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let io = |source| Error::Io { what: "the demo's workspace".to_owned(), source };
     let throwaway = tempfile::Builder::new().prefix("kavi-demo-").tempdir().map_err(io)?;
+    let mut host = context.host;
     let root = match &args.keep {
-        Some(keep) => context.host.cwd.join(keep),
-        None => throwaway.path().join("workspace"),
+        Some(keep) => host.cwd.join(keep),
+        None => {
+            // What a workspace leaves outside, the head of its history, goes with it.
+            host.environment = host.environment.with_state_folder(throwaway.path().join("state"));
+            throwaway.path().join("workspace")
+        }
     };
     // The demo changes a stored component on purpose. That must never happen in a person's
     // workspace.
@@ -37,7 +42,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             root.display()
         )));
     }
-    let demo = Demo::new(context.out, context.host, &root, context.walls)?;
+    let demo = Demo::new(context.out, host, &root, context.walls)?;
     let document = demo.show(throwaway.path())?;
     demo.out.result("\nThat was all of it. Make a workspace of your own with `kavi init`.", &document);
     Ok(())

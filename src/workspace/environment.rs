@@ -49,6 +49,12 @@ impl Environment {
         Self(set.filter(|(_, value)| !value.is_empty()).collect())
     }
 
+    /// The same environment, but for the folder of what must outlive a cache.
+    pub fn with_state_folder(mut self, folder: PathBuf) -> Self {
+        self.0.insert("KAVI_STATE_DIR", folder.into_os_string());
+        self
+    }
+
     /// A variable's value. Unset and empty are the same.
     pub fn get(&self, name: &str) -> Option<&OsString> {
         self.0.get(name)

@@ -129,7 +129,7 @@ fn tests_of_a_skill_run_in_wasm_under_its_grants() {
     fn sees_nothing() {{
         assert!(std::fs::read("/etc/passwd").is_err());
         assert!(std::fs::read_dir("/").map_or(true, |mut all| all.next().is_none()));
-        assert_eq!(std::env::vars().count(), 0);
+        assert!(std::env::vars().all(|(name, _)| ["KAVI_SWITCH", "KAVI_MARK"].contains(&name.as_str())));
     }}
 }}
 "#
@@ -157,7 +157,8 @@ fn a_guest_sees_no_environment() {
     let tests = r#"
     #[test]
     fn there_is_no_environment() {
-        assert_eq!(std::env::vars_os().count(), 0);
+        // An instrumented test program is told its switch and its mark, and nothing of the person's.
+        assert!(std::env::vars_os().all(|(name, _)| name == "KAVI_SWITCH" || name == "KAVI_MARK"));
         assert!(std::env::var("MADE_UP_TOKEN").is_err());
         assert!(std::env::args().all(|arg| !arg.contains("made-up")));
         assert!(std::env::current_dir().map_or(true, |folder| folder.as_os_str() == "/"));
@@ -347,8 +348,7 @@ fn promote_refuses_what_was_not_verified() {
     let promote = |id: &str| workspace.refused(&["promote-skill", id, "--approved-by", "test", "--yes"], 3);
     let id = workspace.propose("peek", "READ_ONLY", PEEK.schema, &[]);
     assert!(promote(&id)["message"].as_str().unwrap().contains("PROPOSED"));
-    let odd =
-        PEEK.source.replace("    Ok(Output {", "    return Ok(Output {").replace("?,\n    })\n}", "?,\n    });\n}");
+    let odd = PEEK.source.replace("    Ok(Output {", "    let _ = std::env::args();\n    Ok(Output {");
     assert_ne!(odd, PEEK.source);
     workspace.import(&id, &workspace.source("peek", &odd)).expect(0);
     assert!(promote(&id)["message"].as_str().unwrap().contains("BUILT"));

@@ -284,20 +284,18 @@ fn a_spec_changed_in_the_ledger_is_not_what_was_promoted() {
     assert!(!workspace.vault("Projects/a.md").exists());
 }
 
+/// Nothing in Kavi's own folders is followed: behind a link, another program decides what is read.
 #[test]
-fn a_store_that_is_a_link_elsewhere_serves_only_promoted_bytes() {
+fn a_store_that_is_a_link_elsewhere_serves_nothing() {
     let workspace = Workspace::trusted();
     let store = workspace.path().join(".kavi/store");
     let elsewhere = workspace.path().join("elsewhere");
     fs::rename(&store, &elsewhere).unwrap();
     symlink(&elsewhere, &store).unwrap();
-    // The digest is what counts, wherever the bytes lie.
-    workspace.note("Inbox/AI/a.md").expect(0);
-    fs::remove_file(workspace.vault("Inbox/AI/a.md")).unwrap();
-    let component = workspace.component("write_note");
-    fs::write(component, Digest::of(WRITE_NOTE.source.as_bytes()).to_string()).unwrap();
-    refused_to_run(&workspace, "was changed on disk");
-    assert!(Path::new(&store).is_symlink());
+    refused_to_run(&workspace, "was changed on disk: a part of its path is a link");
+    fs::remove_file(&store).unwrap();
+    fs::rename(&elsewhere, &store).unwrap();
+    workspace.note("Inbox/AI/b.md").expect(0);
 }
 
 /// A workspace that came from elsewhere may have a link where runs are staged. What lies behind it is not a run's.
