@@ -22,6 +22,7 @@ pub mod error;
 pub mod forge;
 pub mod history;
 pub mod http;
+pub mod improve;
 pub mod invoke;
 pub mod ledger;
 pub mod llm;
