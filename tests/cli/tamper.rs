@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, symlink};
-use std::path::Path;
 
 use kavi::model::digest::Digest;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 
-use crate::support::{self, PEEK, WRITE_NOTE, Workspace};
+use crate::support::{self, PEEK, Workspace};
 
 /// A run of write_note is refused with exit code 3, leaves a record of the refusal and no note.
 #[track_caller]
