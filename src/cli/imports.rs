@@ -3,10 +3,11 @@
 //! Guarantees: an import that has no group is shown by its name. Deliberately never: decides what may be imported (that is
 //! `runtime::interfaces`).
 
-use crate::model::{spec::SkillSpec, text};
+use crate::model::{capabilities::SkillCapabilities, spec::SkillSpec, text};
 
 /// The groups: how the names of their interfaces begin, and what they give.
-const GROUPS: [(&str, &[&str]); 9] = [
+const GROUPS: [(&str, &[&str]); 10] = [
+    ("http", &["kavi:skill/http"]),
     ("log", &["kavi:skill/log"]),
     ("contract", &["kavi:skill/types"]),
     ("environment", &["wasi:cli/environment"]),
@@ -31,6 +32,7 @@ pub fn lines(imports: &[String], spec: &SkillSpec) -> Vec<String> {
 /// What a group gives to this skill.
 fn meaning(group: &str, spec: &SkillSpec) -> String {
     match group {
+        "http" => "requests that a host rule allows, made outside of the run",
         "log" => "lines that are kept in the record of the run",
         "contract" => "types only, no access",
         "environment" => "always empty, and no arguments",
@@ -46,10 +48,11 @@ fn meaning(group: &str, spec: &SkillSpec) -> String {
 }
 
 fn files(spec: &SkillSpec) -> String {
+    let reads = if SkillCapabilities::of(spec).reads_vault() { "reads the vault" } else { "reads nothing" };
     if spec.paths.is_empty() {
-        return "reads the vault, writes nothing".to_owned();
+        return format!("{reads}, writes nothing");
     }
     let folders: Vec<String> = spec.paths.iter().map(|path| format!("{path}/")).collect();
     let removes = if spec.removes_files { "writes and removes" } else { "writes" };
-    format!("reads the vault; what it {removes} is committed below {} only", folders.join(", "))
+    format!("{reads}; what it {removes} is committed below {} only", folders.join(", "))
 }

@@ -11,6 +11,7 @@ mod audit;
 mod batch;
 mod build;
 mod cache;
+mod capabilities;
 mod chain;
 mod check_invariants;
 mod consume;

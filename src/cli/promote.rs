@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::out::{Judgement, Out, Seen};
 use super::sources::{self, Detail};
-use super::{Context, JsonFlag, imports, linked_folders, views};
+use super::{Context, JsonFlag, capabilities, imports, linked_folders, views};
 use crate::app::{Approver, LinkedFolders, PromotionReport, Remark};
 use crate::error::Error;
 use crate::model::{capabilities::SkillCapabilities, lifecycle::BuilderKind, limits::Narrowed, text};
@@ -116,6 +116,7 @@ pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &Lin
         ("skill", spec.name.to_string()),
         ("what it does", text::line(&spec.description, 400)),
         ("class", spec.side_effect_class.to_string()),
+        ("may touch", capabilities::sentence(spec)),
         ("may write below", views::list(spec.paths.iter().map(|path| format!("{path}/")))),
         ("secrets", views::list(spec.required_secrets.iter().cloned())),
         ("source", source_counts(report)),
@@ -124,6 +125,7 @@ pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &Lin
         ("component", format!("sha256 {}, {} bytes", report.component_sha256, report.component_bytes)),
     ];
     rows.splice(2..2, origin(report));
+    rows.extend(capabilities::warning(spec).map(|warning| ("way out", warning)));
     rows.extend(imports::lines(&report.imports, spec).into_iter().map(|line| ("import", line)));
     rows.extend(report.unused.iter().map(|unused| ("not used", unused.clone())));
     if SkillCapabilities::of(spec).reads_vault() {
@@ -192,6 +194,7 @@ pub(super) fn document(report: &PromotionReport) -> serde_json::Value {
     json!({
         "side_effect_class": spec.side_effect_class,
         "paths": spec.paths,
+        "capabilities": capabilities::document(spec),
         "required_secrets": spec.required_secrets,
         "reads_clock": spec.reads_clock,
         "coerce": spec.coerce,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, views};
+use super::{Context, JsonFlag, capabilities, views};
 use crate::app::{ExampleText, ProposalRequest};
 use crate::error::Error;
 
@@ -17,6 +17,9 @@ Examples:
   kavi propose-skill --name keep --desc 'Keeps a text' \\
       --side-effect FILE_WRITE --path Inbox/AI --example in.json=out.json \\
       --io-schema-json '{\"input\":{\"text\":\"str\"},\"output\":{\"path\":\"str\"}}'
+  kavi propose-skill --name fetch --desc 'Fetches' --side-effect NETWORK \\
+      --host 'GET https://api.example.com/v1/**' \\
+      --io-schema-json '{\"input\":{\"url\":\"str\"},\"output\":{\"body\":\"str\"}}'
   kavi propose-skill --spec skills/search_notes/spec.json")]
 pub struct Args {
     /// A file with the whole specification: {name, description, side_effect_class, io, paths, examples, …}, as in
@@ -41,6 +44,20 @@ pub struct Args {
     /// A vault folder it may write below; may be given several times.
     #[arg(long = "path", value_name = "FOLDER")]
     paths: Vec<String>,
+    /// A host it may reach: `METHOD https://HOST[:PORT]/PATH/**`, then limits like `calls_per_run=3`; may be given several
+    /// times.
+    #[arg(long = "host", value_name = "RULE")]
+    hosts: Vec<String>,
+    /// A host of a rule that may have a private address, and that address: `localhost:8443 -> 127.0.0.1`.
+    #[arg(long, value_name = "HOST:PORT -> ADDRESS")]
+    allow_private: Vec<String>,
+    /// What it reads, `vault` or `nothing`. Without this it is the vault, or nothing where a host is named.
+    #[arg(long, value_name = "WHAT", default_value = "", hide_default_value = true)]
+    reads: String,
+    /// A secret that is put into its requests: `NAME https://HOST PLACE`. PLACE is bearer, basic:USER, header:NAME,
+    /// json:/POINTER or query:NAME.
+    #[arg(long = "secret", value_name = "BINDING")]
+    secrets: Vec<String>,
     /// The skill reads the clock.
     #[arg(long)]
     reads_clock: bool,
@@ -59,13 +76,17 @@ pub struct Args {
 }
 
 /// What `--spec` takes the place of.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 14] = [
     "name",
     "desc",
     "side_effect",
     "io_schema_json",
     "required_secrets",
     "paths",
+    "hosts",
+    "allow_private",
+    "reads",
+    "secrets",
     "reads_clock",
     "removes_files",
     "examples",
@@ -86,6 +107,10 @@ fn request(cwd: &Path, args: &Args) -> Result<ProposalRequest, Error> {
         io_schema,
         required_secrets: args.required_secrets.clone(),
         paths: args.paths.clone(),
+        reads: args.reads.clone(),
+        hosts: args.hosts.clone(),
+        allow_private: args.allow_private.clone(),
+        secrets: args.secrets.clone(),
         reads_clock: args.reads_clock,
         removes_files: args.removes_files,
         examples: args.examples.iter().map(|text| read_example(cwd, text)).collect::<Result<_, _>>()?,
@@ -109,6 +134,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         ("skill", spec.name.to_string()),
         ("class", spec.side_effect_class.to_string()),
         ("may write below", views::list(spec.paths.iter().map(|path| format!("{path}/")))),
+        ("may touch", capabilities::sentence(&spec)),
         ("examples", spec.examples.len().to_string()),
         ("status", proposal.status.to_string()),
     ]);

@@ -142,7 +142,7 @@ pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
         InvokeError::Input { .. } | InvokeError::InputJson(_) => {
             "run `kavi show NAME` for the schema and an example call"
         }
-        InvokeError::NotGranted { .. } => "READ_ONLY and FILE_WRITE skills can be run",
+        InvokeError::NotGranted { .. } => "READ_ONLY, FILE_WRITE and NETWORK skills can be run",
         InvokeError::Denied { .. } => "see [policy] in kavi.toml",
         InvokeError::NeedsPerson { .. } => "say --yes, or see [policy] in kavi.toml",
         InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. }) => {

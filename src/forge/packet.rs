@@ -7,6 +7,7 @@
 
 use super::attempt::PreviousAttempt;
 use crate::ledger::Proposal;
+use crate::model::capabilities::SkillCapabilities;
 use crate::model::finding::FindingGroup;
 use crate::model::research::{Advice, Classified, place};
 use crate::model::spec::SkillSpec;
@@ -31,11 +32,12 @@ pub fn render(proposal: &Proposal, before: Option<PreviousAttempt<'_>>) -> Strin
          Your files are compiled, scanned, tested and checked after you finish. Only your files count: nobody reads\n\
          what you say.\n\n\
          ## What it does\n\n{description}\n\n\
-         ## Its class\n\n`{class}`. Vault folders that it may write to: {folders}.\n\n\
+         ## Its class\n\n`{class}`. Vault folders that it may write to: {folders}.\n\n{hosts}\
          ## Input schema\n\n```json\n{input}\n```\n\n## Output schema\n\n```json\n{output}\n```\n\n\
          ## Examples that must hold\n\n```json\n{examples}\n```\n\n\
          {gates}",
         name = spec.name,
+        hosts = hosts(spec),
         gates = wanted_by_the_gates(spec),
         description = text::block(&spec.description, 4_000),
         class = spec.side_effect_class,
@@ -48,6 +50,24 @@ pub fn render(proposal: &Proposal, before: Option<PreviousAttempt<'_>>) -> Strin
     packet.push_str("## The guide to the SDK\n\nThe same text is in `SDK.md`.\n\n");
     packet.push_str(GUIDE);
     packet
+}
+
+/// What it may reach, if anything: nothing is said otherwise, so that older packets keep their bytes.
+fn hosts(spec: &SkillSpec) -> String {
+    if spec.hosts.is_empty() {
+        return String::new();
+    }
+    let rules: String = spec.hosts.iter().map(|rule| format!("- `{rule}`\n")).collect();
+    let reads = match SkillCapabilities::of(spec).reads_vault() {
+        true => "It also reads the vault.",
+        false => "It reads nothing of the vault.",
+    };
+    let secrets: String =
+        spec.secrets.iter().map(|bound| format!("- secret `{bound}`: put in outside of the skill\n")).collect();
+    format!(
+        "## What it may reach\n\nOnly through `kavi_sdk::http`, and only requests that one of these rules allows. {reads}\n\n\
+         {rules}{secrets}\nAny other request is refused. Handle each kind of `http::Error`.\n\n"
+    )
 }
 
 /// One line for each gate, and a test that the gates accept beside one that they do not.

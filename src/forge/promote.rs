@@ -198,10 +198,15 @@ fn remarks(gates: &[GateRow], snapshot: &Snapshot) -> Vec<Remark> {
 fn unused(spec: &SkillSpec, imports: &[String]) -> Vec<String> {
     let has_files = imports.iter().any(|import| import.starts_with("wasi:filesystem/"));
     let mut unused = Vec::new();
-    if !has_files {
+    if !has_files && SkillCapabilities::of(spec).reads_vault() {
         unused.push(format!("class {} lets it read the vault, and it imports no files", spec.side_effect_class));
+    }
+    if !has_files {
         let folders = spec.paths.iter().map(|path| format!("it may write below {path}/, and it imports no files"));
         unused.extend(folders);
+    }
+    if !spec.hosts.is_empty() && !imports.iter().any(|import| import.starts_with("kavi:skill/http@")) {
+        unused.push("it may reach hosts, and it imports no http".to_owned());
     }
     unused
 }

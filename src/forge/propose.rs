@@ -4,6 +4,7 @@
 //! Deliberately never: reads a file, or asks anybody.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use super::record::{AffectedViews, RecordError, record};
 use crate::ledger::{NewProposal, Proposal, ProposalSource};
 use crate::model::{
     artifact::ArtifactKind,
+    capabilities::ReadScope,
     digest::Digest,
     effect::{EffectClass, UnknownClass},
     example::{Example, Expectation},
@@ -20,8 +22,11 @@ use crate::model::{
     json::{self, JsonError, JsonLimits},
     name::{InvalidName, SkillName},
     schema::{IoSchema, SchemaError},
+    secret_binding::{InvalidBinding, SecretBinding},
     spec::{InvalidSpec, SkillSpec},
+    text,
     vault_path::{InvalidVaultPath, VaultPath},
+    web_origin::InvalidHostRule,
 };
 
 /// The arguments of a proposal, as typed.
@@ -43,6 +48,14 @@ pub struct ProposalRequest {
     pub examples: Vec<ExampleText>,
     /// `--required-test`
     pub required_tests: Vec<String>,
+    /// `--reads`: vault or nothing; empty for the default.
+    pub reads: String,
+    /// `--host`
+    pub hosts: Vec<String>,
+    /// `--allow-private`
+    pub allow_private: Vec<String>,
+    /// `--secret`
+    pub secrets: Vec<String>,
     /// `--reads-clock`
     pub reads_clock: bool,
     /// `--removes-files`
@@ -63,6 +76,14 @@ struct SpecFile {
     paths: Vec<String>,
     #[serde(default)]
     required_secrets: Vec<String>,
+    #[serde(default)]
+    reads: Option<ReadScope>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
+    allow_private: Vec<String>,
+    #[serde(default)]
+    secrets: Vec<SecretBinding>,
     #[serde(default)]
     reads_clock: bool,
     #[serde(default)]
@@ -112,6 +133,15 @@ pub enum ProposeError {
     /// `--path`
     #[error(transparent)]
     Path(#[from] InvalidVaultPath),
+    /// `--host` or `--allow-private`
+    #[error(transparent)]
+    Host(#[from] InvalidHostRule),
+    /// `--secret`
+    #[error(transparent)]
+    Binding(#[from] InvalidBinding),
+    /// `--reads`
+    #[error("`{0}` is not what a skill can read: use vault or nothing")]
+    Reads(String),
     /// `--example`
     #[error("example `{name}` cannot be read: {source}")]
     Example {
@@ -144,9 +174,20 @@ pub enum ProposeError {
 /// # Errors
 /// [`ProposeError`] for the first part that is refused.
 pub fn parse(request: &ProposalRequest) -> Result<SkillSpec, ProposeError> {
-    let secrets = match request.required_secrets.trim() {
+    let mut required: Vec<String> = match request.required_secrets.trim() {
         "" => Vec::new(),
         text => serde_json::from_str(text).map_err(|error| ProposeError::Secrets(error.to_string()))?,
+    };
+    let secrets = parse_all::<SecretBinding, _>(&request.secrets)?;
+    // A binding names its secret, so the name need not be given twice.
+    let unnamed = secrets.iter().map(|binding| &binding.name).filter(|name| !required.contains(name));
+    let unnamed: Vec<String> = unnamed.cloned().collect();
+    required.extend(unnamed);
+    let reads = match request.reads.as_str() {
+        "" => None,
+        "vault" => Some(ReadScope::Vault),
+        "nothing" => Some(ReadScope::Nothing),
+        other => return Err(ProposeError::Reads(text::line(other, 60))),
     };
     let spec = SkillSpec {
         v: VERSION,
@@ -154,7 +195,11 @@ pub fn parse(request: &ProposalRequest) -> Result<SkillSpec, ProposeError> {
         description: request.description.trim().to_owned(),
         side_effect_class: request.side_effect.parse::<EffectClass>()?,
         paths: request.paths.iter().map(|path| VaultPath::parse(path)).collect::<Result<_, _>>()?,
-        required_secrets: secrets,
+        required_secrets: required,
+        reads,
+        hosts: parse_all(&request.hosts)?,
+        allow_private: parse_all(&request.allow_private)?,
+        secrets,
         io: IoSchema::parse(&request.io_schema)?,
         reads_clock: request.reads_clock,
         coerce: false,
@@ -186,6 +231,10 @@ pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
         side_effect_class: file.side_effect_class.parse::<EffectClass>()?,
         paths: file.paths.iter().map(|path| VaultPath::parse(path)).collect::<Result<_, _>>()?,
         required_secrets: file.required_secrets,
+        reads: file.reads,
+        hosts: parse_all(&file.hosts)?,
+        allow_private: parse_all(&file.allow_private)?,
+        secrets: file.secrets,
         io: IoSchema::from_value(&file.io)?,
         reads_clock: file.reads_clock,
         coerce: file.coerce,
@@ -195,6 +244,10 @@ pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
     };
     spec.check()?;
     Ok(spec)
+}
+
+fn parse_all<T: FromStr<Err = E>, E>(texts: &[String]) -> Result<Vec<T>, E> {
+    texts.iter().map(|text| text.parse()).collect()
 }
 
 fn parse_example(text: &ExampleText) -> Result<Example, ProposeError> {

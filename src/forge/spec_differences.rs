@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::model::{spec::SkillSpec, text};
+use crate::model::{capabilities::SkillCapabilities, spec::SkillSpec, text};
 
 /// Longest part of a schema or a description that is quoted, in characters.
 const QUOTED: usize = 200;
@@ -52,7 +52,12 @@ fn touched(spec: &SkillSpec) -> Vec<String> {
     let clock = spec.reads_clock.then(|| "the clock".to_owned());
     let secrets = spec.required_secrets.iter().map(|name| format!("secret `{name}`"));
     let removals = spec.removes_files.then(|| "removing files".to_owned());
-    paths.chain(secrets).chain(clock).chain(removals).collect()
+    let hosts = spec.hosts.iter().map(|rule| format!("host rule `{rule}`"));
+    let private = spec.allow_private.iter().map(|host| format!("private host `{host}`"));
+    let bindings = spec.secrets.iter().map(|binding| format!("secret in requests `{binding}`"));
+    let vault = SkillCapabilities::of(spec).reads_vault().then(|| "reading the vault".to_owned());
+    let files = paths.chain(vault).chain(clock).chain(removals);
+    files.chain(hosts).chain(private).chain(secrets).chain(bindings).collect()
 }
 
 fn gained_and_lost(changes: &mut Vec<String>, before: &[String], after: &[String]) {
@@ -98,6 +103,10 @@ mod tests {
             side_effect_class: EffectClass::ReadOnly,
             paths: Vec::new(),
             required_secrets: Vec::new(),
+            reads: None,
+            hosts: Vec::new(),
+            allow_private: Vec::new(),
+            secrets: Vec::new(),
             io: IoSchema::parse(r#"{"input":{"text":"str","most":"int"},"output":{"words":"int"}}"#)?,
             reads_clock: false,
             removes_files: false,

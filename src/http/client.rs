@@ -13,7 +13,7 @@ use super::{HttpError, HttpProxy, TlsRoots};
 const CONNECT_TIME: Duration = Duration::from_secs(20);
 
 /// How this program names itself.
-const USER_AGENT: &str = concat!("kavi/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("kavi/", env!("CARGO_PKG_VERSION"));
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +234,7 @@ fn block_on<T: Send>(exchange: impl Future<Output = Result<T, HttpError>> + Send
 }
 
 /// The size of the header lines as they are sent: name, colon, space, value and line break.
-fn head_size(headers: &HeaderMap) -> usize {
+pub(super) fn head_size(headers: &HeaderMap) -> usize {
     let punctuation = headers.len() * ": \r\n".len();
     let names: usize = headers.iter().map(|header| header.0.as_str().len()).sum();
     let values: usize = headers.values().map(HeaderValue::len).sum();

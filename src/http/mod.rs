@@ -1,7 +1,7 @@
 //! The one HTTP client: TLS roots, the proxy, addresses, limits and errors.
 //!
 //! Guarantees:
-//! - It contacts the server in the URL, or the proxy that it was given, and no other host.
+//! - [`PinnedClient`] connects to the addresses that it was given. [`HttpClient`] contacts the server in the URL, or the proxy that it was given, and no other host.
 //! - It reads no environment variable, follows no redirect, retries nothing, keeps no connection and no cookie, and
 //!   decodes no body. A response with another content encoding than `identity` is an error.
 //! - Every exchange has one deadline, from the look-up of the host name to the last byte of the body. The head of a
@@ -14,11 +14,13 @@
 mod base_url;
 mod client;
 mod error;
+mod pinned;
 mod proxy;
 mod tls_roots;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use client::{ExchangeLimits, FetchedResponse, HttpClient, HttpMethod, HttpRequest, HttpResponse};
 pub use error::HttpError;
+pub use pinned::{PinnedClient, PinnedRequest, PinnedResponse, SeenTls};
 pub use proxy::{HttpProxy, InvalidProxy};
 pub use tls_roots::{TlsRoots, TlsRootsError};

@@ -17,7 +17,14 @@ pub enum TlsRoots {
     #[default]
     Bundled,
     /// The authorities in a file that the person named.
-    File(Arc<RootCertStore>),
+    File(Arc<RootsFile>),
+}
+
+/// The authorities of a file, and its text for a process that is to trust the same.
+#[derive(Debug)]
+pub struct RootsFile {
+    store: Arc<RootCertStore>,
+    pem: Vec<u8>,
 }
 
 /// A file holds no usable certificates.
@@ -37,7 +44,15 @@ impl TlsRoots {
     /// [`TlsRootsError`] when the file cannot be read, holds a damaged section, or has no usable certificate.
     pub fn from_file(path: &Path) -> Result<Self, TlsRootsError> {
         let refused = |why: String| TlsRootsError { path: path.to_owned(), why };
-        let text = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+        Self::from_pem(path, std::fs::read(path).map_err(|error| refused(error.to_string()))?)
+    }
+
+    /// Reads the certificates of PEM text. Errors name the file that it is from.
+    ///
+    /// # Errors
+    /// [`TlsRootsError`] as for [`TlsRoots::from_file`].
+    pub fn from_pem(path: &Path, text: Vec<u8>) -> Result<Self, TlsRootsError> {
+        let refused = |why: String| TlsRootsError { path: path.to_owned(), why };
         let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
         let mut store = RootCertStore::empty();
         // Files of a system may hold certificates that the library does not know how to use: those vouch for nobody.
@@ -45,19 +60,32 @@ impl TlsRoots {
         if store.is_empty() {
             return Err(refused("there is no usable certificate".to_owned()));
         }
-        Ok(Self::File(Arc::new(store)))
+        Ok(Self::File(Arc::new(RootsFile { store: Arc::new(store), pem: text })))
     }
 
-    /// The TLS configuration of a client that trusts these authorities and shows no certificate of its own.
-    pub(super) fn client_config(&self) -> Result<ClientConfig, HttpError> {
-        let store = match self {
+    /// The text of the file, where there is one.
+    pub fn pem(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bundled => None,
+            Self::File(file) => Some(&file.pem),
+        }
+    }
+
+    /// The authorities.
+    pub(super) fn store(&self) -> Arc<RootCertStore> {
+        match self {
             Self::Bundled => {
                 let mut store = RootCertStore::empty();
                 store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
                 Arc::new(store)
             }
-            Self::File(store) => Arc::clone(store),
-        };
+            Self::File(file) => Arc::clone(&file.store),
+        }
+    }
+
+    /// The TLS configuration of a client that trusts these authorities and shows no certificate of its own.
+    pub(super) fn client_config(&self) -> Result<ClientConfig, HttpError> {
+        let store = self.store();
         // The provider is named here, so that no process-wide default decides about cryptography.
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -70,7 +98,7 @@ impl fmt::Debug for TlsRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bundled => f.write_str("Bundled"),
-            Self::File(store) => write!(f, "File({} certificates)", store.len()),
+            Self::File(file) => write!(f, "File({} certificates)", file.store.len()),
         }
     }
 }

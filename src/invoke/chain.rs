@@ -165,7 +165,7 @@ fn check(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<Disposi
     let (channels, channel) = (context.shared.channels, request.caller.channel);
     // One step whose files are held holds those of all.
     specs.iter().enumerate().try_fold(request.disposition, |asked, (step, spec)| {
-        let decided = disposition::decide(channels, channel, request.consent, spec.side_effect_class, asked);
+        let decided = disposition::decide(channels, channel, request.consent, spec.into(), asked);
         decided.map_err(|error| ChainError::Denied { step, source: Box::new(error) })
     })
 }

@@ -114,10 +114,9 @@ impl<'a> Invocation<'a> {
     ) -> Result<CompletedRun, InvokeError> {
         let (context, request) = (self.record.context, self.record.request);
         let (spec, channel) = (loaded.spec(), request.caller.channel);
-        let class = spec.side_effect_class;
         // Before the input is checked: a channel that policy denies learns nothing about the schema.
         let disposition =
-            disposition::decide(context.shared.channels, channel, request.consent, class, request.disposition)?;
+            disposition::decide(context.shared.channels, channel, request.consent, spec.into(), request.disposition)?;
         let mismatch = |why| InvokeError::Input { skill: spec.name.clone(), why };
         let input = self.input(loaded);
         spec.io.check_input(&input.value).map_err(mismatch)?;

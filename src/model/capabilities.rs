@@ -6,7 +6,9 @@
 //!
 //! Deliberately never: looks at the class to decide what a skill gets.
 
-use super::{spec::SkillSpec, vault_path::VaultPath};
+use serde::{Deserialize, Serialize};
+
+use super::{host_grants::HostGrants, secret_binding::SecretBinding, spec::SkillSpec, vault_path::VaultPath};
 
 /// What a skill may touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +20,15 @@ pub struct SkillCapabilities {
     /// Whether it may ask for the record's time. Rust's standard library imports the clocks of WASI in any case, so this is
     /// checked in the source; the clock that the guest then sees is the record's as well.
     pub clock: bool,
+    /// What it may reach. Empty: it has no `kavi:skill/http`.
+    pub hosts: HostGrants,
+    /// Where the values of its secrets go. The guest never has one.
+    pub secrets: Vec<SecretBinding>,
 }
 
 /// What a guest can read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ReadScope {
     /// The whole vault, as a read-only `/vault`.
     Vault,
@@ -32,12 +39,31 @@ pub enum ReadScope {
 impl SkillCapabilities {
     /// What a skill with this spec may touch.
     pub fn of(spec: &SkillSpec) -> Self {
-        Self { reads: ReadScope::Vault, writes: spec.paths.clone(), clock: spec.reads_clock }
+        // What reads notes and reaches a host can carry the notes out. So a host takes the vault away, unless the spec
+        // names both.
+        let by_default = if spec.hosts.is_empty() { ReadScope::Vault } else { ReadScope::Nothing };
+        Self {
+            reads: spec.reads.unwrap_or(by_default),
+            writes: spec.paths.clone(),
+            clock: spec.reads_clock,
+            hosts: HostGrants { rules: spec.hosts.clone(), private: spec.allow_private.clone() },
+            secrets: spec.secrets.clone(),
+        }
     }
 
     /// Whether the guest has `/vault`.
     pub fn reads_vault(&self) -> bool {
         self.reads == ReadScope::Vault
+    }
+
+    /// Whether the guest has `kavi:skill/http`.
+    pub fn reaches_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
+    /// Whether what it reads in the vault could leave the machine by a request.
+    pub fn can_carry_out(&self) -> bool {
+        self.reads_vault() && self.reaches_hosts()
     }
 
     /// Whether the guest has `/out`.

@@ -3,7 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    characters::hides, effect::EffectClass, example::Example, name::SkillName, schema::IoSchema, vault_path::VaultPath,
+    capabilities::ReadScope,
+    characters::hides,
+    effect::EffectClass,
+    example::Example,
+    host_grants::{HostGrants, PrivateHost},
+    host_rule::{HostRule, MAX_HOST_RULES},
+    name::SkillName,
+    schema::IoSchema,
+    secret_binding::SecretBinding,
+    vault_path::VaultPath,
 };
 
 /// What a skill is to be. Everything a person reads before a promotion is in here.
@@ -17,10 +26,22 @@ pub struct SkillSpec {
     pub description: String,
     /// The label of what it may touch: see [`super::capabilities`].
     pub side_effect_class: EffectClass,
-    /// Vault folders it may write below; only for `FILE_WRITE`.
+    /// Vault folders it may write below.
     pub paths: Vec<VaultPath>,
     /// Names of secrets it needs.
     pub required_secrets: Vec<String>,
+    /// What it reads, where that is not the default of its other capabilities. Left out otherwise, as below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<ReadScope>,
+    /// The hosts that it may reach, one rule each. Left out when empty, as below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostRule>,
+    /// Those of its hosts that may have a private address. Left out when empty, as below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_private: Vec<PrivateHost>,
+    /// Where the values of its secrets are put. Left out when empty, as below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretBinding>,
     /// Its input and output.
     pub io: IoSchema,
     /// Whether it may ask for the time. Left out when false, so that older specs keep their bytes and digest.
@@ -66,6 +87,26 @@ pub enum InvalidSpec {
     /// Removals for a class that writes nothing.
     #[error("a {0} skill writes no files, so it cannot remove any")]
     RemovalsWithoutWrite(EffectClass),
+    /// A class for hosts without one.
+    #[error("a {0} skill needs at least one host that it may reach")]
+    NoHosts(EffectClass),
+    /// Hosts for a class that reaches none.
+    #[error("a {0} skill reaches no host, so it cannot have host rules")]
+    HostsWithoutGrant(EffectClass),
+    /// Host rules that contradict each other.
+    #[error("the host rules contradict each other: {0}")]
+    BadHosts(String),
+    /// SECRET_READ without a secret.
+    #[error("a SECRET_READ skill needs at least one secret")]
+    NoSecrets,
+    /// A binding that cannot be used.
+    #[error("the binding of secret `{name}` cannot be used: {why}")]
+    BadBinding {
+        /// The name of the secret.
+        name: String,
+        /// Why.
+        why: &'static str,
+    },
     /// Too many folders or examples.
     #[error("more than {1} {0}")]
     TooMany(&'static str, usize),
@@ -107,20 +148,7 @@ impl SkillSpec {
         if description.len() > MAX_DESCRIPTION_BYTES || description.chars().any(is_control) || hides(description) {
             return Err(InvalidSpec::BadDescription);
         }
-        let writes = self.side_effect_class == EffectClass::FileWrite;
-        if writes && self.paths.is_empty() {
-            return Err(InvalidSpec::NoPaths);
-        }
-        // Folders make the write capability, so a label that writes nothing would be wrong.
-        if !writes && !self.paths.is_empty() {
-            return Err(InvalidSpec::PathsWithoutWrite(self.side_effect_class));
-        }
-        if !writes && self.removes_files {
-            return Err(InvalidSpec::RemovalsWithoutWrite(self.side_effect_class));
-        }
-        if self.paths.len() > MAX_PATHS {
-            return Err(InvalidSpec::TooMany("vault folders", MAX_PATHS));
-        }
+        self.check_paths()?;
         if self.examples.len() > MAX_EXAMPLES {
             return Err(InvalidSpec::TooMany("examples", MAX_EXAMPLES));
         }
@@ -129,12 +157,68 @@ impl SkillSpec {
         }
         self.required_tests.iter().try_for_each(|name| check_test_name(name))?;
         self.check_secrets()?;
+        self.check_hosts()?;
         // Last, because examples are checked against the schemas and folders that come before.
         self.examples.iter().try_for_each(|example| self.check_example(example))
     }
 
+    fn check_paths(&self) -> Result<(), InvalidSpec> {
+        let class = self.side_effect_class;
+        if class == EffectClass::FileWrite && self.paths.is_empty() {
+            return Err(InvalidSpec::NoPaths);
+        }
+        let writes = matches!(class, EffectClass::FileWrite | EffectClass::Network | EffectClass::SecretRead);
+        // Folders make the write capability, so a label that writes nothing would be wrong.
+        if !writes && !self.paths.is_empty() {
+            return Err(InvalidSpec::PathsWithoutWrite(class));
+        }
+        if self.paths.is_empty() && self.removes_files {
+            return Err(InvalidSpec::RemovalsWithoutWrite(class));
+        }
+        if self.paths.len() > MAX_PATHS {
+            return Err(InvalidSpec::TooMany("vault folders", MAX_PATHS));
+        }
+        Ok(())
+    }
+
+    fn check_hosts(&self) -> Result<(), InvalidSpec> {
+        let class = self.side_effect_class;
+        if class == EffectClass::Network && self.hosts.is_empty() {
+            return Err(InvalidSpec::NoHosts(class));
+        }
+        let reaches = matches!(class, EffectClass::Network | EffectClass::SecretRead);
+        let names_hosts = !self.hosts.is_empty() || !self.allow_private.is_empty();
+        if !reaches && names_hosts {
+            return Err(InvalidSpec::HostsWithoutGrant(class));
+        }
+        if self.hosts.len() > MAX_HOST_RULES || self.allow_private.len() > MAX_HOST_RULES {
+            return Err(InvalidSpec::TooMany("host rules", MAX_HOST_RULES));
+        }
+        let grants = HostGrants { rules: self.hosts.clone(), private: self.allow_private.clone() };
+        grants.contradiction().map_or(Ok(()), |why| Err(InvalidSpec::BadHosts(why)))
+    }
+
+    fn check_binding(&self, binding: &SecretBinding) -> Result<(), InvalidSpec> {
+        let bad = |why| Err(InvalidSpec::BadBinding { name: binding.name.clone(), why });
+        if !self.required_secrets.contains(&binding.name) {
+            return bad("it is not one of the required secrets");
+        }
+        if !self.hosts.iter().any(|rule| rule.reaches(&binding.origin)) {
+            return bad("no host rule reaches its origin");
+        }
+        // Two places would be two ways out for one value.
+        if self.secrets.iter().filter(|other| other.name == binding.name).count() > 1 {
+            return bad("it has more than one binding");
+        }
+        Ok(())
+    }
+
     fn check_secrets(&self) -> Result<(), InvalidSpec> {
-        let granted = matches!(self.side_effect_class, EffectClass::Network | EffectClass::SecretRead);
+        let granted = self.side_effect_class == EffectClass::SecretRead;
+        if granted && self.required_secrets.is_empty() {
+            return Err(InvalidSpec::NoSecrets);
+        }
+        self.secrets.iter().try_for_each(|binding| self.check_binding(binding))?;
         if !granted && !self.required_secrets.is_empty() {
             return Err(InvalidSpec::SecretsWithoutGrant(self.side_effect_class));
         }

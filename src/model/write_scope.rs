@@ -1,13 +1,13 @@
 //! The write scope of a skill: the folders of its spec, below which it may write.
 //!
-//! Guarantees: a skill of any class but FILE_WRITE has no scope at all. Deliberately never: looks at a file.
+//! Guarantees: a skill whose spec names no folder has no scope at all. Deliberately never: looks at a file.
 
-use super::{effect::EffectClass, execution::Effect, spec::SkillSpec, vault_path::VaultPath};
+use super::{execution::Effect, spec::SkillSpec, vault_path::VaultPath};
 
 impl SkillSpec {
     /// Whether the skill may write `path`.
     pub fn may_write(&self, path: &VaultPath) -> bool {
-        self.side_effect_class == EffectClass::FileWrite && self.paths.iter().any(|folder| path.is_within(folder))
+        self.paths.iter().any(|folder| path.is_within(folder))
     }
 
     /// The first file that a run removed although its spec does not say `removes_files`.

@@ -16,6 +16,10 @@ pub struct AdmittedCapabilities {
     pub writes: bool,
     /// Asking for the time.
     pub clock: bool,
+    /// Reaching hosts.
+    pub hosts: bool,
+    /// Secrets that the broker puts into requests.
+    pub secrets: bool,
 }
 
 /// A spec whose label and capabilities contradict each other.
@@ -35,17 +39,22 @@ pub enum ClassError {
         /// The class.
         class: EffectClass,
     },
+    /// The class is about hosts, and there is none to reach.
+    #[error("class {class} is for skills that reach hosts, but the spec names none")]
+    NoHost {
+        /// The class.
+        class: EffectClass,
+    },
 }
 
 /// The table.
 pub fn admitted(class: EffectClass) -> AdmittedCapabilities {
+    let reader = AdmittedCapabilities { reads: true, writes: false, clock: true, hosts: false, secrets: false };
     match class {
-        EffectClass::FileWrite => AdmittedCapabilities { reads: true, writes: true, clock: true },
-        EffectClass::ReadOnly
-        | EffectClass::Network
-        | EffectClass::SecretRead
-        | EffectClass::Messaging
-        | EffectClass::Money => AdmittedCapabilities { reads: true, writes: false, clock: true },
+        EffectClass::ReadOnly | EffectClass::Messaging | EffectClass::Money => reader,
+        EffectClass::FileWrite => AdmittedCapabilities { writes: true, ..reader },
+        EffectClass::Network => AdmittedCapabilities { writes: true, hosts: true, ..reader },
+        EffectClass::SecretRead => AdmittedCapabilities { writes: true, hosts: true, secrets: true, ..reader },
     }
 }
 
@@ -59,15 +68,24 @@ pub fn check(class: EffectClass, capabilities: &SkillCapabilities) -> Result<(),
         ("reads", capabilities.reads_vault(), admitted.reads),
         ("writes", capabilities.writes_files(), admitted.writes),
         ("clock", capabilities.clock, admitted.clock),
+        ("hosts", capabilities.reaches_hosts(), admitted.hosts),
+        ("secrets", !capabilities.secrets.is_empty(), admitted.secrets),
     ];
     if let Some((capability, ..)) = asked.into_iter().find(|(_, asked, admitted)| *asked && !admitted) {
         return Err(ClassError::NotAdmitted { class, capability });
     }
-    // The other classes admit no writes, so this is FILE_WRITE: without a folder its label would promise what it lacks.
-    if admitted.writes && !capabilities.writes_files() {
-        return Err(ClassError::NoFolder { class });
+    // Without what it is about, a label would promise what the skill lacks.
+    match class {
+        EffectClass::FileWrite if !capabilities.writes_files() => Err(ClassError::NoFolder { class }),
+        EffectClass::Network if !capabilities.reaches_hosts() => Err(ClassError::NoHost { class }),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether all that a skill of this class does can wait for a person as files that are not committed yet. A request
+/// cannot: it has left the machine.
+pub fn leaves_only_files(class: EffectClass) -> bool {
+    class == EffectClass::FileWrite
 }
 
 /// Whether skills of a class can be run by this version. The others' own capability is not built yet, and a skill
@@ -79,17 +97,35 @@ pub fn is_runnable(class: EffectClass) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{capabilities::ReadScope, vault_path::VaultPath};
+    use crate::model::{capabilities::ReadScope, host_grants::HostGrants, vault_path::VaultPath};
 
     #[test]
-    fn only_file_write_admits_writes_and_needs_a_folder() -> Result<(), Box<dyn std::error::Error>> {
-        let reader = SkillCapabilities { reads: ReadScope::Vault, writes: Vec::new(), clock: true };
-        let writer = SkillCapabilities { writes: vec![VaultPath::parse("Inbox")?], ..reader.clone() };
-        for class in EffectClass::ALL {
-            let writes = class == EffectClass::FileWrite;
-            assert_eq!(admitted(class).writes, writes, "{class}");
-            assert_eq!(check(class, &writer).is_ok(), writes, "{class}");
-            assert_eq!(check(class, &reader).is_ok(), !writes, "{class}");
+    fn each_class_admits_exactly_its_capabilities() -> Result<(), Box<dyn std::error::Error>> {
+        let reader = SkillCapabilities {
+            reads: ReadScope::Vault,
+            writes: Vec::new(),
+            clock: true,
+            hosts: HostGrants::NONE,
+            secrets: Vec::new(),
+        };
+        let rules = vec!["GET https://api.example.com/**".parse()?];
+        let caller = SkillCapabilities { hosts: HostGrants { rules, private: Vec::new() }, ..reader.clone() };
+        let secrets = vec!["API_TOKEN https://api.example.com bearer".parse()?];
+        let bound = SkillCapabilities { secrets, ..caller.clone() };
+        let writes = vec![VaultPath::parse("Inbox")?];
+        let writer = SkillCapabilities { writes: writes.clone(), ..reader.clone() };
+        let both = SkillCapabilities { writes, ..caller.clone() };
+        // What passes for each class: the reader, the writer, the caller, both of these, the caller with a secret.
+        for (class, expected) in [
+            (EffectClass::ReadOnly, [true, false, false, false, false]),
+            (EffectClass::FileWrite, [false, true, false, false, false]),
+            (EffectClass::Network, [false, false, true, true, false]),
+            (EffectClass::SecretRead, [true, true, true, true, true]),
+            (EffectClass::Messaging, [true, false, false, false, false]),
+            (EffectClass::Money, [true, false, false, false, false]),
+        ] {
+            let passes = [&reader, &writer, &caller, &both, &bound].map(|asked| check(class, asked).is_ok());
+            assert_eq!(passes, expected, "{class}");
         }
         Ok(())
     }

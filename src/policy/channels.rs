@@ -72,6 +72,15 @@ impl ChannelPolicy {
         // Cannot happen, since the table is complete. If it does, nothing runs.
         self.0.get(&channel).and_then(|classes| classes.get(&class)).copied().unwrap_or(ChannelRule::Deny)
     }
+
+    /// The same for a skill that could carry notes out: it reads the vault and reaches a host. Where no person types the
+    /// command, that is asked about each time, whatever the table says of its class.
+    pub fn answer_for(&self, channel: Channel, class: EffectClass, can_carry_out: bool) -> ChannelRule {
+        match self.answer(channel, class) {
+            ChannelRule::Allow if can_carry_out && channel != Channel::Cli => ChannelRule::Ask,
+            rule => rule,
+        }
+    }
 }
 
 /// The rule where kavi.toml has none.
@@ -79,7 +88,8 @@ pub fn default(channel: Channel, class: EffectClass) -> ChannelRule {
     match (channel, class) {
         // A person who types the command is there to see what it writes. Nobody is, for the other
         // channels.
-        (_, EffectClass::ReadOnly) | (Channel::Cli, EffectClass::FileWrite) => ChannelRule::Allow,
+        (_, EffectClass::ReadOnly)
+        | (Channel::Cli, EffectClass::FileWrite | EffectClass::Network | EffectClass::SecretRead) => ChannelRule::Allow,
         _ => ChannelRule::Ask,
     }
 }
@@ -102,12 +112,22 @@ mod tests {
         let channels = ChannelPolicy::default();
         for channel in Channel::ALL {
             for class in EffectClass::ALL {
-                let unasked =
-                    class == EffectClass::ReadOnly || (channel == Channel::Cli && class == EffectClass::FileWrite);
+                let typed = [EffectClass::FileWrite, EffectClass::Network, EffectClass::SecretRead];
+                let unasked = class == EffectClass::ReadOnly || (channel == Channel::Cli && typed.contains(&class));
                 let expected = if unasked { ChannelRule::Allow } else { ChannelRule::Ask };
                 assert_eq!(channels.answer(channel, class), expected, "{channel} {class}");
             }
         }
+    }
+
+    #[test]
+    fn what_could_carry_notes_out_is_asked_about_where_nobody_types_the_command() -> Result<(), toml::de::Error> {
+        let channels = parse("[policy.mcp]\nNETWORK = 'allow'\n[policy.chain]\nNETWORK = 'deny'")?;
+        let answer = |channel, can_carry_out| channels.answer_for(channel, EffectClass::Network, can_carry_out);
+        assert_eq!((answer(Channel::Mcp, false), answer(Channel::Mcp, true)), (ChannelRule::Allow, ChannelRule::Ask));
+        assert_eq!(answer(Channel::Chain, true), ChannelRule::Deny);
+        assert_eq!(answer(Channel::Cli, true), ChannelRule::Allow);
+        Ok(())
     }
 
     #[test]

@@ -181,7 +181,7 @@ pub fn import_table_version() -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::capabilities::ReadScope;
+    use crate::model::{capabilities::ReadScope, host_grants::HostGrants};
 
     #[test]
     fn the_table_has_no_socket_and_no_name_twice() {
@@ -193,7 +193,13 @@ mod tests {
 
     #[test]
     fn what_touches_no_folder_is_given_no_files() {
-        let nothing = SkillCapabilities { reads: ReadScope::Nothing, writes: Vec::new(), clock: false };
+        let nothing = SkillCapabilities {
+            reads: ReadScope::Nothing,
+            writes: Vec::new(),
+            clock: false,
+            hosts: HostGrants::NONE,
+            secrets: Vec::new(),
+        };
         let reader = SkillCapabilities { reads: ReadScope::Vault, ..nothing.clone() };
         let skill = |capabilities| ImportAllowlist::new(ComponentKind::Skill, capabilities, FunctionCheck::On);
         assert!(!skill(&nothing).allows("wasi:filesystem/types") && skill(&reader).allows("wasi:filesystem/types"));

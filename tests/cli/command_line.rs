@@ -219,7 +219,7 @@ fn every_refusal_names_the_next_command() {
     let id = workspace.propose("proposed", "READ_ONLY", PEEK.schema, &[]);
     let from = workspace.source("bad", "fn run() {}\n");
     fs::write(from.join("build.rs"), "fn main() {}\n").unwrap();
-    let network = workspace.propose("network", "NETWORK", PEEK.schema, &[]);
+    let network = workspace.propose("network", "MESSAGING", PEEK.schema, &[]);
     workspace.json(&["revoke", "peek", "--why", "a test", "--approved-by", "test"]).expect(0);
     fs::write(workspace.component("write_note"), "changed").unwrap();
     let from = from.display().to_string();

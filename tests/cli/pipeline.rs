@@ -449,13 +449,13 @@ fn rebuild_gives_back_the_same_bytes() {
 #[test]
 fn classes_that_are_not_granted_yet_can_be_trusted_and_say_so() {
     let workspace = Workspace::new();
-    let network = Skill { name: "fetch", class: "NETWORK", more: &["--required-secrets", "[\"API_TOKEN\"]"], ..PEEK };
-    let id = workspace.trust(&network);
+    let message = Skill { name: "fetch", class: "MESSAGING", more: &[], ..PEEK };
+    let id = workspace.trust(&message);
     assert_eq!(workspace.status_of(&id), "TRUSTED");
     fs::write(workspace.vault("a.md"), "text").unwrap();
     let error = workspace.run("fetch", json!({ "path": "a.md" })).expect(3).json();
     let message = error["error"]["message"].as_str().unwrap();
-    assert!(message.contains("NETWORK") && message.contains("not granted"), "{message}");
+    assert!(message.contains("MESSAGING") && message.contains("not granted"), "{message}");
     // The refusal is on the record.
     assert_eq!(workspace.count("SELECT count(*) FROM executions WHERE NOT success AND error LIKE 'NotGranted%'"), 1);
 }

@@ -165,14 +165,14 @@ fn paths_secrets_and_examples_that_do_not_fit_are_refused() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     workspace.refused(&proposal("x", "FILE_WRITE", NOTE_SCHEMA, &many), 2);
 
-    for class in ["READ_ONLY", "FILE_WRITE", "MESSAGING", "MONEY"] {
+    for class in ["READ_ONLY", "FILE_WRITE", "NETWORK", "MESSAGING", "MONEY"] {
         let more = ["--required-secrets", "[\"API_TOKEN\"]", "--path=Inbox"];
         let more = if class == "FILE_WRITE" { &more[..] } else { &more[..2] };
         let error = workspace.refused(&proposal("x", class, NOTE_SCHEMA, more), 2);
         assert!(error["message"].as_str().unwrap().contains("gets no secrets"), "{class}: {error}");
     }
     for secrets in ["API_TOKEN", "{}", "[1]", "[\"lower\"]", "[\"A B\"]", "[\"\"]", "[\"A=B\"]", "[\"A\\n\"]"] {
-        workspace.refused(&proposal("x", "NETWORK", NOTE_SCHEMA, &["--required-secrets", secrets]), 2);
+        workspace.refused(&proposal("x", "SECRET_READ", NOTE_SCHEMA, &["--required-secrets", secrets]), 2);
     }
 
     let put = |name: &str, text: &str| fs::write(workspace.path().join(name), text).unwrap();
@@ -226,4 +226,41 @@ fn a_proposal_is_a_spec_on_disk_and_in_the_ledger() {
     let spec: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(spec, made["spec"]);
     assert_eq!(spec["io"]["input"]["additionalProperties"], false, "the shorthand is written out");
+}
+
+#[test]
+fn hosts_and_secrets_are_named_one_rule_each_and_shown_as_they_are_granted() {
+    let workspace = Workspace::new();
+    fn propose<'a>(name: &'a str, class: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        proposal(name, class, NOTE_SCHEMA, more)
+    }
+    let rule = "GET https://api.example.com/v1/**";
+    let network = workspace.json(&propose("fetch", "NETWORK", &["--host", rule])).expect(0).json();
+    assert_eq!(network["spec"]["hosts"], json!([rule]));
+    // A host takes the vault away, and nothing is stored for a default.
+    assert_eq!(network["spec"].get("reads"), None);
+    let human = workspace.call(&propose("fetch", "NETWORK", &["--host", rule, "--reads", "vault"])).expect(0).stdout;
+    assert!(human.contains(&format!("it reads the whole vault, writes none and reaches {rule}")), "{human}");
+    let secret = ["--host", rule, "--secret", "API_TOKEN https://api.example.com header:X-Key"];
+    let bound = workspace.json(&propose("bound", "SECRET_READ", &secret)).expect(0).json();
+    assert_eq!(bound["spec"]["required_secrets"], json!(["API_TOKEN"]));
+    assert_eq!(bound["spec"]["secrets"][0]["place"], "header:x-key");
+    let private = ["--host", "GET http://localhost:8080/**", "--allow-private", "localhost:8080 -> 127.0.0.1"];
+    workspace.json(&propose("local", "NETWORK", &private)).expect(0);
+    for (class, more) in [
+        ("NETWORK", &[][..]),
+        ("READ_ONLY", &["--host", rule]),
+        ("FILE_WRITE", &["--path", "Inbox", "--host", rule]),
+        ("NETWORK", &["--host", "GET https://*.com/**"]),
+        ("NETWORK", &["--host", "GET http://api.example.com/**"]),
+        ("NETWORK", &["--host", "GET https://127.0.0.1/**"]),
+        ("NETWORK", &["--host", rule, "--allow-private", "other:443 -> 127.0.0.1"]),
+        ("NETWORK", &["--host", rule, "--reads", "everything"]),
+        ("NETWORK", &["--host", rule, "--secret", "API_TOKEN https://api.example.com bearer"]),
+        ("SECRET_READ", &["--host", rule]),
+        ("SECRET_READ", &["--host", rule, "--secret", "API_TOKEN https://evil.example bearer"]),
+        ("SECRET_READ", &["--host", rule, "--secret", "API_TOKEN https://api.example.com path:/x"]),
+    ] {
+        workspace.refused(&propose("x", class, more), 2);
+    }
 }

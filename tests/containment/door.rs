@@ -12,6 +12,7 @@ use kavi::cage::{Cage, Confinement};
 use kavi::model::capabilities::{ReadScope, SkillCapabilities};
 use kavi::model::effect::EffectClass;
 use kavi::model::execution::Determinism;
+use kavi::model::host_grants::HostGrants;
 use kavi::model::limits::Limits;
 use kavi::model::switch::Unwatched;
 use kavi::model::time::Timestamp;
@@ -135,7 +136,7 @@ pub fn run(compiled: &CompiledComponent, row: &Row, folders: &Folders, limits: &
 fn capabilities(class: EffectClass) -> SkillCapabilities {
     let writes = class == EffectClass::FileWrite;
     let writes = writes.then(|| VaultPath::parse("Inbox").unwrap()).into_iter().collect();
-    SkillCapabilities { reads: ReadScope::Vault, writes, clock: false }
+    SkillCapabilities { reads: ReadScope::Vault, writes, clock: false, hosts: HostGrants::NONE, secrets: Vec::new() }
 }
 
 fn words(error: &RunError) -> String {

@@ -13,6 +13,7 @@ use kavi::cage::{Cage, CageError, Confinement};
 use kavi::model::{
     capabilities::{ReadScope, SkillCapabilities},
     digest::Digest,
+    host_grants::HostGrants,
     limits::Limits,
 };
 use kavi::runtime::{
@@ -455,7 +456,13 @@ fn a_component_that_does_not_fit_its_class_is_refused_at_load() {
     cache.keep(digest, &code).unwrap();
     assert_eq!(entries(), before + 1);
     refused();
-    let reader = SkillCapabilities { reads: ReadScope::Vault, writes: Vec::new(), clock: false };
+    let reader = SkillCapabilities {
+        reads: ReadScope::Vault,
+        writes: Vec::new(),
+        clock: false,
+        hosts: HostGrants::NONE,
+        secrets: Vec::new(),
+    };
     let loader = Loader { cage: &cage, cache: &cache };
     let greedy = SkillComponent { component: &bytes, digest, capabilities: &reader, trust: ComponentTrust::Untrusted };
     assert!(matches!(loader.load(&runtime, &greedy), Err(LoadError::Refused(_))));

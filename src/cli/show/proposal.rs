@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::{research, views};
+use super::super::{capabilities, research, views};
 use crate::app::Dossier;
 use crate::app::{Build, Proposal, Verification};
 use crate::model::{execution::SecondWall, text};
@@ -78,6 +78,7 @@ fn spec(proposal: &Proposal) -> String {
         ("proposed", proposal.created_at.to_string()),
         ("what it does", text::line(&spec.description, 400)),
         ("class", spec.side_effect_class.to_string()),
+        ("may touch", capabilities::sentence(spec)),
         ("may write below", views::list(spec.paths.iter().map(|path| format!("{path}/")))),
         ("secrets", views::list(spec.required_secrets.iter().cloned())),
         ("input", spec.io.input_schema().to_string()),

@@ -8,6 +8,7 @@ use super::classify::AttemptOutcome;
 use crate::forge::patch_summary;
 use crate::ledger::Research;
 use crate::model::{
+    capabilities::SkillCapabilities,
     effect::EffectClass,
     lifecycle::{FailureKind, Trigger},
     research::{AdviceOutcome, Classified, Escalation},
@@ -108,5 +109,11 @@ fn permissions(spec: &SkillSpec) -> BTreeSet<String> {
     let secrets = spec.required_secrets.iter().map(|name| format!("secret {name}"));
     let clock = spec.reads_clock.then(|| "the clock".to_owned());
     let removals = spec.removes_files.then(|| "removing files".to_owned());
-    class.into_iter().chain(paths).chain(secrets).chain(clock).chain(removals).collect()
+    let hosts = spec.hosts.iter().map(|rule| format!("host {rule}"));
+    let private = spec.allow_private.iter().map(|host| format!("private host {host}"));
+    let bindings = spec.secrets.iter().map(|binding| format!("secret in requests {binding}"));
+    // Every class reads the vault by default, so only the combination with a host is more.
+    let both = SkillCapabilities::of(spec).can_carry_out().then(|| "the vault beside a host".to_owned());
+    let files = class.into_iter().chain(paths).chain(clock).chain(removals);
+    files.chain(hosts).chain(private).chain(secrets).chain(bindings).chain(both).collect()
 }

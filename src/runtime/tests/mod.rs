@@ -18,6 +18,7 @@ use crate::dir::FolderHandle;
 use crate::model::{
     capabilities::{ReadScope, SkillCapabilities},
     execution::Determinism,
+    host_grants::HostGrants,
     limits::Limits,
     switch::Unwatched,
     time::Timestamp,
@@ -25,14 +26,28 @@ use crate::model::{
 };
 
 /// A skill that touches nothing.
-static PURE: SkillCapabilities = SkillCapabilities { reads: ReadScope::Nothing, writes: Vec::new(), clock: false };
+static PURE: SkillCapabilities = SkillCapabilities {
+    reads: ReadScope::Nothing,
+    writes: Vec::new(),
+    clock: false,
+    hosts: HostGrants::NONE,
+    secrets: Vec::new(),
+};
 /// A skill that reads the vault.
-static READER: SkillCapabilities = SkillCapabilities { reads: ReadScope::Vault, writes: Vec::new(), clock: false };
+static READER: SkillCapabilities = SkillCapabilities {
+    reads: ReadScope::Vault,
+    writes: Vec::new(),
+    clock: false,
+    hosts: HostGrants::NONE,
+    secrets: Vec::new(),
+};
 /// A skill with both folders.
 static WRITER: LazyLock<SkillCapabilities> = LazyLock::new(|| SkillCapabilities {
     reads: ReadScope::Vault,
     writes: vec![VaultPath::parse("Inbox").unwrap()],
     clock: false,
+    hosts: HostGrants::NONE,
+    secrets: Vec::new(),
 });
 
 pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(&Limits::default()).unwrap());

@@ -7,6 +7,7 @@ use kavi::{
     model::{
         capabilities::{ReadScope, SkillCapabilities},
         execution::Determinism,
+        host_grants::HostGrants,
         limits::Limits,
         switch::Unwatched,
         time::Timestamp,
@@ -29,8 +30,13 @@ impl Wall {
     pub fn run(&self, arguments: &[&str], folders: &Folders, limits: &Limits) -> Result<Seen, Box<dyn Error>> {
         let (vault, out) = (FolderHandle::open(&folders.vault())?, FolderHandle::open(&folders.out())?);
         // Both folders.
-        let capabilities =
-            SkillCapabilities { reads: ReadScope::Vault, writes: vec![VaultPath::parse("Inbox")?], clock: false };
+        let capabilities = SkillCapabilities {
+            reads: ReadScope::Vault,
+            writes: vec![VaultPath::parse("Inbox")?],
+            clock: false,
+            hosts: HostGrants::NONE,
+            secrets: Vec::new(),
+        };
         let request = GuestRequest {
             input: "",
             capabilities: &capabilities,
