@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::forge::toolchain::Toolchain;
-use crate::model::{layout::Layout, name::SkillName, switch::SwitchEvent, time::Timestamp};
+use crate::model::{layout, layout::Layout, name::SkillName, switch::SwitchEvent, time::Timestamp};
 use crate::workspace::Config;
 
 mod agents;
@@ -59,6 +59,7 @@ pub use crate::ledger::{
 };
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
+pub use crate::workspace::{Setting, SettingOrigin};
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
     CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,
@@ -202,6 +203,17 @@ impl App {
     /// Notes that a person looked into the inbox.
     pub fn looked_into_inbox(&self) {
         inbox::looked(&self.workspace);
+    }
+
+    /// Every setting of the workspace, and where its value comes from.
+    ///
+    /// # Errors
+    /// When kavi.toml cannot be read.
+    pub fn settings(&self) -> Result<Vec<Setting>, Error> {
+        let path = self.layout().root.join(layout::MARKER);
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|source| Error::Io { what: path.display().to_string(), source })?;
+        Ok(crate::workspace::settings(&text))
     }
 
     /// Checks everything that the workspace depends on. Changes nothing, but notes when the ledger was checked in full.

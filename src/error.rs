@@ -308,7 +308,9 @@ impl Error {
             | Self::Verify(VerifyError::Record(error))
             | Self::Promote(PromoteError::Record(error))
             | Self::Write(ProposalWriteError::Record(error)) => return forge::hint_of_record(error),
-            Self::Verify(VerifyError::NotBuilt { .. }) => "run `kavi build-skill` first",
+            Self::Verify(VerifyError::NotBuilt { id, status } | VerifyError::NotTrusted { id, status }) => {
+                return runs::hint_of_state(id, status);
+            }
             Self::Verify(VerifyError::Compile(CompileError::Cage(error))) => return error.hint().map(str::to_owned),
             Self::Toolchain(ToolchainError::NoExec(_)) => {
                 "set KAVI_CACHE_DIR to a folder on a file system that is not mounted `noexec`"
@@ -321,9 +323,8 @@ impl Error {
             }
             Self::Config(ConfigError::NoHome(_)) => "set HOME, or write the whole path",
             Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
-            Self::Promote(PromoteError::NotVerified { .. } | PromoteError::NotPassed(_)) => {
-                "run `kavi verify-skill` first"
-            }
+            Self::Promote(PromoteError::NotVerified { id, status }) => return runs::hint_of_state(id, status.as_str()),
+            Self::Promote(PromoteError::NotPassed(id)) => return Some(format!("run `kavi verify-skill {id}` first")),
             Self::Promote(PromoteError::Load(error)) => return load_hint(error),
             Self::Promote(PromoteError::Ledger(error)) | Self::Resident(ResidentError::Ledger(error)) => {
                 return ledger_hint(error);
@@ -373,6 +374,7 @@ fn ledger(error: &LedgerError) -> Kind {
 
 fn ledger_hint(error: &LedgerError) -> Option<String> {
     let text = match error {
+        LedgerError::WrongState { what: "proposal", id, found, .. } => return runs::hint_of_state(id, found),
         LedgerError::NotFound { .. } => "see `kavi list-skills` and `kavi status`",
         LedgerError::Ambiguous { .. } => "give more digits of the id",
         LedgerError::WrongState { .. } => "check its status with `kavi show`",

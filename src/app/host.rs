@@ -24,6 +24,11 @@ pub struct Host {
 }
 
 impl Host {
+    /// The account of this process by its number, for where the environment does not name its user.
+    pub fn account_number(&self) -> String {
+        format!("uid {}", rustix::process::getuid().as_raw())
+    }
+
     /// The tools that the forge starts, and the environment that they receive.
     pub(super) fn tools(&self) -> Result<HostTools, Error> {
         let value = |name: &&str| self.environment.get(name).map(|value| ((*name).to_owned(), value.clone()));

@@ -88,6 +88,18 @@ impl TrustService<'_> {
         Ok(promote::rollback(&self.workspace.forge(), name, approver)?)
     }
 
+    /// Whether a rollback of a skill would find a revision to go back to.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn can_roll_back(&self, name: &SkillName) -> Result<bool, Error> {
+        match self.workspace.ledger.rollback_target(name) {
+            Ok(_) => Ok(true),
+            Err(LedgerError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Revokes the trust in `NAME` or `NAME@REVISION` for good.
     ///
     /// # Errors

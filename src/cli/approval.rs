@@ -17,7 +17,7 @@ pub struct Decider {
 impl Decider {
     /// Who decides: as named, else the user who is logged in.
     pub fn approver(&self, context: &Context) -> Result<Approver, Error> {
-        named_or_logged_in(context, self.approved_by.as_deref(), "--approved-by")
+        named_or_logged_in(context, self.approved_by.as_deref())
     }
 }
 
@@ -32,11 +32,12 @@ pub struct Approval {
 }
 
 /// The person who is named with `option`, else the user who is logged in.
-pub fn named_or_logged_in(context: &Context, named: Option<&str>, option: &str) -> Result<Approver, Error> {
+pub fn named_or_logged_in(context: &Context, named: Option<&str>) -> Result<Approver, Error> {
     let name = match named {
         Some(named) => Some(named.to_owned()),
         None => context.host.environment.text("USER")?,
     };
-    let name = name.ok_or_else(|| Error::Usage(format!("the approver has no name here: give {option} NAME")))?;
+    // A container has no USER. The number of the account is on record then, as for runs.
+    let name = name.unwrap_or_else(|| context.host.account_number());
     Ok(Approver::parse(&name)?)
 }

@@ -43,7 +43,7 @@ fn human(inbox: &Inbox) -> String {
     let mut out = String::new();
     if !inbox.held.is_empty() {
         out.push_str(&format!("held changes\n{}", effects::table(&inbox.held)));
-        out.push_str("next: kavi effects show ID, then kavi effects approve ID or kavi effects reject ID\n\n");
+        out.push_str("next: kavi effects show ID, then effects approve ID or effects reject ID\n\n");
     }
     if !inbox.ready.is_empty() {
         out.push_str(&format!("ready to promote\n{}", proposals(&inbox.ready)));

@@ -40,7 +40,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         machine["description"] = json!(proposal.spec.description);
         machine["input_schema"] = proposal.spec.io.input_schema().clone();
         machine["output_schema"] = proposal.spec.io.output_schema().clone();
-        machine["example_input"] = proposal.spec.io.example_input();
+        machine["example_input"] = proposal.spec.example_input();
         machine
     };
     out.result(&human, &json!({ "skills": proposals.iter().map(document).collect::<Vec<_>>() }));

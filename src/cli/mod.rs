@@ -14,6 +14,7 @@ mod cache;
 mod capabilities;
 mod chain;
 mod check_invariants;
+mod config;
 mod consume;
 mod demo;
 mod diff;
@@ -47,6 +48,7 @@ mod revoke;
 mod rollback;
 mod run;
 mod run_result;
+mod screen;
 mod session;
 mod setup;
 mod show;
@@ -187,6 +189,7 @@ enum Verb {
     Proof(proof::Args),
     CheckProof(proof::CheckArgs),
     Rebuild(rebuild::Args),
+    Config(config::Args),
     Setup(setup::Args),
     Cache(cache::Args),
 }
@@ -222,6 +225,7 @@ impl Verb {
             Self::Proof(args) => args.json.json,
             Self::CheckProof(args) => args.json.json,
             Self::Rebuild(args) => args.json.json,
+            Self::Config(args) => args.json(),
             Self::Setup(args) => args.json.json,
             Self::Cache(args) => args.json(),
             Self::Inbox(args) => args.json.json,
@@ -278,6 +282,7 @@ impl Verb {
             Self::Proof(args) => proof::run(context, &args),
             Self::CheckProof(args) => proof::check(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
+            Self::Config(args) => config::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
             Self::Cache(args) => cache::run(context, &args),
         }
@@ -317,6 +322,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
     };
     let format = if cli.verb.json() { Output::Json } else { cli.global.output };
     let remarks = if cli.global.log.quiet { Remarks::Left } else { Remarks::Printed };
+    screen::start(&host.environment);
     let reports = Reports::default();
     let out = Out::new(format, remarks, reports.clone());
     if let Err(error) = log::start(cli.global.log, &host.environment, &reports) {

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
+use super::approval::Approval;
 use super::out::{Judgement, Out, Seen};
 use super::sources::{self, Detail};
 use super::{Context, JsonFlag, capabilities, imports, linked_folders, views};
-use crate::app::{Approver, LinkedFolders, PromotionReport, Remark};
+use crate::app::{LinkedFolders, PromotionReport, Remark};
 use crate::error::Error;
 use crate::model::{capabilities::SkillCapabilities, lifecycle::BuilderKind, limits::Narrowed, text};
 
@@ -20,27 +21,23 @@ Examples:
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
     id: String,
-    /// Who approves; recorded.
-    #[arg(long, value_name = "NAME")]
-    approved_by: String,
     /// Fix a limit for this revision, below that of kavi.toml. May be given several times.
     #[arg(long, value_name = "NAME=VALUE")]
     limit: Vec<String>,
-    /// Do not ask.
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    approval: Approval,
     #[command(flatten)]
     pub json: JsonFlag,
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = Approver::parse(&args.approved_by)?;
+    let approver = args.approval.by.approver(&context)?;
     let (app, out) = context.open()?;
     let report = app.trust().report(app.proposals().find_open(&args.id)?)?;
     // Before the question, which shows them: the person agrees to these limits too.
     let limits = app.trust().narrow(&args.limit)?;
     let shown = describe(&report, &limits, app.linked_folders());
-    if !args.yes {
+    if !args.approval.yes {
         let id = report.proposal.id.short();
         out.person_or(&format!("look at `kavi show {id}` and `kavi diff {id}`, then give --yes"))?;
         ask(&out, &report, &shown)?;
@@ -49,16 +46,16 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let promoted = app.trust().promote(&report, &limits, &approver)?;
     let revision = promoted.trust.map(|trust| trust.revision).unwrap_or_default();
     let name = &promoted.spec.name;
-    let mut human = if args.yes { shown } else { String::new() };
+    let mut human = if args.approval.yes { shown } else { String::new() };
     human.push_str(&format!(
         "{name} revision {revision} is TRUSTED\nnext: kavi run-skill {name} --json '{}'\n",
-        promoted.spec.io.example_input()
+        promoted.spec.example_input()
     ));
     let mut machine = views::proposal(&promoted);
     machine["trusted"] = document(&report);
     machine["trusted"]["linked_folders"] = linked_folders::document(app.linked_folders());
     machine["trusted"]["narrowed_limits"] = json!(limits);
-    machine["approved_by"] = json!(args.approved_by.trim());
+    machine["approved_by"] = json!(approver.as_str());
     out.result(&human, &machine);
     Ok(())
 }

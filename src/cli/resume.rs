@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let by = approval::named_or_logged_in(&context, args.by.as_deref(), "--by")?;
+    let by = approval::named_or_logged_in(&context, args.by.as_deref())?;
     let (app, out) = context.open()?;
     let event = app.switch().resume(&by)?;
     out.result(&format!("resumed by {}; things may run again", event.by), &json!({ "stopped": false, "turn": event }));

@@ -27,7 +27,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let revoked = app.trust().revoke(&args.name, &approver, &args.why)?;
     let (name, revision) = (&revoked.spec.name, revoked.trust.map(|trust| trust.revision).unwrap_or_default());
-    let next = format!("next: `kavi rollback {name}` for the revision before it, or promote another");
+    let next = match app.trust().can_roll_back(name)? {
+        true => format!("next: `kavi rollback {name}` for the revision before it, or promote another"),
+        false => format!("no revision came before it: propose another, or see `kavi show {name}`"),
+    };
     out.result(&format!("{name} revision {revision} is REVOKED\n{next}"), &views::proposal(&revoked));
     Ok(())
 }

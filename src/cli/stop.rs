@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     // Whoever is in a hurry needs no name to stop things; letting them run again does.
-    let by = match (approval::named_or_logged_in(&context, args.by.as_deref(), "--by"), &args.by) {
+    let by = match (approval::named_or_logged_in(&context, args.by.as_deref()), &args.by) {
         (Err(_), None) => Approver::parse(&format!("uid {}", rustix::process::getuid().as_raw()))?,
         (named, _) => named?,
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::out::{Out, Reader};
-use super::{Context, JsonFlag, views};
+use super::{Context, JsonFlag, screen, views};
 use crate::app::{App, ExecutionRow, OutcomeFilter, RecordFilter};
 use crate::error::Error;
 use crate::model::{name::SkillName, session::RunEntry, text, time::Moment};
@@ -96,7 +96,7 @@ fn header() -> String {
 
 fn columns([run, started, skill, what_for, ended, took, error]: [&str; 7]) -> String {
     let line = format!("{run:<8}  {started:<24}  {skill:<24}  {what_for:<12}  {ended:<8}  {took:>9}  {error}");
-    line.trim_end().to_owned()
+    screen::cut(line.trim_end(), screen::width())
 }
 
 fn line(row: &ExecutionRow) -> String {

@@ -3,6 +3,8 @@
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use super::screen;
+
 use crate::app::{Build, ExecutionRow, GateRow, OpenProposal, Promotion, Proposal, ProposalSource, Verification};
 use crate::model::{
     execution::LogLine,
@@ -19,8 +21,14 @@ pub const REMOVES: &str = "may remove files below these folders; `kavi undo` put
 pub const COERCES: &str =
     "takes \"5\" for 5, null for left out, and a single value for a list, where the schema leaves no doubt";
 
+/// Characters between two columns: one of padding on each side.
+const GAP: usize = 2;
+
 /// A plain table: readable on a terminal and in a pipe.
-pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+pub fn table(header: &[&str], mut rows: Vec<Vec<String>>) -> String {
+    if let Some(width) = screen::width() {
+        screen::fit(header, &mut rows, width, GAP);
+    }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
     rows.into_iter().for_each(|row| {
@@ -33,7 +41,19 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
 pub fn facts(rows: &[(&str, String)]) -> String {
     // Characters and not bytes, which differ for names that are not ASCII.
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    rows.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
+    let Some(screen) = screen::width() else {
+        return rows.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
+    };
+    let mut out = String::new();
+    for (name, value) in rows {
+        for (number, line) in screen::wrap(value, screen.saturating_sub(width + 2).max(20)).iter().enumerate() {
+            // What goes on has no name, so that it is not taken for another fact.
+            let name = if number == 0 { name } else { "" };
+            out.push_str(format!("{name:<width$}  {line}").trim_end());
+            out.push('\n');
+        }
+    }
+    out
 }
 
 /// A proposal, in short.

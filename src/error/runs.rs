@@ -146,7 +146,7 @@ pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
         InvokeError::Denied { .. } => "see [policy] in kavi.toml",
         InvokeError::NeedsPerson { .. } => "say --yes, or see [policy] in kavi.toml",
         InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. }) => {
-            "limits are set in [limits] of kavi.toml"
+            "limits are set in [limits] of kavi.toml; `kavi show` of the skill says which of them its promotion fixed"
         }
         InvokeError::Run(RunError::DiskFull) => "make room on the disk of the workspace and run it again",
         InvokeError::Effects(error) => return effects_hint(error),
@@ -266,6 +266,23 @@ fn trust_hint(error: &TrustError) -> Option<String> {
     }
 }
 
+/// The step that comes next for a proposal in this state, where only its id is known.
+pub(super) fn hint_of_state(id: &str, status: &str) -> Option<String> {
+    let id = id.get(..8).unwrap_or(id);
+    let again = "a change is a new proposal: see `kavi propose-skill --help`";
+    Some(match status.parse::<ProposalStatus>().ok()? {
+        ProposalStatus::Proposed => format!("build it with `kavi build-skill {id}`"),
+        ProposalStatus::Built => format!("verify it with `kavi verify-skill {id}`"),
+        ProposalStatus::Verified => format!(
+            "promote it with `kavi promote-skill {id} --approved-by NAME`, or reject it with `kavi reject {id} --why TEXT`"
+        ),
+        ProposalStatus::Trusted => format!("see `kavi show {id}`; it is trusted and can be run; {again}"),
+        ProposalStatus::Rejected => format!("see why with `kavi show {id}`; {again}"),
+        ProposalStatus::Superseded => format!("see `kavi show {id}` for the revision that replaced it; {again}"),
+        ProposalStatus::Revoked => format!("see why with `kavi show {id}`; {again}"),
+    })
+}
+
 /// The step that comes next for a proposal in this state.
 fn not_trusted_hint(name: &SkillName, id: &str, status: ProposalStatus) -> String {
     match status {
@@ -275,7 +292,9 @@ fn not_trusted_hint(name: &SkillName, id: &str, status: ProposalStatus) -> Strin
             format!("see `kavi show {id}`; promote it with `kavi promote-skill {id} --approved-by NAME`")
         }
         ProposalStatus::Rejected | ProposalStatus::Trusted | ProposalStatus::Superseded | ProposalStatus::Revoked => {
-            format!("see `kavi show {name}`; go back with `kavi rollback {name}`, or propose it again")
+            format!(
+                "see `kavi show {name}`; go back with `kavi rollback {name}` if a revision came before, or propose it again"
+            )
         }
     }
 }

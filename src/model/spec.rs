@@ -6,7 +6,7 @@ use super::{
     capabilities::ReadScope,
     characters::hides,
     effect::EffectClass,
-    example::Example,
+    example::{Example, Expectation},
     host_grants::{HostGrants, PrivateHost},
     host_rule::{HostRule, MAX_HOST_RULES},
     name::SkillName,
@@ -134,6 +134,13 @@ pub enum InvalidSpec {
 }
 
 impl SkillSpec {
+    /// An input to show: that of an example that succeeds, of those with the fewest files first; else one drawn from the schema.
+    pub fn example_input(&self) -> serde_json::Value {
+        let good = self.examples.iter().filter(|example| matches!(example.expect, Expectation::Ok(_)));
+        let found = good.min_by_key(|example| example.vault.len()).map(|example| example.input.clone());
+        found.unwrap_or_else(|| self.io.example_input())
+    }
+
     /// Checks the rules that the types alone do not enforce.
     ///
     /// # Errors

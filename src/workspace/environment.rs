@@ -24,6 +24,7 @@ const VARIABLES: &[&str] = &[
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "CARGO_HOME",
+    "COLUMNS",
     "HOME",
     "HTTPS_PROXY",
     "KAVI_CACHE_DIR",

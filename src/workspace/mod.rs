@@ -11,8 +11,10 @@ mod config;
 mod discover;
 mod environment;
 mod error;
+mod origins;
 
 pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE, with_home};
 pub use discover::{check_root, resolve_new};
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use origins::{Setting, SettingOrigin, settings};

@@ -84,7 +84,7 @@ fn spec(proposal: &Proposal) -> String {
         ("input", spec.io.input_schema().to_string()),
         ("output", spec.io.output_schema().to_string()),
         ("examples", views::list(spec.examples.iter().map(|example| text::line(&example.name, 100)))),
-        ("example call", format!("kavi run-skill {} --json '{}'", spec.name, spec.io.example_input())),
+        ("example call", format!("kavi run-skill {} --json '{}'", spec.name, spec.example_input())),
         ("spec sha256", proposal.spec_sha256.to_string()),
     ];
     if spec.reads_clock {

@@ -1,0 +1,95 @@
+//! How wide the screen is.
+//!
+//! Guarantees: what goes into a pipe is not cut, unless COLUMNS asks for it. Deliberately never: prints.
+
+use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+
+use console::{Term, measure_text_width, truncate_str};
+
+use crate::workspace::Environment;
+
+/// The narrowest screen that lines are laid out for.
+const NARROWEST: usize = 40;
+
+static WIDTH: OnceLock<Option<usize>> = OnceLock::new();
+
+/// Finds out how wide the screen is. Once, before anything is printed.
+pub fn start(environment: &Environment) {
+    let asked = environment.text("COLUMNS").ok().flatten().and_then(|columns| columns.parse().ok());
+    let found = || std::io::stdout().is_terminal().then(|| usize::from(Term::stdout().size().1));
+    let _ = WIDTH.set(asked.or_else(found).map(|width: usize| width.max(NARROWEST)));
+}
+
+/// The columns of the screen; none where nothing is cut.
+pub fn width() -> Option<usize> {
+    WIDTH.get().copied().flatten()
+}
+
+/// A line, cut with `…` where the screen ends.
+pub fn cut(line: &str, width: Option<usize>) -> String {
+    width.map_or_else(|| line.to_owned(), |width| truncate_str(line, width, "…").into_owned())
+}
+
+/// Cuts the cells of the widest columns until the table is no wider than that. Columns have `gap` between them.
+pub fn fit(header: &[&str], rows: &mut [Vec<String>], width: usize, gap: usize) {
+    let cells = |column: usize, rows: &[Vec<String>]| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell));
+        cells.max().unwrap_or(0).max(header.get(column).map_or(0, |name| measure_text_width(name)))
+    };
+    let mut widths: Vec<usize> = (0..header.len()).map(|column| cells(column, rows)).collect();
+    let room = width.saturating_sub(gap * header.len().saturating_sub(1));
+    while widths.iter().sum::<usize>() > room {
+        // One character at a time from the widest, so that no column pays for all.
+        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > 6) else { break };
+        *widest -= 1;
+    }
+    for row in rows {
+        for (cell, width) in row.iter_mut().zip(&widths) {
+            *cell = truncate_str(cell, *width, "…").into_owned();
+        }
+    }
+}
+
+/// Text in lines of at most `width`, broken between words.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines
+            .last_mut()
+            .filter(|line| line.is_empty() || measure_text_width(line) + 1 + measure_text_width(word) <= width);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_fits_and_its_longest_cells_are_cut() {
+        let mut rows = vec![
+            vec!["short".to_owned(), "a long cell that goes on and on and on".to_owned(), "漢字".repeat(12)],
+            vec!["x".to_owned(), "y".to_owned(), "z".to_owned()],
+        ];
+        fit(&["one", "two", "three"], &mut rows, 40, 2);
+        let widths: Vec<usize> = rows[0].iter().map(|cell| measure_text_width(cell)).collect();
+        assert!(widths.iter().sum::<usize>() + 4 <= 40 && widths[0] == 5, "{rows:?}");
+        assert!(rows[0][1].ends_with('…') && rows[0][2].ends_with('…') && rows[1][1] == "y", "{rows:?}");
+    }
+
+    #[test]
+    fn no_line_breaks_inside_a_word() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("a verylongwordindeed b", 6), ["a", "verylongwordindeed", "b"]);
+        assert_eq!(cut("one two", Some(5)), "one …");
+    }
+}

@@ -1,0 +1,128 @@
+//! A refusal leads somewhere: in each state of a proposal, the command that a refused verb names works.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::support::{ACT, Called, PEEK, Workspace};
+
+/// The first command that a hint names, ready to be run.
+fn command(hint: &str) -> Vec<String> {
+    let from = hint.find("`kavi ").unwrap_or_else(|| panic!("no command in: {hint}")) + "`kavi ".len();
+    let line = hint[from..].split('`').next().unwrap();
+    line.split(' ').map(|word| word.replace("NAME", "ada").replace("TEXT", "why")).collect()
+}
+
+/// Runs every verb on a proposal in this state. Gives the commands that the refusals name.
+fn walk(workspace: &Workspace, id: &str, name: &str, state: &str) -> BTreeSet<Vec<String>> {
+    assert_eq!(workspace.status_of(id), state);
+    let mut named = BTreeSet::new();
+    let verbs: [&[&str]; 7] = [
+        &["build-skill", id, "--from", "crates/nothing"],
+        &["verify-skill", id],
+        &["promote-skill", id, "--approved-by", "ada", "--yes"],
+        &["reject", id, "--why", " ", "--approved-by", "ada"],
+        &["reverify", id],
+        &["run-skill", name, "--json", "{}"],
+        &["rollback", name, "--approved-by", "ada"],
+    ];
+    for verb in verbs {
+        // What is allowed in this state is not what this test is about, and must not change it.
+        let allowed = match (verb[0], state) {
+            ("build-skill", "PROPOSED" | "BUILT") => true,
+            ("verify-skill", "BUILT" | "VERIFIED") => true,
+            ("promote-skill", "VERIFIED") => true,
+            ("reverify", "TRUSTED") => true,
+            ("rollback", _) => state != "TRUSTED",
+            _ => false,
+        };
+        if allowed {
+            continue;
+        }
+        let called = workspace.json(verb);
+        assert!(matches!(called.code, 2 | 3), "{state} {verb:?}: {called:?}");
+        let error = called.json()["error"].take();
+        let hint =
+            error["hint"].as_str().map(str::to_owned).or_else(|| error["message"].as_str().map(str::to_owned)).unwrap();
+        if hint.contains("`kavi ") {
+            named.insert(command(&hint));
+        } else {
+            assert!(verb[0] == "reject", "{state} {verb:?} leads nowhere: {error}");
+        }
+    }
+    assert_eq!(workspace.status_of(id), state, "a refusal changed it");
+    named
+}
+
+/// Runs a command that a hint named, with what the hint leaves to the reader.
+fn follow(workspace: &Workspace, mut args: Vec<String>, crate_folder: &str) -> Called {
+    match args[0].as_str() {
+        "build-skill" => args.extend(["--from".to_owned(), crate_folder.to_owned()]),
+        "promote-skill" => args.push("--yes".to_owned()),
+        _ => {}
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    workspace.call(&args)
+}
+
+#[test]
+fn each_hint_of_each_state_works() {
+    let workspace = Workspace::trusted();
+    // On its way: each hint leads to the next state, until it is trusted.
+    let peek2 = r#"{"input":{"path":"str"},"output":{"text":"str"}}"#;
+    let id = workspace.propose("peek_two", "READ_ONLY", peek2, &[]);
+    workspace.source("peek_two", PEEK.source);
+    for state in ["PROPOSED", "BUILT", "VERIFIED"] {
+        let named = walk(&workspace, &id, "peek_two", state);
+        assert_eq!(named.iter().filter(|args| args[0] != "show").count(), 1, "{state}: {named:?}");
+        for args in named {
+            let called = follow(&workspace, args.clone(), "crates/peek_two");
+            assert_eq!(called.code, 0, "{state} {args:?}: {called:?}");
+        }
+    }
+    assert_eq!(workspace.status_of(&id), "TRUSTED");
+    // From where nothing leads on, it says where to look.
+    let rejected = workspace.propose("peek_three", "READ_ONLY", peek2, &[]);
+    workspace.json(&["reject", &rejected, "--why", "no", "--approved-by", "ada"]).expect(0);
+    workspace.json(&["revoke", "act", "--why", "no", "--approved-by", "ada"]).expect(0);
+    let of = |name: &str| workspace.show(name)["id"].as_str().unwrap().to_owned();
+    let (trusted, revoked) = (of("peek"), of(ACT.name));
+    for (id, name, state) in [
+        (trusted.as_str(), "peek", "TRUSTED"),
+        (revoked.as_str(), "act", "REVOKED"),
+        (rejected.as_str(), "peek_three", "REJECTED"),
+    ] {
+        for args in walk(&workspace, id, name, state) {
+            let called = follow(&workspace, args.clone(), "crates/nothing");
+            assert_eq!(called.code, 0, "{state} {args:?}: {called:?}");
+        }
+    }
+}
+
+#[test]
+fn revoking_the_only_revision_does_not_send_to_a_rollback() {
+    let workspace = Workspace::trusted();
+    let revoked = workspace.call(&["revoke", "peek", "--why", "no", "--approved-by", "ada"]).expect(0).stdout;
+    assert!(!revoked.contains("kavi rollback") && revoked.contains("kavi show peek"), "{revoked}");
+    workspace.json(&["rollback", "peek", "--approved-by", "ada"]).expect(2);
+}
+
+#[test]
+fn an_example_call_is_one_of_the_specification() {
+    let workspace = Workspace::new();
+    let case = |name: &str, vault: &str, expect: &str| {
+        format!(r#"{{"name":"{name}","input":{{"path":"{name}.md"}},"vault":{{{vault}}},"expect":{expect}}}"#)
+    };
+    for (name, vault, expect) in
+        [("missing", "", r#"{"err":"not-found"}"#), ("there", r#""there.md":"text""#, r#"{"ok":{"text":"text"}}"#)]
+    {
+        std::fs::write(workspace.path().join(format!("{name}.json")), case(name, vault, expect)).unwrap();
+    }
+    let id =
+        workspace.propose("peek", "READ_ONLY", PEEK.schema, &["--example", "missing.json", "--example", "there.json"]);
+    let shown = workspace.call(&["show", &id]).expect(0).stdout;
+    assert!(shown.contains(r#"kavi run-skill peek --json '{"path":"there.md"}'"#), "{shown}");
+    let listed = workspace.json(&["list-skills", "--all"]).expect(0).json();
+    assert_eq!(listed["skills"][0]["example_input"], json!({ "path": "there.md" }));
+}

@@ -1,0 +1,72 @@
+//! What is printed on a narrow screen, and the settings with their origins.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::{Called, Workspace};
+
+#[test]
+fn tables_fit_the_screen_and_a_pipe_gets_all() {
+    let workspace = Workspace::trusted();
+    let long = format!("Inbox/AI/{}.md", "very-long-name-".repeat(8));
+    let input = json!({ "path": long, "title": "Title", "body": "Body" }).to_string();
+    workspace.json(&["run-skill", "write_note", "--json", &input, "--hold"]).expect(0);
+    workspace.act("fail", "Inbox/AI/a.md").expect(5);
+    for columns in [80, 120] {
+        for args in [
+            &["list-skills", "--all"][..],
+            &["effects", "list"],
+            &["tail-executions"],
+            &["inbox", "--since", "1d"],
+            &["status"],
+        ] {
+            let mut command = workspace.command_with(args);
+            let called: Called = command.env("COLUMNS", columns.to_string()).output().unwrap().into();
+            for line in called.expect(0).stdout.lines() {
+                let width = line.chars().count();
+                // A path is one word, and no word is broken.
+                let is_one_word = line.split_whitespace().any(|word| word.chars().count() > 50);
+                assert!(width <= columns || is_one_word, "{args:?} at {columns}: {width}: {line}");
+            }
+        }
+    }
+    let mut command = workspace.command_with(&["effects", "list"]);
+    let cut: Called = command.env("COLUMNS", "80").output().unwrap().into();
+    assert!(cut.stdout.contains('…') && !cut.stdout.contains(&long), "{cut:?}");
+    let whole = workspace.call(&["effects", "list"]).expect(0).stdout;
+    assert!(whole.contains(&long), "{whole}");
+}
+
+#[test]
+fn a_setting_says_where_its_value_comes_from() {
+    let workspace = Workspace::new();
+    let path = workspace.path().join("kavi.toml");
+    fs::write(&path, "[limits]\nwall_ms = 1234\n").unwrap();
+    let one = workspace.json(&["config", "get", "limits.wall_ms"]).expect(0).json();
+    assert_eq!(one, json!({ "key": "limits.wall_ms", "value": 1234, "origin": "kavi.toml" }));
+    let list = workspace.json(&["config", "list"]).expect(0).json();
+    let of = |key: &str| {
+        let settings = list["settings"].as_array().unwrap();
+        settings.iter().find(|setting| setting["key"] == key).unwrap_or_else(|| panic!("{key}")).clone()
+    };
+    assert_eq!((&of("vault")["value"], &of("vault")["origin"]), (&json!("vault_out"), &json!("default")));
+    assert_eq!(workspace.call(&["config", "get", "vault"]).expect(0).stdout, "vault_out\n");
+    let error = workspace.refused(&["config", "get", "wall_ms"], 2);
+    assert!(error["message"].as_str().unwrap().contains("did you mean limits.wall_ms?"), "{error}");
+}
+
+#[test]
+fn who_decides_has_a_default_also_where_no_user_is_named() {
+    let workspace = Workspace::trusted();
+    let held = json!({ "path": "Inbox/AI/a.md", "title": "Title", "body": "Body" }).to_string();
+    let held = workspace.json(&["run-skill", "write_note", "--json", &held, "--hold"]).expect(0).json();
+    let id = held["held"]["id"].as_str().unwrap();
+    let approved = workspace.json(&["effects", "approve", id, "--yes"]).expect(0).json();
+    assert!(approved["decided_by"].as_str().unwrap().starts_with("uid "), "{approved}");
+    let mut command = workspace.command_with(&["revoke", "peek", "--why", "no"]);
+    let revoked: Called = command.env("USER", "grace").output().unwrap().into();
+    revoked.expect(0);
+    assert_eq!(workspace.show("peek")["promotions"][1]["approved_by"], "grace");
+}
