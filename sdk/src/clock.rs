@@ -27,6 +27,12 @@ pub fn now() -> i64 {
     SET.get().unwrap_or_else(recorded)
 }
 
+/// The time that a test has set.
+#[cfg(target_family = "wasm")]
+pub(crate) fn set_time() -> Option<i64> {
+    SET.get()
+}
+
 /// Sets the time for the rest of a test.
 pub(crate) fn set(seconds: i64) {
     SET.set(Some(seconds));

@@ -40,6 +40,17 @@ pub(crate) fn take_back(out: &Path, path: &str) -> io::Result<()> {
     }
 }
 
+/// Takes over what the component of the skill removed in a call, from the manifest that it left.
+#[cfg(target_family = "wasm")]
+pub(crate) fn load(out: &Path) {
+    let text = fs::read_to_string(out.join(MANIFEST)).unwrap_or_default();
+    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let entries = manifest["remove"].as_array().into_iter().flatten();
+    let removed =
+        entries.filter_map(|entry| Some((entry["path"].as_str()?.to_owned(), entry["sha256"].as_str()?.to_owned())));
+    REMOVED.set(removed.collect());
+}
+
 fn store(out: &Path) -> io::Result<()> {
     let remove: Vec<_> = REMOVED.with_borrow(|removed| {
         removed.iter().map(|(path, sha256)| json!({ "path": path, "sha256": sha256 })).collect()

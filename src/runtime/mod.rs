@@ -41,6 +41,7 @@ mod pool;
 mod request;
 mod run;
 pub mod second_wall;
+mod test_calls;
 mod thread;
 mod versions;
 mod wall;
@@ -60,6 +61,7 @@ pub use outcome::{
     GuestError, GuestTelemetry, LogLevel, LogLine, RunFailure, RunUsage, SkillOutcome, TestExit, TestOutcome,
 };
 pub use request::{GuestCommand, GuestRequest};
+pub use test_calls::{TestCall, TestCallAnswer, TestCallEnd, TestCalls};
 
 #[cfg(test)]
 mod tests;

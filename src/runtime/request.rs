@@ -1,6 +1,6 @@
 //! What a run is given.
 
-use super::linked_folders::LinkedFolder;
+use super::{linked_folders::LinkedFolder, test_calls::TestCalls};
 use crate::dir::FolderHandle;
 use crate::model::{capabilities::SkillCapabilities, execution::Determinism, limits::Limits, switch::Watch};
 
@@ -14,17 +14,25 @@ pub(super) enum ComponentKind {
 }
 
 /// The arguments and the environment of a guest. A skill gets neither: both are for programs that the forge makes for a check.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct GuestCommand {
     pub(super) arguments: Vec<String>,
     pub(super) environment: Vec<(String, String)>,
+    /// Where the calls of a test go. Without it the test program calls its own copy of the skill.
+    pub(super) calls: Option<TestCalls>,
 }
 
 impl GuestCommand {
     /// These arguments after the name of the program, and this environment.
     pub fn new(arguments: &[&str], environment: &[(String, String)]) -> Self {
         let arguments = std::iter::once("tests").chain(arguments.iter().copied()).map(str::to_owned).collect();
-        Self { arguments, environment: environment.to_vec() }
+        Self { arguments, environment: environment.to_vec(), calls: None }
+    }
+
+    /// The same, with somebody who answers the calls of a test.
+    #[must_use]
+    pub fn with_calls(self, calls: TestCalls) -> Self {
+        Self { calls: Some(calls), ..self }
     }
 }
 

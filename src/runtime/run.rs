@@ -8,7 +8,7 @@ use std::{
 
 use wasmtime::{
     Store, Trap, UpdateDeadline, WasmBacktrace,
-    component::{ComponentType, Instance, InstancePre, Lift, TypedFunc},
+    component::{ComponentType, Instance, InstancePre, Lift, Lower, TypedFunc},
 };
 
 use crate::model::{example::ErrorKind, limits::count, switch::Watch};
@@ -29,9 +29,9 @@ use super::{
 };
 
 /// `kavi:skill/types.error`, as a guest returns it.
-#[derive(ComponentType, Lift)]
+#[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
-enum SkillError {
+pub(super) enum SkillError {
     #[component(name = "invalid-input")]
     InvalidInput(String),
     #[component(name = "not-found")]
@@ -51,6 +51,18 @@ impl From<SkillError> for GuestError {
             SkillError::Failed(message) => (ErrorKind::Failed, message),
         };
         Self { kind, message }
+    }
+}
+
+impl From<GuestError> for SkillError {
+    fn from(error: GuestError) -> Self {
+        let GuestError { kind, message } = error;
+        match kind {
+            ErrorKind::InvalidInput => Self::InvalidInput(message),
+            ErrorKind::NotFound => Self::NotFound(message),
+            ErrorKind::Denied => Self::Denied(message),
+            ErrorKind::Failed => Self::Failed(message),
+        }
     }
 }
 

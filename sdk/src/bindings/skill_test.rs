@@ -2,8 +2,11 @@
 // Options used:
 //   * runtime_path: "crate::bindings::runtime"
 //   * with "kavi:skill/log@0.1.0" = "crate::bindings::skill::kavi::skill::log"
+//   * with "kavi:skill/types@0.1.0" = "crate::bindings::skill::kavi::skill::types"
 #[allow(unfulfilled_lint_expectations, unused_imports)]
 use crate::bindings::skill::kavi::skill::log as __with_name0;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use crate::bindings::skill::kavi::skill::types as __with_name1;
 #[allow(dead_code, clippy::all)]
 pub mod kavi {
   pub mod skill {
@@ -17,6 +20,7 @@ pub mod kavi {
       super::super::super::__link_custom_section_describing_imports;
       
       use super::super::super::_rt;
+      pub type Error = super::super::super::__with_name1::Error;
       #[allow(unused_unsafe, clippy::all)]
       /// Puts a file into the test's private vault, as if it had been there before the test began. Refused for
       /// a path that is not one inside the vault. The error says why.
@@ -67,6 +71,126 @@ pub mod kavi {
           result8
         }
       }
+      #[allow(unused_unsafe, clippy::all)]
+      /// Runs the component of the skill once, in an instance of its own, over the files of this test. What it
+      /// writes is there for the test afterwards. `function` is the name that the compiler gives to what the test
+      /// calls, `now` the time that the test has set, in seconds since 1970. None when that is not the function that
+      /// the skill exports, or when there is no component: then the test calls what it has.
+      #[allow(async_fn_in_trait)]
+      pub fn call(function: &str,input: &str,now: ::core::option::Option<i64>,) -> ::core::option::Option<::core::result::Result<_rt::String,Error>>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 5*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 5*::core::mem::size_of::<*const u8>()]);
+          let vec0 = function;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = input;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+          let (result2_0,result2_1,) = match now {
+            Some(e) => (1i32, _rt::as_i64(e)),
+            None => {
+              (0i32, 0i64)
+            },
+          };let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "kavi:skill/testing@0.1.0")]
+          unsafe extern "C" {
+            #[link_name = "call"]
+            fn wit_import4(_: *mut u8, _: usize, _: *mut u8, _: usize, _: i32, _: i64, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import4(_: *mut u8, _: usize, _: *mut u8, _: usize, _: i32, _: i64, _: *mut u8, ) { unreachable!() }
+          wit_import4(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, result2_0, result2_1, ptr3);
+          let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+          let result24 = match l5 {
+            0 => None,
+            1 => {
+              let e = {
+                let l6 = i32::from(*ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+
+                match l6 {
+                  0 => {
+                    let e = {
+                      let l7 = *ptr3.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l8 = *ptr3.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len9 = l8;
+                      let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+
+                      _rt::string_lift(bytes9)
+                    };
+                    Ok(e)
+                  }
+                  1 => {
+                    let e = {
+                      let l10 = i32::from(*ptr3.add(2*::core::mem::size_of::<*const u8>()).cast::<u8>());
+                      use super::super::super::__with_name1::Error as V23;
+                      let v23 = match l10 {
+                        0 => {
+                          let e23 = {
+                            let l11 = *ptr3.add(3*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                            let l12 = *ptr3.add(4*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                            let len13 = l12;
+                            let bytes13 = _rt::Vec::from_raw_parts(l11.cast(), len13, len13);
+
+                            _rt::string_lift(bytes13)
+                          };
+                          V23::InvalidInput(e23)
+                        }
+                        1 => {
+                          let e23 = {
+                            let l14 = *ptr3.add(3*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                            let l15 = *ptr3.add(4*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                            let len16 = l15;
+                            let bytes16 = _rt::Vec::from_raw_parts(l14.cast(), len16, len16);
+
+                            _rt::string_lift(bytes16)
+                          };
+                          V23::NotFound(e23)
+                        }
+                        2 => {
+                          let e23 = {
+                            let l17 = *ptr3.add(3*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                            let l18 = *ptr3.add(4*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                            let len19 = l18;
+                            let bytes19 = _rt::Vec::from_raw_parts(l17.cast(), len19, len19);
+
+                            _rt::string_lift(bytes19)
+                          };
+                          V23::Denied(e23)
+                        }
+                        n => {
+                          debug_assert_eq!(n, 3, "invalid enum discriminant");
+                          let e23 = {
+                            let l20 = *ptr3.add(3*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                            let l21 = *ptr3.add(4*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                            let len22 = l21;
+                            let bytes22 = _rt::Vec::from_raw_parts(l20.cast(), len22, len22);
+
+                            _rt::string_lift(bytes22)
+                          };
+                          V23::Failed(e23)
+                        }
+                      };
+
+                      v23
+                    };
+                    Err(e)
+                  }
+                  _ => _rt::invalid_enum_discriminant(),
+                }
+              };
+              Some(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result24
+        }
+      }
 
     }
 
@@ -90,6 +214,34 @@ mod _rt {
       unsafe { core::hint::unreachable_unchecked() }
     }
   }
+  
+  pub fn as_i64<T: AsI64>(t: T) -> i64 {
+    t.as_i64()
+  }
+
+  pub trait AsI64 {
+    fn as_i64(self) -> i64;
+  }
+
+  impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+    fn as_i64(self) -> i64 {
+      (*self).as_i64()
+    }
+  }
+  
+  impl AsI64 for i64 {
+    #[inline]
+    fn as_i64(self) -> i64 {
+      self as i64
+    }
+  }
+  
+  impl AsI64 for u64 {
+    #[inline]
+    fn as_i64(self) -> i64 {
+      self as i64
+    }
+  }
   extern crate alloc as alloc_crate;
 }
 
@@ -97,14 +249,18 @@ mod _rt {
 #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.1.0:skill-test:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 329] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc8\x01\x01A\x02\x01\
-A\x04\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 497] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf0\x02\x01A\x02\x01\
+A\x07\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:sk\
-ill/log@0.1.0\x05\0\x01B\x03\x01j\0\x01s\x01@\x02\x04paths\x08contentss\0\0\x04\0\
-\x04seed\x01\x01\x03\0\x18kavi:skill/testing@0.1.0\x05\x01\x04\0\x1bkavi:skill/s\
-kill-test@0.1.0\x04\0\x0b\x10\x01\0\x0askill-test\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.0\x10wit-bindgen-rust\x060.61.1";
+ill/log@0.1.0\x05\0\x01B\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\
+\x06denied\x01s\0\x06failed\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/ty\
+pes@0.1.0\x05\x01\x02\x03\0\x01\x05error\x01B\x0a\x02\x03\x02\x01\x02\x04\0\x05e\
+rror\x03\0\0\x01j\0\x01s\x01@\x02\x04paths\x08contentss\0\x02\x04\0\x04seed\x01\x03\
+\x01kx\x01j\x01s\x01\x01\x01k\x05\x01@\x03\x08functions\x05inputs\x03now\x04\0\x06\
+\x04\0\x04call\x01\x07\x03\0\x18kavi:skill/testing@0.1.0\x05\x03\x04\0\x1bkavi:s\
+kill/skill-test@0.1.0\x04\0\x0b\x10\x01\0\x0askill-test\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.258.0\x10wit-bindgen-rust\x060.61.1";
 
 #[inline(never)]
 #[doc(hidden)]

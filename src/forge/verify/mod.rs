@@ -31,6 +31,8 @@ mod reverify;
 mod scheduler;
 mod source_analysis;
 mod test;
+mod test_calls;
+mod test_files;
 mod test_harness;
 mod test_program;
 mod trial;

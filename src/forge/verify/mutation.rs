@@ -12,7 +12,7 @@ use super::error::VerifyError;
 use super::examples;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::source_analysis::{ChangeKind, Mutant, SourceAnalysis, Touch, switch, switch::CALLS_SUCCEED};
-use super::test_harness::{self, RunLimits, TestHarness};
+use super::test_harness::{self, RunLimits, TestHarness, TestedProgram};
 use super::test_program::TestProgram;
 use super::trial::{self, TrialInput, TrialRunner};
 use super::twin::Twin;
@@ -62,7 +62,7 @@ pub(super) fn check(
 /// The skill has nothing that can be mutated. Then at least one test must compare an output: it fails when the outputs change.
 fn nothing_to_change(tests: &TestProgram<'_>) -> Result<GateOutcome, VerifyError> {
     for name in &tests.names {
-        if tests.harness.failure(name, CALLS_SUCCEED, RunLimits::Short)?.is_some() {
+        if tests.harness.failure(name, TestedProgram::Changed(CALLS_SUCCEED), RunLimits::Short)?.is_some() {
             return Ok(Vec::new().into());
         }
     }
@@ -72,7 +72,7 @@ fn nothing_to_change(tests: &TestProgram<'_>) -> Result<GateOutcome, VerifyError
 
 fn noticed_by_tests(harness: &TestHarness<'_>, names: &[String], mutant: &Mutant) -> Result<bool, VerifyError> {
     for name in names {
-        if harness.failure(name, mutant.number, RunLimits::Short)?.is_some() {
+        if harness.failure(name, TestedProgram::Changed(mutant.number), RunLimits::Short)?.is_some() {
             return Ok(true);
         }
     }

@@ -5,11 +5,11 @@
 //! | track | gates, in this order |
 //! |---|---|
 //! | release | compile → limits → invariants → examples → conformance → replay |
-//! | tests | test |
+//! | tests | test, with the twin of the component |
 //!
 //! The policy gate comes before both, alone. Sources that it finds unsafe to compile reach no other tool.
 //!
-//! Tasks that need neither (second build, twin, lint) lie in a queue. A thread that has finished its track takes from it,
+//! The test track waits for the component before it runs a test. Tasks that need neither (second build, lint) lie in a queue. A thread that has finished its track takes from it,
 //! and so do further threads where the machine has more processors. The gates coverage and mutation run last, at the same time,
 //! and only when all others passed.
 //!
@@ -17,7 +17,7 @@
 //! Deliberately never: decides what a gate checks.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::context::GateContext;
 use super::coverage::{self, Evidence};
@@ -28,6 +28,7 @@ use super::policy::{self, ScanOutput};
 use super::replay::{self, Baseline};
 use super::source_analysis::SourceAnalysis;
 use super::test::{self, Tested};
+use super::test_calls::TestedComponents;
 use super::test_program::TestProgram;
 use super::twin::Twin;
 use super::{conformance, examples, invariants, limits};
@@ -36,11 +37,14 @@ use crate::forge::compile::{CompileOutput, LintOutput, ProgramKind};
 use crate::log_targets::STAGE;
 use crate::model::{digest::Digest, finding::Finding, lifecycle::Verdict};
 use crate::policy::scan::CompileSafety;
-use crate::runtime::CodeError;
+use crate::runtime::{CodeError, CompiledComponent};
 use crate::sync::lock;
 
 /// Most threads that run gates. More of them would only wait for the two tracks.
 const MOST_THREADS: usize = 4;
+
+/// The gates that run the tests. Their tests call the component.
+const TESTED: [&str; 3] = ["test", "coverage", "mutation"];
 
 /// Why the gates that run the component are skipped when there is none.
 const NO_COMPONENT: &str = "the sources do not compile: there is no component";
@@ -69,8 +73,6 @@ pub(super) struct ScheduledGates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SideTask {
     SecondBuild,
-    /// The component with counters, for coverage and mutation.
-    Twin,
     Lint,
 }
 
@@ -96,12 +98,15 @@ struct Scheduler<'a> {
     side_tasks: Mutex<VecDeque<SideTask>>,
     /// `None` when there is none. It is set in every case, also on an error: the second build waits for it.
     release: OnceLock<Option<ReleaseBuild>>,
+    /// The same, ready to run. `None` when there is none that may run. It is set in every case, also on an error: the tests
+    /// wait for it.
+    released: OnceLock<Option<Arc<CompiledComponent>>>,
     /// The source scan, or `None` when no gate is due.
     scan: Option<ScanOutput>,
     /// The instrumented test program, once the test gate has made it.
     tests: OnceLock<TestProgram<'a>>,
     /// The twin of the component, when its task has made one.
-    twin: OnceLock<Twin>,
+    twin: OnceLock<Arc<Twin>>,
     /// What the gates did that the coverage gate counts.
     evidence: Mutex<Evidence>,
 }
@@ -113,8 +118,9 @@ pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError
         span: tracing::Span::current(),
         context: schedule.context,
         gates: Mutex::default(),
-        side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Twin, SideTask::Lint].into()),
+        side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Lint].into()),
         release: OnceLock::new(),
+        released: OnceLock::new(),
         scan: None,
         tests: OnceLock::new(),
         twin: OnceLock::new(),
@@ -207,10 +213,17 @@ impl Scheduler<'_> {
 
     /// compile → limits → invariants → examples → conformance → replay.
     fn release_track(&self) -> Result<(), VerifyError> {
+        let done = self.release_gates();
+        // Set before an error is returned: the tests may already wait for it.
+        let _ = self.released.set(None);
+        done.and_then(|()| self.run_side_tasks())
+    }
+
+    fn release_gates(&self) -> Result<(), VerifyError> {
         const ALL: [&str; 7] = ["compile", "reproducible", "limits", "invariants", "examples", "conformance", "replay"];
-        if !ALL.iter().any(|gate| self.is_due(gate)) {
+        if !ALL.iter().chain(&TESTED).any(|gate| self.is_due(gate)) {
             let _ = self.release.set(None);
-            return self.run_side_tasks();
+            return Ok(());
         }
         // Set before an error is returned: the second build may already wait for it.
         let (release, failed) = match self.compile() {
@@ -225,7 +238,7 @@ impl Scheduler<'_> {
             Some(component) => self.check_component(component)?,
             None => self.skip(&["limits", "invariants", "examples", "conformance", "replay"], NO_COMPONENT),
         }
-        self.run_side_tasks()
+        Ok(())
     }
 
     fn compile(&self) -> Result<ReleaseBuild, VerifyError> {
@@ -252,7 +265,7 @@ impl Scheduler<'_> {
             Ok(cost.findings.into())
         })?;
         let sound = self.gate("invariants", || Ok(invariants::check(self.context, component).into()))?;
-        if !RUNS.iter().any(|gate| self.is_due(gate)) {
+        if !RUNS.iter().chain(&TESTED).any(|gate| self.is_due(gate)) {
             return Ok(());
         }
         if within_limits != Verdict::Passed || sound != Verdict::Passed {
@@ -263,7 +276,7 @@ impl Scheduler<'_> {
         let code = code.map_or_else(|| limits::compile(self.context, component), Ok);
         let loaded = code.and_then(|code| self.context.runtime.load(&code).map_err(CodeError::Component));
         let compiled = match loaded {
-            Ok(compiled) => compiled,
+            Ok(compiled) => Arc::new(compiled),
             Err(error) => {
                 let why = limits::finding(error)?.message;
                 for name in RUNS {
@@ -272,6 +285,7 @@ impl Scheduler<'_> {
                 return Ok(());
             }
         };
+        let _ = self.released.set(Some(Arc::clone(&compiled)));
         // Without an analysis of the source the inputs come from the schema alone.
         let none = SourceAnalysis::default();
         let hints = || {
@@ -325,7 +339,8 @@ impl Scheduler<'_> {
                 Ok(analysis) => Ok(analysis),
                 Err(why) => Err(why.as_str()),
             });
-            let Tested { outcome, program } = test::check(self.context, analysis)?;
+            let Tested { outcome, program } =
+                test::check(self.context, analysis, |analysis| self.tested_components(analysis))?;
             if let Some(program) = program {
                 // Set once: this gate runs once.
                 let _ = self.tests.set(program);
@@ -346,7 +361,6 @@ impl Scheduler<'_> {
                         Ok(GateOutcome { remarks, ..findings.into() })
                     })?;
                 }
-                SideTask::Twin => self.make_twin()?,
                 SideTask::SecondBuild if self.is_due("reproducible") => self.reproducible()?,
                 SideTask::SecondBuild => {}
             }
@@ -379,16 +393,16 @@ impl Scheduler<'_> {
         self.scan.as_ref().and_then(|scan| scan.analysis.as_ref().ok())
     }
 
-    fn make_twin(&self) -> Result<(), VerifyError> {
-        if !self.is_due("coverage") && !self.is_due("mutation") {
-            return Ok(());
-        }
-        if let Some(analysis) = self.analysis()
+    /// What answers the calls of the tests. The twin is made here, on the thread that needs it first.
+    fn tested_components(&self, analysis: &SourceAnalysis) -> Result<TestedComponents, VerifyError> {
+        if self.twin.get().is_none()
             && let Some(twin) = Twin::make(self.context, analysis)?
         {
-            let _ = self.twin.set(twin);
+            let _ = self.twin.set(Arc::new(twin));
         }
-        Ok(())
+        // This wait ends: the release track sets the value in every case, and no thread of that track gets here.
+        let released = self.released.wait().clone();
+        Ok(TestedComponents { released, twin: self.twin.get().cloned(), exported: analysis.exported.clone() })
     }
 
     /// coverage and mutation, when everything else passed: only tests that pass can notice a change.
@@ -409,7 +423,7 @@ impl Scheduler<'_> {
         };
         lock(&self.evidence).tests.extend(tests.harness.taken());
         let evidence = std::mem::take(&mut *lock(&self.evidence));
-        let twin = self.twin.get();
+        let twin = self.twin.get().map(Arc::as_ref);
         std::thread::scope(|scope| {
             let coverage = scope
                 .spawn(|| self.gate("coverage", || coverage::check(self.context, analysis, &evidence, twin)).map(drop));
@@ -422,8 +436,9 @@ impl Scheduler<'_> {
 
     /// The instrumented test program: that of the test gate, or a new one when the result of that gate is reused.
     fn test_program(&self, analysis: &SourceAnalysis) -> Result<Option<&TestProgram<'_>>, VerifyError> {
+        let components = || self.tested_components(analysis);
         if self.tests.get().is_none()
-            && let Some(Ok(program)) = TestProgram::make(self.context, analysis)?
+            && let Some(Ok(program)) = TestProgram::make(self.context, analysis, components)?
         {
             program.run_once()?;
             let _ = self.tests.set(program);

@@ -13,7 +13,8 @@ use super::error::VerifyError;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::source_analysis::switch::{CALLS_SUCCEED, EMPTY_VALUES, OTHER_BRANCHES, OTHER_VALUES, RUN_FAILS};
 use super::source_analysis::{SourceAnalysis, TestFacts};
-use super::test_harness::{RunLimits, TestHarness};
+use super::test_calls::TestedComponents;
+use super::test_harness::{RunLimits, TestHarness, TestedProgram};
 use super::test_program::TestProgram;
 use crate::forge::compile::ProgramKind;
 use crate::model::{finding::Finding, text};
@@ -36,10 +37,11 @@ pub(super) struct Tested<'a> {
 pub(super) fn check<'a>(
     context: &'a GateContext<'a>,
     analysis: Result<&SourceAnalysis, &str>,
+    components: impl FnOnce(&SourceAnalysis) -> Result<TestedComponents, VerifyError>,
 ) -> Result<Tested<'a>, VerifyError> {
     let failed = |findings: Vec<Finding>| Ok(Tested { outcome: findings.into(), program: None });
     let made = match analysis {
-        Ok(analysis) if analysis.entry.is_some() => TestProgram::make(context, analysis)?,
+        Ok(analysis) if analysis.entry.is_some() => TestProgram::make(context, analysis, || components(analysis))?,
         _ => None,
     };
     // Without the sabotage of the exported function nothing of it could be tested.
@@ -117,7 +119,11 @@ fn run(
             outcome.repeatable = Repeatable::No;
             return Ok(outcome);
         }
-        if let Some(finding) = harness.failure(name, 0, RunLimits::Full)? {
+        let mut failure = harness.failure(name, TestedProgram::Released, RunLimits::Full)?;
+        if failure.is_none() {
+            failure = harness.failure(name, TestedProgram::Counted, RunLimits::Full)?.map(differs);
+        }
+        if let Some(finding) = failure {
             if finding.rule == "test/time" {
                 outcome.repeatable = Repeatable::No;
             }
@@ -131,7 +137,8 @@ fn run(
     }
     if live < MIN_LIVE && outcome.findings.is_empty() {
         let message = format!(
-            "{live} of {} tests notice when the exported function fails, at least {MIN_LIVE} must",
+            "{live} of {} tests notice when the component fails, at least {MIN_LIVE} must: give the exported function itself to \
+             `call` (`call(run, json!({{…}}))`), because no other call runs the component",
             names.len()
         );
         outcome.findings.push(Finding::new("test/hollow", message));
@@ -139,13 +146,31 @@ fn run(
     Ok(outcome)
 }
 
-/// Sabotage of the exported function. Only a test that notices it counts as a test of the skill.
-const ENTRY_SABOTAGE: [u32; 1] = [RUN_FAILS];
-/// Sabotage of the outputs that a test gets, and of everything around the exported function.
-const OTHER_SABOTAGE: [u32; 4] = [CALLS_SUCCEED, OTHER_BRANCHES, EMPTY_VALUES, OTHER_VALUES];
+/// The finding for a test that fails with the twin only.
+fn differs(finding: Finding) -> Finding {
+    if finding.rule == "test/time" {
+        return finding;
+    }
+    let message = format!(
+        "it passes, and fails when the same sources are compiled with counters, so they can tell one program from another: {}",
+        finding.message
+    );
+    Finding { rule: "test/differs".to_owned(), message: text::line(&message, 600), ..finding }
+}
+
+/// Sabotage of the exported function, in the component alone. Only a test that notices it counts as a test of the skill.
+const ENTRY_SABOTAGE: [TestedProgram; 1] = [TestedProgram::TwinChanged(RUN_FAILS)];
+/// Sabotage of the outputs that a test gets, and of all functions.
+const OTHER_SABOTAGE: [TestedProgram; 5] = [
+    TestedProgram::Changed(RUN_FAILS),
+    TestedProgram::Changed(CALLS_SUCCEED),
+    TestedProgram::Changed(OTHER_BRANCHES),
+    TestedProgram::Changed(EMPTY_VALUES),
+    TestedProgram::Changed(OTHER_VALUES),
+];
 
 /// Whether a test that passed fails under one of these kinds of sabotage.
-fn notices(harness: &TestHarness<'_>, name: &str, ways: &[u32]) -> Result<bool, VerifyError> {
+fn notices(harness: &TestHarness<'_>, name: &str, ways: &[TestedProgram]) -> Result<bool, VerifyError> {
     for sabotage in ways {
         if harness.failure(name, *sabotage, RunLimits::Short)?.is_some() {
             return Ok(true);

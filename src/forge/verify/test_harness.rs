@@ -11,15 +11,19 @@ use tempfile::TempDir;
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::source_analysis::switch;
+use super::test_calls::{Answering, CallAnswers, CallsDone, TestSurroundings, TestedComponents};
+use super::twin;
 use crate::dir::FolderHandle;
 use crate::model::{capabilities::SkillCapabilities, finding::Finding, limits::Limits, text};
-use crate::runtime::{CompiledComponent, GuestCommand, GuestRequest, RunError, TestExit, TestOutcome};
+use crate::runtime::{CompiledComponent, GuestCommand, GuestRequest, RunError, TestCalls, TestExit, TestOutcome};
 use crate::sync::lock;
 
 /// A compiled test program.
 pub(super) struct TestHarness<'a> {
     context: &'a GateContext<'a>,
     compiled: CompiledComponent,
+    /// What answers when a test calls the exported function.
+    components: TestedComponents,
     capabilities: SkillCapabilities,
     /// The processor time that each test took when it passed, in milliseconds.
     honest_ms: Mutex<BTreeMap<String, u64>>,
@@ -36,48 +40,83 @@ pub(super) enum RunLimits {
     Short,
 }
 
+/// What is tried with a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TestedProgram {
+    /// The skill as it is: its component answers the calls.
+    Released,
+    /// The same sources with counters: the twin answers the calls.
+    Counted,
+    /// The twin and the test program with this change.
+    Changed(u32),
+    /// Only the twin has this change, so only a test that calls the exported function can notice it.
+    TwinChanged(u32),
+}
+
+impl TestedProgram {
+    /// How much longer it may take. The twin is not optimized, and counts.
+    fn limits(self, limits: &Limits) -> Limits {
+        match self {
+            Self::Released => limits.clone(),
+            Self::Counted | Self::Changed(_) | Self::TwinChanged(_) => twin::slower(limits),
+        }
+    }
+}
+
 impl<'a> TestHarness<'a> {
     /// Compiles a test program and lists its tests.
     pub(super) fn open(
         context: &'a GateContext<'a>,
         component: &[u8],
+        components: TestedComponents,
     ) -> Result<Result<(Self, Vec<String>), Finding>, VerifyError> {
-        Ok(match Self::new(context, component) {
+        Ok(match Self::new(context, component, components) {
             Ok(harness) => harness.names()?.map(|names| (harness, names)),
             Err(finding) => Err(finding),
         })
     }
 
     /// Compiles a test program.
-    fn new(context: &'a GateContext<'a>, component: &[u8]) -> Result<Self, Finding> {
+    fn new(context: &'a GateContext<'a>, component: &[u8], components: TestedComponents) -> Result<Self, Finding> {
         let compiled = context.runtime.compile_tests(component);
         let compiled = compiled.map_err(|error| Finding::new("test/component", error.to_string()))?;
         let capabilities = SkillCapabilities::of(&context.proposal.spec);
-        Ok(Self { context, compiled, capabilities, honest_ms: Mutex::default(), taken: Mutex::default() })
+        Ok(Self { context, compiled, components, capabilities, honest_ms: Mutex::default(), taken: Mutex::default() })
     }
 
     /// The names of the tests.
     fn names(&self) -> Result<Result<Vec<String>, Finding>, VerifyError> {
         let all = ["--list", "--format", "terse"];
-        Ok(match self.start(&TestRun { arguments: &all, test: "", number: 0, limits: RunLimits::Full })? {
-            Ok(TestOutcome { exit: TestExit::Returned, observed }) => Ok(names(&observed.stdout)),
-            Ok(outcome) => Err(Finding::new("test/list", format!("the tests cannot be listed: {}", how(&outcome)))),
+        let run = TestRun { arguments: &all, test: "", program: TestedProgram::Released, limits: RunLimits::Full };
+        Ok(match self.start(&run)? {
+            Ok((TestOutcome { exit: TestExit::Returned, observed }, _)) => Ok(names(&observed.stdout)),
+            Ok((outcome, _)) => {
+                Err(Finding::new("test/list", format!("the tests cannot be listed: {}", how(&outcome))))
+            }
             Err(error) => Err(Finding::new("test/component", error.to_string())),
         })
     }
 
-    /// Runs one test with the switch of the program on `number`. `None` when it passed.
-    pub(super) fn failure(&self, name: &str, number: u32, limits: RunLimits) -> Result<Option<Finding>, VerifyError> {
+    /// Runs one test. `None` when it passed.
+    pub(super) fn failure(
+        &self,
+        name: &str,
+        program: TestedProgram,
+        limits: RunLimits,
+    ) -> Result<Option<Finding>, VerifyError> {
         let arguments = ["--exact", name, "--nocapture"];
-        Ok(match self.start(&TestRun { arguments: &arguments, test: name, number, limits })? {
-            Ok(TestOutcome { exit: TestExit::Returned, observed }) => {
-                if number == 0 {
-                    lock(&self.honest_ms).insert(name.to_owned(), observed.usage.cpu_us / 1_000);
-                    lock(&self.taken).extend(switch::counted(&observed.stderr, &self.mark()).taken);
+        Ok(match self.start(&TestRun { arguments: &arguments, test: name, program, limits })? {
+            Ok((TestOutcome { exit: TestExit::Returned, observed }, calls)) => {
+                if program == TestedProgram::Counted {
+                    let cpu_us = observed.usage.cpu_us.saturating_add(calls.cpu_us);
+                    lock(&self.honest_ms).insert(name.to_owned(), cpu_us / 1_000);
+                    for stderr in [&observed.stderr, &calls.stderr] {
+                        lock(&self.taken).extend(switch::counted(stderr, &self.mark()).taken);
+                    }
                 }
                 None
             }
-            Ok(outcome) => Some(failed(name, &outcome, &self.mark())),
+            Ok((outcome, _)) => Some(failed(name, &outcome, &self.mark())),
             Err(error) => Some(Finding::new("test/component", error.to_string()).in_test(text::line(name, 200))),
         })
     }
@@ -92,36 +131,82 @@ impl<'a> TestHarness<'a> {
     }
 
     /// Starts the program in a new instance with a new vault and staging folder.
-    fn start(&self, run: &TestRun<'_>) -> Result<Result<TestOutcome, RunError>, VerifyError> {
+    fn start(&self, run: &TestRun<'_>) -> Result<Result<(TestOutcome, CallsDone), RunError>, VerifyError> {
         let vault = tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?;
         let out = tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?;
         let open = |folder: &TempDir| FolderHandle::open(folder.path()).map_err(VerifyError::Folder);
         let (vault_handle, out_handle) = (open(&vault)?, open(&out)?);
-        let limits = match run.limits {
-            RunLimits::Full => self.context.limits.clone(),
-            RunLimits::Short => {
-                let honest = lock(&self.honest_ms).get(run.test).copied().unwrap_or(0);
-                short(self.context.limits, honest)
-            }
-        };
+        let mut limits = run.program.limits(self.context.limits);
+        if run.limits == RunLimits::Short {
+            let honest = lock(&self.honest_ms).get(run.test).copied().unwrap_or(0);
+            limits = short(&limits, honest);
+        }
+        // All runs of a test have the same clock and seed, so that it can notice nothing but the change.
+        let determinism = self.context.draw.determinism(&format!("test {}", run.test), 0);
         let request = GuestRequest {
             input: "",
             capabilities: &self.capabilities,
             vault: self.capabilities.reads_vault().then_some(&vault_handle),
             linked: &[],
             out: self.capabilities.writes_files().then_some(&out_handle),
-            // All runs of a test have the same clock and seed, so that it can notice nothing but the change.
-            determinism: self.context.draw.determinism(&format!("test {}", run.test), 0),
+            determinism,
             limits: &limits,
             watch: self.context.watch,
         };
-        let environment =
-            if run.number == 0 { switch::counting(&self.mark()) } else { switch::environment(run.number) };
+        let (environment, answering) = match run.program {
+            TestedProgram::Released => (switch::environment(0), Answering::Release),
+            TestedProgram::Counted => (switch::counting(&self.mark()), Answering::Twin(switch::counting(&self.mark()))),
+            TestedProgram::Changed(number) => {
+                (switch::environment(number), Answering::Twin(switch::environment(number)))
+            }
+            TestedProgram::TwinChanged(number) => {
+                (switch::environment(0), Answering::Twin(switch::environment(number)))
+            }
+        };
         let command_line = GuestCommand::new(run.arguments, &environment);
-        match self.compiled.run_test_in(&command_line, &request) {
+        let surroundings = TestSurroundings {
+            vault: vault.path(),
+            out: out.path(),
+            test: run.test,
+            capabilities: &self.capabilities,
+            limits: &limits,
+            determinism,
+        };
+        let answers = CallAnswers::new(self.context, &self.components, answering, &surroundings);
+        let (outcome, calls) = match answers {
+            Some(answers) => self.run_with_calls(command_line, &request, answers),
+            None => (self.compiled.run_test_in(&command_line, &request), CallsDone::default()),
+        };
+        let outcome = match (outcome, calls.stopped) {
+            // The test ended because the component did.
+            (Ok(TestOutcome { observed, .. }), Some(error)) => {
+                Ok(TestOutcome { exit: TestExit::Trap(error), observed })
+            }
+            (outcome, None) => outcome,
+            (outcome @ Err(_), Some(_)) => outcome,
+        };
+        match outcome {
             Ok(TestOutcome { exit: TestExit::Trap(RunError::Stopped(stopped)), .. }) => Err(stopped.into()),
-            outcome => Ok(outcome),
+            outcome => Ok(outcome.map(|outcome| (outcome, CallsDone { stopped: None, ..calls }))),
         }
+    }
+
+    /// Runs the program, and answers its calls on another thread: that of the guest is restricted to the folders of the test.
+    fn run_with_calls(
+        &self,
+        command_line: GuestCommand,
+        request: &GuestRequest<'_>,
+        answers: CallAnswers<'_>,
+    ) -> (Result<TestOutcome, RunError>, CallsDone) {
+        let (calls, asked) = TestCalls::new();
+        let command_line = command_line.with_calls(calls);
+        std::thread::scope(|scope| {
+            let answering = scope.spawn(move || answers.serve(&asked));
+            let outcome = self.compiled.run_test_in(&command_line, request);
+            // Nobody asks any more, so the other thread ends.
+            drop(command_line);
+            (outcome, answering.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
     }
 }
 
@@ -130,8 +215,7 @@ struct TestRun<'a> {
     arguments: &'a [&'a str],
     /// The test that is run.
     test: &'a str,
-    /// The number of the switch.
-    number: u32,
+    program: TestedProgram,
     limits: RunLimits,
 }
 

@@ -4,7 +4,8 @@ use super::context::GateContext;
 use super::error::VerifyError;
 use super::instrument::{self, InstrumentedProgram};
 use super::source_analysis::SourceAnalysis;
-use super::test_harness::{RunLimits, TestHarness};
+use super::test_calls::TestedComponents;
+use super::test_harness::{RunLimits, TestHarness, TestedProgram};
 use crate::forge::compile::ProgramKind;
 use crate::model::finding::Finding;
 
@@ -18,12 +19,14 @@ pub(super) struct TestProgram<'a> {
 
 impl<'a> TestProgram<'a> {
     /// Compiles the program and lists its tests. `None` when it does not compile, a finding when its tests cannot be listed.
+    /// `components` is asked for afterwards, because it may have to wait for them.
     pub(super) fn make(
         context: &'a GateContext<'a>,
         analysis: &SourceAnalysis,
+        components: impl FnOnce() -> Result<TestedComponents, VerifyError>,
     ) -> Result<Option<Result<Self, Finding>>, VerifyError> {
         let Some(program) = instrument::compile(context, analysis, ProgramKind::Tests)? else { return Ok(None) };
-        let opened = TestHarness::open(context, &program.component)?;
+        let opened = TestHarness::open(context, &program.component, components()?)?;
         Ok(Some(opened.map(|(harness, names)| Self { program, harness, names })))
     }
 
@@ -31,7 +34,7 @@ impl<'a> TestProgram<'a> {
     /// the test gate before them.
     pub(super) fn run_once(&self) -> Result<(), VerifyError> {
         for name in &self.names {
-            self.harness.failure(name, 0, RunLimits::Full)?;
+            self.harness.failure(name, TestedProgram::Counted, RunLimits::Full)?;
         }
         Ok(())
     }

@@ -55,12 +55,17 @@ impl Twin {
 
     /// A runner for it.
     pub(super) fn runner<'a>(&'a self, context: &'a GateContext<'a>) -> TwinRunner<'a> {
-        let limits = Limits {
-            cpu_ms: context.limits.cpu_ms.saturating_mul(SLOWER),
-            wall_ms: context.limits.wall_ms.saturating_mul(SLOWER),
-            ..context.limits.clone()
-        };
+        let limits = slower(context.limits);
         TwinRunner { runner: TrialRunner::new(context, &self.compiled, limits), mark: context.draw.mark() }
+    }
+}
+
+/// The limits of a program that is not optimized and counts.
+pub(super) fn slower(limits: &Limits) -> Limits {
+    Limits {
+        cpu_ms: limits.cpu_ms.saturating_mul(SLOWER),
+        wall_ms: limits.wall_ms.saturating_mul(SLOWER),
+        ..limits.clone()
     }
 }
 

@@ -15,7 +15,10 @@ struct Bindings {
 
 fn all() -> [Bindings; 2] {
     let runtime_path = Some("crate::bindings::runtime".to_owned());
-    let log = "crate::bindings::skill::kavi::skill::log".to_owned();
+    let of_skill = |interface: &str| {
+        let module = format!("crate::bindings::skill::kavi::skill::{interface}");
+        (format!("kavi:skill/{interface}@0.1.0"), WithOption::Path(module))
+    };
     [
         Bindings {
             world: "skill",
@@ -31,11 +34,7 @@ fn all() -> [Bindings; 2] {
         Bindings {
             world: "skill-test",
             file: "skill_test.rs",
-            options: Opts {
-                runtime_path,
-                with: vec![("kavi:skill/log@0.1.0".to_owned(), WithOption::Path(log))],
-                ..Opts::default()
-            },
+            options: Opts { runtime_path, with: vec![of_skill("log"), of_skill("types")], ..Opts::default() },
         },
     ]
 }

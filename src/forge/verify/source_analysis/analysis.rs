@@ -20,6 +20,8 @@ use super::test_facts::{self, TestFacts};
 pub(crate) struct SourceAnalysis {
     /// The exported function. `None` when it was not found.
     pub(crate) entry: Option<EntryPoint>,
+    /// The paths that the exported function may have below the crate, as the compiler names them.
+    pub(crate) exported: Vec<String>,
     /// The sabotage of the skill. Each part can be left out.
     pub(crate) sabotage: Vec<Vec<Insertion>>,
     /// The names of the functions that the sabotage replaces, the exported one first.
@@ -47,6 +49,7 @@ pub(crate) fn analyze(files: &BTreeMap<String, String>, seed: &[u8]) -> Result<S
     let mut sabotage = sabotage::of_the_skill(&sources, &functions, &entries);
     sabotage.extend(sabotage::of_the_tests(&sources, &functions));
     Ok(SourceAnalysis {
+        exported: entries.iter().map(|index| entry_point::path(&functions[*index])).collect(),
         replaced: sabotage::replaced(&functions, &entries),
         sabotage,
         tests: test_facts::facts(&sources, name),

@@ -42,6 +42,12 @@ pub(super) fn find(sources: &[Source], functions: &[Function<'_>]) -> Vec<usize>
     if exact.is_empty() { named } else { exact }
 }
 
+/// The path of a function below the crate.
+pub(super) fn path(function: &Function<'_>) -> String {
+    let name = function.sig.ident.to_string();
+    function.module.iter().cloned().chain(function.owner.clone()).chain([name]).collect::<Vec<_>>().join("::")
+}
+
 /// The module that contains `export_skill!`, and the path that it names.
 fn exported(sources: &[Source]) -> Option<(Vec<String>, Path)> {
     fn walk(items: &[Item], module: &[String]) -> Option<(Vec<String>, Path)> {
