@@ -88,12 +88,15 @@ fn wanted_by_the_gates(spec: &SkillSpec) -> String {
          - compile, reproducible: it compiles for `wasm32-wasip2`, twice to the same bytes.\n\
          - limits, invariants: a small component, and only what the class grants.\n\
          - test: at least three `#[test]` functions in a `#[cfg(test)] mod tests`. Each must fail when the skill is broken: the\n  \
-         exported function is replaced by an error, its answers by others, each `if` by its opposite, helpers by empty values.\n\
+         exported function is replaced by an error, its answers by others, each `if` by its opposite, helpers by empty values.\n  \
+         At least two give the exported function itself to `call`, no closure: that runs the component, each time anew.\n\
          {required}\
          - examples: those above hold, twice. Numbers count by their value (`2` and `2.0` are the same).\n\
          - conformance: 500 inputs drawn from the schema and near those of your tests. No trap (no `unwrap` on input, no slice at a\n  \
          fixed byte), no write before an error, the same answer twice, and at least one input accepted that no test names.\n\
          - replay: what the trusted revision of this name gave for recorded inputs. Differences are shown, and do not fail.\n\
+         - coverage: tests, examples and drawn inputs take every branch of the skill's own code. Refused: more than a tenth of\n  \
+         them untaken, or one that can reach the vault, the network, a key or the clock.\n\
          - mutation: small changes of the code (a comparison, a number, a text, a statement left out) must make a test or an\n  \
          example fail: 80 % of them, and each one that leaves out a read or a write. The words of errors and logs do not count.\n\n\
          A test that fails the gates, because a broken skill passes it:\n\n{HOLLOW_TEST}\n\

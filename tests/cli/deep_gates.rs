@@ -133,6 +133,11 @@ fn the_same_twice() {
 }
 
 #[test]
+fn the_whole_skill() {
+    assert_eq!(call(run, json!({ "text": " a" })), Ok(json!({ "text": "a" })));
+}
+
+#[test]
 fn called_directly() {
     let input = Input {
         text: " a".to_owned(),

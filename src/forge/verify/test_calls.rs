@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use super::context::GateContext;
+use super::source_analysis::switch;
 use super::test_files::{self, CallFiles};
 use super::twin::Twin;
 use crate::dir::FolderHandle;
@@ -154,7 +155,8 @@ impl<'a> CallAnswers<'a> {
         let outcome = match &self.answering {
             Answering::Release => self.components.released.as_ref().map(|released| released.run(&request)),
             Answering::Twin(environment) => {
-                self.components.twin.as_ref().map(|twin| twin.compiled.run_instrumented(environment, &request))
+                let environment = switch::of_call(environment, number);
+                self.components.twin.as_ref().map(|twin| twin.compiled.run_instrumented(&environment, &request))
             }
         };
         let Some(outcome) = outcome else { return Err(io::Error::other("there is no component")) };

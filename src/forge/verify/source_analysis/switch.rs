@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 const SWITCH: &str = "KAVI_SWITCH";
 /// The variable that holds the mark of the counters. Without it nothing is counted.
 const MARK: &str = "KAVI_MARK";
+/// The variable that holds the number of the call, for a program that answers the calls of a test: each call is a new instance.
+const CALL: &str = "KAVI_CALL";
 /// The size of the table of branches in a counted program.
 pub(crate) const MOST_BRANCHES: usize = 8_192;
 
@@ -23,6 +25,13 @@ pub(crate) fn environment(number: u32) -> Vec<(String, String)> {
 /// The environment in which the switch is off, and each branch reports its first time with this mark.
 pub(crate) fn counting(mark: &str) -> Vec<(String, String)> {
     vec![(SWITCH.to_owned(), "0".to_owned()), (MARK.to_owned(), mark.to_owned())]
+}
+
+/// The same environment for this call of a test.
+pub(crate) fn of_call(environment: &[(String, String)], number: u64) -> Vec<(String, String)> {
+    let mut environment = environment.to_vec();
+    environment.push((CALL.to_owned(), number.to_string()));
+    environment
 }
 
 /// What a program reported with this mark, and the rest of what it printed.
@@ -87,10 +96,11 @@ pub(super) const SUPPORT: &str = concat!(
     "#[cfg(test)] pub(crate) fn answer(got: ::core::result::Result<::kavi_sdk::Value, ::kavi_sdk::SkillError>) ",
     "-> ::core::result::Result<::kavi_sdk::Value, ::kavi_sdk::SkillError> { ",
     "if on(5) { ::core::result::Result::Ok(::kavi_sdk::Value::String(word())) } else { got } } ",
-    // A new word each time, so that a test which compares two outputs notices as well.
+    // A new word each time, also in the next instance, so that a test which compares two outputs notices as well.
     "pub(crate) fn word() -> ::std::string::String { ",
     "static COUNT: ::std::sync::atomic::AtomicU64 = ::std::sync::atomic::AtomicU64::new(0); ",
-    "::std::format!(\"kavi {}\", COUNT.fetch_add(1, ::std::sync::atomic::Ordering::Relaxed)) } }\n"
+    "let call = ::std::env::var(\"KAVI_CALL\").unwrap_or_default(); ",
+    "::std::format!(\"kavi {call} {}\", COUNT.fetch_add(1, ::std::sync::atomic::Ordering::Relaxed)) } }\n"
 );
 
 #[cfg(test)]
@@ -106,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_guest_reads_the_switch_that_the_host_sets() {
-        assert!(SUPPORT.contains(SWITCH) && SUPPORT.contains(MARK));
+        assert!(SUPPORT.contains(SWITCH) && SUPPORT.contains(MARK) && SUPPORT.contains(CALL));
         assert!(SUPPORT.contains(&format!("{MOST_BRANCHES}]")));
         assert!(SUPPORT.contains("on(5)") && CALLS_SUCCEED == 5);
     }
