@@ -32,19 +32,19 @@ pub fn cut(line: &str, width: Option<usize>) -> String {
 }
 
 /// Cuts the cells of the widest columns until the table is no wider than that. Columns have `gap` between them.
-pub fn fit(header: &[&str], rows: &mut [Vec<String>], width: usize, gap: usize) {
-    let cells = |column: usize, rows: &[Vec<String>]| {
+pub fn fit(header: &mut [String], rows: &mut [Vec<String>], width: usize, gap: usize) {
+    let cells = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell));
         cells.max().unwrap_or(0).max(header.get(column).map_or(0, |name| measure_text_width(name)))
     };
-    let mut widths: Vec<usize> = (0..header.len()).map(|column| cells(column, rows)).collect();
+    let mut widths: Vec<usize> = (0..header.len()).map(cells).collect();
     let room = width.saturating_sub(gap * header.len().saturating_sub(1));
     while widths.iter().sum::<usize>() > room {
         // One character at a time from the widest, so that no column pays for all.
         let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > 6) else { break };
         *widest -= 1;
     }
-    for row in rows {
+    for row in rows.iter_mut().map(Vec::as_mut_slice).chain([header]) {
         for (cell, width) in row.iter_mut().zip(&widths) {
             *cell = truncate_str(cell, *width, "…").into_owned();
         }
@@ -80,10 +80,17 @@ mod tests {
             vec!["short".to_owned(), "a long cell that goes on and on and on".to_owned(), "漢字".repeat(12)],
             vec!["x".to_owned(), "y".to_owned(), "z".to_owned()],
         ];
-        fit(&["one", "two", "three"], &mut rows, 40, 2);
+        fit(&mut ["one", "two", "three"].map(str::to_owned), &mut rows, 40, 2);
         let widths: Vec<usize> = rows[0].iter().map(|cell| measure_text_width(cell)).collect();
         assert!(widths.iter().sum::<usize>() + 4 <= 40 && widths[0] == 5, "{rows:?}");
         assert!(rows[0][1].ends_with('…') && rows[0][2].ends_with('…') && rows[1][1] == "y", "{rows:?}");
+    }
+
+    #[test]
+    fn a_long_title_of_a_column_is_cut_too() {
+        let mut header = ["name", "what this column says"].map(str::to_owned);
+        fit(&mut header, &mut [vec!["a".repeat(30), "b".to_owned()]], 40, 2);
+        assert!(header.iter().map(|title| measure_text_width(title)).sum::<usize>() <= 38 && header[1].ends_with('…'));
     }
 
     #[test]

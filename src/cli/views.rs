@@ -26,11 +26,12 @@ const GAP: usize = 2;
 
 /// A plain table: readable on a terminal and in a pipe.
 pub fn table(header: &[&str], mut rows: Vec<Vec<String>>) -> String {
+    let mut header: Vec<String> = header.iter().map(|title| (*title).to_owned()).collect();
     if let Some(width) = screen::width() {
-        screen::fit(header, &mut rows, width, GAP);
+        screen::fit(&mut header, &mut rows, width, GAP);
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    table.load_style(presets::NOTHING).set_header(header);
     rows.into_iter().for_each(|row| {
         table.add_row(row);
     });
