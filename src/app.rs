@@ -31,6 +31,7 @@ mod proposals;
 mod records;
 mod retry;
 mod runs;
+mod secrets;
 mod setup;
 mod status;
 mod subject;
@@ -60,6 +61,7 @@ pub use crate::ledger::{
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
 pub use crate::workspace::{Setting, SettingOrigin};
+pub use crate::secrets::ValueLength;
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
     CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,
@@ -78,6 +80,7 @@ pub use proposals::{Dossier, ProposalService};
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
 pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
 pub use runs::{Consumed, RunService};
+pub use secrets::{SecretListing, SecretService};
 pub use setup::InitReport;
 pub use status::Status;
 pub use subject::Subject;
@@ -93,6 +96,7 @@ pub fn child_entry(
     args: impl IntoIterator<Item = OsString>,
     input: impl std::io::Read,
     output: impl std::io::Write,
+    errors: impl std::io::Write,
 ) -> Option<ExitCode> {
     // The cage's stages come first: they must run before anything else opens a descriptor or starts
     // a thread.
@@ -100,7 +104,8 @@ pub fn child_entry(
     let (mut input, mut output) = (input, output);
     crate::cage::child_entry(args.clone())
         .or_else(|| crate::runtime::child_entry(args.clone(), &mut input, &mut output))
-        .or_else(|| crate::forge::verify::child_entry(args, &mut input, &mut output))
+        .or_else(|| crate::forge::verify::child_entry(args.clone(), &mut input, &mut output))
+        .or_else(|| crate::secrets::child_entry(args, &mut input, &mut output, errors))
 }
 
 /// One workspace, open.
@@ -285,6 +290,11 @@ impl App {
     /// Agents.
     pub fn agents(&self) -> AgentService<'_> {
         AgentService { workspace: &self.workspace }
+    }
+
+    /// The secrets that kavi.toml names.
+    pub fn secrets(&self) -> SecretService<'_> {
+        SecretService { workspace: &self.workspace }
     }
 
     /// The code cache.

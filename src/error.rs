@@ -20,6 +20,7 @@ use crate::model::{
     approver::InvalidApprover, chain::InvalidChain, id::ExecutionId, name::SkillName, switch::Stopped, text,
 };
 use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
+use crate::secrets::{ReadRefusal, SecretError};
 use crate::workspace::ConfigError;
 
 mod forge;
@@ -156,6 +157,9 @@ pub enum Error {
     /// A stored file.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// A secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// Nothing may run in this workspace.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -263,6 +267,7 @@ impl Error {
             Self::Resident(ResidentError::Ledger(error)) => ledger(error),
             Self::Resident(_) | Self::Runtime(_) | Self::Cache(_) => Kind::Failed,
             Self::Toolchain(error) => forge::kind_of_toolchain(error),
+            Self::Secret(error) => secret(error),
         }
     }
 
@@ -321,6 +326,7 @@ impl Error {
                     "give the id of the one that you mean; see `kavi show {id}`, and `kavi reject ID --why TEXT` for others"
                 ));
             }
+            Self::Secret(error) => return error.hint(),
             Self::Config(ConfigError::NoHome(_)) => "set HOME, or write the whole path",
             Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
             Self::Promote(PromoteError::NotVerified { id, status }) => return runs::hint_of_state(id, status.as_str()),
@@ -421,6 +427,18 @@ fn cage(error: &CageError) -> Kind {
         CageError::NoCage { .. } | CageError::Start { .. } => Kind::Tool,
         CageError::Halted(_) => Kind::Refused,
         _ => Kind::Failed,
+    }
+}
+
+fn secret(error: &SecretError) -> Kind {
+    match error {
+        SecretError::Unknown(_) => Kind::Usage,
+        SecretError::Refused { refusal: ReadRefusal::Unsafe { .. } | ReadRefusal::Value(_), .. } => Kind::Refused,
+        // The store is a service of the machine, and it is not there or locked.
+        SecretError::Refused { refusal: ReadRefusal::Undelivered(_), .. } => Kind::Failed,
+        SecretError::Refused { .. } => Kind::Tool,
+        SecretError::Reader { source, .. } => cage(source),
+        SecretError::Lost(_) | SecretError::Io { .. } => Kind::Failed,
     }
 }
 

@@ -32,6 +32,7 @@ pub mod model;
 pub mod policy;
 pub mod registry;
 pub mod runtime;
+pub mod secrets;
 pub mod sync;
 pub mod trust;
 pub mod workspace;

@@ -8,7 +8,8 @@ use kavi::workspace::Environment;
 
 fn main() -> ExitCode {
     // Children of Kavi's own come first: before any thread, and before the environment is looked at.
-    if let Some(code) = kavi::app::child_entry(std::env::args_os(), std::io::stdin(), std::io::stdout()) {
+    let (input, output, errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    if let Some(code) = kavi::app::child_entry(std::env::args_os(), input, output, errors) {
         return code;
     }
     let environment = Environment::read();

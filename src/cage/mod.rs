@@ -42,6 +42,7 @@ mod watch;
 mod wire;
 
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, OnceLock};
@@ -197,11 +198,29 @@ impl Cage {
         self.run_bare(job, watch)
     }
 
-    fn run_bare(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
-        let plan = job.plan(PathView::Host)?;
-        let order = JobOrder { binds: Vec::new(), job: plan.spec };
+    /// The same for a tool whose standard output this process must not see: it goes straight to `output`.
+    ///
+    /// # Errors
+    /// As for [`Self::run_tool`].
+    pub fn run_tool_into(&self, job: &Job, output: BorrowedFd<'_>) -> Result<Finished, CageError> {
         let halt = self.watch.begin().map_err(CageError::Halted)?;
-        watch::run(self.stage(VERB_BARE), None::<&()>, &order, watched_job(job, halt.as_ref()), watch)
+        let watched = WatchedJob { output: Some(output), ..watched_job(job, halt.as_ref()) };
+        self.run_bare_watched(watched, &mut |_, _| {})
+    }
+
+    fn run_bare(&self, job: &Job, watch: &mut dyn FnMut(Stream, &[u8])) -> Result<Finished, CageError> {
+        let halt = self.watch.begin().map_err(CageError::Halted)?;
+        self.run_bare_watched(watched_job(job, halt.as_ref()), watch)
+    }
+
+    fn run_bare_watched(
+        &self,
+        watched: WatchedJob<'_>,
+        watch: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Finished, CageError> {
+        let plan = watched.job.plan(PathView::Host)?;
+        let order = JobOrder { binds: Vec::new(), job: plan.spec };
+        watch::run(self.stage(VERB_BARE), None::<&()>, &order, watched, watch)
     }
 
     fn stage(&self, verb: &str) -> Command {
@@ -212,7 +231,7 @@ impl Cage {
 }
 
 fn watched_job<'a>(job: &'a Job, halt: Option<&'a Arc<dyn Watch + Send>>) -> WatchedJob<'a> {
-    WatchedJob { job, halt: halt.map(|watch| &**watch as &dyn Watch) }
+    WatchedJob { job, halt: halt.map(|watch| &**watch as &dyn Watch), output: None }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -332,7 +351,7 @@ mod caged {
             let order = JobOrder { binds: Vec::new(), job: spec };
             // Without a program the inner stage ends after its self-check, so this reports walls
             // that were really built.
-            self.run_by(method, &order, WatchedJob { job: &Job::new("/"), halt: None }, &mut |_, _| {})
+            self.run_by(method, &order, WatchedJob { job: &Job::new("/"), halt: None, output: None }, &mut |_, _| {})
                 .map(|finished| finished.confinement)
         }
     }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -62,6 +62,8 @@ pub(super) struct WatchedJob<'a> {
     pub(super) job: &'a Job,
     /// Asked every [`LOOK`]; none where only the limits end the job.
     pub(super) halt: Option<&'a dyn Watch>,
+    /// Where its standard output goes instead of here.
+    pub(super) output: Option<BorrowedFd<'a>>,
 }
 
 /// Starts a stage, sends its orders and watches it until everything is dead.
@@ -71,7 +73,7 @@ pub(super) fn run<T: Serialize>(
     mut stage: Command,
     first: Option<&T>,
     order: &JobOrder,
-    WatchedJob { job, halt }: WatchedJob<'_>,
+    WatchedJob { job, halt, output }: WatchedJob<'_>,
     watch: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Finished, CageError> {
     let Pipes { job: job_ends, stdin, stdout, stderr } = pipes().map_err(CageError::io("make the job's pipes"))?;
@@ -91,11 +93,13 @@ pub(super) fn run<T: Serialize>(
     // The command holds a copy of the stage's end. Until it is dropped, the socket never reads as closed.
     drop(stage);
     let words = child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let [job_stdin, job_stdout, job_stderr] = job_ends.each_ref().map(AsFd::as_fd);
+    let job_fds = [job_stdin, output.unwrap_or(job_stdout), job_stderr];
     // Both orders are sent at once. Each stage reads exactly its own and leaves the next in the
     // socket.
     let sent = first
         .map_or(Ok(()), |first| wire::send_order(&control, first, &[]))
-        .and_then(|()| wire::send_order(&control, order, &job_ends.each_ref().map(AsFd::as_fd)));
+        .and_then(|()| wire::send_order(&control, order, &job_fds));
     // The stage has its own copies. While ours are open, the end of the job's output would never
     // show.
     drop(job_ends);

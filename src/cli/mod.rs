@@ -49,6 +49,7 @@ mod rollback;
 mod run;
 mod run_result;
 mod screen;
+mod secret;
 mod session;
 mod setup;
 mod show;
@@ -191,6 +192,7 @@ enum Verb {
     Rebuild(rebuild::Args),
     Config(config::Args),
     Setup(setup::Args),
+    Secret(secret::Args),
     Cache(cache::Args),
 }
 
@@ -227,6 +229,7 @@ impl Verb {
             Self::Rebuild(args) => args.json.json,
             Self::Config(args) => args.json(),
             Self::Setup(args) => args.json.json,
+            Self::Secret(args) => args.json(),
             Self::Cache(args) => args.json(),
             Self::Inbox(args) => args.json.json,
             Self::Effects(args) => args.json(),
@@ -284,6 +287,7 @@ impl Verb {
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Config(args) => config::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
+            Self::Secret(args) => secret::run(context, &args),
             Self::Cache(args) => cache::run(context, &args),
         }
     }

@@ -30,6 +30,7 @@ pub mod name;
 pub mod removals;
 pub mod research;
 pub mod schema;
+pub mod secret;
 pub mod secret_binding;
 pub mod session;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 //! Guarantees: an unreadable or unknown setting is an error, never a silent default; every path that comes out is
 //! absolute. Deliberately never: writes a file, or keeps a secret in a type that prints it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::{environment::Environment, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
     limits::Limits,
+    secret::{SecretName, SecretStore},
 };
 use crate::policy::channels::ChannelPolicy;
 
@@ -33,6 +35,7 @@ struct Settings {
     policy: ChannelPolicy,
     effects: EffectsSettings,
     limits: Limits,
+    secrets: BTreeMap<SecretName, SecretStore>,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
             policy: ChannelPolicy::default(),
             effects: EffectsSettings::default(),
             limits: Limits::default(),
+            secrets: BTreeMap::new(),
         }
     }
 }
@@ -233,6 +237,8 @@ pub struct Config {
     pub effects: EffectsSettings,
     /// Limits of a run.
     pub limits: Limits,
+    /// Where the values of secrets are.
+    pub secrets: BTreeMap<SecretName, SecretStore>,
 }
 
 impl Config {
@@ -269,6 +275,7 @@ impl Config {
                 "`vault` must be a folder of its own, not one that the workspace lies in".to_owned(),
             ));
         }
+        let secrets = checked_secrets(settings.secrets, home, &real).map_err(malformed)?;
         Ok(Self {
             layout: Layout { vault, root },
             follow: settings.vault.follow,
@@ -278,8 +285,36 @@ impl Config {
             channels: settings.policy,
             effects: settings.effects,
             limits: settings.limits,
+            secrets,
         })
     }
+}
+
+/// The `[secrets]` tables, with every path absolute and none of them in the vault.
+fn checked_secrets(
+    mut secrets: BTreeMap<SecretName, SecretStore>,
+    home: Option<&Path>,
+    vault: &Path,
+) -> Result<BTreeMap<SecretName, SecretStore>, String> {
+    for (name, store) in &mut secrets {
+        let at = |why: String| format!("[secrets.{name}]: {why}");
+        match store {
+            SecretStore::File { path, .. } => *path = below_home(path, "path", home).map_err(at)?,
+            SecretStore::Command { command, .. } => {
+                if let Some(program) = command.first_mut() {
+                    let whole = below_home(Path::new(program), "command", home).map_err(at)?;
+                    *program = whole.to_str().map(str::to_owned).ok_or_else(|| at("it is not UTF-8".to_owned()))?;
+                }
+            }
+            SecretStore::Environment { .. } | SecretStore::Keyring { .. } => {}
+        }
+        store.check().map_err(|error| at(error.to_string()))?;
+        // Skills read the vault, and those that write could replace the file.
+        if store.file().and_then(resolve_new).is_some_and(|file| file.starts_with(vault)) {
+            return Err(at("its file must not be in the vault, which skills read".to_owned()));
+        }
+    }
+    Ok(secrets)
 }
 
 /// A path that somebody wrote, with `~/` as the person's home folder. A shell leaves `~` in quotes as it is.
@@ -293,11 +328,16 @@ pub fn with_home(path: &Path, environment: &Environment) -> Result<PathBuf, Conf
 
 /// A path of the settings, with `~/` as the person's home folder.
 fn expanded(path: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
+    below_home(path, "vault", home)
+}
+
+/// The same of the setting with this name.
+fn below_home(path: &Path, setting: &str, home: Option<&Path>) -> Result<PathBuf, String> {
     match path.strip_prefix("~") {
         Err(_) => Ok(path.to_owned()),
         Ok(below) => match home {
             Some(home) => Ok(home.join(below)),
-            None => Err(format!("`vault` is {}, and HOME is not set: write the whole path", path.display())),
+            None => Err(format!("`{setting}` is {}, and HOME is not set: write the whole path", path.display())),
         },
     }
 }
@@ -351,6 +391,34 @@ mod tests {
         {
             assert!(toml::from_str::<Settings>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_secret_lies_outside_of_the_vault_at_an_absolute_path() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let root = folder.path().canonicalize()?;
+        std::fs::create_dir(root.join("vault_out"))?;
+        std::os::unix::fs::symlink(root.join("vault_out"), root.join("link"))?;
+        let load = |table: &str| {
+            std::fs::write(root.join(layout::MARKER), table.replace("ROOT", &root.to_string_lossy()))?;
+            Ok::<_, std::io::Error>(Config::load(&root, &Environment::default()))
+        };
+        for bad in [
+            "[secrets.TOKEN]\nstore = 'file'\npath = 'token'",
+            "[secrets.TOKEN]\nstore = 'file'\npath = '~/token'",
+            "[secrets.TOKEN]\nstore = 'file'\npath = 'ROOT/vault_out/token'",
+            "[secrets.TOKEN]\nstore = 'file'\npath = 'ROOT/link/token'",
+            "[secrets.TOKEN]\nstore = 'command'\ncommand = ['ROOT/vault_out/pass', 'show']",
+            "[secrets.TOKEN]\nstore = 'command'\ncommand = ['pass']",
+            "[secrets.token]\nstore = 'environment'\nvariable = 'TOKEN'",
+            "[secrets.TOKEN]\nvalue = 'made-up'",
+        ] {
+            let loaded = load(bad)?;
+            assert!(matches!(loaded, Err(ConfigError::Malformed { .. })), "{bad}: {loaded:?}");
+        }
+        let config = load("[secrets.TOKEN]\nstore = 'file'\npath = 'ROOT/token'\ncut_newline = true")??;
+        assert_eq!(config.secrets.len(), 1);
+        Ok(())
     }
 
     #[test]

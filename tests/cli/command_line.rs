@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Called, PEEK, Workspace, feed};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 41] = [
+const VERBS: [(&str, &[&str]); 42] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -50,6 +50,7 @@ const VERBS: [(&str, &[&str]); 41] = [
     ("check-proof", &[]),
     ("rebuild", &[]),
     ("setup", &[]),
+    ("secret", &[]),
     ("cache", &[]),
 ];
 

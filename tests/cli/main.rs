@@ -45,6 +45,7 @@ mod replay;
 mod reverify;
 mod screen;
 mod second_wall;
+mod secret_stores;
 mod secrets;
 mod small_and_wrong;
 mod stop;

@@ -1,0 +1,38 @@
+//! `kavi secret`: one file for each of its verbs.
+
+mod check;
+mod list;
+
+use super::{Context, JsonFlag};
+use crate::error::Error;
+
+/// List secrets, or check that one can be read. No value is ever shown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kavi secret list\n  kavi secret check EXAMPLE_TOKEN --json")]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    List(list::Args),
+    Check(check::Args),
+}
+
+impl Args {
+    pub fn json(&self) -> bool {
+        let JsonFlag { json } = match &self.verb {
+            Verb::List(args) => args.json,
+            Verb::Check(args) => args.json,
+        };
+        json
+    }
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    match &args.verb {
+        Verb::List(args) => list::run(context, args),
+        Verb::Check(args) => check::run(context, args),
+    }
+}

@@ -1,0 +1,27 @@
+//! Secrets that skills use without having them.
+//!
+//! [`SecretReader`] asks the store of a secret. It starts a short-lived child, `reader_child`, which reads the value and writes
+//! it to a descriptor that the caller names, or makes a signature with it. [`LeakScanner`] finds known secrets, in every usual
+//! encoding, in what leaves a run.
+//!
+//! Guarantees: the process that asks never holds a value. A child that holds one leaves no core dump, has nothing in its
+//! arguments or environment, and ends at once. A value is complete and valid, or it is not given out at all. No error, report
+//! or `Debug` form contains any part of a value.
+//!
+//! Deliberately never: asks a store before there is a use for the value, starts a shell, lets a store ask at the terminal,
+//! shortens a value without being told to, or keeps one.
+
+mod encodings;
+mod error;
+mod leak_scan;
+mod lookup;
+mod reader_child;
+mod stores;
+mod value;
+
+pub use encodings::Encoding;
+pub use error::{InvalidValue, ReadRefusal, SecretError};
+pub use leak_scan::{KnownSecret, Leak, LeakScanError, LeakScanner, LeakStream};
+pub use lookup::{SecretReader, ValueLength};
+pub use reader_child::child_entry;
+pub use value::{MAX_VALUE_BYTES, SHORTEST_RECOGNISABLE, SecretValue};
