@@ -60,8 +60,8 @@ pub use crate::ledger::{
 };
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
-pub use crate::workspace::{Setting, SettingOrigin};
 pub use crate::secrets::ValueLength;
+pub use crate::workspace::{Setting, SettingOrigin};
 pub use agents::{
     AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
     CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Called, PEEK, Workspace, feed};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 42] = [
+const VERBS: [(&str, &[&str]); 43] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -49,6 +49,7 @@ const VERBS: [(&str, &[&str]); 42] = [
     ("proof", &[]),
     ("check-proof", &[]),
     ("rebuild", &[]),
+    ("config", &[]),
     ("setup", &[]),
     ("secret", &[]),
     ("cache", &[]),
