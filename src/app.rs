@@ -23,6 +23,7 @@ mod clock;
 mod coding_agent;
 mod doctor;
 mod effects;
+mod guidance;
 mod history;
 mod host;
 mod inbox;
@@ -47,6 +48,7 @@ pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::source_review::{SourceDiff, SourceFile, SourceReview};
 pub use crate::forge::verify::{Reuse, Verified};
+pub use crate::improve::assessment::{Assessment, EnvironmentOutcomes, FailedUse, SubjectOutcomes};
 pub use crate::invoke::batch::Batch;
 pub use crate::invoke::chain::{ChainFiles, ChainResult, CommitMode, StepResult};
 pub use crate::invoke::diff::FileDiff;
@@ -55,24 +57,26 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, HistoryAudit, OpenProposal, OutcomeFilter, Promotion,
-    Proposal, ProposalSource, Pruned, RecordFilter, RecordTail, Research, Reverification, Verification,
+    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, GuidanceDecision, GuidanceRevision, HistoryAudit,
+    OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalSource, Pruned, RecordFilter, RecordTail, Research,
+    Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
 pub use crate::secrets::ValueLength;
 pub use crate::workspace::{Setting, SettingOrigin};
 pub use agents::{
-    AgentApi, AgentCall, AgentFiles, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService, AgentSkill,
-    CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint, HttpOptions,
-    HttpServing, Installed, OwnedEntry, PersonAnswer, QueueFull, QueueLimits, ReplyFn, Settlement, SkillsChanged,
-    Submission, Submitted, TlsFiles, TlsPem, ToolListing,
+    AgentApi, AgentCall, AgentFiles, AgentOpinion, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService,
+    AgentSkill, CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint,
+    HttpOptions, HttpServing, Installed, OwnedEntry, PersonAnswer, QueueFull, QueueLimits, ReplyFn, Settlement,
+    SkillsChanged, Submission, Submitted, TlsFiles, TlsPem, ToolListing,
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
 pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use doctor::{Check, CheckDepth, Health};
 pub use effects::{EffectService, HeldChange};
+pub use guidance::{GuidanceChange, GuidanceHistory, GuidanceService, PersonsWord};
 pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
 pub use host::{Host, Walls};
 pub use inbox::Inbox;
@@ -280,6 +284,11 @@ impl App {
     /// Held vault changes and undo.
     pub fn effects(&self) -> EffectService<'_> {
         EffectService { workspace: &self.workspace }
+    }
+
+    /// Guidance of trusted skills, and what their runs say.
+    pub fn guidance(&self) -> GuidanceService<'_> {
+        GuidanceService { workspace: &self.workspace }
     }
 
     /// Records of runs.

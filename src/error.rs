@@ -10,6 +10,7 @@ use crate::forge::propose::{ProposalWriteError, ProposeError};
 use crate::forge::rebuild::RebuildError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
+use crate::improve::guidance::GuidanceError;
 use crate::invoke::{
     InvokeError, chain::ChainError, pending_approval::ApprovalError, prune::PruneError, replay::ReplayError,
     resident::ResidentError, undo::UndoError,
@@ -24,6 +25,7 @@ use crate::secrets::{ReadRefusal, SecretError};
 use crate::workspace::ConfigError;
 
 mod forge;
+mod improve;
 mod runs;
 
 const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` shows who stopped it and why";
@@ -99,6 +101,9 @@ pub enum Error {
     /// The name of the person who decides.
     #[error(transparent)]
     Approver(#[from] InvalidApprover),
+    /// The guidance of a skill.
+    #[error(transparent)]
+    Guidance(#[from] GuidanceError),
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -255,6 +260,7 @@ impl Error {
             Self::Verify(error) => forge::kind_of_verify(error),
             Self::Promote(error) => forge::kind_of_promote(error),
             Self::Rebuild(error) => forge::kind_of_rebuild(error),
+            Self::Guidance(error) => improve::kind_of_guidance(error),
             Self::Invoke(error) => runs::kind_of_run(error),
             Self::Run { source, .. } => runs::kind_of_run(source),
             Self::InvalidChain(_) => Kind::Usage,
@@ -335,6 +341,7 @@ impl Error {
             Self::Promote(PromoteError::Ledger(error)) | Self::Resident(ResidentError::Ledger(error)) => {
                 return ledger_hint(error);
             }
+            Self::Guidance(error) => return improve::hint_of_guidance(error),
             Self::Invoke(error) => return runs::hint_of_run(error),
             Self::Run { source, .. } => return runs::hint_of_run(source),
             Self::InvalidChain(_) => "see `kavi consume-chain --help`; nothing ran",

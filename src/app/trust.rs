@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::guidance::GuidanceService;
 use super::open_workspace::OpenWorkspace;
 use super::proposals::split_revision;
 use crate::artifacts;
@@ -60,7 +61,9 @@ impl TrustService<'_> {
     /// # Errors
     /// When anything changed since the report; nothing is promoted then.
     pub fn promote(&self, report: &PromotionReport, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
-        Ok(promote::apply(&self.workspace.forge(), report, limits, approver)?)
+        let promoted = promote::apply(&self.workspace.forge(), report, limits, approver)?;
+        GuidanceService { workspace: self.workspace }.promoted(&promoted, approver);
+        Ok(promoted)
     }
 
     /// Promotes exactly what several reports show, in one decision.
@@ -68,7 +71,10 @@ impl TrustService<'_> {
     /// # Errors
     /// When anything changed since the reports; nothing is promoted then.
     pub fn promote_all(&self, reports: &[PromotionReport], approver: &Approver) -> Result<Vec<Proposal>, Error> {
-        Ok(promote::apply_all(&self.workspace.forge(), reports, approver)?)
+        let promoted = promote::apply_all(&self.workspace.forge(), reports, approver)?;
+        let guidance = GuidanceService { workspace: self.workspace };
+        promoted.iter().for_each(|proposal| guidance.promoted(proposal, approver));
+        Ok(promoted)
     }
 
     /// The limits that a promotion fixes, `NAME=VALUE` each. They may only be lower than those of kavi.toml.

@@ -8,13 +8,17 @@ use clap::{Arg, Command};
 const WITHOUT_WORKSPACE: [&str; 3] = ["demo", "init", "setup"];
 
 /// Verbs that neither build, compile nor run anything, and report nothing about the sandbox.
-const WITHOUT_TOOLS: [&str; 17] = [
+const WITHOUT_TOOLS: [&str; 21] = [
     "cache",
     "effects",
     "export-executions",
+    "export-skill",
+    "guidance",
     "init",
     "list-skills",
     "new",
+    "outcome",
+    "outcomes",
     "propose-skill",
     "prune",
     "resume",

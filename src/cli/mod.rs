@@ -21,7 +21,9 @@ mod diff;
 mod doctor;
 mod effects;
 mod export;
+mod export_skill;
 mod forge;
+mod guidance;
 mod help;
 mod imports;
 mod inbox;
@@ -33,6 +35,7 @@ mod log;
 mod mcp;
 mod new;
 mod out;
+mod outcomes;
 mod progress;
 mod promote;
 mod proof;
@@ -183,6 +186,10 @@ enum Verb {
     Undo(undo::Args),
     Show(show::Args),
     Diff(diff::Args),
+    Guidance(guidance::Args),
+    ExportSkill(export_skill::Args),
+    Outcomes(outcomes::Args),
+    Outcome(outcomes::WordArgs),
     Status(status::Args),
     Doctor(doctor::Args),
     Audit(audit::Args),
@@ -220,6 +227,10 @@ impl Verb {
             Self::ListSkills(args) => args.json.json,
             Self::Show(args) => args.json.json,
             Self::Diff(args) => args.json.json,
+            Self::Guidance(args) => args.json(),
+            Self::ExportSkill(args) => args.json.json,
+            Self::Outcomes(args) => args.json.json,
+            Self::Outcome(args) => args.json.json,
             Self::Status(args) => args.json.json,
             Self::Doctor(args) => args.json.json,
             Self::Audit(args) => args.json.json,
@@ -278,6 +289,10 @@ impl Verb {
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),
             Self::Diff(args) => diff::run(context, &args),
+            Self::Guidance(args) => guidance::run(context, &args),
+            Self::ExportSkill(args) => export_skill::run(context, &args),
+            Self::Outcomes(args) => outcomes::run(context, &args),
+            Self::Outcome(args) => outcomes::report(context, &args),
             Self::Status(args) => status::run(context, &args),
             Self::Doctor(args) => doctor::run(context, &args),
             Self::Audit(args) => audit::run(context, &args),

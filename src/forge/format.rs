@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::compile::{CompileError, INSIDE_TOOLCHAIN};
 use super::context::ForgeContext;
 use crate::cage::{Job, JobLimits, Mount};
-use crate::model::snapshot::Snapshot;
+use crate::model::{guidance::GUIDANCE_FILE, snapshot::Snapshot};
 use crate::policy::scan;
 
 /// rustfmt of one toolchain.
@@ -60,7 +60,8 @@ impl Formatter {
         // rustfmt looks for a configuration upwards. Without a cage this file ends the search.
         std::fs::write(empty.join("rustfmt.toml"), "").map_err(io)?;
         let mut files = BTreeMap::new();
-        for (path, bytes) in formatted.snapshot.files() {
+        files.extend(formatted.snapshot.guidance().map(|text| (GUIDANCE_FILE.to_owned(), text.to_vec())));
+        for (path, bytes) in formatted.snapshot.sources() {
             let job = self.job(empty.clone()).stdin(bytes.to_vec());
             let done = forge.cage.run(&job, &mut |_, _| {})?;
             let text = match done.exit.success() && (!done.stdout.is_empty() || bytes.is_empty()) {

@@ -14,7 +14,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use crate::model::{digest::Digest, finding::Finding, snapshot::Snapshot};
+use crate::model::{
+    digest::Digest,
+    finding::Finding,
+    guidance::{GUIDANCE_FILE, GuidanceText},
+    snapshot::Snapshot,
+};
 
 /// Largest source file, in bytes.
 pub const MAX_FILE_BYTES: u64 = 256 << 10;
@@ -117,6 +122,7 @@ pub fn open(root: &Path) -> Result<OwnedFd, IntakeError> {
 enum Role {
     SourceFolder,
     Source,
+    Guidance,
     Provided(Digest),
     Inspected,
     TestFolder,
@@ -214,11 +220,12 @@ impl Walk<'_> {
         match (self.role(path), kind) {
             (Role::Ignored, _) => self.ignored.push(path.to_owned()),
             (Role::SourceFolder | Role::TestFolder, FileType::Directory) => self.source_folder(folder, name, path),
-            (Role::Source | Role::Provided(_) | Role::Inspected | Role::Test, FileType::RegularFile) => {
-                self.file(folder, name, path)
-            }
+            (
+                Role::Source | Role::Guidance | Role::Provided(_) | Role::Inspected | Role::Test,
+                FileType::RegularFile,
+            ) => self.file(folder, name, path),
             (Role::SourceFolder | Role::TestFolder, _) => self.refuse("kind", path, "it must be a folder"),
-            (Role::Source | Role::Provided(_) | Role::Inspected | Role::Test, _) => {
+            (Role::Source | Role::Guidance | Role::Provided(_) | Role::Inspected | Role::Test, _) => {
                 self.refuse("kind", path, "it must be a file");
             }
             (Role::Outside, FileType::Directory) => {
@@ -228,7 +235,7 @@ impl Walk<'_> {
                 self.refuse(
                     "outside",
                     path,
-                    "the file is outside the allowlist (`src/lib.rs` and further `src/**/*.rs`)",
+                    "the file is outside the allowlist (`src/lib.rs`, further `src/**/*.rs`, and `GUIDANCE.md`)",
                 );
             }
         }
@@ -256,6 +263,10 @@ impl Walk<'_> {
             Role::Inspected => {
                 self.inspected.insert(path.to_owned(), bytes);
             }
+            Role::Guidance => match GuidanceText::from_bytes(&bytes) {
+                Ok(_) => drop(self.files.insert(path.to_owned(), bytes)),
+                Err(error) => self.refuse("guidance", path, error.to_string()),
+            },
             Role::Test => {
                 self.total += bytes.len() as u64;
                 self.tests.insert(path.to_owned(), bytes);
@@ -296,6 +307,7 @@ fn role_of_source_path(path: &str) -> Role {
     let names: Vec<&str> = path.split('/').collect();
     match names.as_slice() {
         ["src"] => Role::SourceFolder,
+        [GUIDANCE_FILE] => Role::Guidance,
         ["src", folders @ .., last] if names.len() <= MAX_DEPTH && folders.iter().all(|name| is_plain(name)) => {
             match last.strip_suffix(".rs") {
                 Some(stem) if is_plain(stem) => Role::Source,
@@ -388,6 +400,21 @@ mod tests {
         let accepted = inspect(dir.path(), &IntakeRules::default())?.map_err(|findings| format!("{findings:?}"))?;
         let paths: Vec<_> = accepted.snapshot.files().map(|(path, _)| path).collect();
         assert_eq!(paths, ["src/lib.rs", "src/util/text.rs"]);
+        Ok(())
+    }
+
+    #[test]
+    fn guidance_is_accepted_where_it_can_be_read_and_is_no_source() -> Anything {
+        let dir = workspace()?;
+        fs::write(dir.path().join(GUIDANCE_FILE), "# Use\n")?;
+        let accepted = inspect(dir.path(), &IntakeRules::default())?.map_err(|findings| format!("{findings:?}"))?;
+        assert_eq!(accepted.snapshot.guidance(), Some(&b"# Use\n"[..]));
+        assert_eq!(accepted.snapshot.sources().map(|(path, _)| path).collect::<Vec<_>>(), ["src/lib.rs"]);
+        assert!(!is_source(GUIDANCE_FILE));
+        for bad in ["", "---\nname: x\n---\n", "a\u{202e}b", &"x".repeat(17_000)] {
+            fs::write(dir.path().join(GUIDANCE_FILE), bad)?;
+            assert_eq!(rules(dir.path(), &IntakeRules::default())?, ["workspace/guidance"], "{bad:?}");
+        }
         Ok(())
     }
 

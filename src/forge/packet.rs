@@ -81,7 +81,8 @@ fn wanted_by_the_gates(spec: &SkillSpec) -> String {
         .collect();
     format!(
         "## What the gates check\n\n\
-         - workspace: `src/lib.rs` exists. Only files `src/**/*.rs` (lower-case names) are added or changed.\n\
+         - workspace: `src/lib.rs` exists. Only files `src/**/*.rs` (lower-case names) are added or changed. `GUIDANCE.md` may\n  \
+         say in Markdown how and when an agent should use the skill: 16 KiB at most, no frontmatter.\n\
          - lint: rustc has no warning, and clippy finds nothing wrong or suspicious. Its advice on style refuses nothing. Kavi formats the code; you need not.\n\
          - policy: from `std` only what computes. Files only through `kavi_sdk::vault`{clock}{removals}. No `unsafe`, no `println!`, no\n  \
          `#[allow]`, no `include_str!`, no secret as a literal. Where it is broken, nothing may be compiled.\n\

@@ -71,11 +71,15 @@ pub enum EventKind {
     EffectExpired,
     /// Old records were removed.
     Prune,
+    /// A decision about which guidance of a skill is published.
+    Guidance,
+    /// A person said how a run went.
+    OutcomeReport,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Created,
         Self::TakenOver,
         Self::Key,
@@ -101,6 +105,8 @@ impl EventKind {
         Self::EffectRejected,
         Self::EffectExpired,
         Self::Prune,
+        Self::Guidance,
+        Self::OutcomeReport,
     ];
 
     /// The word for it.
@@ -131,6 +137,8 @@ impl EventKind {
             Self::EffectRejected => "effect-rejected",
             Self::EffectExpired => "effect-expired",
             Self::Prune => "prune",
+            Self::Guidance => "guidance",
+            Self::OutcomeReport => "outcome-report",
         }
     }
 

@@ -2,8 +2,14 @@
 //!
 //! - `statistics/`: intervals, e-values, and the price of a further attempt. Pure.
 //! - `incident.rs`: failures that say something about the environment and nothing about a skill. Pure.
+//! - `outcome.rs`: what one run says. Pure.
+//! - `assessment.rs`: what all runs of a skill say.
+//! - `guidance.rs`: the guidance of trusted skills, and its form as a folder.
 //!
-//! Deliberately never: publishes anything, or changes what may run. A person does both.
+//! Deliberately never: publishes anything without a person's decision, or changes what may run.
 
+pub mod assessment;
+pub mod guidance;
 pub mod incident;
+pub mod outcome;
 pub mod statistics;

@@ -9,6 +9,7 @@ use crate::model::{
     digest::Digest,
     effect::EffectClass,
     execution::SecondWall,
+    guidance::{Fault, GuidanceOrigin, GuidanceStep, UseVerdict},
     id::{ArtifactId, BuildId, CommitId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
     lifecycle::{
         BuildStatus, BuilderKind, CommitKind, CommitState, Decision, FailureKind, ProposalStatus, Purpose, Verdict,
@@ -59,6 +60,10 @@ as_text! {
     Channel => str::parse::<Channel>;
     FailureKind => str::parse::<FailureKind>;
     BuilderKind => str::parse::<BuilderKind>;
+    GuidanceOrigin => str::parse::<GuidanceOrigin>;
+    GuidanceStep => str::parse::<GuidanceStep>;
+    Fault => str::parse::<Fault>;
+    UseVerdict => str::parse::<UseVerdict>;
 }
 
 /// JSON text out of a value.

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_records_in_order.sql"),
     include_str!("migrations/0011_history.sql"),
     include_str!("migrations/0012_rejections.sql"),
+    include_str!("migrations/0013_guidance.sql"),
 ];
 
 /// What the header of a file says.

@@ -10,8 +10,8 @@ use super::builtin_tools::BuiltinTool;
 use super::service::{McpService, ask, client_name};
 use super::tool_result::{error_result, failed_result, structured_result};
 use super::tools;
-use crate::app::{Proposal, Submission, Submitted};
-use crate::model::lifecycle::ProposalStatus;
+use crate::app::{AgentOpinion, Proposal, Submission, Submitted};
+use crate::model::{guidance::UseVerdict, id::ExecutionId, lifecycle::ProposalStatus};
 
 /// What an agent is told after it proposed something that is in this state.
 fn next(status: ProposalStatus) -> &'static str {
@@ -65,6 +65,7 @@ impl McpService {
                     },
                 )
             }
+            BuiltinTool::Report => self.report_outcome(&arguments, context).await,
             BuiltinTool::Find => {
                 let Some(query) = text("query") else {
                     return Ok(failed_result("give `query`: words, or an empty text for all skills"));
@@ -75,6 +76,24 @@ impl McpService {
             }
             BuiltinTool::Call => failed_result("give the skill's `name` and its `input`, an object"),
         })
+    }
+
+    async fn report_outcome(&self, arguments: &JsonObject, context: &RequestContext<RoleServer>) -> CallToolResult {
+        let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
+        let verdict = match text("verdict") {
+            "ok" => UseVerdict::Ok,
+            "bad" => UseVerdict::Bad,
+            _ => return failed_result("give `verdict`: `ok` or `bad`"),
+        };
+        let Ok(run) = ExecutionId::parse(text("run")) else {
+            return failed_result("give `run`: the `kavi/execution` of a result");
+        };
+        let opinion = AgentOpinion { run, verdict, why: text("why").to_owned(), by: client_name(context) };
+        match ask(|reply| self.api.report_outcome(opinion, reply)).await {
+            // A second opinion about the same run is not kept, and that is no failure of the caller.
+            Ok(kept) => structured_result(json!({ "kept": kept })),
+            Err(error) => error_result(&error),
+        }
     }
 
     async fn propose(&self, mut arguments: JsonObject, context: &RequestContext<RoleServer>) -> CallToolResult {

@@ -3,8 +3,8 @@
 //! The guidance of a skill is a `SKILL.md`, listed with its digest as the protocol's extension for skills requires. Names
 //! there have `-` where Kavi's names have `_`.
 //!
-//! Guarantees: the guidance of a skill comes from the spec that a person promoted, and the same spec gives the same bytes. A
-//! record is shown without its input, output, paths and messages.
+//! Guarantees: a skill is shown with the spec that a person promoted and the guidance that a person published. The same of both
+//! gives the same bytes. A record is shown without its input, output, paths and messages.
 
 use rmcp::model::{
     ErrorData, ListResourcesResult, ListSkillsResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
@@ -15,7 +15,12 @@ use super::service::{McpService, ask};
 use super::tools;
 use crate::app::AgentSkill;
 use crate::error::{Error, Kind};
-use crate::model::{digest::Digest, effect::EffectClass, hints, id::ExecutionId, text};
+use crate::model::{
+    digest::Digest,
+    id::ExecutionId,
+    skill_file::{self, SkillFile},
+    text,
+};
 
 /// Resources on a page.
 const PAGE: usize = 100;
@@ -25,34 +30,27 @@ const RECORD: &str = "kavi://record/";
 const RECORDS: &str = "kavi://records";
 const ARTIFACT: &str = "kavi://artifact/";
 
-/// A skill's name as the extension spells it.
-fn extension_name(skill: &AgentSkill) -> String {
-    skill.spec.name.as_str().replace('_', "-")
-}
-
 /// The URI of the guidance of a skill.
 fn uri(skill: &AgentSkill) -> String {
-    format!("{SKILL}{}{SKILL_FILE}", extension_name(skill))
+    format!("{SKILL}{}{SKILL_FILE}", skill_file::file_name(&skill.spec.name))
 }
 
 /// The skill whose guidance has this URI.
 fn skill_at<'a>(skills: &'a [AgentSkill], uri: &str) -> Option<&'a AgentSkill> {
     // Compared with the names of trusted skills and never made into a path.
     let name = uri.strip_prefix(SKILL)?.strip_suffix(SKILL_FILE)?;
-    skills.iter().find(|skill| extension_name(skill) == name)
-}
-
-/// The description of a skill on one line, for its frontmatter.
-fn summary(skill: &AgentSkill) -> String {
-    let line: Vec<&str> = skill.spec.description.split_whitespace().collect();
-    text::line(&line.join(" "), 1_000)
+    skills.iter().find(|skill| skill_file::file_name(&skill.spec.name) == name)
 }
 
 /// An entry of the extension: name, description, and the digest of the guidance.
 fn entry(skill: &AgentSkill) -> Skill {
     let uri = uri(skill);
     let file = SkillResource::from_bytes(uri.clone(), guidance(skill).as_bytes());
-    Skill::new(uri, SkillFrontmatter::new(extension_name(skill), summary(skill)), SkillResources::Files(vec![file]))
+    Skill::new(
+        uri,
+        SkillFrontmatter::new(skill_file::file_name(&skill.spec.name), skill_file::summary(&skill.spec)),
+        SkillResources::Files(vec![file]),
+    )
 }
 
 /// One page of the entries.
@@ -71,34 +69,8 @@ pub(super) fn skill(skills: &[AgentSkill], uri: &str) -> Result<Skill, ErrorData
 
 /// The guidance of one skill, a `SKILL.md`.
 fn guidance(skill: &AgentSkill) -> String {
-    let spec = &skill.spec;
-    let folders: Vec<&str> = spec.paths.iter().map(|path| path.as_str()).collect();
-    let touches = match spec.side_effect_class {
-        EffectClass::FileWrite => {
-            format!("writes files below {}; policy may hold them until a person approves", folders.join(", "))
-        }
-        class if hints::of(class).read_only => "changes nothing".to_owned(),
-        class => format!("is {class}"),
-    };
-    // A JSON string is a valid YAML string.
-    let (name, what) = (extension_name(skill), serde_json::Value::String(summary(skill)));
-    let mut out = format!(
-        "---\nname: {name}\ndescription: {what}\n---\n\n# {}\n\n{}\n\nCall it as the tool `{}`. Revision {}, component sha256 {}. It {touches}.\n\n## Input\n\n```json\n{:#}\n```\n\n## Output\n\n```json\n{:#}\n```\n",
-        spec.name,
-        text::block(&spec.description, 2_000),
-        spec.name,
-        skill.revision,
-        skill.component_sha256,
-        spec.io.input_schema(),
-        spec.io.output_schema(),
-    );
-    for example in spec.examples.iter().take(3) {
-        // An example may contain a fence, which would end the block and put its rest into the
-        // guidance.
-        let input = text::fenced(&format!("{:#}", example.input), 4_000);
-        out.push_str(&format!("\n## Example: {}\n\n```json\n{input}\n```\n", text::line(&example.name, 100)));
-    }
-    out
+    let AgentSkill { spec, revision, component_sha256, guidance, .. } = skill;
+    SkillFile { spec, revision: *revision, component_sha256: *component_sha256, guidance }.render()
 }
 
 /// The skills of one page, and the cursor of the next page.
@@ -118,7 +90,8 @@ fn page_of<'a>(
 pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     let (shown, next) = page_of(skills, cursor)?;
     let resource = |skill: &AgentSkill| {
-        let resource = Resource::new(uri(skill), extension_name(skill)).with_description(summary(skill));
+        let resource = Resource::new(uri(skill), skill_file::file_name(&skill.spec.name))
+            .with_description(skill_file::summary(&skill.spec));
         resource.with_mime_type("text/markdown")
     };
     let records = Resource::new(RECORDS, "records")

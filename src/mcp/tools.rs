@@ -115,7 +115,10 @@ pub(super) fn find(skills: &[AgentSkill], query: &str) -> (Vec<Value>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{digest::Digest, effect::EffectClass, schema::IoSchema, spec::SkillSpec, vault_path::VaultPath};
+    use crate::model::{
+        digest::Digest, effect::EffectClass, guidance::GuidanceText, schema::IoSchema, spec::SkillSpec,
+        vault_path::VaultPath,
+    };
 
     type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -139,7 +142,8 @@ mod tests {
             required_tests: Vec::new(),
         };
         let digest = Digest::of(name.as_bytes());
-        Ok(AgentSkill { spec, spec_sha256: digest, revision: 3, component_sha256: digest })
+        let guidance = GuidanceText::template(&spec);
+        Ok(AgentSkill { spec, spec_sha256: digest, revision: 3, component_sha256: digest, guidance })
     }
 
     fn many(count: usize) -> Result<Vec<AgentSkill>, Box<dyn std::error::Error>> {
@@ -178,7 +182,8 @@ mod tests {
                 }
             }
             let skills = skills.iter().map(|skill| skill.spec.name.to_string());
-            let own = ["propose_skill", "skill_status", "list_proposals", "explain_failure"].map(str::to_owned);
+            let own = ["propose_skill", "skill_status", "list_proposals", "explain_failure", "report_outcome"];
+            let own = own.map(str::to_owned);
             assert_eq!(all, own.into_iter().chain(skills).collect::<Vec<_>>(), "{count}");
         }
         assert!(
@@ -222,7 +227,7 @@ mod tests {
 
     #[test]
     fn many_skills_are_searched_instead_of_listed() -> Tested {
-        assert_eq!(names(&page(&many(MOST_LISTED)?, ToolListing::SearchWhenMany, None)?).len(), MOST_LISTED + 4);
+        assert_eq!(names(&page(&many(MOST_LISTED)?, ToolListing::SearchWhenMany, None)?).len(), MOST_LISTED + 5);
         let skills = many(MOST_LISTED + 1)?;
         assert_eq!(names(&page(&skills, ToolListing::SearchWhenMany, None)?), BuiltinTool::ALL.map(BuiltinTool::name));
         let (found, more) = find(&skills, "READ-only 000");

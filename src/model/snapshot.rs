@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::Digest;
+use super::{digest::Digest, guidance::GUIDANCE_FILE};
 
 /// The accepted source files of one build, by path relative to the crate (`src/lib.rs`), in memory.
 ///
@@ -43,6 +43,16 @@ impl Snapshot {
     /// The files, in order of their paths.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+    }
+
+    /// The files that are Rust: all but the guidance.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files().filter(|(path, _)| *path != GUIDANCE_FILE)
+    }
+
+    /// The guidance that the builder left, if it did.
+    pub fn guidance(&self) -> Option<&[u8]> {
+        self.get(GUIDANCE_FILE)
     }
 
     /// The bytes of one file.

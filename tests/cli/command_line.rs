@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{self, Called, PEEK, Workspace, feed};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 43] = [
+const VERBS: [(&str, &[&str]); 47] = [
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -42,6 +42,10 @@ const VERBS: [(&str, &[&str]); 43] = [
     ("undo", &[]),
     ("show", &[]),
     ("diff", &[]),
+    ("guidance", &[]),
+    ("export-skill", &[]),
+    ("outcomes", &[]),
+    ("outcome", &[]),
     ("status", &[]),
     ("doctor", &[]),
     ("audit", &[]),

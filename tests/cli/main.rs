@@ -20,6 +20,7 @@ mod effects;
 mod find_workspace;
 mod first_use;
 mod gates;
+mod guidance;
 mod held;
 mod help;
 mod hints;

@@ -166,7 +166,16 @@ fn real_claude_cli_calls_a_skill_and_proposes_one() -> Outcome {
 
     let requests: Vec<_> = api.requests().into_iter().filter(|request| request.method == "POST").collect();
     assert_eq!(requests.len(), 3);
-    let own = ["propose_skill", "skill_status", "list_proposals", "explain_failure", "act", "peek", "write_note"];
+    let own = [
+        "propose_skill",
+        "skill_status",
+        "list_proposals",
+        "explain_failure",
+        "report_outcome",
+        "act",
+        "peek",
+        "write_note",
+    ];
     let expected: BTreeSet<String> = own.iter().map(|tool| format!("mcp__kavi__{tool}")).collect();
     for request in &requests {
         let tools = request.body["tools"].as_array().ok_or("no tools")?;

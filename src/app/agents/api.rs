@@ -14,6 +14,7 @@ use crate::invoke::diff::FileDiff;
 use crate::ledger::Proposal;
 use crate::model::{
     digest::Digest,
+    guidance::{GuidanceText, UseVerdict},
     id::{CommitId, ExecutionId},
     name::SkillName,
     spec::SkillSpec,
@@ -41,6 +42,8 @@ pub struct AgentSkill {
     pub revision: u32,
     /// The digest of the promoted component.
     pub component_sha256: Digest,
+    /// The published guidance.
+    pub guidance: GuidanceText,
 }
 
 /// One call of a skill.
@@ -154,6 +157,19 @@ pub struct Submission {
     pub by: String,
 }
 
+/// What an agent says about a run of its own. It is kept, and decides nothing.
+#[derive(Debug)]
+pub struct AgentOpinion {
+    /// The run.
+    pub run: ExecutionId,
+    /// How it went.
+    pub verdict: UseVerdict,
+    /// Why.
+    pub why: String,
+    /// The name that the client gives itself.
+    pub by: String,
+}
+
 /// What a server for agents may ask of Kavi.
 pub trait AgentApi: Send + Sync {
     /// Runs a skill. Calls run in the order in which they came.
@@ -176,6 +192,8 @@ pub trait AgentApi: Send + Sync {
     fn record(&self, id: ExecutionId, reply: ReplyFn<Value>);
     /// The newest records, newest first, without inputs and outputs.
     fn newest_records(&self, reply: ReplyFn<Value>);
+    /// Keeps an opinion about a run. Gives whether it is the first about that run.
+    fn report_outcome(&self, opinion: AgentOpinion, reply: ReplyFn<bool>);
     /// The text of an artifact, by its digest.
     fn artifact(&self, digest: Digest, reply: ReplyFn<String>);
 }

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::super::open_workspace::OpenWorkspace;
 use super::api::{
-    AgentApi, AgentCall, AgentFiles, AgentRun, AgentSkill, CallFailure, CallReply, ReplyFn, Settlement, SkillsChanged,
-    Submission, Submitted,
+    AgentApi, AgentCall, AgentFiles, AgentOpinion, AgentRun, AgentSkill, CallFailure, CallReply, ReplyFn, Settlement,
+    SkillsChanged, Submission, Submitted,
 };
 use super::call_queue::{CallQueue, ThreadDemand};
 use super::fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
@@ -140,6 +140,10 @@ impl AgentApi for AgentHandle {
 
     fn failure(&self, key: String, reply: ReplyFn<String>) {
         self.run_task(move |workspace| queries::failure(workspace, &key), reply);
+    }
+
+    fn report_outcome(&self, opinion: AgentOpinion, reply: ReplyFn<bool>) {
+        self.run_task(move |workspace| submissions::report_outcome(workspace, &opinion), reply);
     }
 
     fn record(&self, id: ExecutionId, reply: ReplyFn<Value>) {

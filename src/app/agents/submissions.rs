@@ -1,11 +1,11 @@
 //! What agents send: proposals, and the answers of persons that clients report.
 
 use super::super::open_workspace::OpenWorkspace;
-use super::api::{PersonAnswer, Settlement, Submission, Submitted};
+use super::api::{AgentOpinion, PersonAnswer, Settlement, Submission, Submitted};
 use crate::error::Error;
 use crate::forge::propose;
 use crate::invoke::pending_approval;
-use crate::ledger::ProposalSource;
+use crate::ledger::{Decided, LedgerError, ProposalSource};
 use crate::model::{channel::Channel, id::IdPrefix, text};
 
 /// Largest specification, in bytes of JSON.
@@ -32,6 +32,21 @@ pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Resu
     let times = workspace.ledger.times_proposed(proposal.id)?;
     let rejected = workspace.ledger.rejection(proposal.id)?.map(|rejection| rejection.why);
     Ok(Submitted { proposal, times, rejected })
+}
+
+/// Keeps an agent's opinion about a run. A run of another channel is none of its business.
+pub(super) fn report_outcome(workspace: &OpenWorkspace, opinion: &AgentOpinion) -> Result<bool, Error> {
+    let why = opinion.why.trim();
+    if why.is_empty() || why.len() > MOST_WHY {
+        return Err(Error::Usage(format!("say why, in {MOST_WHY} bytes at most")));
+    }
+    let record = workspace.ledger.execution(opinion.run)?.record;
+    if record.channel != Channel::Mcp {
+        return Err(LedgerError::NotFound { what: "execution", key: opinion.run.to_string() }.into());
+    }
+    let told = Decided { by: &text::line(&opinion.by, 100), at: workspace.clock.now() };
+    let why = text::block(why, MOST_WHY);
+    Ok(workspace.ledger.keep_opinion(&record.skill_name, opinion.run, opinion.verdict, &why, told)?)
 }
 
 /// Writes or discards held files as a person answered.

@@ -20,7 +20,7 @@ use super::handle::{AgentHandle, ListenerSlot, Task};
 use crate::error::Error;
 use crate::invoke::resident::Resident;
 use crate::ledger::{Create, Ledger, Proposal, Recorder};
-use crate::model::id::ProposalId;
+use crate::model::{guidance::GuidanceText, id::ProposalId};
 use crate::sync::lock;
 
 /// How often the worker looks whether the trusted skills changed.
@@ -143,18 +143,26 @@ fn list_skills(ledger: &Path, requests: &Receiver<ReplyFn<Vec<AgentSkill>>>) {
                 Some(ledger) => ledger,
                 None => &*open.insert(Ledger::open(ledger, Create::Never)?),
             };
-            Ok(ledger.all_trusted()?.into_iter().filter_map(promoted).collect())
+            Ok(ledger.all_trusted()?.into_iter().filter_map(|proposal| promoted(ledger, proposal)).collect())
         };
         reply(read());
     }
 }
 
-fn promoted(proposal: Proposal) -> Option<AgentSkill> {
+fn promoted(ledger: &Ledger, proposal: Proposal) -> Option<AgentSkill> {
     let trust = proposal.trust?;
+    // The specification was promoted. Where the guidance beside it cannot be believed, or is not published yet, agents get
+    // what the specification says.
+    let published = ledger.published_guidance(&proposal.spec.name).unwrap_or_else(|error| {
+        tracing::warn!("the guidance of `{}` is not served: {error}", proposal.spec.name);
+        None
+    });
+    let guidance = published.map_or_else(|| GuidanceText::template(&proposal.spec), |published| published.body);
     Some(AgentSkill {
         spec: proposal.spec,
         spec_sha256: proposal.spec_sha256,
         revision: trust.revision,
         component_sha256: trust.component_sha256,
+        guidance,
     })
 }

@@ -120,7 +120,7 @@ pub(super) fn text_files(snapshot: &Snapshot) -> Result<BTreeMap<String, String>
         let text = std::str::from_utf8(bytes).map_err(|_| VerifyError::NotUtf8(path.to_owned()))?;
         Ok((path.to_owned(), text.to_owned()))
     };
-    snapshot.files().map(|(path, bytes)| text_of(path, bytes)).collect()
+    snapshot.sources().map(|(path, bytes)| text_of(path, bytes)).collect()
 }
 
 #[cfg(test)]

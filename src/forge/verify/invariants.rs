@@ -17,7 +17,7 @@ pub(super) fn check(context: &GateContext<'_>, component: &[u8]) -> Vec<Finding>
 /// The snapshot has only the files that a packet asks for. Checked again, because a snapshot may not have come through the
 /// intake.
 fn sources(context: &GateContext<'_>) -> Vec<Finding> {
-    let outside = context.snapshot.files().filter(|(path, _)| !intake::is_source(path));
+    let outside = context.snapshot.sources().filter(|(path, _)| !intake::is_source(path));
     let outside =
         outside.map(|(path, _)| Finding::new("invariants/sources", "a skill has no such source file").in_file(path));
     let missing = context.snapshot.get("src/lib.rs").is_none();

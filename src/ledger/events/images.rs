@@ -16,7 +16,7 @@ use crate::history::event::{Event, EventKind, RowImage, value_image};
 use crate::history::{Hash, hex};
 
 /// The tables whose rows events hold, and the column that finds them.
-pub(super) const TABLES: [(&str, &str); 15] = [
+pub(super) const TABLES: [(&str, &str); 18] = [
     ("skill_proposals", "id"),
     ("builds", "id"),
     ("verifications", "id"),
@@ -32,6 +32,9 @@ pub(super) const TABLES: [(&str, &str); 15] = [
     ("acknowledgements", "build_id"),
     ("proposal_askers", "proposal_id"),
     ("rejections", "proposal_id"),
+    ("guidance_revisions", "id"),
+    ("guidance_decisions", "number"),
+    ("outcome_reports", "number"),
 ];
 
 /// The table of the records of runs.

@@ -223,6 +223,25 @@ pub(in super::super) fn check_subject(
     placed.check_rows(conn)
 }
 
+/// Checks that the newest event about the guidance of a skill is signed, is about this decision, and has its rows as they are.
+pub(in super::super) fn check_guidance(
+    conn: &Connection,
+    anchor: Option<&dyn HistoryAnchor>,
+    subject: &str,
+    decision: u32,
+) -> Result<(), LedgerError> {
+    let placed = images::newest_about(conn, subject, Some(crate::history::event::EventKind::Guidance))?;
+    // A row that was inserted beside its events would be the newest, and no event would differ from it.
+    let placed = placed.filter(|placed| placed.event.rows.contains_key(&format!("guidance_decisions/{decision}")));
+    let Some(placed) = placed else {
+        return Err(LedgerError::Tampered(format!(
+            "the newest event about {subject} is not about decision {decision}"
+        )));
+    };
+    seal::check_signed(conn, anchor, &placed)?;
+    placed.check_rows(conn)
+}
+
 /// Checks that what is to happen with a commit is what the newest event about it says. Its event need not be signed.
 pub(in super::super) fn check_commit(conn: &Connection, subject: &impl ToString) -> Result<(), LedgerError> {
     let subject = subject.to_string();

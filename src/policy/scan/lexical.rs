@@ -31,11 +31,11 @@ pub(super) fn check(snapshot: &Snapshot, report: &mut ScanReport) {
         report.add(Rule::Size, "src/lib.rs", 0, format!("the sources are larger than {MAX_TOTAL_BYTES} bytes"));
         return;
     }
-    if snapshot.files().count() > MAX_FILES {
+    if snapshot.sources().count() > MAX_FILES {
         report.add(Rule::Size, "src/lib.rs", 0, format!("there are more than {MAX_FILES} source files"));
         return;
     }
-    for (path, bytes) in snapshot.files() {
+    for (path, bytes) in snapshot.sources() {
         if bytes.len() > MAX_FILE_BYTES {
             report.add(Rule::Size, path, 0, format!("the file is larger than {MAX_FILE_BYTES} bytes"));
             continue;

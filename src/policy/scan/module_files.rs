@@ -49,7 +49,7 @@ pub(super) fn load(snapshot: &Snapshot, report: &mut ScanReport) -> Vec<SourceTo
             Err(line) => report.add(Rule::Syntax, &next.path, line, "this is no Rust token"),
         }
     }
-    for (path, _) in snapshot.files() {
+    for (path, _) in snapshot.sources() {
         if path == "src/main.rs" || path.starts_with("src/bin/") {
             report.add(Rule::Structure, path, 0, "cargo would build this file as a program: give it another name");
         }

@@ -25,7 +25,7 @@ const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
 const MODES: [&str; 3] = ["auto", "legacy", "2026-07-28"];
 
 /// The server's own tools.
-const OWN: [&str; 4] = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
+const OWN: [&str; 5] = ["propose_skill", "skill_status", "list_proposals", "explain_failure", "report_outcome"];
 /// The skills, in the order of their names.
 const SHIPPED: [&str; 9] = [
     "create_daily_note",

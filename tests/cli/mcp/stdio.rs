@@ -49,9 +49,9 @@ fn every_revision_lists_and_calls_what_was_promoted() {
         let mut client = Client::open(&workspace, revision, json!({}));
         let tools = client.request("tools/list", json!({}))["result"]["tools"].take();
         let names: Vec<&str> = tools.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-        let own = ["propose_skill", "skill_status", "list_proposals", "explain_failure"];
+        let own = ["propose_skill", "skill_status", "list_proposals", "explain_failure", "report_outcome"];
         assert_eq!(names, [&own[..], &["act", "peek", "write_note"]].concat(), "{revision}");
-        let peek = &tools[5];
+        let peek = &tools[6];
         assert_eq!(peek["description"], trusted["spec"]["description"]);
         assert_eq!(peek["inputSchema"], trusted["spec"]["io"]["input"]);
         assert_eq!(peek["outputSchema"], trusted["spec"]["io"]["output"]);

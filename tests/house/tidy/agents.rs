@@ -12,6 +12,7 @@ const DOOR: &[&str] = &[
     "AgentApi",
     "AgentCall",
     "AgentFiles",
+    "AgentOpinion",
     "AgentRun",
     "AgentServer",
     "AgentServerError",

@@ -1,0 +1,29 @@
+//! Kinds and hints of what guidance and improvement fail with.
+
+use super::{Kind, artifact, ledger, ledger_hint};
+use crate::improve::guidance::GuidanceError;
+
+pub(super) fn kind_of_guidance(error: &GuidanceError) -> Kind {
+    match error {
+        GuidanceError::Invalid(_)
+        | GuidanceError::NoReason
+        | GuidanceError::NotTrusted(_)
+        | GuidanceError::Unreadable { .. }
+        | GuidanceError::SkillFile { .. } => Kind::Usage,
+        GuidanceError::Unchanged { .. } | GuidanceError::NothingBefore(_) | GuidanceError::Foreign(_) => Kind::Refused,
+        GuidanceError::Artifact(error) => artifact(error),
+        GuidanceError::Ledger(error) => ledger(error),
+    }
+}
+
+pub(super) fn hint_of_guidance(error: &GuidanceError) -> Option<String> {
+    let text = match error {
+        GuidanceError::NotTrusted(_) => "see `kavi list-skills`",
+        GuidanceError::Unchanged { .. } | GuidanceError::NothingBefore(_) => "see `kavi guidance history NAME`",
+        GuidanceError::Foreign(_) => "give --to another folder, or move that file away",
+        GuidanceError::Unreadable { .. } => "give a folder with a SKILL.md",
+        GuidanceError::Ledger(error) => return ledger_hint(error),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
