@@ -1,5 +1,6 @@
 //! `kavi build-skill`
 
+use clap_complete::engine::ArgValueCompleter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ Examples:
   kavi build-skill 67e55044 --no-invoke")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     id: String,
     #[command(flatten)]
     builder: BuilderArgs,

@@ -1,5 +1,6 @@
 //! `kavi check-invariants`
 
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::progress::{Spinner, Stages};
@@ -12,6 +13,7 @@ use crate::log_targets::STAGE;
 #[command(after_help = "Examples:\n  kavi check-invariants write_note\n  kavi check-invariants 67e55044 --json")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     id: String,
     #[command(flatten)]
     pub json: JsonFlag,

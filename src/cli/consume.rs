@@ -1,5 +1,6 @@
 //! `kavi consume-skill`
 
+use clap_complete::engine::ArgValueCompleter;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -26,6 +27,7 @@ exit code. The exit code is that of run-skill. Every run leaves a record in
 the ledger, so there is no --no-log.")]
 pub struct Args {
     /// The skill.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     name: String,
     /// The input: JSON, `@FILE`, or `-` for standard input.
     #[arg(long = "json", value_name = "JSON", allow_hyphen_values = true)]

@@ -1,5 +1,6 @@
 //! `kavi diff`
 
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::{Context, JsonFlag, sources, views};
@@ -16,6 +17,7 @@ Examples:
 Where nothing of the name is trusted, the sources are shown whole.")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     id: String,
     /// Only how many lines each file has, and how many were added and removed.
     #[arg(long)]

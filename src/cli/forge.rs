@@ -1,5 +1,6 @@
 //! `kavi forge`
 
+use clap_complete::engine::ArgValueCompleter;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ Exit codes: 0 VERIFIED, 3 a person must review before the next attempt,
 4 the last attempt did not pass the gates, 1 it failed before the gates.")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     id: String,
     /// Most attempts. An import gives the same sources each time and has one.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]

@@ -5,17 +5,20 @@ use std::ffi::OsString;
 use clap::{Arg, Command};
 
 /// Verbs that use no workspace, or make their own.
-const WITHOUT_WORKSPACE: [&str; 3] = ["demo", "init", "setup"];
+const WITHOUT_WORKSPACE: &[&str] = &["check", "completions", "demo", "init", "man", "setup"];
 
 /// Verbs that neither build, compile nor run anything, and report nothing about the sandbox.
-const WITHOUT_TOOLS: [&str; 21] = [
+const WITHOUT_TOOLS: &[&str] = &[
     "cache",
+    "completions",
+    "config",
     "effects",
     "export-executions",
     "export-skill",
     "guidance",
     "init",
     "list-skills",
+    "man",
     "new",
     "outcome",
     "outcomes",
@@ -34,7 +37,7 @@ const WITHOUT_TOOLS: [&str; 21] = [
 
 /// The help page that these arguments ask for, in the form in which clap gives it.
 pub fn page(mut command: Command, args: &[OsString], shown: clap::Error) -> clap::Error {
-    for (option, verbs) in [("workspace", &WITHOUT_WORKSPACE[..]), ("unconfined", &WITHOUT_TOOLS)] {
+    for (option, verbs) in [("workspace", WITHOUT_WORKSPACE), ("unconfined", WITHOUT_TOOLS)] {
         let Some(option) = command.get_arguments().find(|arg| arg.get_id() == option).cloned() else { continue };
         for verb in verbs {
             // A verb that has an option of this name already does not inherit it.

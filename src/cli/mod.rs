@@ -13,7 +13,9 @@ mod build;
 mod cache;
 mod capabilities;
 mod chain;
+mod check;
 mod check_invariants;
+mod completions;
 mod config;
 mod consume;
 mod demo;
@@ -32,6 +34,7 @@ mod input;
 mod linked_folders;
 mod list;
 mod log;
+mod man;
 mod mcp;
 mod new;
 mod out;
@@ -51,6 +54,7 @@ mod revoke;
 mod rollback;
 mod run;
 mod run_result;
+mod sarif;
 mod screen;
 mod secret;
 mod session;
@@ -159,6 +163,7 @@ enum Verb {
     #[command(visible_alias = "verify")]
     VerifySkill(verify::Args),
     Reverify(reverify::Args),
+    Check(check::Args),
     CheckInvariants(check_invariants::Args),
     #[command(visible_alias = "promote")]
     PromoteSkill(promote::Args),
@@ -198,6 +203,8 @@ enum Verb {
     CheckProof(proof::CheckArgs),
     Rebuild(rebuild::Args),
     Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     Setup(setup::Args),
     Secret(secret::Args),
     Cache(cache::Args),
@@ -217,6 +224,7 @@ impl Verb {
             Self::Forge(args) => args.json.json,
             Self::VerifySkill(args) => args.json.json,
             Self::Reverify(args) => args.json.json,
+            Self::Check(args) => args.json.json,
             Self::CheckInvariants(args) => args.json.json,
             Self::PromoteSkill(args) => args.json.json,
             Self::Reject(args) => args.json.json,
@@ -239,6 +247,8 @@ impl Verb {
             Self::CheckProof(args) => args.json.json,
             Self::Rebuild(args) => args.json.json,
             Self::Config(args) => args.json(),
+            Self::Completions(args) => args.json.json,
+            Self::Man(args) => args.json.json,
             Self::Setup(args) => args.json.json,
             Self::Secret(args) => args.json(),
             Self::Cache(args) => args.json(),
@@ -267,6 +277,7 @@ impl Verb {
             Self::Forge(args) => forge::run(context, &args),
             Self::VerifySkill(args) => verify::run(context, &args),
             Self::Reverify(args) => reverify::run(context, &args),
+            Self::Check(args) => check::run(context, &args),
             Self::CheckInvariants(args) => check_invariants::run(context, &args),
             Self::PromoteSkill(args) => promote::run(context, &args),
             Self::Reject(args) => reject::run(context, &args),
@@ -301,6 +312,8 @@ impl Verb {
             Self::CheckProof(args) => proof::check(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Config(args) => config::run(context, &args),
+            Self::Completions(args) => completions::run(context, &args),
+            Self::Man(args) => man::run(context, &args),
             Self::Setup(args) => setup::run(context, &args),
             Self::Secret(args) => secret::run(context, &args),
             Self::Cache(args) => cache::run(context, &args),
@@ -335,6 +348,9 @@ impl Context {
 /// Runs one command line. `agent_server` is what `kavi mcp` starts.
 pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &'static dyn AgentServer) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if host.environment.get(completions::VARIABLE).is_some() {
+        return completions::answer(command, args, host);
+    }
     let (name, cli) = match parse(&args) {
         Ok(parsed) => parsed,
         Err(error) => return usage(&args, &error),
@@ -365,6 +381,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
     // After the result, so that with JSON the warnings are in its document and not left over here.
     out.warnings();
     ended
+}
+
+/// The command line that Kavi takes.
+fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// The verb's name as it is listed, and the parsed command line.

@@ -1,5 +1,6 @@
 //! `kavi promote-skill`
 
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::approval::Approval;
@@ -20,6 +21,7 @@ Examples:
       --limit wall_ms=500 --limit staged_files=1")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     id: String,
     /// Fix a limit for this revision, below that of kavi.toml. May be given several times.
     #[arg(long, value_name = "NAME=VALUE")]

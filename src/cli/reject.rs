@@ -1,5 +1,6 @@
 //! `kavi reject`
 
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::{Context, JsonFlag, approval::Decider, views};
@@ -16,6 +17,7 @@ An agent that proposed it sees the rejection and the reason. `kavi effects
 reject` is for held changes, `kavi revoke` for what is trusted.")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     id: String,
     /// Why; recorded, and shown to whoever proposed it.
     #[arg(long)]

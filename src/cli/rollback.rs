@@ -3,12 +3,14 @@
 use super::{Context, JsonFlag, approval::Decider, views};
 use crate::error::Error;
 use crate::model::name::SkillName;
+use clap_complete::engine::ArgValueCompleter;
 
 /// Go back to the trusted revision before the active one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi rollback write_note --approved-by ada")]
 pub struct Args {
     /// The skill.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     name: String,
     #[command(flatten)]
     by: Decider,

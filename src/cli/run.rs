@@ -5,6 +5,7 @@ use super::{Context, batch, input::read_input, views};
 use crate::app::{Consent, Disposition, RunFiles};
 use crate::error::Error;
 use crate::model::{name::SkillName, text};
+use clap_complete::engine::ArgValueCompleter;
 
 /// Run a trusted skill: check its bytes, validate the input, run it with its capabilities, commit its files.
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,7 @@ does not stop the others. The exit code is that of the first failure. Each run
 is checked, limited and recorded by itself.")]
 pub struct Args {
     /// The skill.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     name: String,
     /// The input: JSON, `@FILE`, or `-` for standard input.
     #[arg(long = "json", value_name = "JSON", allow_hyphen_values = true, required_unless_present = "batch")]

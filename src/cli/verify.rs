@@ -1,5 +1,6 @@
 //! `kavi verify-skill`
 
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::progress::{Spinner, Stages};
@@ -13,6 +14,7 @@ use crate::model::lifecycle::Verdict;
 #[command(after_help = "Examples:\n  kavi verify-skill write_note\n  kavi verify-skill 67e55044 --json")]
 pub struct Args {
     /// The proposal: its id, a unique prefix of it, or the name of a skill with one open proposal.
+    #[arg(add = ArgValueCompleter::new(super::completions::skills))]
     id: String,
     /// Run every gate, also where nothing changed since it was run.
     #[arg(long)]

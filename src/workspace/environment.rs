@@ -28,6 +28,7 @@ const VARIABLES: &[&str] = &[
     "HOME",
     "HTTPS_PROXY",
     "KAVI_CACHE_DIR",
+    "KAVI_COMPLETE",
     "KAVI_LOG",
     "KAVI_STATE_DIR",
     "KAVI_WORKSPACE",

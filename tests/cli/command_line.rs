@@ -2,14 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::support::{self, Called, PEEK, Workspace, feed};
+use crate::{
+    deciding,
+    support::{Called, PEEK, Workspace, feed},
+};
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: [(&str, &[&str]); 47] = [
+const VERBS: &[(&str, &[&str])] = &[
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),
@@ -20,6 +23,7 @@ const VERBS: [(&str, &[&str]); 47] = [
     ("forge", &[]),
     ("verify-skill", &["verify"]),
     ("reverify", &[]),
+    ("check", &[]),
     ("check-invariants", &[]),
     ("promote-skill", &["promote"]),
     ("reject", &[]),
@@ -54,6 +58,8 @@ const VERBS: [(&str, &[&str]); 47] = [
     ("check-proof", &[]),
     ("rebuild", &[]),
     ("config", &[]),
+    ("completions", &[]),
+    ("man", &[]),
     ("setup", &[]),
     ("secret", &[]),
     ("cache", &[]),
@@ -118,7 +124,7 @@ fn every_verb_has_examples_and_its_aliases_mean_the_same() {
     }
     let help = workspace.call(&["--help"]).expect(0).stdout;
     for (verb, aliases) in VERBS {
-        let line = help.lines().find(|line| words(line).first() == Some(&verb));
+        let line = help.lines().find(|line| words(line).first() == Some(verb));
         let line = line.unwrap_or_else(|| panic!("{verb} is not in the help"));
         assert!(aliases.iter().all(|alias| line.contains(alias) || help.contains(alias)), "{line}");
     }
@@ -266,22 +272,13 @@ fn every_refusal_names_the_next_command() {
 fn a_question_is_asked_on_a_terminal_and_only_yes_is_yes() {
     let workspace = Workspace::new();
     let id = workspace.verified(&PEEK);
-    // `script` gives the child a terminal; it is part of every Linux that a person works on.
+    let judged = "skip\n".repeat(deciding::asked(&workspace, &id));
     let promote = |answer: &str| {
-        let words = format!("{} promote-skill {id} --approved-by ada", env!("CARGO_BIN_EXE_kavi"));
-        let mut command = Command::new("script");
-        command
-            .args(["-qec", &words, "/dev/null"])
-            .current_dir(workspace.path())
-            .env("KAVI_STATE_DIR", support::state_folder(workspace.path()))
-            .env("KAVI_CACHE_DIR", support::cache());
-        feed(command, answer)
+        let args = ["promote-skill", id.as_str(), "--approved-by", "ada"];
+        deciding::typed(&workspace, &args, 1_000, &format!("{judged}{answer}"))
     };
-    if Command::new("script").arg("--version").output().is_err() {
-        return;
-    }
     for answer in ["\n", "n\n", "yep\n", "no\n"] {
-        let asked = promote(answer);
+        let Some(asked) = promote(answer) else { return };
         assert!(asked.stdout.contains("Trust exactly this?"), "{asked:?}");
         assert!(
             asked.stdout.contains("READ_ONLY") && asked.stdout.contains("sha256 "),
@@ -289,7 +286,7 @@ fn a_question_is_asked_on_a_terminal_and_only_yes_is_yes() {
         );
         assert_eq!((asked.code, workspace.status_of(&id).as_str()), (3, "VERIFIED"), "{answer:?}");
     }
-    let asked = promote("yes\n");
+    let asked = promote("yes\n").unwrap();
     assert_eq!((asked.code, workspace.status_of(&id).as_str()), (0, "TRUSTED"), "{asked:?}");
 }
 

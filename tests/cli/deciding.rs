@@ -122,7 +122,7 @@ fn an_agent_that_repeats_itself_makes_one_proposal_and_learns_of_its_rejection()
 }
 
 /// A command as a person types it: on a terminal of this size, with these lines as answers. None where `script` is missing.
-fn typed(workspace: &Workspace, args: &[&str], rows: u32, answers: &str) -> Option<Called> {
+pub fn typed(workspace: &Workspace, args: &[&str], rows: u32, answers: &str) -> Option<Called> {
     if std::process::Command::new("script").arg("--version").output().is_err() {
         println!("skipped: `script` of util-linux is not installed");
         return None;
@@ -137,7 +137,7 @@ fn typed(workspace: &Workspace, args: &[&str], rows: u32, answers: &str) -> Opti
 }
 
 /// How many answers of the component a person is asked about.
-fn asked(workspace: &Workspace, id: &str) -> usize {
+pub fn asked(workspace: &Workspace, id: &str) -> usize {
     let shown = workspace.show(id);
     let gates = shown["verifications"].as_array().unwrap().last().unwrap()["gates"].as_array().unwrap().clone();
     let findings = gates.iter().flat_map(|gate| gate["findings"].as_array().unwrap().clone());

@@ -7,6 +7,7 @@ use super::sources::{self, Detail};
 use super::{Context, JsonFlag};
 use crate::app::Subject;
 use crate::error::Error;
+use clap_complete::engine::ArgValueCompleter;
 
 /// Show everything about a proposal, a skill or a run.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,7 @@ Of a proposal or skill: spec, attempts, gates, digests, who promoted it. Of a
 run: its error in full, log, used limits, files, and how to replay it.")]
 pub struct Args {
     /// A proposal's or run's id, a unique prefix of it, a skill's name, or NAME@REVISION.
+    #[arg(add = ArgValueCompleter::new(crate::cli::completions::skills))]
     id: String,
     /// Only the sources of the proposal, whole.
     #[arg(long)]

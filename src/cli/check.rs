@@ -1,0 +1,141 @@
+//! `kavi check`
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::progress::{Spinner, Stages};
+use super::{Context, JsonFlag, sarif, views};
+use crate::app::{App, Builder, GateRow, Reuse};
+use crate::error::Error;
+use crate::forge::toolchain::Toolchain;
+use crate::model::{
+    finding::Finding,
+    lifecycle::{BuildStatus, Verdict},
+    name::SkillName,
+};
+
+/// Run every gate on a crate with its spec.json, as a verification would. Needs no workspace, and records nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi check skills/write_note
+  kavi check skills/* --sarif kavi.sarif
+
+Lines are those of the formatted sources: run `cargo fmt` first. Exit code 4: a skill does not pass.")]
+pub struct Args {
+    /// The folder of a crate: src/lib.rs, and spec.json with the whole specification.
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// Also write the findings to this file, as SARIF 2.1.0.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    #[command(flatten)]
+    pub json: JsonFlag,
+}
+
+/// What the gates said of one crate.
+pub struct CheckedCrate {
+    /// Its folder, as it was given.
+    pub folder: PathBuf,
+    /// The skill that its specification names.
+    pub name: SkillName,
+    /// What was found before the sources were taken.
+    pub findings: Vec<Finding>,
+    /// The gates. None ran where the sources were not taken.
+    pub gates: Vec<GateRow>,
+}
+
+impl CheckedCrate {
+    fn passed(&self) -> bool {
+        !self.gates.is_empty() && self.gates.iter().all(|gate| gate.status == Verdict::Passed)
+    }
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let (cwd, out) = (context.host.cwd.clone(), context.out.clone());
+    let throwaway = Throwaway::new(context)?;
+    let spinner = Spinner::new(&out, Stages::Shown);
+    let toolchain = throwaway.app.attempts().toolchain()?;
+    let check = |folder: &PathBuf| throwaway.check(&cwd, folder, &toolchain);
+    let checked = args.folders.iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    drop(spinner);
+    if let Some(file) = &args.sarif {
+        let text = format!("{:#}\n", sarif::log(&checked));
+        let path = cwd.join(file);
+        std::fs::write(&path, text).map_err(|source| Error::Io { what: path.display().to_string(), source })?;
+    }
+    let human: String = checked.iter().map(human).collect();
+    let machine = json!({ "checked": checked.iter().map(document).collect::<Vec<_>>() });
+    let failed: Vec<String> =
+        checked.iter().filter(|checked| !checked.passed()).map(|it| it.folder.display().to_string()).collect();
+    if failed.is_empty() {
+        out.result(&human, &machine);
+        return Ok(());
+    }
+    let error = Error::Verification {
+        message: format!("{} of {} skills do not pass: {}", failed.len(), checked.len(), failed.join(", ")),
+        hint: format!("mend what is listed, then `kavi check {}` again", failed.join(" ")),
+    };
+    Err(out.failure(&human, &machine, error))
+}
+
+/// A workspace that is gone afterwards, with what it would leave in the user's folders.
+struct Throwaway {
+    app: App,
+    _folder: TempDir,
+}
+
+impl Throwaway {
+    fn new(context: Context) -> Result<Self, Error> {
+        let io = |source| Error::Io { what: "a temporary workspace".to_owned(), source };
+        let folder = tempfile::Builder::new().prefix("kavi-check-").tempdir().map_err(io)?;
+        let root = folder.path().join("workspace");
+        let mut host = context.host;
+        host.environment = host.environment.with_state_folder(folder.path().join("state"));
+        App::init(&host, &root, None)?;
+        Ok(Self { app: App::open(host, Some(&root), context.walls)?, _folder: folder })
+    }
+
+    fn check(&self, cwd: &Path, folder: &Path, toolchain: &Toolchain) -> Result<CheckedCrate, Error> {
+        let path = cwd.join(folder).join("spec.json");
+        let bytes = std::fs::read(&path).map_err(|source| Error::Usage(format!("{}: {source}", path.display())))?;
+        let proposals = self.app.proposals();
+        let proposal = proposals.propose(&proposals.parse_spec_file(&bytes)?)?;
+        let mut checked = CheckedCrate {
+            folder: folder.to_owned(),
+            name: proposal.spec.name.clone(),
+            findings: Vec::new(),
+            gates: Vec::new(),
+        };
+        let build = self.app.attempts().build(&proposal, &Builder::Import(cwd.join(folder)), None)?.build;
+        if build.status != BuildStatus::Succeeded {
+            checked.findings = build.findings;
+            if checked.findings.is_empty() {
+                checked.findings.push(Finding::new("workspace/import", build.summary));
+            }
+            return Ok(checked);
+        }
+        let built = proposals.find(&proposal.id.to_string())?;
+        checked.gates = self.app.attempts().verify(&built, toolchain, Reuse::Never)?.verification.gates;
+        Ok(checked)
+    }
+}
+
+fn human(checked: &CheckedCrate) -> String {
+    let outcome = if checked.passed() { "passes" } else { "does not pass" };
+    let found =
+        if checked.gates.is_empty() { views::findings(&checked.findings) } else { views::gates(&checked.gates) };
+    format!("{} in {} {outcome}\n{found}\n", checked.name, checked.folder.display())
+}
+
+fn document(checked: &CheckedCrate) -> Value {
+    json!({
+        "folder": checked.folder,
+        "name": checked.name,
+        "status": if checked.passed() { Verdict::Passed } else { Verdict::Failed },
+        "findings": checked.findings,
+        "gates": checked.gates,
+    })
+}

@@ -1,0 +1,84 @@
+//! `kavi check`: every gate on a crate, without a workspace.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{self, Called};
+
+/// A folder with this crate of the repository, whose source is changed.
+fn crate_in(folder: &Path, name: &str, change: impl Fn(String) -> String) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("skills/read_note");
+    let to = folder.join(name);
+    fs::create_dir_all(to.join("src")).unwrap();
+    for entry in fs::read_dir(from.join("src")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join("src").join(entry.file_name())).unwrap();
+    }
+    for file in ["Cargo.toml", "spec.json"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+    let source = to.join("src/lib.rs");
+    fs::write(&source, change(fs::read_to_string(&source).unwrap())).unwrap();
+}
+
+fn check(folder: &Path, args: &[&str]) -> Called {
+    let temporary = folder.join("tmp");
+    fs::create_dir_all(&temporary).unwrap();
+    let mut command = support::kavi(folder);
+    command.arg("check").args(args).env("TMPDIR", &temporary);
+    let called = command.output().unwrap().into();
+    assert_eq!(fs::read_dir(temporary).unwrap().count(), 0, "the workspace of the check is thrown away");
+    called
+}
+
+#[test]
+fn a_crate_is_checked_without_a_workspace() {
+    let folder = support::folder();
+    crate_in(folder.path(), "good", |source| source);
+    crate_in(folder.path(), "a b", |source| {
+        source.replacen("fn run(", "fn unused() -> usize {\n    std::env::args().count()\n}\n\nfn run(", 1)
+    });
+    let document = check(folder.path(), &["good", "--json"]).expect(0).json();
+    assert_eq!(document["checked"][0]["status"], "PASSED", "{document:#}");
+    assert_eq!(document["checked"][0]["name"], "read_note");
+
+    let called = check(folder.path(), &["good", "a b", "--sarif", "found.sarif"]).expect(4);
+    assert!(called.stdout.contains("read_note in good passes"), "{called:?}");
+    assert!(called.stdout.contains("read_note in a b does not pass"), "{called:?}");
+    assert!(called.stderr.contains("1 of 2 skills do not pass: a b"), "{called:?}");
+    let log: Value = serde_json::from_slice(&fs::read(folder.path().join("found.sarif")).unwrap()).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    let found = results.iter().find(|result| result["ruleId"] == "policy/path").unwrap_or_else(|| panic!("{log:#}"));
+    let place = &found["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (found["level"].as_str(), place["artifactLocation"]["uri"].as_str()),
+        (Some("error"), Some("a%20b/src/lib.rs"))
+    );
+    let source = fs::read_to_string(folder.path().join("a b/src/lib.rs")).unwrap();
+    let line = source.lines().position(|line| line.contains("std::env::args()")).unwrap() + 1;
+    assert_eq!(place["region"]["startLine"], line);
+    let rules: Vec<&Value> =
+        run["tool"]["driver"]["rules"].as_array().unwrap().iter().map(|rule| &rule["id"]).collect();
+    assert!(results.iter().all(|result| rules.contains(&&result["ruleId"])), "{log:#}");
+}
+
+#[test]
+fn what_is_no_crate_with_a_specification_is_refused() {
+    let folder = support::folder();
+    let called = check(folder.path(), &["nowhere"]).expect(2);
+    assert!(called.stderr.contains("nowhere/spec.json"), "{called:?}");
+    crate_in(folder.path(), "odd", |source| source);
+    fs::write(folder.path().join("odd/spec.json"), "{}").unwrap();
+    check(folder.path(), &["odd"]).expect(2);
+    // What is refused before the gates is reported like what they find.
+    crate_in(folder.path(), "planted", |source| source);
+    fs::write(folder.path().join("planted/build.rs"), "fn main() {}").unwrap();
+    let document = check(folder.path(), &["planted", "--json"]).expect(4).json();
+    let rule = document["checked"][0]["findings"][0]["rule"].as_str().unwrap();
+    assert!(rule.starts_with("workspace/"), "{document:#}");
+}
