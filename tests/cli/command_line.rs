@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     deciding,
-    support::{Called, PEEK, Workspace, feed},
+    support::{self, Called, PEEK, Workspace, feed},
 };
 
 /// Every verb with its aliases, and the least that it takes.
