@@ -118,7 +118,7 @@ fn every_verb_has_examples_and_its_aliases_mean_the_same() {
         assert!(help.stdout.contains("Example"), "{verb} has no example");
         assert!(help.stdout.contains(&format!("kavi {verb}")), "{verb}: the example is of another verb");
         assert!(help.stderr.is_empty());
-        for alias in aliases {
+        for alias in *aliases {
             assert_eq!(workspace.call(&[alias, "--help"]).expect(0).stdout, help.stdout, "{alias}");
         }
     }
