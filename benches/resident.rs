@@ -130,6 +130,7 @@ fn main() {
         clock: &SystemClock,
         ids: &RandomIds,
         loader,
+        roots_file: None,
         limits,
     };
 

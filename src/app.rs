@@ -43,6 +43,7 @@ pub use crate::artifacts::{SizeCheck, read_at_most};
 pub use crate::cage::CageReport;
 pub use crate::dir::NewFile;
 pub use crate::forge::build::{BuildAttempt, Builder};
+pub use crate::forge::bundled::HostChoice;
 pub use crate::forge::promote::{PromotionReport, Remark};
 pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
@@ -107,6 +108,7 @@ pub fn child_entry(
     let args: Vec<OsString> = args.into_iter().collect();
     let (mut input, mut output) = (input, output);
     crate::cage::child_entry(args.clone())
+        .or_else(|| crate::egress::child_entry(args.clone()))
         .or_else(|| crate::runtime::child_entry(args.clone(), &mut input, &mut output))
         .or_else(|| crate::forge::verify::child_entry(args.clone(), &mut input, &mut output))
         .or_else(|| crate::secrets::child_entry(args, &mut input, &mut output, errors))

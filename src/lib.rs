@@ -18,6 +18,7 @@ pub mod artifacts;
 pub mod cage;
 pub mod cli;
 pub mod dir;
+pub mod egress;
 pub mod error;
 pub mod forge;
 pub mod history;

@@ -14,6 +14,7 @@ mod error;
 #[cfg(target_family = "wasm")]
 mod export;
 mod hash;
+pub mod http;
 pub mod log;
 pub mod moment;
 pub mod note;

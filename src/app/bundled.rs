@@ -10,8 +10,7 @@ use super::{AttemptService, ProposalService};
 use crate::artifacts;
 use crate::error::Error;
 use crate::forge::build::Builder;
-use crate::forge::bundled::{self, BundledSkill};
-use crate::forge::propose;
+use crate::forge::bundled::{self, BundledSkill, HostChoice, HostChoiceError};
 use crate::forge::toolchain::Toolchain;
 use crate::forge::verify::Reuse;
 use crate::ledger::Proposal;
@@ -27,6 +26,8 @@ pub struct BundledStatus {
     pub is_trusted: bool,
     /// Whether another revision of its name is trusted.
     pub is_other: bool,
+    /// Whether a person must name its hosts.
+    pub needs_hosts: bool,
 }
 
 /// The bundled skills, for one workspace.
@@ -41,35 +42,50 @@ impl BundledService<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn all(&self) -> Result<Vec<BundledStatus>, Error> {
-        bundled::SKILLS.iter().map(|skill| self.status(skill)).collect()
+        bundled::SKILLS.iter().map(|skill| self.status(skill, &HostChoice::default())).collect()
     }
 
-    /// One by its name.
+    /// One by its name, with the hosts that the person names.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none of this name.
-    pub fn find(&self, name: &str) -> Result<BundledStatus, Error> {
-        self.status(find(name)?)
+    /// [`Error::Usage`] when there is none of this name, or it cannot be made for these hosts.
+    pub fn find(&self, name: &str, hosts: &HostChoice) -> Result<BundledStatus, Error> {
+        let skill = find(name)?;
+        if skill.needs_hosts() && hosts.rules.is_empty() {
+            let example = format!("kavi add {name} --host 'GET https://api.example.com/v1/**'");
+            return Err(Error::Usage(format!("{name} reaches no host by itself: name one, as in `{example}`")));
+        }
+        self.status(skill, hosts)
     }
 
-    fn status(&self, skill: &BundledSkill) -> Result<BundledStatus, Error> {
-        let spec = propose::parse_file(skill.spec)?;
+    fn status(&self, skill: &BundledSkill, hosts: &HostChoice) -> Result<BundledStatus, Error> {
+        let spec = spec_for(skill, hosts)?;
         let trusted = self.workspace.ledger.trusted(&spec.name)?;
         let same = |proposal: &Proposal| {
             let sources = proposal.trust.map(|trust| trust.snapshot_sha256);
-            proposal.spec == spec && sources == Some(skill.snapshot())
+            // Without a choice, whatever hosts were chosen before are right.
+            let chosen =
+                HostChoice { rules: proposal.spec.hosts.clone(), private: proposal.spec.allow_private.clone() };
+            let hosts = if hosts.rules.is_empty() && skill.needs_hosts() { &chosen } else { hosts };
+            let same_spec = skill.spec_for(hosts).is_ok_and(|spec| proposal.spec == spec);
+            same_spec && sources == Some(skill.snapshot())
         };
         let is_trusted = trusted.as_ref().is_some_and(same);
-        Ok(BundledStatus { is_trusted, is_other: trusted.is_some() && !is_trusted, spec })
+        Ok(BundledStatus {
+            is_trusted,
+            is_other: trusted.is_some() && !is_trusted,
+            needs_hosts: skill.needs_hosts(),
+            spec,
+        })
     }
 
     /// Brings one up to the question whether it is to be trusted.
     ///
     /// # Errors
     /// When it cannot be built, or does not pass a gate.
-    pub fn prepare(&self, name: &str, toolchain: &Toolchain) -> Result<Proposal, Error> {
+    pub fn prepare(&self, name: &str, hosts: &HostChoice, toolchain: &Toolchain) -> Result<Proposal, Error> {
         let skill = find(name)?;
-        let spec = propose::parse_file(skill.spec)?;
+        let spec = spec_for(skill, hosts)?;
         let proposals = ProposalService { workspace: self.workspace };
         if let Some(waiting) = self.verified(skill, &spec)? {
             return Ok(waiting);
@@ -114,6 +130,13 @@ fn find(name: &str) -> Result<&'static BundledSkill, Error> {
     bundled::find(name).ok_or_else(|| {
         let names: Vec<&str> = bundled::SKILLS.iter().map(|skill| skill.name).collect();
         Error::Usage(format!("`{name}` does not come with kavi; these do: {}", names.join(", ")))
+    })
+}
+
+fn spec_for(skill: &BundledSkill, hosts: &HostChoice) -> Result<SkillSpec, Error> {
+    skill.spec_for(hosts).map_err(|error| match error {
+        HostChoiceError::Spec(error) => error.into(),
+        error => Error::Usage(error.to_string()),
     })
 }
 

@@ -138,6 +138,7 @@ impl OpenWorkspace {
             clock: self.clock.as_ref(),
             ids: self.ids.as_ref(),
             loader: self.loader(),
+            roots_file: self.host.environment.get("SSL_CERT_FILE").map(Path::new),
             limits: &self.config.limits,
         }
     }

@@ -38,6 +38,7 @@ mod launch;
 mod linux;
 mod mount;
 mod outcome;
+mod service;
 mod watch;
 mod wire;
 
@@ -53,6 +54,8 @@ pub use error::{CageError, SetupStep};
 pub use job::{INSIDE_HOME, INSIDE_TMP, Job, JobLimits};
 pub use mount::{Mount, MountAccess, ProcAccess};
 pub use outcome::{AppliedConfinement, CageReport, Exit, Finished, NamespaceMaker, Stream};
+
+pub use service::{ServiceProcess, ServiceScope, confine_service, service_socket};
 
 use job::PathView;
 use watch::WatchedJob;

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use super::approval::Approval;
 use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, promote, views};
-use crate::app::{App, BundledStatus, PromotionReport};
+use crate::app::{App, BundledStatus, HostChoice, PromotionReport};
 use crate::error::Error;
+use crate::model::host_grants::PrivateHost;
+use crate::model::host_rule::HostRule;
 use crate::model::limits::Narrowed;
 use crate::model::text;
 
@@ -16,6 +18,7 @@ use crate::model::text;
 Examples:
   kavi add --list
   kavi add search_notes read_note
+  kavi add http_get_json --host 'GET https://api.example.com/v1/**'
   kavi add --all --approved-by 'Ada Lovelace'")]
 pub struct Args {
     /// The skills; `--list` shows them.
@@ -24,6 +27,12 @@ pub struct Args {
     /// All of them.
     #[arg(long, conflicts_with_all = ["names", "list"])]
     all: bool,
+    /// For a skill that reaches no host by itself: a host that it may reach, as in `propose-skill`; may be given several times.
+    #[arg(long = "host", value_name = "RULE", conflicts_with_all = ["all", "list"])]
+    hosts: Vec<HostRule>,
+    /// A host of a rule that may have a private address, and that address: `localhost:8443 -> 127.0.0.1`.
+    #[arg(long, value_name = "HOST:PORT -> ADDRESS", requires = "hosts")]
+    allow_private: Vec<PrivateHost>,
     /// Show which skills there are, and add none.
     #[arg(long, conflicts_with = "names")]
     list: bool,
@@ -46,7 +55,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.person_or("look at `kavi add --list`, then give --yes")?;
     }
     let spinner = Spinner::new(&out, Stages::Shown);
-    let reports = prepare(&app, &missing)?;
+    let reports = prepare(&app, &missing, &choice(args))?;
     drop(spinner);
     let shown: Vec<String> =
         reports.iter().map(|report| promote::describe(report, &Narrowed::default(), app.linked_folders())).collect();
@@ -75,16 +84,23 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 
 fn wanted(app: &App, args: &Args) -> Result<Vec<BundledStatus>, Error> {
     if args.all {
-        return app.bundled().all();
+        // One that needs a host is added by itself: no choice of hosts is right for all.
+        let all = app.bundled().all()?;
+        return Ok(all.into_iter().filter(|skill| !skill.needs_hosts).collect());
     }
     let mut names: Vec<&String> = args.names.iter().collect();
     names.sort_unstable();
     names.dedup();
-    names.into_iter().map(|name| app.bundled().find(name)).collect()
+    let hosts = choice(args);
+    names.into_iter().map(|name| app.bundled().find(name, &hosts)).collect()
+}
+
+fn choice(args: &Args) -> HostChoice {
+    HostChoice { rules: args.hosts.clone(), private: args.allow_private.clone() }
 }
 
 /// Brings each up to the question. Nothing is promoted here: what fails, fails before the person is asked.
-fn prepare(app: &App, skills: &[BundledStatus]) -> Result<Vec<PromotionReport>, Error> {
+fn prepare(app: &App, skills: &[BundledStatus], hosts: &HostChoice) -> Result<Vec<PromotionReport>, Error> {
     if skills.is_empty() {
         return Ok(Vec::new());
     }
@@ -92,7 +108,7 @@ fn prepare(app: &App, skills: &[BundledStatus]) -> Result<Vec<PromotionReport>, 
     let mut reports = Vec::new();
     for skill in skills {
         let name = skill.spec.name.as_str();
-        let proposal = app.bundled().prepare(name, &toolchain)?;
+        let proposal = app.bundled().prepare(name, hosts, &toolchain)?;
         let report = app.trust().report(proposal)?;
         // One question for several skills is for those that may do no more than before.
         if let Some(gain) = report.changes.iter().find(|change| change.starts_with("gains ")) {
@@ -117,7 +133,8 @@ fn list(context: Context) -> Result<(), Error> {
     for skill in &skills {
         let (name, class) = (&skill.spec.name, skill.spec.side_effect_class);
         let what = text::line(&skill.spec.description, 400);
-        human.push_str(&format!("{name} ({class}, {})\n  {what}\n", state(skill)));
+        let host = if skill.needs_hosts { "\n  name its hosts with --host" } else { "" };
+        human.push_str(&format!("{name} ({class}, {})\n  {what}{host}\n", state(skill)));
     }
     human.push_str("next: kavi add NAME…, or kavi add --all\n");
     let machine: Vec<Value> = skills
@@ -128,6 +145,7 @@ fn list(context: Context) -> Result<(), Error> {
                 "description": skill.spec.description,
                 "side_effect_class": skill.spec.side_effect_class,
                 "paths": skill.spec.paths,
+                "needs_host": skill.needs_hosts,
                 "status": state(skill),
             })
         })

@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::context::{ForgeContext, NewArtifact};
 use super::record::{AffectedViews, RecordError, record};
+use crate::egress::authorize;
 use crate::ledger::{NewProposal, Proposal, ProposalSource};
 use crate::model::{
     artifact::ArtifactKind,
-    capabilities::ReadScope,
+    capabilities::{ReadScope, SkillCapabilities},
     digest::Digest,
     effect::{EffectClass, UnknownClass},
     example::{Example, Expectation},
@@ -207,7 +208,7 @@ pub fn parse(request: &ProposalRequest) -> Result<SkillSpec, ProposeError> {
         examples: request.examples.iter().map(parse_example).collect::<Result<_, _>>()?,
         required_tests: request.required_tests.clone(),
     };
-    spec.check()?;
+    check(&spec)?;
     Ok(spec)
 }
 
@@ -242,8 +243,22 @@ pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
         examples: file.examples,
         required_tests: file.required_tests,
     };
-    spec.check()?;
+    check(&spec)?;
     Ok(spec)
+}
+
+fn check(spec: &SkillSpec) -> Result<(), ProposeError> {
+    spec.check()?;
+    let grants = SkillCapabilities::of(spec).hosts;
+    for example in &spec.examples {
+        for exchange in &example.exchanges {
+            // An example of what the skill may not ask would never be reached.
+            authorize::authorize(&grants, exchange.method, &exchange.url).map_err(|refused| {
+                InvalidSpec::BadExample { name: example.name.clone(), why: format!("an exchange: {refused}") }
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn parse_all<T: FromStr<Err = E>, E>(texts: &[String]) -> Result<Vec<T>, E> {
@@ -262,6 +277,7 @@ fn parse_example(text: &ExampleText) -> Result<Example, ProposeError> {
             input,
             vault: Default::default(),
             now: None,
+            exchanges: Vec::new(),
             expect: Expectation::Ok(parse(output)?),
             files: Default::default(),
             removed: Default::default(),

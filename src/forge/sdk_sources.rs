@@ -30,6 +30,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "sdk/src/error.rs",
     "sdk/src/export.rs",
     "sdk/src/hash.rs",
+    "sdk/src/http.rs",
     "sdk/src/lib.rs",
     "sdk/src/log.rs",
     "sdk/src/moment.rs",

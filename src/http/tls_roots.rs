@@ -17,14 +17,7 @@ pub enum TlsRoots {
     #[default]
     Bundled,
     /// The authorities in a file that the person named.
-    File(Arc<RootsFile>),
-}
-
-/// The authorities of a file, and its text for a process that is to trust the same.
-#[derive(Debug)]
-pub struct RootsFile {
-    store: Arc<RootCertStore>,
-    pem: Vec<u8>,
+    File(Arc<RootCertStore>),
 }
 
 /// A file holds no usable certificates.
@@ -44,31 +37,23 @@ impl TlsRoots {
     /// [`TlsRootsError`] when the file cannot be read, holds a damaged section, or has no usable certificate.
     pub fn from_file(path: &Path) -> Result<Self, TlsRootsError> {
         let refused = |why: String| TlsRootsError { path: path.to_owned(), why };
-        Self::from_pem(path, std::fs::read(path).map_err(|error| refused(error.to_string()))?)
+        Self::from_pem(path, &std::fs::read(path).map_err(|error| refused(error.to_string()))?)
     }
 
     /// Reads the certificates of PEM text. Errors name the file that it is from.
     ///
     /// # Errors
     /// [`TlsRootsError`] as for [`TlsRoots::from_file`].
-    pub fn from_pem(path: &Path, text: Vec<u8>) -> Result<Self, TlsRootsError> {
+    pub fn from_pem(path: &Path, text: &[u8]) -> Result<Self, TlsRootsError> {
         let refused = |why: String| TlsRootsError { path: path.to_owned(), why };
-        let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+        let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
         let mut store = RootCertStore::empty();
         // Files of a system may hold certificates that the library does not know how to use: those vouch for nobody.
         store.add_parsable_certificates(certificates.map_err(|error| refused(error.to_string()))?);
         if store.is_empty() {
             return Err(refused("there is no usable certificate".to_owned()));
         }
-        Ok(Self::File(Arc::new(RootsFile { store: Arc::new(store), pem: text })))
-    }
-
-    /// The text of the file, where there is one.
-    pub fn pem(&self) -> Option<&[u8]> {
-        match self {
-            Self::Bundled => None,
-            Self::File(file) => Some(&file.pem),
-        }
+        Ok(Self::File(Arc::new(store)))
     }
 
     /// The authorities.
@@ -79,7 +64,7 @@ impl TlsRoots {
                 store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
                 Arc::new(store)
             }
-            Self::File(file) => Arc::clone(&file.store),
+            Self::File(store) => Arc::clone(store),
         }
     }
 
@@ -98,7 +83,7 @@ impl fmt::Debug for TlsRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bundled => f.write_str("Bundled"),
-            Self::File(file) => write!(f, "File({} certificates)", file.store.len()),
+            Self::File(store) => write!(f, "File({} certificates)", store.len()),
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Deliberately never: decides or writes anything.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct SharedContext<'a> {
     pub ids: &'a dyn IdSource,
     /// Gives the machine code of a component.
     pub loader: Loader<'a>,
+    /// A file with the certificate authorities that the requests of runs trust; none for those that are built in.
+    pub roots_file: Option<&'a Path>,
     /// What a run may use, unless its promotion narrowed it.
     pub limits: &'a Limits,
 }

@@ -4,6 +4,7 @@
 
 use super::effects::EffectsError;
 use crate::artifacts::ArtifactError;
+use crate::egress::EgressError;
 use crate::ledger::LedgerError;
 use crate::model::{
     chain::MappingError, channel::Channel, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
@@ -78,6 +79,9 @@ pub enum InvokeError {
         /// The class.
         class: EffectClass,
     },
+    /// What makes the requests of the run cannot be started.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
     /// The output is no JSON.
     #[error("the skill's output is not JSON: {0}")]
     OutputJson(JsonError),
@@ -125,6 +129,8 @@ impl InvokeError {
             Self::Stopped(_) | Self::Run(RunError::Stopped(_)) => "Stopped",
             Self::Run(RunError::Revoked(_)) => "Revoked",
             Self::Run(RunError::Cancelled(_)) => "Cancelled",
+            Self::Run(RunError::NotRecorded(_)) => "NotRecorded",
+            Self::Run(RunError::Egress(_)) | Self::Egress(_) => "EgressError",
             Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
             Self::OutputJson(_) | Self::Output { .. } => "InvalidOutput",
             Self::OutsidePaths(_) | Self::RemovalNotGranted(_) | Self::Staged(_) => "OutsidePaths",

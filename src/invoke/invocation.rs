@@ -16,12 +16,14 @@ use super::disposition;
 use super::effects::{FileOutcome, FileSet, RunStart, Staging, staged_files};
 use super::error::InvokeError;
 use super::loaded_skill::LoadedSkill;
+use super::network;
 use super::record::{CheckedOutput, Observations, RecordedSkill, RunRecord};
 use super::request::{Disposition, RunRequest};
 use super::result::{DeferredFiles, RunFiles, RunResult};
 use crate::dir::FolderHandle;
 use crate::ledger::{Proposal, RunAuthorization};
 use crate::model::{
+    exchange::HttpPort,
     execution::{Effect, ExecutionRecord, GuestOutput},
     id::ExecutionId,
     json::{self, JsonError, JsonLimits},
@@ -190,32 +192,36 @@ impl<'a> Invocation<'a> {
         let both = request.cancel.clone().map(|cancel| Cancellable { watch, cancel });
         let watch = both.as_ref().map_or(watch, |both| both);
         let vault = loaded.vault(context.shared.layout).map(open_vault).transpose().map_err(InvokeError::Run)?;
-        let guest_request = GuestRequest {
-            input: &input,
-            capabilities: loaded.capabilities(),
-            vault: vault.as_ref(),
-            linked: context.shared.linked,
-            out,
-            determinism: self.record.determinism(),
-            limits: loaded.limits(),
-            watch,
+        let run = |http: Option<&Arc<dyn HttpPort>>| {
+            let guest_request = GuestRequest {
+                input: &input,
+                capabilities: loaded.capabilities(),
+                vault: vault.as_ref(),
+                linked: context.shared.linked,
+                out,
+                http,
+                determinism: self.record.determinism(),
+                limits: loaded.limits(),
+                watch,
+            };
+            match thread {
+                RunThread::New(_) => loaded.compiled().run(&guest_request),
+                RunThread::Lane { lane, watch } => match request.cancel.clone() {
+                    Some(cancel) => {
+                        let both: Arc<dyn Watch + Send> = Arc::new(Cancellable { watch: Arc::clone(watch), cancel });
+                        loaded.compiled().run_on(lane, &guest_request, &both)
+                    }
+                    None => loaded.compiled().run_on(lane, &guest_request, watch),
+                },
+            }
         };
-        let ran = match thread {
-            RunThread::New(_) => loaded.compiled().run(&guest_request),
-            RunThread::Lane { lane, watch } => match request.cancel.clone() {
-                Some(cancel) => {
-                    let both: Arc<dyn Watch + Send> = Arc::new(Cancellable { watch: Arc::clone(watch), cancel });
-                    loaded.compiled().run_on(lane, &guest_request, &both)
-                }
-                None => loaded.compiled().run_on(lane, &guest_request, watch),
-            },
-        };
+        let (ran, exchanges) = network::with_port(context, loaded, request.exchanges.as_ref(), run)?;
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
         // Kept apart from the outcome: the record of a failure says what the guest used too.
         self.record.observations.replace(Observations {
             limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
-            said: observed.to_record().map(|said| GuestOutput { coerced, ..said }),
+            said: observed.to_record().map(|said| GuestOutput { coerced, exchanges, ..said }),
         });
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let failed = |error: GuestError| InvokeError::SkillComponent {

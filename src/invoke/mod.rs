@@ -21,6 +21,7 @@ pub mod effects;
 mod error;
 mod invocation;
 mod loaded_skill;
+mod network;
 pub mod pending_approval;
 pub mod prune;
 mod record;

@@ -14,6 +14,7 @@ use similar::TextDiff;
 
 use super::context::RunContext;
 use super::error::{InvokeError, record_text};
+use super::network;
 use super::request::{Consent, Disposition, RunRequest};
 use super::result::RunResult;
 use super::run;
@@ -156,6 +157,8 @@ pub fn replay(context: &RunContext<'_>, request: ReplayRequest) -> Result<Replay
         purpose: Purpose::Replay,
         parent: Some(original.execution_id),
         determinism: Some(original.determinism().map_err(|error| invalid(&original, error))?),
+        // Also an empty list: a replay never asks the network.
+        exchanges: Some(Arc::new(network::recorded(context.shared.store, &original)?)),
         disposition,
         consent,
         ..RunRequest::new(original.skill_name.clone(), input, caller)
@@ -181,6 +184,7 @@ fn is_of_the_host(error: &InvokeError) -> bool {
             | InvokeError::Artifact(_)
             | InvokeError::Ledger(_)
             | InvokeError::Load(_)
+            | InvokeError::Egress(_)
             | InvokeError::Runtime(_)
     )
 }

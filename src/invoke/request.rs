@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::egress::RecordedExchanges;
 use crate::model::{
     channel::Caller, execution::Determinism, id::ExecutionId, lifecycle::Purpose, name::SkillName, switch::Cancel,
 };
@@ -52,6 +53,8 @@ pub struct RunRequest {
     pub parent: Option<ExecutionId>,
     /// The clock and seed of an earlier run, together with its input as it was stored; none for a new clock and seed.
     pub determinism: Option<Determinism>,
+    /// The exchanges of an earlier run, which answer its requests; none to ask the network.
+    pub exchanges: Option<Arc<RecordedExchanges>>,
     /// What happens to its files.
     pub disposition: Disposition,
     /// Lets the caller cancel the run.
@@ -70,6 +73,7 @@ impl RunRequest {
             purpose: Purpose::Run,
             parent: None,
             determinism: None,
+            exchanges: None,
             disposition: Disposition::Commit,
             cancel: None,
         }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_history.sql"),
     include_str!("migrations/0012_rejections.sql"),
     include_str!("migrations/0013_guidance.sql"),
+    include_str!("migrations/0014_network_calls.sql"),
 ];
 
 /// What the header of a file says.

@@ -24,6 +24,7 @@ mod group_commit;
 mod guidance;
 mod integrity;
 mod migrations;
+mod network_calls;
 mod outcome_reports;
 mod own_commits;
 mod promotions;

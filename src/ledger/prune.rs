@@ -27,7 +27,8 @@ use crate::history::event::EventKind;
 use crate::model::{
     commit::VaultChange,
     digest::Digest,
-    execution::{Effect, StoredValue},
+    exchange::ExchangeRecord,
+    execution::{Effect, GuestOutput, StoredValue},
     id::CommitId,
     time::Timestamp,
 };
@@ -233,8 +234,11 @@ impl Ledger {
                 .for_each(&mut *file);
         }
         let mut executions = moment.prepare(
-            "SELECT effects_json, input_stored_json, output_stored_json FROM executions
-             WHERE effects_json <> '[]' OR input_stored_json IS NOT NULL OR output_stored_json IS NOT NULL",
+            // `exchanges` is left out of a record that has none, so most rows are not parsed.
+            "SELECT effects_json, input_stored_json, output_stored_json,
+                 CASE WHEN instr(said_json, '\"exchanges\":') > 0 THEN said_json END AS said_json FROM executions
+             WHERE effects_json <> '[]' OR input_stored_json IS NOT NULL OR output_stored_json IS NOT NULL
+                 OR instr(said_json, '\"exchanges\":') > 0",
         )?;
         let mut rows = executions.query([])?;
         while let Some(row) = rows.next()? {
@@ -244,6 +248,9 @@ impl Ledger {
                 let stored: Option<StoredValue> = codec::maybe_json_column(row, name)?;
                 stored.iter().for_each(|stored| value(stored.sha256));
             }
+            let said: Option<GuestOutput> = codec::maybe_json_column(row, "said_json")?;
+            let exchanges = said.iter().flat_map(|said| &said.exchanges);
+            exchanges.flat_map(ExchangeRecord::bodies).for_each(|body| value(body.sha256));
         }
         Ok(())
     }

@@ -15,10 +15,11 @@ use super::{
 use crate::model::{
     commit::{Commit, VaultChange},
     digest::Digest,
+    exchange::CallBudget,
     id::{CommitId, ExecutionId, IdPrefix},
     name::SkillName,
     switch::{Halt, Stopped, Watch},
-    time::Timestamp,
+    time::{Clock, Timestamp},
 };
 
 /// Says what may run.
@@ -83,6 +84,9 @@ pub trait ExecutionStore: fmt::Debug {
     /// # Errors
     /// [`LedgerError`] when they cannot be read.
     fn runs_of(&self, commit: CommitId) -> Result<Vec<ExecutionRow>, LedgerError>;
+
+    /// Counts the calls of a skill to hosts, on any thread.
+    fn call_budget<'c>(&self, skill: &SkillName, clock: &'c dyn Clock) -> Box<dyn CallBudget + 'c>;
 
     /// When the newest run ended.
     ///
@@ -249,6 +253,10 @@ impl ExecutionStore for Ledger {
 
     fn runs_of(&self, commit: CommitId) -> Result<Vec<ExecutionRow>, LedgerError> {
         Self::runs_of(self, commit)
+    }
+
+    fn call_budget<'c>(&self, skill: &SkillName, clock: &'c dyn Clock) -> Box<dyn CallBudget + 'c> {
+        Box::new(self.network_budget(skill, clock))
     }
 
     fn newest_time(&self) -> Result<Option<Timestamp>, LedgerError> {

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{time::Timestamp, vault_path::VaultPath};
+use super::{
+    exchange::{HttpCall, HttpFailureKind},
+    host_rule::RequestMethod,
+    time::Timestamp,
+    vault_path::VaultPath,
+};
 
 /// One golden case, run on the exact component that would be promoted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +26,9 @@ pub struct Example {
     /// The time of the run, for a skill that asks for the time. Without it the example must hold at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<Timestamp>,
+    /// What hosts answer to its requests, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<ExampleExchange>,
     /// What must come back.
     pub expect: Expectation,
     /// Files that the run must stage, with their whole text. Empty: not compared.
@@ -29,6 +37,65 @@ pub struct Example {
     /// Files that the run must remove. Compared where `files` or this is not empty.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub removed: BTreeSet<VaultPath>,
+}
+
+/// One request of an example, and what comes of it: a reply, or the reason why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleExchange {
+    /// The method.
+    #[serde(default = "get", skip_serializing_if = "is_get")]
+    pub method: RequestMethod,
+    /// The URL, exactly as the skill asks for it.
+    pub url: String,
+    /// The body of the request; none where it is not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<ExampleReply>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail: Option<HttpFailureKind>,
+}
+
+/// A response of an example.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleReply {
+    /// The status.
+    #[serde(default = "ok", skip_serializing_if = "is_ok")]
+    pub status: u16,
+    /// The headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+}
+
+fn get() -> RequestMethod {
+    RequestMethod::Get
+}
+
+fn is_get(method: &RequestMethod) -> bool {
+    *method == RequestMethod::Get
+}
+
+fn ok() -> u16 {
+    200
+}
+
+fn is_ok(status: &u16) -> bool {
+    *status == 200
+}
+
+impl ExampleExchange {
+    /// Whether it is of this request.
+    pub fn is_of(&self, call: &HttpCall) -> bool {
+        let same_body = self.body.as_ref().is_none_or(|body| body.as_bytes() == call.body);
+        self.method == call.method && self.url == call.url && same_body
+    }
 }
 
 /// What an example must give.

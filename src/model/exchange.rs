@@ -3,9 +3,15 @@
 //! Guarantees: a record names everything that decided about the exchange, and the digest of both bodies. Deliberately never:
 //! has the value of a secret, because the request is recorded as the guest made it.
 
+use std::fmt;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{digest::Digest, host_rule::RequestMethod};
+use super::{
+    digest::Digest,
+    host_rule::{HostRule, RequestMethod},
+};
 
 /// A request as the guest made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,4 +221,32 @@ impl Exchanged {
         };
         ExchangeRecord { call: call.into(), hops: self.hops.clone(), end }
     }
+}
+
+/// Makes the exchanges of a run, or answers them without a network.
+pub trait HttpPort: fmt::Debug + Send + Sync {
+    /// Makes one exchange. `time` is what the run has left, and `may_go_on` says again and again whether it may wait.
+    fn exchange(&self, call: HttpCall, time: Duration, may_go_on: &mut dyn FnMut() -> bool) -> CallEnd;
+}
+
+/// How a call of a guest ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The guest gets this.
+    Answered(Result<HttpReply, HttpFailure>),
+    /// The run had to end.
+    Interrupted,
+    /// The record that answers has no such call, which is named.
+    NotRecorded(String),
+    /// What makes exchanges is broken.
+    Broken(String),
+}
+
+/// Counts the calls of a skill over all of its runs.
+pub trait CallBudget: fmt::Debug + Send {
+    /// Counts one call, unless the rule allows no more within an hour.
+    ///
+    /// # Errors
+    /// Why it may not be made.
+    fn grant(&mut self, rule: &HostRule) -> Result<(), String>;
 }

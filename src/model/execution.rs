@@ -9,6 +9,7 @@ use super::{
     channel::Channel,
     digest::Digest,
     effect::EffectClass,
+    exchange::ExchangeRecord,
     id::{CommitId, ExecutionId},
     lifecycle::Purpose,
     limits::Limits,
@@ -251,6 +252,9 @@ pub struct GuestOutput {
     /// What of its input was taken as something else: the record has the input as it was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coerced: Vec<Coercion>,
+    /// Its exchanges with hosts, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<ExchangeRecord>,
 }
 
 /// One line of a guest's log.

@@ -252,6 +252,17 @@ impl SkillSpec {
         if example.now.is_some() && !self.reads_clock {
             return bad("it names a time (`now`), and the skill does not ask for the time (`reads_clock`)".to_owned());
         }
+        for exchange in &example.exchanges {
+            if self.hosts.is_empty() {
+                return bad("it declares an exchange, and the skill reaches no host".to_owned());
+            }
+            if exchange.reply.is_some() == exchange.fail.is_some() {
+                return bad("an exchange needs either a `reply` or a `fail`".to_owned());
+            }
+            if exchange.reply.as_ref().is_some_and(|reply| !(100..=599).contains(&reply.status)) {
+                return bad("the status of an exchange is not from 100 to 599".to_owned());
+            }
+        }
         match example.files.keys().find(|path| !self.may_write(path)) {
             Some(path) => bad(format!("`{path}` is outside the folders it may write below")),
             None => Ok(()),

@@ -34,6 +34,11 @@ impl Deadline {
         self.started.elapsed()
     }
 
+    /// Real time until the run must be over.
+    pub(super) fn left(&self) -> Duration {
+        Duration::from_millis(self.wall_ms).saturating_sub(self.wall())
+    }
+
     /// Processor time until now. Asking for it is a call into the kernel.
     pub(super) fn cpu(&self) -> Duration {
         thread_cpu().saturating_sub(self.cpu_at_start)

@@ -124,6 +124,12 @@ pub enum RunError {
     /// The host's disk is full. The guest is not told: its own libraries would call it an input/output error.
     #[error("no space is left on the disk for the files of the run")]
     DiskFull,
+    /// The record that answers the run's requests has no such request. It is named, without its query.
+    #[error("the record has no request like `{0}`: no network is asked during a replay")]
+    NotRecorded(String),
+    /// What makes the run's requests broke.
+    #[error("the requests of the run cannot be made: {0}")]
+    Egress(String),
     /// The host's own code panicked. The run is over, the runtime is not.
     #[error("internal error in the runtime: {0}")]
     Host(String),
@@ -152,6 +158,10 @@ pub(super) enum Stop {
     Halt(Box<Halt>),
     #[error("no space is left on the disk")]
     DiskFull,
+    #[error("the record has no request like `{0}`")]
+    NotRecorded(String),
+    #[error("requests cannot be made: {0}")]
+    Egress(String),
 }
 
 impl From<Halt> for RunError {
@@ -172,6 +182,8 @@ impl From<Stop> for RunError {
             Stop::Exit(code) => Self::GuestExit { code },
             Stop::Halt(halt) => (*halt).into(),
             Stop::DiskFull => Self::DiskFull,
+            Stop::NotRecorded(call) => Self::NotRecorded(call),
+            Stop::Egress(why) => Self::Egress(why),
         }
     }
 }

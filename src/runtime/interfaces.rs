@@ -13,9 +13,9 @@ use crate::model::{capabilities::SkillCapabilities, digest::Digest};
 
 use super::{
     error::RuntimeError,
-    kavi,
+    http_import, kavi,
     request::ComponentKind,
-    versions::SKILL_VERSION,
+    versions::SKILL_VERSIONS,
     wall::{
         Wall,
         bindings::{cli, clocks, filesystem, io, random},
@@ -30,6 +30,8 @@ enum Given {
     Everyone,
     /// Skills that read or write a folder, and all tests: the test harness imports files in any case.
     Folders,
+    /// Skills that reach a host, and their tests.
+    Hosts,
     /// Tests only.
     Tests,
 }
@@ -37,7 +39,10 @@ enum Given {
 struct HostInterface {
     name: &'static str,
     given: Given,
-    link: fn(&mut Linker<GuestState>) -> wasmtime::Result<()>,
+    /// The oldest version of the contract that has it.
+    since: &'static str,
+    /// Links it in a version of the contract.
+    link: fn(&mut Linker<GuestState>, &str) -> wasmtime::Result<()>,
 }
 
 /// Adds one generated interface, on the store's state.
@@ -46,24 +51,36 @@ macro_rules! generated {
         HostInterface {
             name: $name,
             given: Given::$given,
-            link: |linker| $($module)::+::add_to_linker::<GuestState, Wall>(linker, |state| state),
+            since: OLDEST,
+            link: |linker, _| $($module)::+::add_to_linker::<GuestState, Wall>(linker, |state| state),
         }
     };
 }
 
+/// The oldest version of the contract.
+const OLDEST: &str = SKILL_VERSIONS[0];
+
 const INTERFACES: &[HostInterface] = &[
+    HostInterface {
+        name: "kavi:skill/http",
+        given: Given::Hosts,
+        since: "0.2.0",
+        link: |linker, version| http_import::link_http(&mut linker.instance(&format!("kavi:skill/http@{version}"))?),
+    },
     HostInterface {
         name: "kavi:skill/log",
         given: Given::Everyone,
-        link: |linker| kavi::link_log(&mut linker.instance(&format!("kavi:skill/log@{SKILL_VERSION}"))?),
+        since: OLDEST,
+        link: |linker, version| kavi::link_log(&mut linker.instance(&format!("kavi:skill/log@{version}"))?),
     },
     HostInterface {
         name: "kavi:skill/testing",
         given: Given::Tests,
-        link: |linker| kavi::link_testing(&mut linker.instance(&format!("kavi:skill/testing@{SKILL_VERSION}"))?),
+        since: OLDEST,
+        link: |linker, version| kavi::link_testing(&mut linker.instance(&format!("kavi:skill/testing@{version}"))?),
     },
     // Types only: there is nothing to link.
-    HostInterface { name: "kavi:skill/types", given: Given::Everyone, link: |_| Ok(()) },
+    HostInterface { name: "kavi:skill/types", given: Given::Everyone, since: OLDEST, link: |_, _| Ok(()) },
     generated!(Everyone, "wasi:cli/environment", cli::environment),
     generated!(Everyone, "wasi:cli/exit", cli::exit),
     generated!(Everyone, "wasi:cli/stderr", cli::stderr),
@@ -116,26 +133,46 @@ pub(super) enum FunctionCheck {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ImportAllowlist {
     kind: ComponentKind,
+    /// The version of the contract that the component was built for.
+    contract: &'static str,
     folders: bool,
+    hosts: bool,
     changes: bool,
     functions: FunctionCheck,
 }
 
 impl ImportAllowlist {
-    pub(super) fn new(kind: ComponentKind, capabilities: &SkillCapabilities, functions: FunctionCheck) -> Self {
+    pub(super) fn new(
+        kind: ComponentKind,
+        capabilities: &SkillCapabilities,
+        contract: &'static str,
+        functions: FunctionCheck,
+    ) -> Self {
         // A skill that writes needs the interface of folders as well, even if it reads nothing.
         let changes = capabilities.writes_files();
-        Self { kind, folders: capabilities.reads_vault() || changes, changes, functions }
+        let folders = capabilities.reads_vault() || changes;
+        Self { kind, contract, folders, hosts: capabilities.reaches_hosts(), changes, functions }
     }
 
     pub(super) fn kind(self) -> ComponentKind {
         self.kind
     }
 
+    /// The version of the contract whose imports it gives.
+    pub(super) fn contract(self) -> &'static str {
+        self.contract
+    }
+
     fn gives(self, interface: &HostInterface) -> bool {
+        let place = |version| SKILL_VERSIONS.iter().position(|listed| *listed == version);
+        // A component of an older version gets exactly what there was then.
+        if place(interface.since) > place(self.contract) {
+            return false;
+        }
         match interface.given {
             Given::Everyone => true,
             Given::Folders => self.folders || self.kind == ComponentKind::Tests,
+            Given::Hosts => self.hosts,
             Given::Tests => self.kind == ComponentKind::Tests,
         }
     }
@@ -157,7 +194,7 @@ impl ImportAllowlist {
         // The same question as in `allows`, so that what is linked and what passes inspection
         // cannot differ.
         for interface in INTERFACES.iter().filter(|interface| self.gives(interface)) {
-            (interface.link)(&mut linker).map_err(|error| RuntimeError::Engine(error.to_string()))?;
+            (interface.link)(&mut linker, self.contract).map_err(|error| RuntimeError::Engine(error.to_string()))?;
         }
         Ok(linker)
     }
@@ -169,7 +206,7 @@ pub fn import_table_version() -> Digest {
     let mut table = String::new();
     for interface in INTERFACES {
         // One line for each entry, so that no two tables give the same text.
-        table.push_str(&format!("{} {:?}\n", interface.name, interface.given));
+        table.push_str(&format!("{} {:?} {}\n", interface.name, interface.given, interface.since));
     }
     for function in NEVER.iter().chain(CHANGES) {
         table.push_str(function);
@@ -186,7 +223,7 @@ mod tests {
     #[test]
     fn the_table_has_no_socket_and_no_name_twice() {
         for (index, interface) in INTERFACES.iter().enumerate() {
-            assert!(!interface.name.contains("sockets") && !interface.name.contains("http"), "{}", interface.name);
+            assert!(!interface.name.contains("sockets") && !interface.name.contains("wasi:http"), "{}", interface.name);
             assert!(!INTERFACES[..index].iter().any(|other| other.name == interface.name), "{}", interface.name);
         }
     }
@@ -201,10 +238,32 @@ mod tests {
             secrets: Vec::new(),
         };
         let reader = SkillCapabilities { reads: ReadScope::Vault, ..nothing.clone() };
-        let skill = |capabilities| ImportAllowlist::new(ComponentKind::Skill, capabilities, FunctionCheck::On);
+        let skill = |capabilities| ImportAllowlist::new(ComponentKind::Skill, capabilities, OLDEST, FunctionCheck::On);
         assert!(!skill(&nothing).allows("wasi:filesystem/types") && skill(&reader).allows("wasi:filesystem/types"));
         assert!(!skill(&reader).allows("kavi:skill/testing"));
-        let tests = ImportAllowlist::new(ComponentKind::Tests, &nothing, FunctionCheck::On);
+        let tests = ImportAllowlist::new(ComponentKind::Tests, &nothing, OLDEST, FunctionCheck::On);
         assert!(tests.allows("wasi:filesystem/types") && tests.allows("kavi:skill/testing"));
+    }
+
+    #[test]
+    fn only_a_skill_with_a_host_and_of_a_version_that_has_it_is_given_http() -> Result<(), Box<dyn std::error::Error>> {
+        let rules = vec!["GET https://api.example.com/**".parse()?];
+        let nothing = SkillCapabilities {
+            reads: ReadScope::Nothing,
+            writes: Vec::new(),
+            clock: false,
+            hosts: HostGrants::NONE,
+            secrets: Vec::new(),
+        };
+        let hosts = SkillCapabilities { hosts: HostGrants { rules, private: Vec::new() }, ..nothing.clone() };
+        for (capabilities, contract, given) in
+            [(&hosts, "0.2.0", true), (&hosts, "0.1.0", false), (&nothing, "0.2.0", false)]
+        {
+            for kind in [ComponentKind::Skill, ComponentKind::Tests] {
+                let allowlist = ImportAllowlist::new(kind, capabilities, contract, FunctionCheck::On);
+                assert_eq!(allowlist.allows("kavi:skill/http"), given, "{kind:?} {contract}");
+            }
+        }
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::{
     compile_child::{self, CodeError, CompileLimits, ComponentTrust},
     engine::{CompiledComponent, Runtime, Tier},
     error::RuntimeError,
-    inspect::{self, Interface, InterfaceMismatch, SKILL_VERSION},
+    inspect::{self, Interface, InterfaceMismatch},
 };
 use crate::cage::Cage;
 use crate::model::{capabilities::SkillCapabilities, digest::Digest};
@@ -115,6 +115,6 @@ fn warn_unused(component: Digest, error: &CacheError) {
 }
 
 fn check_interface(interface: &Interface, capabilities: &SkillCapabilities) -> Result<(), LoadError> {
-    let mismatches = inspect::check(interface, capabilities, SKILL_VERSION);
+    let mismatches = inspect::check(interface, capabilities);
     if mismatches.is_empty() { Ok(()) } else { Err(LoadError::Refused(mismatches)) }
 }

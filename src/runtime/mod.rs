@@ -27,6 +27,7 @@ mod engine;
 mod engine_id;
 mod epoch;
 mod error;
+mod http_import;
 pub mod inspect;
 mod inspect_error;
 mod interfaces;

@@ -78,6 +78,7 @@ impl GuestTelemetry {
             stderr: text(&self.stderr),
             usage: self.usage,
             coerced: Vec::new(),
+            exchanges: Vec::new(),
         })
     }
 }

@@ -1,8 +1,12 @@
 //! What a run is given.
 
+use std::sync::Arc;
+
 use super::{linked_folders::LinkedFolder, test_calls::TestCalls};
 use crate::dir::FolderHandle;
-use crate::model::{capabilities::SkillCapabilities, execution::Determinism, limits::Limits, switch::Watch};
+use crate::model::{
+    capabilities::SkillCapabilities, exchange::HttpPort, execution::Determinism, limits::Limits, switch::Watch,
+};
 
 /// Which of the two contracts a component is run by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct GuestRequest<'a> {
     pub linked: &'a [LinkedFolder],
     /// The empty folder that the guest sees as `/out`, if its capabilities include it.
     pub out: Option<&'a FolderHandle>,
+    /// What makes the requests of the guest, if its capabilities include hosts. Without it each is refused.
+    pub http: Option<&'a Arc<dyn HttpPort>>,
     /// The guest's clock and the seed of its random numbers.
     pub determinism: Determinism,
     /// The limits of this run.
@@ -68,6 +74,11 @@ impl<'a> GuestRequest<'a> {
     /// The linked folders, if the guest is to have them: only with the vault in which their links lie.
     pub(super) fn granted_linked(&self) -> &'a [LinkedFolder] {
         self.granted_vault().map_or(&[], |_| self.linked)
+    }
+
+    /// What makes its requests, if the guest is to make any.
+    pub(super) fn granted_http(&self) -> Option<Arc<dyn HttpPort>> {
+        self.http.filter(|_| self.capabilities.reaches_hosts()).map(Arc::clone)
     }
 
     /// The staging folder, if the guest is to have it.

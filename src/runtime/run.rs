@@ -18,7 +18,7 @@ use super::{
     engine::{CompiledComponent, Linked, chain},
     epoch::Running,
     error::{RunError, Stop},
-    inspect::{self, RUN, SKILL_VERSION, TEST_RUN},
+    inspect::{self, RUN, TEST_RUN},
     interfaces::ImportAllowlist,
     lane::Lane,
     outcome::{GuestError, GuestTelemetry, RunFailure, SkillOutcome, TestExit, TestOutcome},
@@ -176,7 +176,12 @@ impl CompiledComponent {
 
     /// The component with its imports. Most runs find it linked already.
     fn link(&self, request: &GuestRequest<'_>, kind: ComponentKind) -> Result<Arc<Linked>, RunError> {
-        let allowlist = ImportAllowlist::new(kind, request.capabilities, self.functions);
+        let allowlist = ImportAllowlist::new(
+            kind,
+            request.capabilities,
+            inspect::contract_version(&self.interface),
+            self.functions,
+        );
         // Held while linking, so that threads that start together link once and not each for
         // itself.
         let mut linked = lock(&self.linked);
@@ -185,7 +190,7 @@ impl CompiledComponent {
         }
         // The comparison holds the component to its capabilities. The linker alone would not: the engine links an import
         // of an unknown empty instance without an error.
-        let mismatches = inspect::compare(&self.interface, allowlist, SKILL_VERSION);
+        let mismatches = inspect::compare(&self.interface, allowlist);
         if !mismatches.is_empty() {
             return Err(RunError::Refused(mismatches));
         }

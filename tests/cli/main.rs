@@ -36,6 +36,7 @@ mod linked_folders;
 mod links;
 mod log;
 mod mcp;
+mod network;
 mod note_cases;
 mod one_run;
 mod output;

@@ -119,6 +119,7 @@ pub fn run(compiled: &CompiledComponent, row: &Row, folders: &Folders, limits: &
         vault: capabilities.reads_vault().then_some(&vault),
         linked: &[],
         out: capabilities.writes_files().then_some(&out),
+        http: None,
         determinism: Determinism { clock: Timestamp::parse("2026-11-20T08:30:00.250Z").unwrap(), seed: [7; 32] },
         limits,
         watch: &Unwatched,

@@ -121,6 +121,7 @@ pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result
         clock: &SystemClock,
         ids: &RandomIds,
         loader: Loader { cage: &cage, cache: &code },
+        roots_file: None,
         limits,
     };
     let context = shared.with_ledger(&ledger);

@@ -8,6 +8,7 @@ mod cage;
 mod code_cache;
 mod commit_recovery;
 mod commits;
+mod egress;
 mod gateway;
 mod gateway_provider;
 mod hostile_sources;

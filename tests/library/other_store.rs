@@ -16,12 +16,13 @@ use kavi::ledger::{
 use kavi::model::channel::{Caller, Channel};
 use kavi::model::commit::{Commit, VaultChange};
 use kavi::model::digest::Digest;
+use kavi::model::exchange::CallBudget;
 use kavi::model::execution::ExecutionRecord;
 use kavi::model::id::{CommitId, ExecutionId, IdPrefix, RandomIds};
 use kavi::model::lifecycle::{CommitState, ProposalStatus};
 use kavi::model::name::SkillName;
 use kavi::model::switch::{Halt, Revoked, Stopped, Unwatched, Watch};
-use kavi::model::time::{SystemClock, Timestamp};
+use kavi::model::time::{Clock, SystemClock, Timestamp};
 use kavi::runtime::{CodeCache, Loader, import_table_version};
 use kavi::workspace::{Config, Environment};
 
@@ -108,6 +109,10 @@ impl ExecutionStore for MemoryStore {
     fn runs_of(&self, commit: CommitId) -> Result<Vec<ExecutionRow>, LedgerError> {
         let records = self.records.borrow();
         Ok(records.iter().filter(|record| record.commit_id == Some(commit)).map(|record| self.row(record)).collect())
+    }
+
+    fn call_budget<'c>(&self, _: &SkillName, _: &'c dyn Clock) -> Box<dyn CallBudget + 'c> {
+        unreachable!("no skill of this test reaches a host")
     }
 
     fn newest_time(&self) -> Result<Option<Timestamp>, LedgerError> {
@@ -264,6 +269,7 @@ fn a_run_its_commit_and_its_undo_need_no_sqlite() {
         clock: &SystemClock,
         ids: &RandomIds,
         loader: Loader { cage: &cage, cache: &code },
+        roots_file: None,
         limits: &config.limits,
     };
     let context = RunContext { shared, ledger: &memory, journal: &memory };

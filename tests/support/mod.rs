@@ -18,6 +18,7 @@ pub mod once;
 pub mod openai_api;
 pub mod shipped;
 pub mod standin;
+pub mod tls_server;
 pub mod vault;
 pub mod watch;
 mod workspace;

@@ -136,6 +136,338 @@ static mut _RET_AREA: _RetArea = _RetArea([::core::mem::MaybeUninit::uninit(); 4
 #[allow(dead_code, clippy::all)]
 pub mod kavi {
   pub mod skill {
+    /// Requests to the hosts that the specification of the skill names. They are made outside of the skill: it has no socket. A
+    /// request that no host rule allows is refused before anything is looked up. Since 0.2.0.
+    #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+    pub mod http {
+      #[used]
+      #[doc(hidden)]
+      static __FORCE_SECTION_REF: fn() =
+      super::super::super::__link_custom_section_describing_imports;
+      
+      use super::super::super::_rt;
+      /// A method that a host rule can name.
+      #[repr(u8)]
+      #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+      pub enum Method {
+        Get,
+        Head,
+        Post,
+        Put,
+        Patch,
+        Delete,
+      }
+      impl ::core::fmt::Debug for Method {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          match self {
+            Method::Get => {
+              f.debug_tuple("Method::Get").finish()
+            }
+            Method::Head => {
+              f.debug_tuple("Method::Head").finish()
+            }
+            Method::Post => {
+              f.debug_tuple("Method::Post").finish()
+            }
+            Method::Put => {
+              f.debug_tuple("Method::Put").finish()
+            }
+            Method::Patch => {
+              f.debug_tuple("Method::Patch").finish()
+            }
+            Method::Delete => {
+              f.debug_tuple("Method::Delete").finish()
+            }
+          }
+        }
+      }
+
+      impl Method{
+        #[doc(hidden)]
+        pub unsafe fn _lift(val: u8) -> Method{
+          if !cfg!(debug_assertions) {
+            return unsafe { ::core::mem::transmute(val) };
+          }
+
+          match val {
+            0 => Method::Get,
+            1 => Method::Head,
+            2 => Method::Post,
+            3 => Method::Put,
+            4 => Method::Patch,
+            5 => Method::Delete,
+
+            _ => panic!("invalid enum discriminant"),
+          }
+        }
+      }
+
+      /// A request, whole.
+      #[derive(Clone)]
+      pub struct Request {
+        /// The method.
+        pub method: Method,
+        /// The URL.
+        pub url: _rt::String,
+        /// Names and values.
+        pub headers: _rt::Vec::<(_rt::String,_rt::String,)>,
+        /// The body; empty for `get` and `head`.
+        pub body: _rt::Vec::<u8>,
+      }
+      impl ::core::fmt::Debug for Request {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          f.debug_struct("Request").field("method", &self.method).field("url", &self.url).field("headers", &self.headers).field("body", &self.body).finish()
+        }
+      }
+      /// A response, whole. Redirects have been followed.
+      #[derive(Clone)]
+      pub struct Response {
+        /// The status.
+        pub status: u16,
+        /// Names, in lower case, and values.
+        pub headers: _rt::Vec::<(_rt::String,_rt::String,)>,
+        /// The body.
+        pub body: _rt::Vec::<u8>,
+      }
+      impl ::core::fmt::Debug for Response {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          f.debug_struct("Response").field("status", &self.status).field("headers", &self.headers).field("body", &self.body).finish()
+        }
+      }
+      /// Why there is no response. The text is for people and says nothing of what a server said.
+      #[derive(Clone)]
+      pub enum Error {
+        /// No host rule allows the request, or the rule allows no more of them now.
+        Refused(_rt::String),
+        /// The name has no address, or one that may not be reached.
+        Dns(_rt::String),
+        /// No connection.
+        Connect(_rt::String),
+        /// No encrypted connection.
+        Tls(_rt::String),
+        /// It took too long.
+        Timeout(_rt::String),
+        /// The request or the response is larger than the rule allows.
+        TooLarge(_rt::String),
+        /// What came is no response that the rule allows.
+        Invalid(_rt::String),
+      }
+      impl ::core::fmt::Debug for Error {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          match self {
+            Error::Refused(e) => {
+              f.debug_tuple("Error::Refused").field(e).finish()
+            }
+            Error::Dns(e) => {
+              f.debug_tuple("Error::Dns").field(e).finish()
+            }
+            Error::Connect(e) => {
+              f.debug_tuple("Error::Connect").field(e).finish()
+            }
+            Error::Tls(e) => {
+              f.debug_tuple("Error::Tls").field(e).finish()
+            }
+            Error::Timeout(e) => {
+              f.debug_tuple("Error::Timeout").field(e).finish()
+            }
+            Error::TooLarge(e) => {
+              f.debug_tuple("Error::TooLarge").field(e).finish()
+            }
+            Error::Invalid(e) => {
+              f.debug_tuple("Error::Invalid").field(e).finish()
+            }
+          }
+        }
+      }
+      impl ::core::fmt::Display for Error {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          write!(f, "{:?}", self)
+        }
+      }
+
+      impl ::core::error::Error for Error {}
+      #[allow(unused_unsafe, clippy::all)]
+      /// Makes one request and waits for its response.
+      #[allow(async_fn_in_trait)]
+      pub fn send(request: &Request,) -> ::core::result::Result<Response,Error>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 6*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 6*::core::mem::size_of::<*const u8>()]);
+          let Request{ method:method0, url:url0, headers:headers0, body:body0, } = request;
+          let vec1 = url0;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+          let vec5 = headers0;
+          let len5 = vec5.len();
+          let layout5 = _rt::alloc::Layout::from_size_align(vec5.len() * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>()).unwrap();
+          let (result5, _cleanup5) = crate::bindings::runtime::Cleanup::new(layout5);for (i, e) in vec5.into_iter().enumerate() {
+            let base = result5.add(i * (4*::core::mem::size_of::<*const u8>()));
+            {
+              let (t2_0, t2_1, ) = e;
+              let vec3 = t2_0;
+              let ptr3 = vec3.as_ptr().cast::<u8>();
+              let len3 = vec3.len();
+              *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len3;
+              *base.add(0).cast::<*mut u8>() = ptr3.cast_mut();
+              let vec4 = t2_1;
+              let ptr4 = vec4.as_ptr().cast::<u8>();
+              let len4 = vec4.len();
+              *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>() = len4;
+              *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>() = ptr4.cast_mut();
+            }
+          }
+          let vec6 = body0;
+          let ptr6 = vec6.as_ptr().cast::<u8>();
+          let len6 = vec6.len();
+          let ptr7 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "kavi:skill/http@0.2.0")]
+          unsafe extern "C" {
+            #[link_name = "send"]
+            fn wit_import8(_: i32, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import8(_: i32, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import8(method0.clone() as i32, ptr1.cast_mut(), len1, result5, len5, ptr6.cast_mut(), len6, ptr7);
+          let l9 = i32::from(*ptr7.add(0).cast::<u8>());
+          let result46 = match l9 {
+            0 => {
+              let e = {
+                let l10 = i32::from(*ptr7.add(::core::mem::size_of::<*const u8>()).cast::<u16>());
+                let l11 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l12 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let base19 = l11;
+                let len19 = l12;
+                let mut result19 = _rt::Vec::with_capacity(len19);
+                for i in 0..len19 {
+                  let base = base19.add(i * (4*::core::mem::size_of::<*const u8>()));
+                  let e19 = {
+                    let l13 = *base.add(0).cast::<*mut u8>();
+                    let l14 = *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len15 = l14;
+                    let bytes15 = _rt::Vec::from_raw_parts(l13.cast(), len15, len15);
+                    let l16 = *base.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                    let l17 = *base.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                    let len18 = l17;
+                    let bytes18 = _rt::Vec::from_raw_parts(l16.cast(), len18, len18);
+
+                    (_rt::string_lift(bytes15), _rt::string_lift(bytes18))
+                  };
+                  result19.push(e19);
+                }
+                _rt::cabi_dealloc(base19, len19 * (4*::core::mem::size_of::<*const u8>()), ::core::mem::size_of::<*const u8>());
+                let l20 = *ptr7.add(4*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l21 = *ptr7.add(5*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let len22 = l21;
+
+                Response{
+                  status: l10 as u16,
+                  headers: result19,
+                  body: <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l20.cast(), len22, len22)),
+                }
+              };
+              Ok(e)
+            }
+            1 => {
+              let e = {
+                let l23 = i32::from(*ptr7.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+                let v45 = match l23 {
+                  0 => {
+                    let e45 = {
+                      let l24 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l25 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len26 = l25;
+                      let bytes26 = _rt::Vec::from_raw_parts(l24.cast(), len26, len26);
+
+                      _rt::string_lift(bytes26)
+                    };
+                    Error::Refused(e45)
+                  }
+                  1 => {
+                    let e45 = {
+                      let l27 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l28 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len29 = l28;
+                      let bytes29 = _rt::Vec::from_raw_parts(l27.cast(), len29, len29);
+
+                      _rt::string_lift(bytes29)
+                    };
+                    Error::Dns(e45)
+                  }
+                  2 => {
+                    let e45 = {
+                      let l30 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l31 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len32 = l31;
+                      let bytes32 = _rt::Vec::from_raw_parts(l30.cast(), len32, len32);
+
+                      _rt::string_lift(bytes32)
+                    };
+                    Error::Connect(e45)
+                  }
+                  3 => {
+                    let e45 = {
+                      let l33 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l34 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len35 = l34;
+                      let bytes35 = _rt::Vec::from_raw_parts(l33.cast(), len35, len35);
+
+                      _rt::string_lift(bytes35)
+                    };
+                    Error::Tls(e45)
+                  }
+                  4 => {
+                    let e45 = {
+                      let l36 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l37 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len38 = l37;
+                      let bytes38 = _rt::Vec::from_raw_parts(l36.cast(), len38, len38);
+
+                      _rt::string_lift(bytes38)
+                    };
+                    Error::Timeout(e45)
+                  }
+                  5 => {
+                    let e45 = {
+                      let l39 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l40 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len41 = l40;
+                      let bytes41 = _rt::Vec::from_raw_parts(l39.cast(), len41, len41);
+
+                      _rt::string_lift(bytes41)
+                    };
+                    Error::TooLarge(e45)
+                  }
+                  n => {
+                    debug_assert_eq!(n, 6, "invalid enum discriminant");
+                    let e45 = {
+                      let l42 = *ptr7.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l43 = *ptr7.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len44 = l43;
+                      let bytes44 = _rt::Vec::from_raw_parts(l42.cast(), len44, len44);
+
+                      _rt::string_lift(bytes44)
+                    };
+                    Error::Invalid(e45)
+                  }
+                };
+
+                v45
+              };
+              Err(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result46
+        }
+      }
+
+    }
+
     /// Lines for the record of a run. They never change what a run does.
     #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
     pub mod log {
@@ -204,7 +536,7 @@ pub mod kavi {
           let len0 = vec0.len();
 
           #[cfg(target_arch = "wasm32")]
-          #[link(wasm_import_module = "kavi:skill/log@0.1.0")]
+          #[link(wasm_import_module = "kavi:skill/log@0.2.0")]
           unsafe extern "C" {
             #[link_name = "write"]
             fn wit_import1(_: i32, _: *mut u8, _: usize, );
@@ -272,12 +604,8 @@ pub mod kavi {
 mod _rt {
   #![allow(dead_code, unused_imports, clippy::all)]
   pub use alloc_crate::string::String;
-
-  #[cfg(target_arch = "wasm32")]
-  pub fn run_ctors_once() {
-    crate::bindings::runtime::run_ctors_once();
-  }
   pub use alloc_crate::vec::Vec;
+  pub use alloc_crate::alloc;
   pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
     if cfg!(debug_assertions) {
       String::from_utf8(bytes).unwrap()
@@ -294,8 +622,19 @@ mod _rt {
       alloc::dealloc(ptr, layout);
     }
   }
+  pub unsafe fn invalid_enum_discriminant<T>() -> T {
+    if cfg!(debug_assertions) {
+      panic!("invalid enum discriminant")
+    } else {
+      unsafe { core::hint::unreachable_unchecked() }
+    }
+  }
+  
+  #[cfg(target_arch = "wasm32")]
+  pub fn run_ctors_once() {
+    crate::bindings::runtime::run_ctors_once();
+  }
   extern crate alloc as alloc_crate;
-  pub use alloc_crate::alloc;
 }
 
 /// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
@@ -324,19 +663,26 @@ macro_rules! __export_skill_impl {
   const _: () = {
 
     #[cfg(target_arch = "wasm32")]
-    #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.1.0:skill:imports and exports")]
+    #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.2.0:skill:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 393] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8d\x02\x01A\x02\x01\
-A\x09\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
-\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:sk\
-ill/log@0.1.0\x05\0\x01B\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\
-\x06denied\x01s\0\x06failed\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/ty\
-pes@0.1.0\x05\x01\x02\x03\0\x01\x05error\x03\0\x05error\x03\0\x02\x01j\x01s\x01\x03\
-\x01@\x01\x05inputs\0\x04\x04\0\x03run\x01\x05\x04\0\x16kavi:skill/skill@0.1.0\x04\
-\0\x0b\x0b\x01\0\x05skill\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit\
--component\x070.258.0\x10wit-bindgen-rust\x060.61.1";
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 677] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9\x04\x01A\x02\x01\
+A\x0b\x01B\x0e\x01m\x06\x03get\x04head\x04post\x03put\x05patch\x06delete\x04\0\x06\
+method\x03\0\0\x01o\x02ss\x01p\x02\x01p}\x01r\x04\x06method\x01\x03urls\x07heade\
+rs\x03\x04body\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x03\
+\x04body\x04\x04\0\x08response\x03\0\x07\x01q\x07\x07refused\x01s\0\x03dns\x01s\0\
+\x07connect\x01s\0\x03tls\x01s\0\x07timeout\x01s\0\x09too-large\x01s\0\x07invali\
+d\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\
+\x0b\x04\0\x04send\x01\x0c\x03\0\x15kavi:skill/http@0.2.0\x05\0\x01B\x04\x01m\x04\
+\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07\
+messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:skill/log@0.2.0\x05\x01\x01B\
+\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x06denied\x01s\0\x06fa\
+iled\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/types@0.2.0\x05\x02\x02\x03\
+\0\x02\x05error\x03\0\x05error\x03\0\x03\x01j\x01s\x01\x04\x01@\x01\x05inputs\0\x05\
+\x04\0\x03run\x01\x06\x04\0\x16kavi:skill/skill@0.2.0\x04\0\x0b\x0b\x01\0\x05ski\
+ll\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.0\x10\
+wit-bindgen-rust\x060.61.1";
   };
   )
 }
@@ -344,19 +690,26 @@ pes@0.1.0\x05\x01\x02\x03\0\x01\x05error\x03\0\x05error\x03\0\x02\x01j\x01s\x01\
 pub use __export_skill_impl as __export_skill;
 
 #[cfg(target_arch = "wasm32")]
-#[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.1.0:skill-with-all-of-its-exports-removed:encoded world")]
+#[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.2.0:skill-with-all-of-its-exports-removed:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 431] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x93\x02\x01A\x02\x01\
-A\x06\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
-\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:sk\
-ill/log@0.1.0\x05\0\x01B\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\
-\x06denied\x01s\0\x06failed\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/ty\
-pes@0.1.0\x05\x01\x02\x03\0\x01\x05error\x03\0\x05error\x03\0\x02\x04\06kavi:ski\
-ll/skill-with-all-of-its-exports-removed@0.1.0\x04\0\x0b+\x01\0%skill-with-all-o\
-f-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-com\
-ponent\x070.258.0\x10wit-bindgen-rust\x060.61.1";
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 715] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xaf\x04\x01A\x02\x01\
+A\x08\x01B\x0e\x01m\x06\x03get\x04head\x04post\x03put\x05patch\x06delete\x04\0\x06\
+method\x03\0\0\x01o\x02ss\x01p\x02\x01p}\x01r\x04\x06method\x01\x03urls\x07heade\
+rs\x03\x04body\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x03\
+\x04body\x04\x04\0\x08response\x03\0\x07\x01q\x07\x07refused\x01s\0\x03dns\x01s\0\
+\x07connect\x01s\0\x03tls\x01s\0\x07timeout\x01s\0\x09too-large\x01s\0\x07invali\
+d\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\
+\x0b\x04\0\x04send\x01\x0c\x03\0\x15kavi:skill/http@0.2.0\x05\0\x01B\x04\x01m\x04\
+\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07\
+messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:skill/log@0.2.0\x05\x01\x01B\
+\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x06denied\x01s\0\x06fa\
+iled\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/types@0.2.0\x05\x02\x02\x03\
+\0\x02\x05error\x03\0\x05error\x03\0\x03\x04\06kavi:skill/skill-with-all-of-its-\
+exports-removed@0.2.0\x04\0\x0b+\x01\0%skill-with-all-of-its-exports-removed\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.0\x10wit-\
+bindgen-rust\x060.61.1";
 
 #[inline(never)]
 #[doc(hidden)]

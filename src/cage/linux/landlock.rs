@@ -92,7 +92,11 @@ fn writing() -> BitFlags<AccessFs> {
 }
 
 /// Allows the rights that the path can have. A path that the machine does not have needs no rule.
-fn allow(rules: RulesetCreated, place: &str, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, StageError> {
+pub(super) fn allow(
+    rules: RulesetCreated,
+    place: &str,
+    rights: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, StageError> {
     let Ok(metadata) = std::fs::metadata(Path::new(place)) else { return Ok(rules) };
     // The kernel refuses a rule that gives a file the rights of a folder.
     let rights = if metadata.is_dir() { rights } else { rights & AccessFs::from_file(KNOWN) };

@@ -19,6 +19,9 @@ pub(super) mod outer;
 mod ownership;
 mod privileges;
 mod seccomp;
+mod service;
+
+pub(super) use service::{close_service, confine_service};
 
 use super::error::{SetupStep, StageError};
 

@@ -30,11 +30,35 @@ const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
 
 /// Filters this process and its children, for good.
 pub(super) fn filter() -> Result<(), StageError> {
+    install(allowed()?)
+}
+
+/// The same for a service of Kavi's own: it starts no program and no process, listens nowhere, and changes no file.
+pub(super) fn filter_service() -> Result<(), StageError> {
+    let failed = |what: &'static str| at(SetupStep::Seccomp, what);
+    let mut rules = allowed()?;
+    for number in NOT_FOR_SERVICES {
+        rules.remove(number);
+    }
+    #[cfg(target_arch = "x86_64")]
+    for number in NOT_FOR_SERVICES_OLD {
+        rules.remove(number);
+    }
+    rules.extend(conditional_for_services().map_err(failed("conditions of a service"))?);
+    install(rules)
+}
+
+fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, StageError> {
     let failed = |what: &'static str| at(SetupStep::Seccomp, what);
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = FREE.iter().map(|number| (*number, Vec::new())).collect();
     #[cfg(target_arch = "x86_64")]
     rules.extend(FREE_OLD.iter().map(|number| (*number, Vec::new())));
     rules.extend(conditional().map_err(failed("conditions"))?);
+    Ok(rules)
+}
+
+fn install(rules: BTreeMap<i64, Vec<SeccompRule>>) -> Result<(), StageError> {
+    let failed = |what: &'static str| at(SetupStep::Seccomp, what);
     let refuse = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let arch = std::env::consts::ARCH.try_into().map_err(failed("architecture"))?;
     // The program also checks the architecture: numbers of the 32-bit calls mean other calls here.
@@ -80,6 +104,59 @@ fn conditional() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Backend
     rules.insert(libc::SYS_personality, vec![personality(0)?, personality(0xffff_ffff)?]);
     Ok(rules)
 }
+
+/// What replaces the conditions of a job for a service.
+fn conditional_for_services() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
+    let when = |argument, length, operator, value| Condition::new(argument, length, operator, value);
+    let family = |family: i32| when(0, Len::Dword, Op::Eq, u64::from(family.unsigned_abs()));
+    let mut rules = BTreeMap::new();
+    // Threads, and no processes.
+    let thread = libc::CLONE_THREAD as u64;
+    rules.insert(
+        libc::SYS_clone,
+        vec![SeccompRule::new(vec![
+            when(0, Len::Qword, Op::MaskedEq(NEW_NAMESPACES), 0)?,
+            when(0, Len::Qword, Op::MaskedEq(thread), thread)?,
+        ])?],
+    );
+    // No Unix socket: behind one may be a service of the machine that does what this process may not.
+    let routes = vec![family(libc::AF_NETLINK)?, when(2, Len::Dword, Op::Eq, u64::from(libc::NETLINK_ROUTE as u32))?];
+    rules.insert(
+        libc::SYS_socket,
+        vec![
+            SeccompRule::new(vec![family(libc::AF_INET)?])?,
+            SeccompRule::new(vec![family(libc::AF_INET6)?])?,
+            SeccompRule::new(routes)?,
+        ],
+    );
+    // Files are opened to be read.
+    let writes = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND).unsigned_abs();
+    let reads = when(2, Len::Dword, Op::MaskedEq(u64::from(writes)), 0)?;
+    rules.insert(libc::SYS_openat, vec![SeccompRule::new(vec![reads])?]);
+    Ok(rules)
+}
+
+/// Calls of a job that no service makes.
+#[rustfmt::skip]
+const NOT_FOR_SERVICES: &[c_long] = &[
+    libc::SYS_execve, libc::SYS_execveat, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4,
+    libc::SYS_socketpair, libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_unlinkat, libc::SYS_renameat,
+    libc::SYS_renameat2, libc::SYS_linkat, libc::SYS_symlinkat, libc::SYS_mknodat, libc::SYS_truncate,
+    libc::SYS_fallocate, libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_fchown, libc::SYS_fchownat,
+    libc::SYS_utimensat, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_removexattr,
+    libc::SYS_lremovexattr, libc::SYS_fremovexattr, libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid,
+    libc::SYS_setregid, libc::SYS_setresuid, libc::SYS_setresgid, libc::SYS_setgroups, libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal, libc::SYS_inotify_init1, libc::SYS_inotify_add_watch,
+];
+
+/// Older names of such calls.
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+const NOT_FOR_SERVICES_OLD: &[c_long] = &[
+    libc::SYS_open, libc::SYS_creat, libc::SYS_mkdir, libc::SYS_rmdir, libc::SYS_unlink, libc::SYS_rename,
+    libc::SYS_link, libc::SYS_symlink, libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown, libc::SYS_utime,
+    libc::SYS_utimes, libc::SYS_futimesat, libc::SYS_mknod, libc::SYS_fork, libc::SYS_vfork, libc::SYS_inotify_init,
+];
 
 const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541c;

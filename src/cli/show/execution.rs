@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::{effects, views};
 use crate::app::RunDossier;
 use crate::model::{
+    exchange::{ExchangeRecord, RecordedEnd},
     execution::{ExecutionRecord, GuestOutput},
     lifecycle::CommitState,
     limits::Limits,
@@ -27,6 +28,7 @@ pub fn human(dossier: &RunDossier) -> String {
     }
     if let Some(said) = &record.said {
         out.push_str(&said_by(record, said));
+        out.push_str(&exchanges(said));
         if let Some(limits) = &record.limits {
             out.push_str(&format!("\nlimits\n{}", used(said, limits)));
         }
@@ -81,6 +83,24 @@ fn said_by(record: &ExecutionRecord, said: &GuestOutput) -> String {
         }
     }
     out
+}
+
+/// Its exchanges with hosts, one line each: request, end, and the connection of the last hop.
+fn exchanges(said: &GuestOutput) -> String {
+    let line = |exchange: &ExchangeRecord| {
+        let end = match &exchange.end {
+            RecordedEnd::Reply { status, body, .. } => format!("{status}, {} bytes", body.bytes),
+            RecordedEnd::Failure(failure) => failure.to_string(),
+        };
+        let hop = exchange.hops.last();
+        let address =
+            hop.and_then(|hop| hop.address.as_deref()).map(|address| format!(", {address}")).unwrap_or_default();
+        let tls = hop.and_then(|hop| hop.tls.as_deref()).map(|tls| format!(", TLS {tls}")).unwrap_or_default();
+        let asked = format!("{} {}: {end}{address}{tls}", exchange.call.method, exchange.call.url);
+        format!("  {}\n", text::line(&asked, MOST_TEXT))
+    };
+    let lines: String = said.exchanges.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("\nexchanges\n{lines}") }
 }
 
 /// Text of a guest below a heading, each line behind a mark.

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use super::context::GateContext;
 use super::draw::Draw;
 use super::error::VerifyError;
+use super::exchanges::TrialExchanges;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::source_analysis::InputHints;
 use super::trial::{self, RuleViolation, TimedOut, Trial, TrialEnd, TrialInput, TrialRunner};
@@ -351,7 +352,7 @@ impl DrawnInput<'_> {
     }
 
     fn given<'g>(&'g self, input: &'g str, determinism: Determinism) -> TrialInput<'g> {
-        TrialInput { input, vault: self.vault.path(), determinism }
+        TrialInput { input, vault: self.vault.path(), determinism, exchanges: TrialExchanges::Drawn }
     }
 
     fn text(&self) -> String {
@@ -365,6 +366,7 @@ impl DrawnInput<'_> {
             vault: Arc::clone(self.vault),
             determinism: self.determinism(run),
             trial,
+            exchanges: Vec::new(),
             expected: Expected::No,
         }
     }

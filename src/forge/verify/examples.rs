@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::context::GateContext;
 use super::error::VerifyError;
+use super::exchanges::TrialExchanges;
 use super::gate::{ASKED_RULE, GateOutcome};
 use super::source_analysis::InputHints;
 use super::trial::{self, RuleViolation, Trial, TrialEnd, TrialInput, TrialRunner};
@@ -63,7 +64,12 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
     let mut outcome = GateOutcome::from(Vec::new());
     for (number, input) in known.chain(drawn).take(TRIED).enumerate() {
         let determinism = context.draw.determinism("asked", number as u64);
-        let trial = runner.run(&TrialInput { input: &json::canonical(&input), vault: vault.path(), determinism })?;
+        let trial = runner.run(&TrialInput {
+            input: &json::canonical(&input),
+            vault: vault.path(),
+            determinism,
+            exchanges: TrialExchanges::Drawn,
+        })?;
         // A broken rule for a drawn input is the business of the conformance gate.
         if trial::violation(spec, &trial).is_some() {
             continue;
@@ -104,9 +110,22 @@ fn one(
     for run in 0..2 {
         let determinism = determinism(context, numbered.example, (numbered.number * 2 + run) as u64);
         let (vault, input) = (Arc::new(vault(context, example)?), json::canonical(&example.input));
-        let trial = runner.run(&TrialInput { input: &input, vault: vault.path(), determinism })?;
+        let trial = runner.run(&TrialInput {
+            input: &input,
+            vault: vault.path(),
+            determinism,
+            exchanges: TrialExchanges::Declared(&example.exchanges),
+        })?;
         let name = example.name.clone();
-        recorded.push(RecordedTrial { name, input, vault, determinism, trial: trial.clone(), expected: Expected::Yes });
+        recorded.push(RecordedTrial {
+            name,
+            input,
+            vault,
+            determinism,
+            exchanges: example.exchanges.clone(),
+            trial: trial.clone(),
+            expected: Expected::Yes,
+        });
         if let Some(broken) = trial::violation(spec, &trial) {
             return Ok(Some(broken));
         }

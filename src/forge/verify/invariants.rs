@@ -36,6 +36,6 @@ fn interface(context: &GateContext<'_>, component: &[u8]) -> Vec<Finding> {
         Ok(found) => found,
         Err(error) => return vec![Finding::new("invariants/component", error.to_string())],
     };
-    let mismatches = inspect::check(&found, &capabilities, inspect::SKILL_VERSION);
+    let mismatches = inspect::check(&found, &capabilities);
     mismatches.iter().map(|m| Finding::new("invariants/interface", format!("{m} (class {class})"))).collect()
 }

@@ -18,6 +18,7 @@ mod coverage;
 mod draw;
 pub mod error;
 mod examples;
+mod exchanges;
 mod gate;
 mod instrument;
 mod invariants;

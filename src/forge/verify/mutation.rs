@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::examples;
+use super::exchanges::TrialExchanges;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::source_analysis::{ChangeKind, Mutant, SourceAnalysis, Touch, switch, switch::CALLS_SUCCEED};
 use super::test_harness::{self, RunLimits, TestHarness, TestedProgram};
@@ -89,7 +90,12 @@ fn unnoticed_by_examples<'m>(
     let holds = |example: &Example, number: u32| -> Result<bool, VerifyError> {
         let (vault, input) = (examples::vault(context, example)?, json::canonical(&example.input));
         let determinism = examples::determinism(context, example, 0);
-        let given = TrialInput { input: &input, vault: vault.path(), determinism };
+        let given = TrialInput {
+            input: &input,
+            vault: vault.path(),
+            determinism,
+            exchanges: TrialExchanges::Declared(&example.exchanges),
+        };
         let trial = runner.run_instrumented(&given, &switch::environment(number))?;
         let fine = trial::violation(&context.proposal.spec, &trial).is_none();
         Ok(fine && examples::compare(example, &trial).is_ok())

@@ -10,18 +10,22 @@
 //! Deliberately never: keeps what a run wrote, or fails a verification.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::context::GateContext;
 use super::error::VerifyError;
+use super::exchanges::TrialExchanges;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::trial::{Trial, TrialEnd, TrialInput, TrialRunner};
 use crate::artifacts::StoredKind;
+use crate::egress::RecordedExchanges;
 use crate::forge::context::ForgeContext;
 use crate::model::{
     capabilities::SkillCapabilities,
+    exchange::{ExchangeRecord, HttpPort, RecordedEnd},
     execution::{self, Determinism, ExecutionRecord},
     finding::Finding,
     json::{self, JsonLimits},
@@ -57,6 +61,8 @@ struct RecordedRun {
     id: String,
     input: Value,
     given: Determinism,
+    /// What hosts answered then.
+    exchanges: Vec<(ExchangeRecord, Vec<u8>)>,
 }
 
 /// The trusted revision of the same name, if it has recorded runs.
@@ -95,7 +101,18 @@ fn to_repeat(forge: &ForgeContext<'_>, record: ExecutionRecord) -> Option<Record
         None => record.input_json,
         Some(stored) => json::parse_kept(&forge.store.get(StoredKind::Value, stored.sha256).ok()?).ok()?,
     };
-    Some(RecordedRun { id: record.execution_id.short(), input, given })
+    let exchanges = record.said.iter().flat_map(|said| said.exchanges.clone());
+    let exchanges = exchanges.map(|exchange| {
+        let body = match &exchange.end {
+            RecordedEnd::Reply { body, .. } if body.bytes > 0 => {
+                forge.store.get(StoredKind::Value, body.sha256).ok()?
+            }
+            _ => Vec::new(),
+        };
+        Some((exchange, body))
+    });
+    let exchanges = exchanges.collect::<Option<Vec<_>>>()?;
+    Some(RecordedRun { id: record.execution_id.short(), input, given, exchanges })
 }
 
 /// Repeats the recorded runs with both revisions.
@@ -168,9 +185,14 @@ fn compare(
         return Ok(None);
     }
     let input = json::canonical(&recorded.input);
-    let given = TrialInput { input: &input, vault: &baseline.vault, determinism: recorded.given };
-    let before = revisions.trusted.run(&given)?;
-    let now = revisions.candidate.run(&given)?;
+    let run = |runner: &TrialRunner<'_>| {
+        // Each revision uses the recorded exchanges up.
+        let port: Arc<dyn HttpPort> = Arc::new(RecordedExchanges::new(recorded.exchanges.iter().cloned()));
+        let exchanges = TrialExchanges::Recorded(&port);
+        runner.run(&TrialInput { input: &input, vault: &baseline.vault, determinism: recorded.given, exchanges })
+    };
+    let before = run(&revisions.trusted)?;
+    let now = run(&revisions.candidate)?;
     Ok(difference(&before, &now))
 }
 

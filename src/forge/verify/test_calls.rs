@@ -148,6 +148,7 @@ impl<'a> CallAnswers<'a> {
             vault: capabilities.reads_vault().then_some(&seen_handle),
             linked: &[],
             out: capabilities.writes_files().then_some(&staged_handle),
+            http: None,
             determinism: Determinism { clock, seed },
             limits: &limits,
             watch: self.context.watch,

@@ -149,6 +149,7 @@ impl<'a> TestHarness<'a> {
             vault: self.capabilities.reads_vault().then_some(&vault_handle),
             linked: &[],
             out: self.capabilities.writes_files().then_some(&out_handle),
+            http: None,
             determinism,
             limits: &limits,
             watch: self.context.watch,

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::context::GateContext;
 use super::error::VerifyError;
+use super::exchanges::{ExchangeSource, TrialExchanges};
 use crate::dir::FolderHandle;
 use crate::model::{
     capabilities::SkillCapabilities,
@@ -68,6 +69,8 @@ pub(super) struct TrialInput<'a> {
     pub(super) input: &'a str,
     pub(super) vault: &'a Path,
     pub(super) determinism: Determinism,
+    /// What answers its requests.
+    pub(super) exchanges: TrialExchanges<'a>,
 }
 
 /// Runs one component many times.
@@ -76,6 +79,7 @@ pub(super) struct TrialRunner<'a> {
     compiled: &'a CompiledComponent,
     capabilities: SkillCapabilities,
     limits: Limits,
+    exchanges: ExchangeSource,
     /// A staging folder that an earlier run left empty. Most do, and making a folder takes longer than most runs.
     empty: RefCell<Option<TempDir>>,
 }
@@ -93,7 +97,8 @@ impl<'a> TrialRunner<'a> {
         capabilities: SkillCapabilities,
         limits: Limits,
     ) -> Self {
-        Self { context, compiled, capabilities, limits, empty: RefCell::default() }
+        let exchanges = ExchangeSource::new(&context.proposal.spec, &capabilities.hosts, &context.draw);
+        Self { context, compiled, capabilities, limits, exchanges, empty: RefCell::default() }
     }
 
     /// Runs the component once, in a new instance, as a run outside of a verification does.
@@ -111,7 +116,8 @@ impl<'a> TrialRunner<'a> {
     }
 
     fn start(&self, given: &TrialInput<'_>, instrumented: Option<&[(String, String)]>) -> Result<Trial, VerifyError> {
-        let TrialInput { input, vault, determinism } = *given;
+        let TrialInput { input, vault, determinism, exchanges } = *given;
+        let http = self.exchanges.port(exchanges, input);
         let out = match self.empty.take() {
             Some(out) => out,
             None => tempfile::tempdir_in(self.context.scratch).map_err(VerifyError::Folder)?,
@@ -125,6 +131,7 @@ impl<'a> TrialRunner<'a> {
             vault: vault.as_ref(),
             linked: &[],
             out: self.capabilities.writes_files().then_some(&staging),
+            http: http.as_ref(),
             determinism,
             limits: &self.limits,
             watch: self.context.watch,

@@ -10,11 +10,12 @@ use tempfile::TempDir;
 
 use super::context::GateContext;
 use super::error::VerifyError;
+use super::exchanges::TrialExchanges;
 use super::instrument;
 use super::source_analysis::{SourceAnalysis, switch};
 use super::trial::{Trial, TrialInput, TrialRunner};
 use crate::forge::compile::ProgramKind;
-use crate::model::{execution::Determinism, limits::Limits};
+use crate::model::{example::ExampleExchange, execution::Determinism, limits::Limits};
 use crate::runtime::CompiledComponent;
 
 /// The twin, ready to run. It has the mutants and the sabotage as well.
@@ -29,6 +30,8 @@ pub(super) struct RecordedTrial {
     pub(super) input: String,
     pub(super) vault: Arc<TempDir>,
     pub(super) determinism: Determinism,
+    /// What an example declares.
+    pub(super) exchanges: Vec<ExampleExchange>,
     /// What the component did.
     pub(super) trial: Trial,
     pub(super) expected: Expected,
@@ -84,8 +87,12 @@ pub(super) struct CountedTrial {
 impl TwinRunner<'_> {
     /// Repeats a run of the component.
     pub(super) fn repeat(&self, recorded: &RecordedTrial) -> Result<CountedTrial, VerifyError> {
-        let RecordedTrial { input, vault, determinism, .. } = recorded;
-        let given = TrialInput { input, vault: vault.path(), determinism: *determinism };
+        let RecordedTrial { input, vault, determinism, exchanges, expected, .. } = recorded;
+        let exchanges = match expected {
+            Expected::Yes => TrialExchanges::Declared(exchanges),
+            Expected::No => TrialExchanges::Drawn,
+        };
+        let given = TrialInput { input, vault: vault.path(), determinism: *determinism, exchanges };
         let trial = self.runner.run_instrumented(&given, &switch::counting(&self.mark))?;
         let taken = switch::counted(&trial.stderr, &self.mark).taken;
         Ok(CountedTrial { trial, taken })

@@ -4,7 +4,10 @@ use super::super::{
     interfaces::{FunctionCheck, ImportAllowlist},
     request::ComponentKind,
 };
-use super::{Export, ExportKind, ImportKind, Interface, InterfaceMismatch, RUN, TEST_RUN, WASI_VERSION, WORLD_TYPES};
+use super::{
+    Export, ExportKind, ImportKind, Interface, InterfaceMismatch, RUN, SKILL_VERSION, SKILL_VERSIONS, TEST_RUN,
+    WASI_VERSION, WORLD_TYPES,
+};
 use crate::model::capabilities::SkillCapabilities;
 
 /// An import or export name without its version, and the version.
@@ -14,27 +17,33 @@ pub(in super::super) fn split_version(name: &str) -> (&str, &str) {
 
 /// Compares a skill with its capabilities: it imports only what they give, by exact name and in a version that the
 /// runtime speaks; it exports `run` and nothing else.
-pub fn check(interface: &Interface, capabilities: &SkillCapabilities, wit_version: &str) -> Vec<InterfaceMismatch> {
-    compare(interface, ImportAllowlist::new(ComponentKind::Skill, capabilities, FunctionCheck::On), wit_version)
+pub fn check(interface: &Interface, capabilities: &SkillCapabilities) -> Vec<InterfaceMismatch> {
+    let contract = contract_version(interface);
+    compare(interface, ImportAllowlist::new(ComponentKind::Skill, capabilities, contract, FunctionCheck::On))
 }
 
 /// Compares a test component with the capabilities of the skill that it tests: the same, and what the test harness needs;
 /// it exports `wasi:cli/run` and nothing else.
-pub fn check_tests(
-    interface: &Interface,
-    capabilities: &SkillCapabilities,
-    wit_version: &str,
-) -> Vec<InterfaceMismatch> {
-    compare(interface, ImportAllowlist::new(ComponentKind::Tests, capabilities, FunctionCheck::On), wit_version)
+pub fn check_tests(interface: &Interface, capabilities: &SkillCapabilities) -> Vec<InterfaceMismatch> {
+    let contract = contract_version(interface);
+    compare(interface, ImportAllowlist::new(ComponentKind::Tests, capabilities, contract, FunctionCheck::On))
 }
 
+/// The version of the contract that a component was built for: that of its first import in a version that the runtime speaks.
+/// Imports in other versions are then refused.
+pub(in super::super) fn contract_version(interface: &Interface) -> &'static str {
+    let names = interface.imports.iter().map(|import| split_version(&import.name));
+    let mut versions = names.filter(|(name, _)| name.starts_with(CONTRACT)).map(|(_, version)| version);
+    let listed = versions.find_map(|version| SKILL_VERSIONS.into_iter().find(|listed| *listed == version));
+    listed.unwrap_or(SKILL_VERSION)
+}
+
+/// How the names of the contract's interfaces begin.
+const CONTRACT: &str = "kavi:";
+
 /// Compares a component with what one of its kind may import and must export.
-pub(in super::super) fn compare(
-    interface: &Interface,
-    allowlist: ImportAllowlist,
-    wit_version: &str,
-) -> Vec<InterfaceMismatch> {
-    let mut mismatches = check_imports(interface, allowlist, wit_version);
+pub(in super::super) fn compare(interface: &Interface, allowlist: ImportAllowlist) -> Vec<InterfaceMismatch> {
+    let mut mismatches = check_imports(interface, allowlist);
     mismatches.extend(match allowlist.kind() {
         ComponentKind::Skill => check_skill_exports(interface),
         ComponentKind::Tests => check_test_exports(interface),
@@ -72,7 +81,7 @@ fn check_test_exports(interface: &Interface) -> Vec<InterfaceMismatch> {
     mismatches
 }
 
-fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version: &str) -> Vec<InterfaceMismatch> {
+fn check_imports(interface: &Interface, allowlist: ImportAllowlist) -> Vec<InterfaceMismatch> {
     let mut mismatches = Vec::new();
     if interface.makes_resources {
         mismatches.push(InterfaceMismatch::MakesResources);
@@ -91,8 +100,9 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
             mismatches.push(InterfaceMismatch::NotGranted { import: import.name.clone() });
             continue;
         }
-        // Kavi's own contract has no compatible versions yet; the patches of one WASI release are.
-        let wanted = if name.starts_with("kavi:") { wit_version } else { WASI_VERSION };
+        // Versions of Kavi's own contract are apart: one component is of one version. The patches of one WASI release are
+        // compatible.
+        let wanted = if name.starts_with(CONTRACT) { allowlist.contract() } else { WASI_VERSION };
         mismatches.extend(check_version(&import.name, wanted));
         let functions = import.functions.iter().map(|function| format!("{name}#{function}"));
         // Checked in spite of the wall behind it: a person sees the refusal before the skill is
@@ -106,11 +116,14 @@ fn check_imports(interface: &Interface, allowlist: ImportAllowlist, wit_version:
 /// The mismatch of an interface whose version the runtime does not speak.
 fn check_version(name: &str, wanted: &str) -> Option<InterfaceMismatch> {
     let (name, version) = split_version(name);
-    let speaks = if name.starts_with("kavi:") { version == wanted } else { is_earlier_patch(version, wanted) };
+    let speaks = if name.starts_with(CONTRACT) { version == wanted } else { is_earlier_patch(version, wanted) };
+    // What is not listed at all is told what is, and what is mixed with another version is told that one.
+    let unknown = name.starts_with(CONTRACT) && !SKILL_VERSIONS.contains(&version);
+    let wanted = if unknown { SKILL_VERSIONS.join(" or ") } else { wanted.to_owned() };
     (!speaks).then(|| InterfaceMismatch::Version {
         interface: name.to_owned(),
         built_for: if version.is_empty() { "no version".to_owned() } else { version.to_owned() },
-        wanted: wanted.to_owned(),
+        wanted,
     })
 }
 

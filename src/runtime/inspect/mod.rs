@@ -15,10 +15,10 @@ use wasmparser::{
 };
 
 pub use check::{check, check_tests};
-pub(super) use check::{compare, split_version};
+pub(super) use check::{compare, contract_version, split_version};
 
 pub use super::inspect_error::{InspectError, InterfaceMismatch};
-pub use super::versions::{SKILL_VERSION, WASI_VERSION};
+pub use super::versions::{SKILL_VERSION, SKILL_VERSIONS, WASI_VERSION};
 
 use super::wasm_features;
 use crate::model::example::ErrorKind;

@@ -22,7 +22,7 @@ const RUN: &str = r#"
     (canon lift (core func $m "f") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))"#;
 
 fn mismatches(fields: &str, capabilities: &SkillCapabilities) -> Vec<InterfaceMismatch> {
-    check(&interface(&bytes(&format!("(component {fields})"))).unwrap(), capabilities, "0.1.0")
+    check(&interface(&bytes(&format!("(component {fields})"))).unwrap(), capabilities)
 }
 
 #[test]
@@ -105,9 +105,20 @@ fn an_import_must_be_granted_by_its_exact_name() {
 }
 
 #[test]
+fn a_component_is_of_one_listed_version_of_the_contract() {
+    let log = |version: &str| format!(r#"(import "kavi:skill/log@{version}" (instance)) {RUN}"#);
+    assert_eq!(mismatches(&log("0.1.0"), &PURE), []);
+    let newest = log("0.2.0").replace("types@0.1.0", "types@0.2.0");
+    assert_eq!(mismatches(&newest, &PURE), []);
+    // One that mixes two would get imports of both.
+    let [InterfaceMismatch::Version { wanted, .. }] = &mismatches(&log("0.2.0"), &PURE)[..] else { panic!("mixed") };
+    assert_eq!(wanted, "0.2.0");
+}
+
+#[test]
 fn another_version_is_refused_by_a_message_that_names_both() {
     for (name, version) in [
-        ("kavi:skill/log", "0.2.0"),
+        ("kavi:skill/log", "0.3.0"),
         ("kavi:skill/log", "0.1.1"),
         ("wasi:io/error", "0.3.0"),
         ("wasi:io/error", "0.2.13"),
@@ -201,10 +212,10 @@ fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
     let tests = GUEST.interface();
     // The guest imports functions that are refused by name, so that the wall is tried as well. Nothing else is wrong with it.
     let refused_by_name = |mismatch: &InterfaceMismatch| matches!(mismatch, InterfaceMismatch::Denied { .. });
-    assert!(check_tests(tests, &PURE, "0.1.0").iter().all(refused_by_name));
-    assert!(check(tests, &PURE, "0.1.0").contains(&InterfaceMismatch::Missing { export: "run".into() }));
+    assert!(check_tests(tests, &PURE).iter().all(refused_by_name));
+    assert!(check(tests, &PURE).contains(&InterfaceMismatch::Missing { export: "run".into() }));
     let skill = interface(&bytes(&format!("(component {RUN})"))).unwrap();
-    assert_eq!(check_tests(&skill, &PURE, "0.1.0").len(), 2);
+    assert_eq!(check_tests(&skill, &PURE).len(), 2);
     // The name alone makes no test component: its version and the type of its `run` count too.
     let test_component = |version: &str, run: &str| {
         let text = format!(
@@ -216,7 +227,7 @@ fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
               (instance $i (export "run" (func $run)))
               (export "wasi:cli/run@{version}" (instance $i)))"#
         );
-        check_tests(&interface(&bytes(&text)).unwrap(), &PURE, "0.1.0")
+        check_tests(&interface(&bytes(&text)).unwrap(), &PURE)
     };
     let right = r#"(func $run (result (result)) (canon lift (core func $m "r")))"#;
     assert_eq!(test_component("0.2.0", right), []);
@@ -239,6 +250,7 @@ fn a_test_component_and_a_skill_are_not_taken_for_each_other() {
         vault: None,
         linked: &[],
         out: None,
+        http: None,
         determinism: determinism(1),
         limits: &limits,
         watch: &Unwatched,

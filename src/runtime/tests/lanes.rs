@@ -31,6 +31,7 @@ fn request<'a>(
         vault,
         linked: &[],
         out: None,
+        http: None,
         determinism: determinism(1),
         limits,
         watch: &Unwatched,

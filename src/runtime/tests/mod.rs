@@ -127,6 +127,7 @@ impl Folders {
             vault: Some(&vault),
             linked: &[],
             out: Some(&out),
+            http: None,
             determinism: determinism(1),
             limits,
             watch: &Unwatched,

@@ -4,11 +4,15 @@
 //! is no partial answer that a guest could work around.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{Resource, ResourceTable};
 
-use crate::model::limits::{Limits, count};
+use crate::model::{
+    exchange::HttpPort,
+    limits::{Limits, count},
+};
 
 use super::{
     super::{
@@ -32,6 +36,7 @@ pub(in crate::runtime) struct GuestState {
     pub(in crate::runtime) clock: VirtualClock,
     pub(in crate::runtime) random: RandomStreams,
     pub(in crate::runtime) files: GuestFiles,
+    pub(in crate::runtime) http: Option<Arc<dyn HttpPort>>,
     pub(in crate::runtime) command_line: GuestCommand,
     pub(in crate::runtime) stdout: Capture,
     pub(in crate::runtime) stderr: Capture,
@@ -56,6 +61,7 @@ impl GuestState {
             clock: VirtualClock::starting_at(request.determinism.clock),
             random: RandomStreams::seeded(request.determinism.seed),
             files: GuestFiles::open(request)?,
+            http: request.granted_http(),
             command_line,
             stdout: Capture::new("stdout_bytes", limits.stdout_bytes),
             stderr: Capture::new("stderr_bytes", limits.stderr_bytes),

@@ -43,6 +43,7 @@ impl Wall {
             vault: Some(&vault),
             linked: &[],
             out: Some(&out),
+            http: None,
             determinism: Determinism { clock: Timestamp::parse("2026-11-20T08:30:00.250Z")?, seed: [7; 32] },
             limits,
             watch: &Unwatched,

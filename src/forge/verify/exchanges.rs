@@ -1,0 +1,263 @@
+//! What hosts answer during a verification: nothing is asked outside of this process.
+//!
+//! The examples gate answers from the exchanges that an example declares. For other inputs each answer is drawn: a declared
+//! exchange as it is, one that was changed in status, header or body, a hostile body, or a reason why there is no response.
+//! So the arms of a skill for errors are reached as well.
+//!
+//! Guarantees: a request is held to the host rules first, as outside of a verification. The same draw, input and request give
+//! the same answer, so that two runs of one input can be compared.
+//!
+//! Deliberately never: connects, or looks a name up.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::draw::Draw;
+use crate::egress::authorize;
+use crate::model::{
+    digest::Digest,
+    example::{ExampleExchange, ExampleReply},
+    exchange::{CallEnd, HeaderField, HttpCall, HttpFailure, HttpFailureKind, HttpPort, HttpReply},
+    host_grants::HostGrants,
+    spec::SkillSpec,
+};
+use crate::sync::lock;
+
+/// What answers the requests of a trial.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TrialExchanges<'a> {
+    /// Each answer is drawn.
+    Drawn,
+    /// The exchanges that an example declares, each once.
+    Declared(&'a [ExampleExchange]),
+    /// The record of an earlier run.
+    Recorded(&'a Arc<dyn HttpPort>),
+}
+
+/// What the requests of all trials of a verification are answered from.
+#[derive(Debug)]
+pub(super) struct ExchangeSource {
+    grants: HostGrants,
+    /// What the examples of the spec declare.
+    declared: Vec<ExampleExchange>,
+    seed: [u8; 32],
+}
+
+impl ExchangeSource {
+    pub(super) fn new(spec: &SkillSpec, grants: &HostGrants, draw: &Draw) -> Self {
+        let declared = spec.examples.iter().flat_map(|example| example.exchanges.iter().cloned()).collect();
+        Self { grants: grants.clone(), declared, seed: draw.seed("exchanges") }
+    }
+
+    /// What answers the requests of one trial; none where the skill reaches no host.
+    pub(super) fn port(&self, exchanges: TrialExchanges<'_>, input: &str) -> Option<Arc<dyn HttpPort>> {
+        if self.grants.is_empty() {
+            return None;
+        }
+        let answers = match exchanges {
+            TrialExchanges::Recorded(port) => return Some(Arc::clone(port)),
+            TrialExchanges::Declared(declared) => Answers::Declared(declared.to_vec()),
+            TrialExchanges::Drawn => {
+                let seed = Digest::of(&[self.seed.as_slice(), input.as_bytes()].concat());
+                Answers::Drawn { declared: self.declared.clone(), seed, asked: 0 }
+            }
+        };
+        Some(Arc::new(TrialPort { grants: self.grants.clone(), answers: Mutex::new(answers) }))
+    }
+}
+
+#[derive(Debug)]
+enum Answers {
+    /// Those that were not used yet.
+    Declared(Vec<ExampleExchange>),
+    Drawn {
+        declared: Vec<ExampleExchange>,
+        seed: Digest,
+        asked: u64,
+    },
+}
+
+#[derive(Debug)]
+struct TrialPort {
+    grants: HostGrants,
+    answers: Mutex<Answers>,
+}
+
+impl HttpPort for TrialPort {
+    fn exchange(&self, call: HttpCall, _: Duration, _: &mut dyn FnMut() -> bool) -> CallEnd {
+        let allowed = authorize::authorize(&self.grants, call.method, &call.url);
+        let allowed = allowed.and_then(|request| authorize::check_call(request.rule, &call));
+        CallEnd::Answered(allowed.and_then(|()| match &mut *lock(&self.answers) {
+            Answers::Declared(left) => declared(left, &call),
+            Answers::Drawn { declared, seed, asked } => {
+                *asked += 1;
+                drawn(declared, &Dice::new(*seed, &call, *asked))
+            }
+        }))
+    }
+}
+
+/// The first exchange that was not used yet and is of this request.
+fn declared(left: &mut Vec<ExampleExchange>, call: &HttpCall) -> Result<HttpReply, HttpFailure> {
+    let found = left.iter().position(|exchange| exchange.is_of(call));
+    match found.map(|index| left.remove(index)) {
+        Some(exchange) => answer(&exchange),
+        None => {
+            let message = "the example declares no exchange like this request";
+            Err(HttpFailure::new(HttpFailureKind::Refused, message))
+        }
+    }
+}
+
+fn answer(exchange: &ExampleExchange) -> Result<HttpReply, HttpFailure> {
+    match (&exchange.reply, exchange.fail) {
+        (Some(reply), _) => Ok(reply_of(reply)),
+        (None, kind) => Err(failure(kind.unwrap_or(HttpFailureKind::Invalid))),
+    }
+}
+
+fn reply_of(reply: &ExampleReply) -> HttpReply {
+    let field =
+        |(name, value): (&String, &String)| HeaderField { name: name.to_ascii_lowercase(), value: value.clone() };
+    HttpReply {
+        status: reply.status,
+        headers: reply.headers.iter().map(field).collect(),
+        body: reply.body.clone().into(),
+    }
+}
+
+fn failure(kind: HttpFailureKind) -> HttpFailure {
+    HttpFailure::new(kind, format!("the verification answers with this reason: {}", kind.as_str()))
+}
+
+/// Draws for one request.
+struct Dice(Digest);
+
+impl Dice {
+    fn new(seed: Digest, call: &HttpCall, asked: u64) -> Self {
+        let parts = [seed.as_bytes().as_slice(), call.method.as_str().as_bytes(), call.url.as_bytes(), &call.body];
+        Self(Digest::of(&[parts.concat(), asked.to_be_bytes().to_vec()].concat()))
+    }
+
+    /// A number below `below`, another one for each purpose.
+    fn roll(&self, purpose: &str, below: usize) -> usize {
+        let digest = Digest::of(&[self.0.as_bytes().as_slice(), purpose.as_bytes()].concat());
+        let [a, b, c, d, ..] = *digest.as_bytes();
+        usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(0) % below.max(1)
+    }
+
+    fn of<'a, T>(&self, purpose: &str, all: &'a [T]) -> Option<&'a T> {
+        all.get(self.roll(purpose, all.len()))
+    }
+}
+
+/// Statuses that a skill must expect, besides the one that it hopes for.
+const STATUSES: [u16; 12] = [200, 201, 204, 304, 400, 401, 403, 404, 410, 429, 500, 503];
+const TYPES: [&str; 5] =
+    ["application/json", "text/html", "text/plain; charset=latin1", "application/octet-stream", ""];
+/// Bodies that are no answer to anything.
+const HOSTILE: [&[u8]; 10] = [
+    b"",
+    b"null",
+    b"{}",
+    b"[]",
+    b"{\"",
+    b"<html><body>503</body></html>",
+    b"\xff\xfe\x00",
+    b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    b"{\"a\":1e999,\"a\":-0,\"b\":\"\\ud800\"}",
+    b"18446744073709551616",
+];
+
+fn drawn(declared: &[ExampleExchange], dice: &Dice) -> Result<HttpReply, HttpFailure> {
+    let replies: Vec<&ExampleReply> = declared.iter().filter_map(|exchange| exchange.reply.as_ref()).collect();
+    let known = dice.of("declared", &replies).map(|reply| reply_of(reply));
+    let made = || HttpReply {
+        status: 200,
+        headers: vec![HeaderField { name: "content-type".to_owned(), value: "application/json".to_owned() }],
+        body: b"{\"value\":1}".to_vec(),
+    };
+    let mut reply = known.unwrap_or_else(made);
+    match dice.roll("kind", 8) {
+        // As it was declared: else the arm for a good answer would be reached by the examples alone.
+        0..=2 => {}
+        3 => return Err(failure(*dice.of("failure", &HttpFailureKind::ALL).unwrap_or(&HttpFailureKind::Timeout))),
+        4 => reply.status = dice.of("status", &STATUSES).copied().unwrap_or(500),
+        5 => {
+            let value = dice.of("type", &TYPES).copied().unwrap_or_default().to_owned();
+            reply.headers.retain(|field| field.name != "content-type");
+            reply.headers.push(HeaderField { name: "content-type".to_owned(), value });
+        }
+        6 => reply.body.truncate(dice.roll("cut", reply.body.len())),
+        _ => reply.body = dice.of("hostile", &HOSTILE).map(|body| body.to_vec()).unwrap_or_default(),
+    }
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::model::{host_rule::RequestMethod, id::RandomIds, id::VerificationId, time::Timestamp};
+
+    fn source(declared: Vec<ExampleExchange>) -> Result<ExchangeSource, Box<dyn std::error::Error>> {
+        let rules = vec!["GET https://api.example.com/v1/**".parse()?];
+        let draw = Draw::new(VerificationId::new(&RandomIds), Timestamp::parse("2026-11-20T08:30:00Z")?);
+        let grants = HostGrants { rules, private: Vec::new() };
+        Ok(ExchangeSource { grants, declared, seed: draw.seed("exchanges") })
+    }
+
+    fn ask(port: &Arc<dyn HttpPort>, url: &str) -> Option<Result<HttpReply, HttpFailure>> {
+        let call = HttpCall { method: RequestMethod::Get, url: url.to_owned(), headers: Vec::new(), body: Vec::new() };
+        match port.exchange(call, Duration::ZERO, &mut || true) {
+            CallEnd::Answered(answered) => Some(answered),
+            _ => None,
+        }
+    }
+
+    fn exchange(url: &str, body: &str) -> ExampleExchange {
+        let reply = ExampleReply { status: 200, headers: BTreeMap::new(), body: body.to_owned() };
+        ExampleExchange { method: RequestMethod::Get, url: url.to_owned(), body: None, reply: Some(reply), fail: None }
+    }
+
+    const URL: &str = "https://api.example.com/v1/a";
+
+    #[test]
+    fn a_declared_exchange_answers_once_and_the_rules_hold() -> Result<(), Box<dyn std::error::Error>> {
+        let declared = [exchange(URL, "1"), exchange("https://evil.test/", "2")];
+        let port = source(Vec::new())?.port(TrialExchanges::Declared(&declared), "{}").ok_or("no port")?;
+        let refused = |got: Option<Result<HttpReply, HttpFailure>>| {
+            got.is_some_and(|got| got.is_err_and(|failure| failure.kind == HttpFailureKind::Refused))
+        };
+        assert!(ask(&port, URL).is_some_and(|got| got.is_ok_and(|reply| reply.body == b"1")));
+        assert!(refused(ask(&port, URL)) && refused(ask(&port, "https://evil.test/")));
+        Ok(())
+    }
+
+    #[test]
+    fn drawn_answers_are_of_every_kind_and_the_same_for_the_same_input() -> Result<(), Box<dyn std::error::Error>> {
+        let source = source(vec![exchange(URL, "{\"n\":1}")])?;
+        let answer = |input: &str| {
+            let port = source.port(TrialExchanges::Drawn, input)?;
+            ask(&port, URL)
+        };
+        let (mut statuses, mut kinds, mut bodies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for number in 0..600 {
+            let input = number.to_string();
+            let drawn = answer(&input);
+            assert_eq!(drawn, answer(&input));
+            match drawn.ok_or("no answer")? {
+                Ok(reply) => {
+                    statuses.insert(reply.status);
+                    bodies.insert(reply.body);
+                }
+                Err(failure) => drop(kinds.insert(failure.kind)),
+            }
+        }
+        assert_eq!(kinds.len(), HttpFailureKind::ALL.len());
+        assert_eq!(statuses.len(), STATUSES.len());
+        assert!(bodies.contains(b"{\"n\":1}".as_slice()) && bodies.len() > HOSTILE.len(), "{}", bodies.len());
+        Ok(())
+    }
+}

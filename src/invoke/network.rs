@@ -1,0 +1,59 @@
+//! What makes the requests of one run: a broker of its own, or the record of an earlier run.
+//!
+//! Guarantees: a run without hosts has neither. A replay is answered from its record alone, and starts no broker. The bodies of
+//! all exchanges are in the store before the record that names them is written.
+//!
+//! Deliberately never: decides about a request (that is `egress`).
+
+use std::sync::Arc;
+
+use super::context::RunContext;
+use super::error::InvokeError;
+use super::loaded_skill::LoadedSkill;
+use crate::artifacts::{ArtifactError, Store, StoredKind};
+use crate::egress::{self, BrokerLaunch, RecordedExchanges};
+use crate::model::{
+    exchange::{ExchangeRecord, HttpPort, RecordedEnd},
+    execution::ExecutionRecord,
+};
+
+/// Does the work of a run with what makes its requests, and gives its exchanges.
+pub(super) fn with_port<T>(
+    context: &RunContext<'_>,
+    loaded: &LoadedSkill,
+    recorded: Option<&Arc<RecordedExchanges>>,
+    work: impl FnOnce(Option<&Arc<dyn HttpPort>>) -> T,
+) -> Result<(T, Vec<ExchangeRecord>), InvokeError> {
+    let grants = &loaded.capabilities().hosts;
+    if grants.is_empty() {
+        return Ok((work(None), Vec::new()));
+    }
+    if let Some(recorded) = recorded {
+        let port: Arc<dyn HttpPort> = Arc::<RecordedExchanges>::clone(recorded);
+        return Ok((work(Some(&port)), recorded.used()));
+    }
+    let shared = &context.shared;
+    let launch = BrokerLaunch { cage: shared.loader.cage, grants, roots_file: shared.roots_file };
+    let mut budget = context.ledger.call_budget(&loaded.spec().name, shared.clock);
+    let (done, kept) = egress::serve(launch, &mut *budget, |port| work(Some(port)))?;
+    for exchange in &kept {
+        for body in &exchange.bodies {
+            shared.store.put(StoredKind::Value, body)?;
+        }
+    }
+    Ok((done, kept.into_iter().map(|exchange| exchange.record).collect()))
+}
+
+/// The exchanges of a recorded run, with their bodies.
+pub(super) fn recorded(store: &Store, record: &ExecutionRecord) -> Result<RecordedExchanges, ArtifactError> {
+    let exchanges = record.said.iter().flat_map(|said| &said.exchanges);
+    let with_body = exchanges.map(|exchange| {
+        let body = match &exchange.end {
+            // The store checks the digest, so the guest gets the recorded bytes or nothing.
+            RecordedEnd::Reply { body, .. } if body.bytes > 0 => store.get(StoredKind::Value, body.sha256)?,
+            _ => Vec::new(),
+        };
+        Ok((exchange.clone(), body))
+    });
+    Ok(RecordedExchanges::new(with_body.collect::<Result<Vec<_>, ArtifactError>>()?))
+}
