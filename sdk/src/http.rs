@@ -284,10 +284,24 @@ fn take_answer(url: &str) -> Option<Result<Response, Error>> {
     })
 }
 
-/// Whether the test has said what hosts answer.
+/// What the test has said that hosts answer, as JSON; empty where it has said nothing.
 #[cfg(target_family = "wasm")]
-pub(crate) fn has_answers() -> bool {
-    ANSWERS.with_borrow(|answers| !answers.is_empty())
+pub(crate) fn told() -> String {
+    let told = |(url, answer): &Answer| match answer {
+        Ok(response) => crate::json!({ "url": url, "status": response.status, "body": response.body }),
+        Err(error) => match error.kind {
+            ErrorKind::Status(status) => crate::json!({ "url": url, "status": status }),
+            ErrorKind::Body => crate::json!({ "url": url, "status": 200, "body": b"?".to_vec() }),
+            kind => crate::json!({ "url": url, "fail": kind.name() }),
+        },
+    };
+    let told: Vec<crate::Value> = ANSWERS.with_borrow(|answers| answers.iter().map(told).collect());
+    if told.is_empty() { String::new() } else { crate::Value::Array(told).to_string() }
+}
+
+/// Drops what the test has said: it was about one call.
+pub(crate) fn forget() {
+    ANSWERS.with_borrow_mut(VecDeque::clear);
 }
 
 pub(crate) fn respond(url: &str, status: u16, body: &[u8]) {

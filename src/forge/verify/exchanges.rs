@@ -12,6 +12,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::draw::Draw;
 use crate::egress::authorize;
 use crate::model::{
@@ -128,6 +130,47 @@ fn reply_of(reply: &ExampleReply) -> HttpReply {
 
 fn failure(kind: HttpFailureKind) -> HttpFailure {
     HttpFailure::new(kind, format!("the verification answers with this reason: {}", kind.as_str()))
+}
+
+/// What a test says of one request.
+#[derive(Debug, Deserialize)]
+struct ToldAnswer {
+    url: String,
+    #[serde(default)]
+    status: u16,
+    #[serde(default)]
+    body: Vec<u8>,
+    #[serde(default)]
+    fail: Option<HttpFailureKind>,
+}
+
+/// What a test says that hosts answer to one call of the skill. Whatever is asked else is refused.
+///
+/// The host rules are not asked: a test may name a host that only stands for one.
+#[derive(Debug)]
+pub(super) struct ToldAnswers(Mutex<Vec<ToldAnswer>>);
+
+impl ToldAnswers {
+    /// From the JSON of the SDK. What cannot be read says nothing.
+    pub(super) fn read(told: &str) -> Self {
+        Self(Mutex::new(serde_json::from_str(told).unwrap_or_default()))
+    }
+}
+
+impl HttpPort for ToldAnswers {
+    fn exchange(&self, call: HttpCall, _: Duration, _: &mut dyn FnMut() -> bool) -> CallEnd {
+        let mut left = lock(&self.0);
+        let found = left.iter().position(|answer| answer.url == call.url).map(|index| left.remove(index));
+        CallEnd::Answered(match found {
+            Some(ToldAnswer { fail: Some(kind), .. }) => {
+                Err(HttpFailure::new(kind, format!("the test says so: {}", kind.as_str())))
+            }
+            Some(ToldAnswer { status, body, .. }) => Ok(HttpReply { status, headers: Vec::new(), body }),
+            None => {
+                Err(HttpFailure::new(HttpFailureKind::Refused, "no test answers this request: use `testing::respond`"))
+            }
+        })
+    }
 }
 
 /// Draws for one request.

@@ -11,12 +11,14 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use super::context::GateContext;
+use super::exchanges::ToldAnswers;
 use super::source_analysis::switch;
 use super::test_files::{self, CallFiles};
 use super::twin::Twin;
 use crate::dir::FolderHandle;
 use crate::model::{
-    capabilities::SkillCapabilities, execution::Determinism, limits::Limits, name::SkillName, time::Timestamp,
+    capabilities::SkillCapabilities, exchange::HttpPort, execution::Determinism, limits::Limits, name::SkillName,
+    time::Timestamp,
 };
 use crate::runtime::{CompiledComponent, GuestRequest, RunError, SkillOutcome, TestCall, TestCallAnswer, TestCallEnd};
 
@@ -106,7 +108,7 @@ impl<'a> CallAnswers<'a> {
     }
 
     fn answer(&mut self, call: &TestCall) -> TestCallAnswer {
-        if !is_exported(&self.context.proposal.spec.name, &self.components.exported, &call.function) {
+        if !is_exported(&self.context.proposal.spec.name, &self.components.exported, called(call).0) {
             return TestCallAnswer::not_taken();
         }
         let number = self.done.count;
@@ -142,13 +144,14 @@ impl<'a> CallAnswers<'a> {
         let seen = merged.as_ref().map_or(vault, |merged| merged.path());
         let (seen_handle, staged_handle) = (FolderHandle::open(seen)?, FolderHandle::open(staged.path())?);
         let limits = self.limits();
+        let http: Arc<dyn HttpPort> = Arc::new(ToldAnswers::read(called(call).1));
         let request = GuestRequest {
             input: &call.input,
             capabilities,
             vault: capabilities.reads_vault().then_some(&seen_handle),
             linked: &[],
             out: capabilities.writes_files().then_some(&staged_handle),
-            http: None,
+            http: Some(&http),
             determinism: Determinism { clock, seed },
             limits: &limits,
             watch: self.context.watch,
@@ -176,6 +179,11 @@ impl<'a> CallAnswers<'a> {
             ..all.clone()
         }
     }
+}
+
+/// The name of the function that a test calls, and what the test says that hosts answer.
+fn called(call: &TestCall) -> (&str, &str) {
+    call.function.split_once('\n').unwrap_or((&call.function, ""))
 }
 
 /// Whether the compiler gives this name to the exported function: the crate, its modules, and the function.
