@@ -26,6 +26,7 @@ mod effects;
 mod guidance;
 mod history;
 mod host;
+mod improve;
 mod inbox;
 mod open_workspace;
 mod proposals;
@@ -50,6 +51,8 @@ pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::source_review::{SourceDiff, SourceFile, SourceReview};
 pub use crate::forge::verify::{Reuse, Verified};
 pub use crate::improve::assessment::{Assessment, EnvironmentOutcomes, FailedUse, SubjectOutcomes};
+pub use crate::improve::candidates::{Candidate, CandidateReport, UnreadableSkill};
+pub use crate::improve::pass::{PassReport, SkippedCandidate};
 pub use crate::invoke::batch::Batch;
 pub use crate::invoke::chain::{ChainFiles, ChainResult, CommitMode, StepResult};
 pub use crate::invoke::diff::FileDiff;
@@ -59,8 +62,8 @@ pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, GuidanceDecision, GuidanceRevision, HistoryAudit,
-    OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalSource, Pruned, RecordFilter, RecordTail, Research,
-    Reverification, Verification,
+    Improvement, OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalSource, Pruned, RecordFilter, RecordTail,
+    Research, Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
@@ -80,6 +83,7 @@ pub use effects::{EffectService, HeldChange};
 pub use guidance::{GuidanceChange, GuidanceHistory, GuidanceService, PersonsWord};
 pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
 pub use host::{Host, Walls};
+pub use improve::{ImproveService, ImprovementReview};
 pub use inbox::Inbox;
 pub use proposals::{Dossier, ProposalService};
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
@@ -291,6 +295,11 @@ impl App {
     /// Guidance of trusted skills, and what their runs say.
     pub fn guidance(&self) -> GuidanceService<'_> {
         GuidanceService { workspace: &self.workspace }
+    }
+
+    /// Improvement of skills.
+    pub fn improve(&self) -> ImproveService<'_> {
+        ImproveService { workspace: &self.workspace }
     }
 
     /// Records of runs.

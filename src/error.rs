@@ -11,6 +11,7 @@ use crate::forge::rebuild::RebuildError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
 use crate::improve::guidance::GuidanceError;
+use crate::improve::pass::PassError;
 use crate::invoke::{
     InvokeError, chain::ChainError, pending_approval::ApprovalError, prune::PruneError, replay::ReplayError,
     resident::ResidentError, undo::UndoError,
@@ -104,6 +105,9 @@ pub enum Error {
     /// The guidance of a skill.
     #[error(transparent)]
     Guidance(#[from] GuidanceError),
+    /// A pass.
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -261,6 +265,7 @@ impl Error {
             Self::Promote(error) => forge::kind_of_promote(error),
             Self::Rebuild(error) => forge::kind_of_rebuild(error),
             Self::Guidance(error) => improve::kind_of_guidance(error),
+            Self::Pass(error) => improve::kind_of_pass(error),
             Self::Invoke(error) => runs::kind_of_run(error),
             Self::Run { source, .. } => runs::kind_of_run(source),
             Self::InvalidChain(_) => Kind::Usage,
@@ -342,6 +347,7 @@ impl Error {
                 return ledger_hint(error);
             }
             Self::Guidance(error) => return improve::hint_of_guidance(error),
+            Self::Pass(error) => return improve::hint_of_pass(error),
             Self::Invoke(error) => return runs::hint_of_run(error),
             Self::Run { source, .. } => return runs::hint_of_run(source),
             Self::InvalidChain(_) => "see `kavi consume-chain --help`; nothing ran",

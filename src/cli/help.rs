@@ -16,6 +16,7 @@ const WITHOUT_TOOLS: &[&str] = &[
     "export-executions",
     "export-skill",
     "guidance",
+    "improve",
     "init",
     "list-skills",
     "man",

@@ -28,6 +28,7 @@ mod forge;
 mod guidance;
 mod help;
 mod imports;
+mod improve;
 mod inbox;
 mod init;
 mod input;
@@ -195,6 +196,7 @@ enum Verb {
     ExportSkill(export_skill::Args),
     Outcomes(outcomes::Args),
     Outcome(outcomes::WordArgs),
+    Improve(improve::Args),
     Status(status::Args),
     Doctor(doctor::Args),
     Audit(audit::Args),
@@ -239,6 +241,7 @@ impl Verb {
             Self::ExportSkill(args) => args.json.json,
             Self::Outcomes(args) => args.json.json,
             Self::Outcome(args) => args.json.json,
+            Self::Improve(args) => args.json(),
             Self::Status(args) => args.json.json,
             Self::Doctor(args) => args.json.json,
             Self::Audit(args) => args.json.json,
@@ -304,6 +307,7 @@ impl Verb {
             Self::ExportSkill(args) => export_skill::run(context, &args),
             Self::Outcomes(args) => outcomes::run(context, &args),
             Self::Outcome(args) => outcomes::report(context, &args),
+            Self::Improve(args) => improve::run(context, &args),
             Self::Status(args) => status::run(context, &args),
             Self::Doctor(args) => doctor::run(context, &args),
             Self::Audit(args) => audit::run(context, &args),

@@ -1,7 +1,7 @@
 //! Kinds and hints of what guidance and improvement fail with.
 
-use super::{Kind, artifact, ledger, ledger_hint};
-use crate::improve::guidance::GuidanceError;
+use super::{Kind, STOPPED, artifact, ledger, ledger_hint};
+use crate::improve::{guidance::GuidanceError, pass::PassError};
 
 pub(super) fn kind_of_guidance(error: &GuidanceError) -> Kind {
     match error {
@@ -26,4 +26,23 @@ pub(super) fn hint_of_guidance(error: &GuidanceError) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+pub(super) fn kind_of_pass(error: &PassError) -> Kind {
+    match error {
+        PassError::Busy | PassError::Stopped(_) => Kind::Refused,
+        PassError::Guidance(error) => kind_of_guidance(error),
+        PassError::Ledger(error) => ledger(error),
+        PassError::Lock(error) => artifact(error),
+    }
+}
+
+pub(super) fn hint_of_pass(error: &PassError) -> Option<String> {
+    match error {
+        PassError::Stopped(_) => Some(STOPPED.to_owned()),
+        PassError::Guidance(error) => hint_of_guidance(error),
+        PassError::Ledger(error) => ledger_hint(error),
+        PassError::Busy => Some("wait for it to end; `kavi improve status` shows its attempts".to_owned()),
+        PassError::Lock(_) => None,
+    }
 }

@@ -75,11 +75,13 @@ pub enum EventKind {
     Guidance,
     /// A person said how a run went.
     OutcomeReport,
+    /// A step of an attempt to improve a guidance.
+    Improvement,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Created,
         Self::TakenOver,
         Self::Key,
@@ -107,6 +109,7 @@ impl EventKind {
         Self::Prune,
         Self::Guidance,
         Self::OutcomeReport,
+        Self::Improvement,
     ];
 
     /// The word for it.
@@ -139,6 +142,7 @@ impl EventKind {
             Self::Prune => "prune",
             Self::Guidance => "guidance",
             Self::OutcomeReport => "outcome-report",
+            Self::Improvement => "improvement",
         }
     }
 

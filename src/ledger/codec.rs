@@ -9,7 +9,7 @@ use crate::model::{
     digest::Digest,
     effect::EffectClass,
     execution::SecondWall,
-    guidance::{Fault, GuidanceOrigin, GuidanceStep, UseVerdict},
+    guidance::{Fault, GuidanceOrigin, GuidanceStep, ImprovementState, UseVerdict},
     id::{ArtifactId, BuildId, CommitId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
     lifecycle::{
         BuildStatus, BuilderKind, CommitKind, CommitState, Decision, FailureKind, ProposalStatus, Purpose, Verdict,
@@ -64,6 +64,7 @@ as_text! {
     GuidanceStep => str::parse::<GuidanceStep>;
     Fault => str::parse::<Fault>;
     UseVerdict => str::parse::<UseVerdict>;
+    ImprovementState => str::parse::<ImprovementState>;
 }
 
 /// JSON text out of a value.

@@ -26,6 +26,14 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 const HEALTH_TIME: Duration = Duration::from_secs(3);
 /// The most tokens that are asked for.
 const MAX_TOKENS: u32 = 1_500;
+/// The same for a text.
+const MAX_TEXT_TOKENS: u32 = 8_000;
+
+/// How a model chooses its words.
+struct Sampling {
+    temperature: f64,
+    max_tokens: u32,
+}
 
 /// Which server and model, and the limits of a question.
 #[derive(Debug, Clone)]
@@ -160,6 +168,19 @@ impl AdviceClient {
     /// # Errors
     /// [`ModelUnavailable`].
     pub fn ask(&self, system: &str, prompt: &str) -> Result<ModelReply, ModelUnavailable> {
+        // The same question should give the same advice, as far as the server allows it.
+        self.complete(system, prompt, Sampling { temperature: 0.0, max_tokens: MAX_TOKENS })
+    }
+
+    /// Asks the model to write a longer text.
+    ///
+    /// # Errors
+    /// [`ModelUnavailable`].
+    pub fn ask_for_text(&self, system: &str, prompt: &str) -> Result<ModelReply, ModelUnavailable> {
+        self.complete(system, prompt, Sampling { temperature: 0.3, max_tokens: MAX_TEXT_TOKENS })
+    }
+
+    fn complete(&self, system: &str, prompt: &str, sampling: Sampling) -> Result<ModelReply, ModelUnavailable> {
         // Asked each time: the list also resolves which model `None` means, and its name is
         // recorded.
         let model = self.health()?;
@@ -167,9 +188,8 @@ impl AdviceClient {
         let body = json!({
             "model": model,
             "messages": [{ "role": "system", "content": system }, { "role": "user", "content": question }],
-            // The same question should give the same advice, as far as the server allows it.
-            "temperature": 0,
-            "max_tokens": MAX_TOKENS,
+            "temperature": sampling.temperature,
+            "max_tokens": sampling.max_tokens,
             "stream": false,
         });
         let url = self.url("/chat/completions");

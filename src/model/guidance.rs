@@ -199,6 +199,26 @@ words!(
     }
 );
 
+words!(
+    /// The state of an attempt to improve a guidance.
+    ImprovementState {
+        /// The model is asked, or was when the pass ended.
+        Started = "STARTED",
+        /// The model answered.
+        Answered = "ANSWERED",
+        /// The answer has a text that waits for a person.
+        Candidate = "CANDIDATE",
+        /// There is no text, or it did not pass the checks.
+        Refused = "REFUSED",
+        /// The pass ended while the model was asked.
+        Lost = "LOST",
+        /// A person published it.
+        Published = "PUBLISHED",
+        /// A person rejected it.
+        Rejected = "REJECTED",
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

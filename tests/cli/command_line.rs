@@ -50,6 +50,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("export-skill", &[]),
     ("outcomes", &[]),
     ("outcome", &[]),
+    ("improve", &[]),
     ("status", &[]),
     ("doctor", &[]),
     ("audit", &[]),

@@ -27,6 +27,7 @@ mod held;
 mod help;
 mod hints;
 mod hostile_workspaces;
+mod improve;
 mod inbox;
 mod judged;
 mod kills;

@@ -16,7 +16,7 @@ use crate::history::event::{Event, EventKind, RowImage, value_image};
 use crate::history::{Hash, hex};
 
 /// The tables whose rows events hold, and the column that finds them.
-pub(super) const TABLES: [(&str, &str); 18] = [
+pub(super) const TABLES: [(&str, &str); 19] = [
     ("skill_proposals", "id"),
     ("builds", "id"),
     ("verifications", "id"),
@@ -35,6 +35,7 @@ pub(super) const TABLES: [(&str, &str); 18] = [
     ("guidance_revisions", "id"),
     ("guidance_decisions", "number"),
     ("outcome_reports", "number"),
+    ("improvements", "number"),
 ];
 
 /// The table of the records of runs.

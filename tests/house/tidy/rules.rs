@@ -115,6 +115,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "model",
             "history",
+            "dir",
             "trust",
             "ledger",
             "artifacts",
@@ -302,6 +303,8 @@ const RULES: &[Rule] = &[
             "src/secrets/",
             "src/registry/",
             "src/forge/",
+            "src/improve/guidance.rs",
+            "src/improve/pass.rs",
             "src/invoke/",
             "src/cli/",
             "src/mcp/",

@@ -1,0 +1,229 @@
+//! `kavi improve`
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{
+    Context, JsonFlag,
+    approval::{Approval, Decider},
+    views,
+};
+use crate::app::{Candidate, CandidateReport, Improvement, PassReport, SkippedCandidate, UnreadableSkill};
+use crate::error::Error;
+use crate::model::text;
+
+/// Find trusted skills that do badly, and improve their guidance. Nothing is published without you.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kavi improve --dry-run
+  kavi improve run
+  kavi improve status --json
+  kavi improve publish 3 --approved-by ada
+  kavi improve reject 3 --why 'too vague'
+
+A pass asks the model of [advice] in kavi.toml for a new text of each
+candidate. It sends the published text and counts, and nothing of a run. An
+answer that passes the checks waits for `kavi improve publish`.")]
+pub struct Args {
+    /// Only list the candidates, with reasons. No model is asked.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    json: JsonFlag,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make one pass.
+    Run(RunArgs),
+    /// List the attempts.
+    Status(StatusArgs),
+    /// Publish what an attempt brought, after a look at it.
+    Publish(PublishArgs),
+    /// Reject what an attempt brought.
+    Reject(RejectArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, clap::Args)]
+struct PublishArgs {
+    /// The attempt.
+    number: u32,
+    #[command(flatten)]
+    approval: Approval,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, clap::Args)]
+struct RejectArgs {
+    /// The attempt.
+    number: u32,
+    /// Why; recorded.
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    #[command(flatten)]
+    by: Decider,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+impl Args {
+    /// Whether `--json` was given.
+    pub fn json(&self) -> bool {
+        let JsonFlag { json } = match &self.verb {
+            None => self.json,
+            Some(Verb::Run(args)) => args.json,
+            Some(Verb::Status(args)) => args.json,
+            Some(Verb::Publish(args)) => args.json,
+            Some(Verb::Reject(args)) => args.json,
+        };
+        json || self.json.json
+    }
+}
+
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    match &args.verb {
+        None if args.dry_run => dry_run(context),
+        None => Err(Error::Usage("give `run`, `status`, `publish` or `reject`, or --dry-run".to_owned())),
+        Some(_) if args.dry_run => Err(Error::Usage("--dry-run goes with no other verb".to_owned())),
+        Some(Verb::Run(_)) => pass(context),
+        Some(Verb::Status(_)) => status(context),
+        Some(Verb::Publish(args)) => publish(context, args),
+        Some(Verb::Reject(args)) => reject(context, args),
+    }
+}
+
+fn unreadable(skills: &[UnreadableSkill]) -> (String, Vec<Value>) {
+    let line = |it: &UnreadableSkill| format!("{} cannot be looked at: {}\n", it.skill, it.error);
+    let value = |it: &UnreadableSkill| json!({ "skill": it.skill, "message": it.error.to_string() });
+    (skills.iter().map(line).collect(), skills.iter().map(value).collect())
+}
+
+fn dry_run(context: Context) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let CandidateReport { candidates, healthy, unreadable: odd } = app.improve().candidates()?;
+    let (odd_lines, odd) = unreadable(&odd);
+    let line = |it: &Candidate| {
+        let part = serde_json::to_value(it.part).unwrap_or_default();
+        format!("{} {} revision {}: {}\n", it.skill, part.as_str().unwrap_or_default(), it.revision, it.why)
+    };
+    let mut human: String = candidates.iter().map(line).collect();
+    if candidates.is_empty() {
+        human.push_str("no skill has evidence against it\n");
+    }
+    human.push_str(&odd_lines);
+    out.result(&human, &json!({ "candidates": candidates, "healthy": healthy, "unreadable": odd }));
+    Ok(())
+}
+
+fn machine(it: &Improvement) -> Value {
+    json!({
+        "number": it.number, "skill": it.skill, "revision": it.revision, "attempt": it.attempt, "state": it.state,
+        "e_value": it.e_value, "model": it.model, "why": it.why, "decided_by": it.decided_by,
+        "created_at": it.created_at, "changed_at": it.changed_at,
+    })
+}
+
+fn row(it: &Improvement) -> Vec<String> {
+    vec![
+        it.number.to_string(),
+        it.skill.to_string(),
+        it.revision.to_string(),
+        it.state.to_string(),
+        format!("{:.1}", it.e_value),
+        it.created_at.to_string(),
+        text::line(it.why.as_deref().unwrap_or_default(), 120),
+    ]
+}
+
+fn table<'i>(all: impl Iterator<Item = &'i Improvement>) -> String {
+    views::table(&["attempt", "skill", "from", "state", "e-value", "begun", "why"], all.map(row).collect())
+}
+
+fn pass(context: Context) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let PassReport { resumed, attempts, skipped, unreadable: odd } = app.improve().run()?;
+    let (odd_lines, odd) = unreadable(&odd);
+    let mut human = String::new();
+    if resumed.is_empty() && attempts.is_empty() {
+        human.push_str("no attempt was made\n");
+    } else {
+        human.push_str(&table(resumed.iter().chain(&attempts)));
+        human.push_str("next: kavi improve publish ATTEMPT for each CANDIDATE\n");
+    }
+    skipped.iter().for_each(|it| human.push_str(&format!("{}: {}\n", it.skill, it.why)));
+    human.push_str(&odd_lines);
+    let skip = |it: &SkippedCandidate| json!({ "skill": it.skill, "why": it.why });
+    let machine = json!({
+        "resumed": resumed.iter().map(machine).collect::<Vec<_>>(),
+        "attempts": attempts.iter().map(machine).collect::<Vec<_>>(),
+        "skipped": skipped.iter().map(skip).collect::<Vec<_>>(),
+        "unreadable": odd,
+    });
+    out.result(&human, &machine);
+    Ok(())
+}
+
+fn status(context: Context) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    let all = app.improve().all()?;
+    let human = if all.is_empty() { "no attempt was made\n".to_owned() } else { table(all.iter()) };
+    out.result(&human, &json!({ "improvements": all.iter().map(machine).collect::<Vec<_>>() }));
+    Ok(())
+}
+
+fn publish(context: Context, args: &PublishArgs) -> Result<(), Error> {
+    let approver = args.approval.by.approver(&context)?;
+    let (app, out) = context.open()?;
+    let review = app.improve().review(args.number)?;
+    let it = &review.improvement;
+    if !args.approval.yes {
+        out.person_or("give --yes after you have read the difference")?;
+    }
+    out.say(&format!(
+        "improvement {} of {}, attempt {} within 30 days, by {}\ne-value {:.1} against revision {}; no pairs were compared \
+         (they would need {:.1})\n\n{}",
+        it.number,
+        it.skill,
+        it.attempt,
+        text::line(it.model.as_deref().unwrap_or("a model"), 100),
+        it.e_value,
+        it.revision,
+        review.threshold,
+        review.diff,
+    ));
+    if !args.approval.yes {
+        out.agreed("Publish this text?", "nothing was published")?;
+    }
+    let published = app.improve().publish(&review, &approver)?;
+    let human = format!("revision {} of the guidance of {} is published\n", published.number, published.skill);
+    let machine = json!({
+        "skill": published.skill, "revision": published.number, "sha256": published.body.sha256(),
+        "improvement": it.number, "by": approver.as_str(), "diff": review.diff,
+    });
+    out.result(&human, &machine);
+    Ok(())
+}
+
+fn reject(context: Context, args: &RejectArgs) -> Result<(), Error> {
+    let approver = args.by.approver(&context)?;
+    let (app, out) = context.open()?;
+    let rejected = app.improve().reject(args.number, &args.why, &approver)?;
+    out.result(&format!("improvement {} is rejected\n", rejected.number), &machine(&rejected));
+    Ok(())
+}
