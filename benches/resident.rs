@@ -20,6 +20,7 @@ use std::time::Duration;
 use bare::Bare;
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
+use kavi::context::reader::ContextReader;
 use kavi::invoke::{NoObserver, SharedContext, resident::Resident};
 use kavi::ledger::{Create, Journal, Ledger, LedgerError, Recorder, RunAuthorization, Settled};
 use kavi::model::{
@@ -125,6 +126,7 @@ fn main() {
         linked: &[],
         store: &store,
         channels: &config.channels,
+        governance: &ContextReader::default(),
         hold: config.effects.held(),
         observer: &NoObserver,
         clock: &SystemClock,

@@ -21,6 +21,7 @@ mod bundled;
 mod cache;
 mod clock;
 mod coding_agent;
+mod context;
 mod doctor;
 mod effects;
 mod guidance;
@@ -42,6 +43,7 @@ mod trust;
 
 pub use crate::artifacts::{SizeCheck, read_at_most};
 pub use crate::cage::CageReport;
+pub use crate::context::identity_block::NOT_SEEDED;
 pub use crate::dir::NewFile;
 pub use crate::forge::build::{BuildAttempt, Builder};
 pub use crate::forge::bundled::HostChoice;
@@ -66,18 +68,25 @@ pub use crate::ledger::{
     Research, Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
+pub use crate::model::governance::CharterRow;
+pub use crate::policy::access::LayerAnswer;
+pub use crate::policy::channels::ChannelRule;
+pub use crate::policy::charter::RoleCharter;
 pub use crate::runtime::{CacheStatus, Cleared, CodeOrigin, LinkedFolders};
 pub use crate::secrets::ValueLength;
 pub use crate::workspace::{Setting, SettingOrigin};
 pub use agents::{
-    AgentApi, AgentCall, AgentFiles, AgentOpinion, AgentProgram, AgentRun, AgentServer, AgentServerError, AgentService,
-    AgentSkill, CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress, HttpAgentServer, HttpEndpoint,
-    HttpOptions, HttpServing, Installed, OwnedEntry, PersonAnswer, QueueFull, QueueLimits, ReplyFn, Settlement,
-    SkillsChanged, Submission, Submitted, TlsFiles, TlsPem, ToolListing,
+    AgentApi, AgentCall, AgentFiles, AgentIdentity, AgentOpinion, AgentProgram, AgentRun, AgentServer,
+    AgentServerError, AgentService, AgentSkill, CallFailure, CallReply, ClientEntry, FairQueue, HttpAddress,
+    HttpAgentServer, HttpEndpoint, HttpOptions, HttpServing, Installed, OwnedEntry, PersonAnswer, QueueFull,
+    QueueLimits, ReplyFn, Settlement, SkillsChanged, Submission, Submitted, TlsFiles, TlsPem, ToolListing,
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
 pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
+pub use context::{
+    CapabilityEntry, CharterState, ContextService, IdentityBlock, PolicyDifference, PolicyEntry, PolicyTable,
+};
 pub use doctor::{Check, CheckDepth, Health};
 pub use effects::{EffectService, HeldChange};
 pub use guidance::{GuidanceChange, GuidanceHistory, GuidanceService, PersonsWord};
@@ -315,6 +324,11 @@ impl App {
     /// The secrets that kavi.toml names.
     pub fn secrets(&self) -> SecretService<'_> {
         SecretService { workspace: &self.workspace }
+    }
+
+    /// Role charter, policy and capabilities.
+    pub fn context(&self) -> ContextService<'_> {
+        ContextService { workspace: &self.workspace }
     }
 
     /// The code cache.

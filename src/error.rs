@@ -26,8 +26,11 @@ use crate::secrets::{ReadRefusal, SecretError};
 use crate::workspace::ConfigError;
 
 mod forge;
+mod governance;
 mod improve;
 mod runs;
+
+pub use governance::GovernanceError;
 
 const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` shows who stopped it and why";
 
@@ -172,6 +175,9 @@ pub enum Error {
     /// Nothing may run in this workspace.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// Charter, policy and capabilities.
+    #[error(transparent)]
+    Governance(#[from] GovernanceError),
     /// A file or a stream.
     #[error("{what}: {source}")]
     Io {
@@ -243,6 +249,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage(_) | Self::Propose(_) | Self::Approver(_) | Self::AmbiguousName { .. } => Kind::Usage,
+            Self::Governance(error) => error.kind(),
             Self::Refused(_) | Self::Escalated { .. } | Self::Stopped(_) => Kind::Refused,
             // Printed already. Only its exit code is still needed.
             Self::Reported(kind) => *kind,
@@ -294,6 +301,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Stopped(_) | Self::Build(BuildError::Stopped(_)) | Self::Verify(VerifyError::Stopped(_)) => STOPPED,
+            Self::Governance(error) => return Some(error.hint()),
             Self::Verification { hint, .. } | Self::Attempt { hint, .. } => {
                 return Some(hint.clone()).filter(|h| !h.is_empty());
             }
@@ -380,6 +388,7 @@ fn ledger(error: &LedgerError) -> Kind {
         LedgerError::NotFound { .. } | LedgerError::Ambiguous { .. } => Kind::Usage,
         LedgerError::WrongState { .. }
         | LedgerError::TooMany { .. }
+        | LedgerError::OverLimit { .. }
         | LedgerError::Conflict(_)
         | LedgerError::NotStopped
         | LedgerError::StoppedAgain
@@ -398,6 +407,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Ambiguous { .. } => "give more digits of the id",
         LedgerError::WrongState { .. } => "check its status with `kavi show`",
         LedgerError::NotStopped => "see `kavi status`",
+        LedgerError::OverLimit { .. } => "wait, or raise it with `kavi policy set`",
         LedgerError::TooMany { .. } => "review them with `kavi status` first",
         LedgerError::StoppedAgain => "read its reason with `kavi status`, then `kavi resume` again",
         LedgerError::Unrecorded(_) => "`kavi stop` again records it; `kavi resume` lets things run",

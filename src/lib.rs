@@ -17,6 +17,7 @@ pub mod app;
 pub mod artifacts;
 pub mod cage;
 pub mod cli;
+pub mod context;
 pub mod dir;
 pub mod egress;
 pub mod error;

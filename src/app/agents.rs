@@ -25,8 +25,8 @@ mod submissions;
 mod worker;
 
 pub use api::{
-    AgentApi, AgentCall, AgentFiles, AgentOpinion, AgentRun, AgentSkill, CallFailure, CallReply, PersonAnswer, ReplyFn,
-    Settlement, SkillsChanged, Submission, Submitted,
+    AgentApi, AgentCall, AgentFiles, AgentIdentity, AgentOpinion, AgentRun, AgentSkill, CallFailure, CallReply,
+    PersonAnswer, ReplyFn, Settlement, SkillsChanged, Submission, Submitted,
 };
 pub use fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
 pub use http_credentials::TlsFiles;

@@ -15,7 +15,7 @@ use crate::artifacts;
 use crate::model::{
     clock_doubt::{self, ClockDoubt, MachineStart},
     layout::Layout,
-    time::{Clock, SystemClock, Timestamp},
+    time::{Clock, ClockMoment, SystemClock, Timestamp},
 };
 
 /// Where Linux gives each start of the machine an id.
@@ -59,6 +59,18 @@ impl ComparedClock {
 impl Clock for ComparedClock {
     fn now(&self) -> Timestamp {
         SystemClock.now()
+    }
+
+    fn moment(&self) -> ClockMoment {
+        let wall = self.now();
+        let boot = self.boot_id.as_deref().and_then(|id| u128::from_str_radix(&id.replace('-', ""), 16).ok());
+        // It counts while the machine sleeps too, as the wall clock does.
+        let since = clock_gettime(ClockId::Boottime);
+        let boot_ms = since.tv_sec.saturating_mul(1_000).saturating_add(since.tv_nsec / 1_000_000);
+        match boot {
+            Some(boot) => ClockMoment { wall, boot, boot_ms },
+            None => ClockMoment { wall, boot: 0, boot_ms: wall.as_millis() },
+        }
     }
 
     fn doubt(&self, newest: Option<Timestamp>) -> Option<ClockDoubt> {

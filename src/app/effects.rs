@@ -5,7 +5,8 @@ use crate::error::Error;
 use crate::invoke::pending_approval::{self, CommitReview};
 use crate::invoke::undo::{self, UndoPlan};
 use crate::ledger::ExecutionRow;
-use crate::model::{commit::Commit, id::IdPrefix};
+use crate::model::{channel::Channel, commit::Commit, id::IdPrefix};
+use crate::policy::actor_capability::ActorCapability;
 
 /// A change, and the runs that made it.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ impl EffectService<'_> {
     /// # Errors
     /// When it is no longer held, its skill is no longer trusted, or the vault changed since.
     pub fn approve(&self, review: CommitReview, by: &str) -> Result<Commit, Error> {
+        self.workspace.allow(&self.workspace.caller(Channel::Cli), ActorCapability::ReleaseEffect)?;
         Ok(pending_approval::approve(&self.workspace.run_context(), review, by)?)
     }
 

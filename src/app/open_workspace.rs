@@ -10,6 +10,7 @@ use super::clock::ComparedClock;
 use super::host::{Host, Walls};
 use crate::artifacts::{self, Store, leftovers};
 use crate::cage::{Cage, Confinement};
+use crate::context::reader::{ContextReader, ContextView};
 use crate::error::Error;
 use crate::forge::context::ForgeContext;
 use crate::forge::format::Formatter;
@@ -26,9 +27,10 @@ use crate::model::{
     time::{Clock, SystemClock, Timestamp},
 };
 
+use crate::policy::{actor_capability::ActorCapability, matrix::Actor};
 use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
 use crate::trust::{self, AnchoredLedger, FileAnchor};
-use crate::workspace::{self, Config, ConfinementSetting};
+use crate::workspace::{self, CharterSetting, Config, ConfinementSetting};
 
 /// Time between two sweeps of what crashes left.
 const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
@@ -47,6 +49,8 @@ pub(super) struct OpenWorkspace {
     pub(super) store: Store,
     pub(super) cage: Cage,
     pub(super) code: CodeCache,
+    /// Reads charter, policy and capabilities.
+    pub(super) context: ContextReader,
     pub(super) clock: Box<dyn Clock>,
     pub(super) ids: Box<dyn IdSource>,
 }
@@ -95,6 +99,7 @@ impl OpenWorkspace {
             store: Store::open(&config.layout)?,
             code: code_cache(&host, &config.layout, &linked),
             cage,
+            context: ContextReader::new(config.context.charter == CharterSetting::Required, None),
             clock: Box::new(clock),
             ids: Box::new(RandomIds),
             host,
@@ -106,9 +111,29 @@ impl OpenWorkspace {
         })
     }
 
+    /// What holds about agents now.
+    pub(super) fn governance(&self) -> ContextView {
+        self.context.read(&self.ledger, self.clock.moment())
+    }
+
+    /// Refuses what a caller does not have the capability for.
+    pub(super) fn allow(&self, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
+        Ok(self.governance().allow(&self.config.channels, caller, capability)?)
+    }
+
+    /// The same for an agent whose name is not known.
+    pub(super) fn allow_every_agent(&self, capability: ActorCapability) -> Result<(), Error> {
+        Ok(self.governance().allow_actor(&self.config.channels, &Actor::Agent(None), Channel::Mcp, capability)?)
+    }
+
     /// What the steps of the forge work with.
     pub(super) fn forge(&self) -> ForgeContext<'_> {
+        let view = self.governance();
+        let governance = view.governance.as_ref().ok();
+        let policy = governance.and_then(|governance| governance.policy.as_ref().ok());
         ForgeContext {
+            context_sha256: governance.map(|governance| governance.context.sha256),
+            token_ceiling: policy.and_then(|policy| policy.token_ceiling(&self.config.builder.model)),
             layout: &self.config.layout,
             ledger: &self.ledger,
             store: &self.store,
@@ -133,6 +158,7 @@ impl OpenWorkspace {
             anchor: self.shared_anchor.as_ref(),
             store: &self.store,
             channels: &self.config.channels,
+            governance: &self.context,
             hold: self.config.effects.held(),
             observer: &NoObserver,
             clock: self.clock.as_ref(),

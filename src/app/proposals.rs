@@ -13,6 +13,7 @@ use crate::ledger::{
 };
 use crate::model::{
     approver::Approver,
+    channel::Channel,
     execution::SecondWall,
     id::{BuildId, IdPrefix, ProposalId},
     lifecycle::ProposalStatus,
@@ -20,6 +21,7 @@ use crate::model::{
     name::SkillName,
     spec::SkillSpec,
 };
+use crate::policy::actor_capability::ActorCapability;
 use crate::runtime::second_wall;
 
 /// Everything that is known of one proposal.
@@ -188,6 +190,7 @@ impl ProposalService<'_> {
     /// # Errors
     /// When it cannot be written.
     pub fn propose(&self, spec: &SkillSpec) -> Result<Proposal, Error> {
+        self.workspace.allow(&self.workspace.caller(Channel::Cli), ActorCapability::ProposeSkill)?;
         Ok(propose::write(&self.workspace.forge(), spec, None)?)
     }
 

@@ -12,12 +12,15 @@ mod batch;
 mod build;
 mod cache;
 mod capabilities;
+mod capability;
 mod chain;
+mod charter;
 mod check;
 mod check_invariants;
 mod completions;
 mod config;
 mod consume;
+mod context;
 mod demo;
 mod diff;
 mod doctor;
@@ -40,6 +43,7 @@ mod mcp;
 mod new;
 mod out;
 mod outcomes;
+mod policy;
 mod progress;
 mod promote;
 mod proof;
@@ -203,6 +207,10 @@ enum Verb {
     Trust(trust::Args),
     Proof(proof::Args),
     CheckProof(proof::CheckArgs),
+    Charter(charter::Args),
+    Policy(policy::Args),
+    Capability(capability::Args),
+    Context(context::Args),
     Rebuild(rebuild::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -248,6 +256,10 @@ impl Verb {
             Self::Trust(args) => args.json(),
             Self::Proof(args) => args.json.json,
             Self::CheckProof(args) => args.json.json,
+            Self::Charter(args) => args.json(),
+            Self::Policy(args) => args.json(),
+            Self::Capability(args) => args.json(),
+            Self::Context(args) => args.json(),
             Self::Rebuild(args) => args.json.json,
             Self::Config(args) => args.json(),
             Self::Completions(args) => args.json.json,
@@ -314,6 +326,10 @@ impl Verb {
             Self::Trust(args) => trust::run(context, &args),
             Self::Proof(args) => proof::run(context, &args),
             Self::CheckProof(args) => proof::check(context, &args),
+            Self::Charter(args) => charter::run(context, &args),
+            Self::Policy(args) => policy::run(context, &args),
+            Self::Capability(args) => capability::run(context, &args),
+            Self::Context(args) => self::context::run(context, &args),
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Config(args) => config::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),

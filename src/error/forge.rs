@@ -14,7 +14,7 @@ use crate::forge::verify::VerifyError;
 
 pub(super) fn kind_of_build(error: &BuildError) -> Kind {
     match error {
-        BuildError::Escalated { .. } | BuildError::Stopped(_) => Kind::Refused,
+        BuildError::Escalated { .. } | BuildError::Stopped(_) | BuildError::TokenCeiling { .. } => Kind::Refused,
         BuildError::Lock(error) => kind_of_lock(error),
         BuildError::Record(error) => kind_of_record(error),
         BuildError::NothingToAcknowledge(_) => Kind::Usage,
@@ -37,7 +37,8 @@ pub(super) fn kind_of_verify(error: &VerifyError) -> Kind {
         VerifyError::NotBuilt { .. }
         | VerifyError::NotTrusted { .. }
         | VerifyError::Stopped(_)
-        | VerifyError::Revoked(_) => Kind::Refused,
+        | VerifyError::Revoked(_)
+        | VerifyError::Disabled(_) => Kind::Refused,
         VerifyError::Artifact(error) => artifact(error),
         VerifyError::Ledger(error) => ledger(error),
         VerifyError::Record(error) => kind_of_record(error),

@@ -11,6 +11,10 @@ use crate::invoke::{
     undo::UndoError,
 };
 use crate::model::{chain_check::ChainMismatch, lifecycle::ProposalStatus, name::SkillName};
+use crate::policy::{
+    access::{AccessDenied, AccessLayer},
+    charter::CharterError,
+};
 use crate::registry::TrustError;
 use crate::runtime::RunError;
 
@@ -23,7 +27,10 @@ pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
         InvokeError::NotGranted { .. } | InvokeError::Stopped(_) => Kind::Refused,
         InvokeError::InputJson(_) | InvokeError::Input { .. } => Kind::Usage,
         InvokeError::Unmapped(_) => Kind::Failed,
-        InvokeError::Run(RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_)) => Kind::Refused,
+        InvokeError::Run(
+            RunError::Refused(_) | RunError::Stopped(_) | RunError::Revoked(_) | RunError::Disabled(_),
+        ) => Kind::Refused,
+        InvokeError::Access(_) | InvokeError::PolicyAsks { .. } | InvokeError::OverLimit { .. } => Kind::Refused,
         InvokeError::Run(RunError::Host(_)) => Kind::Internal,
         InvokeError::Run(
             RunError::Folder { .. }
@@ -40,6 +47,24 @@ pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
         _ => Kind::Skill,
     }
 }
+
+/// What a person can do about a denial.
+pub(super) fn hint_of_access(error: &AccessDenied) -> String {
+    match error {
+        AccessDenied::Charter(CharterError::NoActiveRoleCharter) => "set one with `kavi charter set FILE`",
+        AccessDenied::Charter(CharterError::RoleCharterIntegrity(_)) => {
+            "`kavi charter verify` says what differs; `kavi charter set FILE` sets a charter again"
+        }
+        AccessDenied::Layer { layer: AccessLayer::KillSwitch, .. } => DISABLED,
+        AccessDenied::Layer { layer: AccessLayer::Matrix, .. } => {
+            "`kavi capability list` shows what is granted, `kavi capability grant` changes it"
+        }
+        AccessDenied::Layer { .. } => "`kavi policy explain` shows what every layer answers",
+    }
+    .to_owned()
+}
+
+const DISABLED: &str = "`kavi policy set disabled false` lets the agents of this workspace work again";
 
 fn trust(error: &TrustError) -> Kind {
     match error {
@@ -144,6 +169,10 @@ pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
         }
         InvokeError::NotGranted { .. } => "READ_ONLY, FILE_WRITE and NETWORK skills can be run",
         InvokeError::Denied { .. } => "see [policy] in kavi.toml",
+        InvokeError::Access(error) => return Some(hint_of_access(error)),
+        InvokeError::Run(RunError::Disabled(_)) => DISABLED,
+        InvokeError::PolicyAsks { .. } => "say --yes, or see `kavi policy explain`",
+        InvokeError::OverLimit { .. } => "wait, or raise it with `kavi policy set`; `kavi policy list` shows it",
         InvokeError::NeedsPerson { .. } => "say --yes, or see [policy] in kavi.toml",
         InvokeError::Run(RunError::LimitExceeded { .. } | RunError::Timeout { .. }) => {
             "limits are set in [limits] of kavi.toml; `kavi show` of the skill says which of them its promotion fixed"

@@ -34,6 +34,7 @@ use crate::model::{
     snapshot::Snapshot,
     switch::Stopped,
 };
+use crate::policy::registry::tokens;
 
 /// Who writes the sources of this attempt.
 #[derive(Debug, Clone)]
@@ -90,6 +91,16 @@ pub enum BuildError {
         id: String,
         /// Why.
         escalations: Vec<Escalation>,
+    },
+    /// The packet is longer than policy lets a model be given.
+    #[error(
+        "the build packet has {tokens} tokens (UTF-8 bytes / 3), and `context_assembler_token_ceiling` of its model is {most}"
+    )]
+    TokenCeiling {
+        /// Those of the packet.
+        tokens: u64,
+        /// The most.
+        most: u64,
     },
     /// An acknowledgement that no escalation asks for.
     #[error("nothing needs an acknowledgement for proposal {0}")]
@@ -155,6 +166,10 @@ fn open_attempt(
         AcknowledgementError::NotNeeded => BuildError::NothingToAcknowledge(proposal.id.short()),
     })?;
     let packet = packet::render(proposal, history.previous_attempt());
+    let tokens = tokens(&packet);
+    if let Some(most) = forge.token_ceiling.filter(|most| tokens > *most) {
+        return Err(BuildError::TokenCeiling { tokens, most });
+    }
     let id = BuildId::new(forge.ids);
     let number = history.newest_build().map_or(1, |build| build.attempt_number + 1);
     let artifact = forge.write_artifact(NewArtifact {

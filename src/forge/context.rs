@@ -36,6 +36,10 @@ pub struct ForgeContext<'a> {
     pub clock: &'a dyn Clock,
     /// New ids.
     pub ids: &'a dyn IdSource,
+    /// The digest of charter, policy and capabilities that proposals are recorded under; none where they cannot be read.
+    pub context_sha256: Option<Digest>,
+    /// Most tokens of a build packet.
+    pub token_ceiling: Option<u64>,
 }
 
 /// An artifact that is about to be written.

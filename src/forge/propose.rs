@@ -335,6 +335,7 @@ pub fn write(
         bytes: text.as_bytes(),
         related_id: id.to_string(),
     })?;
-    let proposal = NewProposal { id, spec, spec_json: &text, artifact: &artifact, source };
+    let proposal =
+        NewProposal { id, spec, spec_json: &text, artifact: &artifact, source, context_sha256: forge.context_sha256 };
     Ok(record(forge, &spec.name, AffectedViews::Index, |ledger| ledger.insert_proposal(&proposal))?)
 }

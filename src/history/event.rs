@@ -77,11 +77,17 @@ pub enum EventKind {
     OutcomeReport,
     /// A step of an attempt to improve a guidance.
     Improvement,
+    /// A person set the role charter.
+    Charter,
+    /// A person set policy values.
+    Policy,
+    /// A person granted or revoked a capability of an actor.
+    Capability,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::Created,
         Self::TakenOver,
         Self::Key,
@@ -110,6 +116,9 @@ impl EventKind {
         Self::Guidance,
         Self::OutcomeReport,
         Self::Improvement,
+        Self::Charter,
+        Self::Policy,
+        Self::Capability,
     ];
 
     /// The word for it.
@@ -143,6 +152,9 @@ impl EventKind {
             Self::Guidance => "guidance",
             Self::OutcomeReport => "outcome-report",
             Self::Improvement => "improvement",
+            Self::Charter => "charter",
+            Self::Policy => "policy",
+            Self::Capability => "capability",
         }
     }
 
@@ -165,6 +177,9 @@ impl EventKind {
                 | Kind::Revocation
                 | Kind::Stop
                 | Kind::Resume
+                | Kind::Charter
+                | Kind::Policy
+                | Kind::Capability
         )
     }
 

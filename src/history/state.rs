@@ -1,4 +1,5 @@
-//! The digest of everything that decides what may run: one leaf for each skill, and one for the switch.
+//! The digest of everything that decides what may run: one leaf for each skill, and one each for the switch,
+//! the role charter, and policy with capabilities.
 //!
 //! Guarantees: two states have the same digest only if they have the same keys with the same leaves. Deliberately never: knows
 //! what a leaf is about; whoever makes one puts its key into the bytes.
@@ -10,6 +11,12 @@ use super::merkle::{leaf_hash, root};
 
 /// The key of the switch.
 pub const SWITCH: &str = "switch";
+
+/// The key of the role charter.
+pub const CHARTER: &str = "charter";
+
+/// The key of policy values and capability grants.
+pub const POLICY: &str = "policy";
 
 /// What the key of a skill begins with.
 pub const SKILL: &str = "skill/";

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::context::RunContext;
 use super::diff::FileDiff;
-use super::disposition;
+use super::disposition::{self, RunQuestion};
 use super::effects::{EffectsError, FileOutcome, FileSet, staged_files};
 use super::error::InvokeError;
 use super::request::{Consent, Disposition, RunRequest};
@@ -162,10 +162,11 @@ fn check(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<Disposi
     });
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
     chain_check::check(request.chain, &specs, request.max_class)?;
-    let (channels, channel) = (context.shared.channels, request.caller.channel);
+    let (view, channels, consent) = (&context.governance(), context.shared.channels, request.consent);
     // One step whose files are held holds those of all.
     specs.iter().enumerate().try_fold(request.disposition, |asked, (step, spec)| {
-        let decided = disposition::decide(channels, channel, request.consent, spec.into(), asked);
+        let question = RunQuestion { view, channels, caller: &request.caller, consent, spec };
+        let decided = disposition::decide(&question, asked).map(|decided| decided.disposition);
         decided.map_err(|error| ChainError::Denied { step, source: Box::new(error) })
     })
 }

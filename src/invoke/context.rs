@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::commit_point::CommitObserver;
 use crate::artifacts::Store;
+use crate::context::reader::{ContextReader, ContextView};
 use crate::history::anchor::HistoryAnchor;
 use crate::ledger::{Journal, Ledger, LedgerError, RunStore};
 use crate::model::{
@@ -36,6 +37,8 @@ pub struct SharedContext<'a> {
     pub store: &'a Store,
     /// What each channel may do.
     pub channels: &'a ChannelPolicy,
+    /// Reads charter, policy and capabilities.
+    pub governance: &'a ContextReader,
     /// How long a held effect waits for a person.
     pub hold: Duration,
     /// Is told how far a commit is.
@@ -64,6 +67,11 @@ pub struct RunContext<'a> {
 }
 
 impl RunContext<'_> {
+    /// What holds about agents now.
+    pub fn governance(&self) -> ContextView {
+        self.shared.governance.read(self.ledger, self.shared.clock.moment())
+    }
+
     /// Why the clock is not to be believed, if it is not.
     ///
     /// # Errors

@@ -4,48 +4,85 @@
 
 use super::error::InvokeError;
 use super::request::{Consent, Disposition};
-use crate::model::{capabilities::SkillCapabilities, channel::Channel, effect::EffectClass, spec::SkillSpec};
+use crate::context::reader::ContextView;
+use crate::ledger::{Allowance, AllowanceKind};
+use crate::model::{capabilities::SkillCapabilities, channel::Caller, spec::SkillSpec, time::ClockMoment};
 use crate::policy::{
+    access::{self, AccessLayer, AccessQuestion, SkillQuestion},
+    actor_capability::ActorCapability,
     capabilities,
     channels::{ChannelPolicy, ChannelRule},
+    matrix::Actor,
 };
 
-/// What policy judges a skill by.
+/// A run that is asked for, and what decides about it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct JudgedSkill {
-    pub(super) class: EffectClass,
-    /// Whether it reads the vault and reaches a host.
-    pub(super) can_carry_out: bool,
+pub(super) struct RunQuestion<'a> {
+    /// Charter, policy and capabilities.
+    pub(super) view: &'a ContextView,
+    /// The rules of kavi.toml.
+    pub(super) channels: &'a ChannelPolicy,
+    /// Who asks, and through which channel.
+    pub(super) caller: &'a Caller,
+    /// Whether a person said yes.
+    pub(super) consent: Consent,
+    /// The skill.
+    pub(super) spec: &'a SkillSpec,
 }
 
-impl From<&SkillSpec> for JudgedSkill {
-    fn from(spec: &SkillSpec) -> Self {
-        Self { class: spec.side_effect_class, can_carry_out: SkillCapabilities::of(spec).can_carry_out() }
-    }
+/// What policy makes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunDecision {
+    /// What happens to its files.
+    pub(super) disposition: Disposition,
+    /// Whether a person let through what policy asked about.
+    pub(super) overrides: bool,
 }
 
 /// What happens to the files of a run of this class. Where policy asks for a person and nobody said yes, they are held. A class
 /// that leaves no files to hold needs a person first.
 ///
 /// # Errors
-/// [`InvokeError::Denied`] and [`InvokeError::NeedsPerson`].
-pub(super) fn decide(
-    channels: &ChannelPolicy,
-    channel: Channel,
-    consent: Consent,
-    judged: JudgedSkill,
-    asked: Disposition,
-) -> Result<Disposition, InvokeError> {
-    let JudgedSkill { class, can_carry_out } = judged;
-    match (channels.answer_for(channel, class, can_carry_out), consent, asked) {
-        (ChannelRule::Deny, ..) => Err(InvokeError::Denied { channel, class }),
-        (ChannelRule::Allow, ..) | (ChannelRule::Ask, Consent::Given, _) => Ok(asked),
-        // A person must be asked before the run here. Afterwards there are no files whose commit they could refuse.
-        (ChannelRule::Ask, Consent::None, _) if !capabilities::leaves_only_files(class) => {
-            Err(InvokeError::NeedsPerson { channel, class })
-        }
-        (ChannelRule::Ask, Consent::None, Disposition::Commit | Disposition::Hold) => Ok(Disposition::Hold),
-        // These commit nothing themselves: a dry run ends here, and a chain decides for all of its steps.
-        (ChannelRule::Ask, Consent::None, Disposition::Show | Disposition::Leave) => Ok(asked),
+/// [`InvokeError::Denied`] and [`InvokeError::NeedsPerson`] where kavi.toml says so; [`InvokeError::Access`] and
+/// [`InvokeError::PolicyAsks`] where another layer is stricter.
+pub(super) fn decide(question: &RunQuestion<'_>, asked: Disposition) -> Result<RunDecision, InvokeError> {
+    let RunQuestion { view, channels, caller, consent, spec } = *question;
+    let (channel, class) = (caller.channel, spec.side_effect_class);
+    let actor = Actor::of(caller);
+    let capabilities = SkillCapabilities::of(spec);
+    let skill = Some(SkillQuestion { class, capabilities: Some(&capabilities) });
+    let access = AccessQuestion { actor: &actor, capability: ActorCapability::RunSkill, channel, skill };
+    let answer = access::decide(&access, &view.context(channels));
+    match (answer.rule, answer.layer) {
+        (ChannelRule::Deny, AccessLayer::FileRule) => return Err(InvokeError::Denied { channel, class }),
+        (ChannelRule::Deny, _) => view.check(channels, &access).map(drop)?,
+        _ => {}
     }
+    let disposition = match (answer.rule, consent, asked) {
+        (ChannelRule::Allow, ..) | (ChannelRule::Ask, Consent::Given, _) => asked,
+        // A person must be asked before the run here. Afterwards there are no files whose commit they could refuse.
+        (_, Consent::None, _) if !capabilities::leaves_only_files(class) => {
+            return Err(match answer.layer {
+                AccessLayer::FileRule => InvokeError::NeedsPerson { channel, class },
+                _ => InvokeError::PolicyAsks { channel, class, why: answer.why },
+            });
+        }
+        (_, _, Disposition::Commit | Disposition::Hold) => Disposition::Hold,
+        // These commit nothing themselves: a dry run ends here, and a chain decides for all of its steps.
+        (_, _, Disposition::Show | Disposition::Leave) => asked,
+    };
+    let overrides = answer.rule == ChannelRule::Ask && consent == Consent::Given;
+    Ok(RunDecision { disposition, overrides })
+}
+
+/// What a run uses of the limits, by its caller and by what a person let through.
+pub(super) fn allowance(view: &ContextView, actor: &Actor, overrides: bool, at: ClockMoment) -> Option<Allowance> {
+    let policy = view.governance.as_ref().ok()?.policy.as_ref().ok()?;
+    let (kind, most) = match overrides {
+        // Noted also where nothing is limited: a limit that is set later counts the day before.
+        true => (AllowanceKind::Override, policy.most_overrides().unwrap_or(u64::MAX >> 1)),
+        false if actor.is_unattended() => (AllowanceKind::Run, policy.rate_limit()?),
+        false => return None,
+    };
+    Some(Allowance { kind, most, at })
 }

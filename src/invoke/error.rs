@@ -10,6 +10,8 @@ use crate::model::{
     chain::MappingError, channel::Channel, effect::EffectClass, example::ErrorKind, json::JsonError, name::SkillName,
     schema::SchemaMismatch, switch::Stopped, text, vault_path::VaultPath,
 };
+use crate::policy::access::AccessDenied;
+use crate::policy::charter::CharterError;
 use crate::registry::TrustError;
 use crate::runtime::{LoadError, RunError, RuntimeError, collect_output::CollectError};
 
@@ -82,6 +84,27 @@ pub enum InvokeError {
     /// What makes the requests of the run cannot be started.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// The charter, the capabilities, the kill switch or a policy value denies it.
+    #[error(transparent)]
+    Access(#[from] AccessDenied),
+    /// A policy value asks for a person first, and the class leaves no files that could be held for one.
+    #[error("policy wants a person's word before `{channel}` runs a {class} skill: {why}")]
+    PolicyAsks {
+        /// The channel.
+        channel: Channel,
+        /// The class.
+        class: EffectClass,
+        /// Which value.
+        why: String,
+    },
+    /// A policy value allows no more of it within its window.
+    #[error("`{key}` of {most} is used up: {}", window(.key))]
+    OverLimit {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        most: u64,
+    },
     /// The output is no JSON.
     #[error("the skill's output is not JSON: {0}")]
     OutputJson(JsonError),
@@ -131,14 +154,27 @@ impl InvokeError {
             Self::Run(RunError::Cancelled(_)) => "Cancelled",
             Self::Run(RunError::NotRecorded(_)) => "NotRecorded",
             Self::Run(RunError::Egress(_)) | Self::Egress(_) => "EgressError",
+            Self::Run(RunError::Disabled(_)) => "Denied",
             Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
             Self::OutputJson(_) | Self::Output { .. } => "InvalidOutput",
             Self::OutsidePaths(_) | Self::RemovalNotGranted(_) | Self::Staged(_) => "OutsidePaths",
-            Self::Denied { .. } | Self::NeedsPerson { .. } => "Denied",
+            Self::Denied { .. } | Self::NeedsPerson { .. } | Self::PolicyAsks { .. } => "Denied",
+            Self::Access(AccessDenied::Charter(CharterError::NoActiveRoleCharter)) => "NoActiveRoleCharter",
+            Self::Access(AccessDenied::Charter(CharterError::RoleCharterIntegrity(_))) => "RoleCharterIntegrity",
+            Self::Access(_) => "Denied",
+            Self::OverLimit { .. } => "RateLimited",
             Self::Effects(EffectsError::Conflict { .. }) => "Conflict",
             Self::Effects(_) | Self::Artifact(_) => "EffectsError",
             Self::Ledger(_) => "LedgerError",
         }
+    }
+}
+
+/// When something that is used up is there again.
+fn window(key: &str) -> &'static str {
+    match key {
+        "rate_limit_per_minute" => "agents wait until a minute has passed since the earliest of these runs",
+        _ => "24 hours have to pass since the earliest of these overrides",
     }
 }
 

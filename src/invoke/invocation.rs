@@ -12,7 +12,7 @@ use serde_json::Value;
 use tracing::Span;
 
 use super::context::RunContext;
-use super::disposition;
+use super::disposition::{self, RunDecision, RunQuestion};
 use super::effects::{FileOutcome, FileSet, RunStart, Staging, staged_files};
 use super::error::InvokeError;
 use super::loaded_skill::LoadedSkill;
@@ -20,8 +20,9 @@ use super::network;
 use super::record::{CheckedOutput, Observations, RecordedSkill, RunRecord};
 use super::request::{Disposition, RunRequest};
 use super::result::{DeferredFiles, RunFiles, RunResult};
+use crate::context::reader::ContextView;
 use crate::dir::FolderHandle;
-use crate::ledger::{Proposal, RunAuthorization};
+use crate::ledger::{Allowance, LedgerError, Proposal, RunAuthorization};
 use crate::model::{
     exchange::HttpPort,
     execution::{Effect, ExecutionRecord, GuestOutput},
@@ -29,9 +30,11 @@ use crate::model::{
     json::{self, JsonError, JsonLimits},
     lifecycle::CommitKind,
     schema::Coercion,
+    spec::SkillSpec,
     switch::{Cancel, Cancellable, Watch},
     text,
 };
+use crate::policy::matrix::Actor;
 use crate::registry::TrustError;
 use crate::runtime::{CodeOrigin, GuestError, GuestRequest, GuestTelemetry, Lane, RunError, collect_output};
 
@@ -52,6 +55,8 @@ pub(super) enum RunThread<'a> {
 /// A run that is under way.
 pub(super) struct Invocation<'a> {
     record: RunRecord<'a>,
+    view: ContextView,
+    actor: Actor,
     /// Why the input is no JSON, until the first check.
     input_error: Option<JsonError>,
 }
@@ -73,13 +78,18 @@ pub(super) struct CompletedRun {
     output: CheckedOutput,
     effects: Vec<Effect>,
     staged: Option<RunStaging>,
-    disposition: Disposition,
+    decision: RunDecision,
     observed: GuestTelemetry,
     code: CodeOrigin,
 }
 
 impl<'a> Invocation<'a> {
     pub(super) fn new(context: &'a RunContext<'a>, request: &'a RunRequest) -> Self {
+        Self::under(context, request, context.governance())
+    }
+
+    /// The same, under charter, policy and capabilities that were read before: on a lane's thread they cannot be.
+    pub(super) fn under(context: &'a RunContext<'a>, request: &'a RunRequest, view: ContextView) -> Self {
         let id = request.id.unwrap_or_else(|| ExecutionId::new(context.shared.ids));
         let started_at = context.shared.clock.now();
         let parsed = match request.determinism {
@@ -92,7 +102,10 @@ impl<'a> Invocation<'a> {
             Err(error) => (Value::Null, Some(error)),
         };
         let observations = RefCell::default();
-        Self { record: RunRecord { context, request, id, started_at, input, observations }, input_error }
+        let actor = Actor::of(&request.caller);
+        let context_sha256 = view.governance.as_ref().ok().map(|governance| governance.context.sha256);
+        let record = RunRecord { context, request, id, started_at, input, context_sha256, observations };
+        Self { record, view, actor, input_error }
     }
 
     /// The span of this run. It says which skill runs and for which channel, and nothing of input or output.
@@ -114,11 +127,9 @@ impl<'a> Invocation<'a> {
         code: CodeOrigin,
         thread: RunThread<'_>,
     ) -> Result<CompletedRun, InvokeError> {
-        let (context, request) = (self.record.context, self.record.request);
-        let (spec, channel) = (loaded.spec(), request.caller.channel);
+        let spec = loaded.spec();
         // Before the input is checked: a channel that policy denies learns nothing about the schema.
-        let disposition =
-            disposition::decide(context.shared.channels, channel, request.consent, spec.into(), request.disposition)?;
+        let decision = self.decide(spec)?;
         let mismatch = |why| InvokeError::Input { skill: spec.name.clone(), why };
         let input = self.input(loaded);
         spec.io.check_input(&input.value).map_err(mismatch)?;
@@ -139,7 +150,29 @@ impl<'a> Invocation<'a> {
         if let Some(path) = spec.first_removed(&effects) {
             return Err(InvokeError::RemovalNotGranted(path.clone()));
         }
-        Ok(CompletedRun { output, effects, staged, disposition, observed, code })
+        Ok(CompletedRun { output, effects, staged, decision, observed, code })
+    }
+
+    /// What charter, policy and capabilities make of the request, and whether something is left of its limit.
+    fn decide(&self, spec: &SkillSpec) -> Result<RunDecision, InvokeError> {
+        let RunRecord { context, request, .. } = &self.record;
+        let (caller, consent) = (request.caller.as_ref(), request.consent);
+        let question = RunQuestion { view: &self.view, channels: context.shared.channels, caller, consent, spec };
+        let decision = disposition::decide(&question, request.disposition)?;
+        // Before the guest starts. The transaction of the record decides, because others may use up the rest meanwhile.
+        match self.allowance(decision.overrides).map_or(Ok(()), |used| context.ledger.check_allowance(&used)) {
+            Err(LedgerError::OverLimit { key, most }) => Err(InvokeError::OverLimit { key, most }),
+            checked => Ok(checked.map(|()| decision)?),
+        }
+    }
+
+    fn allowance(&self, overrides: bool) -> Option<Allowance> {
+        disposition::allowance(&self.view, &self.actor, overrides, self.record.context.shared.clock.moment())
+    }
+
+    /// The authorization of this run: an agent's also ends when the agents of the workspace are stopped.
+    fn authorized(&self, authorization: RunAuthorization) -> RunAuthorization {
+        if self.actor.is_unattended() { authorization.for_agent() } else { authorization }
     }
 
     /// The input as the skill gets it. The record has it as it was given, so that a replay begins with the same.
@@ -180,6 +213,7 @@ impl<'a> Invocation<'a> {
         let own;
         let watch: &dyn Watch = match thread {
             RunThread::New(authorization) => {
+                let authorization = self.authorized(authorization);
                 // To load the skill, or to wait for the staging folder, may have taken long.
                 let halted = |halt| InvokeError::Run(RunError::from(halt));
                 context.ledger.check_authorization(authorization).map_err(halted)?;
@@ -249,12 +283,17 @@ impl<'a> Invocation<'a> {
         authorization: RunAuthorization,
         attempt: Result<CompletedRun, InvokeError>,
     ) -> Result<RunResult, InvokeError> {
+        let authorization = self.authorized(authorization);
         // A run can be cancelled up to here. After this its record and its files become visible.
         let completed = match attempt.and_then(|completed| self.check_cancelled().map(|()| completed)) {
             Ok(completed) => completed,
-            Err(error) => return Err(self.record.failed(skill, error)),
+            // A guest that failed after it was started has used up a run.
+            Err(error) => return Err(self.record.failed_after(skill, error, self.allowance(false))),
         };
-        let CompletedRun { output, effects, staged, disposition, observed, code } = completed;
+        let CompletedRun { output, effects, staged, decision: RunDecision { disposition, overrides }, observed, code } =
+            completed;
+        let authorization = authorization.using(self.allowance(overrides));
+        let output_cap = self.view.output_cap();
         // A run that wrote no file needs no lock and no commit.
         let (record, files) = match staged.filter(|_| !effects.is_empty()) {
             Some(staged) => {
@@ -268,7 +307,7 @@ impl<'a> Invocation<'a> {
                 (record, RunFiles::Committed)
             }
         };
-        Ok(RunResult { record, output: output.value, observed, code, files })
+        Ok(RunResult { record, output: output.value, observed, code, files, output_cap })
     }
 
     fn finish_files(

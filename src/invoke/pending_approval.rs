@@ -5,6 +5,7 @@
 
 use super::context::RunContext;
 use super::diff::{self, FileDiff};
+use super::disposition;
 use super::effects::{self, EffectsError};
 use crate::artifacts::{ArtifactError, Store, StoredKind};
 use crate::ledger::{Deadlines, Decided, ExecutionRow, LedgerError, RunAuthorization};
@@ -14,6 +15,7 @@ use crate::model::{
     lifecycle::CommitState,
     switch::Stopped,
 };
+use crate::policy::{channels::ChannelRule, matrix::Actor};
 use crate::registry::{self, TrustError};
 
 /// Why a held effect was not approved or rejected. Nothing has changed.
@@ -124,6 +126,7 @@ pub fn approve(context: &RunContext<'_>, review: CommitReview, by: &str) -> Resu
             }
         })
         .collect::<Result<Vec<RunAuthorization>, ApprovalError>>()?;
+    let authorizations = count_override(context, authorizations, &runs);
     // Another person may have decided, or the time may be over, while this one waited for the lock.
     let recheck = || {
         let deadlines = check_held(context, id)?;
@@ -181,6 +184,28 @@ fn finish(context: &RunContext<'_>, id: CommitId) -> Result<(), ApprovalError> {
         Some(unfinished) => Err(unfinished.error.into()),
         None => Ok(()),
     }
+}
+
+/// To release what policy asked about is an override. The transaction of the approval counts it.
+fn count_override(
+    context: &RunContext<'_>,
+    mut authorizations: Vec<RunAuthorization>,
+    runs: &[ExecutionRow],
+) -> Vec<RunAuthorization> {
+    let view = context.governance();
+    let asks = |row: &ExecutionRow| {
+        let class = row.record.side_effect_class?;
+        let policy = view.governance.as_ref().ok()?.policy.as_ref().ok()?;
+        let file = context.shared.channels.answer(row.record.channel, class);
+        Some(policy.door(row.record.channel, class).map_or(file, |stored| stored.max(file)))
+    };
+    if runs.iter().any(|row| asks(row) != Some(ChannelRule::Allow)) {
+        let used = disposition::allowance(&view, &Actor::Person, true, context.shared.clock.moment());
+        if let Some(first) = authorizations.first_mut() {
+            *first = first.using(used);
+        }
+    }
+    authorizations
 }
 
 fn check_held(context: &RunContext<'_>, id: CommitId) -> Result<Deadlines, ApprovalError> {

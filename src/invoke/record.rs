@@ -12,7 +12,7 @@ use super::effects::FilePlan;
 use super::error::{InvokeError, record_text};
 use super::request::{Disposition, RunRequest};
 use crate::artifacts::StoredKind;
-use crate::ledger::{LedgerError, Proposal, RunAuthorization};
+use crate::ledger::{Allowance, LedgerError, Proposal, RunAuthorization};
 use crate::model::{
     digest::Digest,
     effect::EffectClass,
@@ -86,6 +86,8 @@ pub(super) struct RunRecord<'a> {
     pub(super) started_at: Timestamp,
     /// The input; null where it is no JSON.
     pub(super) input: Value,
+    /// The digest of charter, policy and capabilities that it is decided under.
+    pub(super) context_sha256: Option<Digest>,
     pub(super) observations: RefCell<Observations>,
 }
 
@@ -138,6 +140,8 @@ impl RunRecord<'_> {
             Ok(()) => return Ok(()),
             // The switch was turned, or the trust ended, while the guest ran: the transaction of the record finds that.
             Err(LedgerError::Halted(halt)) => InvokeError::Run((*halt).into()),
+            // Other processes used up the rest while the guest ran.
+            Err(LedgerError::OverLimit { key, most }) => InvokeError::OverLimit { key, most },
             Err(error) => error.into(),
         };
         // The output and the files stay out: they are of a run that does not count.
@@ -151,16 +155,27 @@ impl RunRecord<'_> {
             finished_at: self.context.shared.clock.now(),
             ..record.clone()
         };
-        Err(self.write_failure(&failure, error))
+        Err(self.write_failure(&failure, error, None))
     }
 
     /// Records a failure, and gives the error that the caller gets.
     pub(super) fn failed(&self, skill: &RecordedSkill, error: InvokeError) -> InvokeError {
+        self.failed_after(skill, error, None)
+    }
+
+    /// The same, for a run that used up something of a limit where a guest was started.
+    pub(super) fn failed_after(
+        &self,
+        skill: &RecordedSkill,
+        error: InvokeError,
+        used: Option<Allowance>,
+    ) -> InvokeError {
         // The failure is recorded also where the input cannot be kept.
         let nothing = InlineValue { value: Value::Null, stored: None };
         let input = self.stored(&self.input, self.request.input.len()).unwrap_or(nothing);
         let record = ExecutionRecord { error: Some(record_text(&error)), ..self.record(skill, input) };
-        self.write_failure(&record, error)
+        let used = used.filter(|_| record.engine.is_some());
+        self.write_failure(&record, error, used)
     }
 
     /// Records that nothing could be run under this name.
@@ -180,8 +195,8 @@ impl RunRecord<'_> {
         self.failed(&RecordedSkill::not_run(&self.request.skill, trusted), error)
     }
 
-    fn write_failure(&self, record: &ExecutionRecord, error: InvokeError) -> InvokeError {
-        match self.context.journal.insert_execution(record) {
+    fn write_failure(&self, record: &ExecutionRecord, error: InvokeError, used: Option<Allowance>) -> InvokeError {
+        match self.context.journal.insert_failure(record, used) {
             Ok(()) => error,
             Err(worse) => worse.into(),
         }
@@ -219,6 +234,7 @@ impl RunRecord<'_> {
             finished_at: self.context.shared.clock.now(),
             second_wall,
             said,
+            context_sha256: self.context_sha256,
         }
     }
 

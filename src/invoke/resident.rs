@@ -25,8 +25,10 @@ use super::invocation::{Invocation, RunThread};
 use super::record::RecordedSkill;
 use super::request::RunRequest;
 use super::result::RunResult;
+use crate::context::reader::ContextView;
 use crate::ledger::{Journal, LedgerError};
 use crate::model::id::IdSource;
+use crate::policy::matrix::Actor;
 use crate::runtime::{CodeOrigin, Lane, LaneKey, RuntimeError};
 use crate::sync::lock;
 use ledger_view::{CurrentSkill, LedgerView};
@@ -105,7 +107,9 @@ impl<'a> Resident<'a> {
         while let Some(queued) = waiting.take() {
             // An error here is no answer: on a new thread the request meets it again, and is recorded with it.
             let reaches = view.current(&queued.request.skill).ok().flatten().and_then(|skill| skill.reaches.clone());
-            waiting = match reaches.filter(|reaches| !view.must_recover(reaches)) {
+            // Read here too, so that it is kept: the thread of a lane can open no file, and so cannot check the history.
+            let governed = self.context(&view).governance().governance.is_ok();
+            waiting = match reaches.filter(|reaches| governed && !view.must_recover(reaches)) {
                 Some(reaches) => self.serve_on_lane(&mut view, &reaches, queued, queue),
                 None => {
                     queue.done(queued.number, self.run_on_new_thread(&mut view, &queued.request));
@@ -132,9 +136,14 @@ impl<'a> Resident<'a> {
                     waiting = Some(queued);
                     return;
                 };
+                let governance = self.context(view).governance();
+                if governance.governance.is_err() {
+                    waiting = Some(queued);
+                    return;
+                }
                 // Outside of the lane nobody else knows which request it has, should its thread die.
                 *lock(&running) = Some(queued.number);
-                let ran = self.run_on_lane(lane, view, &skill, &queued.request);
+                let ran = self.run_on_lane(lane, view, LaneRun { skill: &skill, request: &queued.request, governance });
                 *lock(&running) = None;
                 queue.done(queued.number, ran);
                 waiting = queue.next();
@@ -152,18 +161,15 @@ impl<'a> Resident<'a> {
         queue.next()
     }
 
-    fn run_on_lane(
-        &self,
-        lane: &Lane<'_>,
-        view: &LedgerView<'_>,
-        skill: &CurrentSkill,
-        request: &RunRequest,
-    ) -> Result<RunResult, InvokeError> {
+    fn run_on_lane(&self, lane: &Lane<'_>, view: &LedgerView<'_>, run: LaneRun<'_>) -> Result<RunResult, InvokeError> {
+        let LaneRun { skill, request, governance } = run;
         let context = self.context(view);
-        let mut invocation = Invocation::new(&context, request);
+        let mut invocation = Invocation::under(&context, request, governance);
         let span = invocation.span();
         let _entered = span.enter();
-        let thread = RunThread::Lane { lane, watch: &skill.watch };
+        let unattended = Actor::of(&request.caller).is_unattended();
+        let watch = if unattended { &skill.agent_watch } else { &skill.watch };
+        let thread = RunThread::Lane { lane, watch };
         let attempt =
             invocation.check_json().and_then(|()| invocation.attempt(skill.loaded(), CodeOrigin::Warm, thread));
         invocation.finish(skill.loaded().recorded(), skill.authorization, attempt)
@@ -199,6 +205,13 @@ impl<'a> Resident<'a> {
     fn context<'v>(&'v self, view: &'v LedgerView<'_>) -> RunContext<'v> {
         RunContext { shared: self.shared, ledger: view.ledger(), journal: self.journal }
     }
+}
+
+/// A run on a lane.
+struct LaneRun<'r> {
+    skill: &'r CurrentSkill,
+    request: &'r RunRequest,
+    governance: ContextView,
 }
 
 /// One of the threads that a resident was made for.

@@ -23,6 +23,8 @@ pub struct RunResult {
     pub code: CodeOrigin,
     /// What happened to its files.
     pub files: RunFiles,
+    /// Most bytes of its output that an agent is sent.
+    pub output_cap: Option<u64>,
 }
 
 /// What happened to a run's files.

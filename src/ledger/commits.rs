@@ -6,7 +6,7 @@ use super::Decided;
 use super::codec::IdColumn;
 use super::events::{self, NewEvent, state};
 use super::write_transaction::WriteTransaction;
-use super::{Ledger, LedgerError, RunAuthorization, codec, integrity, switch};
+use super::{Ledger, LedgerError, RunAuthorization, allowances, codec, integrity, switch};
 use crate::history::event::EventKind;
 use crate::model::{
     commit::{Commit, VaultChange},
@@ -214,6 +214,9 @@ impl Ledger {
             // time.
             integrity::check(tx, &integrity::OF_EFFECTS)?;
             check_authorizations(tx, authorizations)?;
+            // Only an approval that is recorded uses up one.
+            let used = authorizations.iter().filter_map(|authorization| authorization.allowance());
+            used.into_iter().try_for_each(|used| allowances::take(tx, &used))?;
             // The number is given now: it is the order in which commits reach the vault, not the
             // order of the runs. Expiry is compared here as well: a commit becomes EXPIRED only
             // when some process looks.

@@ -70,6 +70,14 @@ pub enum LedgerError {
         /// How many may come.
         most: u32,
     },
+    /// A policy value allows no more of it within its window.
+    #[error("`{key}` of {most} is used up")]
+    OverLimit {
+        /// The policy key.
+        key: &'static str,
+        /// Its value.
+        most: u64,
+    },
     /// The state is not the one that the step starts from.
     #[error("{what} `{id}` is {found}, which is not a state to {step} from")]
     WrongState {
@@ -148,6 +156,7 @@ impl LedgerError {
                 | Self::Ambiguous { .. }
                 | Self::WrongState { .. }
                 | Self::TooMany { .. }
+                | Self::OverLimit { .. }
                 | Self::Conflict(_)
                 | Self::Busy
                 | Self::Full(_)

@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Value};
 
 use super::codec::IdColumn;
-use super::events::{self, RunLeaf, images::RecordDigest};
+use super::events::{self, RunLeaf, images::RecordDigest, images::has_part};
 use super::write_transaction::WriteTransaction;
-use super::{Ledger, LedgerError, RunAuthorization, Settled, codec, commits, switch};
+use super::{Allowance, Ledger, LedgerError, RunAuthorization, Settled, allowances, codec, commits, switch};
 use crate::model::{
     commit::Commit,
     digest::Digest,
@@ -60,6 +60,7 @@ pub(super) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExecutionRow
         finished_at: row.get("finished_at")?,
         second_wall: row.get("second_wall")?,
         said: codec::maybe_json_column(row, "said_json")?,
+        context_sha256: row.get("context_sha256")?,
     };
     Ok(ExecutionRow { record, commit_state: row.get("commit_state")?, undone: row.get("undone")? })
 }
@@ -73,8 +74,8 @@ fn get(conn: &Connection, id: ExecutionId) -> Result<ExecutionRow, LedgerError> 
 /// One step of a run's record, in SQLite's values and ready to be written.
 #[derive(Debug)]
 pub(super) enum RecordStep {
-    /// A new record.
-    Insert(Box<RecordRow>),
+    /// A new record, and what it uses of a limit.
+    Insert(Box<RecordRow>, Option<Allowance>),
     /// The record of a run that succeeded, and the commit of its files, if its authorization still holds.
     Success(Box<RecordRow>, Option<Box<Commit>>, RunAuthorization),
     /// How the moving of files ended.
@@ -90,7 +91,7 @@ pub(super) struct RecordRow {
 }
 
 /// The columns of a row, in the order of its values.
-pub(super) const COLUMNS: [&str; 26] = [
+pub(super) const COLUMNS: [&str; 27] = [
     "execution_id",
     "v",
     "parent_execution_id",
@@ -117,6 +118,7 @@ pub(super) const COLUMNS: [&str; 26] = [
     "finished_at",
     "second_wall",
     "said_json",
+    "context_sha256",
 ];
 
 const TO_REPLAY: &str = "SELECT execution_id FROM executions
@@ -165,6 +167,7 @@ fn row(record: &ExecutionRecord) -> Result<RecordRow, LedgerError> {
         text(&record.finished_at),
         maybe(record.second_wall.as_ref()),
         json(record.said.as_ref())?,
+        maybe(record.context_sha256.as_ref()),
     ];
     Ok(RecordRow { values, limits })
 }
@@ -179,7 +182,11 @@ impl RecordRow {
         let row = COLUMNS.into_iter().zip(self.values.iter().map(|value| value as &dyn ToSql));
         tx.insert("executions", &row.collect::<Vec<_>>())?;
         let mut digest = RecordDigest::new();
-        self.values.iter().for_each(|value| digest.add(value.into()));
+        for (index, value) in self.values.iter().enumerate() {
+            if has_part(index, value.into()) {
+                digest.add(value.into());
+            }
+        }
         let (id, at) = (self.text("execution_id"), self.text("finished_at"));
         events::append_run(tx, &RunLeaf { id, at, digest: digest.finish() })
     }
@@ -196,8 +203,14 @@ impl RecordRow {
 
 impl RecordStep {
     /// The row of a record.
+    #[cfg(test)]
     pub(super) fn insert(record: &ExecutionRecord) -> Result<Self, LedgerError> {
-        Ok(Self::Insert(Box::new(row(record)?)))
+        Self::failure(record, None)
+    }
+
+    /// The row of a record, and what the run used of a limit.
+    pub(super) fn failure(record: &ExecutionRecord, used: Option<Allowance>) -> Result<Self, LedgerError> {
+        Ok(Self::Insert(Box::new(row(record)?), used))
     }
 
     /// The row of a record that counts only as long as the authorization of the run holds, and the commit of its files.
@@ -213,17 +226,23 @@ impl RecordStep {
     pub(super) fn is_record(&self) -> bool {
         // A commit changes what the vault contains, which loaded state depends on. Only a plain
         // record needs no second look.
-        matches!(self, Self::Insert(_) | Self::Success(_, None, _))
+        matches!(self, Self::Insert(..) | Self::Success(_, None, _))
     }
 
     /// Writes it, inside of the caller's transaction.
     pub(super) fn apply(&self, tx: &WriteTransaction<'_>) -> Result<(), LedgerError> {
         match self {
-            Self::Insert(row) => row.insert(tx)?,
+            Self::Insert(row, used) => {
+                // A failure is recorded also where nothing is left; it makes the next one wait longer.
+                used.as_ref().map_or(Ok(()), |used| allowances::note(tx, used))?;
+                row.insert(tx)?;
+            }
             Self::Success(row, commit, authorization) => {
                 // Under the write lock: a stop that was recorded first is seen here, and a later
                 // one comes after this record.
                 switch::check_authorization(tx, *authorization).map_err(|halt| LedgerError::Halted(Box::new(halt)))?;
+                // Under the same lock: no other process can use the same one.
+                authorization.allowance().map_or(Ok(()), |used| allowances::take(tx, &used))?;
                 // The commit comes first, because the record refers to it.
                 commit.as_ref().map_or(Ok(()), |commit| commits::insert(tx, commit))?;
                 row.insert(tx)?;
@@ -243,7 +262,15 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
     pub fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
-        let step = RecordStep::insert(record)?;
+        self.insert_failure(record, None)
+    }
+
+    /// Writes the record of a run that failed, and what it used of a limit.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
+    pub fn insert_failure(&self, record: &ExecutionRecord, used: Option<Allowance>) -> Result<(), LedgerError> {
+        let step = RecordStep::failure(record, used)?;
         self.write(|tx| step.apply(tx))
     }
 

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use super::change_detector::IndexHead;
 use super::executions::RecordStep;
 use super::write_transaction;
-use super::{ChangeDetector, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization, Settled};
+use super::{Allowance, ChangeDetector, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization, Settled};
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
 
 /// Changes that may wait for the writer. Whoever comes later waits until there is room.
@@ -82,7 +82,11 @@ impl Recorder {
 impl Journal for Recorder {
     fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
         // Values become SQLite's text on the caller's thread. The one writer should only write.
-        self.submit(RecordStep::insert(record)?)
+        self.insert_failure(record, None)
+    }
+
+    fn insert_failure(&self, record: &ExecutionRecord, used: Option<Allowance>) -> Result<(), LedgerError> {
+        self.submit(RecordStep::failure(record, used)?)
     }
 
     fn insert_success(

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_guidance.sql"),
     include_str!("migrations/0014_network_calls.sql"),
     include_str!("migrations/0015_improvements.sql"),
+    include_str!("migrations/0016_governance.sql"),
 ];
 
 /// What the header of a file says.

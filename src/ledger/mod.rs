@@ -12,6 +12,7 @@
 //! processes changed. `stores` has the traits by which others use the ledger. `record_queries` reads records, and `prune`
 //! deletes old ones. Each other file is one family of tables.
 
+mod allowances;
 mod artifacts;
 mod builds;
 mod change_detector;
@@ -20,6 +21,7 @@ mod commits;
 mod error;
 mod events;
 mod executions;
+mod governance;
 mod group_commit;
 mod guidance;
 mod improvements;
@@ -56,6 +58,7 @@ use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId, tim
 use schema_check::SchemaCheck;
 use write_transaction::WriteTransaction;
 
+pub use allowances::{Allowance, AllowanceKind};
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
 pub use change_detector::ChangeDetector;
@@ -64,6 +67,7 @@ pub use error::LedgerError;
 pub use events::audit::{EventCounts, HistoryAudit};
 pub use events::begin::Adoption;
 pub use executions::ExecutionRow;
+pub use governance::{NewCharter, NewGrant};
 pub use group_commit::Recorder;
 pub use guidance::{GuidanceDecision, GuidanceRevision, GuidanceRollback, NewGuidance};
 pub use improvements::{Improvement, ImprovementStep, NewImprovement};
@@ -300,10 +304,19 @@ pub trait Journal: std::fmt::Debug {
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
     fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError>;
 
+    /// The same for a run that failed and used up something of a limit.
+    ///
+    /// # Errors
+    /// As [`Journal::insert_execution`].
+    fn insert_failure(&self, record: &ExecutionRecord, _used: Option<Allowance>) -> Result<(), LedgerError> {
+        self.insert_execution(record)
+    }
+
     /// Writes the record of a run that succeeded, and the commit of its files, if its authorization still holds then.
     ///
     /// # Errors
-    /// [`LedgerError::Halted`] when the run may not count any more; nothing is recorded then.
+    /// [`LedgerError::Halted`] when the run may not count any more, and [`LedgerError::OverLimit`] when nothing is left of what
+    /// it uses; nothing is recorded then.
     fn insert_success(
         &self,
         record: &ExecutionRecord,
@@ -326,6 +339,10 @@ pub trait Journal: std::fmt::Debug {
 impl Journal for Ledger {
     fn insert_execution(&self, record: &ExecutionRecord) -> Result<(), LedgerError> {
         Self::insert_execution(self, record)
+    }
+
+    fn insert_failure(&self, record: &ExecutionRecord, used: Option<Allowance>) -> Result<(), LedgerError> {
+        Self::insert_failure(self, record, used)
     }
 
     fn insert_success(

@@ -126,7 +126,14 @@ mod tests {
             related_id: id.to_string(),
         };
         let source = ProposalSource { channel: Channel::Mcp, by: by.to_owned(), why: "I count often".to_owned() };
-        let new = NewProposal { id, spec: &spec, spec_json: &spec_json, artifact: &artifact, source: Some(&source) };
+        let new = NewProposal {
+            id,
+            spec: &spec,
+            spec_json: &spec_json,
+            artifact: &artifact,
+            source: Some(&source),
+            context_sha256: Some(Digest::of(b"context")),
+        };
         Ok(ledger.insert_proposal(&new).map(|proposal| proposal.id))
     }
 

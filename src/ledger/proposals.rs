@@ -62,6 +62,8 @@ pub struct NewProposal<'a> {
     pub artifact: &'a ArtifactRow,
     /// Who sent it; none when it was typed at the command line.
     pub source: Option<&'a ProposalSource>,
+    /// The digest of charter, policy and capabilities that it is recorded under.
+    pub context_sha256: Option<Digest>,
 }
 
 const COLUMNS: &str = "id, spec_json, spec_sha256, parent_proposal_id, status, revision, component_sha256, snapshot_sha256, limits_json, created_at";
@@ -190,6 +192,13 @@ impl Ledger {
             let event = NewEvent::new(EventKind::Proposal, &new.id, new.artifact.created_at)
                 .row("skill_proposals", &new.id)
                 .row("artifacts", &new.artifact.id);
+            let event = match &new.context_sha256 {
+                Some(context) => {
+                    tx.insert("proposal_contexts", &[("proposal_id", &new.id), ("context_sha256", context)])?;
+                    event.row("proposal_contexts", &new.id)
+                }
+                None => event,
+            };
             events::append(tx, &if new.source.is_some() { event.row("proposal_askers", &new.id) } else { event })?;
             get(tx, new.id)
         })

@@ -188,7 +188,7 @@ fn what_comes_between_two_slices_keeps_what_it_follows_from() -> Done {
     ledger.conn.execute(
         "INSERT INTO executions SELECT ?1, v, ?2, purpose, door, asked_by, skill_name, revision, source_hash, side_effect_class,
              engine, limits_sha256, input_json, input_stored_json, output_json, output_stored_json, success, error, clock, seed,
-             effects_json, NULL, started_at, finished_at, second_wall, said_json FROM executions WHERE execution_id = ?3",
+             effects_json, NULL, started_at, finished_at, second_wall, said_json, context_sha256 FROM executions WHERE execution_id = ?3",
         [id(9), id(2), id(4)],
     )?;
     assert_eq!(prune.take_executions(number, 0, &scope)?.0, 1);

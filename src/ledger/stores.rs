@@ -9,13 +9,14 @@
 use std::fmt;
 
 use super::{
-    Deadlines, Decided, ExecutionRow, Ledger, LedgerError, Proposal, Pruned, RunAuthorization, Settled, Trust,
-    TrustedRevision,
+    Allowance, Deadlines, Decided, ExecutionRow, Ledger, LedgerError, Proposal, Pruned, RunAuthorization, Settled,
+    Trust, TrustedRevision,
 };
 use crate::model::{
     commit::{Commit, VaultChange},
     digest::Digest,
     exchange::CallBudget,
+    governance::{GovernanceMark, GovernanceRows},
     id::{CommitId, ExecutionId, IdPrefix},
     name::SkillName,
     switch::{Halt, Stopped, Watch},
@@ -56,6 +57,30 @@ pub trait TrustStore: fmt::Debug {
             Some(TrustedRevision { id, revision, component_sha256, spec_sha256, limits })
         };
         Ok(self.trusted(name)?.and_then(revision))
+    }
+
+    /// Charter, policy values and capability grants, of one moment. A store without them has the documented defaults.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when they cannot be read, or are not what the history says.
+    fn governance(&self) -> Result<GovernanceRows, LedgerError> {
+        Ok(GovernanceRows::default())
+    }
+
+    /// What changes with them, and the kill switch of agents.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be read.
+    fn governance_mark(&self) -> Result<GovernanceMark, LedgerError> {
+        Ok(GovernanceMark { counter: 0, disabled: false })
+    }
+
+    /// Whether something is left of a limit.
+    ///
+    /// # Errors
+    /// [`LedgerError::OverLimit`].
+    fn check_allowance(&self, _allowance: &Allowance) -> Result<(), LedgerError> {
+        Ok(())
     }
 
     /// All proposals of a name, oldest first.
@@ -235,6 +260,18 @@ impl TrustStore for Ledger {
 
     fn trusted_revision(&self, name: &SkillName) -> Result<Option<TrustedRevision>, LedgerError> {
         Self::trusted_revision(self, name)
+    }
+
+    fn governance(&self) -> Result<GovernanceRows, LedgerError> {
+        Self::governance(self)
+    }
+
+    fn governance_mark(&self) -> Result<GovernanceMark, LedgerError> {
+        Self::governance_mark(self)
+    }
+
+    fn check_allowance(&self, allowance: &Allowance) -> Result<(), LedgerError> {
+        Self::check_allowance(self, allowance)
     }
 
     fn proposals_named(&self, name: &SkillName) -> Result<Vec<Proposal>, LedgerError> {

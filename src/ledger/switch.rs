@@ -15,12 +15,12 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, types::Type};
 
 use super::events::{self, NewEvent, state::StateKey};
 use super::stop_mark::{MARK, StopMark};
-use super::{Decided, Ledger, LedgerError, reserve, schema_check};
+use super::{Allowance, Decided, Ledger, LedgerError, governance, reserve, schema_check};
 use crate::history::event::EventKind;
 use crate::model::{
     id::ProposalId,
     lifecycle::ProposalStatus,
-    switch::{Halt, Revoked, Stopped, Switch, SwitchEvent, SwitchState, Watch, WatchSource},
+    switch::{AgentsDisabled, Halt, Revoked, Stopped, Switch, SwitchEvent, SwitchState, Watch, WatchSource},
     time::Timestamp,
 };
 
@@ -36,12 +36,14 @@ const COLUMNS: &str = "number, position, turned_by, why, created_at";
 pub struct RunAuthorization {
     switch_number: u64,
     revision: Option<ProposalId>,
+    unattended: bool,
+    allowance: Option<Allowance>,
 }
 
 impl RunAuthorization {
     /// The authorization of work that begins under this event of the switch.
     pub fn under_event(switch_number: u64) -> Self {
-        Self { switch_number, revision: None }
+        Self { switch_number, revision: None, unattended: false, allowance: None }
     }
 
     /// The event of the switch under which the work began.
@@ -57,6 +59,21 @@ impl RunAuthorization {
     /// The same authorization, for the run of a revision: it ends with the trust in that revision too.
     pub fn for_revision(self, revision: ProposalId) -> Self {
         Self { revision: Some(revision), ..self }
+    }
+
+    /// The same authorization, for work of an agent: it also ends when the agents of the workspace are stopped.
+    pub fn for_agent(self) -> Self {
+        Self { unattended: true, ..self }
+    }
+
+    /// The same authorization, for work that uses one of a limited number: its record is written only while one is left.
+    pub fn using(self, allowance: Option<Allowance>) -> Self {
+        Self { allowance, ..self }
+    }
+
+    /// What its record uses.
+    pub fn allowance(self) -> Option<Allowance> {
+        self.allowance
     }
 }
 
@@ -132,6 +149,9 @@ pub(super) fn check_authorization(conn: &Connection, authorization: RunAuthoriza
         Switch::Running(event) if event.number == authorization.switch_number => {}
         Switch::Running(_) => return Err(stop_since(conn, authorization).into()),
         Switch::Stopped(stopped) => return Err(stopped.into()),
+    }
+    if authorization.unattended && governance::is_disabled(conn).map_err(|error| Halt::from(unreadable(error)))? {
+        return Err(AgentsDisabled.into());
     }
     // The switch is checked first, so that a stop is reported as a stop and not as a revocation.
     let Some(revision) = authorization.revision else { return Ok(()) };

@@ -4,16 +4,16 @@
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ErrorData, GetPromptRequestParams,
-    GetPromptResponse, GetSkillRequestParams, GetSkillResult, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-    SubscriptionFilter,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData,
+    GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult, Implementation,
+    InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListSkillsResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 
 use super::catch_panic::catch_panic;
-use super::service::McpService;
+use super::service::{McpService, ask, client_name};
 use super::{notifications, prompts, resources, tools};
 use crate::model::text;
 
@@ -22,6 +22,20 @@ Apart from a few built-in tools, each tool is a skill: a small program that a pe
 and can do only what its class allows. Files that a skill writes may be held until a person approves them. The answer then says \
 so, and calling again does not help. When a skill is missing, propose one with propose_skill and say why; a person decides. \
 skill_status and list_proposals report the state of proposals, explain_failure reports why something failed.";
+
+impl McpService {
+    /// What a client's model is told: how the server works, and who the agent is. A block that cannot be made is named with the
+    /// reason, because every call is refused for the same one.
+    async fn instructions(&self, by: String) -> String {
+        match ask(|reply| self.api.identity(by, reply)).await {
+            Ok(Some(identity)) => format!("{INSTRUCTIONS}\n\n{}", identity.block),
+            Ok(None) => INSTRUCTIONS.to_owned(),
+            Err(error) => {
+                format!("{INSTRUCTIONS}\n\nThere is no identity block: {}", text::line(&error.to_string(), 1_000))
+            }
+        }
+    }
+}
 
 /// Methods that the SDK knows. It treats a known method with invalid parameters as a custom method.
 const KNOWN: &[&str] = &[
@@ -61,6 +75,23 @@ impl ServerHandler for McpService {
             .with_instructions(INSTRUCTIONS)
     }
 
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let name = text::line(request.client_info.name.trim(), 100);
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        result.instructions = Some(self.instructions(name).await);
+        Ok(result)
+    }
+
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let info = self.get_info().with_instructions(self.instructions(client_name(&context)).await);
+        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info))
+    }
+
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
@@ -98,9 +129,9 @@ impl ServerHandler for McpService {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        catch_panic(self.read_uri(&request.uri)).await.map(ReadResourceResponse::from)
+        catch_panic(self.read_uri(&request.uri, client_name(&context))).await.map(ReadResourceResponse::from)
     }
 
     async fn list_skills(

@@ -28,6 +28,7 @@ const SKILL: &str = "skill://kavi/";
 const SKILL_FILE: &str = "/SKILL.md";
 const RECORD: &str = "kavi://record/";
 const RECORDS: &str = "kavi://records";
+const CONTEXT: &str = "kavi://context";
 const ARTIFACT: &str = "kavi://artifact/";
 
 /// The URI of the guidance of a skill.
@@ -86,7 +87,7 @@ fn page_of<'a>(
     Ok((shown, next))
 }
 
-/// One page of resources: the newest records, then the guidance of each trusted skill.
+/// One page of resources: the identity block, the newest records, then the guidance of each trusted skill.
 pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     let (shown, next) = page_of(skills, cursor)?;
     let resource = |skill: &AgentSkill| {
@@ -97,8 +98,11 @@ pub(super) fn page(skills: &[AgentSkill], cursor: Option<&str>) -> Result<ListRe
     let records = Resource::new(RECORDS, "records")
         .with_description("The newest runs, newest first: the skill, the time, and whether it succeeded.")
         .with_mime_type("application/json");
-    let first = cursor.is_none().then_some(records);
-    let all = first.into_iter().chain(shown.into_iter().map(resource)).collect();
+    let context = Resource::new(CONTEXT, "context")
+        .with_description("Who you are in this workspace: role charter, policy values, capabilities. As they are now.")
+        .with_mime_type("text/plain");
+    let first = cursor.is_none().then_some([context, records]);
+    let all = first.into_iter().flatten().chain(shown.into_iter().map(resource)).collect();
     let mut page = ListResourcesResult::with_all_items(all);
     page.next_cursor = next;
     Ok(page)
@@ -131,11 +135,15 @@ fn refused(uri: &str, error: &Error) -> ErrorData {
 
 impl McpService {
     /// Handles one `resources/read`.
-    pub(super) async fn read_uri(&self, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+    pub(super) async fn read_uri(&self, uri: &str, by: String) -> Result<ReadResourceResult, ErrorData> {
         let refused = |error: Error| refused(uri, &error);
         let (text, mime) = if uri.starts_with(SKILL) {
             let skills = ask(|reply| self.api.skills(reply)).await.map_err(refused)?;
             (skill_at(&skills, uri).map(guidance).ok_or_else(|| not_found(uri))?, "text/markdown")
+        } else if uri == CONTEXT {
+            let identity = ask(|reply| self.api.identity(by, reply)).await.map_err(refused)?;
+            let unset = || "no person has set a charter, policy values or capabilities in this workspace\n".to_owned();
+            (identity.map_or_else(unset, |identity| identity.block), "text/plain")
         } else if uri == RECORDS {
             let records = ask(|reply| self.api.newest_records(reply)).await.map_err(refused)?;
             (format!("{records:#}"), "application/json")

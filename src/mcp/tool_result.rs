@@ -6,18 +6,53 @@
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 use serde_json::{Value, json};
 
-use crate::app::AgentRun;
+use crate::app::{AgentRun, AgentSkill};
 use crate::error::Error;
-use crate::model::{capabilities::SkillCapabilities, id::CommitId, spec::SkillSpec, text};
+use crate::model::{capabilities::SkillCapabilities, digest::Digest, id::CommitId, json::canonical, text};
 
-/// The schema of what a tool answers: the output of its skill, or the held state of a skill that writes files.
-pub(super) fn output_schema(spec: &SkillSpec) -> Value {
-    let output = spec.io.output_schema();
-    if SkillCapabilities::of(spec).writes.is_empty() {
-        return output.clone();
+/// The schema of what a tool answers: the output of its skill, what is sent in the place of a long one, or the held state of a
+/// skill that writes files.
+pub(super) fn output_schema(skill: &AgentSkill) -> Value {
+    let mut sent = vec![skill.spec.io.output_schema().clone()];
+    if skill.output_cap.is_some() {
+        sent.push(cut_schema());
     }
-    // The root of an output schema must be `type: object`, so the alternatives stand below it.
-    json!({ "type": "object", "anyOf": [output, held_schema(output)] })
+    let held = !SkillCapabilities::of(&skill.spec).writes.is_empty();
+    match (sent.as_slice(), held) {
+        ([output], false) => output.clone(),
+        // The root of an output schema must be `type: object`, so the alternatives stand below it.
+        ([output], true) => json!({ "type": "object", "anyOf": [output, held_schema(output)] }),
+        (_, false) => json!({ "type": "object", "anyOf": sent }),
+        (_, true) => {
+            let held = held_schema(&json!({ "anyOf": sent.clone() }));
+            sent.push(held);
+            json!({ "type": "object", "anyOf": sent })
+        }
+    }
+}
+
+fn cut_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "The output is longer than policy lets an agent be sent; its beginning is in the text content.",
+        "properties": {
+            "truncated": { "type": "boolean", "const": true },
+            "bytes": { "type": "integer", "description": "The size of the whole output, as JSON." },
+            "sha256": { "type": "string", "description": "The SHA-256 of the whole output, as canonical JSON." },
+            "resource": { "type": "string", "description": "The record of the run, which keeps all of it." },
+        },
+        "required": ["truncated", "bytes", "sha256", "resource"],
+        "additionalProperties": false,
+    })
+}
+
+/// The beginning of a text, of at most this many bytes.
+fn head(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn held_schema(output: &Value) -> Value {
@@ -39,6 +74,8 @@ fn held_schema(output: &Value) -> Value {
 #[derive(Debug, Default)]
 pub(super) struct SkillResult {
     output: Value,
+    /// The beginning of an output that is longer than an agent is sent. `output` then says that it was cut.
+    head: Option<String>,
     meta: MetaObject,
 }
 
@@ -51,7 +88,18 @@ impl SkillResult {
             meta.insert("kavi/revision".to_owned(), json!(revision));
             meta.insert("kavi/component".to_owned(), json!(format!("sha256:{component}")));
         }
-        Self { output: run.output.take(), meta: meta.into() }
+        let (output, meta) = (run.output.take(), meta.into());
+        let text = canonical(&output);
+        let cap = run.output_cap.and_then(|cap| usize::try_from(cap).ok()).filter(|cap| text.len() > *cap);
+        let Some(cap) = cap else { return Self { output, head: None, meta } };
+        // The record keeps all of it. Only what the agent is sent is cut, and it stays JSON.
+        let cut = json!({
+            "truncated": true,
+            "bytes": text.len(),
+            "sha256": Digest::of(text.as_bytes()),
+            "resource": format!("kavi://record/{}", run.id),
+        });
+        Self { output: cut, head: Some(head(&text, cap).to_owned()), meta }
     }
 
     /// The result of the call, with a remark before the output of the skill.
@@ -59,6 +107,7 @@ impl SkillResult {
         let mut content: Vec<ContentBlock> = remark.into_iter().map(ContentBlock::text).collect();
         // Twice, as text and structured: clients of earlier revisions read the text only.
         content.push(ContentBlock::text(text::json(&self.output.to_string())));
+        content.extend(self.head.map(|head| ContentBlock::text(text::json(&head))));
         let mut result = CallToolResult::success(content);
         result.structured_content = Some(self.output);
         result.meta = Some(self.meta);

@@ -32,7 +32,7 @@ fn meta(skill: &AgentSkill) -> MetaObject {
 fn of_skill(skill: &AgentSkill) -> Tool {
     let spec = &skill.spec;
     let mut tool = Tool::new(tool_name(skill), spec.description.clone(), object(spec.io.input_schema().clone()))
-        .with_raw_output_schema(object(output_schema(spec)))
+        .with_raw_output_schema(object(output_schema(skill)))
         .with_annotations(annotations(spec.side_effect_class))
         .with_meta(meta(skill));
     if spec.name.tool_alias().is_some() {
@@ -105,7 +105,7 @@ pub(super) fn find(skills: &[AgentSkill], query: &str) -> (Vec<Value>, usize) {
             "description": skill.spec.description,
             "class": skill.spec.side_effect_class.as_str(),
             "input": skill.spec.io.input_schema(),
-            "output": output_schema(&skill.spec),
+            "output": output_schema(skill),
             "revision": skill.revision,
         })
     });
@@ -143,7 +143,7 @@ mod tests {
         };
         let digest = Digest::of(name.as_bytes());
         let guidance = GuidanceText::template(&spec);
-        Ok(AgentSkill { spec, spec_sha256: digest, revision: 3, component_sha256: digest, guidance })
+        Ok(AgentSkill { spec, spec_sha256: digest, revision: 3, component_sha256: digest, guidance, output_cap: None })
     }
 
     fn many(count: usize) -> Result<Vec<AgentSkill>, Box<dyn std::error::Error>> {
@@ -209,7 +209,7 @@ mod tests {
     fn a_tool_that_may_be_held_says_so_in_its_schema() -> Tested {
         let mut writes = skill("write_note", EffectClass::FileWrite)?;
         writes.spec.paths = vec![VaultPath::parse("Inbox")?];
-        let schema = output_schema(&writes.spec);
+        let schema = output_schema(&writes);
         let schema = jsonschema::validator_for(&schema)?;
         assert!(schema.is_valid(&json!({ "words": 1 })));
         assert!(schema.is_valid(&json!({ "held": true, "id": "x", "how": "wait", "output": { "words": 1 } })));
@@ -221,7 +221,18 @@ mod tests {
             assert!(!schema.is_valid(&invalid), "{invalid}");
         }
         let reads = skill("peek", EffectClass::ReadOnly)?;
-        assert_eq!(&output_schema(&reads.spec), reads.spec.io.output_schema());
+        assert_eq!(&output_schema(&reads), reads.spec.io.output_schema());
+        // Where outputs are cut, the schema of every tool admits what is sent instead.
+        for mut skill in [reads, writes] {
+            skill.output_cap = Some(64);
+            let admitted = output_schema(&skill);
+            assert_eq!(admitted["type"], "object");
+            let admitted = jsonschema::validator_for(&admitted)?;
+            let cut =
+                json!({ "truncated": true, "bytes": 70, "sha256": "0".repeat(64), "resource": "kavi://record/x" });
+            assert!(admitted.is_valid(&cut) && admitted.is_valid(&json!({ "words": 1 })));
+            assert!(!admitted.is_valid(&json!({ "truncated": false, "bytes": 70, "sha256": "x", "resource": "x" })));
+        }
         Ok(())
     }
 

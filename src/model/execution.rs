@@ -214,6 +214,9 @@ pub struct ExecutionRecord {
     pub second_wall: Option<SecondWall>,
     /// What the guest logged, printed and used; none where no guest was started.
     pub said: Option<GuestOutput>,
+    /// The digest of charter, policy and capabilities that it was decided under; none in a record from before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_sha256: Option<Digest>,
 }
 
 /// Why a run cannot be repeated from its record.

@@ -18,6 +18,7 @@ pub mod example;
 pub mod exchange;
 pub mod execution;
 pub mod finding;
+pub mod governance;
 pub mod guidance;
 pub mod hints;
 pub mod host_grants;

@@ -98,7 +98,15 @@ pub enum Halt {
     /// The caller cancelled it.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// A person stopped the agents of the workspace.
+    #[error(transparent)]
+    Disabled(#[from] AgentsDisabled),
 }
+
+/// A person stopped the agents of the workspace, and the run was an agent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a person stopped the agents of this workspace (`disabled` is true)")]
+pub struct AgentsDisabled;
 
 /// The caller cancelled the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

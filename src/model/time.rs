@@ -189,9 +189,33 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
 
+    /// Now, by the wall clock and by a clock that nobody sets.
+    fn moment(&self) -> ClockMoment {
+        let wall = self.now();
+        ClockMoment { wall, boot: 0, boot_ms: wall.as_millis() }
+    }
+
     /// Why that time is not to be believed, if it is not. `newest` is the time of the newest record.
     fn doubt(&self, newest: Option<Timestamp>) -> Option<ClockDoubt> {
         clock_doubt::doubt(self.now(), None, None, newest)
+    }
+}
+
+/// One moment by two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockMoment {
+    /// The wall clock, which a person can set.
+    pub wall: Timestamp,
+    /// The start of the machine that the next clock counts from; zero where that is unknown.
+    pub boot: u128,
+    /// Milliseconds since that start.
+    pub boot_ms: i64,
+}
+
+impl ClockMoment {
+    /// The start of the machine as text.
+    pub fn boot_id(&self) -> String {
+        format!("{:032x}", self.boot)
     }
 }
 

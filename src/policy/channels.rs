@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{channel::Channel, effect::EffectClass};
 
 /// What a channel may do with a skill of one class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+// In the order of strictness: where several layers answer, the greatest holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelRule {
     /// It runs, and its files are committed.
@@ -20,6 +21,22 @@ pub enum ChannelRule {
     Ask,
     /// It does not run.
     Deny,
+}
+
+impl ChannelRule {
+    /// The spelling in kavi.toml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// The rule of a word.
+pub fn rule(word: &str) -> Option<ChannelRule> {
+    [ChannelRule::Allow, ChannelRule::Ask, ChannelRule::Deny].into_iter().find(|rule| rule.as_str() == word)
 }
 
 /// A table that would let `background` commit.

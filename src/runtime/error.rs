@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::model::switch::{Cancelled, Halt, Revoked, Stopped};
+use crate::model::switch::{AgentsDisabled, Cancelled, Halt, Revoked, Stopped};
 
 use super::inspect_error::{InspectError, InterfaceMismatch};
 
@@ -121,6 +121,9 @@ pub enum RunError {
     /// The caller cancelled it.
     #[error("{0}")]
     Cancelled(Cancelled),
+    /// A person stopped the agents of the workspace while it ran.
+    #[error("the run was ended: {0}")]
+    Disabled(AgentsDisabled),
     /// The host's disk is full. The guest is not told: its own libraries would call it an input/output error.
     #[error("no space is left on the disk for the files of the run")]
     DiskFull,
@@ -170,6 +173,7 @@ impl From<Halt> for RunError {
             Halt::Stopped(stopped) => Self::Stopped(stopped),
             Halt::Revoked(revoked) => Self::Revoked(revoked),
             Halt::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            Halt::Disabled(disabled) => Self::Disabled(disabled),
         }
     }
 }

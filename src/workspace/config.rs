@@ -34,6 +34,7 @@ struct Settings {
     advice: AdviceSettings,
     policy: ChannelPolicy,
     effects: EffectsSettings,
+    context: ContextSettings,
     limits: Limits,
     secrets: BTreeMap<SecretName, SecretStore>,
 }
@@ -47,6 +48,7 @@ impl Default for Settings {
             advice: AdviceSettings::default(),
             policy: ChannelPolicy::default(),
             effects: EffectsSettings::default(),
+            context: ContextSettings::default(),
             limits: Limits::default(),
             secrets: BTreeMap::new(),
         }
@@ -218,6 +220,25 @@ impl EffectsSettings {
     }
 }
 
+/// The `[context]` table.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContextSettings {
+    /// Whether agents may act only while a role charter is active.
+    pub charter: CharterSetting,
+}
+
+/// Whether agents need a role charter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CharterSetting {
+    /// They may act without one.
+    #[default]
+    Optional,
+    /// They may not.
+    Required,
+}
+
 /// One workspace's configuration, resolved.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -235,6 +256,8 @@ pub struct Config {
     pub channels: ChannelPolicy,
     /// Held effects.
     pub effects: EffectsSettings,
+    /// Who agents are.
+    pub context: ContextSettings,
     /// Limits of a run.
     pub limits: Limits,
     /// Where the values of secrets are.
@@ -284,6 +307,7 @@ impl Config {
             advice: settings.advice,
             channels: settings.policy,
             effects: settings.effects,
+            context: settings.context,
             limits: settings.limits,
             secrets,
         })

@@ -13,7 +13,10 @@ mod environment;
 mod error;
 mod origins;
 
-pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE, with_home};
+pub use config::{
+    AdviceSettings, BuilderSettings, CharterSetting, Config, ConfinementSetting, ContextSettings, EffectsSettings,
+    TEMPLATE, with_home,
+};
 pub use discover::{check_root, resolve_new};
 pub use environment::Environment;
 pub use error::ConfigError;

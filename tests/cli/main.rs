@@ -22,6 +22,7 @@ mod effects;
 mod find_workspace;
 mod first_use;
 mod gates;
+mod governance;
 mod guidance;
 mod held;
 mod help;

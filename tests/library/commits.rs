@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
+use kavi::context::reader::ContextReader;
 use kavi::invoke::chain::{self, ChainRequest, CommitMode};
 use kavi::invoke::{
     CommitObserver, CommitPoint, Consent, Disposition, NoObserver, RunRequest, SharedContext, pending_approval, run,
@@ -116,6 +117,7 @@ pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result
         linked: &[],
         store: &store,
         channels: &config.channels,
+        governance: &ContextReader::default(),
         hold: config.effects.held(),
         observer,
         clock: &SystemClock,

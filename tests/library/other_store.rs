@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use kavi::artifacts::Store;
 use kavi::cage::{Cage, Confinement};
+use kavi::context::reader::ContextReader;
 use kavi::invoke::{InvokeError, NoObserver, RunContext, RunRequest, SharedContext, run, undo};
 use kavi::ledger::{
     ChangeStore, Create, Deadlines, Decided, ExecutionRow, ExecutionStore, Journal, Ledger, LedgerError, Proposal,
@@ -264,6 +265,7 @@ fn a_run_its_commit_and_its_undo_need_no_sqlite() {
         anchor: None,
         store: &store,
         channels: &config.channels,
+        governance: &ContextReader::default(),
         hold: config.effects.held(),
         observer: &NoObserver,
         clock: &SystemClock,

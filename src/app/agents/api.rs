@@ -44,6 +44,8 @@ pub struct AgentSkill {
     pub component_sha256: Digest,
     /// The published guidance.
     pub guidance: GuidanceText,
+    /// Most bytes of an output that agents are sent.
+    pub output_cap: Option<u64>,
 }
 
 /// One call of a skill.
@@ -70,6 +72,17 @@ pub struct AgentRun {
     pub output: Value,
     /// What happened to its files.
     pub files: AgentFiles,
+    /// Most bytes of the output that the agent is sent.
+    pub output_cap: Option<u64>,
+}
+
+/// What an agent is told about itself.
+#[derive(Debug)]
+pub struct AgentIdentity {
+    /// The identity block.
+    pub block: String,
+    /// The digest of charter, policy and capabilities that it was made from.
+    pub context_sha256: Digest,
 }
 
 /// Why a call has no result.
@@ -176,6 +189,8 @@ pub trait AgentApi: Send + Sync {
     fn call(&self, call: AgentCall, reply: CallReply);
     /// Every trusted skill, by name.
     fn skills(&self, reply: ReplyFn<Vec<AgentSkill>>);
+    /// What an agent of this name is told about itself; none where no person ever set anything about agents.
+    fn identity(&self, by: String, reply: ReplyFn<Option<AgentIdentity>>);
     /// Sets the one listener for changes of the trusted skills.
     fn on_skills_changed(&self, listener: SkillsChanged);
     /// Writes or discards files that a call through this API left held.

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::super::open_workspace::OpenWorkspace;
 use super::api::{
-    AgentApi, AgentCall, AgentFiles, AgentOpinion, AgentRun, AgentSkill, CallFailure, CallReply, ReplyFn, Settlement,
-    SkillsChanged, Submission, Submitted,
+    AgentApi, AgentCall, AgentFiles, AgentIdentity, AgentOpinion, AgentRun, AgentSkill, CallFailure, CallReply,
+    ReplyFn, Settlement, SkillsChanged, Submission, Submitted,
 };
 use super::call_queue::{CallQueue, ThreadDemand};
 use super::fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
@@ -28,6 +28,7 @@ use crate::model::{
     id::{CommitId, ExecutionId},
     time::{Clock as _, SystemClock},
 };
+use crate::policy::actor_capability::ActorCapability;
 use crate::sync::lock;
 
 /// Most tasks that wait for the worker.
@@ -42,11 +43,19 @@ pub(super) type Task = Box<dyn FnOnce(Result<&OpenWorkspace, Error>) + Send>;
 /// The listener for changes of the trusted skills.
 pub(super) type ListenerSlot = Arc<Mutex<Option<SkillsChanged>>>;
 
+/// A request for the thread that lists: it waits for no task.
+pub(super) enum Listing {
+    /// The trusted skills.
+    Skills(ReplyFn<Vec<AgentSkill>>),
+    /// What an agent of this name is told about itself.
+    Identity(String, ReplyFn<Option<AgentIdentity>>),
+}
+
 /// Where the requests of agents go.
 pub(super) struct AgentHandle {
     calls: Arc<CallQueue>,
     tasks: mpsc::SyncSender<Task>,
-    lists: mpsc::Sender<ReplyFn<Vec<AgentSkill>>>,
+    lists: mpsc::Sender<Listing>,
     listener: ListenerSlot,
     /// Files that calls through this handle left held, by client.
     held: Arc<Mutex<FairQueue<CommitId>>>,
@@ -55,7 +64,7 @@ pub(super) struct AgentHandle {
 /// The other ends of a handle.
 pub(super) struct Requests {
     pub(super) tasks: mpsc::Receiver<Task>,
-    pub(super) lists: mpsc::Receiver<ReplyFn<Vec<AgentSkill>>>,
+    pub(super) lists: mpsc::Receiver<Listing>,
     pub(super) listener: ListenerSlot,
 }
 
@@ -71,6 +80,21 @@ impl AgentHandle {
         let held = Arc::new(Mutex::new(FairQueue::new(MOST_HELD)));
         let requests = Requests { tasks: received_tasks, lists: received_lists, listener: Arc::clone(&listener) };
         (Self { calls, tasks, lists, listener, held }, requests)
+    }
+
+    /// Answers a question of some agent, if agents may ask it. Whose question it is, a server does not say, so what is stored
+    /// for every agent counts.
+    fn query<T: 'static>(
+        &self,
+        capability: ActorCapability,
+        work: impl FnOnce(&OpenWorkspace) -> Result<T, Error> + Send + 'static,
+        reply: ReplyFn<T>,
+    ) {
+        let checked = move |workspace: &OpenWorkspace| {
+            workspace.allow_every_agent(capability)?;
+            work(workspace)
+        };
+        self.run_task(checked, reply);
     }
 
     fn run_task<T: 'static>(
@@ -104,7 +128,11 @@ impl AgentApi for AgentHandle {
 
     fn skills(&self, reply: ReplyFn<Vec<AgentSkill>>) {
         // When the thread has ended, the reply is dropped, which the waiting server notices.
-        let _ = self.lists.send(reply);
+        let _ = self.lists.send(Listing::Skills(reply));
+    }
+
+    fn identity(&self, by: String, reply: ReplyFn<Option<AgentIdentity>>) {
+        let _ = self.lists.send(Listing::Identity(by, reply));
     }
 
     fn on_skills_changed(&self, listener: SkillsChanged) {
@@ -131,15 +159,19 @@ impl AgentApi for AgentHandle {
     }
 
     fn proposals(&self, most: u32, reply: ReplyFn<Vec<Proposal>>) {
-        self.run_task(move |workspace| Ok(workspace.ledger.newest_proposals(most)?), reply);
+        self.query(
+            ActorCapability::ListProposals,
+            move |workspace| Ok(workspace.ledger.newest_proposals(most)?),
+            reply,
+        );
     }
 
     fn skill_status(&self, key: String, reply: ReplyFn<Value>) {
-        self.run_task(move |workspace| queries::skill_status(workspace, &key), reply);
+        self.query(ActorCapability::ReadProposal, move |workspace| queries::skill_status(workspace, &key), reply);
     }
 
     fn failure(&self, key: String, reply: ReplyFn<String>) {
-        self.run_task(move |workspace| queries::failure(workspace, &key), reply);
+        self.query(ActorCapability::ExplainFailure, move |workspace| queries::failure(workspace, &key), reply);
     }
 
     fn report_outcome(&self, opinion: AgentOpinion, reply: ReplyFn<bool>) {
@@ -147,15 +179,15 @@ impl AgentApi for AgentHandle {
     }
 
     fn record(&self, id: ExecutionId, reply: ReplyFn<Value>) {
-        self.run_task(move |workspace| queries::record(workspace, id), reply);
+        self.query(ActorCapability::ReadRecord, move |workspace| queries::record(workspace, id), reply);
     }
 
     fn newest_records(&self, reply: ReplyFn<Value>) {
-        self.run_task(queries::newest_records, reply);
+        self.query(ActorCapability::ListRecords, queries::newest_records, reply);
     }
 
     fn artifact(&self, digest: Digest, reply: ReplyFn<String>) {
-        self.run_task(move |workspace| queries::artifact(workspace, digest), reply);
+        self.query(ActorCapability::ReadArtifact, move |workspace| queries::artifact(workspace, digest), reply);
     }
 }
 
@@ -172,5 +204,5 @@ fn agent_run(ran: RunResult, held: &Mutex<FairQueue<CommitId>>, client: &str) ->
         }
         _ => AgentFiles::Written(ran.record.effects.iter().map(|effect| effect.path.clone()).collect()),
     };
-    AgentRun { id: ran.record.execution_id, revision, output: ran.output, files }
+    AgentRun { id: ran.record.execution_id, revision, output: ran.output, output_cap: ran.output_cap, files }
 }

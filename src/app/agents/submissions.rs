@@ -6,7 +6,12 @@ use crate::error::Error;
 use crate::forge::propose;
 use crate::invoke::pending_approval;
 use crate::ledger::{Decided, LedgerError, ProposalSource};
-use crate::model::{channel::Channel, id::IdPrefix, text};
+use crate::model::{
+    channel::{Caller, Channel},
+    id::IdPrefix,
+    text,
+};
+use crate::policy::actor_capability::ActorCapability;
 
 /// Largest specification, in bytes of JSON.
 const MOST_SPEC: usize = 64 * 1024;
@@ -15,6 +20,8 @@ const MOST_WHY: usize = 2_000;
 
 /// Records a proposal of an agent, or counts it where the same one is there already. Its reason is stored as the agent wrote it, and shown to persons as unverified.
 pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Result<Submitted, Error> {
+    // First: whoever may not propose learns nothing about specifications.
+    workspace.allow(&agent(&submission.by), ActorCapability::ProposeSkill)?;
     let why = submission.why.trim();
     if why.is_empty() {
         return Err(Error::Usage("say why: what you could not do without this skill".to_owned()));
@@ -36,6 +43,7 @@ pub(super) fn submit(workspace: &OpenWorkspace, submission: &Submission) -> Resu
 
 /// Keeps an agent's opinion about a run. A run of another channel is none of its business.
 pub(super) fn report_outcome(workspace: &OpenWorkspace, opinion: &AgentOpinion) -> Result<bool, Error> {
+    workspace.allow(&agent(&opinion.by), ActorCapability::ExplainFailure)?;
     let why = opinion.why.trim();
     if why.is_empty() || why.len() > MOST_WHY {
         return Err(Error::Usage(format!("say why, in {MOST_WHY} bytes at most")));
@@ -49,8 +57,15 @@ pub(super) fn report_outcome(workspace: &OpenWorkspace, opinion: &AgentOpinion) 
     Ok(workspace.ledger.keep_opinion(&record.skill_name, opinion.run, opinion.verdict, &why, told)?)
 }
 
+/// An agent, by the name that its client gives itself.
+fn agent(name: &str) -> Caller {
+    Caller { channel: Channel::Mcp, name: name.to_owned() }
+}
+
 /// Writes or discards held files as a person answered.
 pub(super) fn settle(workspace: &OpenWorkspace, settlement: &Settlement) -> Result<(), Error> {
+    // Its name is that of the person as the client reports it, so what is stored for every agent counts.
+    workspace.allow_every_agent(ActorCapability::RelayAnswer)?;
     let (id, by, context) = (settlement.commit, settlement.by.as_str(), workspace.run_context());
     match settlement.answer {
         PersonAnswer::Yes => {

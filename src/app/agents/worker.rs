@@ -13,14 +13,24 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use super::super::context;
 use super::super::open_workspace::OpenWorkspace;
-use super::api::{AgentSkill, ReplyFn};
+use super::api::{AgentIdentity, AgentSkill};
 use super::call_queue::{CallQueue, MOST_THREADS};
-use super::handle::{AgentHandle, ListenerSlot, Task};
+use super::handle::{AgentHandle, ListenerSlot, Listing, Task};
+use crate::context::reader::ContextReader;
 use crate::error::Error;
+use crate::history::anchor::HistoryAnchor;
 use crate::invoke::resident::Resident;
 use crate::ledger::{Create, Ledger, Proposal, Recorder};
-use crate::model::{guidance::GuidanceText, id::ProposalId};
+use crate::model::{
+    channel::Channel,
+    governance::GovernanceRows,
+    guidance::GuidanceText,
+    id::ProposalId,
+    time::{Clock as _, SystemClock},
+};
+use crate::policy::{actor_capability::ActorCapability, channels::ChannelPolicy, matrix::Actor};
 use crate::sync::lock;
 
 /// How often the worker looks whether the trusted skills changed.
@@ -45,7 +55,9 @@ pub(super) fn serve<T: Send>(
         let lister = thread::Builder::new().name("kavi-list".into());
         // Listing must not wait behind a task of the worker, such as a proposal that is being
         // written.
-        lister.spawn_scoped(scope, move || list_skills(&ledger, &requests.lists)).map_err(no_thread)?;
+        let listed = Listed { context: &workspace.context, channels: &workspace.config.channels };
+        let anchor = workspace.ledger.anchor();
+        lister.spawn_scoped(scope, move || list(&ledger, listed, anchor, &requests.lists)).map_err(no_thread)?;
         // The server starts first: it can answer the opening of a connection while the engine is still being made.
         let server = thread::Builder::new().name("kavi-mcp".into()).spawn_scoped(scope, move || server(handle));
         let server = server.map_err(no_thread)?;
@@ -132,24 +144,61 @@ impl Worker<'_> {
     }
 }
 
-/// Reads the trusted skills for each request. Over a connection of its own, so that it waits for no task.
-fn list_skills(ledger: &Path, requests: &Receiver<ReplyFn<Vec<AgentSkill>>>) {
+/// What agents may see, and what they are told about themselves.
+#[derive(Clone, Copy)]
+struct Listed<'a> {
+    context: &'a ContextReader,
+    channels: &'a ChannelPolicy,
+}
+
+/// Reads the trusted skills, or an identity block, for each request. Over a connection of its own, so that it waits for no task.
+fn list(ledger: &Path, listed: Listed<'_>, anchor: Option<Arc<dyn HistoryAnchor>>, requests: &Receiver<Listing>) {
     // Opened with the first request. A ledger that cannot be opened then fails that request and not
     // the server.
     let mut open = None;
-    while let Ok(reply) = requests.recv() {
-        let mut read = || -> Result<Vec<AgentSkill>, Error> {
-            let ledger = match &open {
-                Some(ledger) => ledger,
-                None => &*open.insert(Ledger::open(ledger, Create::Never)?),
-            };
-            Ok(ledger.all_trusted()?.into_iter().filter_map(|proposal| promoted(ledger, proposal)).collect())
-        };
-        reply(read());
+    while let Ok(request) = requests.recv() {
+        let ledger = opened(&mut open, ledger, anchor.as_ref());
+        match request {
+            Listing::Skills(reply) => reply(ledger.and_then(|ledger| skills(ledger, listed))),
+            Listing::Identity(by, reply) => reply(ledger.and_then(|ledger| identity(ledger, listed, by))),
+        }
     }
 }
 
-fn promoted(ledger: &Ledger, proposal: Proposal) -> Option<AgentSkill> {
+fn opened<'l>(
+    open: &'l mut Option<Ledger>,
+    path: &Path,
+    anchor: Option<&Arc<dyn HistoryAnchor>>,
+) -> Result<&'l Ledger, Error> {
+    match open {
+        Some(ledger) => Ok(ledger),
+        None => {
+            let ledger = Ledger::open(path, Create::Never)?;
+            Ok(open.insert(match anchor {
+                Some(anchor) => ledger.with_anchor(Arc::clone(anchor)),
+                None => ledger,
+            }))
+        }
+    }
+}
+
+fn skills(ledger: &Ledger, listed: Listed<'_>) -> Result<Vec<AgentSkill>, Error> {
+    let view = listed.context.read(ledger, SystemClock.moment());
+    view.allow_actor(listed.channels, &Actor::Agent(None), Channel::Mcp, ActorCapability::ListSkills)?;
+    let cap = view.output_cap();
+    Ok(ledger.all_trusted()?.into_iter().filter_map(|proposal| promoted(ledger, proposal, cap)).collect())
+}
+
+fn identity(ledger: &Ledger, listed: Listed<'_>, by: String) -> Result<Option<AgentIdentity>, Error> {
+    let view = listed.context.read(ledger, SystemClock.moment());
+    view.allow_actor(listed.channels, &Actor::Agent(Some(by.clone())), Channel::Mcp, ActorCapability::ReadContext)?;
+    let block = context::identity_block(&view, &Actor::Agent(Some(by)), None, false)?;
+    let unset = GovernanceRows::default().context_set().sha256;
+    let told = AgentIdentity { block: block.text, context_sha256: block.context_sha256 };
+    Ok((told.context_sha256 != unset || view.requires_charter).then_some(told))
+}
+
+fn promoted(ledger: &Ledger, proposal: Proposal, output_cap: Option<u64>) -> Option<AgentSkill> {
     let trust = proposal.trust?;
     // The specification was promoted. Where the guidance beside it cannot be believed, or is not published yet, agents get
     // what the specification says.
@@ -164,5 +213,6 @@ fn promoted(ledger: &Ledger, proposal: Proposal) -> Option<AgentSkill> {
         revision: trust.revision,
         component_sha256: trust.component_sha256,
         guidance,
+        output_cap,
     })
 }

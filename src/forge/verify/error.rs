@@ -5,7 +5,7 @@ use crate::artifacts::ArtifactError;
 use crate::forge::compile::CompileError;
 use crate::forge::record::RecordError;
 use crate::ledger::LedgerError;
-use crate::model::switch::{Cancelled, Halt, Revoked, Stopped};
+use crate::model::switch::{AgentsDisabled, Cancelled, Halt, Revoked, Stopped};
 use crate::runtime::RuntimeError;
 
 /// Why a verification has no verdict. Nothing is recorded then, unless it is [`RecordError::Views`].
@@ -36,6 +36,9 @@ pub enum VerifyError {
     /// The caller no longer wants the result.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// The agents of the workspace are stopped.
+    #[error(transparent)]
+    Disabled(#[from] AgentsDisabled),
     /// A stored file.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -79,6 +82,7 @@ impl From<Halt> for VerifyError {
             Halt::Stopped(stopped) => Self::Stopped(stopped),
             Halt::Revoked(revoked) => Self::Revoked(revoked),
             Halt::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            Halt::Disabled(disabled) => Self::Disabled(disabled),
         }
     }
 }

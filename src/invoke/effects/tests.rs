@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::artifacts::Store;
 use crate::cage::{Cage, Confinement};
+use crate::context::reader::ContextReader;
 use crate::invoke::commit_point::NoObserver;
 use crate::invoke::context::SharedContext;
 use crate::ledger::{Create, Ledger};
@@ -34,6 +35,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
         linked: &[],
         store: &store,
         channels: &channels,
+        governance: &ContextReader::default(),
         hold: Duration::from_hours(1),
         observer: &NoObserver,
         clock: &SystemClock,

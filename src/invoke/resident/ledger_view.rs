@@ -25,6 +25,8 @@ pub(super) struct CurrentSkill {
     pub(super) authorization: RunAuthorization,
     /// Stops its runs when the switch is turned or the trust ends.
     pub(super) watch: Arc<dyn Watch + Send>,
+    /// The same for those of agents, which also end when the agents of the workspace are stopped.
+    pub(super) agent_watch: Arc<dyn Watch + Send>,
     /// What its runs reach, if they can share a lane.
     pub(super) reaches: Option<LaneKey>,
 }
@@ -134,8 +136,9 @@ impl<'r> LedgerView<'r> {
             };
             let authorization = authorized.for_revision(skill.revision.id);
             let watch = Arc::new(self.ledger.watch(authorization));
+            let agent_watch = Arc::new(self.ledger.watch(authorization.for_agent()));
             let reaches = skill.loaded.reaches(self.layout, self.linked);
-            self.current.insert(name.clone(), CurrentSkill { skill, authorization, watch, reaches });
+            self.current.insert(name.clone(), CurrentSkill { skill, authorization, watch, agent_watch, reaches });
         }
         Ok(self.current.get(name))
     }

@@ -320,6 +320,19 @@ fn limits(conn: &Connection, audit: &mut HistoryAudit) -> Result<(), LedgerError
     Ok(())
 }
 
+/// What records were decided under is named by its digest, so it needs no event.
+fn contexts(conn: &Connection, audit: &mut HistoryAudit) -> Result<(), LedgerError> {
+    let mut statement = conn.prepare("SELECT sha256, context_json FROM context_sets")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (digest, context): (String, String) = (row.get(0)?, row.get(1)?);
+        if Digest::of(context.as_bytes()).to_string() != digest {
+            audit.problem(format!("context_sets/{digest}: `context_json` does not have that digest"));
+        }
+    }
+    Ok(())
+}
+
 /// How many events there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventCounts {
@@ -370,6 +383,7 @@ impl Ledger {
         records(conn, &mut said, &mut audit)?;
         removed(conn, said, &mut audit)?;
         limits(conn, &mut audit)?;
+        contexts(conn, &mut audit)?;
         let (stored, found) = (state::stored(conn)?, state::found(conn)?);
         drop(moment);
         for (key, leaf) in found.leaves() {

@@ -16,7 +16,7 @@ use crate::history::event::{Event, EventKind, RowImage, value_image};
 use crate::history::{Hash, hex};
 
 /// The tables whose rows events hold, and the column that finds them.
-pub(super) const TABLES: [(&str, &str); 19] = [
+pub(super) const TABLES: [(&str, &str); 23] = [
     ("skill_proposals", "id"),
     ("builds", "id"),
     ("verifications", "id"),
@@ -36,6 +36,10 @@ pub(super) const TABLES: [(&str, &str); 19] = [
     ("guidance_decisions", "number"),
     ("outcome_reports", "number"),
     ("improvements", "number"),
+    ("role_charters", "version"),
+    ("policy_values", "number"),
+    ("capability_grants", "number"),
+    ("proposal_contexts", "proposal_id"),
 ];
 
 /// The table of the records of runs.
@@ -95,10 +99,21 @@ impl RecordDigest {
 pub(super) fn record_digest(row: &Row<'_>) -> rusqlite::Result<Hash> {
     let mut digest = RecordDigest::new();
     for index in 0..RECORD.len() {
-        digest.add(row.get_ref(index)?);
+        let value = row.get_ref(index)?;
+        if has_part(index, value) {
+            digest.add(value);
+        }
     }
     Ok(digest.finish())
 }
+
+/// Whether a column is a part of the digest. A record from before the last column was there has the digest that it had.
+pub(in super::super) fn has_part(index: usize, value: ValueRef<'_>) -> bool {
+    index < FIRST_COLUMNS || !matches!(value, ValueRef::Null)
+}
+
+/// The columns that every record has.
+const FIRST_COLUMNS: usize = 26;
 
 /// Selects what [`record_digest`] reads.
 pub(super) fn select_records(rest: &str) -> String {
@@ -160,14 +175,14 @@ pub(super) fn difference(said: &RowImage, now: &Value) -> Option<String> {
 
 /// An event and its place.
 #[derive(Debug)]
-pub(super) struct Placed {
+pub(in super::super) struct Placed {
     pub(super) position: u64,
-    pub(super) event: Event,
+    pub(in super::super) event: Event,
 }
 
 impl Placed {
     /// The event, for a message.
-    pub(super) fn name(&self) -> String {
+    pub(in super::super) fn name(&self) -> String {
         format!("event {} ({}, {})", self.position, self.event.kind, self.event.at)
     }
 
@@ -190,7 +205,7 @@ const NEWEST_OF_KIND: &str = "SELECT position, body FROM history INDEXED BY hist
      WHERE subject = ?1 AND kind <> 'run' AND kind = ?2 ORDER BY position DESC LIMIT 1";
 
 /// The newest event about something, of one kind if that is given.
-pub(super) fn newest_about(
+pub(in super::super) fn newest_about(
     conn: &Connection,
     subject: &str,
     kind: Option<EventKind>,

@@ -120,7 +120,7 @@ const INSERT: &str = "INSERT INTO history (position, kind, decides, subject, bod
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// The place of the newest decision.
-fn newest_decision(conn: &Connection) -> Result<Option<u64>, LedgerError> {
+pub(super) fn newest_decision(conn: &Connection) -> Result<Option<u64>, LedgerError> {
     Ok(conn.prepare_cached(LAST_DECISION)?.query_row([], |row| row.get(0))?)
 }
 

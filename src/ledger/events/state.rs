@@ -16,7 +16,7 @@ use super::super::write_transaction::WriteTransaction;
 use super::images::{self, Placed, RowKey};
 use super::{newest_decision, seal};
 use crate::history::anchor::HistoryAnchor;
-use crate::history::state::{SKILL, SWITCH, TrustState, skill_key};
+use crate::history::state::{CHARTER, POLICY, SKILL, SWITCH, TrustState, skill_key};
 use crate::history::{Hash, merkle::leaf_hash};
 use crate::model::name::SkillName;
 
@@ -27,6 +27,10 @@ pub(in super::super) enum StateKey<'k> {
     Switch,
     /// A skill, by its name.
     Skill(&'k SkillName),
+    /// The active role charter.
+    Charter,
+    /// The policy values and the capability grants that hold.
+    Policy,
 }
 
 impl StateKey<'_> {
@@ -34,6 +38,8 @@ impl StateKey<'_> {
         match self {
             StateKey::Switch => SWITCH.to_owned(),
             StateKey::Skill(name) => skill_key(name.as_str()),
+            StateKey::Charter => CHARTER.to_owned(),
+            StateKey::Policy => POLICY.to_owned(),
         }
     }
 
@@ -42,11 +48,17 @@ impl StateKey<'_> {
         match self {
             StateKey::Switch => switch_leaf(conn),
             StateKey::Skill(name) => skill_leaf(conn, name.as_str()),
+            StateKey::Charter => rows_leaf(conn, "charter", &[ACTIVE_CHARTERS]),
+            StateKey::Policy => rows_leaf(conn, "policy", &[POLICY_ROWS, GRANT_ROWS]),
         }
     }
 }
 
 const SWITCH_ROW: &str = "SELECT * FROM switch_turns ORDER BY number DESC LIMIT 1";
+
+const ACTIVE_CHARTERS: &str = "SELECT * FROM role_charters WHERE active = 1 ORDER BY version";
+const POLICY_ROWS: &str = "SELECT * FROM policy_values ORDER BY number";
+const GRANT_ROWS: &str = "SELECT * FROM capability_grants ORDER BY number";
 
 const REVISIONS: &str = "SELECT id, revision, status, spec_sha256, component_sha256, snapshot_sha256, limits_json
      FROM skill_proposals WHERE name = ?1 AND revision IS NOT NULL ORDER BY revision";
@@ -69,11 +81,36 @@ fn skill_leaf(conn: &Connection, name: &str) -> Result<Option<Hash>, LedgerError
     Ok(Some(leaf_hash(json!({ "skill": name, "revisions": revisions }).to_string().as_bytes())))
 }
 
+/// The leaf of all rows of some statements. None where there is no row, as in a workspace that never set any.
+fn rows_leaf(conn: &Connection, part: &str, statements: &[&str]) -> Result<Option<Hash>, LedgerError> {
+    let mut rows = Vec::new();
+    for sql in statements {
+        let mut statement = conn.prepare_cached(sql)?;
+        let found = statement.query_map([], |row| images::columns(row).map(Value::Object))?;
+        rows.extend(found.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok((!rows.is_empty()).then(|| leaf_hash(json!({ part: rows }).to_string().as_bytes())))
+}
+
+/// Whether a part of the state is what the newest decision committed to.
+pub(in super::super) fn is_committed(
+    conn: &Connection,
+    anchor: Option<&dyn HistoryAnchor>,
+    key: StateKey<'_>,
+) -> Result<bool, LedgerError> {
+    Ok(key.leaf(conn)?.as_ref() == checked(conn, anchor)?.get(&key.text()))
+}
+
 /// The state of all rows as they are found, without any check.
 pub(super) fn found(conn: &Connection) -> Result<TrustState, LedgerError> {
     let mut state = TrustState::default();
     if let Some(leaf) = switch_leaf(conn)? {
         state.set(SWITCH, leaf);
+    }
+    for key in [StateKey::Charter, StateKey::Policy] {
+        if let Some(leaf) = key.leaf(conn)? {
+            state.set(&key.text(), leaf);
+        }
     }
     let mut names = conn.prepare("SELECT DISTINCT name FROM skill_proposals WHERE revision IS NOT NULL")?;
     for name in names.query_map([], |row| row.get::<_, String>(0))? {
@@ -136,7 +173,8 @@ pub(in super::super) fn check(
     skill: Option<&SkillName>,
 ) -> Result<(), LedgerError> {
     let state = checked(conn, anchor)?;
-    let keys = [Some(StateKey::Switch), skill.map(StateKey::Skill)];
+    // Not the charter: a person may run skills under one that cannot be believed, and set another one.
+    let keys = [Some(StateKey::Switch), Some(StateKey::Policy), skill.map(StateKey::Skill)];
     for key in keys.into_iter().flatten() {
         if key.leaf(conn)?.as_ref() != state.get(&key.text()) {
             return Err(explain(conn, key)?);
@@ -151,7 +189,13 @@ pub(in super::super) fn check_all(conn: &Connection, anchor: Option<&dyn History
     let differs = |key: &&str| said.get(key) != now.get(key);
     let Some(key) = said.leaves().chain(now.leaves()).map(|(key, _)| key).find(differs) else { return Ok(()) };
     let name = key.strip_prefix(SKILL).and_then(|name| SkillName::parse(name).ok());
-    Err(explain(conn, name.as_ref().map_or(StateKey::Switch, StateKey::Skill))?)
+    let part = match (key, &name) {
+        (CHARTER, _) => StateKey::Charter,
+        (POLICY, _) => StateKey::Policy,
+        (_, Some(name)) => StateKey::Skill(name),
+        _ => StateKey::Switch,
+    };
+    Err(explain(conn, part)?)
 }
 
 /// Finds the event and the field that a part of the state differs from.
@@ -170,9 +214,22 @@ fn explain(conn: &Connection, part: StateKey<'_>) -> Result<LedgerError, LedgerE
         StateKey::Skill(name) => {
             keys(conn, "skill_proposals", "SELECT id FROM skill_proposals WHERE name = ?1", name.as_str())?
         }
+        StateKey::Charter => keys(conn, "role_charters", "SELECT version FROM role_charters WHERE ?1 <> ''", CHARTER)?,
+        StateKey::Policy => {
+            let mut rows = keys(conn, "policy_values", "SELECT number FROM policy_values WHERE ?1 <> ''", POLICY)?;
+            let sql = "SELECT number FROM capability_grants WHERE ?1 <> ''";
+            rows.extend(keys(conn, "capability_grants", sql, POLICY)?);
+            rows
+        }
     };
-    let table = if matches!(part, StateKey::Switch) { "switch_turns/" } else { "skill_proposals/" };
-    let all = known.keys().filter(|name| name.starts_with(table)).filter_map(|name| RowKey::parse(name));
+    let tables: &[&str] = match part {
+        StateKey::Switch => &["switch_turns/"],
+        StateKey::Skill(_) => &["skill_proposals/"],
+        StateKey::Charter => &["role_charters/"],
+        StateKey::Policy => &["policy_values/", "capability_grants/"],
+    };
+    let is_part = |name: &&String| tables.iter().any(|table| name.starts_with(table));
+    let all = known.keys().filter(is_part).filter_map(|name| RowKey::parse(name));
     for key in mine.iter().cloned().chain(all) {
         let name = key.to_string();
         let field = match known.get(&name) {

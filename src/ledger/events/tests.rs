@@ -98,7 +98,14 @@ fn propose(ledger: &Ledger, name: &str, second: i64) -> Made<ProposalId> {
     let spec_json = crate::model::json::canonical(&serde_json::to_value(&spec)?);
     let source = ProposalSource { channel: Channel::Mcp, by: "an agent".to_owned(), why: "often".to_owned() };
     let artifact = artifact(second)?;
-    let new = NewProposal { id, spec: &spec, spec_json: &spec_json, artifact: &artifact, source: Some(&source) };
+    let new = NewProposal {
+        id,
+        spec: &spec,
+        spec_json: &spec_json,
+        artifact: &artifact,
+        source: Some(&source),
+        context_sha256: Some(Digest::of(b"context")),
+    };
     Ok(ledger.insert_proposal(&new)?.id)
 }
 

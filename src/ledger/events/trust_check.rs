@@ -73,7 +73,7 @@ impl Ledger {
         })
     }
 
-    fn at_one_moment<T>(
+    pub(in super::super) fn at_one_moment<T>(
         &self,
         look: impl FnOnce(&Connection, Option<&dyn HistoryAnchor>) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
