@@ -190,12 +190,13 @@ impl App {
         setup::write_bundled_skill(folder)
     }
 
-    /// Writes a new skill crate. Never replaces a file.
+    /// Writes a new skill crate, with the types of the open proposal of this name if there is one. Never replaces a file.
     ///
     /// # Errors
-    /// When the crate exists or a file cannot be written.
+    /// When several proposals of the name are open, the crate exists, or a file cannot be written.
     pub fn new_skill(&self, name: &SkillName) -> Result<Vec<PathBuf>, Error> {
-        setup::new_skill(self.layout(), name)
+        let proposed = self.proposals().open_of(name)?.map(|proposal| proposal.spec);
+        setup::new_skill(self.layout(), name, proposed.as_ref())
     }
 
     /// Where the files of the workspace are.

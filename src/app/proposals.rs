@@ -109,18 +109,28 @@ impl ProposalService<'_> {
     /// # Errors
     /// [`Error::AmbiguousName`] when several are open: a name must not lead to one that the person never looked at.
     pub fn find_open(&self, key: &str) -> Result<Proposal, Error> {
-        if let Ok(name) = SkillName::parse(key) {
-            let mut open = self.workspace.ledger.open_proposals(Some(&name))?;
-            match (open.pop(), open.is_empty()) {
-                (Some(only), true) => return Ok(only.proposal),
-                (Some(newest), false) => {
-                    open.push(newest);
-                    return Err(Error::AmbiguousName { name, open });
-                }
-                (None, _) => {}
-            }
+        if let Ok(name) = SkillName::parse(key)
+            && let Some(only) = self.open_of(&name)?
+        {
+            return Ok(only);
         }
         self.find_newest(key)
+    }
+
+    /// The open proposal of a name, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::AmbiguousName`] when there are several.
+    pub fn open_of(&self, name: &SkillName) -> Result<Option<Proposal>, Error> {
+        let mut open = self.workspace.ledger.open_proposals(Some(name))?;
+        match (open.pop(), open.is_empty()) {
+            (Some(only), true) => Ok(Some(only.proposal)),
+            (Some(newest), false) => {
+                open.push(newest);
+                Err(Error::AmbiguousName { name: name.clone(), open })
+            }
+            (None, _) => Ok(None),
+        }
     }
 
     /// Who sent each of these proposals. One that was typed at the command line has no entry.

@@ -17,6 +17,7 @@ use crate::ledger::{Create, Ledger};
 use crate::model::{
     layout::{self, Layout},
     name::SkillName,
+    spec::SkillSpec,
 };
 use crate::workspace::{self, Config};
 
@@ -155,8 +156,12 @@ pub(super) fn write_bundled_skill(folder: &Path) -> Result<(), Error> {
     Ok(artifacts::write_durably(folder, &folder.join("src/lib.rs"), bytes)?)
 }
 
-/// Writes a new skill crate.
-pub(super) fn new_skill(layout: &Layout, name: &SkillName) -> Result<Vec<PathBuf>, Error> {
+/// Writes a new skill crate, for an open proposal where there is one.
+pub(super) fn new_skill(
+    layout: &Layout,
+    name: &SkillName,
+    proposed: Option<&SkillSpec>,
+) -> Result<Vec<PathBuf>, Error> {
     let root = &layout.root;
     let folder = layout.skills().join(name.as_str());
     if folder.exists() {
@@ -169,7 +174,7 @@ pub(super) fn new_skill(layout: &Layout, name: &SkillName) -> Result<Vec<PathBuf
         }
     }
     let mut written = Vec::new();
-    for (path, text) in scaffold::files(name) {
+    for (path, text) in proposed.map_or_else(|| scaffold::files(name), scaffold::files_for) {
         artifacts::write_durably(root, &root.join(&path), text.as_bytes())?;
         written.push(root.join(path));
     }

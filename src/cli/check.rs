@@ -21,11 +21,11 @@ use crate::model::{
 #[command(after_help = "\
 Examples:
   kavi check skills/write_note
-  kavi check skills/* --sarif kavi.sarif
+  kavi check skills/*/spec.json --sarif kavi.sarif
 
 Lines are those of the formatted sources: run `cargo fmt` first. Exit code 4: a skill does not pass.")]
 pub struct Args {
-    /// The folder of a crate: src/lib.rs, and spec.json with the whole specification.
+    /// The folder of a crate, with src/lib.rs, and spec.json with the whole specification. The path of that file will do.
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Also write the findings to this file, as SARIF 2.1.0.
@@ -34,6 +34,9 @@ pub struct Args {
     #[command(flatten)]
     pub json: JsonFlag,
 }
+
+/// The file with the specification.
+const SPEC: &str = "spec.json";
 
 /// What the gates said of one crate.
 pub struct CheckedCrate {
@@ -99,7 +102,11 @@ impl Throwaway {
     }
 
     fn check(&self, cwd: &Path, folder: &Path, toolchain: &Toolchain) -> Result<CheckedCrate, Error> {
-        let path = cwd.join(folder).join("spec.json");
+        let folder = match folder.file_name() {
+            Some(name) if name == SPEC => folder.parent().unwrap_or(Path::new(".")),
+            _ => folder,
+        };
+        let path = cwd.join(folder).join(SPEC);
         let bytes = std::fs::read(&path).map_err(|source| Error::Usage(format!("{}: {source}", path.display())))?;
         let proposals = self.app.proposals();
         let proposal = proposals.propose(&proposals.parse_spec_file(&bytes)?)?;

@@ -6,7 +6,7 @@ use super::{Context, JsonFlag};
 use crate::error::Error;
 use crate::model::name::SkillName;
 
-/// Write the skeleton of a skill crate into skills/NAME. It builds and tests with plain cargo.
+/// Write the skeleton of a skill crate into skills/NAME. With an open proposal of that name it has the types of its schemas.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kavi new tidy_inbox\n  cd skills/tidy_inbox && cargo test")]
 pub struct Args {

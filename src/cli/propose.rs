@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, JsonFlag, capabilities, views};
 use crate::app::{ExampleText, ProposalRequest};
 use crate::error::Error;
+use crate::model::spec::SkillSpec;
 
 /// Propose a skill: its name, what it does, what it may touch, its input and output.
 #[derive(Debug, clap::Args)]
@@ -20,23 +21,31 @@ Examples:
   kavi propose-skill --name fetch --desc 'Fetches' --side-effect NETWORK \\
       --host 'GET https://api.example.com/v1/**' \\
       --io-schema-json '{\"input\":{\"url\":\"str\"},\"output\":{\"body\":\"str\"}}'
-  kavi propose-skill --spec skills/search_notes/spec.json")]
+  kavi propose-skill --spec skills/search_notes/spec.json
+  kavi propose-skill --from keep@1 --path Inbox --desc 'Keeps a text'
+
+A shorthand of a schema names each field and its type: str, int, float, bool,
+list[T], dict[str,T], or an object of the same kind. `?` after a type makes the
+field optional.")]
 pub struct Args {
     /// A file with the whole specification: {name, description, side_effect_class, io, paths, examples, …}, as in
     /// SKILL_SPEC.json. It takes the place of all other options.
     #[arg(long, value_name = "FILE", conflicts_with_all = PARTS)]
     spec: Option<String>,
+    /// Begin with the specification of this skill or proposal. The other options change it.
+    #[arg(long, value_name = "NAME[@REVISION]", conflicts_with_all = NOT_CHANGED)]
+    from: Option<String>,
     /// The skill's name: lower-case letters, digits and `_`, 64 at most.
-    #[arg(long, required_unless_present = "spec")]
+    #[arg(long, required_unless_present_any = ["spec", "from"])]
     name: Option<String>,
     /// What it does, for people and agents.
-    #[arg(long, required_unless_present = "spec")]
+    #[arg(long, required_unless_present_any = ["spec", "from"])]
     desc: Option<String>,
     /// READ_ONLY, FILE_WRITE, NETWORK, SECRET_READ, MESSAGING or MONEY.
-    #[arg(long, value_name = "CLASS", required_unless_present = "spec")]
+    #[arg(long, value_name = "CLASS", required_unless_present_any = ["spec", "from"])]
     side_effect: Option<String>,
     /// `{"input": …, "output": …}`, each a JSON Schema or a shorthand like {"title":"str"}; `@FILE` reads a file.
-    #[arg(long, value_name = "JSON", required_unless_present = "spec")]
+    #[arg(long, value_name = "JSON", required_unless_present_any = ["spec", "from"])]
     io_schema_json: Option<String>,
     /// Names of the secrets it needs, as a JSON list.
     #[arg(long, value_name = "JSON", default_value = "[]")]
@@ -75,8 +84,12 @@ pub struct Args {
     pub json: JsonFlag,
 }
 
+/// What `--from` keeps as it is.
+const NOT_CHANGED: [&str; 6] = ["required_secrets", "hosts", "allow_private", "reads", "secrets", "examples"];
+
 /// What `--spec` takes the place of.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
+    "from",
     "name",
     "desc",
     "side_effect",
@@ -93,13 +106,42 @@ const PARTS: [&str; 14] = [
     "required_tests",
 ];
 
+/// The specification `base`, as JSON, with what the options change.
+fn changed(cwd: &Path, base: &SkillSpec, args: &Args) -> Result<Value, Error> {
+    let mut spec = json!(base);
+    for (key, value) in [("name", &args.name), ("description", &args.desc), ("side_effect_class", &args.side_effect)] {
+        if let Some(value) = value {
+            spec[key] = json!(value);
+        }
+    }
+    if let Some(schema) = io_schema(cwd, args)? {
+        let schema = serde_json::from_str(&schema);
+        spec["io"] = schema.map_err(|error| Error::Usage(format!("--io-schema-json is not JSON: {error}")))?;
+    }
+    if !args.paths.is_empty() {
+        spec["paths"] = json!(args.paths);
+    }
+    if !args.required_tests.is_empty() {
+        spec["required_tests"] = json!(args.required_tests);
+    }
+    for (key, given) in [("reads_clock", args.reads_clock), ("removes_files", args.removes_files)] {
+        if given {
+            spec[key] = json!(true);
+        }
+    }
+    Ok(spec)
+}
+
+/// The schemas that were given, also from a file.
+fn io_schema(cwd: &Path, args: &Args) -> Result<Option<String>, Error> {
+    let Some(text) = &args.io_schema_json else { return Ok(None) };
+    text.strip_prefix('@').map_or_else(|| Ok(text.clone()), |file| read_text(cwd, file)).map(Some)
+}
+
 /// The proposal that the options make up.
 fn request(cwd: &Path, args: &Args) -> Result<ProposalRequest, Error> {
     let given = |part: &Option<String>| part.clone().unwrap_or_default();
-    let io_schema = match args.io_schema_json.as_deref().and_then(|text| text.strip_prefix('@')) {
-        Some(file) => read_text(cwd, file)?,
-        None => given(&args.io_schema_json),
-    };
+    let io_schema = io_schema(cwd, args)?.unwrap_or_default();
     Ok(ProposalRequest {
         name: given(&args.name),
         description: given(&args.desc),
@@ -123,9 +165,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let file = args.spec.as_deref().map(|file| read_bytes(&cwd, file)).transpose()?;
     let request = request(&cwd, args)?;
     let (app, out) = context.open()?;
-    let spec = match &file {
-        Some(bytes) => app.proposals().parse_spec_file(bytes)?,
-        None => app.proposals().parse_spec(&request)?,
+    let spec = match (&file, &args.from) {
+        (Some(bytes), _) => app.proposals().parse_spec_file(bytes)?,
+        (None, Some(base)) => {
+            let changed = changed(&cwd, &app.proposals().find(base)?.spec, args)?;
+            app.proposals().parse_spec_file(changed.to_string().as_bytes())?
+        }
+        (None, None) => app.proposals().parse_spec(&request)?,
     };
     let proposal = app.proposals().propose(&spec)?;
     let short = proposal.id.short();

@@ -82,3 +82,23 @@ fn what_is_no_crate_with_a_specification_is_refused() {
     let rule = document["checked"][0]["findings"][0]["rule"].as_str().unwrap();
     assert!(rule.starts_with("workspace/"), "{document:#}");
 }
+
+/// The action runs this program, with options that it has.
+#[test]
+fn the_action_runs_the_check_that_there_is() {
+    let action = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml")).unwrap();
+    let line = action.lines().map(str::trim).find(|line| line.starts_with("kavi ")).unwrap();
+    let folder = support::folder();
+    crate_in(folder.path(), "skills/good", |source| source);
+    fs::write(folder.path().join("skills/README.md"), "").unwrap();
+    let kavi = Path::new(env!("CARGO_BIN_EXE_kavi")).parent().unwrap().to_owned();
+    let path = format!("{}:{}", kavi.display(), std::env::var("PATH").unwrap());
+    let mut bash = std::process::Command::new("bash");
+    let like = support::kavi(folder.path());
+    bash.args(["-euc", line]).current_dir(folder.path()).env_clear();
+    bash.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bash.env("PATH", path).env("SKILLS", "skills/*/spec.json").env("SARIF", "kavi.sarif");
+    let called: Called = bash.output().unwrap().into();
+    called.expect(0);
+    assert!(folder.path().join("kavi.sarif").exists());
+}

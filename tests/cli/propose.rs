@@ -264,3 +264,46 @@ fn hosts_and_secrets_are_named_one_rule_each_and_shown_as_they_are_granted() {
         workspace.refused(&propose("x", class, more), 2);
     }
 }
+
+#[test]
+fn a_proposal_can_begin_with_another_specification() {
+    let workspace = Workspace::trusted();
+    let proposed = |args: &[&str]| workspace.json(&[&["propose-skill"], args].concat());
+    let spec = proposed(&["--from", "write_note@1", "--path", "Inbox", "--desc", "Writes elsewhere"]).expect(0).json();
+    let base = workspace.show("write_note@1")["spec"].take();
+    let spec = &spec["spec"];
+    assert_eq!((spec["description"].as_str(), &spec["paths"]), (Some("Writes elsewhere"), &json!(["Inbox"])));
+    for kept in ["name", "side_effect_class", "io", "examples"] {
+        assert_eq!(spec[kept], base[kept], "{kept}");
+    }
+    let schema = r#"{"input":{"text":"str"},"output":{"text":"str"}}"#;
+    let renamed = proposed(&["--from", "peek", "--name", "peek_two", "--io-schema-json", schema]).expect(0).json();
+    assert_eq!(renamed["spec"]["name"], "peek_two");
+    assert!(renamed["spec"]["io"]["input"]["properties"]["text"].is_object(), "{renamed}");
+    for refused in [
+        &["--from", "nothing_like_it"][..],
+        &["--from", "peek", "--spec", "spec.json"],
+        &["--from", "peek", "--host", "GET https://api.example.com/**"],
+        &["--from", "peek", "--name", "Not A Name"],
+        &["--from", "peek", "--io-schema-json", "{"],
+    ] {
+        proposed(refused).expect(2);
+    }
+}
+
+#[test]
+fn a_new_crate_has_the_types_of_the_open_proposal() {
+    let workspace = Workspace::new();
+    let schema =
+        r#"{"input":{"text":"str","top-k":"int?","of":{"x":"list[float]"}},"output":{"found":"dict[str,int]"}}"#;
+    let id = workspace.propose("counted", "READ_ONLY", schema, &[]);
+    workspace.call(&["new", "counted"]).expect(0);
+    let source = fs::read_to_string(workspace.path().join("skills/counted/src/lib.rs")).unwrap();
+    assert!(source.contains("struct InputOf {\n    x: Vec<f64>,\n}"), "{source}");
+    assert!(source.contains("#[serde(rename = \"top-k\")]\n    top_k: Option<i64>,"), "{source}");
+    workspace.json(&["build-skill", &id, "--from", "skills/counted"]).expect(0);
+    // What it is to do is not written: the gates refuse it, and only for that.
+    let verification = workspace.json(&["verify-skill", &id]).expect(4).json();
+    let compiled = verification["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == "compile").unwrap();
+    assert_eq!(compiled["status"], "PASSED", "{verification:#}");
+}

@@ -1,9 +1,11 @@
 //! The files that `kavi new` writes: a working skill crate, for a person to change.
 //!
-//! Guarantees: the crate builds and tests with plain cargo and passes the gates unchanged. Deliberately never: writes or reads a
+//! Guarantees: the crate builds with plain cargo. The example, for a skill without a proposal, passes the gates unchanged. Deliberately never: writes or reads a
 //! file. The caller does, and must not replace an existing one.
 
-use crate::model::name::SkillName;
+mod from_spec;
+
+use crate::model::{name::SkillName, spec::SkillSpec};
 
 /// The files of a new skill, by path relative to the Kavi workspace.
 pub fn files(name: &SkillName) -> Vec<(String, String)> {
@@ -12,6 +14,17 @@ pub fn files(name: &SkillName) -> Vec<(String, String)> {
         .into_iter()
         .map(|(path, text)| (format!("skills/{name}/{path}"), text.replace("{{name}}", name.as_str())))
         .collect()
+}
+
+/// The same for a skill whose specification is there: with the types of its input and output, and without what it does.
+pub fn files_for(spec: &SkillSpec) -> Vec<(String, String)> {
+    let mut files = files(&spec.name);
+    for (path, text) in &mut files {
+        if path.ends_with("src/lib.rs") {
+            *text = from_spec::source(spec);
+        }
+    }
+    files
 }
 
 /// The files that all skills share, by path relative to the Kavi workspace. The caller writes those that are missing.
