@@ -17,6 +17,7 @@ mod chain;
 mod charter;
 mod check;
 mod check_invariants;
+mod colors;
 mod completions;
 mod config;
 mod consume;
@@ -83,6 +84,7 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 
 use crate::app::{AgentServer, App, Host, Walls};
 use crate::error::{Error, Kind};
+use colors::ColorChoice;
 use log::{LogArgs, Reports};
 use out::{Out, Remarks};
 
@@ -125,6 +127,9 @@ struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Output::Human, help_heading = GLOBAL)]
     output: Output,
+    /// When colours are used. `auto` is on a terminal without NO_COLOR.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN", help_heading = GLOBAL)]
+    color: ColorChoice,
     /// Run tools on a model's sources without a sandbox. Recorded with the attempt and shown at promotion.
     #[arg(long, global = true, help_heading = GLOBAL)]
     unconfined: bool,
@@ -378,6 +383,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
     let format = if cli.verb.json() { Output::Json } else { cli.global.output };
     let remarks = if cli.global.log.quiet { Remarks::Left } else { Remarks::Printed };
     screen::start(&host.environment);
+    colors::start(cli.global.color, &host.environment);
     let reports = Reports::default();
     let out = Out::new(format, remarks, reports.clone());
     if let Err(error) = log::start(cli.global.log, &host.environment, &reports) {

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use super::Output;
+use super::colors::{self, Tone};
 use super::log::Reports;
 use super::views;
 use crate::error::Error;
@@ -74,7 +75,7 @@ impl Out {
     /// The result of a verb: a text for people, or a document for machines.
     pub fn result(&self, human: &str, machine: &Value) {
         match self.format {
-            Output::Human => write_stdout(human),
+            Output::Human => write_stdout(&colors::painted(human)),
             Output::Json => self.document(machine.clone()),
         }
     }
@@ -84,7 +85,7 @@ impl Out {
     pub fn failure(&self, human: &str, machine: &Value, error: Error) -> Error {
         match self.format {
             Output::Human => {
-                write_stdout(human);
+                write_stdout(&colors::painted(human));
                 error
             }
             Output::Json => {
@@ -147,7 +148,7 @@ impl Out {
     /// A part of a longer result, for people only, on stdout.
     pub fn say(&self, line: &str) {
         if !self.is_json() {
-            write_stdout(line);
+            write_stdout(&colors::painted(line));
         }
     }
 
@@ -161,7 +162,7 @@ impl Out {
     /// What went wrong without stopping the work: on stderr for people. For machines it is part of the document.
     pub fn warnings(&self) {
         for warning in self.reports.take_warnings() {
-            self.remark(&format!("warning: {}", text::line(&warning, 1_000)));
+            self.remark(&format!("{} {}", colors::label("warning:", Tone::Notice), text::line(&warning, 1_000)));
         }
     }
 
@@ -237,9 +238,11 @@ impl Out {
         match (self.format, error) {
             (_, Error::Reported(_)) => {}
             (Output::Human, error) => {
-                write_stderr(&format!("error: {}", text::block(&error.to_string(), 4_000)));
+                let label = colors::label("error:", Tone::Bad);
+                write_stderr(&format!("{label} {}", text::block(&error.to_string(), 4_000)));
                 if let Some(hint) = error.hint() {
-                    write_stderr(&format!("hint: {}", text::block(&hint, 1_000)));
+                    let label = colors::label("hint:", Tone::Good);
+                    write_stderr(&format!("{label} {}", text::block(&hint, 1_000)));
                 }
                 if let Some(run) = error.run().map(|run| run.short()) {
                     write_stderr(&format!("run: {run} (see `kavi show {run}`)"));

@@ -70,3 +70,16 @@ fn who_decides_has_a_default_also_where_no_user_is_named() {
     revoked.expect(0);
     assert_eq!(workspace.show("peek")["promotions"][1]["approved_by"], "grace");
 }
+
+#[test]
+fn colours_are_for_terminals_and_those_who_ask() {
+    let workspace = Workspace::trusted();
+    let list = |args: &[&str]| workspace.call(&[&["list-skills"], args].concat()).expect(0).stdout;
+    assert!(!list(&[]).contains('\u{1b}'), "a pipe gets no colours");
+    let painted = list(&["--color", "always"]);
+    assert!(painted.contains("\u{1b}[32mTRUSTED\u{1b}[0m"), "{painted:?}");
+    assert!(!list(&["--color", "always", "--output", "json"]).contains('\u{1b}'), "a document has none");
+    let failed = workspace.call(&["show", "nothing_like_it", "--color", "always"]).expect(2);
+    assert!(failed.stderr.contains("\u{1b}[31m\u{1b}[1merror:\u{1b}[0m"), "{failed:?}");
+    workspace.call(&["list-skills", "--color", "sometimes"]).expect(2);
+}
