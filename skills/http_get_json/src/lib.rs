@@ -23,7 +23,7 @@ struct Output {
 }
 
 fn run(input: Input) -> Result<Output, SkillError> {
-    let response = http::get(&input.url).header("accept", "application/json").send()?.success()?;
+    let response = http::get(&input.url).send()?.success()?;
     let document: Value = response.json()?;
     match document.pointer(&input.pointer) {
         Some(value) => Ok(Output { status: response.status(), json: value.to_string() }),
