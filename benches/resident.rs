@@ -133,6 +133,7 @@ fn main() {
         ids: &RandomIds,
         loader,
         roots_file: None,
+        secrets: const { &std::collections::BTreeMap::new() },
         limits,
     };
 

@@ -165,6 +165,7 @@ impl OpenWorkspace {
             ids: self.ids.as_ref(),
             loader: self.loader(),
             roots_file: self.host.environment.get("SSL_CERT_FILE").map(Path::new),
+            secrets: &self.config.secrets,
             limits: &self.config.limits,
         }
     }

@@ -7,17 +7,20 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::exchanger::Exchanger;
 use super::resolve::SystemLookup;
-use super::wire::{self, BrokerOrder, BrokerReady, CallHead, ExchangedHead, ReplyHead};
+use super::wire::{self, BrokerMessage, BrokerOrder, BrokerReady, CallHead, ExchangedHead, HostMessage, ReplyHead};
 use crate::cage::{self, ServiceScope};
 use crate::http::{PinnedClient, TlsRoots};
 use crate::model::exchange::{Exchanged, HttpCall};
 use crate::model::host_grants::HostGrants;
+use crate::model::secret::SecretName;
+use crate::secrets::{self, HeldSecrets, SecretSource, SecretValue};
 
 /// The hidden verb.
 pub(super) const VERB: &str = "__egress";
@@ -58,25 +61,52 @@ fn serve() -> io::Result<()> {
     let mut socket = cage::service_socket()?;
     // From Kavi itself: nothing of a guest is in it.
     let (order, pem) = wire::receive::<BrokerOrder>(&mut socket)?;
+    let source: Box<dyn SecretSource> = Box::new(HostSource(socket.try_clone()?));
+    let held = HeldSecrets::new(order.secrets, source).map_err(io::Error::other)?;
     let mut exchanger = match prepare(order.grants, pem) {
-        Ok(exchanger) => exchanger,
+        Ok(exchanger) => exchanger.with_secrets(held),
         Err(why) => return wire::send(&mut socket, &BrokerReady::Failed(why), &[]),
     };
     wire::send(&mut socket, &BrokerReady::Ready, &[])?;
     loop {
-        let (head, body) = match wire::receive::<CallHead>(&mut socket) {
+        let (message, body) = match wire::receive::<HostMessage>(&mut socket) {
             Ok(message) => message,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        let CallHead { method, url, headers, time_ms } = head;
+        let CallHead { method, url, headers, time_ms } = match message {
+            HostMessage::Call(head) => head,
+            HostMessage::Scan => {
+                let found = exchanger.leak_in(&body).map(|leak| BrokerMessage::Leak(leak.to_string()));
+                wire::send(&mut socket, &found.unwrap_or(BrokerMessage::Clean), &[])?;
+                continue;
+            }
+        };
         let call = HttpCall { method, url, headers, body };
         let Exchanged { hops, end } = exchanger.exchange(call, Duration::from_millis(time_ms));
+        if let Some(leak) = exchanger.take_leak() {
+            wire::send(&mut socket, &BrokerMessage::Leak(leak.to_string()), &[])?;
+            continue;
+        }
         let (end, body) = match end {
             Ok(reply) => (Ok(ReplyHead { status: reply.status, headers: reply.headers }), reply.body),
             Err(failure) => (Err(failure), Vec::new()),
         };
-        wire::send(&mut socket, &ExchangedHead { hops, end }, &body)?;
+        wire::send(&mut socket, &BrokerMessage::Exchanged(ExchangedHead { hops, end }), &body)?;
+    }
+}
+
+/// Gets values from the reader that the host starts. The reader writes to this end of the socket.
+#[derive(Debug)]
+struct HostSource(UnixStream);
+
+impl SecretSource for HostSource {
+    fn fetch(&mut self, name: &SecretName) -> Result<SecretValue, String> {
+        let value = wire::send(&mut self.0, &BrokerMessage::NeedsSecret(name.clone()), &[])
+            .and_then(|()| secrets::read_value(&mut self.0));
+        // The guest reads this. What is wrong with the store is for the person.
+        let none = || format!("the secret {name} cannot be read; `kavi secret check {name}` says why");
+        value.map_err(|error| error.to_string())?.ok_or_else(none)
     }
 }
 

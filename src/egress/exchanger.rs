@@ -16,8 +16,9 @@ use crate::model::{
     exchange::{ExchangeHop, Exchanged, HeaderField, HttpCall, HttpFailure, HttpFailureKind, HttpReply},
     host_grants::HostGrants,
     host_rule::{HostRule, RequestMethod},
-    web_origin::UrlScheme,
+    web_origin::{UrlScheme, WebOrigin},
 };
+use crate::secrets::{HeldSecrets, Leak, OutgoingRequest, PlacementError, SecretSource};
 
 /// Most redirects of one call.
 pub const MAX_HOPS: usize = 5;
@@ -47,6 +48,8 @@ pub struct Exchanger<L> {
     /// How many requests each rule allowed in this run.
     made: Vec<u64>,
     bytes: u64,
+    secrets: Option<HeldSecrets<Box<dyn SecretSource>>>,
+    leak: Option<Leak>,
 }
 
 /// What is sent next.
@@ -60,7 +63,24 @@ impl<L: NameLookup> Exchanger<L> {
     /// One for a run with these grants.
     pub fn new(grants: HostGrants, client: PinnedClient, lookup: L) -> Self {
         let made = vec![0; grants.rules.len()];
-        Self { grants, client, lookup, made, bytes: 0 }
+        Self { grants, client, lookup, made, bytes: 0, secrets: None, leak: None }
+    }
+
+    /// The same, which puts secrets into requests that have passed every rule.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: HeldSecrets<Box<dyn SecretSource>>) -> Self {
+        self.secrets = Some(secrets);
+        self
+    }
+
+    /// The secret that the last call was refused for. The run must not go on.
+    pub fn take_leak(&mut self) -> Option<Leak> {
+        self.leak.take()
+    }
+
+    /// A secret of the run in what it leaves behind.
+    pub fn leak_in(&self, bytes: &[u8]) -> Option<Leak> {
+        self.secrets.as_ref().and_then(|secrets| secrets.leak_in(bytes))
     }
 
     /// Makes one call. `time` is what the run has left.
@@ -122,18 +142,20 @@ impl<L: NameLookup> Exchanger<L> {
         let started = Instant::now();
         let addresses = resolve::resolve(&self.lookup, &self.grants, target, time)?;
         let most = rule.limits.response_bytes.min(MAX_RUN_BYTES.saturating_sub(self.bytes));
+        let outgoing = self.with_values(target, next)?;
         let response = self.client.exchange(&PinnedRequest {
             method: next.method,
-            url: target.url(),
+            url: &outgoing.url,
             host: &target.origin().host,
             addresses: &addresses,
-            headers: &next.headers,
-            body: &next.body,
+            headers: &outgoing.headers,
+            body: &outgoing.body,
             time: time.saturating_sub(started.elapsed()),
             response_head: MAX_HEAD_BYTES,
             response_body: usize::try_from(most).unwrap_or(usize::MAX),
         });
         let response = response.map_err(|error| failed(error, rule))?;
+        self.refuse_leak(&response)?;
         self.bytes = self.bytes.saturating_add((response.body.len() + next.body.len()) as u64);
         if let Some(hop) = hops.last_mut() {
             hop.address = response.address.map(|address| address.to_string());
@@ -145,6 +167,35 @@ impl<L: NameLookup> Exchanger<L> {
         let pinned = response.address.is_none_or(|address| addresses.contains(&address));
         let message = "the connection went to another address than the one that was checked";
         if pinned { Ok(response) } else { Err(HttpFailure::new(HttpFailureKind::Refused, message)) }
+    }
+
+    /// The request as it is sent: with the values that are bound to this origin, and to no other.
+    fn with_values(&mut self, target: &RequestTarget, next: &NextRequest) -> Result<OutgoingRequest, HttpFailure> {
+        let NextRequest { headers, body, .. } = next;
+        let mut outgoing =
+            OutgoingRequest { url: target.url().to_owned(), headers: headers.clone(), body: body.clone() };
+        let Some(secrets) = &mut self.secrets else { return Ok(outgoing) };
+        let origin: &WebOrigin = target.origin();
+        match secrets.place(origin, &mut outgoing) {
+            Ok(()) => Ok(outgoing),
+            Err(PlacementError::Refused(why)) => Err(HttpFailure::new(HttpFailureKind::Refused, why)),
+            Err(PlacementError::Leak(leak)) => Err(self.leaked("the request", leak)),
+        }
+    }
+
+    /// Refuses a response with a secret before anything of it is used, its `location` included.
+    fn refuse_leak(&mut self, response: &PinnedResponse) -> Result<(), HttpFailure> {
+        let secrets = self.secrets.as_ref();
+        match secrets.and_then(|secrets| secrets.leak_in_reply(&response.headers, &response.body)) {
+            Some(leak) => Err(self.leaked("the response", leak)),
+            None => Ok(()),
+        }
+    }
+
+    fn leaked(&mut self, what: &str, leak: Leak) -> HttpFailure {
+        let failure = HttpFailure::new(HttpFailureKind::Refused, format!("{what} {leak}"));
+        self.leak = Some(leak);
+        failure
     }
 
     fn count(&mut self, index: usize, rule: &HostRule) -> Result<(), HttpFailure> {

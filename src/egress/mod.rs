@@ -25,4 +25,4 @@ pub use broker::child_entry;
 pub use exchanger::{Exchanger, MAX_HOPS};
 pub use recorded::RecordedExchanges;
 pub use resolve::{MAX_ADDRESSES, NameLookup};
-pub use session::{BrokerLaunch, EgressError, KeptExchange, serve};
+pub use session::{BrokerLaunch, EgressError, KeptExchange, LeakCheck, LeakVerdict, serve};

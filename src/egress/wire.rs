@@ -11,6 +11,8 @@ use crate::model::{
     exchange::{ExchangeHop, HeaderField, HttpFailure},
     host_grants::HostGrants,
     host_rule::RequestMethod,
+    secret::SecretName,
+    secret_binding::SecretBinding,
 };
 
 const MAX_HEAD: u32 = 4 << 20;
@@ -21,6 +23,8 @@ const MAX_BODY: u32 = 64 << 20;
 pub struct BrokerOrder {
     /// What the run may reach.
     pub grants: HostGrants,
+    /// Which secrets it puts in, and where.
+    pub secrets: Vec<SecretBinding>,
 }
 
 /// The answer to it.
@@ -30,6 +34,28 @@ pub enum BrokerReady {
     Ready,
     /// It cannot work.
     Failed(String),
+}
+
+/// What the host says to a broker that is ready.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum HostMessage {
+    /// Make this call.
+    Call(CallHead),
+    /// Look for the secrets of the run in the body of this message.
+    Scan,
+}
+
+/// What a broker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum BrokerMessage {
+    /// What came of a call.
+    Exchanged(ExchangedHead),
+    /// It needs a secret. The next bytes of the socket are the value, or say that there is none.
+    NeedsSecret(SecretName),
+    /// A secret was found where it must not be, described without its value. The run ends.
+    Leak(String),
+    /// The body has no secret of the run.
+    Clean,
 }
 
 /// A call. The body of the message is that of the request.

@@ -40,6 +40,7 @@ pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
             | RunError::DiskFull,
         ) => Kind::Failed,
         InvokeError::Load(error) => load(error),
+        InvokeError::Leak(_) => Kind::Refused,
         InvokeError::Denied { .. } | InvokeError::NeedsPerson { .. } => Kind::Refused,
         InvokeError::Effects(error) => effects(error),
         InvokeError::Artifact(error) => artifact(error),

@@ -5,6 +5,7 @@
 //!
 //! Deliberately never: decides or writes anything.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::model::{
     id::IdSource,
     layout::Layout,
     limits::Limits,
+    secret::{SecretName, SecretStore},
     time::{Clock, Timestamp},
 };
 use crate::policy::channels::ChannelPolicy;
@@ -51,6 +53,8 @@ pub struct SharedContext<'a> {
     pub loader: Loader<'a>,
     /// A file with the certificate authorities that the requests of runs trust; none for those that are built in.
     pub roots_file: Option<&'a Path>,
+    /// Where the values of secrets are.
+    pub secrets: &'a BTreeMap<SecretName, SecretStore>,
     /// What a run may use, unless its promotion narrowed it.
     pub limits: &'a Limits,
 }

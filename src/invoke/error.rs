@@ -105,6 +105,9 @@ pub enum InvokeError {
         /// Its value.
         most: u64,
     },
+    /// What the run would leave behind contains a secret, or could not be looked at. Nothing of it is kept.
+    #[error("what the skill gave back {0}; nothing of it was kept")]
+    Leak(String),
     /// The output is no JSON.
     #[error("the skill's output is not JSON: {0}")]
     OutputJson(JsonError),
@@ -156,6 +159,7 @@ impl InvokeError {
             Self::Run(RunError::Egress(_)) | Self::Egress(_) => "EgressError",
             Self::Run(RunError::Disabled(_)) => "Denied",
             Self::Run(_) | Self::Runtime(_) | Self::Load(_) => "RuntimeError",
+            Self::Leak(_) => "SecretLeak",
             Self::OutputJson(_) | Self::Output { .. } => "InvalidOutput",
             Self::OutsidePaths(_) | Self::RemovalNotGranted(_) | Self::Staged(_) => "OutsidePaths",
             Self::Denied { .. } | Self::NeedsPerson { .. } | Self::PolicyAsks { .. } => "Denied",

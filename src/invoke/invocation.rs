@@ -15,6 +15,7 @@ use super::context::RunContext;
 use super::disposition::{self, RunDecision, RunQuestion};
 use super::effects::{FileOutcome, FileSet, RunStart, Staging, staged_files};
 use super::error::InvokeError;
+use super::leak_check;
 use super::loaded_skill::LoadedSkill;
 use super::network;
 use super::record::{CheckedOutput, Observations, RecordedSkill, RunRecord};
@@ -22,6 +23,7 @@ use super::request::{Disposition, RunRequest};
 use super::result::{DeferredFiles, RunFiles, RunResult};
 use crate::context::reader::ContextView;
 use crate::dir::FolderHandle;
+use crate::egress::LeakCheck;
 use crate::ledger::{Allowance, LedgerError, Proposal, RunAuthorization};
 use crate::model::{
     exchange::HttpPort,
@@ -226,7 +228,7 @@ impl<'a> Invocation<'a> {
         let both = request.cancel.clone().map(|cancel| Cancellable { watch, cancel });
         let watch = both.as_ref().map_or(watch, |both| both);
         let vault = loaded.vault(context.shared.layout).map(open_vault).transpose().map_err(InvokeError::Run)?;
-        let run = |http: Option<&Arc<dyn HttpPort>>| {
+        let run = |http: Option<&Arc<dyn HttpPort>>, check: Option<&LeakCheck>| {
             let guest_request = GuestRequest {
                 input: &input,
                 capabilities: loaded.capabilities(),
@@ -238,7 +240,7 @@ impl<'a> Invocation<'a> {
                 limits: loaded.limits(),
                 watch,
             };
-            match thread {
+            let ran = match thread {
                 RunThread::New(_) => loaded.compiled().run(&guest_request),
                 RunThread::Lane { lane, watch } => match request.cancel.clone() {
                     Some(cancel) => {
@@ -247,9 +249,14 @@ impl<'a> Invocation<'a> {
                     }
                     None => loaded.compiled().run_on(lane, &guest_request, watch),
                 },
-            }
+            };
+            // Here, because only the broker has the secrets, and it ends with the run.
+            let clean = check.map_or(Ok(()), |check| leak_check::check(check, &ran, out));
+            (ran, clean)
         };
-        let (ran, exchanges) = network::with_port(context, loaded, request.exchanges.as_ref(), run)?;
+        let ((ran, clean), exchanges) = network::with_port(context, loaded, request.exchanges.as_ref(), run)?;
+        // Before anything of the run is kept: its log is a part of the record.
+        clean.map_err(InvokeError::Leak)?;
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
         // Kept apart from the outcome: the record of a failure says what the guest used too.
         self.record.observations.replace(Observations {

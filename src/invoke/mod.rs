@@ -20,6 +20,7 @@ mod disposition;
 pub mod effects;
 mod error;
 mod invocation;
+mod leak_check;
 mod loaded_skill;
 mod network;
 pub mod pending_approval;

@@ -11,7 +11,7 @@ use super::context::RunContext;
 use super::error::InvokeError;
 use super::loaded_skill::LoadedSkill;
 use crate::artifacts::{ArtifactError, Store, StoredKind};
-use crate::egress::{self, BrokerLaunch, RecordedExchanges};
+use crate::egress::{self, BrokerLaunch, LeakCheck, RecordedExchanges};
 use crate::model::{
     exchange::{ExchangeRecord, HttpPort, RecordedEnd},
     execution::ExecutionRecord,
@@ -22,20 +22,27 @@ pub(super) fn with_port<T>(
     context: &RunContext<'_>,
     loaded: &LoadedSkill,
     recorded: Option<&Arc<RecordedExchanges>>,
-    work: impl FnOnce(Option<&Arc<dyn HttpPort>>) -> T,
+    work: impl FnOnce(Option<&Arc<dyn HttpPort>>, Option<&LeakCheck>) -> T,
 ) -> Result<(T, Vec<ExchangeRecord>), InvokeError> {
     let grants = &loaded.capabilities().hosts;
     if grants.is_empty() {
-        return Ok((work(None), Vec::new()));
+        return Ok((work(None, None), Vec::new()));
     }
     if let Some(recorded) = recorded {
         let port: Arc<dyn HttpPort> = Arc::<RecordedExchanges>::clone(recorded);
-        return Ok((work(Some(&port)), recorded.used()));
+        // It has no secret: what it answers was scanned when it was recorded.
+        return Ok((work(Some(&port), None), recorded.used()));
     }
     let shared = &context.shared;
-    let launch = BrokerLaunch { cage: shared.loader.cage, grants, roots_file: shared.roots_file };
+    let launch = BrokerLaunch {
+        cage: shared.loader.cage,
+        grants,
+        roots_file: shared.roots_file,
+        bindings: &loaded.capabilities().secrets,
+        stores: shared.secrets,
+    };
     let mut budget = context.ledger.call_budget(&loaded.spec().name, shared.clock);
-    let (done, kept) = egress::serve(launch, &mut *budget, |port| work(Some(port)))?;
+    let (done, kept) = egress::serve(launch, &mut *budget, |port, check| work(Some(port), Some(check)))?;
     for exchange in &kept {
         for body in &exchange.bodies {
             shared.store.put(StoredKind::Value, body)?;

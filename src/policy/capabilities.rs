@@ -91,7 +91,7 @@ pub fn leaves_only_files(class: EffectClass) -> bool {
 /// Whether skills of a class can be run by this version. The others' own capability is not built yet, and a skill
 /// without it would only pretend to work.
 pub fn is_runnable(class: EffectClass) -> bool {
-    matches!(class, EffectClass::ReadOnly | EffectClass::FileWrite | EffectClass::Network)
+    matches!(class, EffectClass::ReadOnly | EffectClass::FileWrite | EffectClass::Network | EffectClass::SecretRead)
 }
 
 #[cfg(test)]

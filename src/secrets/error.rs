@@ -106,9 +106,6 @@ pub enum InvalidValue {
     /// A line break.
     #[error("contains a line break")]
     LineBreak,
-    /// No key for a signature.
-    #[error("is no Ed25519 key: use the 32 bytes of a seed or a PKCS#8 document, in hex or base64")]
-    NoSigningKey,
 }
 
 impl SecretError {

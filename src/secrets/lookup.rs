@@ -1,6 +1,6 @@
 //! Kavi's side: starts a reader for one secret and judges its report.
 //!
-//! Guarantees: this process gets a report or a signature, and never a value. When a call returns, the reader is dead.
+//! Guarantees: this process gets a report and never a value. When a call returns, the reader is dead.
 //! Deliberately never: starts a reader for a name that kavi.toml does not have, or tries twice.
 
 use std::collections::BTreeMap;
@@ -8,18 +8,15 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::error::SecretError;
-use super::reader_child::{Operation, ReaderOrder, ReaderReport, VERB};
+use super::reader_child::{ReaderOrder, ReaderReport, VERB};
 use super::stores::COMMAND_WALL;
 use crate::cage::{Cage, Finished, Job, JobLimits};
 use crate::model::secret::{SecretName, SecretStore};
 
 /// Time for everything but the command of a store.
 const READER_WALL: Duration = Duration::from_secs(5);
-/// The most that a reader prints: a report or a signature.
+/// The most that a reader reports.
 const REPORT_BYTES: usize = 16 * 1024;
 
 /// Whether a value can be recognised where it must not be.
@@ -53,47 +50,24 @@ impl SecretReader<'_> {
         self.hand_over(name, nowhere.as_fd())
     }
 
-    /// Has the reader write the value to `receiver`, at once and whole, or not at all. The receiver must have room for
-    /// [`super::MAX_VALUE_BYTES`].
+    /// Has the reader write the value to `receiver`, for [`super::read_value`]. When the store gives none, nothing is written.
+    /// The receiver must have room for [`super::MAX_VALUE_BYTES`].
     ///
     /// # Errors
     /// [`SecretError`]
     pub fn hand_over(&self, name: &SecretName, receiver: BorrowedFd<'_>) -> Result<ValueLength, SecretError> {
-        let job = self.job(name, Operation::HandOver)?;
+        let job = self.job(name)?;
         let finished = self.cage.run_tool_into(&job, receiver).map_err(|source| reader_failed(name, source))?;
         judge(name, &finished)
     }
 
-    /// The HMAC-SHA256 of a message, with the value as the key.
-    ///
-    /// # Errors
-    /// [`SecretError`]
-    pub fn hmac_sha256(&self, name: &SecretName, message: &[u8]) -> Result<Vec<u8>, SecretError> {
-        self.signature(name, Operation::Hmac(STANDARD.encode(message)))
-    }
-
-    /// The Ed25519 signature of a message, with the value as the private key.
-    ///
-    /// # Errors
-    /// [`SecretError`]
-    pub fn sign_ed25519(&self, name: &SecretName, message: &[u8]) -> Result<Vec<u8>, SecretError> {
-        self.signature(name, Operation::Sign(STANDARD.encode(message)))
-    }
-
-    fn signature(&self, name: &SecretName, operation: Operation) -> Result<Vec<u8>, SecretError> {
-        let job = self.job(name, operation)?;
-        let finished = self.cage.run_tool(&job, &mut |_, _| {}).map_err(|source| reader_failed(name, source))?;
-        judge(name, &finished).map(|_| finished.stdout)
-    }
-
-    fn job(&self, name: &SecretName, operation: Operation) -> Result<Job, SecretError> {
+    fn job(&self, name: &SecretName) -> Result<Job, SecretError> {
         let store = self.stores.get(name).ok_or_else(|| SecretError::Unknown(name.clone()))?;
         let exe = self.cage.exe();
         let order = ReaderOrder {
             store: store.clone(),
             exe: exe.to_owned(),
             process: rustix::process::getpid().as_raw_nonzero().get(),
-            operation,
         };
         let order = serde_json::to_vec(&order)
             .map_err(|error| SecretError::Io { action: "write the order of a reader", source: error.into() })?;

@@ -1,8 +1,10 @@
 //! Secrets that skills use without having them.
 //!
 //! [`SecretReader`] asks the store of a secret. It starts a short-lived child, `reader_child`, which reads the value and writes
-//! it to a descriptor that the caller names, or makes a signature with it. [`LeakScanner`] finds known secrets, in every usual
+//! it to a descriptor that the caller names. [`LeakScanner`] finds known secrets, in every usual
 //! encoding, in what leaves a run.
+//!
+//! In the broker of a run, [`HeldSecrets`] puts values into requests that have passed every rule.
 //!
 //! Guarantees: the process that asks never holds a value. A child that holds one leaves no core dump, has nothing in its
 //! arguments or environment, and ends at once. A value is complete and valid, or it is not given out at all. No error, report
@@ -13,6 +15,9 @@
 
 mod encodings;
 mod error;
+mod hand_over;
+mod held;
+mod injection;
 mod leak_scan;
 mod lookup;
 mod reader_child;
@@ -21,6 +26,9 @@ mod value;
 
 pub use encodings::Encoding;
 pub use error::{InvalidValue, ReadRefusal, SecretError};
+pub use hand_over::{read_value, write_no_value};
+pub use held::{HeldSecrets, PlacementError, SecretSource};
+pub use injection::{InjectionRefusal, OutgoingRequest};
 pub use leak_scan::{KnownSecret, Leak, LeakScanError, LeakScanner, LeakStream};
 pub use lookup::{SecretReader, ValueLength};
 pub use reader_child::child_entry;

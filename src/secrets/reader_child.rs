@@ -1,7 +1,7 @@
 //! The reader: Kavi's own executable, started again with a hidden verb. It reads one value and hands it over.
 //!
 //! Guarantees: it can be traced or dumped by no other process of this user, and nothing of the value is in its arguments or
-//! environment. What it hands over is the whole value, one signature, or nothing. Its report has no part of the value.
+//! environment. What it hands over is the whole value or nothing. Its report has no part of the value.
 //!
 //! Deliberately never: serves a second order, or keeps anything.
 
@@ -9,16 +9,11 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use ring::hmac;
-use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::error::{InvalidValue, ReadRefusal};
+use super::error::ReadRefusal;
+use super::hand_over;
 use super::stores::{self, Asker};
-use super::value::SecretValue;
 use crate::model::secret::SecretStore;
 
 /// The hidden verb.
@@ -32,19 +27,6 @@ pub(super) struct ReaderOrder {
     pub(super) exe: PathBuf,
     /// The process that asks.
     pub(super) process: i32,
-    pub(super) operation: Operation,
-}
-
-/// What is done with the value.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Operation {
-    /// The value itself is written.
-    HandOver,
-    /// The HMAC-SHA256 of a message, in base64, is written.
-    Hmac(String),
-    /// The Ed25519 signature of a message, in base64, is written.
-    Sign(String),
 }
 
 /// How it went. `short` says that the value is too short to be recognised.
@@ -57,7 +39,7 @@ pub(super) enum ReaderReport {
 
 /// Performs the work of the reader when this process was started as one.
 ///
-/// `args` are the process's arguments, the program's name included. The value or signature goes to `output`, the report to
+/// `args` are the process's arguments, the program's name included. The value goes to `output`, the report to
 /// `report`. `None` means that this is no reader.
 pub fn child_entry(
     args: impl IntoIterator<Item = std::ffi::OsString>,
@@ -87,68 +69,17 @@ fn hide() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads the value and does what was ordered. Says whether the value is short.
+/// Reads the value and hands it over. Says whether the value is short.
 fn work(order: &ReaderOrder, mut output: impl Write) -> Result<bool, ReadRefusal> {
     let value = stores::read(&order.store, Asker { exe: &order.exe, process: order.process })?;
     let undelivered = |error: std::io::Error| ReadRefusal::Undelivered(error.to_string());
-    let message = |text: &str| {
-        STANDARD.decode(text).map_err(|_| ReadRefusal::Undelivered("the message is not base64".to_owned()))
-    };
-    let written = match &order.operation {
-        Operation::HandOver => output.write_all(value.expose()),
-        Operation::Hmac(text) => {
-            let key = hmac::Key::new(hmac::HMAC_SHA256, value.expose());
-            output.write_all(hmac::sign(&key, &message(text)?).as_ref())
-        }
-        Operation::Sign(text) => output.write_all(signing_key(&value)?.sign(&message(text)?).as_ref()),
-    };
-    written.and_then(|()| output.flush()).map_err(undelivered)?;
+    hand_over::write_value(&mut output, &value).map_err(undelivered)?;
     Ok(value.is_short())
-}
-
-/// The key in a value: a seed or a PKCS#8 document, in hex or base64.
-fn signing_key(value: &SecretValue) -> Result<Ed25519KeyPair, InvalidValue> {
-    let hex = hex::decode(value.expose()).ok();
-    let decoded = hex.or_else(|| STANDARD.decode(value.expose()).ok()).map(Zeroizing::new);
-    let bytes = decoded.ok_or(InvalidValue::NoSigningKey)?;
-    let key = match bytes.len() {
-        32 => Ed25519KeyPair::from_seed_unchecked(&bytes),
-        // Without a check of the public half, which a document of OpenSSL does not have.
-        _ => Ed25519KeyPair::from_pkcs8_maybe_unchecked(&bytes),
-    };
-    key.map_err(|_| InvalidValue::NoSigningKey)
 }
 
 #[cfg(test)]
 mod tests {
-    use ring::signature::{ED25519, KeyPair as _, UnparsedPublicKey};
-
-    use super::super::value::TrailingNewline;
     use super::*;
-
-    fn key(text: &str) -> Result<Ed25519KeyPair, InvalidValue> {
-        let value = SecretValue::check(Zeroizing::new(text.as_bytes().to_vec()), TrailingNewline::Kept)?;
-        signing_key(&value)
-    }
-
-    #[test]
-    fn a_signing_key_is_a_seed_or_a_document() -> Result<(), Box<dyn std::error::Error>> {
-        let seed = [7; 32];
-        let of_seed = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|error| error.to_string())?;
-        // The PKCS#8 document of this seed, as OpenSSL writes it.
-        let document = [&hex::decode("302e020100300506032b657004220420")?[..], &seed].concat();
-        let texts = [hex::encode(seed), STANDARD.encode(seed), hex::encode(&document), STANDARD.encode(&document)];
-        for text in texts {
-            let pair = key(&text)?;
-            assert_eq!(pair.public_key().as_ref(), of_seed.public_key().as_ref(), "{}", text.len());
-            let public = UnparsedPublicKey::new(&ED25519, pair.public_key().as_ref());
-            assert!(public.verify(b"message", pair.sign(b"message").as_ref()).is_ok());
-        }
-        for bad in ["made-up", "00", &hex::encode([7; 31]), &hex::encode([7; 33])] {
-            assert!(matches!(key(bad), Err(InvalidValue::NoSigningKey)), "{bad}");
-        }
-        Ok(())
-    }
 
     #[test]
     fn another_program_call_is_no_reader() {

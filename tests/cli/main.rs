@@ -52,6 +52,7 @@ mod reverify;
 mod screen;
 mod second_wall;
 mod secret_stores;
+mod secret_use;
 mod secrets;
 mod small_and_wrong;
 mod stop;

@@ -124,6 +124,7 @@ pub fn perform(root: &Path, deed: Deed, observer: &dyn CommitObserver) -> Result
         ids: &RandomIds,
         loader: Loader { cage: &cage, cache: &code },
         roots_file: None,
+        secrets: const { &std::collections::BTreeMap::new() },
         limits,
     };
     let context = shared.with_ledger(&ledger);

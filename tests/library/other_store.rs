@@ -272,6 +272,7 @@ fn a_run_its_commit_and_its_undo_need_no_sqlite() {
         ids: &RandomIds,
         loader: Loader { cage: &cage, cache: &code },
         roots_file: None,
+        secrets: const { &std::collections::BTreeMap::new() },
         limits: &config.limits,
     };
     let context = RunContext { shared, ledger: &memory, journal: &memory };

@@ -42,6 +42,7 @@ fn runs_that_end_during_a_recovery_are_no_trouble() -> Result<(), Box<dyn std::e
         ids: &RandomIds,
         loader: Loader { cage: &cage, cache: &cache },
         roots_file: None,
+        secrets: const { &std::collections::BTreeMap::new() },
         limits: &limits,
     };
     let context = shared.with_ledger(&ledger);

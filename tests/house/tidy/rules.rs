@@ -25,11 +25,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("cage", &["model"]),
     ("http", &["model"]),
-    ("egress", &["model", "cage", "http"]),
+    ("egress", &["model", "cage", "http", "secrets"]),
     ("llm", &["model", "http"]),
     ("context", &["model", "policy", "ledger", "trust"]),
     ("runtime", &["model", "cage", "dir"]),
-    ("secrets", &["model", "policy", "cage"]),
+    ("secrets", &["model", "cage"]),
     ("trust", &["model", "history", "ledger", "artifacts", "cage", "http"]),
     ("registry", &["model", "ledger", "artifacts", "trust"]),
     (
