@@ -17,6 +17,7 @@ use crate::workspace::Config;
 
 mod agents;
 mod attempts;
+mod backup;
 mod bundled;
 mod cache;
 mod clock;
@@ -30,6 +31,7 @@ mod host;
 mod improve;
 mod inbox;
 mod open_workspace;
+mod policy;
 mod proposals;
 mod records;
 mod retry;
@@ -52,6 +54,8 @@ pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
 pub use crate::forge::source_review::{SourceDiff, SourceFile, SourceReview};
 pub use crate::forge::verify::{Reuse, Verified};
+pub use crate::history::signers::Signer;
+pub use crate::history::trust_policy::{Requirement, TrustPolicy};
 pub use crate::improve::assessment::{Assessment, EnvironmentOutcomes, FailedUse, SubjectOutcomes};
 pub use crate::improve::candidates::{Candidate, CandidateReport, UnreadableSkill};
 pub use crate::improve::pass::{PassReport, SkippedCandidate};
@@ -82,6 +86,7 @@ pub use agents::{
     QueueLimits, ReplyFn, Settlement, SkillsChanged, Submission, Submitted, TlsFiles, TlsPem, ToolListing,
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
+pub use backup::{Backup, RestoreRequest};
 pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use context::{
@@ -94,12 +99,13 @@ pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
 pub use host::{Host, Walls};
 pub use improve::{ImproveService, ImprovementReview};
 pub use inbox::Inbox;
+pub use policy::{ExportedApproval, KeySource, NewSigner, PolicyService};
 pub use proposals::{Dossier, ProposalService};
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
 pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
 pub use runs::{Consumed, RunService};
 pub use secrets::{SecretListing, SecretService};
-pub use setup::InitReport;
+pub use setup::{InitReport, InitRequest};
 pub use status::Status;
 pub use subject::Subject;
 pub use switch::SwitchService;
@@ -165,13 +171,29 @@ impl App {
         switch::stop(host, &config, by, why)
     }
 
-    /// Makes a workspace in `folder`, or adds what is missing in one. Never replaces a file. `vault` is one that exists,
-    /// in which nothing is made.
+    /// Makes a workspace in a folder, or adds what is missing in one. Never replaces a file, and makes nothing in a vault that
+    /// exists.
     ///
     /// # Errors
     /// When a file cannot be written, or an existing one does not belong to a workspace.
-    pub fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<InitReport, Error> {
-        setup::init(host, folder, vault)
+    pub fn init(host: &Host, wanted: &InitRequest<'_>) -> Result<InitReport, Error> {
+        setup::init(host, wanted)
+    }
+
+    /// Copies the workspace into a new folder, with its signed head.
+    ///
+    /// # Errors
+    /// When the ledger does not fit its head, a signer does not sign, or a file cannot be written.
+    pub fn backup(&self, to: &Path) -> Result<Backup, Error> {
+        backup::make(&self.workspace, to)
+    }
+
+    /// Makes a workspace from a backup.
+    ///
+    /// # Errors
+    /// When it is not whole, older than what this machine knows, or not signed as it had to be.
+    pub fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -> Result<HistoryStatus, Error> {
+        backup::restore(host, wanted, by)
     }
 
     /// Installs the toolchain where it is missing. Needs no workspace.
@@ -260,6 +282,11 @@ impl App {
     /// When there is none, or more than one.
     pub fn find(&self, key: &str) -> Result<Subject, Error> {
         subject::find(&self.workspace, key)
+    }
+
+    /// The policy in force, and its signers.
+    pub fn policy(&self) -> PolicyService<'_> {
+        PolicyService { workspace: &self.workspace }
     }
 
     /// Proposals.

@@ -392,6 +392,9 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::Conflict(_)
         | LedgerError::NotStopped
         | LedgerError::StoppedAgain
+        | LedgerError::NeedsSignature(_)
+        | LedgerError::NotApproved(_)
+        | LedgerError::WeakerFile(_)
         | LedgerError::Halted(_) => Kind::Refused,
         // Nothing is broken here. The same command can work later.
         LedgerError::Busy | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
@@ -412,6 +415,12 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::StoppedAgain => "read its reason with `kavi status`, then `kavi resume` again",
         LedgerError::Unrecorded(_) => "`kavi stop` again records it; `kavi resume` lets things run",
         LedgerError::Conflict(_) => "check `kavi show` and try again",
+        LedgerError::NotApproved(_) | LedgerError::NeedsSignature(_) => {
+            "`kavi trust signers list` shows who may sign; `kavi trust enroll` enrols the first key"
+        }
+        LedgerError::WeakerFile(_) => {
+            "put that setting back, or have a signer accept the file as it is: `kavi trust policy --apply`"
+        }
         LedgerError::Newer { .. } => "use the version of Kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
         LedgerError::Busy => "wait for it to end, then try again",

@@ -15,7 +15,7 @@ use crate::history::note::NoteKey;
 use crate::history::proof::{self, MAX_PROOF, Proven};
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
-use crate::trust::{self, FileAnchor};
+use crate::trust::{self, FileAnchor, PlacePin};
 
 /// The history of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,26 @@ impl HistoryService<'_> {
         read_status(&self.workspace.ledger, &self.workspace.anchor)
     }
 
+    /// The newest signed checkpoint, for whoever is to keep it: a note in a repository, a mail, paper.
+    ///
+    /// # Errors
+    /// When the ledger does not fit its head, or nothing is signed.
+    pub fn signed_head(&self) -> Result<String, Error> {
+        self.sign_what_is_checked()?;
+        let head = self.workspace.ledger.newest_checkpoint()?;
+        head.ok_or_else(|| Error::Refused("nothing is signed here yet".to_owned()))
+    }
+
+    /// Checks that what somebody kept is a part of this history: lines of a witness, or a signed checkpoint.
+    ///
+    /// # Errors
+    /// When it is neither, or of another history.
+    pub fn check_witnessed(&self, text: &str) -> Result<(), Error> {
+        let note = trust::newest_in(text)
+            .ok_or_else(|| Error::Usage("this is neither a witness file nor a signed checkpoint".to_owned()))?;
+        Ok(self.workspace.ledger.check_witnessed(&note)?)
+    }
+
     /// A proof file of everything that the trust in a proposal rests on, as of now.
     ///
     /// # Errors
@@ -102,6 +122,15 @@ impl HistoryService<'_> {
         written.map_err(|source| Error::Io { what: path.display().to_string(), source })
     }
 
+    /// Has the history signed with a new key, if nothing about it is wrong. It is an adoption of what is there.
+    ///
+    /// # Errors
+    /// When the ledger does not fit its head, or as [`HistoryService::adopt`].
+    pub fn rotate_key(&self, by: &Approver, why: &str) -> Result<HistoryStatus, Error> {
+        self.sign_what_is_checked()?;
+        self.adopt(by, why)
+    }
+
     /// Accepts the ledger as it is, though its anchor does not fit it, by this person's word. It gets another id and an anchor
     /// of its own, so that another copy, which the old anchor fits, stays what it is.
     ///
@@ -119,7 +148,19 @@ impl HistoryService<'_> {
         let adoption = Adoption { workspace: &workspace, anchor: anchor.as_ref(), why: &why };
         let note = self.workspace.ledger.adopt(&adoption, decided)?;
         anchor.advance(&note).map_err(unusable)?;
+        self.pin_place(&workspace)?;
         read_status(&self.workspace.ledger.reopen()?.with_anchor(anchor.clone()), &anchor)
+    }
+
+    /// Where a pin says which workspace was in this folder, it names the adopted one from now on.
+    fn pin_place(&self, workspace: &str) -> Result<(), Error> {
+        let root = &self.workspace.config.layout.root;
+        let Some(trust) = self.workspace.anchor.folder().and_then(Path::parent) else { return Ok(()) };
+        let unusable = |error: AnchorError| Error::Ledger(LedgerError::UnusableAnchor(error.to_string()));
+        match PlacePin::read(trust, root).map_err(unusable)? {
+            None => Ok(()),
+            Some(pin) => PlacePin { workspace: workspace.to_owned(), ..pin }.write(trust, root).map_err(unusable),
+        }
     }
 }
 

@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::forge::toolchain::HostTools;
+use crate::trust::SshTools;
 use crate::workspace::Environment;
 
 /// The environment variables that Kavi's own tools receive.
 const TOOL_VARIABLES: [&str; 7] =
     ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "HTTPS_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The environment variables that `ssh-keygen` receives.
+const SSH_VARIABLES: [&str; 7] =
+    ["HOME", "PATH", "DISPLAY", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_AUTH_SOCK", "SSH_SK_PROVIDER"];
 
 /// What every process of Kavi has before it opens a workspace.
 #[derive(Debug, Clone)]
@@ -27,6 +32,16 @@ impl Host {
     /// The account of this process by its number, for where the environment does not name its user.
     pub fn account_number(&self) -> String {
         format!("uid {}", rustix::process::getuid().as_raw())
+    }
+
+    /// What asks a person for signatures.
+    pub(super) fn ssh(&self) -> SshTools {
+        let value = |name: &&str| self.environment.get(name).map(|value| ((*name).to_owned(), value.clone()));
+        SshTools {
+            keygen: self.environment.program(Path::new("ssh-keygen")),
+            vars: SSH_VARIABLES.iter().filter_map(value).collect(),
+            folder: self.environment.get("HOME").map(|home| Path::new(home).join(".ssh")),
+        }
     }
 
     /// The tools that the forge starts, and the environment that they receive.

@@ -16,6 +16,7 @@ use crate::forge::context::ForgeContext;
 use crate::forge::format::Formatter;
 use crate::forge::toolchain::{self, Toolchain};
 use crate::history::anchor::HistoryAnchor;
+use crate::history::rules::ProposedPolicy;
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
 use crate::ledger::{Create, Ledger, LedgerAccess, Recorder};
@@ -29,7 +30,7 @@ use crate::model::{
 
 use crate::policy::{actor_capability::ActorCapability, matrix::Actor};
 use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
-use crate::trust::{self, AnchoredLedger, FileAnchor};
+use crate::trust::{self, AnchoredLedger, FileAnchor, Outside};
 use crate::workspace::{self, CharterSetting, Config, ConfinementSetting};
 
 /// Time between two sweeps of what crashes left.
@@ -73,8 +74,9 @@ impl OpenWorkspace {
     }
 
     fn with_ledger(host: Host, config: Config, walls: Walls, ledger: Ledger) -> Result<Self, Error> {
-        let state = state_folder(&host, &config.layout);
-        let AnchoredLedger { ledger, anchor } = trust::anchored(ledger, state.as_deref(), SystemClock.now())?;
+        let state = state_folder(&host, &config);
+        let outside = outside(&host, &config, state.as_deref());
+        let AnchoredLedger { ledger, anchor } = trust::anchored(ledger, outside, SystemClock.now())?;
         let confinement = match (walls, config.confinement) {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
             // Both the option and the setting are a person's choice, and each attempt records it.
@@ -238,10 +240,22 @@ fn code_cache(host: &Host, layout: &Layout, linked: &LinkedFolders) -> CodeCache
     CodeCache::new(layout.code_cache(), key, runtime::import_table_version())
 }
 
+/// What a workspace has outside of its ledger.
+pub(super) fn outside<'a>(host: &Host, config: &'a Config, state: Option<&'a Path>) -> Outside<'a> {
+    let channels = serde_json::to_value(config.channels.rules()).unwrap_or_default();
+    let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let (anchor, witness) = (text(&config.trust.anchor), text(&config.trust.witness));
+    let proposed = ProposedPolicy { require: config.trust.require, channels, anchor, witness };
+    Outside { state, root: &config.layout.root, ssh: host.ssh(), proposed }
+}
+
 /// The user's state folder, unless it lies inside the vault, where skills could read the key.
-pub(super) fn state_folder(host: &Host, layout: &Layout) -> Option<PathBuf> {
-    let folder = host.environment.state_folder().map(|folder| host.cwd.join(folder));
-    folder.filter(|folder| !is_inside(folder, &layout.vault))
+pub(super) fn state_folder(host: &Host, config: &Config) -> Option<PathBuf> {
+    let folder = match &config.trust.anchor {
+        Some(anchor) => Some(anchor.clone()),
+        None => host.environment.state_folder().map(|folder| host.cwd.join(folder)),
+    };
+    folder.filter(|folder| !is_inside(folder, &config.layout.vault))
 }
 
 /// Whether a folder lies inside another one. The folder need not exist yet.

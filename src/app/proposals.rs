@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::open_workspace::OpenWorkspace;
+use super::policy::PolicyService;
 use crate::error::Error;
 use crate::forge::promote;
 use crate::forge::propose::{self, ProposalRequest};
 use crate::forge::source_review::{self, SourceReview};
+use crate::history::approval::Approved;
 use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, LedgerError, Promotion, Proposal, ProposalSource, Rejection, Research,
     Verification,
@@ -20,6 +22,7 @@ use crate::model::{
     limits::Limits,
     name::SkillName,
     spec::SkillSpec,
+    time::Timestamp,
 };
 use crate::policy::actor_capability::ActorCapability;
 use crate::runtime::second_wall;
@@ -45,6 +48,10 @@ pub struct Dossier {
     pub acknowledgements: Vec<(BuildId, Acknowledgement)>,
     /// The decisions about it.
     pub promotions: Vec<Promotion>,
+    /// Who signed the decision by which it was trusted last, as far as its own signature says.
+    pub signed_by: Option<Approved>,
+    /// When a ledger from before the history was taken over as it was found, if that was after the proposal.
+    pub taken_over: Option<Timestamp>,
     /// Every proposal of the same name.
     pub lineage: Vec<Proposal>,
     /// Its artifacts: path and digest.
@@ -231,6 +238,8 @@ impl ProposalService<'_> {
             research: ledger.research_of(proposal.id)?,
             acknowledgements: ledger.acknowledgements_of(proposal.id)?,
             promotions: ledger.promotions_of(proposal.id)?,
+            signed_by: PolicyService { workspace: self.workspace }.signed_by(&proposal)?,
+            taken_over: ledger.taken_over().ok().flatten().filter(|at| *at > proposal.created_at),
             lineage: ledger.proposals_named(&proposal.spec.name)?,
             artifacts: artifacts.concat(),
             limits: self.workspace.config.limits.narrowed(&proposal.limits),

@@ -24,6 +24,21 @@ use crate::workspace::{self, Config};
 /// Git ignores all of a workspace's state: trust is never committed.
 const IGNORE_ALL: &[u8] = b"*\n";
 
+/// The line of the template that proposes to sign decisions, and the same put to use.
+const UNSIGNED: &str = "# require = \"signed\"";
+const SIGNED: &str = "require = \"signed\"";
+
+/// What `kavi init` is to make.
+#[derive(Debug, Clone, Copy)]
+pub struct InitRequest<'a> {
+    /// The folder of the workspace.
+    pub folder: &'a Path,
+    /// A vault that exists.
+    pub vault: Option<&'a Path>,
+    /// Whether its kavi.toml asks for signatures.
+    pub signed: bool,
+}
+
 /// What `kavi init` made.
 #[derive(Debug)]
 pub struct InitReport {
@@ -39,13 +54,15 @@ pub(super) fn install_toolchain(host: &Host) -> Result<Toolchain, Error> {
 }
 
 /// Makes a workspace in `folder`, or adds what is missing in one.
-pub(super) fn init(host: &Host, folder: &Path, vault: Option<&Path>) -> Result<InitReport, Error> {
+pub(super) fn init(host: &Host, wanted: &InitRequest<'_>) -> Result<InitReport, Error> {
+    let InitRequest { folder, vault, signed } = *wanted;
     let at = |path: &Path| workspace::with_home(path, &host.environment).map(|path| host.cwd.join(path));
     let root = at(folder)?;
     let template = match vault {
         Some(vault) => template_with(&root, &at(vault)?)?,
         None => workspace::TEMPLATE.to_owned(),
     };
+    let template = if signed { template.replacen(UNSIGNED, SIGNED, 1) } else { template };
     workspace::check_root(&root)?;
     std::fs::create_dir_all(&root).map_err(|source| Error::Io { what: root.display().to_string(), source })?;
     let mut written = Vec::new();
@@ -113,6 +130,11 @@ pub(super) fn create_state_at_first_use(layout: &Layout) -> Result<(), Error> {
 /// Whether the vault lies in the workspace, also where its path is written with `..`.
 fn is_inside(layout: &Layout) -> bool {
     workspace::resolve_new(&layout.vault).is_some_and(|vault| vault.starts_with(&layout.root))
+}
+
+/// Makes the vault of a workspace whose vault is its own. One elsewhere is a person's.
+pub(super) fn make_own_vault(layout: &Layout) -> Result<(), Error> {
+    if is_inside(layout) { make_vault(layout) } else { Ok(()) }
 }
 
 /// Makes the vault. It may be a link, or lie elsewhere: the person chose it.

@@ -1,7 +1,7 @@
 //! The switch of a workspace: stop everything, and resume.
 
 use super::host::Host;
-use super::open_workspace::{OpenWorkspace, state_folder};
+use super::open_workspace::{OpenWorkspace, outside, state_folder};
 use crate::error::Error;
 use crate::ledger::{Decided, Ledger};
 use crate::model::{
@@ -28,8 +28,11 @@ fn reason(why: &str) -> Result<String, Error> {
 pub(super) fn stop(host: &Host, config: &Config, by: &Approver, why: &str) -> Result<SwitchEvent, Error> {
     let why = reason(why)?;
     let decided = Decided { by: by.as_str(), at: SystemClock.now() };
-    let state = state_folder(host, &config.layout);
-    let anchored = |ledger| trust::anchored(ledger, state.as_deref(), decided.at).map(|anchored| anchored.ledger);
+    let state = state_folder(host, config);
+    let anchored = |ledger| {
+        let outside = outside(host, config, state.as_deref());
+        trust::anchored(ledger, outside, decided.at).map(|anchored| anchored.ledger)
+    };
     Ok(Ledger::stop_at(&config.layout.ledger(), anchored, decided, &why)?)
 }
 

@@ -38,6 +38,7 @@ mod launch;
 mod linux;
 mod mount;
 mod outcome;
+mod person_tool;
 mod service;
 mod watch;
 mod wire;
@@ -54,6 +55,7 @@ pub use error::{CageError, SetupStep};
 pub use job::{INSIDE_HOME, INSIDE_TMP, Job, JobLimits};
 pub use mount::{Mount, MountAccess, ProcAccess};
 pub use outcome::{AppliedConfinement, CageReport, Exit, Finished, NamespaceMaker, Stream};
+pub use person_tool::{PersonTool, PersonToolEnd};
 
 pub use service::{ServiceProcess, ServiceScope, confine_service, service_socket};
 

@@ -1,21 +1,31 @@
 //! `kavi audit`
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::{Context, JsonFlag};
+use crate::app::read_proof;
 use crate::error::{Error, Kind};
 use crate::model::text;
 
 /// Check the whole history: every event, checkpoint and row, against each other and against the head outside of the workspace.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kavi audit\n  kavi audit --json")]
+#[command(after_help = "Examples:\n  kavi audit\n  kavi audit --witness /mnt/other/kavi.witness\n  kavi audit --json")]
 pub struct Args {
+    /// Also compare with what somebody else kept: the lines of a witness, or a signed checkpoint.
+    #[arg(long, value_name = "FILE")]
+    witness: Option<PathBuf>,
     #[command(flatten)]
     pub json: JsonFlag,
 }
 
-pub fn run(context: Context, _args: &Args) -> Result<(), Error> {
+pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+    let file = args.witness.as_ref().map(|path| context.host.cwd.join(path));
     let (app, out) = context.open()?;
+    if let Some(path) = file {
+        app.history().check_witnessed(&read_proof(&path)?)?;
+    }
     let audit = app.history().audit()?;
     let status = app.history().status()?;
     let mut human = format!(

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, sarif, views};
-use crate::app::{App, Builder, GateRow, Reuse};
+use crate::app::{App, Builder, GateRow, InitRequest, Reuse};
 use crate::error::Error;
 use crate::forge::toolchain::Toolchain;
 use crate::model::{
@@ -97,7 +97,7 @@ impl Throwaway {
         let root = folder.path().join("workspace");
         let mut host = context.host;
         host.environment = host.environment.with_state_folder(folder.path().join("state"));
-        App::init(&host, &root, None)?;
+        App::init(&host, &InitRequest { folder: &root, vault: None, signed: false })?;
         Ok(Self { app: App::open(host, Some(&root), context.walls)?, _folder: folder })
     }
 

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::out::Out;
 use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, views};
-use crate::app::{App, Approver, Builder, Consent, Disposition, Host, Proposal, ProposalRequest, Reuse, Walls};
+use crate::app::{
+    App, Approver, Builder, Consent, Disposition, Host, InitRequest, Proposal, ProposalRequest, Reuse, Walls,
+};
 use crate::error::{Error, Kind};
 use crate::model::{lifecycle::Verdict, limits::Narrowed, name::SkillName};
 
@@ -56,7 +58,7 @@ struct Demo {
 impl Demo {
     fn new(out: Out, host: Host, root: &Path, walls: Walls) -> Result<Self, Error> {
         out.say(&format!("== a throwaway workspace: {}", root.display()));
-        App::init(&host, root, None)?;
+        App::init(&host, &InitRequest { folder: root, vault: None, signed: false })?;
         let app = App::open(host, Some(root), walls)?;
         Ok(Self { out, app })
     }

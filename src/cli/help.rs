@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use clap::{Arg, Command};
 
 /// Verbs that use no workspace, or make their own.
-const WITHOUT_WORKSPACE: &[&str] = &["check", "completions", "demo", "init", "man", "setup"];
+const WITHOUT_WORKSPACE: &[&str] = &["check", "completions", "demo", "init", "man", "restore", "setup"];
 
 /// Verbs that neither build, compile nor run anything, and report nothing about the sandbox.
 const WITHOUT_TOOLS: &[&str] = &[
+    "backup",
     "cache",
     "completions",
     "config",
@@ -25,6 +26,7 @@ const WITHOUT_TOOLS: &[&str] = &[
     "outcomes",
     "propose-skill",
     "prune",
+    "restore",
     "resume",
     "revoke",
     "rollback",

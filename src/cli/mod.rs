@@ -8,6 +8,7 @@
 mod add;
 mod approval;
 mod audit;
+mod backup;
 mod batch;
 mod build;
 mod cache;
@@ -210,6 +211,8 @@ enum Verb {
     Doctor(doctor::Args),
     Audit(audit::Args),
     Trust(trust::Args),
+    Backup(backup::Args),
+    Restore(backup::RestoreArgs),
     Proof(proof::Args),
     CheckProof(proof::CheckArgs),
     Charter(charter::Args),
@@ -259,6 +262,8 @@ impl Verb {
             Self::Doctor(args) => args.json.json,
             Self::Audit(args) => args.json.json,
             Self::Trust(args) => args.json(),
+            Self::Backup(args) => args.json.json,
+            Self::Restore(args) => args.json.json,
             Self::Proof(args) => args.json.json,
             Self::CheckProof(args) => args.json.json,
             Self::Charter(args) => args.json(),
@@ -329,6 +334,8 @@ impl Verb {
             Self::Doctor(args) => doctor::run(context, &args),
             Self::Audit(args) => audit::run(context, &args),
             Self::Trust(args) => trust::run(context, &args),
+            Self::Backup(args) => backup::run(context, &args),
+            Self::Restore(args) => backup::restore(context, &args),
             Self::Proof(args) => proof::run(context, &args),
             Self::CheckProof(args) => proof::check(context, &args),
             Self::Charter(args) => charter::run(context, &args),
@@ -477,27 +484,5 @@ pub fn cannot_start(args: impl IntoIterator<Item = OsString>, what: &str, source
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_line_that_cannot_be_parsed_is_answered_in_the_form_that_it_asks_for() {
-        for (line, expected) in [
-            ("kavi list-skills --json --bogus", true),
-            ("kavi list --bogus --json", true),
-            ("kavi --workspace x effects show --json", true),
-            ("kavi cache status --json --bogus", true),
-            ("kavi run-skill --json --bogus", false),
-            ("kavi run-skill --json --bogus --output json", true),
-            ("kavi consume-chain --json", false),
-            ("kavi run --output=json", true),
-            ("kavi --json", false),
-            ("kavi bogus --json", false),
-            ("kavi list-skills --bogus", false),
-        ] {
-            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert!(parse(&args).is_err(), "{line}");
-            assert_eq!(wants_json(&args), expected, "{line}");
-        }
-    }
-}
+#[path = "mod_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 
 use super::note::NoteKey;
+use super::rules::{DecisionRules, NO_RULES};
 
 /// Why the anchor of a history cannot say what its newest checkpoint is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,4 +44,17 @@ pub trait HistoryAnchor: Debug + Send + Sync {
     /// # Errors
     /// [`AnchorError`] when it cannot be written. The head then lags, which the next one mends.
     fn advance(&self, note: &str) -> Result<(), AnchorError>;
+
+    /// The newest checkpoint that a witness saw, as a signed note. Without a witness there is none.
+    ///
+    /// # Errors
+    /// [`AnchorError`] when a witness cannot be asked.
+    fn witnessed(&self) -> Result<Option<String>, AnchorError> {
+        Ok(None)
+    }
+
+    /// What comes from outside of the ledger about who may decide. An anchor without any has none.
+    fn rules(&self) -> &DecisionRules {
+        &NO_RULES
+    }
 }

@@ -83,11 +83,15 @@ pub enum EventKind {
     Policy,
     /// A person granted or revoked a capability of an actor.
     Capability,
+    /// What decisions need, or what channels may do, was changed.
+    TrustPolicy,
+    /// Who may sign decisions was changed.
+    Signers,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Created,
         Self::TakenOver,
         Self::Key,
@@ -119,6 +123,8 @@ impl EventKind {
         Self::Charter,
         Self::Policy,
         Self::Capability,
+        Self::TrustPolicy,
+        Self::Signers,
     ];
 
     /// The word for it.
@@ -155,6 +161,8 @@ impl EventKind {
             Self::Charter => "charter",
             Self::Policy => "policy",
             Self::Capability => "capability",
+            Self::TrustPolicy => "trust-policy",
+            Self::Signers => "signers",
         }
     }
 
@@ -180,6 +188,8 @@ impl EventKind {
                 | Kind::Charter
                 | Kind::Policy
                 | Kind::Capability
+                | Kind::TrustPolicy
+                | Kind::Signers
         )
     }
 

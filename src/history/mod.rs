@@ -7,6 +7,9 @@
 //! - `proof.rs`: proof files, and their check.
 //! - `state.rs`: the digest of everything that decides trust.
 //! - `anchor.rs`: what a ledger needs from the place where its newest checkpoint is kept.
+//! - `trust_policy.rs`: what decisions need, and who may sign them. `rules.rs`: what of that comes from outside of the ledger.
+//! - `approval.rs`: a person's signature over one event. `approval_walk.rs`: whether each event has the one that it needed.
+//! - `ssh_key.rs`, `sshsig.rs`, `signers.rs`: the forms of OpenSSH.
 //!
 //! Guarantees: pure functions of their arguments. A malformed, oversized or foreign text is a typed error, and never "valid".
 //! Nothing of Kavi but this folder is used, so a checker of its own shares it.
@@ -14,12 +17,19 @@
 //! Deliberately never: reads a file, a clock or a database, or holds a private key.
 
 pub mod anchor;
+pub mod approval;
+pub mod approval_walk;
 pub mod checkpoint;
 pub mod event;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+pub mod rules;
+pub mod signers;
+pub mod ssh_key;
+pub mod sshsig;
 pub mod state;
+pub mod trust_policy;
 
 /// A SHA-256 value: a leaf, a node, a root or a link of the chain.
 pub type Hash = [u8; 32];

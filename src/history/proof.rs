@@ -22,6 +22,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Hash;
+use super::approval::{ApprovalIssue, Approved};
+use super::approval_walk::ApprovalWalk;
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::event::Event;
 use super::merkle::{MAX_PATH, leaf_hash, verify_inclusion};
@@ -65,6 +67,8 @@ pub struct Proven {
     pub size: u64,
     /// The events, in the order of the file.
     pub events: Vec<Event>,
+    /// Who approved each event by their key.
+    pub approvals: Vec<Option<Approved>>,
 }
 
 /// Why a file is no valid proof.
@@ -85,6 +89,9 @@ pub enum ProofError {
     /// An event that cannot be read.
     #[error("event {0} is malformed")]
     Event(u64),
+    /// An event that is not approved as it had to be.
+    #[error("event {0}: {1}")]
+    Approval(u64, ApprovalIssue),
     /// Signed with another key than the one that was asked for.
     #[error("it is signed with the key `{0}`, not with the one that you gave")]
     OtherKey(String),
@@ -168,7 +175,22 @@ impl Proof {
             }
             events.push(Event::parse(&event.body).map_err(|_| ProofError::Event(event.position))?);
         }
-        Ok(Proven { origin: checkpoint.origin, size: head.size, events })
+        let approvals = self.approvals(&checkpoint.origin)?;
+        Ok(Proven { origin: checkpoint.origin, size: head.size, events, approvals })
+    }
+
+    /// Checks the signatures of people, in the order of the history.
+    fn approvals(&self, origin: &str) -> Result<Vec<Option<Approved>>, ProofError> {
+        let mut order: Vec<usize> = (0..self.events.len()).collect();
+        order.sort_by_key(|index| self.events[*index].position);
+        let mut walk = ApprovalWalk::new(origin.strip_prefix("kavi/"));
+        let mut approvals = vec![None; self.events.len()];
+        for index in order {
+            let ProvenEvent { position, body, .. } = &self.events[index];
+            let body = serde_json::from_str(body).map_err(|_| ProofError::Event(*position))?;
+            approvals[index] = walk.step(&body).map_err(|error| ProofError::Approval(*position, error))?;
+        }
+        Ok(approvals)
     }
 }
 
@@ -201,7 +223,7 @@ impl Proven {
             ("builds/", "snapshot_sha256"),
             ("skill_proposals/", "name"),
         ];
-        let line = |event: &Event| {
+        let line = |(event, approved): (&Event, &Option<Approved>)| {
             let facts = said.iter().filter_map(|(table, column)| {
                 row(event, table, column).map(|value| format!("{}{column}={value}", table.replace('/', ".")))
             });
@@ -209,10 +231,13 @@ impl Proven {
                 super::event::RowImage::Digest(digest) => Some(format!("{name}={digest}")),
                 super::event::RowImage::Columns(_) => None,
             });
-            let facts: Vec<String> = facts.chain(record).collect();
+            let by = |Approved { principal, fingerprint, level }: &Approved| {
+                format!("signed by {principal} with {fingerprint}, level {}", level.as_str())
+            };
+            let facts: Vec<String> = facts.chain(record).chain(approved.as_ref().map(by)).collect();
             format!("{} at {}: {}", event.kind, event.at, facts.join(" "))
         };
-        self.events.iter().map(line).collect()
+        self.events.iter().zip(&self.approvals).map(line).collect()
     }
 }
 

@@ -1,5 +1,5 @@
 //! The digest of everything that decides what may run: one leaf for each skill, and one each for the switch,
-//! the role charter, and policy with capabilities.
+//! the role charter, policy with capabilities, and the trust policy.
 //!
 //! Guarantees: two states have the same digest only if they have the same keys with the same leaves. Deliberately never: knows
 //! what a leaf is about; whoever makes one puts its key into the bytes.
@@ -17,6 +17,9 @@ pub const CHARTER: &str = "charter";
 
 /// The key of policy values and capability grants.
 pub const POLICY: &str = "policy";
+
+/// The key of the trust policy in force.
+pub const TRUST_POLICY: &str = "trust-policy";
 
 /// What the key of a skill begins with.
 pub const SKILL: &str = "skill/";

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::Decided;
 use super::codec::IdColumn;
 use super::events::{self, NewEvent, state};
-use super::write_transaction::WriteTransaction;
+use super::write_transaction::{WriteTransaction, write_decision};
 use super::{Ledger, LedgerError, RunAuthorization, allowances, codec, integrity, switch};
 use crate::history::event::EventKind;
 use crate::model::{
@@ -209,7 +209,7 @@ impl Ledger {
         deadlines: Deadlines,
         authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
-        self.write(|tx| {
+        write_decision(self, |tx| {
             // Hours can pass while a commit is held. Trust in its skill may have ended in that
             // time.
             integrity::check(tx, &integrity::OF_EFFECTS)?;

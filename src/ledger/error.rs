@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use crate::history::approval::SignatureRequest;
 use crate::model::switch::Halt;
 
 /// What can go wrong with the ledger.
@@ -41,6 +42,15 @@ pub enum LedgerError {
     /// The key or the head of its history cannot be used.
     #[error("the anchor of the history cannot be used: {0}")]
     UnusableAnchor(String),
+    /// A decision needs a person's signature, which is asked for before it is tried again.
+    #[error("the decision is not signed")]
+    NeedsSignature(Box<SignatureRequest>),
+    /// A decision has no signature that counts.
+    #[error("not approved: {0}")]
+    NotApproved(String),
+    /// kavi.toml asks for less than the policy in force.
+    #[error("kavi.toml is weaker than the policy in force: {0}")]
+    WeakerFile(String),
     /// SQLite is too old.
     #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
     OldSqlite(String),
@@ -165,6 +175,9 @@ impl LedgerError {
                 | Self::Unrecorded(_)
                 | Self::Halted(_)
                 | Self::Missing(_)
+                | Self::NeedsSignature(_)
+                | Self::NotApproved(_)
+                | Self::WeakerFile(_)
         )
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::events::state::{self, StateKey};
 use super::events::{self, NewEvent};
-use super::write_transaction::WriteTransaction;
+use super::write_transaction::{WriteTransaction, write_decision};
 use super::{Ledger, LedgerError, Proposal, builds, codec, integrity, proposals, verifications};
 use crate::history::event::EventKind;
 use crate::model::{
@@ -102,7 +102,7 @@ impl Ledger {
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
         let subject = PromotionSubject { id, verification, component, limits, request: request.clone() };
-        self.write(|tx| promote(tx, &subject))
+        write_decision(self, |tx| promote(tx, &subject))
     }
 
     /// The same for several proposals, in one transaction: all of them, or none.
@@ -110,7 +110,7 @@ impl Ledger {
     /// # Errors
     /// As of [`Self::promote`], for the first that is not exactly what was shown.
     pub fn promote_all(&self, subjects: &[PromotionSubject<'_>]) -> Result<Vec<Proposal>, LedgerError> {
-        self.write(|tx| subjects.iter().map(|subject| promote(tx, subject)).collect())
+        write_decision(self, |tx| subjects.iter().map(|subject| promote(tx, subject)).collect())
     }
 
     /// What a rollback would go back to: the newest superseded revision before the active one, or before the newest
@@ -132,7 +132,7 @@ impl Ledger {
         target: ProposalId,
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
-        self.write(|tx| {
+        write_decision(self, |tx| {
             integrity::check(tx, &integrity::OF_TRUST)?;
             check_skill(tx, name)?;
             // The person confirmed one target. Another decision in between may have made a

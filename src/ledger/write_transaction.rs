@@ -16,6 +16,10 @@ use rusqlite::{Connection, Params, ToSql, Transaction, TransactionBehavior, para
 
 use super::events::{self, EventLog};
 use super::{Ledger, LedgerError};
+use crate::history::approval::SignedStatement;
+
+/// Most signatures that one decision asks for.
+const MOST_SIGNATURES: usize = 64;
 
 /// A transaction that holds the ledger's write lock. It derefs to a connection for reads.
 #[derive(Debug)]
@@ -107,7 +111,15 @@ pub(super) fn write<T>(
     ledger: &Ledger,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    let tx = begin(ledger, EventLog::new(ledger.anchor.as_deref()))?;
+    write_given(ledger, &[], work)
+}
+
+fn write_given<T>(
+    ledger: &Ledger,
+    given: &[SignedStatement],
+    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let tx = begin(ledger, EventLog::new(ledger.anchor.as_deref(), given))?;
     // On an error the transaction is dropped, and its destructor rolls it back.
     let value = work(&tx)?;
     let checkpoint = events::seal::seal(&tx)?;
@@ -127,15 +139,42 @@ fn begin<'a>(ledger: &'a Ledger, log: EventLog<'a>) -> Result<WriteTransaction<'
     Ok(tx)
 }
 
+/// The same for a decision of a person, which may need their signature. It is asked for between two transactions, so nobody waits
+/// for the lock while they think. `work` must do the same each time.
+pub(super) fn write_decision<T>(
+    ledger: &Ledger,
+    work: impl Fn(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    with_signatures(ledger, |given| write_given(ledger, given, &work))
+}
+
+/// Tries again with each signature that is missing.
+fn with_signatures<T>(
+    ledger: &Ledger,
+    attempt: impl Fn(&[SignedStatement]) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let mut given = Vec::new();
+    loop {
+        match attempt(&given) {
+            Err(LedgerError::NeedsSignature(request)) if given.len() < MOST_SIGNATURES => {
+                given.push(events::approvals::ask(ledger.anchor.as_deref(), *request)?);
+            }
+            done => return done,
+        }
+    }
+}
+
 /// The same without the anchor: nothing is compared with it, and nothing is signed.
 pub(super) fn write_unanchored<T>(
     ledger: &Ledger,
-    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+    work: impl Fn(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    let tx = begin(ledger, EventLog::default())?;
-    let value = work(&tx)?;
-    tx.0.commit()?;
-    Ok(value)
+    with_signatures(ledger, |given| {
+        let tx = begin(ledger, EventLog::unanchored(ledger.anchor.as_deref(), given))?;
+        let value = work(&tx)?;
+        tx.0.commit()?;
+        Ok(value)
+    })
 }
 
 /// Runs `work` in a transaction that fills temporary tables, and keeps them. It takes no write lock.

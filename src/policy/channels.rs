@@ -84,6 +84,11 @@ impl Default for ChannelPolicy {
 }
 
 impl ChannelPolicy {
+    /// The rule for every channel and class.
+    pub fn rules(&self) -> &BTreeMap<Channel, BTreeMap<EffectClass, ChannelRule>> {
+        &self.0
+    }
+
     /// What a channel may do with a skill of this class.
     pub fn answer(&self, channel: Channel, class: EffectClass) -> ChannelRule {
         // Cannot happen, since the table is complete. If it does, nothing runs.

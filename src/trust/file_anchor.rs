@@ -18,7 +18,11 @@ use crate::artifacts::{self, ReadError};
 use crate::history::anchor::{AnchorError, HistoryAnchor};
 use crate::history::checkpoint::Checkpoint;
 use crate::history::note::NoteKey;
+use crate::history::rules::{DecisionRules, NO_RULES};
 use crate::history::{hex, parse_hex};
+
+use super::pins::PlacePin;
+use super::witness_file::WitnessFile;
 
 /// Longest key file, in bytes.
 const MAX_KEY: u64 = 1_024;
@@ -29,6 +33,10 @@ pub struct FileAnchor {
     folder: Option<PathBuf>,
     origin: String,
     key: OnceLock<WorkspaceKey>,
+    rules: DecisionRules,
+    /// Which workspace was in its folder, or why that cannot be found out.
+    place: Result<Option<PlacePin>, AnchorError>,
+    witness: Option<WitnessFile>,
 }
 
 /// The key pair, as it is in its file.
@@ -50,7 +58,31 @@ fn unusable(text: impl Into<String>) -> AnchorError {
 impl FileAnchor {
     /// The anchor of the workspace with this id, in this folder. Without a folder it refuses whatever needs one.
     pub fn new(folder: Option<PathBuf>, workspace: &str) -> Self {
-        Self { folder, origin: format!("kavi/{workspace}"), key: OnceLock::new() }
+        let origin = format!("kavi/{workspace}");
+        Self { folder, origin, key: OnceLock::new(), rules: NO_RULES.clone(), place: Ok(None), witness: None }
+    }
+
+    /// The same with what else comes from outside of the ledger.
+    pub fn with_rules(mut self, rules: DecisionRules, place: Result<Option<PlacePin>, AnchorError>) -> Self {
+        (self.rules, self.place) = (rules, place);
+        self
+    }
+
+    /// The same with a witness.
+    pub fn with_witness(mut self, witness: Option<WitnessFile>) -> Self {
+        self.witness = witness;
+        self
+    }
+
+    /// Refuses a ledger that is in the place of another one.
+    fn check_place(&self) -> Result<(), AnchorError> {
+        match &self.place {
+            Err(error) => Err(error.clone()),
+            Ok(Some(place)) if format!("kavi/{}", place.workspace) != self.origin => {
+                Err(unusable(format!("another ledger was put in the place of the workspace {}", place.workspace)))
+            }
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Where its files are.
@@ -132,6 +164,7 @@ impl HistoryAnchor for FileAnchor {
     }
 
     fn head(&self) -> Result<Option<String>, AnchorError> {
+        self.check_place()?;
         let path = self.file("head")?;
         match artifacts::read_once(&path) {
             Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| unusable("its head is no text")),
@@ -150,7 +183,17 @@ impl HistoryAnchor for FileAnchor {
         {
             return Ok(());
         }
-        self.write_head(note)
+        self.write_head(note)?;
+        // After the head: a witness lags like it, and never leads the ledger.
+        self.witness.as_ref().map_or(Ok(()), |witness| witness.append(note))
+    }
+
+    fn witnessed(&self) -> Result<Option<String>, AnchorError> {
+        self.witness.as_ref().map_or(Ok(None), WitnessFile::newest)
+    }
+
+    fn rules(&self) -> &DecisionRules {
+        &self.rules
     }
 }
 

@@ -1,6 +1,9 @@
 //! The anchor of a workspace's history: the key that signs its checkpoints, and its newest checkpoint, outside of the workspace.
 //!
 //! - [`FileAnchor`] (`file_anchor.rs`): key and head as files in the user's state folder.
+//! - [`PersonSigner`] (`person_signer.rs`): asks a person for signatures.
+//! - `pins.rs`: who may sign, as written down outside of the ledger.
+//! - [`WitnessFile`] (`witness_file.rs`): every checkpoint in a file that the user cannot rewrite.
 //! - [`anchored`]: a ledger with its anchor, made on first use.
 //!
 //! Guarantees: the head only grows, but by a person's word. A key or head that is missing is never made anew in silence once the
@@ -9,14 +12,21 @@
 //! Deliberately never: decides trust, or keeps a key where a skill can read it.
 
 mod file_anchor;
+mod person_signer;
+mod pins;
+mod witness_file;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use file_anchor::FileAnchor;
+pub use person_signer::{PersonSigner, SshTools};
+pub use pins::{MACHINE_PIN, PlacePin, is_of_another_user, machine_pin};
+pub use witness_file::{WitnessFile, newest_in};
 
 use crate::history::anchor::{AnchorError, HistoryAnchor};
 use crate::history::checkpoint::Checkpoint;
+use crate::history::rules::{DecisionRules, ProposedPolicy};
 use crate::ledger::{Ledger, LedgerAccess, LedgerError};
 use crate::model::time::Timestamp;
 
@@ -29,18 +39,41 @@ pub struct AnchoredLedger {
     pub anchor: Arc<FileAnchor>,
 }
 
-/// Gives a ledger its anchor below `state`, the user's state folder. A ledger that has no checkpoint yet gets its key and its
+/// What a workspace has outside of its ledger.
+#[derive(Debug)]
+pub struct Outside<'a> {
+    /// The user's state folder.
+    pub state: Option<&'a Path>,
+    /// The folder of the workspace.
+    pub root: &'a Path,
+    /// What asks a person for signatures.
+    pub ssh: SshTools,
+    /// What kavi.toml proposes.
+    pub proposed: ProposedPolicy,
+}
+
+/// Gives a ledger its anchor below the user's state folder. A ledger that has no checkpoint yet gets its key and its
 /// first checkpoint here.
 ///
 /// Where no key can be made, the ledger opens all the same: what needs the key is refused when it comes, with the reason.
 ///
 /// # Errors
 /// [`LedgerError`] when the ledger cannot be read.
-pub fn anchored(ledger: Ledger, state: Option<&Path>, now: Timestamp) -> Result<AnchoredLedger, LedgerError> {
+pub fn anchored(ledger: Ledger, outside: Outside<'_>, now: Timestamp) -> Result<AnchoredLedger, LedgerError> {
+    let state = outside.state;
     // A history whose beginning is gone has no name. Its anchor has none either, and refuses.
     let workspace = ledger.workspace_id().unwrap_or_else(|_| "unknown".to_owned());
-    let folder = state.map(|state| state.join("trust").join(&workspace));
-    let anchor = Arc::new(FileAnchor::new(folder, &workspace));
+    let trust = state.map(|state| state.join("trust"));
+    let folder = trust.as_ref().map(|trust| trust.join(&workspace));
+    let place = trust.as_deref().map_or(Ok(None), |trust| PlacePin::read(trust, outside.root));
+    let rules = DecisionRules {
+        signer: Some(Arc::new(PersonSigner::new(outside.ssh, folder.as_deref()))),
+        pinned: machine_pin(Path::new(MACHINE_PIN)),
+        of_this_place: place.as_ref().ok().and_then(Option::as_ref).map(|place| place.signers.clone()),
+        proposed: outside.proposed,
+    };
+    let witness = rules.proposed.witness.as_deref().map(|path| WitnessFile::new(Path::new(path)));
+    let anchor = Arc::new(FileAnchor::new(folder, &workspace).with_rules(rules, place).with_witness(witness));
     let unused = anchor.is_unused() && ledger.access() == LedgerAccess::Full;
     let fresh = unused && !ledger.has_checkpoints()?;
     let shared: Arc<dyn HistoryAnchor> = anchor.clone();

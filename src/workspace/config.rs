@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::discover::{self, check_root, resolve_new};
+use super::trust_settings::TrustSettings;
 use super::{environment::Environment, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
@@ -37,6 +38,7 @@ struct Settings {
     context: ContextSettings,
     limits: Limits,
     secrets: BTreeMap<SecretName, SecretStore>,
+    trust: TrustSettings,
 }
 
 impl Default for Settings {
@@ -51,6 +53,7 @@ impl Default for Settings {
             context: ContextSettings::default(),
             limits: Limits::default(),
             secrets: BTreeMap::new(),
+            trust: TrustSettings::default(),
         }
     }
 }
@@ -262,6 +265,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where the values of secrets are.
     pub secrets: BTreeMap<SecretName, SecretStore>,
+    /// What decisions need.
+    pub trust: TrustSettings,
 }
 
 impl Config {
@@ -299,6 +304,10 @@ impl Config {
             ));
         }
         let secrets = checked_secrets(settings.secrets, home, &real).map_err(malformed)?;
+        let trust = settings.trust.resolved(&root, |path| below_home(&path, "trust", home)).map_err(malformed)?;
+        if trust.is_in(&real) {
+            return Err(malformed("`anchor` and `witness` must not be in the vault, where skills read".to_owned()));
+        }
         Ok(Self {
             layout: Layout { vault, root },
             follow: settings.vault.follow,
@@ -310,6 +319,7 @@ impl Config {
             context: settings.context,
             limits: settings.limits,
             secrets,
+            trust,
         })
     }
 }

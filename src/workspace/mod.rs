@@ -12,6 +12,7 @@ mod discover;
 mod environment;
 mod error;
 mod origins;
+mod trust_settings;
 
 pub use config::{
     AdviceSettings, BuilderSettings, CharterSetting, Config, ConfinementSetting, ContextSettings, EffectsSettings,
@@ -21,3 +22,4 @@ pub use discover::{check_root, resolve_new};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use origins::{Setting, SettingOrigin, settings};
+pub use trust_settings::TrustSettings;

@@ -55,6 +55,8 @@ const VERBS: &[(&str, &[&str])] = &[
     ("doctor", &[]),
     ("audit", &[]),
     ("trust", &[]),
+    ("backup", &[]),
+    ("restore", &[]),
     ("proof", &[]),
     ("check-proof", &[]),
     ("charter", &[]),

@@ -10,6 +10,8 @@ mod support;
 mod engine;
 
 mod add;
+mod approvals;
+mod backup;
 mod batch;
 mod canon;
 mod chain;
@@ -61,4 +63,5 @@ mod tamper;
 mod tamper_table;
 mod trust;
 mod vault_skills;
+mod witness;
 mod workspace;

@@ -7,7 +7,11 @@ usage: kavi_check.py FILE            prints VALID or NOT VALID, exit code 0 or 1
 import base64
 import hashlib
 import json
+import os
+import re
+import subprocess
 import sys
+import tempfile
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -136,6 +140,146 @@ def checkpoint_of(note, name, identity, public):
     return size, root
 
 
+# Approvals: SSH signatures over in-toto Statements, kept in the events that they are about.
+NAMESPACES = {
+    "promotion": "promotion@kavi",
+    "rollback": "rollback@kavi",
+    "effect-approved": "effect@kavi",
+    "trust-policy": "policy@kavi",
+    "signers": "signers@kavi",
+    "adopted": "adoption@kavi",
+}
+REQUIRES = {"promotion": "promotion", "rollback": "rollback", "effect-approved": "effects"}
+LEVELS = {"none": 0, "signed": 1, "confirm": 2, "touch": 3}
+
+
+class Fields:
+    def __init__(self, raw):
+        self.raw = raw
+
+    def take(self, count):
+        need(len(self.raw) >= count, "a field is missing")
+        taken, self.raw = self.raw[:count], self.raw[count:]
+        return taken
+
+    def string(self):
+        return self.take(int.from_bytes(self.take(4), "big"))
+
+
+def string(value):
+    return len(value).to_bytes(4, "big") + value
+
+
+def signature_of(armored):
+    """The key, the namespace and the signature of an armored SSH signature, in its one form."""
+    begin, end = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
+    need(len(armored) <= 16 << 10 and armored.startswith(begin) and armored.endswith(end), "no SSH signature")
+    encoded = armored[len(begin) : -len(end)].replace("\n", "")
+    lines = "".join(encoded[at : at + 70] + "\n" for at in range(0, len(encoded), 70))
+    need(armored == begin + lines + end, "the lines of the signature are broken elsewhere")
+    fields = Fields(decode(encoded))
+    need(fields.take(10) == b"SSHSIG\0\0\0\1", "no SSHSIG of version 1")
+    key, namespace, reserved = fields.string(), fields.string(), fields.string()
+    algorithm, signature = fields.string(), fields.string()
+    need(namespace and not reserved and algorithm == b"sha512" and not fields.raw, "the fields of the signature")
+    return key, namespace.decode(), signature
+
+
+def presence(key, namespace, signature, message, signer, armored):
+    """Checks a signature, and gives the flags of hardware: 1 for a touch."""
+    signed = b"SSHSIG" + string(namespace.encode()) + string(b"") + string(b"sha512")
+    signed += string(hashlib.sha512(message).digest())
+    public, parts = Fields(key), Fields(signature)
+    kind, made = public.string(), parts.string()
+    if kind == b"ssh-ed25519":
+        need(made == kind, "another kind of signature")
+        verify(public.string(), signed, parts.string())
+        need(not parts.raw and not public.raw, "something follows the signature")
+        return 0
+    if kind == b"sk-ssh-ed25519@openssh.com":
+        point, application, body = public.string(), public.string(), parts.string()
+        flags, counter = parts.take(1), parts.take(4)
+        need(made == kind and not parts.raw and not public.raw, "another kind of signature")
+        verify(point, sha256(application) + flags + counter + sha256(signed), body)
+        return flags[0]
+    # For the others OpenSSH itself is asked.
+    with tempfile.TemporaryDirectory() as folder:
+        path = lambda name: os.path.join(folder, name)
+        with open(path("signers"), "w", encoding="utf-8") as file:
+            file.write("signer " + signer["key"] + "\n")
+        with open(path("sig"), "w", encoding="utf-8") as file:
+            file.write(armored)
+        args = ["ssh-keygen", "-Y", "verify", "-f", path("signers"), "-I", "signer", "-n", namespace, "-s", path("sig")]
+        done = subprocess.run(args, input=message, capture_output=True, check=False)
+    need(done.returncode == 0, "the signature does not fit")
+    return signature[-5] if kind.startswith(b"sk-") else 0
+
+
+def bare(event):
+    """An event without what only the ledger knows, and without its approval."""
+    event = {name: value for name, value in event.items() if name not in ("decision", "state")}
+    detail = event.get("detail")
+    if isinstance(detail, dict):
+        detail = {name: value for name, value in detail.items() if name != "approval"}
+        if detail:
+            event["detail"] = detail
+        else:
+            del event["detail"]
+    return event
+
+
+def subjects(event):
+    rows = event.get("rows", {})
+    promotion = next((rows[name][0] for name in sorted(rows) if name.startswith("promotions/")), None)
+    if promotion is None:
+        return None
+    proposal = rows.get("skill_proposals/" + promotion["proposal_id"], [{}])[0]
+    found = [("component", promotion.get("component_sha256")), ("specification", promotion.get("spec_sha256"))]
+    found.append(("source", proposal.get("snapshot_sha256")))
+    return [{"name": name, "digest": {"sha256": digest}} for name, digest in found if digest]
+
+
+def approved(event, approval, signers, workspaces):
+    """Checks an approval, and gives its level."""
+    need(set(approval) == {"statement", "signature"}, "no approval")
+    namespace, statement = NAMESPACES.get(event["kind"]), approval["statement"]
+    key, found, signature = signature_of(approval["signature"])
+    need(namespace is not None and found == namespace, "signed for something else")
+    at, encoded = event["at"], base64.b64encode(key).decode()
+    fits = lambda one: (
+        one["key"].split(" ")[1] == encoded
+        and one.get("valid_after", "") <= at
+        and at < one.get("valid_before", "9")
+        and namespace in (one.get("namespaces") or [namespace])
+    )
+    signer = next((one for one in signers if fits(one)), None)
+    need(signer is not None, "the key is of no signer")
+    flags = presence(key, namespace, signature, statement.encode(), signer, approval["signature"])
+    said = json.loads(statement)
+    predicate, named = said["predicate"], subjects(event)
+    need(said["_type"] == "https://in-toto.io/Statement/v1", "another type of statement")
+    need(said["predicateType"] == f"urn:kavi:{event['kind']}:v1" and predicate["event"] == bare(event), "another event")
+    need(predicate["workspace"] in workspaces and predicate["expires"] >= at, "another workspace, or expired")
+    need(named is None or said["subject"] == named, "another component")
+    return 3 if flags & 1 else 2 if signer.get("confirms") else 1
+
+
+def check_approvals(events, name):
+    policy, workspaces = {"require": {}, "signers": []}, {re.sub("^kavi/", "", name)}
+    for event in events:
+        detail, kind = event.get("detail") or {}, event["kind"]
+        workspaces |= {detail[key] for key in ("workspace", "was") if isinstance(detail.get(key), str)}
+        changes = kind in ("trust-policy", "signers")
+        new = detail["policy"] if changes else policy
+        judge = policy if policy["signers"] else new
+        required = LEVELS[judge["require"].get(REQUIRES.get(kind, "policy"), "none")] if kind in NAMESPACES else 0
+        if kind in ("trust-policy", "signers", "adopted") and judge["signers"]:
+            required = max(required, 1)
+        level = approved(event, detail["approval"], judge["signers"], workspaces) if "approval" in detail else 0
+        need(level >= required, "not approved as it had to be")
+        policy = new
+
+
 def check(raw):
     need(len(raw) <= 1 << 20, "too long")
     try:
@@ -157,9 +301,12 @@ def check(raw):
         events.append((number(lines[0]), lines[1], path))
     need(0 < len(events) <= 256 and rest.startswith("checkpoint\n"), "no event or no checkpoint")
     size, root = checkpoint_of(rest[len("checkpoint\n") :], name, identity, public)
+    parsed = []
     for index, body, path in events:
         included(sha256(b"\x00", body.encode()), index, size, path, root)
-        need(json.loads(body).get("v") == 1, "another version")
+        parsed.append((index, json.loads(body)))
+        need(parsed[-1][1].get("v") == 1, "another version")
+    check_approvals([event for _, event in sorted(parsed, key=lambda one: one[0])], name)
     return size
 
 
@@ -167,7 +314,7 @@ def valid(raw):
     try:
         check(raw)
         return True
-    except Invalid:
+    except (Invalid, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return False
 
 

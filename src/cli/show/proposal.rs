@@ -48,6 +48,17 @@ pub fn human(dossier: &Dossier) -> String {
             decision.created_at, decision.decision, decision.component_sha256
         ));
     }
+    if let Some(signed) = &dossier.signed_by {
+        out.push_str(&format!(
+            "  signed by {} with {}, level {}\n",
+            signed.principal,
+            signed.fingerprint,
+            signed.level.as_str()
+        ));
+    }
+    if let Some(at) = dossier.taken_over {
+        out.push_str(&format!("\nthe ledger was taken over as found on {at}; nothing before that is proven\n"));
+    }
     let others = dossier.lineage.iter().filter(|other| other.id != proposal.id);
     let others: Vec<String> =
         others.map(|other| format!("{} {}{}", other.id.short(), other.status, revision(other))).collect();
@@ -172,6 +183,10 @@ pub fn machine(dossier: &Dossier) -> serde_json::Value {
     machine["research"] = dossier.research.iter().map(research::document).collect();
     machine["acknowledgements"] = dossier.acknowledgements.iter().map(acknowledgement).collect();
     machine["promotions"] = dossier.promotions.iter().map(views::promotion).collect();
+    let signed = dossier.signed_by.as_ref();
+    machine["signed_by"] =
+        json!(signed.map(|by| json!({ "signer": by.principal, "key": by.fingerprint, "level": by.level.as_str() })));
+    machine["taken_over"] = json!(dossier.taken_over);
     machine["lineage"] = dossier.lineage.iter().map(views::proposal).collect();
     machine["second_wall"] = json!(dossier.second_wall.as_ref().ok());
     machine["limits"] = json!(dossier.limits);

@@ -13,6 +13,7 @@ use super::super::{Ledger, LedgerError, Pruned};
 use super::images::{self, RECORDS, RowKey, TABLES, difference, record_digest, select_records};
 use super::seal::{self, StoredCheckpoint};
 use super::state;
+use crate::history::approval_walk::ApprovalWalk;
 use crate::history::checkpoint::Checkpoint;
 use crate::history::event::{Event, EventKind, RowImage};
 use crate::history::merkle::{Frontier, leaf_hash};
@@ -30,6 +31,8 @@ pub struct HistoryAudit {
     pub events: u64,
     /// Events that decide what may run.
     pub decisions: u64,
+    /// Events that a person signed.
+    pub signed_decisions: u64,
     /// Events whose bytes were pruned.
     pub pruned: u64,
     /// Signed checkpoints.
@@ -68,6 +71,7 @@ struct Walk<'w> {
     decision: Option<u64>,
     key: Option<NoteKey>,
     said: Said,
+    approvals: ApprovalWalk,
 }
 
 /// A row of the history.
@@ -104,11 +108,25 @@ impl Walk<'_> {
                 self.audit.problem(format!("{place}: `body` does not have its `leaf`"));
             }
             Some(body) => match Event::parse(body) {
-                Ok(event) => self.event(&place, &stored, event),
+                Ok(event) => {
+                    self.approval(&place, &stored.kind, body);
+                    self.event(&place, &stored, event);
+                }
                 Err(error) => self.audit.problem(format!("{place}: {error}")),
             },
         }
         self.checkpoint(&place, &stored, &before);
+    }
+
+    fn approval(&mut self, place: &str, kind: &str, body: &str) {
+        // Runs are many, and nobody signs them.
+        if kind == EventKind::Run.as_str() {
+            return;
+        }
+        match self.approvals.step(&serde_json::from_str(body).unwrap_or_default()) {
+            Ok(approved) => self.audit.signed_decisions += u64::from(approved.is_some()),
+            Err(error) => self.audit.problem(format!("{place}: {error}")),
+        }
     }
 
     fn event(&mut self, place: &str, stored: &StoredEvent, event: Event) {
@@ -208,7 +226,8 @@ fn stored_checkpoints(conn: &Connection) -> Result<BTreeMap<u64, StoredCheckpoin
 fn walk(conn: &Connection, audit: &mut HistoryAudit) -> Result<Said, LedgerError> {
     let checkpoints = stored_checkpoints(conn)?;
     let (frontier, chain) = (Frontier::default(), CHAIN_START);
-    let mut walk = Walk { audit, checkpoints, frontier, chain, decision: None, key: None, said: Said::default() };
+    let (said, approvals) = (Said::default(), ApprovalWalk::default());
+    let mut walk = Walk { audit, checkpoints, frontier, chain, decision: None, key: None, said, approvals };
     let mut statement =
         conn.prepare("SELECT position, kind, decides, subject, body, leaf, chain FROM history ORDER BY position")?;
     let rows = statement.query_map([], |row| {

@@ -59,6 +59,29 @@ fn first(conn: &Connection) -> Result<Event, LedgerError> {
     Event::parse(&body).map_err(|error| LedgerError::Tampered(format!("event 0: {error}")))
 }
 
+/// The id that the newest adoption gave the workspace, else the one that it began with.
+pub(super) fn workspace_id(conn: &Connection) -> Result<String, LedgerError> {
+    let event = match seal::newest_adoption(conn)? {
+        Some(adoption) => adoption.event,
+        None => first(conn)?,
+    };
+    let id = event.detail.as_ref().and_then(|detail| detail["workspace"].as_str());
+    let id = id.filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    id.map(str::to_owned).ok_or_else(|| LedgerError::Tampered("the history names no workspace".to_owned()))
+}
+
+/// Every id that the workspace has or had.
+pub(in super::super) fn workspace_ids(conn: &Connection) -> Result<Vec<String>, LedgerError> {
+    let sql = "SELECT body FROM history WHERE position = 0 OR kind = 'adopted' ORDER BY position";
+    let mut ids = Vec::new();
+    for body in conn.prepare(sql)?.query_map([], |row| row.get::<_, Option<String>>(0))? {
+        let event = body?.and_then(|body| Event::parse(&body).ok());
+        let detail = event.and_then(|event| event.detail);
+        ids.extend(detail.and_then(|detail| detail["workspace"].as_str().map(str::to_owned)));
+    }
+    Ok(ids)
+}
+
 /// What a person accepts, and where its head is kept from then on.
 #[derive(Debug)]
 pub struct Adoption<'a> {
@@ -76,14 +99,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Tampered`] when the first event is missing or names none.
     pub fn workspace_id(&self) -> Result<String, LedgerError> {
-        let conn = self.reader()?;
-        let event = match seal::newest_adoption(conn)? {
-            Some(adoption) => adoption.event,
-            None => first(conn)?,
-        };
-        let id = event.detail.as_ref().and_then(|detail| detail["workspace"].as_str());
-        let id = id.filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        id.map(str::to_owned).ok_or_else(|| LedgerError::Tampered("the history names no workspace".to_owned()))
+        workspace_id(self.reader()?)
     }
 
     /// When a ledger from before the history was taken over as it was found; none for one that always had it.
@@ -113,6 +129,14 @@ impl Ledger {
         let one: bool =
             conn.query_row("SELECT count(*) = 1 FROM (SELECT 1 FROM checkpoints LIMIT 2)", [], |row| row.get(0))?;
         Ok(if one { seal::newest(conn)?.map(|newest| newest.note) } else { None })
+    }
+
+    /// The newest signed checkpoint, as its note.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn newest_checkpoint(&self) -> Result<Option<String>, LedgerError> {
+        Ok(seal::newest(self.reader()?)?.map(|newest| newest.note))
     }
 
     /// From now on checkpoints are signed by this anchor's key and kept there, and the ledger is compared with them.
@@ -147,8 +171,9 @@ impl Ledger {
         write_transaction::write_unanchored(self, |tx| {
             let state = state::found(tx)?;
             state::write(tx, &state)?;
-            let detail =
-                json!({ "key": key.text(), "why": adoption.why, "by": decided.by, "workspace": adoption.workspace });
+            let was = workspace_id(tx).ok();
+            let detail = json!({ "key": key.text(), "why": adoption.why, "by": decided.by,
+                "workspace": adoption.workspace, "was": was });
             super::append_adopted(
                 tx,
                 &NewEvent::new(EventKind::Adopted, &key.name(), decided.at).detail(detail),

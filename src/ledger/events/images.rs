@@ -16,7 +16,7 @@ use crate::history::event::{Event, EventKind, RowImage, value_image};
 use crate::history::{Hash, hex};
 
 /// The tables whose rows events hold, and the column that finds them.
-pub(super) const TABLES: [(&str, &str); 23] = [
+pub(super) const TABLES: [(&str, &str); 24] = [
     ("skill_proposals", "id"),
     ("builds", "id"),
     ("verifications", "id"),
@@ -40,6 +40,7 @@ pub(super) const TABLES: [(&str, &str); 23] = [
     ("policy_values", "number"),
     ("capability_grants", "number"),
     ("proposal_contexts", "proposal_id"),
+    ("trust_policies", "number"),
 ];
 
 /// The table of the records of runs.

@@ -4,6 +4,7 @@
 //! - `state.rs`: the state that decides trust, and the check of it before a run or a decision.
 //! - `seal.rs`: checkpoints, signed in the transaction of the events that they cover.
 //! - `begin.rs`: the first events of a ledger.
+//! - `approvals.rs`: what a decision needs, and a person's signature over it.
 //! - `trust_check.rs`: the same check around a read.
 //! - `audit.rs`: the check of everything.
 //! - `prove.rs`: events with their paths to a checkpoint.
@@ -13,6 +14,7 @@
 //!
 //! Deliberately never: changes or removes an event. Only a prune takes the bytes of an event away, and leaves its leaf.
 
+pub(super) mod approvals;
 pub(super) mod audit;
 pub(super) mod begin;
 pub(super) mod images;
@@ -29,7 +31,9 @@ use serde_json::{Map, Value, json};
 use super::LedgerError;
 use super::write_transaction::WriteTransaction;
 use crate::history::anchor::HistoryAnchor;
+use crate::history::approval::SignedStatement;
 use crate::history::event::{EventKind, run_body};
+use crate::history::rules::{DecisionRules, NO_RULES};
 use crate::history::{CHAIN_START, Hash, chain, hex, merkle::leaf_hash, state::TrustState};
 use crate::model::time::Timestamp;
 use images::RowKey;
@@ -40,6 +44,10 @@ use state::StateKey;
 pub(super) struct EventLog<'a> {
     /// Where checkpoints are signed and kept. Without one, events are appended and nothing is signed.
     anchor: Option<&'a dyn HistoryAnchor>,
+    /// What comes from outside about who may decide. It counts also where the anchor does not.
+    rules: Option<&'a DecisionRules>,
+    /// Signatures that persons gave for this transaction.
+    given: &'a [SignedStatement],
     end: Cell<Option<HistoryEnd>>,
     /// The time of the newest event that this transaction appended.
     at: Cell<Option<Timestamp>>,
@@ -48,8 +56,23 @@ pub(super) struct EventLog<'a> {
 }
 
 impl<'a> EventLog<'a> {
-    pub(super) fn new(anchor: Option<&'a dyn HistoryAnchor>) -> Self {
-        Self { anchor, ..Self::default() }
+    pub(super) fn new(anchor: Option<&'a dyn HistoryAnchor>, given: &'a [SignedStatement]) -> Self {
+        Self { anchor, rules: anchor.map(HistoryAnchor::rules), given, ..Self::default() }
+    }
+
+    /// The same without comparing or signing anything.
+    pub(super) fn unanchored(anchor: Option<&'a dyn HistoryAnchor>, given: &'a [SignedStatement]) -> Self {
+        Self { anchor: None, ..Self::new(anchor, given) }
+    }
+
+    /// What comes from outside about who may decide.
+    pub(super) fn rules(&self) -> &'a DecisionRules {
+        self.rules.unwrap_or(&NO_RULES)
+    }
+
+    /// Signatures that persons gave for this transaction.
+    fn given(&self) -> &'a [SignedStatement] {
+        self.given
     }
 
     /// The anchor.
@@ -161,6 +184,7 @@ struct Leaf<'l> {
 /// [`LedgerError::Tampered`] when it is a decision, and the state before it is not what the history says.
 pub(super) fn append(tx: &WriteTransaction<'_>, event: &NewEvent<'_>) -> Result<(), LedgerError> {
     let mut body = body(tx, event)?;
+    approvals::approve(tx, event, &mut body)?;
     if event.kind.is_decision() {
         // The first decision has no state before it: everything is as it is found.
         let state = match end(tx)?.decision {
@@ -181,6 +205,7 @@ pub(super) fn append(tx: &WriteTransaction<'_>, event: &NewEvent<'_>) -> Result<
 /// Appends the event by which a person accepts a state as it was found.
 fn append_adopted(tx: &WriteTransaction<'_>, event: &NewEvent<'_>, found: &TrustState) -> Result<(), LedgerError> {
     let mut body = body(tx, event)?;
+    approvals::approve(tx, event, &mut body)?;
     body["state"] = json!(hex(&found.digest()));
     add(tx, &Leaf { kind: event.kind, subject: &event.subject, body: &body.to_string(), at: event.at })
 }

@@ -15,6 +15,20 @@ const ABOUT: &str = "SELECT position FROM history WHERE kind <> 'run' AND body I
          UNION ALL SELECT id FROM verifications WHERE proposal_id = ?1
          UNION ALL SELECT id FROM promotions WHERE proposal_id = ?1) ORDER BY position";
 
+/// What says who may sign, and under which ids: whoever checks a signature needs it.
+const SIGNERS: &str =
+    "SELECT position FROM history WHERE kind IN ('trust-policy', 'signers', 'adopted') AND body IS NOT NULL
+     AND ?1 <> '' ORDER BY position";
+
+/// The events about a proposal, and those that its signatures rest on.
+fn about(conn: &Connection, proposal: &str) -> Result<Vec<u64>, LedgerError> {
+    let mut all = positions(conn, SIGNERS, proposal)?;
+    all.extend(positions(conn, ABOUT, proposal)?);
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
 fn positions(conn: &Connection, sql: &str, key: &str) -> Result<Vec<u64>, LedgerError> {
     Ok(conn.prepare(sql)?.query_map([key], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
@@ -45,7 +59,7 @@ impl Ledger {
     /// [`LedgerError::NotFound`] without a checkpoint over it.
     pub fn prove_trust(&self, proposal: ProposalId) -> Result<Proof, LedgerError> {
         let conn = self.reader()?;
-        prove(conn, self, &positions(conn, ABOUT, &proposal.to_string())?)
+        prove(conn, self, &about(conn, &proposal.to_string())?)
     }
 
     /// A proof of a run and, before it, of the trust in its revision.
@@ -63,7 +77,7 @@ impl Ledger {
             )
             .optional()?;
         let mut all = match trusted {
-            Some(proposal) => positions(conn, ABOUT, &proposal.to_string())?,
+            Some(proposal) => about(conn, &proposal.to_string())?,
             None => Vec::new(),
         };
         let run = positions(conn, "SELECT position FROM history WHERE kind = 'run' AND subject = ?1", &id.to_string())?;

@@ -80,7 +80,10 @@ struct CheckedHead {
 fn check_head(conn: &Connection, anchor: &dyn HistoryAnchor) -> Result<Option<CheckedHead>, LedgerError> {
     let refuse = |text: String| Err(LedgerError::Anchor(text));
     // The head is read first: whatever is committed in between only makes the ledger newer than it.
-    let kept = anchor.head();
+    let (kept, witnessed) = (anchor.head(), anchor.witnessed().map_err(unusable)?);
+    if let Some(witnessed) = &witnessed {
+        check_witnessed(conn, witnessed)?;
+    }
     let Some(newest) = newest(conn)? else {
         return match kept {
             // Without a place nothing could be signed, so nothing was.
@@ -121,6 +124,19 @@ fn check_head(conn: &Connection, anchor: &dyn HistoryAnchor) -> Result<Option<Ch
     let opened =
         opened.map_err(|error| LedgerError::Tampered(format!("the checkpoint of {} events: {error}", newest.size)))?;
     Ok(Some(CheckedHead { key, newest, head: opened.head }))
+}
+
+/// Checks that a checkpoint that a witness saw is one of this ledger.
+pub(in super::super) fn check_witnessed(conn: &Connection, note: &str) -> Result<(), LedgerError> {
+    let seen = Checkpoint::read_unverified(note)
+        .map_err(|error| LedgerError::Anchor(format!("what the witness saw: {error}")))?;
+    let size = seen.head.size;
+    match at_size(conn, size)?.is_some_and(|stored| stored.note == note) {
+        true => Ok(()),
+        false => Err(LedgerError::Anchor(format!(
+            "the witness saw a checkpoint of {size} events that this ledger does not have: it is an older copy or another history"
+        ))),
+    }
 }
 
 /// The newest decision, if the newest checkpoint says that it is that, and one of its own covers it.

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::super::LedgerError;
 use super::super::write_transaction::WriteTransaction;
 use super::images::{self, Placed, RowKey};
-use super::{newest_decision, seal};
+use super::{approvals, newest_decision, seal};
 use crate::history::anchor::HistoryAnchor;
-use crate::history::state::{CHARTER, POLICY, SKILL, SWITCH, TrustState, skill_key};
+use crate::history::state::{CHARTER, POLICY, SKILL, SWITCH, TRUST_POLICY, TrustState, skill_key};
 use crate::history::{Hash, merkle::leaf_hash};
 use crate::model::name::SkillName;
 
@@ -25,6 +25,8 @@ use crate::model::name::SkillName;
 pub(in super::super) enum StateKey<'k> {
     /// The switch.
     Switch,
+    /// The policy in force.
+    TrustPolicy,
     /// A skill, by its name.
     Skill(&'k SkillName),
     /// The active role charter.
@@ -37,6 +39,7 @@ impl StateKey<'_> {
     fn text(self) -> String {
         match self {
             StateKey::Switch => SWITCH.to_owned(),
+            StateKey::TrustPolicy => TRUST_POLICY.to_owned(),
             StateKey::Skill(name) => skill_key(name.as_str()),
             StateKey::Charter => CHARTER.to_owned(),
             StateKey::Policy => POLICY.to_owned(),
@@ -47,6 +50,7 @@ impl StateKey<'_> {
     fn leaf(self, conn: &Connection) -> Result<Option<Hash>, LedgerError> {
         match self {
             StateKey::Switch => switch_leaf(conn),
+            StateKey::TrustPolicy => trust_policy_leaf(conn),
             StateKey::Skill(name) => skill_leaf(conn, name.as_str()),
             StateKey::Charter => rows_leaf(conn, "charter", &[ACTIVE_CHARTERS]),
             StateKey::Policy => rows_leaf(conn, "policy", &[POLICY_ROWS, GRANT_ROWS]),
@@ -59,6 +63,7 @@ const SWITCH_ROW: &str = "SELECT * FROM switch_turns ORDER BY number DESC LIMIT 
 const ACTIVE_CHARTERS: &str = "SELECT * FROM role_charters WHERE active = 1 ORDER BY version";
 const POLICY_ROWS: &str = "SELECT * FROM policy_values ORDER BY number";
 const GRANT_ROWS: &str = "SELECT * FROM capability_grants ORDER BY number";
+const TRUST_POLICY_ROW: &str = "SELECT * FROM trust_policies ORDER BY number DESC LIMIT 1";
 
 const REVISIONS: &str = "SELECT id, revision, status, spec_sha256, component_sha256, snapshot_sha256, limits_json
      FROM skill_proposals WHERE name = ?1 AND revision IS NOT NULL ORDER BY revision";
@@ -69,6 +74,11 @@ const SET: &str = "INSERT INTO trust_state (key, leaf) VALUES (?1, ?2) ON CONFLI
 fn switch_leaf(conn: &Connection) -> Result<Option<Hash>, LedgerError> {
     let newest = conn.prepare_cached(SWITCH_ROW)?.query_row([], images::columns).optional()?;
     Ok(newest.map(|row| leaf_hash(json!({ "switch": row }).to_string().as_bytes())))
+}
+
+fn trust_policy_leaf(conn: &Connection) -> Result<Option<Hash>, LedgerError> {
+    let newest = conn.prepare_cached(TRUST_POLICY_ROW)?.query_row([], images::columns).optional()?;
+    Ok(newest.map(|row| leaf_hash(json!({ "policy": row }).to_string().as_bytes())))
 }
 
 fn skill_leaf(conn: &Connection, name: &str) -> Result<Option<Hash>, LedgerError> {
@@ -107,7 +117,7 @@ pub(super) fn found(conn: &Connection) -> Result<TrustState, LedgerError> {
     if let Some(leaf) = switch_leaf(conn)? {
         state.set(SWITCH, leaf);
     }
-    for key in [StateKey::Charter, StateKey::Policy] {
+    for key in [StateKey::Charter, StateKey::Policy, StateKey::TrustPolicy] {
         if let Some(leaf) = key.leaf(conn)? {
             state.set(&key.text(), leaf);
         }
@@ -166,7 +176,8 @@ pub(super) fn write(tx: &WriteTransaction<'_>, state: &TrustState) -> Result<(),
     Ok(())
 }
 
-/// Checks that the switch and, if one is named, a skill are what the newest decision committed to.
+/// Checks that switch, policy and, if one is named, a skill are what the newest decision committed to, that kavi.toml is not
+/// weaker than the policy, and that a pinned signer has signed the trust in the skill.
 pub(in super::super) fn check(
     conn: &Connection,
     anchor: Option<&dyn HistoryAnchor>,
@@ -174,13 +185,28 @@ pub(in super::super) fn check(
 ) -> Result<(), LedgerError> {
     let state = checked(conn, anchor)?;
     // Not the charter: a person may run skills under one that cannot be believed, and set another one.
-    let keys = [Some(StateKey::Switch), Some(StateKey::Policy), skill.map(StateKey::Skill)];
+    let keys =
+        [Some(StateKey::Switch), Some(StateKey::Policy), Some(StateKey::TrustPolicy), skill.map(StateKey::Skill)];
     for key in keys.into_iter().flatten() {
         if key.leaf(conn)?.as_ref() != state.get(&key.text()) {
             return Err(explain(conn, key)?);
         }
     }
-    Ok(())
+    let Some(anchor) = anchor else { return Ok(()) };
+    approvals::check_file(conn, anchor.rules())?;
+    skill.map_or(Ok(()), |skill| approvals::check_pinned(conn, anchor.rules(), skill))
+}
+
+/// Checks that the policy is what the newest decision committed to.
+pub(in super::super) fn check_trust_policy(
+    conn: &Connection,
+    anchor: Option<&dyn HistoryAnchor>,
+) -> Result<(), LedgerError> {
+    let state = checked(conn, anchor)?;
+    match trust_policy_leaf(conn)?.as_ref() == state.get(TRUST_POLICY) {
+        true => Ok(()),
+        false => Err(explain(conn, StateKey::TrustPolicy)?),
+    }
 }
 
 /// Checks that all of the state is what the newest decision committed to.
@@ -192,6 +218,7 @@ pub(in super::super) fn check_all(conn: &Connection, anchor: Option<&dyn History
     let part = match (key, &name) {
         (CHARTER, _) => StateKey::Charter,
         (POLICY, _) => StateKey::Policy,
+        (TRUST_POLICY, _) => StateKey::TrustPolicy,
         (_, Some(name)) => StateKey::Skill(name),
         _ => StateKey::Switch,
     };
@@ -211,6 +238,9 @@ fn explain(conn: &Connection, part: StateKey<'_>) -> Result<LedgerError, LedgerE
     }
     let mine = match part {
         StateKey::Switch => keys(conn, "switch_turns", "SELECT number FROM switch_turns WHERE ?1 <> ''", "switch")?,
+        StateKey::TrustPolicy => {
+            keys(conn, "trust_policies", "SELECT number FROM trust_policies WHERE ?1 <> ''", "policy")?
+        }
         StateKey::Skill(name) => {
             keys(conn, "skill_proposals", "SELECT id FROM skill_proposals WHERE name = ?1", name.as_str())?
         }
@@ -224,6 +254,7 @@ fn explain(conn: &Connection, part: StateKey<'_>) -> Result<LedgerError, LedgerE
     };
     let tables: &[&str] = match part {
         StateKey::Switch => &["switch_turns/"],
+        StateKey::TrustPolicy => &["trust_policies/"],
         StateKey::Skill(_) => &["skill_proposals/"],
         StateKey::Charter => &["role_charters/"],
         StateKey::Policy => &["policy_values/", "capability_grants/"],

@@ -9,6 +9,7 @@ use super::super::{Ledger, LedgerError};
 use super::state;
 use crate::history::anchor::{AnchorError, HistoryAnchor};
 use crate::history::note::NoteKey;
+use crate::history::rules::DecisionRules;
 use crate::model::name::SkillName;
 
 /// An anchor whose head was read before.
@@ -16,11 +17,12 @@ use crate::model::name::SkillName;
 struct HeadBefore<'a> {
     anchor: &'a dyn HistoryAnchor,
     head: Result<Option<String>, AnchorError>,
+    witnessed: Result<Option<String>, AnchorError>,
 }
 
 impl<'a> HeadBefore<'a> {
     fn read(anchor: &'a dyn HistoryAnchor) -> Self {
-        Self { anchor, head: anchor.head() }
+        Self { anchor, head: anchor.head(), witnessed: anchor.witnessed() }
     }
 }
 
@@ -39,6 +41,14 @@ impl HistoryAnchor for HeadBefore<'_> {
 
     fn advance(&self, note: &str) -> Result<(), AnchorError> {
         self.anchor.advance(note)
+    }
+
+    fn witnessed(&self) -> Result<Option<String>, AnchorError> {
+        self.witnessed.clone()
+    }
+
+    fn rules(&self) -> &DecisionRules {
+        self.anchor.rules()
     }
 }
 

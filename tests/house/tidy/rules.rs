@@ -90,7 +90,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "invoke",
         ],
     ),
-    ("workspace", &["model", "policy"]),
+    ("workspace", &["model", "history", "policy"]),
     (
         "error",
         &[
