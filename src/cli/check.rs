@@ -9,7 +9,6 @@ use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, sarif, views};
 use crate::app::{App, Builder, GateRow, InitRequest, Reuse};
 use crate::error::Error;
-use crate::forge::toolchain::Toolchain;
 use crate::model::{
     finding::Finding,
     lifecycle::{BuildStatus, Verdict},
@@ -60,9 +59,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (cwd, out) = (context.host.cwd.clone(), context.out.clone());
     let throwaway = Throwaway::new(context)?;
     let spinner = Spinner::new(&out, Stages::Shown);
-    let toolchain = throwaway.app.attempts().toolchain()?;
-    let check = |folder: &PathBuf| throwaway.check(&cwd, folder, &toolchain);
-    let checked = args.folders.iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    let checked = throwaway.check(&cwd, &args.folders)?;
     drop(spinner);
     if let Some(file) = &args.sarif {
         let text = format!("{:#}\n", sarif::log(&checked));
@@ -101,7 +98,21 @@ impl Throwaway {
         Ok(Self { app: App::open(host, Some(&root), context.walls)?, _folder: folder })
     }
 
-    fn check(&self, cwd: &Path, folder: &Path, toolchain: &Toolchain) -> Result<CheckedCrate, Error> {
+    fn check(&self, cwd: &Path, folders: &[PathBuf]) -> Result<Vec<CheckedCrate>, Error> {
+        let toolchain = self.app.attempts().toolchain()?;
+        let mut all = Vec::new();
+        for folder in folders {
+            let (proposal, mut checked) = self.take(cwd, folder)?;
+            if checked.findings.is_empty() {
+                checked.gates = self.app.attempts().verify(&proposal, &toolchain, Reuse::Never)?.verification.gates;
+            }
+            all.push(checked);
+        }
+        Ok(all)
+    }
+
+    /// Proposes what the specification says, and takes the sources. Findings say why they were not taken.
+    fn take(&self, cwd: &Path, folder: &Path) -> Result<(Proposal, CheckedCrate), Error> {
         let folder = match folder.file_name() {
             Some(name) if name == SPEC => folder.parent().unwrap_or(Path::new(".")),
             _ => folder,
@@ -110,23 +121,16 @@ impl Throwaway {
         let bytes = std::fs::read(&path).map_err(|source| Error::Usage(format!("{}: {source}", path.display())))?;
         let proposals = self.app.proposals();
         let proposal = proposals.propose(&proposals.parse_spec_file(&bytes)?)?;
-        let mut checked = CheckedCrate {
-            folder: folder.to_owned(),
-            name: proposal.spec.name.clone(),
-            findings: Vec::new(),
-            gates: Vec::new(),
-        };
+        let name = proposal.spec.name.clone();
+        let mut checked = CheckedCrate { folder: folder.to_owned(), name, findings: Vec::new(), gates: Vec::new() };
         let build = self.app.attempts().build(&proposal, &Builder::Import(cwd.join(folder)), None)?.build;
         if build.status != BuildStatus::Succeeded {
             checked.findings = build.findings;
             if checked.findings.is_empty() {
                 checked.findings.push(Finding::new("workspace/import", build.summary));
             }
-            return Ok(checked);
         }
-        let built = proposals.find(&proposal.id.to_string())?;
-        checked.gates = self.app.attempts().verify(&built, toolchain, Reuse::Never)?.verification.gates;
-        Ok(checked)
+        Ok((proposals.find(&proposal.id.to_string())?, checked))
     }
 }
 

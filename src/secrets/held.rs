@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    fn held<'a>(source: &'a mut Counted) -> Result<HeldSecrets<&'a mut Counted>, Box<dyn std::error::Error>> {
+    fn held(source: &mut Counted) -> Result<HeldSecrets<&mut Counted>, Box<dyn std::error::Error>> {
         let bindings = ["A https://a.example.com bearer", "B https://b.example.com basic:someone"];
         Ok(HeldSecrets::new(bindings.iter().map(|text| text.parse()).collect::<Result<_, _>>()?, source)?)
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::config::TEMPLATE;
+use crate::model::limits::Limits;
 
 /// Where the value of a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -37,8 +38,13 @@ pub fn settings(text: &str) -> Vec<Setting> {
         flatten(&mut found, "", &table);
         found.into_iter().map(move |(key, value)| (key.clone(), Setting { key, value, origin })).collect::<Vec<_>>()
     };
-    // The template has every setting with its default, which a test of it holds.
-    let mut all: BTreeMap<String, Setting> = with(TEMPLATE, SettingOrigin::Default).into_iter().collect();
+    // The template has every setting with its default, which a test of it holds, but for limits that people seldom need.
+    let limits = serde_json::to_value(Limits::default()).unwrap_or_default();
+    let limits = limits.as_object().into_iter().flatten().map(|(name, value)| {
+        let key = format!("limits.{name}");
+        (key.clone(), Setting { key, value: value.clone(), origin: SettingOrigin::Default })
+    });
+    let mut all: BTreeMap<String, Setting> = limits.chain(with(TEMPLATE, SettingOrigin::Default)).collect();
     all.extend(with(text, SettingOrigin::File));
     all.into_values().collect()
 }

@@ -375,9 +375,9 @@ fn an_agent_with_a_shell_that_leaves_the_head_promotes_nothing() {
     let honest_settings = fs::read(&settings).unwrap();
     fs::write(&settings, "[trust]\nrequire = \"none\"\n").unwrap();
     refused(agent.call(&workspace, &promote(&id)), 3);
+    refused(agent.call(&workspace, &["trust", "policy", "--apply"]), 3);
     fs::write(&settings, honest_settings).unwrap();
     for args in [
-        vec!["trust", "policy", "--apply"],
         vec!["trust", "enroll", "--key", &agent.public("id_ed25519"), "--as", "ada"],
         vec!["trust", "signers", "add", "eve", "--key", &agent.public("id_ed25519")],
         vec!["trust", "signers", "remove", "ada"],

@@ -288,7 +288,7 @@ fn a_question_is_asked_on_a_terminal_and_only_yes_is_yes() {
         let Some(asked) = promote(answer) else { return };
         assert!(asked.stdout.contains("Trust exactly this?"), "{asked:?}");
         assert!(
-            asked.stdout.contains("READ_ONLY") && asked.stdout.contains("sha256 "),
+            asked.stdout.contains("READ_ONLY") && asked.stdout.contains("sha256"),
             "what is trusted is shown: {asked:?}"
         );
         assert_eq!((asked.code, workspace.status_of(&id).as_str()), (3, "VERIFIED"), "{answer:?}");

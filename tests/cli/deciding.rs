@@ -132,7 +132,7 @@ pub fn typed(workspace: &Workspace, args: &[&str], rows: u32, answers: &str) -> 
     let kavi = workspace.command();
     let mut command = std::process::Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).current_dir(workspace.path()).env_clear();
-    command.envs(kavi.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.envs(kavi.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("NO_COLOR", "1");
     Some(feed(command, answers))
 }
 
