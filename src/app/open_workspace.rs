@@ -19,7 +19,7 @@ use crate::history::anchor::HistoryAnchor;
 use crate::history::rules::ProposedPolicy;
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
-use crate::ledger::{Create, Ledger, LedgerAccess, Recorder};
+use crate::ledger::{Create, Ledger, LedgerAccess, Recorder, TrustStore};
 use crate::model::{
     channel::{Caller, Channel},
     id::{IdSource, RandomIds},
@@ -120,7 +120,12 @@ impl OpenWorkspace {
 
     /// Refuses what a caller does not have the capability for.
     pub(super) fn allow(&self, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
-        Ok(self.governance().allow(&self.config.channels, caller, capability)?)
+        let view = self.governance();
+        if view.governance.is_err() {
+            // A ledger that does not fit its head is an error of its own, and says what to do.
+            TrustStore::governance(&self.ledger)?;
+        }
+        Ok(view.allow(&self.config.channels, caller, capability)?)
     }
 
     /// The same for an agent whose name is not known.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, sarif, views};
-use crate::app::{App, Builder, GateRow, InitRequest, Reuse};
+use crate::app::{App, Builder, GateRow, InitRequest, Proposal, Reuse};
 use crate::error::Error;
 use crate::model::{
     finding::Finding,
@@ -22,7 +22,8 @@ Examples:
   kavi check skills/write_note
   kavi check skills/*/spec.json --sarif kavi.sarif
 
-Lines are those of the formatted sources: run `cargo fmt` first. Exit code 4: a skill does not pass.")]
+Lines are those of the formatted sources: run `cargo fmt` first.
+Exit code 4: a skill does not pass.")]
 pub struct Args {
     /// The folder of a crate, with src/lib.rs, and spec.json with the whole specification. The path of that file will do.
     #[arg(required = true, value_name = "DIR")]

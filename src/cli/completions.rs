@@ -21,7 +21,7 @@ pub const VARIABLE: &str = "KAVI_COMPLETE";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  source <(kavi completions bash)
+  eval \"$(kavi completions bash)\"
   kavi completions fish > ~/.config/fish/completions/kavi.fish")]
 pub struct Args {
     shell: Shell,

@@ -38,7 +38,8 @@ pub fn fit(header: &mut [String], rows: &mut [Vec<String>], width: usize, gap: u
         cells.max().unwrap_or(0).max(header.get(column).map_or(0, |name| measure_text_width(name)))
     };
     let mut widths: Vec<usize> = (0..header.len()).map(cells).collect();
-    let room = width.saturating_sub(gap * header.len().saturating_sub(1));
+    // The first column has half a gap before it, and the last one half a gap after it.
+    let room = width.saturating_sub(gap * header.len());
     while widths.iter().sum::<usize>() > room {
         // One character at a time from the widest, so that no column pays for all.
         let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > 6) else { break };

@@ -42,7 +42,9 @@ pub(super) fn with_port<T>(
         stores: shared.secrets,
     };
     let mut budget = context.ledger.call_budget(&loaded.spec().name, shared.clock);
-    let (done, kept) = egress::serve(launch, &mut *budget, |port, check| work(Some(port), Some(check)))?;
+    // Without a secret there is nothing to look for, and a run that was ended must say why.
+    let looks = !launch.bindings.is_empty();
+    let (done, kept) = egress::serve(launch, &mut *budget, |port, check| work(Some(port), looks.then_some(check)))?;
     for exchange in &kept {
         for body in &exchange.bodies {
             shared.store.put(StoredKind::Value, body)?;

@@ -60,7 +60,7 @@ fn examples_are_commands_of_a_shell() {
         assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{verb:?}:\n{script}");
         let starts = examples.iter().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
         for start in starts {
-            let known = ["  kavi ", "  #", "  cd ", "  echo ", "  cat ", "  claude ", "  rm "];
+            let known = ["  kavi ", "  #", "  cd ", "  echo ", "  cat ", "  claude ", "  rm ", "  man ", "  eval "];
             assert!(known.iter().any(|known| start.starts_with(known)), "{verb:?}: {start}");
         }
     }
@@ -76,7 +76,11 @@ fn global_options_have_a_heading_of_their_own_and_are_shown_where_they_have_an_e
         }
         let shown = |option: &str| page.contains(option);
         let first = verb.first().map_or("", String::as_str);
-        assert_eq!(shown("--workspace <DIR>"), !["demo", "init", "setup"].contains(&first), "{verb:?}");
+        assert_eq!(
+            shown("--workspace <DIR>"),
+            !["check", "completions", "demo", "init", "man", "restore", "setup"].contains(&first),
+            "{verb:?}"
+        );
         let without = ["cache", "effects", "list-skills", "new", "propose-skill", "show", "stop", "undo"];
         if without.contains(&first) {
             assert!(!shown("--unconfined"), "{verb:?}");

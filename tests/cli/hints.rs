@@ -19,7 +19,7 @@ fn walk(workspace: &Workspace, id: &str, name: &str, state: &str) -> BTreeSet<Ve
     assert_eq!(workspace.status_of(id), state);
     let mut named = BTreeSet::new();
     let verbs: [&[&str]; 7] = [
-        &["build-skill", id, "--from", "crates/nothing"],
+        &["build-skill", id, "--from", "crates/peek_two"],
         &["verify-skill", id],
         &["promote-skill", id, "--approved-by", "ada", "--yes"],
         &["reject", id, "--why", " ", "--approved-by", "ada"],
@@ -46,7 +46,12 @@ fn walk(workspace: &Workspace, id: &str, name: &str, state: &str) -> BTreeSet<Ve
         let hint =
             error["hint"].as_str().map(str::to_owned).or_else(|| error["message"].as_str().map(str::to_owned)).unwrap();
         if hint.contains("`kavi ") {
-            named.insert(command(&hint));
+            let mut args = command(&hint);
+            if args[0] == "show" {
+                // Here the name is that of the skill, and not of who decides.
+                args.iter_mut().filter(|word| *word == "ada").for_each(|word| *word = name.to_owned());
+            }
+            named.insert(args);
         } else {
             assert!(verb[0] == "reject", "{state} {verb:?} leads nowhere: {error}");
         }

@@ -179,15 +179,18 @@ fn after_the_active_revision_is_revoked_rollback_finds_the_one_before() {
 #[test]
 fn who_decides_is_the_one_named_or_the_one_logged_in() {
     let workspace = Workspace::trusted();
-    let revoke = ["revoke", "peek", "--why", "x", "--json"];
-    let nobody = workspace.command().args(revoke).output().unwrap();
-    assert_eq!(nobody.status.code(), Some(2), "nobody is named: {nobody:?}");
-    let odd = workspace.command().args(revoke).env("USER", "a\u{1b}[31mda").output().unwrap();
+    let revoke = |name: &'static str| ["revoke", name, "--why", "x", "--json"];
+    let by = |name: &str| workspace.show(&format!("{name}@1"))["promotions"][1]["approved_by"].clone();
+    let odd = workspace.command().args(revoke("peek")).env("USER", "a\u{1b}[31mda").output().unwrap();
     assert_eq!(odd.status.code(), Some(2));
     assert_eq!(workspace.status_of("peek"), "TRUSTED");
-    let logged_in = workspace.command().args(revoke).env("USER", "ada").output().unwrap();
+    let logged_in = workspace.command().args(revoke("peek")).env("USER", "ada").output().unwrap();
     assert_eq!(logged_in.status.code(), Some(0));
-    assert_eq!(workspace.show("peek@1")["promotions"][1]["approved_by"], "ada");
+    assert_eq!(by("peek"), "ada");
+    // A container names no user. Then it is the number of the account.
+    let unnamed = workspace.command().args(revoke("act")).output().unwrap();
+    assert_eq!(unnamed.status.code(), Some(0), "{unnamed:?}");
+    assert_eq!(by("act"), format!("uid {}", rustix::process::getuid().as_raw()));
 }
 
 /// Promotes several proposals at once and gives the exit codes, sorted.

@@ -113,8 +113,6 @@ fn what_cannot_be_looked_for_is_refused() {
         &["prune", "--approved-by", "ada", "--yes"],
         &["prune", "--keep", "0", "--approved-by", "ada", "--yes"],
         &["prune", "--keep", "1", "--yes", "--dry-run"],
-        // Nobody is logged in.
-        &["prune", "--keep", "1", "--yes"],
         &["consume-skill", "Not A Name", "--json", "{}"],
         &["consume-skill", "act"],
         &["consume-skill", "act", "--json", "@nowhere.json"],
@@ -452,7 +450,6 @@ fn nothing_is_thrown_away_without_a_persons_word() {
     workspace.act("two", "Inbox/AI/b.md").expect(0);
     age(&workspace, &old);
     workspace.refused(&["prune", "--keep", "30", "--approved-by", "ada"], 3);
-    workspace.refused(&["prune", "--keep", "30", "--yes"], 2);
     if std::process::Command::new("script").arg("--version").output().is_err() {
         return;
     }

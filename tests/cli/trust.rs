@@ -208,7 +208,7 @@ fn without_a_place_for_the_key_nothing_is_decided_and_the_message_names_the_vari
     let new = Workspace::new();
     let nowhere = Path::new("/proc/kavi");
     with_state(new.path(), nowhere, &["status"]).expect(0);
-    says(with_state(new.path(), nowhere, &propose), "its key /proc/kavi/", "KAVI_STATE_DIR");
+    says(with_state(new.path(), nowhere, &propose), "the head of this ledger is missing", "kavi trust adopt");
     // No home at all.
     let no_home = |workspace: &Workspace, args: &[&str]| -> Called {
         let mut command = support::kavi(workspace.path());

@@ -107,6 +107,24 @@ fn several_decisions_of_one_transaction_have_a_checkpoint_each() -> Done {
 }
 
 #[test]
+fn held_runs_that_are_recorded_together_have_a_checkpoint_each() -> Done {
+    let anchor = MemoryAnchor::new(1);
+    let ledger = Ledger::in_memory()?.with_anchor(anchor.clone());
+    ledger.name_key(at(0)?)?;
+    let count = || ledger.conn.query_row("SELECT count(*) FROM checkpoints", [], |row| row.get::<_, u64>(0));
+    let before = count()?;
+    let when = at(1)?;
+    crate::ledger::write_transaction::write(&ledger, |tx| {
+        for subject in ["one", "two"] {
+            append(tx, &NewEvent::new(EventKind::Held, &subject, when))?;
+        }
+        Ok(())
+    })?;
+    assert_eq!(count()?, before + 2);
+    Ok(())
+}
+
+#[test]
 fn a_head_may_lag_the_ledger() -> Done {
     let anchor = MemoryAnchor::new(1);
     let ledger = Ledger::in_memory()?.with_anchor(anchor.clone());

@@ -198,8 +198,9 @@ pub(super) fn append(tx: &WriteTransaction<'_>, event: &NewEvent<'_>) -> Result<
         body["state"] = json!(hex(&state::change(tx, state, &event.changes)?));
     }
     add(tx, &Leaf { kind: event.kind, subject: &event.subject, body: &body.to_string(), at: event.at })?;
-    // At once: another decision of the same transaction checks this one.
-    if event.kind.is_decision() { seal::seal(tx).map(drop) } else { Ok(()) }
+    // At once: another event of the same transaction may check this one, and each that is signed has a checkpoint of its own. Two held
+    // runs that are recorded together are such events.
+    if event.kind.is_signed() { seal::seal(tx).map(drop) } else { Ok(()) }
 }
 
 /// Appends the event by which a person accepts a state as it was found.

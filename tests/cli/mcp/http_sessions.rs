@@ -20,7 +20,7 @@ fn a_session_lists_calls_and_ends() {
         let tools = session.send(1, "tools/list", json!({})).answer();
         let names: Vec<&str> =
             tools["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-        assert_eq!(names[4..], ["act", "peek", "write_note"]);
+        assert_eq!(names[5..], ["act", "peek", "write_note"]);
         let ran = session.call(2, "peek", peek()).answer();
         assert_eq!(ran["result"]["structuredContent"], json!({ "text": "hello" }), "{ran}");
         assert_eq!(newest(&workspace), "peek 1 mcp tester ");

@@ -56,7 +56,7 @@ fn every_revision_lists_and_calls_what_was_promoted() {
         assert_eq!(peek["inputSchema"], trusted["spec"]["io"]["input"]);
         assert_eq!(peek["outputSchema"], trusted["spec"]["io"]["output"]);
         assert_eq!(peek["annotations"]["readOnlyHint"], true);
-        assert_eq!(tools[6]["annotations"]["destructiveHint"], true);
+        assert_eq!(tools[7]["annotations"]["destructiveHint"], true);
         let component = format!("sha256:{}", trusted["component_sha256"].as_str().unwrap());
         assert_eq!(peek["_meta"]["kavi/component"], component);
         let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
@@ -83,7 +83,7 @@ fn the_revision_without_an_opening_is_spoken_as_well() {
     let found = client.request("server/discover", json!({}))["result"].take();
     assert!(found["supportedVersions"].as_array().unwrap().contains(&json!(LATEST)), "{found}");
     let tools = client.request("tools/list", json!({}))["result"]["tools"].take();
-    assert_eq!(tools.as_array().unwrap().len(), 7);
+    assert_eq!(tools.as_array().unwrap().len(), 8);
     let ran = client.call("peek", json!({ "path": "Inbox/hello.md" }));
     assert_eq!(ran["result"]["structuredContent"], json!({ "text": "hello" }), "{ran}");
     assert_eq!(newest(&workspace), "peek 1 mcp tester ");

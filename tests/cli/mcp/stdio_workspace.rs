@@ -63,8 +63,9 @@ fn what_can_be_read_is_what_was_promoted_and_no_more_of_a_record_than_its_outlin
     fs::write(workspace.vault("Inbox/hello.md"), "a secret").unwrap();
     let mut client = Client::open(&workspace, "2025-11-25", json!({}));
     let listed = client.request("resources/list", json!({}))["result"]["resources"].take();
-    assert_eq!(listed[0]["uri"], "kavi://records", "{listed}");
-    assert_eq!(listed[3]["uri"], "skill://kavi/write-note/SKILL.md", "{listed}");
+    assert_eq!(listed[0]["uri"], "kavi://context", "{listed}");
+    assert_eq!(listed[1]["uri"], "kavi://records", "{listed}");
+    assert_eq!(listed[4]["uri"], "skill://kavi/write-note/SKILL.md", "{listed}");
     let mut read = |uri: &str| client.request("resources/read", json!({ "uri": uri }));
     let guidance = read("skill://kavi/write-note/SKILL.md")["result"]["contents"][0]["text"].take();
     let guidance = guidance.as_str().unwrap();
