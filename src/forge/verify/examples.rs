@@ -57,7 +57,8 @@ pub(super) fn check<'h>(
 fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) -> Result<GateOutcome, VerifyError> {
     let spec = &context.proposal.spec;
     let drawn = vectors::draw(spec, hints, &context.draw.seed("asked"), TRIED);
-    let known = hints.objects.iter().filter(|input| spec.io.input().accepts(input)).cloned();
+    let fits = |input: &&serde_json::Value| spec.io.input().accepts(input) && vectors::can_be_given(input);
+    let known = hints.objects.iter().filter(fits).cloned();
     let drawn = drawn.into_iter().filter(|vector| vector.valid).map(|vector| vector.input);
     let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
     trial::seed(vault.path(), &vaults::named(spec, hints, &context.draw)).map_err(VerifyError::Folder)?;

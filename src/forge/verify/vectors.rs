@@ -12,19 +12,20 @@ use crate::model::{
     spec::SkillSpec,
 };
 
+/// Whether a run can get this input: Kavi reads no text that contains U+0000, so a skill may give it back without harm.
+pub(super) fn can_be_given(input: &Value) -> bool {
+    !input.to_string().contains("\\u0000")
+}
+
 /// Draws `count` inputs. Every fourth does not match the schema.
 pub(super) fn draw(spec: &SkillSpec, hints: &InputHints, seed: &[u8], count: usize) -> Vec<Vector> {
     let schema = spec.io.input();
+    let fits = |input: &Value| schema.accepts(input) && can_be_given(input);
     let mut vectors = generate::vectors(schema, roll(seed, 0), count);
     let words = words(spec, hints);
     let words = KnownTexts { of_tests: words.get(..hints.strings.len()).unwrap_or_default(), all: &words };
-    let known: Vec<&Value> = spec
-        .examples
-        .iter()
-        .map(|example| &example.input)
-        .chain(&hints.objects)
-        .filter(|it| schema.accepts(it))
-        .collect();
+    let known: Vec<&Value> =
+        spec.examples.iter().map(|example| &example.input).chain(&hints.objects).filter(|it| fits(it)).collect();
     let mut near = 0;
     // Of each four vectors the first stays as drawn and the last is the invalid one. The two between are replaced: first by the
     // known inputs themselves, then by variations of them.
@@ -37,7 +38,7 @@ pub(super) fn draw(spec: &SkillSpec, hints: &InputHints, seed: &[u8], count: usi
             // The salts of one vector stay below 2^32, so no two vectors share a number.
             None => vary(&known, &vector.input, &words, &|salt| roll(seed, (at as u64) << 32 | salt)),
         };
-        if schema.accepts(&input) {
+        if fits(&input) {
             vector.input = input;
             near += 1;
         }
@@ -49,12 +50,13 @@ pub(super) fn draw(spec: &SkillSpec, hints: &InputHints, seed: &[u8], count: usi
         for attempt in 0..4 {
             let mut input = vector.input.clone();
             edge(&mut input, &hints.numbers, &|more| roll(seed, salt + attempt * 64 + more));
-            if schema.accepts(&input) {
+            if fits(&input) {
                 vector.input = input;
                 break;
             }
         }
     }
+    vectors.retain(|vector| !vector.valid || can_be_given(&vector.input));
     vectors
 }
 
@@ -321,6 +323,26 @@ mod unit {
         assert!(vectors.iter().filter(|vector| vector.input["path"] == "Inbox/AI/a.md").count() > 10);
         assert_eq!(vectors, draw(&spec()?, &hints, b"seed", 500));
         assert_ne!(vectors, draw(&spec()?, &hints, b"other", 500));
+        Ok(())
+    }
+
+    #[test]
+    fn no_input_has_a_character_that_no_run_can_get() -> Result<(), Box<dyn std::error::Error>> {
+        let spec = spec()?;
+        let mut with_nul = draw(&spec, &InputHints::default(), &[1; 32], 1).remove(0).input;
+        fn put(value: &mut Value) {
+            match value {
+                Value::String(text) => text.push('\0'),
+                Value::Array(items) => items.iter_mut().for_each(put),
+                Value::Object(map) => map.values_mut().for_each(put),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        put(&mut with_nul);
+        assert!(!can_be_given(&with_nul), "{with_nul}");
+        let hints = InputHints { objects: vec![with_nul], strings: vec!["a\0b".to_owned()], ..InputHints::default() };
+        let drawn = draw(&spec, &hints, &[2; 32], 400);
+        assert!(drawn.iter().filter(|vector| vector.valid).all(|vector| can_be_given(&vector.input)));
         Ok(())
     }
 
