@@ -122,6 +122,16 @@ pub enum Error {
         /// The proposals, oldest first.
         open: Vec<OpenProposal>,
     },
+    /// Nothing has the name that was typed, and another name is close to it.
+    #[error("there is no {what} `{name}`")]
+    Mistyped {
+        /// What was looked for.
+        what: &'static str,
+        /// What was typed.
+        name: SkillName,
+        /// What was probably meant.
+        closest: SkillName,
+    },
     /// A run that failed and is on record.
     #[error("{source}")]
     Run {
@@ -248,7 +258,11 @@ impl Error {
     /// What went wrong, in a word.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Usage(_) | Self::Propose(_) | Self::Approver(_) | Self::AmbiguousName { .. } => Kind::Usage,
+            Self::Usage(_)
+            | Self::Propose(_)
+            | Self::Approver(_)
+            | Self::AmbiguousName { .. }
+            | Self::Mistyped { .. } => Kind::Usage,
             Self::Governance(error) => error.kind(),
             Self::Refused(_) | Self::Escalated { .. } | Self::Stopped(_) => Kind::Refused,
             // Printed already. Only its exit code is still needed.
@@ -302,6 +316,7 @@ impl Error {
         let text = match self {
             Self::Stopped(_) | Self::Build(BuildError::Stopped(_)) | Self::Verify(VerifyError::Stopped(_)) => STOPPED,
             Self::Governance(error) => return Some(error.hint()),
+            Self::Mistyped { closest, .. } => return Some(meant(closest)),
             Self::Verification { hint, .. } | Self::Attempt { hint, .. } => {
                 return Some(hint.clone()).filter(|h| !h.is_empty());
             }
@@ -381,6 +396,11 @@ fn ambiguous(name: &SkillName, open: &[OpenProposal]) -> String {
         format!("\n  {id}  {class}  {status}  by {by}, {}", proposal.created_at)
     };
     format!("`{name}` has {} open proposals:{}", open.len(), open.iter().map(line).collect::<String>())
+}
+
+/// The hint where a name was probably mistyped.
+fn meant(closest: &SkillName) -> String {
+    format!("did you mean `{closest}`? see `kavi list-skills`")
 }
 
 fn ledger(error: &LedgerError) -> Kind {

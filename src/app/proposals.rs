@@ -92,9 +92,21 @@ impl ProposalService<'_> {
                 return Ok(found);
             }
         }
-        match IdPrefix::parse(key) {
-            Ok(prefix) => Ok(ledger.proposal_by_prefix(&prefix)?),
-            Err(_) => Err(LedgerError::NotFound { what: "proposal or skill", key: key.to_owned() }.into()),
+        let found = match IdPrefix::parse(key) {
+            Ok(prefix) => ledger.proposal_by_prefix(&prefix),
+            Err(_) => Err(LedgerError::NotFound { what: "proposal or skill", key: key.to_owned() }),
+        };
+        found.map_err(|error| self.mistyped(name, error))
+    }
+
+    /// What is said where nothing has the name: another name, if one is close to it.
+    fn mistyped(&self, name: &str, error: LedgerError) -> Error {
+        let LedgerError::NotFound { what, .. } = error else { return error.into() };
+        let names = self.workspace.ledger.skill_names().unwrap_or_default();
+        let typed = SkillName::parse(name).ok();
+        match typed.and_then(|name| Some((name.closest(&names)?.clone(), name))) {
+            Some((closest, name)) => Error::Mistyped { what, name, closest },
+            None => error.into(),
         }
     }
 

@@ -36,6 +36,7 @@ pub(super) fn find(workspace: &OpenWorkspace, key: &str) -> Result<Subject, Erro
         ))),
         (Err(Error::Ledger(LedgerError::NotFound { .. })), Some(run)) => Ok(Subject::Run(Box::new(run))),
         (Err(Error::Ledger(LedgerError::NotFound { .. })), None) => Err(missing().into()),
+        (Err(Error::Mistyped { .. }), Some(run)) => Ok(Subject::Run(Box::new(run))),
         (Err(error), _) => Err(error),
     }
 }

@@ -37,7 +37,14 @@ impl TrustService<'_> {
     pub fn trusted(&self, name: &str) -> Result<Proposal, Error> {
         let missing = || LedgerError::NotFound { what: "trusted skill", key: text::line(name, 100) };
         let name = SkillName::parse(name).map_err(|_| missing())?;
-        Ok(self.workspace.ledger.trusted(&name)?.ok_or_else(missing)?)
+        let ledger = &self.workspace.ledger;
+        if let Some(trusted) = ledger.trusted(&name)? {
+            return Ok(trusted);
+        }
+        match name.closest(&ledger.skill_names()?) {
+            Some(closest) => Err(Error::Mistyped { what: "trusted skill", closest: closest.clone(), name }),
+            None => Err(missing().into()),
+        }
     }
 
     /// The version of the gates that the promotion of each proposal rests on.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::progress::{Spinner, Stages};
+use super::throwaway::ThrowawayWorkspace;
 use super::{Context, JsonFlag, sarif, views};
-use crate::app::{App, Builder, GateRow, InitRequest, Proposal, Reuse};
+use crate::app::{App, Builder, GateRow, Proposal, Reuse};
 use crate::error::Error;
 use crate::model::{
     finding::Finding,
@@ -58,9 +58,9 @@ impl CheckedCrate {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (cwd, out) = (context.host.cwd.clone(), context.out.clone());
-    let throwaway = Throwaway::new(context)?;
+    let workspace = ThrowawayWorkspace::new("kavi-check-", context.host, context.walls)?;
     let spinner = Spinner::new(&out, Stages::Shown);
-    let checked = throwaway.check(&cwd, &args.folders)?;
+    let checked = Checker { app: &workspace.app }.check(&cwd, &args.folders)?;
     drop(spinner);
     if let Some(file) = &args.sarif {
         let text = format!("{:#}\n", sarif::log(&checked));
@@ -82,23 +82,12 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Err(out.failure(&human, &machine, error))
 }
 
-/// A workspace that is gone afterwards, with what it would leave in the user's folders.
-struct Throwaway {
-    app: App,
-    _folder: TempDir,
+/// Checks crates in a workspace of their own.
+struct Checker<'a> {
+    app: &'a App,
 }
 
-impl Throwaway {
-    fn new(context: Context) -> Result<Self, Error> {
-        let io = |source| Error::Io { what: "a temporary workspace".to_owned(), source };
-        let folder = tempfile::Builder::new().prefix("kavi-check-").tempdir().map_err(io)?;
-        let root = folder.path().join("workspace");
-        let mut host = context.host;
-        host.environment = host.environment.with_state_folder(folder.path().join("state"));
-        App::init(&host, &InitRequest { folder: &root, vault: None, signed: false })?;
-        Ok(Self { app: App::open(host, Some(&root), context.walls)?, _folder: folder })
-    }
-
+impl Checker<'_> {
     fn check(&self, cwd: &Path, folders: &[PathBuf]) -> Result<Vec<CheckedCrate>, Error> {
         let toolchain = self.app.attempts().toolchain()?;
         let mut all = Vec::new();

@@ -1,15 +1,14 @@
 //! `kavi demo`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::out::Out;
 use super::progress::{Spinner, Stages};
+use super::throwaway::ThrowawayWorkspace;
 use super::{Context, JsonFlag, views};
-use crate::app::{
-    App, Approver, Builder, Consent, Disposition, Host, InitRequest, Proposal, ProposalRequest, Reuse, Walls,
-};
+use crate::app::{App, Approver, Builder, Consent, Disposition, InitRequest, Proposal, ProposalRequest, Reuse};
 use crate::error::{Error, Kind};
 use crate::model::{lifecycle::Verdict, limits::Narrowed, name::SkillName};
 
@@ -25,62 +24,53 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let io = |source| Error::Io { what: "the demo's workspace".to_owned(), source };
-    let throwaway = tempfile::Builder::new().prefix("kavi-demo-").tempdir().map_err(io)?;
-    let mut host = context.host;
-    let root = match &args.keep {
-        Some(keep) => host.cwd.join(keep),
-        None => {
-            // What a workspace leaves outside, the head of its history, goes with it.
-            host.environment = host.environment.with_state_folder(throwaway.path().join("state"));
-            throwaway.path().join("workspace")
+    let out = context.out;
+    match &args.keep {
+        Some(keep) => {
+            let root = context.host.cwd.join(keep);
+            // The demo changes a stored component on purpose. That must never happen in a person's workspace.
+            if root.join("kavi.toml").exists() {
+                let root = root.display();
+                return Err(Error::Refused(format!("{root} is a workspace already: name a new folder for the demo")));
+            }
+            App::init(&context.host, &InitRequest { folder: &root, vault: None, signed: false })?;
+            let app = App::open(context.host, Some(&root), context.walls)?;
+            Demo { out: &out, app: &app }.show()
         }
-    };
-    // The demo changes a stored component on purpose. That must never happen in a person's
-    // workspace.
-    if root.join("kavi.toml").exists() {
-        return Err(Error::Refused(format!(
-            "{} is a workspace already: name a new folder for the demo",
-            root.display()
-        )));
+        None => {
+            let workspace = ThrowawayWorkspace::new("kavi-demo-", context.host, context.walls)?;
+            Demo { out: &out, app: &workspace.app }.show()
+        }
     }
-    let demo = Demo::new(context.out, host, &root, context.walls)?;
-    let document = demo.show(throwaway.path())?;
-    demo.out.result("\nThat was all of it. Make a workspace of your own with `kavi init`.", &document);
-    Ok(())
 }
 
-struct Demo {
-    out: Out,
-    app: App,
+struct Demo<'a> {
+    out: &'a Out,
+    app: &'a App,
 }
 
-impl Demo {
-    fn new(out: Out, host: Host, root: &Path, walls: Walls) -> Result<Self, Error> {
-        out.say(&format!("== a throwaway workspace: {}", root.display()));
-        App::init(&host, &InitRequest { folder: root, vault: None, signed: false })?;
-        let app = App::open(host, Some(root), walls)?;
-        Ok(Self { out, app })
-    }
-
+impl Demo<'_> {
     fn heading(&self, text: &str) {
         self.out.say(&format!("\n== {text}"));
     }
 
-    fn show(&self, scratch: &Path) -> Result<Value, Error> {
+    fn show(&self) -> Result<(), Error> {
+        self.out.say(&format!("== a throwaway workspace: {}", self.app.layout().root.display()));
         let proposal = self.propose()?;
-        self.build(&proposal, scratch)?;
+        self.build(&proposal)?;
         let gates = self.verify(&proposal)?;
         let trusted = self.promote(&proposal)?;
         let (record, note) = self.run_it()?;
         let refusal = self.tamper(&trusted)?;
-        Ok(json!({
+        let document = json!({
             "proposal": views::proposal(&trusted),
             "gates": gates,
             "run": record,
             "note": note,
             "refusal": refusal,
-        }))
+        });
+        self.out.result("\nThat was all of it. Make a workspace of your own with `kavi init`.", &document);
+        Ok(())
     }
 
     fn propose(&self) -> Result<Proposal, Error> {
@@ -101,9 +91,11 @@ impl Demo {
         Ok(proposal)
     }
 
-    fn build(&self, proposal: &Proposal, scratch: &Path) -> Result<(), Error> {
+    fn build(&self, proposal: &Proposal) -> Result<(), Error> {
         self.heading("build: the bundled source, through the gate over its folder, into one snapshot");
-        let crate_folder = scratch.join("write_note");
+        let io = |source| Error::Io { what: "a temporary folder".to_owned(), source };
+        let scratch = tempfile::Builder::new().prefix("kavi-demo-").tempdir().map_err(io)?;
+        let crate_folder = scratch.path().join("write_note");
         App::write_bundled_skill(&crate_folder)?;
         let attempt = self.app.attempts().build(proposal, &Builder::Import(crate_folder), None)?;
         let Some(snapshot) = attempt.build.snapshot_sha256 else {
@@ -115,7 +107,7 @@ impl Demo {
 
     fn verify(&self, proposal: &Proposal) -> Result<Value, Error> {
         self.heading("verify: every gate");
-        let spinner = Spinner::new(&self.out, Stages::Hidden);
+        let spinner = Spinner::new(self.out, Stages::Hidden);
         let toolchain = self.app.attempts().toolchain()?;
         let built = self.app.proposals().find(&proposal.id.to_string())?;
         let verified = self.app.attempts().verify(&built, &toolchain, Reuse::Allowed)?;

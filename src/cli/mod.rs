@@ -45,6 +45,7 @@ mod mcp;
 mod new;
 mod out;
 mod outcomes;
+mod pager;
 mod policy;
 mod progress;
 mod promote;
@@ -71,6 +72,7 @@ mod sources;
 mod status;
 mod stop;
 mod tail;
+mod throwaway;
 mod trust;
 mod undo;
 mod verify;
@@ -114,6 +116,8 @@ Examples:
   kavi run-skill greet --json '{\"who\":\"Ada\"}'
 
 KAVI_LOG selects what is logged, for example KAVI_LOG=kavi::forge=debug.
+A result longer than the screen is shown in KAVI_PAGER, PAGER or `less`.
+KAVI_PAGER=cat turns that off.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 verification failed,
 5 skill failed or hit a limit, 6 a tool or service is missing,
@@ -390,6 +394,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
     let format = if cli.verb.json() { Output::Json } else { cli.global.output };
     let remarks = if cli.global.log.quiet { Remarks::Left } else { Remarks::Printed };
     screen::start(&host.environment);
+    pager::start(&host.environment);
     colors::start(cli.global.color, &host.environment);
     let reports = Reports::default();
     let out = Out::new(format, remarks, reports.clone());

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Output;
 use super::colors::{self, Tone};
 use super::log::Reports;
+use super::pager;
 use super::views;
 use crate::error::Error;
 use crate::model::text;
@@ -75,7 +76,7 @@ impl Out {
     /// The result of a verb: a text for people, or a document for machines.
     pub fn result(&self, human: &str, machine: &Value) {
         match self.format {
-            Output::Human => write_stdout(&colors::painted(human)),
+            Output::Human => write_result(&colors::painted(human)),
             Output::Json => self.document(machine.clone()),
         }
     }
@@ -85,7 +86,7 @@ impl Out {
     pub fn failure(&self, human: &str, machine: &Value, error: Error) -> Error {
         match self.format {
             Output::Human => {
-                write_stdout(&colors::painted(human));
+                write_result(&colors::painted(human));
                 error
             }
             Output::Json => {
@@ -279,12 +280,26 @@ pub fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)
 }
 
+/// A result for people, which may be longer than their screen.
+fn write_result(text: &str) {
+    match pager::show(text) {
+        Ok(true) => {}
+        Ok(false) => write_stdout(text),
+        Err(error) => noted(&error),
+    }
+}
+
 fn write_stdout(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
-    if let Err(error) = written
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
+    if let Err(error) = written {
+        noted(&error);
+    }
+}
+
+/// Notes that a result did not get out.
+fn noted(error: &io::Error) {
+    if error.kind() != io::ErrorKind::BrokenPipe {
         let _ = LOST.set(error.to_string());
     }
 }

@@ -69,7 +69,7 @@ const DISABLED: &str = "`kavi policy set disabled false` lets the agents of this
 
 fn trust(error: &TrustError) -> Kind {
     match error {
-        TrustError::Unknown(_) => Kind::Usage,
+        TrustError::Unknown { .. } => Kind::Usage,
         TrustError::Ledger(error) => ledger(error),
         TrustError::NotTrusted { .. } | TrustError::Bytes { .. } => Kind::Refused,
     }
@@ -285,7 +285,8 @@ pub(super) fn hint_of_undo(error: &UndoError) -> Option<String> {
 
 fn trust_hint(error: &TrustError) -> Option<String> {
     match error {
-        TrustError::Unknown(_) => Some("see `kavi list-skills`".to_owned()),
+        TrustError::Unknown { closest: Some(closest), .. } => Some(super::meant(closest)),
+        TrustError::Unknown { closest: None, .. } => Some("see `kavi list-skills`".to_owned()),
         TrustError::NotTrusted { name, id, status } => Some(not_trusted_hint(name, &id.short(), *status)),
         TrustError::Bytes { name, proposal, .. } => Some(format!(
             "its component on disk is not what was promoted: restore it from a backup, go back with `kavi rollback {name}`, \

@@ -236,6 +236,16 @@ impl Ledger {
         self.select(NAMED, [name])
     }
 
+    /// The name of every skill that was ever proposed.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn skill_names(&self) -> Result<Vec<SkillName>, LedgerError> {
+        let mut query = self.reader()?.prepare("SELECT DISTINCT name FROM proposals ORDER BY name")?;
+        let names = query.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
     /// The proposals that a person can still decide about, oldest first: all, or those of a name.
     ///
     /// # Errors

@@ -88,6 +88,12 @@ pub trait TrustStore: fmt::Debug {
     /// # Errors
     /// [`LedgerError`] when they cannot be read.
     fn proposals_named(&self, name: &SkillName) -> Result<Vec<Proposal>, LedgerError>;
+
+    /// The name of every skill that was ever proposed.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when they cannot be read.
+    fn skill_names(&self) -> Result<Vec<SkillName>, LedgerError>;
 }
 
 /// Has the records of runs. A [`Journal`](super::Journal) writes them.
@@ -276,6 +282,10 @@ impl TrustStore for Ledger {
 
     fn proposals_named(&self, name: &SkillName) -> Result<Vec<Proposal>, LedgerError> {
         Self::proposals_named(self, name)
+    }
+
+    fn skill_names(&self) -> Result<Vec<SkillName>, LedgerError> {
+        Self::skill_names(self)
     }
 }
 

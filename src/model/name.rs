@@ -88,6 +88,14 @@ const RESERVED: &[&str] = &[
 ];
 
 impl SkillName {
+    /// The one of `names` that this was probably meant to be, if one is close: swapped, missing or wrong letters.
+    pub fn closest<'a>(&self, names: &'a [SkillName]) -> Option<&'a SkillName> {
+        let distance = |name: &&SkillName| strsim::damerau_levenshtein(&self.0, &name.0);
+        // A third of a short name may be wrong, and never more than three letters.
+        let most = (self.0.len() / 3).clamp(1, 3);
+        names.iter().min_by_key(distance).filter(|name| (1..=most).contains(&distance(name)))
+    }
+
     /// Parses a name.
     ///
     /// # Errors
@@ -169,6 +177,26 @@ mod tests {
             assert!(SkillName::parse(alias).is_err(), "{alias}");
         }
         assert_ne!(aliases[0], aliases[1]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_mistyped_name_is_close_to_the_one_that_was_meant() -> Result<(), InvalidName> {
+        let names = ["write_note", "read_note", "tag", "http_get_json"].map(SkillName::parse);
+        let names: Vec<SkillName> = names.into_iter().collect::<Result<_, _>>()?;
+        let meant = |typed: &str| Ok(SkillName::parse(typed)?.closest(&names).map(ToString::to_string));
+        for (typed, closest) in [
+            ("wirte_note", Some("write_note")),
+            ("write_notes", Some("write_note")),
+            ("raed_noet", Some("read_note")),
+            ("tga", Some("tag")),
+            ("http_get", None),
+            ("tab_x", None),
+            ("x", None),
+            ("write_note", None),
+        ] {
+            assert_eq!(meant(typed)?.as_deref(), closest, "{typed}");
+        }
         Ok(())
     }
 

@@ -59,8 +59,13 @@ impl TrustedSkill {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// Nobody ever proposed it.
-    #[error("there is no skill `{0}`")]
-    Unknown(SkillName),
+    #[error("there is no skill `{name}`")]
+    Unknown {
+        /// What was asked for.
+        name: SkillName,
+        /// The skill that was probably meant.
+        closest: Option<SkillName>,
+    },
     /// It exists, but nobody promoted it, or the trust was taken back.
     #[error("skill `{name}` is not trusted: proposal {} is {status}", id.short())]
     NotTrusted {
@@ -98,7 +103,10 @@ pub fn load(ledger: &dyn TrustStore, store: &Store, name: &SkillName) -> Result<
         let newest = was_trusted.max_by_key(|proposal| proposal.trust.map(|trust| trust.revision)).or(proposals.last());
         return Err(match newest {
             Some(newest) => TrustError::NotTrusted { name: name.clone(), id: newest.id, status: newest.status },
-            None => TrustError::Unknown(name.clone()),
+            None => {
+                let closest = name.closest(&ledger.skill_names()?).cloned();
+                TrustError::Unknown { name: name.clone(), closest }
+            }
         });
     };
     let Some(trust) = proposal.trust else {

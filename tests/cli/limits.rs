@@ -44,7 +44,7 @@ fn a_promotion_fixes_limits_and_a_rollback_brings_the_older_ones_back() {
     let shown = workspace.show("act");
     assert_eq!((&shown["limits"]["staged_files"], &shown["limits"]["wall_ms"]), (&json!(3), &json!(10_000)));
     assert_eq!(shown["narrowed_limits"], json!({ "staged_files": 3, "cpu_ms": 200 }));
-    let human = workspace.call(&["show", "act"]).expect(0).stdout;
+    let human = workspace.call(&["show", "act", "--all"]).expect(0).stdout;
     let line = human.lines().find(|line| line.contains("staged_files")).unwrap();
     assert!(line.contains('3') && line.contains("narrowed to 3 at promotion"), "{line}");
     let line = human.lines().find(|line| line.contains("wall_ms")).unwrap();

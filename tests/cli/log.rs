@@ -149,7 +149,17 @@ fn gates_and_stages_of_a_verification_are_spans_and_lines() {
     let workspace = Workspace::new();
     let id = workspace.built(&support::PEEK);
     let called = workspace.call(&["verify-skill", &id, "-v"]).expect(0);
-    for wanted in ["verification{proposal=", "gate{gate=\"compile\" verdict=\"PASSED\"}", "· compile\n"] {
+    for wanted in ["verification{proposal=", "gate{gate=\"compile\" verdict=\"PASSED\"}", " compile\n"] {
         assert!(called.stderr.contains(wanted), "{wanted}: {called:?}");
     }
+    let numbers: Vec<&str> = called
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("· ")?.split_once(" "))
+        .map(|(n, _)| n)
+        .filter(|n| n.ends_with("/12"))
+        .collect();
+    let mut sorted = numbers.clone();
+    sorted.sort_by_key(|number| (number.len(), *number));
+    assert_eq!(sorted, (1..=12).map(|number| format!("{number}/12")).collect::<Vec<_>>(), "{called:?}");
 }

@@ -49,8 +49,13 @@ impl Story {
         assert_eq!(called.code, code, "{args:?}: {called:?}");
         let quoted =
             args.iter().map(|arg| if arg.contains([' ', '{', '"']) { format!("'{arg}'") } else { (*arg).to_owned() });
-        // Gates work at the same time: the order in which they begin is anybody's.
-        let (mut stderr, rest): (Vec<&str>, Vec<&str>) = called.stderr.lines().partition(|line| line.starts_with("· "));
+        // Gates work at the same time: the order in which they begin is anybody's, and so is the number that each gets.
+        let lines =
+            called.stderr.lines().map(|line| match line.strip_prefix("· ").and_then(|gate| gate.split_once(' ')) {
+                Some((number, gate)) if number.contains('/') => format!("· {gate}"),
+                _ => line.to_owned(),
+            });
+        let (mut stderr, rest): (Vec<String>, Vec<String>) = lines.partition(|line| line.starts_with("· "));
         stderr.sort_unstable();
         stderr.extend(rest);
         let shown = format!(
@@ -140,6 +145,7 @@ fn the_whole_way(reader: Reader) {
     story.tell("run_skill_error", 5, &["run-skill", "peek", "--json", r#"{"path":"b.md"}"#]);
     story.tell("run_bad_input", 2, &["run-skill", "peek", "--json", r#"{"path":5}"#]);
     story.tell("show", 0, &["show", "peek"]);
+    story.tell("show_all", 0, &["show", "peek", "--all"]);
     story.tell("cache_status", 0, &["cache", "status"]);
     story.tell("cache_clear", 0, &["cache", "clear"]);
     story.tell("status", 0, &["status"]);

@@ -83,3 +83,37 @@ fn colours_are_for_terminals_and_those_who_ask() {
     assert!(failed.stderr.contains("\u{1b}[31m\u{1b}[1merror:\u{1b}[0m"), "{failed:?}");
     workspace.call(&["list-skills", "--color", "sometimes"]).expect(2);
 }
+
+#[test]
+fn what_is_longer_than_the_screen_is_shown_in_a_pager() {
+    let workspace = Workspace::trusted();
+    let pager = workspace.path().join("pager");
+    fs::write(&pager, "#!/bin/sh\necho paged >> \"$0.log\"; cat > \"$0.text\"\n").unwrap();
+    fs::set_permissions(&pager, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let log = workspace.path().join("pager.log");
+    let on_terminal = |args: &str, rows: u16, pager: &str| {
+        // `script` gives the program a terminal.
+        let line = format!("stty rows {rows}; '{}' {args}", env!("CARGO_BIN_EXE_kavi"));
+        let like = workspace.command();
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).current_dir(workspace.path()).stdin(std::process::Stdio::null());
+        script.env_clear().envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        script.env("PATH", "/usr/bin:/bin").env("KAVI_PAGER", pager);
+        let shown: Called = script.output().expect("script runs").into();
+        shown.expect(0).stdout
+    };
+    let path = pager.to_str().unwrap();
+    let shown = on_terminal("show write_note --all", 20, path);
+    assert!(!shown.contains("SKILL_SPEC") && log.exists(), "{shown}");
+    assert!(fs::read_to_string(workspace.path().join("pager.text")).unwrap().contains("SKILL_SPEC"));
+    fs::remove_file(&log).unwrap();
+    // What fits, what machines read, and what the pager does not take is printed.
+    assert!(on_terminal("list-skills", 200, path).contains("write_note") && !log.exists());
+    assert!(on_terminal("show write_note --json", 5, path).contains("\"gates\"") && !log.exists());
+    for none in ["cat", "/nowhere/pager"] {
+        assert!(on_terminal("show write_note --all", 5, none).contains("SKILL_SPEC") && !log.exists());
+    }
+    let piped: Called =
+        workspace.command_with(&["show", "write_note", "--all"]).env("KAVI_PAGER", path).output().unwrap().into();
+    assert!(piped.stdout.contains("SKILL_SPEC") && !log.exists());
+}

@@ -115,3 +115,18 @@ fn a_file_that_is_as_its_copy_is_not_copied_again() {
     }
     assert_eq!(copies(), 2, "one of each content");
 }
+
+#[test]
+fn a_mistyped_name_leads_to_the_one_that_was_meant() {
+    let workspace = Workspace::trusted();
+    for verb in [
+        &["run-skill", "wirte_note", "--json", "{}"] as &[&str],
+        &["show", "write_noet"],
+        &["revoke", "writenote", "--why", "x", "--approved-by", "ada"],
+    ] {
+        let hint = workspace.refused(verb, 2)["hint"].take();
+        assert!(hint.as_str().unwrap().contains("did you mean `write_note`?"), "{verb:?}: {hint}");
+    }
+    let far = workspace.refused(&["show", "something_else"], 2)["hint"].take();
+    assert!(!far.as_str().unwrap().contains("did you mean"), "{far}");
+}

@@ -94,6 +94,10 @@ impl TrustStore for MemoryStore {
     fn proposals_named(&self, name: &SkillName) -> Result<Vec<Proposal>, LedgerError> {
         Ok(TrustStore::trusted(self, name)?.into_iter().collect())
     }
+
+    fn skill_names(&self) -> Result<Vec<SkillName>, LedgerError> {
+        Ok(self.trusted.borrow().iter().map(|proposal| proposal.spec.name.clone()).collect())
+    }
 }
 
 impl ExecutionStore for MemoryStore {

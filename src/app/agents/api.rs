@@ -107,7 +107,7 @@ impl From<Error> for CallFailure {
     fn from(error: Error) -> Self {
         let (message, hint) = (error.to_string(), error.hint());
         match error {
-            Error::Invoke(InvokeError::Trust(TrustError::Unknown(_) | TrustError::NotTrusted { .. })) => {
+            Error::Invoke(InvokeError::Trust(TrustError::Unknown { .. } | TrustError::NotTrusted { .. })) => {
                 Self::NoSuchSkill(message)
             }
             Error::Invoke(InvokeError::Run(RunError::Cancelled(_))) => Self::Cancelled,

@@ -100,7 +100,7 @@ pub(super) fn skill_status(workspace: &OpenWorkspace, key: &str) -> Result<Value
 pub(super) fn failure(workspace: &OpenWorkspace, key: &str) -> Result<String, Error> {
     match (ProposalService { workspace }).find_newest(key) {
         Ok(proposal) => failed_attempt(workspace, &proposal),
-        Err(Error::Ledger(LedgerError::NotFound { .. })) => failed_run(workspace, key),
+        Err(Error::Ledger(LedgerError::NotFound { .. }) | Error::Mistyped { .. }) => failed_run(workspace, key),
         Err(error) => Err(error),
     }
 }

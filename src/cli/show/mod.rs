@@ -14,17 +14,22 @@ use clap_complete::engine::ArgValueCompleter;
 #[command(after_help = "\
 Examples:
   kavi show write_note
+  kavi show write_note --all
   kavi show write_note@1 --source
   kavi show 67e55044 --json
 
-Of a proposal or skill: spec, attempts, gates, digests, who promoted it. Of a
-run: its error in full, log, used limits, files, and how to replay it.")]
+Of a proposal or skill: what it does and may touch, its newest attempt and
+verification, who promoted it. Of a run: its error in full, log, used limits,
+files, and how to replay it.")]
 pub struct Args {
     /// A proposal's or run's id, a unique prefix of it, a skill's name, or NAME@REVISION.
     #[arg(add = ArgValueCompleter::new(crate::cli::completions::skills))]
     id: String,
-    /// Only the sources of the proposal, whole.
+    /// Also schemas, every attempt, every gate, digests, limits and artifacts.
     #[arg(long)]
+    all: bool,
+    /// Only the sources of the proposal, whole.
+    #[arg(long, conflicts_with = "all")]
     source: bool,
     /// With --source: only how many lines each file has.
     #[arg(long, requires = "source")]
@@ -47,7 +52,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         }
         Subject::Proposal(found) => {
             let dossier = app.proposals().dossier(*found)?;
-            out.result(&proposal::human(&dossier), &proposal::machine(&dossier));
+            let human = if args.all { proposal::whole(&dossier) } else { proposal::short(&dossier) };
+            out.result(&human, &proposal::machine(&dossier));
         }
         Subject::Run(found) => {
             let dossier = app.records().dossier(*found)?;

@@ -4,12 +4,73 @@ use serde_json::json;
 
 use super::super::{capabilities, research, views};
 use crate::app::Dossier;
-use crate::app::{Build, Proposal, Verification};
-use crate::model::{execution::SecondWall, text};
+use crate::app::{Build, GateRow, Proposal, Verification};
+use crate::model::{execution::SecondWall, lifecycle::Verdict, text};
 
-pub fn human(dossier: &Dossier) -> String {
+/// What a person asks for most, on one screen.
+pub fn short(dossier: &Dossier) -> String {
     let proposal = &dossier.proposal;
-    let mut out = spec(proposal);
+    let mut out = views::facts(&facts(proposal));
+    out.push_str(&asked(dossier));
+    if let Some(newest) = dossier.builds.last() {
+        let (number, summary) = (newest.attempt_number, text::line(&newest.summary, 300));
+        out.push_str(&format!("\nattempt {number} by {}: {}\n  {summary}\n", newest.builder, newest.status));
+        newest.findings.iter().for_each(|finding| out.push_str(&views::finding(finding)));
+    }
+    if let Some(newest) = dossier.verifications.last() {
+        let gates = newest.gates.len();
+        out.push_str(&format!("\nverification {}, {gates} gates, {}\n", newest.status, newest.created_at));
+        let failed: Vec<GateRow> = newest
+            .gates
+            .iter()
+            .filter(|gate| gate.status != Verdict::Passed || !gate.findings.is_empty())
+            .cloned()
+            .collect();
+        if !failed.is_empty() {
+            out.push_str(&views::gates(&failed));
+        }
+    }
+    out.push_str(&decided(dossier));
+    out.push_str(&format!("\nmore: kavi show {} --all\n", proposal.id.short()));
+    out
+}
+
+/// Everything.
+pub fn whole(dossier: &Dossier) -> String {
+    let proposal = &dossier.proposal;
+    let mut rows = facts(proposal);
+    rows.extend(details(proposal));
+    let mut out = views::facts(&rows);
+    out.push_str(&asked(dossier));
+    for build in &dossier.builds {
+        out.push_str(&attempt(build));
+    }
+    for (build, go) in &dossier.acknowledgements {
+        let triggers = views::list(go.escalations.iter().map(|escalation| escalation.trigger.to_string()));
+        let by = text::line(&go.acknowledged_by, 100);
+        out.push_str(&format!("\nbuild {} was let go ahead by {by}, in spite of {triggers}\n", build.short()));
+    }
+    if let Some(newest) = dossier.research.last() {
+        out.push_str(&format!("\nresearch of build {}\n{}", newest.build_id.short(), research::human(newest)));
+    }
+    if let Some(newest) = dossier.verifications.last() {
+        out.push_str(&verified(newest, dossier.verifications.len()));
+    }
+    out.push_str(&decided(dossier));
+    let wall = match &dossier.second_wall {
+        Ok(SecondWall::Landlock(version)) => format!("in force (landlock {version})"),
+        Ok(SecondWall::Missing) => "not in force: the kernel has no Landlock".to_owned(),
+        Err(error) => format!("cannot be put up: {}", text::line(error, 300)),
+    };
+    out.push_str(&format!("\nsecond wall around a run: {wall}\n"));
+    out.push_str(&format!("\nlimits of a run\n{}", limits(dossier)));
+    out.push_str(&format!("\nartifacts\n{}", artifacts(dossier)));
+    out
+}
+
+/// Who asked for it, and what a person said to that.
+fn asked(dossier: &Dossier) -> String {
+    let mut out = String::new();
     if let Some(source) = &dossier.source {
         let (by, why) = (text::line(&source.by, 100), text::block(&source.why, 2_000));
         out.push_str(&format!(
@@ -26,20 +87,12 @@ pub fn human(dossier: &Dossier) -> String {
         out.push_str(&format!("\n{} REJECT by {by}\n", rejection.at));
         why.lines().for_each(|line| out.push_str(&format!("  | {line}\n")));
     }
-    for build in &dossier.builds {
-        out.push_str(&attempt(build));
-    }
-    for (build, go) in &dossier.acknowledgements {
-        let triggers = views::list(go.escalations.iter().map(|escalation| escalation.trigger.to_string()));
-        let by = text::line(&go.acknowledged_by, 100);
-        out.push_str(&format!("\nbuild {} was let go ahead by {by}, in spite of {triggers}\n", build.short()));
-    }
-    if let Some(newest) = dossier.research.last() {
-        out.push_str(&format!("\nresearch of build {}\n{}", newest.build_id.short(), research::human(newest)));
-    }
-    if let Some(newest) = dossier.verifications.last() {
-        out.push_str(&verified(newest, dossier.verifications.len()));
-    }
+    out
+}
+
+/// The decisions about it, and the other proposals of its name.
+fn decided(dossier: &Dossier) -> String {
+    let mut out = String::new();
     for decision in &dossier.promotions {
         let why = decision.reason.as_ref().map(|why| format!(": {}", text::line(why, 300))).unwrap_or_default();
         let by = text::line(&decision.approved_by, 100);
@@ -59,20 +112,12 @@ pub fn human(dossier: &Dossier) -> String {
     if let Some(at) = dossier.taken_over {
         out.push_str(&format!("\nthe ledger was taken over as found on {at}; nothing before that is proven\n"));
     }
-    let others = dossier.lineage.iter().filter(|other| other.id != proposal.id);
+    let others = dossier.lineage.iter().filter(|other| other.id != dossier.proposal.id);
     let others: Vec<String> =
         others.map(|other| format!("{} {}{}", other.id.short(), other.status, revision(other))).collect();
     if !others.is_empty() {
         out.push_str(&format!("\nother proposals of this name: {}\n", others.join(", ")));
     }
-    let wall = match &dossier.second_wall {
-        Ok(SecondWall::Landlock(version)) => format!("in force (landlock {version})"),
-        Ok(SecondWall::Missing) => "not in force: the kernel has no Landlock".to_owned(),
-        Err(error) => format!("cannot be put up: {}", text::line(error, 300)),
-    };
-    out.push_str(&format!("\nsecond wall around a run: {wall}\n"));
-    out.push_str(&format!("\nlimits of a run\n{}", limits(dossier)));
-    out.push_str(&format!("\nartifacts\n{}", artifacts(dossier)));
     out
 }
 
@@ -80,7 +125,8 @@ fn revision(proposal: &Proposal) -> String {
     proposal.trust.map(|trust| format!(" (revision {})", trust.revision)).unwrap_or_default()
 }
 
-fn spec(proposal: &Proposal) -> String {
+/// What a person decides by.
+fn facts(proposal: &Proposal) -> Vec<(&'static str, String)> {
     let spec = &proposal.spec;
     let mut rows = vec![
         ("skill", format!("{}{}", spec.name, revision(proposal))),
@@ -92,11 +138,7 @@ fn spec(proposal: &Proposal) -> String {
         ("may touch", capabilities::sentence(spec)),
         ("may write below", views::list(spec.paths.iter().map(|path| format!("{path}/")))),
         ("secrets", views::list(spec.required_secrets.iter().cloned())),
-        ("input", spec.io.input_schema().to_string()),
-        ("output", spec.io.output_schema().to_string()),
-        ("examples", views::list(spec.examples.iter().map(|example| text::line(&example.name, 100)))),
         ("example call", format!("kavi run-skill {} --json '{}'", spec.name, spec.example_input())),
-        ("spec sha256", proposal.spec_sha256.to_string()),
     ];
     if spec.reads_clock {
         rows.push(("clock", "asks what time it is".to_owned()));
@@ -107,6 +149,18 @@ fn spec(proposal: &Proposal) -> String {
     if spec.coerce {
         rows.push(("arguments", views::COERCES.to_owned()));
     }
+    rows
+}
+
+/// What identifies it.
+fn details(proposal: &Proposal) -> Vec<(&'static str, String)> {
+    let spec = &proposal.spec;
+    let mut rows = vec![
+        ("input", spec.io.input_schema().to_string()),
+        ("output", spec.io.output_schema().to_string()),
+        ("examples", views::list(spec.examples.iter().map(|example| text::line(&example.name, 100)))),
+        ("spec sha256", proposal.spec_sha256.to_string()),
+    ];
     if let Some(trust) = proposal.trust {
         rows.push(("component", trust.component_sha256.to_string()));
         rows.push(("snapshot", trust.snapshot_sha256.to_string()));
@@ -114,7 +168,7 @@ fn spec(proposal: &Proposal) -> String {
     if let Some(parent) = proposal.parent {
         rows.push(("follows", parent.to_string()));
     }
-    views::facts(&rows)
+    rows
 }
 
 fn attempt(build: &Build) -> String {

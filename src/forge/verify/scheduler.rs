@@ -17,6 +17,7 @@
 //! Deliberately never: decides what a gate checks.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::context::GateContext;
@@ -94,6 +95,8 @@ struct Scheduler<'a> {
     /// The span of the verification. Its gates run on other threads too.
     span: tracing::Span,
     context: &'a GateContext<'a>,
+    /// How many gates have begun.
+    begun: AtomicUsize,
     gates: Mutex<Vec<GateResult>>,
     side_tasks: Mutex<VecDeque<SideTask>>,
     /// `None` when there is none. It is set in every case, also on an error: the second build waits for it.
@@ -117,6 +120,7 @@ pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError
         schedule,
         span: tracing::Span::current(),
         context: schedule.context,
+        begun: AtomicUsize::new(0),
         gates: Mutex::default(),
         side_tasks: Mutex::new([SideTask::SecondBuild, SideTask::Lint].into()),
         release: OnceLock::new(),
@@ -200,7 +204,8 @@ impl Scheduler<'_> {
     ) -> Result<GateResult, VerifyError> {
         let span = tracing::info_span!(parent: &self.span, "gate", gate = name, verdict = tracing::field::Empty);
         let _entered = span.enter();
-        tracing::info!(target: STAGE, "{name}");
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::info!(target: STAGE, "{begun}/{} {name}", self.schedule.due.len());
         let gate = GateResult::run(self.context.clock, name, work)?;
         span.record("verdict", gate.verdict.as_str());
         Ok(gate)
