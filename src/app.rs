@@ -30,6 +30,7 @@ mod history;
 mod host;
 mod improve;
 mod inbox;
+mod notify;
 mod open_workspace;
 mod policy;
 mod proposals;
@@ -73,6 +74,7 @@ pub use crate::ledger::{
 };
 pub use crate::model::approver::Approver;
 pub use crate::model::governance::CharterRow;
+pub use crate::model::notice::NoticeKind;
 pub use crate::policy::access::LayerAnswer;
 pub use crate::policy::channels::ChannelRule;
 pub use crate::policy::charter::RoleCharter;
@@ -99,6 +101,7 @@ pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
 pub use host::{Host, Walls};
 pub use improve::{ImproveService, ImprovementReview};
 pub use inbox::Inbox;
+pub use notify::{NotifyService, NotifyStatus};
 pub use policy::{ExportedApproval, KeySource, NewSigner, PolicyService};
 pub use proposals::{Dossier, ProposalService};
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
@@ -347,6 +350,11 @@ impl App {
     /// Agents.
     pub fn agents(&self) -> AgentService<'_> {
         AgentService { workspace: &self.workspace }
+    }
+
+    /// The command that tells a person who is not looking.
+    pub fn notify(&self) -> NotifyService<'_> {
+        NotifyService { workspace: &self.workspace }
     }
 
     /// The secrets that kavi.toml names.

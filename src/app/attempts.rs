@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::coding_agent;
+use super::notify::NotifyService;
 use super::open_workspace::OpenWorkspace;
 use super::proposals::ProposalService;
 use crate::error::Error;
@@ -100,7 +101,9 @@ impl AttemptService<'_> {
     /// # Errors
     /// When there is nothing to verify or a gate could not do its work; failed gates are in the result.
     pub fn verify(&self, proposal: &Proposal, toolchain: &Toolchain, reuse: Reuse) -> Result<Verified, Error> {
-        Ok(verify::run(&self.workspace.forge(), proposal, toolchain, reuse)?)
+        let verified = verify::run(&self.workspace.forge(), proposal, toolchain, reuse)?;
+        NotifyService { workspace: self.workspace }.tell();
+        Ok(verified)
     }
 
     /// Runs today's gates over a trusted revision. Changes no trust.

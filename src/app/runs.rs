@@ -3,6 +3,7 @@
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
+use super::notify::NotifyService;
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
 use crate::invoke::batch::{self, Batch, BatchAnswer};
@@ -57,6 +58,7 @@ impl RunService<'_> {
         let request = RunRequest::new(name, input, self.workspace.caller(Channel::Cli));
         let request = RunRequest { disposition, consent, id: Some(id), ..request };
         let ran = run::run(&self.workspace.run_context(), &request);
+        self.tell();
         ran.map_err(|error| failed_run(&self.workspace.ledger, id, error))
     }
 
@@ -76,6 +78,7 @@ impl RunService<'_> {
         let request = RunRequest::new(name, input, self.workspace.caller(Channel::Cli));
         let request = RunRequest { disposition, consent, id: Some(id), ..request };
         let ran = run::run(&self.workspace.run_context(), &request);
+        self.tell();
         let ran = ran.map_err(|error| failed_run(&self.workspace.ledger, id, error));
         match (self.workspace.ledger.execution(id), ran) {
             (Ok(row), ran) => Ok(Consumed { row: Some(row), ran }),
@@ -113,7 +116,9 @@ impl RunService<'_> {
             });
             answer(number, ran)
         };
-        Ok(batch::run(&resident, &template, threads, input, &mut sink)?)
+        let batch = batch::run(&resident, &template, threads, input, &mut sink)?;
+        self.tell();
+        Ok(batch)
     }
 
     /// Runs a chain.
@@ -130,7 +135,13 @@ impl RunService<'_> {
     ) -> Result<ChainResult, Error> {
         let caller = self.workspace.caller(Channel::Chain);
         let request = ChainRequest { chain, caller, consent, max_class, commit_mode, disposition };
-        Ok(chain::run(&self.workspace.run_context(), &request)?)
+        let ran = chain::run(&self.workspace.run_context(), &request);
+        self.tell();
+        Ok(ran?)
+    }
+
+    fn tell(&self) {
+        NotifyService { workspace: self.workspace }.tell();
     }
 
     /// The error of a step, with the id of its record if it has one.

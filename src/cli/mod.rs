@@ -43,6 +43,7 @@ mod log;
 mod man;
 mod mcp;
 mod new;
+mod notify;
 mod out;
 mod outcomes;
 mod pager;
@@ -202,6 +203,7 @@ enum Verb {
     Prune(prune::Args),
     Mcp(mcp::Args),
     Inbox(inbox::Args),
+    Notify(notify::Args),
     Effects(effects::Args),
     Undo(undo::Args),
     Show(show::Args),
@@ -282,6 +284,7 @@ impl Verb {
             Self::Secret(args) => args.json(),
             Self::Cache(args) => args.json(),
             Self::Inbox(args) => args.json.json,
+            Self::Notify(args) => args.json.json,
             Self::Effects(args) => args.json(),
             Self::Undo(args) => args.json.json,
             Self::Replay(args) => args.json.json,
@@ -325,6 +328,7 @@ impl Verb {
             Self::Prune(args) => prune::run(context, &args),
             Self::Mcp(args) => mcp::run(context, &args),
             Self::Inbox(args) => inbox::run(context, &args),
+            Self::Notify(args) => notify::run(context, &args),
             Self::Effects(args) => effects::run(context, &args),
             Self::Undo(args) => undo::run(context, &args),
             Self::Show(args) => show::run(context, &args),

@@ -37,6 +37,7 @@ struct Settings {
     effects: EffectsSettings,
     context: ContextSettings,
     limits: Limits,
+    notify: NotifySettings,
     secrets: BTreeMap<SecretName, SecretStore>,
     trust: TrustSettings,
 }
@@ -52,6 +53,7 @@ impl Default for Settings {
             effects: EffectsSettings::default(),
             context: ContextSettings::default(),
             limits: Limits::default(),
+            notify: NotifySettings::default(),
             secrets: BTreeMap::new(),
             trust: TrustSettings::default(),
         }
@@ -231,6 +233,14 @@ pub struct ContextSettings {
     pub charter: CharterSetting,
 }
 
+/// The `[notify]` table.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotifySettings {
+    /// The program that tells a person, with its arguments. Empty: none.
+    pub command: Vec<String>,
+}
+
 /// Whether agents need a role charter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -263,6 +273,8 @@ pub struct Config {
     pub context: ContextSettings,
     /// Limits of a run.
     pub limits: Limits,
+    /// What tells a person who is not looking.
+    pub notify: NotifySettings,
     /// Where the values of secrets are.
     pub secrets: BTreeMap<SecretName, SecretStore>,
     /// What decisions need.
@@ -318,6 +330,7 @@ impl Config {
             effects: settings.effects,
             context: settings.context,
             limits: settings.limits,
+            notify: settings.notify,
             secrets,
             trust,
         })

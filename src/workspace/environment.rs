@@ -25,6 +25,7 @@ const VARIABLES: &[&str] = &[
     "ANTHROPIC_BASE_URL",
     "CARGO_HOME",
     "COLUMNS",
+    "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
     "HOME",
     "HTTPS_PROXY",
@@ -46,7 +47,9 @@ const VARIABLES: &[&str] = &[
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
     "USER",
+    "WAYLAND_DISPLAY",
     "XDG_CACHE_HOME",
+    "XDG_RUNTIME_DIR",
     "XDG_STATE_HOME",
 ];
 

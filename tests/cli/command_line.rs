@@ -43,6 +43,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("effects", &[]),
     ("mcp", &[]),
     ("inbox", &[]),
+    ("notify", &[]),
     ("undo", &[]),
     ("show", &[]),
     ("diff", &[]),

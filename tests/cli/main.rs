@@ -42,6 +42,7 @@ mod log;
 mod mcp;
 mod network;
 mod note_cases;
+mod notify;
 mod one_run;
 mod output;
 mod pipeline;

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::context;
+use super::super::notify::NotifyService;
 use super::super::open_workspace::OpenWorkspace;
 use super::api::{AgentIdentity, AgentSkill};
 use super::call_queue::{CallQueue, MOST_THREADS};
@@ -35,6 +36,10 @@ use crate::sync::lock;
 
 /// How often the worker looks whether the trusted skills changed.
 const CHANGE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// The shortest time between two looks for notices.
+const BETWEEN_NOTICES: Duration = Duration::from_secs(1);
+/// How often the worker looks whether a held change expires soon.
+const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Runs a server on a thread of its own, and serves its requests until it returns.
 ///
@@ -117,6 +122,7 @@ impl Worker<'_> {
         // Before the first reading: a change in between is then found by the next look.
         let mut change_detector = ledger.change_detector();
         let mut known: Option<Vec<ProposalId>> = ledger.trusted_ids().ok();
+        let mut notices = NoticeTimer { last: Instant::now(), changed: true };
         loop {
             match self.tasks.recv_timeout(CHANGE_CHECK_INTERVAL) {
                 // The server that sent it has ended.
@@ -129,7 +135,9 @@ impl Worker<'_> {
             // thread itself.
             add_threads();
             // The detector costs no query. Without one, the query itself is the check.
-            if change_detector.as_mut().is_some_and(|change_detector| change_detector.unchanged()) {
+            let changed = !change_detector.as_mut().is_some_and(|change_detector| change_detector.unchanged());
+            notices.look(self.workspace, changed);
+            if !changed {
                 continue;
             }
             // The ids are compared, because most commits are records and change no trust.
@@ -140,6 +148,25 @@ impl Worker<'_> {
                     changed();
                 }
             }
+        }
+    }
+}
+
+/// When a person is told what waits.
+struct NoticeTimer {
+    last: Instant,
+    /// Whether the ledger changed since then.
+    changed: bool,
+}
+
+impl NoticeTimer {
+    /// A ledger that changes with every call is looked at once a second. Without a change, only time can bring something new.
+    fn look(&mut self, workspace: &OpenWorkspace, changed: bool) {
+        self.changed |= changed;
+        let wait = if self.changed { BETWEEN_NOTICES } else { EXPIRY_CHECK_INTERVAL };
+        if self.last.elapsed() >= wait {
+            NotifyService { workspace }.tell();
+            (self.last, self.changed) = (Instant::now(), false);
         }
     }
 }
