@@ -417,7 +417,9 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::WeakerFile(_)
         | LedgerError::Halted(_) => Kind::Refused,
         // Nothing is broken here. The same command can work later.
-        LedgerError::Busy | LedgerError::Full(_) | LedgerError::Unrecorded(_) => Kind::Failed,
+        LedgerError::Busy | LedgerError::Full(_) | LedgerError::Unsynced(_) | LedgerError::Unrecorded(_) => {
+            Kind::Failed
+        }
         // What is left says that the ledger cannot be believed, and then nothing may go on.
         _ => Kind::Internal,
     }
@@ -444,6 +446,7 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Newer { .. } => "use the version of Kavi that wrote it, or a newer one",
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
         LedgerError::Busy => "wait for it to end, then try again",
+        LedgerError::Unsynced(_) => "check the disk; a power cut now could take the newest records",
         LedgerError::Full(_) => "free some space and try again; no change was made in part",
         LedgerError::NoWriter => "start Kavi again, and check with `kavi status` what was recorded",
         LedgerError::Sqlite(_) => {

@@ -19,7 +19,7 @@ use crate::history::anchor::HistoryAnchor;
 use crate::history::rules::ProposedPolicy;
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
-use crate::ledger::{Create, Ledger, LedgerAccess, Recorder, TrustStore};
+use crate::ledger::{Create, Ledger, LedgerAccess, LostRecords, Recorder, TrustStore};
 use crate::model::{
     channel::{Caller, Channel},
     id::{IdSource, RandomIds},
@@ -77,6 +77,13 @@ impl OpenWorkspace {
         let state = state_folder(&host, &config);
         let outside = outside(&host, &config, state.as_deref());
         let AnchoredLedger { ledger, anchor } = trust::anchored(ledger, outside, SystemClock.now())?;
+        let ledger = ledger.with_record_sync(config.records.sync);
+        if ledger.access() == LedgerAccess::Full && ledger.lost_records() == LostRecords::Possible {
+            tracing::warn!(
+                "the machine stopped before every record was on the disk: records of the last 20 ms before it, of runs that \
+                 changed nothing, may be missing"
+            );
+        }
         let confinement = match (walls, config.confinement) {
             (Walls::AsConfigured, ConfinementSetting::Required) => Confinement::Required,
             // Both the option and the setting are a person's choice, and each attempt records it.

@@ -109,6 +109,9 @@ pub enum LedgerError {
     /// There is no room for it.
     #[error("the disk that the ledger lies on is full: {0}")]
     Full(String),
+    /// The write-ahead log could not be put on the disk.
+    #[error("the disk did not take the records so far: {0}")]
+    Unsynced(std::io::Error),
     /// Everything is stopped, and the ledger does not say who did it and why.
     #[error("everything is stopped until `kavi resume`, but the ledger could not take who stopped it and why: {0}")]
     Unrecorded(Box<LedgerError>),
@@ -170,6 +173,7 @@ impl LedgerError {
                 | Self::Conflict(_)
                 | Self::Busy
                 | Self::Full(_)
+                | Self::Unsynced(_)
                 | Self::NotStopped
                 | Self::StoppedAgain
                 | Self::Unrecorded(_)

@@ -3,9 +3,12 @@
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Value};
 
 use super::codec::IdColumn;
+use super::durability::Durability;
 use super::events::{self, RunLeaf, images::RecordDigest, images::has_part};
 use super::write_transaction::WriteTransaction;
-use super::{Allowance, Ledger, LedgerError, RunAuthorization, Settled, allowances, codec, commits, switch};
+use super::{
+    Allowance, AllowanceKind, Ledger, LedgerError, RunAuthorization, Settled, allowances, codec, commits, switch,
+};
 use crate::model::{
     commit::Commit,
     digest::Digest,
@@ -13,6 +16,7 @@ use crate::model::{
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::CommitState,
     name::SkillName,
+    record_sync::RecordSync,
 };
 
 /// A record and whether its files are in the vault.
@@ -88,6 +92,8 @@ pub(super) struct RecordRow {
     values: [Value; COLUMNS.len()],
     /// The limits it had, and their digest.
     limits: Option<(String, String)>,
+    /// Whether the run reached something outside of the vault.
+    pub(super) reached_out: bool,
 }
 
 /// The columns of a row, in the order of its values.
@@ -169,7 +175,8 @@ fn row(record: &ExecutionRecord) -> Result<RecordRow, LedgerError> {
         json(record.said.as_ref())?,
         maybe(record.context_sha256.as_ref()),
     ];
-    Ok(RecordRow { values, limits })
+    let reached_out = record.said.as_ref().is_some_and(|said| !said.exchanges.is_empty());
+    Ok(RecordRow { values, limits, reached_out })
 }
 
 impl RecordRow {
@@ -229,6 +236,18 @@ impl RecordStep {
         matches!(self, Self::Insert(..) | Self::Success(_, None, _))
     }
 
+    /// When it must be on the disk. Only the record of a run that changed nothing may wait: no file, no request, and nothing that a
+    /// person let through.
+    pub(super) fn durability(&self, sync: RecordSync) -> Durability {
+        let (row, used) = match self {
+            Self::Insert(row, used) => (row, *used),
+            Self::Success(row, None, authorization) => (row, authorization.allowance()),
+            Self::Success(_, Some(_), _) | Self::Settle(..) => return Durability::Now,
+        };
+        let let_through = used.is_some_and(|used| used.kind == AllowanceKind::Override);
+        if sync == RecordSync::Always || row.reached_out || let_through { Durability::Now } else { Durability::Soon }
+    }
+
     /// Writes it, inside of the caller's transaction.
     pub(super) fn apply(&self, tx: &WriteTransaction<'_>) -> Result<(), LedgerError> {
         match self {
@@ -270,8 +289,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be written; nothing is recorded then.
     pub fn insert_failure(&self, record: &ExecutionRecord, used: Option<Allowance>) -> Result<(), LedgerError> {
-        let step = RecordStep::failure(record, used)?;
-        self.write(|tx| step.apply(tx))
+        self.write_record(&RecordStep::failure(record, used)?)
     }
 
     /// Writes the record of a run that succeeded and the commit of its files, if its authorization still holds then: a stop
@@ -285,8 +303,7 @@ impl Ledger {
         commit: Option<&Commit>,
         authorization: RunAuthorization,
     ) -> Result<(), LedgerError> {
-        let step = RecordStep::success(record, commit, authorization)?;
-        self.write(|tx| step.apply(tx))
+        self.write_record(&RecordStep::success(record, commit, authorization)?)
     }
 
     /// One record.

@@ -4,7 +4,10 @@
 //! blocks until the transaction that its record is in has been committed, and while the disk works for one batch the
 //! next one gathers.
 //!
-//! Guarantees: a call that returns without an error is durable, exactly as with [`Ledger::insert_execution`]; a record that
+//! Records of runs that changed nothing outside need not wait for the disk, if the ledger says so: they are in the log when their
+//! callers get an answer, and on the disk a little later (`log_sync`).
+//!
+//! Guarantees: a call that returns without an error is as durable as with [`Ledger::insert_execution`]; a record that
 //! SQLite refuses fails alone (a savepoint for each); a transaction that fails reaches every caller whose record was in
 //! it, and leaves none of them behind; the queue has an end, and callers wait in front of it; dropping the recorder
 //! writes what was handed in and then ends the thread.
@@ -12,12 +15,15 @@
 //! Deliberately never: says yes before the commit, steps the order of one caller's steps, tries a failed batch again,
 //! or decides in which state a record is written.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::change_detector::IndexHead;
+use super::durability::{Durability, WriteAheadLog};
 use super::executions::RecordStep;
+use super::log_sync::LogSync;
 use super::write_transaction;
 use super::{Allowance, ChangeDetector, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization, Settled};
 use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId};
@@ -61,13 +67,13 @@ impl Recorder {
         let ours = Arc::clone(&own_commits);
         let write = move || {
             let change_detector = ledger.change_detector();
-            Writer { ledger: &ledger, change_detector, own_commits: &ours }.run(&waiting);
+            Writer { ledger: &ledger, change_detector, own_commits: &ours, log_sync: OnceCell::new() }.run(&waiting);
         };
         let writer = thread::Builder::new().name("kavi-records".into()).spawn(write)?;
         Ok(Self { queue: Some(queue), writer: Some(writer), own_commits })
     }
 
-    /// Hands a step in and waits until it is durable.
+    /// Hands a step in and waits until it is written.
     fn submit(&self, step: RecordStep) -> Answer {
         // Room for one answer, so that the writer never waits for a caller that is slow or gone.
         let (answer, answered) = sync_channel(1);
@@ -125,6 +131,8 @@ struct Writer<'a> {
     /// Sees the index of the write-ahead log, where it can be watched.
     change_detector: Option<ChangeDetector>,
     own_commits: &'a OwnCommits,
+    /// Started by the first batch that need not wait for the disk. None where it cannot be.
+    log_sync: OnceCell<Option<LogSync>>,
 }
 
 impl Writer<'_> {
@@ -147,15 +155,18 @@ impl Writer<'_> {
     /// Writes a batch in one transaction, and returns the result of each step.
     fn write(&self, steps: &[RecordStep]) -> Vec<Answer> {
         let mut before = None;
+        let log_sync = self.log_sync_for(steps);
+        let durability = if log_sync.is_some() { Durability::Soon } else { Durability::Now };
         // One wait for the disk covers the batch. A savepoint for each step keeps one refused
         // record from taking the others with it.
-        let written = write_transaction::write(self.ledger, |tx| {
+        let written = write_transaction::write_with(self.ledger, durability, |tx| {
             // Under the write lock: until the end no other connection can commit.
             before = self.head();
             steps.iter().map(|step| tx.attempt(|tx| step.apply(tx))).collect::<Result<Vec<_>, _>>()
         });
         match written {
             Ok(answers) => {
+                log_sync.into_iter().for_each(LogSync::announce);
                 // Other batches may change trust or the switch, so readers must look again after them.
                 let only_records = steps.iter().all(RecordStep::is_record);
                 if let (Some(before), Some(after), true) = (before, self.head(), only_records) {
@@ -167,6 +178,16 @@ impl Writer<'_> {
             // learn that.
             Err(error) => steps.iter().map(|_| Err(error.again())).collect(),
         }
+    }
+
+    /// What syncs this batch later, if none of its steps must be on the disk first.
+    fn log_sync_for(&self, steps: &[RecordStep]) -> Option<&LogSync> {
+        let may_wait = |step: &RecordStep| step.durability(self.ledger.record_sync) == Durability::Soon;
+        if !steps.iter().all(may_wait) {
+            return None;
+        }
+        let start = || WriteAheadLog::of(&self.ledger.conn).and_then(|log| LogSync::start(log).ok());
+        self.log_sync.get_or_init(start).as_ref().filter(|log_sync| !log_sync.has_failed())
     }
 
     fn head(&self) -> Option<IndexHead> {

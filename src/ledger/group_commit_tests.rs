@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::*;
-use crate::ledger::Create;
+use crate::ledger::{AllowanceKind, Create, LostRecords};
 use crate::model::{
     commit::{FileChange, VaultChange},
     digest::Digest,
     execution::Effect,
     id::{ExecutionId, RandomIds},
     lifecycle::{CommitKind, CommitState},
+    record_sync::RecordSync,
+    time::ClockMoment,
     vault_path::VaultPath,
 };
 
@@ -255,4 +257,54 @@ fn a_trail_hides_no_commit_of_somebody_elses() -> Done {
         turning.join().map_err(|_| "the other writer panicked")??;
         Ok(())
     })
+}
+
+#[test]
+fn only_records_of_runs_that_changed_nothing_may_wait_for_the_disk() -> Done {
+    let ledger = Ledger::in_memory()?;
+    let authorization = ledger.authorize()?;
+    let (record, commit) = with_commit()?;
+    let plain = ExecutionRecord { effects: Vec::new(), commit_id: None, ..record.clone() };
+    let moment = ClockMoment { wall: record.finished_at, boot: 1, boot_ms: 1 };
+    let used = |kind| Allowance { kind, most: 10, at: moment };
+    let reached = |step: RecordStep| match step {
+        RecordStep::Insert(mut row, used) => {
+            row.reached_out = true;
+            RecordStep::Insert(row, used)
+        }
+        other => other,
+    };
+    for (what, step, group) in [
+        ("a failure", RecordStep::failure(&plain, None)?, Durability::Soon),
+        ("a run of an agent", RecordStep::failure(&plain, Some(used(AllowanceKind::Run)))?, Durability::Soon),
+        ("a success", RecordStep::success(&plain, None, authorization)?, Durability::Soon),
+        ("files", RecordStep::success(&record, Some(&commit), authorization)?, Durability::Now),
+        ("moved files", RecordStep::Settle(commit.id, Settled::Applied), Durability::Now),
+        ("a request", reached(RecordStep::failure(&plain, None)?), Durability::Now),
+        ("an override", RecordStep::failure(&plain, Some(used(AllowanceKind::Override)))?, Durability::Now),
+    ] {
+        assert_eq!(step.durability(RecordSync::Group), group, "{what}");
+        assert_eq!(step.durability(RecordSync::Always), Durability::Now, "{what}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_waits_for_the_disk_is_marked_until_it_is_there() -> Done {
+    let folder = tempfile::tempdir()?;
+    let mark = folder.path().join("unsynced");
+    let ledger = open(folder.path())?.with_record_sync(RecordSync::Group);
+    let (authorization, reader) = (ledger.authorize()?, open(folder.path())?);
+    let recorder = Recorder::start(ledger)?;
+    assert!(!mark.exists(), "nothing waits yet");
+    let waiting = record()?;
+    recorder.insert_execution(&waiting)?;
+    assert!(mark.exists() && reader.execution(waiting.execution_id).is_ok(), "the next reader sees it");
+    let (with_files, commit) = with_commit()?;
+    recorder.insert_success(&with_files, Some(&commit), authorization)?;
+    recorder.settle(commit.id, &Settled::Applied)?;
+    assert_eq!(reader.lost_records(), LostRecords::None, "it is at work");
+    drop(recorder);
+    assert!(!mark.exists());
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The ledger: what was proposed, built, verified, decided and run. The only truth about trust.
 //!
-//! Guarantees: every change is one `BEGIN IMMEDIATE` transaction with `synchronous=FULL`, so it is there whole after
-//! a crash or not at all; a change of state names the state it starts from and fails when another process was
+//! Guarantees: every change is one `BEGIN IMMEDIATE` transaction, so it is there whole after a crash or not at all, and on the
+//! disk when it returns, but for records of runs that changed nothing outside (`durability`); a change of state names the state it starts from and fails when another process was
 //! faster; a file whose schema differs from this version's migrations is refused, also when it is changed while it is open.
 //!
 //! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or deletes a row;
@@ -10,7 +10,7 @@
 //! Where to look: every change goes through `write_transaction`, and `group_commit` puts the records of many threads into one
 //! of them. `switch` is the kill switch, and `stop_mark` its file. `change_detector` and `trusted_revision` notice what other
 //! processes changed. `stores` has the traits by which others use the ledger. `record_queries` reads records, and `prune`
-//! deletes old ones. Each other file is one family of tables.
+//! deletes old ones. `durability` has when a commit is on the disk. Each other file is one family of tables.
 
 mod allowances;
 mod artifacts;
@@ -19,6 +19,7 @@ mod change_detector;
 mod codec;
 mod commits;
 mod copy;
+mod durability;
 mod error;
 mod events;
 mod executions;
@@ -27,6 +28,7 @@ mod group_commit;
 mod guidance;
 mod improvements;
 mod integrity;
+mod log_sync;
 mod migrations;
 mod network_calls;
 mod outcome_reports;
@@ -56,7 +58,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::history::anchor::HistoryAnchor;
-use crate::model::{commit::Commit, execution::ExecutionRecord, id::CommitId, time::Timestamp};
+use crate::model::{
+    commit::Commit, execution::ExecutionRecord, id::CommitId, record_sync::RecordSync, time::Timestamp,
+};
+use durability::{CommitMode, WriteAheadLog};
+use executions::RecordStep;
 use schema_check::SchemaCheck;
 use write_transaction::WriteTransaction;
 
@@ -65,6 +71,7 @@ pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
 pub use change_detector::ChangeDetector;
 pub use commits::{Deadlines, Settled};
+pub use durability::LostRecords;
 pub use error::LedgerError;
 pub use events::audit::{EventCounts, HistoryAudit};
 pub use events::begin::Adoption;
@@ -104,6 +111,9 @@ pub struct Ledger {
     conn: Connection,
     schema: SchemaCheck,
     access: LedgerAccess,
+    commit_mode: CommitMode,
+    /// When records that may wait are on the disk.
+    record_sync: RecordSync,
     /// Where checkpoints are signed and kept. A ledger without one appends to its history, and signs nothing.
     anchor: Option<Arc<dyn HistoryAnchor>>,
 }
@@ -173,9 +183,35 @@ impl Ledger {
         Self::protect(&conn)?;
         conn.pragma_update(None, "query_only", "ON")?;
         migrations::check_unwritten(&conn)?;
-        let ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Look, anchor: None };
+        let ledger = Self::over(conn, LedgerAccess::Look);
         ledger.reader()?;
         Ok(ledger)
+    }
+
+    fn over(conn: Connection, access: LedgerAccess) -> Self {
+        let (schema, commit_mode, record_sync) = (SchemaCheck::default(), CommitMode::full(), RecordSync::Always);
+        Self { conn, schema, access, commit_mode, record_sync, anchor: None }
+    }
+
+    /// The same, but for when records that may wait are on the disk.
+    pub fn with_record_sync(mut self, record_sync: RecordSync) -> Self {
+        self.record_sync = record_sync;
+        self
+    }
+
+    /// Puts every commit so far on the disk, of other processes too.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unsynced`] when the disk does not take it.
+    pub fn sync(&self) -> Result<(), LedgerError> {
+        WriteAheadLog::of(&self.conn).map_or(Ok(()), |log| log.sync())?;
+        self.commit_mode.synced();
+        Ok(())
+    }
+
+    /// What a power cut may have taken since the last look. Tells it once.
+    pub fn lost_records(&self) -> LostRecords {
+        WriteAheadLog::of(&self.conn).map_or(LostRecords::None, |log| durability::after_a_crash(&log))
     }
 
     /// What it was opened for.
@@ -189,7 +225,9 @@ impl Ledger {
     /// As [`Ledger::open`].
     pub fn reopen(&self) -> Result<Self, LedgerError> {
         let path = self.conn.path().unwrap_or_default();
-        Ok(Self { anchor: self.anchor.clone(), ..Self::open(Path::new(path), Create::Never)? })
+        let mut other = Self::open(Path::new(path), Create::Never)?.with_record_sync(self.record_sync);
+        other.anchor = self.anchor.clone();
+        Ok(other)
     }
 
     /// Its anchor, for another connection to the same file.
@@ -235,7 +273,7 @@ impl Ledger {
             return Err(LedgerError::NotALedger);
         }
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        let mut ledger = Self { conn, schema: SchemaCheck::default(), access: LedgerAccess::Full, anchor: None };
+        let mut ledger = Self::over(conn, LedgerAccess::Full);
         migrations::bring_up(&mut ledger.conn)?;
         // After the migrations, because their result is what the file must contain. A planted
         // trigger could change trust behind an innocent insert.
@@ -255,6 +293,11 @@ impl Ledger {
         // A look first: every command opens the ledger, and most of them write nothing.
         let begun = self.conn.query_row("SELECT EXISTS (SELECT 1 FROM history)", [], |row| row.get(0))?;
         if begun { Ok(()) } else { write_transaction::write_unanchored(self, events::begin::begin) }
+    }
+
+    /// Adds a record. Where it may wait for the disk, it is there at the latest when the ledger is closed.
+    fn write_record(&self, step: &RecordStep) -> Result<(), LedgerError> {
+        write_transaction::write_with(self, step.durability(self.record_sync), |tx| step.apply(tx))
     }
 
     /// Changes the ledger in one transaction, which is on the disk when this returns.
@@ -283,6 +326,16 @@ impl Ledger {
         // `quick_check` examines pages and does not follow references between rows.
         let orphan = self.conn.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some();
         if orphan { Err(LedgerError::Damaged("a row refers to one that is missing".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if self.commit_mode.is_unsynced()
+            && let Err(error) = self.sync()
+        {
+            tracing::warn!("{error}");
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::ops::Deref;
 
 use rusqlite::{Connection, Params, ToSql, Transaction, TransactionBehavior, params_from_iter};
 
+use super::durability::Durability;
 use super::events::{self, EventLog};
 use super::{Ledger, LedgerError};
 use crate::history::approval::SignedStatement;
@@ -106,26 +107,40 @@ impl<'a> WriteTransaction<'a> {
 }
 
 /// Runs `work` in one transaction under the write lock, and commits it when `work` succeeds. It is on the disk when this
-/// returns.
+/// returns, with every commit before it.
 pub(super) fn write<T>(
     ledger: &Ledger,
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    write_given(ledger, &[], work)
+    write_given(ledger, Durability::Now, &[], work)
+}
+
+/// The same, where the transaction may be on the disk later.
+pub(super) fn write_with<T>(
+    ledger: &Ledger,
+    durability: Durability,
+    work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    write_given(ledger, durability, &[], work)
 }
 
 fn write_given<T>(
     ledger: &Ledger,
+    durability: Durability,
     given: &[SignedStatement],
     work: impl FnOnce(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
+    ledger.commit_mode.set(&ledger.conn, durability)?;
     let tx = begin(ledger, EventLog::new(ledger.anchor.as_deref(), given))?;
     // On an error the transaction is dropped, and its destructor rolls it back.
     let value = work(&tx)?;
     let checkpoint = events::seal::seal(&tx)?;
     tx.0.commit()?;
+    ledger.commit_mode.committed();
     // Only now: a head that leads the ledger would refuse it after a crash. One that lags is mended by the next.
-    if let (Some(note), Some(anchor)) = (checkpoint, &ledger.anchor) {
+    if let (Some(note), Some(anchor)) = (checkpoint, &ledger.anchor)
+        && (durability == Durability::Now || ledger.sync().is_ok())
+    {
         let _ = anchor.advance(&note);
     }
     Ok(value)
@@ -145,7 +160,7 @@ pub(super) fn write_decision<T>(
     ledger: &Ledger,
     work: impl Fn(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
-    with_signatures(ledger, |given| write_given(ledger, given, &work))
+    with_signatures(ledger, |given| write_given(ledger, Durability::Now, given, &work))
 }
 
 /// Tries again with each signature that is missing.
@@ -170,9 +185,11 @@ pub(super) fn write_unanchored<T>(
     work: impl Fn(&WriteTransaction<'_>) -> Result<T, LedgerError>,
 ) -> Result<T, LedgerError> {
     with_signatures(ledger, |given| {
+        ledger.commit_mode.set(&ledger.conn, Durability::Now)?;
         let tx = begin(ledger, EventLog::unanchored(ledger.anchor.as_deref(), given))?;
         let value = work(&tx)?;
         tx.0.commit()?;
+        ledger.commit_mode.committed();
         Ok(value)
     })
 }

@@ -30,6 +30,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod name;
 pub mod notice;
+pub mod record_sync;
 pub mod removals;
 pub mod research;
 pub mod schema;

@@ -17,6 +17,7 @@ use super::{environment::Environment, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
     limits::Limits,
+    record_sync::RecordSync,
     secret::{SecretName, SecretStore},
 };
 use crate::policy::channels::ChannelPolicy;
@@ -38,6 +39,7 @@ struct Settings {
     context: ContextSettings,
     limits: Limits,
     notify: NotifySettings,
+    records: RecordSettings,
     secrets: BTreeMap<SecretName, SecretStore>,
     trust: TrustSettings,
 }
@@ -54,6 +56,7 @@ impl Default for Settings {
             context: ContextSettings::default(),
             limits: Limits::default(),
             notify: NotifySettings::default(),
+            records: RecordSettings::default(),
             secrets: BTreeMap::new(),
             trust: TrustSettings::default(),
         }
@@ -241,6 +244,14 @@ pub struct NotifySettings {
     pub command: Vec<String>,
 }
 
+/// The `[records]` table.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordSettings {
+    /// When the record of a run that changed nothing is on the disk.
+    pub sync: RecordSync,
+}
+
 /// Whether agents need a role charter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -275,6 +286,8 @@ pub struct Config {
     pub limits: Limits,
     /// What tells a person who is not looking.
     pub notify: NotifySettings,
+    /// How records are kept.
+    pub records: RecordSettings,
     /// Where the values of secrets are.
     pub secrets: BTreeMap<SecretName, SecretStore>,
     /// What decisions need.
@@ -331,6 +344,7 @@ impl Config {
             context: settings.context,
             limits: settings.limits,
             notify: settings.notify,
+            records: settings.records,
             secrets,
             trust,
         })

@@ -16,7 +16,7 @@ mod trust_settings;
 
 pub use config::{
     AdviceSettings, BuilderSettings, CharterSetting, Config, ConfinementSetting, ContextSettings, EffectsSettings,
-    TEMPLATE, with_home,
+    NotifySettings, RecordSettings, TEMPLATE, with_home,
 };
 pub use discover::{check_root, resolve_new};
 pub use environment::Environment;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use kavi::model::digest::Digest;
@@ -484,4 +484,39 @@ fn a_link_in_the_store_is_neither_followed_nor_swept() {
     std::os::unix::fs::symlink(outside.join("cd"), workspace.path().join(".kavi/store/values/cd")).unwrap();
     workspace.json(&["prune", "--keep", "1", "--yes", "--approved-by", "ada"]).expect(0);
     assert!(outside.join("cd").join(&name).exists());
+}
+
+#[test]
+fn a_record_that_may_wait_is_synced_after_the_answer_and_no_other() {
+    let workspace = Workspace::trusted();
+    fs::write(workspace.vault("a.md"), "text\n").unwrap();
+    let peek = ["run-skill", "peek", "--json", r#"{"path":"a.md"}"#];
+    let write = r#"{"path":"Inbox/AI/a.md","title":"Title","body":"Body"}"#;
+    let write = ["run-skill", "write_note", "--json", write];
+    let log = workspace.path().join("calls");
+    for (sync, args, first) in [
+        ("group", &peek, "write"),
+        ("always", &peek, "sync"),
+        // What changes the vault never waits.
+        ("group", &write, "sync"),
+    ] {
+        fs::write(workspace.path().join("kavi.toml"), format!("[records]\nsync = \"{sync}\"\n")).unwrap();
+        // Checkpoints of the history come with time. One would sync whatever is before it.
+        workspace.json(&["audit"]).expect(0);
+        let like = workspace.command();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-y", "-qq", "-s", "0", "-e", "trace=write,writev,fsync,fdatasync", "-o"]).arg(&log);
+        strace.arg(env!("CARGO_BIN_EXE_kavi")).args(args).current_dir(workspace.path());
+        strace.env_clear().envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let Ok(called) = strace.output() else { return println!("skipped: strace is not installed") };
+        let lines = fs::read_to_string(&log).unwrap_or_default();
+        if lines.is_empty() {
+            return println!("skipped: nothing may be traced here");
+        }
+        assert!(called.status.success(), "{sync} {args:?}: {called:?}");
+        let printed = lines.lines().position(|line| line.contains("write(1<")).expect("it printed");
+        let synced =
+            lines.lines().position(|line| line.contains("sync(") && line.contains("ledger.db-wal")).expect("it synced");
+        assert_eq!(if printed < synced { "write" } else { "sync" }, first, "{sync} {args:?}:\n{lines}");
+    }
 }
