@@ -89,17 +89,26 @@ impl WriteAheadLog {
         conn.path().filter(|path| !path.is_empty()).map(|path| Self { ledger: path.into() })
     }
 
+    fn path(&self) -> PathBuf {
+        let mut path = self.ledger.as_os_str().to_owned();
+        path.push("-wal");
+        path.into()
+    }
+
+    /// How long it is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.path().symlink_metadata().map_or(0, |meta| meta.len())
+    }
+
     /// Puts every commit of every process on the disk.
     ///
     /// # Errors
     /// [`LedgerError::Unsynced`] when the disk does not take it.
     pub(super) fn sync(&self) -> Result<(), LedgerError> {
-        let mut path = self.ledger.as_os_str().to_owned();
-        path.push("-wal");
         let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits()).unwrap_or(0);
         // Opened anew: SQLite's own descriptor is not to be had, and the bytes of a file are synced through any of them.
         // SQLite locks the ledger and its index and never the log, so closing this one drops no lock of this process.
-        let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&path);
+        let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(self.path());
         match opened.and_then(|log| log.sync_data()) {
             Ok(()) => Ok(()),
             // Whoever closed the ledger last has put the log into it, and synced both.

@@ -99,6 +99,9 @@ pub use verifications::{EarlierDraw, GateRow, Reusable, Verification};
 /// How long a writer waits for another process before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// Longest write-ahead log that stays when the ledger is closed, in bytes. The next process reads all of it.
+const MOST_LOG: u64 = 1024 * 1024;
+
 /// Statements that are kept prepared. A run uses about twenty, and preparing one costs more than running it.
 const STATEMENTS: usize = 64;
 
@@ -256,6 +259,9 @@ impl Ledger {
         // Set and not assumed: a build of SQLite can have NORMAL as its default in WAL mode. NORMAL
         // may lose a commit that was already reported.
         conn.pragma_update(None, "synchronous", "FULL")?;
+        // Closing the last connection would put the log into the ledger, which waits for the disk twice. The log is
+        // as durable as the ledger, and the next command reads it.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // Finds damaged pages while they are read, before their contents reach a decision.
         conn.pragma_update(None, "cell_size_check", "ON")?;
         Ok(())
@@ -335,6 +341,12 @@ impl Drop for Ledger {
             && let Err(error) = self.sync()
         {
             tracing::warn!("{error}");
+        }
+        let log = WriteAheadLog::of(&self.conn).filter(|_| self.access == LedgerAccess::Full);
+        if log.is_some_and(|log| log.bytes() > MOST_LOG) {
+            // Whoever still reads or writes keeps the log, and closes the ledger later. Nobody waits for that.
+            let _ = self.conn.busy_timeout(Duration::ZERO);
+            let _ = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
     }
 }
