@@ -52,6 +52,7 @@ mod records;
 mod removals;
 mod replay;
 mod reverify;
+mod schemas;
 mod screen;
 mod second_wall;
 mod secret_stores;
