@@ -155,9 +155,15 @@ fn a_person_sees_the_source_and_judges_each_answer_before_they_promote() {
     // Nobody promotes what answers wrongly.
     let Some(wrong) = typed(&workspace, &promote, 1_000, "what\nno\n") else { return };
     assert_eq!(wrong.code, 3, "{wrong:?}");
-    for said in
-        ["Is this right? given ", "an answer is wrong", "kavi reject", "file src/lib.rs (", "    1  ", "vault::read"]
-    {
+    for said in [
+        "Is this right? given ",
+        " over a vault with ",
+        "an answer is wrong",
+        "kavi reject",
+        "file src/lib.rs (",
+        "    1  ",
+        "vault::read",
+    ] {
         assert!(wrong.stdout.contains(said), "{said}\n{}", wrong.stdout);
     }
     for said in [

@@ -1,6 +1,7 @@
 //! The gates in depth: for each a source that looks right and that it alone refuses, and honest ones that it must not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
@@ -293,6 +294,9 @@ fn without_an_example_the_person_is_asked() {
     let asked: Vec<&Value> = asked.iter().map(|asked| &asked["message"]).collect();
     assert_eq!(answers.iter().collect::<Vec<_>>(), asked);
     assert!(answers[0].as_str().unwrap().contains("it answers {\"text\":"), "{answers:?}");
+    let distinct: BTreeSet<&str> =
+        answers.iter().filter_map(|answer| answer.as_str()?.split_once(" it answers ")).map(|(_, says)| says).collect();
+    assert_eq!(distinct.len(), 3, "{answers:?}");
 }
 
 /// A workspace in which this limit is lower than usual.

@@ -6,6 +6,7 @@
 //!
 //! Guarantees: an example passes only when output, error and files are those of the spec.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::GateContext;
@@ -17,6 +18,7 @@ use super::trial::{self, RuleViolation, Trial, TrialEnd, TrialInput, TrialRunner
 use super::twin::{Expected, RecordedTrial};
 use super::{vaults, vectors};
 use crate::model::{
+    capabilities::SkillCapabilities,
     digest::Digest,
     example::{Example, Expectation},
     execution::{Determinism, Effect},
@@ -61,8 +63,11 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
     let known = hints.objects.iter().filter(fits).cloned();
     let drawn = drawn.into_iter().filter(|vector| vector.valid).map(|vector| vector.input);
     let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
-    trial::seed(vault.path(), &vaults::named(spec, hints, &context.draw)).map_err(VerifyError::Folder)?;
-    let mut outcome = GateOutcome::from(Vec::new());
+    let files = vaults::named(spec, hints, &context.draw);
+    trial::seed(vault.path(), &files).map_err(VerifyError::Folder)?;
+    let over = SkillCapabilities::of(spec).reads_vault().then(|| said_of(&files)).unwrap_or_default();
+    // Answers that say the same are one case: a person learns nothing from the second. They come after the others.
+    let (mut cases, mut alike, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for (number, input) in known.chain(drawn).take(TRIED).enumerate() {
         let determinism = context.draw.determinism("asked", number as u64);
         let trial = runner.run(&TrialInput {
@@ -78,13 +83,19 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
         if let (TrialEnd::Output(output), Ok(staged)) = (&trial.end, &trial.staged) {
             let files: Vec<&str> = staged.iter().map(|effect| effect.path.as_str()).collect();
             let wrote = if files.is_empty() { String::new() } else { format!(" and writes {}", files.join(", ")) };
+            let answer = (output.clone(), staged.clone());
+            let is_new = !seen.contains(&answer);
+            seen.push(answer);
             let (input, output) = (text::line(&json::canonical(&input), 300), text::line(output, 300));
-            outcome.remarks.push(Finding::new(ASKED_RULE, format!("given {input} it answers {output}{wrote}")));
+            let case = Finding::new(ASKED_RULE, format!("given {input}{over} it answers {output}{wrote}"));
+            if is_new { cases.push(case) } else { alike.push(case) }
         }
-        if outcome.remarks.len() == ASKED {
+        if cases.len() == ASKED {
             break;
         }
     }
+    let mut outcome = GateOutcome::from(Vec::new());
+    outcome.remarks = cases.into_iter().chain(alike).take(ASKED).collect();
     if outcome.remarks.is_empty() {
         outcome.remarks.push(Finding::new(
             "examples/none",
@@ -92,6 +103,19 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
         ));
     }
     Ok(outcome)
+}
+
+/// A vault in words: its files, each with the beginning of its text.
+fn said_of(files: &BTreeMap<VaultPath, String>) -> String {
+    const SHOWN: usize = 3;
+    let named = files.iter().take(SHOWN).map(|(path, contents)| format!("{path} {:?}", text::line(contents, 40)));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = files.len().saturating_sub(SHOWN);
+    match (files.len(), more) {
+        (0, _) => " over an empty vault".to_owned(),
+        (_, 0) => format!(" over a vault with {named}"),
+        (_, more) => format!(" over a vault with {named} and {more} more"),
+    }
 }
 
 /// An example and its place in the spec.
