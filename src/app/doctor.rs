@@ -82,7 +82,7 @@ pub(super) fn check(workspace: &OpenWorkspace, depth: CheckDepth) -> Vec<Check> 
 fn check_ledger(workspace: &OpenWorkspace, depth: CheckDepth) -> Check {
     let noted = workspace.config.layout.last_full_check();
     let checked = match depth {
-        CheckDepth::Usual => workspace.ledger.check_integrity(),
+        CheckDepth::Usual => workspace.ledger.check_decisive(),
         CheckDepth::Full => workspace.ledger.check_fully(),
     };
     if let Err(error) = checked {
@@ -97,7 +97,7 @@ fn check_ledger(workspace: &OpenWorkspace, depth: CheckDepth) -> Check {
     let last = artifacts::read_once(&noted).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let last = last.and_then(|text| Timestamp::parse(text.trim()).ok());
     let last = last.map_or("never".to_owned(), |at| format!("at {at}"));
-    Check::ok("ledger", format!("sound; last checked in full: {last} (`kavi doctor --full`)"))
+    Check::ok("ledger", format!("what decides is sound; last checked in full: {last} (`kavi doctor --full`)"))
 }
 
 fn check_clock(workspace: &OpenWorkspace) -> Check {

@@ -22,7 +22,7 @@ pub struct Status {
     pub layout: Layout,
     /// Where the links of the vault that skills follow lead.
     pub linked: LinkedFolders,
-    /// The integrity check of the ledger's database.
+    /// The check of what decisions rest on. `doctor --full` checks the whole ledger.
     pub integrity: Result<(), LedgerError>,
     /// How the history is anchored.
     pub history: HistoryStatus,
@@ -66,7 +66,7 @@ pub(super) fn read(workspace: &OpenWorkspace) -> Result<Status, Error> {
         reverified: trusted.iter().filter_map(|it| Some((it.clone(), found(it)?))).collect(),
         layout: workspace.config.layout.clone(),
         linked: workspace.linked.clone(),
-        integrity: ledger.check_integrity(),
+        integrity: ledger.check_decisive(),
         history: HistoryService { workspace }.status()?,
         proposals: ledger.proposals()?,
         executions: ledger.count_executions()?,

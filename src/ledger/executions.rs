@@ -346,7 +346,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn count_executions(&self) -> Result<(u64, u64), LedgerError> {
-        let sql = "SELECT count(*), coalesce(sum(NOT success), 0) FROM executions";
+        // Each count reads an index alone, and not a million records.
+        let sql = "SELECT (SELECT count(*) FROM executions), (SELECT count(*) FROM executions WHERE success = 0)";
         Ok(self.reader()?.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 }

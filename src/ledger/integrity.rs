@@ -60,6 +60,7 @@ mod tests {
         )?;
         let size: u64 = ledger.conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         // Everything is in the file itself, and nobody has it open.
+        ledger.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         drop(ledger);
         let file = OpenOptions::new().write(true).open(&path)?;
         file.write_all_at(&vec![0; usize::try_from(size)?], (root - 1) * size)?;
@@ -81,6 +82,7 @@ mod tests {
             let rolled_back = ledger.rollback(&name, id, &request());
             assert!(matches!(&rolled_back, Err(LedgerError::Damaged(_))), "{table}: {rolled_back:?}");
             assert!(matches!(ledger.check_fully(), Err(LedgerError::Damaged(_))), "{table}");
+            assert!(matches!(ledger.check_decisive(), Err(LedgerError::Damaged(_))), "{table}");
         }
         for table in OF_EFFECTS {
             let (_folder, ledger) = zeroed(table)?;

@@ -311,7 +311,7 @@ impl Ledger {
         write_transaction::write(self, work)
     }
 
-    /// The check of every page, row and index. Slower than [`Ledger::check_integrity`]: for `doctor --full`.
+    /// The check of every page, row and index. It reads the whole file: for `doctor --full`.
     ///
     /// # Errors
     /// [`LedgerError::Damaged`] with SQLite's first complaint.
@@ -320,7 +320,17 @@ impl Ledger {
         self.check_integrity()
     }
 
-    /// SQLite's own check of the whole file. Slow on a large ledger: for `status` and `doctor`, not for every run.
+    /// The check of what decisions rest on, and of nothing that grows with runs: for `status` and `doctor`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] with SQLite's first complaint.
+    pub fn check_decisive(&self) -> Result<(), LedgerError> {
+        let conn = self.reader()?;
+        integrity::check(conn, &integrity::OF_TRUST)?;
+        integrity::check(conn, &integrity::OF_EFFECTS)
+    }
+
+    /// SQLite's own check of the whole file, with the references between rows.
     ///
     /// # Errors
     /// [`LedgerError::Damaged`] with SQLite's first complaint.
