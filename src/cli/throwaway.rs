@@ -3,8 +3,6 @@
 //! Guarantees: what a workspace leaves in the user's folders, such as the head of its history, goes with it. Deliberately
 //! never: is made where a workspace is already.
 
-use std::path::Path;
-
 use tempfile::TempDir;
 
 use crate::app::{App, Host, InitRequest, Walls};

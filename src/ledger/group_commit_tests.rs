@@ -102,7 +102,8 @@ fn a_record_is_there_for_everybody_when_its_caller_goes_on() -> Done {
 }
 
 fn write(ledger: &Ledger, steps: &[RecordStep]) -> Vec<Answer> {
-    Writer { ledger, change_detector: None, own_commits: &OwnCommits::default() }.write(steps)
+    Writer { ledger, change_detector: None, own_commits: &OwnCommits::default(), log_sync: OnceCell::new() }
+        .write(steps)
 }
 
 #[test]
