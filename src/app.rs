@@ -58,7 +58,12 @@ pub use crate::history::signers::Signer;
 pub use crate::history::trust_policy::{Requirement, TrustPolicy};
 pub use crate::improve::assessment::{Assessment, EnvironmentOutcomes, FailedUse, SubjectOutcomes};
 pub use crate::improve::candidates::{Candidate, CandidateReport, UnreadableSkill};
+pub use crate::improve::code_attempt::{ReplayEvidence, replay_evidence};
+pub use crate::improve::episodes::PairSummary;
+pub use crate::improve::evidence::EvidenceDraft;
 pub use crate::improve::pass::{PassReport, SkippedCandidate};
+pub use crate::improve::shadow::ShadowReview;
+pub use crate::improve::step_back::SteppedBack;
 pub use crate::invoke::batch::Batch;
 pub use crate::invoke::chain::{ChainFiles, ChainResult, CommitMode, StepResult};
 pub use crate::invoke::diff::FileDiff;
@@ -67,9 +72,9 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, GuidanceDecision, GuidanceRevision, HistoryAudit,
-    Improvement, OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalSource, Pruned, RecordFilter, RecordTail,
-    Research, Reverification, Verification,
+    Acknowledgement, ArtifactRow, Build, CodeAttempt, ExecutionRow, GateRow, GuidanceDecision, GuidanceRevision,
+    HistoryAudit, Improvement, OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalSource, Pruned, RecordFilter,
+    RecordTail, Research, Reverification, ShadowOrder, ShadowRun, StepBackOrder, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::model::governance::CharterRow;
@@ -97,7 +102,7 @@ pub use effects::{EffectService, HeldChange};
 pub use guidance::{GuidanceChange, GuidanceHistory, GuidanceService, PersonsWord};
 pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
 pub use host::{Host, Walls};
-pub use improve::{ImproveService, ImprovementReview};
+pub use improve::{ImproveService, ImprovementReview, ImprovementStatus, OrderExpiry};
 pub use inbox::Inbox;
 pub use policy::{ExportedApproval, KeySource, NewSigner, PolicyService};
 pub use proposals::{Dossier, ProposalService};

@@ -11,7 +11,6 @@ use crate::forge::rebuild::RebuildError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
 use crate::improve::guidance::GuidanceError;
-use crate::improve::pass::PassError;
 use crate::invoke::{
     InvokeError, chain::ChainError, pending_approval::ApprovalError, prune::PruneError, replay::ReplayError,
     resident::ResidentError, undo::UndoError,
@@ -31,6 +30,7 @@ mod improve;
 mod runs;
 
 pub use governance::GovernanceError;
+pub use improve::ImproveError;
 
 const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` shows who stopped it and why";
 
@@ -108,9 +108,9 @@ pub enum Error {
     /// The guidance of a skill.
     #[error(transparent)]
     Guidance(#[from] GuidanceError),
-    /// A pass.
+    /// An improvement.
     #[error(transparent)]
-    Pass(#[from] PassError),
+    Improve(#[from] ImproveError),
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -272,7 +272,7 @@ impl Error {
             Self::Promote(error) => forge::kind_of_promote(error),
             Self::Rebuild(error) => forge::kind_of_rebuild(error),
             Self::Guidance(error) => improve::kind_of_guidance(error),
-            Self::Pass(error) => improve::kind_of_pass(error),
+            Self::Improve(error) => improve::kind_of_improve(error),
             Self::Invoke(error) => runs::kind_of_run(error),
             Self::Run { source, .. } => runs::kind_of_run(source),
             Self::InvalidChain(_) => Kind::Usage,
@@ -355,7 +355,7 @@ impl Error {
                 return ledger_hint(error);
             }
             Self::Guidance(error) => return improve::hint_of_guidance(error),
-            Self::Pass(error) => return improve::hint_of_pass(error),
+            Self::Improve(error) => return improve::hint_of_improve(error),
             Self::Invoke(error) => return runs::hint_of_run(error),
             Self::Run { source, .. } => return runs::hint_of_run(source),
             Self::InvalidChain(_) => "see `kavi consume-chain --help`; nothing ran",

@@ -183,7 +183,7 @@ pub fn report(forge: &ForgeContext<'_>, proposal: Proposal) -> Result<PromotionR
 
 /// The remarks of the gates that are not shown elsewhere.
 fn remarks(gates: &[GateRow], snapshot: &Snapshot) -> Vec<Remark> {
-    let shown_elsewhere = [verify::ASKED_RULE, verify::REPLAY_SUMMARY_RULE];
+    let shown_elsewhere = [verify::ASKED_RULE, verify::REPLAY_SUMMARY_RULE, verify::REPLAY_FLIPS_RULE];
     let findings = gates.iter().flat_map(|gate| &gate.findings);
     let remark = |finding: &Finding| {
         let text = finding.file.as_deref().and_then(|file| snapshot.get(file)).map(String::from_utf8_lossy);

@@ -69,6 +69,7 @@ pub fn namespace(kind: EventKind) -> Option<&'static str> {
     match kind {
         EventKind::Promotion => Some("promotion@kavi"),
         EventKind::Rollback => Some("rollback@kavi"),
+        EventKind::StandingOrder => Some("standing-order@kavi"),
         EventKind::EffectApproved => Some("effect@kavi"),
         EventKind::TrustPolicy => Some("policy@kavi"),
         EventKind::Signers => Some("signers@kavi"),

@@ -144,12 +144,13 @@ def checkpoint_of(note, name, identity, public):
 NAMESPACES = {
     "promotion": "promotion@kavi",
     "rollback": "rollback@kavi",
+    "standing-order": "standing-order@kavi",
     "effect-approved": "effect@kavi",
     "trust-policy": "policy@kavi",
     "signers": "signers@kavi",
     "adopted": "adoption@kavi",
 }
-REQUIRES = {"promotion": "promotion", "rollback": "rollback", "effect-approved": "effects"}
+REQUIRES = {"promotion": "promotion", "rollback": "rollback", "standing-order": "rollback", "effect-approved": "effects"}
 LEVELS = {"none": 0, "signed": 1, "confirm": 2, "touch": 3}
 
 
