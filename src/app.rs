@@ -38,6 +38,7 @@ mod retry;
 mod runs;
 mod secrets;
 mod setup;
+mod sharing;
 mod status;
 mod subject;
 mod switch;
@@ -68,8 +69,8 @@ pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
     Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, GuidanceDecision, GuidanceRevision, HistoryAudit,
-    Improvement, OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalSource, Pruned, RecordFilter, RecordTail,
-    Research, Reverification, Verification,
+    Improvement, OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalOrigin, ProposalSource, Pruned,
+    RecordFilter, RecordTail, Research, Reverification, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::model::governance::CharterRow;
@@ -95,7 +96,7 @@ pub use context::{
 pub use doctor::{Check, CheckDepth, Health};
 pub use effects::{EffectService, HeldChange};
 pub use guidance::{GuidanceChange, GuidanceHistory, GuidanceService, PersonsWord};
-pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
+pub use history::{HistoryService, HistoryStatus, WithSource, check_proof, read_proof};
 pub use host::{Host, Walls};
 pub use improve::{ImproveService, ImprovementReview};
 pub use inbox::Inbox;
@@ -106,6 +107,7 @@ pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
 pub use runs::{Consumed, RunService};
 pub use secrets::{SecretListing, SecretService};
 pub use setup::{InitReport, InitRequest};
+pub use sharing::{ImportRequest, Imported, SharingService};
 pub use status::Status;
 pub use subject::Subject;
 pub use switch::SwitchService;
@@ -312,6 +314,11 @@ impl App {
     /// The history: its check and its anchor.
     pub fn history(&self) -> HistoryService<'_> {
         HistoryService { workspace: &self.workspace }
+    }
+
+    /// Skills as one file, for other workspaces.
+    pub fn sharing(&self) -> SharingService<'_> {
+        SharingService { workspace: &self.workspace }
     }
 
     /// Stop and resume.

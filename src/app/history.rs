@@ -8,11 +8,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::open_workspace::OpenWorkspace;
+use super::sharing;
 use crate::error::Error;
 use crate::history::anchor::{AnchorError, HistoryAnchor as _};
+use crate::history::bundle::{self, MAX_BUNDLE};
 use crate::history::checkpoint::Checkpoint;
 use crate::history::note::NoteKey;
-use crate::history::proof::{self, MAX_PROOF, Proven};
+use crate::history::proof::{self, Proof, Proven};
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
 use crate::trust::{self, FileAnchor, PlacePin};
@@ -21,6 +23,15 @@ use crate::trust::{self, FileAnchor, PlacePin};
 #[derive(Debug, Clone, Copy)]
 pub struct HistoryService<'a> {
     pub(super) workspace: &'a OpenWorkspace,
+}
+
+/// Whether a proof has the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithSource {
+    /// It has.
+    Yes,
+    /// It names its digest alone.
+    No,
 }
 
 /// How the history of a workspace is anchored.
@@ -87,10 +98,20 @@ impl HistoryService<'_> {
     /// A proof file of everything that the trust in a proposal rests on, as of now.
     ///
     /// # Errors
-    /// When the ledger does not fit its head, or cannot sign.
-    pub fn prove_trust(&self, proposal: &Proposal) -> Result<String, Error> {
+    /// When the ledger does not fit its head, or cannot sign. With the source: when it was never promoted.
+    pub fn prove_trust(&self, proposal: &Proposal, source: WithSource) -> Result<String, Error> {
+        if source == WithSource::Yes {
+            return Ok(self.proof_with_source(proposal)?.text());
+        }
         self.sign_what_is_checked()?;
         Ok(self.workspace.ledger.prove_trust(proposal.id)?.text())
+    }
+
+    /// The proof of a promoted revision, with its source.
+    pub(super) fn proof_with_source(&self, proposal: &Proposal) -> Result<Proof, Error> {
+        self.sign_what_is_checked()?;
+        let source = sharing::source_of(self.workspace, proposal)?;
+        Ok(Proof { source: Some(source), ..self.workspace.ledger.prove_trust(proposal.id)? })
     }
 
     /// A proof file of a run, by the beginning of its id, as of now.
@@ -182,7 +203,7 @@ fn read_status(ledger: &Ledger, anchor: &FileAnchor) -> Result<HistoryStatus, Er
     })
 }
 
-/// Reads a proof file.
+/// Reads a proof file or a bundle.
 ///
 /// # Errors
 /// When it cannot be read or is too long.
@@ -190,16 +211,20 @@ pub fn read_proof(path: &Path) -> Result<String, Error> {
     let failed = |source| Error::Io { what: path.display().to_string(), source };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
-    // One byte more than a proof may have, so that a longer one is refused and not cut.
-    file.take(MAX_PROOF as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    // One byte more than a bundle may have, so that a longer one is refused and not cut.
+    file.take(MAX_BUNDLE as u64 + 1).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 
-/// Checks the text of a proof file. With a key, only a proof that it signed is valid.
+/// Checks the text of a proof file or a bundle. With a key, only a proof that it signed is valid.
 ///
 /// # Errors
 /// [`Error::Refused`] with the reason why it is not valid.
 pub fn check_proof(text: &str, key: Option<&str>) -> Result<Proven, Error> {
     let key = key.map(NoteKey::parse).transpose().map_err(|error| Error::Usage(format!("--key: {error}")))?;
-    proof::check(text, key.as_ref()).map_err(|error| Error::Refused(format!("the proof is not valid: {error}")))
+    let refused = |error: &dyn std::fmt::Display| Error::Refused(format!("the proof is not valid: {error}"));
+    if bundle::is_bundle(text) {
+        return bundle::check(text, key.as_ref()).map(|bundle| bundle.proven).map_err(|error| refused(&error));
+    }
+    proof::check(text, key.as_ref()).map_err(|error| refused(&error))
 }

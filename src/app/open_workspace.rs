@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::clock::ComparedClock;
 use super::host::{Host, Walls};
-use crate::artifacts::{self, Store, leftovers};
+use crate::artifacts::{self, ProgramFile, Store, leftovers};
 use crate::cage::{Cage, Confinement};
 use crate::context::reader::{ContextReader, ContextView};
 use crate::error::Error;
@@ -50,6 +50,8 @@ pub(super) struct OpenWorkspace {
     pub(super) store: Store,
     pub(super) cage: Cage,
     pub(super) code: CodeCache,
+    /// The file of this program, for records of what it does.
+    program: ProgramFile,
     /// Reads charter, policy and capabilities.
     pub(super) context: ContextReader,
     pub(super) clock: Box<dyn Clock>,
@@ -100,6 +102,7 @@ impl OpenWorkspace {
         Ok(Self {
             store: Store::open(&config.layout)?,
             code: code_cache(&host, &config.layout, &linked),
+            program: ProgramFile::new(host.exe.clone(), host.environment.cache_folder().ok()),
             cage,
             context: ContextReader::new(config.context.charter == CharterSetting::Required, None),
             clock: Box::new(clock),
@@ -139,6 +142,7 @@ impl OpenWorkspace {
         let governance = view.governance.as_ref().ok();
         let policy = governance.and_then(|governance| governance.policy.as_ref().ok());
         ForgeContext {
+            program: &self.program,
             context_sha256: governance.map(|governance| governance.context.sha256),
             token_ceiling: policy.and_then(|policy| policy.token_ceiling(&self.config.builder.model)),
             layout: &self.config.layout,

@@ -32,6 +32,7 @@ mod export_skill;
 mod forge;
 mod guidance;
 mod help;
+mod import;
 mod imports;
 mod improve;
 mod inbox;
@@ -85,13 +86,14 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 
 use crate::app::{AgentServer, App, Host, Walls};
 use crate::error::{Error, Kind};
+use crate::model::program::LONG_VERSION;
 use colors::ColorChoice;
 use log::{LogArgs, Reports};
 use out::{Out, Remarks};
 
 /// A governed forge and WebAssembly runtime for skills that an AI agent writes and a person promotes.
 #[derive(Debug, Parser)]
-#[command(name = "kavi", version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "kavi", version, long_version = LONG_VERSION, max_term_width = 110, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -204,6 +206,7 @@ enum Verb {
     Diff(diff::Args),
     Guidance(guidance::Args),
     ExportSkill(export_skill::Args),
+    Import(import::Args),
     Outcomes(outcomes::Args),
     Outcome(outcomes::WordArgs),
     Improve(improve::Args),
@@ -255,6 +258,7 @@ impl Verb {
             Self::Diff(args) => args.json.json,
             Self::Guidance(args) => args.json(),
             Self::ExportSkill(args) => args.json.json,
+            Self::Import(args) => args.json.json,
             Self::Outcomes(args) => args.json.json,
             Self::Outcome(args) => args.json.json,
             Self::Improve(args) => args.json(),
@@ -327,6 +331,7 @@ impl Verb {
             Self::Diff(args) => diff::run(context, &args),
             Self::Guidance(args) => guidance::run(context, &args),
             Self::ExportSkill(args) => export_skill::run(context, &args),
+            Self::Import(args) => import::run(context, &args),
             Self::Outcomes(args) => outcomes::run(context, &args),
             Self::Outcome(args) => outcomes::report(context, &args),
             Self::Improve(args) => improve::run(context, &args),

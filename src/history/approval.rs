@@ -135,7 +135,7 @@ pub fn bare_event(body: &Value) -> Value {
 }
 
 /// The row of a table in an event, by the end of its name.
-fn column<'b>(event: &'b Value, table: &str, key: Option<&str>, column: &str) -> Option<&'b str> {
+pub(super) fn column<'b>(event: &'b Value, table: &str, key: Option<&str>, column: &str) -> Option<&'b str> {
     let rows = event["rows"].as_object()?;
     let fits = |name: &str| {
         name.strip_prefix(table)

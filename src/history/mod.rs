@@ -4,7 +4,8 @@
 //! - `note.rs`: signed notes of C2SP, and Ed25519 keys.
 //! - `checkpoint.rs`: a checkpoint of C2SP `tlog-checkpoint`: origin, size and root, signed.
 //! - `event.rs`: the bytes of a leaf.
-//! - `proof.rs`: proof files, and their check.
+//! - `proof.rs`: proof files, and their check. `statement.rs`: what a promotion states about a component, in DSSE envelopes.
+//!   `source_files.rs`: the source of a skill in a proof. `bundle.rs`: a skill with its proof, in one file.
 //! - `state.rs`: the digest of everything that decides trust.
 //! - `anchor.rs`: what a ledger needs from the place where its newest checkpoint is kept.
 //! - `trust_policy.rs`: what decisions need, and who may sign them. `rules.rs`: what of that comes from outside of the ledger.
@@ -19,6 +20,7 @@
 pub mod anchor;
 pub mod approval;
 pub mod approval_walk;
+pub mod bundle;
 pub mod checkpoint;
 pub mod event;
 pub mod merkle;
@@ -26,9 +28,11 @@ pub mod note;
 pub mod proof;
 pub mod rules;
 pub mod signers;
+pub mod source_files;
 pub mod ssh_key;
 pub mod sshsig;
 pub mod state;
+pub mod statement;
 pub mod trust_policy;
 
 /// A SHA-256 value: a leaf, a node, a root or a link of the chain.

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_improvements.sql"),
     include_str!("migrations/0016_governance.sql"),
     include_str!("migrations/0017_trust_policies.sql"),
+    include_str!("migrations/0018_statements.sql"),
 ];
 
 /// What the header of a file says.

@@ -181,6 +181,7 @@ mod tests {
             spec_json: &spec_json,
             artifact: &artifact("spec")?,
             source: None,
+            origin: None,
             context_sha256: None,
         })?;
         Ok(id)

@@ -29,6 +29,7 @@ pub mod layout;
 pub mod lifecycle;
 pub mod limits;
 pub mod name;
+pub mod program;
 pub mod removals;
 pub mod research;
 pub mod schema;

@@ -16,7 +16,7 @@ use crate::history::event::{Event, EventKind, RowImage, value_image};
 use crate::history::{Hash, hex};
 
 /// The tables whose rows events hold, and the column that finds them.
-pub(super) const TABLES: [(&str, &str); 24] = [
+pub(super) const TABLES: [(&str, &str); 27] = [
     ("skill_proposals", "id"),
     ("builds", "id"),
     ("verifications", "id"),
@@ -41,6 +41,9 @@ pub(super) const TABLES: [(&str, &str); 24] = [
     ("capability_grants", "number"),
     ("proposal_contexts", "proposal_id"),
     ("trust_policies", "number"),
+    ("verification_programs", "verification_id"),
+    ("statements", "promotion_id"),
+    ("proposal_origins", "proposal_id"),
 ];
 
 /// The table of the records of runs.
