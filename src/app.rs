@@ -43,6 +43,7 @@ mod status;
 mod subject;
 mod switch;
 mod trust;
+mod witness;
 
 pub use crate::artifacts::{SizeCheck, read_at_most};
 pub use crate::cage::CageReport;
@@ -112,6 +113,7 @@ pub use status::Status;
 pub use subject::Subject;
 pub use switch::SwitchService;
 pub use trust::TrustService;
+pub use witness::{ListeningWitness, WitnessOptions};
 
 use open_workspace::OpenWorkspace;
 

@@ -123,7 +123,16 @@ fn check_history(workspace: &OpenWorkspace) -> Check {
         return Check::bad("history", Health::Fail, refused, mend);
     }
     let head = status.head.map_or_else(|| "no head".to_owned(), |head| format!("head at {head}"));
-    let found = format!("{} events, {} signed, {head} in {}", status.events, status.signed, status.anchor);
+    let audited = status.audited.map_or_else(|| "never audited".to_owned(), |at| format!("audited at {at}"));
+    let mut found =
+        format!("{} events, {} signed, {head} in {}, {audited}", status.events, status.signed, status.anchor);
+    if let Some(cosigned) = &status.cosigned {
+        let events = cosigned.events.map_or_else(|| "nothing".to_owned(), |events| format!("{events} events"));
+        found.push_str(&format!(", witness {} cosigned {events}", cosigned.witness));
+        if cosigned.events < Some(status.signed) {
+            return Check::bad("history", Health::Warn, found, "start the witness, then run `kavi audit`");
+        }
+    }
     match status.head {
         Some(_) => Check::ok("history", found),
         None => {

@@ -17,7 +17,7 @@ use crate::history::note::NoteKey;
 use crate::history::proof::{self, Proof, Proven};
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
-use crate::trust::{self, FileAnchor, PlacePin};
+use crate::trust::{self, CosignedHead, FileAnchor, PlacePin};
 
 /// The history of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,12 @@ pub struct HistoryStatus {
     pub refused: Option<String>,
     /// When a ledger from before the history was taken over as it was found.
     pub taken_over: Option<String>,
+    /// What its witness over HTTP cosigned last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cosigned: Option<CosignedHead>,
+    /// When the last audit found nothing wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audited: Option<String>,
 }
 
 impl HistoryService<'_> {
@@ -61,10 +67,17 @@ impl HistoryService<'_> {
     pub fn audit(&self) -> Result<HistoryAudit, Error> {
         let ledger = &self.workspace.ledger;
         let audit = ledger.audit_history()?;
-        if !audit.problems.is_empty() || !ledger.sign_tail()? {
+        if !audit.problems.is_empty() {
             return Ok(audit);
         }
-        Ok(ledger.audit_history()?)
+        let audit = if ledger.sign_tail()? { ledger.audit_history()? } else { audit };
+        // What a witness saw is a part of the check. One that is not there is named, and is nothing wrong with the history.
+        if let Err(error) = ledger.ask_witness() {
+            ledger.check_all_trust()?;
+            tracing::warn!("{error}");
+        }
+        self.workspace.anchor.note_audit(&self.workspace.clock.now().to_string());
+        Ok(audit)
     }
 
     /// How the history is anchored.
@@ -200,6 +213,8 @@ fn read_status(ledger: &Ledger, anchor: &FileAnchor) -> Result<HistoryStatus, Er
         refused: ledger.check_all_trust().err().map(|error| error.to_string()),
         // What is wrong with the first event is in the field above.
         taken_over: ledger.taken_over().ok().flatten().map(|at| at.to_string()),
+        cosigned: anchor.cosigned(),
+        audited: anchor.audited(),
     })
 }
 

@@ -253,7 +253,8 @@ fn code_cache(host: &Host, layout: &Layout, linked: &LinkedFolders) -> CodeCache
 pub(super) fn outside<'a>(host: &Host, config: &'a Config, state: Option<&'a Path>) -> Outside<'a> {
     let channels = serde_json::to_value(config.channels.rules()).unwrap_or_default();
     let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let (anchor, witness) = (text(&config.trust.anchor), text(&config.trust.witness));
+    let anchor = text(&config.trust.anchor);
+    let witness = text(&config.trust.witness).or_else(|| config.trust.witness_url.clone());
     let proposed = ProposedPolicy { require: config.trust.require, channels, anchor, witness };
     Outside { state, root: &config.layout.root, ssh: host.ssh(), proposed }
 }

@@ -76,6 +76,7 @@ mod trust;
 mod undo;
 mod verify;
 mod views;
+mod witness;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -214,6 +215,7 @@ enum Verb {
     Doctor(doctor::Args),
     Audit(audit::Args),
     Trust(trust::Args),
+    Witness(witness::Args),
     Backup(backup::Args),
     Restore(backup::RestoreArgs),
     Proof(proof::Args),
@@ -266,6 +268,7 @@ impl Verb {
             Self::Doctor(args) => args.json.json,
             Self::Audit(args) => args.json.json,
             Self::Trust(args) => args.json(),
+            Self::Witness(args) => args.json.json,
             Self::Backup(args) => args.json.json,
             Self::Restore(args) => args.json.json,
             Self::Proof(args) => args.json.json,
@@ -339,6 +342,7 @@ impl Verb {
             Self::Doctor(args) => doctor::run(context, &args),
             Self::Audit(args) => audit::run(context, &args),
             Self::Trust(args) => trust::run(context, &args),
+            Self::Witness(args) => witness::run(context, &args),
             Self::Backup(args) => backup::run(context, &args),
             Self::Restore(args) => backup::restore(context, &args),
             Self::Proof(args) => proof::run(context, &args),

@@ -10,6 +10,7 @@
 //! - `anchor.rs`: what a ledger needs from the place where its newest checkpoint is kept.
 //! - `trust_policy.rs`: what decisions need, and who may sign them. `rules.rs`: what of that comes from outside of the ledger.
 //! - `approval.rs`: a person's signature over one event. `approval_walk.rs`: whether each event has the one that it needed.
+//! - `witness.rs`: what a witness is asked, decides and signs.
 //! - `ssh_key.rs`, `sshsig.rs`, `signers.rs`: the forms of OpenSSH.
 //!
 //! Guarantees: pure functions of their arguments. A malformed, oversized or foreign text is a typed error, and never "valid".
@@ -34,6 +35,7 @@ pub mod sshsig;
 pub mod state;
 pub mod statement;
 pub mod trust_policy;
+pub mod witness;
 
 /// A SHA-256 value: a leaf, a node, a root or a link of the chain.
 pub type Hash = [u8; 32];

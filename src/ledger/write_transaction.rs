@@ -16,6 +16,7 @@ use rusqlite::{Connection, Params, ToSql, Transaction, TransactionBehavior, para
 
 use super::events::{self, EventLog};
 use super::{Ledger, LedgerError};
+use crate::history::anchor::HistoryAnchor;
 use crate::history::approval::SignedStatement;
 
 /// Most signatures that one decision asks for.
@@ -127,8 +128,17 @@ fn write_given<T>(
     // Only now: a head that leads the ledger would refuse it after a crash. One that lags is mended by the next.
     if let (Some(note), Some(anchor)) = (checkpoint, &ledger.anchor) {
         let _ = anchor.advance(&note);
+        ask_witness(ledger, anchor.as_ref(), &note);
     }
     Ok(value)
+}
+
+/// A witness that is not there stops nothing: the head is kept. One that saw another history is found at the next check.
+fn ask_witness(ledger: &Ledger, anchor: &dyn HistoryAnchor, note: &str) {
+    let path = |old: u64| events::prove::consistency(&ledger.conn, note, old).ok().flatten();
+    if let Err(error) = anchor.ask_witness(note, &path) {
+        tracing::warn!("the newest checkpoint is not cosigned: {error}");
+    }
 }
 
 fn begin<'a>(ledger: &'a Ledger, log: EventLog<'a>) -> Result<WriteTransaction<'a>, LedgerError> {

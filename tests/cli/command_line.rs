@@ -56,6 +56,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("doctor", &[]),
     ("audit", &[]),
     ("trust", &[]),
+    ("witness", &[]),
     ("backup", &[]),
     ("restore", &[]),
     ("proof", &[]),

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::super::{Ledger, LedgerError, statements};
 use super::seal;
 use crate::history::Hash;
-use crate::history::merkle::inclusion_path;
+use crate::history::checkpoint::Checkpoint;
+use crate::history::merkle::{consistency_path, inclusion_path};
 use crate::history::proof::{Proof, ProvenEvent, StatementBlock};
 use crate::history::statement;
 use crate::model::id::{ExecutionId, ProposalId};
@@ -66,7 +67,26 @@ fn statement_blocks(conn: &Connection, position: u64, body: &str) -> Result<Vec<
     Ok(envelopes.map(|envelope| StatementBlock { position, envelope }).collect())
 }
 
+/// The proof that the first `old` events are the beginning of those that a checkpoint covers.
+pub(in super::super) fn consistency(conn: &Connection, note: &str, old: u64) -> Result<Option<Vec<Hash>>, LedgerError> {
+    let Ok(checkpoint) = Checkpoint::read_unverified(note) else { return Ok(None) };
+    let mut statement = conn.prepare("SELECT leaf FROM history WHERE position < ?1 ORDER BY position")?;
+    let leaves = statement.query_map([checkpoint.head.size], |row| row.get(0))?.collect::<Result<Vec<Hash>, _>>()?;
+    Ok(usize::try_from(old).ok().and_then(|old| consistency_path(&leaves, old)))
+}
+
 impl Ledger {
+    /// Asks the witness, if there is one over a network, about the newest checkpoint.
+    ///
+    /// # Errors
+    /// [`LedgerError::Anchor`] with the reason when it did not cosign it.
+    pub fn ask_witness(&self) -> Result<(), LedgerError> {
+        let conn = self.reader()?;
+        let (Some(anchor), Some(newest)) = (&self.anchor, seal::newest(conn)?) else { return Ok(()) };
+        let path = |old: u64| consistency(conn, &newest.note, old).ok().flatten();
+        anchor.ask_witness(&newest.note, &path).map_err(|error| LedgerError::Anchor(error.to_string()))
+    }
+
     /// A proof of everything that the trust in a proposal rests on. Checkpoints cover it only up to the newest one.
     ///
     /// # Errors
