@@ -38,6 +38,8 @@ mod test_harness;
 mod test_program;
 mod trial;
 mod twin;
+mod unused_texts;
+mod values;
 mod vaults;
 mod vectors;
 pub mod verification;
