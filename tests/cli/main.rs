@@ -11,6 +11,7 @@ mod engine;
 
 mod add;
 mod approvals;
+mod attacks;
 mod backup;
 mod batch;
 mod canon;
