@@ -91,6 +91,7 @@ pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use context::{
     CapabilityEntry, CharterState, ContextService, IdentityBlock, PolicyDifference, PolicyEntry, PolicyTable,
+    store_schema,
 };
 pub use doctor::{Check, CheckDepth, Health};
 pub use effects::{EffectService, HeldChange};

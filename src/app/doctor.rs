@@ -65,6 +65,7 @@ impl Check {
 pub(super) fn check(workspace: &OpenWorkspace, depth: CheckDepth) -> Vec<Check> {
     let mut checks = vec![check_ledger(workspace, depth), check_clock(workspace), check_registry(workspace)];
     checks.push(check_history(workspace));
+    checks.extend(check_context_store(workspace));
     checks.extend(check_skills(workspace));
     checks.push(check_switch(workspace));
     checks.extend(check_effects(workspace));
@@ -130,6 +131,19 @@ fn check_history(workspace: &OpenWorkspace) -> Check {
             Check::bad("history", Health::Warn, found, "set KAVI_STATE_DIR or HOME to a folder outside of the vault")
         }
     }
+}
+
+/// Only where it is another one than the ledger.
+fn check_context_store(workspace: &OpenWorkspace) -> Option<Check> {
+    let name = "context store";
+    let mend = "see docs/OPERATING.md; `kavi context publish` writes what the history decided";
+    let asked = workspace.context.store_counter().map_err(|error| error.to_string());
+    Some(match (asked, workspace.governance().governance) {
+        (Ok(None), _) => return None,
+        (Ok(Some(counter)), Ok(_)) => Check::ok(name, format!("as the history decided, at change {counter}")),
+        (Ok(Some(_)), Err(unread)) => Check::bad(name, Health::Fail, unread.to_string(), mend),
+        (Err(error), _) => Check::bad(name, Health::Fail, error, mend),
+    })
 }
 
 fn check_registry(workspace: &OpenWorkspace) -> Check {

@@ -10,7 +10,9 @@ use super::clock::ComparedClock;
 use super::host::{Host, Walls};
 use crate::artifacts::{self, Store, leftovers};
 use crate::cage::{Cage, Confinement};
+use crate::context::postgres::{PostgresSettings, PostgresStore};
 use crate::context::reader::{ContextReader, ContextView};
+use crate::context::store::GovernanceStore;
 use crate::error::Error;
 use crate::forge::context::ForgeContext;
 use crate::forge::format::Formatter;
@@ -19,7 +21,7 @@ use crate::history::anchor::HistoryAnchor;
 use crate::history::rules::ProposedPolicy;
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
-use crate::ledger::{Create, Ledger, LedgerAccess, Recorder, TrustStore};
+use crate::ledger::{Create, Ledger, LedgerAccess, Recorder};
 use crate::model::{
     channel::{Caller, Channel},
     id::{IdSource, RandomIds},
@@ -31,7 +33,7 @@ use crate::model::{
 use crate::policy::{actor_capability::ActorCapability, matrix::Actor};
 use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
 use crate::trust::{self, AnchoredLedger, FileAnchor, Outside};
-use crate::workspace::{self, CharterSetting, Config, ConfinementSetting};
+use crate::workspace::{self, CharterSetting, Config, ConfinementSetting, ContextSettings, LEDGER_STORE};
 
 /// Time between two sweeps of what crashes left.
 const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
@@ -97,11 +99,12 @@ impl OpenWorkspace {
         for link in &linked.broken {
             tracing::warn!("the link `{}` in the vault is not followed: {}", text::line(&link.name, 400), link.why);
         }
+        let governance_store = governance_store(&config.context, &ledger)?;
         Ok(Self {
             store: Store::open(&config.layout)?,
             code: code_cache(&host, &config.layout, &linked),
             cage,
-            context: ContextReader::new(config.context.charter == CharterSetting::Required, None),
+            context: ContextReader::new(config.context.charter == CharterSetting::Required, governance_store),
             clock: Box::new(clock),
             ids: Box::new(RandomIds),
             host,
@@ -120,10 +123,18 @@ impl OpenWorkspace {
 
     /// Refuses what a caller does not have the capability for.
     pub(super) fn allow(&self, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
-        let view = self.governance();
-        if view.governance.is_err() {
+        self.allow_under(&self.governance(), caller, capability)
+    }
+
+    /// Refuses what the person does not have the capability for by the decisions of the history alone: for what sets charter, policy and capabilities, or mends their store.
+    pub(super) fn allow_person_as_decided(&self, capability: ActorCapability) -> Result<(), Error> {
+        self.allow_under(&self.context.read_decided(&self.ledger), &self.caller(Channel::Cli), capability)
+    }
+
+    fn allow_under(&self, view: &ContextView, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
+        if let Err(unread) = &view.governance {
             // A ledger that does not fit its head is an error of its own, and says what to do.
-            TrustStore::governance(&self.ledger)?;
+            return Err(Arc::clone(unread).into());
         }
         Ok(view.allow(&self.config.channels, caller, capability)?)
     }
@@ -243,6 +254,20 @@ fn code_cache(host: &Host, layout: &Layout, linked: &LinkedFolders) -> CodeCache
     let key = folder.filter(|folder| !read().any(|read| is_inside(folder, read)));
     let key = key.map(|folder| folder.join("code.key"));
     CodeCache::new(layout.code_cache(), key, runtime::import_table_version())
+}
+
+/// The store of charter, policy and capabilities that kavi.toml names; none for the ledger. Nothing is opened.
+fn governance_store(settings: &ContextSettings, ledger: &Ledger) -> Result<Option<Box<dyn GovernanceStore>>, Error> {
+    if settings.store == LEDGER_STORE {
+        return Ok(None);
+    }
+    // The setting comes first, because the id of the ledger changes when a copy of it is adopted.
+    let workspace = match &settings.workspace_id {
+        Some(id) => id.clone(),
+        None => ledger.workspace_id()?,
+    };
+    let settings = PostgresSettings::parse(&settings.store, &workspace)?;
+    Ok(Some(Box::new(PostgresStore::new(settings))))
 }
 
 /// What a workspace has outside of its ledger.

@@ -2,6 +2,8 @@
 //!
 //! - `reader.rs`: reads charter, policy and capabilities for one request, and the kill switch anew each time.
 //! - `cache.rs`: keeps the three reads of a workspace for a minute, as long as nothing changed.
+//! - `store.rs`: what a store beside the ledger answers, and how it fails.
+//! - `postgres/`: PostgreSQL as such a store.
 //! - `identity_block.rs`: the text that tells an agent who it is.
 //!
 //! Guarantees: the kill switch is never kept. What is kept is used only while the store's change counter is the same, and for
@@ -11,4 +13,6 @@
 
 pub mod cache;
 pub mod identity_block;
+pub mod postgres;
 pub mod reader;
+pub mod store;

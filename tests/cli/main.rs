@@ -25,6 +25,7 @@ mod find_workspace;
 mod first_use;
 mod gates;
 mod governance;
+mod governance_database;
 mod guidance;
 mod held;
 mod help;
