@@ -13,11 +13,13 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::forge::toolchain::Toolchain;
 use crate::model::{layout, layout::Layout, name::SkillName, switch::SwitchEvent, time::Timestamp};
+use crate::policy::actor_capability::ActorCapability;
 use crate::workspace::Config;
 
 mod agents;
 mod attempts;
 mod backup;
+mod bundle;
 mod bundled;
 mod cache;
 mod clock;
@@ -186,6 +188,7 @@ impl App {
     /// # Errors
     /// When the ledger does not fit its head, a signer does not sign, or a file cannot be written.
     pub fn backup(&self, to: &Path) -> Result<Backup, Error> {
+        self.workspace.allow_person(ActorCapability::ManageWorkspace)?;
         backup::make(&self.workspace, to)
     }
 
@@ -218,6 +221,7 @@ impl App {
     /// # Errors
     /// When several proposals of the name are open, the crate exists, or a file cannot be written.
     pub fn new_skill(&self, name: &SkillName) -> Result<Vec<PathBuf>, Error> {
+        self.workspace.allow_person(ActorCapability::ManageWorkspace)?;
         let proposed = self.proposals().open_of(name)?.map(|proposal| proposal.spec);
         setup::new_skill(self.layout(), name, proposed.as_ref())
     }
@@ -269,11 +273,25 @@ impl App {
         doctor::check(&self.workspace, depth)
     }
 
+    /// The diagnostic bundle, a zip. A workspace that cannot be opened has one that says why.
+    ///
+    /// # Errors
+    /// When there is no workspace, or an entry looks as if it held a credential.
+    pub fn diagnostic_bundle(host: Host, explicit: Option<&Path>, walls: Walls) -> Result<Vec<u8>, Error> {
+        let config = Config::find(explicit, &host.environment, &host.cwd)?;
+        let opened = OpenWorkspace::open_to_look(host, config, walls);
+        if let Ok(workspace) = &opened {
+            workspace.allow_person_to_look(ActorCapability::ExportRecords)?;
+        }
+        bundle::make(opened.as_ref())
+    }
+
     /// Derives registry and indexes again.
     ///
     /// # Errors
     /// When the ledger cannot be read or a file cannot be written.
     pub fn rebuild(&self) -> Result<Rebuilt, Error> {
+        self.workspace.allow_person(ActorCapability::RebuildDerived)?;
         Ok(crate::forge::rebuild::all(&self.workspace.forge())?)
     }
 

@@ -30,7 +30,7 @@ use crate::model::{
     time::{Clock, SystemClock, Timestamp},
 };
 
-use crate::policy::{actor_capability::ActorCapability, matrix::Actor};
+use crate::policy::{actor_capability::ActorCapability, matrix::Actor, registry::PolicyValues};
 use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
 use crate::trust::{self, AnchoredLedger, FileAnchor, Outside};
 use crate::workspace::{self, CharterSetting, Config, ConfinementSetting, ContextSettings, LEDGER_STORE};
@@ -126,9 +126,23 @@ impl OpenWorkspace {
         self.allow_under(&self.governance(), caller, capability)
     }
 
-    /// Refuses what the person does not have the capability for by the decisions of the history alone: for what sets charter, policy and capabilities, or mends their store.
+    /// Refuses what the person at the command line does not have the capability for.
+    pub(super) fn allow_person(&self, capability: ActorCapability) -> Result<(), Error> {
+        self.allow(&self.caller(Channel::Cli), capability)
+    }
+
+    /// The same by the decisions of the history alone: for what sets charter, policy and capabilities, or mends their store.
     pub(super) fn allow_person_as_decided(&self, capability: ActorCapability) -> Result<(), Error> {
         self.allow_under(&self.context.read_decided(&self.ledger), &self.caller(Channel::Cli), capability)
+    }
+
+    /// The same where a ledger that cannot be read must not be in the way: to look at what is broken, and to stop everything.
+    pub(super) fn allow_person_to_look(&self, capability: ActorCapability) -> Result<(), Error> {
+        let view = self.context.read_decided(&self.ledger);
+        match view.governance {
+            Ok(_) => self.allow_under(&view, &self.caller(Channel::Cli), capability),
+            Err(_) => Ok(()),
+        }
     }
 
     fn allow_under(&self, view: &ContextView, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
@@ -152,6 +166,7 @@ impl OpenWorkspace {
         ForgeContext {
             context_sha256: governance.map(|governance| governance.context.sha256),
             token_ceiling: policy.and_then(|policy| policy.token_ceiling(&self.config.builder.model)),
+            most_overrides: policy.and_then(PolicyValues::most_overrides),
             layout: &self.config.layout,
             ledger: &self.ledger,
             store: &self.store,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Error, Kind, runs};
+use crate::context::bundle::BundleError;
 use crate::context::identity_block::BlockError;
 use crate::context::reader::UnreadGovernance;
 use crate::context::store::{GovernanceReadError, GovernanceStoreError};
@@ -23,6 +24,9 @@ pub enum GovernanceError {
     /// No identity block can be made.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// No diagnostic bundle can be made.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Charter, policy and capabilities cannot be read, so nothing is allowed.
     #[error(transparent)]
     Unread(#[from] Arc<UnreadGovernance>),
@@ -38,7 +42,7 @@ impl GovernanceError {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::InvalidCharter(_) | Self::Policy(_) => Kind::Usage,
-            Self::Access(_) | Self::Block(_) => Kind::Refused,
+            Self::Access(_) | Self::Block(_) | Self::Bundle(_) => Kind::Refused,
             Self::Unread(unread) => match &unread.error {
                 GovernanceReadError::Ledger(error) => super::ledger(error),
                 // Nothing is allowed then, whatever is wrong with it.
@@ -56,6 +60,7 @@ impl GovernanceError {
                 GovernanceReadError::Store(error) => store_hint(error),
             },
             Self::Store(error) => store_hint(error),
+            Self::Bundle(_) => "remove what looks like a credential from where it was entered, or replace it",
             Self::Unpublished(_) => "`kavi context publish` writes it when the store can be used again",
             Self::Policy(_) => "`kavi policy list` shows every key, its range and its value",
             Self::InvalidCharter(_) => "see `kavi charter set --help` for the form of a charter; nothing was changed",
@@ -102,6 +107,12 @@ impl From<InvalidCharter> for Error {
 
 impl From<PolicyError> for Error {
     fn from(error: PolicyError) -> Self {
+        Self::Governance(error.into())
+    }
+}
+
+impl From<BundleError> for Error {
+    fn from(error: BundleError) -> Self {
         Self::Governance(error.into())
     }
 }

@@ -40,6 +40,8 @@ pub struct ForgeContext<'a> {
     pub context_sha256: Option<Digest>,
     /// Most tokens of a build packet.
     pub token_ceiling: Option<u64>,
+    /// Most overrides within 24 hours.
+    pub most_overrides: Option<u64>,
 }
 
 /// An artifact that is about to be written.

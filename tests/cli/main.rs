@@ -13,6 +13,7 @@ mod add;
 mod approvals;
 mod backup;
 mod batch;
+mod bundle;
 mod canon;
 mod chain;
 mod check_crate;
