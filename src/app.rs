@@ -281,7 +281,7 @@ impl App {
         let config = Config::find(explicit, &host.environment, &host.cwd)?;
         let opened = OpenWorkspace::open_to_look(host, config, walls);
         if let Ok(workspace) = &opened {
-            workspace.allow_person_to_look(ActorCapability::ExportRecords)?;
+            workspace.allow_person_to_mend(ActorCapability::ExportRecords)?;
         }
         bundle::make(opened.as_ref())
     }
@@ -291,7 +291,7 @@ impl App {
     /// # Errors
     /// When the ledger cannot be read or a file cannot be written.
     pub fn rebuild(&self) -> Result<Rebuilt, Error> {
-        self.workspace.allow_person(ActorCapability::RebuildDerived)?;
+        self.workspace.allow_person_to_mend(ActorCapability::RebuildDerived)?;
         Ok(crate::forge::rebuild::all(&self.workspace.forge())?)
     }
 

@@ -355,9 +355,16 @@ impl ContextService<'_> {
     pub fn set_capability(&self, who: &str, what: &str, granted: bool, by: &Approver) -> Result<(), Error> {
         self.allow(ActorCapability::SetCapability)?;
         let (actor, capability) = (actor(who)?, capability(what)?);
-        if actor == Actor::Person && capability == ActorCapability::SetCapability && !granted {
-            let why = "`set_capability` cannot be revoked from person: nobody could grant anything again";
-            return Err(Error::Usage(why.to_owned()));
+        if actor == Actor::Person && !granted {
+            let why = match capability {
+                ActorCapability::SetCapability => "nobody could grant anything again",
+                // It denies and never allows. To ask first would delay it.
+                ActorCapability::StopWorkspace => "a person can always stop everything",
+                _ => "",
+            };
+            if !why.is_empty() {
+                return Err(Error::Usage(format!("`{capability}` cannot be revoked from person: {why}")));
+            }
         }
         let (actor, capability) = (actor.to_string(), capability.as_str());
         let grant = NewGrant { actor: &actor, capability, granted };

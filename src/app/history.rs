@@ -15,6 +15,7 @@ use crate::history::note::NoteKey;
 use crate::history::proof::{self, MAX_PROOF, Proven};
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
+use crate::policy::actor_capability::ActorCapability;
 use crate::trust::{self, FileAnchor, PlacePin};
 
 /// The history of one workspace.
@@ -69,6 +70,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When the ledger does not fit its head, or nothing is signed.
     pub fn signed_head(&self) -> Result<String, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         self.sign_what_is_checked()?;
         let head = self.workspace.ledger.newest_checkpoint()?;
         head.ok_or_else(|| Error::Refused("nothing is signed here yet".to_owned()))
@@ -89,6 +91,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When the ledger does not fit its head, or cannot sign.
     pub fn prove_trust(&self, proposal: &Proposal) -> Result<String, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         self.sign_what_is_checked()?;
         Ok(self.workspace.ledger.prove_trust(proposal.id)?.text())
     }
@@ -98,6 +101,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When there is no such run or its event was pruned, or as [`HistoryService::prove_trust`].
     pub fn prove_run(&self, id: &str) -> Result<String, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         let prefix = IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?;
         let run = self.workspace.ledger.execution_by_prefix(&prefix)?.record.execution_id;
         self.sign_what_is_checked()?;
@@ -116,6 +120,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When it exists or cannot be written.
     pub fn write_proof(&self, path: &Path, text: &str) -> Result<(), Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         let path = self.workspace.host.cwd.join(path);
         let written = File::options().write(true).create_new(true).open(&path);
         let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
@@ -127,6 +132,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When the ledger does not fit its head, or as [`HistoryService::adopt`].
     pub fn rotate_key(&self, by: &Approver, why: &str) -> Result<HistoryStatus, Error> {
+        self.workspace.allow_person(ActorCapability::AdoptHistory)?;
         self.sign_what_is_checked()?;
         self.adopt(by, why)
     }
@@ -137,6 +143,8 @@ impl HistoryService<'_> {
     /// # Errors
     /// When no reason is given, or key or head cannot be written.
     pub fn adopt(&self, by: &Approver, why: &str) -> Result<HistoryStatus, Error> {
+        // It mends a ledger that nothing can be read from.
+        self.workspace.allow_person_to_mend(ActorCapability::AdoptHistory)?;
         let why = text::block(why.trim(), 2_000);
         if why.is_empty() {
             return Err(Error::Usage("an adoption needs a reason: give --why TEXT".to_owned()));

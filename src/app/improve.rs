@@ -18,6 +18,7 @@ use crate::model::{
     guidance::{GuidanceOrigin, GuidanceText, ImprovementState},
     text,
 };
+use crate::policy::actor_capability::ActorCapability;
 
 /// An attempt that waits for a person, with all that they decide by.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl ImproveService<'_> {
     /// # Errors
     /// When another one runs, the workspace is stopped, or its ledger is not believed.
     pub fn run(&self) -> Result<PassReport, Error> {
+        self.workspace.allow_person(ActorCapability::ResearchFailure)?;
         let settings = &self.workspace.config.advice;
         let base_url = settings.base_url.parse();
         let base_url = base_url.map_err(|error: BaseUrlError| Error::Usage(format!("kavi.toml: {error}")))?;
@@ -106,6 +108,7 @@ impl ImproveService<'_> {
     /// # Errors
     /// When another revision is published by now.
     pub fn publish(&self, review: &ImprovementReview, approver: &Approver) -> Result<GuidanceRevision, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         let Improvement { number, body, model, .. } = &review.improvement;
         let body = GuidanceText::parse(body.as_deref().unwrap_or_default()).map_err(GuidanceError::Invalid)?;
         let model = model.as_deref().unwrap_or("a model");
@@ -122,6 +125,7 @@ impl ImproveService<'_> {
     /// # Errors
     /// When it does not wait, or no reason is given.
     pub fn reject(&self, number: u32, why: &str, approver: &Approver) -> Result<Improvement, Error> {
+        self.workspace.allow_person(ActorCapability::RejectProposal)?;
         let why = text::block(why.trim(), 2_000);
         if why.is_empty() {
             return Err(GuidanceError::NoReason.into());

@@ -136,8 +136,9 @@ impl OpenWorkspace {
         self.allow_under(&self.context.read_decided(&self.ledger), &self.caller(Channel::Cli), capability)
     }
 
-    /// The same where a ledger that cannot be read must not be in the way: to look at what is broken, and to stop everything.
-    pub(super) fn allow_person_to_look(&self, capability: ActorCapability) -> Result<(), Error> {
+    /// The same where a ledger that cannot be believed must not be in the way: to look at what is broken, and to mend it. What
+    /// mends it checks for itself what it needs.
+    pub(super) fn allow_person_to_mend(&self, capability: ActorCapability) -> Result<(), Error> {
         let view = self.context.read_decided(&self.ledger);
         match view.governance {
             Ok(_) => self.allow_under(&view, &self.caller(Channel::Cli), capability),

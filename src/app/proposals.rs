@@ -183,6 +183,7 @@ impl ProposalService<'_> {
     /// # Errors
     /// When it is not open, or no reason is given.
     pub fn reject(&self, proposal: &Proposal, approver: &Approver, why: &str) -> Result<Proposal, Error> {
+        self.workspace.allow_person(ActorCapability::RejectProposal)?;
         Ok(promote::reject(&self.workspace.forge(), proposal, approver, why)?)
     }
 

@@ -14,6 +14,7 @@ use crate::forge::promote::{self, PromotionReport};
 use crate::ledger::{LedgerError, Proposal};
 use crate::model::approver::Approver;
 use crate::model::{id::ProposalId, limits::Narrowed, name::SkillName, text};
+use crate::policy::actor_capability::ActorCapability;
 
 /// The trust decisions of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When anything changed since the report; nothing is promoted then.
     pub fn promote(&self, report: &PromotionReport, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         let promoted = promote::apply(&self.workspace.forge(), report, limits, approver)?;
         GuidanceService { workspace: self.workspace }.promoted(&promoted, approver);
         Ok(promoted)
@@ -71,6 +73,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When anything changed since the reports; nothing is promoted then.
     pub fn promote_all(&self, reports: &[PromotionReport], approver: &Approver) -> Result<Vec<Proposal>, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         let promoted = promote::apply_all(&self.workspace.forge(), reports, approver)?;
         let guidance = GuidanceService { workspace: self.workspace };
         promoted.iter().for_each(|proposal| guidance.promoted(proposal, approver));
@@ -91,6 +94,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When there is none.
     pub fn rollback(&self, name: &SkillName, approver: &Approver) -> Result<Proposal, Error> {
+        self.workspace.allow_person(ActorCapability::RollbackSkill)?;
         Ok(promote::rollback(&self.workspace.forge(), name, approver)?)
     }
 
@@ -111,6 +115,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When there is no such revision.
     pub fn revoke(&self, key: &str, approver: &Approver, why: &str) -> Result<Proposal, Error> {
+        self.workspace.allow_person(ActorCapability::RevokeSkill)?;
         let (name, revision) = split_revision(key);
         let name = SkillName::parse(name).map_err(|error| Error::Usage(error.to_string()))?;
         // Without this, a revision that was mistyped would revoke the active one.

@@ -204,6 +204,7 @@ mod tests {
             packet: &packet,
             decided_after,
             acknowledgement: Some(&go),
+            used: None,
         };
         // Decided on a verification that is not the newest one.
         let stale = ledger.start_build(&new(Some(VerificationId::new(&RandomIds))));

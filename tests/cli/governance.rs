@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::mcp::client::{Client, newest};
 use crate::support::postgres::{self, Database};
-use crate::support::{Workspace, strings};
+use crate::support::{ACT, PEEK, Workspace, strings};
 
 /// Where charter, policy and capabilities are read from.
 #[derive(Debug, Clone, Copy)]
@@ -582,4 +582,116 @@ fn a_build_packet_over_the_token_ceiling_is_refused(store: StoreKind) {
     let said = workspace.call(&["build-skill", &id, "--from", source.to_str().unwrap()]).expect(3).stderr;
     assert!(said.contains("the build packet has") && said.contains("is 1000"), "{said}");
     assert_eq!(workspace.count("SELECT count(*) FROM builds"), 0);
+}
+
+/// What a person decides, by capability, and the least of it. `@` stands for an id that the test makes.
+const DECISIONS: &[(&str, &[&str])] = &[
+    ("build_skill", &["build-skill", "@open", "--builder", "import", "--from", "@crate"]),
+    ("build_skill", &["build-skill", "@open", "--no-invoke"]),
+    ("retry_skill", &["forge", "@open", "--builder", "import", "--from", "@crate"]),
+    ("verify_skill", &["verify-skill", "@verified"]),
+    ("verify_skill", &["reverify", "peek"]),
+    ("verify_skill", &["check-invariants", "@verified"]),
+    ("research_failure", &["improve", "run"]),
+    ("add_bundled", &["add", "search_notes", "--yes", "--approved-by", "ada"]),
+    ("reject_proposal", &["reject", "@open", "--why", "no", "--approved-by", "ada"]),
+    ("reject_proposal", &["improve", "reject", "1", "--why", "no", "--approved-by", "ada"]),
+    ("promote_skill", &["promote-skill", "@verified", "--yes", "--approved-by", "ada"]),
+    ("promote_skill", &["guidance", "rollback", "peek", "--why", "no", "--approved-by", "ada"]),
+    ("promote_skill", &["guidance", "import", ".", "--approved-by", "ada"]),
+    ("rollback_skill", &["rollback", "peek", "--approved-by", "ada"]),
+    ("revoke_skill", &["revoke", "peek", "--why", "no", "--approved-by", "ada"]),
+    ("release_effect", &["effects", "approve", "@held", "--yes", "--approved-by", "ada"]),
+    ("reject_effect", &["effects", "reject", "@held", "--why", "no", "--approved-by", "ada"]),
+    ("undo_run", &["undo", "@run", "--yes", "--approved-by", "ada"]),
+    ("replay_run", &["replay", "--execution-id", "@run"]),
+    ("replay_run", &["replay", "--skill", "act", "--all"]),
+    ("prune_records", &["prune", "--keep", "1", "--yes", "--approved-by", "ada"]),
+    ("prove_history", &["proof", "peek"]),
+    ("prove_history", &["proof", "--run", "@run"]),
+    ("adopt_history", &["trust", "adopt", "--why", "a test", "--approved-by", "ada"]),
+    ("rebuild_derived", &["rebuild"]),
+    ("rebuild_derived", &["cache", "clear"]),
+    ("manage_workspace", &["backup", "copy"]),
+    ("manage_workspace", &["new", "other"]),
+    ("serve_agents", &["mcp"]),
+    ("set_charter", &["charter", "set", "charter.md", "--approved-by", "ada"]),
+    ("set_policy", &["policy", "set", "disabled", "true", "--approved-by", "ada"]),
+    ("set_policy", &["policy", "set", "--defaults", "--approved-by", "ada"]),
+    ("set_policy", &["trust", "policy", "--apply", "--approved-by", "ada"]),
+];
+
+/// Those that a person cannot lose, and one whose test is below.
+const ALWAYS: [&str; 2] = ["set_capability", "stop_workspace"];
+
+#[test]
+fn every_decision_of_a_person_needs_its_capability() {
+    let workspace = trusted(StoreKind::Sqlite);
+    let listed = workspace.json(&["capability", "list", "person"]).expect(0).json();
+    let entries = listed["capabilities"].as_array().unwrap().iter();
+    let decide: Vec<&str> =
+        entries.filter(|entry| entry["group"] == "decide").map(|entry| entry["capability"].as_str().unwrap()).collect();
+    let tested = |name: &&str| {
+        ALWAYS.contains(name) || *name == "resume_workspace" || DECISIONS.iter().any(|(tested, _)| tested == name)
+    };
+    assert_eq!((decide.len(), decide.iter().filter(|name| tested(name)).count()), (24, 24), "{decide:?}");
+    fs::write(workspace.path().join("charter.md"), CHARTER).unwrap();
+    let schema = r#"{"input":{"who":"str"},"output":{"text":"str"}}"#;
+    let open = workspace.propose("greet", "READ_ONLY", schema, &[]);
+    let source = workspace.source("greet", "");
+    let verified = workspace.verified(&PEEK);
+    workspace.act("write", "Inbox/AI/mine.md").expect(0);
+    let run = strings(&workspace.ledger(), "SELECT execution_id FROM executions ORDER BY rowid DESC LIMIT 1").remove(0);
+    workspace.json(&["run-skill", "act", "--json", r#"{"act":"write","path":"Inbox/AI/a.md"}"#, "--hold"]).expect(0);
+    let held = strings(&workspace.ledger(), "SELECT id FROM commits WHERE state = 'HELD'").remove(0);
+    let named = |word: &str| match word {
+        "@open" => open.clone(),
+        "@verified" => verified.clone(),
+        "@crate" => source.display().to_string(),
+        "@run" => run.clone(),
+        "@held" => held.clone(),
+        word => word.to_owned(),
+    };
+    for (name, args) in DECISIONS {
+        capability(&workspace, "revoke", "person", name);
+        let before = workspace.rows();
+        let args: Vec<String> = args.iter().copied().map(named).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let said = workspace.call(&args).expect(3).stderr;
+        assert!(said.contains(&format!("person may not {name}")), "{args:?}: {said}");
+        assert_eq!(workspace.rows(), before, "{args:?}: a denied decision changed the ledger");
+        capability(&workspace, "grant", "person", name);
+    }
+    capability(&workspace, "revoke", "person", "resume_workspace");
+    workspace.call(&["stop", "--why", "a test"]).expect(0);
+    let said = workspace.call(&["resume"]).expect(3).stderr;
+    assert!(said.contains("person may not resume_workspace"), "{said}");
+    for name in ALWAYS {
+        workspace.refused(&["capability", "revoke", "person", name, "--approved-by", "ada"], 2);
+    }
+}
+
+#[test]
+fn an_attempt_that_a_person_lets_go_ahead_counts_as_an_override() {
+    let workspace = trusted(StoreKind::Sqlite);
+    let schema = r#"{"input":{"act":"str","path":"str","more?":"int"},"output":{"said":"str"}}"#;
+    // A revision that may write more waits for a person.
+    let wider =
+        |folder: &str| workspace.propose("act", "FILE_WRITE", schema, &["--path", "Inbox/AI", "--path", folder]);
+    let (first, second) = (wider("Projects"), wider("Areas"));
+    let from = workspace.source("act", ACT.source).display().to_string();
+    let build = |id: &str| workspace.json(&["build-skill", id, "--from", &from, "--acknowledge", "ada"]);
+    set(&workspace, "max_nonsecurity_overrides_per_24h", "1");
+    build(&first).expect(0);
+    let error = build(&second).expect(3).json();
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`max_nonsecurity_overrides_per_24h` of 1 is used up"), "{error}");
+    assert_eq!(workspace.count("SELECT count(*) FROM acknowledgements"), 1);
+    // What needs no person's word is no override.
+    let own = workspace.propose("greet", "READ_ONLY", r#"{"input":{"who":"str"},"output":{"text":"str"}}"#, &[]);
+    let plain = workspace.source("greet", "").display().to_string();
+    let said = workspace.call(&["build-skill", &own, "--from", &plain]).stderr;
+    assert!(!said.contains("used up"), "{said}");
+    set(&workspace, "max_nonsecurity_overrides_per_24h", "2");
+    build(&second).expect(0);
 }

@@ -123,6 +123,7 @@ fn verified(ledger: &Ledger, proposal: ProposalId, second: i64) -> Made<(Verific
         packet: &packet,
         decided_after: None,
         acknowledgement: Some(&go),
+        used: None,
     })?;
     let snapshot = Digest::of(proposal.to_string().as_bytes());
     ledger.finish_build(
