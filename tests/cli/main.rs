@@ -41,6 +41,8 @@ mod links;
 mod log;
 mod mcp;
 mod network;
+mod network_names;
+mod network_phases;
 mod note_cases;
 mod one_run;
 mod output;

@@ -151,6 +151,13 @@ impl Workspace {
         workspace
     }
 
+    /// A copy of a workspace, for a process that must not change the original.
+    pub fn copy_of(folder: &Path) -> Self {
+        let workspace = Self { folder: super::folder() };
+        copy(folder, workspace.path());
+        workspace
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
