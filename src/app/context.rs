@@ -261,7 +261,7 @@ impl ContextService<'_> {
     /// When there is no such actor.
     pub fn explain(&self, who: &str, class: EffectClass) -> Result<(Vec<LayerAnswer>, LayerAnswer), Error> {
         let (actor, view) = (actor(who)?, self.workspace.governance());
-        let skill = Some(SkillQuestion { class, capabilities: None });
+        let skill = Some(SkillQuestion { class, capabilities: None, gets_private_data: false });
         let channel = channel(&actor);
         let question = AccessQuestion { actor: &actor, capability: ActorCapability::RunSkill, channel, skill };
         let context = view.context(&self.workspace.config.channels);

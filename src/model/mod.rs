@@ -12,6 +12,7 @@ pub mod channel;
 pub mod characters;
 pub mod clock_doubt;
 pub mod commit;
+pub mod data_label;
 pub mod digest;
 pub mod effect;
 pub mod example;

@@ -58,6 +58,7 @@ mod second_wall;
 mod secret_stores;
 mod secret_use;
 mod secrets;
+mod sequence;
 mod small_and_wrong;
 mod stop;
 mod strict_json;
