@@ -52,6 +52,7 @@ mod proof;
 mod propose;
 mod prune;
 mod rebuild;
+mod record;
 mod reject;
 mod replay;
 mod research;
@@ -189,6 +190,7 @@ enum Verb {
     RunSkill(run::Args),
     #[command(visible_alias = "chain")]
     ConsumeChain(chain::Args),
+    Record(record::Args),
     Replay(replay::Args),
     ConsumeSkill(consume::Args),
     #[command(visible_alias = "tail")]
@@ -286,7 +288,7 @@ impl Verb {
             Self::ExportExecutions(args) => args.json.json,
             Self::Prune(args) => args.json.json,
             // Here it is the input.
-            Self::RunSkill(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) | Self::Mcp(_) => false,
+            Self::RunSkill(_) | Self::Record(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) | Self::Mcp(_) => false,
         }
     }
 
@@ -313,6 +315,7 @@ impl Verb {
             Self::ListSkills(args) => list::run(context, &args),
             Self::RunSkill(args) => run::run(context, &args),
             Self::ConsumeChain(args) => chain::run(context, &args),
+            Self::Record(args) => record::run(context, &args),
             Self::Replay(args) => replay::run(context, &args),
             Self::ConsumeSkill(args) => consume::run(context, &args),
             Self::TailExecutions(args) => tail::run(context, &args),

@@ -37,7 +37,7 @@ use crate::model::{
     switch::{Cancel, Cancellable, Watch},
     text,
 };
-use crate::policy::matrix::Actor;
+use crate::policy::{matrix::Actor, scan};
 use crate::registry::TrustError;
 use crate::runtime::{CodeOrigin, GuestError, GuestRequest, GuestTelemetry, Lane, RunError, collect_output};
 
@@ -143,6 +143,10 @@ impl<'a> Invocation<'a> {
         let mismatch = |why| InvokeError::Output { skill: spec.name.clone(), why };
         spec.io.check_output(&value).map_err(mismatch)?;
         let output = CheckedOutput { value, bytes: text.len() };
+        // Only a warning: honest prose can have the shape of a token.
+        if let Some(what) = scan::looks_like_secret(&text) {
+            tracing::warn!("the output of `{}` has something that looks like {what}", spec.name);
+        }
         let effects = match out {
             Some(out) => collect_output::collect(out, loaded.limits())?,
             None => Vec::new(),

@@ -34,6 +34,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("list-skills", &["list", "skills"]),
     ("run-skill", &["run"]),
     ("consume-chain", &["chain"]),
+    ("record", &[]),
     ("replay", &[]),
     ("consume-skill", &[]),
     ("tail-executions", &["tail"]),

@@ -49,6 +49,7 @@ mod output;
 mod pipeline;
 mod power_loss;
 mod propose;
+mod record_case;
 mod records;
 mod removals;
 mod replay;
