@@ -13,11 +13,13 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::forge::toolchain::Toolchain;
 use crate::model::{layout, layout::Layout, name::SkillName, switch::SwitchEvent, time::Timestamp};
+use crate::policy::actor_capability::ActorCapability;
 use crate::workspace::Config;
 
 mod agents;
 mod attempts;
 mod backup;
+mod bundle;
 mod bundled;
 mod cache;
 mod clock;
@@ -34,15 +36,18 @@ mod notify;
 mod open_workspace;
 mod policy;
 mod proposals;
+mod recording;
 mod records;
 mod retry;
 mod runs;
 mod secrets;
 mod setup;
+mod sharing;
 mod status;
 mod subject;
 mod switch;
 mod trust;
+mod witness;
 
 pub use crate::artifacts::{SizeCheck, read_at_most};
 pub use crate::cage::CageReport;
@@ -59,7 +64,12 @@ pub use crate::history::signers::Signer;
 pub use crate::history::trust_policy::{Requirement, TrustPolicy};
 pub use crate::improve::assessment::{Assessment, EnvironmentOutcomes, FailedUse, SubjectOutcomes};
 pub use crate::improve::candidates::{Candidate, CandidateReport, UnreadableSkill};
+pub use crate::improve::code_attempt::{ReplayEvidence, replay_evidence};
+pub use crate::improve::episodes::PairSummary;
+pub use crate::improve::evidence::EvidenceDraft;
 pub use crate::improve::pass::{PassReport, SkippedCandidate};
+pub use crate::improve::shadow::ShadowReview;
+pub use crate::improve::step_back::SteppedBack;
 pub use crate::invoke::batch::Batch;
 pub use crate::invoke::chain::{ChainFiles, ChainResult, CommitMode, StepResult};
 pub use crate::invoke::diff::FileDiff;
@@ -68,9 +78,9 @@ pub use crate::invoke::replay::{Difference, Replayed};
 pub use crate::invoke::undo::UndoPlan;
 pub use crate::invoke::{Consent, Disposition, RunFiles, RunResult};
 pub use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, ExecutionRow, GateRow, GuidanceDecision, GuidanceRevision, HistoryAudit,
-    Improvement, OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalSource, Pruned, RecordFilter, RecordTail,
-    Research, Reverification, Verification,
+    Acknowledgement, ArtifactRow, Build, CodeAttempt, ExecutionRow, GateRow, GuidanceDecision, GuidanceRevision,
+    HistoryAudit, Improvement, OpenProposal, OutcomeFilter, Promotion, Proposal, ProposalOrigin, ProposalSource,
+    Pruned, RecordFilter, RecordTail, Research, Reverification, ShadowOrder, ShadowRun, StepBackOrder, Verification,
 };
 pub use crate::model::approver::Approver;
 pub use crate::model::governance::CharterRow;
@@ -93,26 +103,30 @@ pub use bundled::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use context::{
     CapabilityEntry, CharterState, ContextService, IdentityBlock, PolicyDifference, PolicyEntry, PolicyTable,
+    store_schema,
 };
 pub use doctor::{Check, CheckDepth, Health};
 pub use effects::{EffectService, HeldChange};
 pub use guidance::{GuidanceChange, GuidanceHistory, GuidanceService, PersonsWord};
-pub use history::{HistoryService, HistoryStatus, check_proof, read_proof};
+pub use history::{HistoryService, HistoryStatus, WithSource, check_proof, read_proof};
 pub use host::{Host, Walls};
-pub use improve::{ImproveService, ImprovementReview};
+pub use improve::{ImproveService, ImprovementReview, ImprovementStatus, OrderExpiry};
 pub use inbox::Inbox;
 pub use notify::{NotifyService, NotifyStatus};
 pub use policy::{ExportedApproval, KeySource, NewSigner, PolicyService};
 pub use proposals::{Dossier, ProposalService};
+pub use recording::RecordedCase;
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
 pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
 pub use runs::{Consumed, RunService};
 pub use secrets::{SecretListing, SecretService};
 pub use setup::{InitReport, InitRequest};
+pub use sharing::{ImportRequest, Imported, SharingService};
 pub use status::Status;
 pub use subject::Subject;
 pub use switch::SwitchService;
 pub use trust::TrustService;
+pub use witness::{ListeningWitness, WitnessOptions};
 
 use open_workspace::OpenWorkspace;
 
@@ -188,6 +202,7 @@ impl App {
     /// # Errors
     /// When the ledger does not fit its head, a signer does not sign, or a file cannot be written.
     pub fn backup(&self, to: &Path) -> Result<Backup, Error> {
+        self.workspace.allow_person(ActorCapability::ManageWorkspace)?;
         backup::make(&self.workspace, to)
     }
 
@@ -220,6 +235,7 @@ impl App {
     /// # Errors
     /// When several proposals of the name are open, the crate exists, or a file cannot be written.
     pub fn new_skill(&self, name: &SkillName) -> Result<Vec<PathBuf>, Error> {
+        self.workspace.allow_person(ActorCapability::ManageWorkspace)?;
         let proposed = self.proposals().open_of(name)?.map(|proposal| proposal.spec);
         setup::new_skill(self.layout(), name, proposed.as_ref())
     }
@@ -271,11 +287,25 @@ impl App {
         doctor::check(&self.workspace, depth)
     }
 
+    /// The diagnostic bundle, a zip. A workspace that cannot be opened has one that says why.
+    ///
+    /// # Errors
+    /// When there is no workspace, or an entry looks as if it held a credential.
+    pub fn diagnostic_bundle(host: Host, explicit: Option<&Path>, walls: Walls) -> Result<Vec<u8>, Error> {
+        let config = Config::find(explicit, &host.environment, &host.cwd)?;
+        let opened = OpenWorkspace::open_to_look(host, config, walls);
+        if let Ok(workspace) = &opened {
+            workspace.allow_person_to_mend(ActorCapability::ExportRecords)?;
+        }
+        bundle::make(opened.as_ref())
+    }
+
     /// Derives registry and indexes again.
     ///
     /// # Errors
     /// When the ledger cannot be read or a file cannot be written.
     pub fn rebuild(&self) -> Result<Rebuilt, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::RebuildDerived)?;
         Ok(crate::forge::rebuild::all(&self.workspace.forge())?)
     }
 
@@ -315,6 +345,11 @@ impl App {
     /// The history: its check and its anchor.
     pub fn history(&self) -> HistoryService<'_> {
         HistoryService { workspace: &self.workspace }
+    }
+
+    /// Skills as one file, for other workspaces.
+    pub fn sharing(&self) -> SharingService<'_> {
+        SharingService { workspace: &self.workspace }
     }
 
     /// Stop and resume.

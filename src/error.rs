@@ -11,7 +11,6 @@ use crate::forge::rebuild::RebuildError;
 use crate::forge::toolchain::ToolchainError;
 use crate::forge::verify::VerifyError;
 use crate::improve::guidance::GuidanceError;
-use crate::improve::pass::PassError;
 use crate::invoke::{
     InvokeError, chain::ChainError, pending_approval::ApprovalError, prune::PruneError, replay::ReplayError,
     resident::ResidentError, undo::UndoError,
@@ -28,9 +27,12 @@ use crate::workspace::ConfigError;
 mod forge;
 mod governance;
 mod improve;
+mod kind;
 mod runs;
 
 pub use governance::GovernanceError;
+pub use improve::ImproveError;
+pub use kind::Kind;
 
 const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` shows who stopped it and why";
 
@@ -108,9 +110,9 @@ pub enum Error {
     /// The guidance of a skill.
     #[error(transparent)]
     Guidance(#[from] GuidanceError),
-    /// A pass.
+    /// An improvement.
     #[error(transparent)]
-    Pass(#[from] PassError),
+    Improve(#[from] ImproveError),
     /// A run.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -207,53 +209,6 @@ pub enum Violation {
     No,
 }
 
-/// What went wrong, in a word that scripts can rely on. Each has one exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Something failed that is none of the others.
-    Failed,
-    /// Something was typed that cannot be.
-    Usage,
-    /// Policy, trust or a person said no.
-    Refused,
-    /// A gate failed.
-    Verification,
-    /// The skill failed or hit a limit.
-    Skill,
-    /// A tool or service is missing.
-    Tool,
-    /// Our bug, or a broken ledger.
-    Internal,
-}
-
-impl Kind {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Usage => "usage",
-            Self::Refused => "refused",
-            Self::Verification => "verification-failed",
-            Self::Skill => "skill-failed",
-            Self::Tool => "tool-missing",
-            Self::Internal => "internal",
-        }
-    }
-
-    /// The exit code.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Failed => 1,
-            Self::Usage => 2,
-            Self::Refused => 3,
-            Self::Verification => 4,
-            Self::Skill => 5,
-            Self::Tool => 6,
-            Self::Internal => 70,
-        }
-    }
-}
-
 impl Error {
     /// What went wrong, in a word.
     pub fn kind(&self) -> Kind {
@@ -286,7 +241,7 @@ impl Error {
             Self::Promote(error) => forge::kind_of_promote(error),
             Self::Rebuild(error) => forge::kind_of_rebuild(error),
             Self::Guidance(error) => improve::kind_of_guidance(error),
-            Self::Pass(error) => improve::kind_of_pass(error),
+            Self::Improve(error) => improve::kind_of_improve(error),
             Self::Invoke(error) => runs::kind_of_run(error),
             Self::Run { source, .. } => runs::kind_of_run(source),
             Self::InvalidChain(_) => Kind::Usage,
@@ -370,7 +325,7 @@ impl Error {
                 return ledger_hint(error);
             }
             Self::Guidance(error) => return improve::hint_of_guidance(error),
-            Self::Pass(error) => return improve::hint_of_pass(error),
+            Self::Improve(error) => return improve::hint_of_improve(error),
             Self::Invoke(error) => return runs::hint_of_run(error),
             Self::Run { source, .. } => return runs::hint_of_run(source),
             Self::InvalidChain(_) => "see `kavi consume-chain --help`; nothing ran",

@@ -85,6 +85,12 @@ impl Series {
         Spread::of(self.times.iter().map(Duration::as_secs_f64).collect())
     }
 
+    /// How many seconds longer than `other` it took, round by round.
+    pub fn longer_than(&self, other: &Self) -> Spread {
+        let pairs = self.times.iter().zip(&other.times);
+        Spread::of(pairs.map(|(mine, theirs)| mine.as_secs_f64() - theirs.as_secs_f64()).collect())
+    }
+
     /// How many times as long as `other` it took, round by round.
     pub fn times_of(&self, other: &Self) -> Spread {
         let pairs = self.times.iter().zip(&other.times);

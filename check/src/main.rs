@@ -1,6 +1,6 @@
-//! `kavi-check FILE [KEY]`: checks a proof file of Kavi.
+//! `kavi-check FILE [KEY]`: checks a proof file or a bundle of Kavi.
 //!
-//! Exit codes: 0 valid, 1 not valid, 2 usage. With a KEY (as `kavi audit --json` shows it) only a proof by that key is valid.
+//! Exit codes: 0 valid, 1 not valid, 2 usage. With a KEY (as `kavi audit --json` shows it) only a file by that key is valid.
 //!
 //! Deliberately never: opens a workspace, a database or a connection, or runs anything.
 
@@ -11,8 +11,9 @@ use std::process::ExitCode;
 #[allow(dead_code, reason = "the checker needs a part of it")]
 mod history;
 
+use history::bundle::{self, MAX_BUNDLE};
 use history::note::NoteKey;
-use history::proof::{MAX_PROOF, check};
+use history::proof::{self, Proven};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         Err(error) => return end(2, &format!("the key: {error}")),
     };
     let mut text = String::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(MAX_PROOF as u64 + 1).read_to_string(&mut text));
+    let read = std::fs::File::open(file).and_then(|file| file.take(MAX_BUNDLE as u64 + 1).read_to_string(&mut text));
     if let Err(error) = read {
         return end(2, &format!("{file}: {error}"));
     }
@@ -37,6 +38,14 @@ fn main() -> ExitCode {
         }
         Err(error) => end(1, &format!("NOT VALID: {error}")),
     }
+}
+
+/// Checks a proof or a bundle, as its first line says.
+fn check(text: &str, key: Option<&NoteKey>) -> Result<Proven, String> {
+    if bundle::is_bundle(text) {
+        return bundle::check(text, key).map(|bundle| bundle.proven).map_err(|error| error.to_string());
+    }
+    proof::check(text, key).map_err(|error| error.to_string())
 }
 
 /// Says how it ended. Text of others is shown without its control characters.

@@ -24,6 +24,7 @@ use crate::model::{
     lifecycle::BuilderKind,
     research::Escalation,
 };
+use crate::policy::actor_capability::ActorCapability;
 
 /// Whether a model is asked for advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +75,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When no attempt could be made or recorded; a failed attempt is an [`BuildAttempt`].
     pub fn build(&self, proposal: &Proposal, builder: &Builder, by: Option<&Approver>) -> Result<BuildAttempt, Error> {
+        self.workspace.allow_person(ActorCapability::BuildSkill)?;
         let formatter = match self.workspace.formatter() {
             // The gates need a toolchain, a build does not: its sources then stay as they are.
             Err(Error::Toolchain(ToolchainError::Missing { .. })) => None,
@@ -93,6 +95,7 @@ impl AttemptService<'_> {
         builder: BuilderKind,
         by: Option<&Approver>,
     ) -> Result<BuildAttempt, Error> {
+        self.workspace.allow_person(ActorCapability::BuildSkill)?;
         Ok(build::prepare_only(&self.workspace.forge(), proposal, builder, by)?)
     }
 
@@ -101,6 +104,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When there is nothing to verify or a gate could not do its work; failed gates are in the result.
     pub fn verify(&self, proposal: &Proposal, toolchain: &Toolchain, reuse: Reuse) -> Result<Verified, Error> {
+        self.workspace.allow_person(ActorCapability::VerifySkill)?;
         let verified = verify::run(&self.workspace.forge(), proposal, toolchain, reuse)?;
         NotifyService { workspace: self.workspace }.tell();
         Ok(verified)
@@ -112,6 +116,7 @@ impl AttemptService<'_> {
     /// When the proposal is not trusted or a gate could not do its work; what they found is in the
     /// result.
     pub fn reverify(&self, proposal: &Proposal, toolchain: &Toolchain) -> Result<Reverification, Error> {
+        self.workspace.allow_person(ActorCapability::VerifySkill)?;
         Ok(verify::reverify(&self.workspace.forge(), proposal, toolchain)?)
     }
 
@@ -120,6 +125,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When there is nothing to check or a tool could not run.
     pub fn check_invariants(&self, proposal: &Proposal, toolchain: &Toolchain) -> Result<Vec<Finding>, Error> {
+        self.workspace.allow_person(ActorCapability::VerifySkill)?;
         Ok(verify::check_invariants(&self.workspace.forge(), proposal, toolchain)?)
     }
 
@@ -154,6 +160,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When there is no failure or the diagnosis cannot be recorded. A model that does not answer is no error.
     pub fn research(&self, build: BuildId, options: DiagnosisOptions<'_>) -> Result<Research, Error> {
+        self.workspace.allow_person(ActorCapability::ResearchFailure)?;
         tracing::info!(target: STAGE, "research");
         let (ledger, forge) = (&self.workspace.ledger, self.workspace.forge());
         let build = ledger.build(build)?;

@@ -16,6 +16,7 @@ use crate::forge::verify::Reuse;
 use crate::ledger::Proposal;
 use crate::model::lifecycle::{ProposalStatus, Verdict};
 use crate::model::spec::SkillSpec;
+use crate::policy::actor_capability::ActorCapability;
 
 /// One bundled skill, as this workspace has it.
 #[derive(Debug)]
@@ -84,6 +85,7 @@ impl BundledService<'_> {
     /// # Errors
     /// When it cannot be built, or does not pass a gate.
     pub fn prepare(&self, name: &str, hosts: &HostChoice, toolchain: &Toolchain) -> Result<Proposal, Error> {
+        self.workspace.allow_person(ActorCapability::AddBundled)?;
         let skill = find(name)?;
         let spec = spec_for(skill, hosts)?;
         let proposals = ProposalService { workspace: self.workspace };

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
+use crate::policy::actor_capability::ActorCapability;
 use crate::runtime::{CacheStatus, Cleared, Runtime};
 
 /// The code cache of one workspace.
@@ -27,6 +28,7 @@ impl CacheService<'_> {
     /// # Errors
     /// When a file cannot be removed.
     pub fn clear(&self) -> Result<Cleared, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::RebuildDerived)?;
         Ok(self.workspace.code.clear()?)
     }
 

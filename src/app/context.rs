@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::open_workspace::OpenWorkspace;
 use crate::context::identity_block::{self, BlockOptions};
-use crate::context::reader::ContextView;
-use crate::error::Error;
+use crate::context::postgres;
+use crate::context::reader::{ContextView, UnreadGovernance};
+use crate::context::store::GovernanceReadError;
+use crate::error::{Error, GovernanceError};
 use crate::ledger::{Decided, NewCharter, NewGrant};
 use crate::model::{
     approver::Approver,
@@ -116,6 +118,14 @@ fn capability(word: &str) -> Result<ActorCapability, Error> {
     word.parse().map_err(|error: crate::policy::actor_capability::UnknownCapability| Error::Usage(error.to_string()))
 }
 
+/// Why charter, policy and capabilities cannot be shown. That of a store says what mends it.
+fn unread(unread: Arc<UnreadGovernance>) -> Error {
+    match unread.error {
+        GovernanceReadError::Ledger(_) => Error::Refused(unread.to_string()),
+        GovernanceReadError::Store(_) => unread.into(),
+    }
+}
+
 /// The channel that an actor comes through.
 fn channel(actor: &Actor) -> Channel {
     match actor {
@@ -132,11 +142,32 @@ impl ContextService<'_> {
     }
 
     fn allow(&self, capability: ActorCapability) -> Result<(), Error> {
-        self.workspace.allow(&self.workspace.caller(Channel::Cli), capability)
+        self.workspace.allow_person_as_decided(capability)
     }
 
     fn governance(&self) -> Result<Arc<Governance>, Error> {
-        self.workspace.governance().governance.map_err(Error::Refused)
+        self.workspace.governance().governance.map_err(unread)
+    }
+
+    /// The event and its row are in the ledger by now. The store in force gets the row next, and nothing is kept of before.
+    fn publish_decision(&self) -> Result<(), Error> {
+        self.workspace.context.publish(&self.workspace.ledger).map_err(|error| match error {
+            GovernanceReadError::Ledger(error) => error.into(),
+            GovernanceReadError::Store(error) => GovernanceError::Unpublished(error).into(),
+        })
+    }
+
+    /// Makes the store in force have what the history decided. A ledger that is the store has it already.
+    ///
+    /// # Errors
+    /// When there is no other store, or it cannot be written.
+    pub fn publish(&self) -> Result<(), Error> {
+        self.allow(ActorCapability::RebuildDerived)?;
+        if !self.workspace.context.has_store() {
+            let why = "`[context] store` in kavi.toml is \"sqlite\": the ledger is the store, and there is nothing to publish";
+            return Err(Error::Usage(why.to_owned()));
+        }
+        self.workspace.context.publish(&self.workspace.ledger).map_err(Into::into)
     }
 
     /// Makes a text the active charter. Gives its number and the charter.
@@ -153,7 +184,7 @@ impl ContextService<'_> {
             sections_json: &sections,
         };
         let version = self.workspace.ledger.set_charter(&new, self.decided(by))?;
-        self.workspace.context.invalidate();
+        self.publish_decision()?;
         Ok((version, charter))
     }
 
@@ -223,8 +254,7 @@ impl ContextService<'_> {
         }
         let change = (name.to_owned(), value.map(Value::to_string));
         self.workspace.ledger.set_policy(&[change], self.decided(by))?;
-        self.workspace.context.invalidate();
-        Ok(())
+        self.publish_decision()
     }
 
     /// Stores the default of every expected key that is not seeded and has one. A rule of a channel gets that of kavi.toml.
@@ -233,7 +263,8 @@ impl ContextService<'_> {
     /// When the ledger cannot be written.
     pub fn seed_policy(&self, by: &Approver) -> Result<Vec<String>, Error> {
         self.allow(ActorCapability::SetPolicy)?;
-        let governance = self.governance()?;
+        let decided = self.workspace.context.read_decided(&self.workspace.ledger).governance;
+        let governance = decided.map_err(unread)?;
         let values = governance.policy.as_ref().map_err(Clone::clone)?;
         let channels = &self.workspace.config.channels;
         let mut seeds = BTreeMap::new();
@@ -250,7 +281,7 @@ impl ContextService<'_> {
         let changes: Vec<_> = seeds.into_iter().map(|(name, value)| (name, Some(value))).collect();
         if !changes.is_empty() {
             self.workspace.ledger.set_policy(&changes, self.decided(by))?;
-            self.workspace.context.invalidate();
+            self.publish_decision()?;
         }
         Ok(changes.into_iter().map(|(name, _)| name).collect())
     }
@@ -261,7 +292,7 @@ impl ContextService<'_> {
     /// When there is no such actor.
     pub fn explain(&self, who: &str, class: EffectClass) -> Result<(Vec<LayerAnswer>, LayerAnswer), Error> {
         let (actor, view) = (actor(who)?, self.workspace.governance());
-        let skill = Some(SkillQuestion { class, capabilities: None });
+        let skill = Some(SkillQuestion { class, capabilities: None, gets_private_data: false });
         let channel = channel(&actor);
         let question = AccessQuestion { actor: &actor, capability: ActorCapability::RunSkill, channel, skill };
         let context = view.context(&self.workspace.config.channels);
@@ -324,15 +355,21 @@ impl ContextService<'_> {
     pub fn set_capability(&self, who: &str, what: &str, granted: bool, by: &Approver) -> Result<(), Error> {
         self.allow(ActorCapability::SetCapability)?;
         let (actor, capability) = (actor(who)?, capability(what)?);
-        if actor == Actor::Person && capability == ActorCapability::SetCapability && !granted {
-            let why = "`set_capability` cannot be revoked from person: nobody could grant anything again";
-            return Err(Error::Usage(why.to_owned()));
+        if actor == Actor::Person && !granted {
+            let why = match capability {
+                ActorCapability::SetCapability => "nobody could grant anything again",
+                // It denies and never allows. To ask first would delay it.
+                ActorCapability::StopWorkspace => "a person can always stop everything",
+                _ => "",
+            };
+            if !why.is_empty() {
+                return Err(Error::Usage(format!("`{capability}` cannot be revoked from person: {why}")));
+            }
         }
         let (actor, capability) = (actor.to_string(), capability.as_str());
         let grant = NewGrant { actor: &actor, capability, granted };
         self.workspace.ledger.set_grant(&grant, self.decided(by))?;
-        self.workspace.context.invalidate();
-        Ok(())
+        self.publish_decision()
     }
 
     /// The identity block of an agent.
@@ -344,6 +381,14 @@ impl ContextService<'_> {
     }
 }
 
+/// The SQL that makes a store in PostgreSQL, for this login role.
+///
+/// # Errors
+/// When the name of the role is not a plain one.
+pub fn store_schema(role: &str) -> Result<String, Error> {
+    Ok(postgres::schema(role)?)
+}
+
 /// The identity block of an actor.
 pub(super) fn identity_block(
     view: &ContextView,
@@ -351,7 +396,7 @@ pub(super) fn identity_block(
     model: Option<&str>,
     full: bool,
 ) -> Result<IdentityBlock, Error> {
-    let governance = view.governance.clone().map_err(Error::Refused)?;
+    let governance = view.governance.clone().map_err(unread)?;
     // Without a required charter there is nothing that an agent could be told about itself.
     let required = view.requires_charter || governance.policy.as_ref().map_or(true, PolicyValues::requires_charter);
     match &governance.charter {

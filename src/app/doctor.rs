@@ -65,6 +65,7 @@ impl Check {
 pub(super) fn check(workspace: &OpenWorkspace, depth: CheckDepth) -> Vec<Check> {
     let mut checks = vec![check_ledger(workspace, depth), check_clock(workspace), check_registry(workspace)];
     checks.push(check_history(workspace));
+    checks.extend(check_context_store(workspace));
     checks.extend(check_skills(workspace));
     checks.push(check_switch(workspace));
     checks.extend(check_effects(workspace));
@@ -123,13 +124,35 @@ fn check_history(workspace: &OpenWorkspace) -> Check {
         return Check::bad("history", Health::Fail, refused, mend);
     }
     let head = status.head.map_or_else(|| "no head".to_owned(), |head| format!("head at {head}"));
-    let found = format!("{} events, {} signed, {head} in {}", status.events, status.signed, status.anchor);
+    let audited = status.audited.map_or_else(|| "never audited".to_owned(), |at| format!("audited at {at}"));
+    let mut found =
+        format!("{} events, {} signed, {head} in {}, {audited}", status.events, status.signed, status.anchor);
+    if let Some(cosigned) = &status.cosigned {
+        let events = cosigned.events.map_or_else(|| "nothing".to_owned(), |events| format!("{events} events"));
+        found.push_str(&format!(", witness {} cosigned {events}", cosigned.witness));
+        if cosigned.events < Some(status.signed) {
+            return Check::bad("history", Health::Warn, found, "start the witness, then run `kavi audit`");
+        }
+    }
     match status.head {
         Some(_) => Check::ok("history", found),
         None => {
             Check::bad("history", Health::Warn, found, "set KAVI_STATE_DIR or HOME to a folder outside of the vault")
         }
     }
+}
+
+/// Only where it is another one than the ledger.
+fn check_context_store(workspace: &OpenWorkspace) -> Option<Check> {
+    let name = "context store";
+    let mend = "see docs/OPERATING.md; `kavi context publish` writes what the history decided";
+    let asked = workspace.context.store_counter().map_err(|error| error.to_string());
+    Some(match (asked, workspace.governance().governance) {
+        (Ok(None), _) => return None,
+        (Ok(Some(counter)), Ok(_)) => Check::ok(name, format!("as the history decided, at change {counter}")),
+        (Ok(Some(_)), Err(unread)) => Check::bad(name, Health::Fail, unread.to_string(), mend),
+        (Err(error), _) => Check::bad(name, Health::Fail, error, mend),
+    })
 }
 
 fn check_registry(workspace: &OpenWorkspace) -> Check {

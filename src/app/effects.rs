@@ -85,6 +85,7 @@ impl EffectService<'_> {
     /// # Errors
     /// When it is no longer held.
     pub fn reject(&self, review: &CommitReview, by: &str, why: Option<&str>) -> Result<Commit, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::RejectEffect)?;
         Ok(pending_approval::reject(&self.workspace.run_context(), review.commit.id, by, why)?)
     }
 
@@ -93,6 +94,7 @@ impl EffectService<'_> {
     /// # Errors
     /// When it is no such change.
     pub fn abandon(&self, review: &CommitReview, by: &str, why: &str) -> Result<Commit, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::RejectEffect)?;
         Ok(pending_approval::abandon(&self.workspace.run_context(), review.commit.id, by, why)?)
     }
 
@@ -109,6 +111,7 @@ impl EffectService<'_> {
     /// # Errors
     /// When a file was changed since; nothing is restored then.
     pub fn undo(&self, plan: UndoPlan, by: &str) -> Result<Commit, Error> {
+        self.workspace.allow_person(ActorCapability::UndoRun)?;
         Ok(undo::undo(&self.workspace.run_context(), plan, by)?)
     }
 }

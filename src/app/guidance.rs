@@ -15,6 +15,7 @@ use crate::model::{
     id::{ExecutionId, IdPrefix},
     text,
 };
+use crate::policy::actor_capability::ActorCapability;
 
 /// Longest reason of a word about a run, in characters.
 const MOST_WHY: usize = 2_000;
@@ -91,6 +92,7 @@ impl GuidanceService<'_> {
     /// # Errors
     /// When it is no guidance, or changes nothing.
     pub fn edit(&self, name: &str, text: &[u8], why: &str, approver: &Approver) -> Result<GuidanceChange, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         let body = GuidanceText::from_bytes(text).map_err(GuidanceError::Invalid)?;
         let seen = self.revision(name, None)?;
         let edit = GuidanceEdit { body: &body, origin: GuidanceOrigin::Person, why };
@@ -109,6 +111,7 @@ impl GuidanceService<'_> {
         why: &str,
         approver: &Approver,
     ) -> Result<GuidanceChange, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         let seen = self.revision(name, None)?;
         let revision = self.context().roll_back(&seen.skill, to, why, approver)?;
         Ok(GuidanceChange { diff: guidance::difference(&seen, &revision), revision })
@@ -119,6 +122,7 @@ impl GuidanceService<'_> {
     /// # Errors
     /// When it cannot be read, or brings nothing new.
     pub fn import(&self, folder: &Path, approver: &Approver) -> Result<GuidanceRevision, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         Ok(self.context().import(&self.workspace.host.cwd.join(folder), approver)?)
     }
 

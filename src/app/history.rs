@@ -8,19 +8,31 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::open_workspace::OpenWorkspace;
+use super::sharing;
 use crate::error::Error;
 use crate::history::anchor::{AnchorError, HistoryAnchor as _};
+use crate::history::bundle::{self, MAX_BUNDLE};
 use crate::history::checkpoint::Checkpoint;
 use crate::history::note::NoteKey;
-use crate::history::proof::{self, MAX_PROOF, Proven};
+use crate::history::proof::{self, Proof, Proven};
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
-use crate::trust::{self, FileAnchor, PlacePin};
+use crate::policy::actor_capability::ActorCapability;
+use crate::trust::{self, CosignedHead, FileAnchor, PlacePin};
 
 /// The history of one workspace.
 #[derive(Debug, Clone, Copy)]
 pub struct HistoryService<'a> {
     pub(super) workspace: &'a OpenWorkspace,
+}
+
+/// Whether a proof has the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithSource {
+    /// It has.
+    Yes,
+    /// It names its digest alone.
+    No,
 }
 
 /// How the history of a workspace is anchored.
@@ -40,6 +52,12 @@ pub struct HistoryStatus {
     pub refused: Option<String>,
     /// When a ledger from before the history was taken over as it was found.
     pub taken_over: Option<String>,
+    /// What its witness over HTTP cosigned last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cosigned: Option<CosignedHead>,
+    /// When the last audit found nothing wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audited: Option<String>,
 }
 
 impl HistoryService<'_> {
@@ -50,10 +68,17 @@ impl HistoryService<'_> {
     pub fn audit(&self) -> Result<HistoryAudit, Error> {
         let ledger = &self.workspace.ledger;
         let audit = ledger.audit_history()?;
-        if !audit.problems.is_empty() || !ledger.sign_tail()? {
+        if !audit.problems.is_empty() {
             return Ok(audit);
         }
-        Ok(ledger.audit_history()?)
+        let audit = if ledger.sign_tail()? { ledger.audit_history()? } else { audit };
+        // What a witness saw is a part of the check. One that is not there is named, and is nothing wrong with the history.
+        if let Err(error) = ledger.ask_witness() {
+            ledger.check_all_trust()?;
+            tracing::warn!("{error}");
+        }
+        self.workspace.anchor.note_audit(&self.workspace.clock.now().to_string());
+        Ok(audit)
     }
 
     /// How the history is anchored.
@@ -69,6 +94,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When the ledger does not fit its head, or nothing is signed.
     pub fn signed_head(&self) -> Result<String, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         self.sign_what_is_checked()?;
         let head = self.workspace.ledger.newest_checkpoint()?;
         head.ok_or_else(|| Error::Refused("nothing is signed here yet".to_owned()))
@@ -87,10 +113,21 @@ impl HistoryService<'_> {
     /// A proof file of everything that the trust in a proposal rests on, as of now.
     ///
     /// # Errors
-    /// When the ledger does not fit its head, or cannot sign.
-    pub fn prove_trust(&self, proposal: &Proposal) -> Result<String, Error> {
+    /// When the ledger does not fit its head, or cannot sign. With the source: when it was never promoted.
+    pub fn prove_trust(&self, proposal: &Proposal, source: WithSource) -> Result<String, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
+        if source == WithSource::Yes {
+            return Ok(self.proof_with_source(proposal)?.text());
+        }
         self.sign_what_is_checked()?;
         Ok(self.workspace.ledger.prove_trust(proposal.id)?.text())
+    }
+
+    /// The proof of a promoted revision, with its source.
+    pub(super) fn proof_with_source(&self, proposal: &Proposal) -> Result<Proof, Error> {
+        self.sign_what_is_checked()?;
+        let source = sharing::source_of(self.workspace, proposal)?;
+        Ok(Proof { source: Some(source), ..self.workspace.ledger.prove_trust(proposal.id)? })
     }
 
     /// A proof file of a run, by the beginning of its id, as of now.
@@ -98,6 +135,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When there is no such run or its event was pruned, or as [`HistoryService::prove_trust`].
     pub fn prove_run(&self, id: &str) -> Result<String, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         let prefix = IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?;
         let run = self.workspace.ledger.execution_by_prefix(&prefix)?.record.execution_id;
         self.sign_what_is_checked()?;
@@ -116,6 +154,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When it exists or cannot be written.
     pub fn write_proof(&self, path: &Path, text: &str) -> Result<(), Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         let path = self.workspace.host.cwd.join(path);
         let written = File::options().write(true).create_new(true).open(&path);
         let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
@@ -127,6 +166,7 @@ impl HistoryService<'_> {
     /// # Errors
     /// When the ledger does not fit its head, or as [`HistoryService::adopt`].
     pub fn rotate_key(&self, by: &Approver, why: &str) -> Result<HistoryStatus, Error> {
+        self.workspace.allow_person(ActorCapability::AdoptHistory)?;
         self.sign_what_is_checked()?;
         self.adopt(by, why)
     }
@@ -137,6 +177,8 @@ impl HistoryService<'_> {
     /// # Errors
     /// When no reason is given, or key or head cannot be written.
     pub fn adopt(&self, by: &Approver, why: &str) -> Result<HistoryStatus, Error> {
+        // It mends a ledger that nothing can be read from.
+        self.workspace.allow_person_to_mend(ActorCapability::AdoptHistory)?;
         let why = text::block(why.trim(), 2_000);
         if why.is_empty() {
             return Err(Error::Usage("an adoption needs a reason: give --why TEXT".to_owned()));
@@ -179,10 +221,12 @@ fn read_status(ledger: &Ledger, anchor: &FileAnchor) -> Result<HistoryStatus, Er
         refused: ledger.check_all_trust().err().map(|error| error.to_string()),
         // What is wrong with the first event is in the field above.
         taken_over: ledger.taken_over().ok().flatten().map(|at| at.to_string()),
+        cosigned: anchor.cosigned(),
+        audited: anchor.audited(),
     })
 }
 
-/// Reads a proof file.
+/// Reads a proof file or a bundle.
 ///
 /// # Errors
 /// When it cannot be read or is too long.
@@ -190,16 +234,20 @@ pub fn read_proof(path: &Path) -> Result<String, Error> {
     let failed = |source| Error::Io { what: path.display().to_string(), source };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
-    // One byte more than a proof may have, so that a longer one is refused and not cut.
-    file.take(MAX_PROOF as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    // One byte more than a bundle may have, so that a longer one is refused and not cut.
+    file.take(MAX_BUNDLE as u64 + 1).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 
-/// Checks the text of a proof file. With a key, only a proof that it signed is valid.
+/// Checks the text of a proof file or a bundle. With a key, only a proof that it signed is valid.
 ///
 /// # Errors
 /// [`Error::Refused`] with the reason why it is not valid.
 pub fn check_proof(text: &str, key: Option<&str>) -> Result<Proven, Error> {
     let key = key.map(NoteKey::parse).transpose().map_err(|error| Error::Usage(format!("--key: {error}")))?;
-    proof::check(text, key.as_ref()).map_err(|error| Error::Refused(format!("the proof is not valid: {error}")))
+    let refused = |error: &dyn std::fmt::Display| Error::Refused(format!("the proof is not valid: {error}"));
+    if bundle::is_bundle(text) {
+        return bundle::check(text, key.as_ref()).map(|bundle| bundle.proven).map_err(|error| refused(&error));
+    }
+    proof::check(text, key.as_ref()).map_err(|error| refused(&error))
 }

@@ -9,7 +9,7 @@ use super::effects::{EffectService, HeldChange};
 use super::open_workspace::OpenWorkspace;
 use crate::artifacts;
 use crate::error::Error;
-use crate::ledger::{ExecutionRow, OpenProposal, OutcomeFilter, RecordFilter};
+use crate::ledger::{ExecutionRow, OpenProposal, OutcomeFilter, RecordFilter, StepBackOrder};
 use crate::model::{lifecycle::ProposalStatus, time::Timestamp};
 
 /// Failures before the first look that are shown.
@@ -26,6 +26,8 @@ pub struct Inbox {
     pub ready: Vec<OpenProposal>,
     /// Proposals of agents that did not.
     pub proposed: Vec<OpenProposal>,
+    /// Standing orders that were used since `since`: a guidance stepped back.
+    pub stepped_back: Vec<StepBackOrder>,
     /// Runs that failed since `since`, oldest first.
     pub failures: Vec<ExecutionRow>,
     /// The last look, or a day ago.
@@ -35,7 +37,7 @@ pub struct Inbox {
 impl Inbox {
     /// How many things wait, failures included.
     pub fn count(&self) -> usize {
-        self.held.len() + self.ready.len() + self.proposed.len() + self.failures.len()
+        self.held.len() + self.ready.len() + self.proposed.len() + self.stepped_back.len() + self.failures.len()
     }
 }
 
@@ -46,7 +48,10 @@ pub(super) fn read(workspace: &OpenWorkspace, since: Option<Timestamp>) -> Resul
     let open = workspace.ledger.open_proposals(None)?;
     let (ready, open): (Vec<_>, Vec<_>) =
         open.into_iter().partition(|open| open.proposal.status == ProposalStatus::Verified);
+    let mut stepped_back = workspace.ledger.step_back_orders()?;
+    stepped_back.retain(|it| it.end.as_ref().is_some_and(|end| end.e_value.is_some() && end.at >= since));
     Ok(Inbox {
+        stepped_back,
         held: (EffectService { workspace }).held_changes()?,
         ready,
         proposed: open.into_iter().filter(|open| open.source.is_some()).collect(),

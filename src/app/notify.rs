@@ -8,8 +8,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::PathBuf;
+use std::io::{self, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -36,8 +36,6 @@ const ALLOWED: &str = "notify";
 const RECENT: Duration = Duration::from_hours(1);
 /// Most failures that are looked at.
 const MOST_FAILURES: u32 = 1_000;
-/// Longest list of what was told that is read, in bytes.
-const MOST_TOLD: u64 = 4 * 1024 * 1024;
 /// What the command gets of Kavi's environment: what a desktop or a mailer needs, and no key.
 const PASSED_ON: [&str; 7] =
     ["DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "HOME", "PATH", "USER", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"];
@@ -91,11 +89,12 @@ impl NotifyService<'_> {
         }
         let layout = &self.workspace.config.layout;
         let io = |source| Error::Io { what: "the notices".to_owned(), source };
-        let mut list = artifacts::open_lock(&layout.root, &layout.locks().join(TOLD))?;
+        let path = layout.locks().join(TOLD);
+        let mut list = artifacts::open_lock(&layout.root, &path)?;
         // Held until the end: two processes never tell the same thing.
         flock(&list, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
         let waiting = self.waiting()?;
-        let new = notice::untold(&waiting, &told(&mut list).map_err(io)?);
+        let new = notice::untold(&waiting, &told(&path));
         if !new.is_empty() {
             // Kept before the command starts: a command that fails would else be started again by every run.
             keep(&mut list, &waiting).map_err(io)?;
@@ -177,10 +176,10 @@ impl NotifyService<'_> {
     }
 }
 
-fn told(list: &mut File) -> io::Result<BTreeSet<String>> {
-    let mut text = String::new();
-    (&mut *list).take(MOST_TOLD).read_to_string(&mut text)?;
-    Ok(text.lines().map(str::to_owned).collect())
+/// The lines of what was told. A list that cannot be read is one that nothing is on: then it is told once more.
+fn told(path: &Path) -> BTreeSet<String> {
+    let text = artifacts::read_once(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Only what still waits is kept, so that the list cannot grow without end.

@@ -8,9 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::clock::ComparedClock;
 use super::host::{Host, Walls};
-use crate::artifacts::{self, Store, leftovers};
+use crate::artifacts::{self, ProgramFile, Store, leftovers};
 use crate::cage::{Cage, Confinement};
+use crate::context::postgres::{PostgresSettings, PostgresStore};
 use crate::context::reader::{ContextReader, ContextView};
+use crate::context::store::GovernanceStore;
 use crate::error::Error;
 use crate::forge::context::ForgeContext;
 use crate::forge::format::Formatter;
@@ -19,7 +21,7 @@ use crate::history::anchor::HistoryAnchor;
 use crate::history::rules::ProposedPolicy;
 use crate::invoke::resident::Resident;
 use crate::invoke::{NoObserver, RunContext, SharedContext};
-use crate::ledger::{Create, Ledger, LedgerAccess, LostRecords, Recorder, TrustStore};
+use crate::ledger::{Create, Ledger, LedgerAccess, LostRecords, Recorder};
 use crate::model::{
     channel::{Caller, Channel},
     id::{IdSource, RandomIds},
@@ -28,10 +30,10 @@ use crate::model::{
     time::{Clock, SystemClock, Timestamp},
 };
 
-use crate::policy::{actor_capability::ActorCapability, matrix::Actor};
+use crate::policy::{actor_capability::ActorCapability, matrix::Actor, registry::PolicyValues};
 use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
 use crate::trust::{self, AnchoredLedger, FileAnchor, Outside};
-use crate::workspace::{self, CharterSetting, Config, ConfinementSetting};
+use crate::workspace::{self, CharterSetting, Config, ConfinementSetting, ContextSettings, LEDGER_STORE};
 
 /// Time between two sweeps of what crashes left.
 const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
@@ -50,6 +52,8 @@ pub(super) struct OpenWorkspace {
     pub(super) store: Store,
     pub(super) cage: Cage,
     pub(super) code: CodeCache,
+    /// The file of this program, for records of what it does.
+    program: ProgramFile,
     /// Reads charter, policy and capabilities.
     pub(super) context: ContextReader,
     pub(super) clock: Box<dyn Clock>,
@@ -104,11 +108,13 @@ impl OpenWorkspace {
         for link in &linked.broken {
             tracing::warn!("the link `{}` in the vault is not followed: {}", text::line(&link.name, 400), link.why);
         }
+        let governance_store = governance_store(&config.context, &ledger)?;
         Ok(Self {
             store: Store::open(&config.layout)?,
             code: code_cache(&host, &config.layout, &linked),
+            program: ProgramFile::new(host.exe.clone(), host.environment.cache_folder().ok()),
             cage,
-            context: ContextReader::new(config.context.charter == CharterSetting::Required, None),
+            context: ContextReader::new(config.context.charter == CharterSetting::Required, governance_store),
             clock: Box::new(clock),
             ids: Box::new(RandomIds),
             host,
@@ -127,10 +133,33 @@ impl OpenWorkspace {
 
     /// Refuses what a caller does not have the capability for.
     pub(super) fn allow(&self, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
-        let view = self.governance();
-        if view.governance.is_err() {
+        self.allow_under(&self.governance(), caller, capability)
+    }
+
+    /// Refuses what the person at the command line does not have the capability for.
+    pub(super) fn allow_person(&self, capability: ActorCapability) -> Result<(), Error> {
+        self.allow(&self.caller(Channel::Cli), capability)
+    }
+
+    /// The same by the decisions of the history alone: for what sets charter, policy and capabilities, or mends their store.
+    pub(super) fn allow_person_as_decided(&self, capability: ActorCapability) -> Result<(), Error> {
+        self.allow_under(&self.context.read_decided(&self.ledger), &self.caller(Channel::Cli), capability)
+    }
+
+    /// The same where a ledger that cannot be believed must not be in the way: to look at what is broken, to mend it, and to take
+    /// something away. What does so checks for itself what it needs.
+    pub(super) fn allow_person_to_mend(&self, capability: ActorCapability) -> Result<(), Error> {
+        let view = self.context.read_decided(&self.ledger);
+        match view.governance {
+            Ok(_) => self.allow_under(&view, &self.caller(Channel::Cli), capability),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn allow_under(&self, view: &ContextView, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
+        if let Err(unread) = &view.governance {
             // A ledger that does not fit its head is an error of its own, and says what to do.
-            TrustStore::governance(&self.ledger)?;
+            return Err(Arc::clone(unread).into());
         }
         Ok(view.allow(&self.config.channels, caller, capability)?)
     }
@@ -146,8 +175,10 @@ impl OpenWorkspace {
         let governance = view.governance.as_ref().ok();
         let policy = governance.and_then(|governance| governance.policy.as_ref().ok());
         ForgeContext {
+            program: &self.program,
             context_sha256: governance.map(|governance| governance.context.sha256),
             token_ceiling: policy.and_then(|policy| policy.token_ceiling(&self.config.builder.model)),
+            most_overrides: policy.and_then(PolicyValues::most_overrides),
             layout: &self.config.layout,
             ledger: &self.ledger,
             store: &self.store,
@@ -252,11 +283,26 @@ fn code_cache(host: &Host, layout: &Layout, linked: &LinkedFolders) -> CodeCache
     CodeCache::new(layout.code_cache(), key, runtime::import_table_version())
 }
 
+/// The store of charter, policy and capabilities that kavi.toml names; none for the ledger. Nothing is opened.
+fn governance_store(settings: &ContextSettings, ledger: &Ledger) -> Result<Option<Box<dyn GovernanceStore>>, Error> {
+    if settings.store == LEDGER_STORE {
+        return Ok(None);
+    }
+    // The setting comes first, because the id of the ledger changes when a copy of it is adopted.
+    let workspace = match &settings.workspace_id {
+        Some(id) => id.clone(),
+        None => ledger.workspace_id()?,
+    };
+    let settings = PostgresSettings::parse(&settings.store, &workspace)?;
+    Ok(Some(Box::new(PostgresStore::new(settings))))
+}
+
 /// What a workspace has outside of its ledger.
 pub(super) fn outside<'a>(host: &Host, config: &'a Config, state: Option<&'a Path>) -> Outside<'a> {
     let channels = serde_json::to_value(config.channels.rules()).unwrap_or_default();
     let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let (anchor, witness) = (text(&config.trust.anchor), text(&config.trust.witness));
+    let anchor = text(&config.trust.anchor);
+    let witness = text(&config.trust.witness).or_else(|| config.trust.witness_url.clone());
     let proposed = ProposedPolicy { require: config.trust.require, channels, anchor, witness };
     Outside { state, root: &config.layout.root, ssh: host.ssh(), proposed }
 }

@@ -18,6 +18,7 @@ use crate::history::ssh_key::SshPublicKey;
 use crate::history::trust_policy::{Requirement, RequirementTable, TrustPolicy};
 use crate::ledger::{Decided, PolicyChange, Proposal};
 use crate::model::approver::Approver;
+use crate::policy::actor_capability::ActorCapability;
 use crate::trust::{self, MACHINE_PIN, PersonSigner, PlacePin, SshTools};
 
 /// The policy of one workspace.
@@ -117,6 +118,7 @@ impl PolicyService<'_> {
     /// # Errors
     /// When there is a signer already, the key cannot be used, or its owner does not sign.
     pub fn enroll(&self, new: &NewSigner, require: Requirement, by: &Approver) -> Result<TrustPolicy, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
         let before = self.in_force()?;
         if before.as_ref().is_some_and(TrustPolicy::has_signers) {
             return Err(Error::Refused(
@@ -134,6 +136,7 @@ impl PolicyService<'_> {
     /// # Errors
     /// When nobody is enrolled yet, the key is there already, or nobody signs.
     pub fn add_signer(&self, new: &NewSigner, by: &Approver) -> Result<TrustPolicy, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
         let before = self.enrolled()?;
         let signer = self.signer(new)?;
         if before.signers.iter().any(|other| other.key == signer.key) {
@@ -150,6 +153,7 @@ impl PolicyService<'_> {
     /// # Errors
     /// When there is no such signer, nobody would be left, or nobody signs.
     pub fn remove_signer(&self, who: &str, by: &Approver) -> Result<TrustPolicy, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
         let before = self.enrolled()?;
         let is_meant =
             |signer: &Signer| signer.principal == who || signer.public_key().is_ok_and(|key| key.fingerprint() == who);
@@ -170,6 +174,7 @@ impl PolicyService<'_> {
     /// # Errors
     /// When nobody signs.
     pub fn apply_file(&self, by: &Approver) -> Result<TrustPolicy, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
         let before = self.in_force()?;
         let old = before.clone().unwrap_or_default();
         let policy = self.of_file(old.signers, old.require);
@@ -260,6 +265,7 @@ impl PolicyService<'_> {
     /// # Errors
     /// When it was not signed, or a file exists.
     pub fn export_approval(&self, proposal: &Proposal, to: &Path) -> Result<ExportedApproval, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
         let name = &proposal.spec.name;
         let missing = || Error::Refused(format!("the trust in {name} was not signed by anybody"));
         let (body, signed) = self.approval_of(proposal)?.ok_or_else(missing)?;

@@ -10,8 +10,8 @@ use crate::forge::propose::{self, ProposalRequest};
 use crate::forge::source_review::{self, SourceReview};
 use crate::history::approval::Approved;
 use crate::ledger::{
-    Acknowledgement, ArtifactRow, Build, LedgerError, Promotion, Proposal, ProposalSource, Rejection, Research,
-    Verification,
+    Acknowledgement, ArtifactRow, Build, LedgerError, Promotion, Proposal, ProposalOrigin, ProposalSource, Rejection,
+    Research, Verification,
 };
 use crate::model::{
     approver::Approver,
@@ -34,6 +34,8 @@ pub struct Dossier {
     pub proposal: Proposal,
     /// Who sent it; none when it was typed at the command line.
     pub source: Option<ProposalSource>,
+    /// The bundle that it came in; none when it came in none.
+    pub origin: Option<ProposalOrigin>,
     /// How often the same specification was proposed.
     pub times: u32,
     /// Why a person rejected it, if one did.
@@ -100,7 +102,7 @@ impl ProposalService<'_> {
     }
 
     /// What is said where nothing has the name: another name, if one is close to it.
-    fn mistyped(&self, name: &str, error: LedgerError) -> Error {
+    pub(super) fn mistyped(&self, name: &str, error: LedgerError) -> Error {
         let LedgerError::NotFound { what, .. } = error else { return error.into() };
         let names = self.workspace.ledger.skill_names().unwrap_or_default();
         let typed = SkillName::parse(name).ok();
@@ -195,6 +197,7 @@ impl ProposalService<'_> {
     /// # Errors
     /// When it is not open, or no reason is given.
     pub fn reject(&self, proposal: &Proposal, approver: &Approver, why: &str) -> Result<Proposal, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::RejectProposal)?;
         Ok(promote::reject(&self.workspace.forge(), proposal, approver, why)?)
     }
 
@@ -245,6 +248,7 @@ impl ProposalService<'_> {
         let artifacts = related.iter().map(|id| ledger.artifacts_of(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(Dossier {
             source: ledger.proposal_source(proposal.id)?,
+            origin: ledger.proposal_origin(proposal.id)?,
             times: ledger.times_proposed(proposal.id)?,
             rejection: ledger.rejection(proposal.id)?,
             research: ledger.research_of(proposal.id)?,

@@ -15,6 +15,7 @@ use crate::model::{
     session::{self, RunNode},
     time::{Day, Moment, Timestamp},
 };
+use crate::policy::actor_capability::ActorCapability;
 
 /// Most new records that are read in one query.
 const NEW_RECORDS: u32 = 256;
@@ -190,6 +191,7 @@ impl RecordService<'_> {
     /// # Errors
     /// When the ledger cannot be written, or a file cannot be removed.
     pub fn prune(&self, older_than: Timestamp, by: &str) -> Result<(Pruned, Swept), Error> {
+        self.workspace.allow_person(ActorCapability::PruneRecords)?;
         Ok(prune::prune(&self.workspace.run_context(), older_than, by)?)
     }
 }

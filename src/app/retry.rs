@@ -16,6 +16,7 @@ use crate::model::{
     lifecycle::{BuildStatus, Verdict},
     research::Escalation,
 };
+use crate::policy::actor_capability::ActorCapability;
 
 /// What the loop may do.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +71,7 @@ impl AttemptService<'_> {
     /// # Errors
     /// When a step could not be made or recorded; a failed attempt or gate is an [`RetryEnd`].
     pub fn forge_until_verified(&self, id: ProposalId, options: &RetryOptions<'_>) -> Result<RetryReport, Error> {
+        self.workspace.allow_person(ActorCapability::RetrySkill)?;
         // Before the first step, so that a stopped workspace starts no tool at all.
         let ledger = &self.workspace.ledger;
         let authorization = ledger.authorize()?;

@@ -18,6 +18,7 @@ use crate::model::{
     id::{ExecutionId, IdPrefix},
     name::SkillName,
 };
+use crate::policy::actor_capability::ActorCapability;
 
 /// The result of a run together with its record.
 #[derive(Debug)]
@@ -154,6 +155,7 @@ impl RunService<'_> {
     /// # Errors
     /// When there is no such run, or its component is missing or changed. A difference is in the result.
     pub fn replay(&self, id: &IdPrefix, disposition: Disposition, consent: Consent) -> Result<Replayed, Error> {
+        self.workspace.allow_person(ActorCapability::ReplayRun)?;
         let request = ReplayRequest {
             execution: self.workspace.ledger.execution_by_prefix(id)?.record.execution_id,
             component: ReplayComponent::Recorded,
@@ -169,6 +171,7 @@ impl RunService<'_> {
     /// # Errors
     /// When the skill is not trusted, or a record cannot be read.
     pub fn replay_all(&self, name: &SkillName, each: &mut dyn FnMut(Replayed)) -> Result<(), Error> {
+        self.workspace.allow_person(ActorCapability::ReplayRun)?;
         let caller = self.workspace.caller(Channel::Cli);
         // Once before the first one. Otherwise each record would fail with the same error.
         replay::trusted(&self.workspace.ledger, name)?;

@@ -10,6 +10,7 @@ use crate::model::{
     text,
     time::{Clock as _, SystemClock},
 };
+use crate::policy::actor_capability::ActorCapability;
 use crate::trust;
 use crate::workspace::Config;
 
@@ -48,6 +49,7 @@ impl SwitchService<'_> {
     /// # Errors
     /// When it is not stopped or the ledger cannot be written.
     pub fn resume(&self, by: &Approver) -> Result<SwitchEvent, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::ResumeWorkspace)?;
         Ok(self.workspace.ledger.resume(by.as_str(), self.workspace.clock.now())?)
     }
 }

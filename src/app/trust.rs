@@ -7,13 +7,14 @@ use std::path::PathBuf;
 
 use super::guidance::GuidanceService;
 use super::open_workspace::OpenWorkspace;
-use super::proposals::split_revision;
+use super::proposals::{ProposalService, split_revision};
 use crate::artifacts;
 use crate::error::Error;
 use crate::forge::promote::{self, PromotionReport};
 use crate::ledger::{LedgerError, Proposal};
 use crate::model::approver::Approver;
 use crate::model::{id::ProposalId, limits::Narrowed, name::SkillName, text};
+use crate::policy::actor_capability::ActorCapability;
 
 /// The trust decisions of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +69,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When anything changed since the report; nothing is promoted then.
     pub fn promote(&self, report: &PromotionReport, limits: &Narrowed, approver: &Approver) -> Result<Proposal, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         let promoted = promote::apply(&self.workspace.forge(), report, limits, approver)?;
         GuidanceService { workspace: self.workspace }.promoted(&promoted, approver);
         Ok(promoted)
@@ -78,6 +80,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When anything changed since the reports; nothing is promoted then.
     pub fn promote_all(&self, reports: &[PromotionReport], approver: &Approver) -> Result<Vec<Proposal>, Error> {
+        self.workspace.allow_person(ActorCapability::PromoteSkill)?;
         let promoted = promote::apply_all(&self.workspace.forge(), reports, approver)?;
         let guidance = GuidanceService { workspace: self.workspace };
         promoted.iter().for_each(|proposal| guidance.promoted(proposal, approver));
@@ -98,6 +101,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When there is none.
     pub fn rollback(&self, name: &SkillName, approver: &Approver) -> Result<Proposal, Error> {
+        self.workspace.allow_person(ActorCapability::RollbackSkill)?;
         Ok(promote::rollback(&self.workspace.forge(), name, approver)?)
     }
 
@@ -118,11 +122,16 @@ impl TrustService<'_> {
     /// # Errors
     /// When there is no such revision.
     pub fn revoke(&self, key: &str, approver: &Approver, why: &str) -> Result<Proposal, Error> {
+        self.workspace.allow_person_to_mend(ActorCapability::RevokeSkill)?;
         let (name, revision) = split_revision(key);
         let name = SkillName::parse(name).map_err(|error| Error::Usage(error.to_string()))?;
         // Without this, a revision that was mistyped would revoke the active one.
         if key.contains('@') && revision.is_none() {
             return Err(Error::Usage(format!("`{key}` is not NAME@REVISION: a revision is a number from 1")));
+        }
+        if self.workspace.ledger.proposals_named(&name)?.is_empty() {
+            let missing = LedgerError::NotFound { what: "trusted skill", key: key.to_owned() };
+            return Err(ProposalService { workspace: self.workspace }.mistyped(name.as_str(), missing));
         }
         Ok(promote::revoke(&self.workspace.forge(), &name, revision, approver, why)?)
     }

@@ -15,10 +15,12 @@ use crate::model::{digest::Digest, layout::Layout};
 
 pub mod leftovers;
 mod private;
+mod program_file;
 mod sweep;
 
 pub use crate::dir::{ReadError, SizeCheck, read_at_most};
 pub use private::{PrivateError, create_private, read_private};
+pub use program_file::ProgramFile;
 
 /// Largest file that is read back: well above any component, snapshot or transcript that Kavi writes.
 const MAX_BYTES: u64 = 256 << 20;

@@ -3,15 +3,18 @@
 use serde_json::json;
 
 use super::{Context, JsonFlag};
+use crate::app::store_schema;
 use crate::error::Error;
 
-/// Show what agents are told about themselves: charter, policy values and capabilities in one block.
+/// Show what agents are told about themselves, and keep the store that it comes from.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kavi context show
   kavi context show --actor agent:kora --model claude-sonnet-4-5
   kavi context show --full --json
+  kavi context schema --role kavi_app | psql kavi
+  kavi context publish
 
 Clients of `kavi mcp` get the same text as the server's instructions, and as the
 resource kavi://context.")]
@@ -22,8 +25,27 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum ContextVerb {
-    /// Show the identity block of an agent.
+    /// Show the identity block of an agent: charter, policy values and capabilities.
     Show(ShowArgs),
+    /// Print the SQL that makes a store in PostgreSQL. A superuser of the database runs it.
+    Schema(SchemaArgs),
+    /// Write what the history decided into the store that kavi.toml names.
+    Publish(PublishArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct SchemaArgs {
+    /// The role that Kavi logs in as. The SQL makes it where it is missing.
+    #[arg(long, default_value = "kavi_app")]
+    role: String,
+    #[command(flatten)]
+    json: JsonFlag,
+}
+
+#[derive(Debug, clap::Args)]
+struct PublishArgs {
+    #[command(flatten)]
+    json: JsonFlag,
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,13 +66,36 @@ struct ShowArgs {
 impl Args {
     /// Whether `--json` was given.
     pub fn json(&self) -> bool {
-        let ContextVerb::Show(args) = &self.verb;
-        args.json.json
+        match &self.verb {
+            ContextVerb::Show(args) => args.json.json,
+            ContextVerb::Schema(args) => args.json.json,
+            ContextVerb::Publish(args) => args.json.json,
+        }
     }
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let ContextVerb::Show(args) = &args.verb;
+    match &args.verb {
+        ContextVerb::Show(args) => show(context, args),
+        ContextVerb::Schema(args) => schema(context, args),
+        ContextVerb::Publish(_) => publish(context),
+    }
+}
+
+fn schema(context: Context, args: &SchemaArgs) -> Result<(), Error> {
+    let sql = store_schema(&args.role)?;
+    context.out.result(&sql, &json!({ "role": args.role, "sql": sql }));
+    Ok(())
+}
+
+fn publish(context: Context) -> Result<(), Error> {
+    let (app, out) = context.open()?;
+    app.context().publish()?;
+    out.result("published: the store has what the history decided\n", &json!({ "published": true }));
+    Ok(())
+}
+
+fn show(context: Context, args: &ShowArgs) -> Result<(), Error> {
     let (app, out) = context.open_to_look()?;
     let block = app.context().identity_block(&args.actor, args.model.as_deref(), args.full)?;
     if let Some(drift) = &block.drift {

@@ -82,7 +82,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn new_file(path: PathBuf) -> Result<NewFile, Error> {
+pub(super) fn new_file(path: PathBuf) -> Result<NewFile, Error> {
     NewFile::make(path.clone()).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::AlreadyExists => "it is there already: name another file".to_owned(),
@@ -92,6 +92,6 @@ fn new_file(path: PathBuf) -> Result<NewFile, Error> {
     })
 }
 
-fn broken(path: &Path, source: io::Error) -> Error {
+pub(super) fn broken(path: &Path, source: io::Error) -> Error {
     Error::Io { what: path.display().to_string(), source }
 }

@@ -4,6 +4,29 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
+/// The text below the list of verbs.
+pub const EXAMPLES: &str = "\
+Examples:
+  # all steps of a skill, in a throwaway workspace
+  kavi demo
+  # a workspace of your own
+  kavi init notes && cd notes
+  kavi new greet
+  kavi propose-skill --name greet --desc 'Greets' --side-effect READ_ONLY \\
+      --io-schema-json '{\"input\":{\"who\":\"str\"},\"output\":{\"greeting\":\"str\"}}'
+  kavi build-skill greet --builder import --from skills/greet
+  kavi verify-skill greet
+  kavi promote-skill greet --approved-by 'Ada Lovelace'
+  kavi run-skill greet --json '{\"who\":\"Ada\"}'
+
+KAVI_LOG selects what is logged, for example KAVI_LOG=kavi::forge=debug.
+A result longer than the screen is shown in KAVI_PAGER, PAGER or `less`.
+KAVI_PAGER=cat turns that off.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 verification failed,
+5 skill failed or hit a limit, 6 a tool or service is missing,
+70 an error of Kavi itself or a broken ledger.";
+
 /// Verbs that use no workspace, or make their own.
 const WITHOUT_WORKSPACE: &[&str] = &["check", "completions", "demo", "init", "man", "restore", "setup"];
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, JsonFlag, effects, tail, views};
+use super::{Context, JsonFlag, effects, improve, tail, views};
 use crate::app::{ExecutionRow, Inbox, OpenProposal};
 use crate::error::Error;
 use crate::model::{session::RunEntry, text, time::Moment};
@@ -53,6 +53,10 @@ fn human(inbox: &Inbox) -> String {
         out.push_str(&format!("proposed by agents\n{}", proposals(&inbox.proposed)));
         out.push_str("next: kavi show ID, then kavi build-skill ID or kavi reject ID --why TEXT\n\n");
     }
+    if !inbox.stepped_back.is_empty() {
+        out.push_str(&format!("guidance that stepped back\n{}", improve::orders(&inbox.stepped_back)));
+        out.push_str("next: kavi guidance history NAME, then improve order NAME again if you want that\n\n");
+    }
     if !inbox.failures.is_empty() {
         let rows = inbox.failures.iter().map(failure).collect();
         out.push_str(&format!(
@@ -92,6 +96,7 @@ fn machine(inbox: &Inbox) -> Value {
         "held": inbox.held.iter().map(effects::held).collect::<Vec<_>>(),
         "ready": inbox.ready.iter().map(views::open_proposal).collect::<Vec<_>>(),
         "proposed": inbox.proposed.iter().map(views::open_proposal).collect::<Vec<_>>(),
+        "stepped_back": inbox.stepped_back.iter().map(improve::order).collect::<Vec<_>>(),
         "failures": inbox.failures.iter().map(views::execution).collect::<Vec<_>>(),
         "since": inbox.since,
     })

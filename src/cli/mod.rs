@@ -32,6 +32,7 @@ mod export_skill;
 mod forge;
 mod guidance;
 mod help;
+mod import;
 mod imports;
 mod improve;
 mod inbox;
@@ -54,6 +55,7 @@ mod proof;
 mod propose;
 mod prune;
 mod rebuild;
+mod record;
 mod reject;
 mod replay;
 mod research;
@@ -78,6 +80,7 @@ mod trust;
 mod undo;
 mod verify;
 mod views;
+mod witness;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -88,41 +91,20 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcomma
 
 use crate::app::{AgentServer, App, Host, Walls};
 use crate::error::{Error, Kind};
+use crate::model::program::LONG_VERSION;
 use colors::ColorChoice;
 use log::{LogArgs, Reports};
 use out::{Out, Remarks};
 
 /// A governed forge and WebAssembly runtime for skills that an AI agent writes and a person promotes.
 #[derive(Debug, Parser)]
-#[command(name = "kavi", version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "kavi", version, long_version = LONG_VERSION, max_term_width = 110, after_help = help::EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
     verb: Verb,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  # all steps of a skill, in a throwaway workspace
-  kavi demo
-  # a workspace of your own
-  kavi init notes && cd notes
-  kavi new greet
-  kavi propose-skill --name greet --desc 'Greets' --side-effect READ_ONLY \\
-      --io-schema-json '{\"input\":{\"who\":\"str\"},\"output\":{\"greeting\":\"str\"}}'
-  kavi build-skill greet --builder import --from skills/greet
-  kavi verify-skill greet
-  kavi promote-skill greet --approved-by 'Ada Lovelace'
-  kavi run-skill greet --json '{\"who\":\"Ada\"}'
-
-KAVI_LOG selects what is logged, for example KAVI_LOG=kavi::forge=debug.
-A result longer than the screen is shown in KAVI_PAGER, PAGER or `less`.
-KAVI_PAGER=cat turns that off.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 verification failed,
-5 skill failed or hit a limit, 6 a tool or service is missing,
-70 an error of Kavi itself or a broken ledger.";
 
 /// What every verb takes.
 #[derive(Debug, clap::Args)]
@@ -194,6 +176,7 @@ enum Verb {
     RunSkill(run::Args),
     #[command(visible_alias = "chain")]
     ConsumeChain(chain::Args),
+    Record(record::Args),
     Replay(replay::Args),
     ConsumeSkill(consume::Args),
     #[command(visible_alias = "tail")]
@@ -210,6 +193,7 @@ enum Verb {
     Diff(diff::Args),
     Guidance(guidance::Args),
     ExportSkill(export_skill::Args),
+    Import(import::Args),
     Outcomes(outcomes::Args),
     Outcome(outcomes::WordArgs),
     Improve(improve::Args),
@@ -217,6 +201,7 @@ enum Verb {
     Doctor(doctor::Args),
     Audit(audit::Args),
     Trust(trust::Args),
+    Witness(witness::Args),
     Backup(backup::Args),
     Restore(backup::RestoreArgs),
     Proof(proof::Args),
@@ -261,6 +246,7 @@ impl Verb {
             Self::Diff(args) => args.json.json,
             Self::Guidance(args) => args.json(),
             Self::ExportSkill(args) => args.json.json,
+            Self::Import(args) => args.json.json,
             Self::Outcomes(args) => args.json.json,
             Self::Outcome(args) => args.json.json,
             Self::Improve(args) => args.json(),
@@ -268,6 +254,7 @@ impl Verb {
             Self::Doctor(args) => args.json.json,
             Self::Audit(args) => args.json.json,
             Self::Trust(args) => args.json(),
+            Self::Witness(args) => args.json.json,
             Self::Backup(args) => args.json.json,
             Self::Restore(args) => args.json.json,
             Self::Proof(args) => args.json.json,
@@ -293,7 +280,7 @@ impl Verb {
             Self::ExportExecutions(args) => args.json.json,
             Self::Prune(args) => args.json.json,
             // Here it is the input.
-            Self::RunSkill(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) | Self::Mcp(_) => false,
+            Self::RunSkill(_) | Self::Record(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) | Self::Mcp(_) => false,
         }
     }
 
@@ -320,6 +307,7 @@ impl Verb {
             Self::ListSkills(args) => list::run(context, &args),
             Self::RunSkill(args) => run::run(context, &args),
             Self::ConsumeChain(args) => chain::run(context, &args),
+            Self::Record(args) => record::run(context, &args),
             Self::Replay(args) => replay::run(context, &args),
             Self::ConsumeSkill(args) => consume::run(context, &args),
             Self::TailExecutions(args) => tail::run(context, &args),
@@ -335,6 +323,7 @@ impl Verb {
             Self::Diff(args) => diff::run(context, &args),
             Self::Guidance(args) => guidance::run(context, &args),
             Self::ExportSkill(args) => export_skill::run(context, &args),
+            Self::Import(args) => import::run(context, &args),
             Self::Outcomes(args) => outcomes::run(context, &args),
             Self::Outcome(args) => outcomes::report(context, &args),
             Self::Improve(args) => improve::run(context, &args),
@@ -342,6 +331,7 @@ impl Verb {
             Self::Doctor(args) => doctor::run(context, &args),
             Self::Audit(args) => audit::run(context, &args),
             Self::Trust(args) => trust::run(context, &args),
+            Self::Witness(args) => witness::run(context, &args),
             Self::Backup(args) => backup::run(context, &args),
             Self::Restore(args) => backup::restore(context, &args),
             Self::Proof(args) => proof::run(context, &args),

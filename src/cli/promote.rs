@@ -7,7 +7,7 @@ use super::approval::Approval;
 use super::out::{Judgement, Out, Seen};
 use super::sources::{self, Detail};
 use super::{Context, JsonFlag, capabilities, imports, linked_folders, views};
-use crate::app::{LinkedFolders, PromotionReport, Remark};
+use crate::app::{LinkedFolders, PromotionReport, ProposalOrigin, Remark};
 use crate::error::Error;
 use crate::model::{capabilities::SkillCapabilities, lifecycle::BuilderKind, limits::Narrowed, text};
 
@@ -101,11 +101,21 @@ fn origin(report: &PromotionReport) -> Vec<(&'static str, String)> {
         }
         None => rows.push(("proposed by", "a person at the command line".to_owned())),
     }
+    rows.extend(report.origin.as_ref().map(|origin| ("came from", bundle_line(report, origin))));
     if report.times > 1 {
         rows.push(("proposed", format!("{} times", report.times)));
     }
     rows.push(("built by", format!("{by}, attempt {}", build.attempt_number)));
     rows
+}
+
+/// What was promoted elsewhere, and whether it is the same.
+fn bundle_line(report: &PromotionReport, origin: &ProposalOrigin) -> String {
+    let word = |same: bool| if same { "the same as there" } else { "NOT the one from there" };
+    let source = word(origin.source_sha256 == report.verification.snapshot_sha256);
+    let component = word(origin.component_sha256 == report.component_sha256);
+    let by = views::promoted_there(origin);
+    format!("a bundle of {by}; source {source}, component {component}; this is evidence, and no trust")
 }
 
 pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &LinkedFolders) -> String {
@@ -169,6 +179,7 @@ fn source_counts(report: &PromotionReport) -> String {
 fn label(rule: &str) -> &'static str {
     match rule.split('/').next() {
         _ if rule == "mutation/survivor" => "no test notices",
+        _ if rule == "mutation/text" || rule == "coverage/value" => "not varied by any check",
         Some("coverage") => "not reached by any check",
         Some("replay") => "recorded run",
         _ => "remark",
@@ -190,7 +201,7 @@ fn shown(remark: &Remark) -> String {
 
 pub(super) fn document(report: &PromotionReport) -> serde_json::Value {
     let spec = &report.proposal.spec;
-    json!({
+    let mut document = json!({
         "side_effect_class": spec.side_effect_class,
         "paths": spec.paths,
         "capabilities": capabilities::document(spec),
@@ -217,5 +228,9 @@ pub(super) fn document(report: &PromotionReport) -> serde_json::Value {
         "remarks": report.remarks,
         "replaces": report.replaces.as_ref().map(views::proposal),
         "differences": report.changes,
-    })
+    });
+    if let Some(origin) = &report.origin {
+        document["origin"] = json!(origin);
+    }
+    document
 }

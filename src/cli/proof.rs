@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Context, JsonFlag};
-use crate::app::{check_proof, read_proof};
+use crate::app::{WithSource, check_proof, read_proof};
 use crate::error::Error;
 
 /// Write a proof file: why a revision is trusted, or what a run was, for people without this workspace.
@@ -13,6 +13,7 @@ use crate::error::Error;
 #[command(after_help = "\
 Examples:
   kavi proof write_note --out write_note.proof
+  kavi proof write_note --with-source --out write_note.proof
   kavi proof --run 3f2a --out run.proof
   kavi check-proof write_note.proof")]
 pub struct Args {
@@ -22,6 +23,9 @@ pub struct Args {
     /// A run, by its id or the beginning of it.
     #[arg(long, value_name = "ID")]
     run: Option<String>,
+    /// Also put the source in. The checkers check that it is the one that was promoted.
+    #[arg(long, conflicts_with = "run")]
+    with_source: bool,
     /// Where to write it. Else it is the result.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -34,7 +38,10 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let history = app.history();
     let text = match (&args.run, &args.name) {
         (Some(run), _) => history.prove_run(run)?,
-        (None, Some(name)) => history.prove_trust(&app.proposals().find(name)?)?,
+        (None, Some(name)) => {
+            let source = if args.with_source { WithSource::Yes } else { WithSource::No };
+            history.prove_trust(&app.proposals().find(name)?, source)?
+        }
         (None, None) => return Err(Error::Usage("name a skill, or a run with --run ID".to_owned())),
     };
     match &args.out {
@@ -49,7 +56,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// Check a proof file. Needs no workspace and no network.
+/// Check a proof file or a bundle. Needs no workspace and no network.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kavi check-proof write_note.proof\n  kavi check-proof write_note.proof --key 'kavi/…+…+…'"

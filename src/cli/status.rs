@@ -98,7 +98,12 @@ fn history(status: &Status) -> String {
     let history = &status.history;
     let head = history.head.map_or_else(|| "no head".to_owned(), |head| format!("head at {head}"));
     let refused = history.refused.as_ref().map_or_else(String::new, |why| format!("; REFUSED: {why}"));
-    text::line(&format!("{} events, {} signed, {head}{refused}", history.events, history.signed), 2_500)
+    let witness = history.cosigned.as_ref().map_or_else(String::new, |cosigned| {
+        cosigned.events.map_or("; never cosigned".to_owned(), |events| format!("; cosigned at {events}"))
+    });
+    let audited = history.audited.as_ref().map_or_else(String::new, |at| format!("; audited at {at}"));
+    let said = format!("{} events, {} signed, {head}{witness}{audited}{refused}", history.events, history.signed);
+    text::line(&said, 2_500)
 }
 
 fn switch(status: &Status) -> String {

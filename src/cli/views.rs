@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::screen;
 
-use crate::app::{Build, ExecutionRow, GateRow, OpenProposal, Promotion, Proposal, ProposalSource, Verification};
+use crate::app::{
+    Build, ExecutionRow, GateRow, OpenProposal, Promotion, Proposal, ProposalOrigin, ProposalSource, Verification,
+};
 use crate::model::{
     execution::LogLine,
     finding::{Finding, FindingGroup},
@@ -91,6 +93,16 @@ pub fn proposer(source: Option<&ProposalSource>) -> String {
 pub fn asker(source: Option<&ProposalSource>) -> Value {
     let source = source.map(|source| json!({ "door": source.channel, "by": source.by, "why": source.why }));
     json!(source)
+}
+
+/// A promotion in another workspace, in words.
+pub fn promoted_there(origin: &ProposalOrigin) -> String {
+    let line = |words: &str| text::line(words, 300);
+    let by = match &origin.approval {
+        Some(approval) => format!("{} ({})", line(&origin.promoted_by), line(approval)),
+        None => format!("{} (signed by nobody)", line(&origin.promoted_by)),
+    };
+    format!("{}, promoted by {by} at {}", line(&origin.workspace), origin.promoted_at)
 }
 
 /// What the kill switch says.

@@ -6,11 +6,11 @@
 //!
 //! Deliberately never: opens a store before the first request, or decides.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::cache::ContextCache;
-use crate::ledger::TrustStore;
+use super::store::{GovernanceReadError, GovernanceStore, GovernanceStoreError};
+use crate::ledger::{LedgerError, TrustStore};
 use crate::model::channel::{Caller, Channel};
 use crate::model::governance::{GovernanceMark, GovernanceRows};
 use crate::model::time::ClockMoment;
@@ -19,25 +19,8 @@ use crate::policy::actor_capability::ActorCapability;
 use crate::policy::channels::{ChannelPolicy, ChannelRule};
 use crate::policy::matrix::Actor;
 
-/// Why a store has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct GovernanceStoreError(pub String);
-
-/// A store of the three reads that is not the ledger.
-pub trait GovernanceStore: fmt::Debug + Send + Sync {
-    /// The change counter and the kill switch, in one round trip.
-    ///
-    /// # Errors
-    /// [`GovernanceStoreError`].
-    fn mark(&self) -> Result<GovernanceMark, GovernanceStoreError>;
-
-    /// The three reads, of one snapshot. What the history says about the charter is not in it.
-    ///
-    /// # Errors
-    /// [`GovernanceStoreError`].
-    fn rows(&self) -> Result<GovernanceRows, GovernanceStoreError>;
-}
+/// How often a store is written anew because another decision came meanwhile.
+const MOST_ATTEMPTS: u32 = 10;
 
 /// Reads what a process needs to decide about agents.
 #[derive(Debug, Default)]
@@ -47,11 +30,38 @@ pub struct ContextReader {
     requires_charter: bool,
 }
 
+/// Why the three reads could not be read: the error, and its text for the answer of a layer.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct UnreadGovernance {
+    why: String,
+    /// The error.
+    pub error: GovernanceReadError,
+}
+
+impl From<GovernanceReadError> for UnreadGovernance {
+    fn from(error: GovernanceReadError) -> Self {
+        Self { why: error.to_string(), error }
+    }
+}
+
+impl From<LedgerError> for UnreadGovernance {
+    fn from(error: LedgerError) -> Self {
+        GovernanceReadError::from(error).into()
+    }
+}
+
+impl From<GovernanceStoreError> for UnreadGovernance {
+    fn from(error: GovernanceStoreError) -> Self {
+        GovernanceReadError::from(error).into()
+    }
+}
+
 /// What was read for one request.
 #[derive(Debug, Clone)]
 pub struct ContextView {
     /// The three reads, or why they could not be read.
-    pub governance: Result<Arc<Governance>, String>,
+    pub governance: Result<Arc<Governance>, Arc<UnreadGovernance>>,
     /// The kill switch; none when it could not be read.
     pub disabled: Option<bool>,
     /// Whether kavi.toml requires a charter.
@@ -70,7 +80,7 @@ impl ContextView {
     /// What answers depend on.
     pub fn context<'a>(&'a self, channels: &'a ChannelPolicy) -> AccessContext<'a> {
         AccessContext {
-            governance: self.governance.as_deref().map_err(String::as_str),
+            governance: self.governance.as_deref().map_err(|unread| unread.why.as_str()),
             disabled: self.disabled,
             file: FilePolicy { channels, requires_charter: self.requires_charter },
         }
@@ -122,35 +132,102 @@ impl ContextReader {
             Ok(mark) => {
                 let fetch = || self.rows(ledger).map(|rows| Governance::of(&rows));
                 let read = self.cache.get(at.boot_ms, mark.counter, fetch);
-                let governance = read.map(|(governance, _)| governance);
+                let governance = read.map(|(governance, _)| governance).map_err(Arc::new);
                 ContextView { governance, disabled: Some(mark.disabled), requires_charter }
             }
-            Err(error) => {
-                let governance = self.cache.alive(at.boot_ms).ok_or(error);
+            Err(unread) => {
+                let governance = self.cache.alive(at.boot_ms).ok_or_else(|| Arc::new(unread));
                 ContextView { governance, disabled: None, requires_charter }
             }
         }
     }
 
-    /// Removes what is kept: the caller has just changed it.
+    /// What the decisions of the history say, whatever the store beside the ledger has. A person decides by this, because
+    /// a store that cannot be used or that differs could not be mended otherwise.
+    pub fn read_decided(&self, ledger: &dyn TrustStore) -> ContextView {
+        let read = || -> Result<_, UnreadGovernance> { Ok((ledger.governance_mark()?, ledger.governance()?)) };
+        let requires_charter = self.requires_charter;
+        match read() {
+            Ok((mark, rows)) => ContextView {
+                governance: Ok(Arc::new(Governance::of(&rows))),
+                disabled: Some(mark.disabled),
+                requires_charter,
+            },
+            Err(unread) => ContextView { governance: Err(Arc::new(unread)), disabled: None, requires_charter },
+        }
+    }
+
+    /// Whether there is a store beside the ledger.
+    pub fn has_store(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The change counter of the store beside the ledger, asked for now; none where there is no such store.
+    ///
+    /// # Errors
+    /// [`GovernanceStoreError`].
+    pub fn store_counter(&self) -> Result<Option<u64>, GovernanceStoreError> {
+        self.store.as_ref().map(|store| store.mark().map(|mark| mark.counter)).transpose()
+    }
+
+    /// Makes the store beside the ledger have what the history decided, and removes what is kept.
+    ///
+    /// # Errors
+    /// [`GovernanceReadError`]; agents are denied until it is published then, because the two differ.
+    pub fn publish(&self, ledger: &dyn TrustStore) -> Result<(), GovernanceReadError> {
+        self.invalidate();
+        let Some(store) = &self.store else { return Ok(()) };
+        for _ in 0..MOST_ATTEMPTS {
+            let before = ledger.governance_mark()?.counter;
+            store.publish(&ledger.governance()?)?;
+            // A decision that came meanwhile may have been published by its own process, before this older state.
+            if ledger.governance_mark()?.counter == before {
+                return Ok(());
+            }
+        }
+        Err(GovernanceStoreError::Overtaken.into())
+    }
+
+    /// Removes what is kept.
     pub fn invalidate(&self) {
         self.cache.invalidate();
     }
 
-    fn mark(&self, ledger: &dyn TrustStore) -> Result<GovernanceMark, String> {
-        let local = ledger.governance_mark().map_err(|error| error.to_string())?;
+    fn mark(&self, ledger: &dyn TrustStore) -> Result<GovernanceMark, UnreadGovernance> {
+        let local = ledger.governance_mark()?;
         let Some(store) = &self.store else { return Ok(local) };
-        let theirs = store.mark().map_err(|error| error.to_string())?;
-        // The history of the ledger pins the charter, so a change of either makes the reads old. Either switch stops.
+        let theirs = store.mark()?;
+        // Either change makes the reads old, and either switch stops.
         let counter = theirs.counter.wrapping_mul(1 << 32).wrapping_add(local.counter);
         Ok(GovernanceMark { counter, disabled: theirs.disabled || local.disabled })
     }
 
-    fn rows(&self, ledger: &dyn TrustStore) -> Result<GovernanceRows, String> {
-        let local = ledger.governance().map_err(|error| error.to_string())?;
-        let Some(store) = &self.store else { return Ok(local) };
-        let theirs = store.rows().map_err(|error| error.to_string())?;
-        // Whoever can edit the row can edit its digest as well. The history is somewhere else.
-        Ok(GovernanceRows { pinned: local.pinned, ..theirs })
+    fn rows(&self, ledger: &dyn TrustStore) -> Result<GovernanceRows, UnreadGovernance> {
+        let local = ledger.governance()?;
+        match &self.store {
+            None => Ok(local),
+            Some(store) => Ok(compared(store.rows()?, local)?),
+        }
     }
 }
+
+/// The rows of a store, where they are those that the history decided. Whoever can edit a row there can edit its digest as well.
+fn compared(theirs: GovernanceRows, local: GovernanceRows) -> Result<GovernanceRows, GovernanceStoreError> {
+    let differ = |what: &str| Err(GovernanceStoreError::Differs(format!("its {what} are not those of the history")));
+    if theirs.policy != local.policy {
+        return differ("policy values");
+    }
+    if theirs.grants != local.grants {
+        return differ("capability grants");
+    }
+    // A charter is compared part by part, and an error of it stops agents alone.
+    let same = theirs.charters == local.charters;
+    let problem = local
+        .charter_problem
+        .or_else(|| (!same).then(|| "its row in the store is not the one of the ledger".to_owned()));
+    Ok(GovernanceRows { pinned: local.pinned, charter_problem: problem, ..theirs })
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

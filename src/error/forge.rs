@@ -42,6 +42,7 @@ pub(super) fn kind_of_verify(error: &VerifyError) -> Kind {
         VerifyError::Artifact(error) => artifact(error),
         VerifyError::Ledger(error) => ledger(error),
         VerifyError::Record(error) => kind_of_record(error),
+        VerifyError::Load(error) => super::load(error),
         VerifyError::Compile(CompileError::Cage(error)) => cage(error),
         VerifyError::Compile(CompileError::Kit(_)) => Kind::Tool,
         _ => Kind::Failed,

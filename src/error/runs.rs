@@ -10,7 +10,7 @@ use crate::invoke::{
     replay::ReplayError,
     undo::UndoError,
 };
-use crate::model::{chain_check::ChainMismatch, lifecycle::ProposalStatus, name::SkillName};
+use crate::model::{chain_check::ChainMismatch, channel::Channel, lifecycle::ProposalStatus, name::SkillName};
 use crate::policy::{
     access::{AccessDenied, AccessLayer},
     charter::CharterError,
@@ -41,7 +41,7 @@ pub(super) fn kind_of_run(error: &InvokeError) -> Kind {
         ) => Kind::Failed,
         InvokeError::Load(error) => load(error),
         InvokeError::Leak(_) => Kind::Refused,
-        InvokeError::Denied { .. } | InvokeError::NeedsPerson { .. } => Kind::Refused,
+        InvokeError::Denied { .. } | InvokeError::NeedsPerson { .. } | InvokeError::PrivateData { .. } => Kind::Refused,
         InvokeError::Effects(error) => effects(error),
         InvokeError::Artifact(error) => artifact(error),
         InvokeError::Runtime(_) => Kind::Failed,
@@ -172,6 +172,12 @@ pub(super) fn hint_of_run(error: &InvokeError) -> Option<String> {
         InvokeError::Denied { .. } => "see [policy] in kavi.toml",
         InvokeError::Access(error) => return Some(hint_of_access(error)),
         InvokeError::Run(RunError::Disabled(_)) => DISABLED,
+        InvokeError::PrivateData { channel: Channel::Chain, .. } => {
+            "see the steps before it with `kavi show NAME`; if you agree, say --yes; nothing ran"
+        }
+        InvokeError::PrivateData { .. } => {
+            "a person runs it at the command line, or starts the server again, which forgets what agents read"
+        }
         InvokeError::PolicyAsks { .. } => "say --yes, or see `kavi policy explain`",
         InvokeError::OverLimit { .. } => "wait, or raise it with `kavi policy set`; `kavi policy list` shows it",
         InvokeError::NeedsPerson { .. } => "say --yes, or see [policy] in kavi.toml",

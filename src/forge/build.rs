@@ -21,7 +21,7 @@ use super::format::{FormattedSources, Formatter};
 use super::record::{AffectedViews, RecordError, record};
 use super::{import, import_tests, intake, packet, patch_summary, snapshot_store};
 use crate::artifacts::ArtifactError;
-use crate::ledger::{ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
+use crate::ledger::{Allowance, AllowanceKind, ArtifactRow, Build, BuildEnd, LedgerError, NewBuild, Proposal};
 use crate::log_targets::{NOTE, STAGE};
 use crate::model::{
     approver::Approver,
@@ -165,6 +165,9 @@ fn open_attempt(
         AcknowledgementError::Missing(escalations) => BuildError::Escalated { id: proposal.id.short(), escalations },
         AcknowledgementError::NotNeeded => BuildError::NothingToAcknowledge(proposal.id.short()),
     })?;
+    // An attempt that a person lets go ahead is an override. Its transaction counts it; here nothing was written yet.
+    let used = acknowledgement.as_ref().map(|_| override_now(forge));
+    used.as_ref().map_or(Ok(()), |used| forge.ledger.check_allowance(used))?;
     let packet = packet::render(proposal, history.previous_attempt());
     let tokens = tokens(&packet);
     if let Some(most) = forge.token_ceiling.filter(|most| tokens > *most) {
@@ -187,6 +190,7 @@ fn open_attempt(
         packet: &artifact,
         decided_after: history.newest_verification(),
         acknowledgement: acknowledgement.as_ref(),
+        used,
     };
     let build = record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.start_build(&new_build))?;
     let sources = history.sources().map(|digest| snapshot_store::load(forge.store, digest)).transpose()?;
@@ -197,6 +201,12 @@ fn open_attempt(
         sources.as_ref(),
     )?;
     Ok(OpenAttempt { build, workspace, packet })
+}
+
+/// One override. It is noted also where nothing limits them: a limit that is set later counts the day before.
+fn override_now(forge: &ForgeContext<'_>) -> Allowance {
+    let most = forge.most_overrides.unwrap_or(u64::MAX >> 1);
+    Allowance { kind: AllowanceKind::Override, most, at: forge.clock.moment() }
 }
 
 /// Writes packet and workspace and stops, for `--no-invoke`.

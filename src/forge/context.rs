@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use crate::artifacts::{self, ArtifactError, Store};
+use super::sdk_sources;
+use crate::artifacts::{self, ArtifactError, ProgramFile, Store};
 use crate::cage::Cage;
 use crate::ledger::{ArtifactRow, Ledger};
 use crate::model::{
@@ -13,6 +14,7 @@ use crate::model::{
     id::{ArtifactId, IdSource},
     layout::Layout,
     limits::Limits,
+    program::{self, ProgramIdentity},
     time::Clock,
 };
 use crate::runtime::Loader;
@@ -40,6 +42,10 @@ pub struct ForgeContext<'a> {
     pub context_sha256: Option<Digest>,
     /// Most tokens of a build packet.
     pub token_ceiling: Option<u64>,
+    /// The file of this program.
+    pub program: &'a ProgramFile,
+    /// Most overrides within 24 hours.
+    pub most_overrides: Option<u64>,
 }
 
 /// An artifact that is about to be written.
@@ -53,6 +59,20 @@ pub(super) struct NewArtifact<'a> {
 }
 
 impl ForgeContext<'_> {
+    /// This program, for the record of what it does.
+    ///
+    /// # Errors
+    /// When its own file cannot be read.
+    pub(super) fn identity(&self) -> std::io::Result<ProgramIdentity> {
+        Ok(ProgramIdentity {
+            sha256: self.program.digest()?,
+            version: program::VERSION.to_owned(),
+            commit: program::COMMIT.map(str::to_owned),
+            sources_sha256: program::SOURCES_SHA256.to_owned(),
+            contract_sha256: Digest::of(sdk_sources::CONTRACT),
+        })
+    }
+
     /// Writes an artifact below `artifacts_out/` and returns the row that records it.
     pub(super) fn write_artifact(&self, artifact: NewArtifact<'_>) -> Result<ArtifactRow, ArtifactError> {
         let path = self.layout.artifacts().join(artifact.path);

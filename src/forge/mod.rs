@@ -35,5 +35,6 @@ pub mod sdk_sources;
 pub mod snapshot_store;
 pub mod source_review;
 mod spec_differences;
+mod statements;
 pub mod toolchain;
 pub mod verify;

@@ -97,9 +97,10 @@ fn wanted_by_the_gates(spec: &SkillSpec) -> String {
          fixed byte), no write before an error, the same answer twice, and at least one input accepted that no test names.\n\
          - replay: what the trusted revision of this name gave for recorded inputs. Differences are shown, and do not fail.\n\
          - coverage: tests, examples and drawn inputs take every branch of the skill's own code. Refused: more than a tenth of\n  \
-         them untaken, or one that can reach the vault, the network, a key or the clock.\n\
+         them untaken, or one that can reach the vault, the network, a key or the clock and that no run of the skill takes.\n\
          - mutation: small changes of the code (a comparison, a number, a text, a statement left out) must make a test or an\n  \
-         example fail: 80 % of them, and each one that leaves out a read or a write. The words of errors and logs do not count.\n\n\
+         example fail: 80 % of them, and each one that leaves out a read or a write, or makes it fail. For those only examples\n  \
+         and tests count that call the skill. The words of errors and logs do not count.\n\n\
          A test that fails the gates, because a broken skill passes it:\n\n{HOLLOW_TEST}\n\
          A test that passes them, because it compares the answer with the expected value:\n\n{SOUND_TEST}\n"
     )

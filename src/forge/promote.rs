@@ -8,11 +8,11 @@
 use super::context::ForgeContext;
 use super::record::{AffectedViews, RecordError, record, record_all};
 use super::source_review::{self, SourceReview};
-use super::{snapshot_store, spec_differences, verify};
+use super::{snapshot_store, spec_differences, statements, verify};
 use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{
-    Build, GateRow, Ledger, LedgerError, Promotion, PromotionRequest, PromotionSubject, Proposal, ProposalSource,
-    Rejection, Verification,
+    Build, GateRow, Ledger, LedgerError, Promotion, PromotionRequest, PromotionSubject, Proposal, ProposalOrigin,
+    ProposalSource, Rejection, Verification,
 };
 use crate::model::{
     approver::Approver,
@@ -86,6 +86,8 @@ pub struct PromotionReport {
     pub build: Build,
     /// Who sent the proposal; none when it was typed at the command line.
     pub source: Option<ProposalSource>,
+    /// The bundle that the proposal came in; none when it came in none.
+    pub origin: Option<ProposalOrigin>,
     /// How often the same specification was proposed.
     pub times: u32,
     /// Its sources, and how they differ from the active revision.
@@ -165,6 +167,7 @@ pub fn report(forge: &ForgeContext<'_>, proposal: Proposal) -> Result<PromotionR
     Ok(PromotionReport {
         sources: source_review::review(forge.store, verification.snapshot_sha256, trusted)?,
         source: forge.ledger.proposal_source(proposal.id)?,
+        origin: forge.ledger.proposal_origin(proposal.id)?,
         times: forge.ledger.times_proposed(proposal.id)?,
         unused: unused(&proposal.spec, &imports),
         build: newest,
@@ -183,7 +186,7 @@ pub fn report(forge: &ForgeContext<'_>, proposal: Proposal) -> Result<PromotionR
 
 /// The remarks of the gates that are not shown elsewhere.
 fn remarks(gates: &[GateRow], snapshot: &Snapshot) -> Vec<Remark> {
-    let shown_elsewhere = [verify::ASKED_RULE, verify::REPLAY_SUMMARY_RULE];
+    let shown_elsewhere = [verify::ASKED_RULE, verify::REPLAY_SUMMARY_RULE, verify::REPLAY_FLIPS_RULE];
     let findings = gates.iter().flat_map(|gate| &gate.findings);
     let remark = |finding: &Finding| {
         let text = finding.file.as_deref().and_then(|file| snapshot.get(file)).map(String::from_utf8_lossy);
@@ -232,10 +235,8 @@ pub fn apply(
 ) -> Result<Proposal, PromoteError> {
     let subject = subject(forge, report, limits, approver)?;
     let name = &report.proposal.spec.name;
-    Ok(record(forge, name, AffectedViews::IndexAndRegistry, |ledger| {
-        let PromotionSubject { id, verification, component, limits, ref request } = subject;
-        ledger.promote(id, verification, component, limits, request)
-    })?)
+    let promoted = record_all(forge, &[name], |ledger| ledger.promote_all(std::slice::from_ref(&subject)))?;
+    promoted.into_iter().next().ok_or_else(|| PromoteError::NotPassed(report.proposal.id.short()))
 }
 
 /// Trusts exactly what several reports show: all of it, or nothing.
@@ -265,12 +266,14 @@ fn subject<'a>(
     let component = forge.store.get(StoredKind::Component, report.component_sha256)?;
     forge.store.sync(StoredKind::Component, Digest::of(&component))?;
     prepare(forge, report, &component)?;
+    let request = request(forge, approver, None);
     Ok(PromotionSubject {
+        statements: statements::signed(forge, report, &request)?,
         id: report.proposal.id,
         verification: report.verification.id,
         component: report.component_sha256,
         limits,
-        request: request(forge, approver, None),
+        request,
     })
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::context::{ForgeContext, NewArtifact};
 use super::record::{AffectedViews, RecordError, record};
 use crate::egress::authorize;
-use crate::ledger::{NewProposal, Proposal, ProposalSource};
+use crate::ledger::{NewProposal, Proposal, ProposalOrigin, ProposalSource};
 use crate::model::{
     artifact::ArtifactKind,
     capabilities::{ReadScope, SkillCapabilities},
@@ -325,6 +325,27 @@ pub fn write(
     spec: &SkillSpec,
     source: Option<&ProposalSource>,
 ) -> Result<Proposal, ProposalWriteError> {
+    write_from(forge, spec, source, None)
+}
+
+/// Writes a proposal that came in a bundle of another workspace.
+///
+/// # Errors
+/// [`ProposalWriteError`]; the ledger is unchanged unless it is [`RecordError::Views`].
+pub fn write_imported(
+    forge: &ForgeContext<'_>,
+    spec: &SkillSpec,
+    origin: &ProposalOrigin,
+) -> Result<Proposal, ProposalWriteError> {
+    write_from(forge, spec, None, Some(origin))
+}
+
+fn write_from(
+    forge: &ForgeContext<'_>,
+    spec: &SkillSpec,
+    source: Option<&ProposalSource>,
+    origin: Option<&ProposalOrigin>,
+) -> Result<Proposal, ProposalWriteError> {
     let id = ProposalId::new(forge.ids);
     // Canonical: the keys are sorted, so that one spec has one digest.
     let text = json::canonical(&serde_json::to_value(spec)?);
@@ -335,7 +356,7 @@ pub fn write(
         bytes: text.as_bytes(),
         related_id: id.to_string(),
     })?;
-    let proposal =
-        NewProposal { id, spec, spec_json: &text, artifact: &artifact, source, context_sha256: forge.context_sha256 };
+    let (spec_json, context_sha256) = (text.as_str(), forge.context_sha256);
+    let proposal = NewProposal { id, spec, spec_json, artifact: &artifact, source, origin, context_sha256 };
     Ok(record(forge, &spec.name, AffectedViews::Index, |ledger| ledger.insert_proposal(&proposal))?)
 }

@@ -58,6 +58,9 @@ pub const FILES: &[(&str, &[u8])] = files![
     "wit/skill.wit",
 ];
 
+/// The contract between skills and runtime.
+pub const CONTRACT: &[u8] = include_bytes!("../../wit/skill.wit");
+
 /// The guide to writing a skill: a person reads it in the documentation of the SDK, a coding agent in its packet.
 pub const GUIDE: &str = include_str!("../../sdk/README.md");
 

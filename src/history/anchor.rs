@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 
+use super::Hash;
 use super::note::NoteKey;
 use super::rules::{DecisionRules, NO_RULES};
 
@@ -51,6 +52,16 @@ pub trait HistoryAnchor: Debug + Send + Sync {
     /// [`AnchorError`] when a witness cannot be asked.
     fn witnessed(&self) -> Result<Option<String>, AnchorError> {
         Ok(None)
+    }
+
+    /// Asks a witness over a network to cosign a checkpoint that is kept already. `path` gives the proof that an older size is the
+    /// beginning of it. Without such a witness it does nothing.
+    ///
+    /// # Errors
+    /// [`AnchorError`] when there is no cosignature. The checkpoint counts all the same, unless the witness saw another history.
+    fn ask_witness(&self, note: &str, path: &dyn Fn(u64) -> Option<Vec<Hash>>) -> Result<(), AnchorError> {
+        let _ = (note, path);
+        Ok(())
     }
 
     /// What comes from outside of the ledger about who may decide. An anchor without any has none.

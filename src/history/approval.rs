@@ -69,6 +69,7 @@ pub fn namespace(kind: EventKind) -> Option<&'static str> {
     match kind {
         EventKind::Promotion => Some("promotion@kavi"),
         EventKind::Rollback => Some("rollback@kavi"),
+        EventKind::StandingOrder => Some("standing-order@kavi"),
         EventKind::EffectApproved => Some("effect@kavi"),
         EventKind::TrustPolicy => Some("policy@kavi"),
         EventKind::Signers => Some("signers@kavi"),
@@ -135,7 +136,7 @@ pub fn bare_event(body: &Value) -> Value {
 }
 
 /// The row of a table in an event, by the end of its name.
-fn column<'b>(event: &'b Value, table: &str, key: Option<&str>, column: &str) -> Option<&'b str> {
+pub(super) fn column<'b>(event: &'b Value, table: &str, key: Option<&str>, column: &str) -> Option<&'b str> {
     let rows = event["rows"].as_object()?;
     let fits = |name: &str| {
         name.strip_prefix(table)

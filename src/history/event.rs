@@ -77,6 +77,10 @@ pub enum EventKind {
     OutcomeReport,
     /// A step of an attempt to improve a guidance.
     Improvement,
+    /// A person released the text of a run.
+    Evidence,
+    /// A person lets a guidance step back by itself.
+    StandingOrder,
     /// A person set the role charter.
     Charter,
     /// A person set policy values.
@@ -91,7 +95,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Created,
         Self::TakenOver,
         Self::Key,
@@ -120,6 +124,8 @@ impl EventKind {
         Self::Guidance,
         Self::OutcomeReport,
         Self::Improvement,
+        Self::Evidence,
+        Self::StandingOrder,
         Self::Charter,
         Self::Policy,
         Self::Capability,
@@ -158,6 +164,8 @@ impl EventKind {
             Self::Guidance => "guidance",
             Self::OutcomeReport => "outcome-report",
             Self::Improvement => "improvement",
+            Self::Evidence => "evidence",
+            Self::StandingOrder => "standing-order",
             Self::Charter => "charter",
             Self::Policy => "policy",
             Self::Capability => "capability",

@@ -4,11 +4,13 @@
 //! - `note.rs`: signed notes of C2SP, and Ed25519 keys.
 //! - `checkpoint.rs`: a checkpoint of C2SP `tlog-checkpoint`: origin, size and root, signed.
 //! - `event.rs`: the bytes of a leaf.
-//! - `proof.rs`: proof files, and their check.
+//! - `proof.rs`: proof files, and their check. `statement.rs`: what a promotion states about a component, in DSSE envelopes.
+//!   `source_files.rs`: the source of a skill in a proof. `bundle.rs`: a skill with its proof, in one file.
 //! - `state.rs`: the digest of everything that decides trust.
 //! - `anchor.rs`: what a ledger needs from the place where its newest checkpoint is kept.
 //! - `trust_policy.rs`: what decisions need, and who may sign them. `rules.rs`: what of that comes from outside of the ledger.
 //! - `approval.rs`: a person's signature over one event. `approval_walk.rs`: whether each event has the one that it needed.
+//! - `witness.rs`: what a witness is asked, decides and signs.
 //! - `ssh_key.rs`, `sshsig.rs`, `signers.rs`: the forms of OpenSSH.
 //!
 //! Guarantees: pure functions of their arguments. A malformed, oversized or foreign text is a typed error, and never "valid".
@@ -19,6 +21,7 @@
 pub mod anchor;
 pub mod approval;
 pub mod approval_walk;
+pub mod bundle;
 pub mod checkpoint;
 pub mod event;
 pub mod merkle;
@@ -26,10 +29,13 @@ pub mod note;
 pub mod proof;
 pub mod rules;
 pub mod signers;
+pub mod source_files;
 pub mod ssh_key;
 pub mod sshsig;
 pub mod state;
+pub mod statement;
 pub mod trust_policy;
+pub mod witness;
 
 /// A SHA-256 value: a leaf, a node, a root or a link of the chain.
 pub type Hash = [u8; 32];

@@ -148,6 +148,14 @@ impl<'a> Note<'a> {
         Ok(Self { text, signatures })
     }
 
+    /// The signatures of the lines with this name and this id.
+    pub(super) fn signatures_by(&self, name: &str, id: [u8; 4]) -> impl Iterator<Item = &[u8]> {
+        self.signatures
+            .iter()
+            .filter(move |line| line.name == name && line.id == id)
+            .map(|line| line.signature.as_slice())
+    }
+
     /// Checks the signature by a key.
     ///
     /// # Errors

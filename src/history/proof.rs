@@ -8,18 +8,27 @@
 //! THE BYTES OF THE EVENT, ONE LINE
 //! BASE64 OF A HASH, from the leaf to the root, one a line
 //!
+//! statement POSITION
+//! A STATEMENT THAT THE EVENT AT THIS POSITION NAMES, IN ITS ENVELOPE, ONE LINE
+//!
+//! source
+//! PATH OF A FILE
+//! BASE64 OF ITS BYTES
+//!
 //! checkpoint
 //! THE SIGNED NOTE, to the end of the file
 //! ```
 //!
 //! A valid proof says that the holder of the key has put these events into one append-only history. It says nothing about what
 //! came after the checkpoint, so a promotion counts "as of" it. Whether the key is the one that you expect is for you to compare.
+//! `statement` blocks are there exactly as the events name them. `source` is there or not, and is the one that was promoted.
 //!
 //! Guarantees: no part of a file that does not follow this form, and no byte after it, is ever ignored, but for signature lines of
 //! other keys. Deliberately never: reads a workspace or a network.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 
 use super::Hash;
 use super::approval::{ApprovalIssue, Approved};
@@ -28,11 +37,15 @@ use super::checkpoint::{Checkpoint, CheckpointError};
 use super::event::Event;
 use super::merkle::{MAX_PATH, leaf_hash, verify_inclusion};
 use super::note::{NoteError, NoteKey};
+use super::source_files::{self, SourceFiles};
+use super::statement::{self, PromotedDigests, ProvenStatement, StatementError};
 
 /// Longest file that is read, in bytes.
-pub const MAX_PROOF: usize = 1 << 20;
+pub const MAX_PROOF: usize = 4 << 20;
 /// Most events of a file.
 const MAX_EVENTS: usize = 256;
+/// Most statements of a file.
+const MAX_STATEMENTS: usize = 64;
 
 const FIRST_LINE: &str = "kavi-proof@v1";
 
@@ -47,6 +60,15 @@ pub struct ProvenEvent {
     pub path: Vec<Hash>,
 }
 
+/// A statement of a promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementBlock {
+    /// The event that names it.
+    pub position: u64,
+    /// Its envelope.
+    pub envelope: String,
+}
+
 /// A proof file, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
@@ -54,6 +76,10 @@ pub struct Proof {
     pub key: NoteKey,
     /// The events.
     pub events: Vec<ProvenEvent>,
+    /// The statements that the events name, in their order.
+    pub statements: Vec<StatementBlock>,
+    /// The source of the skill, if the file has it.
+    pub source: Option<SourceFiles>,
     /// The signed checkpoint.
     pub checkpoint: String,
 }
@@ -69,6 +95,12 @@ pub struct Proven {
     pub events: Vec<Event>,
     /// Who approved each event by their key.
     pub approvals: Vec<Option<Approved>>,
+    /// The statements of each event.
+    pub statements: Vec<Vec<ProvenStatement>>,
+    /// What the newest promotion or rollback among the events names.
+    pub promoted: Option<PromotedDigests>,
+    /// The digest of the source, if the file has it.
+    pub source: Option<String>,
 }
 
 /// Why a file is no valid proof.
@@ -92,9 +124,20 @@ pub enum ProofError {
     /// An event that is not approved as it had to be.
     #[error("event {0}: {1}")]
     Approval(u64, ApprovalIssue),
+    /// A statement that does not count.
+    #[error("a statement of event {0}: {1}")]
+    Statement(u64, StatementError),
+    /// A source that is not the one that was promoted.
+    #[error("its source is not the one that event {0} names")]
+    Source(u64),
     /// Signed with another key than the one that was asked for.
     #[error("it is signed with the key `{0}`, not with the one that you gave")]
     OtherKey(String),
+}
+
+/// A number in its one form: no sign, no leading zero.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 impl Proof {
@@ -105,6 +148,12 @@ impl Proof {
             text.push_str(&format!("event {}\n{}\n", event.position, event.body));
             event.path.iter().for_each(|hash| text.push_str(&format!("{}\n", STANDARD.encode(hash))));
             text.push('\n');
+        }
+        for StatementBlock { position, envelope } in &self.statements {
+            text.push_str(&format!("statement {position}\n{envelope}\n\n"));
+        }
+        if let Some(source) = &self.source {
+            text.push_str(&format!("source\n{}\n", source_files::lines(source)));
         }
         text.push_str("checkpoint\n");
         text.push_str(&self.checkpoint);
@@ -132,20 +181,36 @@ impl Proof {
             }
             rest = after;
         }
+        let mut statements = Vec::new();
+        while let Some(statement) = rest.strip_prefix("statement ") {
+            let (block, after) = statement.split_once("\n\n").ok_or(malformed("a statement does not end"))?;
+            let (position, envelope) = block.split_once('\n').ok_or(malformed("a statement has no envelope"))?;
+            let position = number(position).ok_or(malformed("the place of a statement is no number"))?;
+            statements.push(StatementBlock { position, envelope: envelope.to_owned() });
+            if statements.len() > MAX_STATEMENTS {
+                return Err(malformed("it has too many statements"));
+            }
+            rest = after;
+        }
+        let mut source = None;
+        if let Some(after) = rest.strip_prefix("source\n") {
+            let (block, after) = after.split_once("\n\n").ok_or(malformed("the source does not end"))?;
+            source = Some(source_files::parse(block).map_err(malformed)?);
+            rest = after;
+        }
         let checkpoint = rest.strip_prefix("checkpoint\n").ok_or(malformed("it has no checkpoint"))?.to_owned();
         if events.is_empty() {
             return Err(malformed("it has no event"));
         }
-        Ok(Self { key, events, checkpoint })
+        Ok(Self { key, events, statements, source, checkpoint })
     }
 
     fn event(block: &str) -> Result<ProvenEvent, ProofError> {
         let malformed = ProofError::Malformed;
         let mut lines = block.split('\n');
-        let (number, body) =
+        let (position, body) =
             (lines.next().unwrap_or_default(), lines.next().ok_or(malformed("an event has no bytes"))?);
-        let position = number.parse().ok().filter(|position: &u64| position.to_string() == number);
-        let position = position.ok_or(malformed("the place of an event is no number"))?;
+        let position = number(position).ok_or(malformed("the place of an event is no number"))?;
         let mut path = Vec::new();
         for line in lines {
             let hash = STANDARD.decode(line).ok().and_then(|bytes| bytes.try_into().ok());
@@ -175,20 +240,83 @@ impl Proof {
             }
             events.push(Event::parse(&event.body).map_err(|_| ProofError::Event(event.position))?);
         }
-        let approvals = self.approvals(&checkpoint.origin)?;
-        Ok(Proven { origin: checkpoint.origin, size: head.size, events, approvals })
+        let bodies = self.bodies()?;
+        let approvals = self.approvals(&bodies, &checkpoint.origin)?;
+        let statements = self.check_statements(&bodies)?;
+        let promoted = self.check_source(&bodies)?;
+        let source = self.source.as_ref().map(source_files::digest);
+        Ok(Proven { origin: checkpoint.origin, size: head.size, events, approvals, statements, promoted, source })
+    }
+
+    /// The events as JSON, in the order of the file.
+    fn bodies(&self) -> Result<Vec<Value>, ProofError> {
+        let body =
+            |event: &ProvenEvent| serde_json::from_str(&event.body).map_err(|_| ProofError::Event(event.position));
+        self.events.iter().map(body).collect()
+    }
+
+    /// The indexes of the events, in the order of the history.
+    fn in_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.events.len()).collect();
+        order.sort_by_key(|index| self.events[*index].position);
+        order
+    }
+
+    /// The key that signed statements before this place: the newest one that an event names, else the one of the file. A person
+    /// who adopts a history gives it another key.
+    fn key_before(&self, position: u64, bodies: &[Value]) -> Result<NoteKey, ProofError> {
+        let names_key = |body: &Value| body["kind"] == "key" || body["kind"] == "adopted";
+        let named = self.in_order().into_iter().rev();
+        let mut named = named.filter(|index| self.events[*index].position < position && names_key(&bodies[*index]));
+        match named.find_map(|index| bodies[index]["detail"]["key"].as_str()) {
+            Some(key) => NoteKey::parse(key).map_err(ProofError::Key),
+            None => Ok(self.key.clone()),
+        }
+    }
+
+    /// Checks the statements against the events that name them.
+    fn check_statements(&self, bodies: &[Value]) -> Result<Vec<Vec<ProvenStatement>>, ProofError> {
+        let mut rest = self.statements.as_slice();
+        let mut proven = Vec::new();
+        for (event, body) in self.events.iter().zip(bodies) {
+            let named = statement::named_by(body).map_err(|error| ProofError::Statement(event.position, error))?;
+            let (blocks, after) = rest.split_at_checked(named.len()).unwrap_or((&[], rest));
+            if blocks.len() != named.len() || blocks.iter().any(|block| block.position != event.position) {
+                return Err(ProofError::Malformed("a statement that an event names is missing, or not in its order"));
+            }
+            let envelopes: Vec<&str> = blocks.iter().map(|block| block.envelope.as_str()).collect();
+            let key = self.key_before(event.position, bodies)?;
+            let checked = statement::check(body, &envelopes, &key);
+            proven.push(checked.map_err(|error| ProofError::Statement(event.position, error))?);
+            rest = after;
+        }
+        if rest.is_empty() { Ok(proven) } else { Err(ProofError::Malformed("a statement is of no event")) }
+    }
+
+    /// Checks that the source, if there is one, is what each promotion and rollback is about. Gives what the newest one is about.
+    fn check_source(&self, bodies: &[Value]) -> Result<Option<PromotedDigests>, ProofError> {
+        let source = self.source.as_ref().map(source_files::digest);
+        let mut newest = None;
+        for index in self.in_order() {
+            let Some(promoted) = PromotedDigests::of_event(&bodies[index]) else { continue };
+            if source.as_ref().is_some_and(|source| *source != promoted.source) {
+                return Err(ProofError::Source(self.events[index].position));
+            }
+            newest = Some(promoted);
+        }
+        match (newest, source) {
+            (None, Some(_)) => Err(ProofError::Malformed("it has a source, and no promotion of it")),
+            (newest, _) => Ok(newest),
+        }
     }
 
     /// Checks the signatures of people, in the order of the history.
-    fn approvals(&self, origin: &str) -> Result<Vec<Option<Approved>>, ProofError> {
-        let mut order: Vec<usize> = (0..self.events.len()).collect();
-        order.sort_by_key(|index| self.events[*index].position);
+    fn approvals(&self, bodies: &[Value], origin: &str) -> Result<Vec<Option<Approved>>, ProofError> {
         let mut walk = ApprovalWalk::new(origin.strip_prefix("kavi/"));
         let mut approvals = vec![None; self.events.len()];
-        for index in order {
-            let ProvenEvent { position, body, .. } = &self.events[index];
-            let body = serde_json::from_str(body).map_err(|_| ProofError::Event(*position))?;
-            approvals[index] = walk.step(&body).map_err(|error| ProofError::Approval(*position, error))?;
+        for index in self.in_order() {
+            let position = self.events[index].position;
+            approvals[index] = walk.step(&bodies[index]).map_err(|error| ProofError::Approval(position, error))?;
         }
         Ok(approvals)
     }
@@ -203,7 +331,7 @@ pub fn check(text: &str, expected: Option<&NoteKey>) -> Result<Proven, ProofErro
 }
 
 impl Proven {
-    /// What it shows, for people: one line an event.
+    /// What it shows, for people: one line an event, one a statement, and one for the source.
     pub fn lines(&self) -> Vec<String> {
         let row = |event: &Event, table: &str, column: &str| {
             event.rows.iter().filter(|(name, _)| name.starts_with(table)).find_map(|(_, image)| match image {
@@ -237,108 +365,14 @@ impl Proven {
             let facts: Vec<String> = facts.chain(record).chain(approved.as_ref().map(by)).collect();
             format!("{} at {}: {}", event.kind, event.at, facts.join(" "))
         };
-        self.events.iter().zip(&self.approvals).map(line).collect()
+        let events = self.events.iter().zip(&self.approvals).map(line).zip(&self.statements);
+        let lines = events.flat_map(|(line, statements)| {
+            std::iter::once(line).chain(statements.iter().map(|statement| format!("  {}", statement.line())))
+        });
+        lines.chain(self.source.iter().map(|source| format!("source {source}, as promoted"))).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::event::run_body;
-    use crate::history::merkle::{TreeHead, inclusion_path, root};
-    use proptest::prelude::*;
-    use ring::signature::{Ed25519KeyPair, KeyPair as _};
-
-    type Made<T> = Result<T, Box<dyn std::error::Error>>;
-
-    fn proof(size: u64, proven: &[u64]) -> Made<Proof> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).map_err(|_| "no key")?;
-        let key = NoteKey::new("kavi/test", pair.public_key().as_ref().try_into()?).ok_or("no name")?;
-        let body = |position: u64| run_body(&position.to_string(), "2026-11-30T00:00:00.000Z", Some(0), &[3; 32]);
-        let leaves: Vec<Hash> = (0..size).map(|position| leaf_hash(body(position).as_bytes())).collect();
-        let event = |position: &u64| {
-            let path = inclusion_path(&leaves, usize::try_from(*position).unwrap_or(usize::MAX)).unwrap_or_default();
-            ProvenEvent { position: *position, body: body(*position), path }
-        };
-        let checkpoint = Checkpoint { origin: "kavi/test".to_owned(), head: TreeHead { size, root: root(&leaves) } };
-        let signature = pair.sign(checkpoint.text().as_bytes()).as_ref().try_into()?;
-        let events = proven.iter().map(event).collect();
-        Ok(Proof { checkpoint: checkpoint.note(&key, &signature), key, events })
-    }
-
-    #[test]
-    fn a_proof_comes_back_and_holds_and_only_with_its_key() -> Made<()> {
-        let proof = proof(21, &[3, 20, 0])?;
-        let text = proof.text();
-        assert_eq!(Proof::parse(&text)?, proof);
-        let proven = check(&text, None)?;
-        assert_eq!((proven.origin.as_str(), proven.size, proven.events.len()), ("kavi/test", 21, 3));
-        assert!(
-            proven.lines()[0].starts_with("run at 2026-11-30T00:00:00.000Z: executions/3=0303"),
-            "{:?}",
-            proven.lines()
-        );
-        assert_eq!(check(&text, Some(&proof.key))?, proven);
-        let other = NoteKey::new("kavi/test", [1; 32]).ok_or("no name")?;
-        assert!(matches!(check(&text, Some(&other)), Err(ProofError::OtherKey(_))));
-        Ok(())
-    }
-
-    /// Every byte, and every bit of it.
-    #[test]
-    fn no_flipped_bit_of_a_proof_is_accepted() -> Made<()> {
-        let text = proof(1_000, &[700, 999])?.text();
-        let mut tried = 0;
-        for place in 0..text.len() {
-            for bit in 0..8 {
-                let mut bytes = text.clone().into_bytes();
-                bytes[place] ^= 1 << bit;
-                tried += 1;
-                let accepted = std::str::from_utf8(&bytes).is_ok_and(|text| check(text, None).is_ok());
-                assert!(!accepted, "byte {place}, bit {bit}");
-            }
-        }
-        assert!(tried > 10_000, "{tried}");
-        Ok(())
-    }
-
-    #[test]
-    fn a_proof_of_one_event_in_a_million_is_small() -> Made<()> {
-        let mut one = proof(2, &[1])?;
-        one.events[0].path = vec![[7; 32]; 20];
-        assert!(one.text().len() < 16 << 10);
-        Ok(())
-    }
-
-    #[test]
-    fn what_is_no_proof_is_refused() -> Made<()> {
-        let good = proof(5, &[2])?.text();
-        let other = proof(6, &[2])?;
-        let moved = Proof { checkpoint: other.checkpoint, ..proof(5, &[2])? }.text();
-        let long = format!("{good}{}", "x".repeat(MAX_PROOF));
-        let bad = [
-            String::new(),
-            good.replace("kavi-proof@v1", "kavi-proof@v2"),
-            good.replace("event 2", "event 02"),
-            good.replace("event 2", "event 3"),
-            good.replace("event 2\n", "event 2\n\n"),
-            good.replace("checkpoint\n", ""),
-            good.replacen("event", "evert", 1),
-            format!("{good}x"),
-            format!("{good}\n"),
-            moved,
-            long,
-        ];
-        for text in bad {
-            assert!(check(&text, None).is_err(), "{text:.200}");
-        }
-        Ok(())
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_the_checker_panic(text in "(kavi-proof@v1\nkey )?(.|\n)*") {
-            let _ = check(&text, None);
-        }
-    }
-}
+#[path = "proof_tests.rs"]
+mod tests;

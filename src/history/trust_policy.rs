@@ -105,7 +105,8 @@ impl RequirementTable {
     pub fn of(&self, kind: EventKind) -> Option<Requirement> {
         match kind {
             EventKind::Promotion => Some(self.promotion),
-            EventKind::Rollback => Some(self.rollback),
+            // An order is a rollback that is decided beforehand.
+            EventKind::Rollback | EventKind::StandingOrder => Some(self.rollback),
             EventKind::EffectApproved => Some(self.effects),
             EventKind::TrustPolicy | EventKind::Signers | EventKind::Adopted => Some(self.policy),
             _ => None,

@@ -118,7 +118,7 @@ impl HttpResponse {
     }
 }
 
-/// A response that was read to its end. The body is empty unless the status is 200.
+/// A response that was read to its end. [`HttpClient::fetch`] leaves the body empty unless the status is 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedResponse {
     /// The status.
@@ -203,12 +203,29 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`]
     pub fn fetch(&self, request: HttpRequest, max_body: usize) -> Result<FetchedResponse, HttpError> {
+        self.fetch_where(request, max_body, |status| status == 200)
+    }
+
+    /// The same with the body of any status: for a protocol whose refusals have one. It is the text of a stranger.
+    ///
+    /// # Errors
+    /// [`HttpError`]
+    pub fn fetch_any_status(&self, request: HttpRequest, max_body: usize) -> Result<FetchedResponse, HttpError> {
+        self.fetch_where(request, max_body, |_| true)
+    }
+
+    fn fetch_where(
+        &self,
+        request: HttpRequest,
+        max_body: usize,
+        is_read: impl Fn(u16) -> bool + Sync,
+    ) -> Result<FetchedResponse, HttpError> {
         let exchange = async {
             let response = self.send(request).await?;
             let status = response.status();
             // The text of an error response would be repeated in messages, and comes from a
             // stranger.
-            let body = if status == 200 { response.into_body(max_body).await? } else { Vec::new() };
+            let body = if is_read(status) { response.into_body(max_body).await? } else { Vec::new() };
             Ok(FetchedResponse { status, body })
         };
         block_on(exchange)

@@ -1,4 +1,4 @@
-//! The one HTTP client: TLS roots, the proxy, addresses, limits and errors.
+//! The one HTTP client, and a small server for this machine alone: TLS roots, the proxy, addresses, limits and errors.
 //!
 //! Guarantees:
 //! - [`PinnedClient`] connects to the addresses that it was given. [`HttpClient`] contacts the server in the URL, or the proxy that it was given, and no other host.
@@ -14,6 +14,7 @@
 mod base_url;
 mod client;
 mod error;
+mod loopback_server;
 mod pinned;
 mod proxy;
 mod tls_roots;
@@ -21,6 +22,7 @@ mod tls_roots;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use client::{ExchangeLimits, FetchedResponse, HttpClient, HttpMethod, HttpRequest, HttpResponse};
 pub use error::HttpError;
+pub use loopback_server::{LoopbackServer, ServedRequest, ServedResponse};
 pub use pinned::{PinnedClient, PinnedRequest, PinnedResponse, SeenTls};
 pub use proxy::{HttpProxy, InvalidProxy};
 pub use tls_roots::{TlsRoots, TlsRootsError};

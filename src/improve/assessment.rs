@@ -111,16 +111,32 @@ enum AssessedPart {
 /// [`LedgerError`] when they cannot be read.
 pub fn of(ledger: &Ledger, trusted: &Proposal, published: &GuidanceRevision) -> Result<Assessment, LedgerError> {
     let skill = &trusted.spec.name;
-    let reports: BTreeMap<_, _> =
-        ledger.outcome_reports(skill)?.into_iter().map(|report| (report.run, report)).collect();
     let since = ledger.guidance_decisions(skill)?.pop().map_or(0, |decision| decision.after_record);
-    let reader = Reader { ledger, skill, reports };
+    let reader = Reader::new(ledger, skill)?;
     let (revision, sha256) = (published.number, published.body.sha256());
-    let guidance = reader.read(AssessedPart::Guidance, since, |_| true)?.finish(revision, sha256);
+    let guidance = reader.read(AssessedPart::Guidance, &[(since, i64::MAX)], |_| true)?.finish(revision, sha256);
     let trust = trusted.trust.ok_or_else(|| LedgerError::NotFound { what: "trusted skill", key: skill.to_string() })?;
     let of_trusted = |record: &ExecutionRecord| record.source_hash == Some(trust.component_sha256);
-    let code = reader.read(AssessedPart::Code, 0, of_trusted)?.finish(trust.revision, trust.component_sha256);
+    let code =
+        reader.read(AssessedPart::Code, &[(0, i64::MAX)], of_trusted)?.finish(trust.revision, trust.component_sha256);
     Ok(Assessment { skill: skill.clone(), guidance, code, opinions: ledger.outcome_opinions(skill)? })
+}
+
+/// Reads the records of every time in which a revision of the guidance was published.
+///
+/// # Errors
+/// [`LedgerError`] when they cannot be read.
+pub fn of_revision(
+    ledger: &Ledger,
+    skill: &SkillName,
+    revision: &GuidanceRevision,
+) -> Result<SubjectOutcomes, LedgerError> {
+    let decisions = ledger.guidance_decisions(skill)?;
+    let ends = decisions.iter().skip(1).map(|next| next.after_record).chain([i64::MAX]);
+    let spans = decisions.iter().zip(ends).filter(|(decision, _)| decision.published == revision.number);
+    let spans: Vec<(i64, i64)> = spans.map(|(decision, end)| (decision.after_record, end)).collect();
+    let tally = Reader::new(ledger, skill)?.read(AssessedPart::Guidance, &spans, |_| true)?;
+    Ok(tally.finish(revision.number, revision.body.sha256()))
 }
 
 struct Reader<'a> {
@@ -136,25 +152,35 @@ struct Tally {
     failures: Vec<FailedUse>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(ledger: &'a Ledger, skill: &'a SkillName) -> Result<Self, LedgerError> {
+        let reports = ledger.outcome_reports(skill)?.into_iter().map(|report| (report.run, report)).collect();
+        Ok(Self { ledger, skill, reports })
+    }
+
+    /// The records of some spans, each from after one number up to another.
     fn read(
         &self,
         part: AssessedPart,
-        after: i64,
+        spans: &[(i64, i64)],
         is_about: impl Fn(&ExecutionRecord) -> bool,
     ) -> Result<Tally, LedgerError> {
         let filter = RecordFilter { skill: Some(self.skill.clone()), ..RecordFilter::default() };
-        let (mut tally, mut seen) = (Tally::default(), after);
-        loop {
-            let page = self.ledger.written_after(&filter, seen, PAGE)?;
-            if page.rows.is_empty() {
-                return Ok(tally);
-            }
-            seen = page.seen;
-            for row in page.rows.iter().filter(|row| is_about(&row.record)) {
-                tally.add(part, row, self.outcome(row)?);
+        let mut tally = Tally::default();
+        for (after, until) in spans {
+            let mut seen = *after;
+            loop {
+                let page = self.ledger.written_between(&filter, seen, *until, PAGE)?;
+                if page.rows.is_empty() {
+                    break;
+                }
+                seen = page.seen;
+                for row in page.rows.iter().filter(|row| is_about(&row.record)) {
+                    tally.add(part, row, self.outcome(row)?);
+                }
             }
         }
+        Ok(tally)
     }
 
     fn outcome(&self, row: &ExecutionRow) -> Result<Option<UseOutcome>, LedgerError> {

@@ -11,7 +11,10 @@ use super::assessment::{self, Assessment, PROMISED_RATE, SubjectOutcomes};
 use super::guidance::{GuidanceContext, GuidanceError};
 use super::statistics::{EVIDENCE, UseCounts, Z_90};
 use crate::ledger::Proposal;
-use crate::model::name::SkillName;
+use crate::model::{id::ExecutionId, name::SkillName};
+
+/// Most failures that are named.
+const MOST_FAILED: usize = 12;
 
 /// What could be improved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,6 +41,8 @@ pub struct Candidate {
     pub e_value: f64,
     /// Why, in one sentence.
     pub why: String,
+    /// Its newest failures that count, newest first.
+    pub failed_runs: Vec<ExecutionId>,
 }
 
 /// A skill that could not be looked at.
@@ -104,5 +109,7 @@ fn candidate(skill: &SkillName, part: CandidatePart, subject: &SubjectOutcomes) 
         counts.ok,
         counts.total(),
     );
-    Some(Candidate { skill: skill.clone(), part, revision: subject.revision, counts, e_value, why })
+    let counted = subject.failures.iter().rev().filter(|failure| !failure.set_aside);
+    let failed_runs = counted.take(MOST_FAILED).map(|failure| failure.run).collect();
+    Some(Candidate { skill: skill.clone(), part, revision: subject.revision, counts, e_value, why, failed_runs })
 }

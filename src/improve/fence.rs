@@ -62,6 +62,14 @@ fn closes(line: &str, start: FenceStart<'_>) -> bool {
 /// # Errors
 /// [`NoFencedText`].
 pub fn text_of(answer: &str) -> Result<String, NoFencedText> {
+    block_of(answer, "markdown")
+}
+
+/// The text in the one fence of an answer that is marked with a language.
+///
+/// # Errors
+/// [`NoFencedText`].
+pub fn block_of(answer: &str, language: &str) -> Result<String, NoFencedText> {
     if answer.len() > MAX_ANSWER_BYTES {
         return Err(NoFencedText::TooLong(answer.len()));
     }
@@ -85,7 +93,7 @@ pub fn text_of(answer: &str) -> Result<String, NoFencedText> {
     match found.as_slice() {
         [] => Err(NoFencedText::Missing),
         [(_, false, _)] => Err(NoFencedText::Unclosed),
-        [(language, true, _)] if language != "markdown" => Err(NoFencedText::OtherLanguage),
+        [(found, true, _)] if found != language => Err(NoFencedText::OtherLanguage),
         [(_, true, body)] if body.trim().is_empty() => Err(NoFencedText::Empty),
         [(_, true, body)] => Ok(body.clone()),
         several => Err(NoFencedText::Several(several.len())),

@@ -14,7 +14,7 @@ use crate::forge::snapshot_store;
 use crate::ledger::{Decided, GuidanceRevision, GuidanceRollback, Ledger, LedgerError, NewGuidance, Proposal};
 use crate::model::{
     approver::Approver,
-    guidance::{GuidanceOrigin, GuidanceStep, GuidanceText, InvalidGuidance, KAVI_COMMENT},
+    guidance::{GuidanceOrigin, GuidanceText, InvalidGuidance, KAVI_COMMENT},
     name::SkillName,
     skill_file::{self, InvalidSkillFile, SkillFile},
     text,
@@ -187,7 +187,7 @@ impl GuidanceContext<'_> {
         let missing = || GuidanceError::NothingBefore(skill.clone());
         let newest = newest.ok_or_else(missing)?;
         let to = to.or(newest.previous).ok_or_else(missing)?;
-        let rollback = GuidanceRollback { skill, to, seen: newest.published, step: GuidanceStep::Rollback, why: &why };
+        let rollback = GuidanceRollback { skill, to, seen: newest.published, why: &why };
         Ok(self.ledger.roll_back_guidance(&rollback, Decided { by: approver.as_str(), at: self.clock.now() })?)
     }
 

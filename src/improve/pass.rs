@@ -4,36 +4,41 @@
 //! REFUSED. A pass that was killed is finished by the next one from these rows. An attempt that was STARTED then is LOST: whether
 //! the model was asked is unknown, and it is not asked a second time.
 //!
+//! The code of a skill is attempted by `code_attempt`.
+//!
 //! Guarantees: one pass at a time in a workspace. No attempt begins while the skill cools down, waits for a person, or had three
-//! within a day. A clock that was set back makes no cooldown shorter. Nothing is published.
+//! within a day. A clock that was set back makes no cooldown shorter. No new text is published. A standing
+//! order may bring an earlier one back.
 
-use std::fs::TryLockError;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 
-use super::assessment;
+use super::assessment::{self, FailedUse};
 use super::candidates::{self, Candidate, CandidatePart, UnreadableSkill};
+use super::code_attempt::{CodeContext, CodeReport, SkillForge};
+use super::cooldown::{self, EarlierAttempt, MOST_A_DAY};
 use super::guidance::{GuidanceContext, GuidanceError};
-use super::{fence, revision_check, rewrite_prompt};
+use super::outcome::OutcomeSource;
+use super::rewrite_prompt::{self, RewriteQuestion};
+use super::shadow;
+use super::step_back::{self, SteppedBack};
+use super::{episodes, fence, revision_check};
 use crate::artifacts::{self, ArtifactError};
-use crate::ledger::{Improvement, ImprovementStep, LedgerError, NewImprovement};
+use crate::ledger::{CodeAttempt, Improvement, ImprovementStep, Ledger, LedgerError, NewImprovement, ShadowOrder};
 use crate::llm::AdviceClient;
 use crate::model::{
     guidance::{GuidanceText, ImprovementState},
     layout::Layout,
     name::SkillName,
+    spec::SkillSpec,
     switch::Stopped,
     text,
-    time::Timestamp,
 };
 
-/// The time between two attempts at a skill.
-const COOLDOWN: Duration = Duration::from_secs(3_600);
-/// The most attempts at a skill within a day.
-const MOST_A_DAY: usize = 3;
-/// The time over which attempts share their error probability.
-const SHARED: Duration = Duration::from_hours(24 * 30);
 /// The most attempts of one pass.
 const MOST_A_PASS: usize = 8;
+/// The most failures whose broken rules are counted.
+const MOST_LOOKED_AT: usize = 64;
 /// Longest reason that is kept, in characters.
 const MOST_WHY: usize = 400;
 
@@ -73,6 +78,14 @@ pub struct PassReport {
     pub resumed: Vec<Improvement>,
     /// Attempts of this pass.
     pub attempts: Vec<Improvement>,
+    /// Attempts at code that moved in this pass.
+    pub code: Vec<CodeAttempt>,
+    /// Pairs of texts that were compared.
+    pub pairs: usize,
+    /// Live shadows in which calls were repeated.
+    pub shadows: Vec<ShadowOrder>,
+    /// Guidance that stepped back under standing orders.
+    pub stepped_back: Vec<SteppedBack>,
     /// Candidates without an attempt.
     pub skipped: Vec<SkippedCandidate>,
     /// Skills that could not be looked at.
@@ -88,6 +101,8 @@ pub struct PassContext<'a> {
     pub layout: &'a Layout,
     /// The model.
     pub client: &'a AdviceClient,
+    /// What builds and verifies.
+    pub forge: &'a dyn SkillForge,
 }
 
 /// Makes one pass.
@@ -95,30 +110,91 @@ pub struct PassContext<'a> {
 /// # Errors
 /// [`PassError`] when nothing could be looked at. A skill that cannot be read is in the report, and the others go on.
 pub fn run(context: &PassContext<'_>) -> Result<PassReport, PassError> {
-    let path = context.layout.locks().join("improve");
-    let lock = artifacts::open_lock(&context.layout.root, &path)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(PassError::Busy),
-        Err(TryLockError::Error(source)) => return Err(ArtifactError::Io { path, source }.into()),
-    }
+    let _lock = lock(context.layout)?;
     // Before a model is asked: a workspace that is stopped, or whose ledger is not believed, asks nobody.
     context.guidance.ledger.authorize()?;
-    let mut report = PassReport { resumed: resume(context)?, ..PassReport::default() };
-    let found = candidates::find(&context.guidance)?;
-    report.unreadable = found.unreadable;
-    for candidate in &found.candidates {
-        let skip = |why: String| SkippedCandidate { skill: candidate.skill.clone(), why };
-        if report.attempts.len() >= MOST_A_PASS {
-            report.skipped.push(skip(format!("{MOST_A_PASS} attempts were made in this pass")));
-            continue;
-        }
-        match begin(context, candidate)? {
-            Begun::Skipped(why) => report.skipped.push(skip(why)),
-            Begun::Attempt(attempt) => report.attempts.push(ask(context, candidate, attempt)?),
+    let stepped_back = step_back(context)?;
+    let code = CodeContext { guidance: context.guidance, forge: context.forge };
+    let CodeReport { attempts, skipped } = code.resume()?;
+    let mut report = PassReport {
+        resumed: resume(context)?,
+        code: attempts,
+        skipped,
+        stepped_back,
+        shadows: shadow(context)?,
+        ..PassReport::default()
+    };
+    attempt(context, &code, &mut report)?;
+    for attempt in context.guidance.ledger.improvements(None)? {
+        if attempt.state == ImprovementState::Candidate {
+            match episodes::run(context, &attempt) {
+                Ok(pairs) => report.pairs += pairs,
+                Err(error) => tracing::warn!("improvement {} is not compared: {error}", attempt.number),
+            }
         }
     }
     Ok(report)
+}
+
+/// One pass at a time: whoever holds the file may make it.
+fn lock(layout: &Layout) -> Result<File, PassError> {
+    let path = layout.locks().join("improve");
+    let lock = artifacts::open_lock(&layout.root, &path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(PassError::Busy),
+        Err(TryLockError::Error(source)) => Err(ArtifactError::Io { path, source }.into()),
+    }
+}
+
+/// Makes an attempt for each candidate that need not wait.
+fn attempt(context: &PassContext<'_>, code: &CodeContext<'_>, report: &mut PassReport) -> Result<(), PassError> {
+    let found = candidates::find(&context.guidance)?;
+    report.unreadable = found.unreadable;
+    let mut made = 0;
+    for candidate in &found.candidates {
+        let begun = match candidate.part {
+            _ if made >= MOST_A_PASS => Err(format!("{MOST_A_PASS} attempts were made in this pass")),
+            CandidatePart::Code => code.begin(candidate)?.map(|attempt| report.code.push(attempt)),
+            CandidatePart::Guidance => match begin(context, candidate)? {
+                Ok(attempt) => {
+                    report.attempts.push(ask(context, candidate, attempt)?);
+                    Ok(())
+                }
+                Err(why) => Err(why),
+            },
+        };
+        match begun {
+            Ok(()) => made += 1,
+            Err(why) => report.skipped.push(SkippedCandidate { skill: candidate.skill.clone(), why }),
+        }
+    }
+    Ok(())
+}
+
+/// Uses the standing orders for which there is evidence. First of all, so that no model is asked about a text that goes.
+fn step_back(context: &PassContext<'_>) -> Result<Vec<SteppedBack>, PassError> {
+    let mut steps = Vec::new();
+    for trusted in context.guidance.ledger.all_trusted()? {
+        match step_back::step(&context.guidance, &trusted) {
+            Ok(step) => steps.extend(step),
+            // The look for candidates reports the skill, and the others go on.
+            Err(error) => tracing::warn!("the standing order of `{}` is not used: {error}", trusted.spec.name),
+        }
+    }
+    Ok(steps)
+}
+
+/// Repeats the calls that came since the pass before, where a person let a candidate do that.
+fn shadow(context: &PassContext<'_>) -> Result<Vec<ShadowOrder>, PassError> {
+    let mut followed = Vec::new();
+    for trusted in context.guidance.ledger.all_trusted()? {
+        match shadow::follow(&context.guidance, context.forge, &trusted.spec.name) {
+            Ok(order) => followed.extend(order),
+            Err(why) => tracing::warn!("no call of `{}` is repeated: {why}", trusted.spec.name),
+        }
+    }
+    Ok(followed)
 }
 
 /// Finishes what an earlier pass left, without asking a model.
@@ -153,61 +229,42 @@ fn published_as(context: &PassContext<'_>, attempt: &Improvement) -> Option<Stri
     is_it.then_some(published.author)
 }
 
-enum Begun {
-    Attempt(Improvement),
-    Skipped(String),
-}
-
-fn begin(context: &PassContext<'_>, candidate: &Candidate) -> Result<Begun, PassError> {
-    if candidate.part == CandidatePart::Code {
-        return Ok(Begun::Skipped("its code is built again by `kavi propose-skill` and a person".to_owned()));
-    }
+/// Begins an attempt, or says why none may begin.
+fn begin(context: &PassContext<'_>, candidate: &Candidate) -> Result<Result<Improvement, String>, PassError> {
     let (ledger, now) = (context.guidance.ledger, context.guidance.clock.now());
-    let earlier = ledger.improvements(Some(&candidate.skill))?;
-    if let Some(why) = must_wait(&earlier, now) {
-        return Ok(Begun::Skipped(why));
+    let earlier: Vec<_> = ledger.improvements(Some(&candidate.skill))?.iter().map(earlier_attempt).collect();
+    if let Some(why) = cooldown::must_wait(&earlier, now) {
+        return Ok(Err(why));
     }
-    let shared = earlier.iter().filter(|attempt| is_within(attempt.created_at, now, SHARED)).count();
     let new = NewImprovement {
         skill: &candidate.skill,
         revision: candidate.revision,
-        attempt: u32::try_from(shared).unwrap_or(u32::MAX).saturating_add(1),
+        attempt: cooldown::next_attempt(&earlier, now),
         e_value: candidate.e_value,
         at: now,
     };
-    Ok(Begun::Attempt(ledger.begin_improvement(&new)?))
+    Ok(Ok(ledger.begin_improvement(&new)?))
 }
 
-/// Whether a moment is less than `span` ago. One in the future is: the clock was set back, and nobody knows by how much.
-fn is_within(at: Timestamp, now: Timestamp, span: Duration) -> bool {
-    now < at.after(span)
-}
-
-/// Why no attempt may begin now. Pure.
-fn must_wait(earlier: &[Improvement], now: Timestamp) -> Option<String> {
-    let open = earlier.iter().find(|attempt| attempt.state == ImprovementState::Candidate);
-    if let Some(open) = open {
-        return Some(format!("improvement {} waits for a person", open.number));
+fn earlier_attempt(attempt: &Improvement) -> EarlierAttempt {
+    EarlierAttempt {
+        number: attempt.number,
+        is_open: attempt.state == ImprovementState::Candidate,
+        created_at: attempt.created_at,
+        changed_at: attempt.changed_at,
     }
-    if earlier.iter().any(|attempt| is_within(attempt.changed_at, now, COOLDOWN)) {
-        return Some("an attempt was made within an hour".to_owned());
-    }
-    let day = Duration::from_hours(24);
-    let of_today = earlier.iter().filter(|attempt| is_within(attempt.created_at, now, day)).count();
-    (of_today >= MOST_A_DAY).then(|| format!("{MOST_A_DAY} attempts were made within a day"))
 }
 
 fn ask(context: &PassContext<'_>, candidate: &Candidate, attempt: Improvement) -> Result<Improvement, PassError> {
     let GuidanceContext { ledger, clock, .. } = context.guidance;
     let refuse = |why: &str| ledger.step_improvement(attempt.number, ImprovementStep::Refused(why), clock.now());
-    let trusted = context.guidance.trusted(candidate.skill.as_str())?;
-    let published = context.guidance.published(&trusted)?;
-    let assessment = assessment::of(ledger, &trusted, &published)?;
-    let prompt = rewrite_prompt::prompt(candidate, &assessment.guidance.failures, &published.body);
-    if prompt.chars().count() > context.client.prompt_chars() {
+    let prompt = match question(context, candidate) {
+        Ok(Some(prompt)) => prompt,
         // A question that was cut would have the model answer with a text that was cut.
-        return Ok(refuse("the question is longer than `prompt_chars` of [advice] in kavi.toml")?);
-    }
+        Ok(None) => return Ok(refuse("the question is longer than `prompt_chars` of [advice] in kavi.toml")?),
+        // A skill that cannot be read ends its own attempt alone.
+        Err(error) => return Ok(refuse(&text::line(&error.to_string(), MOST_WHY))?),
+    };
     let answered = match context.client.ask_for_text(rewrite_prompt::SYSTEM, &prompt) {
         Ok(reply) if reply.text.len() <= fence::MAX_ANSWER_BYTES => reply,
         Ok(reply) => return Ok(refuse(&fence::NoFencedText::TooLong(reply.text.len()).to_string())?),
@@ -216,6 +273,55 @@ fn ask(context: &PassContext<'_>, candidate: &Candidate, attempt: Improvement) -
     let step = ImprovementStep::Answered { model: &text::line(&answered.model, 100), answer: &answered.text };
     let attempt = ledger.step_improvement(attempt.number, step, clock.now())?;
     judge(context, &attempt)
+}
+
+/// What the model is asked. None where that is too long.
+fn question(context: &PassContext<'_>, candidate: &Candidate) -> Result<Option<String>, GuidanceError> {
+    let ledger = context.guidance.ledger;
+    let trusted = context.guidance.trusted(candidate.skill.as_str())?;
+    let published = context.guidance.published(&trusted)?;
+    let assessment = assessment::of(ledger, &trusted, &published)?;
+    let question = RewriteQuestion {
+        candidate,
+        failures: &assessment.guidance.failures,
+        broken_rules: &broken_rules(ledger, &trusted.spec, &assessment.guidance.failures)?,
+        released: &ledger.released_evidence(&candidate.skill)?,
+        refused: &refused(&ledger.improvements(Some(&candidate.skill))?),
+        published: &published.body,
+    };
+    Ok(question.within(context.client.prompt_chars()))
+}
+
+/// How often the newest failures broke each rule of the input schema. Paths in the schema, and nothing of an input.
+fn broken_rules(
+    ledger: &Ledger,
+    spec: &SkillSpec,
+    failures: &[FailedUse],
+) -> Result<BTreeMap<String, u32>, LedgerError> {
+    let mut rules = BTreeMap::new();
+    let of_schema = |failure: &&FailedUse| failure.outcome.source == OutcomeSource::Schema && !failure.set_aside;
+    for failure in failures.iter().rev().filter(of_schema).take(MOST_LOOKED_AT) {
+        let record = ledger.execution(failure.run)?.record;
+        // Null where the input was no JSON, or is too large for the record.
+        if record.input_json.is_null() {
+            continue;
+        }
+        let Err(mismatch) = spec.io.check_input(&record.input_json) else { continue };
+        for problem in mismatch.problems() {
+            *rules.entry(problem.schema_path.clone()).or_default() += 1;
+        }
+    }
+    Ok(rules)
+}
+
+/// Why the newest earlier texts were refused or rejected, oldest first.
+fn refused(earlier: &[Improvement]) -> Vec<String> {
+    use ImprovementState::{Refused, Rejected};
+    let without_text = earlier.iter().rev().filter(|it| matches!(it.state, Refused | Rejected) && it.answer.is_some());
+    let newest = without_text.filter_map(|it| it.why.as_ref()).take(MOST_A_DAY);
+    let mut reasons: Vec<String> = newest.map(|why| text::line(why, MOST_WHY)).collect();
+    reasons.reverse();
+    reasons
 }
 
 /// Judges an answer that is in the ledger.
@@ -241,47 +347,4 @@ fn judge(context: &PassContext<'_>, attempt: &Improvement) -> Result<Improvement
 fn text_of(published: &GuidanceText, answer: &str) -> Result<GuidanceText, String> {
     let text = fence::text_of(answer).map_err(|error| error.to_string())?;
     revision_check::check(published, &text).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attempt(state: ImprovementState, at: i64) -> Result<Improvement, Box<dyn std::error::Error>> {
-        let at = Timestamp::from_millis(at * 60_000)?;
-        Ok(Improvement {
-            number: 1,
-            skill: SkillName::parse("peek")?,
-            revision: 1,
-            attempt: 1,
-            state,
-            e_value: 20.0,
-            model: None,
-            answer: None,
-            body: None,
-            why: None,
-            decided_by: None,
-            created_at: at,
-            changed_at: at,
-        })
-    }
-
-    #[test]
-    fn an_attempt_waits_for_cooldown_budget_and_person() -> Result<(), Box<dyn std::error::Error>> {
-        use ImprovementState::{Candidate, Lost, Refused};
-        let wait = |earlier: &[(ImprovementState, i64)], now: i64| -> Result<String, Box<dyn std::error::Error>> {
-            let earlier = earlier.iter().map(|(state, at)| attempt(*state, *at)).collect::<Result<Vec<_>, _>>()?;
-            Ok(must_wait(&earlier, Timestamp::from_millis(now * 60_000)?).unwrap_or_default())
-        };
-        assert_eq!(wait(&[], 0)?, "");
-        assert!(wait(&[(Refused, 0)], 59)?.contains("within an hour"));
-        assert!(wait(&[(Lost, 0)], 59)?.contains("within an hour"));
-        assert_eq!(wait(&[(Refused, 0)], 60)?, "");
-        assert!(wait(&[(Refused, 0)], -100_000)?.contains("within an hour"), "the clock was set back");
-        assert!(wait(&[(Candidate, 0)], 100_000)?.contains("waits for a person"));
-        let three = [(Refused, 0), (Lost, 70), (Refused, 140)];
-        assert!(wait(&three, 300)?.contains("within a day"));
-        assert_eq!(wait(&three, 24 * 60)?, "");
-        Ok(())
-    }
 }

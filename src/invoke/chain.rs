@@ -5,6 +5,9 @@
 //! staging folders, and are committed after the last step: all of them or none. A later step does not see in the vault what an
 //! earlier one wrote. With [`CommitMode::PerStep`] it does, because each step is then committed by itself.
 //!
+//! The label of a step's data goes along every mapping. Private data into a step that reaches hosts needs a person's yes, and
+//! that is found before the first step runs.
+//!
 //! Deliberately never: commits a part of what is to be one commit, or runs a step whose input could not be made.
 
 use std::sync::Arc;
@@ -17,18 +20,22 @@ use super::error::InvokeError;
 use super::request::{Consent, Disposition, RunRequest};
 use super::result::{DeferredFiles, RunFiles, RunResult};
 use super::run;
+use super::sequence::Sequence;
 use crate::ledger::{LedgerError, RunAuthorization};
 use crate::model::{
+    capabilities::SkillCapabilities,
     chain::{Chain, ChainStep, OnFailure},
     chain_check::{self, ChainMismatch},
     channel::Caller,
     commit::{self, Commit, WrittenTwice},
+    data_label::DataLabel,
     effect::EffectClass,
     execution::Effect,
     id::{CommitId, ExecutionId},
     json,
     lifecycle::{CommitKind, Purpose},
     name::SkillName,
+    spec::SkillSpec,
     switch::Stopped,
 };
 
@@ -120,6 +127,8 @@ pub struct StepResult {
     pub skill: SkillName,
     /// What the run gave.
     pub ran: Result<RunResult, InvokeError>,
+    /// The label of what it gave.
+    pub label: DataLabel,
 }
 
 /// What became of a chain.
@@ -163,12 +172,28 @@ fn check(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<Disposi
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
     chain_check::check(request.chain, &specs, request.max_class)?;
     let (view, channels, consent) = (&context.governance(), context.shared.channels, request.consent);
+    let private = private_inputs(request.chain, &specs);
     // One step whose files are held holds those of all.
     specs.iter().enumerate().try_fold(request.disposition, |asked, (step, spec)| {
-        let question = RunQuestion { view, channels, caller: &request.caller, consent, spec };
+        let private_from = private.get(step).and_then(Option::as_deref);
+        let question = RunQuestion { view, channels, caller: &request.caller, consent, spec, private_from };
         let decided = disposition::decide(&question, asked).map(|decided| decided.disposition);
         decided.map_err(|error| ChainError::Denied { step, source: Box::new(error) })
     })
+}
+
+/// For each step, the earlier one whose private data can be in its input.
+fn private_inputs(chain: &Chain, specs: &[SkillSpec]) -> Vec<Option<String>> {
+    let (mut inputs, mut outputs): (Vec<Option<String>>, Vec<Option<String>>) = (Vec::new(), Vec::new());
+    for (number, (step, spec)) in chain.steps().iter().zip(specs).enumerate() {
+        // Only earlier steps can be named, so their labels are known.
+        let input = step.mappings.iter().find_map(|mapping| outputs.get(mapping.step).cloned().flatten());
+        let reads = SkillCapabilities::of(spec).reads_vault();
+        let own = reads.then(|| format!("step {number} (`{}`)", step.skill));
+        outputs.push(input.clone().or(own));
+        inputs.push(input);
+    }
+    inputs
 }
 
 /// Runs a chain.
@@ -212,12 +237,15 @@ fn run_step(
     let input = step.input(|number| before.get(number)?.ran.as_ref().ok().map(|ran| &ran.output));
     // Where a mapping failed, the record of the step has the input without it.
     let text = json::canonical(input.as_ref().unwrap_or(&step.input));
-    let run_request = RunRequest { id: Some(id), ..request.step(step, text, parent) };
+    let mut label = DataLabel::default();
+    step.mappings.iter().filter_map(|mapping| before.get(mapping.step)).for_each(|from| label.join(&from.label));
+    let sequence = Sequence::beginning_with(label);
+    let run_request = RunRequest { id: Some(id), sequence: Some(sequence.clone()), ..request.step(step, text, parent) };
     let ran = match input {
         Ok(_) => run::run(context, &run_request),
         Err(error) => Err(run::not_run(context, &run_request, InvokeError::Unmapped(error))),
     };
-    StepResult { id, skill: run_request.skill, ran }
+    StepResult { id, skill: run_request.skill, ran, label: sequence.label() }
 }
 
 /// The files that one step left in its staging folder.

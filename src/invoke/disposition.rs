@@ -28,6 +28,8 @@ pub(super) struct RunQuestion<'a> {
     pub(super) consent: Consent,
     /// The skill.
     pub(super) spec: &'a SkillSpec,
+    /// The earlier run whose private data can be in the input, in words.
+    pub(super) private_from: Option<&'a str>,
 }
 
 /// What policy makes of it.
@@ -44,13 +46,15 @@ pub(super) struct RunDecision {
 ///
 /// # Errors
 /// [`InvokeError::Denied`] and [`InvokeError::NeedsPerson`] where kavi.toml says so; [`InvokeError::Access`] and
-/// [`InvokeError::PolicyAsks`] where another layer is stricter.
+/// [`InvokeError::PolicyAsks`] where another layer is stricter; [`InvokeError::PrivateData`] where private data of an earlier run
+/// could go into a request.
 pub(super) fn decide(question: &RunQuestion<'_>, asked: Disposition) -> Result<RunDecision, InvokeError> {
-    let RunQuestion { view, channels, caller, consent, spec } = *question;
+    let RunQuestion { view, channels, caller, consent, spec, private_from } = *question;
     let (channel, class) = (caller.channel, spec.side_effect_class);
     let actor = Actor::of(caller);
     let capabilities = SkillCapabilities::of(spec);
-    let skill = Some(SkillQuestion { class, capabilities: Some(&capabilities) });
+    let gets_private_data = private_from.is_some();
+    let skill = Some(SkillQuestion { class, capabilities: Some(&capabilities), gets_private_data });
     let access = AccessQuestion { actor: &actor, capability: ActorCapability::RunSkill, channel, skill };
     let answer = access::decide(&access, &view.context(channels));
     match (answer.rule, answer.layer) {
@@ -64,6 +68,10 @@ pub(super) fn decide(question: &RunQuestion<'_>, asked: Disposition) -> Result<R
         (_, Consent::None, _) if !capabilities::leaves_only_files(class) => {
             return Err(match answer.layer {
                 AccessLayer::FileRule => InvokeError::NeedsPerson { channel, class },
+                AccessLayer::Sequence => {
+                    let skill = spec.name.clone();
+                    InvokeError::PrivateData { channel, skill, from: private_from.unwrap_or_default().to_owned() }
+                }
                 _ => InvokeError::PolicyAsks { channel, class, why: answer.why },
             });
         }

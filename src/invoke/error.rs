@@ -81,6 +81,18 @@ pub enum InvokeError {
         /// The class.
         class: EffectClass,
     },
+    /// Private data of an earlier run could go into a request, and nobody agreed to that.
+    #[error(
+        "private data of {from} could go into a request of `{skill}`: a person must agree before `{channel}` runs it"
+    )]
+    PrivateData {
+        /// The channel.
+        channel: Channel,
+        /// The skill that reaches hosts.
+        skill: SkillName,
+        /// The run that read the vault, in words.
+        from: String,
+    },
     /// What makes the requests of the run cannot be started.
     #[error(transparent)]
     Egress(#[from] EgressError),
@@ -163,6 +175,7 @@ impl InvokeError {
             Self::OutputJson(_) | Self::Output { .. } => "InvalidOutput",
             Self::OutsidePaths(_) | Self::RemovalNotGranted(_) | Self::Staged(_) => "OutsidePaths",
             Self::Denied { .. } | Self::NeedsPerson { .. } | Self::PolicyAsks { .. } => "Denied",
+            Self::PrivateData { .. } => "PrivateData",
             Self::Access(AccessDenied::Charter(CharterError::NoActiveRoleCharter)) => "NoActiveRoleCharter",
             Self::Access(AccessDenied::Charter(CharterError::RoleCharterIntegrity(_))) => "RoleCharterIntegrity",
             Self::Access(_) => "Denied",

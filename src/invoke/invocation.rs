@@ -26,7 +26,8 @@ use crate::dir::FolderHandle;
 use crate::egress::LeakCheck;
 use crate::ledger::{Allowance, LedgerError, Proposal, RunAuthorization};
 use crate::model::{
-    exchange::HttpPort,
+    data_label::DataLabel,
+    exchange::{ExchangeRecord, HttpPort},
     execution::{Effect, ExecutionRecord, GuestOutput},
     id::ExecutionId,
     json::{self, JsonError, JsonLimits},
@@ -36,7 +37,7 @@ use crate::model::{
     switch::{Cancel, Cancellable, Watch},
     text,
 };
-use crate::policy::matrix::Actor;
+use crate::policy::{matrix::Actor, scan};
 use crate::registry::TrustError;
 use crate::runtime::{CodeOrigin, GuestError, GuestRequest, GuestTelemetry, Lane, RunError, collect_output};
 
@@ -142,6 +143,10 @@ impl<'a> Invocation<'a> {
         let mismatch = |why| InvokeError::Output { skill: spec.name.clone(), why };
         spec.io.check_output(&value).map_err(mismatch)?;
         let output = CheckedOutput { value, bytes: text.len() };
+        // Only a warning: honest prose can have the shape of a token.
+        if let Some(what) = scan::looks_like_secret(&text) {
+            tracing::warn!("the output of `{}` has something that looks like {what}", spec.name);
+        }
         let effects = match out {
             Some(out) => collect_output::collect(out, loaded.limits())?,
             None => Vec::new(),
@@ -159,7 +164,16 @@ impl<'a> Invocation<'a> {
     fn decide(&self, spec: &SkillSpec) -> Result<RunDecision, InvokeError> {
         let RunRecord { context, request, .. } = &self.record;
         let (caller, consent) = (request.caller.as_ref(), request.consent);
-        let question = RunQuestion { view: &self.view, channels: context.shared.channels, caller, consent, spec };
+        let private = request.sequence.as_ref().and_then(|sequence| sequence.label().private);
+        let private = private.map(|run| format!("run {}", run.short()));
+        let question = RunQuestion {
+            view: &self.view,
+            channels: context.shared.channels,
+            caller,
+            consent,
+            spec,
+            private_from: private.as_deref(),
+        };
         let decision = disposition::decide(&question, request.disposition)?;
         // Before the guest starts. The transaction of the record decides, because others may use up the rest meanwhile.
         match self.allowance(decision.overrides).map_or(Ok(()), |used| context.ledger.check_allowance(&used)) {
@@ -170,6 +184,24 @@ impl<'a> Invocation<'a> {
 
     fn allowance(&self, overrides: bool) -> Option<Allowance> {
         disposition::allowance(&self.view, &self.actor, overrides, self.record.context.shared.clock.moment())
+    }
+
+    /// The label of what the guest can give, where the run is one of a sequence. The sequence has it before the guest starts:
+    /// an error can tell of the vault as well as an output.
+    fn begin_label(&self, loaded: &LoadedSkill) -> Option<DataLabel> {
+        let sequence = self.record.request.sequence.as_ref()?;
+        if loaded.vault(self.record.context.shared.layout).is_some() {
+            sequence.join(&DataLabel::of_vault(self.record.id));
+        }
+        Some(sequence.label())
+    }
+
+    /// The same label with the hosts that were reached.
+    fn end_label(&self, mut label: DataLabel, exchanges: &[ExchangeRecord]) -> DataLabel {
+        let reached = DataLabel::of_exchanges(exchanges);
+        self.record.request.sequence.iter().for_each(|sequence| sequence.join(&reached));
+        label.join(&reached);
+        label
     }
 
     /// The authorization of this run: an agent's also ends when the agents of the workspace are stopped.
@@ -254,7 +286,9 @@ impl<'a> Invocation<'a> {
             let clean = check.map_or(Ok(()), |check| leak_check::check(check, &ran, out));
             (ran, clean)
         };
+        let label = self.begin_label(loaded);
         let ((ran, clean), exchanges) = network::with_port(context, loaded, request.exchanges.as_ref(), run)?;
+        let label = label.map(|label| self.end_label(label, &exchanges)).filter(|label| !label.is_empty());
         // Before anything of the run is kept: its log is a part of the record.
         clean.map_err(InvokeError::Leak)?;
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
@@ -262,7 +296,7 @@ impl<'a> Invocation<'a> {
         self.record.observations.replace(Observations {
             limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
-            said: observed.to_record().map(|said| GuestOutput { coerced, exchanges, ..said }),
+            said: observed.to_record().map(|said| GuestOutput { coerced, exchanges, label, ..said }),
         });
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let failed = |error: GuestError| InvokeError::SkillComponent {

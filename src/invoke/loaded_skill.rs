@@ -80,7 +80,8 @@ impl LoadedSkill {
 
     /// What its runs reach, if one thread can be kept for all of them.
     pub(super) fn reaches(&self, layout: &Layout, linked: &[LinkedFolder]) -> Option<LaneKey> {
-        match (self.writes(), self.vault(layout)) {
+        // The thread of a lane can start no program, and each run that reaches hosts starts a broker.
+        match (self.writes() || self.capabilities.reaches_hosts(), self.vault(layout)) {
             // Each run has a staging folder of its own, and a lane cannot open a new one.
             (true, _) => None,
             (false, Some(vault)) => Some(LaneKey::Vault(vault.to_owned(), linked.to_vec())),

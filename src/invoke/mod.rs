@@ -31,6 +31,7 @@ mod request;
 pub mod resident;
 mod result;
 pub mod run;
+mod sequence;
 pub mod undo;
 
 pub use commit_point::{CommitObserver, CommitPoint, NoObserver};
@@ -38,3 +39,4 @@ pub use context::{RunContext, SharedContext};
 pub use error::InvokeError;
 pub use request::{Consent, Disposition, RunRequest};
 pub use result::{DeferredFiles, RunFiles, RunResult};
+pub use sequence::Sequence;

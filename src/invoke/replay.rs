@@ -178,6 +178,7 @@ fn is_of_the_host(error: &InvokeError) -> bool {
         error,
         InvokeError::Denied { .. }
             | InvokeError::NeedsPerson { .. }
+            | InvokeError::PrivateData { .. }
             | InvokeError::Stopped(_)
             | InvokeError::Trust(_)
             | InvokeError::Effects(_)

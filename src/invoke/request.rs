@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::sequence::Sequence;
 use crate::egress::RecordedExchanges;
 use crate::model::{
     channel::Caller, execution::Determinism, id::ExecutionId, lifecycle::Purpose, name::SkillName, switch::Cancel,
@@ -55,6 +56,8 @@ pub struct RunRequest {
     pub determinism: Option<Determinism>,
     /// The exchanges of an earlier run, which answer its requests; none to ask the network.
     pub exchanges: Option<Arc<RecordedExchanges>>,
+    /// The runs whose data can be in its input; none for a run by itself.
+    pub sequence: Option<Sequence>,
     /// What happens to its files.
     pub disposition: Disposition,
     /// Lets the caller cancel the run.
@@ -74,6 +77,7 @@ impl RunRequest {
             parent: None,
             determinism: None,
             exchanges: None,
+            sequence: None,
             disposition: Disposition::Commit,
             cancel: None,
         }

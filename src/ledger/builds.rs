@@ -4,7 +4,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::codec::IdColumn;
 use super::events::{self, NewEvent};
-use super::{Acknowledgement, ArtifactRow, Ledger, LedgerError, artifacts, codec, proposals, research};
+use super::{
+    Acknowledgement, Allowance, ArtifactRow, Ledger, LedgerError, allowances, artifacts, codec, proposals, research,
+};
 use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
@@ -68,6 +70,8 @@ pub struct NewBuild<'a> {
     pub decided_after: Option<VerificationId>,
     /// The person's go, where one was needed.
     pub acknowledgement: Option<&'a Acknowledgement>,
+    /// The override that the person's go is counted as.
+    pub used: Option<Allowance>,
 }
 
 /// How the summary of an attempt begins whose builder was deliberately not invoked.
@@ -181,6 +185,9 @@ impl Ledger {
                 ],
             )?;
             artifacts::insert(tx, new.packet)?;
+            if let Some(used) = &new.used {
+                allowances::take(tx, used)?;
+            }
             if let Some(go) = new.acknowledgement {
                 research::insert_acknowledgement(tx, new.id, go, started_at)?;
             }

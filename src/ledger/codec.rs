@@ -9,12 +9,13 @@ use crate::model::{
     digest::Digest,
     effect::EffectClass,
     execution::SecondWall,
-    guidance::{Fault, GuidanceOrigin, GuidanceStep, ImprovementState, UseVerdict},
+    guidance::{CodeAttemptState, Fault, GuidanceOrigin, GuidanceStep, ImprovementState, PairResult, UseVerdict},
     id::{ArtifactId, BuildId, CommitId, ExecutionId, PromotionId, ProposalId, ResearchId, VerificationId},
     lifecycle::{
         BuildStatus, BuilderKind, CommitKind, CommitState, Decision, FailureKind, ProposalStatus, Purpose, Verdict,
     },
     name::SkillName,
+    run_flips::RunFlip,
     time::Timestamp,
 };
 
@@ -65,6 +66,9 @@ as_text! {
     Fault => str::parse::<Fault>;
     UseVerdict => str::parse::<UseVerdict>;
     ImprovementState => str::parse::<ImprovementState>;
+    CodeAttemptState => str::parse::<CodeAttemptState>;
+    PairResult => str::parse::<PairResult>;
+    RunFlip => str::parse::<RunFlip>;
 }
 
 /// JSON text out of a value.

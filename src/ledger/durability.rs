@@ -40,12 +40,12 @@ pub enum LostRecords {
 
 /// How a connection commits now.
 #[derive(Debug)]
-pub(super) struct CommitMode {
+pub(super) struct CommitDurability {
     durability: Cell<Durability>,
     unsynced: Cell<bool>,
 }
 
-impl CommitMode {
+impl CommitDurability {
     /// The mode of a connection whose `synchronous` is FULL.
     pub(super) fn full() -> Self {
         Self { durability: Cell::new(Durability::Now), unsynced: Cell::new(false) }
@@ -93,11 +93,6 @@ impl WriteAheadLog {
         let mut path = self.ledger.as_os_str().to_owned();
         path.push("-wal");
         path.into()
-    }
-
-    /// How long it is.
-    pub(super) fn bytes(&self) -> u64 {
-        self.path().symlink_metadata().map_or(0, |meta| meta.len())
     }
 
     /// Puts every commit of every process on the disk.

@@ -127,26 +127,31 @@ fn checked(skill: &SkillName, stored: StoredRevision) -> Result<GuidanceRevision
     Ok(GuidanceRevision { skill: skill.clone(), number, body, origin, author, created_at })
 }
 
-fn newest(conn: &Connection, skill: &SkillName) -> Result<Option<GuidanceDecision>, LedgerError> {
+pub(super) fn newest(conn: &Connection, skill: &SkillName) -> Result<Option<GuidanceDecision>, LedgerError> {
     Ok(conn.prepare_cached(NEWEST)?.query_row([skill], decision).optional()?)
 }
 
-fn revision(conn: &Connection, skill: &SkillName, number: u32) -> Result<GuidanceRevision, LedgerError> {
+pub(super) fn revision(conn: &Connection, skill: &SkillName, number: u32) -> Result<GuidanceRevision, LedgerError> {
     let found = conn.prepare_cached(REVISION)?.query_row(params![skill, number], stored).optional()?;
     let missing = || LedgerError::NotFound { what: "revision of the guidance", key: format!("{skill}@{number}") };
     checked(skill, found.ok_or_else(missing)?)
 }
 
 /// A decision to be recorded.
-struct NewDecision<'a> {
-    skill: &'a SkillName,
-    step: GuidanceStep,
-    published: u32,
-    previous: Option<u32>,
-    why: &'a str,
+pub(super) struct NewDecision<'a> {
+    pub(super) skill: &'a SkillName,
+    pub(super) step: GuidanceStep,
+    pub(super) published: u32,
+    pub(super) previous: Option<u32>,
+    pub(super) why: &'a str,
 }
 
-fn decide(tx: &WriteTransaction<'_>, new: &NewDecision<'_>, decided: Decided<'_>) -> Result<(), LedgerError> {
+/// Records a decision, and gives its number.
+pub(super) fn decide(
+    tx: &WriteTransaction<'_>,
+    new: &NewDecision<'_>,
+    decided: Decided<'_>,
+) -> Result<u32, LedgerError> {
     let number: u32 =
         tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM guidance_decisions", [], |row| row.get(0))?;
     let after: i64 = tx.query_row("SELECT coalesce(max(rowid), 0) FROM executions", [], |row| row.get(0))?;
@@ -167,7 +172,8 @@ fn decide(tx: &WriteTransaction<'_>, new: &NewDecision<'_>, decided: Decided<'_>
     let event = NewEvent::new(EventKind::Guidance, &subject(new.skill), decided.at)
         .row("guidance_decisions", &number)
         .row("guidance_revisions", &format!("{}@{}", new.skill, new.published));
-    events::append(tx, &event)
+    events::append(tx, &event)?;
+    Ok(number)
 }
 
 impl Ledger {
@@ -255,7 +261,7 @@ impl Ledger {
         rollback: &GuidanceRollback<'_>,
         decided: Decided<'_>,
     ) -> Result<GuidanceRevision, LedgerError> {
-        let GuidanceRollback { skill, to, seen, step, why } = *rollback;
+        let GuidanceRollback { skill, to, seen, why } = *rollback;
         self.write(|tx| {
             let published = newest(tx, skill)?.map(|newest| newest.published);
             if published != Some(seen) {
@@ -266,7 +272,8 @@ impl Ledger {
                 return Err(LedgerError::WrongState { what: "guidance", id, found, step: "roll back to" });
             }
             let target = revision(tx, skill, to)?;
-            decide(tx, &NewDecision { skill, step, published: to, previous: Some(seen), why }, decided)?;
+            let (step, previous) = (GuidanceStep::Rollback, Some(seen));
+            decide(tx, &NewDecision { skill, step, published: to, previous, why }, decided)?;
             Ok(target)
         })
     }
@@ -281,8 +288,6 @@ pub struct GuidanceRollback<'a> {
     pub to: u32,
     /// The revision that is published now.
     pub seen: u32,
-    /// Who decides: a person now, or by a standing order.
-    pub step: GuidanceStep,
     /// Why.
     pub why: &'a str,
 }

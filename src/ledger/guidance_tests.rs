@@ -16,9 +16,8 @@ fn publish(ledger: &Ledger, text: &str, seen: Option<u32>) -> Result<GuidanceRev
 
 fn roll_back(ledger: &Ledger, to: u32, seen: u32) -> Result<GuidanceRevision, LedgerError> {
     let skill = SkillName::parse("peek").map_err(|error| LedgerError::BadValue(error.to_string()))?;
-    let step = GuidanceStep::Rollback;
     let decided = decided().map_err(|error| LedgerError::BadValue(error.to_string()))?;
-    ledger.roll_back_guidance(&GuidanceRollback { skill: &skill, to, seen, step, why: "worse" }, decided)
+    ledger.roll_back_guidance(&GuidanceRollback { skill: &skill, to, seen, why: "worse" }, decided)
 }
 
 #[test]

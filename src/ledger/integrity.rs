@@ -21,6 +21,23 @@ pub(super) fn check(conn: &Connection, tables: &[&str]) -> Result<(), LedgerErro
     tables.iter().try_for_each(|table| run(conn, &format!("PRAGMA main.integrity_check('{table}')")))
 }
 
+/// Checks that the rows of these tables refer to rows that are there.
+pub(super) fn check_references(conn: &Connection, tables: &[&str]) -> Result<(), LedgerError> {
+    tables.iter().try_for_each(|table| orphans(conn, &format!("PRAGMA main.foreign_key_check('{table}')")))
+}
+
+/// The same of every table.
+pub(super) fn check_all_references(conn: &Connection) -> Result<(), LedgerError> {
+    orphans(conn, "PRAGMA main.foreign_key_check")
+}
+
+fn orphans(conn: &Connection, sql: &str) -> Result<(), LedgerError> {
+    match conn.prepare(sql)?.exists([])? {
+        true => Err(LedgerError::Damaged("a row refers to one that is missing".to_owned())),
+        false => Ok(()),
+    }
+}
+
 /// Checks the whole file.
 pub(super) fn check_all(conn: &Connection) -> Result<(), LedgerError> {
     run(conn, "PRAGMA main.integrity_check(1)")

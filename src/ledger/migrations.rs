@@ -26,6 +26,12 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_improvements.sql"),
     include_str!("migrations/0016_governance.sql"),
     include_str!("migrations/0017_trust_policies.sql"),
+    include_str!("migrations/0018_statements.sql"),
+    include_str!("migrations/0021_released_evidence.sql"),
+    include_str!("migrations/0022_code_attempts.sql"),
+    include_str!("migrations/0023_step_back_orders.sql"),
+    include_str!("migrations/0024_shadow_orders.sql"),
+    include_str!("migrations/0025_guidance_pairs.sql"),
 ];
 
 /// What the header of a file says.

@@ -16,16 +16,19 @@ mod allowances;
 mod artifacts;
 mod builds;
 mod change_detector;
+mod code_attempts;
 mod codec;
 mod commits;
 mod copy;
 mod durability;
 mod error;
 mod events;
+mod evidence;
 mod executions;
 mod governance;
 mod group_commit;
 mod guidance;
+mod guidance_pairs;
 mod improvements;
 mod integrity;
 mod log_sync;
@@ -34,6 +37,7 @@ mod network_calls;
 mod outcome_reports;
 mod own_commits;
 mod promotions;
+mod proposal_origins;
 mod proposal_sources;
 mod proposals;
 mod prune;
@@ -43,6 +47,9 @@ mod research;
 mod reserve;
 mod reverifications;
 mod schema_check;
+mod shadow_orders;
+mod statements;
+mod step_back_orders;
 mod stop_mark;
 mod stores;
 mod switch;
@@ -61,7 +68,7 @@ use crate::history::anchor::HistoryAnchor;
 use crate::model::{
     commit::Commit, execution::ExecutionRecord, id::CommitId, record_sync::RecordSync, time::Timestamp,
 };
-use durability::{CommitMode, WriteAheadLog};
+use durability::{CommitDurability, WriteAheadLog};
 use executions::RecordStep;
 use schema_check::SchemaCheck;
 use write_transaction::WriteTransaction;
@@ -70,19 +77,23 @@ pub use allowances::{Allowance, AllowanceKind};
 pub use artifacts::ArtifactRow;
 pub use builds::{Build, BuildEnd, NewBuild};
 pub use change_detector::ChangeDetector;
+pub use code_attempts::{CodeAttempt, CodeAttemptStep, NewCodeAttempt};
 pub use commits::{Deadlines, Settled};
 pub use durability::LostRecords;
 pub use error::LedgerError;
 pub use events::audit::{EventCounts, HistoryAudit};
 pub use events::begin::Adoption;
+pub use evidence::ReleasedEvidence;
 pub use executions::ExecutionRow;
 pub use governance::{NewCharter, NewGrant};
 pub use group_commit::Recorder;
 pub use guidance::{GuidanceDecision, GuidanceRevision, GuidanceRollback, NewGuidance};
+pub use guidance_pairs::{GuidancePair, ModelCost};
 pub use improvements::{Improvement, ImprovementStep, NewImprovement};
 pub use outcome_reports::{OutcomeOpinion, OutcomeReport};
 pub use own_commits::OwnCommits;
 pub use promotions::{Promotion, PromotionRequest, PromotionSubject};
+pub use proposal_origins::ProposalOrigin;
 pub use proposal_sources::{OpenProposal, ProposalSource};
 pub use proposals::{NewProposal, Proposal, Trust};
 pub use prune::Pruned;
@@ -90,6 +101,9 @@ pub use record_queries::{OutcomeFilter, RecordFilter, RecordTail};
 pub use rejections::Rejection;
 pub use research::{Acknowledgement, Research};
 pub use reverifications::Reverification;
+pub use shadow_orders::{NewShadowOrder, ShadowOrder, ShadowRun};
+pub use statements::SignedEnvelope;
+pub use step_back_orders::{NewStepBack, StepBackEnd, StepBackOrder};
 pub use stores::{ChangeStore, ExecutionStore, RunStore, TrustStore};
 pub use switch::{LedgerWatch, LedgerWatchSource, RunAuthorization};
 pub use trust_policies::PolicyChange;
@@ -98,9 +112,6 @@ pub use verifications::{EarlierDraw, GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
-
-/// Longest write-ahead log that stays when the ledger is closed, in bytes. The next process reads all of it.
-const MOST_LOG: u64 = 1024 * 1024;
 
 /// Statements that are kept prepared. A run uses about twenty, and preparing one costs more than running it.
 const STATEMENTS: usize = 64;
@@ -114,7 +125,7 @@ pub struct Ledger {
     conn: Connection,
     schema: SchemaCheck,
     access: LedgerAccess,
-    commit_mode: CommitMode,
+    commit_mode: CommitDurability,
     /// When records that may wait are on the disk.
     record_sync: RecordSync,
     /// Where checkpoints are signed and kept. A ledger without one appends to its history, and signs nothing.
@@ -192,7 +203,7 @@ impl Ledger {
     }
 
     fn over(conn: Connection, access: LedgerAccess) -> Self {
-        let (schema, commit_mode, record_sync) = (SchemaCheck::default(), CommitMode::full(), RecordSync::Always);
+        let (schema, commit_mode, record_sync) = (SchemaCheck::default(), CommitDurability::full(), RecordSync::Always);
         Self { conn, schema, access, commit_mode, record_sync, anchor: None }
     }
 
@@ -259,9 +270,6 @@ impl Ledger {
         // Set and not assumed: a build of SQLite can have NORMAL as its default in WAL mode. NORMAL
         // may lose a commit that was already reported.
         conn.pragma_update(None, "synchronous", "FULL")?;
-        // Closing the last connection would put the log into the ledger, which waits for the disk twice. The log is
-        // as durable as the ledger, and the next command reads it.
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // Finds damaged pages while they are read, before their contents reach a decision.
         conn.pragma_update(None, "cell_size_check", "ON")?;
         Ok(())
@@ -327,7 +335,9 @@ impl Ledger {
     pub fn check_decisive(&self) -> Result<(), LedgerError> {
         let conn = self.reader()?;
         integrity::check(conn, &integrity::OF_TRUST)?;
-        integrity::check(conn, &integrity::OF_EFFECTS)
+        integrity::check(conn, &integrity::OF_EFFECTS)?;
+        integrity::check_references(conn, &integrity::OF_TRUST)?;
+        integrity::check_references(conn, &integrity::OF_EFFECTS)
     }
 
     /// SQLite's own check of the whole file, with the references between rows.
@@ -340,8 +350,7 @@ impl Ledger {
             return Err(LedgerError::Damaged(verdict));
         }
         // `quick_check` examines pages and does not follow references between rows.
-        let orphan = self.conn.prepare("PRAGMA foreign_key_check")?.query([])?.next()?.is_some();
-        if orphan { Err(LedgerError::Damaged("a row refers to one that is missing".to_owned())) } else { Ok(()) }
+        integrity::check_all_references(&self.conn)
     }
 }
 
@@ -351,12 +360,6 @@ impl Drop for Ledger {
             && let Err(error) = self.sync()
         {
             tracing::warn!("{error}");
-        }
-        let log = WriteAheadLog::of(&self.conn).filter(|_| self.access == LedgerAccess::Full);
-        if log.is_some_and(|log| log.bytes() > MOST_LOG) {
-            // Whoever still reads or writes keeps the log, and closes the ledger later. Nobody waits for that.
-            let _ = self.conn.busy_timeout(Duration::ZERO);
-            let _ = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
     }
 }

@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::events::state::{self, StateKey};
 use super::events::{self, NewEvent};
 use super::write_transaction::{WriteTransaction, write_decision};
-use super::{Ledger, LedgerError, Proposal, builds, codec, integrity, proposals, verifications};
+use super::{
+    Ledger, LedgerError, Proposal, SignedEnvelope, builds, codec, integrity, proposals, statements, verifications,
+};
 use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
@@ -85,6 +87,8 @@ pub struct PromotionSubject<'a> {
     pub limits: &'a Narrowed,
     /// The decision.
     pub request: PromotionRequest,
+    /// What is stated about it, signed.
+    pub statements: Vec<SignedEnvelope>,
 }
 
 impl Ledger {
@@ -101,7 +105,8 @@ impl Ledger {
         limits: &Narrowed,
         request: &PromotionRequest,
     ) -> Result<Proposal, LedgerError> {
-        let subject = PromotionSubject { id, verification, component, limits, request: request.clone() };
+        let (request, statements) = (request.clone(), Vec::new());
+        let subject = PromotionSubject { id, verification, component, limits, request, statements };
         write_decision(self, |tx| promote(tx, &subject))
     }
 
@@ -143,7 +148,8 @@ impl Ledger {
             let superseded = supersede(tx, name)?;
             tx.change("UPDATE skill_proposals SET status = 'TRUSTED' WHERE id = ?1", [target])?;
             let (id, from) = (target, ProposalStatus::Superseded);
-            record(tx, Recorded { decision: Decision::Rollback, id, from, verification: None, superseded }, request)
+            let decision = Decision::Rollback;
+            record(tx, Recorded { decision, id, from, verification: None, superseded, statements: &[] }, request)
         })
     }
 
@@ -176,7 +182,8 @@ impl Ledger {
             let from = [ProposalStatus::Trusted, ProposalStatus::Superseded];
             let was = proposals::step(tx, id, &from, ProposalStatus::Revoked, "revoke")?;
             let decision = Decision::Revoke;
-            record(tx, Recorded { decision, id, from: was, verification: None, superseded: None }, request)
+            let recorded = Recorded { decision, id, from: was, verification: None, superseded: None, statements: &[] };
+            record(tx, recorded, request)
         })
     }
 
@@ -191,7 +198,7 @@ impl Ledger {
 }
 
 fn promote(tx: &WriteTransaction<'_>, subject: &PromotionSubject<'_>) -> Result<Proposal, LedgerError> {
-    let PromotionSubject { id, verification, component, limits, ref request } = *subject;
+    let PromotionSubject { id, verification, component, limits, ref request, ref statements } = *subject;
     integrity::check(tx, &integrity::OF_TRUST)?;
     let proposal = proposals::get(tx, id)?;
     check_skill(tx, &proposal.spec.name)?;
@@ -231,7 +238,7 @@ fn promote(tx: &WriteTransaction<'_>, subject: &PromotionSubject<'_>) -> Result<
         params![id, component, checked.snapshot_sha256, proposal.spec.name, codec::to_json(limits)?],
     )?;
     let verification = Some(verification);
-    record(tx, Recorded { decision: Decision::Promote, id, from, verification, superseded }, request)
+    record(tx, Recorded { decision: Decision::Promote, id, from, verification, superseded, statements }, request)
 }
 
 fn rollback_target(conn: &Connection, name: &SkillName) -> Result<Proposal, LedgerError> {
@@ -265,17 +272,22 @@ fn supersede(tx: &WriteTransaction<'_>, name: &SkillName) -> Result<Option<Propo
 }
 
 /// A decision that was made, to be recorded.
-struct Recorded {
+struct Recorded<'r> {
     decision: Decision,
     id: ProposalId,
     from: ProposalStatus,
     verification: Option<VerificationId>,
     /// The revision that was active until then.
     superseded: Option<ProposalId>,
+    statements: &'r [SignedEnvelope],
 }
 
-fn record(tx: &WriteTransaction<'_>, recorded: Recorded, request: &PromotionRequest) -> Result<Proposal, LedgerError> {
-    let Recorded { decision, id, from, verification, superseded } = recorded;
+fn record(
+    tx: &WriteTransaction<'_>,
+    recorded: Recorded<'_>,
+    request: &PromotionRequest,
+) -> Result<Proposal, LedgerError> {
+    let Recorded { decision, id, from, verification, superseded, statements } = recorded;
     let after = proposals::get(tx, id)?;
     let trust = after.trust.ok_or_else(|| wrong_state(id, after.status, "decide on"))?;
     let expected = match decision {
@@ -301,6 +313,7 @@ fn record(tx: &WriteTransaction<'_>, recorded: Recorded, request: &PromotionRequ
             ("created_at", &request.at),
         ],
     )?;
+    statements::insert_all(tx, request.id, statements)?;
     let kind = match decision {
         Decision::Promote => EventKind::Promotion,
         Decision::Rollback => EventKind::Rollback,
@@ -310,6 +323,7 @@ fn record(tx: &WriteTransaction<'_>, recorded: Recorded, request: &PromotionRequ
         .row("promotions", &request.id)
         .row("skill_proposals", &id)
         .rows("skill_proposals", superseded)
+        .rows("statements", statements.first().map(|_| request.id))
         .changing(StateKey::Skill(&after.spec.name));
     events::append(tx, &event)?;
     Ok(after)

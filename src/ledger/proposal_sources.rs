@@ -132,6 +132,7 @@ mod tests {
             spec_json: &spec_json,
             artifact: &artifact,
             source: Some(&source),
+            origin: None,
             context_sha256: Some(Digest::of(b"context")),
         };
         Ok(ledger.insert_proposal(&new).map(|proposal| proposal.id))

@@ -5,7 +5,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::codec::IdColumn;
 use super::events::{self, NewEvent};
 use super::write_transaction::WriteTransaction;
-use super::{ArtifactRow, Ledger, LedgerError, OpenProposal, ProposalSource, artifacts, codec, proposal_sources};
+use super::{
+    ArtifactRow, Ledger, LedgerError, OpenProposal, ProposalOrigin, ProposalSource, artifacts, codec, proposal_origins,
+    proposal_sources,
+};
 use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
@@ -62,6 +65,8 @@ pub struct NewProposal<'a> {
     pub artifact: &'a ArtifactRow,
     /// Who sent it; none when it was typed at the command line.
     pub source: Option<&'a ProposalSource>,
+    /// Where it came from; none when it came in no bundle.
+    pub origin: Option<&'a ProposalOrigin>,
     /// The digest of charter, policy and capabilities that it is recorded under.
     pub context_sha256: Option<Digest>,
 }
@@ -189,9 +194,13 @@ impl Ledger {
             if let Some(source) = new.source {
                 proposal_sources::insert(tx, new.id, source, new.artifact.created_at)?;
             }
+            if let Some(origin) = new.origin {
+                proposal_origins::insert(tx, new.id, origin)?;
+            }
             let event = NewEvent::new(EventKind::Proposal, &new.id, new.artifact.created_at)
                 .row("skill_proposals", &new.id)
-                .row("artifacts", &new.artifact.id);
+                .row("artifacts", &new.artifact.id)
+                .rows("proposal_origins", new.origin.map(|_| new.id));
             let event = match &new.context_sha256 {
                 Some(context) => {
                     tx.insert("proposal_contexts", &[("proposal_id", &new.id), ("context_sha256", context)])?;
@@ -241,7 +250,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn skill_names(&self) -> Result<Vec<SkillName>, LedgerError> {
-        let mut query = self.reader()?.prepare("SELECT DISTINCT name FROM proposals ORDER BY name")?;
+        let mut query = self.reader()?.prepare("SELECT DISTINCT name FROM skill_proposals ORDER BY name")?;
         let names = query.query_map([], |row| row.get(0))?;
         Ok(names.collect::<Result<_, _>>()?)
     }

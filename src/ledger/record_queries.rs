@@ -210,8 +210,23 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be read.
     pub fn written_after(&self, filter: &RecordFilter, seen: i64, most: u32) -> Result<RecordTail, LedgerError> {
+        self.written_between(filter, seen, i64::MAX, most)
+    }
+
+    /// The same up to the record with the number `until`.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger cannot be read.
+    pub fn written_between(
+        &self,
+        filter: &RecordFilter,
+        seen: i64,
+        until: i64,
+        most: u32,
+    ) -> Result<RecordTail, LedgerError> {
         let _moment = self.moment()?;
         let last: i64 = self.conn.query_row(LAST, [], |row| row.get(0))?;
+        let last = last.min(until);
         let found = self.page(filter, RowRange { first: seen.saturating_add(1), last }, most)?;
         let full = found.len() >= most as usize;
         let seen = found.last().map(|(number, _)| *number).filter(|_| full).unwrap_or(last);

@@ -181,6 +181,7 @@ mod tests {
             spec_json: &spec_json,
             artifact: &artifact("spec")?,
             source: None,
+            origin: None,
             context_sha256: None,
         })?;
         Ok(id)
@@ -204,6 +205,7 @@ mod tests {
             packet: &packet,
             decided_after,
             acknowledgement: Some(&go),
+            used: None,
         };
         // Decided on a verification that is not the newest one.
         let stale = ledger.start_build(&new(Some(VerificationId::new(&RandomIds))));

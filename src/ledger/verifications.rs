@@ -4,13 +4,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::events::{self, NewEvent};
 use super::write_transaction::WriteTransaction;
-use super::{ArtifactRow, Ledger, LedgerError, artifacts, builds, codec, proposals};
+use super::{ArtifactRow, Ledger, LedgerError, artifacts, builds, codec, proposals, statements};
 use crate::history::event::EventKind;
 use crate::model::{
     digest::Digest,
     finding::Finding,
     id::{BuildId, ProposalId, VerificationId},
     lifecycle::{ProposalStatus, Verdict},
+    program::ProgramIdentity,
     time::Timestamp,
 };
 
@@ -39,6 +40,8 @@ pub struct Verification {
     pub report_path: String,
     /// The version of the gates that ran.
     pub gates_version: u32,
+    /// The program that ran them; none where nobody wrote it down.
+    pub program: Option<ProgramIdentity>,
     /// When.
     pub created_at: Timestamp,
     /// The gates, in the order they are shown.
@@ -99,6 +102,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Verification> {
         confinement: row.get("confinement")?,
         report_path: row.get("report_path")?,
         gates_version: row.get("gates_version")?,
+        program: None,
         created_at: row.get("created_at")?,
         gates: Vec::new(),
     })
@@ -108,6 +112,7 @@ fn with_gates(conn: &Connection, mut verification: Verification) -> Result<Verif
     let mut statement =
         conn.prepare("SELECT * FROM verification_gates WHERE verification_id = ?1 ORDER BY position")?;
     verification.gates = statement.query_map([verification.id], gate_row)?.collect::<Result<_, _>>()?;
+    verification.program = statements::program_of(conn, verification.id)?;
     Ok(verification)
 }
 
@@ -151,10 +156,15 @@ impl Ledger {
             proposals::step(tx, new.proposal_id, &from, to, "verify")?;
             insert(tx, new)?;
             artifacts::insert(tx, report)?;
+            if let Some(program) = &new.program {
+                statements::insert_program(tx, new.id, program)?;
+            }
             // What a promotion rests on: it compares all of these with this event.
+            let programs = new.program.as_ref().map(|_| new.id);
             let event = NewEvent::new(EventKind::Verification, &new.id, new.created_at)
                 .row("verifications", &new.id)
                 .row("verification_gates", &new.id)
+                .rows("verification_programs", programs)
                 .row("builds", &new.build_id)
                 .row("artifacts", &report.id)
                 .row("skill_proposals", &new.proposal_id);

@@ -17,6 +17,7 @@ use rusqlite::{Connection, Params, ToSql, Transaction, TransactionBehavior, para
 use super::durability::Durability;
 use super::events::{self, EventLog};
 use super::{Ledger, LedgerError};
+use crate::history::anchor::HistoryAnchor;
 use crate::history::approval::SignedStatement;
 
 /// Most signatures that one decision asks for.
@@ -142,8 +143,17 @@ fn write_given<T>(
         && (durability == Durability::Now || ledger.sync().is_ok())
     {
         let _ = anchor.advance(&note);
+        ask_witness(ledger, anchor.as_ref(), &note);
     }
     Ok(value)
+}
+
+/// A witness that is not there stops nothing: the head is kept. One that saw another history is found at the next check.
+fn ask_witness(ledger: &Ledger, anchor: &dyn HistoryAnchor, note: &str) {
+    let path = |old: u64| events::prove::consistency(&ledger.conn, note, old).ok().flatten();
+    if let Err(error) = anchor.ask_witness(note, &path) {
+        tracing::warn!("the newest checkpoint is not cosigned: {error}");
+    }
 }
 
 fn begin<'a>(ledger: &'a Ledger, log: EventLog<'a>) -> Result<WriteTransaction<'a>, LedgerError> {

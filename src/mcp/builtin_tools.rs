@@ -172,10 +172,31 @@ fn proposal_schema() -> Value {
             "why": text("What you could not do without it; a person reads this. At most 2,000 bytes."),
             "side_effect_class": {
                 "type": "string",
-                "enum": ["READ_ONLY", "FILE_WRITE"],
-                "description": "READ_ONLY reads the vault and changes nothing. FILE_WRITE also writes below `paths`. Request the least that is enough.",
+                "enum": ["READ_ONLY", "FILE_WRITE", "NETWORK", "SECRET_READ"],
+                "description": "READ_ONLY reads the vault and changes nothing. FILE_WRITE also writes below `paths`. NETWORK reaches `hosts`, and reads nothing unless `reads` says so. SECRET_READ also uses `secrets`. Request the least that is enough.",
             },
-            "paths": texts("For FILE_WRITE: the vault folders below which it may write, like Inbox/AI."),
+            "paths": texts("The vault folders below which it may write, like Inbox/AI. FILE_WRITE needs one."),
+            "hosts": texts("For NETWORK and SECRET_READ: one rule each, METHOD https://HOST[:PORT]/PATH/**, then limits like calls_per_run=3. `*.` stands for one label."),
+            "reads": {
+                "type": "string",
+                "enum": ["vault", "nothing"],
+                "description": "Only where it reaches hosts and must read the vault as well. A person is warned of that.",
+            },
+            "required_secrets": texts("For SECRET_READ: the names of its secrets, like EXAMPLE_TOKEN. A person keeps the values, and the skill never has one."),
+            "secrets": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "name": text("One of `required_secrets`."),
+                        "origin": text("The only origin that gets it, like https://api.example.com."),
+                        "place": text("bearer, basic:USER, header:NAME, json:/POINTER or query:NAME."),
+                    },
+                    "required": ["name", "origin", "place"],
+                    "additionalProperties": false,
+                },
+                "description": "For SECRET_READ: the one place of a request that each secret is put into.",
+            },
             "io": {
                 "type": "object",
                 "description": "`input` and `output`: each a JSON Schema of an object, or a shorthand like {\"title\":\"str\",\"tags\":[\"str\"],\"limit\":\"int\"}.",
@@ -185,7 +206,7 @@ fn proposal_schema() -> Value {
             "examples": {
                 "type": "array",
                 "items": { "type": "object" },
-                "description": "Examples that become tests: {\"name\":…, \"input\":…, \"vault\":{path: text}, \"now\":time, \"expect\":{\"ok\":output}, \"files\":{path: text}}.",
+                "description": "Examples that become tests: {\"name\":…, \"input\":…, \"vault\":{path: text}, \"now\":time, \"exchanges\":[{\"url\":…, \"reply\":{\"status\":…, \"body\":…}}], \"expect\":{\"ok\":output}, \"files\":{path: text}}.",
             },
             "required_tests": texts("Names of tests that the skill must have."),
             "reads_clock": { "type": "boolean", "description": "Whether it needs the current time." },

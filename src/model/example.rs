@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    exchange::{HttpCall, HttpFailureKind},
+    exchange::{ExchangeRecord, HttpCall, HttpFailureKind, RecordedEnd},
     host_rule::RequestMethod,
     time::Timestamp,
     vault_path::VaultPath,
@@ -90,7 +90,41 @@ fn is_ok(status: &u16) -> bool {
     *status == 200
 }
 
+/// A response that an example cannot have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the response to {method} {url} is not text, so an example cannot have it")]
+pub struct BinaryReply {
+    /// The method of the request.
+    pub method: RequestMethod,
+    /// Its URL, without the query.
+    pub url: String,
+}
+
 impl ExampleExchange {
+    /// The exchange of a run, with both bodies. A request body that is not text is not compared.
+    ///
+    /// # Errors
+    /// [`BinaryReply`]
+    pub fn recorded(record: &ExchangeRecord, request: Vec<u8>, reply: Vec<u8>) -> Result<Self, BinaryReply> {
+        let (method, url) = (record.call.method, record.call.url.clone());
+        let (reply, fail) = match &record.end {
+            RecordedEnd::Failure(failure) => (None, Some(failure.kind)),
+            RecordedEnd::Reply { status, headers, .. } => {
+                let without_query = || url.split('?').next().unwrap_or_default().to_owned();
+                let body = String::from_utf8(reply).map_err(|_| BinaryReply { method, url: without_query() })?;
+                let mut fields = BTreeMap::<String, String>::new();
+                for field in headers {
+                    let value = fields.entry(field.name.clone()).or_default();
+                    // Several lines of one header mean the same as one line.
+                    *value = if value.is_empty() { field.value.clone() } else { format!("{value}, {}", field.value) };
+                }
+                (Some(ExampleReply { status: *status, headers: fields, body }), None)
+            }
+        };
+        let body = String::from_utf8(request).ok().filter(|body| !body.is_empty());
+        Ok(Self { method, url, body, reply, fail })
+    }
+
     /// Whether it is of this request.
     pub fn is_of(&self, call: &HttpCall) -> bool {
         let same_body = self.body.as_ref().is_none_or(|body| body.as_bytes() == call.body);
@@ -131,5 +165,34 @@ impl ErrorKind {
             Self::Denied => "denied",
             Self::Failed => "failed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::exchange::{Exchanged, HeaderField, HttpFailure, HttpReply};
+
+    fn call(body: &[u8]) -> HttpCall {
+        let url = "https://api.example.com/v1/a?q=made-up".to_owned();
+        HttpCall { method: RequestMethod::Post, url, headers: Vec::new(), body: body.to_vec() }
+    }
+
+    #[test]
+    fn a_recorded_exchange_is_of_its_request_and_a_binary_response_is_refused() -> Result<(), BinaryReply> {
+        let field = |value: &str| HeaderField { name: "x-part".to_owned(), value: value.to_owned() };
+        let reply = |body: &[u8]| HttpReply { status: 201, headers: vec![field("a"), field("b")], body: body.to_vec() };
+        let record = |end| Exchanged { hops: Vec::new(), end }.record(&call(b"sent"));
+        let made = ExampleExchange::recorded(&record(Ok(reply(b"got"))), b"sent".to_vec(), b"got".to_vec())?;
+        assert!(made.is_of(&call(b"sent")) && !made.is_of(&call(b"other")));
+        let got =
+            made.reply.as_ref().map(|reply| (reply.status, reply.headers["x-part"].as_str(), reply.body.as_str()));
+        assert_eq!((got, made.fail), (Some((201, "a, b", "got")), None));
+        let failure = HttpFailure::new(HttpFailureKind::Tls, "x");
+        let failed = ExampleExchange::recorded(&record(Err(failure)), b"\xff".to_vec(), Vec::new())?;
+        assert_eq!((failed.fail, failed.reply.is_some(), failed.body), (Some(HttpFailureKind::Tls), false, None));
+        let refused = ExampleExchange::recorded(&record(Ok(reply(b"\xff"))), Vec::new(), b"\xff".to_vec());
+        assert!(refused.is_err_and(|error| !error.to_string().contains("made-up")));
+        Ok(())
     }
 }

@@ -123,6 +123,15 @@ pub struct ExchangeHop {
     pub status: Option<u16>,
 }
 
+impl ExchangeHop {
+    /// The origin of its URL.
+    pub fn origin(&self) -> &str {
+        let host = self.url.find("://").map_or(0, |at| at + "://".len());
+        let end = self.url.get(host..).and_then(|rest| rest.find('/')).map_or(self.url.len(), |at| host + at);
+        self.url.get(..end).unwrap_or_default()
+    }
+}
+
 /// A body that the store has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredBody {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     channel::Channel,
+    data_label::DataLabel,
     digest::Digest,
     effect::EffectClass,
     exchange::ExchangeRecord,
@@ -258,6 +259,9 @@ pub struct GuestOutput {
     /// Its exchanges with hosts, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<ExchangeRecord>,
+    /// The label of its data, where it is one of a sequence of runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<DataLabel>,
 }
 
 /// One line of a guest's log.

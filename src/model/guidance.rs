@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::{characters::hides, digest::Digest, lifecycle::UnknownState, spec::SkillSpec, text};
+use super::{characters::hides, digest::Digest, lifecycle::stored_words, spec::SkillSpec, text};
 
 /// Longest guidance, in bytes.
 pub const MAX_GUIDANCE_BYTES: usize = 16 << 10;
@@ -118,38 +118,7 @@ impl fmt::Display for GuidanceText {
     }
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)* }
-
-        impl $name {
-            /// The spelling in the ledger.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = UnknownState;
-            fn from_str(text: &str) -> Result<Self, UnknownState> {
-                match text {
-                    $($text => Ok(Self::$variant),)*
-                    other => Err(UnknownState(other.to_owned())),
-                }
-            }
-        }
-    };
-}
-
-words!(
+stored_words!(
     /// Where the text of a revision comes from.
     GuidanceOrigin {
         /// Made from the specification.
@@ -165,7 +134,7 @@ words!(
     }
 );
 
-words!(
+stored_words!(
     /// A decision about which revision is published.
     GuidanceStep {
         /// A new revision.
@@ -177,7 +146,7 @@ words!(
     }
 );
 
-words!(
+stored_words!(
     /// What a failed use says something about.
     Fault {
         /// The agent used the skill wrongly.
@@ -189,7 +158,7 @@ words!(
     }
 );
 
-words!(
+stored_words!(
     /// How a use went, in somebody's words.
     UseVerdict {
         /// Well.
@@ -199,7 +168,7 @@ words!(
     }
 );
 
-words!(
+stored_words!(
     /// The state of an attempt to improve a guidance.
     ImprovementState {
         /// The model is asked, or was when the pass ended.
@@ -213,6 +182,40 @@ words!(
         /// The pass ended while the model was asked.
         Lost = "LOST",
         /// A person published it.
+        Published = "PUBLISHED",
+        /// A person rejected it.
+        Rejected = "REJECTED",
+    }
+);
+
+stored_words!(
+    /// What a pair of episodes says about a rewritten guidance.
+    PairResult {
+        /// The model is asked, or was when the pass ended.
+        Started = "STARTED",
+        /// The rewritten text did better.
+        Gain = "GAIN",
+        /// It did worse.
+        Loss = "LOSS",
+        /// Both did the same.
+        Same = "SAME",
+        /// The pass ended, or the model did, while it was asked.
+        Lost = "LOST",
+    }
+);
+
+stored_words!(
+    /// The state of an attempt to improve the code of a skill.
+    CodeAttemptState {
+        /// It is on record, and nothing is proposed yet.
+        Started = "STARTED",
+        /// Its proposal is written. A builder is asked, or could not be.
+        Proposed = "PROPOSED",
+        /// Every gate passed, and it waits for a person.
+        Candidate = "CANDIDATE",
+        /// A builder or a gate failed, or runs that succeeded fail with it.
+        Refused = "REFUSED",
+        /// A person promoted it.
         Published = "PUBLISHED",
         /// A person rejected it.
         Rejected = "REJECTED",

@@ -1,22 +1,19 @@
 //! The states of proposals, builds, verifications and commits.
 
-use std::{fmt, str::FromStr};
-
-use serde::{Deserialize, Serialize};
-
 /// The text is no state that this version of Kavi knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a known state")]
 pub struct UnknownState(pub String);
 
-macro_rules! states {
+/// Enums that the ledger and JSON hold as fixed words.
+macro_rules! stored_words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
-            /// Every state.
+            /// Every one of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The spelling in the ledger.
@@ -25,25 +22,26 @@ macro_rules! states {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownState;
-            fn from_str(text: &str) -> Result<Self, UnknownState> {
+        impl std::str::FromStr for $name {
+            type Err = $crate::model::lifecycle::UnknownState;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($text => Ok(Self::$variant),)*
-                    other => Err(UnknownState(other.to_owned())),
+                    other => Err($crate::model::lifecycle::UnknownState(other.to_owned())),
                 }
             }
         }
     };
 }
+pub(super) use stored_words;
 
-states!(
+stored_words!(
     /// The state of a proposal. Only `TRUSTED` runs.
     ProposalStatus {
         /// A spec, nothing accepted yet (also after a failed build).
@@ -63,7 +61,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// The state of one build attempt.
     BuildStatus {
         /// The packet is frozen and the workspace is ready.
@@ -75,7 +73,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// The outcome of a gate or of a whole verification.
     Verdict {
         /// Nothing found.
@@ -87,7 +85,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// A decision of a person.
     Decision {
         /// VERIFIED → TRUSTED.
@@ -99,7 +97,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// Who writes the sources of a build.
     BuilderKind {
         /// Claude Code.
@@ -109,7 +107,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// Why a build or a verification failed.
     FailureKind {
         /// Exports, imports, limits or reproducibility are not what the class and the spec promise.
@@ -131,7 +129,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// Why a person must agree before the next attempt.
     Trigger {
         /// Three failed builds in a row, or more.
@@ -147,7 +145,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// Which files a commit brings into the vault.
     CommitKind {
         /// A run's.
@@ -159,7 +157,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// Whether the files of a commit are in the vault.
     CommitState {
         /// Recorded, not all of them moved yet; recovery finishes it.
@@ -177,7 +175,7 @@ states!(
     }
 );
 
-states!(
+stored_words!(
     /// What a run was for.
     Purpose {
         /// Its output, and its files.

@@ -60,6 +60,8 @@ pub struct SkillQuestion<'a> {
     pub class: EffectClass,
     /// What it may touch; none where the question is about a class alone.
     pub capabilities: Option<&'a SkillCapabilities>,
+    /// What an earlier run read in the vault can be in its input.
+    pub gets_private_data: bool,
 }
 
 /// What is asked.
@@ -99,6 +101,8 @@ pub enum AccessLayer {
     Matrix,
     /// The class of the skill.
     Class,
+    /// What earlier runs of the same sequence read.
+    Sequence,
     /// The rules of kavi.toml.
     FileRule,
     /// The rules of the policy registry.
@@ -114,6 +118,7 @@ impl AccessLayer {
             Self::Charter => "charter",
             Self::Matrix => "capabilities",
             Self::Class => "class",
+            Self::Sequence => "sequence",
             Self::FileRule => "kavi.toml",
             Self::StoredRule => "policy",
         }
@@ -179,6 +184,9 @@ pub fn layers(question: &AccessQuestion<'_>, context: &AccessContext<'_>) -> Vec
     }
     if let Some(skill) = question.skill {
         answers.push(class(skill));
+        if skill.gets_private_data {
+            answers.push(sequence(question, skill));
+        }
         answers.push(file_rule(question, context, skill));
     }
     answers.sort_by_key(|answer| answer.layer);
@@ -283,6 +291,15 @@ fn class(skill: SkillQuestion<'_>) -> LayerAnswer {
         Some(Err(error)) => deny(AccessLayer::Class, error.to_string()),
         Some(Ok(())) | None => allow(AccessLayer::Class),
     }
+}
+
+/// Private data goes into a request only where a person agrees, whatever the tables say of the class.
+fn sequence(question: &AccessQuestion<'_>, skill: SkillQuestion<'_>) -> LayerAnswer {
+    let layer = AccessLayer::Sequence;
+    if question.channel == Channel::Cli || !skill.capabilities.is_some_and(SkillCapabilities::reaches_hosts) {
+        return allow(layer);
+    }
+    answer(layer, ChannelRule::Ask, "private data of an earlier run could go into a request")
 }
 
 fn file_rule(question: &AccessQuestion<'_>, context: &AccessContext<'_>, skill: SkillQuestion<'_>) -> LayerAnswer {

@@ -153,8 +153,11 @@ fn every_cell_of_actors_capabilities_channels_and_classes_is_as_the_table_says()
     for actor in actors() {
         for capability in ActorCapability::ALL {
             for class in EffectClass::ALL {
-                let skill =
-                    (capability == ActorCapability::RunSkill).then_some(SkillQuestion { class, capabilities: None });
+                let skill = (capability == ActorCapability::RunSkill).then_some(SkillQuestion {
+                    class,
+                    capabilities: None,
+                    gets_private_data: false,
+                });
                 let question = AccessQuestion { actor: &actor, capability, channel: channel(&actor), skill };
                 for world in worlds {
                     assert_eq!(
@@ -195,10 +198,40 @@ fn a_skill_whose_class_does_not_admit_what_it_touches_is_denied() -> Result<(), 
         secrets: Vec::new(),
     };
     let usual = World { charter: 0, charter_required: false, disabled: 0, grant: 0, stored_rule: 0, readable: true };
-    let skill = Some(SkillQuestion { class: EffectClass::ReadOnly, capabilities: Some(&writes) });
+    let skill =
+        Some(SkillQuestion { class: EffectClass::ReadOnly, capabilities: Some(&writes), gets_private_data: false });
     let question =
         AccessQuestion { actor: &Actor::Person, capability: ActorCapability::RunSkill, channel: Channel::Cli, skill };
     assert_eq!(rule_in(usual, &question, EffectClass::ReadOnly)?, ChannelRule::Deny);
+    Ok(())
+}
+
+#[test]
+fn private_data_into_a_request_asks_in_every_channel_but_the_command_line() -> Result<(), Box<dyn std::error::Error>> {
+    let rules = vec!["GET https://api.example.com/**".parse()?];
+    let caller = SkillCapabilities {
+        reads: ReadScope::Nothing,
+        writes: Vec::new(),
+        clock: false,
+        hosts: HostGrants { rules, private: Vec::new() },
+        secrets: Vec::new(),
+    };
+    let silent = SkillCapabilities { hosts: HostGrants::default(), ..caller.clone() };
+    for actor in actors() {
+        let channel = channel(&actor);
+        for (capabilities, asks) in [(&caller, channel != Channel::Cli), (&silent, false)] {
+            let skill = SkillQuestion {
+                class: EffectClass::Network,
+                capabilities: Some(capabilities),
+                gets_private_data: true,
+            };
+            let question =
+                AccessQuestion { actor: &actor, capability: ActorCapability::RunSkill, channel, skill: Some(skill) };
+            let answer = sequence(&question, skill);
+            assert_eq!(answer.rule == ChannelRule::Ask, asks, "{actor}");
+            assert_ne!(answer.rule, ChannelRule::Deny, "{actor}");
+        }
+    }
     Ok(())
 }
 
@@ -221,7 +254,7 @@ proptest! {
         world in worlds(), actor in 0..4_usize, capability in 0..48_usize, class in 0..6_usize, part in 0..6_usize,
     ) {
         let (actor, capability, class) = (&actors()[actor], ActorCapability::ALL[capability], EffectClass::ALL[class]);
-        let skill = (capability == ActorCapability::RunSkill).then_some(SkillQuestion { class, capabilities: None });
+        let skill = (capability == ActorCapability::RunSkill).then_some(SkillQuestion { class, capabilities: None, gets_private_data: false });
         let question = AccessQuestion { actor, capability, channel: channel(actor), skill };
         let stricter = match part {
             0 => World { charter: (world.charter + 1).min(2), ..world },

@@ -19,9 +19,11 @@ use crate::history::anchor::{AnchorError, HistoryAnchor};
 use crate::history::checkpoint::Checkpoint;
 use crate::history::note::NoteKey;
 use crate::history::rules::{DecisionRules, NO_RULES};
-use crate::history::{hex, parse_hex};
+use crate::history::witness::AddCheckpoint;
+use crate::history::{Hash, hex, parse_hex};
 
 use super::pins::PlacePin;
+use super::witness_client::{WitnessAddress, WitnessAnswer};
 use super::witness_file::WitnessFile;
 
 /// Longest key file, in bytes.
@@ -36,7 +38,27 @@ pub struct FileAnchor {
     rules: DecisionRules,
     /// Which workspace was in its folder, or why that cannot be found out.
     place: Result<Option<PlacePin>, AnchorError>,
-    witness: Option<WitnessFile>,
+    witness: Option<Witness>,
+}
+
+/// Somebody else who keeps checkpoints.
+#[derive(Debug, Clone)]
+pub enum Witness {
+    /// A file that the user cannot rewrite.
+    File(WitnessFile),
+    /// A witness over HTTP, or why the settings name none.
+    Asked(Result<WitnessAddress, String>),
+}
+
+/// What a witness over HTTP cosigned last.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct CosignedHead {
+    /// Its address and key.
+    pub witness: String,
+    /// The events that it cosigned; none when it never did.
+    pub events: Option<u64>,
+    /// When, in seconds since 1970.
+    pub at: Option<u64>,
 }
 
 /// The key pair, as it is in its file.
@@ -69,9 +91,53 @@ impl FileAnchor {
     }
 
     /// The same with a witness.
-    pub fn with_witness(mut self, witness: Option<WitnessFile>) -> Self {
+    pub fn with_witness(mut self, witness: Option<Witness>) -> Self {
         self.witness = witness;
         self
+    }
+
+    /// What its witness over HTTP cosigned last; none without such a witness.
+    pub fn cosigned(&self) -> Option<CosignedHead> {
+        let Some(Witness::Asked(address)) = &self.witness else { return None };
+        let note = self.file("cosigned").ok().and_then(|path| artifacts::read_once(&path).ok());
+        let note = note.and_then(|bytes| String::from_utf8(bytes).ok());
+        let at = address.as_ref().ok().zip(note.as_ref()).and_then(|(address, note)| address.cosigned_at(note));
+        let size = note.and_then(|note| Checkpoint::read_unverified(&note).ok()).map(|checkpoint| checkpoint.head.size);
+        let witness = address.as_ref().map_or_else(String::clone, ToString::to_string);
+        Some(CosignedHead { witness, events: size.filter(|_| at.is_some()), at })
+    }
+
+    /// Notes when an audit found nothing wrong. It is for people, and decides nothing.
+    pub fn note_audit(&self, at: &str) {
+        let _ = self.write("audited", at);
+    }
+
+    /// When an audit found nothing wrong.
+    pub fn audited(&self) -> Option<String> {
+        let bytes = artifacts::read_once(&self.file("audited").ok()?).ok()?;
+        String::from_utf8(bytes).ok().filter(|at| at.len() < 64)
+    }
+
+    /// A witness that saw another history is remembered: no later answer takes that back.
+    fn check_conflict(&self) -> Result<(), AnchorError> {
+        let path = self.file("witness-conflict")?;
+        match artifacts::read_once(&path) {
+            Err(ReadError::Missing) => Ok(()),
+            Ok(why) => Err(unusable(String::from_utf8_lossy(&why).trim().to_owned())),
+            Err(_) => Err(unusable(format!("{} cannot be read", path.display()))),
+        }
+    }
+
+    fn conflict(&self, why: &str) -> AnchorError {
+        // When it cannot be written, the witness says it again at the next checkpoint.
+        let _ = self.write("witness-conflict", why);
+        unusable(why)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), AnchorError> {
+        let path = self.file(name)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        artifacts::write_durably(folder, &path, text.as_bytes()).map_err(|error| unusable(error.to_string()))
     }
 
     /// Refuses a ledger that is in the place of another one.
@@ -135,18 +201,16 @@ impl FileAnchor {
         Ok(self.key.get_or_init(|| WorkspaceKey { seed: SecretString::from(seed.to_owned()), public }))
     }
 
-    fn write_head(&self, note: &str) -> Result<(), AnchorError> {
-        let path = self.file("head")?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        artifacts::write_durably(folder, &path, note.as_bytes()).map_err(|error| unusable(error.to_string()))
-    }
-
     fn lock(&self) -> Result<File, AnchorError> {
         let path = self.file("lock")?;
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let locked = file.and_then(|file| file.lock().map(|()| file));
         locked.map_err(|error| unusable(format!("{}: {error}", path.display())))
     }
+}
+
+fn older_than_witness(witness: u64, ours: u64) -> String {
+    format!("its witness cosigned {witness} events, and this ledger has {ours}: it is an older copy or another history")
 }
 
 impl HistoryAnchor for FileAnchor {
@@ -165,6 +229,7 @@ impl HistoryAnchor for FileAnchor {
 
     fn head(&self) -> Result<Option<String>, AnchorError> {
         self.check_place()?;
+        self.check_conflict()?;
         let path = self.file("head")?;
         match artifacts::read_once(&path) {
             Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| unusable("its head is no text")),
@@ -183,13 +248,43 @@ impl HistoryAnchor for FileAnchor {
         {
             return Ok(());
         }
-        self.write_head(note)?;
+        self.write("head", note)?;
         // After the head: a witness lags like it, and never leads the ledger.
-        self.witness.as_ref().map_or(Ok(()), |witness| witness.append(note))
+        match &self.witness {
+            Some(Witness::File(witness)) => witness.append(note),
+            _ => Ok(()),
+        }
     }
 
     fn witnessed(&self) -> Result<Option<String>, AnchorError> {
-        self.witness.as_ref().map_or(Ok(None), WitnessFile::newest)
+        match &self.witness {
+            Some(Witness::File(witness)) => witness.newest(),
+            _ => Ok(None),
+        }
+    }
+
+    fn ask_witness(&self, note: &str, path: &dyn Fn(u64) -> Option<Vec<Hash>>) -> Result<(), AnchorError> {
+        let Some(Witness::Asked(address)) = &self.witness else { return Ok(()) };
+        let address = address.as_ref().map_err(|error| unusable(error.as_str()))?;
+        let size = Checkpoint::read_unverified(note).map_err(|error| unusable(error.to_string()))?.head.size;
+        let mut old = self.cosigned().and_then(|cosigned| cosigned.events).unwrap_or(0);
+        // Twice: the first answer may say how far the witness is.
+        for _ in 0..2 {
+            let proof = match old {
+                0 => Vec::new(),
+                _ if old > size => return Err(self.conflict(&older_than_witness(old, size))),
+                old => path(old).ok_or_else(|| unusable("the proof for the witness cannot be made"))?,
+            };
+            let request = AddCheckpoint { old, proof, note: note.to_owned() };
+            match address.submit(&request).map_err(|error| unusable(error.to_string()))? {
+                WitnessAnswer::Cosigned { note, .. } => return self.write("cosigned", &note),
+                WitnessAnswer::HasSize(has) if has > size => return Err(self.conflict(&older_than_witness(has, size))),
+                WitnessAnswer::HasSize(has) if has == old => break,
+                WitnessAnswer::HasSize(has) => old = has,
+                WitnessAnswer::Inconsistent => break,
+            }
+        }
+        Err(self.conflict("its witness cosigned another history: this ledger is a fork of what the witness saw"))
     }
 
     fn rules(&self) -> &DecisionRules {

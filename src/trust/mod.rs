@@ -4,6 +4,7 @@
 //! - [`PersonSigner`] (`person_signer.rs`): asks a person for signatures.
 //! - `pins.rs`: who may sign, as written down outside of the ledger.
 //! - [`WitnessFile`] (`witness_file.rs`): every checkpoint in a file that the user cannot rewrite.
+//! - [`WitnessAddress`] (`witness_client.rs`): asks a witness for cosignatures. [`WitnessStore`] (`witness_store.rs`): is one.
 //! - [`anchored`]: a ledger with its anchor, made on first use.
 //!
 //! Guarantees: the head only grows, but by a person's word. A key or head that is missing is never made anew in silence once the
@@ -14,15 +15,19 @@
 mod file_anchor;
 mod person_signer;
 mod pins;
+mod witness_client;
 mod witness_file;
+mod witness_store;
 
 use std::path::Path;
 use std::sync::Arc;
 
-pub use file_anchor::FileAnchor;
+pub use file_anchor::{CosignedHead, FileAnchor, Witness};
 pub use person_signer::{PersonSigner, SshTools};
 pub use pins::{MACHINE_PIN, PlacePin, is_of_another_user, machine_pin};
+pub use witness_client::{InvalidWitness, WitnessAddress};
 pub use witness_file::{WitnessFile, newest_in};
+pub use witness_store::{WitnessReply, WitnessStore};
 
 use crate::history::anchor::{AnchorError, HistoryAnchor};
 use crate::history::checkpoint::Checkpoint;
@@ -72,7 +77,10 @@ pub fn anchored(ledger: Ledger, outside: Outside<'_>, now: Timestamp) -> Result<
         of_this_place: place.as_ref().ok().and_then(Option::as_ref).map(|place| place.signers.clone()),
         proposed: outside.proposed,
     };
-    let witness = rules.proposed.witness.as_deref().map(|path| WitnessFile::new(Path::new(path)));
+    let witness = rules.proposed.witness.as_deref().map(|said| match said.contains("://") {
+        true => Witness::Asked(said.parse().map_err(|error: InvalidWitness| error.to_string())),
+        false => Witness::File(WitnessFile::new(Path::new(said))),
+    });
     let anchor = Arc::new(FileAnchor::new(folder, &workspace).with_rules(rules, place).with_witness(witness));
     let unused = anchor.is_unused() && ledger.access() == LedgerAccess::Full;
     let fresh = unused && !ledger.has_checkpoints()?;

@@ -11,13 +11,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
 
+use super::context_settings::ContextSettings;
 use super::discover::{self, check_root, resolve_new};
+use super::notify_settings::NotifySettings;
+use super::record_settings::RecordSettings;
 use super::trust_settings::TrustSettings;
 use super::{environment::Environment, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
     limits::Limits,
-    record_sync::RecordSync,
     secret::{SecretName, SecretStore},
 };
 use crate::policy::channels::ChannelPolicy;
@@ -226,41 +228,6 @@ impl EffectsSettings {
     pub fn held(&self) -> Duration {
         Duration::from_secs(u64::from(self.held_hours) * 3_600)
     }
-}
-
-/// The `[context]` table.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ContextSettings {
-    /// Whether agents may act only while a role charter is active.
-    pub charter: CharterSetting,
-}
-
-/// The `[notify]` table.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NotifySettings {
-    /// The program that tells a person, with its arguments. Empty: none.
-    pub command: Vec<String>,
-}
-
-/// The `[records]` table.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RecordSettings {
-    /// When the record of a run that changed nothing is on the disk.
-    pub sync: RecordSync,
-}
-
-/// Whether agents need a role charter.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CharterSetting {
-    /// They may act without one.
-    #[default]
-    Optional,
-    /// They may not.
-    Required,
 }
 
 /// One workspace's configuration, resolved.

@@ -8,18 +8,21 @@
 //! Deliberately never: writes a file, or keeps a secret in a type that prints it.
 
 mod config;
+mod context_settings;
 mod discover;
 mod environment;
 mod error;
+mod notify_settings;
 mod origins;
+mod record_settings;
 mod trust_settings;
 
-pub use config::{
-    AdviceSettings, BuilderSettings, CharterSetting, Config, ConfinementSetting, ContextSettings, EffectsSettings,
-    NotifySettings, RecordSettings, TEMPLATE, with_home,
-};
+pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE, with_home};
+pub use context_settings::{CharterSetting, ContextSettings, LEDGER_STORE};
 pub use discover::{check_root, resolve_new};
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use notify_settings::NotifySettings;
 pub use origins::{Setting, SettingOrigin, settings};
+pub use record_settings::RecordSettings;
 pub use trust_settings::TrustSettings;

@@ -21,6 +21,8 @@ pub struct TrustSettings {
     pub anchor: Option<PathBuf>,
     /// The file of a witness.
     pub witness: Option<PathBuf>,
+    /// The address of a witness, and a space, and its key.
+    pub witness_url: Option<String>,
 }
 
 /// `require` is one word for every decision, or a table.
@@ -46,6 +48,9 @@ impl TrustSettings {
         expand: impl Fn(PathBuf) -> Result<PathBuf, String>,
     ) -> Result<Self, String> {
         let whole = |path: Option<PathBuf>| path.map(|path| expand(path).map(|path| root.join(path))).transpose();
+        if self.witness.is_some() && self.witness_url.is_some() {
+            return Err("`witness` and `witness_url` are two ways to the same: give one".to_owned());
+        }
         Ok(Self { anchor: whole(self.anchor)?, witness: whole(self.witness)?, ..self })
     }
 

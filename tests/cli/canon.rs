@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bench;
-mod sources;
+pub mod sources;
 
 use std::fs;
 use std::panic;

@@ -34,6 +34,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("list-skills", &["list", "skills"]),
     ("run-skill", &["run"]),
     ("consume-chain", &["chain"]),
+    ("record", &[]),
     ("replay", &[]),
     ("consume-skill", &[]),
     ("tail-executions", &["tail"]),
@@ -49,6 +50,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("diff", &[]),
     ("guidance", &[]),
     ("export-skill", &[]),
+    ("import", &[]),
     ("outcomes", &[]),
     ("outcome", &[]),
     ("improve", &[]),
@@ -56,6 +58,7 @@ const VERBS: &[(&str, &[&str])] = &[
     ("doctor", &[]),
     ("audit", &[]),
     ("trust", &[]),
+    ("witness", &[]),
     ("backup", &[]),
     ("restore", &[]),
     ("proof", &[]),
@@ -141,7 +144,7 @@ fn every_verb_has_examples_and_its_aliases_mean_the_same() {
     let listed =
         listed.take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     assert_eq!(listed.count(), VERBS.len() + 1, "a verb is missing from this test (one line is clap's own help)");
-    assert_eq!(workspace.call(&["--version"]).expect(0).stdout.trim(), format!("kavi {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(workspace.call(&["-V"]).expect(0).stdout.trim(), format!("kavi {}", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]

@@ -2,55 +2,157 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
+use std::ops::Deref;
 
 use serde_json::{Value, json};
 
 use crate::support::mcp::client::{Client, newest};
-use crate::support::{Workspace, strings};
+use crate::support::postgres::{self, Database};
+use crate::support::{ACT, PEEK, Workspace, strings};
 
-const CHARTER: &str = "# Clerk\n\n## identity\nYou keep the notes.\n\n## authority_can_do\n- read notes\n\n\
+/// Where charter, policy and capabilities are read from.
+#[derive(Debug, Clone, Copy)]
+enum StoreKind {
+    Sqlite,
+    Postgresql,
+}
+
+/// A workspace, and the database that its kavi.toml names.
+pub struct Governed {
+    workspace: Workspace,
+    pub database: Option<Database>,
+}
+
+impl Deref for Governed {
+    type Target = Workspace;
+
+    fn deref(&self) -> &Workspace {
+        &self.workspace
+    }
+}
+
+impl Governed {
+    fn new(workspace: Workspace, store: StoreKind) -> Self {
+        match store {
+            StoreKind::Sqlite => Self { workspace, database: None },
+            StoreKind::Postgresql => Self::in_database(workspace),
+        }
+    }
+
+    /// With a database that Kavi logs in to as the weak role.
+    pub fn in_database(workspace: Workspace) -> Self {
+        let database = Database::new();
+        let governed = Self { workspace, database: Some(database) };
+        governed.name_store(&governed.database().url(postgres::ROLE));
+        governed
+    }
+
+    pub fn database(&self) -> &Database {
+        self.database.as_ref().expect("a database")
+    }
+
+    /// Has kavi.toml name this store.
+    pub fn name_store(&self, url: &str) {
+        let path = self.path().join("kavi.toml");
+        let toml = fs::read_to_string(&path).unwrap();
+        let line = toml.lines().find(|line| line.starts_with("store = ")).expect("the setting");
+        fs::write(&path, toml.replace(line, &format!("store = \"{url}\""))).unwrap();
+    }
+
+    /// Edits the store behind Kavi: with the first text the ledger, with the second the database.
+    fn tamper(&self, sqlite: &str, postgresql: &str) {
+        match &self.database {
+            Some(database) => drop(database.admin(postgresql)),
+            None => {
+                let ledger = self.ledger();
+                ledger.execute_batch(sqlite).unwrap();
+                ledger.close().unwrap();
+            }
+        }
+    }
+}
+
+/// Runs each of these bodies over both stores.
+macro_rules! over_both_stores {
+    ($($body:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $body() {
+                super::$body(super::StoreKind::Sqlite);
+            })*
+        }
+
+        mod postgresql {
+            $(#[test]
+            fn $body() {
+                match super::postgres::programs() {
+                    Ok(_) => super::$body(super::StoreKind::Postgresql),
+                    Err(why) => eprintln!("skipped: {}: {why}", stringify!($body)),
+                }
+            })*
+        }
+    };
+}
+
+over_both_stores!(
+    a_charter_is_set_shown_and_verified_and_its_history_is_kept,
+    without_a_required_charter_no_agent_acts_and_the_person_does,
+    kavi_toml_may_require_a_charter_too,
+    a_charter_that_was_edited_stops_agents_and_says_what_differs,
+    a_charter_whose_text_and_digest_were_both_edited_does_not_fit_the_history,
+    policy_keys_are_listed_set_explained_and_compared_with_a_run,
+    a_policy_value_or_a_grant_that_was_edited_stops_everything,
+    a_revoked_capability_is_denied_with_the_next_call,
+    capabilities_are_listed_and_checked_and_what_is_unknown_is_denied,
+    a_capability_that_is_revoked_from_the_person_holds_at_the_command_line,
+    the_kill_switch_stops_agents_at_once_and_the_person_works,
+    a_guest_of_an_agent_is_ended_by_the_kill_switch,
+    overrides_are_counted_and_the_one_too_many_is_refused,
+    an_agent_is_told_who_it_is_and_runs_and_proposals_keep_what_they_were_decided_under,
+    a_build_packet_over_the_token_ceiling_is_refused,
+);
+
+pub const CHARTER: &str = "# Clerk\n\n## identity\nYou keep the notes.\n\n## authority_can_do\n- read notes\n\n\
     ## authority_cannot_do\n- promote a skill\n";
 
 /// A workspace with trusted skills, and a note to read.
-fn trusted() -> Workspace {
+fn trusted(store: StoreKind) -> Governed {
     let workspace = Workspace::trusted();
     fs::write(workspace.vault("a.md"), "text\n").unwrap();
-    workspace
+    Governed::new(workspace, store)
 }
 
-fn set_charter(workspace: &Workspace, text: &str) -> Value {
+/// One without skills.
+fn fresh(store: StoreKind) -> Governed {
+    Governed::new(Workspace::new(), store)
+}
+
+pub fn set_charter(workspace: &Workspace, text: &str) -> Value {
     fs::write(workspace.path().join("charter.md"), text).unwrap();
     workspace.json(&["charter", "set", "charter.md", "--approved-by", "ada"]).expect(0).json()
 }
 
-fn set(workspace: &Workspace, key: &str, value: &str) {
+pub fn set(workspace: &Workspace, key: &str, value: &str) {
     workspace.json(&["policy", "set", key, value, "--approved-by", "ada"]).expect(0);
 }
 
-fn capability(workspace: &Workspace, verb: &str, actor: &str, capability: &str) {
+pub fn capability(workspace: &Workspace, verb: &str, actor: &str, capability: &str) {
     workspace.json(&["capability", verb, actor, capability, "--approved-by", "ada"]).expect(0);
 }
 
-fn open(workspace: &Workspace) -> Client {
+pub fn open(workspace: &Workspace) -> Client {
     Client::open(workspace, "2025-11-25", json!({}))
 }
 
 /// Calls `peek`, and gives what the model is told.
-fn peek(client: &mut Client) -> (bool, String) {
+pub fn peek(client: &mut Client) -> (bool, String) {
     let answer = client.call("peek", json!({ "path": "a.md" }));
     let result = &answer["result"];
     (result["isError"] == json!(true), result["content"][0]["text"].as_str().unwrap_or_default().to_owned())
 }
 
-fn tamper(workspace: &Workspace, sql: &str) {
-    let ledger = workspace.ledger();
-    ledger.execute_batch(sql).unwrap();
-    ledger.close().unwrap();
-}
-
-#[test]
-fn a_charter_is_set_shown_and_verified_and_its_history_is_kept() {
-    let workspace = Workspace::new();
+fn a_charter_is_set_shown_and_verified_and_its_history_is_kept(store: StoreKind) {
+    let workspace = fresh(store);
     let shown = workspace.json(&["charter", "show"]).expect(0).json();
     assert_eq!((&shown["version"], &shown["charter"]), (&Value::Null, &json!("optional")));
     let first = set_charter(&workspace, CHARTER);
@@ -77,9 +179,8 @@ fn a_charter_is_set_shown_and_verified_and_its_history_is_kept() {
     assert_eq!(workspace.json(&["charter", "show"]).expect(0).json()["version"], 2);
 }
 
-#[test]
-fn without_a_required_charter_no_agent_acts_and_the_person_does() {
-    let workspace = trusted();
+fn without_a_required_charter_no_agent_acts_and_the_person_does(store: StoreKind) {
+    let workspace = trusted(store);
     set(&workspace, "context.charter", "required");
     let error = workspace.refused(&["charter", "verify"], 3);
     assert!(error["message"].as_str().unwrap().contains("NoActiveRoleCharter"), "{error}");
@@ -102,9 +203,8 @@ fn without_a_required_charter_no_agent_acts_and_the_person_does() {
     client.close();
 }
 
-#[test]
-fn kavi_toml_may_require_a_charter_too() {
-    let workspace = trusted();
+fn kavi_toml_may_require_a_charter_too(store: StoreKind) {
+    let workspace = trusted(store);
     let path = workspace.path().join("kavi.toml");
     let toml = fs::read_to_string(&path).unwrap();
     fs::write(&path, toml.replace("charter = \"optional\"", "charter = \"required\"")).unwrap();
@@ -113,24 +213,41 @@ fn kavi_toml_may_require_a_charter_too() {
     client.close();
 }
 
-#[test]
-fn a_charter_that_was_edited_stops_agents_and_says_what_differs() {
+fn a_charter_that_was_edited_stops_agents_and_says_what_differs(store: StoreKind) {
+    // An edit of the ledger, one of the database, and what is said.
     let edits = [
-        ("UPDATE role_charters SET content_md = replace(content_md, 'promote', 'demote')", "does not have the SHA-256"),
-        ("UPDATE role_charters SET content_md = NULL", "has no text"),
-        ("UPDATE role_charters SET content_hash = substr(content_hash, 2) || '0'", "does not have the SHA-256"),
+        (
+            "UPDATE role_charters SET content_md = replace(content_md, 'promote', 'demote')",
+            "UPDATE kavi_context.role_charters SET content_md = replace(content_md, 'promote', 'demote')",
+            "does not have the SHA-256",
+        ),
+        (
+            "UPDATE role_charters SET content_md = NULL",
+            "UPDATE kavi_context.role_charters SET content_md = NULL",
+            "has no text",
+        ),
+        (
+            "UPDATE role_charters SET content_hash = substr(content_hash, 2) || '0'",
+            "UPDATE kavi_context.role_charters SET content_hash = substr(content_hash, 2) || '0'",
+            "does not have the SHA-256",
+        ),
         (
             "UPDATE role_charters SET sections_json = replace(sections_json, 'promote', 'demote')",
+            "UPDATE kavi_context.role_charters SET sections_json = replace(sections_json, 'promote', 'demote')",
             "not those of its text",
         ),
-        ("UPDATE role_charters SET active = 0", "there is no row"),
-        ("DELETE FROM role_charters", "there is no row"),
-        ("UPDATE role_charters SET set_by = 'eve'", "not the one that the newest decision"),
+        (
+            "UPDATE role_charters SET active = 0",
+            "UPDATE kavi_context.role_charters SET active = false",
+            "there is no row",
+        ),
+        ("DELETE FROM role_charters", "DELETE FROM kavi_context.role_charters", "there is no row"),
+        ("UPDATE role_charters SET set_by = 'eve'", "UPDATE kavi_context.role_charters SET set_by = 'eve'", "its row"),
     ];
-    for (edit, said) in edits {
-        let workspace = trusted();
+    for (edit, in_database, said) in edits {
+        let workspace = trusted(store);
         set_charter(&workspace, CHARTER);
-        tamper(&workspace, edit);
+        workspace.tamper(edit, in_database);
         let error = workspace.refused(&["charter", "verify"], 3);
         let message = error["message"].as_str().unwrap();
         assert!(message.starts_with("RoleCharterIntegrity: ") && message.contains(said), "{edit}: {message}");
@@ -146,21 +263,24 @@ fn a_charter_that_was_edited_stops_agents_and_says_what_differs() {
     }
 }
 
-#[test]
-fn a_charter_whose_text_and_digest_were_both_edited_does_not_fit_the_history() {
-    let workspace = trusted();
+fn a_charter_whose_text_and_digest_were_both_edited_does_not_fit_the_history(store: StoreKind) {
+    let workspace = trusted(store);
     set_charter(&workspace, CHARTER);
     let other = CHARTER.replace("promote", "demote");
     let digest = kavi::model::digest::Digest::of(other.as_bytes());
-    tamper(&workspace, &format!("UPDATE role_charters SET content_hash = '{digest}',
-        content_md = replace(content_md, 'promote', 'demote'), sections_json = replace(sections_json, 'promote', 'demote')"));
+    let edit = |table: &str| {
+        format!(
+            "UPDATE {table} SET content_hash = '{digest}', content_md = replace(content_md, 'promote', 'demote'),
+                 sections_json = replace(sections_json, 'promote', 'demote')"
+        )
+    };
+    workspace.tamper(&edit("role_charters"), &edit("kavi_context.role_charters"));
     let error = workspace.refused(&["charter", "verify"], 3);
     assert!(error["message"].as_str().unwrap().contains("and the history says charter 1 with"), "{error}");
 }
 
-#[test]
-fn policy_keys_are_listed_set_explained_and_compared_with_a_run() {
-    let workspace = trusted();
+fn policy_keys_are_listed_set_explained_and_compared_with_a_run(store: StoreKind) {
+    let workspace = trusted(store);
     let listed = workspace.json(&["policy", "list"]).expect(0).json();
     assert_eq!(listed["policy"].as_array().unwrap().len(), 31);
     assert_eq!(listed["drift"], "policy drift: 0 of 31 expected keys are seeded");
@@ -190,24 +310,31 @@ fn policy_keys_are_listed_set_explained_and_compared_with_a_run() {
     }
 }
 
-#[test]
-fn a_policy_value_or_a_grant_that_was_edited_stops_everything() {
-    for edit in ["UPDATE policy_values SET value_json = '1000'", "UPDATE capability_grants SET granted = 1"] {
-        let workspace = trusted();
+fn a_policy_value_or_a_grant_that_was_edited_stops_everything(store: StoreKind) {
+    for (edit, in_database) in [
+        ("UPDATE policy_values SET value_json = '1000'", "UPDATE kavi_context.policy_values SET value_json = '1000'"),
+        ("UPDATE capability_grants SET granted = 1", "UPDATE kavi_context.capability_grants SET granted = true"),
+    ] {
+        let workspace = trusted(store);
         set(&workspace, "rate_limit_per_minute", "1");
         capability(&workspace, "revoke", "agent", "run_skill");
-        tamper(&workspace, edit);
+        workspace.tamper(edit, in_database);
         for args in [&["policy", "list"][..], &["capability", "list"]] {
             let error = workspace.refused(args, 3);
             assert!(error["message"].as_str().unwrap().contains("changed outside of Kavi"), "{edit}: {error}");
         }
-        workspace.run("peek", json!({ "path": "a.md" })).expect(70);
+        // A ledger that was edited is broken. A store that was edited is refused, and mended from the ledger.
+        let code = if workspace.database.is_some() { 3 } else { 70 };
+        workspace.run("peek", json!({ "path": "a.md" })).expect(code);
+        if workspace.database.is_some() {
+            workspace.json(&["context", "publish"]).expect(0);
+            workspace.run("peek", json!({ "path": "a.md" })).expect(0);
+        }
     }
 }
 
-#[test]
-fn a_revoked_capability_is_denied_with_the_next_call() {
-    let workspace = trusted();
+fn a_revoked_capability_is_denied_with_the_next_call(store: StoreKind) {
+    let workspace = trusted(store);
     let mut client = open(&workspace);
     assert!(!peek(&mut client).0);
     capability(&workspace, "revoke", "agent", "run_skill");
@@ -234,9 +361,8 @@ fn a_revoked_capability_is_denied_with_the_next_call() {
     client.close();
 }
 
-#[test]
-fn capabilities_are_listed_and_checked_and_what_is_unknown_is_denied() {
-    let workspace = Workspace::new();
+fn capabilities_are_listed_and_checked_and_what_is_unknown_is_denied(store: StoreKind) {
+    let workspace = fresh(store);
     let listed = workspace.json(&["capability", "list"]).expect(0).json();
     assert_eq!((&listed["granted"], &listed["of"]), (&json!(22), &json!(48)));
     assert_eq!(workspace.json(&["capability", "list", "person"]).expect(0).json()["granted"], 48);
@@ -251,9 +377,8 @@ fn capabilities_are_listed_and_checked_and_what_is_unknown_is_denied() {
     workspace.refused(&["capability", "revoke", "person", "set_capability", "--approved-by", "ada"], 2);
 }
 
-#[test]
-fn a_capability_that_is_revoked_from_the_person_holds_at_the_command_line() {
-    let workspace = trusted();
+fn a_capability_that_is_revoked_from_the_person_holds_at_the_command_line(store: StoreKind) {
+    let workspace = trusted(store);
     workspace.json(&["run-skill", "act", "--json", r#"{"act":"write","path":"Inbox/AI/a.md"}"#, "--hold"]).expect(0);
     let held = strings(&workspace.ledger(), "SELECT id FROM commits WHERE state = 'HELD'").remove(0);
     for (name, args, code) in [
@@ -272,9 +397,8 @@ fn a_capability_that_is_revoked_from_the_person_holds_at_the_command_line() {
     assert!(said.contains("chain may not run_skill"), "{said}");
 }
 
-#[test]
-fn the_kill_switch_stops_agents_at_once_and_the_person_works() {
-    let workspace = trusted();
+fn the_kill_switch_stops_agents_at_once_and_the_person_works(store: StoreKind) {
+    let workspace = trusted(store);
     let mut client = open(&workspace);
     assert!(!peek(&mut client).0);
     set(&workspace, "disabled", "true");
@@ -288,9 +412,8 @@ fn the_kill_switch_stops_agents_at_once_and_the_person_works() {
     client.close();
 }
 
-#[test]
-fn a_guest_of_an_agent_is_ended_by_the_kill_switch() {
-    let workspace = trusted();
+fn a_guest_of_an_agent_is_ended_by_the_kill_switch(store: StoreKind) {
+    let workspace = trusted(store);
     let path = workspace.path().join("kavi.toml");
     let toml = fs::read_to_string(&path).unwrap();
     fs::write(&path, toml.replace("wall_ms = 10000", "wall_ms = 300000").replace("cpu_ms = 5000", "cpu_ms = 300000"))
@@ -310,7 +433,7 @@ fn a_guest_of_an_agent_is_ended_by_the_kill_switch() {
 #[test]
 fn sixteen_processes_together_never_exceed_the_rate() {
     const LIMIT: usize = 30;
-    let workspace = trusted();
+    let workspace = trusted(StoreKind::Sqlite);
     set(&workspace, "rate_limit_per_minute", &LIMIT.to_string());
     std::thread::scope(|scope| {
         for _ in 0..16 {
@@ -344,9 +467,8 @@ fn sixteen_processes_together_never_exceed_the_rate() {
     workspace.run("peek", json!({ "path": "a.md" })).expect(0);
 }
 
-#[test]
-fn overrides_are_counted_and_the_one_too_many_is_refused() {
-    let workspace = trusted();
+fn overrides_are_counted_and_the_one_too_many_is_refused(store: StoreKind) {
+    let workspace = trusted(store);
     set(&workspace, "max_nonsecurity_overrides_per_24h", "2");
     let mut client = open(&workspace);
     let held: Vec<String> = (0..3)
@@ -371,7 +493,7 @@ fn overrides_are_counted_and_the_one_too_many_is_refused() {
 
 #[test]
 fn a_long_output_is_cut_for_the_agent_and_whole_in_the_record() {
-    let workspace = trusted();
+    let workspace = trusted(StoreKind::Sqlite);
     let text = "\u{e4}".repeat(4_000);
     fs::write(workspace.vault("long.md"), &text).unwrap();
     set(&workspace, "output_size_cap_pull", "500");
@@ -407,9 +529,8 @@ fn a_long_output_is_cut_for_the_agent_and_whole_in_the_record() {
     assert_eq!(mine["output"]["text"], json!(text));
 }
 
-#[test]
-fn an_agent_is_told_who_it_is_and_runs_and_proposals_keep_what_they_were_decided_under() {
-    let workspace = trusted();
+fn an_agent_is_told_who_it_is_and_runs_and_proposals_keep_what_they_were_decided_under(store: StoreKind) {
+    let workspace = trusted(store);
     // Where no person ever set anything there is nothing to tell.
     let mut client = Client::start(&workspace);
     client.send_line(&Client::opening("2025-11-25", json!({})).to_string());
@@ -453,13 +574,124 @@ fn an_agent_is_told_who_it_is_and_runs_and_proposals_keep_what_they_were_decided
     assert!(said.contains("the record is not the one that its event has the digest of"), "{said}");
 }
 
-#[test]
-fn a_build_packet_over_the_token_ceiling_is_refused() {
-    let workspace = Workspace::new();
+fn a_build_packet_over_the_token_ceiling_is_refused(store: StoreKind) {
+    let workspace = fresh(store);
     let id = workspace.propose("greet", "READ_ONLY", r#"{"input":{"who":"str"},"output":{"text":"str"}}"#, &[]);
     set(&workspace, "context_assembler_token_ceiling.claude-sonnet-4-5", "1000");
     let source = workspace.source("greet", "");
     let said = workspace.call(&["build-skill", &id, "--from", source.to_str().unwrap()]).expect(3).stderr;
     assert!(said.contains("the build packet has") && said.contains("is 1000"), "{said}");
     assert_eq!(workspace.count("SELECT count(*) FROM builds"), 0);
+}
+
+/// What a person decides, by capability, and the least of it. `@` stands for an id that the test makes.
+const DECISIONS: &[(&str, &[&str])] = &[
+    ("build_skill", &["build-skill", "@open", "--builder", "import", "--from", "@crate"]),
+    ("build_skill", &["build-skill", "@open", "--no-invoke"]),
+    ("retry_skill", &["forge", "@open", "--builder", "import", "--from", "@crate"]),
+    ("verify_skill", &["verify-skill", "@verified"]),
+    ("verify_skill", &["reverify", "peek"]),
+    ("verify_skill", &["check-invariants", "@verified"]),
+    ("research_failure", &["improve", "run"]),
+    ("add_bundled", &["add", "search_notes", "--yes", "--approved-by", "ada"]),
+    ("reject_proposal", &["reject", "@open", "--why", "no", "--approved-by", "ada"]),
+    ("reject_proposal", &["improve", "reject", "1", "--why", "no", "--approved-by", "ada"]),
+    ("promote_skill", &["promote-skill", "@verified", "--yes", "--approved-by", "ada"]),
+    ("promote_skill", &["guidance", "rollback", "peek", "--why", "no", "--approved-by", "ada"]),
+    ("promote_skill", &["guidance", "import", ".", "--approved-by", "ada"]),
+    ("rollback_skill", &["rollback", "peek", "--approved-by", "ada"]),
+    ("revoke_skill", &["revoke", "peek", "--why", "no", "--approved-by", "ada"]),
+    ("release_effect", &["effects", "approve", "@held", "--yes", "--approved-by", "ada"]),
+    ("reject_effect", &["effects", "reject", "@held", "--why", "no", "--approved-by", "ada"]),
+    ("undo_run", &["undo", "@run", "--yes", "--approved-by", "ada"]),
+    ("replay_run", &["replay", "--execution-id", "@run"]),
+    ("replay_run", &["replay", "--skill", "act", "--all"]),
+    ("prune_records", &["prune", "--keep", "1", "--yes", "--approved-by", "ada"]),
+    ("prove_history", &["proof", "peek"]),
+    ("prove_history", &["proof", "--run", "@run"]),
+    ("adopt_history", &["trust", "adopt", "--why", "a test", "--approved-by", "ada"]),
+    ("rebuild_derived", &["rebuild"]),
+    ("rebuild_derived", &["cache", "clear"]),
+    ("manage_workspace", &["backup", "copy"]),
+    ("manage_workspace", &["new", "other"]),
+    ("serve_agents", &["mcp"]),
+    ("set_charter", &["charter", "set", "charter.md", "--approved-by", "ada"]),
+    ("set_policy", &["policy", "set", "disabled", "true", "--approved-by", "ada"]),
+    ("set_policy", &["policy", "set", "--defaults", "--approved-by", "ada"]),
+    ("set_policy", &["trust", "policy", "--apply", "--approved-by", "ada"]),
+];
+
+/// Those that a person cannot lose, and one whose test is below.
+const ALWAYS: [&str; 2] = ["set_capability", "stop_workspace"];
+
+#[test]
+fn every_decision_of_a_person_needs_its_capability() {
+    let workspace = trusted(StoreKind::Sqlite);
+    let listed = workspace.json(&["capability", "list", "person"]).expect(0).json();
+    let entries = listed["capabilities"].as_array().unwrap().iter();
+    let decide: Vec<&str> =
+        entries.filter(|entry| entry["group"] == "decide").map(|entry| entry["capability"].as_str().unwrap()).collect();
+    let tested = |name: &&str| {
+        ALWAYS.contains(name) || *name == "resume_workspace" || DECISIONS.iter().any(|(tested, _)| tested == name)
+    };
+    assert_eq!((decide.len(), decide.iter().filter(|name| tested(name)).count()), (24, 24), "{decide:?}");
+    fs::write(workspace.path().join("charter.md"), CHARTER).unwrap();
+    let schema = r#"{"input":{"who":"str"},"output":{"text":"str"}}"#;
+    let open = workspace.propose("greet", "READ_ONLY", schema, &[]);
+    let source = workspace.source("greet", "");
+    let verified = workspace.verified(&PEEK);
+    workspace.act("write", "Inbox/AI/mine.md").expect(0);
+    let run = strings(&workspace.ledger(), "SELECT execution_id FROM executions ORDER BY rowid DESC LIMIT 1").remove(0);
+    workspace.json(&["run-skill", "act", "--json", r#"{"act":"write","path":"Inbox/AI/a.md"}"#, "--hold"]).expect(0);
+    let held = strings(&workspace.ledger(), "SELECT id FROM commits WHERE state = 'HELD'").remove(0);
+    let named = |word: &str| match word {
+        "@open" => open.clone(),
+        "@verified" => verified.clone(),
+        "@crate" => source.display().to_string(),
+        "@run" => run.clone(),
+        "@held" => held.clone(),
+        word => word.to_owned(),
+    };
+    for (name, args) in DECISIONS {
+        capability(&workspace, "revoke", "person", name);
+        let before = workspace.rows();
+        let args: Vec<String> = args.iter().copied().map(named).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let said = workspace.call(&args).expect(3).stderr;
+        assert!(said.contains(&format!("person may not {name}")), "{args:?}: {said}");
+        assert_eq!(workspace.rows(), before, "{args:?}: a denied decision changed the ledger");
+        capability(&workspace, "grant", "person", name);
+    }
+    capability(&workspace, "revoke", "person", "resume_workspace");
+    workspace.call(&["stop", "--why", "a test"]).expect(0);
+    let said = workspace.call(&["resume"]).expect(3).stderr;
+    assert!(said.contains("person may not resume_workspace"), "{said}");
+    for name in ALWAYS {
+        workspace.refused(&["capability", "revoke", "person", name, "--approved-by", "ada"], 2);
+    }
+}
+
+#[test]
+fn an_attempt_that_a_person_lets_go_ahead_counts_as_an_override() {
+    let workspace = trusted(StoreKind::Sqlite);
+    let schema = r#"{"input":{"act":"str","path":"str","more?":"int"},"output":{"said":"str"}}"#;
+    // A revision that may write more waits for a person.
+    let wider =
+        |folder: &str| workspace.propose("act", "FILE_WRITE", schema, &["--path", "Inbox/AI", "--path", folder]);
+    let (first, second) = (wider("Projects"), wider("Areas"));
+    let from = workspace.source("act", ACT.source).display().to_string();
+    let build = |id: &str| workspace.json(&["build-skill", id, "--from", &from, "--acknowledge", "ada"]);
+    set(&workspace, "max_nonsecurity_overrides_per_24h", "1");
+    build(&first).expect(0);
+    let error = build(&second).expect(3).json();
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`max_nonsecurity_overrides_per_24h` of 1 is used up"), "{error}");
+    assert_eq!(workspace.count("SELECT count(*) FROM acknowledgements"), 1);
+    // What needs no person's word is no override.
+    let own = workspace.propose("greet", "READ_ONLY", r#"{"input":{"who":"str"},"output":{"text":"str"}}"#, &[]);
+    let plain = workspace.source("greet", "").display().to_string();
+    let said = workspace.call(&["build-skill", &own, "--from", &plain]).stderr;
+    assert!(!said.contains("used up"), "{said}");
+    set(&workspace, "max_nonsecurity_overrides_per_24h", "2");
+    build(&second).expect(0);
 }

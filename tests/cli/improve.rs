@@ -7,22 +7,26 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::support::openai_api::{Answer, OpenAiApi};
-use crate::support::{Workspace, feed};
+use crate::support::{self, Workspace, feed};
 
-const GOOD: &str = "Here it is:\n```markdown\n# peek\n\nmade by a test\n\nGive `path`, a text.\n```\n";
+pub const GOOD: &str = "Here it is:\n```markdown\n# peek\n\nmade by a test\n\nGive `path`, a text.\n```\n";
 
 /// A workspace in which peek was called wrongly on ten days.
-fn failing() -> Workspace {
+pub fn failing() -> Workspace {
+    failing_with(&"{\"path\":7}\n".repeat(10))
+}
+
+/// The same with ten inputs of its own.
+pub fn failing_with(inputs: &str) -> Workspace {
     let workspace = Workspace::trusted();
-    let inputs = "{\"path\":7}\n".repeat(10);
-    feed(workspace.command_with(&["run-skill", "peek", "--batch", "-", "--output", "json"]), &inputs);
+    feed(workspace.command_with(&["run-skill", "peek", "--batch", "-", "--output", "json"]), inputs);
     let days =
         "UPDATE executions SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', '2026-01-01', '+' || rowid || ' days')";
-    assert_eq!(workspace.ledger().execute(days, []).unwrap(), 10);
+    assert_eq!(workspace.ledger().execute(days, []).unwrap(), inputs.lines().count());
     workspace
 }
 
-fn advised_by(workspace: &Workspace, api: &OpenAiApi) {
+pub fn advised_by(workspace: &Workspace, api: &OpenAiApi) {
     let file = workspace.path().join("kavi.toml");
     let toml = fs::read_to_string(&file).unwrap();
     let line = toml.lines().find(|line| line.trim_start().starts_with("base_url")).unwrap().to_owned();
@@ -30,15 +34,15 @@ fn advised_by(workspace: &Workspace, api: &OpenAiApi) {
 }
 
 /// How often the model was asked.
-fn asked(api: &OpenAiApi) -> usize {
+pub fn asked(api: &OpenAiApi) -> usize {
     api.requests().iter().filter(|request| request.method == "POST").count()
 }
 
-fn pass(workspace: &Workspace) -> Value {
+pub fn pass(workspace: &Workspace) -> Value {
     workspace.json(&["improve", "run"]).expect(0).json()
 }
 
-fn published(workspace: &Workspace) -> Value {
+pub fn published(workspace: &Workspace) -> Value {
     workspace.json(&["guidance", "show", "peek"]).expect(0).json()
 }
 
@@ -101,6 +105,189 @@ fn what_a_pass_brings_waits_for_a_person_who_publishes_it() {
     // Apart from the times that this test changed itself, every row is what its event says.
     let audit = workspace.json(&["audit"]).stdout;
     assert!(!audit.contains("improvements/") && !audit.contains("guidance"), "{audit}");
+}
+
+/// What went to the model in its first question.
+fn question(api: &OpenAiApi) -> Value {
+    let requests = api.requests();
+    let asked = requests.iter().find(|request| request.method == "POST").unwrap();
+    serde_json::from_str(asked.body["messages"][1]["content"].as_str().unwrap()).unwrap()
+}
+
+/// The run whose input has this text.
+pub fn run_with(workspace: &Workspace, text: &str) -> String {
+    let found = format!("SELECT execution_id FROM executions WHERE input_json LIKE '%{text}%'");
+    support::strings(&workspace.ledger(), &found).remove(0)
+}
+
+/// The runs of a skill, oldest first.
+pub fn runs(workspace: &Workspace) -> Vec<String> {
+    support::strings(&workspace.ledger(), "SELECT execution_id FROM executions ORDER BY rowid")
+}
+
+#[test]
+fn only_the_text_that_a_person_released_leaves() {
+    let entry = |day: usize| format!("{{\"path\":7,\"diary\":\"entry {day} \u{202e}\"}}\n");
+    let workspace = failing_with(&(0..10).map(entry).collect::<String>());
+    let (first, second) = (run_with(&workspace, "entry 0"), run_with(&workspace, "entry 1"));
+    let shown = workspace.json(&["improve", "evidence", &first]).expect(0).json();
+    let (text, sha256) = (shown["text"].as_str().unwrap(), shown["sha256"].as_str().unwrap());
+    assert!(
+        text.contains("entry 0 \\u202e") && text.contains("InvalidInput") && shown["released"] == false,
+        "{shown:#}"
+    );
+    assert_eq!(workspace.count("SELECT count(*) FROM released_evidence"), 0, "a look releases nothing");
+    // Only exactly the text that was shown, for exactly this run and expectation.
+    let release = |run: &str, more: &[&str]| {
+        let args = ["improve", "evidence", run, "--release", sha256, "--approved-by", "ada"];
+        args.iter().chain(more).map(|arg| (*arg).to_owned()).collect::<Vec<_>>()
+    };
+    for other in [release(&second, &[]), release(&first, &["--expect-error", "not-found"])] {
+        let error = workspace.refused(&other.iter().map(String::as_str).collect::<Vec<_>>(), 3);
+        assert!(error["message"].as_str().unwrap().contains("and not"), "{error}");
+    }
+    workspace.refused(&["improve", "evidence", "00000000", "--release", sha256], 2);
+    let args = release(&first, &[]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    assert_eq!(workspace.json(&args).expect(0).json()["released"], true);
+    workspace.json(&args).expect(0);
+    assert_eq!(workspace.count("SELECT count(*) FROM released_evidence"), 1, "a text is released once");
+
+    let api = OpenAiApi::start(Answer::says(GOOD)).unwrap();
+    advised_by(&workspace, &api);
+    pass(&workspace);
+    let wire = api.requests().iter().map(|request| request.body.to_string()).collect::<String>();
+    assert!(wire.contains("entry 0"), "{wire}");
+    assert!((1..10).all(|day| !wire.contains(&format!("entry {day}"))) && !wire.contains(&second), "{wire}");
+    let question = question(&api);
+    assert_eq!(question["released_failures"].as_array().map(Vec::len), Some(1), "{question:#}");
+    assert_eq!(question["released_failures"][0]["run"], first.as_str());
+    assert_eq!(question["broken_rules"]["/properties/path/type"], 10, "{question:#}");
+    // Apart from the times that this test changed itself, every row is what its event says.
+    let audit = workspace.json(&["audit"]).stdout;
+    assert!(!audit.contains("released_evidence"), "{audit}");
+}
+
+/// A workspace with sixteen failures that a person released.
+fn released() -> Workspace {
+    let workspace = failing_with(&"{\"path\":7}\n".repeat(16));
+    for run in runs(&workspace) {
+        let shown = workspace.json(&["improve", "evidence", &run]).expect(0).json();
+        workspace.json(&["improve", "evidence", &run, "--release", shown["sha256"].as_str().unwrap()]).expect(0);
+    }
+    workspace
+}
+
+/// A model that rewrites the text, and then uses the skill as `published` or `rewritten`, by the text that it is given.
+fn uses(published: &'static str, rewritten: &'static str) -> OpenAiApi {
+    let chat = move |body: &Value| {
+        let (system, question) =
+            (body["messages"][0]["content"].to_string(), body["messages"][1]["content"].to_string());
+        match (system.contains("improve the guidance"), question.contains("a text."), system.contains("compare two")) {
+            (true, ..) => Answer::says(GOOD),
+            (_, _, true) => Answer::says("First."),
+            (_, true, _) => Answer::says(&format!("```json\n{rewritten}\n```")),
+            _ => Answer::says(&format!("```json\n{published}\n```")),
+        }
+    };
+    OpenAiApi::answering(chat).unwrap()
+}
+
+#[test]
+fn a_text_is_compared_over_runs_that_its_writer_did_not_see() {
+    let workspace = released();
+    let api = uses("{\"path\":7}", "{\"path\":\"a.md\"}");
+    advised_by(&workspace, &api);
+    let report = pass(&workspace);
+    // Seven gains are enough for the first attempt, so the eighth text is not used.
+    assert_eq!(report["pairs"], 7, "{report:#}");
+    let seen = question(&api)["released_failures"].to_string();
+    let later: Vec<String> =
+        api.requests().iter().skip(1).map(|request| request.body["messages"].to_string()).collect();
+    let held_out = runs(&workspace).into_iter().filter(|run| later.iter().any(|asked| asked.contains(run)));
+    let held_out: Vec<String> = held_out.filter(|run| !seen.contains(run.as_str())).collect();
+    assert_eq!(held_out.len(), 7, "{held_out:?}");
+    assert_eq!(asked(&api), 1 + 14, "one rewrite, and two episodes for each pair");
+    let status = workspace.json(&["improve", "status"]).expect(0).json();
+    let pairs = &status["improvements"][0]["pairs"];
+    assert_eq!((&pairs["gains"], &pairs["losses"], &pairs["verdict"]), (&json!(7), &json!(0), &json!("better")));
+    // Enough is enough.
+    assert_eq!(pass(&workspace)["pairs"], 0);
+    assert_eq!(asked(&api), 15);
+    let shown = workspace.call(&["improve", "publish", "1", "--yes", "--approved-by", "ada"]).expect(0).stdout;
+    assert!(shown.contains("pairs: 7 better, 0 worse") && shown.contains("14 questions"), "{shown}");
+}
+
+#[test]
+fn a_judge_decides_between_two_inputs_that_match_and_does_not_know_whose_they_are() {
+    let workspace = released();
+    let api = uses("{\"path\":\"published.md\"}", "{\"path\":\"other.md\"}");
+    advised_by(&workspace, &api);
+    assert_eq!(pass(&workspace)["pairs"], 8);
+    let status = workspace.json(&["improve", "status"]).expect(0).json();
+    let pairs = &status["improvements"][0]["pairs"];
+    assert_eq!(pairs["gains"].as_u64().unwrap() + pairs["losses"].as_u64().unwrap(), 8, "{pairs}");
+    let judged: Vec<Value> =
+        api.requests().into_iter().filter(|it| it.body.to_string().contains("compare two")).map(|it| it.body).collect();
+    assert_eq!(judged.len(), 8);
+    assert!(judged.iter().all(|body| !body.to_string().contains("guidance")), "{judged:?}");
+}
+
+#[test]
+fn a_pair_that_was_killed_is_lost_and_not_asked_again() {
+    let workspace = released();
+    let silent = |body: &Value| match body.to_string().contains("improve the guidance") {
+        true => Answer::says(GOOD),
+        false => Answer::Silence,
+    };
+    let api = OpenAiApi::answering(silent).unwrap();
+    advised_by(&workspace, &api);
+    let mut child =
+        workspace.command_with(&["improve", "run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while asked(&api) < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "the pass ended before it asked");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let api = uses("{\"path\":7}", "{\"path\":7}");
+    advised_by(&workspace, &api);
+    assert_eq!(pass(&workspace)["pairs"], 7, "eight were held out, and one was begun");
+    let status = workspace.json(&["improve", "status"]).expect(0).json();
+    let pairs = &status["improvements"][0]["pairs"];
+    assert_eq!((&pairs["same"], &pairs["lost"], &pairs["verdict"]), (&json!(7), &json!(1), &json!("undecided")));
+    assert_eq!(asked(&api), 14);
+}
+
+#[test]
+fn a_text_that_nobody_released_is_not_believed() {
+    let workspace = failing();
+    let first = runs(&workspace)[0].clone();
+    let shown = workspace.json(&["improve", "evidence", &first]).expect(0).json();
+    let sha256 = shown["sha256"].as_str().unwrap();
+    workspace.json(&["improve", "evidence", &first, "--release", sha256]).expect(0);
+    let forged = "UPDATE released_evidence SET body = replace(body, '7', '8')";
+    assert_eq!(workspace.ledger().execute(forged, []).unwrap(), 1);
+    let api = OpenAiApi::start(Answer::says(GOOD)).unwrap();
+    advised_by(&workspace, &api);
+    let report = pass(&workspace);
+    assert_eq!((&report["attempts"][0]["state"], asked(&api)), (&json!("REFUSED"), 0), "{report:#}");
+    assert!(report["attempts"][0]["why"].as_str().unwrap().contains("released_evidence"), "{report:#}");
+}
+
+#[test]
+fn the_next_question_says_why_the_text_before_was_refused() {
+    let workspace = failing();
+    let api = OpenAiApi::start(Answer::says(&GOOD.replace("a text.", "a text, password."))).unwrap();
+    advised_by(&workspace, &api);
+    assert_eq!(pass(&workspace)["attempts"][0]["state"], "REFUSED");
+    let earlier = "UPDATE improvements SET created_at = '2026-01-20T00:00:00.000Z', changed_at = created_at";
+    workspace.ledger().execute(earlier, []).unwrap();
+    workspace.ledger().execute("UPDATE improvements SET changed_at = created_at", []).unwrap();
+    let second = OpenAiApi::start(Answer::says(GOOD)).unwrap();
+    advised_by(&workspace, &second);
+    assert_eq!(pass(&workspace)["attempts"][0]["state"], "CANDIDATE");
+    assert!(question(&second)["refused_before"][0].as_str().unwrap().contains("`password`"));
 }
 
 #[test]

@@ -79,19 +79,27 @@ pub const PROBE_SCHEMA: &str = r#"{"input":{"url":"str"},"output":{"status":"int
 /// A workspace with the probe, trusted to reach the server below `/v1/`.
 fn workspace(server: &TlsServer, limits: &str) -> Workspace {
     let workspace = Workspace::new();
-    let port = server.port();
-    // The port is chosen when the test runs, and a skill of the tests is made of constants.
-    let constant = |text: String| -> &'static str { text.leak() };
-    let rule = constant(format!("GET https://localhost:{port}/v1/** {limits}"));
-    let private = constant(format!("localhost:{port} -> 127.0.0.1"));
-    let more: &[&str] = vec!["--host", rule.trim(), "--allow-private", private].leak();
-    let probe = Skill { name: "probe", class: "NETWORK", schema: PROBE_SCHEMA, source: PROBE, more };
-    workspace.trust(&probe);
     server.roots(workspace.path()).unwrap();
+    trust_probe(&workspace, &[server.port()], limits);
     workspace
 }
 
-fn call(workspace: &Workspace, args: &[&str]) -> Called {
+/// Trusts the probe to reach these ports of the loopback interface, below `/v1/`.
+pub fn trust_probe(workspace: &Workspace, ports: &[u16], limits: &str) {
+    // The port is chosen when the test runs, and a skill of the tests is made of constants.
+    let constant = |text: String| -> &'static str { text.leak() };
+    let mut more = Vec::new();
+    for port in ports {
+        let rule = constant(format!("GET https://localhost:{port}/v1/** {limits}"));
+        let private = constant(format!("localhost:{port} -> 127.0.0.1"));
+        more.extend(["--host", rule.trim(), "--allow-private", private]);
+    }
+    let more: &[&str] = more.leak();
+    let probe = Skill { name: "probe", class: "NETWORK", schema: PROBE_SCHEMA, source: PROBE, more };
+    workspace.trust(&probe);
+}
+
+pub fn call(workspace: &Workspace, args: &[&str]) -> Called {
     let mut command = workspace.command_with(args);
     command.env("SSL_CERT_FILE", workspace.path().join("roots.pem"));
     // A proxy of the environment is never asked. Nothing listens there.
@@ -116,7 +124,7 @@ fn answer(request: &TlsRequest, to: &mut dyn Write) -> std::io::Result<()> {
 }
 
 /// Writes small pieces until the client is gone.
-fn wait_for_the_end_of(to: &mut dyn Write) -> std::io::Result<()> {
+pub fn wait_for_the_end_of(to: &mut dyn Write) -> std::io::Result<()> {
     to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")?;
     let (never, pause) = mpsc::channel::<()>();
     loop {

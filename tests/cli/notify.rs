@@ -83,10 +83,10 @@ fn what_is_ready_and_a_stop_are_told_and_a_command_that_is_missing_fails_no_run(
     let told = Told::new();
     let workspace = &told.workspace;
     workspace.json(&["notify", "--allow", "--yes"]).expect(0);
-    workspace.json(&["stop", "--why", "a test", "--approved-by", "ada"]).expect(0);
+    workspace.json(&["stop", "--why", "a test", "--by", "ada"]).expect(0);
     assert_eq!(told.sent(), json!([{ "kind": "incident", "count": 1 }]));
     assert_eq!(told.line().split_whitespace().next(), Some("incident"));
-    workspace.json(&["resume", "--approved-by", "ada", "--yes"]).expect(0);
+    workspace.json(&["resume", "--by", "ada"]).expect(0);
     assert_eq!(told.sent(), json!([]));
 
     told.set("[\"/nowhere/program\"]");

@@ -116,10 +116,11 @@ fn what_is_gone_or_changed_is_not_repeated() {
     let gate = verified["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == "replay").unwrap();
     // Its verification says how it differs from the revision that is trusted, and nothing of what the vault says.
     let rules: Vec<&str> = gate["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
-    assert_eq!((&gate["status"], rules), (&json!("PASSED"), vec!["replay/differs", "replay/summary"]));
+    assert_eq!((&gate["status"], rules), (&json!("PASSED"), vec!["replay/differs", "replay/summary", "replay/flips"]));
     let said = gate["findings"].to_string();
     assert!(said.contains("another output at `/text`") && said.contains("1 of 1 recorded runs"), "{said}");
     assert!(!said.to_lowercase().contains("one\\n"), "{said}");
+    assert!(said.contains("0 recorded runs succeed now, 0 fail now, 1 end as before"), "{said}");
     let promoted = workspace.json(&["promote-skill", &proposal, "--approved-by", "ada", "--yes"]).expect(0).json();
     assert!(promoted["trusted"]["replayed"].as_str().unwrap().starts_with("1 of 1 recorded runs"), "{promoted}");
     let error = replay(&workspace, id, &[]).expect(3).json()["error"].take();

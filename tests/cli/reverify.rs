@@ -30,7 +30,7 @@ fn forbid_every_component(workspace: &Workspace) {
 #[test]
 fn the_list_shows_on_which_gates_a_trust_rests() {
     let workspace = Workspace::trusted();
-    assert_eq!(listed(&workspace, "peek")["gates_version"], 3);
+    assert_eq!(listed(&workspace, "peek")["gates_version"], 4);
     assert_eq!(workspace.json(&["status"]).expect(0).json()["older_gates"], Value::Array(Vec::new()));
 
     // A ledger from before the column has the first version in every row.
@@ -51,7 +51,7 @@ fn todays_gates_run_over_what_is_trusted_and_change_no_trust() {
     let passed = workspace.json(&["reverify", "peek"]).expect(0).json();
     assert_eq!(
         (&passed["reverified"][0]["status"], &passed["reverified"][0]["gates_version"]),
-        (&"PASSED".into(), &3.into())
+        (&"PASSED".into(), &4.into())
     );
 
     forbid_every_component(&workspace);

@@ -93,7 +93,7 @@ fn what_is_longer_than_the_screen_is_shown_in_a_pager() {
     let log = workspace.path().join("pager.log");
     let on_terminal = |args: &str, rows: u16, pager: &str| {
         // `script` gives the program a terminal.
-        let line = format!("stty rows {rows}; '{}' {args}", env!("CARGO_BIN_EXE_kavi"));
+        let line = format!("stty rows {rows} cols 120; '{}' {args}", env!("CARGO_BIN_EXE_kavi"));
         let like = workspace.command();
         let mut script = std::process::Command::new("script");
         script.args(["-qec", &line, "/dev/null"]).current_dir(workspace.path()).stdin(std::process::Stdio::null());

@@ -19,7 +19,7 @@ fn every_run_records_the_wall_that_stood_behind_the_first() {
 
     let shown = workspace.show("act");
     assert_eq!(shown["second_wall"], wall);
-    let human = workspace.call(&["show", "act"]).expect(0).stdout;
+    let human = workspace.call(&["show", "act", "--all"]).expect(0).stdout;
     assert!(human.contains(&format!("second wall around a run: in force ({wall})")), "{human}");
     let doctor = workspace.json(&["doctor"]).json();
     let checks = doctor["checks"].as_array().unwrap();

@@ -355,6 +355,14 @@ fn a_guest_that_knows_the_secret_sends_and_says_nothing_of_it() {
         assert_ne!(called.code, 0, "{called:?}");
         called.json()["error"]["message"].as_str().unwrap().to_owned()
     };
+    // A recorded case has what the guest said and got.
+    let input = json!({ "url": rig.url("/v1/hello"), "say": "a", "note": "b" }).to_string();
+    let recorded =
+        rig.command(&["record", "caller", "--json", &input, "--out", "case.json", "--yes"]).output().unwrap();
+    assert_shows_nothing(&Called::from(recorded).expect(0));
+    let case = fs::read_to_string(rig.workspace.path().join("case.json")).unwrap();
+    assert!(case.contains("/v1/hello") && !case.to_ascii_lowercase().contains("authorization"), "{case}");
+    assert_eq!(canary.within(case.as_bytes()), [""; 0]);
     let before = rig.bound.requests().len();
     let sends = error(rig.run(&format!("{}?q={hex}", rig.url("/v1/hello")), "", ""));
     assert!(sends.contains("an exchange contains the secret TOKEN"), "{sends}");

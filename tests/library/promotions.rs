@@ -32,6 +32,7 @@ fn several_skills_are_promoted_together_or_not_at_all() {
                 reason: None,
                 at: SystemClock.now(),
             },
+            statements: Vec::new(),
         }
     };
     let other = PromotionSubject { component: Digest::of(b"other"), ..subject("two") };

@@ -73,6 +73,18 @@ impl OpenAiApi {
         Ok(Self(server))
     }
 
+    /// Starts one that answers the body of each question as `chat` says.
+    pub fn answering(chat: impl Fn(&Value) -> Answer + Send + Sync + 'static) -> io::Result<Self> {
+        let models = Answer::models(&[MODEL]);
+        let server =
+            Loopback::start(move |request, exchange| match (request.method.as_str(), request.path.as_str()) {
+                ("GET", "/v1/models") => give(&models, exchange),
+                ("POST", "/v1/chat/completions") => give(&chat(&request.body), exchange),
+                _ => give(&Answer::Status(404), exchange),
+            })?;
+        Ok(Self(server))
+    }
+
     /// What to give as `[advice] base_url`.
     pub fn base_url(&self) -> String {
         format!("{}/v1", self.0.url())

@@ -138,7 +138,7 @@ impl Workspace {
     pub fn trusted() -> Self {
         static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
-            let home = own_folder();
+            let home = own_folder("trusted");
             let workspace = Self::new();
             for skill in [WRITE_NOTE, ACT, PEEK] {
                 workspace.trust(&skill);
@@ -146,6 +146,11 @@ impl Workspace {
             copy(workspace.path(), &home);
             home
         });
+        Self::copy_of(template)
+    }
+
+    /// A copy of a workspace.
+    pub fn copy_of(template: &Path) -> Self {
         let workspace = Self { folder: super::folder() };
         copy(template, workspace.path());
         workspace
@@ -338,8 +343,8 @@ impl Workspace {
     }
 }
 
-/// A folder for what all tests of this program share. What programs that are gone left is removed.
-fn own_folder() -> PathBuf {
+/// A folder of this name for what all tests of this program share. What programs that are gone left is removed.
+pub fn own_folder(name: &str) -> PathBuf {
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workspaces");
     fs::create_dir_all(&parent).expect("a folder");
     for entry in fs::read_dir(&parent).expect("a folder").flatten() {
@@ -349,7 +354,7 @@ fn own_folder() -> PathBuf {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    let own = parent.join(std::process::id().to_string());
+    let own = parent.join(std::process::id().to_string()).join(name);
     let _ = fs::remove_dir_all(&own);
     own
 }

@@ -1,4 +1,4 @@
-"""An independent verifier of Kavi's proof files: the standard library, and RFC 8032 by hand.
+"""An independent verifier of Kavi's proof files and bundles: the standard library, and RFC 8032 by hand.
 
 usage: kavi_check.py FILE            prints VALID or NOT VALID, exit code 0 or 1
        kavi_check.py --flips FILE    one character for each byte: 1 when the file with that byte's lowest bit flipped is valid
@@ -135,21 +135,20 @@ def checkpoint_of(note, name, identity, public):
     need(len(parts) == 4 and parts[3] == "" and parts[0] == name, "another history")
     size, root = number(parts[1]), decode(parts[2])
     need(len(root) == 32, "no root")
-    for signature in ours:
-        verify(public, text.encode(), signature)
-    return size, root
+    return size, root, [(public, text.encode(), signature) for signature in ours]
 
 
 # Approvals: SSH signatures over in-toto Statements, kept in the events that they are about.
 NAMESPACES = {
     "promotion": "promotion@kavi",
     "rollback": "rollback@kavi",
+    "standing-order": "standing-order@kavi",
     "effect-approved": "effect@kavi",
     "trust-policy": "policy@kavi",
     "signers": "signers@kavi",
     "adopted": "adoption@kavi",
 }
-REQUIRES = {"promotion": "promotion", "rollback": "rollback", "effect-approved": "effects"}
+REQUIRES = {"promotion": "promotion", "rollback": "rollback", "standing-order": "rollback", "effect-approved": "effects"}
 LEVELS = {"none": 0, "signed": 1, "confirm": 2, "touch": 3}
 
 
@@ -280,12 +279,153 @@ def check_approvals(events, name):
         policy = new
 
 
+# Statements: in-toto in DSSE envelopes, signed with the key of the workspace.
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+SUMMARY = "https://slsa.dev/verification_summary/v1"
+
+
+def one_form(text):
+    """Parses JSON that is in its one form: sorted, without spaces, each name once, integers only."""
+
+    def unique(pairs):
+        need(len({name for name, _ in pairs}) == len(pairs), "a name is there twice")
+        return dict(pairs)
+
+    def integer(digits):
+        need(-(2**63) <= int(digits) < 2**64, "a number is too large")
+        return int(digits)
+
+    def other(digits):
+        raise Invalid("a number is not an integer")
+
+    value = json.loads(text, object_pairs_hook=unique, parse_int=integer, parse_float=other, parse_constant=other)
+    need(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False) == text, "not in its one form")
+    need(depth(value) <= 32, "too deep")
+    return value
+
+
+def depth(value):
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max(map(depth, inside), default=0)
+
+
+def payload_of(envelope, name, identity, public):
+    need(len(envelope.encode()) <= 256 << 10, "the envelope is too long")
+    form = one_form(envelope)
+    need(set(form) == {"payload", "payloadType", "signatures"} and form["payloadType"] == PAYLOAD_TYPE, "no envelope")
+    (signature,) = form["signatures"]
+    need(set(signature) == {"keyid", "sig"} and signature["keyid"] == f"{name}+{identity.hex()}", "another key")
+    payload = decode(form["payload"])
+    encoding = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+    verify(public, encoding, decode(signature["sig"]))
+    return one_form(payload.decode("utf-8"))
+
+
+def promoted_by(event):
+    """Component, specification and source that a promotion, rollback or revocation names."""
+    rows = event.get("rows", {})
+    row = next((rows[name][0] for name in sorted(rows) if name.startswith("promotions/") and rows[name]), None)
+    if row is None or not all(isinstance(row.get(key), str) for key in ("proposal_id", "component_sha256", "spec_sha256")):
+        return None
+    proposal = (rows.get("skill_proposals/" + row["proposal_id"]) or [{}])[0]
+    return row["component_sha256"], row["spec_sha256"], proposal.get("snapshot_sha256") or ""
+
+
+def check_claims(kind, said, promoted, earlier):
+    component, specification, source = promoted
+    need(said["_type"] == "https://in-toto.io/Statement/v1" and said["predicateType"] == kind, "another type")
+    need(said["subject"] == [{"name": "component", "digest": {"sha256": component}}], "another component")
+    predicate = said["predicate"]
+    if kind == PROVENANCE:
+        build = predicate["buildDefinition"]
+        need(build["externalParameters"]["specification"]["digest"]["sha256"] == specification, "another specification")
+        found = next((one for one in build["resolvedDependencies"] if one.get("name") == "source"), {})
+        need(found["digest"]["sha256"] == source, "another source")
+        builder = predicate["runDetails"]["builder"]["id"]
+        need(isinstance(builder, str) and builder, "no builder")
+    elif kind == TEST_RESULT:
+        need(predicate["result"] == "PASSED", "not passed")
+    else:
+        need(predicate["inputAttestations"] == [{"digest": {"sha256": one}} for one in earlier], "other statements")
+        need(predicate["verificationResult"] == "PASSED", "not passed")
+
+
+def named_statements(events, blocks):
+    """The statements of each event, as it names them. `events` are in the order of the file, `blocks` what it says of them."""
+    named, blocks = [], list(blocks)
+    for index, event in events:
+        rows = event.get("rows", {}) if event["kind"] == "promotion" else {}
+        of_event = []
+        for row in next((rows[name] for name in sorted(rows) if name.startswith("statements/")), []):
+            need(blocks and blocks[0][0] == index, "a statement is missing")
+            envelope, kind = blocks.pop(0)[1], row["predicate_type"]
+            digest = sha256(envelope.encode()).hex()
+            need(digest == row["envelope"]["sha256"], "another statement")
+            need(kind in (PROVENANCE, TEST_RESULT, SUMMARY), "an unknown type")
+            need(all(kind != other for other, _, _ in of_event), "two statements of one type")
+            of_event.append((kind, envelope, digest))
+        named.append((index, event, of_event))
+    need(not blocks, "a statement is of no event")
+    return named
+
+
+def check_statements(named, key):
+    for index, event, of_event in named:
+        keys = [one["detail"]["key"] for at, one, _ in sorted(named, key=lambda one: one[0])
+                if at < index and one["kind"] in ("key", "adopted") and (one.get("detail") or {}).get("key")]
+        signer, earlier = key_of(keys[-1]) if keys else key, []
+        for kind, envelope, digest in of_event:
+            check_claims(kind, payload_of(envelope, *signer), promoted_by(event), earlier)
+            earlier.append(digest)
+
+
+def source_of(block):
+    lines, files = block.split("\n"), {}
+    need(len(lines) % 2 == 0, "a file of the source has no bytes")
+    for path, encoded in zip(lines[::2], lines[1::2]):
+        parts = path.split("/")
+        need(len(path.encode()) <= 200 and not any(part in ("", ".", "..") for part in parts), "a path")
+        need(not any(char == "\\" or ord(char) < 32 or 127 <= ord(char) < 160 for char in path), "a path")
+        need(not files or max(files, key=str.encode).encode() < path.encode(), "the files are not in order")
+        files[path] = decode(encoded)
+        need(len(files) <= 256 and sum(map(len, files.values())) <= 2 << 20, "the source is too large")
+    need(not any(other.startswith(path + "/") for path in files for other in files), "a file is also a folder")
+    manifest = "kavi-snapshot 1\n"
+    for path, raw in sorted(files.items(), key=lambda one: one[0].encode()):
+        manifest += f"{sha256(raw).hex()} {len(raw)} {path}\n"
+    return sha256(manifest.encode()).hex()
+
+
+def check_bundle(text):
+    start = "kavi-bundle@v1\nspecification "
+    need(text.startswith(start), "no bundle")
+    specification, rest = text[len(start) :].split("\n", 1)
+    need(rest.startswith("component ") and "\n\n" in rest, "no component")
+    component, proof = rest[len("component ") :].split("\n\n", 1)
+    specification, component = decode(specification), decode(component)
+    need(len(specification) <= 1 << 20 and len(component) <= 16 << 20, "a part is too long")
+    size, events, source = check_proof(proof)
+    promoted = [promoted_by(event) for event in events if promoted_by(event)]
+    need(source is not None and promoted, "no source or no promotion")
+    need(promoted[-1][:2] == (sha256(component).hex(), sha256(specification).hex()), "another part")
+    need(all(event["kind"] != "revocation" for event in events), "revoked")
+    return size
+
+
 def check(raw):
-    need(len(raw) <= 1 << 20, "too long")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid("not text") from error
+    if text.startswith("kavi-bundle@v1"):
+        return check_bundle(text)
+    return check_proof(text)[0]
+
+
+def check_proof(text):
+    need(len(text.encode()) <= 4 << 20, "too long")
     start = "kavi-proof@v1\nkey "
     need(text.startswith(start) and "\n\n" in text, "no proof")
     key, rest = text[len(start) :].split("\n\n", 1)
@@ -299,22 +439,42 @@ def check(raw):
         path = [decode(line) for line in lines[2:]]
         need(all(len(node) == 32 for node in path), "no hash")
         events.append((number(lines[0]), lines[1], path))
+    blocks = []
+    while rest.startswith("statement "):
+        need("\n\n" in rest, "a statement does not end")
+        block, rest = rest[len("statement ") :].split("\n\n", 1)
+        index, envelope = block.split("\n", 1)
+        blocks.append((number(index), envelope))
+    source = None
+    if rest.startswith("source\n"):
+        need("\n\n" in rest, "the source does not end")
+        block, rest = rest[len("source\n") :].split("\n\n", 1)
+        source = source_of(block)
+    need(len(blocks) <= 64, "too many statements")
     need(0 < len(events) <= 256 and rest.startswith("checkpoint\n"), "no event or no checkpoint")
-    size, root = checkpoint_of(rest[len("checkpoint\n") :], name, identity, public)
+    # Signatures last: they take most of the time, and hashes find most of what is wrong.
+    size, root, signatures = checkpoint_of(rest[len("checkpoint\n") :], name, identity, public)
     parsed = []
     for index, body, path in events:
         included(sha256(b"\x00", body.encode()), index, size, path, root)
         parsed.append((index, json.loads(body)))
         need(parsed[-1][1].get("v") == 1, "another version")
-    check_approvals([event for _, event in sorted(parsed, key=lambda one: one[0])], name)
-    return size
+    order = [event for _, event in sorted(parsed, key=lambda one: one[0])]
+    named = named_statements(parsed, blocks)
+    promoted = [promoted_by(event) for event in order if promoted_by(event)]
+    need(source is None or (promoted and all(source == one[2] for one in promoted)), "another source")
+    for signed in signatures:
+        verify(*signed)
+    check_approvals(order, name)
+    check_statements(named, (name, identity, public))
+    return size, order, source
 
 
 def valid(raw):
     try:
         check(raw)
         return True
-    except (Invalid, ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (Invalid, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return False
 
 

@@ -20,7 +20,7 @@ use super::call_queue::{CallQueue, ThreadDemand};
 use super::fair_queue::{FairQueue, OwnedEntry, QueueFull, QueueLimits};
 use super::{queries, submissions};
 use crate::error::Error;
-use crate::invoke::{RunFiles, RunRequest, RunResult};
+use crate::invoke::{RunFiles, RunRequest, RunResult, Sequence};
 use crate::ledger::Proposal;
 use crate::model::{
     channel::{Caller, Channel},
@@ -59,6 +59,8 @@ pub(super) struct AgentHandle {
     listener: ListenerSlot,
     /// Files that calls through this handle left held, by client.
     held: Arc<Mutex<FairQueue<CommitId>>>,
+    /// All calls through this handle. An agent can open another session, so a session is no border for what it has read.
+    sequence: Sequence,
 }
 
 /// The other ends of a handle.
@@ -79,7 +81,7 @@ impl AgentHandle {
         let listener = ListenerSlot::default();
         let held = Arc::new(Mutex::new(FairQueue::new(MOST_HELD)));
         let requests = Requests { tasks: received_tasks, lists: received_lists, listener: Arc::clone(&listener) };
-        (Self { calls, tasks, lists, listener, held }, requests)
+        (Self { calls, tasks, lists, listener, held, sequence: Sequence::default() }, requests)
     }
 
     /// Answers a question of some agent, if agents may ask it. Whose question it is, a server does not say, so what is stored
@@ -119,7 +121,11 @@ impl AgentApi for AgentHandle {
         let reply = move |ran: Result<RunResult, Error>| {
             reply(ran.map(|ran| agent_run(ran, &held, &client.name)).map_err(CallFailure::from));
         };
-        let request = RunRequest { cancel: Some(call.cancel), ..RunRequest::new(call.name, call.input, caller) };
+        let request = RunRequest {
+            cancel: Some(call.cancel),
+            sequence: Some(self.sequence.clone()),
+            ..RunRequest::new(call.name, call.input, caller)
+        };
         if self.calls.put(request, Box::new(reply)) == ThreadDemand::More {
             // The worker starts more threads after each task, so an empty one makes it look.
             let _ = self.tasks.try_send(Box::new(|_| ()));
@@ -171,7 +177,9 @@ impl AgentApi for AgentHandle {
     }
 
     fn failure(&self, key: String, reply: ReplyFn<String>) {
-        self.query(ActorCapability::ExplainFailure, move |workspace| queries::failure(workspace, &key), reply);
+        let sequence = self.sequence.clone();
+        let failure = move |workspace: &OpenWorkspace| queries::failure(workspace, &key, &sequence);
+        self.query(ActorCapability::ExplainFailure, failure, reply);
     }
 
     fn report_outcome(&self, opinion: AgentOpinion, reply: ReplyFn<bool>) {

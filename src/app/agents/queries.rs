@@ -9,6 +9,7 @@ use super::super::open_workspace::OpenWorkspace;
 use super::super::proposals::ProposalService;
 use crate::artifacts::{self, ReadError};
 use crate::error::Error;
+use crate::invoke::Sequence;
 use crate::ledger::{ExecutionRow, LedgerError, Proposal, RecordFilter};
 use crate::model::{
     artifact::ArtifactKind,
@@ -96,11 +97,13 @@ pub(super) fn skill_status(workspace: &OpenWorkspace, key: &str) -> Result<Value
     }))
 }
 
-/// Why the newest attempt at a proposal failed, or why a run failed.
-pub(super) fn failure(workspace: &OpenWorkspace, key: &str) -> Result<String, Error> {
+/// Why the newest attempt at a proposal failed, or why a run failed. What a run read goes into the sequence of whoever asks.
+pub(super) fn failure(workspace: &OpenWorkspace, key: &str, sequence: &Sequence) -> Result<String, Error> {
     match (ProposalService { workspace }).find_newest(key) {
         Ok(proposal) => failed_attempt(workspace, &proposal),
-        Err(Error::Ledger(LedgerError::NotFound { .. }) | Error::Mistyped { .. }) => failed_run(workspace, key),
+        Err(Error::Ledger(LedgerError::NotFound { .. }) | Error::Mistyped { .. }) => {
+            failed_run(workspace, key, sequence)
+        }
         Err(error) => Err(error),
     }
 }
@@ -120,7 +123,7 @@ fn failed_attempt(workspace: &OpenWorkspace, proposal: &Proposal) -> Result<Stri
     )))
 }
 
-fn failed_run(workspace: &OpenWorkspace, key: &str) -> Result<String, Error> {
+fn failed_run(workspace: &OpenWorkspace, key: &str, sequence: &Sequence) -> Result<String, Error> {
     let prefix = IdPrefix::parse(key)
         .map_err(|_| LedgerError::NotFound { what: "proposal, skill or run", key: text::line(key, 100) })?;
     let record = workspace.ledger.execution_by_prefix(&prefix)?.record;
@@ -130,13 +133,17 @@ fn failed_run(workspace: &OpenWorkspace, key: &str) -> Result<String, Error> {
             let kind = error.split(':').next().unwrap_or_default();
             Ok(format!("Run {} was not started by an agent: it failed with {kind}.\n", record.execution_id))
         }
-        Some(error) => Ok(format!(
-            "Run {} of skill `{}` failed at {}.\n\n{}\n",
-            record.execution_id,
-            record.skill_name,
-            record.finished_at,
-            text::block(error, 4_000)
-        )),
+        Some(error) => {
+            // The error can quote the vault, also one of an earlier server.
+            record.said.iter().filter_map(|said| said.label.as_ref()).for_each(|label| sequence.join(label));
+            Ok(format!(
+                "Run {} of skill `{}` failed at {}.\n\n{}\n",
+                record.execution_id,
+                record.skill_name,
+                record.finished_at,
+                text::block(error, 4_000)
+            ))
+        }
         None => Err(Error::Refused(format!("run {} did not fail", record.execution_id.short()))),
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::context;
 use super::super::notify::NotifyService;
@@ -37,9 +37,9 @@ use crate::sync::lock;
 /// How often the worker looks whether the trusted skills changed.
 const CHANGE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// The shortest time between two looks for notices.
-const BETWEEN_NOTICES: Duration = Duration::from_secs(1);
+const BETWEEN_NOTICES_MS: i64 = 1_000;
 /// How often the worker looks whether a held change expires soon.
-const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_mins(1);
+const EXPIRY_CHECK_INTERVAL_MS: i64 = 60_000;
 
 /// Runs a server on a thread of its own, and serves its requests until it returns.
 ///
@@ -122,7 +122,7 @@ impl Worker<'_> {
         // Before the first reading: a change in between is then found by the next look.
         let mut change_detector = ledger.change_detector();
         let mut known: Option<Vec<ProposalId>> = ledger.trusted_ids().ok();
-        let mut notices = NoticeTimer { last: Instant::now(), changed: true };
+        let mut notices = NoticeTimer { last_ms: self.workspace.clock.moment().boot_ms, changed: true };
         loop {
             match self.tasks.recv_timeout(CHANGE_CHECK_INTERVAL) {
                 // The server that sent it has ended.
@@ -154,7 +154,8 @@ impl Worker<'_> {
 
 /// When a person is told what waits.
 struct NoticeTimer {
-    last: Instant,
+    /// By the clock that nobody can set.
+    last_ms: i64,
     /// Whether the ledger changed since then.
     changed: bool,
 }
@@ -163,10 +164,11 @@ impl NoticeTimer {
     /// A ledger that changes with every call is looked at once a second. Without a change, only time can bring something new.
     fn look(&mut self, workspace: &OpenWorkspace, changed: bool) {
         self.changed |= changed;
-        let wait = if self.changed { BETWEEN_NOTICES } else { EXPIRY_CHECK_INTERVAL };
-        if self.last.elapsed() >= wait {
+        let wait = if self.changed { BETWEEN_NOTICES_MS } else { EXPIRY_CHECK_INTERVAL_MS };
+        let now_ms = workspace.clock.moment().boot_ms;
+        if now_ms.saturating_sub(self.last_ms) >= wait {
             NotifyService { workspace }.tell();
-            (self.last, self.changed) = (Instant::now(), false);
+            (self.last_ms, self.changed) = (now_ms, false);
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::{effects, views};
 use crate::app::RunDossier;
 use crate::model::{
+    data_label::DataLabel,
     exchange::{ExchangeRecord, RecordedEnd},
     execution::{ExecutionRecord, GuestOutput},
     lifecycle::CommitState,
@@ -59,6 +60,7 @@ fn facts(dossier: &RunDossier) -> Vec<(&'static str, String)> {
     rows.extend(record.parent_execution_id.map(|parent| ("follows", parent.to_string())));
     rows.push(("input", text::line(&record.input_json.to_string(), MOST_JSON)));
     rows.extend(record.output_json.as_ref().map(|output| ("output", text::line(&output.to_string(), MOST_JSON))));
+    rows.extend(record.said.as_ref().and_then(|said| said.label.as_ref()).map(|label| ("data", data(record, label))));
     rows.extend(record.source_hash.map(|component| ("component", component.to_string())));
     rows.extend(record.engine.as_ref().map(|engine| ("engine", text::line(engine, 100))));
     rows.extend(record.second_wall.map(|wall| ("second wall", wall.to_string())));
@@ -67,6 +69,18 @@ fn facts(dossier: &RunDossier) -> Vec<(&'static str, String)> {
         rows.push(("undone", format!("by {} at {}", text::line(by, 100), undo.created_at)));
     }
     rows
+}
+
+/// Where its data comes from, and where it may have gone.
+fn data(record: &ExecutionRecord, label: &DataLabel) -> String {
+    let private = label.private.map(|run| match run == record.execution_id {
+        true => "private: it could read the vault".to_owned(),
+        false => format!("private: run {} could read the vault", run.short()),
+    });
+    let origins: Vec<&str> = label.reached.iter().map(String::as_str).collect();
+    let reached = (!origins.is_empty()).then(|| format!("reached {}", origins.join(", ")));
+    let parts: Vec<String> = [private, reached].into_iter().flatten().collect();
+    text::line(&parts.join("; "), MOST_TEXT)
 }
 
 /// What the guest logged and printed. A log line begins with the skill in brackets, so that nothing it says looks like Kavi's.

@@ -79,6 +79,10 @@ fn asked(dossier: &Dossier) -> String {
         ));
         why.lines().for_each(|line| out.push_str(&format!("  | {line}\n")));
     }
+    if let Some(origin) = &dossier.origin {
+        let there = views::promoted_there(origin);
+        out.push_str(&format!("\ncame in a bundle of {there}; that is evidence, and no trust\n"));
+    }
     if dossier.times > 1 {
         out.push_str(&format!("\nthe same was proposed {} times\n", dossier.times));
     }
@@ -227,6 +231,9 @@ pub fn machine(dossier: &Dossier) -> serde_json::Value {
     machine["spec"] = json!(dossier.proposal.spec);
     if let Some(source) = &dossier.source {
         machine["asker"] = views::asker(Some(source));
+    }
+    if let Some(origin) = &dossier.origin {
+        machine["origin"] = json!(origin);
     }
     machine["times"] = json!(dossier.times);
     if let Some(rejection) = &dossier.rejection {

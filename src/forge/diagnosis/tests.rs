@@ -86,6 +86,7 @@ fn verification(of: &Build, failed: &[(&str, &[Finding])]) -> Verification {
         confinement: String::new(),
         report_path: String::new(),
         gates_version: 2,
+        program: None,
         created_at: SystemClock.now(),
         gates: gates.into_iter().chain(others).map(row).collect(),
     }

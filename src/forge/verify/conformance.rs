@@ -61,14 +61,18 @@ pub(super) fn check(
     let runner = TrialRunner::new(context, compiled, context.limits.clone());
     let draws: Vec<&Draw> = std::iter::once(&context.draw).chain(&context.earlier_draws).collect();
     let time = TIME.saturating_mul(u32::try_from(draws.len()).unwrap_or(u32::MAX));
+    // An input that needs its own vault gets an example, and one that holds is accepted.
+    let examples = recorded.iter().filter(|it| it.expected == Expected::Yes);
+    let accepted: Vec<AcceptedInput> = examples.filter_map(AcceptedInput::of_example).collect();
+    let counts = InputCounts { accepted: accepted.len(), ..InputCounts::default() };
     let mut round = Round {
         context,
         runner: &runner,
         hints,
         budget: TimeBudget::new(context.clock, time),
         outcome: GateOutcome::from(Vec::new()),
-        counts: InputCounts::default(),
-        accepted: Vec::new(),
+        counts,
+        accepted,
         recorded,
     };
     let mut progress = Progress::More;
@@ -154,6 +158,21 @@ fn vault(
     Ok(Arc::new(vault))
 }
 
+/// An input that the skill accepted, and the vault in which it did.
+struct AcceptedInput {
+    input: Value,
+    vault: Arc<TempDir>,
+}
+
+impl AcceptedInput {
+    /// The input of an example. `None` when the skill refused it.
+    fn of_example(recorded: &RecordedTrial) -> Option<Self> {
+        let input = json::parse(recorded.input.as_bytes(), JsonLimits::default()).ok()?;
+        let accepted = matches!(recorded.trial.end, TrialEnd::Output(_));
+        accepted.then(|| Self { input, vault: Arc::clone(&recorded.vault) })
+    }
+}
+
 /// The inputs of the verifications, one after the other.
 struct Round<'a> {
     context: &'a GateContext<'a>,
@@ -162,8 +181,8 @@ struct Round<'a> {
     budget: TimeBudget<'a>,
     outcome: GateOutcome,
     counts: InputCounts,
-    /// Inputs that the skill accepted.
-    accepted: Vec<Value>,
+    /// Inputs that the skill accepted, those of examples first.
+    accepted: Vec<AcceptedInput>,
     /// The runs, for the twin to repeat.
     recorded: &'a mut Vec<RecordedTrial>,
 }
@@ -189,23 +208,23 @@ impl Round<'_> {
                 return Ok(Progress::Enough);
             }
         }
-        self.neighbours(draw, &vaults)?;
+        self.neighbours(draw)?;
         Ok(Progress::More)
     }
 
     /// Where no drawn input was accepted but for named ones, inputs that differ from an accepted one in a single letter. It is
     /// luck whether a drawn input of many members fits, and no verdict may rest on that. A skill that looks its answers up
     /// refuses these as well.
-    fn neighbours(&mut self, draw: &Draw, vaults: &DrawnVaults) -> Result<(), VerifyError> {
+    fn neighbours(&mut self, draw: &Draw) -> Result<(), VerifyError> {
         let spec = &self.context.proposal.spec;
         let (accepted, seed) = (std::mem::take(&mut self.accepted), draw.seed("neighbours"));
         for (at, known) in accepted.iter().cycle().take(NEIGHBOURS).enumerate() {
             if self.counts.unnamed_accepted > 0 || self.budget.is_spent() || !self.outcome.findings.is_empty() {
                 break;
             }
-            let input = vectors::neighbour(known, &seed, at as u64);
+            let input = vectors::neighbour(&known.input, &seed, at as u64);
             if spec.io.input().accepts(&input) {
-                self.valid(&DrawnInput { number: INPUTS + at, input: &input, draw, vault: &vaults.named })?;
+                self.valid(&DrawnInput { number: INPUTS + at, input: &input, draw, vault: &known.vault })?;
             }
         }
         Ok(())
@@ -228,7 +247,7 @@ impl Round<'_> {
         }
         self.counts.add(&trial, vectors::is_named(spec, self.hints, drawn.input));
         if matches!(trial.end, TrialEnd::Output(_)) && self.accepted.len() < NEIGHBOURS {
-            self.accepted.push(drawn.input.clone());
+            self.accepted.push(AcceptedInput { input: drawn.input.clone(), vault: Arc::clone(drawn.vault) });
         }
         let timed_out = matches!(trial.end, TrialEnd::Stopped { timed_out: TimedOut::Yes, .. });
         if timed_out || broken.as_ref().is_some_and(|broken| broken.rule == "time") {
@@ -419,6 +438,32 @@ mod unit {
             assert!(found[1].1.contains("propose"), "{found:?}");
         }
         assert!(rules(InputCounts { unnamed_accepted: 1, ..named }).is_empty());
+    }
+
+    #[test]
+    fn an_example_that_the_skill_accepts_counts_with_its_vault() -> Result<(), Box<dyn std::error::Error>> {
+        let recorded = |end: TrialEnd| -> Result<RecordedTrial, Box<dyn std::error::Error>> {
+            let id = crate::model::id::VerificationId::new(&crate::model::id::RandomIds);
+            let draw = Draw::new(id, crate::model::time::Timestamp::parse("2026-11-20T08:30:00Z")?);
+            let trial = Trial { end, staged: Ok(Vec::new()), logs: Vec::new(), stderr: Vec::new(), calls: 0 };
+            Ok(RecordedTrial {
+                name: "one".to_owned(),
+                input: "{\"path\":\"a.md\"}".to_owned(),
+                vault: Arc::new(tempfile::tempdir()?),
+                determinism: draw.determinism("example", 0),
+                exchanges: Vec::new(),
+                trial,
+                expected: Expected::Yes,
+            })
+        };
+        let known = recorded(TrialEnd::Output("{}".to_owned()))?;
+        let accepted = AcceptedInput::of_example(&known).ok_or("it is accepted")?;
+        assert_eq!(accepted.input, serde_json::json!({ "path": "a.md" }));
+        assert_eq!(accepted.vault.path(), known.vault.path());
+        let timed_out = TimedOut::No;
+        let stopped = recorded(TrialEnd::Stopped { why: "it".to_owned(), timed_out })?;
+        assert!(AcceptedInput::of_example(&stopped).is_none());
+        Ok(())
     }
 
     #[test]

@@ -14,8 +14,10 @@ use super::context::GateContext;
 use super::error::VerifyError;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::source_analysis::{Branch, BranchKind, SourceAnalysis};
+use super::test_harness::TakenByTests;
 use super::trial::{TimedOut, Trial, TrialEnd};
 use super::twin::{Expected, RecordedTrial, Twin};
+use super::values;
 use crate::model::{finding::Finding, text};
 
 /// The largest share of branches that may stay untaken, in percent.
@@ -30,8 +32,8 @@ const LISTED: usize = 60;
 /// What the gates before it did.
 #[derive(Default)]
 pub(super) struct Evidence {
-    /// The branches that the tests took.
-    pub(super) tests: BTreeSet<u32>,
+    /// What the tests took.
+    pub(super) tests: TakenByTests,
     /// The runs of the component.
     pub(super) trials: Vec<RecordedTrial>,
 }
@@ -49,7 +51,7 @@ pub(super) fn check(
     };
     let mut outcome = GateOutcome::from(Vec::new());
     // By a run whose outcome is known, and by any run.
-    let (mut checked, mut taken) = (evidence.tests.clone(), evidence.tests.clone());
+    let (mut checked, mut taken) = (evidence.tests.calls.clone(), evidence.tests.calls.clone());
     let (budget, runner) = (TimeBudget::new(context.clock, TIME), twin.runner(context));
     for recorded in &evidence.trials {
         context.check_halted()?;
@@ -72,11 +74,14 @@ pub(super) fn check(
         if recorded.expected == Expected::Yes {
             checked.extend(&counted.taken);
         }
-        taken.extend(counted.taken);
+        taken.extend(&counted.taken);
     }
     let branches = &analysis.branches.branches;
-    Untaken::of(branches, &taken).judge(&mut outcome);
-    outcome.remarks.extend(unchecked(branches, &checked, &taken));
+    let inner = &evidence.tests.inner.branches;
+    Untaken::of(branches, &(&taken.branches | inner)).judge(&mut outcome);
+    taken_within_tests(branches, &taken.branches, inner, &mut outcome);
+    outcome.remarks.extend(unchecked(branches, &checked.branches, &taken.branches));
+    outcome.remarks.extend(values::unchanged(branches, &taken.values));
     Ok(outcome)
 }
 
@@ -101,6 +106,21 @@ fn difference(component: &Trial, twin: &Trial) -> Option<Finding> {
     let message =
         format!("the same sources, compiled with counters, gave {what}: they can tell one program from another");
     Some(Finding::new("coverage/differs", message))
+}
+
+/// Branches that only tests of inner functions took. No run of the skill is known to reach them, so the tests that do show
+/// nothing of what a run does there.
+fn taken_within_tests(branches: &[Branch], runs: &BTreeSet<u32>, inner: &BTreeSet<u32>, outcome: &mut GateOutcome) {
+    let only_inner = |branch: &&Branch| inner.contains(&branch.number) && !runs.contains(&branch.number);
+    let of_code = branches.iter().filter(|branch| branch.place.kind == BranchKind::Code);
+    for branch in of_code.filter(only_inner).take(LISTED) {
+        let place = &branch.place;
+        let hint = if place.effects { " (take it in a test of the whole skill: `call(run, …)`)" } else { "" };
+        let message =
+            format!("no run of the skill took this, only a test of an inner function: {}{hint}", place.source);
+        let finding = Finding::new("coverage/inner", message).at(place.file.clone(), place.line);
+        if place.effects { outcome.findings.push(finding) } else { outcome.remarks.push(finding) }
+    }
 }
 
 /// Branches that reach something outside, and that only drawn inputs took: whether they do the right thing was not checked.
@@ -173,7 +193,18 @@ mod tests {
 
     fn branch(number: u32, effects: bool, kind: BranchKind) -> Branch {
         let (file, what) = ("src/lib.rs".to_owned(), "never taken".to_owned());
-        Branch { number, place: BranchPlace { file, line: number + 1, what, source: "`x`".to_owned(), effects, kind } }
+        Branch {
+            number,
+            place: BranchPlace {
+                file,
+                line: number + 1,
+                what,
+                source: "`x`".to_owned(),
+                effects,
+                kind,
+                elements: Vec::new(),
+            },
+        }
     }
 
     /// How many findings and remarks there are when the last branches of these are not taken.
@@ -216,6 +247,16 @@ mod tests {
             [branch(0, true, BranchKind::Code), branch(1, true, BranchKind::Code), branch(2, false, BranchKind::Code)];
         let shown = unchecked(&branches, &[0].into(), &[0, 1, 2].into());
         assert_eq!(shown.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(2)]);
+    }
+
+    #[test]
+    fn what_only_tests_of_inner_functions_take_is_shown_and_refused_where_it_reaches_something() {
+        let branches =
+            [branch(0, false, BranchKind::Code), branch(1, true, BranchKind::Code), branch(2, true, BranchKind::Code)];
+        let mut outcome = GateOutcome::from(Vec::new());
+        taken_within_tests(&branches, &[2].into(), &[0, 1, 2].into(), &mut outcome);
+        assert_eq!(outcome.findings.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(2)]);
+        assert_eq!(outcome.remarks.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(1)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::forge::compile::CompileError;
 use crate::forge::record::RecordError;
 use crate::ledger::LedgerError;
 use crate::model::switch::{AgentsDisabled, Cancelled, Halt, Revoked, Stopped};
-use crate::runtime::RuntimeError;
+use crate::runtime::{LoadError, RuntimeError};
 
 /// Why a verification has no verdict. Nothing is recorded then, unless it is [`RecordError::Views`].
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,9 @@ pub enum VerifyError {
     /// The runtime could not be set up.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A component cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The executable on disk is no longer the one of this process.
     #[error(
         "the compiler process belongs to another build of kavi: was the executable replaced? run the command again"

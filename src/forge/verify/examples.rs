@@ -65,7 +65,8 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
     let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
     let files = vaults::named(spec, hints, &context.draw);
     trial::seed(vault.path(), &files).map_err(VerifyError::Folder)?;
-    let over = SkillCapabilities::of(spec).reads_vault().then(|| said_of(&files)).unwrap_or_default();
+    let reads = SkillCapabilities::of(spec).reads_vault();
+    let over = if reads { said_of(&files) } else { String::new() };
     // Answers that say the same are one case: a person learns nothing from the second. They come after the others.
     let (mut cases, mut alike, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for (number, input) in known.chain(drawn).take(TRIED).enumerate() {

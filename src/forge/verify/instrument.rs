@@ -15,11 +15,13 @@ use crate::forge::compile::ProgramKind;
 use crate::model::snapshot::Snapshot;
 
 /// Most rounds of leaving out changes that do not compile.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 8;
 
 /// What a change is for. Where a line does not compile, the first of these is left out first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Purpose {
+    Look,
+    Text(usize),
     Mutant(usize),
     Sabotage,
     Counter,
@@ -36,6 +38,8 @@ pub(super) struct InstrumentedProgram {
     pub(super) component: Vec<u8>,
     /// The indexes of the mutants that it contains.
     mutants: BTreeSet<usize>,
+    /// The indexes of the changed texts that it contains.
+    texts: BTreeSet<usize>,
     /// The texts of the sabotage that it contains.
     sabotage: Vec<String>,
 }
@@ -44,6 +48,11 @@ impl InstrumentedProgram {
     /// The mutants that it contains.
     pub(super) fn mutants<'a>(&self, analysis: &'a SourceAnalysis) -> Vec<&'a Mutant> {
         self.mutants.iter().filter_map(|at| analysis.mutants.get(*at)).collect()
+    }
+
+    /// The changed texts that it contains.
+    pub(super) fn texts<'a>(&self, analysis: &'a SourceAnalysis) -> Vec<&'a Mutant> {
+        self.texts.iter().filter_map(|at| analysis.texts.get(*at)).collect()
     }
 
     /// Whether it contains the sabotage with this number.
@@ -66,7 +75,14 @@ pub(super) fn compile(
     let mutants = mutants.map(|(at, mutant)| Change { purpose: Purpose::Mutant(at), insertions: &mutant.insertions });
     let sabotage = analysis.sabotage.iter().map(|insertions| Change { purpose: Purpose::Sabotage, insertions });
     let counters = analysis.branches.counters.iter().map(|insertions| Change { purpose: Purpose::Counter, insertions });
+    let texts = analysis.texts.iter().enumerate();
+    let texts = texts.map(|(at, text)| Change { purpose: Purpose::Text(at), insertions: &text.insertions });
+    let looks = analysis.branches.looks.iter().map(|insertions| Change { purpose: Purpose::Look, insertions });
     let mut kept: Vec<Change<'_>> = sabotage.chain(mutants).chain(counters).collect();
+    // Only runs of the skill are asked for these.
+    if product == ProgramKind::Instrumented {
+        kept.extend(texts.chain(looks));
+    }
     for _ in 0..ROUNDS {
         let changed = source_analysis::apply(&files, kept.iter().flat_map(|change| change.insertions))?;
         let changed = changed.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
@@ -86,12 +102,17 @@ pub(super) fn compile(
 fn program(component: Vec<u8>, kept: &[Change<'_>]) -> InstrumentedProgram {
     let mutants = kept.iter().filter_map(|change| match change.purpose {
         Purpose::Mutant(at) => Some(at),
-        Purpose::Sabotage | Purpose::Counter => None,
+        _ => None,
+    });
+    let texts = kept.iter().filter_map(|change| match change.purpose {
+        Purpose::Text(at) => Some(at),
+        _ => None,
     });
     let sabotage = kept.iter().filter(|change| change.purpose == Purpose::Sabotage);
     InstrumentedProgram {
         component,
         mutants: mutants.collect(),
+        texts: texts.collect(),
         sabotage: sabotage.flat_map(|change| change.insertions).map(|insertion| insertion.text.clone()).collect(),
     }
 }
@@ -100,9 +121,11 @@ fn program(component: Vec<u8>, kept: &[Change<'_>]) -> InstrumentedProgram {
 /// the counters of its line with it: a branch that is not counted counts as not taken.
 fn leave_out(kept: &mut Vec<Change<'_>>, wrong: &BTreeSet<(&str, u32)>) -> bool {
     let rank = |purpose: Purpose| match purpose {
-        Purpose::Mutant(_) => 0,
-        Purpose::Sabotage => 1,
-        Purpose::Counter => 2,
+        Purpose::Look => 0,
+        Purpose::Text(_) => 1,
+        Purpose::Mutant(_) => 2,
+        Purpose::Sabotage => 3,
+        Purpose::Counter => 4,
     };
     let on = |change: &Change<'_>, line: &(&str, u32)| {
         change.insertions.iter().any(|insertion| (insertion.file.as_str(), insertion.line) == *line)

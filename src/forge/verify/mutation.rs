@@ -16,7 +16,8 @@ use super::source_analysis::{ChangeKind, Mutant, SourceAnalysis, Touch, switch, 
 use super::test_harness::{self, RunLimits, TestHarness, TestedProgram};
 use super::test_program::TestProgram;
 use super::trial::{self, TrialInput, TrialRunner};
-use super::twin::Twin;
+use super::twin::{RecordedTrial, Twin};
+use super::unused_texts;
 use crate::model::{example::Example, finding::Finding, json, text};
 
 /// The share of mutants that must be noticed, in percent.
@@ -29,6 +30,8 @@ pub(super) struct Programs<'a> {
     pub(super) tests: &'a TestProgram<'a>,
     /// The twin of the component. `None` when it does not compile.
     pub(super) twin: Option<&'a Twin>,
+    /// The runs of the component.
+    pub(super) trials: &'a [RecordedTrial],
 }
 
 pub(super) fn check(
@@ -38,9 +41,6 @@ pub(super) fn check(
 ) -> Result<GateOutcome, VerifyError> {
     let tests = programs.tests;
     let mutants = tests.program.mutants(analysis);
-    if mutants.is_empty() {
-        return nothing_to_change(tests);
-    }
     let budget = TimeBudget::new(context.clock, TIME);
     let mut left = Vec::new();
     for mutant in &mutants {
@@ -57,23 +57,36 @@ pub(super) fn check(
     if budget.is_spent() {
         return Ok(late(&budget));
     }
-    Ok(score(&mutants, &left))
+    let mut outcome = score(&mutants, &left);
+    if mutants.iter().all(|mutant| mutant.change == ChangeKind::Fails) {
+        outcome.findings.extend(nothing_to_change(tests)?);
+    }
+    if let Some(twin) = programs.twin {
+        outcome.remarks.extend(unused_texts::remarks(context, &twin.texts(analysis), programs, twin)?);
+    }
+    Ok(outcome)
 }
 
 /// The skill has nothing that can be mutated. Then at least one test must compare an output: it fails when the outputs change.
-fn nothing_to_change(tests: &TestProgram<'_>) -> Result<GateOutcome, VerifyError> {
+fn nothing_to_change(tests: &TestProgram<'_>) -> Result<Option<Finding>, VerifyError> {
     for name in &tests.names {
         if tests.harness.failure(name, TestedProgram::Changed(CALLS_SUCCEED), RunLimits::Short)?.is_some() {
-            return Ok(Vec::new().into());
+            return Ok(None);
         }
     }
     let message = "the source has nothing to mutate, and no test compares an output of `call` with an expected value";
-    Ok(vec![Finding::new("mutation/none", message)].into())
+    Ok(Some(Finding::new("mutation/none", message)))
 }
 
 fn noticed_by_tests(harness: &TestHarness<'_>, names: &[String], mutant: &Mutant) -> Result<bool, VerifyError> {
+    // Whether a call through the host is asked for can be told by a run of the skill alone. A test of an inner function could
+    // ask for what no run does.
+    let program = match mutant.change {
+        ChangeKind::Fails => TestedProgram::TwinChanged(mutant.number),
+        ChangeKind::Alters | ChangeKind::LeavesOut => TestedProgram::Changed(mutant.number),
+    };
     for name in names {
-        if harness.failure(name, TestedProgram::Changed(mutant.number), RunLimits::Short)?.is_some() {
+        if harness.failure(name, program, RunLimits::Short)?.is_some() {
             return Ok(true);
         }
     }
@@ -134,20 +147,23 @@ fn weight(mutant: &Mutant) -> usize {
     }
 }
 
-/// Whether a mutant that nobody noticed leaves out a read or a write. Then the skill reads or
-/// writes what no test asks for.
+/// Whether a mutant that nobody noticed leaves out a read or a write, or makes it fail. Then the skill reads or writes what no
+/// test asks for.
 fn is_unasked_access(mutant: &Mutant) -> bool {
-    mutant.touch == Touch::Access && mutant.change == ChangeKind::LeavesOut
+    mutant.touch == Touch::Access && mutant.change != ChangeKind::Alters
 }
 
 /// Compares the share that was noticed with the required one. Lists the others in either case.
 fn score(tried: &[&Mutant], left: &[&Mutant]) -> GateOutcome {
-    let sum = |mutants: &[&Mutant]| mutants.iter().map(|mutant| weight(mutant)).sum::<usize>();
+    let counts = |mutant: &&&Mutant| mutant.change != ChangeKind::Fails;
+    let number = |mutants: &[&Mutant]| mutants.iter().filter(counts).count();
+    let sum = |mutants: &[&Mutant]| mutants.iter().filter(counts).map(|mutant| weight(mutant)).sum::<usize>();
     let at = |rule: &str, message: &str, mutant: &Mutant| {
         Finding::new(rule, text::line(message, 400)).at(mutant.file.clone(), mutant.line)
     };
     let survivors: Vec<Finding> = left
         .iter()
+        .filter(counts)
         .map(|mutant| at("mutation/survivor", &format!("no test and no example notices that {}", mutant.what), mutant))
         .collect();
     let mut findings: Vec<Finding> = left
@@ -155,8 +171,8 @@ fn score(tried: &[&Mutant], left: &[&Mutant]) -> GateOutcome {
         .filter(|mutant| is_unasked_access(mutant))
         .map(|mutant| {
             let message = format!(
-                "no test asks for what this reads or writes, because none notices that {}: check in a test what it does, or remove \
-                 it",
+                "no test asks for what this reads or writes, because none notices that {}: check in a test of the whole skill \
+                 (`call(run, …)`) what it does, or remove it",
                 mutant.what
             );
             at("mutation/access", &message, mutant)
@@ -168,8 +184,8 @@ fn score(tried: &[&Mutant], left: &[&Mutant]) -> GateOutcome {
             "the tests and examples notice {} of {} small changes of the skill. Those of the vault, the log, errors and the output \
              count twice, which makes {} of {all}. At least {REQUIRED_PERCENT} % are required: compare outputs and written files in \
              more tests",
-            tried.len() - left.len(),
-            tried.len(),
+            number(tried) - number(left),
+            number(tried),
             all - missed,
         );
         findings.insert(0, Finding::new("mutation/score", message));
@@ -222,6 +238,10 @@ mod unit {
         let outcome = score(&tried, &[&access]);
         let rules: Vec<&str> = outcome.findings.iter().map(|finding| finding.rule.as_str()).collect();
         assert_eq!(rules, ["mutation/access", "mutation/survivor"]);
+        let fails = mutant(Touch::Access, ChangeKind::Fails);
+        tried.push(&fails);
+        let rules: Vec<String> = score(&tried, &[&fails]).findings.into_iter().map(|finding| finding.rule).collect();
+        assert_eq!(rules, ["mutation/access"]);
         let altered = mutant(Touch::Access, ChangeKind::Alters);
         assert!(score(&tried, &[&altered]).findings.is_empty());
     }

@@ -25,18 +25,21 @@ use crate::egress::RecordedExchanges;
 use crate::forge::context::ForgeContext;
 use crate::model::{
     capabilities::SkillCapabilities,
+    digest::Digest,
     exchange::{ExchangeRecord, HttpPort, RecordedEnd},
     execution::{self, Determinism, ExecutionRecord},
     finding::Finding,
+    id::ExecutionId,
     json::{self, JsonLimits},
     limits::Limits,
+    run_flips::{RunFlip, RunFlips},
     text,
 };
 use crate::registry::{self, TrustError, TrustedSkill};
 use crate::runtime::{CompiledComponent, ComponentTrust, SkillComponent};
 
 /// How many of the newest recorded runs are repeated.
-const MOST: usize = 50;
+const MOST: usize = 1_000;
 /// How many differences are reported one by one.
 const TOLD: usize = 10;
 /// The time for all runs together.
@@ -44,6 +47,8 @@ const TIME: Duration = Duration::from_secs(60);
 
 /// The rule of the remark that says how many runs differ.
 pub const REPLAY_SUMMARY_RULE: &str = "replay/summary";
+/// The rule of the remark that says how many runs flip between success and failure.
+pub const REPLAY_FLIPS_RULE: &str = "replay/flips";
 
 /// The trusted revision and its recorded runs.
 pub(super) struct Baseline {
@@ -58,17 +63,28 @@ pub(super) struct Baseline {
 
 /// One run to be repeated.
 struct RecordedRun {
-    id: String,
+    id: ExecutionId,
     input: Value,
     given: Determinism,
     /// What hosts answered then.
     exchanges: Vec<(ExchangeRecord, Vec<u8>)>,
 }
 
-/// The trusted revision of the same name, if it has recorded runs.
+/// The trusted revision of the same name and its newest recorded runs, if it has any.
 pub(super) fn load_baseline(
     forge: &ForgeContext<'_>,
     context: &GateContext<'_>,
+) -> Result<Option<Baseline>, VerifyError> {
+    let ids = forge.ledger.runs_to_replay(&context.proposal.spec.name)?;
+    let newest: Vec<ExecutionId> = ids.into_iter().rev().take(MOST).collect();
+    baseline_of(forge, context, &newest)
+}
+
+/// The trusted revision of the same name and these of its recorded runs, if any can be repeated.
+pub(super) fn baseline_of(
+    forge: &ForgeContext<'_>,
+    context: &GateContext<'_>,
+    ids: &[ExecutionId],
 ) -> Result<Option<Baseline>, VerifyError> {
     let name = &context.proposal.spec.name;
     let skill = match registry::load(forge.ledger, forge.store, name) {
@@ -77,10 +93,9 @@ pub(super) fn load_baseline(
         // A revision that cannot run is no baseline.
         Err(_) => return Ok(None),
     };
-    let ids = forge.ledger.runs_to_replay(name)?;
     let mut recorded = Vec::new();
-    for id in ids.into_iter().rev().take(MOST) {
-        recorded.extend(to_repeat(forge, forge.ledger.execution(id)?.record));
+    for id in ids {
+        recorded.extend(to_repeat(forge, forge.ledger.execution(*id)?.record));
     }
     if recorded.is_empty() {
         return Ok(None);
@@ -112,7 +127,7 @@ fn to_repeat(forge: &ForgeContext<'_>, record: ExecutionRecord) -> Option<Record
         Some((exchange, body))
     });
     let exchanges = exchanges.collect::<Option<Vec<_>>>()?;
-    Some(RecordedRun { id: record.execution_id.short(), input, given, exchanges })
+    Some(RecordedRun { id: record.execution_id, input, given, exchanges })
 }
 
 /// Repeats the recorded runs with both revisions.
@@ -125,25 +140,16 @@ pub(super) fn check(
     let Some(baseline) = baseline else { return Ok(outcome) };
     // The vault and the records will have changed by the next verification.
     outcome.repeatable = Repeatable::No;
-    let before = match &baseline.compiled {
-        Ok(before) => before,
+    let revisions = match Revisions::of(context, compiled, baseline) {
+        Ok(revisions) => revisions,
         Err(why) => {
             let message = format!("the trusted revision cannot be loaded to be compared with: {why}");
             outcome.remarks.push(Finding::new("replay/skipped", text::line(&message, 500)));
             return Ok(outcome);
         }
     };
-    let revisions = Revisions {
-        trusted: TrialRunner::with_capabilities(
-            context,
-            before,
-            baseline.capabilities.clone(),
-            baseline.limits.clone(),
-        ),
-        candidate: TrialRunner::new(context, compiled, context.limits.clone()),
-    };
     let budget = TimeBudget::new(context.clock, TIME);
-    let (mut compared, mut differ) = (0, 0);
+    let (mut compared, mut differ, mut flips) = (0, 0, RunFlips::default());
     for recorded in &baseline.recorded {
         context.check_halted()?;
         if budget.is_spent() {
@@ -152,15 +158,18 @@ pub(super) fn check(
             break;
         }
         compared += 1;
-        let Some(what) = compare(context, &revisions, recorded, baseline)? else { continue };
+        let Some(pair) = compare(context, &revisions, recorded, baseline)? else { continue };
+        flips.add(pair.flip);
+        let Some(what) = pair.difference else { continue };
         differ += 1;
         if differ <= TOLD {
-            outcome.remarks.push(Finding::new("replay/differs", format!("execution {}: {what}", recorded.id)));
+            outcome.remarks.push(Finding::new("replay/differs", format!("execution {}: {what}", recorded.id.short())));
         }
     }
     let revision = baseline.skill.revision();
     let message = format!("{differ} of {compared} recorded runs have another outcome than with revision {revision}");
     outcome.remarks.push(Finding::new(REPLAY_SUMMARY_RULE, message));
+    outcome.remarks.push(Finding::new(REPLAY_FLIPS_RULE, flips.to_string()));
     Ok(outcome)
 }
 
@@ -170,15 +179,67 @@ struct Revisions<'a> {
     candidate: TrialRunner<'a>,
 }
 
-/// In what the two revisions differ for one input.
+impl<'a> Revisions<'a> {
+    fn of(
+        context: &'a GateContext<'a>,
+        candidate: &'a CompiledComponent,
+        baseline: &'a Baseline,
+    ) -> Result<Self, &'a str> {
+        let trusted = baseline.compiled.as_ref().map_err(String::as_str)?;
+        let (capabilities, limits) = (baseline.capabilities.clone(), baseline.limits.clone());
+        Ok(Self {
+            trusted: TrialRunner::with_capabilities(context, trusted, capabilities, limits),
+            candidate: TrialRunner::new(context, candidate, context.limits.clone()),
+        })
+    }
+}
+
+/// Repeats some runs with both revisions, and gives each with what came of it. Nothing where the trusted one cannot be loaded.
+pub(super) fn repeat(
+    context: &GateContext<'_>,
+    compiled: &CompiledComponent,
+    baseline: &Baseline,
+) -> Result<Vec<(ExecutionId, Compared)>, VerifyError> {
+    let Ok(revisions) = Revisions::of(context, compiled, baseline) else { return Ok(Vec::new()) };
+    let budget = TimeBudget::new(context.clock, TIME);
+    let mut repeated = Vec::new();
+    for recorded in &baseline.recorded {
+        context.check_halted()?;
+        if budget.is_spent() {
+            break;
+        }
+        repeated.extend(compare(context, &revisions, recorded, baseline)?.map(|compared| (recorded.id, compared)));
+    }
+    Ok(repeated)
+}
+
+/// The two revisions on one input.
+pub(super) struct Compared {
+    pub(super) flip: RunFlip,
+    /// In what they differ.
+    pub(super) difference: Option<String>,
+    /// The digest of what the trusted revision did.
+    pub(super) trusted: Option<Digest>,
+    /// The digest of what the candidate did.
+    pub(super) candidate: Option<Digest>,
+}
+
+/// How many recorded runs flipped, as the remarks of the replay gate say. None where nothing was repeated.
+pub fn flips(remarks: &[Finding]) -> Option<RunFlips> {
+    remarks.iter().find(|remark| remark.rule == REPLAY_FLIPS_RULE).and_then(|remark| remark.message.parse().ok())
+}
+
+/// The two revisions on the input of one run; none where the trusted one could not be given it.
 fn compare(
     context: &GateContext<'_>,
     revisions: &Revisions<'_>,
     recorded: &RecordedRun,
     baseline: &Baseline,
-) -> Result<Option<String>, VerifyError> {
+) -> Result<Option<Compared>, VerifyError> {
     if context.proposal.spec.io.check_input(&recorded.input).is_err() {
-        return Ok(Some("its input no longer matches the schema".to_owned()));
+        let difference = Some("its input no longer matches the schema".to_owned());
+        let flip = RunFlip::of(baseline.skill.spec().io.check_input(&recorded.input).is_ok(), false);
+        return Ok(Some(Compared { flip, difference, trusted: None, candidate: None }));
     }
     if baseline.skill.spec().io.check_input(&recorded.input).is_err() {
         // An earlier revision with another schema made this run.
@@ -193,7 +254,18 @@ fn compare(
     };
     let before = run(&revisions.trusted)?;
     let now = run(&revisions.candidate)?;
-    Ok(difference(&before, &now))
+    let succeeded = |trial: &Trial| matches!(trial.end, TrialEnd::Output(_));
+    Ok(Some(Compared {
+        flip: RunFlip::of(succeeded(&before), succeeded(&now)),
+        difference: difference(&before, &now),
+        trusted: Some(digest(&before)),
+        candidate: Some(digest(&now)),
+    }))
+}
+
+/// A digest of the end and the files of a trial.
+fn digest(trial: &Trial) -> Digest {
+    Digest::of(format!("kavi-trial 1\n{:?}\n{:?}", trial.end, trial.staged).as_bytes())
 }
 
 fn difference(before: &Trial, now: &Trial) -> Option<String> {

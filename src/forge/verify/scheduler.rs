@@ -426,14 +426,14 @@ impl Scheduler<'_> {
             self.skip(&LAST, "not run: it needs sources that pass every other gate");
             return Ok(());
         };
-        lock(&self.evidence).tests.extend(tests.harness.taken());
+        lock(&self.evidence).tests = tests.harness.taken();
         let evidence = std::mem::take(&mut *lock(&self.evidence));
         let twin = self.twin.get().map(Arc::as_ref);
         std::thread::scope(|scope| {
             let coverage = scope
                 .spawn(|| self.gate("coverage", || coverage::check(self.context, analysis, &evidence, twin)).map(drop));
-            let mutation =
-                self.gate("mutation", || mutation::check(self.context, analysis, &Programs { tests, twin })).map(drop);
+            let programs = Programs { tests, twin, trials: &evidence.trials };
+            let mutation = self.gate("mutation", || mutation::check(self.context, analysis, &programs)).map(drop);
             let coverage = coverage.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             coverage.and(mutation)
         })

@@ -3,14 +3,14 @@
 //! Guarantees: output of the guest decides nothing but the list of test names.
 //! Deliberately never: decides whether a failed test fails the gate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
 
 use super::context::GateContext;
 use super::error::VerifyError;
-use super::source_analysis::switch;
+use super::source_analysis::switch::{self, Taken};
 use super::test_calls::{Answering, CallAnswers, CallsDone, TestSurroundings, TestedComponents};
 use super::twin;
 use crate::dir::FolderHandle;
@@ -27,8 +27,17 @@ pub(super) struct TestHarness<'a> {
     capabilities: SkillCapabilities,
     /// The processor time that each test took when it passed, in milliseconds.
     honest_ms: Mutex<BTreeMap<String, u64>>,
-    /// The branches that tests took when they passed.
-    taken: Mutex<BTreeSet<u32>>,
+    /// What tests took when they passed.
+    taken: Mutex<TakenByTests>,
+}
+
+/// What the tests took.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TakenByTests {
+    /// In calls of the exported function.
+    pub(super) calls: Taken,
+    /// Within the test program: in tests of other functions.
+    pub(super) inner: Taken,
 }
 
 /// Which limits a run of a test has.
@@ -110,9 +119,9 @@ impl<'a> TestHarness<'a> {
                 if program == TestedProgram::Counted {
                     let cpu_us = observed.usage.cpu_us.saturating_add(calls.cpu_us);
                     lock(&self.honest_ms).insert(name.to_owned(), cpu_us / 1_000);
-                    for stderr in [&observed.stderr, &calls.stderr] {
-                        lock(&self.taken).extend(switch::counted(stderr, &self.mark()).taken);
-                    }
+                    let mut taken = lock(&self.taken);
+                    taken.calls.extend(&switch::counted(&calls.stderr, &self.mark()).taken);
+                    taken.inner.extend(&switch::counted(&observed.stderr, &self.mark()).taken);
                 }
                 None
             }
@@ -121,8 +130,8 @@ impl<'a> TestHarness<'a> {
         })
     }
 
-    /// The branches that the tests took.
-    pub(super) fn taken(&self) -> BTreeSet<u32> {
+    /// What the tests took.
+    pub(super) fn taken(&self) -> TakenByTests {
         lock(&self.taken).clone()
     }
 

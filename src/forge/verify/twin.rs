@@ -3,7 +3,6 @@
 //! Guarantees: it runs with the inputs, vaults, clocks and seeds of the component. Deliberately never: stands for the component
 //! in a gate that decides about its outcomes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -11,8 +10,8 @@ use tempfile::TempDir;
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::exchanges::TrialExchanges;
-use super::instrument;
-use super::source_analysis::{SourceAnalysis, switch};
+use super::instrument::{self, InstrumentedProgram};
+use super::source_analysis::{Mutant, SourceAnalysis, switch, switch::Taken};
 use super::trial::{Trial, TrialInput, TrialRunner};
 use crate::forge::compile::ProgramKind;
 use crate::model::{example::ExampleExchange, execution::Determinism, limits::Limits};
@@ -21,6 +20,7 @@ use crate::runtime::CompiledComponent;
 /// The twin, ready to run. It has the mutants and the sabotage as well.
 pub(super) struct Twin {
     pub(super) compiled: CompiledComponent,
+    program: InstrumentedProgram,
 }
 
 /// One run of the component, to be repeated with the twin.
@@ -46,6 +46,8 @@ pub(super) enum Expected {
 
 /// How much longer the twin may take: it is not optimized, and counts.
 const SLOWER: u64 = 20;
+/// Room for what a counted program reports.
+const REPORT_BYTES: u64 = 4 << 20;
 
 impl Twin {
     /// Compiles it. `None` when that fails.
@@ -53,7 +55,13 @@ impl Twin {
         let Some(program) = instrument::compile(context, analysis, ProgramKind::Instrumented)? else {
             return Ok(None);
         };
-        Ok(context.runtime.compile_tests(&program.component).ok().map(|compiled| Self { compiled }))
+        let compiled = context.runtime.compile_tests(&program.component).ok();
+        Ok(compiled.map(|compiled| Self { compiled, program }))
+    }
+
+    /// The changed texts that it contains.
+    pub(super) fn texts<'a>(&self, analysis: &'a SourceAnalysis) -> Vec<&'a Mutant> {
+        self.program.texts(analysis)
     }
 
     /// A runner for it.
@@ -68,6 +76,8 @@ pub(super) fn slower(limits: &Limits) -> Limits {
     Limits {
         cpu_ms: limits.cpu_ms.saturating_mul(SLOWER),
         wall_ms: limits.wall_ms.saturating_mul(SLOWER),
+        // Its reports are long, and no output of the skill.
+        stderr_bytes: limits.stderr_bytes.max(REPORT_BYTES),
         ..limits.clone()
     }
 }
@@ -81,20 +91,29 @@ pub(super) struct TwinRunner<'a> {
 /// What the twin did, and the branches that it took.
 pub(super) struct CountedTrial {
     pub(super) trial: Trial,
-    pub(super) taken: BTreeSet<u32>,
+    pub(super) taken: Taken,
 }
 
 impl TwinRunner<'_> {
     /// Repeats a run of the component.
     pub(super) fn repeat(&self, recorded: &RecordedTrial) -> Result<CountedTrial, VerifyError> {
+        let trial = self.start(recorded, &switch::counting(&self.mark))?;
+        let taken = switch::counted(&trial.stderr, &self.mark).taken;
+        Ok(CountedTrial { trial, taken })
+    }
+
+    /// Repeats a run of the component with a change.
+    pub(super) fn changed(&self, recorded: &RecordedTrial, number: u32) -> Result<Trial, VerifyError> {
+        self.start(recorded, &switch::environment(number))
+    }
+
+    fn start(&self, recorded: &RecordedTrial, environment: &[(String, String)]) -> Result<Trial, VerifyError> {
         let RecordedTrial { input, vault, determinism, exchanges, expected, .. } = recorded;
         let exchanges = match expected {
             Expected::Yes => TrialExchanges::Declared(exchanges),
             Expected::No => TrialExchanges::Drawn,
         };
         let given = TrialInput { input, vault: vault.path(), determinism: *determinism, exchanges };
-        let trial = self.runner.run_instrumented(&given, &switch::counting(&self.mark))?;
-        let taken = switch::counted(&trial.stderr, &self.mark).taken;
-        Ok(CountedTrial { trial, taken })
+        self.runner.run_instrumented(&given, environment)
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn many(spec: &SkillSpec, hints: &InputHints, draw: &Draw) -> BTreeMa
     for number in 0..count {
         let drawn = Texts { draw, purpose: "note", number, hints };
         let folder = usize::try_from(drawn.roll(0)).ok().and_then(|roll| folders.get(roll % folders.len().max(1)));
-        let path = format!("{}{}.md", folder.map_or("", String::as_str), drawn.word(1));
+        let path = format!("{}{}.md", folder.map_or("", String::as_str), drawn.name());
         if let Ok(path) = VaultPath::parse(&path) {
             // One of them is longer than a buffer.
             let text = if number == 1 { drawn.long() } else { drawn.note() };
@@ -78,7 +78,10 @@ pub(super) fn unreadable(spec: &SkillSpec, hints: &InputHints, draw: &Draw) -> B
 fn folders(spec: &SkillSpec, files: &BTreeMap<VaultPath, String>, draw: &Draw) -> Vec<String> {
     let of_files = files.keys().filter_map(|path| path.as_str().rsplit_once('/')).map(|(folder, _)| folder.to_owned());
     let of_spec = spec.paths.iter().map(ToString::to_string);
-    let drawn = (0..3).map(|number| letters(draw, "folder", number));
+    let drawn = (0..3).map(|number| match number {
+        0 => format!("{} & Co", capital(&letters(draw, "folder", number))),
+        _ => letters(draw, "folder", number),
+    });
     let mut folders: Vec<String> = of_files.chain(of_spec).chain(drawn).map(|folder| format!("{folder}/")).collect();
     folders.push(String::new());
     folders.sort();
@@ -109,6 +112,19 @@ impl Texts<'_> {
 
     fn word(&self, salt: u64) -> String {
         letters(self.draw, self.purpose, self.number << 32 | salt << 8)
+    }
+
+    /// The name of a note, as people write it. A name of small letters only would tell a check from a run.
+    fn name(&self) -> String {
+        let (one, other) = (self.word(1), self.word(9));
+        match self.roll(10) % 8 {
+            0 => capital(&one),
+            1 => format!("{} {other}", capital(&one)),
+            2 => format!("20{:02}-{:02}-{:02}", self.roll(11) % 60, 1 + self.roll(12) % 12, 1 + self.roll(13) % 28),
+            3 => format!("Über {one}, {other} ({})", self.roll(11) % 100),
+            4 => format!("{one}-{other}_v{}", self.roll(11) % 10),
+            _ => one,
+        }
     }
 
     /// A word, or a text of the skill's tests: a search must find something.
@@ -161,6 +177,11 @@ impl Texts<'_> {
         }
         text
     }
+}
+
+/// A word with a capital letter at its start.
+fn capital(word: &str) -> String {
+    word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect()
 }
 
 /// A drawn word.

@@ -22,6 +22,7 @@ use crate::model::{
     finding::Finding,
     id::VerificationId,
     lifecycle::{BuildStatus, Verdict},
+    program::ProgramIdentity,
 };
 
 /// A finished verification and the path of its report.
@@ -101,6 +102,15 @@ struct Checked<'a> {
     keys: &'a BTreeMap<&'static str, Digest>,
 }
 
+/// This program. A file of its own that cannot be read is no reason to lose the verification: statements then name no builder.
+fn identity(forge: &ForgeContext<'_>) -> Option<ProgramIdentity> {
+    let identity = forge.identity();
+    if let Err(error) = &identity {
+        tracing::warn!("the record does not name the program that verified this: its own file cannot be read: {error}");
+    }
+    identity.ok()
+}
+
 /// Writes the report, then the row that refers to it.
 fn write(forge: &ForgeContext<'_>, checked: &Checked<'_>, outcomes: AllOutcomes) -> Result<Verified, VerifyError> {
     let Checked { sources: &CheckedSources { proposal, toolchain, id, started_at, .. }, context, build, keys } =
@@ -128,6 +138,7 @@ fn write(forge: &ForgeContext<'_>, checked: &Checked<'_>, outcomes: AllOutcomes)
         confinement: outcomes.confinement,
         report_path: String::new(),
         gates_version: GATES_VERSION,
+        program: identity(forge),
         // The start: together with the id it repeats everything that was drawn.
         created_at: started_at,
         gates: gates.collect(),

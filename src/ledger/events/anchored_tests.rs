@@ -97,7 +97,14 @@ fn several_decisions_of_one_transaction_have_a_checkpoint_each() -> Done {
         let id = propose(&ledger, skill, 1)?;
         let (verification, component) = verified(&ledger, id, 2)?;
         let request = request(3, None)?;
-        subjects.push(PromotionSubject { id, verification, component, limits: &limits, request });
+        subjects.push(PromotionSubject {
+            id,
+            verification,
+            component,
+            limits: &limits,
+            request,
+            statements: Vec::new(),
+        });
     }
     assert_eq!(ledger.promote_all(&subjects)?.len(), 3);
     assert!(ledger.trusted(&name("two")?)?.is_some());

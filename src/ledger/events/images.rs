@@ -16,7 +16,7 @@ use crate::history::event::{Event, EventKind, RowImage, value_image};
 use crate::history::{Hash, hex};
 
 /// The tables whose rows events hold, and the column that finds them.
-pub(super) const TABLES: [(&str, &str); 24] = [
+pub(super) const TABLES: [(&str, &str); 34] = [
     ("skill_proposals", "id"),
     ("builds", "id"),
     ("verifications", "id"),
@@ -41,6 +41,16 @@ pub(super) const TABLES: [(&str, &str); 24] = [
     ("capability_grants", "number"),
     ("proposal_contexts", "proposal_id"),
     ("trust_policies", "number"),
+    ("verification_programs", "verification_id"),
+    ("statements", "promotion_id"),
+    ("proposal_origins", "proposal_id"),
+    ("released_evidence", "number"),
+    ("code_attempts", "number"),
+    ("step_back_orders", "number"),
+    ("step_back_ends", "order_number"),
+    ("shadow_orders", "number"),
+    ("shadow_runs", "order_number"),
+    ("guidance_pairs", "improvement"),
 ];
 
 /// The table of the records of runs.
@@ -188,7 +198,7 @@ impl Placed {
     }
 
     /// Whether every row that it left is still what it says.
-    pub(super) fn check_rows(&self, conn: &Connection) -> Result<(), LedgerError> {
+    pub(in super::super) fn check_rows(&self, conn: &Connection) -> Result<(), LedgerError> {
         for (name, said) in &self.event.rows {
             let Some(key) = RowKey::parse(name) else { continue };
             if let Some(field) = difference(said, &read(conn, &key)?) {

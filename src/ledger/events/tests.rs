@@ -13,7 +13,8 @@ use crate::history::anchor::AnchorError;
 use crate::history::note::NoteKey;
 use crate::ledger::{
     Acknowledgement, Adoption, ArtifactRow, BuildEnd, Create, Deadlines, Decided, GateRow, Ledger, NewBuild,
-    NewProposal, PromotionRequest, PromotionSubject, ProposalSource, Research, Reverification, Settled, Verification,
+    NewProposal, PromotionRequest, PromotionSubject, ProposalOrigin, ProposalSource, Research, Reverification, Settled,
+    SignedEnvelope, Verification,
 };
 use crate::model::{
     artifact::{ArtifactKind, ArtifactPath},
@@ -25,6 +26,7 @@ use crate::model::{
     lifecycle::{BuilderKind, CommitKind, FailureKind, Trigger, Verdict},
     limits::Narrowed,
     name::SkillName,
+    program::ProgramIdentity,
     research::{AdviceOutcome, Classified, Escalation, Facts},
     spec::SkillSpec,
     vault_path::VaultPath,
@@ -98,12 +100,25 @@ fn propose(ledger: &Ledger, name: &str, second: i64) -> Made<ProposalId> {
     let spec_json = crate::model::json::canonical(&serde_json::to_value(&spec)?);
     let source = ProposalSource { channel: Channel::Mcp, by: "an agent".to_owned(), why: "often".to_owned() };
     let artifact = artifact(second)?;
+    let digest = Digest::of(b"elsewhere");
+    let origin = ProposalOrigin {
+        workspace: "kavi/other".to_owned(),
+        signed_by: "kavi/other+00000000+AA==".to_owned(),
+        events: 7,
+        promoted_at: at(second)?,
+        promoted_by: "bob".to_owned(),
+        approval: Some("signed".to_owned()),
+        bundle_sha256: digest,
+        source_sha256: digest,
+        component_sha256: digest,
+    };
     let new = NewProposal {
         id,
         spec: &spec,
         spec_json: &spec_json,
         artifact: &artifact,
         source: Some(&source),
+        origin: Some(&origin),
         context_sha256: Some(Digest::of(b"context")),
     };
     Ok(ledger.insert_proposal(&new)?.id)
@@ -123,6 +138,7 @@ fn verified(ledger: &Ledger, proposal: ProposalId, second: i64) -> Made<(Verific
         packet: &packet,
         decided_after: None,
         acknowledgement: Some(&go),
+        used: None,
     })?;
     let snapshot = Digest::of(proposal.to_string().as_bytes());
     ledger.finish_build(
@@ -150,6 +166,13 @@ fn verified(ledger: &Ledger, proposal: ProposalId, second: i64) -> Made<(Verific
         report_path: "report".to_owned(),
         created_at: at(second)?,
         gates_version: 1,
+        program: Some(ProgramIdentity {
+            sha256: Digest::of(b"kavi"),
+            version: "0.1.0".to_owned(),
+            commit: Some("c0ffee".to_owned()),
+            sources_sha256: Digest::of(b"sources").to_string(),
+            contract_sha256: Digest::of(b"contract"),
+        }),
         gates: vec![GateRow {
             gate: "imports".to_owned(),
             status: Verdict::Passed,
@@ -189,7 +212,10 @@ fn verified(ledger: &Ledger, proposal: ProposalId, second: i64) -> Made<(Verific
 fn trust(ledger: &Ledger, name: &str, second: i64) -> Made<ProposalId> {
     let proposal = propose(ledger, name, second)?;
     let (verification, component) = verified(ledger, proposal, second)?;
-    ledger.promote(proposal, verification, component, &Narrowed::default(), &request(second, None)?)?;
+    let (limits, request) = (Narrowed::default(), request(second, None)?);
+    let statements = vec![SignedEnvelope { predicate_type: "a statement", envelope: "x".repeat(300) }];
+    let subject = PromotionSubject { id: proposal, verification, component, limits: &limits, request, statements };
+    ledger.promote_all(&[subject])?;
     Ok(proposal)
 }
 

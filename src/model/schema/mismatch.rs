@@ -27,6 +27,8 @@ pub struct Problem {
     pub pointer: String,
     /// The rule that is broken, with values cut at 80 characters and control characters escaped.
     pub rule: String,
+    /// JSON pointer to the broken rule in the schema, empty for the whole. Nothing of the value is in it.
+    pub schema_path: String,
 }
 
 impl SchemaMismatch {
@@ -36,7 +38,7 @@ impl SchemaMismatch {
     }
 
     pub(super) fn whole(rule: String) -> Self {
-        Self { problems: vec![Problem { pointer: String::new(), rule }], more: 0 }
+        Self { problems: vec![Problem { pointer: String::new(), rule, schema_path: String::new() }], more: 0 }
     }
 
     pub(super) fn collect(mut errors: ErrorIterator<'_>) -> Self {
@@ -52,7 +54,7 @@ impl std::error::Error for SchemaMismatch {}
 
 impl fmt::Display for SchemaMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { pointer, rule }) in self.problems.iter().enumerate() {
+        for (index, Problem { pointer, rule, .. }) in self.problems.iter().enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }
@@ -70,7 +72,8 @@ impl fmt::Display for SchemaMismatch {
 }
 
 fn problem(error: &ValidationError<'_>) -> Problem {
-    Problem { pointer: error.instance_path().as_str().to_owned(), rule: rule(error) }
+    let (pointer, schema_path) = (error.instance_path().as_str().to_owned(), error.schema_path().as_str().to_owned());
+    Problem { pointer, rule: rule(error), schema_path }
 }
 
 fn rule(error: &ValidationError<'_>) -> String {
@@ -116,7 +119,7 @@ fn nearest(context: &[Vec<ValidationError<'_>>]) -> String {
     };
     match context.iter().find(of_its_type).and_then(|errors| errors.first()) {
         Some(error) => {
-            let Problem { pointer, rule } = problem(error);
+            let Problem { pointer, rule, .. } = problem(error);
             format!("; in the nearest, `{}` {}", shown(&pointer), shown(&rule))
         }
         None => String::new(),

@@ -47,6 +47,7 @@ mod unicode;
 
 pub use lexical::{MAX_FILE_BYTES, MAX_FILES, MAX_NESTING, MAX_RUN, MAX_TOTAL_BYTES};
 pub use report::{CLOCK, CompileSafety};
+pub use secrets::looks_like_secret;
 
 use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;

@@ -1,6 +1,7 @@
 //! Secrets in sources: literals with the shape of a token or a private key.
 //!
-//! A source goes to the agent, into packets and into reports, so a secret in it is no longer one.
+//! A source goes to the agent, into packets and into reports, so a secret in it is no longer one. Outputs of skills and
+//! recorded cases are looked at in the same way, and there a shape is only a warning.
 //! Guarantees that no finding repeats what it found. Placeholders are excepted: see
 //! [`is_placeholder`]. It knows shapes, not secrets: a password without a shape is not found.
 
@@ -73,7 +74,7 @@ const KEY_BODY: usize = 40;
 /// Checks the literals of `file`, those of documentation included.
 pub(super) fn check(file: &SourceTokens, report: &mut ScanReport) {
     for token in file.tokens.iter().filter(|token| token.kind == TokenKind::Literal) {
-        let Some(what) = value_of(&token.text).as_deref().and_then(find) else { continue };
+        let Some(what) = value_of(&token.text).as_deref().and_then(looks_like_secret) else { continue };
         let message = format!(
             "a literal looks like {what}. Name the secret in the specification (`required_secrets`) and remove it here. If it is real, \
              revoke it. In a test write a placeholder that contains `EXAMPLE`"
@@ -92,8 +93,8 @@ fn value_of(literal: &str) -> Option<String> {
     }
 }
 
-/// What kind of secret a text contains.
-fn find(text: &str) -> Option<&'static str> {
+/// What kind of secret a text contains, if it looks as if it had one.
+pub fn looks_like_secret(text: &str) -> Option<&'static str> {
     if has_private_key(text) {
         return Some("a private key");
     }
@@ -113,6 +114,9 @@ fn has_token(text: &str, shape: &TokenShape) -> bool {
 }
 
 fn has_private_key(text: &str) -> bool {
+    if !text.contains("PRIVATE KEY-----") {
+        return false;
+    }
     // In documentation and in JSON the ends of its lines are often written as escapes.
     let text = text.replace("\\n", "\n");
     text.match_indices("PRIVATE KEY-----").any(|(at, header)| {

@@ -6,6 +6,7 @@
 mod http;
 mod http_sessions;
 mod official_clients;
+mod refusals;
 mod stdio;
 mod stdio_calls;
 mod stdio_workspace;

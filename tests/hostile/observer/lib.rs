@@ -76,6 +76,7 @@ mod tests {
 
     fn seen() -> Vec<String> {
         seed("a.md", "text");
+        seed("Inbox/b.md", "text");
         let answer = call(run, json!({ "text": "kept" })).unwrap_or_default();
         let lines = answer["seen"].as_array().cloned().unwrap_or_default();
         let text = |line: &Value| line.as_str().map(str::to_owned);
@@ -115,7 +116,7 @@ mod tests {
             "{}",
             line(8)
         );
-        assert!(line(9).starts_with("folder: Err("), "{}", line(9));
+        assert!(line(9).contains("is a folder, not a file"), "{}", line(9));
         assert_eq!(line(10), "address space: 4");
         assert_eq!(seen.len(), 11);
     }

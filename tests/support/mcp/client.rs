@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,10 @@ pub struct Client {
 impl Client {
     /// A server that nothing was said to yet.
     pub fn start(workspace: &Workspace) -> Self {
-        let mut command = workspace.command();
+        Self::spawn(workspace.command())
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child =
             command.arg("mcp").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
@@ -63,7 +66,12 @@ impl Client {
 
     /// A server that agreed on a revision.
     pub fn open(workspace: &Workspace, revision: &str, capabilities: Value) -> Self {
-        let mut client = Self::start(workspace);
+        Self::of(workspace.command(), revision, capabilities)
+    }
+
+    /// The same for a command of `kavi` without its verb.
+    pub fn of(command: Command, revision: &str, capabilities: Value) -> Self {
+        let mut client = Self::spawn(command);
         client.send_line(&Self::opening(revision, capabilities).to_string());
         let agreed = client.next();
         assert_eq!(agreed["result"]["protocolVersion"], revision, "{agreed}");
@@ -167,7 +175,12 @@ impl Client {
     }
 
     /// Goes, and waits until the server has gone as well, without a word but the protocol's.
-    pub fn close(mut self) {
+    pub fn close(self) {
+        assert_eq!(self.end(), "");
+    }
+
+    /// The same. Gives what the server said beside the protocol.
+    pub fn end(mut self) -> String {
         drop(self.input.take());
         let mut rest = String::new();
         while self.output.read_line(&mut rest).unwrap() > 0 {
@@ -175,6 +188,6 @@ impl Client {
         }
         let output = self.child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        String::from_utf8(output.stderr).unwrap()
     }
 }

@@ -14,6 +14,7 @@ use super::sabotage;
 use super::source_tree;
 use super::splice::Insertion;
 use super::test_facts::{self, TestFacts};
+use super::text_walk;
 
 /// Everything that the gates must know of one source.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub(crate) struct SourceAnalysis {
     pub(crate) tests: BTreeMap<String, TestFacts>,
     /// Small changes of the skill.
     pub(crate) mutants: Vec<Mutant>,
+    /// The texts of the skill, each of which can be changed.
+    #[serde(default)]
+    pub(crate) texts: Vec<Mutant>,
     /// The branches of the skill, and their counters.
     pub(crate) branches: BranchList,
     /// Inputs, texts and files of the tests.
@@ -54,6 +58,7 @@ pub(crate) fn analyze(files: &BTreeMap<String, String>, seed: &[u8]) -> Result<S
         sabotage,
         tests: test_facts::facts(&sources, name),
         mutants: mutants::choose(mutants::all(&sources, &functions, &entries), seed),
+        texts: text_walk::all(&sources),
         branches: branches::all(&sources),
         hints: input_hints::collect(&sources),
         entry,

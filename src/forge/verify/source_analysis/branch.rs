@@ -12,6 +12,8 @@ pub(crate) enum BranchKind {
     Code,
     /// Nothing but a way out: the error of a `?`, a panic.
     Exit,
+    /// No code: a value that chooses something. Its counter reports the value.
+    Value,
 }
 
 /// One branch.
@@ -35,6 +37,9 @@ pub(crate) struct BranchPlace {
     /// Whether it reaches the vault, the network, a key or the clock.
     pub(crate) effects: bool,
     pub(crate) kind: BranchKind,
+    /// What a value chooses from, if it is written out.
+    #[serde(default)]
+    pub(crate) elements: Vec<String>,
 }
 
 /// All branches of a skill.
@@ -43,6 +48,9 @@ pub(crate) struct BranchList {
     pub(crate) branches: Vec<Branch>,
     /// The insertions of each counter. One counter can serve two branches.
     pub(crate) counters: Vec<Vec<Insertion>>,
+    /// The insertions that report a value. The compiler may reject some.
+    #[serde(default)]
+    pub(crate) looks: Vec<Vec<Insertion>>,
 }
 
 impl BranchList {
@@ -62,6 +70,15 @@ impl BranchList {
         // Beyond the table of the counted program nothing can be counted.
         if !counter.is_empty() && (number as usize) < MOST_BRANCHES {
             self.counters.push(counter);
+        }
+    }
+
+    /// Adds a value, with the insertions that report it.
+    pub(super) fn add_value(&mut self, place: BranchPlace, look: Vec<Insertion>) {
+        let number = self.next();
+        self.branches.push(Branch { number, place });
+        if (number as usize) < MOST_BRANCHES {
+            self.looks.push(look);
         }
     }
 }

@@ -11,6 +11,7 @@ use syn::{BinOp, Expr, ImplItemFn, Item, ItemFn, Stmt, TraitItemFn, spanned::Spa
 
 use super::branch::{BranchKind, BranchList, BranchPlace};
 use super::effect_names::EffectNames;
+use super::lazy_macros::LazyMacros;
 use super::macro_branches;
 use super::sabotage::binds;
 use super::source_tree::{Source, is_for_tests, text_of};
@@ -21,6 +22,8 @@ pub(super) struct BranchWalk<'a, 'b> {
     pub(super) source: &'a Source,
     pub(super) effects: &'a EffectNames,
     pub(super) found: &'b mut BranchList,
+    /// The local macros that may leave out an argument.
+    pub(super) lazy: &'a LazyMacros,
     /// Whether the compiler may evaluate the code, so that no counter works in it.
     pub(super) constant: bool,
 }
@@ -35,6 +38,7 @@ impl BranchWalk<'_, '_> {
             source: format!("`{}`", crate::model::text::line(&words.join(" "), 160)),
             effects: self.effects.are_in(text_of(self.source, node)),
             kind,
+            elements: Vec::new(),
         }
     }
 
@@ -157,7 +161,12 @@ impl BranchWalk<'_, '_> {
             Ok((first, input.parse::<TokenStream>()?))
         };
         if let Ok(arguments) = call.parse_body_with(all) {
-            arguments.iter().for_each(|argument| self.visit_expr(argument));
+            for argument in &arguments {
+                if self.lazy.may_leave_out(&name, argument) {
+                    self.expression(argument, "the argument is never used");
+                }
+                self.visit_expr(argument);
+            }
         } else if let Ok([first, _]) = call.parse_body_with(repeated) {
             self.visit_expr(&first);
         } else if name == "matches"
@@ -216,6 +225,7 @@ impl BranchWalk<'_, '_> {
                 source: format!("`{}`", crate::model::text::line(&block.text, 160)),
                 effects: self.effects.are_in(&block.text),
                 kind: BranchKind::Code,
+                elements: Vec::new(),
             };
             let counter = block.start.map(|(line, byte)| {
                 self.source.insertion(line, byte, Anchor::Before, format!(" {} ", self.found.hit()))

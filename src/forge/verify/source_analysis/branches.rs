@@ -7,14 +7,22 @@ use syn::visit::Visit as _;
 use super::branch::BranchList;
 use super::branch_walk::BranchWalk;
 use super::effect_names::EffectNames;
+use super::lazy_macros::LazyMacros;
 use super::source_tree::{CodeScope, Source};
+use super::value_walk::{self, ValueWalk};
 
 /// Finds the branches of a skill.
 pub(super) fn all(sources: &[Source]) -> BranchList {
     let effects = EffectNames::collect(sources);
+    let (lazy, tables) = (LazyMacros::collect(sources), value_walk::tables(sources));
     let mut found = BranchList::default();
-    for source in sources.iter().filter(|source| source.scope == CodeScope::SkillComponent) {
-        BranchWalk { source, effects: &effects, found: &mut found, constant: false }.visit_file(&source.file);
+    let of_skill = || sources.iter().filter(|source| source.scope == CodeScope::SkillComponent);
+    for source in of_skill() {
+        let mut walk = BranchWalk { source, effects: &effects, found: &mut found, lazy: &lazy, constant: false };
+        walk.visit_file(&source.file);
+    }
+    for source in of_skill() {
+        ValueWalk { source, tables: &tables, found: &mut found, constant: false }.visit_file(&source.file);
     }
     found
 }
@@ -80,6 +88,18 @@ mod unit {
             assert_eq!((found.branches.len(), found.counters.len()), (branches, 0), "{text}");
             assert_eq!(text, source);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn an_argument_that_a_local_macro_may_leave_out_is_a_branch() -> Result<(), String> {
+        let rules = "macro_rules! pick { ($c:expr, $a:expr, $b:expr) => { if $c { $a } else { $b } } }\n\
+                     macro_rules! sum { ($a:expr, $b:expr) => { $a + $b } }\n";
+        let (found, text) = counted(&format!("{rules}fn f() {{ pick!(c, vault::read(X)?, y); sum!(g(), h()) }}"))?;
+        assert!(text.contains("pick!(c, { crate::__kavi::hit(3); "), "{text}");
+        let argument = found.branches.iter().find(|branch| branch.place.what == "the argument is never used");
+        assert!(argument.is_some_and(|branch| branch.place.effects), "{text}");
+        assert!(text.contains("sum!(g(), h())"), "{text}");
         Ok(())
     }
 

@@ -9,6 +9,10 @@
 //! | `mutants` | small changes of the skill that its tests should notice |
 //! | `touch` | whether a change reaches the vault, the log, an error or the output |
 //! | `branches`, `branch_walk`, `macro_branches` | the branches of the skill, and their counters |
+//! | `lazy_macros`, `macro_arguments` | arguments of macros, and whether they may be left out |
+//! | `value_walk` | values that choose data without a branch |
+//! | `access_walk` | each call through the host, to make it fail |
+//! | `text_walk` | each text of the skill, to change it |
 //! | `effect_names` | the names through which it reaches the vault, the network, a key or the clock |
 //! | `splice` | the sources with insertions |
 //!
@@ -18,6 +22,7 @@
 //! Deliberately never: runs in Kavi's own process (a hostile source is parsed only in a child that may be killed), or changes
 //! what is promoted. A changed source is compiled for one gate and then deleted.
 
+mod access_walk;
 mod analysis;
 mod branch;
 mod branch_walk;
@@ -25,6 +30,8 @@ mod branches;
 mod effect_names;
 mod entry_point;
 mod input_hints;
+mod lazy_macros;
+mod macro_arguments;
 mod macro_branches;
 mod mutant;
 mod mutants;
@@ -35,7 +42,9 @@ mod source_tree;
 mod splice;
 pub(super) mod switch;
 mod test_facts;
+mod text_walk;
 mod touch;
+mod value_walk;
 
 pub(super) use analysis::{SourceAnalysis, analyze};
 #[cfg(test)]

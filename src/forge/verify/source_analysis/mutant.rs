@@ -33,6 +33,8 @@ pub(crate) enum ChangeKind {
     Alters,
     /// Some code does not run: a statement, a loop, the body of a function.
     LeavesOut,
+    /// A call through the host fails.
+    Fails,
 }
 
 /// The mutants found so far. Each gets the next number.
@@ -68,6 +70,12 @@ impl MutantList {
         let (number, file) = (self.next(), source.path.clone());
         let (touch, line) = (self.touch_of(source, code), line_of(code));
         self.mutants.push(Mutant { number, file, line, what, touch, change: ChangeKind::LeavesOut, insertions });
+    }
+
+    /// Adds a call through the host that fails.
+    pub(super) fn add_failing(&mut self, source: &Source, line: u32, what: String, insertions: Vec<Insertion>) {
+        let (number, file, touch) = (self.next(), source.path.clone(), Touch::Access);
+        self.mutants.push(Mutant { number, file, line, what, touch, change: ChangeKind::Fails, insertions });
     }
 
     /// What a piece of code touches.

@@ -8,7 +8,8 @@
 
 use syn::{Expr, Item, visit::Visit};
 
-use super::mutant::{Mutant, MutantList};
+use super::access_walk::{self, AccessWalk};
+use super::mutant::{ChangeKind, Mutant, MutantList};
 use super::mutation_walk::MutationWalk;
 use super::sabotage::{instead, values};
 use super::source_tree::{CodeScope, Function, Source, is_for_tests, line_of};
@@ -17,6 +18,8 @@ use crate::model::digest::Digest;
 
 /// Most mutants that are tried.
 const MOST: usize = 40;
+/// Most calls through the host that are made to fail.
+const MOST_FAILING: usize = 60;
 
 /// Every mutant of a skill, in the order of the source.
 pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usize]) -> Vec<Mutant> {
@@ -35,7 +38,15 @@ pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usi
     for source in sources.iter().filter(|source| source.scope == CodeScope::SkillComponent) {
         constants(source, &source.file.items, &mut found);
     }
-    if found.mutants.is_empty() { found.low_value } else { found.mutants }
+    if found.mutants.is_empty() {
+        found.mutants.append(&mut found.low_value);
+    }
+    let wrappers = access_walk::wrappers(sources, functions, entries, &found.access_names);
+    let macros = access_walk::macros(sources, &found.access_names);
+    for source in sources.iter().filter(|source| source.scope == CodeScope::SkillComponent) {
+        AccessWalk { source, found: &mut found, wrappers: &wrappers, macros: &macros }.visit_file(&source.file);
+    }
+    found.mutants
 }
 
 /// The walk over a `fmt`: its texts are a matter of taste, but its branches and loops are not.
@@ -78,14 +89,18 @@ fn constants(source: &Source, items: &[Item], found: &mut MutantList) {
     }
 }
 
-/// Chooses at most [`MOST`] of them, by the seed alone. Their order stays, because outer changes must come before inner ones.
-pub(super) fn choose(mut mutants: Vec<Mutant>, seed: &[u8]) -> Vec<Mutant> {
+/// Chooses at most [`MOST`] of them, by the seed alone, and every call that fails. Their order stays, because outer changes must
+/// come before inner ones.
+pub(super) fn choose(mutants: Vec<Mutant>, seed: &[u8]) -> Vec<Mutant> {
+    let (failing, mut mutants): (Vec<Mutant>, Vec<Mutant>) =
+        mutants.into_iter().partition(|mutant| mutant.change == ChangeKind::Fails);
     if mutants.len() > MOST {
         let rank = |mutant: &Mutant| Digest::of(&[seed, &mutant.number.to_be_bytes()].concat()).to_string();
         mutants.sort_by_cached_key(rank);
         mutants.truncate(MOST);
         mutants.sort_by_key(|mutant| mutant.number);
     }
+    mutants.extend(failing.into_iter().take(MOST_FAILING));
     mutants
 }
 
@@ -115,7 +130,6 @@ fn short(value: &str) -> String {
 
 #[cfg(test)]
 mod unit {
-    use super::super::mutant::ChangeKind;
     use super::super::splice;
     use super::super::touch::Touch;
     use super::*;
@@ -205,6 +219,29 @@ mod unit {
         assert_eq!(of("`*` becomes `+`"), Some((Touch::Outcome, ChangeKind::Alters)));
         let read = of("`body.push_str(&vault::read(x)?);` is left out");
         assert_eq!(read, Some((Touch::Access, ChangeKind::LeavesOut)));
+        Ok(())
+    }
+
+    #[test]
+    fn every_call_through_the_host_is_made_to_fail_wherever_it_is() -> Result<(), String> {
+        let source = "use kavi_sdk::vault::{self, read as load};\nfn run(x: &str) -> Result<O, SkillError> {\n\
+                      log::info(vault::read(A).unwrap_or_default());\nlet e = || SkillError::failed(vault::walk(B));\n\
+                      format!(\"{}\", load(C)?);\nlet t = String::with_capacity(note::read(D)?.len());\n\
+                      http::get(E).send()?; vault::exists(F)?; note::name(G); Ok(O) }\nexport_skill!(run);\n\
+                      #[cfg(test)] mod tests { fn a() { vault::read(H); } }";
+        let found = mutants(source)?;
+        let failing: Vec<&str> = found.iter().filter_map(|what| what.strip_suffix(" fails")).collect();
+        assert_eq!(
+            failing,
+            ["`vault::read(A)`", "`vault::walk(B)`", "`load(C)`", "`note::read(D)`", "`http::get(E).send()`"]
+        );
+        // Also through a function of the skill, each call by itself, and where a function is handed on.
+        let source = "fn run(x: &str) -> Result<O, SkillError> { load(x)?; more(); y.map(vault::read); Ok(O) }\n\
+                      fn load(x: &str) -> Result<String, SkillError> { vault::read(x) }\n\
+                      fn more() -> String { load(P).unwrap_or_default() }\nexport_skill!(run);";
+        let found = mutants(source)?;
+        let failing: Vec<&str> = found.iter().filter_map(|what| what.strip_suffix(" fails")).collect();
+        assert_eq!(failing, ["`load(x)`", "`more()`", "`vault::read`", "`vault::read(x)`", "`load(P)`"]);
         Ok(())
     }
 

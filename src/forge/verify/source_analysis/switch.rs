@@ -6,7 +6,7 @@
 //! a component that is not instrumented is given none. A report of a branch carries a mark that is drawn for every
 //! verification, so nothing else that a program prints is taken for one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The variable of the environment that holds the number.
 const SWITCH: &str = "KAVI_SWITCH";
@@ -16,6 +16,8 @@ const MARK: &str = "KAVI_MARK";
 const CALL: &str = "KAVI_CALL";
 /// The size of the table of branches in a counted program.
 pub(crate) const MOST_BRANCHES: usize = 8_192;
+/// Most values of one branch that are kept: as many as a table that is told apart has elements.
+const MOST_VALUES: usize = 64;
 
 /// The environment in which the switch is on `number`, and nothing is counted.
 pub(crate) fn environment(number: u32) -> Vec<(String, String)> {
@@ -41,8 +43,15 @@ pub(crate) fn counted(stderr: &[u8], mark: &str) -> CountedOutput {
     let mut parts = text.split(mark);
     output.rest.push_str(parts.next().unwrap_or_default());
     for part in parts {
-        let (number, rest) = part.split_once(';').unwrap_or((part, ""));
-        output.taken.extend(number.parse::<u32>());
+        let (report, rest) = part.split_once(';').unwrap_or((part, ""));
+        match report.split_once('=') {
+            None => output.taken.branches.extend(report.parse::<u32>()),
+            Some((number, value)) => {
+                if let (Ok(number), Ok(value)) = (number.parse::<u32>(), value.parse::<u64>()) {
+                    output.taken.add(number, value);
+                }
+            }
+        }
         output.rest.push_str(rest);
     }
     output
@@ -51,10 +60,35 @@ pub(crate) fn counted(stderr: &[u8], mark: &str) -> CountedOutput {
 /// What a counted program printed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct CountedOutput {
-    /// The branches that were taken.
-    pub(crate) taken: BTreeSet<u32>,
+    /// What it took.
+    pub(crate) taken: Taken,
     /// What else it printed.
     pub(crate) rest: String,
+}
+
+/// The branches that runs took, and the values that they chose by.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) branches: BTreeSet<u32>,
+    /// By the number of the branch. Not all of them, but more than one if there was more than one.
+    pub(crate) values: BTreeMap<u32, BTreeSet<u64>>,
+}
+
+impl Taken {
+    fn add(&mut self, number: u32, value: u64) {
+        let values = self.values.entry(number).or_default();
+        if values.len() < MOST_VALUES {
+            values.insert(value);
+        }
+    }
+
+    /// Adds what other runs took.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        self.branches.extend(&other.branches);
+        for (number, values) in &other.values {
+            values.iter().for_each(|value| self.add(*number, *value));
+        }
+    }
 }
 
 /// The exported function returns an error at once.
@@ -69,6 +103,8 @@ pub(crate) const OTHER_BRANCHES: u32 = 4;
 pub(crate) const CALLS_SUCCEED: u32 = 5;
 /// The first mutant. The others follow.
 pub(super) const FIRST_MUTANT: u32 = 100;
+/// The first change of a text. The others follow.
+pub(super) const FIRST_TEXT: u32 = 1_000_000;
 
 /// The module that every instrumented program gets: it reads the switch.
 pub(super) const SUPPORT: &str = concat!(
@@ -86,6 +122,44 @@ pub(super) const SUPPORT: &str = concat!(
     "let mark = MARK.get_or_init(|| ::std::env::var(\"KAVI_MARK\").unwrap_or_default()); ",
     "if !mark.is_empty() { let _ = ::std::io::Write::write_all(&mut ::std::io::stderr(), ",
     "::std::format!(\"{mark}{branch};\").as_bytes()); } } ",
+    "fn report(branch: usize, value: u64) { ",
+    "let mark = ::std::env::var(\"KAVI_MARK\").unwrap_or_default(); ",
+    "if !mark.is_empty() { let _ = ::std::io::Write::write_all(&mut ::std::io::stderr(), ",
+    "::std::format!(\"{mark}{branch}={value};\").as_bytes()); } } ",
+    // Reports the first value, and the first other one.
+    "fn saw(branch: usize, value: u64) { ",
+    "static FIRST: [::std::sync::atomic::AtomicU64; 8192] = ",
+    "[const { ::std::sync::atomic::AtomicU64::new(0) }; 8192]; ",
+    "static COUNT: [::std::sync::atomic::AtomicU8; 8192] = ",
+    "[const { ::std::sync::atomic::AtomicU8::new(0) }; 8192]; ",
+    "let (Some(first), Some(count)) = (FIRST.get(branch), COUNT.get(branch)) else { return }; ",
+    "let order = ::std::sync::atomic::Ordering::Relaxed; ",
+    "match count.load(order) { 0 => { first.store(value, order); } ",
+    "1 if first.load(order) != value => {} _ => return } ",
+    "count.fetch_add(1, order); report(branch, value) } ",
+    // Reports each value up to 63.
+    "fn picked(branch: usize, value: u64) { ",
+    "static PICKED: [::std::sync::atomic::AtomicU64; 8192] = ",
+    "[const { ::std::sync::atomic::AtomicU64::new(0) }; 8192]; ",
+    "let Some(seen) = PICKED.get(branch).filter(|_| value < 64) else { return }; ",
+    "let bit = 1_u64 << value; ",
+    "if seen.fetch_or(bit, ::std::sync::atomic::Ordering::Relaxed) & bit == 0 { report(branch, value) } } ",
+    "pub(crate) struct Look<'a, T>(pub(crate) &'a T); ",
+    "pub(crate) trait Known { fn number(&self) -> u64; ",
+    "fn look(&self, branch: usize) { saw(branch, self.number()) } ",
+    "fn pick(&self, branch: usize) { picked(branch, self.number()) } } ",
+    // A type that is not known is found by one reference more, so it comes second.
+    "pub(crate) trait Unknown { fn look(&self, _: usize) {} fn pick(&self, _: usize) {} } ",
+    "impl<T> Unknown for &Look<'_, T> {} ",
+    "macro_rules! known { ($($kind:ty),*) => { $(impl Known for Look<'_, $kind> { ",
+    "fn number(&self) -> u64 { *self.0 as u64 } })* } } ",
+    "known!(bool, char, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize); ",
+    "impl<T> Known for Look<'_, ::core::option::Option<T>> { fn number(&self) -> u64 { u64::from(self.0.is_some()) } } ",
+    "impl<T, E> Known for Look<'_, ::core::result::Result<T, E>> { fn number(&self) -> u64 { u64::from(self.0.is_ok()) } } ",
+    "impl Known for Look<'_, ::core::ops::Range<usize>> { ",
+    "fn number(&self) -> u64 { (self.0.start as u64).wrapping_mul(1_000_003).wrapping_add(self.0.end as u64) } } ",
+    "impl Known for Look<'_, ::core::ops::RangeFrom<usize>> { fn number(&self) -> u64 { self.0.start as u64 } } ",
+    "impl Known for Look<'_, ::core::ops::RangeTo<usize>> { fn number(&self) -> u64 { self.0.end as u64 } } ",
     "pub(crate) fn took(branch: usize, value: bool) -> bool { hit(branch + usize::from(!value)); value } ",
     "pub(crate) trait Exits { fn exits(&self) -> bool; } ",
     "impl<T> Exits for ::core::option::Option<T> { fn exits(&self) -> bool { self.is_none() } } ",
@@ -109,8 +183,9 @@ mod tests {
 
     #[test]
     fn only_reports_with_the_mark_count() {
-        let output = counted(b"m3f1;thread panicked\nm3f22;m3fx;m4f5;", "m3f");
-        assert_eq!(output.taken, [1, 22].into());
+        let output = counted(b"m3f1;thread panicked\nm3f22;m3fx;m3f7=0;m3f7=9;m4f5;", "m3f");
+        assert_eq!(output.taken.branches, [1, 22].into());
+        assert_eq!(output.taken.values, [(7, [0, 9].into())].into());
         assert_eq!(output.rest, "thread panicked\nm4f5;");
     }
 

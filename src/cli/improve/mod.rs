@@ -1,5 +1,12 @@
 //! `kavi improve`
 
+mod code;
+mod evidence;
+mod order;
+mod shadow;
+
+pub use order::{machine as order, table as orders};
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -8,23 +15,32 @@ use super::{
     approval::{Approval, Decider},
     views,
 };
-use crate::app::{Candidate, CandidateReport, Improvement, PassReport, SkippedCandidate, UnreadableSkill};
+use crate::app::{
+    Candidate, CandidateReport, Improvement, ImprovementStatus, PairSummary, PassReport, SkippedCandidate, SteppedBack,
+    UnreadableSkill,
+};
 use crate::error::Error;
 use crate::model::text;
 
-/// Find trusted skills that do badly, and improve their guidance. Nothing is published without you.
+/// Find trusted skills that do badly, and improve their guidance or code. Nothing is published without you.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kavi improve --dry-run
+  kavi improve evidence 3f9a2c1b
   kavi improve run
   kavi improve status --json
   kavi improve publish 3 --approved-by ada
   kavi improve reject 3 --why 'too vague'
 
 A pass asks the model of [advice] in kavi.toml for a new text of each
-candidate. It sends the published text and counts, and nothing of a run. An
-answer that passes the checks waits for `kavi improve publish`.")]
+candidate. It sends the published text, counts, and broken rules of the
+schema. Of a run it sends the text that you released, and nothing else. An
+answer that passes the checks waits for `kavi improve publish`.
+
+A candidate by its code is proposed again, with the runs that you released
+with --expect as examples. A proposal that passes every gate waits for
+`kavi promote-skill`.")]
 pub struct Args {
     /// Only list the candidates, with reasons. No model is asked.
     #[arg(long)]
@@ -37,6 +53,9 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Evidence(evidence::Args),
+    Order(order::Args),
+    Shadow(shadow::Args),
     /// Make one pass.
     Run(RunArgs),
     /// List the attempts.
@@ -73,7 +92,7 @@ struct PublishArgs {
 struct RejectArgs {
     /// The attempt.
     number: u32,
-    /// Why; recorded.
+    /// Why; recorded, and a part of the next question to the model.
     #[arg(long, value_name = "TEXT")]
     why: String,
     #[command(flatten)]
@@ -87,6 +106,9 @@ impl Args {
     pub fn json(&self) -> bool {
         let JsonFlag { json } = match &self.verb {
             None => self.json,
+            Some(Verb::Evidence(args)) => args.json,
+            Some(Verb::Order(args)) => args.json,
+            Some(Verb::Shadow(args)) => args.json,
             Some(Verb::Run(args)) => args.json,
             Some(Verb::Status(args)) => args.json,
             Some(Verb::Publish(args)) => args.json,
@@ -99,8 +121,13 @@ impl Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         None if args.dry_run => dry_run(context),
-        None => Err(Error::Usage("give `run`, `status`, `publish` or `reject`, or --dry-run".to_owned())),
+        None => Err(Error::Usage(
+            "give `evidence`, `order`, `shadow`, `run`, `status`, `publish` or `reject`, or --dry-run".to_owned(),
+        )),
         Some(_) if args.dry_run => Err(Error::Usage("--dry-run goes with no other verb".to_owned())),
+        Some(Verb::Evidence(args)) => evidence::run(context, args),
+        Some(Verb::Order(args)) => order::run(context, args),
+        Some(Verb::Shadow(args)) => shadow::run(context, args),
         Some(Verb::Run(_)) => pass(context),
         Some(Verb::Status(_)) => status(context),
         Some(Verb::Publish(args)) => publish(context, args),
@@ -139,6 +166,12 @@ fn machine(it: &Improvement) -> Value {
     })
 }
 
+fn with_pairs(it: &Improvement, pairs: &PairSummary) -> Value {
+    let mut machine = machine(it);
+    machine["pairs"] = json!(pairs);
+    machine
+}
+
 fn row(it: &Improvement) -> Vec<String> {
     vec![
         it.number.to_string(),
@@ -157,21 +190,36 @@ fn table<'i>(all: impl Iterator<Item = &'i Improvement>) -> String {
 
 fn pass(context: Context) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let PassReport { resumed, attempts, skipped, unreadable: odd } = app.improve().run()?;
+    let PassReport { resumed, attempts, code, pairs, shadows, stepped_back, skipped, unreadable: odd } =
+        app.improve().run()?;
     let (odd_lines, odd) = unreadable(&odd);
     let mut human = String::new();
-    if resumed.is_empty() && attempts.is_empty() {
+    stepped_back.iter().for_each(|it| human.push_str(&format!("{}\n", text::line(&it.why, 400))));
+    if resumed.is_empty() && attempts.is_empty() && code.is_empty() {
         human.push_str("no attempt was made\n");
-    } else {
+    }
+    if !resumed.is_empty() || !attempts.is_empty() {
         human.push_str(&table(resumed.iter().chain(&attempts)));
         human.push_str("next: kavi improve publish ATTEMPT for each CANDIDATE\n");
     }
+    if !code.is_empty() {
+        human.push_str(&code::table(&code));
+        human.push_str("next: kavi promote-skill PROPOSAL for each CANDIDATE\n");
+    }
     skipped.iter().for_each(|it| human.push_str(&format!("{}: {}\n", it.skill, it.why)));
     human.push_str(&odd_lines);
+    if !shadows.is_empty() {
+        human.push_str(&shadow::table(&shadows));
+    }
+    let step = |it: &SteppedBack| json!({ "skill": it.order.skill, "from": it.from, "to": it.order.to, "order": it.order.number, "why": it.why });
     let skip = |it: &SkippedCandidate| json!({ "skill": it.skill, "why": it.why });
     let machine = json!({
         "resumed": resumed.iter().map(machine).collect::<Vec<_>>(),
         "attempts": attempts.iter().map(machine).collect::<Vec<_>>(),
+        "code": code.iter().map(code::machine).collect::<Vec<_>>(),
+        "pairs": pairs,
+        "shadows": shadows.iter().map(shadow::machine).collect::<Vec<_>>(),
+        "stepped_back": stepped_back.iter().map(step).collect::<Vec<_>>(),
         "skipped": skipped.iter().map(skip).collect::<Vec<_>>(),
         "unreadable": odd,
     });
@@ -181,10 +229,51 @@ fn pass(context: Context) -> Result<(), Error> {
 
 fn status(context: Context) -> Result<(), Error> {
     let (app, out) = context.open()?;
-    let all = app.improve().all()?;
-    let human = if all.is_empty() { "no attempt was made\n".to_owned() } else { table(all.iter()) };
-    out.result(&human, &json!({ "improvements": all.iter().map(machine).collect::<Vec<_>>() }));
+    let ImprovementStatus { guidance, pairs, code, orders, shadows } = app.improve().status()?;
+    let mut human = String::new();
+    if guidance.is_empty() && code.is_empty() {
+        human.push_str("no attempt was made\n");
+    }
+    if !guidance.is_empty() {
+        human.push_str(&table(guidance.iter()));
+    }
+    if !code.is_empty() {
+        human.push_str(&format!("code\n{}", code::table(&code)));
+    }
+    if !orders.is_empty() {
+        human.push_str(&format!("standing orders\n{}", order::table(&orders)));
+    }
+    if !shadows.is_empty() {
+        human.push_str(&format!("live shadows\n{}", shadow::table(&shadows)));
+    }
+    let machine = json!({
+        "improvements": guidance.iter().zip(&pairs).map(|(it, pairs)| with_pairs(it, pairs)).collect::<Vec<_>>(),
+        "code": code.iter().map(code::machine).collect::<Vec<_>>(),
+        "orders": orders.iter().map(order::machine).collect::<Vec<_>>(),
+        "shadows": shadows.iter().map(shadow::machine).collect::<Vec<_>>(),
+    });
+    out.result(&human, &machine);
     Ok(())
+}
+
+/// What pairs say, in words.
+fn pairs(found: &PairSummary) -> String {
+    let PairSummary { counts, lost, e_value, threshold, verdict, cost } = found;
+    if cost.calls == 0 {
+        return format!("no pairs were compared (they would need {threshold:.1}): release more runs");
+    }
+    let verdict = serde_json::to_value(verdict).unwrap_or_default();
+    format!(
+        "pairs: {} better, {} worse, {} the same, {lost} lost; e-value {e_value:.1} of {threshold:.1}, {}\n{} questions, {} \
+         characters sent, {} received",
+        counts.gains,
+        counts.losses,
+        counts.same,
+        verdict.as_str().unwrap_or_default(),
+        cost.calls,
+        cost.sent,
+        cost.received,
+    )
 }
 
 fn publish(context: Context, args: &PublishArgs) -> Result<(), Error> {
@@ -196,15 +285,14 @@ fn publish(context: Context, args: &PublishArgs) -> Result<(), Error> {
         out.person_or("give --yes after you have read the difference")?;
     }
     out.say(&format!(
-        "improvement {} of {}, attempt {} within 30 days, by {}\ne-value {:.1} against revision {}; no pairs were compared \
-         (they would need {:.1})\n\n{}",
+        "improvement {} of {}, attempt {} within 30 days, by {}\ne-value {:.1} against revision {}; {}\n\n{}",
         it.number,
         it.skill,
         it.attempt,
         text::line(it.model.as_deref().unwrap_or("a model"), 100),
         it.e_value,
         it.revision,
-        review.threshold,
+        pairs(&review.pairs),
         review.diff,
     ));
     if !args.approval.yes {
@@ -215,6 +303,7 @@ fn publish(context: Context, args: &PublishArgs) -> Result<(), Error> {
     let machine = json!({
         "skill": published.skill, "revision": published.number, "sha256": published.body.sha256(),
         "improvement": it.number, "by": approver.as_str(), "diff": review.diff,
+        "pairs": review.pairs,
     });
     out.result(&human, &machine);
     Ok(())

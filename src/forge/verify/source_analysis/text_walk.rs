@@ -1,0 +1,263 @@
+//! The walk over a skill that changes each of its texts, one at a time, also those of constants.
+//!
+//! A text that can change without any difference in any run is one that no run used. The path of a note that only a rare
+//! input leads to is such a text, however it is chosen.
+//!
+//! Guarantees: a changed constant has the type of the constant. Deliberately never: changes the words of an error or of the log,
+//! the texts of a pattern, or those within a format.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Group, Literal, TokenStream, TokenTree};
+use syn::{Expr, Item, Lit, Stmt, spanned::Spanned as _, visit::Visit};
+
+use super::macro_arguments;
+use super::mutant::{ChangeKind, Mutant};
+use super::observable::{error_value, is_unobservable};
+use super::source_tree::{CodeScope, Source, is_for_tests, line_of, tokens_of};
+use super::switch::FIRST_TEXT;
+use super::touch::Touch;
+
+/// Most texts that are changed.
+const MOST: usize = 64;
+/// Most texts of one constant.
+const MOST_OF_CONSTANT: usize = 16;
+const CHANGED: &str = "\"kavi\"";
+
+/// Every text of a skill, each as a change.
+pub(super) fn all(sources: &[Source]) -> Vec<Mutant> {
+    let mut found = TextList::default();
+    let of_skill = || sources.iter().filter(|source| source.scope == CodeScope::SkillComponent);
+    for source in of_skill() {
+        constants(source, &source.file.items, &mut found);
+    }
+    for source in of_skill() {
+        TextWalk { source, found: &mut found }.visit_file(&source.file);
+    }
+    // A constant that no expression names could not be changed.
+    found.texts.retain(|text| !text.insertions.is_empty());
+    found.texts.truncate(MOST);
+    found.texts
+}
+
+#[derive(Default)]
+struct TextList {
+    texts: Vec<Mutant>,
+    /// By the name of a constant: which of the texts are its own, and what takes its place. `None` when the name has two meanings.
+    constants: BTreeMap<String, Option<Vec<(usize, String)>>>,
+}
+
+impl TextList {
+    fn add(&mut self, source: &Source, line: u32, text: &str) -> usize {
+        let number = FIRST_TEXT.saturating_add(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
+        let what = format!("`{}`", crate::model::text::line(text, 100));
+        let (file, insertions) = (source.path.clone(), Vec::new());
+        let (touch, change) = (Touch::Values, ChangeKind::Alters);
+        self.texts.push(Mutant { number, file, line, what, touch, change, insertions });
+        self.texts.len() - 1
+    }
+}
+
+/// Notes the constants that contain texts.
+fn constants(source: &Source, items: &[Item], found: &mut TextList) {
+    for item in items {
+        match item {
+            Item::Const(item) if !is_for_tests(&item.attrs) => {
+                let (tokens, of) = (tokens_of(source, &item.expr), tokens_of(source, &item.ty));
+                let mut changed = Vec::new();
+                for text in texts_of(tokens.clone()).into_iter().take(MOST_OF_CONSTANT) {
+                    let mut left = text.number;
+                    let with = replace(tokens.clone(), &mut left);
+                    let at = found.add(source, line_of(&item.expr) + text.line - 1, &text.text);
+                    changed.push((at, format!("{{ const KAVI: {of} = {with}; KAVI }}")));
+                }
+                let name = item.ident.to_string();
+                found.constants.entry(name).and_modify(|known| *known = None).or_insert(Some(changed));
+            }
+            Item::Mod(item) if !is_for_tests(&item.attrs) => {
+                let items = item.content.as_ref().map(|(_, items)| items.as_slice()).unwrap_or_default();
+                constants(source, items, found);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A text within tokens.
+struct FoundText {
+    /// How many texts come before it.
+    number: usize,
+    /// Its line, from that of the first token.
+    line: u32,
+    text: String,
+}
+
+fn texts_of(tokens: TokenStream) -> Vec<FoundText> {
+    fn walk(tokens: TokenStream, found: &mut Vec<FoundText>) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => walk(group.stream(), found),
+                TokenTree::Literal(literal) => {
+                    if is_text(&literal) {
+                        let line = u32::try_from(literal.span().start().line).unwrap_or(1);
+                        found.push(FoundText { number: found.len(), line, text: literal.to_string() });
+                    }
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(tokens, &mut found);
+    found.retain(|text| text.text.len() > 2);
+    found
+}
+
+/// The tokens with another text in the place of one. `left` is how many texts come before it.
+fn replace(tokens: TokenStream, left: &mut usize) -> TokenStream {
+    let one = |token: TokenTree| match token {
+        TokenTree::Group(group) => TokenTree::Group(Group::new(group.delimiter(), replace(group.stream(), left))),
+        TokenTree::Literal(literal) if is_text(&literal) => {
+            let is_it = *left == 0;
+            *left = left.wrapping_sub(1);
+            TokenTree::Literal(if is_it { Literal::string("kavi") } else { literal })
+        }
+        token => token,
+    };
+    tokens.into_iter().map(one).collect()
+}
+
+fn is_text(literal: &Literal) -> bool {
+    matches!(Lit::new(literal.clone()), Lit::Str(text) if text.suffix().is_empty())
+}
+
+struct TextWalk<'a, 'b> {
+    source: &'a Source,
+    found: &'b mut TextList,
+}
+
+impl TextWalk<'_, '_> {
+    fn literal(&mut self, node: &syn::ExprLit) {
+        let Lit::Str(text) = &node.lit else { return };
+        if text.value().is_empty() || !text.suffix().is_empty() {
+            return;
+        }
+        let at = self.found.add(self.source, line_of(node), &text.token().to_string());
+        self.change(at, node.span(), CHANGED);
+    }
+
+    fn constant(&mut self, node: &syn::ExprPath) {
+        let Some(name) = node.path.segments.last().map(|last| last.ident.to_string()) else { return };
+        for (at, instead) in self.found.constants.get(&name).cloned().flatten().unwrap_or_default() {
+            self.change(at, node.span(), &instead);
+        }
+    }
+
+    /// What is there comes first, so that it decides the type.
+    fn change(&mut self, at: usize, span: proc_macro2::Span, instead: &str) {
+        let Some(text) = self.found.texts.get_mut(at) else { return };
+        let open = format!("(if !crate::__kavi::on({}) {{ ", text.number);
+        text.insertions.extend(self.source.around(span, open, format!(" }} else {{ {instead} }})")));
+    }
+
+    fn macro_call(&mut self, call: &syn::Macro) {
+        let is_list = call.path.is_ident("vec");
+        for argument in macro_arguments::of(call) {
+            // A text could be a format, or the words of a panic.
+            if is_list || !matches!(argument, Expr::Lit(_)) {
+                self.visit_expr(&argument);
+            }
+        }
+    }
+}
+
+impl<'a> Visit<'a> for TextWalk<'_, '_> {
+    fn visit_item(&mut self, node: &'a Item) {
+        match node {
+            Item::Fn(item) if item.sig.constness.is_none() && !is_for_tests(&item.attrs) => {
+                self.visit_block(&item.block)
+            }
+            Item::Impl(item) if !is_for_tests(&item.attrs) => syn::visit::visit_item(self, node),
+            Item::Mod(item) if !is_for_tests(&item.attrs) => syn::visit::visit_item(self, node),
+            Item::Trait(_) => syn::visit::visit_item(self, node),
+            _ => {}
+        }
+    }
+
+    fn visit_impl_item(&mut self, node: &'a syn::ImplItem) {
+        if let syn::ImplItem::Fn(method) = node
+            && method.sig.constness.is_none()
+            && !is_for_tests(&method.attrs)
+        {
+            self.visit_block(&method.block);
+        }
+    }
+
+    fn visit_expr(&mut self, node: &'a Expr) {
+        match node {
+            Expr::MethodCall(call) if is_unobservable(node) => self.visit_expr(&call.receiver),
+            _ if is_unobservable(node) => {}
+            _ if error_value(node).is_some() => {
+                if let Expr::MethodCall(call) = node {
+                    self.visit_expr(&call.receiver);
+                }
+            }
+            Expr::Lit(literal) => self.literal(literal),
+            Expr::Path(path) => self.constant(path),
+            Expr::Macro(call) => self.macro_call(&call.mac),
+            _ => syn::visit::visit_expr(self, node),
+        }
+    }
+
+    fn visit_stmt(&mut self, node: &'a Stmt) {
+        match node {
+            Stmt::Macro(call) => self.macro_call(&call.mac),
+            _ => syn::visit::visit_stmt(self, node),
+        }
+    }
+
+    fn visit_expr_repeat(&mut self, node: &'a syn::ExprRepeat) {
+        self.visit_expr(&node.expr);
+    }
+
+    fn visit_pat(&mut self, _: &'a syn::Pat) {}
+    fn visit_type(&mut self, _: &'a syn::Type) {}
+    fn visit_expr_const(&mut self, _: &'a syn::ExprConst) {}
+    fn visit_attribute(&mut self, _: &'a syn::Attribute) {}
+    fn visit_generic_argument(&mut self, _: &'a syn::GenericArgument) {}
+}
+
+#[cfg(test)]
+mod unit {
+    use super::super::{source_tree, splice};
+    use super::*;
+
+    fn changed(source: &str) -> Result<(Vec<String>, String), String> {
+        let files = [(splice::ROOT.to_owned(), source.to_owned())].into();
+        let texts = all(&source_tree::load(&files)?);
+        let changed = splice::apply(&files, texts.iter().flat_map(|text| &text.insertions));
+        let changed = changed.map_err(|error| error.to_string())?.remove(splice::ROOT).unwrap_or_default();
+        syn::parse_file(&changed).map_err(|error| format!("{error}: {changed}"))?;
+        Ok((texts.into_iter().map(|text| text.what).collect(), changed))
+    }
+
+    #[test]
+    fn texts_of_code_and_of_constants_are_changed() -> Result<(), String> {
+        let source =
+            "const PATHS: [&str; 2] = [\"a.md\", \"b.md\"];\nfn f() { g(PATHS[k], \"c.md\", vec![\"d.md\"]); }";
+        let (texts, text) = changed(source)?;
+        assert_eq!(texts, ["`\"a.md\"`", "`\"b.md\"`", "`\"c.md\"`", "`\"d.md\"`"]);
+        let constant = "else { { const KAVI: [&str ; 2] = [\"a.md\" , \"kavi\"]; KAVI } }";
+        assert!(text.replace("& str", "&str").contains(constant), "{text}");
+        assert!(text.contains("(if !crate::__kavi::on(1000002) { \"c.md\" } else { \"kavi\" })"), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn words_for_a_person_and_patterns_are_not() -> Result<(), String> {
+        let source = "const UNUSED: &str = \"u\";\nfn f() { log::info(\"a\"); if let \"b\" = x {} format!(\"c {}\", 1); \
+                      Err(SkillError::failed(\"d\")) }\n#[cfg(test)] mod tests { fn g() { h(\"e\") } }";
+        assert_eq!(changed(source)?.0, [] as [String; 0]);
+        Ok(())
+    }
+}
