@@ -38,6 +38,7 @@ mod hints;
 mod hostile_workspaces;
 mod improve;
 mod improve_code;
+mod improve_hostile;
 mod improve_mends;
 mod improve_orders;
 mod inbox;
