@@ -95,6 +95,11 @@ impl WriteAheadLog {
         path.into()
     }
 
+    /// How long it is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.path().symlink_metadata().map_or(0, |meta| meta.len())
+    }
+
     /// Puts every commit of every process on the disk.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Tests of the group commit. `tests/library/recorder.rs` kills a process in the middle of it.
 
 use std::error::Error;
+use std::fs;
 use std::path::Path;
 
 use serde_json::json;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::*;
-use crate::ledger::{AllowanceKind, Create, LostRecords};
+use crate::ledger::{AllowanceKind, Create, LostRecords, MOST_LOG};
 use crate::model::{
     commit::{FileChange, VaultChange},
     digest::Digest,
@@ -174,8 +175,8 @@ fn dropping_it_ends_the_writer_and_lets_the_ledger_go() -> Done {
     let record = record()?;
     recorder.insert_execution(&record)?;
     drop(recorder);
-    // The last connection of a ledger takes its write-ahead log with it.
-    assert!(!folder.path().join("ledger.db-wal").exists());
+    // The log stays, and the next process reads it.
+    assert!(folder.path().join("ledger.db-wal").exists());
     assert_eq!(open(folder.path())?.execution(record.execution_id)?.record, record);
     Ok(())
 }
@@ -309,5 +310,29 @@ fn what_waits_for_the_disk_is_marked_until_it_is_there() -> Done {
     assert_eq!(reader.lost_records(), LostRecords::None, "it is at work");
     drop(recorder);
     assert!(!mark.exists());
+    Ok(())
+}
+
+#[test]
+fn a_log_that_grew_is_put_into_the_ledger_when_it_is_closed() -> Done {
+    let folder = tempfile::tempdir()?;
+    let length = || fs::metadata(folder.path().join("ledger.db-wal")).map(|meta| meta.len());
+    let ledger = open(folder.path())?;
+    // Nothing is put into the ledger while it is open, so that the log grows.
+    ledger.conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    let record = record()?;
+    let long = ExecutionRecord { input_json: json!("x".repeat(3 << 20)), ..record };
+    ledger.insert_execution(&long)?;
+    assert!(length()? > MOST_LOG);
+    // Another reader keeps it.
+    let other = open(folder.path())?;
+    let reading = Transaction::new_unchecked(&other.conn, TransactionBehavior::Deferred)?;
+    reading.query_row("SELECT count(*) FROM executions", [], |_| Ok(()))?;
+    drop(ledger);
+    assert!(length()? > MOST_LOG);
+    drop(reading);
+    drop(other);
+    assert_eq!(length()?, 0);
+    assert_eq!(open(folder.path())?.execution(long.execution_id)?.record, long);
     Ok(())
 }

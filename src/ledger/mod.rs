@@ -55,6 +55,7 @@ mod stores;
 mod switch;
 mod trust_policies;
 mod trusted_revision;
+mod unwritten;
 mod verifications;
 mod write_transaction;
 
@@ -112,6 +113,9 @@ pub use verifications::{EarlierDraw, GateRow, Reusable, Verification};
 
 /// How long a writer waits for another process before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// Longest write-ahead log that stays when the ledger is closed, in bytes. The next process reads all of it.
+const MOST_LOG: u64 = 512 << 10;
 
 /// Statements that are kept prepared. A run uses about twenty, and preparing one costs more than running it.
 const STATEMENTS: usize = 64;
@@ -185,17 +189,7 @@ impl Ledger {
     }
 
     fn open_unwritten(path: &Path) -> Result<Self, LedgerError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW
-            | OpenFlags::SQLITE_OPEN_URI;
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        // Without a log the file is all there is, and SQLite needs no index. What is in a log must not be left out.
-        let whole = std::fs::metadata(log).map_or(true, |meta| meta.len() == 0);
-        let conn = Connection::open_with_flags(uri(path, if whole { "immutable=1" } else { "mode=ro" }), flags)?;
-        Self::protect(&conn)?;
-        conn.pragma_update(None, "query_only", "ON")?;
+        let conn = unwritten::open(path)?;
         migrations::check_unwritten(&conn)?;
         let ledger = Self::over(conn, LedgerAccess::Look);
         ledger.reader()?;
@@ -270,6 +264,9 @@ impl Ledger {
         // Set and not assumed: a build of SQLite can have NORMAL as its default in WAL mode. NORMAL
         // may lose a commit that was already reported.
         conn.pragma_update(None, "synchronous", "FULL")?;
+        // Closing the last connection would put the log into the ledger, which waits for the disk twice. The log is
+        // as durable as the ledger, and the next command reads it.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // Finds damaged pages while they are read, before their contents reach a decision.
         conn.pragma_update(None, "cell_size_check", "ON")?;
         Ok(())
@@ -361,18 +358,13 @@ impl Drop for Ledger {
         {
             tracing::warn!("{error}");
         }
+        let log = WriteAheadLog::of(&self.conn).filter(|_| self.access == LedgerAccess::Full);
+        if log.is_some_and(|log| log.bytes() > MOST_LOG) {
+            // Whoever still reads or writes keeps the log, and closes the ledger later. Nobody waits for that.
+            let _ = self.conn.busy_timeout(Duration::ZERO);
+            let _ = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
     }
-}
-
-/// A path as SQLite reads it with options: what means something in an address is written as its number.
-fn uri(path: &Path, options: &str) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
-    let escaped = path.as_os_str().as_bytes().iter().map(|byte| match plain(byte) {
-        true => char::from(*byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    format!("file:{}?{options}", escaped.collect::<String>())
 }
 
 /// Where the steps of a run's record are written. Durable when a call returns without an error.

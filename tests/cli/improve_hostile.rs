@@ -75,7 +75,8 @@ fn two_hundred_hostile_answers_publish_nothing_and_change_nothing() {
     let revisions = "SELECT count(*) FROM guidance_revisions WHERE skill_name = 'peek'";
     assert_eq!(workspace.count(revisions), 1);
     // The same skill with a harmless answer is a candidate: what was refused was refused for the answer.
-    let harmless = old.trim_end().rsplit_once('\n').map(|(start, _)| format!("{start}\nGive `path`, a text.\n")).unwrap();
+    let harmless =
+        old.trim_end().rsplit_once('\n').map(|(start, _)| format!("{start}\nGive `path`, a text.\n")).unwrap();
     let api = OpenAiApi::start(Answer::says(&format!("```markdown\n{harmless}\n```"))).unwrap();
     advised_by(&workspace, &api);
     let report: Value = pass(&workspace);
