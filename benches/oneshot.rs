@@ -9,6 +9,7 @@
 mod rivals;
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -28,6 +29,7 @@ fn note(who: &str, round: usize) -> String {
 fn contenders<'a>(
     workspace: &'a Workspace,
     native: &'a Path,
+    beside: &'a Path,
     cli: Option<&'a rivals::Cli>,
     python: Option<&'a rivals::Python>,
 ) -> Vec<Contender<'a>> {
@@ -35,8 +37,8 @@ fn contenders<'a>(
         Contender::new("kavi run-skill write_note", |round| {
             run(workspace.command().args(["run-skill", "write_note", "--json", &note("kavi", round)]));
         }),
-        Contender::new("(a) native, same steps to the disk", move |round| {
-            run(Command::new(native).arg(workspace.path()).arg(note("native", round)));
+        Contender::new("(a) native, three waits for the disk", move |round| {
+            run(Command::new(native).arg(beside).arg(note("native", round)));
         }),
     ];
     if let Some(cli) = cli {
@@ -64,6 +66,28 @@ fn ratios(series: &[Series]) {
     }
 }
 
+/// A note that is read, with its record.
+fn reads(workspace: &Workspace, native: &Path, beside: &Path, rounds: usize) {
+    let input = serde_json::json!({ "path": "Inbox/AI/read.md" }).to_string();
+    for root in [workspace.path(), beside] {
+        fs::create_dir_all(root.join("vault_out/Inbox/AI")).unwrap();
+        fs::write(root.join("vault_out/Inbox/AI/read.md"), "A paragraph of a note.\n".repeat(20)).unwrap();
+    }
+    let series = support::measure(
+        WARM_UP,
+        rounds,
+        vec![
+            Contender::new("kavi run-skill read_note", |_| {
+                run(workspace.command().args(["run-skill", "read_note", "--json", &input]));
+            }),
+            Contender::new("native, one wait for the disk", |_| run(Command::new(native).arg(beside).arg(&input))),
+        ],
+    );
+    support::print_times(&format!("a note read by a whole process, {rounds} rounds"), 1.0, &series);
+    println!();
+    support::print_ratio("a read, in times of native", series[0].times_of(&series[1]), Bar::AtMost(1.5));
+}
+
 /// What every process costs before it does anything, so that the times above can be read.
 fn floors(workspace: &Workspace, rounds: usize) {
     let series = support::measure(
@@ -82,13 +106,20 @@ fn floors(workspace: &Workspace, rounds: usize) {
 
 fn main() {
     let native = native("kavi-native-note");
-    let workspace = Workspace::trusted();
+    let workspace = Workspace::with(&["write_note", "read_note"]);
+    // The native program has a ledger of its own: closing one that others use would take their log away.
+    let beside = Workspace::copy_of(&workspace);
     let cli = rivals::Cli::find(workspace.path()).inspect_err(|why| println!("left out: (b): {why}")).ok();
     let python = rivals::Python::find().inspect_err(|why| println!("left out: (c): {why}")).ok();
     let rounds = support::rounds(ROUNDS);
     support::print_machine();
-    let series = support::measure(WARM_UP, rounds, contenders(&workspace, &native, cli.as_ref(), python.as_ref()));
+    let series = support::measure(
+        WARM_UP,
+        rounds,
+        contenders(&workspace, &native, beside.path(), cli.as_ref(), python.as_ref()),
+    );
     support::print_times(&format!("one run as a whole process, {rounds} rounds"), 1.0, &series);
     ratios(&series);
+    reads(&workspace, &native, beside.path(), rounds);
     floors(&workspace, rounds);
 }
