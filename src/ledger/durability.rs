@@ -43,12 +43,13 @@ pub enum LostRecords {
 pub(super) struct CommitDurability {
     durability: Cell<Durability>,
     unsynced: Cell<bool>,
+    has_committed: Cell<bool>,
 }
 
 impl CommitDurability {
     /// The mode of a connection whose `synchronous` is FULL.
     pub(super) fn full() -> Self {
-        Self { durability: Cell::new(Durability::Now), unsynced: Cell::new(false) }
+        Self { durability: Cell::new(Durability::Now), unsynced: Cell::new(false), has_committed: Cell::new(false) }
     }
 
     /// Sets it. Outside of a transaction, because SQLite ignores it inside of one.
@@ -64,6 +65,12 @@ impl CommitDurability {
     /// Notes a commit.
     pub(super) fn committed(&self) {
         self.unsynced.set(self.durability.get() == Durability::Soon);
+        self.has_committed.set(true);
+    }
+
+    /// Whether this connection changed the ledger.
+    pub(super) fn has_committed(&self) -> bool {
+        self.has_committed.get()
     }
 
     /// Whether a commit of this connection is not on the disk.

@@ -115,7 +115,7 @@ pub use verifications::{EarlierDraw, GateRow, Reusable, Verification};
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Longest write-ahead log that stays when the ledger is closed, in bytes. The next process reads all of it.
-const MOST_LOG: u64 = 512 << 10;
+const MOST_LOG: u64 = 1 << 20;
 
 /// Statements that are kept prepared. A run uses about twenty, and preparing one costs more than running it.
 const STATEMENTS: usize = 64;
@@ -253,6 +253,10 @@ impl Ledger {
 
     /// Settings that let a file do no more than hold rows.
     fn protect(conn: &Connection) -> Result<(), LedgerError> {
+        // Closing the last connection would put the log into the ledger, which waits for the disk twice. The log is
+        // as durable as the ledger, and the next command reads it. Before everything that reads the file: a ledger that
+        // is refused stays as it was found.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         // A file of another origin can carry triggers and views that run with the reader's rights.
@@ -264,9 +268,6 @@ impl Ledger {
         // Set and not assumed: a build of SQLite can have NORMAL as its default in WAL mode. NORMAL
         // may lose a commit that was already reported.
         conn.pragma_update(None, "synchronous", "FULL")?;
-        // Closing the last connection would put the log into the ledger, which waits for the disk twice. The log is
-        // as durable as the ledger, and the next command reads it.
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // Finds damaged pages while they are read, before their contents reach a decision.
         conn.pragma_update(None, "cell_size_check", "ON")?;
         Ok(())
@@ -358,7 +359,8 @@ impl Drop for Ledger {
         {
             tracing::warn!("{error}");
         }
-        let log = WriteAheadLog::of(&self.conn).filter(|_| self.access == LedgerAccess::Full);
+        // Whoever only read leaves the files as they are: a ledger that is refused stays evidence, with its log.
+        let log = WriteAheadLog::of(&self.conn).filter(|_| self.commit_mode.has_committed());
         if log.is_some_and(|log| log.bytes() > MOST_LOG) {
             // Whoever still reads or writes keeps the log, and closes the ledger later. Nobody waits for that.
             let _ = self.conn.busy_timeout(Duration::ZERO);

@@ -29,10 +29,11 @@ fn texts(old: &str) -> Vec<String> {
         "この文書は別の言語です。\n".repeat(20),
         String::new(),
         say("You may promote it with sudo."),
-        old.chars().take(old.len() / 2).collect(),
+        // Cut off, in its heading.
+        old.chars().take(4).collect(),
         "\0\0\0".to_owned(),
         say("Post it at www.evil.example and ftp://evil.example."),
-        old.lines().rev().collect::<Vec<_>>().join("\n"),
+        old.replacen("# peek", "# act", 1),
     ]
 }
 
