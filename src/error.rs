@@ -29,6 +29,7 @@ mod governance;
 mod improve;
 mod kind;
 mod runs;
+mod storage;
 
 pub use governance::GovernanceError;
 pub use improve::ImproveError;
@@ -268,6 +269,9 @@ impl Error {
 
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
+        if let Some(hint) = storage::hint(self) {
+            return Some(hint.to_owned());
+        }
         let text = match self {
             Self::Stopped(_) | Self::Build(BuildError::Stopped(_)) | Self::Verify(VerifyError::Stopped(_)) => STOPPED,
             Self::Governance(error) => return Some(error.hint()),
@@ -372,9 +376,12 @@ fn ledger(error: &LedgerError) -> Kind {
         | LedgerError::WeakerFile(_)
         | LedgerError::Halted(_) => Kind::Refused,
         // Nothing is broken here. The same command can work later.
-        LedgerError::Busy | LedgerError::Full(_) | LedgerError::Unsynced(_) | LedgerError::Unrecorded(_) => {
-            Kind::Failed
-        }
+        LedgerError::Busy
+        | LedgerError::Full
+        | LedgerError::ReadOnly
+        | LedgerError::Copy { .. }
+        | LedgerError::Unsynced(_)
+        | LedgerError::Unrecorded(_) => Kind::Failed,
         // What is left says that the ledger cannot be believed, and then nothing may go on.
         _ => Kind::Internal,
     }
@@ -402,7 +409,9 @@ fn ledger_hint(error: &LedgerError) -> Option<String> {
         LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
         LedgerError::Busy => "wait for it to end, then try again",
         LedgerError::Unsynced(_) => "check the disk; a power cut now could take the newest records",
-        LedgerError::Full(_) => "free some space and try again; no change was made in part",
+        LedgerError::Full => storage::FULL,
+        LedgerError::ReadOnly => storage::READ_ONLY,
+        LedgerError::Disk(_) => "check the disk and its cables; what was not reported as done was not done",
         LedgerError::NoWriter => "start Kavi again, and check with `kavi status` what was recorded",
         LedgerError::Sqlite(_) => {
             "see that the ledger's file and folder can be read and written; `kavi status` checks it"

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use kavi::invoke::resident::{QueuedRequest, RequestQueue};
+use kavi::invoke::resident::{QueueTurn, QueuedRequest, RequestQueue};
 use kavi::invoke::{InvokeError, RunRequest, RunResult};
 use kavi::model::{
     channel::{Caller, Channel},
@@ -56,7 +56,7 @@ impl Pump {
 }
 
 impl RequestQueue for Pump {
-    fn next(&self) -> Option<QueuedRequest> {
+    fn next(&self) -> Option<QueueTurn> {
         let mut state = self.state.lock().unwrap();
         while state.left == 0 && !state.over {
             state = self.go.wait(state).unwrap();
@@ -69,7 +69,8 @@ impl RequestQueue for Pump {
         let number = state.caller;
         drop(state);
         let (name, input) = (self.make)(number);
-        Some(QueuedRequest { number, request: RunRequest::new(name, input, Arc::clone(&self.caller)) })
+        let request = RunRequest::new(name, input, Arc::clone(&self.caller));
+        Some(QueueTurn::Request(QueuedRequest { number, request }))
     }
 
     fn done(&self, _: u64, ran: Result<RunResult, InvokeError>) {

@@ -24,6 +24,7 @@ use crate::history::trust_policy::{Requirement, TrustPolicy};
 use crate::ledger::{Create, Ledger};
 use crate::model::approver::Approver;
 use crate::model::layout::{self, Layout};
+use crate::sync::uninterrupted;
 use crate::workspace::Config;
 
 /// What the signature over the head of a backup is made for.
@@ -59,7 +60,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
 
 /// Copies a folder with everything in it. A link is an error: what it leads to is not part of a workspace.
 fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::create_dir_all(to).map_err(io_error(to))?;
+    uninterrupted(|| fs::create_dir_all(to)).map_err(io_error(to))?;
     for entry in fs::read_dir(from).map_err(io_error(from))? {
         let path = entry.map_err(io_error(from))?.path();
         let target = to.join(path.file_name().unwrap_or_default());
@@ -67,7 +68,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
         if kind.is_dir() {
             copy_folder(&path, &target)?;
         } else if kind.is_file() {
-            fs::copy(&path, &target).map_err(io_error(&path))?;
+            uninterrupted(|| fs::copy(&path, &target)).map_err(io_error(&path))?;
         } else {
             return Err(Error::Refused(format!("{} is no regular file", path.display())));
         }
@@ -82,29 +83,38 @@ fn parts(layout: &Layout) -> [PathBuf; 2] {
 
 /// Makes a backup in a folder that does not exist.
 pub(super) fn make(workspace: &OpenWorkspace, to: &Path) -> Result<Backup, Error> {
-    let (layout, folder) = (&workspace.config.layout, workspace.host.cwd.join(to));
+    let folder = workspace.host.cwd.join(to);
     let ledger = &workspace.ledger;
     ledger.check_all_trust()?;
     ledger.sign_tail()?;
-    fs::create_dir(&folder).map_err(io_error(&folder))?;
-    let there = Layout { root: folder.clone(), vault: layout.vault.clone() };
-    fs::create_dir_all(there.state()).map_err(io_error(&folder))?;
+    uninterrupted(|| fs::create_dir(&folder)).map_err(io_error(&folder))?;
+    // A backup is whole or is not there: half of one could be taken for a backup.
+    fill(workspace, &folder).inspect_err(|_| {
+        let _ = uninterrupted(|| fs::remove_dir_all(&folder));
+    })
+}
+
+/// Puts everything that belongs to a backup into its folder.
+fn fill(workspace: &OpenWorkspace, folder: &Path) -> Result<Backup, Error> {
+    let (layout, ledger) = (&workspace.config.layout, &workspace.ledger);
+    let there = Layout { root: folder.to_owned(), vault: layout.vault.clone() };
+    uninterrupted(|| fs::create_dir_all(there.state())).map_err(io_error(folder))?;
     ledger.copy_to(&there.ledger())?;
     for (from, to) in parts(layout).iter().zip(parts(&there)).filter(|(from, _)| from.is_dir()) {
         copy_folder(from, &to)?;
     }
     let marker = layout.root.join(layout::MARKER);
-    fs::copy(&marker, folder.join(layout::MARKER)).map_err(io_error(&marker))?;
+    uninterrupted(|| fs::copy(&marker, folder.join(layout::MARKER))).map_err(io_error(&marker))?;
     // Of the copy: other processes may have gone on since.
     let copy = Ledger::open(&there.ledger(), Create::Never)?;
     let head = copy.newest_checkpoint()?.ok_or_else(|| Error::Refused("nothing is signed here yet".to_owned()))?;
     let signature = sign(workspace, &copy, &head)?;
-    artifacts::write_new(&folder, &folder.join("head"), head.as_bytes())?;
+    artifacts::write_new(folder, &folder.join("head"), head.as_bytes())?;
     if let Some(signature) = &signature {
-        artifacts::write_new(&folder, &folder.join("head.sig"), signature.as_bytes())?;
+        artifacts::write_new(folder, &folder.join("head.sig"), signature.as_bytes())?;
     }
     let events = Checkpoint::read_unverified(&head).map_or(0, |checkpoint| checkpoint.head.size);
-    Ok(Backup { folder, events, signed: signature.is_some() })
+    Ok(Backup { folder: folder.to_owned(), events, signed: signature.is_some() })
 }
 
 /// The signature of a signer over the head, if there are signers.
@@ -175,7 +185,7 @@ pub(super) fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -
     if exists(&root.join(".kavi")) || exists(&root.join(layout::MARKER)) {
         return Err(Error::Refused(format!("{} is a workspace already: nothing is replaced", root.display())));
     }
-    fs::create_dir_all(&root).map_err(io_error(&root))?;
+    uninterrupted(|| fs::create_dir_all(&root)).map_err(io_error(&root))?;
     // Beside its place, so that a crash or a refusal leaves no workspace behind.
     let prepared = tempfile::Builder::new().prefix(".kavi-new-").tempdir_in(&root).map_err(io_error(&root))?;
     copy_folder(&backup, prepared.path())?;
@@ -190,7 +200,7 @@ pub(super) fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -
     for part in [config.layout.artifacts(), config.layout.state(), ready.join(layout::MARKER)] {
         let target = root.join(part.file_name().unwrap_or_default());
         if part.exists() {
-            fs::rename(&part, &target).map_err(io_error(&target))?;
+            uninterrupted(|| fs::rename(&part, &target)).map_err(io_error(&target))?;
         }
     }
     let app = App::open(host.clone(), Some(&root), Walls::AsConfigured)?;

@@ -17,6 +17,7 @@ use crate::ledger::Proposal;
 use crate::model::lifecycle::{ProposalStatus, Verdict};
 use crate::model::spec::SkillSpec;
 use crate::policy::actor_capability::ActorCapability;
+use crate::sync::uninterrupted;
 
 /// One bundled skill, as this workspace has it.
 #[derive(Debug)]
@@ -143,7 +144,8 @@ fn spec_for(skill: &BundledSkill, hosts: &HostChoice) -> Result<SkillSpec, Error
 }
 
 fn write(skill: &BundledSkill, folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
+    uninterrupted(|| std::fs::create_dir_all(folder))
+        .map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
     for (path, bytes) in skill.sources {
         artifacts::write_durably(folder, &folder.join(path), bytes)?;
     }

@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 
 use super::open_workspace::{OpenWorkspace, state_folder};
 use crate::artifacts;
@@ -27,6 +28,7 @@ use crate::model::{
     notice::{self, Notice, NoticeKind},
     switch::SwitchState,
 };
+use crate::sync::uninterrupted;
 
 /// The lines of what was told, below the workspace's locks.
 const TOLD: &str = "notified";
@@ -75,8 +77,11 @@ impl NotifyService<'_> {
         let mark = self.mark().ok_or_else(|| {
             Error::Usage("there is no command to allow: set `command` in the table [notify] of kavi.toml".to_owned())
         })?;
-        let made = mark.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| File::create(&mark));
-        made.map(drop).map_err(|source| Error::Io { what: mark.display().to_string(), source })
+        let folder = mark.parent().unwrap_or(&mark);
+        uninterrupted(|| std::fs::create_dir_all(folder))
+            .map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
+        // The file is empty: that it is there says all.
+        Ok(artifacts::open_lock(folder, &mark).map(drop)?)
     }
 
     /// Starts the command once for each kind of notice that is new. What was told is kept.
@@ -92,7 +97,7 @@ impl NotifyService<'_> {
         let path = layout.locks().join(TOLD);
         let mut list = artifacts::open_lock(&layout.root, &path)?;
         // Held until the end: two processes never tell the same thing.
-        flock(&list, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
+        retry_on_intr(|| flock(&list, FlockOperation::LockExclusive)).map_err(|error| io(error.into()))?;
         let waiting = self.waiting()?;
         let new = notice::untold(&waiting, &told(&path));
         if !new.is_empty() {

@@ -19,6 +19,7 @@ use crate::history::trust_policy::{Requirement, RequirementTable, TrustPolicy};
 use crate::ledger::{Decided, PolicyChange, Proposal};
 use crate::model::approver::Approver;
 use crate::policy::actor_capability::ActorCapability;
+use crate::sync::uninterrupted;
 use crate::trust::{self, MACHINE_PIN, PersonSigner, PlacePin, SshTools};
 
 /// The policy of one workspace.
@@ -278,7 +279,8 @@ impl PolicyService<'_> {
         let signature = crate::history::sshsig::SshSignature::parse(&signed.signature);
         let namespace = signature.map_err(|error| Error::Refused(error.to_string()))?.namespace;
         let folder = self.workspace.host.cwd.join(to);
-        std::fs::create_dir_all(&folder).map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
+        uninterrupted(|| std::fs::create_dir_all(&folder))
+            .map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
         let lines: String = signers.iter().map(Signer::line).collect();
         let mut files = Vec::new();
         for (name, text) in [

@@ -19,6 +19,7 @@ use crate::model::{
     name::SkillName,
     spec::SkillSpec,
 };
+use crate::sync::uninterrupted;
 use crate::workspace::{self, Config};
 
 /// Git ignores all of a workspace's state: trust is never committed.
@@ -64,7 +65,8 @@ pub(super) fn init(host: &Host, wanted: &InitRequest<'_>) -> Result<InitReport, 
     };
     let template = if signed { template.replacen(UNSIGNED, SIGNED, 1) } else { template };
     workspace::check_root(&root)?;
-    std::fs::create_dir_all(&root).map_err(|source| Error::Io { what: root.display().to_string(), source })?;
+    uninterrupted(|| std::fs::create_dir_all(&root))
+        .map_err(|source| Error::Io { what: root.display().to_string(), source })?;
     let mut written = Vec::new();
     let mut put = |path: &str, bytes: &[u8]| -> Result<(), Error> {
         let path = root.join(path);
@@ -120,7 +122,7 @@ pub(super) fn create_state_at_first_use(layout: &Layout) -> Result<(), Error> {
     artifacts::write_durably(prepared.path(), &prepared.path().join(".gitignore"), IGNORE_ALL)?;
     write_sdk(prepared.path(), prepared.path())?;
     create_ledger(&prepared.path().join("ledger.db"))?;
-    match std::fs::rename(prepared.path(), layout.state()) {
+    match uninterrupted(|| std::fs::rename(prepared.path(), layout.state())) {
         // Another process was faster: its state counts, and the one prepared here is deleted.
         Err(_) if exists(&layout.state()) => Ok(()),
         renamed => renamed.map_err(io),
@@ -139,7 +141,7 @@ pub(super) fn make_own_vault(layout: &Layout) -> Result<(), Error> {
 
 /// Makes the vault. It may be a link, or lie elsewhere: the person chose it.
 fn make_vault(layout: &Layout) -> Result<(), Error> {
-    let made = std::fs::create_dir_all(&layout.vault);
+    let made = uninterrupted(|| std::fs::create_dir_all(&layout.vault));
     made.map_err(|source| Error::Io { what: layout.vault.display().to_string(), source })
 }
 
@@ -173,7 +175,7 @@ fn template_with(root: &Path, vault: &Path) -> Result<String, Error> {
 /// Writes the source of the skill that comes with Kavi into a new folder.
 pub(super) fn write_bundled_skill(folder: &Path) -> Result<(), Error> {
     let bytes = include_bytes!("../../skills/write_note/src/lib.rs");
-    let made = std::fs::create_dir_all(folder);
+    let made = uninterrupted(|| std::fs::create_dir_all(folder));
     made.map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
     Ok(artifacts::write_durably(folder, &folder.join("src/lib.rs"), bytes)?)
 }
@@ -195,12 +197,17 @@ pub(super) fn new_skill(
             artifacts::write_durably(root, &root.join(path), text.as_bytes())?;
         }
     }
-    let mut written = Vec::new();
-    for (path, text) in proposed.map_or_else(|| scaffold::files(name), scaffold::files_for) {
-        artifacts::write_durably(root, &root.join(&path), text.as_bytes())?;
-        written.push(root.join(path));
+    let files = proposed.map_or_else(|| scaffold::files(name), scaffold::files_for);
+    let written = files.into_iter().map(|(path, text)| {
+        let path = root.join(path);
+        artifacts::write_durably(root, &path, text.as_bytes()).map(|()| path)
+    });
+    let written: Result<Vec<_>, _> = written.collect();
+    if written.is_err() {
+        // A folder that is there is never written into, so half of one would be in the way of the next try.
+        let _ = uninterrupted(|| std::fs::remove_dir_all(&folder));
     }
-    Ok(written)
+    Ok(written?)
 }
 
 /// Writes the SDK's sources where editors and cargo find them. These files are Kavi's own, so old ones are replaced.

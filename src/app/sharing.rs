@@ -19,6 +19,7 @@ use crate::history::source_files::SourceFiles;
 use crate::ledger::{LedgerError, Proposal, ProposalOrigin};
 use crate::model::{channel::Channel, digest::Digest, json, spec::SkillSpec, text, time::Timestamp};
 use crate::policy::actor_capability::ActorCapability;
+use crate::sync::uninterrupted;
 
 /// What goes from one workspace to another.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +103,7 @@ impl SharingService<'_> {
         let written = propose::write_imported(&workspace.forge(), &spec, &origin);
         if written.is_err() {
             // It was made here, a moment ago.
-            let _ = fs::remove_dir_all(&folder);
+            let _ = uninterrupted(|| fs::remove_dir_all(&folder));
         }
         let evidence = checked.proven.lines().iter().map(|line| text::line(line, 2_000)).collect();
         Ok(Imported { proposal: written?, origin, evidence, sources: folder })
@@ -168,8 +169,8 @@ fn origin(checked: &CheckedBundle, bundle_sha256: Digest) -> Option<ProposalOrig
 fn write_sources(folder: &Path, source: &SourceFiles) -> Result<(), Error> {
     let failed = |source| Error::Io { what: folder.display().to_string(), source };
     let above = folder.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(above).map_err(failed)?;
-    match fs::create_dir(folder) {
+    uninterrupted(|| fs::create_dir_all(above)).map_err(failed)?;
+    match uninterrupted(|| fs::create_dir(folder)) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let todo = "name another folder with --to DIR";
             return Err(Error::Usage(format!("{} exists, and nothing is replaced: {todo}", folder.display())));
@@ -179,7 +180,7 @@ fn write_sources(folder: &Path, source: &SourceFiles) -> Result<(), Error> {
     let written =
         source.iter().try_for_each(|(path, bytes)| artifacts::write_durably(folder, &folder.join(path), bytes));
     if written.is_err() {
-        let _ = fs::remove_dir_all(folder);
+        let _ = uninterrupted(|| fs::remove_dir_all(folder));
     }
     Ok(written?)
 }

@@ -9,6 +9,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::retry_on_intr;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ArtifactError, io as io_error};
@@ -32,12 +33,12 @@ pub enum PrivateError {
 pub fn read_private(path: &Path, most: u64) -> Result<SecretString, PrivateError> {
     // Without NONBLOCK, opening a pipe would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match openat(CWD, path, flags, Mode::empty()) {
+    let file = match retry_on_intr(|| openat(CWD, path, flags, Mode::empty())) {
         Ok(fd) => File::from(fd),
         Err(rustix::io::Errno::LOOP) => return Err(PrivateError::Unsafe("it is a symbolic link")),
         Err(error) => return Err(PrivateError::Unreadable(error.into())),
     };
-    let stat = fstat(&file).map_err(|error| PrivateError::Unreadable(error.into()))?;
+    let stat = retry_on_intr(|| fstat(&file)).map_err(|error| PrivateError::Unreadable(error.into()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(PrivateError::Unsafe("it is not a regular file"));
     }

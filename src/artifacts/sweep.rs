@@ -12,6 +12,7 @@ use rustix::fs::Stat;
 use super::{ArtifactError, Store, StoredKind, io as io_error};
 use crate::dir::{self, FileSlot, FolderHandle, MissingFolders, beneath};
 use crate::model::{digest::Digest, time::Timestamp};
+use crate::sync::uninterrupted;
 
 /// Whether others may hold the lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +60,8 @@ impl Store {
         // would hold different ones.
         let folder = folder.to_file().map_err(failed())?;
         let locked = match hold {
-            StoreLock::Shared => folder.lock_shared(),
-            StoreLock::Alone => folder.lock(),
+            StoreLock::Shared => uninterrupted(|| folder.lock_shared()),
+            StoreLock::Alone => uninterrupted(|| folder.lock()),
         };
         locked.map(|()| folder).map_err(failed())
     }

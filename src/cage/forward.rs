@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::job::FORWARD_CONNECTIONS;
 use super::wire::Forward;
+use crate::sync::uninterrupted;
 
 /// More stack than a thread here needs. Each one counts against the memory of the cage.
 const STACK: usize = 128 * 1024;
@@ -79,7 +80,7 @@ impl Drop for ConnectionSlot {
 fn carry(client: &TcpStream, socket: &Path, slot: &Arc<ConnectionSlot>) -> io::Result<()> {
     // Small pieces of a streamed answer must not wait for each other.
     client.set_nodelay(true)?;
-    let host = UnixStream::connect(socket)?;
+    let host = uninterrupted(|| UnixStream::connect(socket))?;
     let (from_host, to_client) = (host.try_clone()?, client.try_clone()?);
     // Nothing is sent on this channel. The other thread waits for its end.
     let (sending, all_sent) = mpsc::channel::<()>();

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, setrlimit};
 
 use super::wire::{JobSpec, Rlimits, StageReport};
@@ -173,7 +174,7 @@ fn reap_all(job: Pid) -> io::Result<Option<StageReport>> {
 fn end_with_group(job: Pid) -> io::Result<Option<StageReport>> {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    if waitid(WaitId::Pid(job), peek)?.is_some() {
+    if retry_on_intr(|| waitid(WaitId::Pid(job), peek))?.is_some() {
         return kill_group_and_reap(job).map(Some);
     }
     // One by one and never the job: `wait` for any child could reap it before its group is killed.

@@ -20,6 +20,7 @@ use super::job::Job;
 use super::outcome::{AppliedConfinement, Exit, Finished, Stream};
 use super::wire::{self, JobOrder, StageReport};
 use crate::model::switch::{Halt, Watch};
+use crate::sync::uninterrupted;
 
 /// How long a stage may take to kill its tree before it is killed itself.
 // Generous, because a killed process stays until the kernel has finished its last disk access.
@@ -152,7 +153,7 @@ fn reap(child: &mut Child) -> io::Result<()> {
     let until = Instant::now() + LAST_GRACE;
     let mut nap = Duration::from_micros(200);
     while Instant::now() < until {
-        if child.try_wait()?.is_some() {
+        if uninterrupted(|| child.try_wait())?.is_some() {
             return Ok(());
         }
         std::thread::sleep(nap);
@@ -334,9 +335,9 @@ impl StageWatch<'_> {
                 *pipe = None;
                 return Ok(false);
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                return Ok(false);
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            // There may still be some: the last output of a job must not get lost to a signal.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             other => other?,
         };
         // All output is counted, also what is not kept. The limit protects whoever reads the

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::error::SetupStep;
 use super::mount::{MountAccess, ProcAccess};
 use super::outcome::AppliedConfinement;
+use crate::sync::uninterrupted;
 
 /// Largest order. The longest command line that the kernel accepts fits.
 const MAX_ORDER: usize = 16 * 1024 * 1024;
@@ -114,7 +116,7 @@ pub(super) fn send_order<T: Serialize>(mut socket: &UnixStream, order: &T, fds: 
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::Error::other("too many descriptors for one order"));
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(b"o")], &mut control, SendFlags::empty())?;
+    retry_on_intr(|| rustix::net::sendmsg(socket, &[IoSlice::new(b"o")], &mut control, SendFlags::empty()))?;
     socket.write_all(&length.to_le_bytes())?;
     socket.write_all(&body)
 }
@@ -126,7 +128,9 @@ pub(super) fn receive_order<T: DeserializeOwned>(mut socket: &UnixStream) -> io:
     // One byte, because the kernel delivers descriptors with the byte that they were sent with. A
     // longer read could take bytes of the next stage's order.
     let mut first = [0u8; 1];
-    let got = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::empty())?;
+    let mut receive =
+        || rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::empty());
+    let got = retry_on_intr(&mut receive)?;
     if got.bytes != 1 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -163,5 +167,5 @@ pub(super) fn send_report(mut socket: &UnixStream, report: &StageReport) -> io::
 pub(super) fn wait_for_go(mut socket: &UnixStream) -> bool {
     let mut byte = [0u8; 1];
     // An explicit byte: if Kavi died meanwhile, the socket reads as closed and nothing may start.
-    matches!(socket.read(&mut byte), Ok(1)) && byte[0] == GO
+    matches!(uninterrupted(|| socket.read(&mut byte)), Ok(1)) && byte[0] == GO
 }

@@ -19,6 +19,7 @@ use tracing_subscriber::registry::Registry;
 
 use crate::error::Error;
 use crate::log_targets::{NOTE, STAGE};
+use crate::model::text;
 use crate::sync::lock;
 use crate::workspace::Environment;
 
@@ -81,7 +82,7 @@ impl<S: Subscriber> Layer<S> for Reports {
         let mut message = Message::default();
         event.record(&mut message);
         if *metadata.level() == Level::WARN {
-            lock(&self.0.warnings).push(message.0);
+            lock(&self.0.warnings).push(text::without_os_numbers(&message.0));
             return;
         }
         // The lock is not held while something is printed.

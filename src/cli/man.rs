@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Context, JsonFlag};
 use crate::error::Error;
+use crate::sync::uninterrupted;
 
 /// Write the manual pages: kavi.1, and one for each verb.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let folder = context.host.cwd.join(&args.to);
     let io = |source| Error::Io { what: folder.display().to_string(), source };
-    std::fs::create_dir_all(&folder).map_err(io)?;
+    uninterrupted(|| std::fs::create_dir_all(&folder)).map_err(io)?;
     let command = super::command();
     let pages = 1 + command.get_subcommands().count();
     clap_mangen::generate_to(command, &folder).map_err(io)?;

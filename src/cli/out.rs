@@ -240,7 +240,7 @@ impl Out {
             (_, Error::Reported(_)) => {}
             (Output::Human, error) => {
                 let label = colors::label("error:", Tone::Bad);
-                write_stderr(&format!("{label} {}", text::block(&error.to_string(), 4_000)));
+                write_stderr(&format!("{label} {}", text::block(&error.message(), 4_000)));
                 if let Some(hint) = error.hint() {
                     let label = colors::label("hint:", Tone::Good);
                     write_stderr(&format!("{label} {}", text::block(&hint, 1_000)));
@@ -259,7 +259,7 @@ pub fn describe(error: &Error) -> Value {
     let kind = error.kind();
     let mut machine = json!({
         "kind": kind.as_str(),
-        "message": text::block(&error.to_string(), 4_000),
+        "message": text::block(&error.message(), 4_000),
         "hint": error.hint(),
         "exit_code": kind.exit_code(),
     });

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::intake::IntakeRules;
 use crate::dir::{FolderHandle, MissingFolders};
 use crate::model::{digest::Digest, snapshot::Snapshot};
+use crate::sync::uninterrupted;
 
 /// The workspace could not be laid out.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +85,10 @@ impl BuildWorkspace {
 /// # Errors
 /// [`BuildWorkspaceError`] when a file cannot be written.
 pub fn write(root: &Path, snapshot: Option<&Snapshot>) -> Result<(), BuildWorkspaceError> {
-    let make =
-        |path: &Path| fs::create_dir_all(path).map_err(|source| BuildWorkspaceError { path: path.to_owned(), source });
+    let make = |path: &Path| {
+        uninterrupted(|| fs::create_dir_all(path))
+            .map_err(|source| BuildWorkspaceError { path: path.to_owned(), source })
+    };
     make(&root.join("src"))?;
     for (path, bytes) in snapshot.into_iter().flat_map(Snapshot::files) {
         let path = root.join(path);

@@ -17,6 +17,7 @@ use super::toolchain::{TARGET, Toolchain};
 use crate::artifacts::{self, ReadError};
 use crate::cage::{Cage, CageError, Exit, Finished, Job, JobLimits, Mount};
 use crate::model::{finding::Finding, name::SkillName, snapshot::Snapshot};
+use crate::sync::uninterrupted;
 
 /// The paths inside the cage.
 pub(super) const INSIDE_TOOLCHAIN: &str = "/tc";
@@ -103,7 +104,7 @@ impl<'a> CompileSandbox<'a> {
         parent: &Path,
     ) -> Result<Self, CompileError> {
         let io = |source: std::io::Error| CompileError::File { path: parent.to_owned(), message: source.to_string() };
-        fs::create_dir_all(parent).map_err(io)?;
+        uninterrupted(|| fs::create_dir_all(parent)).map_err(io)?;
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent).map_err(io)?;
         let sandbox = Self { cage, toolchain, name, folder };
         build_workspace::write(&sandbox.sources(), Some(snapshot))?;
@@ -166,7 +167,8 @@ impl<'a> CompileSandbox<'a> {
 
     fn out(&self, name: &str) -> Result<PathBuf, CompileError> {
         let out = self.folder.path().join(name);
-        fs::create_dir(&out).map_err(|error| CompileError::File { path: out.clone(), message: error.to_string() })?;
+        uninterrupted(|| fs::create_dir(&out))
+            .map_err(|error| CompileError::File { path: out.clone(), message: error.to_string() })?;
         Ok(out)
     }
 

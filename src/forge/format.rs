@@ -16,6 +16,7 @@ use super::context::ForgeContext;
 use crate::cage::{Job, JobLimits, Mount};
 use crate::model::{guidance::GUIDANCE_FILE, snapshot::Snapshot};
 use crate::policy::scan;
+use crate::sync::uninterrupted;
 
 /// rustfmt of one toolchain.
 #[derive(Debug, Clone)]
@@ -52,11 +53,11 @@ impl Formatter {
         }
         let folder = forge.layout.state().join("scratch");
         let io = |source: std::io::Error| CompileError::File { path: folder.clone(), message: source.to_string() };
-        std::fs::create_dir_all(&folder).map_err(io)?;
+        uninterrupted(|| std::fs::create_dir_all(&folder)).map_err(io)?;
         let temporary = tempfile::Builder::new().prefix("format-").tempdir_in(&folder).map_err(io)?;
         // A folder inside of it: the temporary one is closed to the user in the cage.
         let empty = temporary.path().join("s");
-        std::fs::create_dir(&empty).map_err(io)?;
+        uninterrupted(|| std::fs::create_dir(&empty)).map_err(io)?;
         // rustfmt looks for a configuration upwards. Without a cage this file ends the search.
         std::fs::write(empty.join("rustfmt.toml"), "").map_err(io)?;
         let mut files = BTreeMap::new();

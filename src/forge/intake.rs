@@ -13,6 +13,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::retry_on_intr;
 
 use crate::model::{
     digest::Digest,
@@ -86,7 +87,9 @@ pub struct IntakeError {
 /// [`IntakeError`] when `root` is not a readable folder.
 pub fn inspect(root: &Path, allowed: &IntakeRules) -> Result<Result<AcceptedSources, Vec<Finding>>, IntakeError> {
     let fd = open(root)?;
-    let device = rustix::fs::fstat(&fd).map_err(|source| IntakeError { path: root.to_owned(), source })?.st_dev;
+    let device = retry_on_intr(|| rustix::fs::fstat(&fd))
+        .map_err(|source| IntakeError { path: root.to_owned(), source })?
+        .st_dev;
     let mut walk = Walk {
         allowed,
         device,
@@ -114,7 +117,8 @@ pub fn inspect(root: &Path, allowed: &IntakeRules) -> Result<Result<AcceptedSour
 /// [`IntakeError`] when `root` is not a readable folder.
 pub fn open(root: &Path) -> Result<OwnedFd, IntakeError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(root, flags, Mode::empty()).map_err(|source| IntakeError { path: root.to_owned(), source })
+    retry_on_intr(|| rustix::fs::open(root, flags, Mode::empty()))
+        .map_err(|source| IntakeError { path: root.to_owned(), source })
 }
 
 /// How the intake treats an entry, by its path.
@@ -206,7 +210,7 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, folder: &OwnedFd, name: &str, path: &str) {
-        let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match retry_on_intr(|| rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)) {
             Ok(stat) => stat,
             Err(error) => return self.refuse("unreadable", path, format!("its metadata cannot be read: {error}")),
         };
@@ -243,7 +247,7 @@ impl Walk<'_> {
 
     fn source_folder(&mut self, folder: &OwnedFd, name: &str, path: &str) {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        match retry_on_intr(|| rustix::fs::openat(folder, name, flags, Mode::empty())) {
             Ok(fd) => self.folder(&fd, path),
             Err(error) => self.refuse("unreadable", path, format!("the folder cannot be opened: {error}")),
         }
@@ -341,14 +345,15 @@ fn read_file(folder: &OwnedFd, name: &str, device: u64) -> Result<Vec<u8>, (&'st
     let unreadable = |error: &dyn std::fmt::Display| ("unreadable", format!("it cannot be read: {error}"));
     // NONBLOCK: a pipe put in the place of the file must not make the intake wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(|error| unreadable(&error))?;
-    let stat = rustix::fs::fstat(fd.as_fd()).map_err(|error| unreadable(&error))?;
+    let fd =
+        retry_on_intr(|| rustix::fs::openat(folder, name, flags, Mode::empty())).map_err(|error| unreadable(&error))?;
+    let stat = retry_on_intr(|| rustix::fs::fstat(fd.as_fd())).map_err(|error| unreadable(&error))?;
     check_file(&stat, device)?;
     let mut bytes = Vec::new();
     let mut file = File::from(fd);
     (&mut file).take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     // A writer that is still at work would give bytes that were never together in the file.
-    let after = rustix::fs::fstat(file.as_fd()).map_err(|error| unreadable(&error))?;
+    let after = retry_on_intr(|| rustix::fs::fstat(file.as_fd())).map_err(|error| unreadable(&error))?;
     let touched = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec);
     if touched(&stat) != touched(&after) || bytes.len() as i64 != stat.st_size {
         return Err(("changed", "it changed while it was read".to_owned()));

@@ -17,6 +17,7 @@ use crate::cage::{Cage, CageError, Finished, Job, JobLimits};
 use crate::log_targets::NOTE;
 use crate::model::digest::Digest;
 use crate::runtime::{CacheError, SealKey};
+use crate::sync::uninterrupted;
 
 /// The target of every skill.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -116,7 +117,7 @@ pub fn missing_parts(cage: &Cage, tools: &HostTools) -> Result<Vec<String>, Tool
 
 /// The cache folder is the person's, wherever a link leads.
 fn make_cache(tools: &HostTools) -> Result<(), ToolchainError> {
-    fs::create_dir_all(&tools.cache)
+    uninterrupted(|| fs::create_dir_all(&tools.cache))
         .map_err(|source| ToolchainError::File(artifacts::ArtifactError::Io { path: tools.cache.clone(), source }))
 }
 
@@ -240,7 +241,7 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
     let tree = scratch.path().join("tree");
     for (path, bytes) in sdk_sources::FILES {
         let path = tree.join(path);
-        fs::create_dir_all(path.parent().unwrap_or(&tree)).map_err(io(&path))?;
+        uninterrupted(|| fs::create_dir_all(path.parent().unwrap_or(&tree))).map_err(io(&path))?;
         fs::write(&path, bytes).map_err(io(&path))?;
     }
     let target = scratch.path().join("target");
@@ -278,9 +279,9 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
     collect(&target.join("release/deps"), "so", &fresh.join("macros")).map_err(io(&fresh))?;
     let digest = kit::list(&fresh).map_err(io(&fresh))?;
     if kit.exists() {
-        fs::remove_dir_all(kit).map_err(io(kit))?;
+        uninterrupted(|| fs::remove_dir_all(kit)).map_err(io(kit))?;
     }
-    fs::rename(&fresh, kit).map_err(io(kit))?;
+    uninterrupted(|| fs::rename(&fresh, kit)).map_err(io(kit))?;
     artifacts::sync_folder(&tools.cache)?;
     Ok(digest)
 }
@@ -293,12 +294,12 @@ fn registry_remap(tools: &HostTools) -> String {
 
 /// Copies the files with this extension, each fsynced.
 fn collect(from: &Path, extension: &str, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
+    uninterrupted(|| fs::create_dir_all(to))?;
     for entry in fs::read_dir(from)? {
         let path = entry?.path();
         if path.extension() == Some(OsStr::new(extension)) {
             let target = to.join(path.file_name().unwrap_or_default());
-            fs::copy(&path, &target)?;
+            uninterrupted(|| fs::copy(&path, &target))?;
             File::open(&target)?.sync_all()?;
         }
     }
@@ -333,7 +334,7 @@ fn stderr_tail(done: &Finished) -> String {
 
 fn lock(path: &Path) -> Result<File, ToolchainError> {
     let io = |source| artifacts::ArtifactError::Io { path: path.to_owned(), source };
-    let file = File::create(path).map_err(io)?;
-    file.lock().map_err(io)?;
+    let file = artifacts::open_lock(path.parent().unwrap_or(path), path)?;
+    uninterrupted(|| file.lock()).map_err(io)?;
     Ok(file)
 }

@@ -20,6 +20,7 @@ use crate::model::{
     text,
     time::{Clock, Timestamp},
 };
+use crate::sync::uninterrupted;
 
 /// Longest reason, in characters.
 const MOST_WHY: usize = 2_000;
@@ -226,7 +227,7 @@ impl GuidanceContext<'_> {
             _ => return Err(GuidanceError::Foreign(path)),
         }
         let io = |source| ArtifactError::Io { path: to.to_owned(), source };
-        std::fs::create_dir_all(to).map_err(io)?;
+        uninterrupted(|| std::fs::create_dir_all(to)).map_err(io)?;
         for revision in self.ledger.guidance_revisions(skill)? {
             let name = format!("r{}-{}.md", revision.number, compact(revision.created_at));
             artifacts::write_durably(to, &folder.join("contents").join(name), content(&revision).as_bytes())?;

@@ -13,7 +13,7 @@ use std::thread;
 
 use super::error::InvokeError;
 use super::request::RunRequest;
-use super::resident::{QueuedRequest, RequestQueue, Resident, ResidentError};
+use super::resident::{QueueTurn, QueuedRequest, RequestQueue, Resident, ResidentError};
 use super::result::RunResult;
 use crate::model::{
     id::{ExecutionId, IdSource},
@@ -123,7 +123,7 @@ impl Lines<'_, '_> {
 }
 
 impl RequestQueue for Lines<'_, '_> {
-    fn next(&self) -> Option<QueuedRequest> {
+    fn next(&self) -> Option<QueueTurn> {
         // Two locks: a thread that waits for a line does not stop others from handing in their answers.
         let mut input = lock(&self.input);
         let number = self.room()?;
@@ -136,7 +136,7 @@ impl RequestQueue for Lines<'_, '_> {
                 let id = ExecutionId::new(self.ids);
                 progress.runs.insert(number, id);
                 let request = RunRequest { input, id: Some(id), ..self.template.clone() };
-                return Some(QueuedRequest { number, request });
+                return Some(QueueTurn::Request(QueuedRequest { number, request }));
             }
             Ok(None) => {}
             Err(error) => progress.batch.unread = Some(error),

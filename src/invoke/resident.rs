@@ -9,6 +9,9 @@
 //! there, so nothing is handed between threads. A thread leaves its lane for a run that needs more: a skill that is not loaded
 //! yet, one that reaches something else, or a commit that a crash left PENDING.
 //!
+//! The memory of used instances stays with their skills, so that the next run is faster. When nobody has asked for anything for
+//! long, loaded skills and the engine are let go, and all of that memory with them. The next request loads again.
+//!
 //! Deliberately never: trusts what it keeps without asking, runs two guests in one store, or answers before the record is on
 //! disk.
 
@@ -43,10 +46,19 @@ pub struct QueuedRequest {
     pub request: RunRequest,
 }
 
+/// What a queue has for a thread.
+#[derive(Debug)]
+pub enum QueueTurn {
+    /// A request.
+    Request(QueuedRequest),
+    /// Nothing runs, and nobody has asked for anything for long.
+    Idle,
+}
+
 /// Gives requests to many threads and takes their results. Both methods are called on threads that can open no file.
 pub trait RequestQueue: Sync {
-    /// Waits for the next request; `None` when there will be no other.
-    fn next(&self) -> Option<QueuedRequest>;
+    /// Waits for the next turn; `None` when there will be no other request.
+    fn next(&self) -> Option<QueueTurn>;
     /// Takes what became of a request.
     fn done(&self, number: u64, ran: Result<RunResult, InvokeError>);
 }
@@ -103,7 +115,7 @@ impl<'a> Resident<'a> {
         // The engine reserved memory for this number of threads, and more would fail in the middle of a run.
         let _permit = ThreadPermit::take(&self.serving, self.threads)?;
         let mut view = LedgerView::open(&self.shared, self.journal, &self.skills)?;
-        let mut waiting = queue.next();
+        let mut waiting = self.next(&mut view, queue);
         while let Some(queued) = waiting.take() {
             // An error here is no answer: on a new thread the request meets it again, and is recorded with it.
             let reaches = view.current(&queued.request.skill).ok().flatten().and_then(|skill| skill.reaches.clone());
@@ -113,11 +125,26 @@ impl<'a> Resident<'a> {
                 Some(reaches) => self.serve_on_lane(&mut view, &reaches, queued, queue),
                 None => {
                     queue.done(queued.number, self.run_on_new_thread(&mut view, &queued.request));
-                    queue.next()
+                    self.next(&mut view, queue)
                 }
             };
         }
         Ok(())
+    }
+
+    /// Waits for the next request, and gives memory back while there is none.
+    fn next(&self, view: &mut LedgerView<'_>, queue: &dyn RequestQueue) -> Option<QueuedRequest> {
+        loop {
+            match queue.next()? {
+                QueueTurn::Request(queued) => return Some(queued),
+                // Each thread has skills of its own in its view. With those of the last one the engine goes, and gives
+                // back the memory that it kept for them.
+                QueueTurn::Idle => {
+                    view.let_go();
+                    self.skills.let_go();
+                }
+            }
+        }
     }
 
     /// Serves requests on one lane, from this one on. Gives back the first that cannot run there.
@@ -146,7 +173,9 @@ impl<'a> Resident<'a> {
                 let ran = self.run_on_lane(lane, view, LaneRun { skill: &skill, request: &queued.request, governance });
                 *lock(&running) = None;
                 queue.done(queued.number, ran);
-                waiting = queue.next();
+                // Not held while this thread waits.
+                drop(skill);
+                waiting = self.next(view, queue);
             }
         });
         let Err(error) = ended else { return waiting };
@@ -158,7 +187,7 @@ impl<'a> Resident<'a> {
             (None, Some(queued)) => queue.done(queued.number, self.run_on_new_thread(view, &queued.request)),
             (None, None) => {}
         }
-        queue.next()
+        self.next(view, queue)
     }
 
     fn run_on_lane(&self, lane: &Lane<'_>, view: &LedgerView<'_>, run: LaneRun<'_>) -> Result<RunResult, InvokeError> {

@@ -9,10 +9,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{Ledger, LedgerError};
-
-fn failed(path: &Path, error: &std::io::Error) -> LedgerError {
-    LedgerError::Sqlite(format!("{}: {error}", path.display()))
-}
+use crate::sync::uninterrupted;
 
 impl Ledger {
     /// Copies the ledger to `to`, which must not exist.
@@ -31,7 +28,8 @@ impl Ledger {
                 };
                 let (source, target) = (with(Path::new(&from)), with(to));
                 if beside.is_empty() || source.exists() {
-                    std::fs::copy(&source, &target).map_err(|error| failed(&source, &error))?;
+                    uninterrupted(|| std::fs::copy(&source, &target))
+                        .map_err(|error| LedgerError::Copy { path: target, source: error })?;
                 }
             }
             Ok(())

@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::retry_on_intr;
 
 use super::LedgerError;
+use crate::sync::uninterrupted;
 
 /// When a commit is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +160,7 @@ impl UnsyncedMark {
         let alone = retry_on_intr(|| flock(&self.file, FlockOperation::NonBlockingLockExclusive)).is_ok();
         if alone && is_at(&self.file, &self.path) {
             // A mark that stays says nothing worse than the truth: something may have been lost.
-            let _ = fs::remove_file(&self.path);
+            let _ = uninterrupted(|| fs::remove_file(&self.path));
         }
     }
 }
@@ -170,16 +171,15 @@ pub(super) fn after_a_crash(log: &WriteAheadLog) -> LostRecords {
     let Ok(mut file) = open(&path, false) else { return LostRecords::None };
     match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
         Ok(()) if is_at(&file, &path) => {}
-        // A process that commits so is at work.
-        Ok(()) | Err(Errno::WOULDBLOCK) => return LostRecords::None,
-        Err(_) => return LostRecords::None,
+        // A process that commits so is at work, or somebody else has just removed it.
+        Ok(()) | Err(_) => return LostRecords::None,
     }
     let mut noted = String::new();
     let read = (&mut file).take(128).read_to_string(&mut noted).is_ok();
     let same_start = read && boot_id().is_ok_and(|id| id == noted);
     // After the end of a process alone, the kernel still has everything, and the disk gets it now.
     let kept = same_start && log.sync().is_ok();
-    let _ = fs::remove_file(&path);
+    let _ = uninterrupted(|| fs::remove_file(&path));
     if kept { LostRecords::None } else { LostRecords::Possible }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::history::approval::SignatureRequest;
 use crate::model::switch::Halt;
@@ -107,8 +107,22 @@ pub enum LedgerError {
     #[error("another process kept the ledger locked for too long")]
     Busy,
     /// There is no room for it.
-    #[error("the disk that the ledger lies on is full: {0}")]
-    Full(String),
+    #[error("the disk that the ledger lies on is full")]
+    Full,
+    /// Its file, its folder or its file system takes no changes.
+    #[error("the ledger cannot be written: its file, its folder or its file system is read-only")]
+    ReadOnly,
+    /// A copy of it could not be made.
+    #[error("{path}: {source}")]
+    Copy {
+        /// The file of the copy.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The disk failed in another way.
+    #[error("the disk that the ledger lies on failed: {0}")]
+    Disk(String),
     /// The write-ahead log could not be put on the disk.
     #[error("the disk did not take the records so far: {0}")]
     Unsynced(std::io::Error),
@@ -137,8 +151,15 @@ impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         match (error.sqlite_error_code(), &error) {
             (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _) => Self::Damaged(error.to_string()),
-            (Some(ErrorCode::DiskFull), _) => Self::Full(error.to_string()),
-            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Busy,
+            (Some(ErrorCode::DiskFull), _) => Self::Full,
+            (Some(ErrorCode::ReadOnly), _) => Self::ReadOnly,
+            (Some(ErrorCode::SystemIoFailure), rusqlite::Error::SqliteFailure(code, _)) => {
+                of_the_disk(code.extended_code)
+            }
+            // The last one is a lock as well: other processes had the index of the log each time it was looked at.
+            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed), _) => {
+                Self::Busy
+            }
             (_, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
                 Self::BadValue(error.to_string())
             }
@@ -147,12 +168,28 @@ impl From<rusqlite::Error> for LedgerError {
     }
 }
 
+/// What an I/O error of SQLite means. Its own text is the same for all of them.
+fn of_the_disk(extended: i32) -> LedgerError {
+    match extended {
+        // There is no room for a page of the index of its log.
+        ffi::SQLITE_IOERR_SHMSIZE => LedgerError::Full,
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => {
+            LedgerError::Disk("it did not take the changes".to_owned())
+        }
+        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => LedgerError::Disk("it could not be read".to_owned()),
+        ffi::SQLITE_IOERR_WRITE => LedgerError::Disk("it could not be written".to_owned()),
+        other => LedgerError::Disk(format!("SQLite reports error {other}")),
+    }
+}
+
 impl LedgerError {
     /// The same error once more, for each of those that one failed transaction belongs to.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Busy => Self::Busy,
-            Self::Full(text) => Self::Full(text.clone()),
+            Self::Full => Self::Full,
+            Self::ReadOnly => Self::ReadOnly,
+            Self::Disk(text) => Self::Disk(text.clone()),
             Self::Damaged(text) => Self::Damaged(text.clone()),
             Self::Tampered(text) => Self::Tampered(text.clone()),
             Self::Anchor(text) => Self::Anchor(text.clone()),
@@ -172,7 +209,9 @@ impl LedgerError {
                 | Self::OverLimit { .. }
                 | Self::Conflict(_)
                 | Self::Busy
-                | Self::Full(_)
+                | Self::Full
+                | Self::ReadOnly
+                | Self::Copy { .. }
                 | Self::Unsynced(_)
                 | Self::NotStopped
                 | Self::StoppedAgain

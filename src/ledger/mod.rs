@@ -51,6 +51,7 @@ mod shadow_orders;
 mod statements;
 mod step_back_orders;
 mod stop_mark;
+mod storage;
 mod stores;
 mod switch;
 mod trust_policies;
@@ -168,8 +169,10 @@ impl Ledger {
             Create::Never if !path.exists() => return Err(LedgerError::Missing(path.to_owned())),
             Create::Never => {}
         }
-        let conn = Connection::open_with_flags(path, flags)?;
-        let ledger = Self::set_up(conn, create)?;
+        storage::check_files(path)?;
+        let opened = Connection::open_with_flags(path, flags).map_err(LedgerError::from);
+        let ledger =
+            opened.and_then(|conn| Self::set_up(conn, create)).map_err(|error| storage::explain(path, error))?;
         reserve::keep(path);
         Ok(ledger)
     }
@@ -180,10 +183,10 @@ impl Ledger {
     /// As for [`Ledger::open`]. Nothing is brought up to date that cannot be written.
     pub fn open_to_look(path: &Path) -> Result<Self, LedgerError> {
         match Self::open(path, Create::Never) {
-            // SQLite says one of these when it cannot make its index.
-            Err(error @ (LedgerError::Full(_) | LedgerError::Sqlite(_))) => {
-                Self::open_unwritten(path).map_err(|_| error)
-            }
+            // One of these comes when SQLite cannot make its index.
+            Err(
+                error @ (LedgerError::Full | LedgerError::ReadOnly | LedgerError::Disk(_) | LedgerError::Sqlite(_)),
+            ) => Self::open_unwritten(path).map_err(|_| error),
             opened => opened,
         }
     }
@@ -323,7 +326,8 @@ impl Ledger {
     /// [`LedgerError::Damaged`] with SQLite's first complaint.
     pub fn check_fully(&self) -> Result<(), LedgerError> {
         integrity::check_all(self.reader()?)?;
-        self.check_integrity()
+        // The check of pages and indexes does not follow references between rows.
+        integrity::check_all_references(&self.conn)
     }
 
     /// The check of what decisions rest on, and of nothing that grows with runs: for `status` and `doctor`.
@@ -336,19 +340,6 @@ impl Ledger {
         integrity::check(conn, &integrity::OF_EFFECTS)?;
         integrity::check_references(conn, &integrity::OF_TRUST)?;
         integrity::check_references(conn, &integrity::OF_EFFECTS)
-    }
-
-    /// SQLite's own check of the whole file, with the references between rows.
-    ///
-    /// # Errors
-    /// [`LedgerError::Damaged`] with SQLite's first complaint.
-    pub fn check_integrity(&self) -> Result<(), LedgerError> {
-        let verdict: String = self.reader()?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(LedgerError::Damaged(verdict));
-        }
-        // `quick_check` examines pages and does not follow references between rows.
-        integrity::check_all_references(&self.conn)
     }
 }
 

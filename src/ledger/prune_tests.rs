@@ -118,7 +118,7 @@ fn pruned(runs: &[Run], commits: &[Made]) -> Result<(Vec<usize>, Vec<usize>), Bo
     assert_eq!(done.commits, (commits.len() - kept.len()) as u64);
     let sets: u64 = ledger.conn.query_row("SELECT count(*) FROM limit_sets", [], |row| row.get(0))?;
     assert_eq!(sets, executions.len() as u64, "limits that nobody had stay for nobody");
-    ledger.check_integrity()?;
+    ledger.check_fully()?;
     let on: bool = ledger.conn.pragma_query_value(None, "foreign_keys", |row| row.get(0))?;
     assert!(on, "references are checked again");
     Ok((executions, kept))
@@ -171,7 +171,7 @@ fn it_goes_in_slices_between_which_others_write() -> Done {
     assert_eq!(stops, written);
     let noted: u64 = other.conn.query_row("SELECT executions FROM prunes", [], |row| row.get(0))?;
     assert_eq!(noted, many as u64);
-    other.check_integrity()?;
+    other.check_fully()?;
     Ok(())
 }
 
@@ -194,7 +194,7 @@ fn what_comes_between_two_slices_keeps_what_it_follows_from() -> Done {
     assert_eq!(prune.take_executions(number, 0, &scope)?.0, 1);
     assert_eq!(prune.take_commits(number, 0, &scope)?.0, 0);
     assert_eq!(left(&ledger, "SELECT execution_id FROM executions ORDER BY rowid")?, [0, 1, 2, 4, 9]);
-    ledger.check_integrity()?;
+    ledger.check_fully()?;
     Ok(())
 }
 

@@ -5,14 +5,15 @@
 //!
 //! Deliberately never: follows a link, or reads more than a few kilobytes of text that anybody may have written.
 
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rustix::fs::OFlags;
 
 use super::reserve;
 use crate::model::text;
@@ -86,7 +87,7 @@ impl StopMark {
     fn text(&self) -> String {
         let mut said = String::new();
         // The file can be of any size, because anybody who can write the folder can make it.
-        let read = File::open(&self.0).and_then(|file| file.take(MAX_MARK).read_to_string(&mut said));
+        let read = open(&self.0, OFlags::empty()).and_then(|file| file.take(MAX_MARK).read_to_string(&mut said));
         match read {
             // The text goes to terminals and records, so control characters and line breaks are
             // removed.
@@ -104,6 +105,8 @@ impl StopMark {
     }
 
     fn write(&self, by: &str, why: &str) -> Option<MarkId> {
+        // A link in the place of the folder leads to one that somebody else chose. Nothing is written there.
+        self.folder().ok()?;
         // Renamed into place so that a reader never sees half of the text.
         let written = self.0.with_extension("new");
         // A link that somebody put there is removed, and nothing is written through it.
@@ -131,7 +134,7 @@ impl StopMark {
     ///
     /// The lock is on the folder, because a full disk may have no room for a file of its own.
     fn lock(&self) -> io::Result<File> {
-        let folder = File::open(self.0.parent().unwrap_or(&self.0))?;
+        let folder = self.folder()?;
         for _ in 0..LOCK_TRIES {
             match folder.try_lock() {
                 Ok(()) => return Ok(folder),
@@ -141,4 +144,14 @@ impl StopMark {
         }
         Err(ErrorKind::WouldBlock.into())
     }
+
+    fn folder(&self) -> io::Result<File> {
+        open(self.0.parent().unwrap_or(&self.0), OFlags::DIRECTORY)
+    }
+}
+
+/// Opens what is no link, to read it. Opening a pipe does not wait for its other end.
+fn open(path: &Path, more: OFlags) -> io::Result<File> {
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK | more).bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }

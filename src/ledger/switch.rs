@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, types::Type};
 
 use super::events::{self, NewEvent, state::StateKey};
 use super::stop_mark::{MARK, StopMark};
-use super::{Allowance, Decided, Ledger, LedgerError, governance, reserve, schema_check};
+use super::{Allowance, Decided, Ledger, LedgerError, governance, reserve, schema_check, storage};
 use crate::history::event::EventKind;
 use crate::model::{
     id::ProposalId,
@@ -138,7 +138,7 @@ fn stop_since(conn: &Connection, authorization: RunAuthorization) -> Stopped {
 
 /// Whether a failure can come from a full disk. SQLite says "disk I/O error" when it has no room for its index.
 fn may_lack_room(error: &LedgerError) -> bool {
-    matches!(error, LedgerError::Full(_) | LedgerError::Sqlite(_))
+    matches!(error, LedgerError::Full | LedgerError::Disk(_) | LedgerError::Sqlite(_))
 }
 
 /// Whether the authorization of some work still holds.
@@ -331,6 +331,7 @@ impl Ledger {
 /// Opens the ledger's file for one look at it.
 fn open_for_a_look(path: &Path) -> Result<Connection, Stopped> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    storage::check_files(path).map_err(|error| Stopped::Unreadable(error.to_string()))?;
     // A connection that stays open keeps reading the old file after another was renamed over it.
     let opened = Connection::open_with_flags(path, flags);
     // The watch runs beside a guest. A long wait here would delay the stop by as much.

@@ -31,7 +31,7 @@ impl McpService {
             Ok(Some(identity)) => format!("{INSTRUCTIONS}\n\n{}", identity.block),
             Ok(None) => INSTRUCTIONS.to_owned(),
             Err(error) => {
-                format!("{INSTRUCTIONS}\n\nThere is no identity block: {}", text::line(&error.to_string(), 1_000))
+                format!("{INSTRUCTIONS}\n\nThere is no identity block: {}", text::line(&error.message(), 1_000))
             }
         }
     }

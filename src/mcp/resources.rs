@@ -129,7 +129,7 @@ fn refused(uri: &str, error: &Error) -> ErrorData {
     match error.kind() {
         // An id that does not exist and one that is malformed get the same answer.
         Kind::Usage => not_found(uri),
-        _ => ErrorData::internal_error(text::block(&error.to_string(), 2_000), None),
+        _ => ErrorData::internal_error(text::block(&error.message(), 2_000), None),
     }
 }
 

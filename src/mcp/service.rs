@@ -111,7 +111,7 @@ pub(super) async fn ask<T: Send + 'static>(request: impl FnOnce(ReplyFn<T>)) -> 
 
 /// An error for the client, not for its model.
 pub(super) fn protocol_error(error: &Error) -> ErrorData {
-    ErrorData::internal_error(text::block(&error.to_string(), 2_000), None)
+    ErrorData::internal_error(text::block(&error.message(), 2_000), None)
 }
 
 /// The name that the client gives itself, for records.

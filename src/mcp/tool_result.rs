@@ -140,8 +140,8 @@ pub(super) fn failed_result(message: &str) -> CallToolResult {
 /// An error of Kavi as a result that the model sees.
 pub(super) fn error_result(error: &Error) -> CallToolResult {
     failed_result(&match error.hint() {
-        Some(hint) => format!("{error}\nFor a person: {hint}"),
-        None => error.to_string(),
+        Some(hint) => format!("{}\nFor a person: {hint}", error.message()),
+        None => error.message(),
     })
 }
 

@@ -57,6 +57,22 @@ fn is_printable(c: char) -> bool {
     shown && !is_hidden(c)
 }
 
+/// The text of an error without the numbers of the operating system, which say nothing to a person.
+pub fn without_os_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => plain.push_str(rest),
+            _ => {
+                plain.push_str(" (os error ");
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +126,17 @@ mod tests {
         let shown = json(&value.to_string());
         assert_eq!(shown, r#"{"a\u009b31m":"\u001b[0m\u202eä漢\udb40\udc41\u007f\n"}"#);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).ok(), Some(value));
+    }
+
+    #[test]
+    fn only_numbers_of_the_operating_system_are_left_out() {
+        for (text, plain) in [
+            ("a: No space left on device (os error 28)", "a: No space left on device"),
+            ("(os error 2) (os error 28), then", "(os error 2), then"),
+            ("no (os error x) and (os error 2", "no (os error x) and (os error 2"),
+            ("", ""),
+        ] {
+            assert_eq!(without_os_numbers(text), plain);
+        }
     }
 }

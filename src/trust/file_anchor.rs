@@ -21,6 +21,7 @@ use crate::history::note::NoteKey;
 use crate::history::rules::{DecisionRules, NO_RULES};
 use crate::history::witness::AddCheckpoint;
 use crate::history::{Hash, hex, parse_hex};
+use crate::sync::uninterrupted;
 
 use super::pins::PlacePin;
 use super::witness_client::{WitnessAddress, WitnessAnswer};
@@ -181,8 +182,13 @@ impl FileAnchor {
             // The user's own folders may be links, such as `~/.local`. What is made below them is not.
             let base = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
             artifacts::create_folders_durably(base, folder).map_err(|error| unusable(error.to_string()))?;
+            let made = artifacts::create_private(folder, &path, &text);
             // It may exist by now: another process was faster, and its key is as good.
-            let _ = artifacts::create_private(folder, &path, &text);
+            if let Err(error) = made
+                && path.symlink_metadata().is_err()
+            {
+                return Err(unusable(format!("its key cannot be made: {error}")));
+            }
         }
         self.pair().map(drop)
     }
@@ -203,9 +209,10 @@ impl FileAnchor {
 
     fn lock(&self) -> Result<File, AnchorError> {
         let path = self.file("lock")?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let locked = file.and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|error| unusable(format!("{}: {error}", path.display())))
+        let file =
+            artifacts::open_lock(path.parent().unwrap_or(&path), &path).map_err(|error| unusable(error.to_string()))?;
+        uninterrupted(|| file.lock()).map_err(|error| unusable(format!("{}: {error}", path.display())))?;
+        Ok(file)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::history::merkle::TreeHead;
 use crate::history::note::{Note, NoteKey};
 use crate::history::witness::{AddCheckpoint, CosignerKey, WitnessDecision, cosigned_text, decide};
 use crate::history::{hex, sha256};
+use crate::sync::uninterrupted;
 
 /// The path of the one call.
 const ADD_CHECKPOINT: &str = "/add-checkpoint";
@@ -137,7 +138,7 @@ impl WitnessStore {
 
     fn lock(&self) -> Result<File, AnchorError> {
         let file = artifacts::open_lock(&self.folder, &self.folder.join("witness.lock")).map_err(unusable)?;
-        file.lock().map_err(unusable)?;
+        uninterrupted(|| file.lock()).map_err(unusable)?;
         Ok(file)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Every verb with its aliases, and the least that it takes.
-const VERBS: &[(&str, &[&str])] = &[
+pub const VERBS: &[(&str, &[&str])] = &[
     ("demo", &[]),
     ("init", &[]),
     ("new", &[]),

@@ -12,6 +12,7 @@ mod support;
 
 mod conformance;
 mod door;
+mod idle;
 mod rows;
 mod soak;
 

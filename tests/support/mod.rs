@@ -18,6 +18,7 @@ pub mod once;
 pub mod openai_api;
 pub mod postgres;
 pub mod shipped;
+pub mod small_disk;
 pub mod standin;
 pub mod tls_server;
 pub mod vault;

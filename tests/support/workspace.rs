@@ -156,6 +156,13 @@ impl Workspace {
         workspace
     }
 
+    /// A copy of a workspace, in a folder below this one.
+    pub fn copy_below(template: &Path, folder: &Path) -> Self {
+        let workspace = Self { folder: tempfile::tempdir_in(folder).expect("a folder") };
+        copy(template, workspace.path());
+        workspace
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -1,14 +1,15 @@
 //! Calls that wait for a thread, and the replies that they wait for.
 //!
 //! Guarantees: first in, first out. Every accepted call is answered once, also when the last call thread has ended. At most
-//! [`MOST_WAITING`] calls wait. Deliberately never: runs a call.
+//! [`MOST_WAITING`] calls wait. A thread that waits is told when nobody has called for long. Deliberately never: runs a call.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::api::ReplyFn;
 use crate::error::Error;
-use crate::invoke::resident::{QueuedRequest, RequestQueue};
+use crate::invoke::resident::{QueueTurn, QueuedRequest, RequestQueue};
 use crate::invoke::{InvokeError, RunRequest, RunResult};
 use crate::sync::lock;
 
@@ -23,6 +24,8 @@ pub(super) const MOST_THREADS: usize = 16;
 pub(super) struct CallQueue {
     state: Mutex<QueueState>,
     call_added: Condvar,
+    /// How long nobody calls before the threads are told.
+    idle: Duration,
 }
 
 struct QueueState {
@@ -46,6 +49,11 @@ impl QueueState {
         let free = self.threads.saturating_sub(self.busy);
         self.waiting.len().saturating_sub(free).min(most)
     }
+
+    /// Whether nothing waits and nothing runs. While one thread runs a call, the next is likely to want what others have.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.busy == 0 && self.closed.is_none()
+    }
 }
 
 /// Whether calls wait that another thread could serve.
@@ -56,8 +64,8 @@ pub(super) enum ThreadDemand {
 }
 
 impl CallQueue {
-    /// A queue that this many threads will serve.
-    pub(super) fn new(threads: usize) -> Self {
+    /// A queue that this many threads will serve. They are told when nobody has called for so long.
+    pub(super) fn new(threads: usize, idle: Duration) -> Self {
         let state = QueueState {
             waiting: VecDeque::new(),
             replies: BTreeMap::new(),
@@ -66,7 +74,7 @@ impl CallQueue {
             busy: 0,
             closed: None,
         };
-        Self { state: Mutex::new(state), call_added: Condvar::new() }
+        Self { state: Mutex::new(state), call_added: Condvar::new(), idle }
     }
 
     /// Accepts a call and numbers it. Says whether more threads are needed.
@@ -139,17 +147,21 @@ impl CallQueue {
 }
 
 impl RequestQueue for CallQueue {
-    fn next(&self) -> Option<QueuedRequest> {
+    fn next(&self) -> Option<QueueTurn> {
         let mut state = lock(&self.state);
         loop {
             if let Some(call) = state.waiting.pop_front() {
                 state.busy += 1;
-                return Some(call);
+                return Some(QueueTurn::Request(call));
             }
             if state.closed.is_some() {
                 return None;
             }
-            state = self.call_added.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let (after, wait) = self.call_added.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
+            if wait.timed_out() && after.is_idle() {
+                return Some(QueueTurn::Idle);
+            }
+            state = after;
         }
     }
 
@@ -169,6 +181,7 @@ mod tests {
     use std::sync::{Arc, mpsc};
 
     use super::*;
+    use crate::ledger::LedgerError;
     use crate::model::{
         channel::{Caller, Channel},
         name::{InvalidName, SkillName},
@@ -177,6 +190,18 @@ mod tests {
     fn call(name: &str) -> Result<RunRequest, InvalidName> {
         let caller = Caller { channel: Channel::Mcp, name: "a test".to_owned() };
         Ok(RunRequest::new(SkillName::parse(name)?, Vec::new(), Arc::new(caller)))
+    }
+
+    /// A queue on which nobody waits long enough to be told.
+    fn queue_for(threads: usize) -> CallQueue {
+        CallQueue::new(threads, Duration::from_hours(1))
+    }
+
+    fn taken(queue: &CallQueue) -> Option<String> {
+        match queue.next()? {
+            QueueTurn::Request(queued) => Some(queued.request.skill.to_string()),
+            QueueTurn::Idle => None,
+        }
     }
 
     fn reply(answers: &mpsc::Sender<String>) -> ReplyFn<RunResult> {
@@ -189,7 +214,7 @@ mod tests {
     #[test]
     fn calls_come_in_order_and_one_too_many_is_refused_at_once() -> Result<(), Box<dyn std::error::Error>> {
         let (answers, heard) = mpsc::channel();
-        let queue = CallQueue::new(1);
+        let queue = queue_for(1);
         queue.put(call("first")?, reply(&answers));
         for _ in 1..MOST_WAITING {
             queue.put(call("another")?, reply(&answers));
@@ -197,7 +222,7 @@ mod tests {
         assert!(heard.try_recv().is_err());
         queue.put(call("late")?, reply(&answers));
         assert!(heard.try_recv()?.contains("256 calls are waiting"));
-        assert_eq!(queue.next().map(|call| call.request.skill.to_string()).as_deref(), Some("first"));
+        assert_eq!(taken(&queue).as_deref(), Some("first"));
         queue.put(call("later")?, reply(&answers));
         assert!(heard.try_recv().is_err(), "there was room");
         Ok(())
@@ -206,7 +231,7 @@ mod tests {
     #[test]
     fn calls_that_wait_are_worth_threads_up_to_the_most() -> Result<(), Box<dyn std::error::Error>> {
         let (answers, _heard) = mpsc::channel();
-        let queue = CallQueue::new(2);
+        let queue = queue_for(2);
         assert_eq!(queue.put(call("first")?, reply(&answers)), ThreadDemand::Enough);
         assert_eq!(queue.put(call("second")?, reply(&answers)), ThreadDemand::Enough, "there are two threads");
         assert_eq!(queue.more_threads(), 0);
@@ -225,7 +250,7 @@ mod tests {
     #[test]
     fn when_the_last_thread_leaves_or_the_server_ends_everybody_is_told() -> Result<(), Box<dyn std::error::Error>> {
         let (answers, heard) = mpsc::channel();
-        let queue = CallQueue::new(2);
+        let queue = queue_for(2);
         queue.put(call("first")?, reply(&answers));
         queue.leave(Some("no memory".to_owned()));
         assert!(heard.try_recv().is_err(), "there is another thread");
@@ -233,13 +258,28 @@ mod tests {
         assert_eq!(heard.try_recv()?, "no skill can be called: no memory");
         queue.put(call("second")?, reply(&answers));
         assert_eq!(heard.try_recv()?, "no skill can be called: no memory");
-        let queue = CallQueue::new(1);
+        let queue = queue_for(1);
         queue.put(call("first")?, reply(&answers));
         queue.put(call("second")?, reply(&answers));
         assert!(queue.next().is_some());
         queue.close();
         assert_eq!(heard.try_recv()?, "the server is ending");
         assert!(queue.next().is_none() && heard.try_recv().is_err(), "the first is still replies its answer");
+        Ok(())
+    }
+
+    #[test]
+    fn threads_are_told_when_nobody_calls_and_nothing_runs() -> Result<(), Box<dyn std::error::Error>> {
+        let (answers, _heard) = mpsc::channel();
+        let queue = CallQueue::new(2, Duration::from_millis(1));
+        assert!(matches!(queue.next(), Some(QueueTurn::Idle)));
+        queue.put(call("first")?, reply(&answers));
+        assert_eq!(taken(&queue).as_deref(), Some("first"), "a call comes before that");
+        assert!(!lock(&queue.state).is_idle(), "it runs");
+        queue.done(1, Err(InvokeError::Ledger(LedgerError::NoWriter)));
+        assert!(matches!(queue.next(), Some(QueueTurn::Idle)));
+        queue.close();
+        assert!(queue.next().is_none());
         Ok(())
     }
 }

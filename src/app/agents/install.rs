@@ -12,6 +12,7 @@ use super::super::open_workspace::OpenWorkspace;
 use crate::artifacts::{self, ReadError};
 use crate::error::Error;
 use crate::model::json::{self, JsonLimits};
+use crate::sync::uninterrupted;
 
 /// A program that agents run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +205,7 @@ pub(super) fn install(workspace: &OpenWorkspace, program: AgentProgram, folder: 
         // A link in the home folder is the person's own, as of those who keep their settings elsewhere.
         true => {
             let above = file.parent().unwrap_or(&folder).to_path_buf();
-            let made = std::fs::create_dir_all(&above);
+            let made = uninterrupted(|| std::fs::create_dir_all(&above));
             made.map_err(|source| Error::Io { what: above.display().to_string(), source })?;
             above
         }

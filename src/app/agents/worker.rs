@@ -34,6 +34,9 @@ use crate::model::{
 use crate::policy::{actor_capability::ActorCapability, channels::ChannelPolicy, matrix::Actor};
 use crate::sync::lock;
 
+/// How long nobody calls a skill before loaded skills and their memory are let go. The next call then takes some
+/// milliseconds more.
+const IDLE: Duration = Duration::from_secs(30);
 /// How often the worker looks whether the trusted skills changed.
 const CHANGE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// The shortest time between two looks for notices.
@@ -52,7 +55,7 @@ pub(super) fn serve<T: Send>(
     let no_thread = |source| Error::Io { what: "a thread of the server for agents".to_owned(), source };
     // To begin with; more threads start while calls wait.
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let calls = Arc::new(CallQueue::new(threads));
+    let calls = Arc::new(CallQueue::new(threads, IDLE));
     let (handle, requests) = AgentHandle::new(Arc::clone(&calls));
     let (recorder, resident) = (OnceLock::new(), OnceLock::new());
     thread::scope(|scope| {

@@ -8,6 +8,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProto
 
 use super::at;
 use crate::cage::error::{SetupStep, StageError};
+use crate::sync::uninterrupted;
 
 /// The first interface of every network namespace.
 const LOOPBACK_INDEX: i32 = 1;
@@ -20,12 +21,13 @@ const IFF_UP: u32 = 1;
 pub(super) fn raise() -> Result<(), StageError> {
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
         .map_err(at(SetupStep::Loopback, "socket"))?;
-    sendto(netlink.as_raw_fd(), &request(), &NetlinkAddr::new(0, 0), MsgFlags::empty())
+    let (request, kernel) = (request(), NetlinkAddr::new(0, 0));
+    uninterrupted(|| Ok(sendto(netlink.as_raw_fd(), &request, &kernel, MsgFlags::empty())?))
         .map_err(at(SetupStep::Loopback, "send"))?;
     // The kernel repeats the request after the error code, which fits.
     let mut answer = [0u8; 256];
-    let length =
-        recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()).map_err(at(SetupStep::Loopback, "receive"))?;
+    let length = uninterrupted(|| Ok(recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?))
+        .map_err(at(SetupStep::Loopback, "receive"))?;
     match verdict(&answer[..length]) {
         Some(0) => Ok(()),
         Some(code) => Err(StageError::new(

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::retry_on_intr;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
     mount_remount, unmount,
@@ -23,6 +24,7 @@ use crate::cage::error::{SetupStep, StageError};
 use crate::cage::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
 use crate::cage::mount::{MountAccess, ProcAccess};
 use crate::cage::wire::{Bind, OuterOrder};
+use crate::sync::uninterrupted;
 
 /// Where the new tree is built. It covers `/tmp` only in our own mount namespace.
 const BASE: &str = "/tmp";
@@ -116,9 +118,10 @@ fn open(bind: Bind, user: SetupUser) -> Result<OpenedMount, StageError> {
     let failed = |why: &str| StageError::new(SetupStep::Mounts, format!("{}: {why}", bind.host));
     // A descriptor without access rights is enough to bind. Opening for reading could block on a
     // pipe.
-    let fd = openat(CWD, &bind.host, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| failed(&error.to_string()))?;
-    let stat = fstat(&fd).map_err(|error| failed(&error.to_string()))?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd =
+        retry_on_intr(|| openat(CWD, &bind.host, flags, Mode::empty())).map_err(|error| failed(&error.to_string()))?;
+    let stat = retry_on_intr(|| fstat(&fd)).map_err(|error| failed(&error.to_string()))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind == FileType::Symlink {
         return Err(failed("it is a symbolic link; give the path that it points to"));
@@ -179,7 +182,7 @@ fn furnish(scratch_bytes: u64, user: SetupUser) -> Result<(), StageError> {
     for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)]
     {
         let folder = format!("{scratch}/{name}");
-        fs::create_dir(&folder).map_err(at(SetupStep::Mounts, place))?;
+        uninterrupted(|| fs::create_dir(&folder)).map_err(at(SetupStep::Mounts, place))?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(SetupStep::Mounts, place))?;
         if user == SetupUser::Root {
             std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(SetupStep::Mounts, place))?;

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, openat, statat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::CAGE_ID;
 
@@ -23,7 +23,7 @@ pub(super) enum OwnershipChange {
 
 /// Changes the owner of a mounted file or folder and of what it holds.
 pub(super) fn hand(root: &OwnedFd, change: OwnershipChange) -> Result<(), Errno> {
-    let stat = statat(root, c"", AtFlags::EMPTY_PATH)?;
+    let stat = retry_on_intr(|| statat(root, c"", AtFlags::EMPTY_PATH))?;
     // Another file system below the folder was mounted there by somebody else, and is not part of
     // the grant.
     let file_system = stat.st_dev;
@@ -46,7 +46,7 @@ pub(super) fn hand(root: &OwnedFd, change: OwnershipChange) -> Result<(), Errno>
         }
         let here = folder.fd()?;
         // By the open folder and a single name. A path from the top could lead elsewhere by now.
-        let stat = statat(here, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = retry_on_intr(|| statat(here, name, AtFlags::SYMLINK_NOFOLLOW))?;
         if stat.st_dev != file_system {
             continue;
         }
@@ -67,7 +67,7 @@ pub(super) fn hand(root: &OwnedFd, change: OwnershipChange) -> Result<(), Errno>
 
 fn enter(parent: impl AsFd, name: &std::ffi::CStr) -> Result<Dir, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Dir::new(openat(parent, name, flags, Mode::empty())?)
+    Dir::new(retry_on_intr(|| openat(&parent, name, flags, Mode::empty()))?)
 }
 
 fn change_owner(
@@ -80,7 +80,7 @@ fn change_owner(
         OwnershipChange::ToCage => CAGE_ID,
         OwnershipChange::BackToRoot => 0,
     };
-    chownat(parent, name, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)), flags)
+    retry_on_intr(|| chownat(&parent, name, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)), flags))
 }
 
 /// Whether the owner of this entry changes.

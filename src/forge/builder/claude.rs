@@ -28,6 +28,7 @@ use super::{
 };
 use crate::forge::gateway::{self, GatewayError, GatewayReport, ListenAddress, ListenMode};
 use crate::model::{id::IdSource, time::Clock};
+use crate::sync::uninterrupted;
 
 /// The path of the workspace in the cage.
 const INSIDE_WORKSPACE: &str = "/work";
@@ -183,7 +184,7 @@ impl AgentFolders {
         let scratch = tempfile::Builder::new().prefix("kavi-agent-").tempdir().map_err(ClaudeError::Scratch)?;
         let folder = |name: &str| {
             let path = scratch.path().join(name);
-            std::fs::create_dir(&path).map_err(ClaudeError::Scratch)?;
+            uninterrupted(|| std::fs::create_dir(&path)).map_err(ClaudeError::Scratch)?;
             Ok::<_, ClaudeError>(path.to_string_lossy().into_owned())
         };
         let (home, tmp, workspace) = (folder("home")?, folder("tmp")?, workspace.to_string_lossy().into_owned());

@@ -16,6 +16,7 @@ use crate::model::{
     digest::Digest,
     removals::{self, MANIFEST},
 };
+use crate::sync::uninterrupted;
 
 /// The folders of one call.
 pub(super) struct CallFiles<'a> {
@@ -76,7 +77,7 @@ fn removed(folder: &Path) -> io::Result<BTreeMap<String, Digest>> {
 }
 
 fn remove(file: &Path) -> io::Result<()> {
-    match fs::remove_file(file) {
+    match uninterrupted(|| fs::remove_file(file)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
@@ -88,10 +89,10 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry?;
         let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
         if kind.is_dir() {
-            fs::create_dir_all(&target)?;
+            uninterrupted(|| fs::create_dir_all(&target))?;
             copy(&entry.path(), &target)?;
         } else if kind.is_file() {
-            fs::copy(entry.path(), target)?;
+            uninterrupted(|| fs::copy(entry.path(), &target))?;
         }
     }
     Ok(())

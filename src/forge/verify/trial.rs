@@ -24,6 +24,7 @@ use crate::model::{
 };
 use crate::runtime::collect_output;
 use crate::runtime::{CompiledComponent, GuestError, GuestRequest, LogLine, RunError, RunFailure};
+use crate::sync::uninterrupted;
 
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,7 +239,7 @@ fn same_end(first: &TrialEnd, second: &TrialEnd) -> bool {
 pub(super) fn seed(vault: &Path, files: &BTreeMap<VaultPath, impl AsRef<[u8]>>) -> std::io::Result<()> {
     for (path, contents) in files {
         let path = vault.join(path.as_str());
-        fs::create_dir_all(path.parent().unwrap_or(vault))?;
+        uninterrupted(|| fs::create_dir_all(path.parent().unwrap_or(vault)))?;
         fs::write(path, contents)?;
     }
     Ok(())

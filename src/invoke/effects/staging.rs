@@ -124,7 +124,9 @@ pub(super) fn is_abandoned(folder: &FolderHandle) -> bool {
         // The system releases the lock when the process dies.
         Ok(file) => file.try_lock().is_ok(),
         // The process died before it made the lock file: the caller holds `staging_lock`, so nobody is making one now.
-        Err(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound || dir::is_link_or_no_folder(&error) => true,
+        // Any other failure says nothing about that process. It may be at work.
+        Err(_) => false,
     }
 }
 

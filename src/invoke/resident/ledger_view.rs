@@ -101,6 +101,12 @@ impl<'r> LedgerView<'r> {
         self.at = None;
     }
 
+    /// Lets all loaded skills go. The next use finds them again, or loads them.
+    pub(super) fn let_go(&mut self) {
+        self.forget();
+        self.current.clear();
+    }
+
     /// Reads the answers again, if the ledger has changed.
     fn refresh(&mut self) -> Result<RunAuthorization, InvokeError> {
         let known = self.authorized.filter(|_| self.at.is_some());

@@ -36,7 +36,9 @@ pub(super) enum NotLoaded {
 /// Loaded skills.
 #[derive(Debug)]
 pub(super) struct SkillCache {
-    runtime: Arc<Runtime>,
+    /// None after it was let go; the next skill that is loaded makes another one.
+    runtime: Mutex<Option<Arc<Runtime>>>,
+    threads: u32,
     entries: Mutex<Entries>,
     /// Held while a skill is loaded. A thread that waits for it then finds what the other one has loaded.
     loading: Mutex<()>,
@@ -58,14 +60,35 @@ struct RunEntry {
 impl SkillCache {
     /// An empty cache, and an engine for runs on so many threads.
     pub(super) fn new(shared: &SharedContext<'_>, threads: u32) -> Result<Self, RuntimeError> {
-        let runtime = match Runtime::pooled(shared.limits, threads) {
+        let (entries, loading) = (Mutex::default(), Mutex::default());
+        let skills = Self { runtime: Mutex::default(), threads, entries, loading };
+        // At once, although none is loaded yet: a process that can have no engine should say so when it starts.
+        skills.runtime(shared.limits)?;
+        Ok(skills)
+    }
+
+    /// The engine that skills share.
+    fn runtime(&self, limits: &Limits) -> Result<Arc<Runtime>, RuntimeError> {
+        let mut runtime = lock(&self.runtime);
+        if let Some(made) = &*runtime {
+            return Ok(Arc::clone(made));
+        }
+        let made = match Runtime::pooled(limits, self.threads) {
             Err(error @ RuntimeError::Pool(_)) => {
                 tracing::warn!("runs are slower than they could be: {error}");
-                Runtime::new(shared.limits)?
+                Runtime::new(limits)?
             }
             made => made?,
         };
-        Ok(Self { runtime: Arc::new(runtime), entries: Mutex::default(), loading: Mutex::default() })
+        Ok(Arc::clone(runtime.insert(Arc::new(made))))
+    }
+
+    /// Lets every skill and the engine go. Whoever still uses one keeps it until then.
+    pub(super) fn let_go(&self) {
+        // Freed outside of the locks: it takes longer than a look.
+        let skills = std::mem::take(&mut lock(&self.entries).skills);
+        let runtime = lock(&self.runtime).take();
+        drop((skills, runtime));
     }
 
     /// The skill of a name, if this revision of it is loaded.
@@ -114,7 +137,7 @@ impl SkillCache {
         let same = limits.stack_bytes == common.stack_bytes
             && limits.component_bytes == common.component_bytes
             && limits.compile_effort == common.compile_effort;
-        if same { Ok(Arc::clone(&self.runtime)) } else { Runtime::new(limits).map(Arc::new) }
+        if same { self.runtime(common) } else { Runtime::new(limits).map(Arc::new) }
     }
 
     fn insert(&self, name: SkillName, skill: Arc<CachedSkill>) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 
 use crate::dir::{self, ExistingFile, FolderHandle, MissingFolders};
+use crate::sync::uninterrupted;
 
 /// How the names of unfinished files begin, also of those that earlier versions left.
 pub(super) const TEMPORARY: [&str; 2] = [dir::TEMPORARY, ".new-"];
@@ -36,7 +37,7 @@ pub(super) fn read(path: &Path, private: OwnerOnly, most: u64) -> Result<Vec<u8>
     let told = |error: io::Error| CacheFileError::Because(error.to_string());
     // NONBLOCK: opening a pipe that somebody put there would wait for a writer for ever.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = match rustix::fs::open(path, flags, Mode::empty()) {
+    let mut file = match rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
         Ok(fd) => File::from(fd),
         Err(rustix::io::Errno::NOENT) => return Err(CacheFileError::Missing),
         Err(rustix::io::Errno::LOOP) => return odd("it is a symbolic link"),
@@ -90,7 +91,7 @@ pub(super) fn write(root: &Path, path: &Path, bytes: &[u8], there: IfExists) -> 
 /// Makes a folder for this user alone, and those above it.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
-        fs::create_dir_all(parent)?;
+        uninterrupted(|| fs::create_dir_all(parent))?;
     }
     match DirBuilder::new().mode(0o700).create(folder) {
         // A link in its place could lead entries out of the workspace.

@@ -167,7 +167,7 @@ impl GuestState {
             return Err(ErrorCode::NotDirectory.into());
         }
         if wanted.truncate && !opened.is_folder() {
-            rustix::fs::ftruncate(&opened.file, 0)?;
+            rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&opened.file, 0))?;
         }
         Ok(opened)
     }

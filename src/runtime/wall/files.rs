@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 
 use crate::dir::beneath;
 use crate::model::limits::count;
+use crate::sync::uninterrupted;
 
 use super::{
     FsError,
@@ -103,7 +104,7 @@ impl types::HostDescriptor for GuestState {
     fn read(&mut self, handle: Resource<Descriptor>, length: u64, offset: u64) -> Result<(Vec<u8>, bool), FsError> {
         let file = self.descriptor(&handle)?.readable_file()?;
         let mut bytes = vec![0; count(length).min(CHUNK_BYTES)];
-        let read = file.open.file.read_at(&mut bytes, offset)?;
+        let read = uninterrupted(|| file.open.file.read_at(&mut bytes, offset))?;
         bytes.truncate(read);
         Ok((bytes, read == 0 && length > 0))
     }

@@ -8,6 +8,7 @@ use std::{os::unix::fs::FileExt, sync::Arc};
 use wasmtime::component::Resource;
 
 use crate::model::limits::count;
+use crate::sync::uninterrupted;
 
 use super::{
     FsError, StreamError,
@@ -63,7 +64,7 @@ impl GuestState {
         let stream = self.get_mut(handle)?;
         let InputStream::File(file, position) = stream else { return Err(StreamError::Closed) };
         let mut bytes = vec![0; count(length).min(CHUNK_BYTES)];
-        let read = file.file.read_at(&mut bytes, *position).map_err(FsError::from)?;
+        let read = uninterrupted(|| file.file.read_at(&mut bytes, *position)).map_err(FsError::from)?;
         if read == 0 && length > 0 {
             return Err(StreamError::Closed);
         }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use rustix::fs::{FileType, Stat};
+use rustix::io::retry_on_intr;
 
 use crate::dir::{
     FolderHandle, FolderId,
@@ -249,7 +250,7 @@ impl GuestFiles {
     /// Sets the length of a file, after paying for the growth.
     pub(super) fn set_size(&mut self, file: &OpenFile, size: u64) -> Result<(), FsError> {
         self.pay_for_growth(file, size)?;
-        Ok(rustix::fs::ftruncate(&file.file, size)?)
+        Ok(retry_on_intr(|| rustix::fs::ftruncate(&file.file, size))?)
     }
 
     fn pay_for_growth(&mut self, file: &OpenFile, end: u64) -> Result<(), FsError> {

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use zeroize::Zeroizing;
 
 use super::super::error::ReadRefusal;
@@ -28,11 +28,12 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadRefusal> {
         return Err(unsafe_place(path, "it is not the path of a file"));
     };
     let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat(CWD, parent, folder, Mode::empty()).map_err(|error| unreadable(parent, error.into()))?;
+    let folder = retry_on_intr(|| openat(CWD, parent, folder, Mode::empty()))
+        .map_err(|error| unreadable(parent, error.into()))?;
     check_folder(&folder, parent)?;
     // From the folder that was checked. Without NONBLOCK, opening a pipe would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match openat(&folder, name, flags, Mode::empty()) {
+    let file = match retry_on_intr(|| openat(&folder, name, flags, Mode::empty())) {
         Ok(file) => File::from(file),
         Err(Errno::LOOP | Errno::MLINK) => return Err(unsafe_place(path, "it is a symbolic link")),
         Err(error) => return Err(unreadable(path, error.into())),
@@ -59,7 +60,8 @@ fn unsafe_place(path: &Path, why: &str) -> ReadRefusal {
 
 /// Whoever can write the folder can put another file in the place of this one.
 fn check_folder(folder: &impl std::os::fd::AsFd, path: &Path) -> Result<(), ReadRefusal> {
-    let stat = fstat(folder).map_err(|error| unsafe_place(path, &std::io::Error::from(error).to_string()))?;
+    let stat = retry_on_intr(|| fstat(folder))
+        .map_err(|error| unsafe_place(path, &std::io::Error::from(error).to_string()))?;
     if ![0, rustix::process::geteuid().as_raw()].contains(&stat.st_uid) {
         return Err(unsafe_place(path, "the folder belongs to another user"));
     }
@@ -70,7 +72,8 @@ fn check_folder(folder: &impl std::os::fd::AsFd, path: &Path) -> Result<(), Read
 }
 
 fn check_file(file: &File, path: &Path) -> Result<(), ReadRefusal> {
-    let stat = fstat(file).map_err(|error| unsafe_place(path, &std::io::Error::from(error).to_string()))?;
+    let stat =
+        retry_on_intr(|| fstat(file)).map_err(|error| unsafe_place(path, &std::io::Error::from(error).to_string()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(unsafe_place(path, "it is not a regular file"));
     }

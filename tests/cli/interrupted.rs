@@ -1,0 +1,87 @@
+//! Signals: a call of the operating system that a signal interrupts is made again.
+//!
+//! `strace` makes every second call of each kind fail with `EINTR`, so that each call fails once. SQLite's own `fsync` is left
+//! out: it fails the transaction, which is told as not done.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::kills::{VERBS, traced, vault, works};
+use crate::support::Workspace;
+
+/// Calls that may be interrupted: by the standard, or on a file system over a network or in another process. A lock that is
+/// only tried waits for nothing, and so is never interrupted: `flock` is left out.
+const CALLS: &str = "mkdir,mkdirat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,openat2,ftruncate,fallocate,\
+                     fchmod,fchmodat,utimensat,write,pwrite64,poll,ppoll,wait4,waitid,sendmsg,recvmsg,sendto,recvfrom,connect,\
+                     fchownat,mount,statfs";
+
+/// Whether calls can be made to fail here.
+fn can_interrupt(test: &str) -> bool {
+    let tried = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).status();
+    let can = tried.is_ok_and(|status| status.success());
+    if !can {
+        eprintln!("{test} is skipped: there is no `strace`, or it may trace nothing here");
+    }
+    can
+}
+
+/// Calls that failed so.
+fn interrupted(workspace: &Workspace) -> usize {
+    let log = fs::read_to_string(workspace.path().join("calls")).unwrap();
+    log.lines().filter(|line| line.contains("EINTR") && line.contains("(INJECTED)")).count()
+}
+
+fn inject(calls: &str) -> [String; 4] {
+    ["-e".to_owned(), format!("trace={calls}"), "-e".to_owned(), format!("inject={calls}:error=EINTR:when=1+2")]
+}
+
+#[test]
+fn an_interrupted_call_is_made_again_in_every_verb_that_changes_a_workspace() {
+    if !can_interrupt("an_interrupted_call_is_made_again_in_every_verb_that_changes_a_workspace") {
+        return;
+    }
+    let inject = inject(CALLS);
+    let options: Vec<&str> = inject.iter().map(String::as_str).collect();
+    for verb in VERBS {
+        let [quiet, disturbed] = [Workspace::trusted(), Workspace::trusted()];
+        (verb.prepare)(&quiet);
+        (verb.prepare)(&disturbed);
+        let args = (verb.args)(&quiet);
+        quiet.call(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);
+        let args = (verb.args)(&disturbed);
+        let status = traced(&disturbed, &options, &args).status().unwrap();
+        assert!(status.success() && interrupted(&disturbed) > 0, "{}: {status}", verb.name);
+        assert_eq!(vault(&disturbed), vault(&quiet), "{}", verb.name);
+        works(&disturbed, verb.name);
+    }
+}
+
+/// What `kavi doctor` says about the cage.
+fn cage(report: &[u8]) -> Value {
+    let report: Value = serde_json::from_slice(report).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == "cage").unwrap().clone()
+}
+
+#[test]
+fn interrupted_calls_do_not_disturb_the_cage() {
+    if !can_interrupt("interrupted_calls_do_not_disturb_the_cage") {
+        return;
+    }
+    let workspace = Workspace::new();
+    let undisturbed = cage(workspace.json(&["doctor"]).stdout.as_bytes());
+    let inject = inject(CALLS);
+    let options: Vec<&str> = inject.iter().map(String::as_str).collect();
+    let args = ["doctor", "--output", "json"].map(str::to_owned);
+    let traced = traced(&workspace, &options, &args);
+    // A tool that is not ours can wait for ever when its calls fail so.
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "100"]).arg(traced.get_program()).args(traced.get_args());
+    command.envs(traced.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(workspace.path());
+    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).output().unwrap();
+    assert!(interrupted(&workspace) > 0);
+    assert_eq!(cage(&output.stdout), undisturbed);
+}
