@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::support::canary::{Canary, search};
-use crate::support::{self, Called, Workspace};
+use crate::support::{self, Called, Workspace, watch};
 
 const VALUE: &str = "made-up \"value\" \\ with & \u{fc}n\u{ef}code/42+=";
 
@@ -178,6 +178,30 @@ fn a_command_gets_its_fixed_arguments_and_the_named_variables_alone() {
     assert_eq!(given, ["GIVEN"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_children_that_read_have_no_environment_and_no_argument_but_their_verb() {
+    let stores = Stores::new();
+    // The command looks at the processes above it, up to Kavi.
+    let script = format!(
+        "p=$PPID\nwhile [ \"$p\" -gt 1 ]; do\n\
+         line=$(tr '\\0' ' ' < /proc/$p/cmdline)\n\
+         case \"$line\" in *' __'*) echo \"$line\"; tr '\\0' '\\n' < /proc/$p/environ;; *) break;; esac\n\
+         p=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$p/status)\ndone > '{}' 2>/dev/null\n\
+         printf 'made-up-value-of-a-command'",
+        stores.path("seen").display()
+    );
+    stores.command_store(&script, &[]);
+    let mut command = stores.command(&["secret", "check", "TOKEN"]);
+    command.env("WITHHELD", VALUE).env("PATH", "/usr/bin:/bin");
+    Called::from(command.output().unwrap()).expect(0);
+    let seen = fs::read_to_string(stores.path("seen")).unwrap();
+    assert!(seen.contains(" __read-secret"), "{seen}");
+    // Each line is a program with its verb. An environment would be a line with a `=`.
+    assert!(seen.lines().all(|line| line.split_whitespace().count() == 2 && !line.contains('=')), "{seen}");
+    assert_eq!(Canary::new("the value", VALUE).within(seen.as_bytes()), [""; 0]);
+}
+
 #[test]
 fn a_command_that_fails_floods_or_asks_gives_no_secret() {
     let stores = Stores::new();
@@ -200,6 +224,26 @@ fn a_command_that_hangs_is_ended() {
     stores.refuses(6, "took more than 10 s");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_ends_with_the_kavi_that_asked() {
+    let stores = Stores::new();
+    let (pipe, number) = (stores.path("pipe"), stores.path("number"));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
+        .unwrap();
+    // Nobody ever writes to the pipe, and the time of the command is kept by a process that is gone.
+    let (waits, says) = (pipe.display(), number.display());
+    stores.command_store(&format!("echo $$ > '{says}.new'; mv '{says}.new' '{says}'; read x < '{waits}'"), &[]);
+    let mut changes = watch::Tree::new(stores.beside.path());
+    let mut command = stores.command(&["secret", "check", "TOKEN"]);
+    let mut kavi = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    changes.until(&mut kavi, || number.exists());
+    let script: u32 = fs::read_to_string(&number).unwrap().trim().parse().unwrap();
+    kavi.kill().unwrap();
+    kavi.wait().unwrap();
+    watch::wait_for_the_end_of(script);
+}
+
 #[test]
 fn a_program_that_others_can_write_is_not_started() {
     let stores = Stores::new();
@@ -207,6 +251,20 @@ fn a_program_that_others_can_write_is_not_started() {
     assert_eq!(stores.reads()["readable"], true);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
     stores.refuses(3, "others can write the program");
+    // Nor one that they can put another one in the place of.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    let open = stores.path("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let (link, copy) = (open.join("link"), open.join("copy"));
+    symlink(&path, &link).unwrap();
+    fs::copy(&path, &copy).unwrap();
+    for replaceable in [&link, &copy] {
+        stores.store(&["store = 'command'".into(), format!("command = ['{}']", replaceable.display())]);
+        stores.refuses(3, "others can replace the program");
+    }
+    stores.command_store("printf made-up-value-of-a-command", &[]);
+    assert_eq!(stores.reads()["readable"], true);
     fs::remove_file(&path).unwrap();
     stores.refuses(6, "No such file");
 }

@@ -169,9 +169,22 @@ pub fn end_of(child: &Child) -> OwnedFd {
 
 /// Waits for the end of a child, but no longer than so many milliseconds. Says whether it has ended.
 pub fn ends_within(child: &Child, milliseconds: i64) -> bool {
-    let end = end_of(child);
+    is_over_within(&end_of(child), milliseconds)
+}
+
+/// Waits for the end of any process. Fails when it takes longer than [`PATIENCE`].
+pub fn wait_for_the_end_of(process: u32) {
+    let id = Pid::from_raw(process.try_into().expect("a process number")).expect("a process number");
+    match pidfd_open(id, PidfdFlags::empty()) {
+        Ok(end) => assert!(is_over_within(&end, PATIENCE * 1_000), "process {process} goes on"),
+        // It is over already.
+        Err(error) => assert_eq!(error, rustix::io::Errno::SRCH),
+    }
+}
+
+fn is_over_within(end: &OwnedFd, milliseconds: i64) -> bool {
     let timeout = Timespec { tv_sec: milliseconds / 1_000, tv_nsec: milliseconds % 1_000 * 1_000_000 };
-    retry(|| poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&timeout))).expect("to wait") > 0
+    retry(|| poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&timeout))).expect("to wait") > 0
 }
 
 /// A call again when a signal came.

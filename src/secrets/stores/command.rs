@@ -1,7 +1,8 @@
 //! What a program prints: `pass show`, `op read`, `age -d`, `secret-tool lookup`.
 //!
 //! Guarantees: program and arguments are those of kavi.toml, without a shell. The program gets the named variables and nothing
-//! else, no input and no terminal, 10 seconds and 64 KiB. A program that others could have written is not started.
+//! else, no input and no terminal, 10 seconds and 64 KiB. A program that others could have written or can replace is not
+//! started.
 //!
 //! Deliberately never: searches a program in PATH, repeats what it printed, or takes the output of one that failed.
 
@@ -57,7 +58,7 @@ pub(super) fn read(
     }
 }
 
-/// Whoever can write the program can make it print, or send away, what they like.
+/// Whoever can write or replace the program can make it print, or send away, what they like.
 fn check_program(path: &Path) -> Result<(), ReadRefusal> {
     let unsafe_program = |why: &str| ReadRefusal::Unsafe { path: path.display().to_string(), why: why.to_owned() };
     // Links are followed: tools are often links to their newest version.
@@ -71,6 +72,18 @@ fn check_program(path: &Path) -> Result<(), ReadRefusal> {
     }
     if meta.mode() & 0o022 != 0 {
         return Err(unsafe_program("others can write the program"));
+    }
+    // The folder of the link, and that of what it leads to.
+    let found = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    for folder in [path.parent(), found.parent()].into_iter().flatten() {
+        let meta = std::fs::metadata(folder)
+            .map_err(|error| ReadRefusal::Unreadable { path: folder.display().to_string(), why: error.to_string() })?;
+        let is_strangers = ![0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
+        // With the sticky bit only the owner of a file can replace it.
+        let is_open = meta.mode() & 0o002 != 0 && meta.mode() & 0o1000 == 0;
+        if is_strangers || is_open {
+            return Err(unsafe_program("others can replace the program: they can write its folder"));
+        }
     }
     Ok(())
 }
