@@ -284,19 +284,33 @@ fn take_answer(url: &str) -> Option<Result<Response, Error>> {
     })
 }
 
-/// What the test has said that hosts answer, as JSON; empty where it has said nothing.
+/// What the test has said that hosts answer, for the host that runs the call.
 #[cfg(target_family = "wasm")]
-pub(crate) fn told() -> String {
-    let told = |(url, answer): &Answer| match answer {
-        Ok(response) => crate::json!({ "url": url, "status": response.status, "body": response.body }),
-        Err(error) => match error.kind {
-            ErrorKind::Status(status) => crate::json!({ "url": url, "status": status }),
-            ErrorKind::Body => crate::json!({ "url": url, "status": 200, "body": b"?".to_vec() }),
-            kind => crate::json!({ "url": url, "fail": kind.name() }),
-        },
+pub(crate) fn told() -> Vec<crate::bindings::skill_test::kavi::skill::testing::Answer> {
+    use crate::bindings::skill_test::kavi::skill::testing::{Answer as Told, NoReply, NoReplyReason as Reason, Reply};
+
+    let told = |(url, answer): &Answer| {
+        let url = url.clone();
+        let reason = match answer {
+            Ok(Response { status, body, .. }) => {
+                return Told::Reply(Reply { url, status: *status, body: body.clone() });
+            }
+            Err(error) => match error.kind {
+                // These two are what a skill makes of a response.
+                ErrorKind::Status(status) => return Told::Reply(Reply { url, status, body: Vec::new() }),
+                ErrorKind::Body => return Told::Reply(Reply { url, status: 200, body: b"?".to_vec() }),
+                ErrorKind::Refused => Reason::Refused,
+                ErrorKind::Dns => Reason::Dns,
+                ErrorKind::Connect => Reason::Connect,
+                ErrorKind::Tls => Reason::Tls,
+                ErrorKind::Timeout => Reason::Timeout,
+                ErrorKind::TooLarge => Reason::TooLarge,
+                ErrorKind::Invalid => Reason::Invalid,
+            },
+        };
+        Told::NoReply(NoReply { url, reason })
     };
-    let told: Vec<crate::Value> = ANSWERS.with_borrow(|answers| answers.iter().map(told).collect());
-    if told.is_empty() { String::new() } else { crate::Value::Array(told).to_string() }
+    ANSWERS.with_borrow(|answers| answers.iter().map(told).collect())
 }
 
 /// Drops what the test has said: it was about one call.

@@ -21,6 +21,7 @@ pub mod note;
 mod path;
 mod removals;
 mod roots;
+pub mod sign;
 pub mod testing;
 pub mod vault;
 pub mod zone;

@@ -74,6 +74,16 @@ pub fn fail(url: impl AsRef<str>, kind: crate::http::ErrorKind) {
     crate::http::fail(url.as_ref(), kind);
 }
 
+/// Says what one signature with a secret is, in the next [`call`].
+pub fn sign_with(secret: impl AsRef<str>, signature: impl AsRef<[u8]>) {
+    crate::sign::answer(secret.as_ref(), signature.as_ref());
+}
+
+/// Says that one signature with a secret is not made in the next [`call`], for this reason.
+pub fn fail_to_sign(secret: impl AsRef<str>, kind: crate::sign::ErrorKind) {
+    crate::sign::fail(secret.as_ref(), kind);
+}
+
 /// What the skill wrote to a file of this path, if it did. A seeded file is no written one.
 ///
 /// # Panics
@@ -129,6 +139,7 @@ where
     let answer = by_host(std::any::type_name_of_val(&run), &input);
     let answer = answer.unwrap_or_else(|| call_text::call(run, &input));
     crate::http::forget();
+    crate::sign::forget();
     let output = answer?;
     serde_json::from_str(&output).map_err(SkillError::from)
 }
@@ -137,12 +148,11 @@ where
 /// type tells.
 #[cfg(target_family = "wasm")]
 fn by_host(function: &str, input: &str) -> Option<Result<String, SkillError>> {
-    // What the test says that hosts answer is known in this instance alone, so it goes along.
-    let function = match crate::http::told() {
-        told if told.is_empty() => function.to_owned(),
-        told => format!("{function}\n{told}"),
-    };
-    let answer = crate::bindings::skill_test::kavi::skill::testing::call(&function, input, crate::clock::set_time());
+    // What the test says that hosts answer and sign is known in this instance alone, so it goes along.
+    let mut answers = crate::http::told();
+    answers.extend(crate::sign::told());
+    let now = crate::clock::set_time();
+    let answer = crate::bindings::skill_test::kavi::skill::testing::call(function, input, now, &answers);
     removals::load(&roots().out);
     answer.map(|answer| answer.map_err(SkillError::from))
 }

@@ -1,4 +1,4 @@
-//! A golden case from one real run: its input, the exchanges that it made, and what it gave.
+//! A golden case from one real run: its input, the exchanges and signatures that it made, and what it gave.
 //!
 //! Guarantees: a case has what the guest said and got, so no value of a secret: the broker puts that in later, and ends a run
 //! that gets one back. Nothing of the run is committed.
@@ -15,10 +15,11 @@ use crate::invoke::{Consent, Disposition, InvokeError};
 use crate::ledger::LedgerError;
 use crate::model::{
     capabilities::SkillCapabilities,
-    example::{Example, ExampleExchange, Expectation},
+    example::{Example, ExampleExchange, ExampleSignature, Expectation},
     exchange::{ExchangeRecord, RecordedEnd, StoredBody},
     id::ExecutionId,
     name::SkillName,
+    signing::SignatureRecord,
     spec::SkillSpec,
 };
 use crate::policy::scan;
@@ -81,12 +82,18 @@ impl RunService<'_> {
             return Err(nothing());
         }
         let exchanges = exchanges.into_iter().map(|exchange| example_exchange(self.workspace, exchange));
+        // A gate refuses what no secret signs, as the run did.
+        let signs = |signature: &&SignatureRecord| {
+            spec.secrets.iter().any(|bound| bound.name == signature.call.secret && bound.place.signs().is_some())
+        };
+        let signatures = record.said.iter().flat_map(|said| &said.signatures).filter(signs);
         let case = Example {
             name: case.to_owned(),
             input: record.input_json,
             vault: Default::default(),
             now: spec.reads_clock.then_some(record.clock),
             exchanges: exchanges.collect::<Result<_, _>>()?,
+            signatures: signatures.map(ExampleSignature::from).collect(),
             expect,
             files: Default::default(),
             removed: Default::default(),

@@ -31,10 +31,14 @@ pub fn sentence(spec: &SkillSpec) -> String {
         let private = granted.hosts.private.iter().map(ToString::to_string);
         parts.push(format!("may connect to the private address {}", list(private)));
     }
-    if !granted.secrets.is_empty() {
-        let secrets =
-            granted.secrets.iter().map(|bound| format!("{} to {} as {}", bound.name, bound.origin, bound.place));
+    let (signs, sends): (Vec<_>, Vec<_>) = granted.secrets.iter().partition(|bound| bound.place.signs().is_some());
+    if !sends.is_empty() {
+        let secrets = sends.iter().map(|bound| format!("{} to {} as {}", bound.name, bound.origin, bound.place));
         parts.push(format!("sends the secret {}, whose value it never sees", list(secrets)));
+    }
+    if !signs.is_empty() {
+        let secrets = signs.iter().map(|bound| format!("{} for {} ({})", bound.name, bound.origin, bound.place));
+        parts.push(format!("signs what it likes with the secret {}, whose value it never sees", list(secrets)));
     }
     let last = parts.pop().unwrap_or_default();
     format!("it {} and {last}", parts.join(", "))

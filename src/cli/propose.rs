@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", default_value = "", hide_default_value = true)]
     reads: String,
     /// A secret that is put into its requests: `NAME https://HOST PLACE`. PLACE is bearer, basic:USER, header:NAME,
-    /// json:/POINTER or query:NAME.
+    /// json:/POINTER or query:NAME. With hmac-sha256 or sign-ed25519 it signs, and the skill reaches that host alone.
     #[arg(long = "secret", value_name = "BINDING")]
     secrets: Vec<String>,
     /// The skill reads the clock.

@@ -66,7 +66,11 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         out.remark("the skill could read the vault: add the files that it read to `vault` of the case");
     }
     let exchanges = recorded.case.exchanges.len();
-    out.remark(&format!("recorded {exchanges} exchanges (run {})", recorded.run.short()));
+    let signatures = match recorded.case.signatures.len() {
+        0 => String::new(),
+        some => format!(" and {some} signatures"),
+    };
+    out.remark(&format!("recorded {exchanges} exchanges{signatures} (run {})", recorded.run.short()));
     match file {
         None => out.result(&text::block(&text, usize::MAX), &machine),
         Some(mut file) => {

@@ -14,12 +14,15 @@ use std::time::Duration;
 
 use super::exchanger::Exchanger;
 use super::resolve::SystemLookup;
-use super::wire::{self, BrokerMessage, BrokerOrder, BrokerReady, CallHead, ExchangedHead, HostMessage, ReplyHead};
+use super::wire::{
+    self, BrokerMessage, BrokerOrder, BrokerReady, CallHead, ExchangedHead, HostMessage, ReplyHead, SigningHead,
+};
 use crate::cage::{self, ServiceScope};
 use crate::http::{PinnedClient, TlsRoots};
 use crate::model::exchange::{Exchanged, HttpCall};
 use crate::model::host_grants::HostGrants;
 use crate::model::secret::SecretName;
+use crate::model::signing::SigningCall;
 use crate::secrets::{self, HeldSecrets, SecretSource, SecretValue};
 
 /// The hidden verb.
@@ -79,6 +82,17 @@ fn serve() -> io::Result<()> {
             HostMessage::Scan => {
                 let found = exchanger.leak_in(&body).map(|leak| BrokerMessage::Leak(leak.to_string()));
                 wire::send(&mut socket, &found.unwrap_or(BrokerMessage::Clean), &[])?;
+                continue;
+            }
+            HostMessage::Sign(SigningHead { secret, algorithm }) => {
+                let signed = exchanger.sign(&SigningCall { secret, algorithm, bytes: body });
+                if let Some(leak) = exchanger.take_leak() {
+                    wire::send(&mut socket, &BrokerMessage::Leak(leak.to_string()), &[])?;
+                    continue;
+                }
+                let (end, signature) =
+                    signed.map_or_else(|failure| (Err(failure), Vec::new()), |bytes| (Ok(()), bytes));
+                wire::send(&mut socket, &BrokerMessage::Signed(end), &signature)?;
                 continue;
             }
         };

@@ -16,6 +16,7 @@ use crate::model::{
     exchange::{ExchangeHop, Exchanged, HeaderField, HttpCall, HttpFailure, HttpFailureKind, HttpReply},
     host_grants::HostGrants,
     host_rule::{HostRule, RequestMethod},
+    signing::{SigningCall, SigningFailure, SigningFailureKind, SigningResult},
     web_origin::{UrlScheme, WebOrigin},
 };
 use crate::secrets::{HeldSecrets, Leak, OutgoingRequest, PlacementError, SecretSource};
@@ -73,7 +74,7 @@ impl<L: NameLookup> Exchanger<L> {
         self
     }
 
-    /// The secret that the last call was refused for. The run must not go on.
+    /// The secret that the last call or signature was refused for. The run must not go on.
     pub fn take_leak(&mut self) -> Option<Leak> {
         self.leak.take()
     }
@@ -81,6 +82,17 @@ impl<L: NameLookup> Exchanger<L> {
     /// A secret of the run in what it leaves behind.
     pub fn leak_in(&self, bytes: &[u8]) -> Option<Leak> {
         self.secrets.as_ref().and_then(|secrets| secrets.leak_in(bytes))
+    }
+
+    /// Makes one signature.
+    pub fn sign(&mut self, call: &SigningCall) -> SigningResult {
+        let refused = |message: String| Err(SigningFailure::new(SigningFailureKind::Refused, message));
+        let Some(secrets) = &mut self.secrets else { return refused("this run has no secret".to_owned()) };
+        secrets.sign(call).unwrap_or_else(|leak| {
+            let failure = refused(format!("what is to be signed {leak}"));
+            self.leak = Some(leak);
+            failure
+        })
     }
 
     /// Makes one call. `time` is what the run has left.

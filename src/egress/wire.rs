@@ -13,6 +13,7 @@ use crate::model::{
     host_rule::RequestMethod,
     secret::SecretName,
     secret_binding::SecretBinding,
+    signing::{SignatureAlgorithm, SigningFailure},
 };
 
 const MAX_HEAD: u32 = 4 << 20;
@@ -41,6 +42,8 @@ pub enum BrokerReady {
 pub enum HostMessage {
     /// Make this call.
     Call(CallHead),
+    /// Sign the body of this message.
+    Sign(SigningHead),
     /// Look for the secrets of the run in the body of this message.
     Scan,
 }
@@ -50,6 +53,8 @@ pub enum HostMessage {
 pub enum BrokerMessage {
     /// What came of a call.
     Exchanged(ExchangedHead),
+    /// What came of a signature. The body of the message is the signature.
+    Signed(Result<(), SigningFailure>),
     /// It needs a secret. The next bytes of the socket are the value, or say that there is none.
     NeedsSecret(SecretName),
     /// A secret was found where it must not be, described without its value. The run ends.
@@ -69,6 +74,15 @@ pub struct CallHead {
     pub headers: Vec<HeaderField>,
     /// What the run has left, in milliseconds.
     pub time_ms: u64,
+}
+
+/// A signature that is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SigningHead {
+    /// The name of the secret.
+    pub secret: String,
+    /// How it signs.
+    pub algorithm: SignatureAlgorithm,
 }
 
 /// What came of it. The body of the message is that of the response.

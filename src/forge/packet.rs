@@ -10,6 +10,7 @@ use crate::ledger::Proposal;
 use crate::model::capabilities::SkillCapabilities;
 use crate::model::finding::FindingGroup;
 use crate::model::research::{Advice, Classified, place};
+use crate::model::secret_binding::SecretBinding;
 use crate::model::spec::SkillSpec;
 use crate::model::text;
 
@@ -62,8 +63,11 @@ fn hosts(spec: &SkillSpec) -> String {
         true => "It also reads the vault.",
         false => "It reads nothing of the vault.",
     };
-    let secrets: String =
-        spec.secrets.iter().map(|bound| format!("- secret `{bound}`: put in outside of the skill\n")).collect();
+    let line = |bound: &SecretBinding| match bound.place.signs() {
+        None => format!("- secret `{bound}`: put in outside of the skill\n"),
+        Some(_) => format!("- secret `{bound}`: signs through `kavi_sdk::sign`, and is never put in\n"),
+    };
+    let secrets: String = spec.secrets.iter().map(line).collect();
     format!(
         "## What it may reach\n\nOnly through `kavi_sdk::http`, and only requests that one of these rules allows. {reads}\n\n\
          {rules}{secrets}\nAny other request is refused. Handle each kind of `http::Error`.\n\n"

@@ -278,6 +278,7 @@ fn parse_example(text: &ExampleText) -> Result<Example, ProposeError> {
             vault: Default::default(),
             now: None,
             exchanges: Vec::new(),
+            signatures: Vec::new(),
             expect: Expectation::Ok(parse(output)?),
             files: Default::default(),
             removed: Default::default(),

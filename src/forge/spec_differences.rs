@@ -54,7 +54,7 @@ fn touched(spec: &SkillSpec) -> Vec<String> {
     let removals = spec.removes_files.then(|| "removing files".to_owned());
     let hosts = spec.hosts.iter().map(|rule| format!("host rule `{rule}`"));
     let private = spec.allow_private.iter().map(|host| format!("private host `{host}`"));
-    let bindings = spec.secrets.iter().map(|binding| format!("secret in requests `{binding}`"));
+    let bindings = spec.secrets.iter().map(|binding| format!("{} `{binding}`", binding.use_of_value()));
     let vault = SkillCapabilities::of(spec).reads_vault().then(|| "reading the vault".to_owned());
     let files = paths.chain(vault).chain(clock).chain(removals);
     files.chain(hosts).chain(private).chain(secrets).chain(bindings).collect()

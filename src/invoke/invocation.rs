@@ -287,8 +287,8 @@ impl<'a> Invocation<'a> {
             (ran, clean)
         };
         let label = self.begin_label(loaded);
-        let ((ran, clean), exchanges) = network::with_port(context, loaded, request.exchanges.as_ref(), run)?;
-        let label = label.map(|label| self.end_label(label, &exchanges)).filter(|label| !label.is_empty());
+        let ((ran, clean), made) = network::with_port(context, loaded, request.exchanges.as_ref(), run)?;
+        let label = label.map(|label| self.end_label(label, &made.exchanges)).filter(|label| !label.is_empty());
         // Before anything of the run is kept: its log is a part of the record.
         clean.map_err(InvokeError::Leak)?;
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
@@ -296,7 +296,13 @@ impl<'a> Invocation<'a> {
         self.record.observations.replace(Observations {
             limits: Some(loaded.limits().clone()),
             second_wall: observed.second_wall,
-            said: observed.to_record().map(|said| GuestOutput { coerced, exchanges, label, ..said }),
+            said: observed.to_record().map(|said| GuestOutput {
+                coerced,
+                exchanges: made.exchanges,
+                signatures: made.signatures,
+                label,
+                ..said
+            }),
         });
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let failed = |error: GuestError| InvokeError::SkillComponent {

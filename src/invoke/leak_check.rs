@@ -1,4 +1,4 @@
-//! The leak scan of what a run leaves behind: output or error, log, standard streams, files.
+//! The leak scan of what a run leaves behind: exchanges, output or error, log, standard streams, files.
 //!
 //! Guarantees: what was not looked at counts as a leak. Deliberately never: has a secret. The broker of the run looks.
 
@@ -23,6 +23,7 @@ pub(super) fn check(
         },
         Err(failure) => failure.error.to_string(),
     };
+    judge("in a request or a response", check.scan_exchanges())?;
     judge("in its output", check.scan(said.into_bytes()))?;
     let log: Vec<&str> = observed.logs.iter().map(|line| line.message.as_str()).collect();
     judge("in its log", check.scan(log.join("\n").into_bytes()))?;

@@ -15,23 +15,32 @@ use crate::egress::{self, BrokerLaunch, LeakCheck, RecordedExchanges};
 use crate::model::{
     exchange::{ExchangeRecord, HttpPort, RecordedEnd},
     execution::ExecutionRecord,
+    signing::SignatureRecord,
 };
 
-/// Does the work of a run with what makes its requests, and gives its exchanges.
+/// What a run asked for, as its record has it.
+#[derive(Debug, Default)]
+pub(super) struct MadeCalls {
+    pub(super) exchanges: Vec<ExchangeRecord>,
+    pub(super) signatures: Vec<SignatureRecord>,
+}
+
+/// Does the work of a run with what makes its requests, and gives what it asked for.
 pub(super) fn with_port<T>(
     context: &RunContext<'_>,
     loaded: &LoadedSkill,
     recorded: Option<&Arc<RecordedExchanges>>,
     work: impl FnOnce(Option<&Arc<dyn HttpPort>>, Option<&LeakCheck>) -> T,
-) -> Result<(T, Vec<ExchangeRecord>), InvokeError> {
+) -> Result<(T, MadeCalls), InvokeError> {
     let grants = &loaded.capabilities().hosts;
     if grants.is_empty() {
-        return Ok((work(None, None), Vec::new()));
+        return Ok((work(None, None), MadeCalls::default()));
     }
     if let Some(recorded) = recorded {
         let port: Arc<dyn HttpPort> = Arc::<RecordedExchanges>::clone(recorded);
         // It has no secret: what it answers was scanned when it was recorded.
-        return Ok((work(Some(&port), None), recorded.used()));
+        let done = work(Some(&port), None);
+        return Ok((done, MadeCalls { exchanges: recorded.used(), signatures: recorded.used_signatures() }));
     }
     let shared = &context.shared;
     let launch = BrokerLaunch {
@@ -45,15 +54,16 @@ pub(super) fn with_port<T>(
     // Without a secret there is nothing to look for, and a run that was ended must say why.
     let looks = !launch.bindings.is_empty();
     let (done, kept) = egress::serve(launch, &mut *budget, |port, check| work(Some(port), looks.then_some(check)))?;
-    for exchange in &kept {
+    for exchange in &kept.exchanges {
         for body in &exchange.bodies {
             shared.store.put(StoredKind::Value, body)?;
         }
     }
-    Ok((done, kept.into_iter().map(|exchange| exchange.record).collect()))
+    let exchanges = kept.exchanges.into_iter().map(|exchange| exchange.record).collect();
+    Ok((done, MadeCalls { exchanges, signatures: kept.signatures }))
 }
 
-/// The exchanges of a recorded run, with their bodies.
+/// The exchanges of a recorded run, with their bodies, and its signatures.
 pub(super) fn recorded(store: &Store, record: &ExecutionRecord) -> Result<RecordedExchanges, ArtifactError> {
     let exchanges = record.said.iter().flat_map(|said| &said.exchanges);
     let with_body = exchanges.map(|exchange| {
@@ -64,5 +74,6 @@ pub(super) fn recorded(store: &Store, record: &ExecutionRecord) -> Result<Record
         };
         Ok((exchange.clone(), body))
     });
-    Ok(RecordedExchanges::new(with_body.collect::<Result<Vec<_>, ArtifactError>>()?))
+    let signatures = record.said.iter().flat_map(|said| said.signatures.clone()).collect();
+    Ok(RecordedExchanges::new(with_body.collect::<Result<Vec<_>, ArtifactError>>()?).with_signatures(signatures))
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::model::{
     commit::Commit,
     digest::Digest,
-    execution::ExecutionRecord,
+    execution::{ExecutionRecord, GuestOutput},
     id::{CommitId, ExecutionId, IdPrefix},
     lifecycle::CommitState,
     name::SkillName,
@@ -175,7 +175,9 @@ fn row(record: &ExecutionRecord) -> Result<RecordRow, LedgerError> {
         json(record.said.as_ref())?,
         maybe(record.context_sha256.as_ref()),
     ];
-    let reached_out = record.said.as_ref().is_some_and(|said| !said.exchanges.is_empty());
+    // A signature left the broker, so its record must not be lost either.
+    let acts = |said: &GuestOutput| !said.exchanges.is_empty() || !said.signatures.is_empty();
+    let reached_out = record.said.as_ref().is_some_and(acts);
     Ok(RecordRow { values, limits, reached_out })
 }
 

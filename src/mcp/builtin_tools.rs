@@ -190,7 +190,7 @@ fn proposal_schema() -> Value {
                     "properties": {
                         "name": text("One of `required_secrets`."),
                         "origin": text("The only origin that gets it, like https://api.example.com."),
-                        "place": text("bearer, basic:USER, header:NAME, json:/POINTER or query:NAME."),
+                        "place": text("bearer, basic:USER, header:NAME, json:/POINTER or query:NAME; or hmac-sha256 or sign-ed25519, which sign and send nothing."),
                     },
                     "required": ["name", "origin", "place"],
                     "additionalProperties": false,
@@ -206,7 +206,7 @@ fn proposal_schema() -> Value {
             "examples": {
                 "type": "array",
                 "items": { "type": "object" },
-                "description": "Examples that become tests: {\"name\":…, \"input\":…, \"vault\":{path: text}, \"now\":time, \"exchanges\":[{\"url\":…, \"reply\":{\"status\":…, \"body\":…}}], \"expect\":{\"ok\":output}, \"files\":{path: text}}.",
+                "description": "Examples that become tests: {\"name\":…, \"input\":…, \"vault\":{path: text}, \"now\":time, \"exchanges\":[{\"url\":…, \"reply\":{\"status\":…, \"body\":…}}], \"signatures\":[{\"secret\":…, \"signature\":hex}], \"expect\":{\"ok\":output}, \"files\":{path: text}}.",
             },
             "required_tests": texts("Names of tests that the skill must have."),
             "reads_clock": { "type": "boolean", "description": "Whether it needs the current time." },

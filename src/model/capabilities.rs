@@ -61,6 +61,11 @@ impl SkillCapabilities {
         !self.hosts.is_empty()
     }
 
+    /// Whether the guest has `kavi:skill/sign`.
+    pub fn signs(&self) -> bool {
+        self.secrets.iter().any(|binding| binding.place.signs().is_some())
+    }
+
     /// Whether what it reads in the vault could leave the machine by a request.
     pub fn can_carry_out(&self) -> bool {
         self.reads_vault() && self.reaches_hosts()

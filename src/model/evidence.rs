@@ -127,6 +127,7 @@ impl RunEvidence {
             vault: BTreeMap::new(),
             now: self.now,
             exchanges: Vec::new(),
+            signatures: Vec::new(),
             expect: self.expect.clone()?,
             files: BTreeMap::new(),
             removed: BTreeSet::new(),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     exchange::{ExchangeRecord, HttpCall, HttpFailureKind, RecordedEnd},
     host_rule::RequestMethod,
+    signing::{SignatureBytes, SignatureRecord, SigningEnd, SigningFailureKind},
     time::Timestamp,
     vault_path::VaultPath,
 };
@@ -29,6 +30,9 @@ pub struct Example {
     /// What hosts answer to its requests, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<ExampleExchange>,
+    /// The signatures that it gets, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<ExampleSignature>,
     /// What must come back.
     pub expect: Expectation,
     /// Files that the run must stage, with their whole text. Empty: not compared.
@@ -88,6 +92,30 @@ fn ok() -> u16 {
 
 fn is_ok(status: &u16) -> bool {
     *status == 200
+}
+
+/// One signature of an example, or the reason why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleSignature {
+    /// The secret.
+    pub secret: String,
+    /// The signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureBytes>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail: Option<SigningFailureKind>,
+}
+
+impl From<&SignatureRecord> for ExampleSignature {
+    fn from(record: &SignatureRecord) -> Self {
+        let secret = record.call.secret.clone();
+        match &record.end {
+            SigningEnd::Signature(bytes) => Self { secret, signature: Some(bytes.clone()), fail: None },
+            SigningEnd::Failure(failure) => Self { secret, signature: None, fail: Some(failure.kind) },
+        }
+    }
 }
 
 /// A response that an example cannot have.

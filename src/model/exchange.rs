@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     digest::Digest,
     host_rule::{HostRule, RequestMethod},
+    signing::{SigningCall, SigningResult},
 };
 
 /// A request as the guest made it.
@@ -232,17 +233,20 @@ impl Exchanged {
     }
 }
 
-/// Makes the exchanges of a run, or answers them without a network.
+/// Makes the exchanges and signatures of a run, or answers for them without a network and without a secret.
 pub trait HttpPort: fmt::Debug + Send + Sync {
     /// Makes one exchange. `time` is what the run has left, and `may_go_on` says again and again whether it may wait.
     fn exchange(&self, call: HttpCall, time: Duration, may_go_on: &mut dyn FnMut() -> bool) -> CallEnd;
+
+    /// Makes one signature. `may_go_on` says again and again whether it may wait.
+    fn sign(&self, call: SigningCall, may_go_on: &mut dyn FnMut() -> bool) -> CallEnd<SigningResult>;
 }
 
 /// How a call of a guest ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallEnd {
+pub enum CallEnd<T = Result<HttpReply, HttpFailure>> {
     /// The guest gets this.
-    Answered(Result<HttpReply, HttpFailure>),
+    Answered(T),
     /// The run had to end.
     Interrupted,
     /// The record that answers has no such call, which is named.

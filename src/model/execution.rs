@@ -16,6 +16,7 @@ use super::{
     limits::Limits,
     name::SkillName,
     schema::Coercion,
+    signing::SignatureRecord,
     time::Timestamp,
     vault_path::VaultPath,
 };
@@ -259,6 +260,9 @@ pub struct GuestOutput {
     /// Its exchanges with hosts, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<ExchangeRecord>,
+    /// Its signatures, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<SignatureRecord>,
     /// The label of its data, where it is one of a sequence of runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<DataLabel>,

@@ -280,6 +280,11 @@ impl HostRule {
         Ok(())
     }
 
+    /// Whether it means this origin and no other.
+    pub fn is_only(&self, origin: &WebOrigin) -> bool {
+        matches!(self.host, HostPattern::Exact(_)) && self.reaches(origin)
+    }
+
     /// Whether it means this origin.
     pub fn reaches(&self, origin: &WebOrigin) -> bool {
         self.scheme == origin.scheme && self.port == origin.port && self.host.matches(&origin.host)

@@ -41,6 +41,7 @@ pub mod schema;
 pub mod secret;
 pub mod secret_binding;
 pub mod session;
+pub mod signing;
 pub mod skill_file;
 pub mod snapshot;
 pub mod spec;

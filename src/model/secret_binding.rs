@@ -9,6 +9,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    signing::SignatureAlgorithm,
     text,
     web_origin::{InvalidHostRule, WebOrigin},
 };
@@ -27,6 +28,18 @@ pub enum SecretPlace {
     Json(String),
     /// A parameter of the query, by its name.
     Query(String),
+    /// No place: the value signs what the skill asks for.
+    Signature(SignatureAlgorithm),
+}
+
+impl SecretPlace {
+    /// How the value signs; none where it is put into requests.
+    pub fn signs(&self) -> Option<SignatureAlgorithm> {
+        match self {
+            Self::Signature(algorithm) => Some(*algorithm),
+            _ => None,
+        }
+    }
 }
 
 /// The text is no binding of a secret.
@@ -36,7 +49,9 @@ pub enum InvalidBinding {
     #[error("`{0}` is not a binding of a secret: write NAME ORIGIN PLACE")]
     Form(String),
     /// The place.
-    #[error("`{0}` is not a place for a secret: use bearer, basic:USER, header:NAME, json:/POINTER or query:NAME")]
+    #[error(
+        "`{0}` is not a place for a secret: use bearer, basic:USER, header:NAME, json:/POINTER, query:NAME, hmac-sha256 or sign-ed25519"
+    )]
     Place(String),
     /// The origin.
     #[error(transparent)]
@@ -53,6 +68,16 @@ pub struct SecretBinding {
     pub origin: WebOrigin,
     /// Where in the request.
     pub place: SecretPlace,
+}
+
+impl SecretBinding {
+    /// What it lets a skill do with the secret, for a list of what is permitted.
+    pub fn use_of_value(&self) -> &'static str {
+        match self.place.signs() {
+            None => "secret in requests",
+            Some(_) => "secret that signs",
+        }
+    }
 }
 
 /// Headers that a value can never be in: they belong to the client, or to another place.
@@ -78,8 +103,10 @@ impl FromStr for SecretPlace {
             !rest.is_empty() && rest.len() <= 64 && rest.bytes().all(ok)
         };
         let graphic = |rest: &str| rest.len() <= 128 && rest.bytes().all(|byte| byte.is_ascii_graphic());
+        let signs = |algorithm: &SignatureAlgorithm| algorithm.as_str() == text;
         Ok(match text.split_once(':') {
             None if text == "bearer" => Self::Bearer,
+            None => Self::Signature(SignatureAlgorithm::ALL.into_iter().find(signs).ok_or_else(invalid)?),
             Some(("basic", user)) if graphic(user) && !user.contains(':') => Self::Basic(user.to_owned()),
             Some(("header", header)) => {
                 let header = header.to_ascii_lowercase();
@@ -103,6 +130,7 @@ impl fmt::Display for SecretPlace {
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Json(pointer) => write!(f, "json:{pointer}"),
             Self::Query(name) => write!(f, "query:{name}"),
+            Self::Signature(algorithm) => f.write_str(algorithm.as_str()),
         }
     }
 }
@@ -148,6 +176,8 @@ mod tests {
             "API_TOKEN https://api.example.com header:x-api-key",
             "API_TOKEN https://api.example.com json:/auth/token",
             "API_TOKEN https://api.example.com query:key",
+            "API_TOKEN https://api.example.com hmac-sha256",
+            "API_TOKEN https://api.example.com sign-ed25519",
         ] {
             assert_eq!(text.parse::<SecretBinding>()?.to_string(), text);
         }
@@ -161,6 +191,7 @@ mod tests {
         for bad in [
             "API_TOKEN https://api.example.com",
             "API_TOKEN https://*.example.com bearer",
+            "API_TOKEN https://api.example.com hmac-sha1",
             "API_TOKEN https://api.example.com path:/x",
             "API_TOKEN https://api.example.com header:host",
             "API_TOKEN https://api.example.com header:Authorization",

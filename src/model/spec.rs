@@ -6,12 +6,14 @@ use super::{
     capabilities::ReadScope,
     characters::hides,
     effect::EffectClass,
-    example::{Example, Expectation},
+    example::{Example, ExampleSignature, Expectation},
     host_grants::{HostGrants, PrivateHost},
     host_rule::{HostRule, MAX_HOST_RULES},
     name::SkillName,
     schema::IoSchema,
     secret_binding::SecretBinding,
+    signing::SignatureBytes,
+    text,
     vault_path::VaultPath,
 };
 
@@ -213,6 +215,10 @@ impl SkillSpec {
         if !self.hosts.iter().any(|rule| rule.reaches(&binding.origin)) {
             return bad("no host rule reaches its origin");
         }
+        // What is signed is for one reader. Another host could pass it on as the skill's own words.
+        if binding.place.signs().is_some() && !self.hosts.iter().all(|rule| rule.is_only(&binding.origin)) {
+            return bad("it signs, and a host rule reaches another origin");
+        }
         // Two places would be two ways out for one value.
         if self.secrets.iter().filter(|other| other.name == binding.name).count() > 1 {
             return bad("it has more than one binding");
@@ -263,9 +269,29 @@ impl SkillSpec {
                 return bad("the status of an exchange is not from 100 to 599".to_owned());
             }
         }
+        if let Some(why) = example.signatures.iter().find_map(|signature| self.fault_of(signature)) {
+            return bad(why);
+        }
         match example.files.keys().find(|path| !self.may_write(path)) {
             Some(path) => bad(format!("`{path}` is outside the folders it may write below")),
             None => Ok(()),
+        }
+    }
+
+    /// What is wrong with a signature of an example.
+    fn fault_of(&self, signature: &ExampleSignature) -> Option<String> {
+        let ExampleSignature { secret, signature, fail } = signature;
+        let name = text::line(secret, 64);
+        let bound = self.secrets.iter().find(|binding| binding.name == *secret);
+        let Some(algorithm) = bound.and_then(|binding| binding.place.signs()) else {
+            return Some(format!("it declares a signature with `{name}`, and no secret of this name signs"));
+        };
+        let length = algorithm.signature_bytes();
+        match (signature, fail) {
+            (Some(SignatureBytes(bytes)), None) if bytes.len() == length => None,
+            (Some(_), None) => Some(format!("a signature with `{name}` has {length} bytes, in hexadecimal")),
+            (None, Some(_)) => None,
+            _ => Some("a signature needs either a `signature` or a `fail`".to_owned()),
         }
     }
 }

@@ -133,6 +133,11 @@ fn send(state: &mut GuestState, call: HttpCall) -> Result<Result<HttpReply, Http
     let end = port.exchange(call, left, &mut || deadline.check().is_ok());
     // First: a run that must end is not told what came of its call.
     deadline.check()?;
+    answered(end)
+}
+
+/// What the guest gets, or why its run ends.
+pub(super) fn answered<T>(end: CallEnd<T>) -> Result<T, Stop> {
     match end {
         CallEnd::Answered(end) => Ok(end),
         CallEnd::NotRecorded(call) => Err(Stop::NotRecorded(call)),

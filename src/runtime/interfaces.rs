@@ -15,6 +15,7 @@ use super::{
     error::RuntimeError,
     http_import, kavi,
     request::ComponentKind,
+    sign_import, testing_import,
     versions::SKILL_VERSIONS,
     wall::{
         Wall,
@@ -32,6 +33,8 @@ enum Given {
     Folders,
     /// Skills that reach a host, and their tests.
     Hosts,
+    /// Skills with a secret that signs, and their tests.
+    Signing,
     /// Tests only.
     Tests,
 }
@@ -74,10 +77,18 @@ const INTERFACES: &[HostInterface] = &[
         link: |linker, version| kavi::link_log(&mut linker.instance(&format!("kavi:skill/log@{version}"))?),
     },
     HostInterface {
+        name: "kavi:skill/sign",
+        given: Given::Signing,
+        since: "0.3.0",
+        link: |linker, version| sign_import::link_sign(&mut linker.instance(&format!("kavi:skill/sign@{version}"))?),
+    },
+    HostInterface {
         name: "kavi:skill/testing",
         given: Given::Tests,
         since: OLDEST,
-        link: |linker, version| kavi::link_testing(&mut linker.instance(&format!("kavi:skill/testing@{version}"))?),
+        link: |linker, version| {
+            testing_import::link_testing(&mut linker.instance(&format!("kavi:skill/testing@{version}"))?, version)
+        },
     },
     // Types only: there is nothing to link.
     HostInterface { name: "kavi:skill/types", given: Given::Everyone, since: OLDEST, link: |_, _| Ok(()) },
@@ -137,6 +148,7 @@ pub(super) struct ImportAllowlist {
     contract: &'static str,
     folders: bool,
     hosts: bool,
+    signs: bool,
     changes: bool,
     functions: FunctionCheck,
 }
@@ -151,7 +163,8 @@ impl ImportAllowlist {
         // A skill that writes needs the interface of folders as well, even if it reads nothing.
         let changes = capabilities.writes_files();
         let folders = capabilities.reads_vault() || changes;
-        Self { kind, contract, folders, hosts: capabilities.reaches_hosts(), changes, functions }
+        let (hosts, signs) = (capabilities.reaches_hosts(), capabilities.signs());
+        Self { kind, contract, folders, hosts, signs, changes, functions }
     }
 
     pub(super) fn kind(self) -> ComponentKind {
@@ -173,6 +186,7 @@ impl ImportAllowlist {
             Given::Everyone => true,
             Given::Folders => self.folders || self.kind == ComponentKind::Tests,
             Given::Hosts => self.hosts,
+            Given::Signing => self.signs,
             Given::Tests => self.kind == ComponentKind::Tests,
         }
     }
@@ -246,7 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn only_a_skill_with_a_host_and_of_a_version_that_has_it_is_given_http() -> Result<(), Box<dyn std::error::Error>> {
+    fn each_is_given_what_its_capabilities_and_its_version_of_the_contract_have()
+    -> Result<(), Box<dyn std::error::Error>> {
         let rules = vec!["GET https://api.example.com/**".parse()?];
         let nothing = SkillCapabilities {
             reads: ReadScope::Nothing,
@@ -256,12 +271,26 @@ mod tests {
             secrets: Vec::new(),
         };
         let hosts = SkillCapabilities { hosts: HostGrants { rules, private: Vec::new() }, ..nothing.clone() };
-        for (capabilities, contract, given) in
-            [(&hosts, "0.2.0", true), (&hosts, "0.1.0", false), (&nothing, "0.2.0", false)]
-        {
+        let bound = |place: &str| format!("KEY https://api.example.com {place}").parse();
+        let (signs, sends) = (vec![bound("hmac-sha256")?], vec![bound("bearer")?]);
+        let (signs, sends) = (
+            SkillCapabilities { secrets: signs, ..hosts.clone() },
+            SkillCapabilities { secrets: sends, ..hosts.clone() },
+        );
+        // What each is given: `http`, `sign`.
+        for (capabilities, contract, given) in [
+            (&nothing, "0.3.0", [false, false]),
+            (&hosts, "0.1.0", [false, false]),
+            (&hosts, "0.2.0", [true, false]),
+            (&hosts, "0.3.0", [true, false]),
+            (&sends, "0.3.0", [true, false]),
+            (&signs, "0.2.0", [true, false]),
+            (&signs, "0.3.0", [true, true]),
+        ] {
             for kind in [ComponentKind::Skill, ComponentKind::Tests] {
                 let allowlist = ImportAllowlist::new(kind, capabilities, contract, FunctionCheck::On);
-                assert_eq!(allowlist.allows("kavi:skill/http"), given, "{kind:?} {contract}");
+                let got = ["kavi:skill/http", "kavi:skill/sign"].map(|name| allowlist.allows(name));
+                assert_eq!(got, given, "{kind:?} {contract}");
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The host side of `kavi:skill`: logging, and filling the vault of a test.
+//! The host side of `kavi:skill/log`.
 //!
 //! Bound by hand: a message is read where it lies in the guest's memory and cut before it is copied. Generated bindings
 //! would copy all of it first.
@@ -10,12 +10,7 @@ use wasmtime::{
 
 use crate::model::limits::count;
 
-use super::{
-    outcome::LogLevel,
-    run::SkillError,
-    test_calls::{TestCallAnswer, TestCallEnd},
-    wall::state::GuestState,
-};
+use super::{outcome::LogLevel, wall::state::GuestState};
 
 /// `kavi:skill/log.level`.
 #[derive(Clone, Copy, ComponentType, Lift)]
@@ -56,27 +51,4 @@ pub(super) fn link_log(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtim
         let line = text[..end].to_owned();
         Ok(store.data_mut().log(level.into(), line)?)
     })
-}
-
-/// Links `kavi:skill/testing`.
-pub(super) fn link_testing(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
-    instance.func_wrap("seed", |mut store: StoreContextMut<'_, GuestState>, (path, contents): (String, String)| {
-        Ok((store.data_mut().files.seed(&path, &contents)?,))
-    })?;
-    instance.func_wrap(
-        "call",
-        |mut store: StoreContextMut<'_, GuestState>, (function, input, now): (String, String, Option<i64>)| {
-            let Some(calls) = store.data().command_line.calls.clone() else { return Ok((None,)) };
-            let TestCallAnswer { end, logs } = calls.ask(function, input, now);
-            for line in logs {
-                store.data_mut().log(line.level, line.message)?;
-            }
-            match end {
-                TestCallEnd::NotTaken => Ok((None,)),
-                TestCallEnd::Returned(result) => Ok((Some(result.map_err(SkillError::from)),)),
-                // As a panic in a call would: the test ends here.
-                TestCallEnd::Stopped(why) => Err(wasmtime::Error::msg(why)),
-            }
-        },
-    )
 }

@@ -42,7 +42,9 @@ mod pool;
 mod request;
 mod run;
 pub mod second_wall;
+mod sign_import;
 mod test_calls;
+mod testing_import;
 mod thread;
 mod versions;
 mod wall;
@@ -62,7 +64,7 @@ pub use outcome::{
     GuestError, GuestTelemetry, LogLevel, LogLine, RunFailure, RunUsage, SkillOutcome, TestExit, TestOutcome,
 };
 pub use request::{GuestCommand, GuestRequest};
-pub use test_calls::{TestCall, TestCallAnswer, TestCallEnd, TestCalls};
+pub use test_calls::{TestAnswer, TestCall, TestCallAnswer, TestCallEnd, TestCalls};
 
 #[cfg(test)]
 mod tests;

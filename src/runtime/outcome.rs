@@ -79,6 +79,7 @@ impl GuestTelemetry {
             usage: self.usage,
             coerced: Vec::new(),
             exchanges: Vec::new(),
+            signatures: Vec::new(),
             label: None,
         })
     }

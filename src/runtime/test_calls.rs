@@ -9,6 +9,43 @@
 use std::sync::mpsc;
 
 use super::outcome::{GuestError, LogLine};
+use crate::model::{
+    exchange::{HttpFailureKind, HttpReply},
+    signing::SigningFailureKind,
+};
+
+/// What a test says that one request or one signature of a call gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TestAnswer {
+    /// A response.
+    Reply {
+        /// The URL of the request.
+        url: String,
+        /// The response.
+        reply: HttpReply,
+    },
+    /// No response.
+    NoReply {
+        /// The URL of the request.
+        url: String,
+        /// Why.
+        kind: HttpFailureKind,
+    },
+    /// A signature.
+    Signature {
+        /// The name of the secret.
+        secret: String,
+        /// The signature.
+        bytes: Vec<u8>,
+    },
+    /// No signature.
+    NoSignature {
+        /// The name of the secret.
+        secret: String,
+        /// Why.
+        kind: SigningFailureKind,
+    },
+}
 
 /// One call that a test asks for.
 #[derive(Debug)]
@@ -19,6 +56,8 @@ pub struct TestCall {
     pub input: String,
     /// The time that the test has set, in seconds since 1970.
     pub now: Option<i64>,
+    /// What its requests and signatures get, each once.
+    pub answers: Vec<TestAnswer>,
     /// Where the answer goes.
     pub reply: mpsc::Sender<TestCallAnswer>,
 }
@@ -50,6 +89,14 @@ pub enum TestCallEnd {
     Stopped(String),
 }
 
+/// A call as the guest asks for it.
+pub(super) struct AskedCall {
+    pub(super) function: String,
+    pub(super) input: String,
+    pub(super) now: Option<i64>,
+    pub(super) answers: Vec<TestAnswer>,
+}
+
 /// The way out for the calls of one test.
 #[derive(Debug, Clone)]
 pub struct TestCalls(mpsc::Sender<TestCall>);
@@ -62,9 +109,10 @@ impl TestCalls {
     }
 
     /// Asks, and waits for the answer.
-    pub(super) fn ask(&self, function: String, input: String, now: Option<i64>) -> TestCallAnswer {
+    pub(super) fn ask(&self, asked: AskedCall) -> TestCallAnswer {
+        let AskedCall { function, input, now, answers } = asked;
         let (reply, answer) = mpsc::channel();
-        let asked = self.0.send(TestCall { function, input, now, reply });
+        let asked = self.0.send(TestCall { function, input, now, answers, reply });
         // Without the other end nobody answers.
         asked.ok().and_then(|()| answer.recv().ok()).unwrap_or_else(TestCallAnswer::not_taken)
     }

@@ -1,16 +1,19 @@
 //! The secrets of one run, as the broker holds them.
 //!
-//! Guarantees: a value is fetched when a request to its origin has passed every rule, once in a run. What the guest sends is
+//! Guarantees: a value is fetched when a request to its origin has passed every rule or is to be signed, once in a run. What the guest sends is
 //! scanned before the value is put in, and what the server sends before the guest gets it.
 //!
 //! Deliberately never: puts a value into a request to another origin, however the request came to go there.
 
 use super::injection::{self, OutgoingRequest};
+use super::json_strings;
 use super::leak_scan::{KnownSecret, Leak, LeakScanError, LeakScanner};
+use super::signing;
 use super::value::SecretValue;
 use crate::model::exchange::HeaderField;
 use crate::model::secret::SecretName;
 use crate::model::secret_binding::SecretBinding;
+use crate::model::signing::{SigningCall, SigningFailure, SigningFailureKind, SigningResult};
 use crate::model::web_origin::WebOrigin;
 
 /// Gives the values, each when it is needed.
@@ -73,8 +76,12 @@ impl<S: SecretSource> HeldSecrets<S> {
     /// [`PlacementError`], and then nothing may be sent.
     pub fn place(&mut self, origin: &WebOrigin, request: &mut OutgoingRequest) -> Result<(), PlacementError> {
         let refused = |error: &dyn std::fmt::Display| PlacementError::Refused(error.to_string());
-        let bound: Vec<SecretBinding> =
-            self.bindings.iter().filter(|binding| binding.origin == *origin).cloned().collect();
+        let bound: Vec<SecretBinding> = self
+            .bindings
+            .iter()
+            .filter(|binding| binding.origin == *origin && binding.place.signs().is_none())
+            .cloned()
+            .collect();
         for binding in &bound {
             // Before the store is asked: a request that cannot be made needs no value.
             injection::check_free(&binding.place, request).map_err(|refusal| refused(&refusal))?;
@@ -93,19 +100,50 @@ impl<S: SecretSource> HeldSecrets<S> {
         Ok(())
     }
 
+    /// A signature with the secret that is bound for it, or why there is none.
+    ///
+    /// # Errors
+    /// [`Leak`] when a secret is in what is to be signed. The run ends.
+    pub fn sign(&mut self, call: &SigningCall) -> Result<SigningResult, Leak> {
+        let failure = |kind, message: String| Ok(Err(SigningFailure::new(kind, message)));
+        let is_bound =
+            |binding: &&SecretBinding| binding.name == call.secret && binding.place.signs() == Some(call.algorithm);
+        let Some(binding) = self.bindings.iter().find(is_bound).cloned() else {
+            return failure(SigningFailureKind::Refused, "no secret is bound for it".to_owned());
+        };
+        if let Err(why) = self.hold(&binding) {
+            return failure(SigningFailureKind::Unavailable, why);
+        }
+        if let Some(leak) = self.find(&call.bytes) {
+            return Err(leak);
+        }
+        let Some(held) = self.held.iter().find(|held| held.name.as_str() == binding.name) else {
+            return failure(SigningFailureKind::Unavailable, "the secret is not held".to_owned());
+        };
+        let signed = signing::sign(call.algorithm, &held.value, &call.bytes);
+        Ok(signed.map_err(|why| {
+            SigningFailure::new(SigningFailureKind::Unavailable, format!("the secret {} {why}", binding.name))
+        }))
+    }
+
     /// A secret in what a server sent.
     pub fn leak_in_reply(&self, headers: &[HeaderField], body: &[u8]) -> Option<Leak> {
-        self.leak_in_fields(headers).or_else(|| self.scanner.find(body))
+        self.leak_in_fields(headers).or_else(|| self.find(body))
     }
 
     /// A secret in what the run leaves behind: its output, its log, its files.
     pub fn leak_in(&self, bytes: &[u8]) -> Option<Leak> {
-        self.scanner.find(bytes)
+        self.find(bytes)
+    }
+
+    /// A secret in a text, or in the strings of a text that is JSON.
+    fn find(&self, text: &[u8]) -> Option<Leak> {
+        self.scanner.find(text).or_else(|| self.scanner.find(&json_strings::unescaped(text)))
     }
 
     fn leak_in_request(&self, request: &OutgoingRequest) -> Option<Leak> {
         let parts = self.scanner.find(request.url.as_bytes()).or_else(|| self.leak_in_fields(&request.headers));
-        parts.or_else(|| self.scanner.find(&request.body))
+        parts.or_else(|| self.find(&request.body))
     }
 
     fn leak_in_fields(&self, headers: &[HeaderField]) -> Option<Leak> {
@@ -135,6 +173,7 @@ impl<S: SecretSource> HeldSecrets<S> {
 mod tests {
     use super::super::value::TrailingNewline;
     use super::*;
+    use crate::model::signing::SignatureAlgorithm;
 
     const VALUE: &str = "made-up-secret-0123";
 
@@ -182,6 +221,37 @@ mod tests {
     }
 
     #[test]
+    fn a_key_signs_is_put_into_no_request_and_is_known_from_then_on() -> Tested {
+        let mut source = Counted::default();
+        let bindings = vec!["A https://a.example.com hmac-sha256".parse()?];
+        let mut secrets = HeldSecrets::new(bindings, &mut source)?;
+        let origin: WebOrigin = "https://a.example.com".parse()?;
+        let call = |secret: &str, bytes: &str| SigningCall {
+            secret: secret.to_owned(),
+            algorithm: SignatureAlgorithm::HmacSha256,
+            bytes: bytes.into(),
+        };
+        let mut sent = request("https://a.example.com/", "");
+        assert_eq!(secrets.place(&origin, &mut sent), Ok(()));
+        assert_eq!(sent, request("https://a.example.com/", ""));
+        let refused = secrets.sign(&call("B", "a"))?.err().map(|failure| failure.kind);
+        assert_eq!(refused, Some(SigningFailureKind::Refused));
+        let other = SigningCall { algorithm: SignatureAlgorithm::Ed25519, ..call("A", "a") };
+        assert_eq!(secrets.sign(&other)?.err().map(|failure| failure.kind), Some(SigningFailureKind::Refused));
+        // A signature with it alone asks the store, once.
+        let signed = secrets.sign(&call("A", "a"))?;
+        assert_eq!(signed.as_ref().map(Vec::len), Ok(32));
+        assert_eq!(secrets.sign(&call("A", "a"))?, signed);
+        assert_ne!(secrets.sign(&call("A", "b"))?, signed);
+        let leak = secrets.sign(&call("A", &format!("this is {VALUE}-A"))).err();
+        assert_eq!(leak.map(|leak| leak.name.to_string()), Some("A".to_owned()));
+        let mut told = request("https://a.example.com/", &format!("{VALUE}-A"));
+        assert!(matches!(secrets.place(&origin, &mut told), Err(PlacementError::Leak(_))));
+        assert_eq!(source.0, 1);
+        Ok(())
+    }
+
+    #[test]
     fn a_request_that_is_refused_asks_no_store() -> Tested {
         let mut source = Counted::default();
         let mut secrets = held(&mut source)?;
@@ -206,6 +276,22 @@ mod tests {
         // From then on it is known, wherever the next request goes.
         let mut elsewhere = request("https://c.example.com/", &format!("{VALUE}-A"));
         let placed = secrets.place(&"https://c.example.com".parse()?, &mut elsewhere);
+        assert!(matches!(placed, Err(PlacementError::Leak(_))), "{placed:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_form_that_json_writes_differently_is_found_within_json() -> Tested {
+        let mut source = Counted::default();
+        let mut secrets = held(&mut source)?;
+        let origin: WebOrigin = "https://a.example.com".parse()?;
+        assert_eq!(secrets.place(&origin, &mut request("https://a.example.com/", "")), Ok(()));
+        // In UTF-16 every second byte is a zero, which JSON writes in six characters.
+        let wide: String = format!("{VALUE}-A").chars().flat_map(|c| [c, '\0']).collect();
+        let text = serde_json::json!({ "said": [wide] }).to_string();
+        assert_eq!(secrets.leak_in(text.as_bytes()).map(|leak| leak.name.to_string()), Some("A".to_owned()));
+        assert!(secrets.leak_in_reply(&[], text.as_bytes()).is_some());
+        let placed = secrets.place(&origin, &mut request("https://a.example.com/", &text));
         assert!(matches!(placed, Err(PlacementError::Leak(_))), "{placed:?}");
         Ok(())
     }

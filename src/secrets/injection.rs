@@ -9,9 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::signing;
 use super::value::SecretValue;
 use crate::model::exchange::HeaderField;
 use crate::model::secret_binding::SecretPlace;
+use crate::model::signing::SignatureAlgorithm;
 
 /// The parts of a request that a secret can be put into.
 #[derive(Clone, PartialEq, Eq)]
@@ -116,6 +118,8 @@ pub fn inject(place: &SecretPlace, value: &SecretValue, request: &mut OutgoingRe
             let text = std::str::from_utf8(value.expose()).map_err(|_| unfit())?;
             request.body = with_json(place, pointer, &request.body, Some(text))?;
         }
+        // Its value is never sent.
+        SecretPlace::Signature(_) => return Err(unfit()),
     }
     Ok(())
 }
@@ -124,6 +128,8 @@ pub fn inject(place: &SecretPlace, value: &SecretValue, request: &mut OutgoingRe
 pub fn rendered(place: &SecretPlace, value: &SecretValue) -> Vec<Vec<u8>> {
     match place {
         SecretPlace::Basic(user) => vec![basic_credential(user, value).as_bytes().to_vec()],
+        SecretPlace::Signature(SignatureAlgorithm::Ed25519) => signing::rendered(value),
+        SecretPlace::Signature(SignatureAlgorithm::HmacSha256) => Vec::new(),
         // Each of the others contains the value in a form that the scan knows.
         SecretPlace::Bearer | SecretPlace::Header(_) | SecretPlace::Query(_) | SecretPlace::Json(_) => Vec::new(),
     }

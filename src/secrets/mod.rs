@@ -4,7 +4,7 @@
 //! it to a descriptor that the caller names. [`LeakScanner`] finds known secrets, in every usual
 //! encoding, in what leaves a run.
 //!
-//! In the broker of a run, [`HeldSecrets`] puts values into requests that have passed every rule.
+//! In the broker of a run, [`HeldSecrets`] puts values into requests that have passed every rule, and signs with them.
 //!
 //! Guarantees: the process that asks never holds a value. A child that holds one leaves no core dump, has nothing in its
 //! arguments or environment, and ends at once. A value is complete and valid, or it is not given out at all. No error, report
@@ -18,9 +18,11 @@ mod error;
 mod hand_over;
 mod held;
 mod injection;
+mod json_strings;
 mod leak_scan;
 mod lookup;
 mod reader_child;
+mod signing;
 mod stores;
 mod value;
 

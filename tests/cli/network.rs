@@ -176,6 +176,14 @@ fn ends_in_every_phase(workspace: &Workspace, stall: &str, arrival: &mpsc::Recei
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000"] {
         assert!(status.contains(line), "{line}: {status}");
     }
+    let limits = fs::read_to_string(format!("/proc/{broker}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    // One byte: with none the kernel still hands a dump to a crash handler.
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["1", "1"], "{core}");
+    // Only root can look, because the process is not dumpable.
+    if let Ok(environment) = fs::read(format!("/proc/{broker}/environ")) {
+        assert_eq!(environment, b"", "no environment");
+    }
     let arguments = fs::read(format!("/proc/{broker}/cmdline")).unwrap();
     assert!(arguments.ends_with(b"\0__egress\0"), "no argument but the verb");
     rustix::process::kill_process(

@@ -4,15 +4,15 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
 use serde_json::{Value, json};
 
 use crate::support::canary::{Canary, search};
+use crate::support::process_look::ProcessLook;
 use crate::support::tls_server::{TlsRequest, TlsServer, response};
 use crate::support::{self, Called, Skill, Workspace};
 
@@ -106,9 +106,10 @@ fn echo(request: &TlsRequest, other: u16, to: &mut dyn Write) -> io::Result<()> 
             let credential = request.header("authorization").unwrap_or_default().to_owned();
             to.write_all(&response(200, &[("x-you-sent", &credential)], b"hello"))
         }
-        "/v1/away" => {
+        "/v1/away" | "/v1/away-as-it-is" => {
             let place = format!("https://localhost:{other}/v1/landing");
-            to.write_all(&response(302, &[("location", &place)], b""))
+            let status = if request.path == "/v1/away" { 302 } else { 307 };
+            to.write_all(&response(status, &[("location", &place)], b""))
         }
         _ => to.write_all(&response(200, &[("content-type", "text/plain")], b"hello")),
     }
@@ -204,86 +205,11 @@ fn assert_shows_nothing(called: &Called) {
     assert_eq!(Canary::new("the value", VALUE).within(shown.as_bytes()), [""; 0], "{shown}");
 }
 
-/// What is in the memory that a process can read: all of it, so the linear memory of a guest too.
-fn memory_has(process: u32, searched: &AhoCorasick) -> io::Result<Vec<usize>> {
-    let maps = fs::read_to_string(format!("/proc/{process}/maps"))?;
-    let memory = fs::File::open(format!("/proc/{process}/mem"))?;
-    let mut found = Vec::new();
-    let mut chunk = vec![0; 4 << 20];
-    for line in maps.lines().filter(|line| !line.contains("[v")) {
-        let mut words = line.split_whitespace();
-        let (range, rights) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let Some((from, to)) = range.split_once('-').filter(|_| rights.starts_with('r')) else { continue };
-        let (mut at, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
-        while at < to {
-            let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(chunk.len());
-            // A page of a file that is shorter than its mapping cannot be read.
-            let Ok(got) = memory.read_at(&mut chunk[..most], at) else { break };
-            found.extend(searched.find_overlapping_iter(&chunk[..got]).map(|hit| hit.pattern().as_usize()));
-            // Chunks overlap, so that a form on their border is found as well.
-            at += if got == most && at + (got as u64) < to { got as u64 - 4096 } else { got.max(1) as u64 };
-        }
-    }
-    Ok(found)
-}
-
-/// A process and all that it started.
-fn with_descendants(process: u32) -> Vec<u32> {
-    let numbers = fs::read_dir("/proc").unwrap().flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let parents: Vec<(u32, u32)> = numbers
-        .filter_map(|number: u32| {
-            let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-            // The name of the program, in brackets, may contain anything.
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            Some((number, parent))
-        })
-        .collect();
-    let mut found = vec![process];
-    let mut at = 0;
-    while let Some(parent) = found.get(at).copied() {
-        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(number, _)| *number));
-        at += 1;
-    }
-    found
-}
-
-/// What can be seen of Kavi while its request is answered.
-#[derive(Default)]
-struct Seen {
-    kavi: OnceLock<u32>,
-    /// Forms of the value in its memory, and how often the marker of the input was found there.
-    memory: Mutex<Option<(Vec<String>, usize)>>,
-    /// Arguments and environments of Kavi and of all that it started.
-    processes: Mutex<Vec<u8>>,
-}
-
 const MARKER: &str = "a-marker-that-the-guest-has-in-its-memory";
-
-impl Seen {
-    fn look(&self) {
-        let canary = Canary::new("the value", VALUE);
-        let forms: Vec<(String, Vec<u8>)> =
-            canary.forms().map(|(name, form)| (name.to_owned(), form.to_vec())).collect();
-        let patterns: Vec<&[u8]> = forms.iter().map(|(_, form)| form.as_slice()).chain([MARKER.as_bytes()]).collect();
-        let searched = AhoCorasick::new(patterns).unwrap();
-        let hits = memory_has(*self.kavi.wait(), &searched).unwrap();
-        let marker = hits.iter().filter(|hit| **hit == forms.len()).count();
-        let found = hits.iter().filter_map(|hit| forms.get(*hit)).map(|(name, _)| name.clone()).collect();
-        *self.memory.lock().unwrap() = Some((found, marker));
-        for process in with_descendants(*self.kavi.wait()) {
-            for name in ["cmdline", "environ"] {
-                // One that ends meanwhile cannot be read.
-                let read = fs::read(format!("/proc/{process}/{name}")).unwrap_or_default();
-                self.processes.lock().unwrap().extend(read);
-            }
-        }
-    }
-}
 
 #[test]
 fn a_secret_reaches_its_server_and_nobody_else_has_it() {
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(ProcessLook::for_canaries(vec![Canary::new("the value", VALUE)], MARKER));
     let watcher = Arc::clone(&seen);
     let rig = Rig::new("bearer", move |request| {
         if request.path == "/v1/look" {
@@ -292,26 +218,22 @@ fn a_secret_reaches_its_server_and_nobody_else_has_it() {
     });
     let input = json!({ "url": rig.url("/v1/look"), "say": MARKER, "note": "a note" }).to_string();
     let child = rig.command(&["run-skill", "caller", "--json", &input]).spawn().unwrap();
-    seen.kavi.set(child.id()).unwrap();
+    seen.started(child.id());
     let called = Called::from(child.wait_with_output().unwrap()).expect(0);
     let request = rig.bound.requests().pop().unwrap();
     assert_eq!(request.header("authorization"), Some(format!("Bearer {VALUE}").as_str()));
     assert_eq!(called.json()["output_json"], json!({ "status": 200, "body": "hello", "said": MARKER }));
     assert_shows_nothing(&called);
     // Kavi's process was searched while the broker had the value, and its guest was waiting in it.
-    let (found, marker) = seen.memory.lock().unwrap().take().unwrap();
-    assert_eq!(found, [""; 0]);
-    assert!(marker > 0, "the memory was not read");
-    let processes = seen.processes.lock().unwrap().clone();
-    let saw = |text: &[u8]| processes.windows(text.len()).any(|window| window == text);
-    assert!(saw(b"run-skill") && saw(b"__egress"), "the processes were not seen");
-    assert_eq!(Canary::new("the value", VALUE).within(&processes), [""; 0]);
+    seen.take().assert_free();
     rig.assert_nothing_stayed();
 
     // A hop to another origin goes without it, though a rule allows the request.
-    assert_eq!(rig.output(&rig.url("/v1/away"))["body"], "landed");
-    let landed = rig.other.requests().pop().unwrap();
-    assert_eq!((landed.path.as_str(), landed.header("authorization")), ("/v1/landing", None));
+    for away in ["/v1/away", "/v1/away-as-it-is"] {
+        assert_eq!(rig.output(&rig.url(away))["body"], "landed");
+        let landed = rig.other.requests().pop().unwrap();
+        assert_eq!((landed.path.as_str(), landed.header("authorization")), ("/v1/landing", None), "{away}");
+    }
     let there = format!("https://localhost:{}/v1/landing", rig.other.port());
     assert_eq!(rig.output(&there)["body"], "landed");
     assert_eq!(rig.other.requests().pop().unwrap().header("authorization"), None);

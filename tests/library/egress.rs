@@ -97,6 +97,9 @@ fn hostile(request: &TlsRequest, to: &mut dyn Write) -> io::Result<()> {
             to.write_all(&response(200, &[("x-long", &long)], b""))
         }
         "/short" => to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"),
+        "/length-and-chunked" => to.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ),
         "/two-lengths" => to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 7\r\n\r\nhello"),
         "/gzip" => to.write_all(&response(200, &[("content-encoding", "gzip")], b"\x1f\x8b\x08bomb")),
         "/gigabyte" => to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n"),
@@ -108,6 +111,7 @@ fn hostile(request: &TlsRequest, to: &mut dyn Write) -> io::Result<()> {
         }
         "/no-http" => to.write_all(b"220 mail.example ESMTP\r\n"),
         "/loop" => to.write_all(&response(302, &[("location", "/loop")], b"")),
+        "/first" => to.write_all(&response(302, &[("location", "/to")], b"")),
         "/nowhere" => to.write_all(&response(302, &[], b"stays")),
         "/see-other" => to.write_all(&response(303, &[("location", "/good")], b"")),
         "/to" => {
@@ -143,6 +147,9 @@ fn a_hostile_server_gets_its_kind_of_failure_and_never_more() {
         let exchanged = ask(&mut exchanger, get(url(path)));
         assert_eq!(kind(&exchanged), expected, "{path}: {exchanged:?}");
     }
+    // Of a length and chunks, the chunks count, as the standard says: nothing is read beyond them.
+    let both = ask(&mut exchanger, get(url("/length-and-chunked"))).end;
+    assert!(both.as_ref().map_or(true, |reply| reply.body == b"hello"), "{both:?}");
     // Endless headers end at the limit of the library, or at the time of the rule.
     let flood = ask(&mut exchanger, get(url("/headers")));
     assert!(flood.end.is_err(), "{flood:?}");
@@ -247,6 +254,25 @@ fn a_name_that_has_a_private_address_is_never_connected_to_and_one_without_a_rul
     let unnamed = ask(&mut exchanger, get(format!("https://b.example:{port}/good")));
     assert_eq!((kind(&unnamed), asked.load(Ordering::SeqCst)), (Err(HttpFailureKind::Refused), 1));
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_chain_of_redirects_that_ends_at_a_private_address_ends_before_it() {
+    let server = TlsServer::start(&["localhost", "inside.example"], hostile).unwrap();
+    let port = server.port();
+    // Both hosts are named. The second one turns out to be this machine.
+    let rules = [format!("GET https://localhost:{port}/**"), format!("GET https://inside.example:{port}/**")];
+    let lookup = Lookup { answer: vec!["127.0.0.1".parse().unwrap()], asked: Arc::default() };
+    let asked = Arc::clone(&lookup.asked);
+    let mut exchanger = exchanger(&server, &rules, &[format!("localhost:{port} -> 127.0.0.1")], lookup);
+    let place = format!("https://inside.example:{port}/good");
+    let headers = vec![HeaderField { name: "x-place".to_owned(), value: place }];
+    let call = HttpCall { headers, ..get(format!("https://localhost:{port}/first")) };
+    let chain = ask(&mut exchanger, call);
+    assert_eq!((kind(&chain), asked.load(Ordering::SeqCst)), (Err(HttpFailureKind::Dns), 1), "{chain:?}");
+    assert_eq!((chain.hops.len(), server.connections()), (3, 2), "{chain:?}");
+    let paths: Vec<String> = server.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/first", "/to"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod brokers;
 mod builder_claude;
 mod cage;
 mod code_cache;

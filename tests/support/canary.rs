@@ -16,8 +16,15 @@ pub struct Canary {
 }
 
 impl Canary {
+    /// One that is text.
     pub fn new(name: &'static str, secret: &str) -> Self {
-        let bytes = secret.as_bytes();
+        let mut canary = Self::of_bytes(name, secret.as_bytes());
+        canary.forms.extend(text_forms(secret));
+        canary
+    }
+
+    /// One that need not be text.
+    pub fn of_bytes(name: &'static str, bytes: &[u8]) -> Self {
         let mut forms: Vec<(String, Vec<u8>)> = Vec::new();
         let mut add = |form: &str, bytes: Vec<u8>| forms.push((form.to_owned(), bytes));
         let each =
@@ -31,18 +38,7 @@ impl Canary {
         add("percent, every byte, small", each(&|byte| format!("%{byte:02x}")));
         add("percent, as in a url", each(&|byte| in_url(byte, &format!("%{byte:02X}"))));
         add("percent, as in a url, small", each(&|byte| in_url(byte, &format!("%{byte:02x}"))));
-        add(
-            "json escapes",
-            secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>().into_bytes(),
-        );
-        let json = serde_json::json!(secret).to_string();
-        add("json", json.trim_matches('"').as_bytes().to_vec());
-        add("json in json", serde_json::json!(json).to_string().trim_matches(['"', '\\']).as_bytes().to_vec());
-        add("json, slashes escaped", json.trim_matches('"').replace('/', "\\/").into_bytes());
-        add("escaped for rust", secret.escape_debug().to_string().into_bytes());
         add("list of bytes", format!("{bytes:?}").trim_matches(['[', ']']).as_bytes().to_vec());
-        add("utf-16, little", secret.encode_utf16().flat_map(u16::to_le_bytes).collect());
-        add("utf-16, big", secret.encode_utf16().flat_map(u16::to_be_bytes).collect());
         for (alphabet, kind) in [(STANDARD, "base64"), (URL_SAFE, "base64url")] {
             for offset in 0..3 {
                 add(&format!("{kind} at {offset}"), inside_base64(&alphabet, bytes, offset));
@@ -60,6 +56,21 @@ impl Canary {
     pub fn forms(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.forms.iter().map(|(name, form)| (name.as_str(), form.as_slice()))
     }
+}
+
+/// The forms that only a text has.
+fn text_forms(secret: &str) -> Vec<(String, Vec<u8>)> {
+    let mut forms: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut add = |form: &str, bytes: Vec<u8>| forms.push((form.to_owned(), bytes));
+    add("json escapes", secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>().into_bytes());
+    let json = serde_json::json!(secret).to_string();
+    add("json", json.trim_matches('"').as_bytes().to_vec());
+    add("json in json", serde_json::json!(json).to_string().trim_matches(['"', '\\']).as_bytes().to_vec());
+    add("json, slashes escaped", json.trim_matches('"').replace('/', "\\/").into_bytes());
+    add("escaped for rust", secret.escape_debug().to_string().into_bytes());
+    add("utf-16, little", secret.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    add("utf-16, big", secret.encode_utf16().flat_map(u16::to_be_bytes).collect());
+    forms
 }
 
 fn in_url(byte: u8, escaped: &str) -> String {

@@ -2,7 +2,7 @@
 //! well or badly. HTTP/1.1, one request for each connection.
 
 use std::fmt;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// The largest body that is read.
-const MAX_BODY: u64 = 64 * 1024 * 1024;
+use super::http_request::{self, ReceivedRequest};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -24,9 +23,15 @@ pub struct Request {
     pub body: Value,
 }
 
+impl From<ReceivedRequest> for Request {
+    fn from(ReceivedRequest { method, path, headers, body }: ReceivedRequest) -> Self {
+        Self { method, path, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+    }
+}
+
 impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        http_request::header(&self.headers, name)
     }
 }
 
@@ -116,32 +121,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
-    let request = read(connection)?;
+    let request = Request::from(ReceivedRequest::read(BufReader::new(connection))?);
     locked(&shared.requests).push(request.clone());
     (shared.respond)(&request, &Exchange { connection, shared })
-}
-
-fn read(connection: &TcpStream) -> io::Result<Request> {
-    let mut reader = BufReader::new(connection);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        match line.trim_end().split_once(':') {
-            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
-            None => break,
-        }
-    }
-    let mut request = Request { method, path, headers, body: Value::Null };
-    let length = request.header("content-length").and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
-    let mut body = Vec::new();
-    reader.take(length.min(MAX_BODY)).read_to_end(&mut body)?;
-    request.body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok(request)
 }
 
 /// A connection on which a request came, and what it is answered with.

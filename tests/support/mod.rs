@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 pub mod canary;
 pub mod guests;
+pub mod http_request;
 pub mod log_events;
 pub mod loopback;
 pub mod mcp;
@@ -17,6 +18,7 @@ pub mod messages_api;
 pub mod once;
 pub mod openai_api;
 pub mod postgres;
+pub mod process_look;
 pub mod shipped;
 pub mod small_disk;
 pub mod standin;

@@ -1,28 +1,14 @@
 //! A TLS server on the loopback interface, for tests. It counts its connections, remembers every request, and answers each as
 //! it is told to, well or badly. HTTP/1.1, one request for each connection.
 
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub struct TlsRequest {
-    pub method: String,
-    pub path: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl TlsRequest {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-}
+pub use super::http_request::ReceivedRequest as TlsRequest;
 
 type Respond = dyn Fn(&TlsRequest, &mut dyn Write) -> io::Result<()> + Send + Sync;
 
@@ -131,7 +117,7 @@ fn serve(
     let mut session = rustls::ServerConnection::new(config).map_err(io::Error::other)?;
     let request = {
         let mut stream = rustls::Stream::new(&mut session, &mut connection);
-        read(&mut BufReader::new(&mut stream))?
+        TlsRequest::read(BufReader::new(&mut stream))?
     };
     requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
     let mut stream = rustls::Stream::new(&mut session, &mut connection);
@@ -139,24 +125,4 @@ fn serve(
     stream.flush()?;
     session.send_close_notify();
     session.complete_io(&mut connection).map(drop)
-}
-
-fn read(reader: &mut BufReader<impl Read>) -> io::Result<TlsRequest> {
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        match line.trim_end().split_once(':') {
-            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
-            None => break,
-        }
-    }
-    let mut request = TlsRequest { method, path, headers, body: Vec::new() };
-    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    reader.take(length).read_to_end(&mut request.body)?;
-    Ok(request)
 }

@@ -324,7 +324,7 @@ pub mod kavi {
           let len6 = vec6.len();
           let ptr7 = ret_area.0.as_mut_ptr().cast::<u8>();
           #[cfg(target_arch = "wasm32")]
-          #[link(wasm_import_module = "kavi:skill/http@0.2.0")]
+          #[link(wasm_import_module = "kavi:skill/http@0.3.0")]
           unsafe extern "C" {
             #[link_name = "send"]
             fn wit_import8(_: i32, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, );
@@ -536,7 +536,7 @@ pub mod kavi {
           let len0 = vec0.len();
 
           #[cfg(target_arch = "wasm32")]
-          #[link(wasm_import_module = "kavi:skill/log@0.2.0")]
+          #[link(wasm_import_module = "kavi:skill/log@0.3.0")]
           unsafe extern "C" {
             #[link_name = "write"]
             fn wit_import1(_: i32, _: *mut u8, _: usize, );
@@ -545,6 +545,227 @@ pub mod kavi {
           #[cfg(not(target_arch = "wasm32"))]
           unsafe extern "C" fn wit_import1(_: i32, _: *mut u8, _: usize, ) { unreachable!() }
           wit_import1(level.clone() as i32, ptr0.cast_mut(), len0);
+        }
+      }
+
+    }
+
+    /// Signatures with secrets that the specification of the skill names. The host has them made outside of the skill, which never
+    /// gets a secret. The same secret and bytes give the same signature. Since 0.3.0.
+    #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+    pub mod sign {
+      #[used]
+      #[doc(hidden)]
+      static __FORCE_SECTION_REF: fn() =
+      super::super::super::__link_custom_section_describing_imports;
+      
+      use super::super::super::_rt;
+      /// Why there is no signature. The text is for people.
+      #[derive(Clone)]
+      pub enum Error {
+        /// The specification does not name the secret for this, or the run may sign no more.
+        Refused(_rt::String),
+        /// The secret cannot be read, or is no such key.
+        Unavailable(_rt::String),
+        /// It is more than is signed at once.
+        TooLarge(_rt::String),
+      }
+      impl ::core::fmt::Debug for Error {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          match self {
+            Error::Refused(e) => {
+              f.debug_tuple("Error::Refused").field(e).finish()
+            }
+            Error::Unavailable(e) => {
+              f.debug_tuple("Error::Unavailable").field(e).finish()
+            }
+            Error::TooLarge(e) => {
+              f.debug_tuple("Error::TooLarge").field(e).finish()
+            }
+          }
+        }
+      }
+      impl ::core::fmt::Display for Error {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+          write!(f, "{:?}", self)
+        }
+      }
+
+      impl ::core::error::Error for Error {}
+      #[allow(unused_unsafe, clippy::all)]
+      /// The HMAC of some bytes, with SHA-256 and this secret as its key.
+      #[allow(async_fn_in_trait)]
+      pub fn hmac_sha256(secret: &str,bytes: &[u8],) -> ::core::result::Result<_rt::Vec::<u8>,Error>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 4*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 4*::core::mem::size_of::<*const u8>()]);
+          let vec0 = secret;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = bytes;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+          let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "kavi:skill/sign@0.3.0")]
+          unsafe extern "C" {
+            #[link_name = "hmac-sha256"]
+            fn wit_import3(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import3(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+          let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+          let result19 = match l4 {
+            0 => {
+              let e = {
+                let l5 = *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l6 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let len7 = l6;
+
+                <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7))
+              };
+              Ok(e)
+            }
+            1 => {
+              let e = {
+                let l8 = i32::from(*ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+                let v18 = match l8 {
+                  0 => {
+                    let e18 = {
+                      let l9 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l10 = *ptr2.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len11 = l10;
+                      let bytes11 = _rt::Vec::from_raw_parts(l9.cast(), len11, len11);
+
+                      _rt::string_lift(bytes11)
+                    };
+                    Error::Refused(e18)
+                  }
+                  1 => {
+                    let e18 = {
+                      let l12 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l13 = *ptr2.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len14 = l13;
+                      let bytes14 = _rt::Vec::from_raw_parts(l12.cast(), len14, len14);
+
+                      _rt::string_lift(bytes14)
+                    };
+                    Error::Unavailable(e18)
+                  }
+                  n => {
+                    debug_assert_eq!(n, 2, "invalid enum discriminant");
+                    let e18 = {
+                      let l15 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l16 = *ptr2.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len17 = l16;
+                      let bytes17 = _rt::Vec::from_raw_parts(l15.cast(), len17, len17);
+
+                      _rt::string_lift(bytes17)
+                    };
+                    Error::TooLarge(e18)
+                  }
+                };
+
+                v18
+              };
+              Err(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result19
+        }
+      }
+      #[allow(unused_unsafe, clippy::all)]
+      /// The signature of some bytes, by Ed25519 with this secret as the private key.
+      #[allow(async_fn_in_trait)]
+      pub fn sign_ed25519(secret: &str,bytes: &[u8],) -> ::core::result::Result<_rt::Vec::<u8>,Error>{
+        unsafe {
+
+          #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+          #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+          struct RetArea([::core::mem::MaybeUninit::<u8>; 4*::core::mem::size_of::<*const u8>()]);
+          let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 4*::core::mem::size_of::<*const u8>()]);
+          let vec0 = secret;
+          let ptr0 = vec0.as_ptr().cast::<u8>();
+          let len0 = vec0.len();
+          let vec1 = bytes;
+          let ptr1 = vec1.as_ptr().cast::<u8>();
+          let len1 = vec1.len();
+          let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+          #[cfg(target_arch = "wasm32")]
+          #[link(wasm_import_module = "kavi:skill/sign@0.3.0")]
+          unsafe extern "C" {
+            #[link_name = "sign-ed25519"]
+            fn wit_import3(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, );
+          }
+
+          #[cfg(not(target_arch = "wasm32"))]
+          unsafe extern "C" fn wit_import3(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8, ) { unreachable!() }
+          wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+          let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+          let result19 = match l4 {
+            0 => {
+              let e = {
+                let l5 = *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                let l6 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                let len7 = l6;
+
+                <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7))
+              };
+              Ok(e)
+            }
+            1 => {
+              let e = {
+                let l8 = i32::from(*ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+                let v18 = match l8 {
+                  0 => {
+                    let e18 = {
+                      let l9 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l10 = *ptr2.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len11 = l10;
+                      let bytes11 = _rt::Vec::from_raw_parts(l9.cast(), len11, len11);
+
+                      _rt::string_lift(bytes11)
+                    };
+                    Error::Refused(e18)
+                  }
+                  1 => {
+                    let e18 = {
+                      let l12 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l13 = *ptr2.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len14 = l13;
+                      let bytes14 = _rt::Vec::from_raw_parts(l12.cast(), len14, len14);
+
+                      _rt::string_lift(bytes14)
+                    };
+                    Error::Unavailable(e18)
+                  }
+                  n => {
+                    debug_assert_eq!(n, 2, "invalid enum discriminant");
+                    let e18 = {
+                      let l15 = *ptr2.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                      let l16 = *ptr2.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                      let len17 = l16;
+                      let bytes17 = _rt::Vec::from_raw_parts(l15.cast(), len17, len17);
+
+                      _rt::string_lift(bytes17)
+                    };
+                    Error::TooLarge(e18)
+                  }
+                };
+
+                v18
+              };
+              Err(e)
+            }
+            _ => _rt::invalid_enum_discriminant(),
+          };
+          result19
         }
       }
 
@@ -663,26 +884,29 @@ macro_rules! __export_skill_impl {
   const _: () = {
 
     #[cfg(target_arch = "wasm32")]
-    #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.2.0:skill:imports and exports")]
+    #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.3.0:skill:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 677] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9\x04\x01A\x02\x01\
-A\x0b\x01B\x0e\x01m\x06\x03get\x04head\x04post\x03put\x05patch\x06delete\x04\0\x06\
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 821] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb9\x05\x01A\x02\x01\
+A\x0d\x01B\x0e\x01m\x06\x03get\x04head\x04post\x03put\x05patch\x06delete\x04\0\x06\
 method\x03\0\0\x01o\x02ss\x01p\x02\x01p}\x01r\x04\x06method\x01\x03urls\x07heade\
 rs\x03\x04body\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x03\
 \x04body\x04\x04\0\x08response\x03\0\x07\x01q\x07\x07refused\x01s\0\x03dns\x01s\0\
 \x07connect\x01s\0\x03tls\x01s\0\x07timeout\x01s\0\x09too-large\x01s\0\x07invali\
 d\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\
-\x0b\x04\0\x04send\x01\x0c\x03\0\x15kavi:skill/http@0.2.0\x05\0\x01B\x04\x01m\x04\
+\x0b\x04\0\x04send\x01\x0c\x03\0\x15kavi:skill/http@0.3.0\x05\0\x01B\x04\x01m\x04\
 \x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07\
-messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:skill/log@0.2.0\x05\x01\x01B\
-\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x06denied\x01s\0\x06fa\
-iled\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/types@0.2.0\x05\x02\x02\x03\
-\0\x02\x05error\x03\0\x05error\x03\0\x03\x01j\x01s\x01\x04\x01@\x01\x05inputs\0\x05\
-\x04\0\x03run\x01\x06\x04\0\x16kavi:skill/skill@0.2.0\x04\0\x0b\x0b\x01\0\x05ski\
-ll\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.0\x10\
-wit-bindgen-rust\x060.61.1";
+messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:skill/log@0.3.0\x05\x01\x01B\
+\x07\x01q\x03\x07refused\x01s\0\x0bunavailable\x01s\0\x09too-large\x01s\0\x04\0\x05\
+error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x02\x06secrets\x05bytes\x02\0\x03\x04\
+\0\x0bhmac-sha256\x01\x04\x04\0\x0csign-ed25519\x01\x04\x03\0\x15kavi:skill/sign\
+@0.3.0\x05\x02\x01B\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x06\
+denied\x01s\0\x06failed\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/types@\
+0.3.0\x05\x03\x02\x03\0\x03\x05error\x03\0\x05error\x03\0\x04\x01j\x01s\x01\x05\x01\
+@\x01\x05inputs\0\x06\x04\0\x03run\x01\x07\x04\0\x16kavi:skill/skill@0.3.0\x04\0\
+\x0b\x0b\x01\0\x05skill\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-c\
+omponent\x070.258.0\x10wit-bindgen-rust\x060.61.1";
   };
   )
 }
@@ -690,26 +914,29 @@ wit-bindgen-rust\x060.61.1";
 pub use __export_skill_impl as __export_skill;
 
 #[cfg(target_arch = "wasm32")]
-#[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.2.0:skill-with-all-of-its-exports-removed:encoded world")]
+#[unsafe(link_section = "component-type:wit-bindgen:0.61.1:kavi:skill@0.3.0:skill-with-all-of-its-exports-removed:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 715] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xaf\x04\x01A\x02\x01\
-A\x08\x01B\x0e\x01m\x06\x03get\x04head\x04post\x03put\x05patch\x06delete\x04\0\x06\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 859] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbf\x05\x01A\x02\x01\
+A\x0a\x01B\x0e\x01m\x06\x03get\x04head\x04post\x03put\x05patch\x06delete\x04\0\x06\
 method\x03\0\0\x01o\x02ss\x01p\x02\x01p}\x01r\x04\x06method\x01\x03urls\x07heade\
 rs\x03\x04body\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x03\
 \x04body\x04\x04\0\x08response\x03\0\x07\x01q\x07\x07refused\x01s\0\x03dns\x01s\0\
 \x07connect\x01s\0\x03tls\x01s\0\x07timeout\x01s\0\x09too-large\x01s\0\x07invali\
 d\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\
-\x0b\x04\0\x04send\x01\x0c\x03\0\x15kavi:skill/http@0.2.0\x05\0\x01B\x04\x01m\x04\
+\x0b\x04\0\x04send\x01\x0c\x03\0\x15kavi:skill/http@0.3.0\x05\0\x01B\x04\x01m\x04\
 \x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07\
-messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:skill/log@0.2.0\x05\x01\x01B\
-\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x06denied\x01s\0\x06fa\
-iled\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/types@0.2.0\x05\x02\x02\x03\
-\0\x02\x05error\x03\0\x05error\x03\0\x03\x04\06kavi:skill/skill-with-all-of-its-\
-exports-removed@0.2.0\x04\0\x0b+\x01\0%skill-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.0\x10wit-\
-bindgen-rust\x060.61.1";
+messages\x01\0\x04\0\x05write\x01\x02\x03\0\x14kavi:skill/log@0.3.0\x05\x01\x01B\
+\x07\x01q\x03\x07refused\x01s\0\x0bunavailable\x01s\0\x09too-large\x01s\0\x04\0\x05\
+error\x03\0\0\x01p}\x01j\x01\x02\x01\x01\x01@\x02\x06secrets\x05bytes\x02\0\x03\x04\
+\0\x0bhmac-sha256\x01\x04\x04\0\x0csign-ed25519\x01\x04\x03\0\x15kavi:skill/sign\
+@0.3.0\x05\x02\x01B\x02\x01q\x04\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x06\
+denied\x01s\0\x06failed\x01s\0\x04\0\x05error\x03\0\0\x03\0\x16kavi:skill/types@\
+0.3.0\x05\x03\x02\x03\0\x03\x05error\x03\0\x05error\x03\0\x04\x04\06kavi:skill/s\
+kill-with-all-of-its-exports-removed@0.3.0\x04\0\x0b+\x01\0%skill-with-all-of-it\
+s-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
+nt\x070.258.0\x10wit-bindgen-rust\x060.61.1";
 
 #[inline(never)]
 #[doc(hidden)]

@@ -11,6 +11,7 @@ use crate::model::{
     lifecycle::CommitState,
     limits::Limits,
     session::RunEntry,
+    signing::{RecordedSigning, SignatureRecord, SigningEnd},
     text,
 };
 
@@ -30,6 +31,7 @@ pub fn human(dossier: &RunDossier) -> String {
     if let Some(said) = &record.said {
         out.push_str(&said_by(record, said));
         out.push_str(&exchanges(said));
+        out.push_str(&signatures(said));
         if let Some(limits) = &record.limits {
             out.push_str(&format!("\nlimits\n{}", used(said, limits)));
         }
@@ -115,6 +117,20 @@ fn exchanges(said: &GuestOutput) -> String {
     };
     let lines: String = said.exchanges.iter().map(line).collect();
     if lines.is_empty() { lines } else { format!("\nexchanges\n{lines}") }
+}
+
+/// Its signatures, one line each: the secret, how it signs, and the end.
+fn signatures(said: &GuestOutput) -> String {
+    let line = |record: &SignatureRecord| {
+        let RecordedSigning { secret, algorithm, signed } = &record.call;
+        let end = match &record.end {
+            SigningEnd::Signature(_) => format!("signed what has the digest {signed}"),
+            SigningEnd::Failure(failure) => failure.to_string(),
+        };
+        format!("  {}\n", text::line(&format!("{secret} ({algorithm}): {end}"), MOST_TEXT))
+    };
+    let lines: String = said.signatures.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("\nsignatures\n{lines}") }
 }
 
 /// Text of a guest below a heading, each line behind a mark.

@@ -111,7 +111,7 @@ fn permissions(spec: &SkillSpec) -> BTreeSet<String> {
     let removals = spec.removes_files.then(|| "removing files".to_owned());
     let hosts = spec.hosts.iter().map(|rule| format!("host {rule}"));
     let private = spec.allow_private.iter().map(|host| format!("private host {host}"));
-    let bindings = spec.secrets.iter().map(|binding| format!("secret in requests {binding}"));
+    let bindings = spec.secrets.iter().map(|binding| format!("{} {binding}", binding.use_of_value()));
     // Every class reads the vault by default, so only the combination with a host is more.
     let both = SkillCapabilities::of(spec).can_carry_out().then(|| "the vault beside a host".to_owned());
     let files = class.into_iter().chain(paths).chain(clock).chain(removals);

@@ -9,12 +9,14 @@ use crate::forge::packet;
 use crate::forge::propose::{self, ProposalRequest};
 use crate::ledger::{Build, GateRow, Proposal, Verification};
 use crate::model::{
+    capabilities::ReadScope,
     digest::Digest,
     finding::Finding,
     id::{BuildId, ProposalId, RandomIds, VerificationId},
     lifecycle::{BuildStatus, BuilderKind, FailureKind, ProposalStatus, Trigger, Verdict},
     research::{Advice, AdviceOutcome, Classified, MAX_EXCERPT, MAX_FINDINGS},
     snapshot::Snapshot,
+    spec::SkillSpec,
     time::{Clock as _, SystemClock},
 };
 
@@ -300,6 +302,24 @@ fn widening_is_more_than_before() {
     assert_eq!(widened_permissions(&write, &more), ["folder Projects/"]);
     assert_eq!(widened_permissions(&more, &write), [""; 0]);
     assert_eq!(widened_permissions(&write, &read), [""; 0]);
+    // Hosts and secrets: each rule and each place counts by itself.
+    let network = SkillSpec { hosts: vec!["GET https://a.example.com/**".parse().unwrap()], ..read.clone() };
+    assert_eq!(widened_permissions(&read, &network), ["host GET https://a.example.com/**"]);
+    let private =
+        SkillSpec { allow_private: vec!["a.example.com:443 -> 10.0.0.1".parse().unwrap()], ..network.clone() };
+    assert_eq!(widened_permissions(&network, &private), ["private host a.example.com:443 -> 10.0.0.1"]);
+    let reads = SkillSpec { reads: Some(ReadScope::Vault), ..network.clone() };
+    assert_eq!(widened_permissions(&network, &reads), ["the vault beside a host"]);
+    let bound = |place: &str| SkillSpec {
+        secrets: vec![format!("KEY https://a.example.com {place}").parse().unwrap()],
+        required_secrets: vec!["KEY".to_owned()],
+        ..network.clone()
+    };
+    let (sends, signs) = (bound("bearer"), bound("hmac-sha256"));
+    let expected = ["secret KEY", "secret in requests KEY https://a.example.com bearer"];
+    assert_eq!(widened_permissions(&network, &sends), expected);
+    assert_eq!(widened_permissions(&sends, &signs), ["secret that signs KEY https://a.example.com hmac-sha256"]);
+    assert_eq!(widened_permissions(&sends, &network), [""; 0]);
 }
 
 #[test]

@@ -386,6 +386,7 @@ impl DrawnInput<'_> {
             determinism: self.determinism(run),
             trial,
             exchanges: Vec::new(),
+            signatures: Vec::new(),
             expected: Expected::No,
         }
     }
@@ -452,6 +453,7 @@ mod unit {
                 vault: Arc::new(tempfile::tempdir()?),
                 determinism: draw.determinism("example", 0),
                 exchanges: Vec::new(),
+                signatures: Vec::new(),
                 trial,
                 expected: Expected::Yes,
             })

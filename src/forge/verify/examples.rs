@@ -140,7 +140,7 @@ fn one(
             input: &input,
             vault: vault.path(),
             determinism,
-            exchanges: TrialExchanges::Declared(&example.exchanges),
+            exchanges: TrialExchanges::Declared { exchanges: &example.exchanges, signatures: &example.signatures },
         })?;
         let name = example.name.clone();
         recorded.push(RecordedTrial {
@@ -149,6 +149,7 @@ fn one(
             vault,
             determinism,
             exchanges: example.exchanges.clone(),
+            signatures: example.signatures.clone(),
             trial: trial.clone(),
             expected: Expected::Yes,
         });

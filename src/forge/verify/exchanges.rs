@@ -7,20 +7,23 @@
 //! Guarantees: a request is held to the host rules first, as outside of a verification. The same draw, input and request give
 //! the same answer, so that two runs of one input can be compared.
 //!
-//! Deliberately never: connects, or looks a name up.
+//! Signatures are made up in the same way. No store of a secret is asked.
+//!
+//! Deliberately never: connects, looks a name up, or has a secret.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::draw::Draw;
 use crate::egress::authorize;
+use crate::egress::signing::authorize_signing;
 use crate::model::{
     digest::Digest,
-    example::{ExampleExchange, ExampleReply},
+    example::{ExampleExchange, ExampleReply, ExampleSignature},
     exchange::{CallEnd, HeaderField, HttpCall, HttpFailure, HttpFailureKind, HttpPort, HttpReply},
     host_grants::HostGrants,
+    secret_binding::SecretBinding,
+    signing::{SignatureBytes, SigningCall, SigningFailure, SigningFailureKind, SigningResult},
     spec::SkillSpec,
 };
 use crate::sync::lock;
@@ -30,8 +33,8 @@ use crate::sync::lock;
 pub(super) enum TrialExchanges<'a> {
     /// Each answer is drawn.
     Drawn,
-    /// The exchanges that an example declares, each once.
-    Declared(&'a [ExampleExchange]),
+    /// The exchanges and signatures that an example declares, each once.
+    Declared { exchanges: &'a [ExampleExchange], signatures: &'a [ExampleSignature] },
     /// The record of an earlier run.
     Recorded(&'a Arc<dyn HttpPort>),
 }
@@ -40,6 +43,7 @@ pub(super) enum TrialExchanges<'a> {
 #[derive(Debug)]
 pub(super) struct ExchangeSource {
     grants: HostGrants,
+    bindings: Vec<SecretBinding>,
     /// What the examples of the spec declare.
     declared: Vec<ExampleExchange>,
     seed: [u8; 32],
@@ -48,7 +52,7 @@ pub(super) struct ExchangeSource {
 impl ExchangeSource {
     pub(super) fn new(spec: &SkillSpec, grants: &HostGrants, draw: &Draw) -> Self {
         let declared = spec.examples.iter().flat_map(|example| example.exchanges.iter().cloned()).collect();
-        Self { grants: grants.clone(), declared, seed: draw.seed("exchanges") }
+        Self { grants: grants.clone(), bindings: spec.secrets.clone(), declared, seed: draw.seed("exchanges") }
     }
 
     /// What answers the requests of one trial; none where the skill reaches no host.
@@ -58,20 +62,26 @@ impl ExchangeSource {
         }
         let answers = match exchanges {
             TrialExchanges::Recorded(port) => return Some(Arc::clone(port)),
-            TrialExchanges::Declared(declared) => Answers::Declared(declared.to_vec()),
+            TrialExchanges::Declared { exchanges, signatures } => {
+                Answers::Declared { exchanges: exchanges.to_vec(), signatures: signatures.to_vec() }
+            }
             TrialExchanges::Drawn => {
                 let seed = Digest::of(&[self.seed.as_slice(), input.as_bytes()].concat());
                 Answers::Drawn { declared: self.declared.clone(), seed, asked: 0 }
             }
         };
-        Some(Arc::new(TrialPort { grants: self.grants.clone(), answers: Mutex::new(answers) }))
+        let (grants, bindings) = (self.grants.clone(), self.bindings.clone());
+        Some(Arc::new(TrialPort { grants, bindings, answers: Mutex::new(answers), signed: Mutex::default() }))
     }
 }
 
 #[derive(Debug)]
 enum Answers {
     /// Those that were not used yet.
-    Declared(Vec<ExampleExchange>),
+    Declared {
+        exchanges: Vec<ExampleExchange>,
+        signatures: Vec<ExampleSignature>,
+    },
     Drawn {
         declared: Vec<ExampleExchange>,
         seed: Digest,
@@ -82,7 +92,10 @@ enum Answers {
 #[derive(Debug)]
 struct TrialPort {
     grants: HostGrants,
+    bindings: Vec<SecretBinding>,
     answers: Mutex<Answers>,
+    /// How often it was asked to sign.
+    signed: Mutex<usize>,
 }
 
 impl HttpPort for TrialPort {
@@ -90,13 +103,56 @@ impl HttpPort for TrialPort {
         let allowed = authorize::authorize(&self.grants, call.method, &call.url);
         let allowed = allowed.and_then(|request| authorize::check_call(request.rule, &call));
         CallEnd::Answered(allowed.and_then(|()| match &mut *lock(&self.answers) {
-            Answers::Declared(left) => declared(left, &call),
+            Answers::Declared { exchanges, .. } => declared(exchanges, &call),
             Answers::Drawn { declared, seed, asked } => {
                 *asked += 1;
                 drawn(declared, &Dice::new(*seed, &call, *asked))
             }
         }))
     }
+
+    fn sign(&self, call: SigningCall, _: &mut dyn FnMut() -> bool) -> CallEnd<SigningResult> {
+        let mut signed = lock(&self.signed);
+        let allowed = authorize_signing(&self.bindings, &call, *signed);
+        *signed += 1;
+        CallEnd::Answered(allowed.and_then(|()| match &mut *lock(&self.answers) {
+            Answers::Declared { signatures, .. } => {
+                let found = signatures.iter().position(|signature| signature.secret == call.secret);
+                let found = found.map(|index| signatures.remove(index));
+                found.map_or_else(|| Err(not_signed("the example declares no signature like this")), declared_signature)
+            }
+            Answers::Drawn { seed, .. } => drawn_signature(*seed, &call),
+        }))
+    }
+}
+
+fn not_signed(message: &str) -> SigningFailure {
+    SigningFailure::new(SigningFailureKind::Refused, message)
+}
+
+fn signing_failure(kind: SigningFailureKind) -> SigningFailure {
+    SigningFailure::new(kind, format!("the verification answers with this reason: {}", kind.as_str()))
+}
+
+fn declared_signature(declared: ExampleSignature) -> SigningResult {
+    match (declared.signature, declared.fail) {
+        (Some(SignatureBytes(bytes)), _) => Ok(bytes),
+        (None, kind) => Err(signing_failure(kind.unwrap_or(SigningFailureKind::Unavailable))),
+    }
+}
+
+/// The same for the same secret and bytes, as a real one is.
+fn drawn_signature(seed: Digest, call: &SigningCall) -> SigningResult {
+    let parts = [seed.as_bytes().as_slice(), call.algorithm.as_str().as_bytes(), call.secret.as_bytes(), &call.bytes];
+    let dice = Dice(Digest::of(&parts.concat()));
+    if dice.roll("kind", 8) == 0 {
+        let kind = dice.of("failure", &SigningFailureKind::ALL).copied();
+        return Err(signing_failure(kind.unwrap_or(SigningFailureKind::Unavailable)));
+    }
+    let half = |purpose: &str| *Digest::of(&[dice.0.as_bytes().as_slice(), purpose.as_bytes()].concat()).as_bytes();
+    let mut signature = [half("first"), half("second")].concat();
+    signature.truncate(call.algorithm.signature_bytes());
+    Ok(signature)
 }
 
 /// The first exchange that was not used yet and is of this request.
@@ -130,47 +186,6 @@ fn reply_of(reply: &ExampleReply) -> HttpReply {
 
 fn failure(kind: HttpFailureKind) -> HttpFailure {
     HttpFailure::new(kind, format!("the verification answers with this reason: {}", kind.as_str()))
-}
-
-/// What a test says of one request.
-#[derive(Debug, Deserialize)]
-struct ToldAnswer {
-    url: String,
-    #[serde(default)]
-    status: u16,
-    #[serde(default)]
-    body: Vec<u8>,
-    #[serde(default)]
-    fail: Option<HttpFailureKind>,
-}
-
-/// What a test says that hosts answer to one call of the skill. Whatever is asked else is refused.
-///
-/// The host rules are not asked: a test may name a host that only stands for one.
-#[derive(Debug)]
-pub(super) struct ToldAnswers(Mutex<Vec<ToldAnswer>>);
-
-impl ToldAnswers {
-    /// From the JSON of the SDK. What cannot be read says nothing.
-    pub(super) fn read(told: &str) -> Self {
-        Self(Mutex::new(serde_json::from_str(told).unwrap_or_default()))
-    }
-}
-
-impl HttpPort for ToldAnswers {
-    fn exchange(&self, call: HttpCall, _: Duration, _: &mut dyn FnMut() -> bool) -> CallEnd {
-        let mut left = lock(&self.0);
-        let found = left.iter().position(|answer| answer.url == call.url).map(|index| left.remove(index));
-        CallEnd::Answered(match found {
-            Some(ToldAnswer { fail: Some(kind), .. }) => {
-                Err(HttpFailure::new(kind, format!("the test says so: {}", kind.as_str())))
-            }
-            Some(ToldAnswer { status, body, .. }) => Ok(HttpReply { status, headers: Vec::new(), body }),
-            None => {
-                Err(HttpFailure::new(HttpFailureKind::Refused, "no test answers this request: use `testing::respond`"))
-            }
-        })
-    }
 }
 
 /// Draws for one request.
@@ -242,13 +257,16 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::model::{host_rule::RequestMethod, id::RandomIds, id::VerificationId, time::Timestamp};
+    use crate::model::{
+        host_rule::RequestMethod, id::RandomIds, id::VerificationId, signing::SignatureAlgorithm, time::Timestamp,
+    };
 
     fn source(declared: Vec<ExampleExchange>) -> Result<ExchangeSource, Box<dyn std::error::Error>> {
         let rules = vec!["GET https://api.example.com/v1/**".parse()?];
         let draw = Draw::new(VerificationId::new(&RandomIds), Timestamp::parse("2026-11-20T08:30:00Z")?);
         let grants = HostGrants { rules, private: Vec::new() };
-        Ok(ExchangeSource { grants, declared, seed: draw.seed("exchanges") })
+        let bindings = vec!["KEY https://api.example.com hmac-sha256".parse()?];
+        Ok(ExchangeSource { grants, bindings, declared, seed: draw.seed("exchanges") })
     }
 
     fn ask(port: &Arc<dyn HttpPort>, url: &str) -> Option<Result<HttpReply, HttpFailure>> {
@@ -266,10 +284,58 @@ mod tests {
 
     const URL: &str = "https://api.example.com/v1/a";
 
+    fn sign(port: &Arc<dyn HttpPort>, secret: &str, bytes: String) -> Option<SigningResult> {
+        let call =
+            SigningCall { secret: secret.to_owned(), algorithm: SignatureAlgorithm::HmacSha256, bytes: bytes.into() };
+        match port.sign(call, &mut || true) {
+            CallEnd::Answered(answered) => Some(answered),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn signatures_are_declared_or_drawn_and_no_other_secret_signs() -> Result<(), Box<dyn std::error::Error>> {
+        let kind = |got: Option<SigningResult>| got.and_then(Result::err).map(|failure| failure.kind);
+        let refused = Some(SigningFailureKind::Refused);
+        let signature = |secret: &str| ExampleSignature {
+            secret: secret.to_owned(),
+            signature: Some(SignatureBytes(vec![1])),
+            fail: None,
+        };
+        // The second is of a secret that the specification does not name.
+        let signatures = [signature("KEY"), signature("OTHER")];
+        let declared = TrialExchanges::Declared { exchanges: &[], signatures: &signatures };
+        let port = source(Vec::new())?.port(declared, "{}").ok_or("no port")?;
+        assert_eq!(kind(sign(&port, "OTHER", String::new())), refused);
+        assert_eq!(sign(&port, "KEY", String::new()), Some(Ok(vec![1])));
+        assert_eq!(kind(sign(&port, "KEY", String::new())), refused);
+        let source = source(Vec::new())?;
+        let drawn = |input: usize, bytes: &str| {
+            let port = source.port(TrialExchanges::Drawn, &input.to_string())?;
+            sign(&port, "KEY", bytes.to_owned())
+        };
+        let mut kinds = BTreeSet::new();
+        // So many that the chance of a missing one is below 10⁻²⁰.
+        for input in 0..2_000 {
+            let signed = drawn(input, "a");
+            assert_eq!(signed, drawn(input, "a"));
+            match signed.ok_or("no answer")? {
+                Ok(signature) => assert_eq!(signature.len(), 32),
+                Err(failure) => drop(kinds.insert(failure.kind)),
+            }
+            if let (Some(Ok(one)), Some(Ok(other))) = (drawn(input, "a"), drawn(input, "b")) {
+                assert_ne!(one, other);
+            }
+        }
+        assert_eq!(kinds.len(), SigningFailureKind::ALL.len());
+        Ok(())
+    }
+
     #[test]
     fn a_declared_exchange_answers_once_and_the_rules_hold() -> Result<(), Box<dyn std::error::Error>> {
         let declared = [exchange(URL, "1"), exchange("https://evil.test/", "2")];
-        let port = source(Vec::new())?.port(TrialExchanges::Declared(&declared), "{}").ok_or("no port")?;
+        let declared = TrialExchanges::Declared { exchanges: &declared, signatures: &[] };
+        let port = source(Vec::new())?.port(declared, "{}").ok_or("no port")?;
         let refused = |got: Option<Result<HttpReply, HttpFailure>>| {
             got.is_some_and(|got| got.is_err_and(|failure| failure.kind == HttpFailureKind::Refused))
         };

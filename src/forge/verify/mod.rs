@@ -37,6 +37,7 @@ mod test_calls;
 mod test_files;
 mod test_harness;
 mod test_program;
+mod told_answers;
 mod trial;
 mod twin;
 mod unused_texts;

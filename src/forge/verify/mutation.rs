@@ -107,7 +107,7 @@ fn unnoticed_by_examples<'m>(
             input: &input,
             vault: vault.path(),
             determinism,
-            exchanges: TrialExchanges::Declared(&example.exchanges),
+            exchanges: TrialExchanges::Declared { exchanges: &example.exchanges, signatures: &example.signatures },
         };
         let trial = runner.run_instrumented(&given, &switch::environment(number))?;
         let fine = trial::violation(&context.proposal.spec, &trial).is_none();

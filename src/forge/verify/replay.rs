@@ -33,6 +33,7 @@ use crate::model::{
     json::{self, JsonLimits},
     limits::Limits,
     run_flips::{RunFlip, RunFlips},
+    signing::SignatureRecord,
     text,
 };
 use crate::registry::{self, TrustError, TrustedSkill};
@@ -68,6 +69,7 @@ struct RecordedRun {
     given: Determinism,
     /// What hosts answered then.
     exchanges: Vec<(ExchangeRecord, Vec<u8>)>,
+    signatures: Vec<SignatureRecord>,
 }
 
 /// The trusted revision of the same name and its newest recorded runs, if it has any.
@@ -127,7 +129,8 @@ fn to_repeat(forge: &ForgeContext<'_>, record: ExecutionRecord) -> Option<Record
         Some((exchange, body))
     });
     let exchanges = exchanges.collect::<Option<Vec<_>>>()?;
-    Some(RecordedRun { id: record.execution_id, input, given, exchanges })
+    let signatures = record.said.iter().flat_map(|said| said.signatures.clone()).collect();
+    Some(RecordedRun { id: record.execution_id, input, given, exchanges, signatures })
 }
 
 /// Repeats the recorded runs with both revisions.
@@ -248,7 +251,8 @@ fn compare(
     let input = json::canonical(&recorded.input);
     let run = |runner: &TrialRunner<'_>| {
         // Each revision uses the recorded exchanges up.
-        let port: Arc<dyn HttpPort> = Arc::new(RecordedExchanges::new(recorded.exchanges.iter().cloned()));
+        let answers = RecordedExchanges::new(recorded.exchanges.iter().cloned());
+        let port: Arc<dyn HttpPort> = Arc::new(answers.with_signatures(recorded.signatures.clone()));
         let exchanges = TrialExchanges::Recorded(&port);
         runner.run(&TrialInput { input: &input, vault: &baseline.vault, determinism: recorded.given, exchanges })
     };

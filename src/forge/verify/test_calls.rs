@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use super::context::GateContext;
-use super::exchanges::ToldAnswers;
 use super::source_analysis::switch;
 use super::test_files::{self, CallFiles};
+use super::told_answers::ToldAnswers;
 use super::twin::Twin;
 use crate::dir::FolderHandle;
 use crate::model::{
@@ -108,7 +108,7 @@ impl<'a> CallAnswers<'a> {
     }
 
     fn answer(&mut self, call: &TestCall) -> TestCallAnswer {
-        if !is_exported(&self.context.proposal.spec.name, &self.components.exported, called(call).0) {
+        if !is_exported(&self.context.proposal.spec.name, &self.components.exported, &call.function) {
             return TestCallAnswer::not_taken();
         }
         let number = self.done.count;
@@ -144,7 +144,7 @@ impl<'a> CallAnswers<'a> {
         let seen = merged.as_ref().map_or(vault, |merged| merged.path());
         let (seen_handle, staged_handle) = (FolderHandle::open(seen)?, FolderHandle::open(staged.path())?);
         let limits = self.limits();
-        let http: Arc<dyn HttpPort> = Arc::new(ToldAnswers::read(called(call).1));
+        let http: Arc<dyn HttpPort> = Arc::new(ToldAnswers::new(call.answers.clone()));
         let request = GuestRequest {
             input: &call.input,
             capabilities,
@@ -179,11 +179,6 @@ impl<'a> CallAnswers<'a> {
             ..all.clone()
         }
     }
-}
-
-/// The name of the function that a test calls, and what the test says that hosts answer.
-fn called(call: &TestCall) -> (&str, &str) {
-    call.function.split_once('\n').unwrap_or((&call.function, ""))
 }
 
 /// Whether the compiler gives this name to the exported function: the crate, its modules, and the function.

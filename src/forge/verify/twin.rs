@@ -14,7 +14,11 @@ use super::instrument::{self, InstrumentedProgram};
 use super::source_analysis::{Mutant, SourceAnalysis, switch, switch::Taken};
 use super::trial::{Trial, TrialInput, TrialRunner};
 use crate::forge::compile::ProgramKind;
-use crate::model::{example::ExampleExchange, execution::Determinism, limits::Limits};
+use crate::model::{
+    example::{ExampleExchange, ExampleSignature},
+    execution::Determinism,
+    limits::Limits,
+};
 use crate::runtime::CompiledComponent;
 
 /// The twin, ready to run. It has the mutants and the sabotage as well.
@@ -32,6 +36,8 @@ pub(super) struct RecordedTrial {
     pub(super) determinism: Determinism,
     /// What an example declares.
     pub(super) exchanges: Vec<ExampleExchange>,
+    /// The signatures that it gets.
+    pub(super) signatures: Vec<ExampleSignature>,
     /// What the component did.
     pub(super) trial: Trial,
     pub(super) expected: Expected,
@@ -108,9 +114,9 @@ impl TwinRunner<'_> {
     }
 
     fn start(&self, recorded: &RecordedTrial, environment: &[(String, String)]) -> Result<Trial, VerifyError> {
-        let RecordedTrial { input, vault, determinism, exchanges, expected, .. } = recorded;
+        let RecordedTrial { input, vault, determinism, exchanges, signatures, expected, .. } = recorded;
         let exchanges = match expected {
-            Expected::Yes => TrialExchanges::Declared(exchanges),
+            Expected::Yes => TrialExchanges::Declared { exchanges, signatures },
             Expected::No => TrialExchanges::Drawn,
         };
         let given = TrialInput { input, vault: vault.path(), determinism: *determinism, exchanges };

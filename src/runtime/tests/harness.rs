@@ -121,3 +121,48 @@ fn a_seed_stays_in_the_vault_and_within_the_limits() {
     let exit = seed(&folders, "a/b/c/d", &Limits { staged_depth: 3, ..tight() });
     assert!(matches!(exit, TestExit::Trap(RunError::LimitExceeded { limit: "staged_depth", value: 3 })), "{exit:?}");
 }
+
+/// A command that could ask for a call as the contract had it before 0.3.0, and that does nothing.
+fn asking_without_answers(version: &str) -> String {
+    format!(
+        r#"(component
+  (import "kavi:skill/types@{version}" (instance $types
+    (type $e (variant (case "invalid-input" string) (case "not-found" string) (case "denied" string) (case "failed" string)))
+    (export "error" (type (eq $e)))))
+  (alias export $types "error" (type $error))
+  (import "kavi:skill/testing@{version}" (instance
+    (alias outer 1 $error (type $outer))
+    (export "error" (type $e (eq $outer)))
+    (export "call" (func (param "function" string) (param "input" string) (param "now" (option s64))
+      (result (option (result string (error $e))))))))
+  (core module $command (func (export "run") (result i32) (i32.const 0)))
+  (core instance $command (instantiate $command))
+  (func $run (result (result)) (canon lift (core func $command "run")))
+  (instance $exports (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $exports)))"#
+    )
+}
+
+#[test]
+fn tests_of_an_older_contract_are_linked_with_the_call_that_it_had() {
+    let folders = Folders::new();
+    let (vault, limits) = (opened(&folders.vault("")), tight());
+    let request = GuestRequest {
+        input: "",
+        capabilities: &READER,
+        vault: Some(&vault),
+        linked: &[],
+        out: None,
+        http: None,
+        determinism: determinism(1),
+        limits: &limits,
+        watch: &Unwatched,
+    };
+    for (version, is_linked) in [("0.1.0", true), ("0.2.0", true), ("0.3.0", false)] {
+        let compiled = RUNTIME.compile_tests(&wat::parse_str(asking_without_answers(version)).unwrap());
+        let returned = compiled.is_ok_and(|compiled| {
+            compiled.run_test(&[], &request).is_ok_and(|run| matches!(run.exit, TestExit::Returned))
+        });
+        assert_eq!(returned, is_linked, "{version}");
+    }
+}

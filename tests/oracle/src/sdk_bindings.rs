@@ -17,7 +17,7 @@ fn all() -> [Bindings; 2] {
     let runtime_path = Some("crate::bindings::runtime".to_owned());
     let of_skill = |interface: &str| {
         let module = format!("crate::bindings::skill::kavi::skill::{interface}");
-        (format!("kavi:skill/{interface}@0.2.0"), WithOption::Path(module))
+        (format!("kavi:skill/{interface}@0.3.0"), WithOption::Path(module))
     };
     [
         Bindings {

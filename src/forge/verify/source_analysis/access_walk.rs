@@ -20,9 +20,13 @@ use super::source_tree::{Function, Source, is_for_tests, line_of, text_of, token
 const FUNCTIONS: [&str; 8] = ["read", "read_bytes", "read_lossy", "write", "remove", "list", "walk", "settings"];
 /// Modules that they belong to.
 const MODULES: [&str; 2] = ["vault", "note"];
+/// Functions of `sign`.
+const SIGN_FUNCTIONS: [&str; 2] = ["hmac_sha256", "sign_ed25519"];
 const FAILED: &str = "::core::result::Result::Err(::kavi_sdk::SkillError::failed(\"kavi\"))";
 /// A request that no host gets: its failure has the type of any other.
 const NOT_SENT: &str = "::kavi_sdk::http::get(\"kavi\").send()";
+/// A signature that nobody gives: no secret has this name, and the failure has the type of any other.
+const NOT_SIGNED: &str = "::kavi_sdk::sign::hmac_sha256(\"kavi\", \"\")";
 
 /// Functions of the skill that reach the host, by name: what each returns when it fails.
 pub(super) type Wrappers = BTreeMap<String, &'static str>;
@@ -76,8 +80,19 @@ fn reaches(tokens: TokenStream, names: &[String]) -> bool {
     })
 }
 
-/// Whether the function of this module reads or writes through the host.
+/// What a call of this path gives when it fails.
+fn failed(path: &syn::Path) -> &'static str {
+    match path.segments.last() {
+        Some(last) if SIGN_FUNCTIONS.iter().any(|name| last.ident == name) => NOT_SIGNED,
+        _ => FAILED,
+    }
+}
+
+/// Whether the function of this module reads, writes or signs through the host.
 fn is_function(module: &String, name: &str, names: &[String]) -> bool {
+    if SIGN_FUNCTIONS.contains(&name) {
+        return module == "sign" || names.contains(module);
+    }
     FUNCTIONS.contains(&name)
         && (module != "note" || name == "read")
         && (MODULES.contains(&module.as_str()) || names.contains(module))
@@ -165,7 +180,7 @@ impl<'a> Visit<'a> for AccessWalk<'_, '_> {
                 if let Expr::Path(path) = &*call.func {
                     let wrapper = path.path.segments.last().and_then(|last| self.wrappers.get(&last.ident.to_string()));
                     if self.is_access(&path.path) {
-                        self.fails(node, FAILED);
+                        self.fails(node, failed(&path.path));
                     } else if let Some(failed) = wrapper {
                         self.fails(node, failed);
                     }
@@ -182,11 +197,13 @@ impl<'a> Visit<'a> for AccessWalk<'_, '_> {
             }
             // Handed on as a value, and called by another function.
             Expr::Path(path) if path.path.segments.len() > 1 && self.is_access(&path.path) => {
-                let arguments =
-                    if path.path.segments.last().is_some_and(|last| last.ident == "write") { "a, b" } else { "a" };
+                let failed = failed(&path.path);
+                let takes_two =
+                    failed == NOT_SIGNED || path.path.segments.last().is_some_and(|last| last.ident == "write");
+                let arguments = if takes_two { "a, b" } else { "a" };
                 let words = text_of(self.source, node).to_owned();
                 let open =
-                    format!("(|{arguments}| if crate::__kavi::on({}) {{ {FAILED} }} else {{ ", self.found.next());
+                    format!("(|{arguments}| if crate::__kavi::on({}) {{ {failed} }} else {{ ", self.found.next());
                 let insertions = self.source.around(node.span(), open, format!("({arguments}) }})"));
                 self.found.add_failing(self.source, line_of(node), format!("`{words}` fails"), insertions.to_vec());
             }

@@ -15,8 +15,21 @@ use super::source_tree::{CodeScope, Source, is_for_tests, text_of};
 /// Modules of the SDK whose functions reach something outside of the skill.
 const MODULES: [&str; 6] = ["vault", "http", "sign", "hmac", "outbox", "clock"];
 /// Functions that a glob import of such a module brings.
-const FUNCTIONS: [&str; 11] =
-    ["read", "read_bytes", "read_lossy", "write", "remove", "list", "walk", "settings", "exists", "now", "send"];
+const FUNCTIONS: [&str; 13] = [
+    "read",
+    "read_bytes",
+    "read_lossy",
+    "write",
+    "remove",
+    "list",
+    "walk",
+    "settings",
+    "exists",
+    "now",
+    "send",
+    "hmac_sha256",
+    "sign_ed25519",
+];
 /// Single functions of other modules that do so: the module, and the function. The rest of the module works on a text.
 const SINGLE_FUNCTIONS: [(&str, &str); 1] = [("note", "read")];
 

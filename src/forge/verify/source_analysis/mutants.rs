@@ -242,6 +242,12 @@ mod unit {
         let found = mutants(source)?;
         let failing: Vec<&str> = found.iter().filter_map(|what| what.strip_suffix(" fails")).collect();
         assert_eq!(failing, ["`load(x)`", "`more()`", "`vault::read`", "`vault::read(x)`", "`load(P)`"]);
+        // A signature fails with an error of its own type.
+        let source = "use kavi_sdk::sign::{self, sign_ed25519};\nfn run(x: &str) -> Result<O, SkillError> {\n\
+                      sign::hmac_sha256(K, x)?; sign_ed25519(K, x)?; sign::hex(y); Ok(O) }\nexport_skill!(run);";
+        let found = mutants(source)?;
+        let failing: Vec<&str> = found.iter().filter_map(|what| what.strip_suffix(" fails")).collect();
+        assert_eq!(failing, ["`sign::hmac_sha256(K, x)`", "`sign_ed25519(K, x)`"]);
         Ok(())
     }
 

@@ -30,7 +30,8 @@ const READS_A_NOTE: (&str, &str) = ("note", "read");
 /// Names that stand for the log, an error or the output.
 const OUTCOME: [&str; 4] = ["log", "SkillError", "Err", "Ok"];
 /// What a glob import of such a module brings.
-const ACCESS_FUNCTIONS: [&str; 8] = ["read", "read_bytes", "read_lossy", "write", "list", "walk", "get", "send"];
+const ACCESS_FUNCTIONS: [&str; 10] =
+    ["read", "read_bytes", "read_lossy", "write", "list", "walk", "get", "send", "hmac_sha256", "sign_ed25519"];
 
 /// The names under which the skill calls functions of the access modules directly.
 pub(super) fn imported_names(sources: &[Source]) -> Vec<String> {
