@@ -231,6 +231,17 @@ fn an_older_a_forked_and_another_ledger_are_seen_by_the_head() {
     copy.put(&without_log);
     refused(&copy, "the log is deleted", "older than its head");
 
+    // The log of the newer one stays beside yesterday's file, without what went from the log into the file meanwhile.
+    let copy = Copy::of(&workspace);
+    let yesterday = copy.bytes();
+    copy.revoke("act");
+    copy.bytes();
+    copy.revoke("write_note");
+    assert_ne!(fs::metadata(format!("{}-wal", copy.ledger().display())).unwrap().len(), 0);
+    fs::write(copy.ledger(), &yesterday).unwrap();
+    copy.run().expect(70);
+    copy.call(&["audit"]).expect(70);
+
     let copy = Copy::of(&workspace);
     let (before, head_before) = (copy.bytes(), fs::read(copy.anchor("head")).unwrap());
     copy.revoke("write_note");
