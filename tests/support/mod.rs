@@ -16,6 +16,7 @@ pub mod mcp;
 pub mod messages_api;
 pub mod once;
 pub mod openai_api;
+pub mod output_schemas;
 pub mod postgres;
 pub mod shipped;
 pub mod small_disk;
