@@ -118,7 +118,7 @@ pub use proposals::{Dossier, ProposalService};
 pub use recording::RecordedCase;
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
 pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
-pub use runs::{Consumed, RunService};
+pub use runs::{BatchTogether, Consumed, RunService};
 pub use secrets::{SecretListing, SecretService};
 pub use setup::{InitReport, InitRequest};
 pub use sharing::{ImportRequest, Imported, SharingService};

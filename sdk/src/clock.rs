@@ -63,6 +63,8 @@ pub struct DateTime {
     /// 0 to 59.
     pub second: u8,
     weekday: u8,
+    seconds: i64,
+    offset_minutes: i32,
 }
 
 impl DateTime {
@@ -86,7 +88,19 @@ impl DateTime {
             minute: small(rest / 60 % 60),
             second: small(rest % 60),
             weekday: small((days + 3).rem_euclid(7)),
+            seconds,
+            offset_minutes,
         }
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub fn seconds(&self) -> i64 {
+        self.seconds
+    }
+
+    /// Minutes east of UTC.
+    pub fn offset_minutes(&self) -> i32 {
+        self.offset_minutes
     }
 
     /// The day, like `2026-01-02`.
@@ -125,6 +139,17 @@ impl DateTime {
             week if week > weeks_of(self.year) => (self.year + 1, 1),
             week => (self.year, week),
         }
+    }
+
+    /// The week that begins on Sunday, of which the first one has January 1, and the year that it belongs to.
+    pub fn sunday_week(&self) -> (i64, u16) {
+        let from_sunday = u16::from((self.weekday + 1) % 7);
+        let first = (from_sunday + 7 - (self.day_of_year() - 1) % 7) % 7;
+        let week = (self.day_of_year() - 1 + first) / 7 + 1;
+        // The last days of December are in the first week of the next year, unless that begins on a Sunday.
+        let days = if is_leap(self.year) { 366 } else { 365 };
+        let next_first = (first + days) % 7;
+        if week > (days + first - next_first) / 7 { (self.year + 1, 1) } else { (self.year, week) }
     }
 
     /// The day of the week, in English.

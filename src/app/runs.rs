@@ -7,7 +7,7 @@ use super::notify::NotifyService;
 use super::open_workspace::OpenWorkspace;
 use crate::error::Error;
 use crate::invoke::batch::{self, Batch, BatchAnswer};
-use crate::invoke::chain::{self, ChainRequest, ChainResult, CommitMode};
+use crate::invoke::chain::{self, ChainFiles, ChainRequest, ChainResult, CommitMode, LeftFiles};
 use crate::invoke::replay::{self, ReplayComponent, ReplayRequest, Replayed};
 use crate::invoke::{Consent, Disposition, InvokeError, RunRequest, RunResult, run};
 use crate::ledger::{Create, ExecutionRow, Ledger};
@@ -16,6 +16,7 @@ use crate::model::{
     channel::Channel,
     effect::EffectClass,
     id::{ExecutionId, IdPrefix},
+    lifecycle::Purpose,
     name::SkillName,
 };
 use crate::policy::actor_capability::ActorCapability;
@@ -27,6 +28,15 @@ pub struct Consumed {
     pub row: Option<ExecutionRow>,
     /// The run.
     pub ran: Result<RunResult, Error>,
+}
+
+/// A batch whose files are one commit.
+#[derive(Debug)]
+pub struct BatchTogether {
+    /// The lines.
+    pub batch: Batch,
+    /// What happened to the files, if there were any.
+    pub files: Option<ChainFiles>,
 }
 
 /// The error of a run, with the id of its record if it has one.
@@ -101,10 +111,57 @@ impl RunService<'_> {
         input: &mut (dyn BufRead + Send),
         answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
     ) -> Result<Batch, Error> {
+        let request = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
+        let batch = self.batch(&RunRequest { disposition, ..request }, threads, input, answer)?;
+        self.tell();
+        Ok(batch)
+    }
+
+    /// The same with the files of all lines as one commit: they are held, reach the vault and are undone together. Where a line
+    /// fails, none of them is kept.
+    ///
+    /// # Errors
+    /// As [`RunService::run_batch`], and when two lines write the same file, or the files could not be committed.
+    pub fn run_batch_together(
+        &self,
+        name: &SkillName,
+        disposition: Disposition,
+        threads: u32,
+        input: &mut (dyn BufRead + Send),
+        answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
+    ) -> Result<BatchTogether, Error> {
+        let purpose = if disposition == Disposition::Show { Purpose::DryRun } else { Purpose::Run };
+        let request = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
+        let request = RunRequest { disposition: Disposition::Leave, purpose, ..request };
+        let decided = chain::batch_disposition(&self.workspace.run_context(), &request, disposition)?;
+        let (mut left, mut failed) = (Vec::new(), false);
+        let mut take = |number: u64, mut ran: Result<RunResult, Error>| {
+            match &mut ran {
+                Ok(result) => left.extend(LeftFiles::take(result)),
+                Err(_) => failed = true,
+            }
+            answer(number, ran)
+        };
+        let batch = self.batch(&request, threads, input, &mut take)?;
+        // A line that was not read or not answered is missing as well: the whole is not what was asked for.
+        let is_whole = !failed && batch.unread.is_none() && batch.unheard.is_none();
+        let files = match is_whole {
+            true => chain::commit_files(&self.workspace.run_context(), left, decided),
+            false => Ok((!left.is_empty()).then_some(ChainFiles::Dropped)),
+        };
+        self.tell();
+        Ok(BatchTogether { batch, files: files? })
+    }
+
+    fn batch(
+        &self,
+        template: &RunRequest,
+        threads: u32,
+        input: &mut (dyn BufRead + Send),
+        answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
+    ) -> Result<Batch, Error> {
         let recorder = self.workspace.recorder()?;
         let resident = self.workspace.resident(&recorder, threads)?;
-        let template = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
-        let template = RunRequest { disposition, ..template };
         // Opened with the first failure, for the threads of the batch: the workspace has its own for this thread.
         let (path, mut records) = (self.workspace.config.layout.ledger(), None);
         let mut sink = |BatchAnswer { number, run, ran }: BatchAnswer| {
@@ -117,9 +174,7 @@ impl RunService<'_> {
             });
             answer(number, ran)
         };
-        let batch = batch::run(&resident, &template, threads, input, &mut sink)?;
-        self.tell();
-        Ok(batch)
+        Ok(batch::run(&resident, template, threads, input, &mut sink)?)
     }
 
     /// Runs a chain.

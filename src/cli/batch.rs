@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::chain;
 use super::out::{self, Out};
 use super::run_result::document;
 use super::views;
-use crate::app::{App, Disposition, FileDiff, RunFiles, RunResult};
+use crate::app::{App, ChainFiles, Disposition, FileDiff, RunFiles, RunResult};
 use crate::error::{Error, Kind};
 use crate::model::{name::SkillName, text};
 
@@ -30,10 +31,12 @@ pub struct BatchArgs<'a> {
     pub jobs: Option<u32>,
     /// What happens to the files of each run.
     pub disposition: Disposition,
+    /// Whether the files of all lines are one commit.
+    pub together: bool,
 }
 
 pub fn run(app: &App, out: &Out, args: BatchArgs<'_>) -> Result<(), Error> {
-    let BatchArgs { cwd, skill, file, jobs, disposition } = args;
+    let BatchArgs { cwd, skill, file, jobs, disposition, together } = args;
     let mut input = open(cwd, file)?;
     let jobs = jobs.unwrap_or_else(|| {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -50,12 +53,22 @@ pub fn run(app: &App, out: &Out, args: BatchArgs<'_>) -> Result<(), Error> {
         held += u64::from(matches!(&ran, Ok(RunResult { files: RunFiles::Held(..), .. })));
         print(out, number, &ran)
     };
-    let batch = app.runs().run_batch(skill, disposition, jobs, &mut *input, &mut answer)?;
+    let (batch, files) = match together {
+        true => match app.runs().run_batch_together(skill, disposition, jobs, &mut *input, &mut answer) {
+            Ok(ran) => (ran.batch, ran.files),
+            Err(error) if out.is_json() => return Err(whole_failed(out, &error)),
+            Err(error) => return Err(error),
+        },
+        false => (app.runs().run_batch(skill, disposition, jobs, &mut *input, &mut answer)?, None),
+    };
     out.remark(&format!("{} of {} runs succeeded", batch.lines.saturating_sub(failed), batch.lines));
     if held > 0 {
         out.remark(&format!(
             "the files of {held} are held: see `kavi effects list`, then `kavi effects approve --skill {skill}`"
         ));
+    }
+    if together && batch.unheard.is_none() {
+        print_whole(out, files.as_ref()).map_err(|source| Error::Io { what: "standard output".to_owned(), source })?;
     }
     // Output comes before input and both before failed runs: whoever reads has not seen every
     // answer.
@@ -65,6 +78,27 @@ pub fn run(app: &App, out: &Out, args: BatchArgs<'_>) -> Result<(), Error> {
         (None, Some(error), _) => broken(if file == "-" { "standard input" } else { file }, error),
         (None, None, Some(kind)) => Err(Error::Reported(kind)),
         (None, None, None) => Ok(()),
+    }
+}
+
+/// Why nothing was committed, as one more line: a reader of lines expects no other form.
+fn whole_failed(out: &Out, error: &Error) -> Error {
+    match out.line("", || json!({ "error": out::describe(error) })) {
+        Ok(()) => Error::Reported(error.kind()),
+        Err(source) => Error::Io { what: "standard output".to_owned(), source },
+    }
+}
+
+/// What became of the files of all lines as one: the last line for machines.
+fn print_whole(out: &Out, files: Option<&ChainFiles>) -> io::Result<()> {
+    chain::remark(out, files);
+    match files {
+        Some(ChainFiles::Shown(diffs)) if !out.is_json() => {
+            let text: String = diffs.iter().map(|diff| diff.text.as_str()).collect();
+            out.data(text.trim_end())
+        }
+        _ if out.is_json() => out.line("", || chain::files_document(files)),
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::run_result::document;
 use super::{Context, input::read_input, out::Out, views};
-use crate::app::{App, ChainFiles, ChainResult, CommitMode, Consent, Disposition, FileDiff, RunFiles, StepResult};
+use crate::app::{App, ChainFiles, ChainResult, CommitMode, Consent, Disposition, RunFiles, StepResult};
 use crate::error::Error;
 use crate::model::{chain::Chain, commit::VaultChange, effect::EffectClass, text};
 
@@ -69,7 +69,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 
 fn print(app: &App, out: &Out, ran: ChainResult) -> Result<(), Error> {
     let (human, machine) = (human(&ran), machine(&ran));
-    remark(out, &ran);
+    remark(out, ran.commit.as_ref());
     match ran.steps.into_iter().find_map(|step| Some((step.id, step.ran.err()?))) {
         Some((run, error)) => Err(out.failure(&human, &machine, app.runs().step_error(run, error))),
         None => {
@@ -112,8 +112,8 @@ fn paths(changes: &[VaultChange]) -> String {
 }
 
 /// What became of the files, for people.
-fn remark(out: &Out, ran: &ChainResult) {
-    match &ran.commit {
+pub fn remark(out: &Out, files: Option<&ChainFiles>) {
+    match files {
         Some(ChainFiles::Committed(commit)) => {
             out.remark(&format!("wrote {} (effect {})", paths(&commit.changes), commit.id.short()));
         }
@@ -125,7 +125,7 @@ fn remark(out: &Out, ran: &ChainResult) {
             ));
         }
         Some(ChainFiles::Shown(_)) => out.remark("nothing was changed"),
-        Some(ChainFiles::Dropped) => out.remark("a step failed: the files of the other steps were discarded"),
+        Some(ChainFiles::Dropped) => out.remark("a run failed: the files of the other runs were discarded"),
         None => {}
     }
 }
@@ -149,17 +149,19 @@ fn machine(ran: &ChainResult) -> Value {
         "of": ran.of,
         "success": ran.steps.len() == ran.of && ran.failure().is_none(),
         "output": output,
-        "effect": null,
     });
-    let with = |machine: &mut Value, diffs: &[FileDiff]| machine["diffs"] = json!(diffs);
-    match &ran.commit {
-        Some(ChainFiles::Committed(commit)) => machine["effect"] = json!(commit),
-        Some(ChainFiles::Held(commit, diffs)) => {
-            machine["effect"] = json!(commit);
-            with(&mut machine, diffs);
-        }
-        Some(ChainFiles::Shown(diffs)) => with(&mut machine, diffs),
-        Some(ChainFiles::Dropped) | None => {}
+    if let (Some(all), Value::Object(files)) = (machine.as_object_mut(), files_document(ran.commit.as_ref())) {
+        all.extend(files);
     }
     machine
+}
+
+/// What became of the files that are one commit, for machines.
+pub fn files_document(files: Option<&ChainFiles>) -> Value {
+    match files {
+        Some(ChainFiles::Committed(commit)) => json!({ "effect": commit }),
+        Some(ChainFiles::Held(commit, diffs)) => json!({ "effect": commit, "diffs": diffs }),
+        Some(ChainFiles::Shown(diffs)) => json!({ "effect": null, "diffs": diffs }),
+        Some(ChainFiles::Dropped) | None => json!({ "effect": null }),
+    }
 }

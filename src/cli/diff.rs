@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Context, JsonFlag, sources, views};
 use crate::error::Error;
+use crate::model::lifecycle::ProposalStatus;
 
 /// Show how a proposal differs from the trusted revision of its name: specification and sources.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let detail = if args.stat { sources::Detail::Counts } else { sources::Detail::Diff };
     let mut human = format!("{} {} ({})\n", proposal.spec.name, proposal.id.short(), proposal.status);
     let said = match (&shown.against, differences.is_empty()) {
+        (None, _) if proposal.status == ProposalStatus::Trusted => {
+            "this is the trusted revision: there is nothing to compare it with\n".to_owned()
+        }
         (None, _) => "nothing of this name is trusted\n".to_owned(),
         (Some(diff), true) => format!("the specification is that of revision {}\n", diff.revision),
         (Some(_), false) => differences.iter().map(|difference| format!("  {difference}\n")).collect(),

@@ -16,6 +16,7 @@ Examples:
   echo '{\"who\":\"Ada\"}' | kavi run-skill greet --json - --output json
   kavi run-skill greet --batch people.jsonl --output json > greetings.jsonl
   cat people.jsonl | kavi run-skill greet --batch - --jobs 4
+  kavi run-skill write_note --batch notes.jsonl --together --hold
   kavi run-skill write_note --json @note.json --dry-run
   kavi run-skill write_note --json @note.json --hold && kavi effects list
 
@@ -23,7 +24,10 @@ With --batch every line of the file is one input of at most 1 MiB. Every line
 of the output is the result of the input with the same number. With --output
 json it is the document of a single run, or of its error. A line that fails
 does not stop the others. The exit code is that of the first failure. Each run
-is checked, limited and recorded by itself.")]
+is checked, limited and recorded by itself. With --together their files are
+one commit: `kavi effects approve` and `kavi undo` take all of it, and a line
+that fails leaves none of it. The last line of the output says what became of
+them.")]
 pub struct Args {
     /// The skill.
     #[arg(add = ArgValueCompleter::new(super::completions::skills))]
@@ -37,6 +41,9 @@ pub struct Args {
     /// Runs at one time, 1 to 16. Default: the number of processors.
     #[arg(long, value_name = "N", requires = "batch", value_parser = clap::value_parser!(u32).range(1..=i64::from(batch::MOST_JOBS)))]
     jobs: Option<u32>,
+    /// Commit the files of all lines as one, or none of them.
+    #[arg(long, requires = "batch")]
+    together: bool,
     /// Print the changes that the run would make in the vault, and make none.
     #[arg(long, conflicts_with = "hold")]
     dry_run: bool,
@@ -61,7 +68,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         _ => Disposition::Commit,
     };
     if let Some(file) = &args.batch {
-        let batch = batch::BatchArgs { cwd: &cwd, skill: &name, file, jobs: args.jobs, disposition };
+        let batch =
+            batch::BatchArgs { cwd: &cwd, skill: &name, file, jobs: args.jobs, disposition, together: args.together };
         return batch::run(&app, &out, batch);
     }
     let input = read_input(&cwd, args.input.as_deref().unwrap_or_default())?;

@@ -31,24 +31,61 @@ pub fn cut(line: &str, width: Option<usize>) -> String {
     width.map_or_else(|| line.to_owned(), |width| truncate_str(line, width, "…").into_owned())
 }
 
-/// Cuts the cells of the widest columns until the table is no wider than that. Columns have `gap` between them.
-pub fn fit(header: &mut [String], rows: &mut [Vec<String>], width: usize, gap: usize) {
+/// A column is not cut below this while others can be left out: names and ids stay whole.
+const READABLE: usize = 20;
+/// The columns that are left out first. `--json` has all of them.
+const LEAST: [&str; 7] = ["component", "gates", "times", "kind", "channel", "made", "proposer"];
+
+/// Makes a table no wider than that: times lose their seconds, long cells are cut, and the columns that matter least are left
+/// out. Columns have `gap` between them.
+pub fn fit(header: &mut Vec<String>, rows: &mut [Vec<String>], width: usize, gap: usize) {
+    // The first column has half a gap before it, and the last one half a gap after it.
+    let room = |columns: usize| width.saturating_sub(gap * columns);
+    let is_wide =
+        |header: &[String], rows: &[Vec<String>]| widths(header, rows).iter().sum::<usize>() > room(header.len());
+    if is_wide(header, rows) {
+        rows.iter_mut().flatten().for_each(shorten_time);
+    }
+    let is_too_wide = |header: &[String], rows: &[Vec<String>]| {
+        let widths = widths(header, rows);
+        widths.iter().map(|width| width.min(&READABLE)).sum::<usize>() > room(header.len())
+    };
+    for least in LEAST {
+        let Some(at) = header.iter().position(|title| title == least) else { continue };
+        if is_too_wide(header, rows) {
+            header.remove(at);
+            rows.iter_mut().filter(|row| at < row.len()).for_each(|row| drop(row.remove(at)));
+        }
+    }
+    let mut widths = widths(header, rows);
+    for least in [READABLE, 6] {
+        while widths.iter().sum::<usize>() > room(header.len()) {
+            // One character at a time from the widest, so that no column pays for all.
+            let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > least) else { break };
+            *widest -= 1;
+        }
+    }
+    for row in rows.iter_mut().map(Vec::as_mut_slice).chain([header.as_mut_slice()]) {
+        for (cell, width) in row.iter_mut().zip(&widths) {
+            *cell = truncate_str(cell, *width, "…").into_owned();
+        }
+    }
+}
+
+/// The width of each column.
+fn widths(header: &[String], rows: &[Vec<String>]) -> Vec<usize> {
     let cells = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| measure_text_width(cell));
         cells.max().unwrap_or(0).max(header.get(column).map_or(0, |name| measure_text_width(name)))
     };
-    let mut widths: Vec<usize> = (0..header.len()).map(cells).collect();
-    // The first column has half a gap before it, and the last one half a gap after it.
-    let room = width.saturating_sub(gap * header.len());
-    while widths.iter().sum::<usize>() > room {
-        // One character at a time from the widest, so that no column pays for all.
-        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > 6) else { break };
-        *widest -= 1;
-    }
-    for row in rows.iter_mut().map(Vec::as_mut_slice).chain([header]) {
-        for (cell, width) in row.iter_mut().zip(&widths) {
-            *cell = truncate_str(cell, *width, "…").into_owned();
-        }
+    (0..header.len()).map(cells).collect()
+}
+
+/// `2026-01-02T03:04:05.678Z` without its seconds.
+fn shorten_time(cell: &mut String) {
+    let is_time = cell.len() == 24 && cell.ends_with('Z') && cell.get(10..11) == Some("T");
+    if is_time && cell.starts_with(|first: char| first.is_ascii_digit()) {
+        cell.truncate(16);
     }
 }
 
@@ -81,7 +118,7 @@ mod tests {
             vec!["short".to_owned(), "a long cell that goes on and on and on".to_owned(), "漢字".repeat(12)],
             vec!["x".to_owned(), "y".to_owned(), "z".to_owned()],
         ];
-        fit(&mut ["one", "two", "three"].map(str::to_owned), &mut rows, 40, 2);
+        fit(&mut ["one", "two", "three"].map(str::to_owned).to_vec(), &mut rows, 40, 2);
         let widths: Vec<usize> = rows[0].iter().map(|cell| measure_text_width(cell)).collect();
         assert!(widths.iter().sum::<usize>() + 4 <= 40 && widths[0] == 5, "{rows:?}");
         assert!(rows[0][1].ends_with('…') && rows[0][2].ends_with('…') && rows[1][1] == "y", "{rows:?}");
@@ -89,9 +126,22 @@ mod tests {
 
     #[test]
     fn a_long_title_of_a_column_is_cut_too() {
-        let mut header = ["name", "what this column says"].map(str::to_owned);
+        let mut header = ["name", "what this column says"].map(str::to_owned).to_vec();
         fit(&mut header, &mut [vec!["a".repeat(30), "b".to_owned()]], 40, 2);
         assert!(header.iter().map(|title| measure_text_width(title)).sum::<usize>() <= 38 && header[1].ends_with('…'));
+    }
+
+    #[test]
+    fn names_stay_whole_while_a_column_can_be_left_out() {
+        let mut header = ["skill", "gates", "made", "component", "what it does"].map(str::to_owned).to_vec();
+        let row = ["create_daily_note", "4", "2026-01-02T03:04:05.678Z", "52eba41ec691", "Makes the note of the day"];
+        let mut rows = vec![row.map(str::to_owned).to_vec()];
+        fit(&mut header, &mut rows, 50, 2);
+        assert_eq!(header, ["skill", "what it does"]);
+        assert_eq!(rows, [["create_daily_note", "Makes the note of the day"]]);
+        let mut wide = vec![row.map(str::to_owned).to_vec()];
+        fit(&mut ["skill", "gates", "made", "component", "what it does"].map(str::to_owned).to_vec(), &mut wide, 82, 2);
+        assert_eq!(wide[0][2], "2026-01-02T03:04");
     }
 
     #[test]

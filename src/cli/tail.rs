@@ -95,8 +95,16 @@ fn header() -> String {
 }
 
 fn columns([run, started, skill, what_for, ended, took, error]: [&str; 7]) -> String {
-    let line = format!("{run:<8}  {started:<24}  {skill:<24}  {what_for:<12}  {ended:<8}  {took:>9}  {error}");
-    screen::cut(line.trim_end(), screen::width())
+    let width = screen::width();
+    let line = match width {
+        // How it ended matters more than the second in which it began, and what it was for.
+        Some(..110) => {
+            let started = started.get(..16).unwrap_or(started);
+            format!("{run:<8}  {started:<16}  {skill:<18}  {ended:<8}  {took:>8}  {error}")
+        }
+        _ => format!("{run:<8}  {started:<24}  {skill:<24}  {what_for:<12}  {ended:<8}  {took:>9}  {error}"),
+    };
+    screen::cut(line.trim_end(), width)
 }
 
 fn line(row: &ExecutionRow) -> String {

@@ -254,7 +254,9 @@ pub(super) fn hint_of_chain(error: &ChainError) -> Option<String> {
         ChainError::Mismatch(_) => "see `kavi show NAME` for the schemas; nothing ran",
         ChainError::Denied { source, .. } => return hint_of_run(source),
         ChainError::Stopped(_) => STOPPED,
-        ChainError::WrittenTwice(_) => "write to another file, or commit step by step with --commit-each",
+        ChainError::WrittenTwice(_) => {
+            "write to another file, or commit each run by itself: a chain with --commit-each, a batch without --together"
+        }
         ChainError::Effects(error) => return effects_hint(error),
         ChainError::Ledger(error) => return ledger_hint(error),
     };
@@ -280,7 +282,7 @@ pub(super) fn hint_of_undo(error: &UndoError) -> Option<String> {
             "see `kavi effects list --all`"
         }
         UndoError::Effects(EffectsError::Conflict { .. }) => {
-            "it was changed after the run: put it back by hand, `kavi effects show` has the difference"
+            "it was changed after the run: put it back by hand; `kavi effects list --all` has the id, `kavi effects show ID` the difference"
         }
         UndoError::Effects(error) => return effects_hint(error),
         UndoError::Ledger(error) => return ledger_hint(error),

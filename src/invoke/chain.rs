@@ -107,7 +107,7 @@ pub enum ChainError {
     /// Nothing may run in this workspace.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// Two steps wrote the same file. Nothing is in the vault.
+    /// Two runs wrote the same file. Nothing is in the vault.
     #[error("{0}, and the second did not see what the first wrote: nothing was committed")]
     WrittenTwice(#[from] WrittenTwice),
     /// The vault.
@@ -142,7 +142,7 @@ pub struct ChainResult {
     pub commit: Option<ChainFiles>,
 }
 
-/// What happened to the files of a chain.
+/// What happened to the files of a chain, or of a batch that is one.
 #[derive(Debug)]
 pub enum ChainFiles {
     /// They are in the vault.
@@ -151,7 +151,7 @@ pub enum ChainFiles {
     Held(Box<Commit>, Vec<FileDiff>),
     /// This is what they would change.
     Shown(Vec<FileDiff>),
-    /// A step failed: they were removed.
+    /// A run failed: they were removed.
     Dropped,
 }
 
@@ -216,7 +216,8 @@ pub fn run(context: &RunContext<'_>, request: &ChainRequest<'_>) -> Result<Chain
     }
     let mut result = ChainResult { steps, of: chain.steps().len(), commit: None };
     if request.commit_mode == CommitMode::Together {
-        let files = collect_files(&mut result.steps);
+        let ran = result.steps.iter_mut().filter_map(|step| step.ran.as_mut().ok());
+        let files: Vec<LeftFiles> = ran.filter_map(LeftFiles::take).collect();
         result.commit = match result.failure() {
             Some(_) if chain.on_failure == OnFailure::Stop && !files.is_empty() => Some(ChainFiles::Dropped),
             _ => commit_files(context, files, disposition)?,
@@ -248,37 +249,56 @@ fn run_step(
     StepResult { id, skill: run_request.skill, ran, label: sequence.label() }
 }
 
-/// The files that one step left in its staging folder.
-struct StepFiles {
+/// The files that one run left in its staging folder.
+#[derive(Debug)]
+pub struct LeftFiles {
     run: ExecutionId,
     effects: Vec<Effect>,
     deferred: Box<DeferredFiles>,
 }
 
-/// Takes the files that the steps left.
-fn collect_files(steps: &mut [StepResult]) -> Vec<StepFiles> {
-    let mut files = Vec::new();
-    for step in steps {
-        let Ok(result) = &mut step.ran else { continue };
-        // The files change their owner: they are committed with those of the other steps, or removed.
+impl LeftFiles {
+    /// Takes the files that a run left. They change their owner: they are committed with those of other runs, or removed.
+    pub fn take(result: &mut RunResult) -> Option<Self> {
         match std::mem::replace(&mut result.files, RunFiles::Committed) {
             RunFiles::Deferred(deferred) => {
-                files.push(StepFiles { run: step.id, effects: result.record.effects.clone(), deferred });
+                Some(Self { run: result.record.execution_id, effects: result.record.effects.clone(), deferred })
             }
-            other => result.files = other,
+            other => {
+                result.files = other;
+                None
+            }
         }
     }
-    files
 }
 
-/// Commits the files of all steps as one, or does with them what else was asked.
-fn commit_files(
+/// Decides what happens to the files of a batch as one. A refusal is left to the runs, which record it.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn batch_disposition(
     context: &RunContext<'_>,
-    steps: Vec<StepFiles>,
+    batch: &RunRequest,
+    asked: Disposition,
+) -> Result<Disposition, LedgerError> {
+    let Some(trusted) = context.ledger.trusted(&batch.skill)? else { return Ok(asked) };
+    let (view, channels) = (&context.governance(), context.shared.channels);
+    let (caller, consent, spec) = (&*batch.caller, batch.consent, &trusted.spec);
+    let question = RunQuestion { view, channels, caller, consent, spec, private_from: None };
+    Ok(disposition::decide(&question, asked).map_or(asked, |decided| decided.disposition))
+}
+
+/// Commits the files of several runs as one, or does with them what else was asked.
+///
+/// # Errors
+/// [`ChainError`] when two of them wrote the same file, or the files could not be committed. Nothing is in the vault then.
+pub fn commit_files(
+    context: &RunContext<'_>,
+    steps: Vec<LeftFiles>,
     disposition: Disposition,
 ) -> Result<Option<ChainFiles>, ChainError> {
     let Some(first) = steps.first() else { return Ok(None) };
-    // Both steps saw the vault as it was before the chain. To commit the second would lose the first.
+    // Both runs saw the vault as it was before. To commit the second would lose the first.
     commit::check_disjoint(steps.iter().flat_map(|step| &step.effects))?;
     let changes =
         steps.iter().flat_map(|step| staged_files(&step.effects, &step.deferred.staging, step.deferred.start));

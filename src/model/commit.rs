@@ -131,7 +131,7 @@ impl From<&Effect> for FileChange {
 /// Two runs of one commit wrote the same file, or one needs a folder where the other wrote a file. The second did not see what
 /// the first wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("two steps write `{0}`")]
+#[error("two runs write `{0}`")]
 pub struct WrittenTwice(pub VaultPath);
 
 /// Whether the files of several runs can be those of one commit.

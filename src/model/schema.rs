@@ -7,7 +7,7 @@
 //! Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `minProperties`,
 //! `maxProperties`, `items`, `minItems`, `maxItems`, `uniqueItems` (of scalars), `minLength`, `maxLength`,
 //! `pattern`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `anyOf`, `oneOf`,
-//! `propertyNames`, `nullable`, `$ref` to `#/$defs/…` or `#/definitions/…` of the same side, and for people `title`,
+//! `propertyNames`, `nullable`, `allOf` with one schema, `$ref` to `#/$defs/…` or `#/definitions/…` of the same side, and for people `title`,
 //! `description`, `default`, `examples`, `format`, `deprecated`, `$comment`. `$schema` may name 2020-12, 2019-09, draft 7 or
 //! draft 6, in which all of these mean the same.
 //!
@@ -18,6 +18,8 @@
 //! - it refers to nothing outside itself, and no reference is left in it, so it is as large as it looks;
 //! - checking a value takes time that is bounded by the sizes of schema and value: patterns are linear, their
 //!   total work is capped ([`MAX_PATTERN_WORK`]), a mismatch is explained only where that is cheap.
+//!
+//! A `default` of null where null does not fit is left out: it only says that the property is optional.
 //!
 //! It never fetches anything, changes a value only where [`Schema::coerce`] is asked to, and never fills in a `default`. As in JSON Schema, `1.0`
 //! is an `integer`; lengths count characters (Unicode scalar values).

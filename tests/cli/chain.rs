@@ -102,7 +102,7 @@ fn two_steps_over_one_file_are_for_commits_of_each_step() {
     let workspace = Workspace::trusted();
     let steps = json!([act("write", "Inbox/AI/a.md"), act("two", "Inbox/AI/a.md")]);
     let error = chain(&workspace, &steps, &["--yes"]).expect(1).json()["error"].take();
-    assert!(error["message"].as_str().unwrap().contains("two steps write `Inbox/AI/a.md`"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("two runs write `Inbox/AI/a.md`"), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("--commit-each"), "{error}");
     assert!(vault(&workspace).is_empty());
     let each = chain(&workspace, &steps, &["--yes", "--commit-each"]).expect(0).json();

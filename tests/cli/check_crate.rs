@@ -102,3 +102,89 @@ fn the_action_runs_the_check_that_there_is() {
     called.expect(0);
     assert!(folder.path().join("kavi.sarif").exists());
 }
+
+/// The scripts of the action, each with what it says before it.
+fn scripts(action: &str) -> Vec<String> {
+    let mut scripts: Vec<String> = Vec::new();
+    let mut is_script = false;
+    for line in action.lines() {
+        if line.trim() == "run: |" {
+            is_script = true;
+            scripts.push(String::new());
+        } else if is_script && line.starts_with("        ") {
+            let script = scripts.last_mut().unwrap();
+            script.push_str(&line[8..]);
+            script.push('\n');
+        } else {
+            is_script = false;
+        }
+    }
+    scripts
+}
+
+/// Each script of the action runs, as GitHub runs it, with programs that only say what they were asked for.
+#[test]
+fn each_step_of_the_action_runs_as_a_script() {
+    let action = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml")).unwrap();
+    let folder = support::folder();
+    let bin = folder.path().join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::create_dir_all(folder.path().join("repo/skills/a b")).unwrap();
+    fs::create_dir_all(folder.path().join("kavi source")).unwrap();
+    fs::write(folder.path().join("repo/skills/a b/spec.json"), "{}").unwrap();
+    for program in ["rustup", "sudo", "cargo", "kavi"] {
+        // `sudo` fails as it does where the setting is unknown: the step goes on.
+        let code = i32::from(program == "sudo");
+        let script = format!("#!/bin/sh\necho \"{program} in $(basename \"$PWD\"): $*\" >> \"$LOG\"\nexit {code}\n");
+        fs::write(bin.join(program), script).unwrap();
+        fs::set_permissions(bin.join(program), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let log = folder.path().join("log");
+    let scripts = scripts(&action);
+    assert_eq!(scripts.len(), 3, "{scripts:#?}");
+    for (at, script) in scripts.iter().enumerate() {
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script]).current_dir(folder.path().join("repo"));
+        bash.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("LOG", &log);
+        bash.env("SOURCE", folder.path().join("kavi source"));
+        bash.env("SKILLS", "skills/*/spec.json").env("SARIF", "kavi.sarif");
+        let called: Called = bash.output().unwrap().into();
+        assert_eq!(called.code, 0, "step {at}: {called:?}");
+    }
+    assert_eq!(
+        fs::read_to_string(log).unwrap(),
+        "rustup in repo: target add wasm32-wasip2\n\
+         rustup in repo: component add rustfmt clippy\n\
+         sudo in repo: sysctl -qw kernel.apparmor_restrict_unprivileged_userns=0\n\
+         cargo in kavi source: install --path . --locked\n\
+         kavi in repo: check skills/a b/spec.json --sarif kavi.sarif\n"
+    );
+}
+
+/// The recipe of a container has a compiler that is new enough, and its volumes belong to the one who writes to them.
+#[test]
+fn the_recipe_of_a_container_holds_together() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/INSTALLING.md")).unwrap();
+    let start = text.find("FROM ").unwrap();
+    let recipe: Vec<&str> = text[start..].split("```").next().unwrap().lines().collect();
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    let version = manifest["workspace"]["package"]["rust-version"].as_str().unwrap();
+    let images: Vec<&&str> = recipe.iter().filter(|line| line.starts_with("FROM ")).collect();
+    assert_eq!(images.len(), 2);
+    assert!(images.iter().all(|image| image.contains(&format!("rust:{version}-slim"))), "{images:?}");
+    let at = |part: &str| recipe.iter().position(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part}"));
+    let user = at("USER kavi");
+    let made = recipe[at("install -d -o kavi")];
+    assert!(at("useradd") < at("install -d") && at("install -d") < user && user < at("ENTRYPOINT"));
+    for folder in ["/home/kavi/notes", "/home/kavi/.cache/kavi", "/home/kavi/.local/state/kavi"] {
+        assert!(made.contains(folder), "{folder} is not made for its user");
+        assert!(text[start..].matches(folder).count() > 1, "{folder} is not named as a mount");
+    }
+    assert!(recipe.iter().any(|line| line.contains("WORKDIR /home/kavi/notes")));
+    assert!(recipe[at("cargo install")].contains("--locked"));
+    // What the action gets as well, and what the README of the toolchain asks for.
+    for part in ["wasm32-wasip2", "rustfmt", "clippy"] {
+        at(part);
+    }
+}

@@ -35,6 +35,8 @@ fn walk(workspace: &Workspace, id: &str, name: &str, state: &str) -> BTreeSet<Ve
             ("promote-skill", "VERIFIED") => true,
             ("reverify", "TRUSTED") => true,
             ("rollback", _) => state != "TRUSTED",
+            // The name is that of the revision that replaced it, which runs.
+            ("run-skill", "SUPERSEDED") => true,
             _ => false,
         };
         if allowed {
@@ -89,6 +91,11 @@ fn each_hint_of_each_state_works() {
         }
     }
     assert_eq!(workspace.status_of(&id), "TRUSTED");
+    // The next revision of the same name: the one before is superseded.
+    let next = workspace.propose("peek_two", "READ_ONLY", peek2, &[]);
+    workspace.json(&["build-skill", &next, "--builder", "import", "--from", "crates/peek_two"]).expect(0);
+    workspace.json(&["verify-skill", &next]).expect(0);
+    workspace.json(&["promote-skill", &next, "--approved-by", "ada", "--yes"]).expect(0);
     // From where nothing leads on, it says where to look.
     let rejected = workspace.propose("peek_three", "READ_ONLY", peek2, &[]);
     workspace.json(&["reject", &rejected, "--why", "no", "--approved-by", "ada"]).expect(0);
@@ -99,6 +106,7 @@ fn each_hint_of_each_state_works() {
         (trusted.as_str(), "peek", "TRUSTED"),
         (revoked.as_str(), "act", "REVOKED"),
         (rejected.as_str(), "peek_three", "REJECTED"),
+        (id.as_str(), "peek_two", "SUPERSEDED"),
     ] {
         for args in walk(&workspace, id, name, state) {
             let called = follow(&workspace, args.clone(), "crates/nothing");
@@ -132,4 +140,53 @@ fn an_example_call_is_one_of_the_specification() {
     assert!(shown.contains(r#"kavi run-skill peek --json '{"path":"there.md"}'"#), "{shown}");
     let listed = workspace.json(&["list-skills", "--all"]).expect(0).json();
     assert_eq!(listed["skills"][0]["example_input"], json!({ "path": "there.md" }));
+}
+
+/// In each state of a change, each verb about it works or names a command that works.
+#[test]
+fn each_hint_of_each_state_of_a_change_works() {
+    let workspace = Workspace::trusted();
+    let run = |path: &str, more: &[&str]| {
+        let input = json!({ "path": path, "title": "Title", "body": "Body" }).to_string();
+        let args = [&["run-skill", "write_note", "--json", &input], more].concat();
+        workspace.json(&args).expect(0).json()["execution_id"].as_str().unwrap().to_owned()
+    };
+    let held = run("Inbox/AI/held.md", &["--hold"]);
+    let rejected = run("Inbox/AI/rejected.md", &["--hold"]);
+    workspace.json(&["effects", "reject", &rejected, "--why", "no", "--approved-by", "ada"]).expect(0);
+    let applied = run("Inbox/AI/applied.md", &[]);
+    let undone = run("Inbox/AI/undone.md", &[]);
+    workspace.json(&["undo", &undone, "--yes", "--approved-by", "ada"]).expect(0);
+    let undo =
+        workspace.json(&["effects", "list", "--all"]).expect(0).json()["effects"][0]["id"].as_str().unwrap().to_owned();
+    let nothing = workspace.run("peek", json!({ "path": "Inbox/AI/applied.md" })).expect(0).json();
+    let nothing = nothing["execution_id"].as_str().unwrap().to_owned();
+    for (state, id, allowed) in [
+        ("HELD", &held, &["approve", "reject"][..]),
+        ("REJECTED", &rejected, &[]),
+        ("APPLIED", &applied, &["undo"]),
+        ("UNDONE", &undone, &[]),
+        ("UNDO", &undo, &[]),
+        ("NO CHANGE", &nothing, &[]),
+    ] {
+        let verbs: [(&str, Vec<&str>); 4] = [
+            ("approve", vec!["effects", "approve", id, "--approved-by", "ada", "--yes"]),
+            ("reject", vec!["effects", "reject", id, "--approved-by", "ada"]),
+            ("abandon", vec!["effects", "abandon", id, "--why", "no", "--approved-by", "ada"]),
+            ("undo", vec!["undo", id, "--approved-by", "ada", "--yes"]),
+        ];
+        for (verb, args) in verbs.iter().filter(|(verb, _)| !allowed.contains(verb)) {
+            let called = workspace.json(args);
+            assert!(matches!(called.code, 1..=3), "{state} {verb}: {called:?}");
+            let error = called.json()["error"].take();
+            let hint = error["hint"].as_str().unwrap_or_else(|| panic!("{state} {verb} leads nowhere: {error}"));
+            let named = command(hint);
+            let followed = workspace.call(&named.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(followed.code, 0, "{state} {verb}: {named:?}: {followed:?}");
+        }
+        // What shows it always works.
+        if state != "UNDO" {
+            workspace.json(&["show", id]).expect(0);
+        }
+    }
 }

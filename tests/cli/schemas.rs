@@ -1,4 +1,5 @@
-//! The JSON Schemas in `docs/schemas` say what Kavi takes.
+//! The JSON Schemas in `docs/schemas` say what Kavi takes and prints. Each call of a test is compared with them as well
+//! (`support::output_schemas`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -7,7 +8,8 @@ use std::path::Path;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-use crate::support::Workspace;
+use crate::command_line::VERBS;
+use crate::support::{Workspace, output_schemas};
 
 fn schema(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas").join(name);
@@ -118,5 +120,68 @@ fn spec_json_has_a_schema_that_every_specification_fits() {
         assert!(!validator.is_valid(&other), "{name}");
         fs::write(&path, other.to_string()).unwrap();
         workspace.refused(&["propose-skill", "--spec", "spec.json"], 2);
+    }
+}
+
+/// The verbs below a verb, as its help lists them.
+fn below(workspace: &Workspace, verb: &str) -> Vec<String> {
+    let help = workspace.call(&[verb, "--help"]).expect(0).stdout;
+    let listed = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let listed = listed.take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("   "));
+    let names = listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    names.map(|name| format!("{verb}-{name}")).collect()
+}
+
+#[test]
+fn each_verb_has_a_schema_of_what_it_prints() {
+    let workspace = Workspace::new();
+    let mut expected = vec!["common".to_owned(), "error".to_owned()];
+    for (verb, _) in VERBS {
+        let below = below(&workspace, verb);
+        // These two print something by themselves as well.
+        if below.is_empty() || ["improve", "mcp"].contains(verb) {
+            expected.push((*verb).to_owned());
+        }
+        expected.extend(below);
+    }
+    expected.sort();
+    let file = |entry: fs::DirEntry| entry.file_name().to_string_lossy().trim_end_matches(".json").to_owned();
+    let mut found: Vec<String> = fs::read_dir(output_schemas::folder()).unwrap().flatten().map(file).collect();
+    found.sort();
+    assert_eq!(found, expected);
+    let failed = json!({ "error": { "kind": "usage", "message": "no", "hint": null, "exit_code": 2 } });
+    for name in found.iter().filter(|name| !["common", "error"].contains(&name.as_str())) {
+        let validator = output_schemas::validator(name);
+        assert!(validator.is_valid(&failed), "{name}");
+        // The entry for a program is whatever that program's file has.
+        let takes_any = name == "mcp-install";
+        assert_eq!(validator.is_valid(&json!({ "error": { "kind": "other" } })), takes_any, "{name}");
+        assert!(!validator.is_valid(&json!([1])), "{name}");
+    }
+}
+
+#[test]
+fn what_is_printed_otherwise_does_not_fit() {
+    let workspace = Workspace::trusted();
+    let status = workspace.json(&["status"]).expect(0).json();
+    let validator = output_schemas::validator("status");
+    assert!(validator.is_valid(&status));
+    for (key, value) in
+        [("ledger_ok", json!("yes")), ("executions", json!(1)), ("held", json!([1])), ("inbox", json!(null))]
+    {
+        let mut other = status.clone();
+        other[key] = value;
+        assert!(!validator.is_valid(&other), "{key}");
+        other.as_object_mut().unwrap().remove(key);
+        assert!(!validator.is_valid(&other), "{key}");
+    }
+    assert_eq!(output_schemas::name(&["run", "x"]).as_deref(), Some("run-skill"));
+    assert_eq!(output_schemas::name(&["effects", "list", "--all"]).as_deref(), Some("effects-list"));
+    assert_eq!(output_schemas::name(&["improve", "--json"]).as_deref(), Some("improve"));
+    // A verb that prints many kinds of documents.
+    for args in
+        [&["show", "act"][..], &["list-skills"], &["inbox"], &["doctor"], &["config", "list"], &["add", "--list"]]
+    {
+        workspace.json(args);
     }
 }

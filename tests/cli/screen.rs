@@ -35,6 +35,14 @@ fn tables_fit_the_screen_and_a_pipe_gets_all() {
     let mut command = workspace.command_with(&["effects", "list"]);
     let cut: Called = command.env("COLUMNS", "80").output().unwrap().into();
     assert!(cut.stdout.contains('…') && !cut.stdout.contains(&long), "{cut:?}");
+    // Names stay whole: the columns that matter least are left out.
+    assert!(cut.stdout.contains("write_note") && !cut.stdout.contains("channel"), "{cut:?}");
+    for args in [&["list-skills"][..], &["tail-executions"], &["inbox", "--since", "1d"]] {
+        let narrow: Called = workspace.command_with(args).env("COLUMNS", "80").output().unwrap().into();
+        assert!(narrow.stdout.contains("write_note"), "{args:?}: {narrow:?}");
+    }
+    let ended: Called = workspace.command_with(&["tail-executions"]).env("COLUMNS", "80").output().unwrap().into();
+    assert!(ended.stdout.contains("  failed  ") && ended.stdout.contains("  held  "), "{ended:?}");
     let whole = workspace.call(&["effects", "list"]).expect(0).stdout;
     assert!(whole.contains(&long), "{whole}");
 }

@@ -17,6 +17,7 @@ pub mod mcp;
 pub mod messages_api;
 pub mod once;
 pub mod openai_api;
+pub mod output_schemas;
 pub mod postgres;
 pub mod process_look;
 pub mod shipped;

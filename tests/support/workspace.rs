@@ -187,11 +187,14 @@ impl Workspace {
         self.command().args(args).output().expect("kavi starts").into()
     }
 
-    /// The same with `--output json`.
+    /// The same with `--output json`. What it prints must be as its schema says.
+    #[track_caller]
     pub fn json(&self, args: &[&str]) -> Called {
         let mut all = args.to_vec();
         all.extend(["--output", "json"]);
-        self.call(&all)
+        let called = self.call(&all);
+        super::output_schemas::check(args, &called.stdout);
+        called
     }
 
     /// A refusal: this exit code for people and machines, no result, and nothing changed. Gives the error.

@@ -29,7 +29,13 @@ pub(super) fn read(text: &str, note: &mut Note) {
     let clean = blanked(&text[body..]);
     let mut walker = Walker::new(&clean, body, note);
     let mut events = Parser::new_ext(&clean, OPTIONS).into_offset_iter();
+    let mut end = 0;
     while let Some((event, range)) = events.next() {
+        // What is in an element starts before the element ends.
+        if matches!(event, Event::Start(_)) && range.start >= end {
+            end = range.end;
+            walker.note.elements.push(body + range.start..body + range.end);
+        }
         if let Event::Start(Tag::Link { id, .. } | Tag::Image { id, .. }) = &event {
             walker.definition = events.reference_definitions().get(id).map(|definition| definition.span.clone());
         }
@@ -255,14 +261,18 @@ impl<'n, 't> Walker<'n, 't> {
 
     fn add_link(&mut self, dest: &str, kind: LinkType, embed: bool, range: Range<usize>) {
         let (target, heading) = match dest.split_once('#') {
-            Some((target, heading)) => (target, Some(heading.trim().to_owned())),
+            Some((target, heading)) => (target, Some(heading.to_owned())),
             None => (dest, None),
         };
         let wiki = matches!(kind, LinkType::WikiLink { .. });
+        // In a table the bar has a backslash before it, which is of the table.
+        let plain =
+            |text: &str| if wiki { text.trim().trim_end_matches('\\').trim_end() } else { text.trim() }.to_owned();
+        let (target, heading) = (plain(target), heading.map(|heading| plain(&heading)));
         let shift = |range: Range<usize>| range.start + self.body..range.end + self.body;
         let place = self.place(kind, &range).map(shift);
         let range = shift(range);
-        self.note.links.push(Link { target: target.trim().to_owned(), heading, wiki, embed, range, place });
+        self.note.links.push(Link { target, heading, wiki, embed, range, place });
     }
 
     fn heading(&self, open: &Open, range: &Range<usize>) -> Option<Heading> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 use super::Note;
-use super::front::text_of;
+use super::front::{Property, text_of};
 
 /// What replaces a piece of a note.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,11 +128,22 @@ fn yaml_change(text: &str, note: &Note, key: &str, value: Option<Value>) -> Chan
         let lines = lines.unwrap_or_default();
         return Change { range: note.body..note.body, text: format!("---{end}{lines}---{end}") };
     };
-    let range = match note.front.property(key) {
-        Some(property) => property.lines.clone(),
-        None => front.end..front.end,
+    let Some(property) = note.front.property(key) else {
+        return Change { range: front.end..front.end, text: lines.unwrap_or_default() };
     };
-    Change { range, text: lines.unwrap_or_default() }
+    let lines = lines.map(|lines| with_comment(text, property, lines));
+    Change { range: property.lines.clone(), text: lines.unwrap_or_default() }
+}
+
+/// The new line of a property with the comment that its old one ends with. Where either has more lines, there is no place for it.
+fn with_comment(text: &str, property: &Property, new: String) -> String {
+    let is_one_line = |text: &str| text.trim_end().lines().count() == 1;
+    let behind = text.get(property.end..property.lines.end).unwrap_or_default();
+    if !behind.trim_start().starts_with('#') || !is_one_line(&text[property.lines.clone()]) || !is_one_line(&new) {
+        return new;
+    }
+    let (line, end) = new.split_at(new.trim_end().len());
+    format!("{line}{}{end}", behind.trim_end())
 }
 
 fn yaml_lines(key: &str, value: &Value) -> String {

@@ -30,6 +30,8 @@ pub struct Property {
     pub value: Value,
     /// Its lines in the text, with their ends. Empty for JSON.
     pub lines: Range<usize>,
+    /// Where its value ends. What follows on the line can be a comment.
+    pub end: usize,
 }
 
 impl FrontMatter {
@@ -76,12 +78,15 @@ pub(super) fn read(text: &str) -> FrontMatter {
     {
         front.json = true;
         let lines = range.start..range.start;
-        front.properties = map.into_iter().map(|(key, value)| Property { key, value, lines: lines.clone() }).collect();
+        let end = lines.end;
+        front.properties =
+            map.into_iter().map(|(key, value)| Property { key, value, lines: lines.clone(), end }).collect();
     } else if let Some(pairs) = yaml::properties(content) {
         let property = |(key, value, place): yaml::Pair| Property {
             key,
             value,
             lines: whole_lines(text, range.start + place.start..range.start + place.end),
+            end: range.start + place.end,
         };
         front.properties = pairs.into_iter().map(property).collect();
     } else {
@@ -132,7 +137,8 @@ fn one_by_one(text: &str, range: Range<usize>) -> Vec<Property> {
 fn piece(text: &str, lines: Range<usize>) -> Option<Property> {
     let piece = &text[lines.clone()];
     if let Some((key, value, _)) = yaml::properties(piece).and_then(|pairs| pairs.into_iter().next()) {
-        return Some(Property { key, value, lines });
+        let end = lines.end;
+        return Some(Property { key, value, lines, end });
     }
     let (key, rest) = piece.split_once(':')?;
     // A `#` by itself starts a comment.
@@ -141,5 +147,6 @@ fn piece(text: &str, lines: Range<usize>) -> Option<Property> {
         words.take_while(|word| *word != "#").filter(|word| !word.is_empty() && *word != "-")
     });
     let value = Value::Array(words.map(|word| Value::String(word.to_owned())).collect());
-    Some(Property { key: key.trim().trim_matches(['"', '\'']).to_owned(), value, lines })
+    let end = lines.end;
+    Some(Property { key: key.trim().trim_matches(['"', '\'']).to_owned(), value, lines, end })
 }

@@ -29,6 +29,8 @@ mod parts;
 pub mod tags;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vault_cases;
 pub mod words;
 mod yaml;
 
@@ -48,6 +50,8 @@ pub struct Note {
     pub headings: Vec<Heading>,
     /// The parts of its text that have sentences: in their order, without code, comments and formulas.
     pub blocks: Vec<Block>,
+    /// What is at its top level: paragraphs, headings, lists, quotes, tables and code, each from its first byte to its last.
+    pub elements: Vec<Range<usize>>,
     /// Its tags: those of the front matter first, each time that one occurs.
     pub tags: Vec<Tag>,
     /// Its links: those of the front matter first.

@@ -127,7 +127,7 @@ fn fill(template: &str, now: &DateTime, title: &str) -> String {
             Some((name, format)) => (name, Some(format.trim())),
             None => (name, None),
         };
-        let value = match name.trim() {
+        let value = match name.trim().to_lowercase().as_str() {
             "date" => Some(moment::format(now, format.unwrap_or(FORMAT))),
             "time" => Some(moment::format(now, format.unwrap_or("HH:mm"))),
             "title" => Some(title.to_owned()),
@@ -221,7 +221,7 @@ mod tests {
         seed(".obsidian/daily-notes.json", settings.to_string());
         seed(
             "Templates/day.md",
-            "# {{title}} {{date:D. MMMM}} {{time:HH[h]}}",
+            "# {{title}} {{DATE:D. MMMM}} {{time:HH[h]}}",
         );
         let path = "Journal/2026/01-January/2026-01-02 Friday.md";
         let expected = json!({ "path": path, "date": "2026-01-02", "created": true });

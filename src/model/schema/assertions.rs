@@ -55,6 +55,18 @@ pub(super) fn add<'a>(
     Ok(())
 }
 
+/// Leaves out a `default` of null where null does not fit: so Python writes an argument that may be left out, and it says no
+/// more than `required` does.
+pub(super) fn drop_null_default(schema: &mut Map<String, Value>) {
+    if schema.get("default") != Some(&Value::Null) {
+        return;
+    }
+    let checker = Checker::new(&Value::Object(schema.clone()));
+    if checker.is_ok_and(|checker| checker.check(&Value::Null).is_err()) {
+        schema.remove("default");
+    }
+}
+
 /// Refuses values in a schema that the schema itself refuses.
 pub(super) fn values_fit(schema: &Map<String, Value>, at: &str) -> Result<(), SchemaError> {
     let listed = |key: &'static str| {

@@ -78,7 +78,7 @@ pub(super) fn is_json_schema(map: &Map<String, Value>) -> bool {
 /// Refuses keywords outside the set, and those of the root elsewhere.
 pub(super) fn known(map: &Map<String, Value>, at: &str, is_root: bool) -> Result<(), SchemaError> {
     let refused = map.keys().find(|key| match scope(key) {
-        None => true,
+        None => key.as_str() != "allOf" || single(map).is_none(),
         Some(Scope::Root) => !is_root,
         Some(_) => false,
     });
@@ -87,6 +87,14 @@ pub(super) fn known(map: &Map<String, Value>, at: &str, is_root: bool) -> Result
             Err(SchemaError::UnknownKeyword { at: join(at, keyword), keyword: keyword.clone(), hint: hint(keyword) })
         }
         None => Ok(()),
+    }
+}
+
+/// The one schema of an `allOf`, which pydantic writes around a reference that has a description or a default beside it.
+pub(super) fn single(map: &Map<String, Value>) -> Option<&Value> {
+    match map.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([one]) => Some(one),
+        _ => None,
     }
 }
 
@@ -99,7 +107,7 @@ pub(super) fn stands_alone(map: &Map<String, Value>, alone: &str, at: &str) -> R
         Some(keyword) => Err(SchemaError::Inapplicable {
             at: join(at, keyword),
             keyword: keyword.clone(),
-            why: "beside $ref, anyOf or oneOf only nullable and what informs people is allowed: title, description, \
+            why: "beside $ref, allOf, anyOf or oneOf only nullable and what informs people is allowed: title, description, \
                   default, examples, format, deprecated, $comment",
         }),
         None => Ok(()),

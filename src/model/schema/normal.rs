@@ -150,6 +150,10 @@ impl<'a> Normaliser<'a> {
         if let Some(reference) = map.get("$ref") {
             keywords::stands_alone(map, "$ref", at)?;
             self.reference(reference, &mut out, at, depth)?;
+        } else if let Some(one) = keywords::single(map) {
+            keywords::stands_alone(map, "allOf", at)?;
+            let one = self.schema(one, &join(&join(at, "allOf"), "0"), depth + 1)?;
+            beside(one, &mut out);
         } else if let Some(keyword) = ["anyOf", "oneOf"].into_iter().find(|keyword| map.contains_key(*keyword)) {
             keywords::stands_alone(map, keyword, at)?;
             let branches = self.alternatives(map.get(keyword), &join(at, keyword), depth)?;
@@ -158,6 +162,7 @@ impl<'a> Normaliser<'a> {
             super::assertions::add(self, map, at, depth, empty, &mut out)?;
         }
         nullable(map, at, &mut out)?;
+        super::assertions::drop_null_default(&mut out);
         super::assertions::values_fit(&out, at)?;
         Ok(out)
     }
@@ -187,11 +192,7 @@ impl<'a> Normaliser<'a> {
         let target_at = join(&join(&self.root_at, key), name);
         let target = self.schema(node, &target_at, depth + 1)?;
         self.open.pop();
-        if let Value::Object(target) = target {
-            for (key, value) in target {
-                out.entry(key).or_insert(value);
-            }
-        }
+        beside(target, out);
         Ok(())
     }
 
@@ -263,6 +264,15 @@ impl<'a> Normaliser<'a> {
         self.nodes += 1;
         within("schemas inside each other", depth, MAX_DEPTH)?;
         within("schemas (references in place)", self.nodes, MAX_NODES)
+    }
+}
+
+/// Adds the rules of a schema to what is said beside the place that it is put in.
+fn beside(schema: Value, out: &mut Map<String, Value>) {
+    if let Value::Object(schema) = schema {
+        for (key, value) in schema {
+            out.entry(key).or_insert(value);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, reason = "a person who runs these with --nocapture wants to see what a client said")]
 
+mod bundled;
 mod http;
 mod http_sessions;
 mod official_clients;

@@ -104,3 +104,57 @@ fn dialects_in_which_the_keywords_mean_the_same_are_taken() {
         assert_eq!(of(other), "Dialect");
     }
 }
+
+/// Schemas in the manner of public servers: who writes such a one, what it has, and where it is refused.
+const CORPUS: &str = include_str!("corpus.json");
+
+#[test]
+fn each_form_of_public_servers_is_taken_or_refused_at_its_place() -> Result<(), Box<dyn std::error::Error>> {
+    let corpus: Vec<Value> = serde_json::from_str(CORPUS)?;
+    let (mut wrong, mut taken) = (Vec::new(), 0);
+    for form in &corpus {
+        let given = with_input(&form["schema"]);
+        let refused = given.as_ref().err().map(at);
+        if refused.as_deref() != form["refused"].as_str() {
+            wrong.push(format!("{} {}: {given:?}", form["by"], form["name"]));
+            continue;
+        }
+        let Ok(io) = given else { continue };
+        taken += 1;
+        // It can be called, and what is stored is read again.
+        assert!(io.check_input(&io.example_input()).is_ok(), "{form}");
+        assert_eq!(serde_json::from_str::<IoSchema>(&serde_json::to_string(&io)?)?, io, "{form}");
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!((corpus.len(), taken), (138, 109));
+    Ok(())
+}
+
+#[test]
+fn a_default_of_null_and_an_all_of_with_one_schema_are_read_as_they_are_meant() -> Result<(), SchemaError> {
+    let io = with_input(&json!({
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "default": null},
+            "b": {"type": ["string", "null"], "default": null},
+            "c": {"allOf": [{"$ref": "#/$defs/Level"}], "description": "How loud", "default": "low"},
+        },
+        "$defs": {"Level": {"type": "string", "enum": ["low", "high"], "description": "An enumeration."}},
+    }))?;
+    let properties = &io.input_schema()["properties"];
+    assert_eq!(properties["a"], json!({"type": "string"}));
+    assert_eq!(properties["b"], json!({"type": ["string", "null"], "default": null}));
+    let level = json!({"type": "string", "enum": ["low", "high"], "description": "How loud", "default": "low"});
+    assert_eq!(properties["c"], level);
+    assert!(io.check_input(&json!({"a": null})).is_err());
+    for wrong in [
+        json!({"allOf": []}),
+        json!({"allOf": [{"type": "string"}, {"minLength": 1}]}),
+        json!({"allOf": {"type": "string"}}),
+    ] {
+        assert_eq!(kind(&with_property(&wrong)), "UnknownKeyword", "{wrong}");
+    }
+    let beside = with_property(&json!({"allOf": [{"type": "string"}], "minLength": 1}));
+    assert_eq!(kind(&beside), "Inapplicable");
+    Ok(())
+}
