@@ -26,7 +26,7 @@ pub const VERSIONS: [(&str, u32); 12] = [
     ("invariants", 2),
     ("test", 4),
     ("examples", 3),
-    ("conformance", 4),
+    ("conformance", 5),
     ("replay", 2),
     ("coverage", 2),
     ("mutation", 4),
