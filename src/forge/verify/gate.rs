@@ -31,7 +31,7 @@ pub const VERSIONS: [(&str, u32); 12] = [
     ("conformance", 5),
     ("replay", 2),
     ("coverage", 2),
-    ("mutation", 4),
+    ("mutation", 5),
 ];
 
 /// The version of the gates as a whole. It is increased when they would refuse what they accepted
