@@ -179,6 +179,7 @@ fn source_counts(report: &PromotionReport) -> String {
 fn label(rule: &str) -> &'static str {
     match rule.split('/').next() {
         _ if rule == "mutation/survivor" => "no test notices",
+        _ if rule == "mutation/request" => "not asked for by any check",
         _ if rule == "mutation/text" || rule == "coverage/value" => "not varied by any check",
         Some("coverage") => "not reached by any check",
         Some("replay") => "recorded run",

@@ -9,7 +9,6 @@
 //! Guarantees: the id of the verification repeats its inputs. The inputs of earlier verifications of the same sources are tried
 //! again, so that another verification is no second chance.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use super::draw::Draw;
 use super::error::VerifyError;
 use super::exchanges::TrialExchanges;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
+use super::neighbours::{AcceptedInput, Neighbour};
 use super::source_analysis::InputHints;
 use super::trial::{self, RuleViolation, TimedOut, Trial, TrialEnd, TrialInput, TrialRunner};
 use super::twin::{Expected, RecordedTrial};
@@ -31,7 +31,6 @@ use crate::model::{
     json::{self, JsonLimits},
     spec::SkillSpec,
     text,
-    vault_path::VaultPath,
 };
 use crate::runtime::CompiledComponent;
 
@@ -132,9 +131,9 @@ struct DrawnVaults {
 impl DrawnVaults {
     fn new(context: &GateContext<'_>, hints: &InputHints, draw: &Draw) -> Result<Self, VerifyError> {
         let spec = &context.proposal.spec;
-        let named = vault(context, &vaults::named(spec, hints, draw))?;
-        let many = vault(context, &vaults::many(spec, hints, draw))?;
-        let unreadable = vault(context, &vaults::unreadable(spec, hints, draw))?;
+        let named = trial::vault(context, &vaults::named(spec, hints, draw))?;
+        let many = trial::vault(context, &vaults::many(spec, hints, draw))?;
+        let unreadable = trial::vault(context, &vaults::unreadable(spec, hints, draw))?;
         Ok(Self { named, many, unreadable })
     }
 
@@ -145,31 +144,6 @@ impl DrawnVaults {
             2 => &self.unreadable,
             _ => &self.named,
         }
-    }
-}
-
-/// A vault with these files.
-fn vault(
-    context: &GateContext<'_>,
-    files: &BTreeMap<VaultPath, impl AsRef<[u8]>>,
-) -> Result<Arc<TempDir>, VerifyError> {
-    let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
-    trial::seed(vault.path(), files).map_err(VerifyError::Folder)?;
-    Ok(Arc::new(vault))
-}
-
-/// An input that the skill accepted, and the vault in which it did.
-struct AcceptedInput {
-    input: Value,
-    vault: Arc<TempDir>,
-}
-
-impl AcceptedInput {
-    /// The input of an example. `None` when the skill refused it.
-    fn of_example(recorded: &RecordedTrial) -> Option<Self> {
-        let input = json::parse(recorded.input.as_bytes(), JsonLimits::default()).ok()?;
-        let accepted = matches!(recorded.trial.end, TrialEnd::Output(_));
-        accepted.then(|| Self { input, vault: Arc::clone(&recorded.vault) })
     }
 }
 
@@ -212,19 +186,15 @@ impl Round<'_> {
         Ok(Progress::More)
     }
 
-    /// Where no drawn input was accepted but for named ones, inputs that differ from an accepted one in a single letter. It is
-    /// luck whether a drawn input of many members fits, and no verdict may rest on that. A skill that looks its answers up
-    /// refuses these as well.
+    /// Where no drawn input was accepted but for named ones, inputs beside accepted ones.
     fn neighbours(&mut self, draw: &Draw) -> Result<(), VerifyError> {
-        let spec = &self.context.proposal.spec;
         let (accepted, seed) = (std::mem::take(&mut self.accepted), draw.seed("neighbours"));
         for (at, known) in accepted.iter().cycle().take(NEIGHBOURS).enumerate() {
             if self.counts.unnamed_accepted > 0 || self.budget.is_spent() || !self.outcome.findings.is_empty() {
                 break;
             }
-            let input = vectors::neighbour(&known.input, &seed, at as u64);
-            if spec.io.input().accepts(&input) {
-                self.valid(&DrawnInput { number: INPUTS + at, input: &input, draw, vault: &known.vault })?;
+            if let Some(Neighbour { input, vault }) = known.neighbour(self.context, &seed, at as u64)? {
+                self.valid(&DrawnInput { number: INPUTS + at, input: &input, draw, vault: &vault })?;
             }
         }
         Ok(())
@@ -439,33 +409,6 @@ mod unit {
             assert!(found[1].1.contains("propose"), "{found:?}");
         }
         assert!(rules(InputCounts { unnamed_accepted: 1, ..named }).is_empty());
-    }
-
-    #[test]
-    fn an_example_that_the_skill_accepts_counts_with_its_vault() -> Result<(), Box<dyn std::error::Error>> {
-        let recorded = |end: TrialEnd| -> Result<RecordedTrial, Box<dyn std::error::Error>> {
-            let id = crate::model::id::VerificationId::new(&crate::model::id::RandomIds);
-            let draw = Draw::new(id, crate::model::time::Timestamp::parse("2026-11-20T08:30:00Z")?);
-            let trial = Trial { end, staged: Ok(Vec::new()), logs: Vec::new(), stderr: Vec::new(), calls: 0 };
-            Ok(RecordedTrial {
-                name: "one".to_owned(),
-                input: "{\"path\":\"a.md\"}".to_owned(),
-                vault: Arc::new(tempfile::tempdir()?),
-                determinism: draw.determinism("example", 0),
-                exchanges: Vec::new(),
-                signatures: Vec::new(),
-                trial,
-                expected: Expected::Yes,
-            })
-        };
-        let known = recorded(TrialEnd::Output("{}".to_owned()))?;
-        let accepted = AcceptedInput::of_example(&known).ok_or("it is accepted")?;
-        assert_eq!(accepted.input, serde_json::json!({ "path": "a.md" }));
-        assert_eq!(accepted.vault.path(), known.vault.path());
-        let timed_out = TimedOut::No;
-        let stopped = recorded(TrialEnd::Stopped { why: "it".to_owned(), timed_out })?;
-        assert!(AcceptedInput::of_example(&stopped).is_none());
-        Ok(())
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod instrument;
 mod invariants;
 mod limits;
 mod mutation;
+mod neighbours;
 mod policy;
 mod replay;
 mod report;

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -243,6 +244,35 @@ pub(super) fn seed(vault: &Path, files: &BTreeMap<VaultPath, impl AsRef<[u8]>>) 
         fs::write(path, contents)?;
     }
     Ok(())
+}
+
+/// A vault with these files.
+pub(super) fn vault(
+    context: &GateContext<'_>,
+    files: &BTreeMap<VaultPath, impl AsRef<[u8]>>,
+) -> Result<Arc<TempDir>, VerifyError> {
+    let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
+    seed(vault.path(), files).map_err(VerifyError::Folder)?;
+    Ok(Arc::new(vault))
+}
+
+/// The files of a vault that [`seed`] filled.
+pub(super) fn files_of(vault: &Path) -> std::io::Result<BTreeMap<VaultPath, Vec<u8>>> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![vault.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let below = path.strip_prefix(vault).ok().and_then(Path::to_str);
+            if let Some(Ok(name)) = below.map(VaultPath::parse) {
+                files.insert(name, fs::read(path)?);
+            }
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Texts of the skill that no run used: what a change of one makes no difference to.
+//! Texts of the skill that no run used: what a change of one makes no difference to. Also parts of its requests.
 //!
 //! A remark of the mutation gate. The path of a note that only a rare input leads to is such a text, whether a branch, an index
 //! or the order of a list chooses it.
@@ -11,7 +11,7 @@ use super::context::GateContext;
 use super::error::VerifyError;
 use super::gate::TimeBudget;
 use super::mutation::Programs;
-use super::source_analysis::Mutant;
+use super::source_analysis::{ChangeKind, Mutant};
 use super::test_harness::{RunLimits, TestedProgram};
 use super::trial::{Trial, TrialEnd};
 use super::twin::{Expected, RecordedTrial, Twin};
@@ -39,7 +39,10 @@ pub(super) fn remarks(
             break;
         }
         let mut used = false;
-        for recorded in &runs {
+        // A drawn input has no expected request.
+        let asks =
+            |recorded: &&&RecordedTrial| text.change != ChangeKind::LeavesOut || recorded.expected == Expected::Yes;
+        for recorded in runs.iter().filter(asks) {
             used = used || differs(&recorded.trial, &runner.changed(recorded, text.number)?);
         }
         for name in &programs.tests.names {
@@ -47,11 +50,22 @@ pub(super) fn remarks(
             used = used || programs.tests.harness.failure(name, changed, RunLimits::Short)?.is_some();
         }
         if !used {
-            let message = format!("no run of the skill in any check used the text {}", text.what);
-            remarks.push(Finding::new("mutation/text", message).at(text.file.clone(), text.line));
+            remarks.push(remark(text));
         }
     }
     Ok(remarks)
+}
+
+fn remark(change: &Mutant) -> Finding {
+    let (rule, message) = match change.change {
+        ChangeKind::LeavesOut => {
+            ("mutation/request", format!("no test and no example notices when a request goes without {}", change.what))
+        }
+        ChangeKind::Alters | ChangeKind::Fails => {
+            ("mutation/text", format!("no run of the skill in any check used the text {}", change.what))
+        }
+    };
+    Finding::new(rule, message).at(change.file.clone(), change.line)
 }
 
 /// The examples, and some of the drawn inputs.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::draw::Draw;
 use super::source_analysis::InputHints;
-use super::vectors;
+use super::vectors::{self, ChangedText};
 use crate::model::{spec::SkillSpec, vault_path::VaultPath};
 
 /// Fewest notes of the large vault. Skills often cut a list at a round number below this.
@@ -72,6 +72,20 @@ pub(super) fn unreadable(spec: &SkillSpec, hints: &InputHints, draw: &Draw) -> B
         }
     }
     consistent(files)
+}
+
+/// The same files with another text wherever one was, in their paths and contents.
+pub(super) fn renamed(files: BTreeMap<VaultPath, Vec<u8>>, changed: &ChangedText) -> BTreeMap<VaultPath, Vec<u8>> {
+    let instead = |text: &str| text.replace(&changed.before, &changed.after);
+    let rename = |(path, contents): (VaultPath, Vec<u8>)| {
+        let path = VaultPath::parse(&instead(path.as_str())).unwrap_or(path);
+        let contents = match String::from_utf8(contents) {
+            Ok(text) => instead(&text).into_bytes(),
+            Err(no_text) => no_text.into_bytes(),
+        };
+        (path, contents)
+    };
+    consistent(files.into_iter().map(rename).collect())
 }
 
 /// The folders of files that are there, those of the spec, the root, and drawn ones. Each ends with a slash.
@@ -250,6 +264,18 @@ mod tests {
             let within = |path: &&VaultPath| path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
             assert!(files.keys().filter(within).any(no_text), "{folder}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_text_is_renamed_in_paths_and_contents() -> Result<(), Box<dyn std::error::Error>> {
+        let file =
+            |path: &str, text: &[u8]| Ok::<_, Box<dyn std::error::Error>>((VaultPath::parse(path)?, text.to_vec()));
+        let files = [file("2026-05/a.md", b"- 2026-05-01 x")?, file("b.md", b"\xFF2026-05")?].into();
+        let changed = ChangedText { before: "2026-05".to_owned(), after: "2027-05".to_owned() };
+        let expected: BTreeMap<VaultPath, Vec<u8>> =
+            [file("2027-05/a.md", b"- 2027-05-01 x")?, file("b.md", b"\xFF2026-05")?].into();
+        assert_eq!(renamed(files, &changed), expected);
         Ok(())
     }
 

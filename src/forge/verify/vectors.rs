@@ -240,8 +240,15 @@ fn near(text: &str, roll: &dyn Fn(u64) -> u64) -> String {
     letters.into_iter().collect()
 }
 
-/// An input that differs from another in one letter of one text.
-pub(super) fn neighbour(known: &Value, seed: &[u8], number: u64) -> Value {
+/// A text of an input that was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ChangedText {
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+/// An input that differs from another in one letter of one text, and that text. `None` when the input has no text.
+pub(super) fn neighbour(known: &Value, seed: &[u8], number: u64) -> (Value, Option<ChangedText>) {
     fn texts<'v>(value: &'v mut Value, found: &mut Vec<&'v mut String>) {
         match value {
             Value::String(text) => found.push(text),
@@ -254,10 +261,11 @@ pub(super) fn neighbour(known: &Value, seed: &[u8], number: u64) -> Value {
     let (mut input, mut found) = (known.clone(), Vec::new());
     texts(&mut input, &mut found);
     let at = usize::try_from(roll(0) % found.len().max(1) as u64).unwrap_or(0);
-    if let Some(text) = found.get_mut(at) {
-        **text = near(text, &|salt| roll(1 + salt));
-    }
-    input
+    let changed = found.get_mut(at).map(|text| {
+        let after = near(text, &|salt| roll(1 + salt));
+        ChangedText { before: std::mem::replace(*text, after.clone()), after }
+    });
+    (input, changed)
 }
 
 /// Texts that may mean something to the skill: its own literals, and paths below its folders.
@@ -353,10 +361,12 @@ mod unit {
             [&value["path"], &value["lines"][0], &value["lines"][1], &value["count"]].map(ToString::to_string)
         };
         for number in 0..64 {
-            let (before, after) = (texts(&known), texts(&neighbour(&known, b"seed", number)));
+            let (input, changed) = neighbour(&known, b"seed", number);
+            assert!(changed.is_some_and(|changed| !texts(&input).contains(&json!(changed.before).to_string())));
+            let (before, after) = (texts(&known), texts(&input));
             assert_eq!(before.iter().zip(&after).filter(|(before, after)| before != after).count(), 1, "{after:?}");
         }
-        assert_eq!(neighbour(&json!({ "count": 3 }), b"seed", 0), json!({ "count": 3 }));
+        assert_eq!(neighbour(&json!({ "count": 3 }), b"seed", 0), (json!({ "count": 3 }), None));
     }
 
     #[test]

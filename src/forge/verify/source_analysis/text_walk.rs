@@ -1,7 +1,8 @@
-//! The walk over a skill that changes each of its texts, one at a time, also those of constants.
+//! The walk over a skill that changes each of its texts, one at a time, also those of constants. It also leaves out each header
+//! and body of its requests.
 //!
 //! A text that can change without any difference in any run is one that no run used. The path of a note that only a rare
-//! input leads to is such a text, however it is chosen.
+//! input leads to is such a text, however it is chosen. A header that can be left out tells a host what no check asks for.
 //!
 //! Guarantees: a changed constant has the type of the constant. Deliberately never: changes the words of an error or of the log,
 //! the texts of a pattern, or those within a format.
@@ -14,7 +15,8 @@ use syn::{Expr, Item, Lit, Stmt, spanned::Spanned as _, visit::Visit};
 use super::macro_arguments;
 use super::mutant::{ChangeKind, Mutant};
 use super::observable::{error_value, is_unobservable};
-use super::source_tree::{CodeScope, Source, is_for_tests, line_of, tokens_of};
+use super::source_tree::{CodeScope, Source, is_for_tests, line_of, text_of, tokens_of};
+use super::splice::{Anchor, Insertion};
 use super::switch::FIRST_TEXT;
 use super::touch::Touch;
 
@@ -23,6 +25,8 @@ const MOST: usize = 64;
 /// Most texts of one constant.
 const MOST_OF_CONSTANT: usize = 16;
 const CHANGED: &str = "\"kavi\"";
+/// Methods of a request that put something into it, and how many arguments they have. Methods of a response have fewer.
+const OF_REQUEST: [(&str, usize); 3] = [("header", 2), ("body", 1), ("json", 1)];
 
 /// Every text of a skill, each as a change.
 pub(super) fn all(sources: &[Source]) -> Vec<Mutant> {
@@ -48,13 +52,19 @@ struct TextList {
 }
 
 impl TextList {
+    fn next(&self) -> u32 {
+        FIRST_TEXT.saturating_add(u32::try_from(self.texts.len()).unwrap_or(u32::MAX))
+    }
+
     fn add(&mut self, source: &Source, line: u32, text: &str) -> usize {
-        let number = FIRST_TEXT.saturating_add(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
-        let what = format!("`{}`", crate::model::text::line(text, 100));
-        let (file, insertions) = (source.path.clone(), Vec::new());
-        let (touch, change) = (Touch::Values, ChangeKind::Alters);
-        self.texts.push(Mutant { number, file, line, what, touch, change, insertions });
+        self.push(source, line, text, ChangeKind::Alters, Vec::new());
         self.texts.len() - 1
+    }
+
+    fn push(&mut self, source: &Source, line: u32, text: &str, change: ChangeKind, insertions: Vec<Insertion>) {
+        let (number, file, touch) = (self.next(), source.path.clone(), Touch::Values);
+        let what = format!("`{}`", crate::model::text::line(text, 100));
+        self.texts.push(Mutant { number, file, line, what, touch, change, insertions });
     }
 }
 
@@ -160,6 +170,35 @@ impl TextWalk<'_, '_> {
         text.insertions.extend(self.source.around(span, open, format!(" }} else {{ {instead} }})")));
     }
 
+    /// Leaves out a header or body of a request.
+    fn part_of_request(&mut self, call: &syn::ExprMethodCall, whole: &Expr) {
+        let is_part = OF_REQUEST.iter().any(|(name, arguments)| call.method == name && call.args.len() == *arguments);
+        if !is_part || !self.source.text.contains("http") {
+            return;
+        }
+        let source = text_of(self.source, whole);
+        let receiver = text_of(self.source, &*call.receiver);
+        let part: Vec<&str> = source.get(receiver.len()..).unwrap_or(source).split_whitespace().collect();
+        // Only `json` can fail.
+        let instead = if call.method == "json" { "::core::result::Result::Ok(kavi_request)" } else { "kavi_request" };
+        let middle = format!(
+            ") {{ kavi_request => if crate::__kavi::on({}) {{ {instead} }} else {{ kavi_request",
+            self.found.next()
+        );
+        let (all, before) = (whole.span(), call.receiver.span());
+        let (range, end) = (all.byte_range(), before.byte_range().end);
+        let open = self.source.insertion(all.start().line, range.start, Anchor::Before, "(match (".to_owned());
+        let middle = self.source.insertion(before.end().line, end, Anchor::After, middle);
+        let close = self.source.insertion(all.end().line, range.end, Anchor::After, " } })".to_owned());
+        let insertions = vec![
+            Insertion { partner: Some(range.end), ..open },
+            // Outside of whatever else is put around the receiver.
+            Insertion { partner: range.start.checked_sub(1), ..middle },
+            Insertion { partner: Some(range.start), ..close },
+        ];
+        self.found.push(self.source, line_of(&call.method), &part.join(" "), ChangeKind::LeavesOut, insertions);
+    }
+
     fn macro_call(&mut self, call: &syn::Macro) {
         let is_list = call.path.is_ident("vec");
         for argument in macro_arguments::of(call) {
@@ -194,6 +233,9 @@ impl<'a> Visit<'a> for TextWalk<'_, '_> {
     }
 
     fn visit_expr(&mut self, node: &'a Expr) {
+        if let Expr::MethodCall(call) = node {
+            self.part_of_request(call, node);
+        }
         match node {
             Expr::MethodCall(call) if is_unobservable(node) => self.visit_expr(&call.receiver),
             _ if is_unobservable(node) => {}
@@ -250,6 +292,19 @@ mod unit {
         let constant = "else { { const KAVI: [&str ; 2] = [\"a.md\" , \"kavi\"]; KAVI } }";
         assert!(text.replace("& str", "&str").contains(constant), "{text}");
         assert!(text.contains("(if !crate::__kavi::on(1000002) { \"c.md\" } else { \"kavi\" })"), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn headers_and_bodies_of_requests_are_left_out() -> Result<(), String> {
+        let source = "use kavi_sdk::http;\nfn f() { http::post(url)\n.header(k, v).json(&b)?.send()?.header(k); }";
+        let (texts, text) = changed(source)?;
+        assert_eq!(texts, ["`.json(&b)`", "`.header(k, v)`"]);
+        let left_out =
+            "{ kavi_request => if crate::__kavi::on(1000001) { kavi_request } else { kavi_request .header(k, v) } })";
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(left_out), "{words}");
+        assert_eq!(changed("fn f() { node.header(k, v); }")?.0, [] as [String; 0]);
         Ok(())
     }
 
