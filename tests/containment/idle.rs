@@ -15,7 +15,7 @@ use kavi::model::channel::{Caller, Channel};
 use kavi::model::id::RandomIds;
 use kavi::model::name::SkillName;
 use kavi::model::time::SystemClock;
-use kavi::runtime::{CodeCache, CodeOrigin, Loader, import_table_version};
+use kavi::runtime::{CodeCache, CodeOrigin, Loader, RunError, import_table_version};
 use kavi::workspace::{Config, Environment};
 
 use crate::support::{self, Workspace};
@@ -40,13 +40,19 @@ struct State {
     round: u64,
     /// Threads that wait, and have done everything before.
     waiting: usize,
+    /// Runs that took much memory, and were ended by the limit of their output.
+    limited: usize,
     warm: usize,
     loaded: usize,
+    failed: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
 enum Turn {
-    Call,
+    /// A run that takes much memory.
+    Work,
+    /// One that gives an answer.
+    Answer,
     Idle,
     End,
 }
@@ -82,12 +88,12 @@ impl RequestQueue for Rounds {
         let turn = state.turn;
         drop(state);
         match turn {
-            Some(Turn::Call) => {
+            Some(turn @ (Turn::Work | Turn::Answer)) => {
                 // So that each thread has an instance of its own.
                 self.together.wait();
                 let caller = Arc::new(Caller { channel: Channel::Cli, name: "a test".to_owned() });
-                let request =
-                    RunRequest::new(SkillName::parse("peek").unwrap(), br#"{"path":"long.md"}"#.to_vec(), caller);
+                let input = if matches!(turn, Turn::Work) { r#"{"path":"long.md"}"# } else { r#"{"path":"short.md"}"# };
+                let request = RunRequest::new(SkillName::parse("peek").unwrap(), input.into(), caller);
                 Some(QueueTurn::Request(QueuedRequest { number: 1, request }))
             }
             Some(Turn::Idle) => Some(QueueTurn::Idle),
@@ -96,15 +102,13 @@ impl RequestQueue for Rounds {
     }
 
     fn done(&self, _: u64, ran: Result<RunResult, InvokeError>) {
-        let ran = ran.unwrap_or_else(|error| {
-            // A panic would leave the others waiting for this thread.
-            println!("a call failed: {error}");
-            std::process::exit(1);
-        });
         let mut state = self.state.lock().unwrap();
-        match ran.code {
-            CodeOrigin::Warm => state.warm += 1,
-            _ => state.loaded += 1,
+        match ran {
+            Ok(ran) if ran.code == CodeOrigin::Warm => state.warm += 1,
+            Ok(_) => state.loaded += 1,
+            Err(InvokeError::Run(RunError::LimitExceeded { .. })) => state.limited += 1,
+            // A panic would leave the others waiting for this thread. The test looks at it when all are gone.
+            Err(error) => state.failed.push(error.to_string()),
         }
     }
 }
@@ -113,8 +117,9 @@ impl RequestQueue for Rounds {
 fn an_idle_process_gives_the_memory_of_its_runs_back() {
     let _alone = alone();
     let workspace = Workspace::trusted();
-    // Enough for each instance to take megabytes.
-    fs::write(workspace.vault("long.md"), "A line of a long note.\n".repeat(20_000)).unwrap();
+    // Enough for each instance to take megabytes, and more than an output may have.
+    fs::write(workspace.vault("long.md"), "A line of a long note.\n".repeat(100_000)).unwrap();
+    fs::write(workspace.vault("short.md"), "A short note.\n").unwrap();
     let config = Config::load(workspace.path(), &Environment::default()).unwrap();
     let layout = &config.layout;
     let store = Store::open(layout).unwrap();
@@ -140,29 +145,32 @@ fn an_idle_process_gives_the_memory_of_its_runs_back() {
     let resident = Resident::new(shared, &recorder, u32::try_from(THREADS).unwrap()).unwrap();
     let rounds = Rounds::new();
     let resident_bytes = || door::status("VmRSS:");
-    thread::scope(|scope| {
+    // Nothing is asserted before the threads are gone: a panic would wait for them.
+    let [before, busy, idle] = thread::scope(|scope| {
         (0..THREADS).for_each(|_| drop(scope.spawn(|| resident.serve(&rounds).unwrap())));
         // Threads, connections and the code of the engine are there after one round.
-        rounds.give(Turn::Call);
+        rounds.give(Turn::Work);
         rounds.give(Turn::Idle);
         let before = resident_bytes();
-        (0..3).for_each(|_| rounds.give(Turn::Call));
+        (0..3).for_each(|_| rounds.give(Turn::Work));
         let busy = resident_bytes();
         rounds.give(Turn::Idle);
         let idle = resident_bytes();
-        println!(
-            "resident KiB: idle {}, after {} runs {}, idle again {}",
-            before >> 10,
-            3 * THREADS,
-            busy >> 10,
-            idle >> 10
-        );
-        assert!(busy > before + KEPT, "the runs took too little to tell: {before} {busy}");
-        assert!(idle < before + KEPT, "{before} {busy} {idle}");
-        // Whoever calls then gets an answer, over a skill that was loaded again.
-        let loaded = rounds.state.lock().unwrap().loaded;
-        rounds.give(Turn::Call);
-        assert!(rounds.state.lock().unwrap().loaded > loaded);
+        rounds.give(Turn::Answer);
         rounds.give(Turn::End);
+        [before, busy, idle]
     });
+    println!(
+        "resident KiB: idle {}, after {} runs {}, idle again {}",
+        before >> 10,
+        3 * THREADS,
+        busy >> 10,
+        idle >> 10
+    );
+    let state = rounds.state.into_inner().unwrap();
+    assert!(state.failed.is_empty() && state.limited == 4 * THREADS, "{} {:?}", state.limited, state.failed);
+    assert!(busy > before + KEPT, "the runs took too little to tell: {before} {busy}");
+    assert!(idle < before + KEPT, "{before} {busy} {idle}");
+    // Whoever calls then gets an answer, over a skill that was loaded again.
+    assert!(state.loaded > 0 && state.loaded + state.warm == THREADS, "{} {}", state.loaded, state.warm);
 }
