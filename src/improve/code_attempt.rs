@@ -19,7 +19,7 @@ use super::pass::{PassError, SkippedCandidate};
 use super::statistics::{PairCounts, PairVerdict, attempt_threshold};
 use crate::forge::verify;
 use crate::ledger::{
-    CodeAttempt, CodeAttemptStep, LedgerError, NewCodeAttempt, Proposal, ReleasedEvidence, ShadowRun, Verification,
+    CodeAttempt, CodeAttemptStep, LedgerError, NewAttempt, Proposal, ReleasedEvidence, ShadowRun, Verification,
 };
 use crate::model::{
     digest::Digest,
@@ -50,7 +50,7 @@ pub struct ReplayEvidence {
 
 /// What the recorded runs say about the candidate of an attempt. None where nothing was repeated.
 pub fn replay_evidence(attempt: &CodeAttempt) -> Option<ReplayEvidence> {
-    let RunFlips { gains, losses, same } = attempt.flips?;
+    let RunFlips { gains, losses, same } = attempt.details.flips?;
     let pairs = PairCounts { gains, losses, same };
     let (threshold, verdict) = (attempt_threshold(attempt.attempt), pairs.verdict(attempt.attempt));
     Some(ReplayEvidence { e_value: pairs.e_value(), threshold, verdict })
@@ -112,7 +112,7 @@ impl CodeContext<'_> {
         let mut report = CodeReport::default();
         for attempt in self.guidance.ledger.code_attempts(None)? {
             let before = attempt.state;
-            let moved = match (attempt.state, attempt.proposal) {
+            let moved = match (attempt.state, attempt.details.proposal) {
                 (CodeAttemptState::Started, _) => self.propose(attempt)?,
                 (CodeAttemptState::Published | CodeAttemptState::Rejected, _) | (_, None) => continue,
                 (_, Some(proposal)) => self.follow(attempt, proposal)?,
@@ -145,7 +145,7 @@ impl CodeContext<'_> {
                 named.join(", ")
             )));
         }
-        let new = NewCodeAttempt {
+        let new = NewAttempt {
             skill: &candidate.skill,
             revision: candidate.revision,
             attempt: cooldown::next_attempt(&earlier, now),

@@ -24,7 +24,7 @@ use super::shadow;
 use super::step_back::{self, SteppedBack};
 use super::{episodes, fence, revision_check};
 use crate::artifacts::{self, ArtifactError};
-use crate::ledger::{CodeAttempt, Improvement, ImprovementStep, Ledger, LedgerError, NewImprovement, ShadowOrder};
+use crate::ledger::{CodeAttempt, Improvement, ImprovementStep, Ledger, LedgerError, NewAttempt, ShadowOrder};
 use crate::llm::AdviceClient;
 use crate::model::{
     guidance::{GuidanceText, ImprovementState},
@@ -225,7 +225,7 @@ fn resume(context: &PassContext<'_>) -> Result<Vec<Improvement>, PassError> {
 /// Who published the text of an attempt, if somebody did.
 fn published_as(context: &PassContext<'_>, attempt: &Improvement) -> Option<String> {
     let published = context.guidance.ledger.published_guidance(&attempt.skill).ok().flatten()?;
-    let is_it = published.number > attempt.revision && attempt.body.as_deref() == Some(published.body.as_str());
+    let is_it = published.number > attempt.revision && attempt.details.body.as_deref() == Some(published.body.as_str());
     is_it.then_some(published.author)
 }
 
@@ -236,7 +236,7 @@ fn begin(context: &PassContext<'_>, candidate: &Candidate) -> Result<Result<Impr
     if let Some(why) = cooldown::must_wait(&earlier, now) {
         return Ok(Err(why));
     }
-    let new = NewImprovement {
+    let new = NewAttempt {
         skill: &candidate.skill,
         revision: candidate.revision,
         attempt: cooldown::next_attempt(&earlier, now),
@@ -317,7 +317,8 @@ fn broken_rules(
 /// Why the newest earlier texts were refused or rejected, oldest first.
 fn refused(earlier: &[Improvement]) -> Vec<String> {
     use ImprovementState::{Refused, Rejected};
-    let without_text = earlier.iter().rev().filter(|it| matches!(it.state, Refused | Rejected) && it.answer.is_some());
+    let without_text =
+        earlier.iter().rev().filter(|it| matches!(it.state, Refused | Rejected) && it.details.answer.is_some());
     let newest = without_text.filter_map(|it| it.why.as_ref()).take(MOST_A_DAY);
     let mut reasons: Vec<String> = newest.map(|why| text::line(why, MOST_WHY)).collect();
     reasons.reverse();
@@ -335,7 +336,7 @@ fn judge(context: &PassContext<'_>, attempt: &Improvement) -> Result<Improvement
             Err("another revision is published by now".to_owned())
         }
         Ok(None) => Err("nothing is published".to_owned()),
-        Ok(Some(published)) => text_of(&published.body, attempt.answer.as_deref().unwrap_or_default()),
+        Ok(Some(published)) => text_of(&published.body, attempt.details.answer.as_deref().unwrap_or_default()),
     };
     let step = match &judged {
         Ok(body) => ImprovementStep::Passed(body.as_str()),

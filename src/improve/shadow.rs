@@ -102,7 +102,7 @@ pub fn review(context: &GuidanceContext<'_>, skill: &str, calls: u32) -> Result<
     let attempts = context.ledger.code_attempts(Some(name))?;
     let open = attempts.into_iter().find(|attempt| attempt.state == CodeAttemptState::Candidate);
     let attempt = open.ok_or_else(|| ShadowError::NoCandidate(name.clone()))?;
-    let id = attempt.proposal.ok_or_else(|| ShadowError::NoCandidate(name.clone()))?;
+    let id = attempt.details.proposal.ok_or_else(|| ShadowError::NoCandidate(name.clone()))?;
     let proposal = context.ledger.proposal(id)?;
     let component = verified(context, &proposal)?.component;
     Ok(ShadowReview { attempt, proposal, component, calls })
