@@ -10,7 +10,7 @@
 //!
 //! Where to look: every change goes through `write_transaction`, and `group_commit` puts the records of many threads into one
 //! of them. `switch` is the kill switch, and `stop_mark` its file. `change_detector` and `trusted_revision` notice what other
-//! processes changed. `stores` has the traits by which others use the ledger. `record_queries` reads records, and `prune`
+//! processes changed. `stores` and `forge_stores` have the traits by which others use the ledger. `record_queries` reads records, and `prune`
 //! deletes old ones. `durability` has when a commit is on the disk. Each other file is one family of tables.
 
 mod allowances;
@@ -27,6 +27,7 @@ mod error;
 mod events;
 mod evidence;
 mod executions;
+mod forge_stores;
 mod governance;
 mod group_commit;
 mod guidance;
@@ -90,6 +91,7 @@ pub use events::audit::{EventCounts, HistoryAudit};
 pub use events::begin::Adoption;
 pub use evidence::ReleasedEvidence;
 pub use executions::ExecutionRow;
+pub use forge_stores::{BuildStore, ForgeStore, PromotionStore, ProposalStore, VerificationStore};
 pub use governance::{NewCharter, NewGrant};
 pub use group_commit::Recorder;
 pub use guidance::{GuidanceDecision, GuidanceRevision, GuidanceRollback, NewGuidance};
