@@ -324,6 +324,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
     };
     let format = if wants_json { Output::Json } else { cli.global.output };
     let remarks = if cli.global.log.quiet { Remarks::Left } else { Remarks::Printed };
+    // Before the first line is printed: how wide it may be is asked once, so that all lines agree.
     screen::start(&host.environment);
     pager::start(&host.environment);
     colors::start(cli.global.color, &host.environment);

@@ -9,8 +9,8 @@
 //! - files that are read once, written whole and durably, renamed to a free name and exchanged (`slot`, `read`), or that have no name
 //!   until they are whole (`unnamed`).
 //!
-//! Guarantees: no function follows a link below the handle that it starts from; what it writes durably is whole and on the
-//! disk, with its name, before the function returns; a call that a signal interrupts is made again. Deliberately never:
+//! Guarantees: no function follows a link below the handle that it starts from. What it writes durably is whole and on the
+//! disk, with its name, before the function returns. A call that a signal interrupts is made again. Deliberately never:
 //! decides where something lies, or holds a lock.
 
 use std::ffi::{OsStr, OsString};

@@ -1,7 +1,8 @@
 //! The Merkle tree of RFC 6962 over the leaves of a history.
 //!
-//! Guarantees: [`verify_inclusion`] accepts a path only for that leaf at that place of a tree with that root, and
-//! [`verify_consistency`] only for two trees of which the smaller one is the beginning of the larger one.
+//! Guarantees: [`verify_inclusion`] accepts a path only for that leaf at that place of a tree with that root.
+//! [`verify_consistency`] accepts one only for two trees of which the smaller one is the beginning of the larger
+//! one.
 //!
 //! Deliberately never: keeps the leaves. A [`Frontier`] holds one hash for each complete subtree, which is enough to go on.
 

@@ -290,11 +290,14 @@ impl Config {
         let unclear = || malformed("`vault` must not contain `..` after a folder that does not exist".to_owned());
         let real = resolve_new(&vault).ok_or_else(unclear)?;
         let state = resolve_new(&root.join(".kavi")).ok_or_else(unclear)?;
+        // In both directions: a vault below `.kavi/` would let a skill that writes reach the
+        // ledger's own folder.
         if root.starts_with(&real) || state.starts_with(&real) || real.starts_with(&state) {
             return Err(malformed(
                 "`vault` must be a folder of its own, not one that the workspace lies in".to_owned(),
             ));
         }
+        // Against the resolved vault: a link in its path must not hide where it is.
         let secrets = checked_secrets(settings.secrets, home, &real).map_err(malformed)?;
         let trust = settings.trust.resolved(&root, |path| below_home(&path, "trust", home)).map_err(malformed)?;
         if trust.is_in(&real) {

@@ -60,6 +60,8 @@ pub(super) fn check(
 ) -> Result<GateOutcome, VerifyError> {
     let runner = TrialRunner::new(context, compiled, context.limits.clone());
     let draws: Vec<&Draw> = std::iter::once(&context.draw).chain(&context.earlier_draws).collect();
+    // Each draw has the time of a whole verification. The draws of earlier verifications of these
+    // sources are repeated, so that luck with another draw cannot hide what one of them found.
     let time = TIME.saturating_mul(u32::try_from(draws.len()).unwrap_or(u32::MAX));
     // An input that needs its own vault gets an example, and one that holds is accepted.
     let examples = recorded.iter().filter(|it| it.expected == Expected::Yes);
@@ -82,8 +84,10 @@ pub(super) fn check(
         }
     }
     let Round { mut outcome, counts, .. } = round;
+    // After the last input, because the number of inputs is part of the text.
     outcome.findings = one_for_each_reason(outcome.findings);
     outcome.remarks = one_for_each_reason(outcome.remarks);
+    // Too few inputs ran to say anything about how many the skill refuses.
     if progress == Progress::Enough {
         return Ok(outcome);
     }
@@ -193,6 +197,8 @@ impl Round<'_> {
         let vaults = DrawnVaults::new(self.context, self.hints, draw)?;
         for (number, vector) in vectors::draw(spec, self.hints, &draw.seed("inputs"), INPUTS).into_iter().enumerate() {
             if self.budget.is_spent() {
+                // The same skill can be in time on a faster machine, so this result must not be
+                // reused.
                 let message = format!("{INPUTS} inputs take longer than {} s", self.budget.time.as_secs());
                 self.outcome.findings.push(Finding::new("conformance/time", message));
                 self.outcome.repeatable = Repeatable::No;
@@ -208,6 +214,7 @@ impl Round<'_> {
                 return Ok(Progress::Enough);
             }
         }
+        // Last: they are needed only where none of the drawn inputs was accepted.
         self.neighbours(draw)?;
         Ok(Progress::More)
     }
@@ -219,6 +226,8 @@ impl Round<'_> {
         let spec = &self.context.proposal.spec;
         let (accepted, seed) = (std::mem::take(&mut self.accepted), draw.seed("neighbours"));
         for (at, known) in accepted.iter().cycle().take(NEIGHBOURS).enumerate() {
+            // One is enough. It shows that the skill computes something, which is all that is asked
+            // for.
             if self.counts.unnamed_accepted > 0 || self.budget.is_spent() || !self.outcome.findings.is_empty() {
                 break;
             }
@@ -234,9 +243,12 @@ impl Round<'_> {
         let spec = &self.context.proposal.spec;
         let Checked { trial, broken, later } = check_valid(spec, self.runner, drawn)?;
         self.counts.valid += 1;
+        // Also a run that ends in a refusal: the twin repeats every run, and counts what it reaches.
         self.recorded.push(drawn.record("first", trial.clone()));
         self.recorded.extend(later.map(|later| drawn.record(OTHER_TIME, later)));
         if let Some(broken) = broken.as_ref().filter(|broken| broken.rule == "path")
+            // The caller asked for exactly this path, and the host refuses it in every run. The
+            // skill need not check it as well.
             && drawn.names_what_was_written(spec, &trial)
         {
             if self.outcome.remarks.len() < ENOUGH {
@@ -262,6 +274,8 @@ impl Round<'_> {
         if is_let_through(self.context, &text) {
             let why = "the input does not match the schema, and the check of inputs accepts it";
             self.outcome.findings.push(drawn.finding("accepted", why));
+        // A run of it says nothing that counts: no such input reaches a skill. So each one is run
+        // only while remarks are still shown.
         } else if self.outcome.remarks.len() < ENOUGH {
             let trial = self.runner.run(&drawn.given(&text, drawn.determinism("first")))?;
             let broken = trial::violation(&self.context.proposal.spec, &trial);
@@ -401,6 +415,8 @@ impl DrawnInput<'_> {
     fn names_what_was_written(&self, spec: &SkillSpec, trial: &Trial) -> bool {
         fn within(value: &Value, path: &str) -> bool {
             match value {
+                // A part of the path is enough if it is longer than three bytes. A shorter one is
+                // in nearly every path by chance.
                 Value::String(text) => path == text.trim_end_matches('/') || (text.len() > 3 && path.contains(text)),
                 Value::Array(items) => items.iter().any(|item| within(item, path)),
                 Value::Object(map) => map.values().any(|item| within(item, path)),
@@ -409,6 +425,7 @@ impl DrawnInput<'_> {
         }
         let staged = trial.staged.as_deref().unwrap_or_default();
         let mut outside = staged.iter().filter(|effect| !spec.may_write(&effect.path)).peekable();
+        // All of them: with one path of its own the skill chose where it writes.
         outside.peek().is_some() && outside.all(|effect| within(self.input, effect.path.as_str()))
     }
 

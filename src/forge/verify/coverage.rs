@@ -1,8 +1,8 @@
 //! The coverage gate: tests, examples and drawn inputs together take the branches of the skill.
 //!
 //! The twin of the component repeats every run of the gates `examples` and `conformance` and counts. It must do what the
-//! component did. What no run reached is unchecked code: it is always listed, and refused when it is much, or when it can reach
-//! the vault, the network, a key or the clock.
+//! component did. What no run reached is unchecked code, and is always listed. It is refused when it is much, or when it can
+//! reach the vault, the network, a key or the clock.
 //!
 //! Guarantees: a branch that cannot be counted was not taken. Deliberately never: counts the runs of the replay gate, because
 //! recorded inputs differ from one workspace to the next.
