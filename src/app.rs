@@ -67,7 +67,8 @@ pub use crate::improve::candidates::{Candidate, CandidateReport, UnreadableSkill
 pub use crate::improve::code_attempt::{ReplayEvidence, replay_evidence};
 pub use crate::improve::episodes::PairSummary;
 pub use crate::improve::evidence::EvidenceDraft;
-pub use crate::improve::pass::{PassReport, SkippedCandidate};
+pub use crate::improve::pass::PassReport;
+pub use crate::improve::pass_context::SkippedCandidate;
 pub use crate::improve::shadow::ShadowReview;
 pub use crate::improve::step_back::SteppedBack;
 pub use crate::invoke::batch::Batch;

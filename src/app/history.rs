@@ -8,13 +8,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::open_workspace::{OpenWorkspace, UnreadLedger};
-use super::sharing;
 use crate::error::Error;
+use crate::forge::snapshot_store;
 use crate::history::anchor::{AnchorError, HistoryAnchor as _};
 use crate::history::bundle::{self, MAX_BUNDLE};
 use crate::history::checkpoint::Checkpoint;
 use crate::history::note::NoteKey;
 use crate::history::proof::{self, Proof, Proven};
+use crate::history::source_files::SourceFiles;
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
 use crate::policy::actor_capability::ActorCapability;
@@ -128,7 +129,7 @@ impl HistoryService<'_> {
     /// The proof of a promoted revision, with its source.
     pub(super) fn proof_with_source(&self, proposal: &Proposal) -> Result<Proof, Error> {
         self.sign_what_is_checked()?;
-        let source = sharing::source_of(self.workspace, proposal)?;
+        let source = source_of(self.workspace, proposal)?;
         Ok(Proof { source: Some(source), ..self.workspace.ledger.prove_trust(proposal.id)? })
     }
 
@@ -214,6 +215,18 @@ impl HistoryService<'_> {
             Some(pin) => PlacePin { workspace: workspace.to_owned(), ..pin }.write(trust, root).map_err(unusable),
         }
     }
+}
+
+/// The source of a promoted revision.
+fn source_of(workspace: &OpenWorkspace, proposal: &Proposal) -> Result<SourceFiles, Error> {
+    let trust = proposal.trust.ok_or_else(|| not_promoted(proposal))?;
+    let snapshot = snapshot_store::load(&workspace.store, trust.snapshot_sha256)?;
+    Ok(snapshot.files().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect())
+}
+
+pub(super) fn not_promoted(proposal: &Proposal) -> Error {
+    let what = "promoted revision of proposal";
+    LedgerError::NotFound { what, key: proposal.id.short() }.into()
 }
 
 fn read_status(ledger: &Ledger, anchor: &FileAnchor) -> Result<HistoryStatus, Error> {

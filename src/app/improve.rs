@@ -14,12 +14,13 @@ use crate::forge::propose;
 use crate::forge::verify::{self, ShadowRequest};
 use crate::http::BaseUrlError;
 use crate::improve::candidates::{self, CandidateReport};
-use crate::improve::code_attempt::{ForgeEnd, SkillForge};
 use crate::improve::episodes::{self, PairSummary};
 use crate::improve::evidence::{self, EvidenceDraft};
 use crate::improve::guidance::{self, GuidanceContext, GuidanceEdit, GuidanceError};
-use crate::improve::pass::{self, PassContext, PassReport};
+use crate::improve::pass::{self, PassReport};
+use crate::improve::pass_context::PassContext;
 use crate::improve::shadow::{self, ShadowReview};
+use crate::improve::skill_forge::{ForgeEnd, SkillForge};
 use crate::improve::step_back;
 use crate::ledger::{
     CodeAttempt, Decided, GuidanceRevision, Improvement, ImprovementStep, LedgerError, Proposal, ProposalSource,

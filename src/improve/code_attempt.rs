@@ -8,19 +8,16 @@
 //!
 //! Deliberately never: promotes. A person does, as with every proposal.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::candidates::Candidate;
 use super::cooldown::{self, EarlierAttempt};
 use super::guidance::GuidanceContext;
-use super::pass::{PassError, SkippedCandidate};
+use super::pass_context::{PassError, SkippedCandidate};
+use super::skill_forge::{ForgeEnd, SkillForge};
 use super::statistics::{PairCounts, PairVerdict, attempt_threshold};
 use crate::forge::verify;
-use crate::ledger::{
-    CodeAttempt, CodeAttemptStep, LedgerError, NewAttempt, Proposal, ReleasedEvidence, ShadowRun, Verification,
-};
+use crate::ledger::{CodeAttempt, CodeAttemptStep, LedgerError, NewAttempt, ReleasedEvidence, Verification};
 use crate::model::{
     digest::Digest,
     guidance::CodeAttemptState,
@@ -54,42 +51,6 @@ pub fn replay_evidence(attempt: &CodeAttempt) -> Option<ReplayEvidence> {
     let pairs = PairCounts { gains, losses, same };
     let (threshold, verdict) = (attempt_threshold(attempt.attempt), pairs.verdict(attempt.attempt));
     Some(ReplayEvidence { e_value: pairs.e_value(), threshold, verdict })
-}
-
-/// How the forge ended with a proposal.
-#[derive(Debug)]
-pub enum ForgeEnd {
-    /// Every gate passed.
-    Verified,
-    /// A builder or a gate failed, or a person must look first.
-    Failed(String),
-}
-
-/// What proposes, builds and verifies for a pass.
-pub trait SkillForge: fmt::Debug {
-    /// Records a proposal of the pass, or finds one with the same specification that has no build.
-    ///
-    /// # Errors
-    /// Why it could not be recorded.
-    fn propose(&self, spec: &SkillSpec, why: &str) -> Result<Proposal, String>;
-
-    /// Builds at most `attempts` times and verifies.
-    ///
-    /// # Errors
-    /// Why that could not be done.
-    fn until_verified(&self, proposal: ProposalId, attempts: u32) -> Result<ForgeEnd, String>;
-
-    /// Repeats calls with a component of a proposal, compiled from these sources, and with the trusted revision.
-    ///
-    /// # Errors
-    /// Why that could not be done.
-    fn shadow(
-        &self,
-        proposal: &Proposal,
-        component: Digest,
-        snapshot_sha256: Digest,
-        calls: &[ExecutionId],
-    ) -> Result<Vec<ShadowRun>, String>;
 }
 
 /// What attempts at code work with.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fence;
-use super::pass::{PassContext, PassError};
+use super::pass_context::{PassContext, PassError};
 use super::statistics::{MAX_PAIRS, PairCounts, PairVerdict, attempt_threshold};
 use crate::ledger::{GuidancePair, Improvement, Ledger, LedgerError, ModelCost, ReleasedEvidence};
 use crate::llm::{AdviceClient, ModelReply, ModelUnavailable};

@@ -15,23 +15,21 @@ use std::fs::{File, TryLockError};
 
 use super::assessment::{self, FailedUse};
 use super::candidates::{self, Candidate, CandidatePart, UnreadableSkill};
-use super::code_attempt::{CodeContext, CodeReport, SkillForge};
+use super::code_attempt::{CodeContext, CodeReport};
 use super::cooldown::{self, EarlierAttempt, MOST_A_DAY};
 use super::guidance::{GuidanceContext, GuidanceError};
 use super::outcome::OutcomeSource;
+use super::pass_context::{PassContext, PassError, SkippedCandidate};
 use super::rewrite_prompt::{self, RewriteQuestion};
 use super::shadow;
 use super::step_back::{self, SteppedBack};
 use super::{episodes, fence, revision_check};
 use crate::artifacts::{self, ArtifactError};
 use crate::ledger::{CodeAttempt, Improvement, ImprovementStep, Ledger, LedgerError, NewAttempt, ShadowOrder};
-use crate::llm::AdviceClient;
 use crate::model::{
     guidance::{GuidanceText, ImprovementState},
     layout::Layout,
-    name::SkillName,
     spec::SkillSpec,
-    switch::Stopped,
     text,
 };
 
@@ -41,35 +39,6 @@ const MOST_A_PASS: usize = 8;
 const MOST_LOOKED_AT: usize = 64;
 /// Longest reason that is kept, in characters.
 const MOST_WHY: usize = 400;
-
-/// Why there was no pass.
-#[derive(Debug, thiserror::Error)]
-pub enum PassError {
-    /// Another one runs.
-    #[error("another pass runs in this workspace")]
-    Busy,
-    /// The workspace is stopped.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// The guidance or the ledger.
-    #[error(transparent)]
-    Guidance(#[from] GuidanceError),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The lock.
-    #[error(transparent)]
-    Lock(#[from] ArtifactError),
-}
-
-/// A candidate for which no attempt was made.
-#[derive(Debug)]
-pub struct SkippedCandidate {
-    /// The skill.
-    pub skill: SkillName,
-    /// Why.
-    pub why: String,
-}
 
 /// What a pass did.
 #[derive(Debug, Default)]
@@ -90,19 +59,6 @@ pub struct PassReport {
     pub skipped: Vec<SkippedCandidate>,
     /// Skills that could not be looked at.
     pub unreadable: Vec<UnreadableSkill>,
-}
-
-/// What a pass works with.
-#[derive(Debug, Clone, Copy)]
-pub struct PassContext<'a> {
-    /// The guidance of the workspace.
-    pub guidance: GuidanceContext<'a>,
-    /// The files of the workspace.
-    pub layout: &'a Layout,
-    /// The model.
-    pub client: &'a AdviceClient,
-    /// What builds and verifies.
-    pub forge: &'a dyn SkillForge,
 }
 
 /// Makes one pass.

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use super::code_attempt::SkillForge;
 use super::guidance::{GuidanceContext, GuidanceError};
+use super::skill_forge::SkillForge;
 use crate::ledger::{
     CodeAttempt, Decided, LedgerError, NewShadowOrder, Proposal, RecordFilter, ShadowOrder, Verification,
 };
