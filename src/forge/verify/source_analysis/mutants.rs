@@ -39,6 +39,7 @@ pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usi
     for source in sources.iter().filter(|source| source.scope == CodeScope::SkillComponent) {
         constants(source, &source.file.items, &mut found);
     }
+    // Weak mutants are better than none: the gate would have nothing to try.
     if found.mutants.is_empty() {
         found.mutants.append(&mut found.low_value);
     }
