@@ -314,7 +314,7 @@ impl InputCounts {
         if self.accepted < MIN_ACCEPTED {
             let build = format!(
                 "the skill refuses every one of {} inputs that match its schema: accept more of them, or call it in a test with an \
-                 input that it accepts (`call(run, json!({{…}}))`), because inputs are drawn near those of the tests",
+                 input that it accepts (`call(run, json!({{…}}))`). Inputs are drawn near those of the tests",
                 self.valid
             );
             let spec = "only the specification can tell which inputs are meant: propose the skill with an example that it accepts \
