@@ -84,10 +84,8 @@ pub(super) fn check(
         }
     }
     let Round { mut outcome, counts, .. } = round;
-    // After the last input, because the number of inputs is part of the text.
     outcome.findings = one_for_each_reason(outcome.findings);
     outcome.remarks = one_for_each_reason(outcome.remarks);
-    // Too few inputs ran to say anything about how many the skill refuses.
     if progress == Progress::Enough {
         return Ok(outcome);
     }
@@ -197,8 +195,7 @@ impl Round<'_> {
         let vaults = DrawnVaults::new(self.context, self.hints, draw)?;
         for (number, vector) in vectors::draw(spec, self.hints, &draw.seed("inputs"), INPUTS).into_iter().enumerate() {
             if self.budget.is_spent() {
-                // The same skill can be in time on a faster machine, so this result must not be
-                // reused.
+                // A faster machine may be in time, so this result must not be reused.
                 let message = format!("{INPUTS} inputs take longer than {} s", self.budget.time.as_secs());
                 self.outcome.findings.push(Finding::new("conformance/time", message));
                 self.outcome.repeatable = Repeatable::No;
@@ -226,8 +223,6 @@ impl Round<'_> {
         let spec = &self.context.proposal.spec;
         let (accepted, seed) = (std::mem::take(&mut self.accepted), draw.seed("neighbours"));
         for (at, known) in accepted.iter().cycle().take(NEIGHBOURS).enumerate() {
-            // One is enough. It shows that the skill computes something, which is all that is asked
-            // for.
             if self.counts.unnamed_accepted > 0 || self.budget.is_spent() || !self.outcome.findings.is_empty() {
                 break;
             }
