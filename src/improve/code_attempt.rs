@@ -19,7 +19,6 @@ use super::statistics::{PairCounts, PairVerdict, attempt_threshold};
 use crate::forge::verify;
 use crate::ledger::{CodeAttempt, CodeAttemptStep, LedgerError, NewAttempt, ReleasedEvidence, Verification};
 use crate::model::{
-    digest::Digest,
     guidance::CodeAttemptState,
     id::{ExecutionId, ProposalId},
     lifecycle::ProposalStatus,

@@ -196,10 +196,10 @@ impl CodeWalk for AccessWalk<'_, '_> {
                 let insertions = self.source.around(node.span(), open, format!("({arguments}) }})"));
                 self.found.add_failing(self.source, line_of(node), format!("`{words}` fails"), insertions.to_vec());
             }
-            Expr::Macro(call) => {
-                if call.mac.path.get_ident().is_some_and(|name| self.macros.contains(&name.to_string())) {
-                    self.fails(node, FAILED);
-                }
+            Expr::Macro(call)
+                if call.mac.path.get_ident().is_some_and(|name| self.macros.contains(&name.to_string())) =>
+            {
+                self.fails(node, FAILED);
             }
             _ => {}
         }
