@@ -67,7 +67,8 @@ pub use crate::improve::candidates::{Candidate, CandidateReport, UnreadableSkill
 pub use crate::improve::code_attempt::{ReplayEvidence, replay_evidence};
 pub use crate::improve::episodes::PairSummary;
 pub use crate::improve::evidence::EvidenceDraft;
-pub use crate::improve::pass::{PassReport, SkippedCandidate};
+pub use crate::improve::pass::PassReport;
+pub use crate::improve::pass_context::SkippedCandidate;
 pub use crate::improve::shadow::ShadowReview;
 pub use crate::improve::step_back::SteppedBack;
 pub use crate::invoke::batch::Batch;
@@ -128,7 +129,7 @@ pub use switch::SwitchService;
 pub use trust::TrustService;
 pub use witness::{ListeningWitness, WitnessOptions};
 
-use open_workspace::OpenWorkspace;
+use open_workspace::{OpenWorkspace, UnreadLedger};
 
 /// Does the work of a child process, when Kavi started this process as one.
 ///
@@ -295,7 +296,7 @@ impl App {
         let config = Config::find(explicit, &host.environment, &host.cwd)?;
         let opened = OpenWorkspace::open_to_look(host, config, walls);
         if let Ok(workspace) = &opened {
-            workspace.allow_person_to_mend(ActorCapability::ExportRecords)?;
+            workspace.allow_person_as_decided(ActorCapability::ExportRecords, UnreadLedger::Proceeds)?;
         }
         bundle::make(opened.as_ref())
     }
@@ -305,7 +306,7 @@ impl App {
     /// # Errors
     /// When the ledger cannot be read or a file cannot be written.
     pub fn rebuild(&self) -> Result<Rebuilt, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::RebuildDerived)?;
+        self.workspace.allow_person_as_decided(ActorCapability::RebuildDerived, UnreadLedger::Proceeds)?;
         Ok(crate::forge::rebuild::all(&self.workspace.forge())?)
     }
 

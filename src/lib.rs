@@ -7,8 +7,8 @@
 //! 3. [`forge::verify`]: every gate over that snapshot and the component it compiles to, in the [`cage`] and in wasm.
 //!    An attempt that failed is classified and explained by [`forge::diagnosis`], and tried again.
 //! 4. [`forge::promote`]: a person trusts the exact bytes, in one transaction.
-//! 5. [`invoke`]: the [`registry`] checks the bytes, the [`runtime`] runs them with the capabilities of their spec
-//!    ([`model::capabilities`]), and their files reach the vault together with their record, or not at all.
+//! 5. [`invoke`]: the [`registry`] checks the bytes, and the [`runtime`] runs them with the capabilities of their
+//!    spec ([`model::capabilities`]). Their files reach the vault together with their record, or not at all.
 //!
 //! [`model`] holds the values all of them talk about; [`app`] wires them; [`cli`] is the front for people, [`mcp`] the one for agents.
 //! `docs/ARCHITECTURE.md` maps the rest, `tests/house/tidy.rs` holds the modules to who may use whom.

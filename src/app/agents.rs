@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use crate::error::Error;
 use crate::policy::actor_capability::ActorCapability;
 
@@ -70,7 +70,7 @@ impl AgentService<'_> {
     /// # Errors
     /// When the server cannot start, or the client does not speak its protocol.
     pub fn serve_stdio(&self, server: &dyn AgentServer, tools: ToolListing) -> Result<(), Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::ServeAgents)?;
+        self.workspace.allow_person_as_decided(ActorCapability::ServeAgents, UnreadLedger::Proceeds)?;
         worker::serve(self.workspace, |api| server.serve_stdio(Arc::new(api), tools))?.map_err(usage)
     }
 
@@ -85,7 +85,7 @@ impl AgentService<'_> {
         options: HttpOptions,
         ready: &mut (dyn FnMut(&HttpEndpoint) + Send),
     ) -> Result<(), Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::ServeAgents)?;
+        self.workspace.allow_person_as_decided(ActorCapability::ServeAgents, UnreadLedger::Proceeds)?;
         let token_file = options.token_file.unwrap_or_else(|| self.workspace.config.layout.mcp_token());
         let tls = options.tls.as_ref().map(TlsFiles::read).transpose()?;
         let address =
@@ -106,7 +106,7 @@ impl AgentService<'_> {
     /// # Errors
     /// When the path of this binary is not UTF-8, which JSON cannot contain.
     pub fn client_entry(&self, program: AgentProgram) -> Result<ClientEntry, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::ServeAgents)?;
+        self.workspace.allow_person_as_decided(ActorCapability::ServeAgents, UnreadLedger::Proceeds)?;
         install::entry(self.workspace, program)
     }
 
@@ -116,7 +116,7 @@ impl AgentService<'_> {
     /// # Errors
     /// When the existing file cannot be parsed, has another entry that cannot be replaced, or cannot be written.
     pub fn install(&self, program: AgentProgram, folder: &Path) -> Result<Installed, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::ServeAgents)?;
+        self.workspace.allow_person_as_decided(ActorCapability::ServeAgents, UnreadLedger::Proceeds)?;
         install::install(self.workspace, program, folder)
     }
 }

@@ -3,8 +3,9 @@
 //! A backup is a folder: kavi.toml, ledger, store, artifacts, and `head`, the newest checkpoint. With a signer, `head.sig` is their
 //! signature over it. Keys are not in it: a workspace that is restored gets another id and a key of its own, as with an adoption.
 //!
-//! Guarantees: what is restored is the ledger that `head` is of, with a sound history; one that is older than what this machine
-//! knows is refused unless that is asked for. Deliberately never: writes into a workspace that exists, or copies the vault.
+//! Guarantees: what is restored is the ledger that `head` is of, with a sound history. One that is older than what this
+//! machine knows is refused unless that is asked for. Deliberately never: writes into a workspace that exists, or copies the
+//! vault.
 
 use std::fs;
 use std::io;
@@ -70,6 +71,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
         } else if kind.is_file() {
             uninterrupted(|| fs::copy(&path, &target)).map_err(io_error(&path))?;
         } else {
+            // A link in a backup would have the restore read, or write, a file outside of it.
             return Err(Error::Refused(format!("{} is no regular file", path.display())));
         }
     }
@@ -85,6 +87,7 @@ fn parts(layout: &Layout) -> [PathBuf; 2] {
 pub(super) fn make(workspace: &OpenWorkspace, to: &Path) -> Result<Backup, Error> {
     let folder = workspace.host.cwd.join(to);
     let ledger = &workspace.ledger;
+    // A copy of a ledger that was edited would carry the edit on, and have a signed head.
     ledger.check_all_trust()?;
     ledger.sign_tail()?;
     uninterrupted(|| fs::create_dir(&folder)).map_err(io_error(&folder))?;
@@ -99,10 +102,14 @@ fn fill(workspace: &OpenWorkspace, folder: &Path) -> Result<Backup, Error> {
     let (layout, ledger) = (&workspace.config.layout, &workspace.ledger);
     let there = Layout { root: folder.to_owned(), vault: layout.vault.clone() };
     uninterrupted(|| fs::create_dir_all(there.state())).map_err(io_error(folder))?;
+    // The ledger first. Files that are stored after that are not named by its rows, so the copy
+    // lacks nothing that it refers to.
     ledger.copy_to(&there.ledger())?;
     for (from, to) in parts(layout).iter().zip(parts(&there)).filter(|(from, _)| from.is_dir()) {
         copy_folder(from, &to)?;
     }
+    // Without it the folder is no workspace, so a copy that was interrupted cannot be taken for
+    // one.
     let marker = layout.root.join(layout::MARKER);
     uninterrupted(|| fs::copy(&marker, folder.join(layout::MARKER))).map_err(io_error(&marker))?;
     // Of the copy: other processes may have gone on since.
@@ -144,6 +151,8 @@ fn check(backup: &Path, ledger: &Ledger, head: &str) -> Result<(), Error> {
         return refuse("its ledger is not the one that its head is of");
     }
     let policy = ledger.trust_policy()?.unwrap_or_default();
+    // The policy is that of the backup itself. Whether it is the newest one only the age below can
+    // tell.
     if policy.has_signers() && !is_signed(backup, &policy, head)? {
         return refuse("no signer has signed its head");
     }
@@ -192,11 +201,14 @@ pub(super) fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -
     let ready = prepared.path().canonicalize().map_err(io_error(&root))?;
     let config = Config::load(&ready, &host.environment)?;
     let ledger = Ledger::open(&config.layout.ledger(), Create::Never)?;
+    // On the copy and not on the backup: what is checked is what becomes the workspace.
     check(&backup, &ledger, &head)?;
     if !wanted.older {
         check_age(host, &config, &ledger, &head)?;
     }
     drop(ledger);
+    // The marker last. Until it is there the folder is no workspace, and a restore that was
+    // interrupted can be done again.
     for part in [config.layout.artifacts(), config.layout.state(), ready.join(layout::MARKER)] {
         let target = root.join(part.file_name().unwrap_or_default());
         if part.exists() {
@@ -205,6 +217,8 @@ pub(super) fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -
     }
     let app = App::open(host.clone(), Some(&root), Walls::AsConfigured)?;
     setup::make_own_vault(app.layout())?;
+    // Its head is that of another folder. The person's word gives this copy a key and an id of its
+    // own.
     let status = HistoryService { workspace: &app.workspace }.adopt(by, wanted.why)?;
     app.rebuild()?;
     Ok(status)

@@ -101,6 +101,7 @@ fn runs(workspace: &OpenWorkspace) -> Result<Value, Error> {
     let tail = workspace.ledger.tail(&RecordFilter::default(), MOST_ROWS)?;
     let one = |row: &ExecutionRow| {
         let record = &row.record;
+        // Only the kind. What follows the colon may quote an input or a path of the vault.
         let kind = record.error.as_ref().and_then(|error| error.split(':').next());
         json!({
             "id": record.execution_id,
@@ -156,6 +157,8 @@ pub(super) fn make(workspace: Result<&OpenWorkspace, &Error>) -> Result<Vec<u8>,
     });
     let mut entries = vec![entry(PROGRAM, Ok(program))];
     for BundleSource { name, collect } in SOURCES {
+        // An entry that fails says why, and the others are still there. That is what the bundle is
+        // for.
         let collected = match workspace {
             Ok(workspace) => collect(workspace).map_err(|error| error.to_string()),
             Err(error) => Err(format!("the workspace cannot be opened: {error}")),

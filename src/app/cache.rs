@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use crate::error::Error;
 use crate::policy::actor_capability::ActorCapability;
 use crate::runtime::{CacheStatus, Cleared, Runtime};
@@ -28,7 +28,7 @@ impl CacheService<'_> {
     /// # Errors
     /// When a file cannot be removed.
     pub fn clear(&self) -> Result<Cleared, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::RebuildDerived)?;
+        self.workspace.allow_person_as_decided(ActorCapability::RebuildDerived, UnreadLedger::Proceeds)?;
         Ok(self.workspace.code.clear()?)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use crate::context::identity_block::{self, BlockOptions};
 use crate::context::postgres;
 use crate::context::reader::{ContextView, UnreadGovernance};
@@ -142,7 +142,7 @@ impl ContextService<'_> {
     }
 
     fn allow(&self, capability: ActorCapability) -> Result<(), Error> {
-        self.workspace.allow_person_as_decided(capability)
+        self.workspace.allow_person_as_decided(capability, UnreadLedger::Refuses)
     }
 
     fn governance(&self) -> Result<Arc<Governance>, Error> {
@@ -183,6 +183,8 @@ impl ContextService<'_> {
             content_sha256: charter.content_sha256,
             sections_json: &sections,
         };
+        // The history first. A crash in between leaves a store that lags, which is noticed and
+        // published again. The other order would leave a charter that nobody decided.
         let version = self.workspace.ledger.set_charter(&new, self.decided(by))?;
         self.publish_decision()?;
         Ok((version, charter))
@@ -195,6 +197,7 @@ impl ContextService<'_> {
     pub fn charter(&self) -> Result<CharterState, Error> {
         let governance = self.governance()?;
         let active = governance.charter.clone().map_err(AccessDenied::from)?;
+        // A policy that cannot be read may have required one.
         let by_policy = governance.policy.as_ref().map_or(true, PolicyValues::requires_charter);
         let required = by_policy || self.workspace.governance().requires_charter;
         match active.is_none() && required {
@@ -248,6 +251,8 @@ impl ContextService<'_> {
     pub fn set_policy(&self, name: &str, value: Option<&Value>, by: &Approver) -> Result<(), Error> {
         self.allow(ActorCapability::SetPolicy)?;
         match value {
+            // Before it is in the history: an event cannot be taken back, and an impossible value
+            // would deny everything.
             Some(value) => registry::check(name, value)?,
             // A key that a later version stored can be removed.
             None => drop(registry::key(name).ok_or_else(|| PolicyError::UnknownKey(name.to_owned()))?),
@@ -263,6 +268,8 @@ impl ContextService<'_> {
     /// When the ledger cannot be written.
     pub fn seed_policy(&self, by: &Approver) -> Result<Vec<String>, Error> {
         self.allow(ActorCapability::SetPolicy)?;
+        // What is missing in a store that lags may be decided already. A default must not be
+        // written over it.
         let decided = self.workspace.context.read_decided(&self.workspace.ledger).governance;
         let governance = decided.map_err(unread)?;
         let values = governance.policy.as_ref().map_err(Clone::clone)?;
@@ -271,6 +278,8 @@ impl ContextService<'_> {
         for name in values.drift().missing {
             seeds.extend(registry::key(&name).and_then(|key| key.default).map(|value| (name, value.to_string())));
         }
+        // The rules of kavi.toml become values of the registry, so that a later edit of the file
+        // alone cannot loosen them.
         for (channel, class) in Channel::ALL.into_iter().flat_map(|it| EffectClass::ALL.map(|class| (it, class))) {
             let name = registry::door_key(channel, class);
             if values.stored(&name).is_none() {
@@ -311,6 +320,8 @@ impl ContextService<'_> {
         let text = self.workspace.ledger.context_text(sha256)?;
         let malformed =
             |error| Error::Refused(format!("what run {} was decided under: {error}", record.execution_id.short()));
+        // By the text that was kept with the run, and not by replaying the history: it is exactly
+        // what the run was decided under.
         let then = GovernanceRows::from_context_text(&text).map_err(malformed)?;
         let then = PolicyValues::of(&then.policy)?;
         let governance = self.governance()?;

@@ -64,6 +64,7 @@ impl Check {
 /// Checks the ledger, its derived files, every trusted component, the vault, the cage, the toolchain and the coding agent.
 pub(super) fn check(workspace: &OpenWorkspace, depth: CheckDepth) -> Vec<Check> {
     let mut checks = vec![check_ledger(workspace, depth), check_clock(workspace), check_registry(workspace)];
+    // Each check stands by itself. One that fails must not keep the person from seeing the others.
     checks.push(check_history(workspace));
     checks.extend(check_context_store(workspace));
     checks.extend(check_skills(workspace));
@@ -91,6 +92,8 @@ fn check_ledger(workspace: &OpenWorkspace, depth: CheckDepth) -> Check {
     }
     if depth == CheckDepth::Full {
         let now = workspace.clock.now();
+        // Outside of the ledger: a ledger cannot vouch for itself, and a check must not write into
+        // what it checks.
         let written = artifacts::write_durably(&workspace.config.layout.root, &noted, format!("{now}\n").as_bytes());
         let unnoted = |error: artifacts::ArtifactError| format!("sound; checked in full, but not noted: {error}");
         return Check::ok("ledger", written.map_or_else(unnoted, |()| "sound; checked in full just now".to_owned()));
@@ -130,6 +133,8 @@ fn check_history(workspace: &OpenWorkspace) -> Check {
     if let Some(cosigned) = &status.cosigned {
         let events = cosigned.events.map_or_else(|| "nothing".to_owned(), |events| format!("{events} events"));
         found.push_str(&format!(", witness {} cosigned {events}", cosigned.witness));
+        // A warning: the newest events may have come while the witness was away. One that saw
+        // another history fails the audit.
         if cosigned.events < Some(status.signed) {
             return Check::bad("history", Health::Warn, found, "start the witness, then run `kavi audit`");
         }
@@ -202,6 +207,8 @@ fn check_switch(workspace: &OpenWorkspace) -> Check {
 
 fn check_effects(workspace: &OpenWorkspace) -> Vec<Check> {
     let ledger = &workspace.ledger;
+    // Both are what a person would decide about or a crash left, so both are compared with their
+    // records.
     let both = ledger.pending_commits().and_then(|pending| Ok((pending, ledger.held_commits()?)));
     let (pending, held) = match both {
         Ok(both) => both,

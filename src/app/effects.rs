@@ -1,6 +1,6 @@
 //! Held vault changes and undo: a person's decisions about files.
 
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use crate::error::Error;
 use crate::invoke::pending_approval::{self, CommitReview};
 use crate::invoke::undo::{self, UndoPlan};
@@ -85,7 +85,7 @@ impl EffectService<'_> {
     /// # Errors
     /// When it is no longer held.
     pub fn reject(&self, review: &CommitReview, by: &str, why: Option<&str>) -> Result<Commit, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::RejectEffect)?;
+        self.workspace.allow_person_as_decided(ActorCapability::RejectEffect, UnreadLedger::Proceeds)?;
         Ok(pending_approval::reject(&self.workspace.run_context(), review.commit.id, by, why)?)
     }
 
@@ -94,7 +94,7 @@ impl EffectService<'_> {
     /// # Errors
     /// When it is no such change.
     pub fn abandon(&self, review: &CommitReview, by: &str, why: &str) -> Result<Commit, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::RejectEffect)?;
+        self.workspace.allow_person_as_decided(ActorCapability::RejectEffect, UnreadLedger::Proceeds)?;
         Ok(pending_approval::abandon(&self.workspace.run_context(), review.commit.id, by, why)?)
     }
 

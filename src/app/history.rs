@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::open_workspace::OpenWorkspace;
-use super::sharing;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use crate::error::Error;
+use crate::forge::snapshot_store;
 use crate::history::anchor::{AnchorError, HistoryAnchor as _};
 use crate::history::bundle::{self, MAX_BUNDLE};
 use crate::history::checkpoint::Checkpoint;
 use crate::history::note::NoteKey;
 use crate::history::proof::{self, Proof, Proven};
+use crate::history::source_files::SourceFiles;
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
 use crate::policy::actor_capability::ActorCapability;
@@ -71,6 +72,8 @@ impl HistoryService<'_> {
         if !audit.problems.is_empty() {
             return Ok(audit);
         }
+        // Only what was checked is signed. With the order turned round, the audit would sign an
+        // edited row.
         let audit = if ledger.sign_tail()? { ledger.audit_history()? } else { audit };
         // What a witness saw is a part of the check. One that is not there is named, and is nothing wrong with the history.
         if let Err(error) = ledger.ask_witness() {
@@ -126,7 +129,7 @@ impl HistoryService<'_> {
     /// The proof of a promoted revision, with its source.
     pub(super) fn proof_with_source(&self, proposal: &Proposal) -> Result<Proof, Error> {
         self.sign_what_is_checked()?;
-        let source = sharing::source_of(self.workspace, proposal)?;
+        let source = source_of(self.workspace, proposal)?;
         Ok(Proof { source: Some(source), ..self.workspace.ledger.prove_trust(proposal.id)? })
     }
 
@@ -137,6 +140,7 @@ impl HistoryService<'_> {
     pub fn prove_run(&self, id: &str) -> Result<String, Error> {
         self.workspace.allow_person(ActorCapability::ProveHistory)?;
         let prefix = IdPrefix::parse(id).map_err(|error| Error::Usage(error.to_string()))?;
+        // Before anything is signed: an id with a typing error must not leave a checkpoint behind.
         let run = self.workspace.ledger.execution_by_prefix(&prefix)?.record.execution_id;
         self.sign_what_is_checked()?;
         Ok(self.workspace.ledger.prove_run(run)?.text())
@@ -156,6 +160,8 @@ impl HistoryService<'_> {
     pub fn write_proof(&self, path: &Path, text: &str) -> Result<(), Error> {
         self.workspace.allow_person(ActorCapability::ProveHistory)?;
         let path = self.workspace.host.cwd.join(path);
+        // `create_new` also refuses a link, so a proof cannot be written through one into another
+        // file.
         let written = File::options().write(true).create_new(true).open(&path);
         let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|source| Error::Io { what: path.display().to_string(), source })
@@ -178,18 +184,23 @@ impl HistoryService<'_> {
     /// When no reason is given, or key or head cannot be written.
     pub fn adopt(&self, by: &Approver, why: &str) -> Result<HistoryStatus, Error> {
         // It mends a ledger that nothing can be read from.
-        self.workspace.allow_person_to_mend(ActorCapability::AdoptHistory)?;
+        self.workspace.allow_person_as_decided(ActorCapability::AdoptHistory, UnreadLedger::Proceeds)?;
         let why = text::block(why.trim(), 2_000);
         if why.is_empty() {
             return Err(Error::Usage("an adoption needs a reason: give --why TEXT".to_owned()));
         }
+        // A new id, so the copy that fits the old head stays usable, and no approval of the one
+        // fits the other.
         let workspace = self.workspace.ids.next().simple().to_string();
         let unusable = |error: AnchorError| Error::Ledger(LedgerError::UnusableAnchor(error.to_string()));
         let anchor = Arc::new(trust::new_anchor(&self.workspace.anchor, &workspace).map_err(unusable)?);
         let decided = Decided { by: by.as_str(), at: self.workspace.clock.now() };
         let adoption = Adoption { workspace: &workspace, anchor: anchor.as_ref(), why: &why };
         let note = self.workspace.ledger.adopt(&adoption, decided)?;
+        // After the commit. A crash in between leaves a ledger without its head, which a second
+        // adoption mends.
         anchor.advance(&note).map_err(unusable)?;
+        // Last: from here on only the adopted ledger may lie in this folder.
         self.pin_place(&workspace)?;
         read_status(&self.workspace.ledger.reopen()?.with_anchor(anchor.clone()), &anchor)
     }
@@ -204,6 +215,18 @@ impl HistoryService<'_> {
             Some(pin) => PlacePin { workspace: workspace.to_owned(), ..pin }.write(trust, root).map_err(unusable),
         }
     }
+}
+
+/// The source of a promoted revision.
+fn source_of(workspace: &OpenWorkspace, proposal: &Proposal) -> Result<SourceFiles, Error> {
+    let trust = proposal.trust.ok_or_else(|| not_promoted(proposal))?;
+    let snapshot = snapshot_store::load(&workspace.store, trust.snapshot_sha256)?;
+    Ok(snapshot.files().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect())
+}
+
+pub(super) fn not_promoted(proposal: &Proposal) -> Error {
+    let what = "promoted revision of proposal";
+    LedgerError::NotFound { what, key: proposal.id.short() }.into()
 }
 
 fn read_status(ledger: &Ledger, anchor: &FileAnchor) -> Result<HistoryStatus, Error> {

@@ -14,12 +14,13 @@ use crate::forge::propose;
 use crate::forge::verify::{self, ShadowRequest};
 use crate::http::BaseUrlError;
 use crate::improve::candidates::{self, CandidateReport};
-use crate::improve::code_attempt::{ForgeEnd, SkillForge};
 use crate::improve::episodes::{self, PairSummary};
 use crate::improve::evidence::{self, EvidenceDraft};
 use crate::improve::guidance::{self, GuidanceContext, GuidanceEdit, GuidanceError};
-use crate::improve::pass::{self, PassContext, PassReport};
+use crate::improve::pass::{self, PassReport};
+use crate::improve::pass_context::PassContext;
 use crate::improve::shadow::{self, ShadowReview};
+use crate::improve::skill_forge::{ForgeEnd, SkillForge};
 use crate::improve::step_back;
 use crate::ledger::{
     CodeAttempt, Decided, GuidanceRevision, Improvement, ImprovementStep, LedgerError, Proposal, ProposalSource,
@@ -188,6 +189,7 @@ impl ImproveService<'_> {
     pub fn run(&self) -> Result<PassReport, Error> {
         self.workspace.allow_person(ActorCapability::ResearchFailure)?;
         let settings = &self.workspace.config.advice;
+        // Before the pass takes its lock, so that a typing error in kavi.toml is told at once.
         let base_url = settings.base_url.parse();
         let base_url = base_url.map_err(|error: BaseUrlError| Error::Usage(format!("kavi.toml: {error}")))?;
         let client = AdviceClient::new(AdviceClientSettings {
@@ -282,7 +284,7 @@ impl ImproveService<'_> {
     pub fn review(&self, number: u32) -> Result<ImprovementReview, Error> {
         let improvement = self.workspace.ledger.improvement(number)?;
         let state = improvement.state;
-        let body = improvement.body.as_deref().filter(|_| state == ImprovementState::Candidate);
+        let body = improvement.details.body.as_deref().filter(|_| state == ImprovementState::Candidate);
         let body = body.ok_or_else(|| {
             let (id, found) = (number.to_string(), state.to_string());
             LedgerError::WrongState { what: "improvement", id, found, step: "publish" }
@@ -290,6 +292,8 @@ impl ImproveService<'_> {
         let body = GuidanceText::parse(body).map_err(GuidanceError::Invalid)?;
         let trusted = self.context().trusted(improvement.skill.as_str())?;
         let published = self.context().published(&trusted)?;
+        // The text was written against another revision. Published now, it would undo that one
+        // without a word.
         if published.number != improvement.revision {
             return Err(LedgerError::Conflict(format!("the guidance of `{}`", improvement.skill)).into());
         }
@@ -305,12 +309,15 @@ impl ImproveService<'_> {
     /// When another revision is published by now.
     pub fn publish(&self, review: &ImprovementReview, approver: &Approver) -> Result<GuidanceRevision, Error> {
         self.workspace.allow_person(ActorCapability::PromoteSkill)?;
-        let Improvement { number, body, model, .. } = &review.improvement;
-        let body = GuidanceText::parse(body.as_deref().unwrap_or_default()).map_err(GuidanceError::Invalid)?;
-        let model = model.as_deref().unwrap_or("a model");
+        let Improvement { number, details, .. } = &review.improvement;
+        let body = details.body.as_deref().unwrap_or_default();
+        let body = GuidanceText::parse(body).map_err(GuidanceError::Invalid)?;
+        let model = details.model.as_deref().unwrap_or("a model");
         let why = format!("improvement {number}, written by {}", text::line(model, 100));
         let edit = GuidanceEdit { body: &body, origin: GuidanceOrigin::Model, why: &why };
         let published = self.context().publish(&review.published, &edit, approver)?;
+        // After the guidance. A kill in between leaves an attempt that waits, and the next pass
+        // sees that its text is published.
         let step = ImprovementStep::Published(approver.as_str());
         self.workspace.ledger.step_improvement(*number, step, self.workspace.clock.now())?;
         Ok(published)

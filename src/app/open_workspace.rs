@@ -35,6 +35,16 @@ use crate::runtime::{self, CodeCache, LinkedFolders, Loader};
 use crate::trust::{self, AnchoredLedger, FileAnchor, Outside};
 use crate::workspace::{self, CharterSetting, Config, ConfinementSetting, ContextSettings, LEDGER_STORE};
 
+/// What a ledger that cannot be believed means for a person's command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UnreadLedger {
+    /// The command is refused.
+    Refuses,
+    /// The command is not stopped by it: it looks at what is broken, mends it, or takes something away. It checks for itself
+    /// what it needs.
+    Proceeds,
+}
+
 /// Time between two sweeps of what crashes left.
 const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
 
@@ -141,19 +151,19 @@ impl OpenWorkspace {
         self.allow(&self.caller(Channel::Cli), capability)
     }
 
-    /// The same by the decisions of the history alone: for what sets charter, policy and capabilities, or mends their store.
-    pub(super) fn allow_person_as_decided(&self, capability: ActorCapability) -> Result<(), Error> {
-        self.allow_under(&self.context.read_decided(&self.ledger), &self.caller(Channel::Cli), capability)
-    }
-
-    /// The same where a ledger that cannot be believed must not be in the way: to look at what is broken, to mend it, and to take
-    /// something away. What does so checks for itself what it needs.
-    pub(super) fn allow_person_to_mend(&self, capability: ActorCapability) -> Result<(), Error> {
+    /// The same by the decisions of the history alone: for what sets or mends the stores of charter, policy and capabilities.
+    pub(super) fn allow_person_as_decided(
+        &self,
+        capability: ActorCapability,
+        unread: UnreadLedger,
+    ) -> Result<(), Error> {
+        // Not from the store in force: one that is broken or taken over must not be able to keep a
+        // person from mending it.
         let view = self.context.read_decided(&self.ledger);
-        match view.governance {
-            Ok(_) => self.allow_under(&view, &self.caller(Channel::Cli), capability),
-            Err(_) => Ok(()),
+        if unread == UnreadLedger::Proceeds && view.governance.is_err() {
+            return Ok(());
         }
+        self.allow_under(&view, &self.caller(Channel::Cli), capability)
     }
 
     fn allow_under(&self, view: &ContextView, caller: &Caller, capability: ActorCapability) -> Result<(), Error> {
@@ -173,6 +183,8 @@ impl OpenWorkspace {
     pub(super) fn forge(&self) -> ForgeContext<'_> {
         let view = self.governance();
         let governance = view.governance.as_ref().ok();
+        // Where they cannot be read, the forge goes on without their limits and records that. What
+        // needs them to be allowed was asked before.
         let policy = governance.and_then(|governance| governance.policy.as_ref().ok());
         ForgeContext {
             program: &self.program,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use crate::artifacts;
 use crate::error::Error;
 use crate::history::anchor::HistoryAnchor as _;
@@ -119,8 +119,10 @@ impl PolicyService<'_> {
     /// # Errors
     /// When there is a signer already, the key cannot be used, or its owner does not sign.
     pub fn enroll(&self, new: &NewSigner, require: Requirement, by: &Approver) -> Result<TrustPolicy, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
+        self.workspace.allow_person_as_decided(ActorCapability::SetPolicy, UnreadLedger::Proceeds)?;
         let before = self.in_force()?;
+        // Whoever enrols first signs for themselves. A second such step would let anybody with the
+        // command line become a signer.
         if before.as_ref().is_some_and(TrustPolicy::has_signers) {
             return Err(Error::Refused(
                 "somebody is enrolled already: add others with `kavi trust signers add`".to_owned(),
@@ -137,9 +139,10 @@ impl PolicyService<'_> {
     /// # Errors
     /// When nobody is enrolled yet, the key is there already, or nobody signs.
     pub fn add_signer(&self, new: &NewSigner, by: &Approver) -> Result<TrustPolicy, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
+        self.workspace.allow_person_as_decided(ActorCapability::SetPolicy, UnreadLedger::Proceeds)?;
         let before = self.enrolled()?;
         let signer = self.signer(new)?;
+        // One key under two names: a signature could not say who gave it.
         if before.signers.iter().any(|other| other.key == signer.key) {
             return Err(Error::Refused(format!("the key of {} is a signer's already", signer.principal)));
         }
@@ -154,7 +157,7 @@ impl PolicyService<'_> {
     /// # Errors
     /// When there is no such signer, nobody would be left, or nobody signs.
     pub fn remove_signer(&self, who: &str, by: &Approver) -> Result<TrustPolicy, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
+        self.workspace.allow_person_as_decided(ActorCapability::SetPolicy, UnreadLedger::Proceeds)?;
         let before = self.enrolled()?;
         let is_meant =
             |signer: &Signer| signer.principal == who || signer.public_key().is_ok_and(|key| key.fingerprint() == who);
@@ -163,6 +166,8 @@ impl PolicyService<'_> {
         if policy.signers.len() == before.signers.len() {
             return Err(Error::Usage(format!("there is no signer `{who}`: see `kavi trust signers list`")));
         }
+        // Without a signer nothing that needs a signature could ever be decided again, and the next
+        // to enrol would be anybody.
         if !policy.has_signers() {
             return Err(Error::Refused("the last signer cannot be removed: add another one first".to_owned()));
         }
@@ -175,7 +180,7 @@ impl PolicyService<'_> {
     /// # Errors
     /// When nobody signs.
     pub fn apply_file(&self, by: &Approver) -> Result<TrustPolicy, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::SetPolicy)?;
+        self.workspace.allow_person_as_decided(ActorCapability::SetPolicy, UnreadLedger::Proceeds)?;
         let before = self.in_force()?;
         let old = before.clone().unwrap_or_default();
         let policy = self.of_file(old.signers, old.require);
@@ -193,6 +198,8 @@ impl PolicyService<'_> {
     fn change(&self, from: Option<&TrustPolicy>, to: &TrustPolicy, by: &Approver) -> Result<(), Error> {
         let decided = Decided { by: by.as_str(), at: self.workspace.clock.now() };
         self.workspace.ledger.change_policy(&PolicyChange { from, to }, decided)?;
+        // After the ledger has the change: a pin that leads would refuse the ledger that it belongs
+        // to.
         self.pin_place(to)
     }
 
@@ -224,6 +231,8 @@ impl PolicyService<'_> {
         let key = SshPublicKey::parse(&String::from_utf8_lossy(&bytes))
             .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
         let folder = self.workspace.anchor.folder();
+        // Beside the head, outside of the ledger. Which file has a person's key is a fact of this
+        // machine.
         PersonSigner::new(self.tools(), folder).remember(&path).map_err(refused)?;
         Ok(Signer {
             principal: new.principal.clone(),
@@ -289,6 +298,7 @@ impl PolicyService<'_> {
             ("allowed_signers", &lines),
         ] {
             let path = folder.join(name);
+            // Never over a file that is there: it may be the export of another decision.
             artifacts::write_new(&folder, &path, text.as_bytes())?;
             files.push(path);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use super::policy::PolicyService;
 use crate::error::Error;
 use crate::forge::promote;
@@ -105,6 +105,8 @@ impl ProposalService<'_> {
     pub(super) fn mistyped(&self, name: &str, error: LedgerError) -> Error {
         let LedgerError::NotFound { what, .. } = error else { return error.into() };
         let names = self.workspace.ledger.skill_names().unwrap_or_default();
+        // Only for something that could be a name: what is close to the prefix of an id is another
+        // id.
         let typed = SkillName::parse(name).ok();
         match typed.and_then(|name| Some((name.closest(&names)?.clone(), name))) {
             Some((closest, name)) => Error::Mistyped { what, name, closest },
@@ -146,6 +148,8 @@ impl ProposalService<'_> {
         let mut open = self.workspace.ledger.open_proposals(Some(name))?;
         match (open.pop(), open.is_empty()) {
             (Some(only), true) => Ok(Some(only.proposal)),
+            // A person who names a skill with two open proposals would decide about one that they
+            // may not mean.
             (Some(newest), false) => {
                 open.push(newest);
                 Err(Error::AmbiguousName { name: name.clone(), open })
@@ -197,7 +201,7 @@ impl ProposalService<'_> {
     /// # Errors
     /// When it is not open, or no reason is given.
     pub fn reject(&self, proposal: &Proposal, approver: &Approver, why: &str) -> Result<Proposal, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::RejectProposal)?;
+        self.workspace.allow_person_as_decided(ActorCapability::RejectProposal, UnreadLedger::Proceeds)?;
         Ok(promote::reject(&self.workspace.forge(), proposal, approver, why)?)
     }
 

@@ -6,17 +6,17 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::history::HistoryService;
+use super::history::{HistoryService, not_promoted};
 use super::open_workspace::OpenWorkspace;
 use crate::artifacts::{self, StoredKind};
 use crate::dir::{SizeCheck, read_at_most};
 use crate::error::Error;
-use crate::forge::{propose, snapshot_store};
+use crate::forge::propose;
 use crate::history::bundle::{self, Bundle, CheckedBundle, MAX_BUNDLE};
 use crate::history::event::{Event, RowImage};
 use crate::history::note::NoteKey;
 use crate::history::source_files::SourceFiles;
-use crate::ledger::{LedgerError, Proposal, ProposalOrigin};
+use crate::ledger::{Proposal, ProposalOrigin};
 use crate::model::{channel::Channel, digest::Digest, json, spec::SkillSpec, text, time::Timestamp};
 use crate::policy::actor_capability::ActorCapability;
 use crate::sync::uninterrupted;
@@ -49,18 +49,6 @@ pub struct ImportRequest<'a> {
     pub key: Option<&'a str>,
     /// The folder for the sources; it must not exist. Else `skills/NAME`.
     pub to: Option<&'a Path>,
-}
-
-/// The source of a promoted revision.
-pub(super) fn source_of(workspace: &OpenWorkspace, proposal: &Proposal) -> Result<SourceFiles, Error> {
-    let trust = proposal.trust.ok_or_else(|| not_promoted(proposal))?;
-    let snapshot = snapshot_store::load(&workspace.store, trust.snapshot_sha256)?;
-    Ok(snapshot.files().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect())
-}
-
-fn not_promoted(proposal: &Proposal) -> Error {
-    let what = "promoted revision of proposal";
-    LedgerError::NotFound { what, key: proposal.id.short() }.into()
 }
 
 impl SharingService<'_> {

@@ -1,7 +1,7 @@
 //! The switch of a workspace: stop everything, and resume.
 
 use super::host::Host;
-use super::open_workspace::{OpenWorkspace, outside, state_folder};
+use super::open_workspace::{OpenWorkspace, UnreadLedger, outside, state_folder};
 use crate::error::Error;
 use crate::ledger::{Decided, Ledger};
 use crate::model::{
@@ -49,7 +49,7 @@ impl SwitchService<'_> {
     /// # Errors
     /// When it is not stopped or the ledger cannot be written.
     pub fn resume(&self, by: &Approver) -> Result<SwitchEvent, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::ResumeWorkspace)?;
+        self.workspace.allow_person_as_decided(ActorCapability::ResumeWorkspace, UnreadLedger::Proceeds)?;
         Ok(self.workspace.ledger.resume(by.as_str(), self.workspace.clock.now())?)
     }
 }

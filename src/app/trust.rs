@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::guidance::GuidanceService;
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, UnreadLedger};
 use super::proposals::{ProposalService, split_revision};
 use crate::artifacts;
 use crate::error::Error;
@@ -122,7 +122,7 @@ impl TrustService<'_> {
     /// # Errors
     /// When there is no such revision.
     pub fn revoke(&self, key: &str, approver: &Approver, why: &str) -> Result<Proposal, Error> {
-        self.workspace.allow_person_to_mend(ActorCapability::RevokeSkill)?;
+        self.workspace.allow_person_as_decided(ActorCapability::RevokeSkill, UnreadLedger::Proceeds)?;
         let (name, revision) = split_revision(key);
         let name = SkillName::parse(name).map_err(|error| Error::Usage(error.to_string()))?;
         // Without this, a revision that was mistyped would revoke the active one.

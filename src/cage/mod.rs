@@ -194,8 +194,8 @@ impl Cage {
         }
     }
 
-    /// Runs one of Kavi's own trusted tools: not confined and with the network, but with nothing in its environment
-    /// that the job does not set, a session of its own, limits, clocks, and the death of its whole tree.
+    /// Runs one of Kavi's own trusted tools. It is not confined and has the network. Its environment has nothing
+    /// that the job does not set. It has a session of its own, limits and clocks, and its whole tree dies with it.
     ///
     /// # Errors
     /// When the job cannot be passed on or the program cannot be started. A job that ran and failed is no error.

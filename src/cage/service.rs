@@ -1,7 +1,8 @@
 //! A process of Kavi's own that serves one run over a socket, and ends with it.
 //!
-//! Unlike a job it is Kavi's own code, and it needs the network. So it is no cage: it starts with nothing but its socket, and
-//! gives up by itself what it does not need ([`confine_service`]), before it reads anything that a stranger wrote.
+//! Unlike a job it is Kavi's own code, and it needs the network. So it is no cage. It starts with nothing but its socket,
+//! and gives up by itself what it does not need ([`confine_service`]). That is before it reads anything that a stranger
+//! wrote.
 //!
 //! Guarantees: empty environment, one descriptor, no core dump, no reader of its memory; it dies with the thread that started
 //! it, and when the [`ServiceProcess`] is dropped. Confined, it opens the named files and no others, writes none, connects to

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::approval::Approval;
+use super::approval::{Approval, DecisionContext};
 use super::progress::{Spinner, Stages};
 use super::{Context, JsonFlag, promote, views};
 use crate::app::{App, BundledStatus, HostChoice, PromotionReport};
@@ -46,8 +46,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     if args.list {
         return list(context);
     }
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     let wanted = wanted(&app, args)?;
     let (already, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|skill| skill.is_trusted);
     if !args.approval.yes && !missing.is_empty() {

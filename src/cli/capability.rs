@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, JsonFlag, approval::Decider, views};
+use super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+    views,
+};
 use crate::app::CapabilityEntry;
 use crate::error::Error;
 use crate::model::text;
@@ -66,18 +70,6 @@ struct CheckArgs {
     json: JsonFlag,
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        let JsonFlag { json } = match &self.verb {
-            CapabilityVerb::List(args) => args.json,
-            CapabilityVerb::Grant(args) | CapabilityVerb::Revoke(args) => args.json,
-            CapabilityVerb::Check(args) => args.json,
-        };
-        json
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         CapabilityVerb::List(args) => list(context, args),
@@ -116,8 +108,7 @@ fn list(context: Context, args: &ListArgs) -> Result<(), Error> {
 }
 
 fn set(context: Context, args: &GrantArgs, granted: bool) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     app.context().set_capability(&args.actor, &args.capability, granted, &approver)?;
     let human = format!("{} is {} to {}\n", args.capability, word(granted), text::line(&args.actor, 100));
     let machine = json!({

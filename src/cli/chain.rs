@@ -55,6 +55,8 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd = context.host.cwd.clone();
     let (app, out) = context.open()?;
+    // After the workspace is open: a person in the wrong folder learns that first, and not what is
+    // wrong with the chain.
     let chain = Chain::parse(&read_input(&cwd, &args.chain)?)?;
     let disposition = match (args.dry_run, args.hold) {
         (true, _) => Disposition::Show,
@@ -69,6 +71,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 
 fn print(app: &App, out: &Out, ran: ChainResult) -> Result<(), Error> {
     let (human, machine) = (human(&ran), machine(&ran));
+    // Before the error. The files of steps that went well may be in the vault, and the person must
+    // know which.
     remark(out, ran.commit.as_ref());
     match ran.steps.into_iter().find_map(|step| Some((step.id, step.ran.err()?))) {
         Some((run, error)) => Err(out.failure(&human, &machine, app.runs().step_error(run, error))),
@@ -141,6 +145,8 @@ fn machine(ran: &ChainResult) -> Value {
         }),
     };
     let output = match ran.steps.last().map(|step| &step.ran) {
+        // The output of a chain is that of its last step. One that stopped early has none, although
+        // a step before has.
         Some(Ok(last)) if ran.steps.len() == ran.of => json!(last.output),
         _ => Value::Null,
     };

@@ -66,16 +66,6 @@ struct ShowArgs {
     json: JsonFlag,
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        match &self.verb {
-            CharterVerb::Set(args) => args.json.json,
-            CharterVerb::Show(args) | CharterVerb::History(args) | CharterVerb::Verify(args) => args.json.json,
-        }
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         CharterVerb::Set(args) => set(context, args),

@@ -33,13 +33,6 @@ enum Verb {
     },
 }
 
-impl Args {
-    pub fn json(&self) -> bool {
-        let (Verb::List { json } | Verb::Get { json, .. }) = &self.verb;
-        json.json
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let settings = app.settings()?;

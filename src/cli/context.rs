@@ -63,17 +63,6 @@ struct ShowArgs {
     json: JsonFlag,
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        match &self.verb {
-            ContextVerb::Show(args) => args.json.json,
-            ContextVerb::Schema(args) => args.json.json,
-            ContextVerb::Publish(args) => args.json.json,
-        }
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         ContextVerb::Show(args) => show(context, args),

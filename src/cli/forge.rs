@@ -43,12 +43,14 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let proposal = app.proposals().find_open(&args.id)?;
     let builder = args.builder.choose(&app, &cwd)?;
+    // A name is parsed before an attempt begins, because an attempt cannot be taken back.
     let by = args.builder.acknowledge.as_deref().map(Approver::parse).transpose()?;
     // The same folder gives the same sources again, so a second attempt cannot end in another way.
     let attempts = if matches!(builder, Builder::Import(_)) { 1 } else { args.attempts };
     let options = RetryOptions { builder: &builder, attempts, by: by.as_ref(), diagnosis: args.look.look() };
     let spinner = Spinner::new(&out, Stages::Kept);
     let forged = app.attempts().forge_until_verified(proposal.id, &options)?;
+    // Its line is erased here. Later it would stay between the lines of the result.
     drop(spinner);
     let id = proposal.id.short();
     let human: String = forged.steps.iter().map(line).collect();

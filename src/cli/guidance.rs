@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Context, JsonFlag, approval::Decider, input, views};
+use super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+    input, views,
+};
 use crate::app::{GuidanceChange, GuidanceDecision, GuidanceHistory, GuidanceRevision};
 use crate::error::Error;
 use crate::model::text;
@@ -119,21 +123,6 @@ struct ImportArgs {
     json: JsonFlag,
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        let JsonFlag { json } = match &self.verb {
-            Verb::Show(args) => args.json,
-            Verb::Edit(args) => args.json,
-            Verb::History(args) => args.json,
-            Verb::Diff(args) => args.json,
-            Verb::Rollback(args) => args.json,
-            Verb::Import(args) => args.json,
-        };
-        json
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         Verb::Show(args) => show(context, args),
@@ -165,10 +154,9 @@ fn show(context: Context, args: &ShowArgs) -> Result<(), Error> {
 }
 
 fn edit(context: Context, args: &EditArgs) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
     let from = if args.from == "-" { "-".to_owned() } else { format!("@{}", args.from) };
     let text = input::read_input(&context.host.cwd, &from)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let change = app.guidance().edit(&args.name, &text, &args.why, &approver)?;
     out.result(&changed(&change), &machine_change(&change));
     Ok(())
@@ -227,16 +215,14 @@ fn diff(context: Context, args: &DiffArgs) -> Result<(), Error> {
 }
 
 fn rollback(context: Context, args: &RollbackArgs) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let change = app.guidance().roll_back(&args.name, args.revision, &args.why, &approver)?;
     out.result(&changed(&change), &machine_change(&change));
     Ok(())
 }
 
 fn import(context: Context, args: &ImportArgs) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let (mut human, mut imported, mut failed) = (String::new(), Vec::new(), Vec::new());
     let mut worst = None;
     for folder in &args.folders {

@@ -1,7 +1,8 @@
 //! The command line: one file a verb, human and JSON output, one place that maps errors to exit codes.
 //!
-//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included (of a batch, and of records that
-//! are followed or exported, one for each line); progress and questions go to stderr; text that a model or a guest wrote is escaped before a terminal sees it.
+//! Guarantees: with `--output json` exactly one JSON document goes to stdout, errors included. A batch, and records that are
+//! followed or exported, have one for each line. Progress and questions go to stderr. Text that a model or a guest wrote is
+//! escaped before a terminal sees it.
 //!
 //! Deliberately never: decides anything that the library decides.
 
@@ -220,70 +221,6 @@ enum Verb {
 }
 
 impl Verb {
-    /// Whether `--json` was given to a verb where it is short for `--output json`.
-    fn json(&self) -> bool {
-        match self {
-            Self::Demo(args) => args.json.json,
-            Self::Init(args) => args.json.json,
-            Self::New(args) => args.json.json,
-            Self::Add(args) => args.json.json,
-            Self::ProposeSkill(args) => args.json.json,
-            Self::BuildSkill(args) => args.json.json,
-            Self::ResearchSkill(args) => args.json.json,
-            Self::Forge(args) => args.json.json,
-            Self::VerifySkill(args) => args.json.json,
-            Self::Reverify(args) => args.json.json,
-            Self::Check(args) => args.json.json,
-            Self::CheckInvariants(args) => args.json.json,
-            Self::PromoteSkill(args) => args.json.json,
-            Self::Reject(args) => args.json.json,
-            Self::Rollback(args) => args.json.json,
-            Self::Revoke(args) => args.json.json,
-            Self::Stop(args) => args.json.json,
-            Self::Resume(args) => args.json.json,
-            Self::ListSkills(args) => args.json.json,
-            Self::Show(args) => args.json.json,
-            Self::Diff(args) => args.json.json,
-            Self::Guidance(args) => args.json(),
-            Self::ExportSkill(args) => args.json.json,
-            Self::Import(args) => args.json.json,
-            Self::Outcomes(args) => args.json.json,
-            Self::Outcome(args) => args.json.json,
-            Self::Improve(args) => args.json(),
-            Self::Status(args) => args.json.json,
-            Self::Doctor(args) => args.json.json,
-            Self::Audit(args) => args.json.json,
-            Self::Trust(args) => args.json(),
-            Self::Witness(args) => args.json.json,
-            Self::Backup(args) => args.json.json,
-            Self::Restore(args) => args.json.json,
-            Self::Proof(args) => args.json.json,
-            Self::CheckProof(args) => args.json.json,
-            Self::Charter(args) => args.json(),
-            Self::Policy(args) => args.json(),
-            Self::Capability(args) => args.json(),
-            Self::Context(args) => args.json(),
-            Self::Rebuild(args) => args.json.json,
-            Self::Config(args) => args.json(),
-            Self::Completions(args) => args.json.json,
-            Self::Man(args) => args.json.json,
-            Self::Setup(args) => args.json.json,
-            Self::Secret(args) => args.json(),
-            Self::Cache(args) => args.json(),
-            Self::Inbox(args) => args.json.json,
-            Self::Notify(args) => args.json.json,
-            Self::Effects(args) => args.json(),
-            Self::Undo(args) => args.json.json,
-            Self::Replay(args) => args.json.json,
-            Self::TailExecutions(args) => args.json.json,
-            Self::Session(args) => args.json.json,
-            Self::ExportExecutions(args) => args.json.json,
-            Self::Prune(args) => args.json.json,
-            // Here it is the input.
-            Self::RunSkill(_) | Self::Record(_) | Self::ConsumeSkill(_) | Self::ConsumeChain(_) | Self::Mcp(_) => false,
-        }
-    }
-
     fn run(self, context: Context) -> Result<(), Error> {
         match self {
             Self::Demo(args) => demo::run(context, &args),
@@ -381,12 +318,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: Host, agent_server: &
     if host.environment.get(completions::VARIABLE).is_some() {
         return completions::answer(command, args, host);
     }
-    let (name, cli) = match parse(&args) {
+    let CommandLine { name, wants_json, cli } = match parse(&args) {
         Ok(parsed) => parsed,
         Err(error) => return usage(&args, &error),
     };
-    let format = if cli.verb.json() { Output::Json } else { cli.global.output };
+    let format = if wants_json { Output::Json } else { cli.global.output };
     let remarks = if cli.global.log.quiet { Remarks::Left } else { Remarks::Printed };
+    // Before the first line is printed: how wide it may be is asked once, so that all lines agree.
     screen::start(&host.environment);
     pager::start(&host.environment);
     colors::start(cli.global.color, &host.environment);
@@ -420,15 +358,31 @@ fn command() -> clap::Command {
     Cli::command()
 }
 
-/// The verb's name as it is listed, and the parsed command line.
-fn parse(args: &[OsString]) -> Result<(String, Cli), clap::Error> {
+/// A parsed command line.
+struct CommandLine {
+    /// The verb's name as it is listed.
+    name: String,
+    /// Whether `--json` was given to a verb where it is short for `--output json`.
+    wants_json: bool,
+    cli: Cli,
+}
+
+fn parse(args: &[OsString]) -> Result<CommandLine, clap::Error> {
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp => help::page(Cli::command(), args, error),
         _ => error,
     })?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    Ok((matches.subcommand_name().unwrap_or_default().to_owned(), cli))
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    Ok(CommandLine { name, wants_json: has_json_flag(&matches), cli })
+}
+
+/// Whether a verb or one of its own verbs was given [`JsonFlag`].
+fn has_json_flag(matches: &clap::ArgMatches) -> bool {
+    // Of another type it is the input of the verb, and unknown to a verb without either.
+    let here = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false);
+    here || matches.subcommand().is_some_and(|(_, below)| has_json_flag(below))
 }
 
 /// A command line that cannot be parsed, or a question for help.

@@ -3,7 +3,11 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{Context, JsonFlag, approval::Decider, views};
+use super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+    views,
+};
 use crate::app::{Assessment, EnvironmentOutcomes, FailedUse, PersonsWord, SubjectOutcomes};
 use crate::error::Error;
 use crate::model::{
@@ -81,8 +85,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 pub fn report(context: Context, args: &WordArgs) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let verdict = match args.verdict {
         VerdictArg::Ok => UseVerdict::Ok,
         VerdictArg::Bad => UseVerdict::Bad,

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Context, JsonFlag, approval::Decider, views};
+use super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+    views,
+};
 use crate::app::{LayerAnswer, NOT_SEEDED, PolicyDifference, PolicyEntry};
 use crate::error::Error;
 use crate::model::{effect::EffectClass, id::IdPrefix, text};
@@ -98,20 +102,6 @@ fn parse_class(word: &str) -> Result<EffectClass, String> {
     word.parse::<EffectClass>().map_err(|error| error.to_string())
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        let JsonFlag { json } = match &self.verb {
-            PolicyVerb::List(args) => args.json,
-            PolicyVerb::Get(args) => args.json,
-            PolicyVerb::Set(args) => args.json,
-            PolicyVerb::Explain(args) => args.json,
-            PolicyVerb::Diff(args) => args.json,
-        };
-        json
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         PolicyVerb::List(_) => list(context),
@@ -169,8 +159,7 @@ fn get(context: Context, args: &GetArgs) -> Result<(), Error> {
 }
 
 fn set(context: Context, args: &SetArgs) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let Some(key) = &args.key else {
         let seeded = app.context().seed_policy(&approver)?;
         out.result(&format!("{} keys were seeded with their defaults\n", seeded.len()), &json!({ "seeded": seeded }));

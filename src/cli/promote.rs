@@ -3,7 +3,7 @@
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
-use super::approval::Approval;
+use super::approval::{Approval, DecisionContext};
 use super::out::{Judgement, Out, Seen};
 use super::sources::{self, Detail};
 use super::{Context, JsonFlag, capabilities, imports, linked_folders, views};
@@ -33,8 +33,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     let report = app.trust().report(app.proposals().find_open(&args.id)?)?;
     // Before the question, which shows them: the person agrees to these limits too.
     let limits = app.trust().narrow(&args.limit)?;

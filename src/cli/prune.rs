@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, approval::Approval};
+use super::{
+    Context, JsonFlag,
+    approval::{Approval, DecisionContext},
+};
 use crate::app::Pruned;
 use crate::error::Error;
 
@@ -37,8 +40,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     // Computed once, so that what is deleted is what the question was about.
     let older_than = app.records().ago(Duration::from_hours(24 * u64::from(args.keep)));
     if !args.approval.yes {

@@ -3,7 +3,11 @@
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
-use super::{Context, JsonFlag, approval::Decider, views};
+use super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+    views,
+};
 use crate::error::Error;
 
 /// Reject an open proposal. It is never built, verified or promoted then.
@@ -29,8 +33,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let proposal = app.proposals().find_open(&args.id)?;
     let rejected = app.proposals().reject(&proposal, &approver, &args.why)?;
     let mut machine = views::proposal(&rejected);

@@ -1,6 +1,10 @@
 //! `kavi revoke`
 
-use super::{Context, JsonFlag, approval::Approval, views};
+use super::{
+    Context, JsonFlag,
+    approval::{Approval, DecisionContext},
+    views,
+};
 use crate::error::Error;
 use crate::model::text;
 use clap_complete::engine::ArgValueCompleter;
@@ -25,8 +29,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     // Where nobody can be asked it is done: to revoke takes something away, and must not wait for a terminal.
     if !args.approval.yes && out.person_or("").is_ok() {
         let question = format!("revoke {} for good?", text::line(&args.name, 100));

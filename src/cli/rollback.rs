@@ -1,6 +1,10 @@
 //! `kavi rollback`
 
-use super::{Context, JsonFlag, approval::Decider, views};
+use super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+    views,
+};
 use crate::error::Error;
 use crate::model::name::SkillName;
 use clap_complete::engine::ArgValueCompleter;
@@ -19,9 +23,8 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
     let name = SkillName::parse(&args.name).map_err(|error| Error::Usage(error.to_string()))?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let back = app.trust().rollback(&name, &approver)?;
     let revision = back.trust.map(|trust| trust.revision).unwrap_or_default();
     out.result(&format!("{name} is back at revision {revision}"), &views::proposal(&back));

@@ -75,10 +75,13 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let input = read_input(&cwd, args.input.as_deref().unwrap_or_default())?;
     let consent = if args.yes { Consent::Given } else { Consent::None };
     let ran = app.runs().run(name, input, disposition, consent)?;
+    // To stderr and before the result, so that a pipe gets the output alone.
     for line in &ran.observed.logs {
         out.remark(&views::log_line(&ran.record.skill_name, line));
     }
     for (stream, bytes) in [("stdout", &ran.observed.stdout), ("stderr", &ran.observed.stderr)] {
+        // A guest writes what it likes. Escaped, it cannot move the cursor or recolor what Kavi
+        // says.
         let said = text::block(&String::from_utf8_lossy(bytes), MAX_SHOWN);
         said.lines().for_each(|line| out.remark(&format!("[{}] {stream}: {line}", ran.record.skill_name)));
     }

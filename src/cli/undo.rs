@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{Context, JsonFlag, approval::Approval, effects};
+use super::{
+    Context, JsonFlag,
+    approval::{Approval, DecisionContext},
+    effects,
+};
 use crate::app::UndoPlan;
 use crate::error::Error;
 use crate::model::{commit::VaultChange, id::IdPrefix, text};
@@ -26,8 +30,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     let id = IdPrefix::parse(&args.id).map_err(|error| Error::Usage(error.to_string()))?;
     let plan = app.effects().undo_plan(&id)?;
     let described = describe(&plan);

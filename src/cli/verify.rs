@@ -27,6 +27,8 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let proposal = app.proposals().find_open(&args.id)?;
     let spinner = Spinner::new(&out, Stages::Shown);
+    // Before the gates: to install a part of it takes minutes, which must not count as the time of
+    // one.
     let toolchain = app.attempts().toolchain()?;
     let reuse = if args.fresh { Reuse::Never } else { Reuse::Allowed };
     let verified = app.attempts().verify(&proposal, &toolchain, reuse)?;
@@ -59,5 +61,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             verification.build_id.short()
         ),
     };
+    // The report goes out first. With JSON it is in the same document as the error, so that nothing
+    // has to be joined.
     Err(out.failure(&human, &machine, error))
 }

@@ -48,6 +48,8 @@ pub fn zip(entries: &[BundleEntry]) -> Result<Vec<u8>, DiagnosticBundleError> {
         return Err(DiagnosticBundleError::TooLarge(MOST_BYTES));
     }
     for entry in entries {
+        // All entries before the first byte of the zip. One that is refused refuses the bundle: a
+        // person who sends it on does not look into it.
         if let Some(pattern) = credential_guard::find(&String::from_utf8_lossy(&entry.bytes)) {
             return Err(DiagnosticBundleError::Credential { entry: entry.name, pattern });
         }
@@ -62,6 +64,7 @@ pub fn zip(entries: &[BundleEntry]) -> Result<Vec<u8>, DiagnosticBundleError> {
         out.extend_from_slice(entry.name.as_bytes());
         out.extend_from_slice(&entry.bytes);
         directory.extend_from_slice(b"PK\x01\x02");
+        // Version 2.0 of the format, which every unpacker knows.
         directory.extend_from_slice(&20_u16.to_le_bytes());
         directory.extend_from_slice(&common);
         // No extra field, no comment, the first disk, no attributes.

@@ -52,6 +52,8 @@ impl ContextCache {
             return Ok((Arc::clone(&entry.governance), CacheUse::Hit));
         }
         *kept = None;
+        // The entry is gone by now. Where this fails, an old answer is not used in the place of an
+        // error.
         let governance = Arc::new(fetch()?);
         *kept = Some(Kept { governance: Arc::clone(&governance), counter, fetched_ms: now_ms });
         Ok((governance, CacheUse::Miss))

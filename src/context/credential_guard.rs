@@ -1,8 +1,8 @@
 //! What in a text looks like a credential, as it is or encoded.
 //!
-//! Guarantees: a credential of a known shape is found as it is, percent-encoded, in hexadecimal, base64 of both alphabets, strings
-//! of JSON also within one another, character references of HTML, reversed, in UTF-16 and as a list of numbers. A bare prefix,
-//! and a field without a value, is none: honest prose is full of them.
+//! Guarantees: a credential of a known shape is found as it is, reversed, in UTF-16 and as a list of numbers. It is also
+//! found percent-encoded, in hexadecimal, in base64 of both alphabets, in character references of HTML, and in strings of
+//! JSON, also within one another. A bare prefix, and a field without a value, is none: honest prose is full of them.
 //!
 //! Deliberately never: shows or keeps what it found. It knows shapes; the values of secrets are known to `secrets` alone.
 
@@ -82,6 +82,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub(super) fn find(text: &str) -> Option<&'static str> {
     let [json, percent, html] = &*ESCAPES;
     let unescaped = replaced(text, json.as_ref(), json_escape);
+    // An answer of a model is often a JSON string within a JSON string of a log.
     let twice = replaced(&unescaped, json.as_ref(), json_escape);
     let forms = [
         replaced(text, percent.as_ref(), percent_escape),
@@ -128,6 +129,7 @@ fn base64_forms(run: &str) -> Vec<Vec<u8>> {
         let whole = run.len() - usize::from(run.len() % 4 == 1);
         LENIENT.decode(run.get(..whole)?).ok()
     };
+    // Four, because four characters of base64 are one group of three bytes.
     (0..4).filter_map(decode).collect()
 }
 
@@ -137,6 +139,7 @@ fn hex_forms(run: &str) -> Vec<Vec<u8>> {
         let digits = digits.get(from..)?;
         hex::decode(digits.get(..digits.len() / 2 * 2)?).ok()
     };
+    // A digit that belongs to the text before shifts all the others by a half byte.
     (0..2).filter_map(decode).collect()
 }
 

@@ -1,8 +1,8 @@
 //! The identity block: the text that tells an agent who it is, what it may do, and under which values.
 //!
-//! Guarantees: the same input gives the same bytes. A value of charter, policy or capabilities is data: no newline, `§`, fence,
-//! control or hidden character of it can begin a section or imitate the closing label, which is the last thing in the block. A
-//! block that is longer than its cap is cut within its values, and says so.
+//! Guarantees: the same input gives the same bytes. A value of charter, policy or capabilities is data. No newline, `§`,
+//! fence, control or hidden character of it can begin a section, or imitate the closing label. That label is the last thing
+//! in the block. A block that is longer than its cap is cut within its values, and says so.
 //!
 //! Deliberately never: says that something is allowed. What counts is decided where it happens.
 
@@ -84,6 +84,8 @@ pub fn assemble(governance: &Governance, options: BlockOptions<'_>) -> Result<St
     let granted = governance.matrix.granted(options.actor);
     let title = format!("§5 Granted capabilities ({} of {})", granted.len(), ActorCapability::ALL.len());
     sections.push((title, granted.iter().map(|capability| format!("- {capability}")).collect()));
+    // In bytes, for a person's eye. The ceiling below is in tokens, and holds for the whole block
+    // as well.
     let cap = if options.full { u64::MAX } else { policy.block_cap() };
     let block = render(&sections, usize::try_from(cap).unwrap_or(usize::MAX));
     check_ceiling(policy, options.model, &block)?;
@@ -103,6 +105,8 @@ fn check_ceiling(policy: &PolicyValues, model: Option<&str>, block: &str) -> Res
 /// One line of data. What could begin a section or a fence is replaced, because no escape of it would be read as one.
 fn data(value: &str) -> String {
     let line = text::line(value.trim(), MOST_VALUE);
+    // A model reads the text as it is. So nothing that it could take for the form of the block may
+    // be left, escaped or not.
     line.replace('§', "\\u{a7}").replace('`', "'").replace("~~~", "\\~~~")
 }
 
@@ -134,6 +138,8 @@ fn render(sections: &[(String, Vec<String>)], cap: usize) -> String {
     let mut kept: Vec<usize> = sections.iter().map(|(_, lines)| lines.len()).collect();
     let of_lines = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
     let mut sizes: Vec<usize> = sections.iter().map(|(_, lines)| of_lines(lines)).collect();
+    // Counted down from here: to write the block again for each line would take minutes for a long
+    // charter.
     let mut total = write(sections, &kept).len();
     while total > cap {
         // Titles and label are far below the smallest cap, so there is always a line to leave out.
@@ -142,6 +148,7 @@ fn render(sections: &[(String, Vec<String>)], cap: usize) -> String {
         };
         let lines = &sections[index].1;
         let size = lines[kept[index] - 1].len() + 1;
+        // The first line that is left out of a section brings the mark of the cut.
         if kept[index] == lines.len() {
             total += CUT.len() + 1;
         }

@@ -136,6 +136,8 @@ impl ContextReader {
                 ContextView { governance, disabled: Some(mark.disabled), requires_charter }
             }
             Err(unread) => {
+                // A store that is away for a moment does not stop everything. The kill switch is
+                // unread then, and an agent is denied.
                 let governance = self.cache.alive(at.boot_ms).ok_or_else(|| Arc::new(unread));
                 ContextView { governance, disabled: None, requires_charter }
             }
@@ -196,6 +198,7 @@ impl ContextReader {
     fn mark(&self, ledger: &dyn TrustStore) -> Result<GovernanceMark, UnreadGovernance> {
         let local = ledger.governance_mark()?;
         let Some(store) = &self.store else { return Ok(local) };
+        // Asked for each request and never kept, so the kill switch of either store counts at once.
         let theirs = store.mark()?;
         // Either change makes the reads old, and either switch stops.
         let counter = theirs.counter.wrapping_mul(1 << 32).wrapping_add(local.counter);
@@ -214,6 +217,8 @@ impl ContextReader {
 /// The rows of a store, where they are those that the history decided. Whoever can edit a row there can edit its digest as well.
 fn compared(theirs: GovernanceRows, local: GovernanceRows) -> Result<GovernanceRows, GovernanceStoreError> {
     let differ = |what: &str| Err(GovernanceStoreError::Differs(format!("its {what} are not those of the history")));
+    // Whoever can write the database must not be able to give an agent more rights. Only what the
+    // history decided is believed.
     if theirs.policy != local.policy {
         return differ("policy values");
     }

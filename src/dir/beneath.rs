@@ -1,8 +1,8 @@
 //! Calls that cannot leave a folder, for paths that a guest wrote.
 //!
 //! Guarantees: every path goes through `openat2` with `RESOLVE_BENEATH`, no symbolic links and no magic links. Nothing is
-//! opened for use before a look at it (`O_PATH`) has shown a regular file or a folder, because opening alone can act: on the
-//! other end of a pipe, or on a device. Deliberately never: makes anything durable; what a guest writes is staged.
+//! opened for use before a look at it (`O_PATH`) has shown a regular file or a folder. Opening alone can act: on the other
+//! end of a pipe, or on a device. Deliberately never: makes anything durable; what a guest writes is staged.
 
 use std::{
     borrow::Cow,

@@ -9,8 +9,8 @@
 //! - files that are read once, written whole and durably, renamed to a free name and exchanged (`slot`, `read`), or that have no name
 //!   until they are whole (`unnamed`).
 //!
-//! Guarantees: no function follows a link below the handle that it starts from; what it writes durably is whole and on the
-//! disk, with its name, before the function returns; a call that a signal interrupts is made again. Deliberately never:
+//! Guarantees: no function follows a link below the handle that it starts from. What it writes durably is whole and on the
+//! disk, with its name, before the function returns. A call that a signal interrupts is made again. Deliberately never:
 //! decides where something lies, or holds a lock.
 
 use std::ffi::{OsStr, OsString};
@@ -95,6 +95,7 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's, also where a component has become a link since.
     pub fn open_resolved(path: &Path) -> io::Result<Self> {
+        // Not BENEATH: the path was resolved before, and what became a link since is refused.
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = retry_on_intr(|| rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve))?;
@@ -110,8 +111,11 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's; [`ErrorKind::InvalidInput`] when the path could leave this folder.
     pub fn beneath(&self, below: &Path, missing: MissingFolders) -> io::Result<Self> {
+        // Component by component, because each missing one is made in the folder that is held open
+        // by then.
         let mut at = self.clone();
         for component in below.components() {
+            // The kernel refuses `..` when a folder is opened, and `mkdirat` does not.
             let Component::Normal(name) = component else { return Err(outside(below)) };
             at = at.child(name, missing)?;
         }
@@ -230,6 +234,7 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's.
     pub fn mount_id(&self) -> io::Result<MountId> {
+        // Two mounts of one device have one device number, and a rename between them fails.
         let fields = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
         let stat = retry_on_intr(|| rustix::fs::statx(self, "", AtFlags::EMPTY_PATH, fields))?;
         Ok(MountId { device: (stat.stx_dev_major, stat.stx_dev_minor), mount: stat.stx_mnt_id })
@@ -240,6 +245,8 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's, when not.
     pub fn check_writable(&self) -> io::Result<()> {
+        // Asked by the effective user, as the kernel does at the write. Without EXEC no name in it
+        // can be reached.
         Ok(retry_on_intr(|| rustix::fs::accessat(self, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS))?)
     }
 

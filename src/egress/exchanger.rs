@@ -112,6 +112,8 @@ impl<L: NameLookup> Exchanger<L> {
         let grants = self.grants.clone();
         let mut request = authorize::authorize(&grants, call.method, &call.url)?;
         authorize::check_call(request.rule, &call)?;
+        // Of the first rule, for all hops: a chain of redirects must not add up the seconds of
+        // several rules.
         let time = time.min(Duration::from_secs(request.rule.limits.seconds));
         let mut next = NextRequest { method: call.method, headers: call.headers, body: call.body };
         loop {
@@ -120,11 +122,13 @@ impl<L: NameLookup> Exchanger<L> {
             let Some(target) = redirect(&request.target, &response)? else {
                 return self.reply(request.rule, response);
             };
+            // Before the next rule is looked for, so that a loop ends with its own reason.
             if hops.len() > MAX_HOPS {
                 let message = format!("the server redirects more than {MAX_HOPS} times");
                 return Err(HttpFailure::new(HttpFailureKind::Invalid, message));
             }
             next = redirected(next, response.status, &request.target, &target)?;
+            // The server chose this address. So it is checked like one that the guest wrote.
             request = authorize::authorize_target(&grants, next.method, target).map_err(|failure| {
                 HttpFailure::new(failure.kind, format!("the server redirects elsewhere: {}", failure.message))
             })?;
@@ -139,6 +143,7 @@ impl<L: NameLookup> Exchanger<L> {
         hops: &mut Vec<ExchangeHop>,
     ) -> Result<PinnedResponse, HttpFailure> {
         let AuthorizedRequest { index, rule, target } = request;
+        // Before the lookup: names that are asked for cost something too, and tell something.
         self.count(*index, rule)?;
         hops.push(ExchangeHop {
             url: target.without_query(),
@@ -153,7 +158,9 @@ impl<L: NameLookup> Exchanger<L> {
         }
         let started = Instant::now();
         let addresses = resolve::resolve(&self.lookup, &self.grants, target, time)?;
+        // Known to the client beforehand, so that a large body is not read first and refused then.
         let most = rule.limits.response_bytes.min(MAX_RUN_BYTES.saturating_sub(self.bytes));
+        // As late as it can be: no check before it has a value in its hands.
         let outgoing = self.with_values(target, next)?;
         let response = self.client.exchange(&PinnedRequest {
             method: next.method,
@@ -240,8 +247,11 @@ fn redirect(from: &RequestTarget, response: &PinnedResponse) -> Result<Option<Re
     // Without a place to go it is a response like any other.
     let Some(location) = location else { return Ok(None) };
     let refused = |message: String| HttpFailure::new(HttpFailureKind::Refused, message);
+    // Parsed with the rules of a guest's URL: a relative one is resolved, and a name and password
+    // in it are refused.
     let target = from.redirected(&location.value);
     let target = target.map_err(|error| refused(format!("the server redirects to a URL that is refused: {error}")))?;
+    // A rule may allow both schemes. Even then the server may not move what is sent into the open.
     if from.origin().scheme == UrlScheme::Https && target.origin().scheme == UrlScheme::Http {
         return Err(refused("the server redirects from https to http".to_owned()));
     }
@@ -256,6 +266,7 @@ fn redirected(
     to: &RequestTarget,
 ) -> Result<NextRequest, HttpFailure> {
     let same_origin = from.origin() == to.origin();
+    // The others become GET, as browsers do it and RFC 9110 allows.
     let keeps_method = matches!(status, 307 | 308) || matches!(last.method, RequestMethod::Get | RequestMethod::Head);
     if keeps_method && !same_origin && !last.body.is_empty() {
         let message = "the server redirects a request with a body to another origin";

@@ -2,7 +2,8 @@
 
 use super::{Kind, STOPPED, artifact, ledger, ledger_hint};
 use crate::improve::{
-    evidence::EvidenceError, guidance::GuidanceError, pass::PassError, shadow::ShadowError, step_back::OrderError,
+    evidence::EvidenceError, guidance::GuidanceError, pass_context::PassError, shadow::ShadowError,
+    step_back::OrderError,
 };
 
 /// Why nothing was improved.

@@ -170,11 +170,15 @@ fn open_attempt(
     used.as_ref().map_or(Ok(()), |used| forge.ledger.check_allowance(used))?;
     let packet = packet::render(proposal, history.previous_attempt());
     let tokens = tokens(&packet);
+    // Before the packet is written or the attempt counted. A person can raise the limit or shorten
+    // the specification, and nothing is used up.
     if let Some(most) = forge.token_ceiling.filter(|most| tokens > *most) {
         return Err(BuildError::TokenCeiling { tokens, most });
     }
     let id = BuildId::new(forge.ids);
     let number = history.newest_build().map_or(1, |build| build.attempt_number + 1);
+    // On the disk before the row that names it. After a crash in between there is a file that
+    // nothing refers to, and never a row without its file.
     let artifact = forge.write_artifact(NewArtifact {
         kind: ArtifactKind::BuildPacket,
         path: &attempt::folder(proposal, number).join("BUILD_PACKET.md"),
@@ -192,6 +196,8 @@ fn open_attempt(
         acknowledgement: acknowledgement.as_ref(),
         used,
     };
+    // The attempt is open from here on, also if Kavi is killed. The next one finds it and closes it
+    // as failed.
     let build = record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.start_build(&new_build))?;
     let sources = history.sources().map(|digest| snapshot_store::load(forge.store, digest)).transpose()?;
     let workspace = BuildWorkspace::lay_out(
@@ -205,6 +211,7 @@ fn open_attempt(
 
 /// One override. It is noted also where nothing limits them: a limit that is set later counts the day before.
 fn override_now(forge: &ForgeContext<'_>) -> Allowance {
+    // The ledger holds it as a signed number of 64 bits.
     let most = forge.most_overrides.unwrap_or(u64::MAX >> 1);
     Allowance { kind: AllowanceKind::Override, most, at: forge.clock.moment() }
 }
@@ -238,7 +245,7 @@ pub fn run(forge: &ForgeContext<'_>, request: &BuildRequest<'_>) -> Result<Build
     let BuildRequest { proposal, builder, formatter, by } = *request;
     let authorization = forge.ledger.authorize()?;
     // One watch for the whole attempt: a stop that is taken back at once still ends it.
-    let cage = forge.cage.clone().watched(Arc::new(forge.ledger.watch(authorization)));
+    let cage = forge.cage.clone().watched(Arc::from(forge.ledger.watch(authorization)));
     let forge = &ForgeContext { cage: &cage, ..*forge };
     if let Builder::Import(from) = builder {
         // A folder that does not exist is a typing error. It must not count as a failed attempt.
@@ -252,6 +259,8 @@ pub fn run(forge: &ForgeContext<'_>, request: &BuildRequest<'_>) -> Result<Build
         Builder::Claude(config) => run_claude(forge, config, &attempt),
     };
     let result = result.and_then(|result| result.formatted(forge, formatter));
+    // An error after the attempt was opened is its result. Returned as an error, it would leave the
+    // attempt open.
     let result = result.unwrap_or_else(|error| BuilderResult::failed(Some(FailureKind::BuildError), error.to_string()));
     finish(forge, proposal, attempt, result)
 }
@@ -363,6 +372,8 @@ fn run_claude(
 ) -> Result<BuilderResult, BuildError> {
     tracing::info!(target: STAGE, "claude code");
     let workspace = &open.workspace;
+    // The workspace as it is laid out. A builder that changes nothing must not get another
+    // verification of the same sources.
     let before = intake::inspect(&workspace.root(), &workspace.rules)?.ok().map(|accepted| accepted.snapshot.digest());
     let context = ClaudeContext { cage: forge.cage, clock: forge.clock, ids: forge.ids };
     let attempt = claude::run(
@@ -374,6 +385,8 @@ fn run_claude(
     )?;
     tracing::info!(target: STAGE, "workspace gate");
     let mut result = match &attempt.verdict {
+        // The sources of a builder that failed are not read: it may have been stopped in the middle
+        // of a file.
         Err(failure) => {
             let mut result = BuilderResult::failed(Some(failure.kind()), failure.to_string());
             result.hint = Some(failure.hint().to_owned());
@@ -410,6 +423,8 @@ fn finish(
         finished_at: forge.clock.now(),
     };
     let build = record(forge, &proposal.spec.name, AffectedViews::Index, |ledger| ledger.finish_build(build.id, &end))?;
+    // A failed attempt of an agent is worth a look. The sources of a person are where they came
+    // from.
     let kept = match (build.status, build.builder) {
         (BuildStatus::Failed, BuilderKind::Claude) => Some(workspace.root()),
         _ => {

@@ -133,12 +133,15 @@ impl<'a> CompileSandbox<'a> {
         };
         Job::new(self.toolchain.sysroot.join("bin").join(tool))
             .cwd(self.sources())
+            // The linker is found there. Nothing of the person's own PATH is inside.
             .env("PATH", format!("{INSIDE_TOOLCHAIN}/bin"))
             .env_path("TMPDIR", out)
             .mount(Mount::read_only(&self.toolchain.sysroot, INSIDE_TOOLCHAIN))
             .mount(Mount::read_only(&self.toolchain.kit, INSIDE_KIT))
             .mount(Mount::read_only(self.sources(), INSIDE_SOURCES))
             .mount(Mount::read_write(out, INSIDE_OUT))
+            // The compiler includes any file that it can read. `/proc` would show it the mounts and
+            // the command line of this machine.
             .hide_proc()
             .limits(limits)
     }
@@ -150,6 +153,7 @@ impl<'a> CompileSandbox<'a> {
         let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
         Ok(job
             .args(["--crate-name", self.name.as_str(), "--edition", "2024", "--target", TARGET])
+            // `-F` cannot be taken back by an attribute of the source, unlike `-D`.
             .args(["-F", "unsafe_code", "--error-format", "json"])
             .path_arg(self.root_file())
             .arg("-L")
@@ -203,6 +207,8 @@ impl<'a> CompileSandbox<'a> {
         let job = self
             .flags(self.job("rustc", &out))?
             .args(kind.iter().copied())
+            // One unit, because with several their order depends on the number of cores, and the
+            // bytes must be the same on each machine.
             .args(["-C", "codegen-units=1", "-C", "strip=symbols", "-o"])
             .path_arg(&file);
         let done = self.cage.run(&job, &mut |_, _| {})?;
@@ -210,6 +216,8 @@ impl<'a> CompileSandbox<'a> {
         let mut findings: Vec<Finding> = errors.map(|error| finding(error, "compile")).collect();
         let component = match (done.exit.success(), artifacts::read_once(&file)) {
             (true, Ok(bytes)) => Some(bytes),
+            // The compiler says that it succeeded, so this is a fault of the machine and not of the
+            // skill.
             (true, Err(error)) => {
                 let message = match error {
                     ReadError::Missing => "the compiler left no file".to_owned(),
@@ -254,6 +262,7 @@ impl<'a> CompileSandbox<'a> {
 
 /// The part from `src/` on of a path that a tool printed.
 fn relative(path: &str) -> String {
+    // The last one: the folders above the sources are Kavi's, and one of them may be called `src`.
     let at = path.rfind("/src/").map_or(0, |at| at + 1);
     path[at..].to_owned()
 }
@@ -322,6 +331,8 @@ fn diagnostics(done: &Finished, wanted: DiagnosticLevel) -> Vec<Diagnostic> {
                 || d.message.contains("warning emitted"));
         level && !closing
     };
+    // A source can make rustc print without end. The first hundred are more than anybody mends at
+    // once.
     parsed.filter(counts).take(100).collect()
 }
 

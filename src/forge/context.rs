@@ -7,7 +7,7 @@ use std::path::Path;
 use super::sdk_sources;
 use crate::artifacts::{self, ArtifactError, ProgramFile, Store};
 use crate::cage::Cage;
-use crate::ledger::{ArtifactRow, Ledger};
+use crate::ledger::{ArtifactRow, ForgeStore};
 use crate::model::{
     artifact::{ArtifactKind, ArtifactPath},
     digest::Digest,
@@ -25,7 +25,7 @@ pub struct ForgeContext<'a> {
     /// The paths of the workspace.
     pub layout: &'a Layout,
     /// The only source of truth. Writes go through `record`.
-    pub ledger: &'a Ledger,
+    pub ledger: &'a dyn ForgeStore,
     /// Sources and components by their digest.
     pub store: &'a Store,
     /// Starts every child process.

@@ -87,6 +87,7 @@ pub struct IntakeError {
 /// [`IntakeError`] when `root` is not a readable folder.
 pub fn inspect(root: &Path, allowed: &IntakeRules) -> Result<Result<AcceptedSources, Vec<Finding>>, IntakeError> {
     let fd = open(root)?;
+    // One file system: a bind mount inside of the workspace could lead to any file of the machine.
     let device = retry_on_intr(|| rustix::fs::fstat(&fd))
         .map_err(|source| IntakeError { path: root.to_owned(), source })?
         .st_dev;
@@ -169,6 +170,8 @@ impl Walk<'_> {
             Some("") if self.allowed.tests == IntegrationTests::Read => return Role::TestFolder,
             Some(below) if self.allowed.tests == IntegrationTests::Read && below.starts_with('/') => {
                 let name = below.trim_start_matches('/').strip_suffix(".rs").filter(|name| is_plain(name));
+                // Cargo itself takes only files right below `tests`. What is deeper belongs to one
+                // of them and is not needed.
                 return if name.is_some() { Role::Test } else { Role::Ignored };
             }
             _ => {}
@@ -189,11 +192,14 @@ impl Walk<'_> {
             if entry.file_name().to_bytes() == b"." || entry.file_name().to_bytes() == b".." {
                 continue;
             }
+            // While it is listed: a folder with millions of entries must not fill the memory first.
             if names.len() == MAX_ENTRIES {
                 return self.refuse("count", prefix, format!("the folder has more than {MAX_ENTRIES} entries"));
             }
             names.push(entry.file_name().to_owned());
         }
+        // The order of a folder is up to the file system. Sorted, the same tree gives the same
+        // findings.
         names.sort();
         for name in names {
             match name.to_str() {
@@ -210,6 +216,8 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, folder: &OwnedFd, name: &str, path: &str) {
+        // Relative to the open folder. By path, a folder that is swapped for a link in between
+        // would lead outside.
         let stat = match retry_on_intr(|| rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)) {
             Ok(stat) => stat,
             Err(error) => return self.refuse("unreadable", path, format!("its metadata cannot be read: {error}")),
@@ -260,6 +268,8 @@ impl Walk<'_> {
             Err((rule, message)) => return self.refuse(rule, path, message),
         };
         match role {
+            // `Cargo.toml` and the SDK are Kavi's. An agent that may change them chooses what is
+            // compiled.
             Role::Provided(digest) if Digest::of(&bytes) != digest => {
                 self.refuse("changed", path, "kavi put it there, and it was changed");
             }
@@ -291,6 +301,8 @@ impl Walk<'_> {
             let total = self.total;
             self.refuse("size", "src", format!("{total} bytes of source, {MAX_TOTAL_BYTES} are allowed"));
         }
+        // Only without other findings. A folder that was refused hides what is in it, and that is
+        // not missing.
         let gone: Vec<_> = self.allowed.provided.keys().filter(|path| !self.seen.contains(path)).cloned().collect();
         if self.findings.is_empty() {
             gone.iter().for_each(|path| self.refuse("missing", path, "kavi put it there, and it is gone"));
@@ -314,6 +326,8 @@ fn role_of_source_path(path: &str) -> Role {
         [GUIDANCE_FILE] => Role::Guidance,
         ["src", folders @ .., last] if names.len() <= MAX_DEPTH && folders.iter().all(|name| is_plain(name)) => {
             match last.strip_suffix(".rs") {
+                // Lower case alone: on a file system that ignores case, two names could be one
+                // file.
                 Some(stem) if is_plain(stem) => Role::Source,
                 None if is_plain(last) && names.len() < MAX_DEPTH => Role::SourceFolder,
                 _ => Role::Outside,
@@ -365,6 +379,8 @@ fn check_file(stat: &Stat, device: u64) -> Result<(), (&'static str, String)> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_dev != device {
         return Err(("kind", "it was replaced while it was read".to_owned()));
     }
+    // A second name can be outside of the workspace, where somebody goes on writing after the
+    // check. It can also be a way to read a file of another user.
     if stat.st_nlink != 1 {
         return Err(("link", format!("it has {} names (hard links); one is allowed", stat.st_nlink)));
     }

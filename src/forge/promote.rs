@@ -11,7 +11,7 @@ use super::source_review::{self, SourceReview};
 use super::{snapshot_store, spec_differences, statements, verify};
 use crate::artifacts::{ArtifactError, StoredKind};
 use crate::ledger::{
-    Build, GateRow, Ledger, LedgerError, Promotion, PromotionRequest, PromotionSubject, Proposal, ProposalOrigin,
+    Build, ForgeStore, GateRow, LedgerError, Promotion, PromotionRequest, PromotionSubject, Proposal, ProposalOrigin,
     ProposalSource, Rejection, Verification,
 };
 use crate::model::{
@@ -148,10 +148,13 @@ pub fn report(forge: &ForgeContext<'_>, proposal: Proposal) -> Result<PromotionR
     let verification = forge.ledger.latest_verification(proposal.id)?.ok_or_else(not_passed)?;
     let newest = forge.ledger.builds_of(proposal.id)?.pop().ok_or_else(not_passed)?;
     let component_sha256 = verification.component_sha256.ok_or_else(not_passed)?;
+    // The status alone is not enough: a build that came after the verification has other sources.
     if verification.status != Verdict::Passed || newest.id != verification.build_id {
         return Err(not_passed());
     }
     let component = forge.store.get(StoredKind::Component, component_sha256)?;
+    // From the store and by digest. What lies in `artifacts_out/` may have been edited, and is
+    // never read to decide anything.
     let snapshot = snapshot_store::load(forge.store, verification.snapshot_sha256)?;
     let interface = inspect::interface(&component)?;
     let replaces = forge.ledger.trusted(&proposal.spec.name)?;
@@ -219,6 +222,7 @@ fn unused(spec: &SkillSpec, imports: &[String]) -> Vec<String> {
 /// # Errors
 /// [`LedgerError`] when the ledger cannot be read.
 pub fn differences(forge: &ForgeContext<'_>, proposal: &Proposal) -> Result<Vec<String>, LedgerError> {
+    // A proposal that is trusted itself has nothing to be compared with.
     let trusted = forge.ledger.trusted(&proposal.spec.name)?.filter(|trusted| trusted.id != proposal.id);
     Ok(trusted.map(|active| spec_differences::of(&active.spec, &proposal.spec)).unwrap_or_default())
 }
@@ -250,6 +254,7 @@ pub fn apply_all(
 ) -> Result<Vec<Proposal>, PromoteError> {
     let limits = Narrowed::default();
     let subjects = reports.iter().map(|report| subject(forge, report, &limits, approver));
+    // All of them are read, synced and compiled before the first row changes.
     let subjects = subjects.collect::<Result<Vec<_>, _>>()?;
     let names: Vec<&SkillName> = reports.iter().map(|report| &report.proposal.spec.name).collect();
     Ok(record_all(forge, &names, |ledger| ledger.promote_all(&subjects))?)
@@ -327,7 +332,7 @@ pub fn reject(
 ) -> Result<Proposal, PromoteError> {
     let (by, at) = (approver.as_str().to_owned(), forge.clock.now());
     let rejection = Rejection { by, why: reason("rejection", why)?, at };
-    let reject = |ledger: &Ledger| ledger.reject_proposal(proposal.id, &rejection);
+    let reject = |ledger: &dyn ForgeStore| ledger.reject_proposal(proposal.id, &rejection);
     Ok(record(forge, &proposal.spec.name, AffectedViews::Index, reject)?)
 }
 

@@ -217,6 +217,8 @@ pub fn parse(request: &ProposalRequest) -> Result<SkillSpec, ProposeError> {
 /// # Errors
 /// [`ProposeError`] for the first part that is refused.
 pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
+    // By the strict parser and not straight into the struct: serde would take a name that is there
+    // twice, and the last one would win.
     let value = json::parse(bytes, JsonLimits::default())?;
     let file: SpecFile = serde_json::from_value(value).map_err(|error| ProposeError::NotASpec(error.to_string()))?;
     if file.v != VERSION {
@@ -249,6 +251,7 @@ pub fn parse_file(bytes: &[u8]) -> Result<SkillSpec, ProposeError> {
 
 fn check(spec: &SkillSpec) -> Result<(), ProposeError> {
     spec.check()?;
+    // After the spec by itself: only then its host rules are known to be readable.
     let grants = SkillCapabilities::of(spec).hosts;
     for example in &spec.examples {
         for exchange in &example.exchanges {
@@ -313,6 +316,8 @@ pub fn write_once(
 ) -> Result<Proposal, ProposalWriteError> {
     let text = json::canonical(&serde_json::to_value(spec)?);
     let (sha256, now) = (Digest::of(text.as_bytes()), forge.clock.now());
+    // By the digest of the canonical text. An agent that asks for the same thing again in a loop
+    // must not fill a person's inbox.
     let same = forge.ledger.repeat_proposal(&spec.name, sha256, source, now).map_err(RecordError::from)?;
     same.map_or_else(|| write(forge, spec, Some(source)), Ok)
 }

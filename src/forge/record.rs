@@ -7,7 +7,7 @@
 
 use super::context::ForgeContext;
 use super::rebuild::{self, RebuildError};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{ForgeStore, LedgerError};
 use crate::model::name::SkillName;
 
 /// Why a change is not recorded, or is recorded and not yet shown by the derived files.
@@ -34,7 +34,7 @@ pub(super) enum AffectedViews {
 pub(super) fn record_all<T>(
     forge: &ForgeContext<'_>,
     names: &[&SkillName],
-    change: impl FnOnce(&Ledger) -> Result<T, LedgerError>,
+    change: impl FnOnce(&dyn ForgeStore) -> Result<T, LedgerError>,
 ) -> Result<T, RecordError> {
     let recorded = change(forge.ledger)?;
     names.iter().try_for_each(|name| rebuild::registry_and_index_of(forge, name)).map_err(RecordError::Views)?;
@@ -46,7 +46,7 @@ pub(super) fn record<T>(
     forge: &ForgeContext<'_>,
     name: &SkillName,
     views: AffectedViews,
-    change: impl FnOnce(&Ledger) -> Result<T, LedgerError>,
+    change: impl FnOnce(&dyn ForgeStore) -> Result<T, LedgerError>,
 ) -> Result<T, RecordError> {
     let recorded = change(forge.ledger)?;
     match views {

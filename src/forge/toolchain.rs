@@ -135,6 +135,7 @@ fn find_compiler(cage: &Cage, tools: &HostTools) -> Result<Compiler, ToolchainEr
     })?;
     let sysroot =
         PathBuf::from(tool_output(cage, tools.job(rustc, &tools.cache).args(["--print", "sysroot"]), "rustc")?);
+    // The compiler of the sysroot and not the proxy again: rustup may choose another one by then.
     let version = tool_output(cage, tools.job(sysroot.join("bin/rustc"), &tools.cache).arg("-vV"), "rustc")?;
     let version = version.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
     Ok(Compiler { sysroot, version })
@@ -154,6 +155,8 @@ pub fn ensure(cage: &Cage, tools: &HostTools) -> Result<Toolchain, ToolchainErro
     let Compiler { sysroot, version } = find_compiler(cage, tools)?;
     let _lock = lock(&tools.cache.join("setup.lock"))?;
     ensure_parts(cage, tools, &sysroot)?;
+    // The name of the folder holds what the kit is made from. So another compiler or SDK has a kit
+    // of its own, and none is ever mended in place.
     let kit = kit_folder(tools, &version);
     let key = SealKey::read_or_make(&tools.kit_key())?;
     let kit_sha256 = match kit::check(&kit, &key) {
@@ -278,10 +281,13 @@ fn build_kit(cage: &Cage, tools: &HostTools, sysroot: &Path, kit: &Path) -> Resu
     collect(&target.join(TARGET).join("release/deps"), "rlib", &fresh.join("deps")).map_err(io(&fresh))?;
     collect(&target.join("release/deps"), "so", &fresh.join("macros")).map_err(io(&fresh))?;
     let digest = kit::list(&fresh).map_err(io(&fresh))?;
+    // A kit without a good seal: half of one, or one that somebody changed. It is never linked.
     if kit.exists() {
         uninterrupted(|| fs::remove_dir_all(kit)).map_err(io(kit))?;
     }
     uninterrupted(|| fs::rename(&fresh, kit)).map_err(io(kit))?;
+    // The seal follows. A seal that survives a power loss without the kit would be refused, and
+    // cost another build.
     artifacts::sync_folder(&tools.cache)?;
     Ok(digest)
 }

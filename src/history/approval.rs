@@ -3,8 +3,9 @@
 //! The statement's predicate holds the event as it is, but for what only the ledger knows (`decision`, `state`). It also names the
 //! workspace, a checkpoint of its history, and a time at which the request for a signature ends.
 //!
-//! Guarantees: [`verify_event`] says yes only when the signature is by a signer who counts at the event's time, for the kind of
-//! this event, over a statement about exactly this event of this workspace. The stored bytes of the statement are what is checked.
+//! Guarantees: [`verify_event`] says yes only when the signature is by a signer who counts at the event's time, for the kind
+//! of this event. The statement that is signed must be about exactly this event of this workspace. The stored bytes of the
+//! statement are what is checked.
 //!
 //! Deliberately never: asks anybody, holds a private key, or decides whether an approval is needed.
 
@@ -246,6 +247,8 @@ pub fn verify_event(
     let said: Value = serde_json::from_str(&approval.statement).map_err(|_| malformed("the statement is not JSON"))?;
     let context = context_of(&approval.statement)?;
     let other = ApprovalIssue::Other;
+    // The statement holds the whole event. Only equal events agree, so no field of a decision can
+    // be changed after the signature.
     let event = bare_event(body);
     if said["_type"] != STATEMENT_TYPE || said["predicateType"] != format!("urn:kavi:{}:v1", kind.as_str()) {
         return Err(other("kind of decision"));

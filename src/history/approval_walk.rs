@@ -29,6 +29,8 @@ impl ApprovalWalk {
     pub fn step(&mut self, body: &Value) -> Result<Option<Approved>, ApprovalIssue> {
         let Some(kind) = body["kind"].as_str().and_then(EventKind::parse) else { return Ok(None) };
         let detail = &body["detail"];
+        // A workspace that was adopted has a new id. Approvals from before it name the old one, and
+        // stay good.
         for name in ["workspace", "was"] {
             self.workspaces.extend(detail[name].as_str().map(str::to_owned));
         }
@@ -36,12 +38,16 @@ impl ApprovalWalk {
         let new = changes_policy.then(|| TrustPolicy::of_value(&detail["policy"])).transpose();
         let new = new.map_err(|_| ApprovalIssue::Malformed("its policy cannot be read"))?;
         // The first signer shows that they have the key.
+        // Nobody may sign before the first policy with signers, so nobody could sign that one. It
+        // is judged by itself.
         let judge = match &new {
             Some(new) if !self.policy.has_signers() => new,
             _ => &self.policy,
         };
         let mut required = judge.require.of(kind).unwrap_or_default();
         if (changes_policy || kind == EventKind::Adopted) && judge.has_signers() {
+            // Otherwise a policy that asks for nothing could be put in force without a signature,
+            // and take the signers away.
             required = required.max(Requirement::Signed);
         }
         let approved = match of_event(body)? {
@@ -52,6 +58,8 @@ impl ApprovalWalk {
             Some(approved) => approved.level.satisfies(required),
             None => required == Requirement::None,
         };
+        // Also where the approval is too weak: the history has the event, and what follows was
+        // decided under it.
         self.policy = new.unwrap_or_else(|| std::mem::take(&mut self.policy));
         if enough { Ok(approved) } else { Err(ApprovalIssue::TooWeak(required.as_str())) }
     }

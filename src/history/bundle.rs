@@ -101,6 +101,8 @@ impl Bundle {
         let (component, proof) = rest.ok_or(malformed("it has no component"))?;
         let part = |text: &str, most: usize| {
             let bytes = STANDARD.decode(text).map_err(|_| malformed("a part is not base64"))?;
+            // After the decoding, whose result is at most three quarters of a text that is bounded
+            // already.
             if bytes.len() > most { Err(malformed("a part is too long")) } else { Ok(bytes) }
         };
         Ok(Self {
@@ -115,6 +117,8 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`].
     pub fn check(self, expected: Option<&NoteKey>) -> Result<CheckedBundle, BundleError> {
+        // First, because it says which digests count. A bundle that brings its own digests proves
+        // nothing.
         let proven = self.proof.check(expected)?;
         let Some(source) = self.proof.source else { return Err(BundleError::Malformed("it has no source")) };
         let Some(promoted) = &proven.promoted else { return Err(BundleError::Malformed("it has no promotion")) };
@@ -125,6 +129,8 @@ impl Bundle {
         if digest(&self.component) != promoted.component {
             return Err(BundleError::Other("component"));
         }
+        // The one who exports decides which events are in the file, so this finds a revocation only
+        // where they left it in.
         if proven.events.iter().any(|event| event.kind == "revocation") {
             return Err(BundleError::Revoked);
         }

@@ -59,6 +59,8 @@ impl Checkpoint {
         let (Some(origin), Some(size), Some(root)) = (origin, size, root) else {
             return Err(malformed("it has fewer than three lines"));
         };
+        // The specification allows further lines. A reader who ignores them could be shown
+        // something that was never meant to be signed.
         if lines.next() != Some("") || lines.next().is_some() {
             return Err(malformed("it has extension lines"));
         }
@@ -90,8 +92,11 @@ impl Checkpoint {
     /// [`CheckpointError`].
     pub fn open(note: &str, key: &NoteKey) -> Result<Self, CheckpointError> {
         let note = Note::parse(note)?;
+        // Before the text is read: a text without a good signature is input of a stranger.
         note.verify(key)?;
         let checkpoint = Self::parse(note.text)?;
+        // One machine has keys for several histories. Without this, a checkpoint of one workspace
+        // would pass for another.
         match checkpoint.origin == key.name() {
             true => Ok(checkpoint),
             false => Err(CheckpointError::OtherOrigin { found: checkpoint.origin, wanted: key.name().to_owned() }),

@@ -1,10 +1,10 @@
 //! The bytes of a leaf: what happened, when, and the rows of the ledger as they were afterwards.
 //!
 //! An event is one JSON object in one line. It is written once, stored, hashed and checked as these bytes, and never written
-//! again from what was read. `rows` maps `TABLE/KEY` to the image of a row: an object of its columns, in which a long value is
-//! `{sha256, bytes}`, or for a record of a run one digest over all of them. `decision` is the place of the newest decision
-//! before this event, which ties the newest decision to every checkpoint after it. A decision has `state` as well, the digest of
-//! all that may run after it.
+//! again from what was read. `rows` maps `TABLE/KEY` to the image of a row: an object of its columns, in which a long value
+//! is `{sha256, bytes}`. For a record of a run it is one digest over all of them. `decision` is the place of the newest
+//! decision before this event, which ties the newest decision to every checkpoint after it. A decision has `state` as well,
+//! the digest of all that may run after it.
 //!
 //! Deliberately never: decides whether an event should have happened.
 
@@ -254,6 +254,8 @@ impl Event {
     /// [`MalformedEvent`].
     pub fn parse(body: &str) -> Result<Self, MalformedEvent> {
         let event: Self = serde_json::from_str(body).map_err(|error| MalformedEvent(error.to_string()))?;
+        // An event of a later Kavi is refused, not skipped. A reader that skips what it does not
+        // know would miss a revocation.
         let known = event.v == 1 && EventKind::parse(&event.kind).is_some();
         match known && event.state.as_deref().is_none_or(|state| parse_hex(state).is_some()) {
             true => Ok(event),
@@ -270,6 +272,8 @@ impl Event {
 /// How a value of a column is shown in an image.
 pub fn value_image(value: Value) -> Value {
     match &value {
+        // Events are kept for ever. A long answer of a model belongs into the row, which a prune
+        // may delete.
         Value::String(text) if text.len() > LONGEST_VALUE => {
             serde_json::json!({ "sha256": super::hex(&sha256(&[text.as_bytes()])), "bytes": text.len() })
         }
@@ -281,6 +285,8 @@ pub fn value_image(value: Value) -> Value {
 pub fn run_body(id: &str, at: &str, decision: Option<u64>, record: &Hash) -> String {
     let decision = decision.map_or("null".to_owned(), |place| place.to_string());
     format!(
+        // By hand, because every run writes one: building a JSON value costs more than the rest of
+        // the event. None of the values can hold a character that JSON escapes.
         r#"{{"v":1,"kind":"run","at":"{at}","decision":{decision},"rows":{{"executions/{id}":"{}"}}}}"#,
         super::hex(record)
     )

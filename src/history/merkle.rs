@@ -1,7 +1,8 @@
 //! The Merkle tree of RFC 6962 over the leaves of a history.
 //!
-//! Guarantees: [`verify_inclusion`] accepts a path only for that leaf at that place of a tree with that root, and
-//! [`verify_consistency`] only for two trees of which the smaller one is the beginning of the larger one.
+//! Guarantees: [`verify_inclusion`] accepts a path only for that leaf at that place of a tree with that root.
+//! [`verify_consistency`] accepts one only for two trees of which the smaller one is the beginning of the larger
+//! one.
 //!
 //! Deliberately never: keeps the leaves. A [`Frontier`] holds one hash for each complete subtree, which is enough to go on.
 
@@ -35,6 +36,8 @@ pub struct Frontier {
 impl Frontier {
     /// The frontier of a tree with `size` leaves, if there are as many peaks as such a tree has.
     pub fn from_peaks(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        // Each one bit of the size is one complete subtree. Stored peaks of another number were
+        // changed.
         (peaks.len() == size.count_ones() as usize).then_some(Self { size, peaks })
     }
 
@@ -65,6 +68,8 @@ impl Frontier {
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();
         let Some(last) = peaks.next() else { return empty_root() };
+        // From the smallest to the largest: the smaller subtrees lie to the right, so each is the
+        // right child.
         peaks.fold(*last, |right, left| node_hash(left, &right))
     }
 
@@ -83,6 +88,7 @@ pub fn root(leaves: &[Hash]) -> Hash {
 
 /// The largest power of two below `size`, which is at least 2.
 fn split(size: usize) -> usize {
+    // RFC 6962 splits so that the left side is complete, and never changes when leaves are added.
     size.next_power_of_two() / 2
 }
 
@@ -109,16 +115,21 @@ pub fn inclusion_path(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
 
 /// Whether `path` leads from `leaf` at `index` to `root` in a tree of `size` leaves (RFC 9162, 2.1.3.2).
 pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash], root: &Hash) -> bool {
+    // Also keeps `size - 1` from an empty tree.
     if index >= size || path.len() > MAX_PATH {
         return false;
     }
     let (mut node_index, mut last, mut node) = (index, size - 1, *leaf);
     for hash in path {
+        // The root was reached and hashes are left: a longer path could lead elsewhere.
         if last == 0 {
             return false;
         }
+        // A right child, or the last node of its level, which has no sibling to the right.
         if node_index & 1 == 1 || node_index == last {
             node = node_hash(hash, &node);
+            // A last node without a sibling is not hashed on its level. It rises until it is a
+            // right child.
             while node_index & 1 == 0 && node_index != 0 {
                 node_index >>= 1;
                 last >>= 1;
@@ -172,10 +183,13 @@ pub fn verify_consistency(old: TreeHead, new: TreeHead, path: &[Hash]) -> bool {
     if old.size > new.size || old.size == 0 || path.len() > MAX_PATH + 1 {
         return false;
     }
+    // An equal tree needs no proof. A proof in spite of that is not ignored.
     if old.size == new.size {
         return path.is_empty() && old.root == new.root;
     }
     let mut hashes = path.iter();
+    // A complete old tree is itself a node of the new one, so its root begins the path and is not
+    // sent.
     let first = if old.size.is_power_of_two() { Some(&old.root) } else { hashes.next() };
     let Some(first) = first else { return false };
     let (mut node_index, mut last) = (old.size - 1, new.size - 1);

@@ -47,6 +47,8 @@ pub static NO_RULES: DecisionRules = DecisionRules {
 
 /// The first channel and class for which one table of `[policy]` allows more than another one.
 pub fn weaker_channel(table: &Value, than: &Value) -> Option<String> {
+    // What is missing or unknown is the strictest, as where rules are read: a class that no rule
+    // names is denied.
     let rank = |rule: &Value| match rule.as_str() {
         Some("allow") => 0,
         Some("ask") => 1,

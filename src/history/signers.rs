@@ -61,6 +61,7 @@ impl Signer {
 
     /// Whether it counts at a time, for something. Times of one form are compared as texts.
     pub fn counts(&self, at: &str, namespace: &str) -> bool {
+        // Times have one form with a fixed length, so they compare as texts.
         self.valid_after.as_deref().is_none_or(|after| after <= at)
             && self.valid_before.as_deref().is_none_or(|before| at < before)
             && (self.namespaces.is_empty() || self.namespaces.iter().any(|name| name == namespace))
@@ -82,6 +83,8 @@ impl Signer {
 
 /// Whether a text can be the name of a signer: `allowed_signers` has no quotes, and patterns are not read.
 pub fn is_principal(text: &str) -> bool {
+    // OpenSSH reads these as wildcards, lists and comments. With one of them a line would let more
+    // people sign than it shows.
     let good = |char: char| !char.is_whitespace() && !char.is_control() && !"\",*?!#".contains(char);
     !text.is_empty() && text.len() <= 100 && text.chars().all(good)
 }
@@ -134,6 +137,7 @@ fn parse_line(line: &str) -> Result<Signer, String> {
         namespaces: Vec::new(),
         confirms: false,
     };
+    // A key begins with its kind. What does not parse as one may have options in front of it.
     let (options, key) = match SshPublicKey::parse(rest) {
         Ok(_) => ("", rest),
         Err(_) => rest.split_once(' ').ok_or("it has no key")?,
@@ -146,6 +150,8 @@ fn parse_line(line: &str) -> Result<Signer, String> {
             "namespaces" => signer.namespaces = value.split(',').map(str::to_owned).collect(),
             "valid-after" => signer.valid_after = Some(moment()?),
             "valid-before" => signer.valid_before = Some(moment()?),
+            // `cert-authority` would let a key name further signers. An option that is ignored
+            // means more trust than its author gave.
             _ => return Err(format!("the option `{name}` is not known")),
         }
     }
@@ -158,6 +164,7 @@ fn split_options(options: &str) -> Result<Vec<String>, String> {
     let (mut all, mut one, mut quoted) = (Vec::new(), String::new(), false);
     for char in options.chars() {
         match char {
+            // A comma within quotes separates namespaces, not options.
             ',' if !quoted => all.push(std::mem::take(&mut one)),
             '"' => {
                 quoted = !quoted;

@@ -24,6 +24,8 @@ pub type SourceFiles = BTreeMap<String, Vec<u8>>;
 
 /// Whether a path may be written below a folder: relative, without empty parts, dots, backslashes and control characters.
 fn is_plain_path(path: &str) -> bool {
+    // Whoever unpacks a bundle writes these paths. One with `..` would write outside of their
+    // folder.
     let part = |part: &str| !matches!(part, "" | "." | "..");
     path.len() <= MAX_PATH_BYTES && path.split('/').all(part) && !path.chars().any(|c| c.is_control() || c == '\\')
 }
@@ -56,6 +58,8 @@ pub fn parse(block: &str) -> Result<SourceFiles, &'static str> {
         if !is_plain_path(path) {
             return Err("a path of the source is not one below a folder");
         }
+        // The digest is over the sorted files. Another order in the file, or a path twice, would
+        // show a source that the digest is not of.
         if files.last_key_value().is_some_and(|(last, _)| last.as_str() >= path) {
             return Err("the files of the source are not in their order");
         }

@@ -71,6 +71,8 @@ impl<'a> WireReader<'a> {
     fn positive(&mut self) -> Option<&'a [u8]> {
         let bytes = self.string()?;
         match bytes {
+            // A second spelling of the same number would make a second signature over the same
+            // text, with another digest.
             [0, second, ..] if *second >= 0x80 => Some(&bytes[1..]),
             [first, ..] if *first != 0 && *first < 0x80 => Some(bytes),
             _ => None,
@@ -150,6 +152,8 @@ impl SshPublicKey {
         if blob.len() > MAX_KEY {
             return Err(SshKeyError::Malformed("it is too long"));
         }
+        // The kind is taken from the bytes. The word before the base64 is only compared, because
+        // anybody can edit it.
         let name = WireReader(blob).string().ok_or(SshKeyError::Malformed("it names no kind"))?;
         let known = ALGORITHMS.iter().find(|(known, _)| known.as_bytes() == name);
         let (_, algorithm) = known.ok_or(SshKeyError::OtherKind)?;
@@ -172,6 +176,8 @@ impl SshPublicKey {
         }
         let blob = STANDARD.decode(encoded).map_err(|_| SshKeyError::Malformed("it is not base64"))?;
         let key = Self::from_blob(&blob)?;
+        // A line that says `sk-` over a key of software would look like hardware to the person who
+        // reads it.
         match key.kind() == kind {
             true => Ok(key),
             false => Err(SshKeyError::Malformed("it names another kind than it has")),
@@ -209,8 +215,11 @@ impl SshPublicKey {
         let mut parts = KeyParts { main: &[], exponent: &[], application: &[] };
         let point = |reader: &mut WireReader<'_>, curve: &[u8], length| {
             (reader.string()? == curve).then_some(())?;
+            // A copy, because the caller reads the point itself.
             let mut look = *reader;
             let point = look.string()?;
+            // Only the uncompressed form: ring takes no other, and a second form would be a second
+            // name of one key.
             (point.len() == length && point[0] == 4).then_some(())
         };
         match self.algorithm {
@@ -227,12 +236,15 @@ impl SshPublicKey {
             }
             Algorithm::Rsa => {
                 parts.exponent = reader.positive()?;
+                // From 2048 to 8192 bits, which is what the check below takes. A larger one only
+                // costs time.
                 parts.main = reader.positive().filter(|modulus| (256..=1024).contains(&modulus.len()))?;
             }
         }
         if self.is_hardware() {
             parts.application = reader.string().filter(|application| !application.is_empty())?;
         }
+        // Bytes after the fields would make two blobs, and so two fingerprints, of one key.
         reader.is_empty().then_some(parts)
     }
 
@@ -249,6 +261,7 @@ impl SshPublicKey {
         let hashed = match (self.algorithm, name) {
             (Algorithm::Rsa, b"rsa-sha2-512") => Some(true),
             (Algorithm::Rsa, b"rsa-sha2-256") => Some(false),
+            // `ssh-rsa` here means SHA-1, for which collisions are made.
             (Algorithm::Rsa, _) => None,
             (_, name) => (name == self.kind().as_bytes()).then_some(true),
         };
@@ -261,6 +274,8 @@ impl SshPublicKey {
                 (true, false) => Presence::Touched,
                 (false, _) => Presence::Unknown,
             };
+            // What the hardware signs: it gets digests, and puts its own flags and counter between
+            // them.
             let (application, text) = (sha256(&[parts.application]), sha256(&[message]));
             [&application[..], &[flags], &counter.to_be_bytes(), &text].concat()
         } else {

@@ -89,6 +89,8 @@ impl SshSignature {
         let hash = reader.string().ok_or(short.clone())?;
         let signature = reader.string().ok_or(short)?.to_vec();
         let namespace = std::str::from_utf8(namespace).map_err(|_| malformed("its namespace is no text"))?.to_owned();
+        // The specification keeps the reserved bytes for later versions. What they would mean is
+        // unknown, so a signature with any is refused.
         if namespace.is_empty() || !reserved.is_empty() || hash != b"sha512" || !reader.is_empty() {
             return Err(malformed("its namespace, hash or reserved bytes are not accepted, or something follows them"));
         }
@@ -117,6 +119,8 @@ impl SshSignature {
     /// # Errors
     /// [`SshsigError`].
     pub fn verify(&self, namespace: &str, message: &[u8]) -> Result<Presence, SshsigError> {
+        // Before the signature: it fits its own namespace, and the person needs to know that they
+        // signed something else.
         if self.namespace != namespace {
             let (found, wanted) = (self.namespace.clone(), namespace.to_owned());
             return Err(SshsigError::OtherNamespace { found, wanted });

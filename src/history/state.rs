@@ -57,6 +57,7 @@ impl TrustState {
     /// The digest: the root of a tree over keys and leaves, in the order of the keys.
     pub fn digest(&self) -> Hash {
         let entries: Vec<Hash> =
+            // No key has a zero byte. So no pair of key and leaf has the bytes of another pair.
             self.0.iter().map(|(key, leaf)| leaf_hash(&[key.as_bytes(), &[0], leaf].concat())).collect();
         root(&entries)
     }

@@ -233,15 +233,21 @@ pub fn check(body: &Value, envelopes: &[&str], key: &NoteKey) -> Result<Vec<Prov
     let promoted = PromotedDigests::of_event(body);
     let promoted = promoted.ok_or(StatementError::Malformed("its event has no promotion"))?;
     let mut proven: Vec<ProvenStatement> = Vec::new();
+    // The summary names the statements before it by digest. So the order in the event is part of
+    // what is checked.
     let mut earlier = Vec::new();
     for (named, envelope) in named.iter().zip(envelopes) {
         let digest = hex(&sha256(&[envelope.as_bytes()]));
+        // The event is in the signed history, and the statement is not. Only this digest ties the
+        // two together.
         if digest != named.sha256 {
             return Err(StatementError::Other("event"));
         }
         let payload = open(envelope, key)?;
         let kind = StatementKind::parse(&named.predicate_type);
         let kind = kind.ok_or(StatementError::Malformed("its type is unknown"))?;
+        // With two of a type, one could say PASSED and the other not, and each reader would pick
+        // one.
         if proven.iter().any(|one| one.kind == kind) {
             return Err(StatementError::Malformed("there are two of its type"));
         }
@@ -262,6 +268,8 @@ fn check_claims(
     if payload["_type"] != STATEMENT_TYPE || payload["predicateType"] != kind.predicate_type() {
         return Err(other("type"));
     }
+    // The whole list, not one entry of it: a second subject would make the statement one about
+    // another component as well.
     if payload["subject"] != json!([{ "digest": { "sha256": promoted.component }, "name": "component" }]) {
         return Err(other("component"));
     }

@@ -64,6 +64,7 @@ impl CosignerKey {
         };
         let bytes = STANDARD.decode(key).map_err(|_| malformed())?;
         let public = bytes.strip_prefix(&[ED25519_COSIGNER]).and_then(|public| public.try_into().ok());
+        // Compares the id as well, which was skipped above: it must be that of this name and key.
         let key = public.and_then(|public| Self::new(name, public)).filter(|key| key.text() == text);
         key.ok_or_else(malformed)
     }
@@ -87,6 +88,7 @@ impl CosignerKey {
         let time = u64::from_be_bytes(*time);
         let public = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, self.public);
         let fits =
+            // The time goes into the signed text, so a line with another time does not fit.
             i64::try_from(time).is_ok() && public.verify(cosigned_text(note.text, time).as_bytes(), signature).is_ok();
         if fits { Ok(time) } else { Err(forged()) }
     }
@@ -132,6 +134,7 @@ impl AddCheckpoint {
         let (head, note) = text.split_once("\n\n").ok_or(malformed("it has no checkpoint"))?;
         let mut lines = head.split('\n');
         let old = lines.next().and_then(|line| line.strip_prefix("old "));
+        // `+5` and `05` parse too. One request has one text.
         let old = old.and_then(|number| number.parse().ok().filter(|old: &u64| old.to_string() == number));
         let old = old.ok_or(malformed("its first line does not name the old size"))?;
         let mut proof = Vec::new();
@@ -169,6 +172,8 @@ pub fn decide<'k>(
     key: impl FnOnce(&str) -> Option<&'k NoteKey>,
     newest: impl FnOnce(&str) -> Option<TreeHead>,
 ) -> WitnessDecision {
+    // The origin says which key to ask. Nothing else of what is read here counts before the
+    // signature does.
     let claimed = match Checkpoint::read_unverified(&request.note) {
         Ok(claimed) => claimed,
         Err(error) => return WitnessDecision::Invalid(error.to_string()),
@@ -185,10 +190,12 @@ pub fn decide<'k>(
     }
     let newest = newest(&claimed.origin);
     let size = newest.map_or(0, |newest| newest.size);
+    // A log that signed two trees of one size is what a witness is there to find.
     if request.old != size || newest.is_some_and(|newest| newest.size == head.size && newest.root != head.root) {
         return WitnessDecision::Conflict(size);
     }
     let extends = match newest {
+        // The first checkpoint is taken as it is. There is nothing that it could extend.
         None => request.proof.is_empty(),
         Some(newest) => verify_consistency(newest, head, &request.proof),
     };

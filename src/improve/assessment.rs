@@ -111,6 +111,8 @@ enum AssessedPart {
 /// [`LedgerError`] when they cannot be read.
 pub fn of(ledger: &Ledger, trusted: &Proposal, published: &GuidanceRevision) -> Result<Assessment, LedgerError> {
     let skill = &trusted.spec.name;
+    // By the number of the newest record at that decision, and not by time: a clock that was set
+    // back would move runs to another revision.
     let since = ledger.guidance_decisions(skill)?.pop().map_or(0, |decision| decision.after_record);
     let reader = Reader::new(ledger, skill)?;
     let (revision, sha256) = (published.number, published.body.sha256());
@@ -132,6 +134,7 @@ pub fn of_revision(
     revision: &GuidanceRevision,
 ) -> Result<SubjectOutcomes, LedgerError> {
     let decisions = ledger.guidance_decisions(skill)?;
+    // A revision can be published more than once, after a rollback. Each time is a span of its own.
     let ends = decisions.iter().skip(1).map(|next| next.after_record).chain([i64::MAX]);
     let spans = decisions.iter().zip(ends).filter(|(decision, _)| decision.published == revision.number);
     let spans: Vec<(i64, i64)> = spans.map(|(decision, end)| (decision.after_record, end)).collect();
@@ -200,6 +203,8 @@ impl Tally {
             AssessedPart::Guidance => outcome.fault == Fault::Guidance,
             AssessedPart::Code => outcome.fault == Fault::Code,
         };
+        // A failure of the other part is neither a success nor a failure of this one. Counted as
+        // either, it would blame or praise what was not at work.
         if !outcome.ok && !charged {
             return;
         }
@@ -207,6 +212,7 @@ impl Tally {
         let environment = environment(part, record);
         let known = self.environments.iter().position(|known| known.environment == environment);
         let mut counts = match known {
+            // It goes to the end again, so that the last one is that of the newest run.
             Some(place) => self.environments.remove(place),
             None => EnvironmentOutcomes { environment, counts: UseCounts::default(), set_aside: 0 },
         };
@@ -222,6 +228,8 @@ impl Tally {
     }
 
     fn finish(mut self, revision: u32, sha256: Digest) -> SubjectOutcomes {
+        // Only with all failures at hand: an incident is many alike within a short time, which no
+        // single one shows.
         let prints: Vec<String> = self.failures.iter().map(|failure| incident::fingerprint(&failure.error)).collect();
         let marks: Vec<FailureMark<'_>> = self
             .failures
@@ -247,6 +255,8 @@ impl Tally {
 /// that of the code.
 fn environment(part: AssessedPart, record: &ExecutionRecord) -> Digest {
     let text = match part {
+        // A guidance that did badly with one component may do well with the next, so their uses are
+        // not added up.
         AssessedPart::Guidance => record.source_hash.map(|digest| digest.to_string()),
         AssessedPart::Code => {
             let limits = record.limits.as_ref().and_then(|limits| serde_json::to_string(limits).ok());

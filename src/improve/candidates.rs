@@ -81,6 +81,7 @@ pub fn find(context: &GuidanceContext<'_>) -> Result<CandidateReport, GuidanceEr
                 }
                 report.candidates.extend(found);
             }
+            // One skill that cannot be read must not keep all others from being looked at.
             Err(error) => report.unreadable.push(UnreadableSkill { skill, error }),
         }
     }
@@ -100,6 +101,8 @@ pub fn of(assessment: &Assessment) -> Vec<Candidate> {
 }
 
 fn candidate(skill: &SkillName, part: CandidatePart, subject: &SubjectOutcomes) -> Option<Candidate> {
+    // Only the environment of today. What failed under another component or other limits may be
+    // mended already.
     let current = subject.current().filter(|current| current.e_value() >= EVIDENCE)?;
     let (counts, e_value) = (current.counts, current.e_value());
     let upper = counts.wilson(Z_90).high;

@@ -8,21 +8,17 @@
 //!
 //! Deliberately never: promotes. A person does, as with every proposal.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::candidates::Candidate;
 use super::cooldown::{self, EarlierAttempt};
 use super::guidance::GuidanceContext;
-use super::pass::{PassError, SkippedCandidate};
+use super::pass_context::{PassError, SkippedCandidate};
+use super::skill_forge::{ForgeEnd, SkillForge};
 use super::statistics::{PairCounts, PairVerdict, attempt_threshold};
 use crate::forge::verify;
-use crate::ledger::{
-    CodeAttempt, CodeAttemptStep, LedgerError, NewCodeAttempt, Proposal, ReleasedEvidence, ShadowRun, Verification,
-};
+use crate::ledger::{CodeAttempt, CodeAttemptStep, LedgerError, NewAttempt, ReleasedEvidence, Verification};
 use crate::model::{
-    digest::Digest,
     guidance::CodeAttemptState,
     id::{ExecutionId, ProposalId},
     lifecycle::ProposalStatus,
@@ -50,46 +46,10 @@ pub struct ReplayEvidence {
 
 /// What the recorded runs say about the candidate of an attempt. None where nothing was repeated.
 pub fn replay_evidence(attempt: &CodeAttempt) -> Option<ReplayEvidence> {
-    let RunFlips { gains, losses, same } = attempt.flips?;
+    let RunFlips { gains, losses, same } = attempt.details.flips?;
     let pairs = PairCounts { gains, losses, same };
     let (threshold, verdict) = (attempt_threshold(attempt.attempt), pairs.verdict(attempt.attempt));
     Some(ReplayEvidence { e_value: pairs.e_value(), threshold, verdict })
-}
-
-/// How the forge ended with a proposal.
-#[derive(Debug)]
-pub enum ForgeEnd {
-    /// Every gate passed.
-    Verified,
-    /// A builder or a gate failed, or a person must look first.
-    Failed(String),
-}
-
-/// What proposes, builds and verifies for a pass.
-pub trait SkillForge: fmt::Debug {
-    /// Records a proposal of the pass, or finds one with the same specification that has no build.
-    ///
-    /// # Errors
-    /// Why it could not be recorded.
-    fn propose(&self, spec: &SkillSpec, why: &str) -> Result<Proposal, String>;
-
-    /// Builds at most `attempts` times and verifies.
-    ///
-    /// # Errors
-    /// Why that could not be done.
-    fn until_verified(&self, proposal: ProposalId, attempts: u32) -> Result<ForgeEnd, String>;
-
-    /// Repeats calls with a component of a proposal, compiled from these sources, and with the trusted revision.
-    ///
-    /// # Errors
-    /// Why that could not be done.
-    fn shadow(
-        &self,
-        proposal: &Proposal,
-        component: Digest,
-        snapshot_sha256: Digest,
-        calls: &[ExecutionId],
-    ) -> Result<Vec<ShadowRun>, String>;
 }
 
 /// What attempts at code work with.
@@ -112,7 +72,7 @@ impl CodeContext<'_> {
         let mut report = CodeReport::default();
         for attempt in self.guidance.ledger.code_attempts(None)? {
             let before = attempt.state;
-            let moved = match (attempt.state, attempt.proposal) {
+            let moved = match (attempt.state, attempt.details.proposal) {
                 (CodeAttemptState::Started, _) => self.propose(attempt)?,
                 (CodeAttemptState::Published | CodeAttemptState::Rejected, _) | (_, None) => continue,
                 (_, Some(proposal)) => self.follow(attempt, proposal)?,
@@ -145,7 +105,7 @@ impl CodeContext<'_> {
                 named.join(", ")
             )));
         }
-        let new = NewCodeAttempt {
+        let new = NewAttempt {
             skill: &candidate.skill,
             revision: candidate.revision,
             attempt: cooldown::next_attempt(&earlier, now),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fence;
-use super::pass::{PassContext, PassError};
+use super::pass_context::{PassContext, PassError};
 use super::statistics::{MAX_PAIRS, PairCounts, PairVerdict, attempt_threshold};
 use crate::ledger::{GuidancePair, Improvement, Ledger, LedgerError, ModelCost, ReleasedEvidence};
 use crate::llm::{AdviceClient, ModelReply, ModelUnavailable};
@@ -82,7 +82,7 @@ pub(super) fn run(context: &PassContext<'_>, attempt: &Improvement) -> Result<us
     ledger.lose_pairs(attempt.number, clock.now())?;
     let trusted = context.guidance.trusted(attempt.skill.as_str())?;
     let published = context.guidance.published(&trusted)?;
-    let Some(rewritten) = attempt.body.as_deref().filter(|_| published.number == attempt.revision) else {
+    let Some(rewritten) = attempt.details.body.as_deref().filter(|_| published.number == attempt.revision) else {
         return Ok(0);
     };
     let done = ledger.guidance_pairs(attempt.number)?;

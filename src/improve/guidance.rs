@@ -140,6 +140,8 @@ impl GuidanceContext<'_> {
             (None, _) => false,
             (Some(published), GuidanceOrigin::Builder) => {
                 let earlier = self.ledger.guidance_revisions(skill)?;
+                // A builder's text that was published before was replaced by a person since. The
+                // promotion of new code must not bring it back.
                 published.body == body || earlier.iter().any(|it| it.origin == origin && it.body == body)
             }
             (Some(published), _) => published.origin != GuidanceOrigin::Template || published.body == body,
@@ -148,6 +150,8 @@ impl GuidanceContext<'_> {
             return Ok(None);
         }
         let why = format!("revision {} of the skill was promoted", trust.revision);
+        // The ledger refuses when another revision is published by then. Otherwise two decisions
+        // could each replace what the other just published.
         let seen = published.map(|published| published.number);
         let new = NewGuidance { skill, body: &body, origin, author: by, seen, why: &why };
         Ok(Some(self.ledger.publish_guidance(&new, Decided { by, at: self.clock.now() })?))
@@ -205,6 +209,8 @@ impl GuidanceContext<'_> {
             _ => unreadable("is not a plain file".to_owned()),
         })?;
         let file = skill_file::parse(&bytes).map_err(|source| GuidanceError::SkillFile { path, source })?;
+        // By the name in the file, not that of the folder: the file says what it is about, and a
+        // folder can be renamed by accident.
         let seen = self.published(&self.trusted(file.name.as_str())?)?;
         let why = format!("imported from {}", text::line(&folder.to_string_lossy(), 400));
         let edit = GuidanceEdit { body: &file.guidance, origin: GuidanceOrigin::Import, why: &why };
@@ -223,6 +229,8 @@ impl GuidanceContext<'_> {
         let path = folder.join("SKILL.md");
         match artifacts::read_once(&path) {
             Err(ReadError::Missing) => {}
+            // Only what Kavi wrote is written over. A `SKILL.md` of somebody else may have the same
+            // name.
             Ok(bytes) if String::from_utf8_lossy(&bytes).contains(KAVI_COMMENT) => {}
             _ => return Err(GuidanceError::Foreign(path)),
         }

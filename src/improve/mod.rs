@@ -10,6 +10,8 @@
 //! - `code_attempt.rs`: proposes, builds and verifies better code, for a person who promotes it.
 //! - `rewrite_prompt.rs`, `fence.rs`, `revision_check.rs`: the question to a model, and what its answer must be. Pure.
 //! - `episodes.rs`: compares a rewritten guidance with the published one, in pairs, with a blind judge.
+//! - `skill_forge.rs`: what a pass needs of the forge.
+//! - `pass_context.rs`: what a pass works with.
 //! - `pass.rs`: asks a model for each candidate, and keeps what passes for a person.
 //! - `shadow.rs`: a candidate repeats calls by a person's decision.
 //! - `step_back.rs`: publishes an earlier guidance again, under a person's standing order alone.
@@ -28,8 +30,10 @@ pub mod guidance;
 pub mod incident;
 pub mod outcome;
 pub mod pass;
+pub mod pass_context;
 pub mod revision_check;
 pub mod rewrite_prompt;
 pub mod shadow;
+pub mod skill_forge;
 pub mod statistics;
 pub mod step_back;

@@ -15,23 +15,21 @@ use std::fs::{File, TryLockError};
 
 use super::assessment::{self, FailedUse};
 use super::candidates::{self, Candidate, CandidatePart, UnreadableSkill};
-use super::code_attempt::{CodeContext, CodeReport, SkillForge};
+use super::code_attempt::{CodeContext, CodeReport};
 use super::cooldown::{self, EarlierAttempt, MOST_A_DAY};
 use super::guidance::{GuidanceContext, GuidanceError};
 use super::outcome::OutcomeSource;
+use super::pass_context::{PassContext, PassError, SkippedCandidate};
 use super::rewrite_prompt::{self, RewriteQuestion};
 use super::shadow;
 use super::step_back::{self, SteppedBack};
 use super::{episodes, fence, revision_check};
 use crate::artifacts::{self, ArtifactError};
-use crate::ledger::{CodeAttempt, Improvement, ImprovementStep, Ledger, LedgerError, NewImprovement, ShadowOrder};
-use crate::llm::AdviceClient;
+use crate::ledger::{CodeAttempt, Improvement, ImprovementStep, Ledger, LedgerError, NewAttempt, ShadowOrder};
 use crate::model::{
     guidance::{GuidanceText, ImprovementState},
     layout::Layout,
-    name::SkillName,
     spec::SkillSpec,
-    switch::Stopped,
     text,
 };
 
@@ -41,35 +39,6 @@ const MOST_A_PASS: usize = 8;
 const MOST_LOOKED_AT: usize = 64;
 /// Longest reason that is kept, in characters.
 const MOST_WHY: usize = 400;
-
-/// Why there was no pass.
-#[derive(Debug, thiserror::Error)]
-pub enum PassError {
-    /// Another one runs.
-    #[error("another pass runs in this workspace")]
-    Busy,
-    /// The workspace is stopped.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// The guidance or the ledger.
-    #[error(transparent)]
-    Guidance(#[from] GuidanceError),
-    /// The ledger.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The lock.
-    #[error(transparent)]
-    Lock(#[from] ArtifactError),
-}
-
-/// A candidate for which no attempt was made.
-#[derive(Debug)]
-pub struct SkippedCandidate {
-    /// The skill.
-    pub skill: SkillName,
-    /// Why.
-    pub why: String,
-}
 
 /// What a pass did.
 #[derive(Debug, Default)]
@@ -90,19 +59,6 @@ pub struct PassReport {
     pub skipped: Vec<SkippedCandidate>,
     /// Skills that could not be looked at.
     pub unreadable: Vec<UnreadableSkill>,
-}
-
-/// What a pass works with.
-#[derive(Debug, Clone, Copy)]
-pub struct PassContext<'a> {
-    /// The guidance of the workspace.
-    pub guidance: GuidanceContext<'a>,
-    /// The files of the workspace.
-    pub layout: &'a Layout,
-    /// The model.
-    pub client: &'a AdviceClient,
-    /// What builds and verifies.
-    pub forge: &'a dyn SkillForge,
 }
 
 /// Makes one pass.
@@ -225,7 +181,7 @@ fn resume(context: &PassContext<'_>) -> Result<Vec<Improvement>, PassError> {
 /// Who published the text of an attempt, if somebody did.
 fn published_as(context: &PassContext<'_>, attempt: &Improvement) -> Option<String> {
     let published = context.guidance.ledger.published_guidance(&attempt.skill).ok().flatten()?;
-    let is_it = published.number > attempt.revision && attempt.body.as_deref() == Some(published.body.as_str());
+    let is_it = published.number > attempt.revision && attempt.details.body.as_deref() == Some(published.body.as_str());
     is_it.then_some(published.author)
 }
 
@@ -236,7 +192,7 @@ fn begin(context: &PassContext<'_>, candidate: &Candidate) -> Result<Result<Impr
     if let Some(why) = cooldown::must_wait(&earlier, now) {
         return Ok(Err(why));
     }
-    let new = NewImprovement {
+    let new = NewAttempt {
         skill: &candidate.skill,
         revision: candidate.revision,
         attempt: cooldown::next_attempt(&earlier, now),
@@ -317,7 +273,8 @@ fn broken_rules(
 /// Why the newest earlier texts were refused or rejected, oldest first.
 fn refused(earlier: &[Improvement]) -> Vec<String> {
     use ImprovementState::{Refused, Rejected};
-    let without_text = earlier.iter().rev().filter(|it| matches!(it.state, Refused | Rejected) && it.answer.is_some());
+    let without_text =
+        earlier.iter().rev().filter(|it| matches!(it.state, Refused | Rejected) && it.details.answer.is_some());
     let newest = without_text.filter_map(|it| it.why.as_ref()).take(MOST_A_DAY);
     let mut reasons: Vec<String> = newest.map(|why| text::line(why, MOST_WHY)).collect();
     reasons.reverse();
@@ -335,7 +292,7 @@ fn judge(context: &PassContext<'_>, attempt: &Improvement) -> Result<Improvement
             Err("another revision is published by now".to_owned())
         }
         Ok(None) => Err("nothing is published".to_owned()),
-        Ok(Some(published)) => text_of(&published.body, attempt.answer.as_deref().unwrap_or_default()),
+        Ok(Some(published)) => text_of(&published.body, attempt.details.answer.as_deref().unwrap_or_default()),
     };
     let step = match &judged {
         Ok(body) => ImprovementStep::Passed(body.as_str()),

@@ -78,6 +78,8 @@ pub fn check(published: &GuidanceText, rewritten: &str) -> Result<GuidanceText, 
         return Err(RefusedRevision::Unchanged);
     }
     let (old, text) = (published.as_str(), new.as_str());
+    // The headings say what a guidance is about. A model that may change them can turn it into
+    // another text in a few steps.
     if headings(old) != headings(text) {
         return Err(RefusedRevision::Headings);
     }
@@ -92,10 +94,13 @@ pub fn check(published: &GuidanceText, rewritten: &str) -> Result<GuidanceText, 
             ChangeTag::Equal => {}
         }
     }
+    // The larger of the two, because a line that is replaced counts as both.
     let (changed, lines) = (added.max(removed), old.lines().count());
     if changed > (lines * MOST_CHANGED / 100).max(ALWAYS_CHANGED) {
         return Err(RefusedRevision::TooDifferent { changed, lines });
     }
+    // What is in the text already was accepted by a person. A rewrite may neither bring a new
+    // address nor ask for new rights.
     let known = named(old);
     match named(text).into_iter().find(|name| !known.contains(name)) {
         Some(name) => Err(RefusedRevision::New(crate::model::text::line(&name, 100))),
@@ -112,6 +117,8 @@ fn headings(text: &str) -> Vec<&str> {
         let mark = inner.chars().next().filter(|c| matches!(c, '`' | '~'));
         let length = mark.map_or(0, |mark| inner.chars().take_while(|c| *c == mark).count());
         match fence {
+            // As in CommonMark: a fence is closed by the same mark, at least as often. Otherwise a
+            // heading could be hidden in what only looks like a fence.
             Some((open, least)) if mark == Some(open) && length >= least => fence = None,
             Some(_) => {}
             None if length >= 3 => fence = mark.map(|mark| (mark, length)),
@@ -143,6 +150,8 @@ fn is_host(word: &str) -> bool {
     let host = word.split(['/', ':']).next().unwrap_or_default();
     let parts: Vec<&str> = host.split('.').collect();
     let is_number = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    // An IPv4 address leads somewhere as well. Its last part is no letters, so the rule below would
+    // miss it.
     if parts.len() == 4 && parts.iter().all(is_number) {
         return true;
     }

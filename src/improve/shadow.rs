@@ -8,8 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use super::code_attempt::SkillForge;
 use super::guidance::{GuidanceContext, GuidanceError};
+use super::skill_forge::SkillForge;
 use crate::ledger::{
     CodeAttempt, Decided, LedgerError, NewShadowOrder, Proposal, RecordFilter, ShadowOrder, Verification,
 };
@@ -83,6 +83,7 @@ fn verified(context: &GuidanceContext<'_>, proposal: &Proposal) -> Result<Verifi
 /// Whether a skill reaches anything but files.
 fn reaches(spec: &SkillSpec) -> bool {
     let only_files = matches!(spec.side_effect_class, EffectClass::ReadOnly | EffectClass::FileWrite);
+    // A repeated call would send a second time, or show a server that somebody looks.
     !only_files || !spec.hosts.is_empty() || !spec.required_secrets.is_empty()
 }
 
@@ -102,7 +103,7 @@ pub fn review(context: &GuidanceContext<'_>, skill: &str, calls: u32) -> Result<
     let attempts = context.ledger.code_attempts(Some(name))?;
     let open = attempts.into_iter().find(|attempt| attempt.state == CodeAttemptState::Candidate);
     let attempt = open.ok_or_else(|| ShadowError::NoCandidate(name.clone()))?;
-    let id = attempt.proposal.ok_or_else(|| ShadowError::NoCandidate(name.clone()))?;
+    let id = attempt.details.proposal.ok_or_else(|| ShadowError::NoCandidate(name.clone()))?;
     let proposal = context.ledger.proposal(id)?;
     let component = verified(context, &proposal)?.component;
     Ok(ShadowReview { attempt, proposal, component, calls })
@@ -141,6 +142,7 @@ pub(super) fn follow(
         return Ok(None);
     };
     let calls = new_calls(context, &order).map_err(|error| said(&error))?;
+    // Asked again, because the specification of the proposal can differ from the trusted one.
     if calls.is_empty() || reaches(&proposal.spec) {
         return Ok(None);
     }
@@ -157,6 +159,7 @@ pub(super) fn follow(
 fn new_calls(context: &GuidanceContext<'_>, order: &ShadowOrder) -> Result<Vec<ExecutionId>, LedgerError> {
     let ledger = context.ledger;
     let done: BTreeSet<ExecutionId> = order.runs.iter().map(|run| run.execution).collect();
+    // A call that the host ended says nothing about the code, so it is left out.
     let can_be_repeated: BTreeSet<ExecutionId> = ledger.runs_to_replay(&order.skill)?.into_iter().collect();
     let filter = RecordFilter { skill: Some(order.skill.clone()), ..RecordFilter::default() };
     let (mut calls, mut seen) = (Vec::new(), order.after_record);
@@ -169,6 +172,7 @@ fn new_calls(context: &GuidanceContext<'_>, order: &ShadowOrder) -> Result<Vec<E
         let ids = page.rows.iter().map(|row| row.record.execution_id);
         calls.extend(ids.filter(|id| can_be_repeated.contains(id) && !done.contains(id)));
     }
+    // A page brings more than the person allowed.
     calls.truncate(order.left());
     Ok(calls)
 }

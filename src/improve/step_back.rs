@@ -70,10 +70,12 @@ pub fn order(
 pub(super) fn step(context: &GuidanceContext<'_>, trusted: &Proposal) -> Result<Option<SteppedBack>, GuidanceError> {
     let (ledger, skill, now) = (context.ledger, &trusted.spec.name, context.clock.now());
     let Some(order) = ledger.open_step_back_order(skill)? else { return Ok(None) };
+    // A clock that is in doubt decides nothing: turned back, it would keep an order alive for ever.
     if now >= order.until || now < order.at || context.clock.doubt(ledger.newest_time()?).is_some() {
         return Ok(None);
     }
     let published = context.published(trusted)?;
+    // Somebody went back by hand. The order stays: a later revision may still need it.
     if published.number == order.to {
         return Ok(None);
     }
@@ -99,6 +101,8 @@ struct StepBackEvidence {
 fn evidence(current: &SubjectOutcomes, earlier: &SubjectOutcomes) -> Option<StepBackEvidence> {
     let now = current.current()?;
     let before = earlier.environments.iter().find(|before| before.environment == now.environment)?;
+    // The lower bound. What is published must do worse than the earlier revision did at least, and
+    // not only worse than a lucky share of its uses.
     let rate = before.counts.wilson(Z_90).low;
     let e_value = now.counts.e_value(rate);
     (e_value >= EVIDENCE).then_some(StepBackEvidence { e_value, uses: now.counts, rate })

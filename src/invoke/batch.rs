@@ -1,8 +1,8 @@
 //! One skill over many inputs, one input a line, with the answers in the order of the lines.
 //!
-//! Guarantees: every line that was read is answered, in its order, whatever became of the others; memory holds only a window of
-//! lines, also when the reader of the answers is slow. When the reader is gone no further line is read, and the runs under way
-//! are finished and recorded.
+//! Guarantees: every line that was read is answered, in its order, whatever became of the others. Memory holds only a window
+//! of lines, also when the reader of the answers is slow. When the reader is gone no further line is read, and the runs
+//! under way are finished and recorded.
 //!
 //! Deliberately never: runs a line twice, or repairs a line that is no JSON.
 

@@ -1,7 +1,7 @@
 //! Effects that wait for a person: list them, show them, approve, reject or abandon them.
 //!
-//! Guarantees: what is approved is what was shown, byte for byte, and the vault is still as it was then; the skill is trusted
-//! with the same bytes at the time of the approval. Deliberately never: approves by itself, or runs the skill again.
+//! Guarantees: what is approved is what was shown, byte for byte, and the vault is still as it was then. The skill is
+//! trusted with the same bytes at the time of the approval. Deliberately never: approves by itself, or runs the skill again.
 
 use super::context::RunContext;
 use super::diff::{self, FileDiff};

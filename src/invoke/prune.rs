@@ -1,8 +1,8 @@
 //! Prune: deletes old records, and then the files that only they referred to.
 //!
-//! Guarantees: what undo and replay of the remaining records need is kept (`ledger::prune` says what that is); a file is
-//! deleted only after the rows that referred to it, so a crash leaves files for the next prune and never a row without its file;
-//! a file that another process stores meanwhile stays, also before its row is written.
+//! Guarantees: what undo and replay of the remaining records need is kept (`ledger::prune` says what that is). A file is
+//! deleted only after the rows that referred to it. So a crash leaves files for the next prune, and never a row without its
+//! file. A file that another process stores meanwhile stays, also before its row is written.
 //!
 //! Deliberately never: decides when to prune, or touches components, sources and snapshots: trust depends on those.
 

@@ -1,13 +1,14 @@
 //! Many runs of trusted skills in one process that keeps loaded skills.
 //!
-//! A run here does everything that a run by itself does, in the same code (`invocation`): the switch and the trust, the schemas, a
-//! fresh store behind both walls with every limit, a durable record before the answer, files through the journal. What is kept
-//! between runs is the machine code of trusted bytes, which were hashed when they were read (`skill_cache`). Before every run the
-//! ledger says whether that revision is still the trusted one (`ledger_view`).
+//! A run here does everything that a run by itself does, in the same code (`invocation`). It checks the switch, the trust
+//! and the schemas. It has a fresh store behind both walls, with every limit. Its record is durable before the answer, and
+//! its files go through the journal. What is kept between runs is the machine code of trusted bytes, which were hashed when
+//! they were read (`skill_cache`). Before every run the ledger says whether that revision is still the trusted one
+//! (`ledger_view`).
 //!
-//! Runs of skills that write no files go to a [`Lane`]: a thread that the kernel limits to what they reach. The whole run is done
-//! there, so nothing is handed between threads. A thread leaves its lane for a run that needs more: a skill that is not loaded
-//! yet, one that reaches something else, or a commit that a crash left PENDING.
+//! Runs of skills that write no files go to a [`Lane`]: a thread that the kernel limits to what they reach. The whole run is
+//! done there, so nothing is handed between threads. A thread leaves its lane for a run that needs more. Such a run has a
+//! skill that is not loaded yet, or one that reaches something else, or a commit that a crash left PENDING.
 //!
 //! The memory of used instances stays with their skills, so that the next run is faster. When nobody has asked for anything for
 //! long, loaded skills and the engine are let go, and all of that memory with them. The next request loads again.

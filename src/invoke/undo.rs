@@ -1,8 +1,8 @@
 //! Undo: puts back what a commit replaced.
 //!
-//! Guarantees: a file that another program has changed since is not touched, and then no other is either; an undo is a commit like
-//! any other, recorded before it is visible, whole or not at all. It runs no skill, so it works while everything is stopped.
-//! Deliberately never: undoes an undo.
+//! Guarantees: a file that another program has changed since is not touched, and then no other is either. An undo is a
+//! commit like any other: recorded before it is visible, whole or not at all. It runs no skill, so it works while everything
+//! is stopped. Deliberately never: undoes an undo.
 
 use super::context::RunContext;
 use super::diff::{self, FileDiff};

@@ -1,8 +1,8 @@
 //! How much of a limit was used: runs of agents within a minute, overrides within a day.
 //!
-//! What is used is counted in the transaction that writes the record, under the write lock, so over all processes. Its place is
-//! on a time line of its own: within one start of the machine it goes on with the clock that nobody can set, and over a restart
-//! with the wall clock, never backwards.
+//! What is used is counted in the transaction that writes the record, under the write lock, so over all processes. Its place
+//! is on a time line of its own. Within one start of the machine it goes on with the clock that nobody can set. Over a
+//! restart it goes on with the wall clock, never backwards.
 //!
 //! Guarantees: a window never holds more than its limit. A clock that is set back or ahead refills nothing within one start of
 //! the machine; set back, it refills nothing at all. Deliberately never: decides the limit.

@@ -95,6 +95,8 @@ impl Ledger {
         self.write(|tx| {
             let number: u32 = tx.query_row(NEXT, [], |row| row.get(0))?;
             let earlier = tx.query_row(EARLIER, [&evidence.run], |row| row.get(0)).optional()?;
+            // A run that is released again stays on its side. Otherwise a text that the writer saw
+            // could become one that the judge uses.
             let held_out: bool = match earlier {
                 Some(held_out) => held_out,
                 None => tx.query_row(HELD_OUT, [&evidence.skill], |row| row.get(0))?,

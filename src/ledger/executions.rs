@@ -294,7 +294,7 @@ impl Ledger {
         self.write_record(&RecordStep::failure(record, used)?)
     }
 
-    /// Writes the record of a run that succeeded and the commit of its files, if its authorization still holds then: a stop
+    /// Writes the record of a run that succeeded and the commit of its files, if its authorization still holds then. A stop
     /// or a revocation and the record of the run come one after the other, never both at once.
     ///
     /// # Errors

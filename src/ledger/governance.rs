@@ -85,6 +85,8 @@ fn pinned(conn: &Connection) -> Result<Option<PinnedCharter>, LedgerError> {
 fn read(conn: &Connection, anchor: Option<&dyn HistoryAnchor>) -> Result<GovernanceRows, LedgerError> {
     // Policy and grants decide for everybody, so an edit of them is refused here as it is before a run.
     state::check(conn, anchor, None)?;
+    // A problem and no error: it stops agents, and the person must still be able to set another
+    // charter.
     let intact = state::is_committed(conn, anchor, StateKey::Charter)?;
     let charter_problem =
         (!intact).then(|| "its row is not the one that the newest decision of the history commits to".to_owned());
@@ -109,6 +111,7 @@ fn rows(conn: &Connection) -> Result<GovernanceRows, LedgerError> {
 /// Whether agents are stopped. A value that is no `false` counts as `true`.
 pub(super) fn is_disabled(conn: &Connection) -> rusqlite::Result<bool> {
     let value: Option<String> = conn.prepare_cached(DISABLED)?.query_row([], |row| row.get(0)).optional()?.flatten();
+    // The text as it is stored. A switch whose value cannot be parsed must not count as off.
     Ok(value.is_some_and(|value| value != "false"))
 }
 
@@ -151,6 +154,7 @@ impl Ledger {
         self.write(|tx| {
             let version = next(tx, "SELECT coalesce(max(version), 0) + 1 FROM role_charters")?;
             let before = charters(tx, "WHERE active = 1")?;
+            // First: an index allows one active charter.
             tx.change("UPDATE role_charters SET active = 0 WHERE active = 1", [])?;
             tx.insert(
                 "role_charters",
@@ -241,6 +245,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotFound`], or [`LedgerError::Tampered`] when the text does not have the digest.
     pub fn context_text(&self, sha256: Digest) -> Result<String, LedgerError> {
+        // Nobody ever decided it, so it is in no row, and runs of a workspace without any decision
+        // name its digest.
         let unset = GovernanceRows::default().context_set();
         if unset.sha256 == sha256 {
             return Ok(unset.text);

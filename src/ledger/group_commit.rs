@@ -4,13 +4,13 @@
 //! blocks until the transaction that its record is in has been committed, and while the disk works for one batch the
 //! next one gathers.
 //!
-//! Records of runs that changed nothing outside need not wait for the disk, if the ledger says so: they are in the log when their
-//! callers get an answer, and on the disk a little later (`log_sync`).
+//! Records of runs that changed nothing outside need not wait for the disk, if the ledger says so. They are in the log when
+//! their callers get an answer, and on the disk a little later (`log_sync`).
 //!
-//! Guarantees: a call that returns without an error is as durable as with [`Ledger::insert_execution`]; a record that
-//! SQLite refuses fails alone (a savepoint for each); a transaction that fails reaches every caller whose record was in
-//! it, and leaves none of them behind; the queue has an end, and callers wait in front of it; dropping the recorder
-//! writes what was handed in and then ends the thread.
+//! Guarantees: a call that returns without an error is as durable as with [`Ledger::insert_execution`]. A record that
+//! SQLite refuses fails alone, because each has a savepoint. A transaction that fails reaches every caller whose record
+//! was in it, and leaves none of them behind. The queue has an end, and callers wait in front of it. Dropping the
+//! recorder writes what was handed in, and then ends the thread.
 //!
 //! Deliberately never: says yes before the commit, steps the order of one caller's steps, tries a failed batch again,
 //! or decides in which state a record is written.

@@ -120,6 +120,8 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredRevision> {
 
 fn checked(skill: &SkillName, stored: StoredRevision) -> Result<GuidanceRevision, LedgerError> {
     let StoredRevision { text, sha256, number, origin, author, created_at } = stored;
+    // The same text after parsing, too: what is served must be what the digest is of, and not a
+    // tidied form of it.
     let body = GuidanceText::parse(&text).ok().filter(|body| body.sha256() == sha256 && body.as_str() == text);
     let body = body.ok_or_else(|| {
         LedgerError::Tampered(format!("revision {number} of the guidance of `{skill}` has another text"))
@@ -154,6 +156,8 @@ pub(super) fn decide(
 ) -> Result<u32, LedgerError> {
     let number: u32 =
         tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM guidance_decisions", [], |row| row.get(0))?;
+    // Under the write lock. So each record is clearly before or after this decision, whatever the
+    // clocks of two processes say.
     let after: i64 = tx.query_row("SELECT coalesce(max(rowid), 0) FROM executions", [], |row| row.get(0))?;
     tx.insert(
         "guidance_decisions",
@@ -170,6 +174,7 @@ pub(super) fn decide(
         ],
     )?;
     let event = NewEvent::new(EventKind::Guidance, &subject(new.skill), decided.at)
+        // Both rows: a decision whose revision was edited would publish another text.
         .row("guidance_decisions", &number)
         .row("guidance_revisions", &format!("{}@{}", new.skill, new.published));
     events::append(tx, &event)?;
@@ -227,6 +232,8 @@ impl Ledger {
         self.write(|tx| {
             let skill = new.skill;
             let previous = newest(tx, skill)?.map(|newest| newest.published);
+            // Compared in the transaction that writes. Two persons who edit at once would otherwise
+            // overwrite one another unseen.
             if previous != new.seen {
                 return Err(LedgerError::Conflict(format!("the guidance of `{skill}`")));
             }

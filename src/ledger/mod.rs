@@ -1,19 +1,21 @@
 //! The ledger: what was proposed, built, verified, decided and run. The only truth about trust.
 //!
-//! Guarantees: every change is one `BEGIN IMMEDIATE` transaction, so it is there whole after a crash or not at all, and on the
-//! disk when it returns, but for records of runs that changed nothing outside (`durability`); a change of state names the state it starts from and fails when another process was
-//! faster; a file whose schema differs from this version's migrations is refused, also when it is changed while it is open.
+//! Guarantees: every change is one `BEGIN IMMEDIATE` transaction, so it is there whole after a crash or not at all. It is on
+//! the disk when it returns, except records of runs that changed nothing outside (`durability`). A change of state names the
+//! state it starts from, and fails when another process was faster. A file whose schema differs from this version's
+//! migrations is refused, also when it is changed while it is open.
 //!
-//! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or deletes a row;
-//! but for old records, by a person's word, which is a row itself ([`Ledger::prune`]).
+//! Deliberately never: reads a file other than the database, decides whether something *should* be trusted, or deletes a
+//! row. Old records are the exception: a person's word deletes them, and that word is a row itself ([`Ledger::prune`]).
 //!
 //! Where to look: every change goes through `write_transaction`, and `group_commit` puts the records of many threads into one
 //! of them. `switch` is the kill switch, and `stop_mark` its file. `change_detector` and `trusted_revision` notice what other
-//! processes changed. `stores` has the traits by which others use the ledger. `record_queries` reads records, and `prune`
+//! processes changed. `stores` and `forge_stores` have the traits by which others use the ledger. `record_queries` reads records, and `prune`
 //! deletes old ones. `durability` has when a commit is on the disk. Each other file is one family of tables.
 
 mod allowances;
 mod artifacts;
+mod attempts;
 mod builds;
 mod change_detector;
 mod code_attempts;
@@ -25,6 +27,7 @@ mod error;
 mod events;
 mod evidence;
 mod executions;
+mod forge_stores;
 mod governance;
 mod group_commit;
 mod guidance;
@@ -77,9 +80,10 @@ use write_transaction::WriteTransaction;
 
 pub use allowances::{Allowance, AllowanceKind};
 pub use artifacts::ArtifactRow;
+pub use attempts::{Attempt, NewAttempt};
 pub use builds::{Build, BuildEnd, NewBuild};
 pub use change_detector::ChangeDetector;
-pub use code_attempts::{CodeAttempt, CodeAttemptStep, NewCodeAttempt};
+pub use code_attempts::{CodeAttempt, CodeAttemptDetails, CodeAttemptStep};
 pub use commits::{Deadlines, Settled};
 pub use durability::LostRecords;
 pub use error::LedgerError;
@@ -87,11 +91,12 @@ pub use events::audit::{EventCounts, HistoryAudit};
 pub use events::begin::Adoption;
 pub use evidence::ReleasedEvidence;
 pub use executions::ExecutionRow;
+pub use forge_stores::{BuildStore, ForgeStore, PromotionStore, ProposalStore, VerificationStore};
 pub use governance::{NewCharter, NewGrant};
 pub use group_commit::Recorder;
 pub use guidance::{GuidanceDecision, GuidanceRevision, GuidanceRollback, NewGuidance};
 pub use guidance_pairs::{GuidancePair, ModelCost};
-pub use improvements::{Improvement, ImprovementStep, NewImprovement};
+pub use improvements::{Improvement, ImprovementDetails, ImprovementStep};
 pub use outcome_reports::{OutcomeOpinion, OutcomeReport};
 pub use own_commits::OwnCommits;
 pub use promotions::{Promotion, PromotionRequest, PromotionSubject};

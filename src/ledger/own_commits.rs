@@ -4,8 +4,8 @@
 //! In a process of many runs that would be after every batch of its own records, which change neither. So the [`super::Recorder`] keeps a list: the
 //! heads of the log's index between which there were only such batches.
 //!
-//! Guarantees: two heads are in it one after the other only if exactly one transaction was committed between them (SQLite counts them in the
-//! head), and that one inserted records and nothing else, under the ledger's write lock.
+//! Guarantees: two heads are in it one after the other only if exactly one transaction was committed between them. SQLite
+//! counts them in the head. That one inserted records and nothing else, under the ledger's write lock.
 //!
 //! Deliberately never: holds a transaction with a commit of files in it, or one that it did not see whole.
 

@@ -1,15 +1,15 @@
 //! Old records are thrown away.
 //!
-//! What stays: every record from the cutoff on; those that such a record follows from, however old; all runs of a commit that one
-//! of these is part of; runs whose files are on their way or wait for a person. Of commits: those of a record that stays,
-//! those that are pending or held or from the cutoff on, and where one takes back another, both or neither. The record and
-//! the commit that were written last stay as well, so that no number is ever given twice.
+//! What stays: every record from the cutoff on, and those that such a record follows from, however old. All runs of a commit
+//! stay that one of these is part of. So do runs whose files are on their way or wait for a person. Of commits: those of a
+//! record that stays, those that are pending or held or from the cutoff on, and where one takes back another, both or
+//! neither. The record and the commit that were written last stay as well, so that no number is ever given twice.
 //!
 //! What goes, goes in slices, each a short transaction, so that others can write in between and the write-ahead log stays
 //! small. What must stay is found out once, and completed in each slice by what was written since.
 //!
-//! Guarantees: a row of `prunes` says who threw away what, and each slice adds to it what the slice took; nothing refers to
-//! what is gone but the id of a parent; a crash leaves what the next prune takes. A commit goes with its undo in one slice,
+//! Guarantees: a row of `prunes` says who threw away what, and each slice adds to it what the slice took. Nothing refers to
+//! what is gone but the id of a parent. A crash leaves what the next prune takes. A commit goes with its undo in one slice,
 //! after all of its runs. Deliberately never: decides by itself, or removes a file: whoever does asks [`Ledger::kept_files`]
 //! first.
 

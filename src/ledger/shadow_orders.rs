@@ -134,8 +134,11 @@ impl Ledger {
         decided: Decided<'_>,
     ) -> Result<ShadowOrder, LedgerError> {
         self.write(|tx| {
+            // Inside of the write transaction, where no other writer can take the same number.
             let next = "SELECT coalesce(max(number), 0) + 1 FROM shadow_orders";
             let number: u32 = tx.query_row(next, [], |row| row.get(0))?;
+            // Calls that were made before the decision are not repeated: the person did not decide
+            // about them.
             let after: i64 = tx.query_row("SELECT coalesce(max(rowid), 0) FROM executions", [], |row| row.get(0))?;
             tx.insert(
                 "shadow_orders",
@@ -198,6 +201,8 @@ impl Ledger {
         let Some(order) = conn.prepare_cached(NEWEST)?.query_row([skill], from_row).optional()? else {
             return Ok(None);
         };
+        // Before its number of calls is believed: a row that was edited could let a candidate run
+        // more often.
         state::check_subject(conn, self.anchor.as_deref(), &subject(order.number), Some(EventKind::Improvement))?;
         Ok(Some(with_runs(conn, order)?).filter(|order| order.left() > 0))
     }

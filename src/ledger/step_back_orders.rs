@@ -128,6 +128,8 @@ impl Ledger {
         decided: Decided<'_>,
     ) -> Result<StepBackOrder, LedgerError> {
         write_decision(self, |tx| {
+            // A revision that a person never published would become guidance without a person's
+            // decision.
             if !tx.query_row(PUBLISHED_BEFORE, params![skill, to], |row| row.get(0))? {
                 let (id, found) = (format!("{skill}@{to}"), "never published".to_owned());
                 return Err(LedgerError::WrongState { what: "guidance", id, found, step: "order a step back to" });
@@ -145,6 +147,8 @@ impl Ledger {
                     ("created_at", &decided.at),
                 ],
             )?;
+            // The text of the revision is in the event too. Else one could edit it after the person
+            // signed.
             let event = NewEvent::new(EventKind::StandingOrder, &subject(number), decided.at)
                 .row("step_back_orders", &number)
                 .row("guidance_revisions", &format!("{skill}@{to}"));

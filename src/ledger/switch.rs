@@ -3,8 +3,8 @@
 //! A stop must also work when the ledger cannot be written: another process holds it, the disk is full. So a mark beside the
 //! ledger, a file with who and why, comes first and goes when the turn is recorded; as long as it is there, everything is stopped.
 //!
-//! Guarantees: the newest turn holds; what cannot be read counts as stopped; work that started before a stop is over by
-//! it, also when the switch was turned back at once. Deliberately never: forgets a turn.
+//! Guarantees: the newest turn holds, and what cannot be read counts as stopped. Work that started before a stop is
+//! over by it, also when the switch was turned back at once. Deliberately never: forgets a turn.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

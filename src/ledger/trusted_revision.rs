@@ -1,7 +1,8 @@
 //! Whether what a process keeps in memory of a trusted skill is still what the ledger says.
 //!
 //! Guarantees: two equal [`DataVersion`]s of one connection mean that nobody else has committed in between, to the same
-//! file; equal [`TrustedRevision`]s mean the same revision with the same bytes, spec and limits. What cannot be read is an error.
+//! file. Equal [`TrustedRevision`]s mean the same revision with the same bytes, spec and limits. What cannot be read is an
+//! error.
 //!
 //! Deliberately never: says that something is trusted by what was true before.
 

@@ -1,8 +1,8 @@
 //! The one place where the ledger is written.
 //!
-//! Every change of the ledger is a [`WriteTransaction`]: [`write`] begins it, hands it to its caller, and commits it. No other
-//! file of this module changes a row, except the migrations. So whatever must happen with every change has one place: its
-//! events are appended in it (`events`), and a checkpoint over them is signed before the commit and kept outside after it.
+//! Every change of the ledger is a [`WriteTransaction`]: [`write`] begins it, hands it to its caller, and commits it. No
+//! other file of this module changes a row, except the migrations. So whatever must happen with every change has one place.
+//! Its events are appended in it (`events`). A checkpoint over them is signed before the commit, and kept outside after it.
 //!
 //! Guarantees: a transaction takes the write lock before its first read, and is there whole after a crash or not at all. It
 //! begins only on a schema that is Kavi's own. A row that was added was read back before the commit. Of changes under

@@ -1,7 +1,7 @@
 //! A client for OpenAI-compatible model servers: asks whether one is there, and asks it one question.
 //!
-//! Guarantees: each request has one deadline, from the look-up of the host name to the last byte of the response, and a
-//! limit on the size of the response; the question has a length limit and goes to the configured address alone.
+//! Guarantees: each request has one deadline, from the look-up of the host name to the last byte of the response. The
+//! size of the response is limited. The question has a length limit and goes to the configured address alone.
 //! [`crate::http`] guarantees that no redirect is followed, no proxy is used and nothing is retried.
 //!
 //! Deliberately never: treats a missing model as a failure ([`ModelUnavailable`] is an outcome like any other), interprets

@@ -10,8 +10,8 @@ use crate::app::{AgentRun, AgentSkill};
 use crate::error::Error;
 use crate::model::{capabilities::SkillCapabilities, digest::Digest, id::CommitId, json::canonical, text};
 
-/// The schema of what a tool answers: the output of its skill, what is sent in the place of a long one, or the held state of a
-/// skill that writes files.
+/// The schema of what a tool answers. That is the output of its skill, what is sent in the place of a long one, or the held
+/// state of a skill that writes files.
 pub(super) fn output_schema(skill: &AgentSkill) -> Value {
     let mut sent = vec![skill.spec.io.output_schema().clone()];
     if skill.output_cap.is_some() {

@@ -139,6 +139,8 @@ impl ExampleExchange {
             RecordedEnd::Failure(failure) => (None, Some(failure.kind)),
             RecordedEnd::Reply { status, headers, .. } => {
                 let without_query = || url.split('?').next().unwrap_or_default().to_owned();
+                // Refused and not replaced: an example with other bytes than the host sent would
+                // test something that never happened.
                 let body = String::from_utf8(reply).map_err(|_| BinaryReply { method, url: without_query() })?;
                 let mut fields = BTreeMap::<String, String>::new();
                 for field in headers {
@@ -155,6 +157,8 @@ impl ExampleExchange {
 
     /// Whether it is of this request.
     pub fn is_of(&self, call: &HttpCall) -> bool {
+        // A body that the example leaves out may hold the time or a random number, which differ
+        // from run to run.
         let same_body = self.body.as_ref().is_none_or(|body| body.as_bytes() == call.body);
         self.method == call.method && self.url == call.url && same_body
     }

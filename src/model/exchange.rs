@@ -127,6 +127,8 @@ pub struct ExchangeHop {
 impl ExchangeHop {
     /// The origin of its URL.
     pub fn origin(&self) -> &str {
+        // By hand, because the URL was parsed before it was recorded, and `model` knows no URL
+        // parser.
         let host = self.url.find("://").map_or(0, |at| at + "://".len());
         let end = self.url.get(host..).and_then(|rest| rest.find('/')).map_or(self.url.len(), |at| host + at);
         self.url.get(..end).unwrap_or_default()
@@ -207,6 +209,7 @@ impl ExchangeRecord {
             RecordedEnd::Reply { body, .. } => Some(*body),
             RecordedEnd::Failure(_) => None,
         };
+        // An empty body is known without the store.
         [Some(self.call.body), reply].into_iter().flatten().filter(|body| body.bytes > 0)
     }
 }

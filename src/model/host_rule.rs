@@ -68,6 +68,7 @@ impl HostPattern {
         match self {
             Self::Exact(exact) => exact == host,
             Self::OneLabelBelow(parent) => {
+                // With the dot, so that `evil-example.org` does not match `*.example.org`.
                 let label = host.strip_suffix(parent.as_str()).and_then(|rest| rest.strip_suffix('.'));
                 label.is_some_and(|label| !label.is_empty() && !label.contains('.'))
             }
@@ -98,6 +99,7 @@ impl PathPattern {
     pub fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => exact == path,
+            // The prefix ends in a slash, so `/api/**` does not mean `/apiary`.
             Self::Below(prefix) => path.starts_with(prefix.as_str()),
         }
     }
@@ -193,10 +195,12 @@ fn parse_path(path: &str) -> Result<PathPattern, &'static str> {
         Some(_) => return Err("`**` is allowed only as the whole last part of its path"),
         None => (path, false),
     };
+    // An escape has two readings, and a server may take the other one than the rule did.
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()+,=:@".contains(&byte);
     if !path.starts_with('/') || !path.bytes().all(allowed) {
         return Err("its path must begin with `/` and have no escapes, `*`, `;`, query or fragment");
     }
+    // A server that resolves them would leave the part of the path that the rule names.
     if path.split('/').any(|part| part == "." || part == "..") || path.contains("//") {
         return Err("its path has an empty part, `.` or `..`");
     }
@@ -208,6 +212,8 @@ impl FromStr for HostRule {
 
     fn from_str(text: &str) -> Result<Self, InvalidHostRule> {
         let refused = refused(RULE, text);
+        // Before the words are read: an invisible letter could make the rule look like another one
+        // to a person.
         check_plain(text).map_err(&refused)?;
         let mut words = text.split_ascii_whitespace().peekable();
         let first = words.peek().copied().unwrap_or_default();
@@ -229,6 +235,8 @@ impl FromStr for HostRule {
         let host = parse_host(host).map_err(&refused)?;
         let path = parse_path(path).map_err(&refused)?;
         let mut rule = Self { method, scheme, host, port, path, types: Vec::new(), limits: CallLimits::DEFAULT };
+        // An option that is given twice takes the last value. Its text, which is what a person
+        // reads, has it once.
         words.try_for_each(|option| rule.set(option)).map_err(&refused)?;
         Ok(rule)
     }
@@ -262,6 +270,7 @@ impl HostRule {
                 text.split_once('/').is_some_and(|(main, sub)| part(main) && part(sub))
             };
             let types: Vec<String> = value.split(',').map(str::to_owned).collect();
+            // Lower case alone, because the type of a response is brought to lower case and compared.
             if types.len() > 8 || !types.iter().all(|text| is_type(text)) {
                 return Err("`types` is a list of at most eight content types in lower case");
             }

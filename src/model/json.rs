@@ -13,9 +13,9 @@
 //! - no lone surrogates, which no UTF-8 string can hold;
 //! - no U+0000 in strings or keys: it ends the text early for C libraries, terminals and some databases, so
 //!   two readers would see two different texts;
-//! - every integer is held exactly (`i64` or `u64`), a larger one is refused rather than rounded; a number
-//!   with a fraction or an exponent is the nearest `f64`, refused when the shortest text of that `f64` is
-//!   another decimal value: `0.1` passes, `9007199254740993.0` does not.
+//! - every integer is held exactly (`i64` or `u64`), and a larger one is refused rather than rounded. A
+//!   number with a fraction or an exponent is the nearest `f64`. It is refused when the shortest text of
+//!   that `f64` is another decimal value: `0.1` passes, `9007199254740993.0` does not.
 //!
 //! It never repairs: no comments, no trailing commas, no `NaN`.
 

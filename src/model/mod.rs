@@ -1,7 +1,7 @@
 //! Pure values: what the rest of Kavi talks about.
 //!
-//! Everything here is parsed once, at the edge, into a type that cannot be wrong; nothing here reads a
-//! file, a clock or the environment, and nothing here knows a database or an engine.
+//! Everything here is parsed once, at the edge, into a type that cannot be wrong. Nothing here reads a
+//! file, a clock or the environment, or knows a database or an engine.
 
 pub mod approver;
 pub mod artifact;

@@ -4,20 +4,21 @@
 //! `{"input": {"title": "str"}, "output": {"path": "str"}}`. Either way it is kept in one normal form, which is
 //! what is stored, shown, digested and checked.
 //!
-//! Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `minProperties`,
-//! `maxProperties`, `items`, `minItems`, `maxItems`, `uniqueItems` (of scalars), `minLength`, `maxLength`,
-//! `pattern`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `anyOf`, `oneOf`,
-//! `propertyNames`, `nullable`, `allOf` with one schema, `$ref` to `#/$defs/…` or `#/definitions/…` of the same side, and for people `title`,
-//! `description`, `default`, `examples`, `format`, `deprecated`, `$comment`. `$schema` may name 2020-12, 2019-09, draft 7 or
-//! draft 6, in which all of these mean the same.
+//! Supported of any value are `type`, `enum`, `const`, `nullable`, `anyOf`, `oneOf`, `allOf` with one
+//! schema, and `$ref` to `#/$defs/…` or
+//! `#/definitions/…` of the same side. Of objects: `properties`, `required`, `additionalProperties`, `minProperties`,
+//! `maxProperties`, `propertyNames`. Of lists: `items`, `minItems`, `maxItems`, `uniqueItems` (of scalars). Of texts:
+//! `minLength`, `maxLength`, `pattern`. Of numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`,
+//! `multipleOf`. For people: `title`, `description`, `default`, `examples`, `format`, `deprecated`, `$comment`. `$schema`
+//! may name 2020-12, 2019-09, draft 7 or draft 6, in which all of these mean the same.
 //!
 //! Guarantees of an [`IoSchema`]:
 //! - it holds no keyword that is not checked: anything else is refused with its JSON pointer;
 //! - both sides are objects, and every object in them is closed: nothing is accepted that is not described;
 //! - neither side accepts everything or nothing; for each a fitting value is known;
 //! - it refers to nothing outside itself, and no reference is left in it, so it is as large as it looks;
-//! - checking a value takes time that is bounded by the sizes of schema and value: patterns are linear, their
-//!   total work is capped ([`MAX_PATTERN_WORK`]), a mismatch is explained only where that is cheap.
+//! - checking a value takes time that is bounded by the sizes of schema and value. Patterns are linear, and
+//!   their total work is capped ([`MAX_PATTERN_WORK`]). A mismatch is explained only where that is cheap.
 //!
 //! A `default` of null where null does not fit is left out: it only says that the property is optional.
 //!

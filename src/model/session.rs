@@ -1,7 +1,7 @@
 //! Runs that follow from one another, as a tree.
 //!
-//! Guarantees: whatever the runs say of their parents, each has exactly one place, none is above itself, and one whose
-//! parent is not there begins a tree of its own; no recursion, however deep they go.
+//! Guarantees: whatever the runs say of their parents, each has exactly one place and none is above itself. One whose
+//! parent is not there begins a tree of its own. Nothing recurses, however deep they go.
 
 use std::collections::BTreeMap;
 

@@ -47,8 +47,8 @@ pub fn json(text: &str) -> String {
     out
 }
 
-/// Whether a character from U+007F on shows as itself: no control or format character, no separator of lines or
-/// paragraphs, no odd space, and nothing that Unicode has not assigned or left to private use.
+/// Whether a character from U+007F on shows as itself. It is no control or format character, no separator of
+/// lines or paragraphs, and no odd space. Unicode has assigned it, and has not left it to private use.
 fn is_printable(c: char) -> bool {
     let mut buffer = [b'a', 0, 0, 0, 0];
     let length = 1 + c.encode_utf8(&mut buffer[1..]).len();

@@ -1,7 +1,8 @@
 //! Whether an actor may do something: one pure function over everything that has a say.
 //!
-//! Each layer answers allow, ask or deny: the store itself, the charter, the capability matrix, the kill switch, the rules of
-//! kavi.toml and of the registry for the channel, and the class of the skill. The strictest answer holds.
+//! Each layer answers allow, ask or deny. The layers are the store itself, the charter, the capability matrix and the kill
+//! switch. Then come the rules of kavi.toml and of the registry for the channel, and the class of the skill. The strictest
+//! answer holds.
 //!
 //! Guarantees: an error, a store that cannot be read and a missing entry deny. Adding or tightening a layer never allows more.
 //! The same question has the same answer. Deliberately never: reads anything, counts, or asks a person.
@@ -170,6 +171,8 @@ fn deny(layer: AccessLayer, why: impl Into<String>) -> LayerAnswer {
 
 /// The answer of each layer.
 pub fn layers(question: &AccessQuestion<'_>, context: &AccessContext<'_>) -> Vec<LayerAnswer> {
+    // All layers answer, also after one that denies: `explain` shows each of them, and a layer that
+    // is skipped could not be seen to agree.
     let mut answers = vec![kill_switch(question, context)];
     match context.governance {
         Ok(governance) => {
@@ -189,12 +192,14 @@ pub fn layers(question: &AccessQuestion<'_>, context: &AccessContext<'_>) -> Vec
         }
         answers.push(file_rule(question, context, skill));
     }
+    // The order of the enum. Of several equal answers the person is told the one that stops most.
     answers.sort_by_key(|answer| answer.layer);
     answers
 }
 
 /// The strictest answer, of the first layer that gives it.
 pub fn decide(question: &AccessQuestion<'_>, context: &AccessContext<'_>) -> LayerAnswer {
+    // The first of equal ones stays, so the reason does not depend on how many layers there are.
     let strictest = layers(question, context).into_iter().reduce(|one, other| match other.rule > one.rule {
         true => other,
         false => one,
@@ -212,6 +217,7 @@ pub fn check(question: &AccessQuestion<'_>, context: &AccessContext<'_>) -> Resu
     if rule != ChannelRule::Deny {
         return Ok(rule);
     }
+    // An error of its own, because what mends it is another thing than a rule or a grant.
     if layer == AccessLayer::Charter {
         return Err(charter_error(context));
     }
@@ -242,6 +248,7 @@ fn charter(question: &AccessQuestion<'_>, context: &AccessContext<'_>, governanc
     if !question.actor.is_unattended() {
         return allow(layer);
     }
+    // A policy that cannot be read may have required one.
     let stored = governance.policy.as_ref().map_or(true, PolicyValues::requires_charter);
     match &governance.charter {
         Err(error) => deny(layer, error.to_string()),
@@ -289,6 +296,8 @@ fn stored_rule(question: &AccessQuestion<'_>, governance: &Governance) -> LayerA
 fn class(skill: SkillQuestion<'_>) -> LayerAnswer {
     match skill.capabilities.map(|capabilities| capabilities::check(skill.class, capabilities)) {
         Some(Err(error)) => deny(AccessLayer::Class, error.to_string()),
+        // Without capabilities the question is about a class in general, and the class is what is
+        // asked for.
         Some(Ok(())) | None => allow(AccessLayer::Class),
     }
 }

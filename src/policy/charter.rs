@@ -46,6 +46,8 @@ impl CharterSection {
 
     /// The section of a heading. Letter case, spaces, `-` and `:` make no difference.
     fn of_heading(heading: &str) -> Option<Self> {
+        // People write headings for people. What is meant is plain, and a charter that is refused
+        // for a colon protects nobody.
         let words: Vec<String> = heading
             .split(|c: char| c.is_whitespace() || matches!(c, '_' | '-' | ':'))
             .filter(|word| !word.is_empty())
@@ -168,6 +170,8 @@ impl RoleCharter {
         if content.starts_with('\u{feff}') {
             return Err(InvalidCharter::ByteOrderMark);
         }
+        // A text that is shown in another order than it is read could forbid something to a person
+        // and allow it to the agent.
         let refused = |c: &char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_hidden(*c);
         for (line, number) in content.split('\n').zip(1..) {
             if let Some(c) = line.chars().find(refused) {
@@ -207,9 +211,13 @@ fn parse_sections(content: &str) -> Result<CharterSections, InvalidCharter> {
     let mut found: [Option<Vec<(usize, &str)>>; 3] = Default::default();
     let mut current: Option<CharterSection> = None;
     for (line, number) in content.split('\n').zip(1..) {
+        // A reader sees no heading inside of a fence or a comment, and the parser would. So neither
+        // may be there.
         if is_markup(line) || is_underline(line) {
             return Err(InvalidCharter::Markup(number));
         }
+        // Also when it is indented. Markdown would take it for code, and somebody who reads the
+        // file for a heading.
         let Some(title) = heading(line.trim_start()) else {
             if let Some(lines) = current.and_then(|section| found[section as usize].as_mut()) {
                 lines.push((number, line));
@@ -256,6 +264,8 @@ fn items(lines: &[(usize, &str)], section: CharterSection) -> Result<Vec<String>
         match (item.map(str::trim), items.last_mut()) {
             (Some(""), _) => return Err(InvalidCharter::NoItem { line: *number, section }),
             (Some(item), _) => items.push(item.to_owned()),
+            // A long item is wrapped. Without this, its second line would be refused, or be an
+            // entry that means something else alone.
             (None, Some(before)) if line.starts_with([' ', '\t']) => {
                 before.push(' ');
                 before.push_str(trimmed);
@@ -272,6 +282,8 @@ fn items(lines: &[(usize, &str)], section: CharterSection) -> Result<Vec<String>
 /// [`CharterError::RoleCharterIntegrity`].
 pub fn active(rows: &GovernanceRows) -> Result<Option<(u64, RoleCharter)>, CharterError> {
     let broken = |why: String| Err(CharterError::RoleCharterIntegrity(why));
+    // A row that is gone is as wrong as one that was edited: without it the agents would act under
+    // no charter at all.
     let row = match (rows.charters.as_slice(), &rows.pinned) {
         ([], None) => return Ok(None),
         ([], Some(pinned)) => {
@@ -289,6 +301,7 @@ pub fn active(rows: &GovernanceRows) -> Result<Option<(u64, RoleCharter)>, Chart
                 row.version, charter.content_sha256, pinned.version, pinned.content_sha256
             ));
         }
+        // Somebody inserted it. A charter that nobody set must not be the one that agents read.
         None => return broken(format!("no event of the history is about charter {}", row.version)),
     }
     match &rows.charter_problem {
@@ -307,6 +320,8 @@ fn checked(row: &CharterRow) -> Result<RoleCharter, String> {
         return Err(format!("the text of charter {version} does not have the SHA-256 that its row says"));
     }
     let stored: Option<CharterSections> = serde_json::from_str(&row.sections_json).ok();
+    // Both are stored, and a reader of the database may look at the sections alone. They must say
+    // what the text says.
     match stored.as_ref() == Some(&charter.sections) {
         true => Ok(charter),
         false => Err(format!("the stored sections of charter {version} are not those of its text")),

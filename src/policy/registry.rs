@@ -173,6 +173,7 @@ pub fn key(name: &str) -> Option<PolicyKey> {
     if let Some(row) = TABLE.iter().find(|row| row.name == name) {
         return Some(of_row(row));
     }
+    // Models come and go, so their names are no fixed keys.
     if name.strip_prefix(TOKEN_CEILING).is_some_and(is_model) {
         return TABLE.iter().find(|row| row.name == DEFAULT_CEILING).map(of_row);
     }
@@ -262,10 +263,14 @@ impl PolicyValues {
     pub fn of(rows: &BTreeMap<String, String>) -> Result<Self, PolicyError> {
         let mut values = Self::default();
         for (name, text) in rows {
+            // Kept aside and not refused: a key that a later version stored must not stop
+            // everything after a downgrade. It is named as drift.
             if key(name).is_none() {
                 values.unknown.push(name.clone());
                 continue;
             }
+            // One value that cannot be read makes all of them unread. A registry with a hole in it
+            // could miss the very rule that denies.
             let value = decode(text).map_err(|_| PolicyError::NotJson(name.clone()))?;
             check(name, &value)?;
             values.stored.insert(name.clone(), value);
@@ -324,6 +329,8 @@ impl PolicyValues {
 
     /// The token ceiling of a model: its own, else that of every model.
     pub fn token_ceiling(&self, model: &str) -> Option<u64> {
+        // Only what is stored. By its default, a model without a ceiling of its own would hide the
+        // one for all models.
         let own = self.stored.get(&format!("{TOKEN_CEILING}{model}")).and_then(Value::as_u64);
         own.or_else(|| self.count(DEFAULT_CEILING))
     }

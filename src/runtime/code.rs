@@ -52,9 +52,9 @@ impl MachineCode {
         // SAFETY: `deserialize` asks for bytes that `precompile_component` or `serialize` gave, and that nobody changed
         // since. It copies them, so they need to stay as they are only until it returns.
         // - Only the callers of `trusted` make a `MachineCode`, and there are two. The compile child's output is what
-        //   `precompile_component` gave, over a pipe that only that child of our own executable held. An entry of
-        //   the cache is such an output, under a keyed MAC that was checked over this very buffer before it came here; its
-        //   key never leaves the machine's user, and no grant reaches it.
+        //   `precompile_component` gave, over a pipe that only that child of our own executable held. An entry of the
+        //   cache is such an output, under a keyed MAC that was checked over this very buffer before it came here. Its key
+        //   never leaves the machine's user, and no grant reaches it.
         // - The buffer is private memory, owned by `self`, which has no way to change it. No file is mapped.
         // - Safety does not depend on the code being for this engine. The engine compares version, settings and processor
         //   features with its own and refuses what differs. `Runtime::load` has compared the engine's id before.

@@ -1,10 +1,10 @@
 //! The compile child: Kavi's own executable, started again with a hidden verb. It reads a component from standard input and
 //! writes machine code to standard output.
 //!
-//! Guarantees: a component that attacks the compiler attacks a process with an empty environment, no file that it can open,
-//! and limits of its own on processor time, wall clock, memory and output. That process is dead when [`compile`] returns.
-//! Parent and child make their engine with one function. The child names the engine that it had, so that code of another
-//! version is refused: Kavi may have been replaced on disk while it was running.
+//! Guarantees: a component that attacks the compiler attacks a process with an empty environment and no file that it can
+//! open. That process has limits of its own on processor time, wall clock, memory and output. That process is dead when
+//! [`compile`] returns. Parent and child make their engine with one function. The child names the engine that it had, so
+//! that code of another version is refused: Kavi may have been replaced on disk while it was running.
 //!
 //! Deliberately never: compiles in Kavi's own process, retries, or keeps anything.
 

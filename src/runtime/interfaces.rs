@@ -1,7 +1,7 @@
 //! The one table of interfaces that the runtime can give: who is given each, and how it is linked.
 //!
-//! Guarantees: inspection compares a component with this table and the linker links from it, so the two cannot differ;
-//! what is not in the table can be neither granted nor linked. What a skill is given follows from its
+//! Guarantees: inspection compares a component with this table and the linker links from it, so the two cannot differ.
+//! What is not in the table can be neither granted nor linked. What a skill is given follows from its
 //! [`SkillCapabilities`] alone.
 //!
 //! Nothing in the table reaches outside the run except the folders: no environment, no arguments, closed standard input,

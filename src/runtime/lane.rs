@@ -1,8 +1,8 @@
 //! A lane: a thread that is kept for many runs, one after the other, that may access the same folders.
 //!
 //! Guarantees: the second wall restricts the thread before it gets any work. A run that needs other access is never let on
-//! it, and a run that writes files never is. The keeper, which is the thread that made the lane, asks meanwhile whether the
-//! run on it may still go on, as it is done for a run with a thread of its own.
+//! it, and a run that writes files never is. The keeper is the thread that made the lane. It asks meanwhile whether the run
+//! on it may still go on, as for a run with a thread of its own.
 //!
 //! Deliberately never: takes a restriction back, or keeps anything of one run for the next. Each run has a store of its own;
 //! only the thread and its restriction are kept.

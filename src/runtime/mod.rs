@@ -1,8 +1,8 @@
 //! The runtime: compiles components and runs them behind a wall.
 //!
-//! A run is a fresh store. It has exactly the interfaces that its skill's capabilities give, a virtual clock, seeded
-//! random numbers, captured output, a read-only `/vault` with the linked folders that kavi.toml names, an empty `/out`, and
-//! a limit on everything that can be counted.
+//! A run is a fresh store. It has exactly the interfaces that its skill's capabilities give, a virtual clock, seeded random
+//! numbers and captured output. Its folders are a read-only `/vault`, with the linked folders that kavi.toml names, and an
+//! empty `/out`. Everything that can be counted has a limit.
 //!
 //! Guarantees: a run ends within its deadline, except for a file call that hangs in the kernel. It ends with a typed reason
 //! that names the limit. The next run starts from nothing.
@@ -14,8 +14,8 @@
 //! - its walls: `wall/` around WASI, `second_wall.rs` for the kernel's view of the thread;
 //! - its end: `deadline.rs`, `epoch.rs`, `interrupt.rs`, `memory_limiter.rs`, and `outcome.rs` for what comes back.
 //!
-//! Deliberately never: reads the clock, the environment or a file outside the two folders for a guest; keeps anything from
-//! one run for the next; decides what a skill may touch (that is `model::capabilities`). Kavi's own process compiles test
+//! Deliberately never: reads the clock, the environment or a file outside the two folders for a guest, or keeps anything
+//! from one run for the next. What a skill may touch is decided in `model::capabilities`. Kavi's own process compiles test
 //! programs only.
 
 mod cache;

@@ -10,8 +10,8 @@
 //! arguments or environment, and ends at once. A value is complete and valid, or it is not given out at all. No error, report
 //! or `Debug` form contains any part of a value.
 //!
-//! Deliberately never: asks a store before there is a use for the value, starts a shell, lets a store ask at the terminal,
-//! shortens a value without being told to, or keeps one.
+//! Deliberately never: asks a store before there is a use for the value, starts a shell, or lets a store ask at the
+//! terminal. It shortens no value without being told to, and keeps none.
 
 mod encodings;
 mod error;

@@ -103,6 +103,8 @@ impl FileAnchor {
         let note = self.file("cosigned").ok().and_then(|path| artifacts::read_once(&path).ok());
         let note = note.and_then(|bytes| String::from_utf8(bytes).ok());
         let at = address.as_ref().ok().zip(note.as_ref()).and_then(|(address, note)| address.cosigned_at(note));
+        // Only a size to begin with. What the witness really saw it says itself, and its signature
+        // is checked.
         let size = note.and_then(|note| Checkpoint::read_unverified(&note).ok()).map(|checkpoint| checkpoint.head.size);
         let witness = address.as_ref().map_or_else(String::clone, ToString::to_string);
         Some(CosignedHead { witness, events: size.filter(|_| at.is_some()), at })
@@ -145,6 +147,8 @@ impl FileAnchor {
     fn check_place(&self) -> Result<(), AnchorError> {
         match &self.place {
             Err(error) => Err(error.clone()),
+            // Otherwise somebody could move a whole workspace of their own here, with its key and
+            // head, and all of it would fit.
             Ok(Some(place)) if format!("kavi/{}", place.workspace) != self.origin => {
                 Err(unusable(format!("another ledger was put in the place of the workspace {}", place.workspace)))
             }
@@ -177,6 +181,8 @@ impl FileAnchor {
             SystemRandom::new().fill(&mut seed).map_err(|_| unusable("the system gives no random numbers"))?;
             let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| unusable("the key cannot be made"))?;
             let public = pair.public_key().as_ref().try_into().map_err(|_| unusable("the key cannot be made"))?;
+            // Both halves, so that a file that was cut or edited is noticed before it signs
+            // anything.
             let text = SecretString::from(format!("{} {}\n", hex(&seed), hex(&public)));
             let folder = path.parent().unwrap_or(Path::new("."));
             // The user's own folders may be links, such as `~/.local`. What is made below them is not.
@@ -199,6 +205,7 @@ impl FileAnchor {
         }
         let path = self.file("key")?;
         let failed = |why: &str| unusable(format!("its key {} cannot be used: {why}", path.display()));
+        // Refused when another user can read it: whoever has the key can sign any history.
         let text = artifacts::read_private(&path, MAX_KEY).map_err(|error| failed(&error.to_string()))?;
         let words = text.expose_secret().trim_end().split_once(' ');
         let (seed, public) = words.ok_or_else(|| failed("it is no key"))?;
@@ -209,6 +216,8 @@ impl FileAnchor {
 
     fn lock(&self) -> Result<File, AnchorError> {
         let path = self.file("lock")?;
+        // A file of its own: the head is replaced by a rename, and a lock on it would be one on the
+        // old file.
         let file =
             artifacts::open_lock(path.parent().unwrap_or(&path), &path).map_err(|error| unusable(error.to_string()))?;
         uninterrupted(|| file.lock()).map_err(|error| unusable(format!("{}: {error}", path.display())))?;
@@ -235,6 +244,7 @@ impl HistoryAnchor for FileAnchor {
     }
 
     fn head(&self) -> Result<Option<String>, AnchorError> {
+        // Before the head is read: it may fit the ledger, and both may be in the wrong place.
         self.check_place()?;
         self.check_conflict()?;
         let path = self.file("head")?;
@@ -274,6 +284,8 @@ impl HistoryAnchor for FileAnchor {
         let Some(Witness::Asked(address)) = &self.witness else { return Ok(()) };
         let address = address.as_ref().map_err(|error| unusable(error.as_str()))?;
         let size = Checkpoint::read_unverified(note).map_err(|error| unusable(error.to_string()))?.head.size;
+        // What is remembered may be old, such as after a backup. The witness then says how far it
+        // is.
         let mut old = self.cosigned().and_then(|cosigned| cosigned.events).unwrap_or(0);
         // Twice: the first answer may say how far the witness is.
         for _ in 0..2 {
@@ -286,6 +298,7 @@ impl HistoryAnchor for FileAnchor {
             match address.submit(&request).map_err(|error| unusable(error.to_string()))? {
                 WitnessAnswer::Cosigned { note, .. } => return self.write("cosigned", &note),
                 WitnessAnswer::HasSize(has) if has > size => return Err(self.conflict(&older_than_witness(has, size))),
+                // It has the size that was named and still refuses: its root is another one.
                 WitnessAnswer::HasSize(has) if has == old => break,
                 WitnessAnswer::HasSize(has) => old = has,
                 WitnessAnswer::Inconsistent => break,

@@ -70,6 +70,7 @@ pub fn anchored(ledger: Ledger, outside: Outside<'_>, now: Timestamp) -> Result<
     let workspace = ledger.workspace_id().unwrap_or_else(|_| "unknown".to_owned());
     let trust = state.map(|state| state.join("trust"));
     let folder = trust.as_ref().map(|trust| trust.join(&workspace));
+    // By the folder of the workspace, because a ledger that was exchanged brings an id of its own.
     let place = trust.as_deref().map_or(Ok(None), |trust| PlacePin::read(trust, outside.root));
     let rules = DecisionRules {
         signer: Some(Arc::new(PersonSigner::new(outside.ssh, folder.as_deref()))),
@@ -83,6 +84,8 @@ pub fn anchored(ledger: Ledger, outside: Outside<'_>, now: Timestamp) -> Result<
     });
     let anchor = Arc::new(FileAnchor::new(folder, &workspace).with_rules(rules, place).with_witness(witness));
     let unused = anchor.is_unused() && ledger.access() == LedgerAccess::Full;
+    // A ledger with checkpoints and no head has lost its head, or came from another machine. It
+    // must not get a new key unasked.
     let fresh = unused && !ledger.has_checkpoints()?;
     let shared: Arc<dyn HistoryAnchor> = anchor.clone();
     let ledger = ledger.with_anchor(shared);

@@ -51,6 +51,7 @@ impl SshTools {
     /// # Errors
     /// [`NoSignature`] when it exists or cannot be made.
     pub fn make_key(&self, path: &Path, passphrase: Option<&str>) -> Result<(), NoSignature> {
+        // `ssh-keygen` would ask whether to write over it, and nobody is there to answer.
         if path.symlink_metadata().is_ok() {
             return Err(none(format!("{} exists already", path.display())));
         }
@@ -146,6 +147,8 @@ impl DecisionSigner for PersonSigner {
         for file in self.candidates() {
             let text = artifacts::read_once(&file).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let key = text.and_then(|text| SshPublicKey::parse(&text).ok());
+            // A key of nobody who may sign is not tried: `ssh-keygen` would ask for its passphrase
+            // for nothing.
             let Some(signer) = key.as_ref().and_then(|key| signer_of(request, key)) else { continue };
             if key.as_ref().is_some_and(SshPublicKey::is_hardware) {
                 tracing::warn!("touch the key of {} when it blinks", signer.principal);
@@ -156,6 +159,7 @@ impl DecisionSigner for PersonSigner {
             }
         }
         // The agent may have the key, though its file is not here.
+        // Not after a key that was refused, though: the person would be asked once more.
         let ask_agent = tried.is_empty() && self.has_agent();
         for signer in request.signers.iter().filter(|_| ask_agent) {
             let file = tempfile::Builder::new().suffix(".pub").tempfile();

@@ -23,6 +23,8 @@ pub const MACHINE_PIN: &str = "/etc/kavi/signers";
 pub fn machine_pin(path: &Path) -> Option<Vec<Signer>> {
     let text = match artifacts::read_once(path) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|error| error.to_string()),
+        // Only a file that is not there means no pin. One that cannot be read could name others
+        // than those who are asked.
         Err(ReadError::Missing) => return None,
         Err(_) => Err("it cannot be read".to_owned()),
     };
@@ -37,6 +39,7 @@ pub fn machine_pin(path: &Path) -> Option<Vec<Signer>> {
 pub fn is_of_another_user(path: &Path) -> bool {
     let me = rustix::process::geteuid().as_raw();
     let foreign =
+        // The folder as well: whoever may write it can put another file in the place of the pin.
         |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.uid() != me && meta.mode() & 0o022 == 0);
     foreign(path) && path.parent().is_some_and(foreign)
 }
@@ -52,6 +55,7 @@ pub struct PlacePin {
 
 /// The file of a place below the folder for key and head of all workspaces.
 fn file(trust: &Path, root: &Path) -> PathBuf {
+    // A digest, because a path may be longer than a name, and holds slashes.
     let name = hex(&sha256(&[root.as_os_str().as_encoded_bytes()]));
     trust.join("places").join(name)
 }

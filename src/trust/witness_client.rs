@@ -95,12 +95,16 @@ impl WitnessAddress {
     /// `WitnessError`.
     pub fn submit(&self, request: &AddCheckpoint) -> Result<WitnessAnswer, WitnessError> {
         let limits = ExchangeLimits { time: TIME, response_head: 16 << 10 };
+        // The roots that come with Kavi. A witness is there for a machine whose own settings may be
+        // wrong.
         let client = HttpClient::new(&TlsRoots::Bundled, None)?;
         let sent = HttpRequest::new(HttpMethod::Post, &format!("{}/add-checkpoint", self.url), limits)?;
         let answer = client.fetch_any_status(sent.body(request.text().into_bytes()), MAX_ANSWER)?;
         let body = String::from_utf8(answer.body).map_err(|_| WitnessError::Malformed)?;
         match answer.status {
             200 => {
+                // The witness sends its line alone. Put under the note that was sent, it cannot be
+                // a signature over another one.
                 let note = format!("{}{body}", request.note);
                 Ok(WitnessAnswer::Cosigned { at: self.key.cosigned_at(&note)?, note })
             }

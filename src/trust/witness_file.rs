@@ -45,6 +45,7 @@ impl WitnessFile {
         let mut end = Vec::new();
         file.take(most).read_to_end(&mut end).map_err(failed)?;
         let text = String::from_utf8_lossy(&end);
+        // From the end: the file grows for ever, and is read at each start.
         let Some(line) = text.lines().rev().find(|line| !line.trim().is_empty()) else { return Ok(None) };
         parse_line(line).map(Some).ok_or_else(|| self.failed("its last line is no checkpoint"))
     }
@@ -60,6 +61,8 @@ impl WitnessFile {
         let checkpoint = Checkpoint::read_unverified(note).map_err(|error| self.failed(&error.to_string()))?;
         let root = STANDARD.encode(checkpoint.head.root);
         let line = format!("{} {root} {}\n", checkpoint.head.size, STANDARD.encode(note));
+        // Only to append, and never made here: a file that Kavi may make or rewrite is no witness
+        // against it.
         let file = File::options().append(true).open(&self.0);
         let written = file.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_data()));
         written.map_err(|error| self.failed(&error.to_string()))
@@ -72,6 +75,8 @@ fn parse_line(line: &str) -> Option<String> {
     let (size, root, note) = (words.next()?, words.next()?, words.next()?);
     let note = String::from_utf8(STANDARD.decode(note).ok()?).ok()?;
     let checkpoint = Checkpoint::read_unverified(&note).ok()?;
+    // Size and root are there for a person who reads the file. Where they differ from the note,
+    // somebody edited one of the two.
     let fits = checkpoint.head.size.to_string() == size && STANDARD.encode(checkpoint.head.root) == root;
     (fits && words.next().is_none()).then_some(note)
 }

@@ -89,6 +89,8 @@ impl WitnessStore {
     }
 
     fn decide(&self, request: &AddCheckpoint, now: u64) -> Result<WitnessReply, AnchorError> {
+        // Two requests at once could each see the old size, and get cosignatures for two histories
+        // of one size.
         let _lock = self.lock()?;
         let known = |origin: &str| self.logs.iter().find(|key| key.name() == origin);
         // Read before the decision: a record that cannot be read is no reason to begin anew.
@@ -100,6 +102,8 @@ impl WitnessStore {
         Ok(match decide(request, known, |_| newest) {
             WitnessDecision::Cosign(checkpoint) => {
                 let path = self.record(&checkpoint.origin);
+                // On the disk before the signature. A witness that forgets what it cosigned can be
+                // led into a fork.
                 artifacts::write_durably(&self.folder, &path, request.note.as_bytes()).map_err(unusable)?;
                 let body = self.cosign(&request.note, now)?;
                 WitnessReply { status: 200, content_type: "text/plain; charset=utf-8", body }

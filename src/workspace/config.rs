@@ -13,10 +13,11 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor, value::MapAccessDe
 
 use super::context_settings::ContextSettings;
 use super::discover::{self, check_root, resolve_new};
+use super::environment::{Environment, below_home, expanded};
+use super::error::ConfigError;
 use super::notify_settings::NotifySettings;
 use super::record_settings::RecordSettings;
 use super::trust_settings::TrustSettings;
-use super::{environment::Environment, error::ConfigError};
 use crate::model::{
     layout::{self, Layout},
     limits::Limits,
@@ -290,11 +291,14 @@ impl Config {
         let unclear = || malformed("`vault` must not contain `..` after a folder that does not exist".to_owned());
         let real = resolve_new(&vault).ok_or_else(unclear)?;
         let state = resolve_new(&root.join(".kavi")).ok_or_else(unclear)?;
+        // In both directions: a vault below `.kavi/` would let a skill that writes reach the
+        // ledger's own folder.
         if root.starts_with(&real) || state.starts_with(&real) || real.starts_with(&state) {
             return Err(malformed(
                 "`vault` must be a folder of its own, not one that the workspace lies in".to_owned(),
             ));
         }
+        // Against the resolved vault: a link in its path must not hide where it is.
         let secrets = checked_secrets(settings.secrets, home, &real).map_err(malformed)?;
         let trust = settings.trust.resolved(&root, |path| below_home(&path, "trust", home)).map_err(malformed)?;
         if trust.is_in(&real) {
@@ -343,31 +347,6 @@ fn checked_secrets(
         }
     }
     Ok(secrets)
-}
-
-/// A path that somebody wrote, with `~/` as the person's home folder. A shell leaves `~` in quotes as it is.
-///
-/// # Errors
-/// [`ConfigError::NoHome`] when HOME is not set.
-pub fn with_home(path: &Path, environment: &Environment) -> Result<PathBuf, ConfigError> {
-    let home = environment.get("HOME").map(Path::new);
-    expanded(path, home).map_err(|_| ConfigError::NoHome(path.to_owned()))
-}
-
-/// A path of the settings, with `~/` as the person's home folder.
-fn expanded(path: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
-    below_home(path, "vault", home)
-}
-
-/// The same of the setting with this name.
-fn below_home(path: &Path, setting: &str, home: Option<&Path>) -> Result<PathBuf, String> {
-    match path.strip_prefix("~") {
-        Err(_) => Ok(path.to_owned()),
-        Ok(below) => match home {
-            Some(home) => Ok(home.join(below)),
-            None => Err(format!("`{setting}` is {}, and HOME is not set: write the whole path", path.display())),
-        },
-    }
 }
 
 #[cfg(test)]

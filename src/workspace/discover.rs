@@ -5,8 +5,8 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::config::with_home;
-use super::{environment::Environment, error::ConfigError};
+use super::environment::{Environment, with_home};
+use super::error::ConfigError;
 use crate::model::layout;
 
 /// The folder of the workspace: `explicit`, then KAVI_WORKSPACE, then the first one upwards from `cwd`.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::config::with_home;
 use super::error::ConfigError;
 
 /// The part of the environment that Kavi looks at, read once in `main`.
@@ -111,6 +110,31 @@ impl Environment {
             .or_else(|| below("XDG_STATE_HOME", "kavi"))
             .or_else(|| below("HOME", ".local/state/kavi"))?;
         with_home(&found, self).ok()
+    }
+}
+
+/// A path that somebody wrote, with `~/` as the person's home folder. A shell leaves `~` in quotes as it is.
+///
+/// # Errors
+/// [`ConfigError::NoHome`] when HOME is not set.
+pub fn with_home(path: &Path, environment: &Environment) -> Result<PathBuf, ConfigError> {
+    let home = environment.get("HOME").map(Path::new);
+    expanded(path, home).map_err(|_| ConfigError::NoHome(path.to_owned()))
+}
+
+/// A path of the settings, with `~/` as the person's home folder.
+pub(super) fn expanded(path: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
+    below_home(path, "vault", home)
+}
+
+/// The same of the setting with this name.
+pub(super) fn below_home(path: &Path, setting: &str, home: Option<&Path>) -> Result<PathBuf, String> {
+    match path.strip_prefix("~") {
+        Err(_) => Ok(path.to_owned()),
+        Ok(below) => match home {
+            Some(home) => Ok(home.join(below)),
+            None => Err(format!("`{setting}` is {}, and HOME is not set: write the whole path", path.display())),
+        },
     }
 }
 

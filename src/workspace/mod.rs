@@ -17,10 +17,10 @@ mod origins;
 mod record_settings;
 mod trust_settings;
 
-pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE, with_home};
+pub use config::{AdviceSettings, BuilderSettings, Config, ConfinementSetting, EffectsSettings, TEMPLATE};
 pub use context_settings::{CharterSetting, ContextSettings, LEDGER_STORE};
 pub use discover::{check_root, resolve_new};
-pub use environment::Environment;
+pub use environment::{Environment, with_home};
 pub use error::ConfigError;
 pub use notify_settings::NotifySettings;
 pub use origins::{Setting, SettingOrigin, settings};

@@ -33,7 +33,6 @@ mod forged;
 mod full_disk;
 mod gates;
 mod governance;
-mod governance_database;
 mod guidance;
 mod held;
 mod help;

@@ -1,8 +1,8 @@
 //! A bounded queue that several owners share.
 //!
-//! Guarantees: an entry is displaced only when it is older than [`QueueLimits::kept`] and its place is needed: where an owner
-//! has reached its limit by one of its own, where the queue is full by the oldest of all. A new entry without a place is
-//! refused. So no owner can displace what another one still waits for, whatever names it gives itself.
+//! Guarantees: an entry is displaced only when it is older than [`QueueLimits::kept`] and its place is needed. Where an
+//! owner has reached its limit, its own oldest entry goes. Where the queue is full, the oldest of all goes. A new entry
+//! without a place is refused. So no owner can displace what another one still waits for, whatever names it gives itself.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -7,8 +7,8 @@ use std::io;
 use super::at;
 use crate::cage::error::{SetupStep, StageError};
 
-/// Fails unless this process is the first of its namespace, holds no capability, can gain none, is filtered, cannot
-/// write a kernel setting, and has no network interface but its loopback.
+/// Fails unless this process is the first of its namespace, is filtered, holds no capability and can gain none. It
+/// must be unable to write a kernel setting, and have no network interface but its loopback.
 pub(in crate::cage) fn walls() -> Result<(), StageError> {
     let refuse = |what: &str| Err(StageError::new(SetupStep::SelfCheck, what));
     // Only the first process of a namespace takes all others with it when it ends.

@@ -4,8 +4,9 @@
 //! holds for `clone3`, whose flags a filter cannot read. A list of *forbidden* calls would allow what the next kernel adds,
 //! and the second set of numbers (x32) of x86-64.
 //!
-//! Left out on purpose: namespaces, mounts, tracing and memory of other processes, kernel keys, BPF, io_uring, perf,
-//! userfaultfd, modules, kexec, file handles, clocks, quotas, swap, and System V memory, which no limit counts.
+//! Left out on purpose: namespaces, mounts, tracing and memory of other processes, kernel keys, BPF, io_uring, perf
+//! and userfaultfd. So are modules, kexec, file handles, clocks, quotas, swap, and System V memory, which no limit
+//! counts.
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 mod clear;
 mod status;
 
-use super::{Context, JsonFlag};
+use super::Context;
 use crate::error::Error;
 
 /// Show or delete the machine code of skills. A run compiles again what is missing.
@@ -18,16 +18,6 @@ pub struct Args {
 enum Verb {
     Status(status::Args),
     Clear(clear::Args),
-}
-
-impl Args {
-    pub fn json(&self) -> bool {
-        let JsonFlag { json } = match &self.verb {
-            Verb::Status(args) => args.json,
-            Verb::Clear(args) => args.json,
-        };
-        json
-    }
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Context, JsonFlag, approval::Approval};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Approval, DecisionContext, Question},
+};
 use super::selection::{Decisions, Selection};
 use super::{human, machine, not_whole, what_happens};
 use crate::app::CommitReview;
@@ -21,16 +24,20 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     let ids = args.selection.ids(&app)?;
     let shown = ids.iter().map(|id| app.effects().show(id)).collect::<Result<Vec<_>, _>>()?;
     let asks = shown.iter().any(|shown| shown.commit.state == CommitState::Held);
-    if !args.approval.yes && asks {
+    if asks {
         let look = args.selection.id().map_or_else(|| "list".to_owned(), |id| format!("show {id}"));
-        out.person_or(&format!("look at `kavi effects {look}`, then give --yes"))?;
-        shown.iter().for_each(|shown| out.remark(&human(shown)));
-        out.agreed(&question(&shown), "not approved; what was shown stays held")?;
+        let instead = format!("look at `kavi effects {look}`, then give --yes");
+        let asked = question(&shown);
+        let question =
+            Question { instead: &instead, asks: &asked, otherwise: "not approved; what was shown stays held" };
+        args.approval.ask(&out, &question, || {
+            shown.iter().for_each(|shown| out.remark(&human(shown)));
+            Ok(())
+        })?;
     }
     let mut decisions = Decisions::default();
     for shown in shown {

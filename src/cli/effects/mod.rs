@@ -9,7 +9,7 @@ mod show;
 
 use serde_json::{Value, json};
 
-use super::{Context, JsonFlag, views};
+use super::{Context, views};
 use crate::app::{App, CommitReview, ExecutionRow, FileDiff, HeldChange};
 use crate::error::Error;
 use crate::model::{commit::VaultChange, id::IdPrefix, text};
@@ -40,19 +40,6 @@ enum Verb {
     Approve(approve::Args),
     Reject(reject::Args),
     Abandon(abandon::Args),
-}
-
-impl Args {
-    pub fn json(&self) -> bool {
-        let JsonFlag { json } = match &self.verb {
-            Verb::List(args) => args.json,
-            Verb::Show(args) => args.json,
-            Verb::Approve(args) => args.json,
-            Verb::Reject(args) => args.json,
-            Verb::Abandon(args) => args.json,
-        };
-        json
-    }
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {

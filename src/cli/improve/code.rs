@@ -12,7 +12,7 @@ pub fn table(all: &[CodeAttempt]) -> String {
 }
 
 fn row(it: &CodeAttempt) -> Vec<String> {
-    let pairs = match (it.flips, replay_evidence(it)) {
+    let pairs = match (it.details.flips, replay_evidence(it)) {
         (Some(flips), Some(evidence)) => format!(
             "+{} -{} ={}, e-value {:.1} of {:.1}",
             flips.gains, flips.losses, flips.same, evidence.e_value, evidence.threshold
@@ -24,7 +24,7 @@ fn row(it: &CodeAttempt) -> Vec<String> {
         it.skill.to_string(),
         it.revision.to_string(),
         it.state.to_string(),
-        it.proposal.as_ref().map_or("-".to_owned(), ProposalId::short),
+        it.details.proposal.as_ref().map_or("-".to_owned(), ProposalId::short),
         format!("{:.1}", it.e_value),
         pairs,
         it.created_at.to_string(),
@@ -35,7 +35,7 @@ fn row(it: &CodeAttempt) -> Vec<String> {
 pub fn machine(it: &CodeAttempt) -> Value {
     json!({
         "number": it.number, "skill": it.skill, "revision": it.revision, "attempt": it.attempt, "state": it.state,
-        "e_value": it.e_value, "proposal_id": it.proposal, "flips": it.flips, "pairs": replay_evidence(it),
+        "e_value": it.e_value, "proposal_id": it.details.proposal, "flips": it.details.flips, "pairs": replay_evidence(it),
         "why": it.why, "created_at": it.created_at, "changed_at": it.changed_at,
     })
 }

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::super::{Context, JsonFlag, approval::Decider, input};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+    input,
+};
 use crate::error::Error;
 use crate::model::{
     digest::Digest,
@@ -43,8 +47,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let named = args.release.as_deref().map(Digest::parse).transpose();
     let named = named.map_err(|error| Error::Usage(format!("--release: {error}")))?;
     let expect = expectation(&context, args)?;
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let draft = app.improve().evidence(&args.run, expect)?;
     let (run, text, sha256) = (draft.evidence.run, draft.text.as_str(), draft.text.sha256());
     if let Some(named) = named {

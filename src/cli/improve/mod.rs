@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     Context, JsonFlag,
-    approval::{Approval, Decider},
+    approval::{Approval, Decider, DecisionContext, Question},
     views,
 };
 use crate::app::{
@@ -101,23 +101,6 @@ struct RejectArgs {
     json: JsonFlag,
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        let JsonFlag { json } = match &self.verb {
-            None => self.json,
-            Some(Verb::Evidence(args)) => args.json,
-            Some(Verb::Order(args)) => args.json,
-            Some(Verb::Shadow(args)) => args.json,
-            Some(Verb::Run(args)) => args.json,
-            Some(Verb::Status(args)) => args.json,
-            Some(Verb::Publish(args)) => args.json,
-            Some(Verb::Reject(args)) => args.json,
-        };
-        json || self.json.json
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         None if args.dry_run => dry_run(context),
@@ -161,7 +144,7 @@ fn dry_run(context: Context) -> Result<(), Error> {
 fn machine(it: &Improvement) -> Value {
     json!({
         "number": it.number, "skill": it.skill, "revision": it.revision, "attempt": it.attempt, "state": it.state,
-        "e_value": it.e_value, "model": it.model, "why": it.why, "decided_by": it.decided_by,
+        "e_value": it.e_value, "model": it.details.model, "why": it.why, "decided_by": it.details.decided_by,
         "created_at": it.created_at, "changed_at": it.changed_at,
     })
 }
@@ -277,27 +260,26 @@ fn pairs(found: &PairSummary) -> String {
 }
 
 fn publish(context: Context, args: &PublishArgs) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     let review = app.improve().review(args.number)?;
     let it = &review.improvement;
-    if !args.approval.yes {
-        out.person_or("give --yes after you have read the difference")?;
-    }
-    out.say(&format!(
+    let shown = format!(
         "improvement {} of {}, attempt {} within 30 days, by {}\ne-value {:.1} against revision {}; {}\n\n{}",
         it.number,
         it.skill,
         it.attempt,
-        text::line(it.model.as_deref().unwrap_or("a model"), 100),
+        text::line(it.details.model.as_deref().unwrap_or("a model"), 100),
         it.e_value,
         it.revision,
         pairs(&review.pairs),
         review.diff,
-    ));
-    if !args.approval.yes {
-        out.agreed("Publish this text?", "nothing was published")?;
-    }
+    );
+    let question = Question {
+        instead: "give --yes after you have read the difference",
+        asks: "Publish this text?",
+        otherwise: "nothing was published",
+    };
+    args.approval.ask_or_say(&out, &question, &shown)?;
     let published = app.improve().publish(&review, &approver)?;
     let human = format!("revision {} of the guidance of {} is published\n", published.number, published.skill);
     let machine = json!({
@@ -310,8 +292,7 @@ fn publish(context: Context, args: &PublishArgs) -> Result<(), Error> {
 }
 
 fn reject(context: Context, args: &RejectArgs) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let rejected = app.improve().reject(args.number, &args.why, &approver)?;
     out.result(&format!("improvement {} is rejected\n", rejected.number), &machine(&rejected));
     Ok(())

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Context, JsonFlag, approval::Approval, views};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Approval, DecisionContext, Question},
+    views,
+};
 use crate::app::{OrderExpiry, StepBackOrder};
 use crate::error::Error;
 use crate::model::{text, time::Moment};
@@ -38,8 +42,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     let (Some(to), Some(until)) = (args.to, args.until) else {
         let number = app.improve().withdraw_order(&args.name, &approver)?;
         let machine = json!({ "skill": args.name, "order": number, "withdrawn_by": approver.as_str() });
@@ -50,12 +53,16 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
         Moment::At(time) => OrderExpiry::At(time),
         Moment::Ago(span) => OrderExpiry::After(span),
     };
-    if !args.approval.yes {
-        out.person_or("give --yes after you have read `kavi guidance show NAME --revision REVISION`")?;
+    let question = Question {
+        instead: "give --yes after you have read `kavi guidance show NAME --revision REVISION`",
+        asks: "May a pass publish this text again, once?",
+        otherwise: "nothing was ordered",
+    };
+    args.approval.ask(&out, &question, || {
         let text = app.guidance().revision(&args.name, Some(to))?;
         out.say(&format!("revision {to} of the guidance of {}\n\n{}", text.skill, text.body.as_str()));
-        out.agreed("May a pass publish this text again, once?", "nothing was ordered")?;
-    }
+        Ok(())
+    })?;
     let order = app.improve().order(&args.name, to, until, &approver)?;
     let human = format!(
         "standing order {}: the guidance of {} may step back to revision {} once, until {}\n",

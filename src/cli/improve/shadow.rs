@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Context, JsonFlag, approval::Approval, views};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Approval, DecisionContext, Question},
+    views,
+};
 use crate::app::ShadowOrder;
 use crate::error::Error;
 use crate::model::text;
@@ -32,22 +36,21 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.approval.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.approval.open(context)?;
     let review = app.improve().shadow_review(&args.name, args.calls)?;
-    if !args.approval.yes {
-        out.person_or("give --yes after you have read `kavi diff PROPOSAL`")?;
-    }
-    out.say(&format!(
+    let shown = format!(
         "the next {} calls of {} are repeated with the component of proposal {}\nsha256 {}\n",
         review.calls,
         review.attempt.skill,
         review.proposal.id.short(),
         review.component,
-    ));
-    if !args.approval.yes {
-        out.agreed("May this component, which nobody promoted, meet these calls?", "nothing is repeated")?;
-    }
+    );
+    let question = Question {
+        instead: "give --yes after you have read `kavi diff PROPOSAL`",
+        asks: "May this component, which nobody promoted, meet these calls?",
+        otherwise: "nothing is repeated",
+    };
+    args.approval.ask_or_say(&out, &question, &shown)?;
     let order = app.improve().shadow(&review, &approver)?;
     let human = format!("shadow {}: `kavi improve run` repeats them, `kavi improve status` shows them\n", order.number);
     out.result(&human, &machine(&order));

@@ -3,7 +3,7 @@
 mod check;
 mod list;
 
-use super::{Context, JsonFlag};
+use super::Context;
 use crate::error::Error;
 
 /// List secrets, or check that one can be read. No value is ever shown.
@@ -18,16 +18,6 @@ pub struct Args {
 enum Verb {
     List(list::Args),
     Check(check::Args),
-}
-
-impl Args {
-    pub fn json(&self) -> bool {
-        let JsonFlag { json } = match &self.verb {
-            Verb::List(args) => args.json,
-            Verb::Check(args) => args.json,
-        };
-        json
-    }
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {

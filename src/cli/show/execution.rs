@@ -26,6 +26,8 @@ pub fn human(dossier: &RunDossier) -> String {
     let record = &dossier.row.record;
     let mut out = views::facts(&facts(dossier));
     if let Some(error) = &record.error {
+        // The text of an error can come from the skill. It is escaped like everything else that a
+        // guest wrote.
         out.push_str(&block("error", &text::block(error, MOST_ERROR)));
     }
     if let Some(said) = &record.said {

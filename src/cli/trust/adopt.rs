@@ -1,6 +1,9 @@
 //! `kavi trust adopt`
 
-use super::super::{Context, JsonFlag, approval::Decider};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+};
 use crate::error::Error;
 
 /// Accept the ledger as it is, though its head is missing, newer, or of another copy. Everything in it counts from then on.
@@ -16,8 +19,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let status = app.history().adopt(&approver, &args.why)?;
     let human = format!(
         "adopted by {}: the head in {} now covers all {} events\nnext: `kavi audit` shows what is not as its events say",

@@ -37,21 +37,6 @@ enum TrustVerb {
     Approval(approval::Args),
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        match &self.verb {
-            TrustVerb::Adopt(args) => args.json.json,
-            TrustVerb::Head(args) => args.json.json,
-            TrustVerb::RotateKey(args) => args.json.json,
-            TrustVerb::Enroll(args) => args.json.json,
-            TrustVerb::Signers(args) => args.json(),
-            TrustVerb::Policy(args) => args.json.json,
-            TrustVerb::Approval(args) => args.json.json,
-        }
-    }
-}
-
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     match &args.verb {
         TrustVerb::Adopt(args) => adopt::run(context, args),

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::super::{Context, JsonFlag, approval::Decider};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+};
 use crate::app::{Requirement, Signer, TrustPolicy};
 use crate::error::Error;
 
@@ -21,8 +24,7 @@ pub struct Args {
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = if args.apply {
-        let approver = args.by.approver(&context)?;
-        let (app, out) = context.open()?;
+        let DecisionContext { app, out, approver } = args.by.open(context)?;
         app.policy().apply_file(&approver)?;
         (app, out)
     } else {

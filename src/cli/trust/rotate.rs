@@ -1,6 +1,9 @@
 //! `kavi trust rotate-key`
 
-use super::super::{Context, JsonFlag, approval::Decider};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+};
 use crate::error::Error;
 
 /// Have the history signed with a new key from now on. What the old key signs later counts for nothing.
@@ -17,8 +20,7 @@ pub struct Args {
 }
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
-    let approver = args.by.approver(&context)?;
-    let (app, out) = context.open()?;
+    let DecisionContext { app, out, approver } = args.by.open(context)?;
     let status = app.history().rotate_key(&approver, &args.why)?;
     let human = format!("the history is signed with a new key, in {}, by {}", status.anchor, approver.as_str());
     out.result(&human, &serde_json::json!({ "rotated": true, "history": status }));

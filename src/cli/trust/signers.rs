@@ -3,7 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::super::{Context, JsonFlag, approval::Decider};
+use super::super::{
+    Context, JsonFlag,
+    approval::{Decider, DecisionContext},
+};
 use super::enroll::KeyArgs;
 use super::policy;
 use crate::error::Error;
@@ -62,17 +65,6 @@ struct RemoveArgs {
     json: JsonFlag,
 }
 
-impl Args {
-    /// Whether `--json` was given.
-    pub fn json(&self) -> bool {
-        match &self.verb {
-            SignersVerb::List { json } => json.json,
-            SignersVerb::Add(args) => args.json.json,
-            SignersVerb::Remove(args) => args.json.json,
-        }
-    }
-}
-
 /// The start of a day, in the form of the ledger.
 fn day(text: Option<&str>) -> Result<Option<String>, Error> {
     let parse = |text: &str| {
@@ -97,8 +89,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
             (app.policy().add_signer(&new, &approver)?, out)
         }
         SignersVerb::Remove(args) => {
-            let approver = args.by.approver(&context)?;
-            let (app, out) = context.open()?;
+            let DecisionContext { app, out, approver } = args.by.open(context)?;
             (app.policy().remove_signer(&args.who, &approver)?, out)
         }
     };

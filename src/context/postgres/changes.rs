@@ -35,11 +35,13 @@ pub(super) enum RowChange<'a> {
 pub(super) fn between<'a>(theirs: Option<&'a GovernanceRows>, wanted: &'a GovernanceRows) -> Vec<RowChange<'a>> {
     let mut changes = Vec::new();
     if theirs.is_none_or(|theirs| theirs.charters != wanted.charters) {
+        // First, so that the old charter and the new one are never active together.
         changes.push(RowChange::RetireCharters);
         changes.extend(wanted.charters.iter().map(RowChange::Charter));
     }
     let their_policy = theirs.map(|theirs| &theirs.policy);
     let their_keys = their_policy.into_iter().flat_map(BTreeMap::keys);
+    // Of both sides: a key that the store has and the history does not gets its default again.
     let keys: BTreeSet<&String> = their_keys.chain(wanted.policy.keys()).collect();
     for key in keys {
         let value = wanted.policy.get(key);

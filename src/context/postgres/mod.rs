@@ -71,6 +71,8 @@ impl PostgresStore {
         let (reply, answer) = mpsc::channel();
         let ended = || GovernanceStoreError::Unusable("its thread ended".to_owned());
         let mut thread = lock(&self.thread);
+        // With the first question and not before: a workspace whose database is down must still
+        // open.
         let sender = match &mut *thread {
             Some(sender) => sender,
             none => none.insert(start(self.settings.clone())?),
@@ -103,6 +105,8 @@ impl GovernanceStore for PostgresStore {
 /// Starts the thread that has the connection. It ends with the store.
 fn start(settings: PostgresSettings) -> Result<Sender<Question>, GovernanceStoreError> {
     let unusable = |error: std::io::Error| GovernanceStoreError::Unusable(error.to_string());
+    // One of its own. Inside of the server's runtime a wait for the database would block that, and
+    // it may not be entered twice.
     let runtime = Builder::new_current_thread().enable_all().build().map_err(unusable)?;
     let (sender, questions) = mpsc::channel();
     let serve = move || StoreConnection { settings, runtime, session: None }.serve(&questions);
@@ -142,6 +146,8 @@ impl StoreConnection {
         deadline: Duration,
         ask: impl AsyncFn(&mut StoreSession) -> Result<T, GovernanceStoreError>,
     ) -> Result<T, GovernanceStoreError> {
+        // Taken out: a question that was given up may leave a reply on the wire, and the next
+        // question would get it. Only a good answer puts it back.
         if let Some(mut session) = self.session.take() {
             let answer = within(&self.runtime, deadline, ask(&mut session));
             match answer {

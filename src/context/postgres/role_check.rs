@@ -90,12 +90,16 @@ pub(super) async fn check(client: &Client) -> Result<(), GovernanceStoreError> {
         return wrong(why.to_owned());
     }
     let names: Vec<&str> = TABLES.to_vec();
+    // A table without forced row-level security shows its owner every workspace, and a superuser
+    // ignores it altogether.
     let tables = client.query_typed(TABLE, &[(&names, Type::TEXT_ARRAY)]).await.map_err(super::session::unusable)?;
     for row in &tables {
         if let Some(why) = table_problem(row).map_err(super::session::unusable)? {
             return wrong(why);
         }
     }
+    // The test of all that was asked before: no session names a workspace yet, so no row may be
+    // seen.
     let sees = client.query_typed_one(SEES, &[]).await.map_err(super::session::unusable)?;
     match sees.get(0) {
         true => wrong("rows are seen without a workspace: a policy of the tables lets too much through".to_owned()),

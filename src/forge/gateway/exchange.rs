@@ -1,7 +1,7 @@
 //! One request of the agent: the checks, in order of what they cost, and the response.
 //!
-//! Guarantees: the provider is contacted only after every check; one exchange with the provider runs at a time, so that
-//! the price of one is known before the next begins; a response is charged exactly once, also when the agent disconnects.
+//! Guarantees: the provider is contacted only after every check. One exchange with the provider runs at a time, so that
+//! the price of one is known before the next begins. A response is charged exactly once, also when the agent disconnects.
 //! Never: sends a byte of the agent's head to the provider.
 
 use std::sync::{Arc, Mutex};

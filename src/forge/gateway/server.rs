@@ -1,7 +1,7 @@
 //! The gateway at work: it accepts connections and runs each of them through hyper.
 //!
-//! Guarantees: a bounded number of connections, each with deadlines; one thread for all of them; each request that was sent
-//! has one line in the log, also when hyper could not parse it. Never: keeps a connection for a second request.
+//! Guarantees: a bounded number of connections, each with deadlines, and one thread for all of them. Each request that was
+//! sent has one line in the log, also when hyper could not parse it. Never: keeps a connection for a second request.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};

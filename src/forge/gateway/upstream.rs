@@ -1,7 +1,7 @@
 //! The provider's side of an exchange.
 //!
-//! Guarantees: each exchange has a connection of its own, to the address that the person configured; a redirect is
-//! reported, not followed; the request holds a short list of headers, the body and the key; the key never travels
+//! Guarantees: each exchange has a connection of its own, to the address that the person configured. A redirect is
+//! reported, not followed. The request holds a short list of headers, the body and the key. The key never travels
 //! unencrypted, except to this machine's loopback interface. Never: reads the environment, keeps a connection, retries, or
 //! repeats the text of an error.
 

@@ -59,6 +59,8 @@ pub(super) fn check(
 ) -> Result<GateOutcome, VerifyError> {
     let runner = TrialRunner::new(context, compiled, context.limits.clone());
     let draws: Vec<&Draw> = std::iter::once(&context.draw).chain(&context.earlier_draws).collect();
+    // Each draw has the time of a whole verification. The draws of earlier verifications of these
+    // sources are repeated, so that luck with another draw cannot hide what one of them found.
     let time = TIME.saturating_mul(u32::try_from(draws.len()).unwrap_or(u32::MAX));
     // An input that needs its own vault gets an example, and one that holds is accepted.
     let examples = recorded.iter().filter(|it| it.expected == Expected::Yes);
@@ -167,6 +169,7 @@ impl Round<'_> {
         let vaults = DrawnVaults::new(self.context, self.hints, draw)?;
         for (number, vector) in vectors::draw(spec, self.hints, &draw.seed("inputs"), INPUTS).into_iter().enumerate() {
             if self.budget.is_spent() {
+                // A faster machine may be in time, so this result must not be reused.
                 let message = format!("{INPUTS} inputs take longer than {} s", self.budget.time.as_secs());
                 self.outcome.findings.push(Finding::new("conformance/time", message));
                 self.outcome.repeatable = Repeatable::No;
@@ -182,6 +185,7 @@ impl Round<'_> {
                 return Ok(Progress::Enough);
             }
         }
+        // Last: they are needed only where none of the drawn inputs was accepted.
         self.neighbours(draw)?;
         Ok(Progress::More)
     }
@@ -204,9 +208,12 @@ impl Round<'_> {
         let spec = &self.context.proposal.spec;
         let Checked { trial, broken, later } = check_valid(spec, self.runner, drawn)?;
         self.counts.valid += 1;
+        // Also a run that ends in a refusal: the twin repeats every run, and counts what it reaches.
         self.recorded.push(drawn.record("first", trial.clone()));
         self.recorded.extend(later.map(|later| drawn.record(OTHER_TIME, later)));
         if let Some(broken) = broken.as_ref().filter(|broken| broken.rule == "path")
+            // The caller asked for exactly this path, and the host refuses it in every run. The
+            // skill need not check it as well.
             && drawn.names_what_was_written(spec, &trial)
         {
             if self.outcome.remarks.len() < ENOUGH {
@@ -232,6 +239,8 @@ impl Round<'_> {
         if is_let_through(self.context, &text) {
             let why = "the input does not match the schema, and the check of inputs accepts it";
             self.outcome.findings.push(drawn.finding("accepted", why));
+        // A run of it says nothing that counts: no such input reaches a skill. So each one is run
+        // only while remarks are still shown.
         } else if self.outcome.remarks.len() < ENOUGH {
             let trial = self.runner.run(&drawn.given(&text, drawn.determinism("first")))?;
             let broken = trial::violation(&self.context.proposal.spec, &trial);
@@ -270,7 +279,7 @@ impl InputCounts {
         if self.accepted < MIN_ACCEPTED {
             let build = format!(
                 "the skill refuses every one of {} inputs that match its schema: accept more of them, or call it in a test with an \
-                 input that it accepts (`call(run, json!({{…}}))`), because inputs are drawn near those of the tests",
+                 input that it accepts (`call(run, json!({{…}}))`). Inputs are drawn near those of the tests",
                 self.valid
             );
             let spec = "only the specification can tell which inputs are meant: propose the skill with an example that it accepts \
@@ -371,6 +380,8 @@ impl DrawnInput<'_> {
     fn names_what_was_written(&self, spec: &SkillSpec, trial: &Trial) -> bool {
         fn within(value: &Value, path: &str) -> bool {
             match value {
+                // A part of the path is enough if it is longer than three bytes. A shorter one is
+                // in nearly every path by chance.
                 Value::String(text) => path == text.trim_end_matches('/') || (text.len() > 3 && path.contains(text)),
                 Value::Array(items) => items.iter().any(|item| within(item, path)),
                 Value::Object(map) => map.values().any(|item| within(item, path)),
@@ -379,6 +390,7 @@ impl DrawnInput<'_> {
         }
         let staged = trial.staged.as_deref().unwrap_or_default();
         let mut outside = staged.iter().filter(|effect| !spec.may_write(&effect.path)).peekable();
+        // All of them: with one path of its own the skill chose where it writes.
         outside.peek().is_some() && outside.all(|effect| within(self.input, effect.path.as_str()))
     }
 

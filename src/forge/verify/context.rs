@@ -80,7 +80,7 @@ pub(super) fn with_context<T>(
     work: impl FnOnce(&GateContext<'_>) -> Result<T, VerifyError>,
 ) -> Result<T, VerifyError> {
     let authorization = forge.ledger.authorize()?;
-    let watch = Arc::new(forge.ledger.watch(authorization));
+    let watch: Arc<dyn Watch + Send> = Arc::from(forge.ledger.watch(authorization));
     // The same watch for every job: a stop that is taken back between two of them ends this too.
     let cage = forge.cage.clone().watched(watch.clone());
     let snapshot = snapshot_store::load(forge.store, sources.snapshot_sha256)?;

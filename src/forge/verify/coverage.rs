@@ -1,8 +1,8 @@
 //! The coverage gate: tests, examples and drawn inputs together take the branches of the skill.
 //!
 //! The twin of the component repeats every run of the gates `examples` and `conformance` and counts. It must do what the
-//! component did. What no run reached is unchecked code: it is always listed, and refused when it is much, or when it can reach
-//! the vault, the network, a key or the clock.
+//! component did. What no run reached is unchecked code, and is always listed. It is refused when it is much, or when it can
+//! reach the vault, the network, a key or the clock.
 //!
 //! Guarantees: a branch that cannot be counted was not taken. Deliberately never: counts the runs of the replay gate, because
 //! recorded inputs differ from one workspace to the next.
@@ -45,6 +45,7 @@ pub(super) fn check(
     evidence: &Evidence,
     twin: Option<&Twin>,
 ) -> Result<GateOutcome, VerifyError> {
+    // Not a skipped gate: sources that refuse counters would else get around it.
     let Some(twin) = twin else {
         let message = "the sources do not compile with counters for their branches";
         return Ok(vec![Finding::new("coverage/compile", message)].into());
@@ -63,6 +64,8 @@ pub(super) fn check(
         }
         let counted = runner.repeat(recorded)?;
         if let Some(difference) = difference(&recorded.trial, &counted.trial) {
+            // A slow machine is no fault of the skill, so the same verdict is not promised for the
+            // next time.
             if difference.rule == "coverage/time" {
                 outcome.repeatable = Repeatable::No;
             }
@@ -71,6 +74,7 @@ pub(super) fn check(
                 return Ok(outcome);
             }
         }
+        // A drawn input shows that a branch is reached, and not that it does the right thing.
         if recorded.expected == Expected::Yes {
             checked.extend(&counted.taken);
         }
@@ -153,6 +157,7 @@ impl<'a> Untaken<'a> {
     }
 
     fn judge(&self, outcome: &mut GateOutcome) {
+        // Multiplied, not divided: a rounded share would let a further branch pass.
         let too_many = self.code.len() * 100 > self.of * MOST_UNTAKEN_PERCENT;
         if too_many {
             let message = format!(
@@ -171,6 +176,7 @@ impl<'a> Untaken<'a> {
             let finding = finding.at(place.file.clone(), place.line);
             if place.effects || too_many { outcome.findings.push(finding) } else { outcome.remarks.push(finding) }
         }
+        // Said in a line of its own, so that a list that was cut is not read as the whole.
         if self.code.len() > LISTED {
             let message = format!("{} further branches are untaken", self.code.len() - LISTED);
             outcome.findings.push(Finding::new("coverage/branch", message));

@@ -65,6 +65,7 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
     let vault = tempfile::tempdir_in(context.scratch).map_err(VerifyError::Folder)?;
     let files = vaults::named(spec, hints, &context.draw);
     trial::seed(vault.path(), &files).map_err(VerifyError::Folder)?;
+    // Without its vault an answer of a skill that reads notes cannot be judged by a person.
     let reads = SkillCapabilities::of(spec).reads_vault();
     let over = if reads { said_of(&files) } else { String::new() };
     // Answers that say the same are one case: a person learns nothing from the second. They come after the others.
@@ -133,8 +134,12 @@ fn one(
 ) -> Result<Option<RuleViolation>, VerifyError> {
     let (spec, example) = (&context.proposal.spec, numbered.example);
     let mut first = None;
+    // Two instances with other seeds: an outcome that depends on chance fits an example only
+    // sometimes.
     for run in 0..2 {
         let determinism = determinism(context, numbered.example, (numbered.number * 2 + run) as u64);
+        // A vault of its own for each run, because the twin repeats the run later over exactly this
+        // one.
         let (vault, input) = (Arc::new(vault(context, example)?), json::canonical(&example.input));
         let trial = runner.run(&TrialInput {
             input: &input,
@@ -199,6 +204,7 @@ pub(super) fn compare(example: &Example, trial: &Trial) -> Result<(), String> {
                 return Err(format!("expected {}, got {}", json::canonical(expected), json::canonical(&output)));
             }
         }
+        // Its files need no look: a run that fails and wrote has broken a rule already.
         (Expectation::Err(expected), TrialEnd::Refused(error)) if error.kind == *expected => return Ok(()),
         (Expectation::Ok(_), TrialEnd::Refused(error)) => {
             return Err(format!("{}: {}", error.kind.as_str(), error.message));
@@ -216,6 +222,7 @@ pub(super) fn compare(example: &Example, trial: &Trial) -> Result<(), String> {
 
 fn compare_files(example: &Example, trial: &Trial) -> Result<(), String> {
     let staged = trial.staged.as_deref().map_err(Clone::clone)?;
+    // An example that says nothing about files leaves them open. One that lists any lists all.
     if example.files.is_empty() && example.removed.is_empty() {
         return Ok(());
     }

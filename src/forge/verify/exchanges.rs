@@ -1,8 +1,8 @@
 //! What hosts answer during a verification: nothing is asked outside of this process.
 //!
-//! The examples gate answers from the exchanges that an example declares. For other inputs each answer is drawn: a declared
-//! exchange as it is, one that was changed in status, header or body, a hostile body, or a reason why there is no response.
-//! So the arms of a skill for errors are reached as well.
+//! The examples gate answers from the exchanges that an example declares. For other inputs each answer is drawn. It is a
+//! declared exchange as it is, or one that was changed in status, header or body. Or it is a hostile body, or a reason why
+//! there is no response. So the arms of a skill for errors are reached as well.
 //!
 //! Guarantees: a request is held to the host rules first, as outside of a verification. The same draw, input and request give
 //! the same answer, so that two runs of one input can be compared.
@@ -66,6 +66,8 @@ impl ExchangeSource {
                 Answers::Declared { exchanges: exchanges.to_vec(), signatures: signatures.to_vec() }
             }
             TrialExchanges::Drawn => {
+                // By the input: the second run of an input gets the same answers, and any
+                // difference is the skill's own.
                 let seed = Digest::of(&[self.seed.as_slice(), input.as_bytes()].concat());
                 Answers::Drawn { declared: self.declared.clone(), seed, asked: 0 }
             }
@@ -100,6 +102,8 @@ struct TrialPort {
 
 impl HttpPort for TrialPort {
     fn exchange(&self, call: HttpCall, _: Duration, _: &mut dyn FnMut() -> bool) -> CallEnd {
+        // The rules of the broker. Without them a request to a host that is not granted would be
+        // answered here, and refused in every real run.
         let allowed = authorize::authorize(&self.grants, call.method, &call.url);
         let allowed = allowed.and_then(|request| authorize::check_call(request.rule, &call));
         CallEnd::Answered(allowed.and_then(|()| match &mut *lock(&self.answers) {
@@ -193,6 +197,8 @@ struct Dice(Digest);
 
 impl Dice {
     fn new(seed: Digest, call: &HttpCall, asked: u64) -> Self {
+        // By the request too, so that one more request at the beginning does not change the answers
+        // to all others.
         let parts = [seed.as_bytes().as_slice(), call.method.as_str().as_bytes(), call.url.as_bytes(), &call.body];
         Self(Digest::of(&[parts.concat(), asked.to_be_bytes().to_vec()].concat()))
     }

@@ -97,6 +97,8 @@ pub(super) fn baseline_of(
     };
     let mut recorded = Vec::new();
     for id in ids {
+        // A prune or an interrupted run may have taken the input away. Those runs are left out, and
+        // the others still count.
         recorded.extend(to_repeat(forge, forge.ledger.execution(*id)?.record));
     }
     if recorded.is_empty() {
@@ -128,6 +130,8 @@ fn to_repeat(forge: &ForgeContext<'_>, record: ExecutionRecord) -> Option<Record
         };
         Some((exchange, body))
     });
+    // All or none: with one reply missing, the run would fail for a reason that is not the
+    // candidate's.
     let exchanges = exchanges.collect::<Option<Vec<_>>>()?;
     let signatures = record.said.iter().flat_map(|said| said.signatures.clone()).collect();
     Some(RecordedRun { id: record.execution_id, input, given, exchanges, signatures })
@@ -241,6 +245,7 @@ fn compare(
 ) -> Result<Option<Compared>, VerifyError> {
     if context.proposal.spec.io.check_input(&recorded.input).is_err() {
         let difference = Some("its input no longer matches the schema".to_owned());
+        // A run that the candidate does not even accept counts as one that fails now.
         let flip = RunFlip::of(baseline.skill.spec().io.check_input(&recorded.input).is_ok(), false);
         return Ok(Some(Compared { flip, difference, trusted: None, candidate: None }));
     }
@@ -256,6 +261,8 @@ fn compare(
         let exchanges = TrialExchanges::Recorded(&port);
         runner.run(&TrialInput { input: &input, vault: &baseline.vault, determinism: recorded.given, exchanges })
     };
+    // Both now and over the vault of today. The record's own outcome is from another vault, so it
+    // is not compared with.
     let before = run(&revisions.trusted)?;
     let now = run(&revisions.candidate)?;
     let succeeded = |trial: &Trial| matches!(trial.end, TrialEnd::Output(_));
@@ -269,6 +276,8 @@ fn compare(
 
 /// A digest of the end and the files of a trial.
 fn digest(trial: &Trial) -> Digest {
+    // Only the digest is kept: outputs of recorded runs are private, and a gate's remarks are shown
+    // to a model.
     Digest::of(format!("kavi-trial 1\n{:?}\n{:?}", trial.end, trial.staged).as_bytes())
 }
 
@@ -319,6 +328,7 @@ fn pointer(before: &Value, now: &Value, at: String) -> Option<String> {
             let longer = || (before.len() != now.len()).then(|| format!("{at}/{}", before.len().min(now.len())));
             pairs.into_iter().find_map(below).or_else(longer)
         }
+        // The place and not the value: what a run answered must not get into a remark.
         (before, now) => (!json::same(before, now)).then_some(at),
     }
 }

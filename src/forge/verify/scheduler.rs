@@ -138,13 +138,17 @@ pub(super) fn run(schedule: &Schedule<'_>) -> Result<ScheduledGates, VerifyError
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(MOST_THREADS);
     std::thread::scope(|scope| {
         let release = scope.spawn(|| scheduler.release_track());
+        // Two tracks run in any case: this thread and the release track. With two cores there is no
+        // helper, and the tracks take the side tasks when they are done.
         let helpers: Vec<_> = (2..threads).map(|_| scope.spawn(|| scheduler.run_side_tasks())).collect();
         // The test track runs on this thread: it would otherwise only wait.
         let tests = scheduler.test_track();
         let joined = helpers.into_iter().chain([release]).map(|thread| thread.join());
+        // A panic goes on in this thread, after all others have ended: they borrow the scheduler.
         let joined: Vec<_> = joined.map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
         joined.into_iter().chain([tests]).collect::<Result<(), VerifyError>>()
     })?;
+    // After both tracks: coverage and mutation count what the other gates ran.
     scheduler.last_gates()?;
     let gates = scheduler.gates.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (component, confinement) = match scheduler.release.into_inner().flatten() {
@@ -189,6 +193,8 @@ impl Scheduler<'_> {
         if !self.is_due(name) {
             return Ok(Verdict::Passed);
         }
+        // Before each gate, because a gate can take minutes and the jobs of some are too short to
+        // be stopped in between.
         self.context.check_halted()?;
         let gate = self.run_gate(name, work)?;
         let verdict = gate.verdict;

@@ -57,6 +57,7 @@ pub(super) fn check<'a>(
     let names = &program.names;
     let mut findings = count(names.len());
     findings.extend(missing(names, &context.proposal.spec.required_tests));
+    // Before any of them runs.
     if names.len() > MAX_TESTS {
         return failed(findings);
     }
@@ -119,6 +120,8 @@ fn run(
             outcome.repeatable = Repeatable::No;
             return Ok(outcome);
         }
+        // First with the component that would be promoted. Only its result says that the test
+        // passes.
         let mut failure = harness.failure(name, TestedProgram::Released, RunLimits::Full)?;
         if failure.is_none() {
             failure = harness.failure(name, TestedProgram::Counted, RunLimits::Full)?.map(differs);
@@ -128,6 +131,7 @@ fn run(
                 outcome.repeatable = Repeatable::No;
             }
             outcome.findings.push(finding);
+        // Only after it passed: a test that fails anyway notices everything.
         } else if notices(harness, name, &ENTRY_SABOTAGE)? {
             live += 1;
         } else if !notices(harness, name, &OTHER_SABOTAGE)? {
@@ -135,6 +139,7 @@ fn run(
             test.report(&context.proposal.spec.required_tests, &mut outcome);
         }
     }
+    // A hollow test was reported by itself. The count would say the same once more.
     if live < MIN_LIVE && outcome.findings.is_empty() {
         let message = format!(
             "{live} of {} tests notice when the component fails, at least {MIN_LIVE} must: give the exported function itself to \
@@ -172,6 +177,8 @@ const OTHER_SABOTAGE: [TestedProgram; 5] = [
 /// Whether a test that passed fails under one of these kinds of sabotage.
 fn notices(harness: &TestHarness<'_>, name: &str, ways: &[TestedProgram]) -> Result<bool, VerifyError> {
     for sabotage in ways {
+        // A sabotaged program may loop for ever. A short limit ends it, and that is a failure like
+        // any other.
         if harness.failure(name, *sabotage, RunLimits::Short)?.is_some() {
             return Ok(true);
         }
@@ -194,6 +201,8 @@ impl HollowTest<'_> {
     fn report(&self, required: &[String], outcome: &mut GateOutcome) {
         let facts = self.facts;
         let is_required = required.iter().any(|wanted| is_named(self.name, wanted));
+        // A test of a constant cannot notice a broken function, and is no lie. One that names the
+        // exported function claims to test it.
         let honest = facts.mentions_skill && facts.asserts && !facts.mentions_entry && !is_required;
         let message = if facts.mentions_entry {
             let entry = self.replaced.first().map_or("the exported function", String::as_str);

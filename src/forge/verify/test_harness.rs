@@ -148,6 +148,8 @@ impl<'a> TestHarness<'a> {
         let mut limits = run.program.limits(self.context.limits);
         if run.limits == RunLimits::Short {
             let honest = lock(&self.honest_ms).get(run.test).copied().unwrap_or(0);
+            // Known by now: a test runs changed programs only after it has passed with the
+            // unchanged one.
             limits = short(&limits, honest);
         }
         // All runs of a test have the same clock and seed, so that it can notice nothing but the change.
@@ -158,6 +160,7 @@ impl<'a> TestHarness<'a> {
             vault: self.capabilities.reads_vault().then_some(&vault_handle),
             linked: &[],
             out: self.capabilities.writes_files().then_some(&out_handle),
+            // A test never reaches a host. What one answers is told by the test itself.
             http: None,
             determinism,
             limits: &limits,
@@ -232,6 +235,8 @@ struct TestRun<'a> {
 /// Limits for a run that may loop. A test that takes `honest_ms` by itself gets several times as much: it must not count as
 /// one that notices a change, only because it is slow.
 pub(super) fn short(limits: &Limits, honest_ms: u64) -> Limits {
+    // Four times: a busy machine makes a test slower, and a timeout counts as a test that noticed
+    // something.
     let cpu_ms = honest_ms.saturating_mul(4).max(500).min(limits.cpu_ms);
     Limits { cpu_ms, wall_ms: cpu_ms.saturating_mul(4).min(limits.wall_ms), ..limits.clone() }
 }

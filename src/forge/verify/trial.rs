@@ -131,6 +131,8 @@ impl<'a> TrialRunner<'a> {
             input,
             capabilities: &self.capabilities,
             vault: vault.as_ref(),
+            // A verification never reads the person's own folders. Linked ones are outside of what
+            // a check may see.
             linked: &[],
             out: self.capabilities.writes_files().then_some(&staging),
             http: http.as_ref(),
@@ -147,6 +149,7 @@ impl<'a> TrialRunner<'a> {
                 Ok(output) => (TrialEnd::Output(output), outcome.observed),
                 Err(error) => (TrialEnd::Refused(error), outcome.observed),
             },
+            // A person stopped the verification. That says nothing about the skill.
             Err(RunFailure { error: RunError::Stopped(stopped), .. }) => return Err(stopped.into()),
             Err(failure) => {
                 let timeout = matches!(failure.error, RunError::Timeout { .. });
@@ -154,7 +157,11 @@ impl<'a> TrialRunner<'a> {
                 (TrialEnd::Stopped { why: failure.to_string(), timed_out }, *failure.observed)
             }
         };
+        // Also after a failure: what a failed run wrote is checked, although it would not be
+        // committed.
         let staged = collect_output::collect(&staging, &self.limits).map_err(|error| error.to_string());
+        // Only a folder without anything in it is used again: the next run must not find what this
+        // one wrote.
         if staging.is_empty().map_err(VerifyError::Folder)? {
             self.empty.replace(Some(out));
         }
@@ -178,6 +185,7 @@ impl RuleViolation {
 
 /// Checks the rules that hold for every trial, whatever its input.
 pub(super) fn violation(spec: &SkillSpec, trial: &Trial) -> Option<RuleViolation> {
+    // Files before the end: a run that wrote outside of its folders has done so, however it ended.
     let staged = match &trial.staged {
         Ok(staged) => staged,
         Err(error) => return RuleViolation::found("path", error.clone()),
@@ -210,6 +218,8 @@ pub(super) fn violation(spec: &SkillSpec, trial: &Trial) -> Option<RuleViolation
 /// The rule that a second trial of the same input broke, after a first one that kept all rules. A second trial that is stopped
 /// breaks one whatever stopped it: nothing but the guest itself can have made it slower or greedier than the first.
 pub(super) fn repeat_violation(spec: &SkillSpec, first: &Trial, second: &Trial) -> Option<RuleViolation> {
+    // Also a timeout counts here. The first run of the same input kept the limit on the same
+    // machine.
     if matches!(second.end, TrialEnd::Stopped { .. }) {
         return violation(spec, second);
     }

@@ -14,6 +14,7 @@ use crate::model::{
 
 /// Whether a run can get this input: Kavi reads no text that contains U+0000, so a skill may give it back without harm.
 pub(super) fn can_be_given(input: &Value) -> bool {
+    // In JSON text U+0000 can only be written as this escape.
     !input.to_string().contains("\\u0000")
 }
 
@@ -56,6 +57,8 @@ pub(super) fn draw(spec: &SkillSpec, hints: &InputHints, seed: &[u8], count: usi
             }
         }
     }
+    // Last, so that the positions above still are those of the draw. What cannot be given is no
+    // input that does not match, either.
     vectors.retain(|vector| !vector.valid || can_be_given(&vector.input));
     vectors
 }
@@ -76,6 +79,7 @@ fn edge(value: &mut Value, numbers: &[i64], roll: &dyn Fn(u64) -> u64) {
         }
         Value::Array(items) => match items.first().cloned() {
             Some(first) if roll(1).is_multiple_of(2) => {
+                // Items nest. A list as long as a text may be would exceed the size of an input.
                 let length = length(numbers, roll).min(2_000);
                 items.resize(usize::try_from(length).unwrap_or(0), first);
             }
@@ -112,6 +116,8 @@ fn beside(roll: &dyn Fn(u64) -> u64) -> i64 {
 /// A length that the source compares with, or beside it.
 fn length(numbers: &[i64], roll: &dyn Fn(u64) -> u64) -> i64 {
     let mined: Vec<i64> = numbers.iter().copied().filter(|number| (0..LONGEST).contains(number)).collect();
+    // One time in four a length that no source names: a buffer of the standard library has its edge
+    // there as well.
     let own = pick(&mined, roll(6)).filter(|_| !roll(7).is_multiple_of(4)).copied();
     let number = own.unwrap_or_else(|| pick(&LENGTHS, roll(6)).copied().unwrap_or(1));
     (number + beside(roll)).max(0)
@@ -205,6 +211,8 @@ fn fill(value: &mut Value, words: FillTexts<'_>, roll: &dyn Fn(u64) -> u64) {
                 let roll = |salt: u64| roll((at as u64 + 1) * 64 + salt);
                 match (words, &item) {
                     (FillTexts::Exactly(known), Value::String(_)) if names_a_path(key) => {
+                        // A word that is no path would only be refused. With a path of the tests
+                        // the skill gets to its work.
                         let paths: Vec<String> =
                             known.iter().filter(|text| text.contains(['/', '.'])).cloned().collect();
                         let texts = if paths.is_empty() { known } else { paths.as_slice() };
@@ -227,6 +235,7 @@ fn names_a_path(key: &str) -> bool {
 fn near(text: &str, roll: &dyn Fn(u64) -> u64) -> String {
     let mut letters: Vec<char> = text.chars().collect();
     let places: Vec<usize> = (0..letters.len()).filter(|at| letters[*at].is_ascii_alphanumeric()).collect();
+    // Without a letter to change, one letter more is as near.
     let Some(at) = pick(&places, roll(0)) else { return format!("{text}a") };
     let others = match letters[*at] {
         '0'..='9' => "0123456789",
@@ -290,6 +299,7 @@ pub(super) fn is_named(spec: &SkillSpec, hints: &InputHints, input: &Value) -> b
     let mut found = Vec::new();
     texts(input, &mut found);
     let known = |text: &&str| named.contains(text) || hints.strings.iter().any(|string| string == text);
+    // An input without any text cannot be looked up by one, so it never counts as named.
     !found.is_empty() && found.iter().all(known)
 }
 
@@ -301,6 +311,8 @@ fn pick<T>(from: &[T], roll: u64) -> Option<&T> {
 /// A number that depends only on the seed and the salt.
 fn roll(seed: &[u8], salt: u64) -> u64 {
     let digest = Digest::of(&[seed, &salt.to_be_bytes()].concat()).to_string();
+    // A digest of seed and number. A generator with a state would give other inputs when one draw
+    // more is made before.
     u64::from_str_radix(digest.get(..16).unwrap_or_default(), 16).unwrap_or(salt)
 }
 

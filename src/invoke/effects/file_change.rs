@@ -1,6 +1,6 @@
 //! A file change, from the staged file to the prepared one: check, keep, prepare.
 //!
-//! Guarantees: a place that is taken by anything but a regular file is refused before the record exists; the content that a
+//! Guarantees: a place that is taken by anything but a regular file is refused before the record exists. The content that a
 //! change replaces is in the store before the change is prepared. Deliberately never: changes a file of the vault.
 
 use std::fs::Permissions;

@@ -1,7 +1,7 @@
 //! The folder where files wait before they are in the vault, and the locks around it.
 //!
-//! Guarantees: the folder lies on the vault's file system, so that a rename can move a file into the vault; it is not behind a
-//! link below the workspace or the vault. Deliberately never: removes anything.
+//! Guarantees: the folder lies on the vault's file system, so that a rename can move a file into the vault. It is not behind
+//! a link below the workspace or the vault. Deliberately never: removes anything.
 
 use std::fs::{self, File};
 use std::io;

@@ -17,7 +17,7 @@
 //! `plan` says what happens to the files of a run: they are committed, held, shown or left. `stored` prepares a commit whose
 //! content is in the store, for an approval or an undo.
 //!
-//! Guarantees: no link is followed inside the vault; a file that another program changed is not overwritten; a path at which
+//! Guarantees: no link is followed inside the vault. A file that another program changed is not overwritten. A path at which
 //! something else than a regular file lies is refused before the record exists. Known limit: while changes are applied, a
 //! reader may see some files of one commit and not others.
 

@@ -4,10 +4,10 @@
 //! recovery, the two are compared, and the records with the spec that a person promoted. Then a row that somebody edited, or
 //! added, does not reach the vault by the next command.
 //!
-//! Guarantees: every change of an accepted commit is a file of one of its runs, by path, digests and size; every such file is in
-//! the commit; each lies below a folder of its skill's spec. An undo is exactly the reverse of the commit that it undoes.
-//! The row of the commit is what the newest event of the history about it says.
-//! Deliberately never: detects a ledger in which the records were edited as well.
+//! Guarantees: every change of an accepted commit is a file of one of its runs, by path, digests and size. Every such file
+//! is in the commit. Each lies below a folder of its skill's spec. An undo is exactly the reverse of the commit that it
+//! undoes. The row of the commit is what the newest event of the history about it says. Deliberately never: detects a ledger
+//! in which the records were edited as well.
 
 use super::error::EffectsError;
 use crate::ledger::{ChangeStore, ExecutionRow, LedgerError, Proposal, RunStore, TrustStore};

@@ -66,6 +66,8 @@ impl Need {
             policy = new.map_err(|error| LedgerError::BadValue(error.to_string()))?.unwrap_or_default();
         }
         let proposed = rules.proposed.require.unwrap_or_default();
+        // The stricter of both: kavi.toml may ask for more than the policy in force, and an edit of
+        // it cannot ask for less.
         let table = policy.require.stricter(&proposed);
         let mut required = table.of(event.kind).unwrap_or_default();
         let mut signers = policy.signers;
@@ -76,6 +78,8 @@ impl Need {
         if (changes_policy || event.kind == EventKind::Adopted) && !signers.is_empty() {
             required = required.max(Requirement::Signed);
         }
+        // Another user of the machine decides who may sign. Even a ledger with signers of its own
+        // cannot add to that.
         if let Some(pinned) = &rules.pinned {
             required = required.max(Requirement::Signed);
             let is_pinned = |signer: &Signer| pinned.iter().any(|pinned| pinned.key == signer.key);
@@ -97,6 +101,7 @@ pub(super) fn approve(tx: &WriteTransaction<'_>, event: &NewEvent<'_>, body: &mu
     let Some(purpose) = namespace(event.kind) else { return Ok(()) };
     let log = tx.log();
     if log.anchor().is_some() && !matches!(event.kind, EventKind::TrustPolicy | EventKind::Signers) {
+        // The policy says who may sign. Read from an edited row, it would accept anybody.
         state::check_trust_policy(tx, log.anchor())?;
     }
     let Need { required, mut signers } = Need::of(tx, log.rules(), event)?;
@@ -114,6 +119,8 @@ pub(super) fn approve(tx: &WriteTransaction<'_>, event: &NewEvent<'_>, body: &mu
     let workspace = begin::workspace_id(tx)?;
     for given in log.given() {
         let context = context_of(&given.statement).map_err(|error| not_approved(error.to_string()))?;
+        // A signature over something else is not an error: one transaction can have several
+        // decisions, and each has its own.
         if context.workspace != workspace || statement(body, &context) != given.statement {
             continue;
         }
@@ -131,6 +138,7 @@ pub(super) fn approve(tx: &WriteTransaction<'_>, event: &NewEvent<'_>, body: &mu
             serde_json::to_value(given).map_err(|error| LedgerError::BadValue(error.to_string()))?;
         return Ok(());
     }
+    // The person signs which history they saw. A fork of it cannot use the signature.
     let checkpoint = seal::newest(tx)?.and_then(|newest| Checkpoint::read_unverified(&newest.note).ok());
     let expires = event.at.after(REQUEST_LASTS).to_string();
     let context = StatementContext { workspace, checkpoint: checkpoint.map(|point| point.head), expires };
@@ -161,6 +169,8 @@ pub(in super::super) fn ask(
     let signer = signer.ok_or_else(|| not_approved("it must be signed, and nobody can be asked here"))?;
     let signature = signer.sign(&request).map_err(|error| not_approved(error.to_string()))?;
     let expires = context_of(&request.statement).map_err(|error| not_approved(error.to_string()))?.expires;
+    // Asked again after the signature: a person can leave the question open for hours, and decide
+    // about a state that is gone.
     match signer.now() <= expires {
         true => Ok(SignedStatement { statement: request.statement, signature }),
         false => Err(not_approved("the request for a signature had expired: decide again")),
@@ -178,6 +188,7 @@ pub(super) fn check_file(conn: &Connection, rules: &DecisionRules) -> Result<(),
         ("trust.anchor", &rules.proposed.anchor, &policy.anchor),
         ("trust.witness", &rules.proposed.witness, &policy.witness),
     ] {
+        // Another place for key and head, or no witness, is weaker however it looks.
         if in_force.is_some() && file != in_force {
             return Err(LedgerError::WeakerFile(format!("`{key}` is another one, or missing")));
         }
@@ -200,6 +211,7 @@ const SIGNED_COLUMNS: [&str; 7] =
 pub(super) fn check_pinned(conn: &Connection, rules: &DecisionRules, skill: &SkillName) -> Result<(), LedgerError> {
     let Some(pinned) = &rules.pinned else { return Ok(()) };
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?));
+    // Nothing is trusted under this name, so nothing runs.
     let Some((id, body)) = conn.prepare_cached(NEWEST_TRUST)?.query_row([skill], read).optional()? else {
         return Ok(());
     };
@@ -214,6 +226,8 @@ pub(super) fn check_pinned(conn: &Connection, rules: &DecisionRules, skill: &Ski
         return refuse(error.to_string());
     }
     let key = RowKey { table: "skill_proposals", key: id };
+    // The signature is over the event. What runs is the row, so the two are compared in what
+    // decides the bytes and the rights.
     let now = images::read(conn, &key)?;
     let said = &event["rows"][key.to_string()][0];
     match SIGNED_COLUMNS.into_iter().find(|column| said[column] != now[0][column]) {

@@ -29,6 +29,7 @@ pub(in super::super) fn begin(tx: &WriteTransaction<'_>) -> Result<(), LedgerErr
     }
     let at: Timestamp = tx.query_row(NOW, [], |row| row.get(0))?;
     let workspace: String = tx.query_row(NEW_WORKSPACE, [], |row| row.get(0))?;
+    // One row of the switch is there from the migration that made its table.
     let new: bool = tx.query_row(
         "SELECT NOT EXISTS (SELECT 1 FROM skill_proposals) AND NOT EXISTS (SELECT 1 FROM executions)
              AND (SELECT count(*) FROM switch_turns) = 1",
@@ -37,6 +38,8 @@ pub(in super::super) fn begin(tx: &WriteTransaction<'_>) -> Result<(), LedgerErr
     )?;
     let kind = if new { EventKind::Created } else { EventKind::TakenOver };
     let mut event = NewEvent::new(kind, &workspace, at).detail(json!({ "workspace": workspace }));
+    // All rows as they are found. From here on an edit shows, and what was edited before cannot be
+    // known.
     for (table, column) in TABLES.into_iter().filter(|(table, _)| *table != RECORDS) {
         let mut statement = tx.prepare(&format!("SELECT DISTINCT CAST({column} AS TEXT) FROM {table} ORDER BY 1"))?;
         let keys = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
@@ -47,6 +50,7 @@ pub(in super::super) fn begin(tx: &WriteTransaction<'_>) -> Result<(), LedgerErr
     let mut rows = records.query([])?;
     while let Some(row) = rows.next()? {
         let (id, digest) = (row.get::<_, String>("execution_id")?, record_digest(row)?);
+        // An event for each record, because a prune takes them away one by one.
         append_run(tx, &RunLeaf { id: &id, at: &row.get::<_, String>("finished_at")?, digest })?;
     }
     Ok(())
@@ -66,6 +70,7 @@ pub(super) fn workspace_id(conn: &Connection) -> Result<String, LedgerError> {
         None => first(conn)?,
     };
     let id = event.detail.as_ref().and_then(|detail| detail["workspace"].as_str());
+    // It becomes the name of a folder, so a text out of an edited history must not be a path.
     let id = id.filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     id.map(str::to_owned).ok_or_else(|| LedgerError::Tampered("the history names no workspace".to_owned()))
 }
@@ -153,6 +158,7 @@ impl Ledger {
         let Some(anchor) = &self.anchor else { return Ok(()) };
         let key = anchor.key().map_err(seal::unusable)?;
         self.write(|tx| {
+            // Two processes may open a new ledger at once. The second finds the key of the first.
             if seal::newest(tx)?.is_some() {
                 return Ok(());
             }
@@ -160,7 +166,7 @@ impl Ledger {
         })
     }
 
-    /// Accepts the ledger as it is, by this person's word: its state is made anew from its rows, and signed with the key of
+    /// Accepts the ledger as it is, by this person's word. Its state is made anew from its rows, and signed with the key of
     /// an anchor that is used for nothing else. Gives the checkpoint that this anchor is to have as its head.
     ///
     /// # Errors

@@ -73,6 +73,8 @@ impl RowKey {
     /// Reads `TABLE/KEY`. `None` for a table that no event is about.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (table, key) = text.split_once('/')?;
+        // Only a name of the list gets into SQL. The text comes out of an event, and an event may
+        // be forged.
         let (table, _) = TABLES.into_iter().find(|(name, _)| *name == table)?;
         Some(Self { table, key: key.to_owned() })
     }
@@ -95,6 +97,8 @@ impl RecordDigest {
             ValueRef::Text(text) => (3, text),
             ValueRef::Blob(blob) => (4, blob),
         };
+        // Type and length go first. Without them, moving a letter from one column to the next would
+        // leave the digest as it is.
         let mut head = [kind; 9];
         head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
         sha2::Digest::update(&mut self.0, head);
@@ -139,6 +143,7 @@ pub(super) fn columns(row: &Row<'_>) -> rusqlite::Result<Map<String, Value>> {
         let value = match row.get_ref(index)? {
             ValueRef::Null => Value::Null,
             ValueRef::Integer(number) => number.into(),
+            // As text, because a number with a fraction is written in more than one way in JSON.
             ValueRef::Real(number) => number.to_string().into(),
             ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned().into(),
             ValueRef::Blob(blob) => ::hex::encode(blob).into(),
@@ -153,10 +158,14 @@ pub(super) fn read(conn: &Connection, key: &RowKey) -> Result<Value, LedgerError
     if key.table == RECORDS {
         let sql = select_records("WHERE execution_id = ?1");
         let digest = conn.prepare_cached(&sql)?.query_row([&key.key], record_digest).optional()?;
+        // An empty list, as for any other row that is missing, so that a removed record is told
+        // from a changed one.
         return Ok(digest.map_or(Value::Array(Vec::new()), |digest| hex(&digest).into()));
     }
     let column = TABLES.iter().find(|(table, _)| *table == key.table).map_or("id", |(_, column)| column);
     let mut statement =
+        // Every column, also of later migrations: a column that is not in the image could be edited
+        // unseen.
         conn.prepare_cached(&format!("SELECT * FROM {} WHERE {column} = ?1 ORDER BY rowid", key.table))?;
     let rows = statement.query_map([&key.key], |row| columns(row).map(Value::Object))?;
     Ok(Value::Array(rows.collect::<Result<_, _>>()?))
@@ -230,6 +239,8 @@ pub(in super::super) fn newest_about(
     };
     match found {
         Some((position, body)) => placed(position, &body).map(Some),
+        // What was there before the history has no event of its own. The first event has the image
+        // of all of it.
         None => taken_over(conn, subject),
     }
 }

@@ -1,7 +1,8 @@
 //! The state that decides trust, and the check of it before a run or a decision.
 //!
-//! The check goes from the head, which is kept outside of the ledger, to the newest checkpoint, from that to the newest decision,
-//! from that to the digest of the state, and from that to the leaf of one skill, which is made from the skill's rows.
+//! The check begins at the head, which is kept outside of the ledger, and goes to the newest checkpoint. From there it goes
+//! to the newest decision, to the digest of the state, and to the leaf of one skill. That leaf is made from the skill's
+//! rows.
 //!
 //! Guarantees: a state that [`checked`] gives is the one that the newest decision committed to. With an anchor, that decision is
 //! covered by a checkpoint of the workspace's key, and no checkpoint that the anchor knows is missing.
@@ -73,6 +74,8 @@ const SET: &str = "INSERT INTO trust_state (key, leaf) VALUES (?1, ?2) ON CONFLI
 
 fn switch_leaf(conn: &Connection) -> Result<Option<Hash>, LedgerError> {
     let newest = conn.prepare_cached(SWITCH_ROW)?.query_row([], images::columns).optional()?;
+    // The name of the part is in the leaf, so that a row of one table cannot stand for one of
+    // another.
     Ok(newest.map(|row| leaf_hash(json!({ "switch": row }).to_string().as_bytes())))
 }
 
@@ -85,6 +88,8 @@ fn skill_leaf(conn: &Connection, name: &str) -> Result<Option<Hash>, LedgerError
     let mut statement = conn.prepare_cached(REVISIONS)?;
     let revisions = statement.query_map([name], |row| images::columns(row).map(Value::Object))?;
     let revisions = revisions.collect::<Result<Vec<_>, _>>()?;
+    // A name that was only proposed has no trust, and no leaf. Otherwise each proposal would be a
+    // decision.
     if revisions.is_empty() {
         return Ok(None);
     }
@@ -134,6 +139,8 @@ pub(super) fn found(conn: &Connection) -> Result<TrustState, LedgerError> {
 
 /// The state, if it is the one that the newest decision committed to.
 pub(super) fn checked(conn: &Connection, anchor: Option<&dyn HistoryAnchor>) -> Result<TrustState, LedgerError> {
+    // The state is a table like any other and is not believed by itself. Its digest must be in the
+    // newest decision, and that under a signed checkpoint.
     let newest = newest_decision(conn)?;
     let decision = seal::check_decision(conn, anchor, newest)?;
     let state = stored(conn)?;
@@ -159,6 +166,8 @@ pub(super) fn change(
     keys: &[StateKey<'_>],
 ) -> Result<Hash, LedgerError> {
     for key in keys {
+        // From the rows as the decision left them, in the same transaction. A leaf that is handed
+        // in could differ from them.
         if let Some(leaf) = key.leaf(tx)? {
             state.set(&key.text(), leaf);
             tx.change(SET, params![key.text(), leaf])?;
@@ -169,6 +178,7 @@ pub(super) fn change(
 
 /// Writes a state as it is.
 pub(super) fn write(tx: &WriteTransaction<'_>, state: &TrustState) -> Result<(), LedgerError> {
+    // All of it: a leaf that is left over would be part of the digest and of no row.
     tx.change("DELETE FROM trust_state", [])?;
     for (key, leaf) in state.leaves() {
         tx.change(SET, params![key, leaf])?;
@@ -176,8 +186,8 @@ pub(super) fn write(tx: &WriteTransaction<'_>, state: &TrustState) -> Result<(),
     Ok(())
 }
 
-/// Checks that switch, policy and, if one is named, a skill are what the newest decision committed to, that kavi.toml is not
-/// weaker than the policy, and that a pinned signer has signed the trust in the skill.
+/// Checks that switch, policy and, if one is named, a skill are what the newest decision committed to. Checks also that
+/// kavi.toml is not weaker than the policy, and that a pinned signer has signed the trust in the skill.
 pub(in super::super) fn check(
     conn: &Connection,
     anchor: Option<&dyn HistoryAnchor>,
@@ -227,6 +237,8 @@ pub(in super::super) fn check_all(conn: &Connection, anchor: Option<&dyn History
 
 /// Finds the event and the field that a part of the state differs from.
 fn explain(conn: &Connection, part: StateKey<'_>) -> Result<LedgerError, LedgerError> {
+    // Slow, and only for the message: something differs already, and the person must learn which
+    // row.
     let mut known = BTreeMap::new();
     let mut statement = conn.prepare("SELECT position, body FROM history WHERE kind <> 'run' ORDER BY position")?;
     for row in statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))? {

@@ -53,8 +53,8 @@ impl HistoryAnchor for HeadBefore<'_> {
 }
 
 impl Ledger {
-    /// Checks that the switch and, if one is named, a skill are what the newest decision of the history committed to, and that
-    /// the history is the one that the anchor knows.
+    /// Checks that the switch and, if one is named, a skill are what the newest decision of the history committed to. Checks
+    /// also that the history is the one that the anchor knows.
     ///
     /// # Errors
     /// [`LedgerError::Tampered`] with the event and the field, or [`LedgerError::Anchor`].

@@ -76,6 +76,7 @@ pub(super) fn values_fit(schema: &Map<String, Value>, at: &str) -> Result<(), Sc
     let single = |key: &'static str| schema.get(key).map(|value| (key.to_owned(), value));
     let mut values: Vec<(String, &Value)> = listed("examples").chain(single("default")).collect();
     if schema.contains_key("type") {
+        // Without a type they are the only rule, and fit it by definition.
         values.extend(listed("enum").chain(single("const")));
     }
     if values.is_empty() {
@@ -105,6 +106,8 @@ fn types(map: &Map<String, Value>, at: &str) -> Result<Vec<&'static str>, Schema
         None => Err(SchemaError::Vacuous { at: at.to_owned(), why: "has no rule: give it a `type`" }),
         Some(Value::Array(names)) => {
             let mut found = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+            // One order for all, because the normal form is what is digested: two ways to write the
+            // same types must not be two schemas.
             found.sort_by_key(|name| TYPES.iter().position(|other| other == name));
             found.dedup();
             if found.len() == names.len() && !found.is_empty() { Ok(found) } else { Err(wrong()) }
@@ -150,6 +153,8 @@ fn choices(
     let Some(values) = map.get("enum") else { return Ok(()) };
     let wrong = || malformed(at, "enum", "must be a list of 1 to 256 different values");
     let list = values.as_array().ok_or_else(wrong)?;
+    // Quadratic, and bounded: the length is checked below, and the parser bounds what comes in.
+    // Values of JSON cannot be hashed or sorted.
     let distinct = list.iter().enumerate().all(|(i, value)| !list.iter().take(i).any(|other| other == value));
     if list.is_empty() || list.len() > MAX_ENUM || !distinct {
         return Err(wrong());
@@ -169,6 +174,8 @@ fn string(
     let Some(value) = map.get("pattern") else { return Ok(()) };
     let text = value.as_str().ok_or_else(|| malformed(at, "pattern", "must be a string"))?;
     pattern::check(text).map_err(|why| SchemaError::BadPattern { at: join(at, "pattern"), why })?;
+    // Counted where a reference is put in place, so that one pattern that is referred to often
+    // costs as often.
     normaliser.count_pattern()?;
     let value = normaliser.literal(value, &join(at, "pattern"))?;
     out.insert("pattern".to_owned(), value);
@@ -218,6 +225,7 @@ fn number(map: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) -> R
 /// doubles hold every whole number.
 fn compare(left: &Number, right: &Number) -> Ordering {
     let whole = |number: &Number| {
+        // `1.0` and `1e3` are whole numbers too. Below 1e38 the cast to 128 bits is exact.
         let double = number.as_f64().filter(|value| value.fract() == 0.0 && value.abs() < 1e38);
         number.as_i128().or_else(|| double.map(|value| value as i128))
     };
@@ -291,8 +299,12 @@ fn object<'a>(
         Some(_) => return Err(malformed(at, "properties", "must be an object of schemas")),
     }
     let extra = match map.get("additionalProperties") {
+        // An object without rules would accept anything. Where one is allowed, its values are
+        // scalars, so that it stays as flat as it looks.
         None if properties.is_empty() && empty == Empty::Free => shorthand::scalar(),
         None | Some(Value::Bool(false)) => Value::Bool(false),
+        // A closed schema is what makes the capabilities of an input readable: nothing can be
+        // passed that it does not name.
         Some(Value::Bool(true)) => return Err(SchemaError::Open { at: join(at, "additionalProperties") }),
         Some(node) => normaliser.schema(node, &join(at, "additionalProperties"), depth + 1)?,
     };
@@ -336,6 +348,8 @@ fn required(map: &Map<String, Value>, properties: &Map<String, Value>, at: &str)
     let mut names = Vec::new();
     for name in value.as_array().ok_or_else(wrong)? {
         let name = name.as_str().ok_or_else(wrong)?;
+        // JSON Schema allows it, and then nothing matches a closed object. That is a typing error,
+        // and is told here.
         if !properties.contains_key(name) {
             return Err(SchemaError::UnknownRequired { at: join(at, "required"), name: name.to_owned() });
         }

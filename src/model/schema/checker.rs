@@ -63,6 +63,8 @@ impl Checker {
             |why: &str| SchemaMismatch::whole(format!("cannot be checked, because the schema does not compile: {why}"));
         let Engine { validator, pattern_steps, alternatives } = self.engine().map_err(unusable)?;
         let size = Size::of(value);
+        // Each pattern is linear. But a long text times many patterns would still hold up the run,
+        // which has no deadline here.
         if size.text.saturating_mul(*pattern_steps) > MAX_PATTERN_WORK {
             let rule = format!("has {} bytes of text, too many for the patterns of the schema", size.text);
             return Err(SchemaMismatch::whole(rule));
@@ -124,6 +126,8 @@ fn compile_as(schema: &Value, draft: jsonschema::Draft) -> Result<jsonschema::Va
         .should_validate_formats(false)
         .with_keyword("multipleOf", decimal::multiple_of)
         .with_keyword(pattern::KEYWORD, pattern::keyword)
+        // A `$ref` to a URL must not make Kavi open a connection. The normal form has none, and
+        // this holds also where it is wrong.
         .offline()
         .build(schema)
         .map_err(|error| json::shown(&error.to_string()))

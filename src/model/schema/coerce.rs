@@ -42,6 +42,8 @@ fn node(schema: &Value, value: &mut Value, at: &str, changes: &mut Vec<Coercion>
     };
     if let Some(meant) = meant {
         set(value, meant, at, changes);
+    // One value where a list is wanted: the most common slip of a model. Only where nothing but a
+    // list is allowed, so that there is one meaning.
     } else if types == ["array"] && !value.is_array() && !value.is_null() && !is_json_text(value) {
         let one = value.take();
         set(value, Value::Array(vec![one]), at, changes);
@@ -64,6 +66,8 @@ fn object(schema: &Value, map: &mut Map<String, Value>, at: &str, changes: &mut 
         let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         names.into_iter().any(|required| required == name)
     };
+    // Some clients send null for everything that they do not set. It means the same as a property
+    // that is missing, unless null is a value here.
     let left_out = |name: &str, value: &Value| {
         value.is_null() && !required(name) && properties.get(name).is_some_and(|schema| !takes_null(schema))
     };
@@ -92,6 +96,7 @@ fn without_null<'s>(schema: &'s Value, value: &Value) -> &'s Value {
     let Some(branches) = branches.filter(|_| !value.is_null()) else { return schema };
     let mut others = branches.iter().filter(|branch| types(branch) != ["null"]);
     match (others.next(), others.next()) {
+        // With two, a text could be meant for either of them.
         (Some(one), None) => one,
         _ => schema,
     }

@@ -93,6 +93,8 @@ impl FastPath {
         if let Some(branches) = schema.get("anyOf").filter(|_| only(&["anyOf"])) {
             return Some(Self::AnyOf(branches.as_array()?.iter().map(Self::new).collect()));
         }
+        // Any rule that is not on the list makes the whole schema uncertain. A rule of a later
+        // version is then left to the validator, not ignored.
         only(&RULES).then_some(())?;
         let mut types = Types::default();
         match schema.get("type")? {
@@ -128,6 +130,7 @@ impl FastPath {
 impl Count {
     /// Whether a text has so many characters. Most texts may have any number.
     fn holds(self, text: &str) -> bool {
+        // A text has at most as many characters as bytes, so most texts need no count.
         (self.least == 0 && self.most >= text.len() as u64) || self.has(text.chars().count())
     }
 }
@@ -157,6 +160,7 @@ impl Object {
         let required = schema.get("required").map_or(Some(&none), Value::as_array)?;
         let properties = schema.get("properties")?.as_object()?;
         let extra = match schema.get("additionalProperties")? {
+            // None means that no other name is allowed, and `known` finds nothing for one.
             Value::Bool(false) => None,
             node => Some(FastPath::new(node)),
         };

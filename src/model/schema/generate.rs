@@ -28,6 +28,8 @@ pub fn vectors(schema: &Schema, seed: u64, count: usize) -> Vec<Vector> {
                 _ if number % 4 == 3 => invalid(schema, seed, number),
                 _ => valid(schema, seed, number),
             };
+            // Asked and not remembered: a value that was spoiled can still fit, and one that was
+            // made to fit need not.
             Vector { valid: schema.accepts(&input), input }
         })
         .collect()
@@ -40,6 +42,8 @@ fn valid(schema: &Schema, seed: u64, number: u64) -> Value {
 
 fn invalid(schema: &Schema, seed: u64, number: u64) -> Value {
     let mut candidates = (0..TRIES).map(|attempt| {
+        // Another stream than that of the valid ones. With the same one, a vector and its spoiled
+        // twin would follow the same choices.
         let mut seeded_rng = SeededRng::new(!seed, number * TRIES + attempt);
         let mut value = if attempt < TRIES / 2 { valid(schema, seed, number) } else { schema.example().clone() };
         spoil(&mut value, Some(schema.as_value()), &mut seeded_rng);
@@ -100,12 +104,14 @@ fn spoil_object(map: &mut Map<String, Value>, seeded_rng: &mut SeededRng) {
         }
         (2, Some(key)) => {
             let value = map.remove(&key).unwrap_or_default();
+            // A name with a space at its end: readers that trim names take it for the property.
             map.insert(format!("{key} "), value);
         }
         (_, Some(key)) => {
             map.insert(key.to_uppercase(), json!("twin"));
         }
         (_, None) => {
+            // What JavaScript takes for the prototype of the object.
             map.insert("__proto__".to_owned(), json!({"polluted": true}));
         }
     }
@@ -125,6 +131,7 @@ fn near_misses(value: &Value, schema: &Value) -> Vec<Value> {
             misses.extend([json!(0.5), json!(1e300), json!(-1e300)]);
         }
         Value::String(text) => {
+            // A letter of two bytes, so that a check of bytes instead of characters shows.
             misses.extend(small("maxLength").map(|most| json!("é".repeat(most + 1))));
             let shorter = |least: usize| text.chars().take(least.saturating_sub(1)).collect::<String>();
             misses.extend(size("minLength").map(|least| json!(shorter(least))));
@@ -159,6 +166,7 @@ fn foreign(seeded_rng: &mut SeededRng) -> Value {
         6 => json!({}),
         7 => json!(u64::MAX),
         8 => json!([null, [1, "x"], {"a": {}}]),
+        // Deeper than any schema goes, and within what the parser accepts.
         _ => (0..40).fold(json!("deep"), |inner, _| json!([inner])),
     }
 }

@@ -65,6 +65,8 @@ pub(super) fn scope(keyword: &str) -> Option<Scope> {
 
 /// Whether an object is read as JSON Schema rather than as shorthand.
 pub(super) fn is_json_schema(map: &Map<String, Value>) -> bool {
+    // A property of the shorthand may be called `type`. Only a value that JSON Schema has makes it
+    // a keyword.
     let names_a_type = match map.get("type") {
         Some(Value::String(name)) => TYPES.contains(&name.as_str()),
         Some(Value::Array(_)) => true,
@@ -77,6 +79,8 @@ pub(super) fn is_json_schema(map: &Map<String, Value>) -> bool {
 
 /// Refuses keywords outside the set, and those of the root elsewhere.
 pub(super) fn known(map: &Map<String, Value>, at: &str, is_root: bool) -> Result<(), SchemaError> {
+    // A keyword that is ignored is worse than one that is missing: its author relies on a rule that
+    // nobody checks.
     let refused = map.keys().find(|key| match scope(key) {
         None => key.as_str() != "allOf" || single(map).is_none(),
         Some(Scope::Root) => !is_root,

@@ -46,6 +46,7 @@ impl SchemaMismatch {
         if problems.is_empty() {
             return Self::whole("does not match".to_owned());
         }
+        // Only counted. Each problem that is listed copies a part of the value.
         Self { problems, more: errors.count() }
     }
 }
@@ -118,6 +119,7 @@ fn nearest(context: &[Vec<ValidationError<'_>>]) -> String {
         errors.first().is_some_and(|error| !matches!(error.kind(), Kind::Type { .. }))
     };
     match context.iter().find(of_its_type).and_then(|errors| errors.first()) {
+        // Cut, because the rule of an alternative may hold that of the nearest one inside of it.
         Some(error) => {
             let Problem { pointer, rule, .. } = problem(error);
             format!("; in the nearest, `{}` {}", shown(&pointer), shown(&rule))

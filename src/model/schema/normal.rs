@@ -120,6 +120,8 @@ impl<'a> Normaliser<'a> {
             return Err(SchemaError::Vacuous { at: at.to_owned(), why });
         }
         let no_properties = map.get("properties").is_none_or(|p| p.as_object().is_none_or(Map::is_empty));
+        // An output without properties tells a caller nothing. An input without any is a skill that
+        // needs none.
         if side == SchemaSide::Output && no_properties {
             return Err(SchemaError::Vacuous { at: at.to_owned(), why: "an output has at least one property" });
         }
@@ -144,6 +146,8 @@ impl<'a> Normaliser<'a> {
         depth: usize,
         empty: Empty,
     ) -> Result<Map<String, Value>, SchemaError> {
+        // Counted with references in place, because two definitions that each refer to the next
+        // twice make a schema that doubles with every level.
         self.count_node(depth)?;
         keywords::known(map, at, depth == 0)?;
         let mut out = self.annotations(map, at)?;
@@ -163,6 +167,7 @@ impl<'a> Normaliser<'a> {
         }
         nullable(map, at, &mut out)?;
         super::assertions::drop_null_default(&mut out);
+        // After `nullable`: a default of null is right where it says so.
         super::assertions::values_fit(&out, at)?;
         Ok(out)
     }
@@ -179,6 +184,7 @@ impl<'a> Normaliser<'a> {
             return Err(SchemaError::Malformed { at, why: "must be a string" });
         };
         let found = DEFINITIONS.iter().zip(self.defs).find_map(|(key, defs)| {
+            // In this order, as RFC 6901 has it: `~01` is the name `~1`, and not a slash.
             let name = text.strip_prefix(&format!("#/{key}/"))?.replace("~1", "/").replace("~0", "~");
             defs?.get_key_value(&name).map(|(name, node)| (*key, name, node))
         });
@@ -192,6 +198,7 @@ impl<'a> Normaliser<'a> {
         let target_at = join(&join(&self.root_at, key), name);
         let target = self.schema(node, &target_at, depth + 1)?;
         self.open.pop();
+        // What stands beside the reference is about this place, and comes before what the definition says of all places.
         beside(target, out);
         Ok(())
     }
@@ -234,6 +241,7 @@ impl<'a> Normaliser<'a> {
         if !is_plain(value) {
             return Err(SchemaError::HiddenText { at: at.to_owned() });
         }
+        // Texts count too. A model reads the whole schema, so its length is what a caller pays for.
         self.literal_bytes += json::canonical(value).len();
         within("bytes of texts and values (references in place)", self.literal_bytes, MAX_LITERAL_BYTES)?;
         Ok(value.clone())
@@ -284,6 +292,7 @@ fn nullable(map: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) ->
         Some(_) => return Err(SchemaError::Malformed { at: join(at, "nullable"), why: "must be true or false" }),
     }
     for key in ["anyOf", "oneOf"] {
+        // The alternatives each have a type of their own, so null is one more of them.
         if let Some(Value::Array(branches)) = out.get_mut(key) {
             let null = serde_json::json!({"type": "null"});
             if !branches.contains(&null) {

@@ -33,6 +33,8 @@ pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     if pattern.len() > MAX_BYTES {
         return Err("the pattern is longer than 512 bytes");
     }
+    // The translation first: the engine would read `\d` and `.` as more characters than ECMA-262
+    // means, and accept them.
     let translated = ecma::to_engine(pattern)?;
     if Parser::new().parse(&translated).is_err() {
         return Err("not a regular expression of the linear engine (no look-around, no back-references)");
@@ -95,8 +97,11 @@ fn states(hir: &Hir) -> u64 {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len() as u64,
+        // Too few for a class outside of ASCII, which compiles to a state for each byte. It is an
+        // estimate, and the bound that it serves has room.
         HirKind::Class(_) => 1,
         HirKind::Repetition(repetition) => {
+            // `{1000}` is unrolled by the engine. That is what makes a short pattern expensive.
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
             states(&repetition.sub).saturating_mul(u64::from(times))
         }
@@ -116,6 +121,8 @@ pub(super) fn sample(pattern: &str, seeded_rng: &mut SeededRng) -> Option<String
 }
 
 fn write(hir: &Hir, seeded_rng: &mut SeededRng, text: &mut Vec<u8>) {
+    // Repetitions in repetitions multiply. What is cut off here does not match, and the caller
+    // tries again.
     if text.len() > MAX_SAMPLE {
         return;
     }
@@ -157,5 +164,6 @@ fn character(class: &Class, seeded_rng: &mut SeededRng) -> char {
     let pool = if printable.is_empty() || seeded_rng.below(16) == 0 { &ranges } else { &printable };
     let Some((from, to)) = seeded_rng.pick(pool).copied() else { return 'x' };
     let code = from + seeded_rng.below(u64::from(to - from) + 1) as u32;
+    // Surrogates are no characters, and NUL is refused by the parser that a sample goes through.
     char::from_u32(code).filter(|c| *c != '\0').or(char::from_u32(to)).unwrap_or('x')
 }

@@ -81,6 +81,8 @@ impl Sampler {
 
     fn value(&mut self, schema: &Value) -> Value {
         self.values += 1;
+        // Lists in lists multiply. This cuts them off with a value that probably does not fit,
+        // which the caller sees and tries again.
         if self.values > HARD_VALUES || self.bytes > HARD_BYTES {
             return Value::Null;
         }
@@ -90,6 +92,8 @@ impl Sampler {
         }
         let told = schema.get("default").or(list("examples").and_then(|values| values.first()));
         if let Some(value) = told
+            // The author's own values come up in a part of the draws. With more of them, a skill
+            // could be written for those alone.
             && (self.mode != SampleMode::Varied || self.seeded_rng.below(8) == 0)
         {
             return value.clone();
@@ -133,6 +137,8 @@ impl Sampler {
         let optional = properties.len() - required.len();
         for (name, property) in properties {
             let needed = required.contains(&name.as_str());
+            // Which optional ones would do is not computed. All of them do wherever the schema can
+            // be met at all.
             let must_fill = optional > 0 && least > required.len();
             if needed || (out.len() < most && (must_fill || self.seeded_rng.below(2) < optional_share)) {
                 let value = self.value(property);
@@ -146,6 +152,8 @@ impl Sampler {
                 if out.len() >= target {
                     break;
                 }
+                // A space and a letter outside of ASCII, because a skill may use such a name as a
+                // file name or a column.
                 let name = if number == 0 { "key".to_owned() } else { format!("key {number} ä") };
                 if !properties.contains_key(&name) {
                     let value = self.value(extra);
@@ -181,6 +189,8 @@ impl Sampler {
         let unique = schema.get("uniqueItems").is_some();
         let mut out: Vec<Value> = Vec::new();
         let mut tries = 0;
+        // A list of different booleans has two items at most. The bound ends the search for a third
+        // one.
         while out.len() < wanted && tries < wanted * 4 + 16 {
             tries += 1;
             // A list of different items needs varied ones even in an example.
@@ -209,6 +219,8 @@ impl Sampler {
 
     fn matching(&mut self, pattern: &str, least: usize, most: usize) -> String {
         let mut last = String::new();
+        // The pattern and the lengths are two rules, and a text that is made for one may break the
+        // other.
         for _ in 0..16 {
             last = pattern::sample(pattern, &mut self.seeded_rng).unwrap_or_default();
             if (least..=most).contains(&last.chars().count()) {
@@ -222,6 +234,8 @@ impl Sampler {
         let length = match self.mode {
             SampleMode::Small => 4.max(least).min(most.unwrap_or(4)),
             SampleMode::Varied if self.sparse() => least,
+            // Rarely a text as long as it may be: that finds buffers and limits, and costs more
+            // than all the others.
             SampleMode::Varied if self.seeded_rng.below(40) == 0 => least.max(most.unwrap_or(4_096).min(4_096)),
             SampleMode::Tried | SampleMode::Varied => self.length(least, most, 24, 512),
         };
@@ -254,6 +268,7 @@ impl Sampler {
             step.as_i128().or(real.map(|step| step as i128))
         };
         let step = step.and_then(whole).unwrap_or(1).max(1);
+        // In multiples of the step from here on, so that each choice below is one.
         let (first, last) = (low.div_euclid(step) + i128::from(low.rem_euclid(step) != 0), high.div_euclid(step));
         let zero = 0.clamp(first, last.max(first));
         let chosen = match self.mode {
@@ -294,12 +309,15 @@ impl Sampler {
         if let Some(step) = schema.get("multipleOf").and_then(Value::as_f64) {
             return self.multiple(schema, step);
         }
+        // The next double is the smallest that is still allowed. A fixed distance would fall out of
+        // a narrow range.
         let above = real_bound(schema, ["exclusiveMinimum"; 2]).map(f64::next_up);
         let below = real_bound(schema, ["exclusiveMaximum"; 2]).map(f64::next_down);
         let low = real_bound(schema, ["minimum"; 2]).or(above);
         let high = real_bound(schema, ["maximum"; 2]).or(below);
         let (low, high) = match (low, high) {
             (None, None) => (-1e9, 1e9),
+            // Relative to the bound: beside 1e300, adding a million changes nothing.
             (Some(low), None) => (low, low.abs().mul_add(2.0, 1e6)),
             (None, Some(high)) => (high.abs().mul_add(-2.0, -1e6), high),
             (Some(low), Some(high)) => (low, high),

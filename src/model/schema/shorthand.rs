@@ -49,6 +49,8 @@ pub(super) fn object<'a>(
         let at = join(at, key);
         let name = key.strip_suffix('?').unwrap_or(key);
         normaliser.property(name, &at)?;
+        // A question mark may be at the name or at the type. Models write both, and both mean the
+        // same.
         let (schema, presence) = node_of(normaliser, node, &at, depth + 1)?;
         if presence == Presence::Required && name == key {
             required.push(name);
@@ -109,6 +111,8 @@ fn named(normaliser: &mut Normaliser<'_>, text: &str, at: &str, depth: usize) ->
     }
     if let Some(inner) = inside("dict[") {
         let value = match inner.split_once(',') {
+            // Names of properties are always texts, so a type for them says nothing. Any other one
+            // is no type and fails below.
             Some((key, value)) if matches!(key.trim(), "str" | "string") => value,
             _ => inner,
         };

@@ -1,8 +1,8 @@
 //! Attributes: a closed list, each with the arguments it may have.
 //!
-//! Guarantees that nothing is compiled conditionally but whole test modules, that no lint level is changed, that no
-//! attribute names a file, a symbol or a macro, and that serde's strings hold no code (`serde_keys`).
-//! Attributes in the arguments of macros are read like any other.
+//! Guarantees that nothing is compiled conditionally but whole test modules, and that no lint level is changed. No
+//! attribute names a file, a symbol or a macro. Serde's strings hold no code (`serde_keys`). Attributes in the
+//! arguments of macros are read like any other.
 
 use super::allow_list;
 use super::attribute_shape::Attribute;

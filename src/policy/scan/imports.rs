@@ -1,7 +1,7 @@
 //! Imports: what every `use` brings under which name.
 //!
-//! Guarantees that no import renames a crate's root, takes the name of a macro or attribute that means something, or
-//! brings by a glob what is not open as a whole. The paths themselves are judged by `paths`.
+//! Guarantees that no import renames a crate's root, or takes the name of a macro or attribute that means something.
+//! No glob brings what is not open as a whole. The paths themselves are judged by `paths`.
 
 use super::allow_list::{self, ModuleAccess};
 use super::declared_names::DeclaredNames;

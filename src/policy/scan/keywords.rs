@@ -1,7 +1,7 @@
 //! Single words and signs that have no place in a skill, wherever they stand.
 //!
-//! Guarantees that no keyword for unsafe or foreign code, no mutable static, no raw pointer and no disguised name is
-//! in the tokens, also not in the arguments of a macro. Words in strings and comments are no tokens.
+//! Guarantees that the tokens have no keyword for unsafe or foreign code, no mutable static, no raw pointer and no
+//! disguised name. The arguments of macros are checked as well. Words in strings and comments are no tokens.
 
 use super::report::{RefusalReason, Rule, ScanReport, quote};
 use super::tokens::{SourceTokens, Token, TokenContext, TokenKind, TokenRole};

@@ -1,8 +1,8 @@
 //! The look at the bytes that comes before any parser: sizes, plain text, nesting.
 //!
-//! Guarantees, when it finds nothing, that every file is UTF-8 without hidden or control characters, has only ASCII
-//! outside of literals and comments, and nests so little that a recursive parser cannot run out of stack.
-//! It walks each file once, without recursion, and never builds a tree.
+//! Guarantees, when it finds nothing, that every file is UTF-8 without hidden or control characters. Outside of
+//! literals and comments it has only ASCII. It nests so little that a recursive parser cannot run out of stack. It
+//! walks each file once, without recursion, and never builds a tree.
 
 use super::report::{Rule, ScanReport, quote};
 use super::unicode;

@@ -1,7 +1,7 @@
 //! Local `macro_rules!`: allowed when they can only fill whole values, types and names into fixed code.
 //!
-//! Guarantees that no path, no macro call and no attribute of the expanded code is put together from pieces: each `::`
-//! and each `!` of a rule stands between names that the rule spells out, and no fragment carries loose tokens. What is
+//! Guarantees that no path, no macro call and no attribute of the expanded code is put together from pieces. Each `::`
+//! and each `!` of a rule is between names that the rule spells out, and no fragment carries loose tokens. What is
 //! handed in and what a rule spells out is scanned as code where it stands. It never expands a macro.
 
 use super::deny_list;
@@ -117,8 +117,8 @@ fn is_plain_bang(file: &SourceTokens, at: usize) -> bool {
     is_spelled(file, before) && file.opens(at + 1) || is_firm(file, before)
 }
 
-/// Whether the token at `at` can never be the end of a name that was handed in: a keyword, an operator that is no mark
-/// of a repetition, or a bracket that starts none.
+/// Whether the token at `at` can never be the end of a name that was handed in. Such a token is a keyword, an operator
+/// that is no mark of a repetition, or a bracket that starts none.
 fn is_firm(file: &SourceTokens, at: usize) -> bool {
     file.get(at).is_some_and(|token| match token.kind {
         TokenKind::Ident => {

@@ -36,6 +36,8 @@ pub(super) fn check(files: &[SourceTokens], report: &mut ScanReport) {
     }
     let mut total = 0_u64;
     for file in files {
+        // Saturating everywhere: a product that wraps would make the largest expansion the
+        // smallest.
         total = total.saturating_add(growth.of_code(file));
     }
     if total > MAX_EXPANDED {
@@ -89,6 +91,8 @@ impl<'a> Growth<'a> {
                 let calls: Vec<usize> = self.calls(rule).collect();
                 let own: Vec<&usize> = calls.iter().filter(|at| rule.file.is_word(**at, name)).collect();
                 let others = calls.iter().filter(|at| !rule.file.is_word(**at, name));
+                // Two macros that call one another grow like one that calls itself, and are harder
+                // to bound. No honest skill has them.
                 let back = others.filter_map(|at| rule.file.segment(*at)).any(|other| self.reaches(other, name));
                 let linear = match own.as_slice() {
                     [] => true,
@@ -137,6 +141,7 @@ impl<'a> Growth<'a> {
         let mut at = 0;
         while at < file.tokens.len() {
             let token = &file.tokens[at];
+            // A call within the rules of a macro is counted where that macro is called.
             let call = file.macro_call(at).filter(|_| token.role == TokenRole::Plain);
             match call.filter(|_| token.context != TokenContext::Rules) {
                 Some(open) if self.macros.contains_key(token.text.as_str()) => {
@@ -172,6 +177,8 @@ impl<'a> Growth<'a> {
 
     /// The most tokens that `name` can become when it is called with `size` tokens.
     fn expanded(&mut self, name: &str, size: u64, chain: usize) -> u64 {
+        // Too large already, whatever the rest is. The recursion of this function ends here as
+        // well.
         if chain > MAX_CHAIN || size > MAX_EXPANDED {
             return u64::MAX;
         }
@@ -201,10 +208,14 @@ impl<'a> Growth<'a> {
         let mut total = 0_u64;
         let mut at = part.start;
         while at < part.end {
+            // The count itself is exponential for macros that double. A child has a processor
+            // limit, and a refusal is better than its death.
             self.steps = self.steps.saturating_sub(1);
             if self.steps == 0 {
                 return u64::MAX;
             }
+            // A repetition runs at most once for each token that the macro was given, and nested
+            // ones multiply.
             let times = size.saturating_pow(depth);
             let repeated = file.is_punct(at, '$') && file.is_open(at + 1, "(");
             let call = file.macro_call(at).filter(|_| self.macros.contains_key(file.tokens[at].text.as_str()));
@@ -220,6 +231,8 @@ impl<'a> Growth<'a> {
                 at = close + 1;
             } else if file.is_punct(at, '$') && file.get(at + 1).is_some_and(Token::is_name) {
                 let declared = of.rule.declared.get(file.tokens[at + 1].text.as_str()).copied().unwrap_or(0);
+                // A fragment that was declared further out is copied whole for each round of the
+                // repetitions inside.
                 let outer = size.saturating_pow(depth.saturating_sub(declared));
                 total = total.saturating_add(size.saturating_mul(outer));
                 at += 2;

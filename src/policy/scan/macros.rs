@@ -1,7 +1,8 @@
 //! Macro calls, and the one that makes a function the skill.
 //!
-//! Guarantees that every macro that is called, also in the arguments of another one, is on the list or local, and that
-//! the crate exports exactly one skill, at its root. What stands in the arguments is scanned as code by the others.
+//! Guarantees that every macro that is called, also in the arguments of another one, is on the list or local.
+//! Guarantees also that the crate exports exactly one skill, at its root. What stands in the arguments is scanned as
+//! code by the others.
 
 use super::declared_names::DeclaredNames;
 use super::module_files::ROOT;

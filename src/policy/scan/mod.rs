@@ -1,7 +1,7 @@
 //! The source scanner: what a skill's source may say, decided from its text alone.
 //!
-//! It reads tokens and syntax and denies by default: standard library paths, macros, attributes and serde keys are
-//! lists of what is allowed (`allow_list`), and a name that cannot be placed is refused. Its parts:
+//! It reads tokens and syntax and denies by default. Standard library paths, macros, attributes and serde keys are
+//! lists of what is allowed (`allow_list`). A name that cannot be placed is refused. Its parts:
 //!
 //! | part | guarantees |
 //! |---|---|

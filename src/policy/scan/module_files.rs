@@ -1,8 +1,8 @@
 //! Files and modules: which file is which module, and which code is for the tests alone.
 //!
-//! Guarantees that every file it returns was reached by exactly one `mod` declaration from `src/lib.rs`, that every
-//! file of the snapshot was returned or reported, and that every token knows whether it is compiled for the tests
-//! alone. It follows declarations as `rustc` does and knows no `#[path]`: that attribute is refused.
+//! Guarantees that every file it returns was reached by exactly one `mod` declaration from `src/lib.rs`. Every file
+//! of the snapshot is returned or reported. Every token knows whether it is compiled for the tests alone. It
+//! follows declarations as `rustc` does and knows no `#[path]`: that attribute is refused.
 
 use std::collections::BTreeSet;
 

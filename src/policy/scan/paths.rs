@@ -1,8 +1,9 @@
 //! Paths: every `a::b` in code, in types, in macro arguments and in imports.
 //!
 //! Guarantees that a path that leads into the standard library, from wherever it starts and under whatever name, ends
-//! on the list in `allow_list`; that nothing internal of `kavi_sdk` is named; and that no path starts with a crate that
-//! the skill does not have. It reads tokens, not types: where two readings are possible it takes the worse one.
+//! on the list in `allow_list`. Guarantees also that nothing internal of `kavi_sdk` is named, and that no path starts
+//! with a crate that the skill does not have. It reads tokens, not types: where two readings are possible it takes the
+//! worse one.
 
 use super::allow_list::{self, ModuleAccess};
 use super::declared_names::DeclaredNames;

@@ -1,6 +1,6 @@
 //! `#[serde(…)]`: a closed list of keys, and no code in their strings.
 //!
-//! Serde parses some strings as Rust, and what it makes of them goes into the program: a type with a macro in it reads
+//! Serde parses some strings as Rust, and what it makes of them goes into the program. A type with a macro in it reads
 //! a file while the skill is built. Here such a string is a plain path with plain generic arguments, judged like any
 //! other path. Strings that serde takes as names are free text.
 

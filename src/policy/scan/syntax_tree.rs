@@ -1,8 +1,8 @@
 //! The second look: the syntax tree of every file, judged by the same tables.
 //!
 //! The token scan is complete by itself. This one reads the same text by another route, so that a mistake in one of
-//! them is caught by the other; and it refuses what the parser does not know, instead of guessing.
-//! It runs on a stack of its own, large enough for the nesting that `lexical` lets pass.
+//! them is caught by the other. It refuses what the parser does not know, instead of guessing. It runs on a stack
+//! of its own, large enough for the nesting that `lexical` lets pass.
 
 use syn::visit::{self, Visit};
 

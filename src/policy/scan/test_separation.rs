@@ -1,8 +1,8 @@
 //! Test code changes nothing of the skill.
 //!
-//! The skill is tested in a build that has its test modules and promoted in one that has not. Names of test modules
-//! are kept out of the skill by `paths`; here it is the implementations, which take effect without being named: one
-//! for a type of the skill could replace a method of it in the tested program alone.
+//! The skill is tested in a build that has its test modules and promoted in one that has not. `paths` keeps the
+//! names of test modules out of the skill. Implementations take effect without being named, so they are checked
+//! here. One for a type of the skill could replace a method of it in the tested program alone.
 
 use super::declared_names::DeclaredNames;
 use super::paths::is_arrow;

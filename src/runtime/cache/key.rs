@@ -1,7 +1,7 @@
 //! The key that entries are sealed with: 32 random bytes in a file of this user's, made on first use.
 //!
 //! It lies outside of every workspace. A workspace that came from somebody else brings its own entries, and must not
-//! bring the key that they are sealed with: machine code runs outside of every wall that a skill has.
+//! bring the key that they are sealed with. Machine code runs outside of every wall that a skill has.
 
 use std::fs::File;
 use std::io::Read as _;

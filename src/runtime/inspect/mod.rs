@@ -1,8 +1,8 @@
 //! What a component asks for and offers, read from its bytes.
 //!
 //! The bytes are validated, never compiled and never run. The engine links an import of an unknown empty
-//! instance without a word, so the comparison of [`check`] is what holds a component to its grants; the linker,
-//! which is given only what the grants list, is the second check of the same thing.
+//! instance without an error, so the comparison of [`check`] is what holds a component to its grants. The
+//! linker, which is given only what the grants list, is the second check of the same thing.
 
 mod check;
 

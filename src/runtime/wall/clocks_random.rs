@@ -39,6 +39,8 @@ pub(in super::super) struct VirtualClock {
 impl VirtualClock {
     /// A clock whose wall time is `start`. Times before 1970 do not exist in WASI and become 1970.
     pub(in super::super) fn starting_at(start: Timestamp) -> Self {
+        // Not an error: a replay with such a record would fail for a reason that is none of the
+        // guest's.
         Self { start_ms: u64::try_from(start.as_millis()).unwrap_or(0), elapsed_ns: 0 }
     }
 
@@ -51,6 +53,7 @@ impl VirtualClock {
     }
 
     fn wall(&self) -> wall_clock::Datetime {
+        // Both parts are below a second, and their sum may not be. So the seconds get what is over.
         let ns = (self.start_ms % 1_000) * 1_000_000 + self.elapsed_ns % NS_PER_SECOND;
         wall_clock::Datetime {
             seconds: self.start_ms / 1_000 + self.elapsed_ns / NS_PER_SECOND + ns / NS_PER_SECOND,
@@ -65,6 +68,7 @@ impl VirtualClock {
 
     /// Waits until `when`, which takes no time at all.
     pub(super) fn advance_to(&mut self, when: u64) {
+        // Never backwards: a guest may wait for a moment that is over.
         self.elapsed_ns = self.elapsed_ns.max(when.saturating_sub(MONOTONIC_START_NS));
     }
 }
@@ -95,6 +99,7 @@ impl fmt::Debug for RandomStreams {
 }
 
 fn random_bytes(rng: &mut ChaCha20Rng, length: u64, limit: u64) -> wasmtime::Result<Vec<u8>> {
+    // Before the buffer is made: the length is the guest's own number.
     let too_many = Stop::Limit { name: "random_bytes", value: limit };
     let length = usize::try_from(length).ok().filter(|_| length <= limit).ok_or(too_many)?;
     let mut bytes = vec![0; length];
@@ -175,6 +180,7 @@ impl exit::Host for GuestState {
 
 impl stdin::Host for GuestState {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<InputStream>> {
+        // Input is an argument of the call, and is in its record. What came from here would not be.
         self.push(InputStream::Closed)
     }
 }

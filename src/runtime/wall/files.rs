@@ -103,9 +103,11 @@ impl types::HostDescriptor for GuestState {
 
     fn read(&mut self, handle: Resource<Descriptor>, length: u64, offset: u64) -> Result<(Vec<u8>, bool), FsError> {
         let file = self.descriptor(&handle)?.readable_file()?;
+        // The guest names the length, and the host has the memory.
         let mut bytes = vec![0; count(length).min(CHUNK_BYTES)];
         let read = uninterrupted(|| file.open.file.read_at(&mut bytes, offset))?;
         bytes.truncate(read);
+        // A read of nothing says nothing about the end of the file.
         Ok((bytes, read == 0 && length > 0))
     }
 
@@ -154,12 +156,15 @@ impl types::HostDescriptor for GuestState {
         let path = GuestPath::parse(&path)?;
         let (parent, name) = path.split().ok_or(ErrorCode::Exist)?;
         let parent = beneath::parent(folder.open.file.as_fd(), parent.as_deref())?;
+        // Asked first, so that a folder that is there is not paid for, and the answer is the same
+        // in both folders.
         match beneath::stat(&parent, name) {
             Ok(_) => return Err(ErrorCode::Exist.into()),
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
         folder.area.writable()?;
+        // Before it is made. If that fails, it stays paid: else a guest could try for ever.
         self.files.pay_for_entry(folder.depth + path.depth())?;
         Ok(beneath::make_folder(&parent, name)?)
     }
@@ -200,6 +205,8 @@ impl types::HostDescriptor for GuestState {
     }
 
     fn is_same_object(&mut self, a: Resource<Descriptor>, b: Resource<Descriptor>) -> wasmtime::Result<bool> {
+        // By the numbers of this run. Inodes differ between machines, and a replay must answer the
+        // same.
         Ok(self.get(&a)?.open.number == self.get(&b)?.open.number)
     }
 
@@ -275,6 +282,8 @@ impl preopens::Host for GuestState {
         let mut directories = Vec::new();
         for (area, name, open) in roots {
             let flags = match area {
+                // For the guest's library. The wall refuses changes by the folder, and not by these
+                // flags.
                 GuestFolder::Vault => DescriptorFlags::READ,
                 GuestFolder::Out => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
             };

@@ -1,10 +1,10 @@
 //! The wall around WASI: all that a guest can reach of this machine.
 //!
-//! Plain WASI 0.2 on the guest's side, so that a skill is plain Rust with `std::fs`. On this side there is no
-//! asynchrony, no thread and no stock implementation: a host call either answers at once or ends the run.
-//! Clocks are virtual, random numbers are seeded, standard input is closed, environment and arguments are
-//! empty. Files are opened with `openat2` beneath `/vault`, its linked folders and `/out`, are regular files and folders only, and
-//! everything that could differ between two machines (order, times, inode numbers) is replaced.
+//! Plain WASI 0.2 on the guest's side, so that a skill is plain Rust with `std::fs`. On this side there is no asynchrony, no
+//! thread and no stock implementation: a host call either answers at once or ends the run. Clocks are virtual, random
+//! numbers are seeded, standard input is closed, environment and arguments are empty. Files are opened with `openat2`
+//! beneath `/vault`, its linked folders and `/out`, and are regular files and folders only. Everything that could differ
+//! between two machines (order, times, inode numbers) is replaced.
 //!
 //! Deliberately never: follow or make a symbolic or hard link, set a time, open a device, a pipe or a socket. The links that
 //! kavi.toml names are resolved before a run (`linked_folders`).

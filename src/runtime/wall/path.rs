@@ -1,7 +1,7 @@
 //! Paths as guests write them.
 //!
 //! A path is relative to an open folder. It is resolved by text alone, before the kernel sees it, so that the
-//! kernel is never asked about `..`; a path that would leave its folder is refused here and would be refused
+//! kernel is never asked about `..`. A path that would leave its folder is refused here, and would be refused
 //! there as well.
 
 use std::{

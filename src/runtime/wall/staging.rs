@@ -119,6 +119,7 @@ impl GuestFiles {
         }
         if let Some(out) = request.granted_out() {
             let unreadable = |source| RunError::Folder { guest: "/out", path: out.path().into(), source };
+            // What lay there would be committed as if this run had written it.
             if !out.is_empty().map_err(unreadable)? {
                 return Err(RunError::StagingNotEmpty { path: out.path().into() });
             }
@@ -180,6 +181,8 @@ impl GuestFiles {
 
     /// Refuses one more open file when there are too many.
     pub(super) fn room_for_descriptor(&self) -> Result<(), Stop> {
+        // A stream keeps its file open after the descriptor is dropped, so handles alone would
+        // count too few.
         let open = Arc::strong_count(&self.tickets) as u64 - 1;
         if open < self.descriptors.limit { Ok(()) } else { Err(self.descriptors.stop()) }
     }
@@ -196,6 +199,7 @@ impl GuestFiles {
         if let Some(number) = self.numbers.get(&key) {
             return Ok(*number);
         }
+        // The table lives in the host's memory, and a guest that stats a large vault fills it.
         if self.numbers.len() as u64 >= self.entries.limit {
             return Err(self.entries.stop());
         }

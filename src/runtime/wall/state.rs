@@ -53,6 +53,7 @@ impl GuestState {
     ) -> Result<Self, RunError> {
         let limits = request.limits.clone();
         let mut table = ResourceTable::new();
+        // The table lies in the host's memory, which no limit of the guest's memory counts.
         table.set_max_capacity(count(limits.resource_handles));
         Ok(Self {
             table,
@@ -104,6 +105,7 @@ impl GuestState {
 
     /// Adds a call for a file to the checksum of all calls.
     pub(in crate::runtime) fn note_call(&mut self, call: &str, path: &str) {
+        // Kept as a checksum, because a guest chooses how many calls it makes.
         (call, path).hash(&mut self.calls);
     }
 
@@ -146,6 +148,8 @@ impl Capture {
     }
 
     pub(in crate::runtime) fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        // Stops the run, where a log drops its lines: nobody can tell a cut output from a whole
+        // one.
         if (self.bytes.len() + bytes.len()) as u64 > self.limit {
             return Err(Stop::Limit { name: self.name, value: self.limit });
         }

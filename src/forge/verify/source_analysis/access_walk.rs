@@ -1,6 +1,6 @@
 //! The walk over a skill that makes each of its calls through the host fail, one at a time.
 //!
-//! A read that can fail without any difference is one that no test asks for, wherever it is: in an argument, in a log line, in
+//! A read that can fail without any difference is one that no test asks for. It may be in an argument, in a log line, or in
 //! the text of an error.
 //!
 //! Guarantees: every call by its name is found, also where other mutants are not made. Deliberately never: looks at types, so
@@ -9,12 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::{Expr, Item, Stmt, spanned::Spanned as _, visit::Visit};
+use syn::{Expr, spanned::Spanned as _, visit::Visit};
 
-use super::macro_arguments;
+use super::code_walk::CodeWalk;
 use super::mutant::MutantList;
 use super::sabotage::values;
-use super::source_tree::{Function, Source, is_for_tests, line_of, text_of, tokens_of};
+use super::source_tree::{Function, Source, line_of, text_of, tokens_of};
 
 /// Functions of the SDK that read or write through the host, and give a `Result<_, SkillError>`.
 const FUNCTIONS: [&str; 8] = ["read", "read_bytes", "read_lossy", "write", "remove", "list", "walk", "settings"];
@@ -155,26 +155,13 @@ impl AccessWalk<'_, '_> {
     }
 }
 
-impl<'a> Visit<'a> for AccessWalk<'_, '_> {
-    fn visit_item(&mut self, node: &'a Item) {
-        let attrs: &[syn::Attribute] = match node {
-            Item::Fn(item) => &item.attrs,
-            Item::Mod(item) => &item.attrs,
-            Item::Impl(item) => &item.attrs,
-            _ => &[],
-        };
-        if !is_for_tests(attrs) && !matches!(node, Item::Macro(_)) {
-            syn::visit::visit_item(self, node);
-        }
+impl CodeWalk for AccessWalk<'_, '_> {
+    /// A closure in a constant runs later, and may reach the host then.
+    fn visit_constant(&mut self, value: &Expr) {
+        self.visit_expr(value);
     }
 
-    fn visit_impl_item_fn(&mut self, node: &'a syn::ImplItemFn) {
-        if !is_for_tests(&node.attrs) {
-            syn::visit::visit_impl_item_fn(self, node);
-        }
-    }
-
-    fn visit_expr(&mut self, node: &'a Expr) {
+    fn visit_expr(&mut self, node: &Expr) {
         match node {
             Expr::Call(call) => {
                 if let Expr::Path(path) = &*call.func {
@@ -189,6 +176,8 @@ impl<'a> Visit<'a> for AccessWalk<'_, '_> {
             }
             Expr::MethodCall(call) => {
                 let wrapper = self.wrappers.get(&call.method.to_string());
+                // A method of this name may belong to anything. In a file without `http` it is no
+                // request.
                 if call.method == "send" && call.args.is_empty() && self.source.text.contains("http") {
                     self.fails(node, NOT_SENT);
                 } else if let Some(failed) = wrapper {
@@ -207,27 +196,13 @@ impl<'a> Visit<'a> for AccessWalk<'_, '_> {
                 let insertions = self.source.around(node.span(), open, format!("({arguments}) }})"));
                 self.found.add_failing(self.source, line_of(node), format!("`{words}` fails"), insertions.to_vec());
             }
-            Expr::Macro(call) => {
-                if call.mac.path.get_ident().is_some_and(|name| self.macros.contains(&name.to_string())) {
-                    self.fails(node, FAILED);
-                }
-                return macro_arguments::of(&call.mac).iter().for_each(|argument| self.visit_expr(argument));
+            Expr::Macro(call)
+                if call.mac.path.get_ident().is_some_and(|name| self.macros.contains(&name.to_string())) =>
+            {
+                self.fails(node, FAILED);
             }
             _ => {}
         }
-        syn::visit::visit_expr(self, node);
+        self.below_expr(node);
     }
-
-    fn visit_stmt(&mut self, node: &'a Stmt) {
-        match node {
-            Stmt::Macro(call) => {
-                macro_arguments::of(&call.mac).iter().for_each(|argument| self.visit_expr(argument));
-            }
-            _ => syn::visit::visit_stmt(self, node),
-        }
-    }
-
-    fn visit_pat(&mut self, _: &'a syn::Pat) {}
-    fn visit_type(&mut self, _: &'a syn::Type) {}
-    fn visit_attribute(&mut self, _: &'a syn::Attribute) {}
 }

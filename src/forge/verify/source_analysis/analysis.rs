@@ -50,6 +50,8 @@ pub(crate) fn analyze(files: &BTreeMap<String, String>, seed: &[u8]) -> Result<S
     let entries = entry_point::find(&sources, &functions);
     let entry = entries.first().map(|index| EntryPoint::of(&sources, &functions[*index]));
     let name = entry.as_ref().map(|entry| entry.name.as_str());
+    // Each part can be left out by itself: one that does not compile must not take the others with
+    // it.
     let mut sabotage = sabotage::of_the_skill(&sources, &functions, &entries);
     sabotage.extend(sabotage::of_the_tests(&sources, &functions));
     Ok(SourceAnalysis {

@@ -1,20 +1,22 @@
 //! The walk over a skill that finds its branches, and makes the counters which tell whether one was taken.
 //!
-//! A branch is a function that is called, an arm, a block of an `if`, also one that is not written, the body of a loop or closure,
-//! the exit of a `?` or `let … else`, and each outcome of a comparison and of an operand of `&&` and `||`.
+//! A branch is a function that is called, an arm, the body of a loop or closure, or the exit of a `?` or `let … else`. So is
+//! each block of an `if`, also one that is not written. So is each outcome of a comparison, and of an operand of `&&` and
+//! `||`.
 //!
 //! Guarantees: a branch that cannot be counted is listed all the same, and so is never taken. That goes for code which the
 //! compiler evaluates, and for some code in macros. Deliberately never: changes what the skill does.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
-use syn::{BinOp, Expr, ImplItemFn, Item, ItemFn, Stmt, TraitItemFn, spanned::Spanned as _, visit::Visit};
+use syn::{BinOp, Block, Expr, Signature, Stmt, spanned::Spanned as _};
 
 use super::branch::{BranchKind, BranchList, BranchPlace};
+use super::code_walk::CodeWalk;
 use super::effect_names::EffectNames;
 use super::lazy_macros::LazyMacros;
 use super::macro_branches;
 use super::sabotage::binds;
-use super::source_tree::{Source, is_for_tests, text_of};
+use super::source_tree::{Source, text_of};
 use super::splice::{Anchor, Insertion};
 
 /// The walk over one file.
@@ -66,6 +68,8 @@ impl BranchWalk<'_, '_> {
 
     /// Counts both outcomes of a condition.
     fn both_ways(&mut self, condition: &Expr) {
+        // Names that a call would bind inside of itself are lost outside of it. A literal has one
+        // outcome by design.
         if binds(condition) || matches!(condition, Expr::Lit(_)) {
             return;
         }
@@ -88,6 +92,7 @@ impl BranchWalk<'_, '_> {
             effects: false,
             ..self.place(&node.cond, "never false, so nothing is skipped", BranchKind::Code)
         };
+        // An `else` that only counts. It is written behind the last block of the whole `if`.
         let end = node.span().end().line;
         let range = node.span().byte_range();
         let text = format!(" else {{ {} }}", self.found.hit());
@@ -107,7 +112,8 @@ impl BranchWalk<'_, '_> {
                 self.operands(&node.right);
             }
             Expr::Paren(inner) => self.operands(&inner.expr),
-            Expr::Let(_) => syn::visit::visit_expr(self, expr),
+            // Its outcomes are those of the block and of the `else`, which are counted there.
+            Expr::Let(_) => self.below_expr(expr),
             leaf => {
                 self.both_ways(leaf);
                 self.below_comparison(leaf);
@@ -134,48 +140,6 @@ impl BranchWalk<'_, '_> {
             Expr::Binary(node) if is_logical(&node.op) => self.operands(condition),
             Expr::Paren(inner) => self.condition(&inner.expr),
             other => self.below_comparison(other),
-        }
-    }
-
-    fn function(&mut self, name: &str, constness: bool, block: &syn::Block) {
-        let before = std::mem::replace(&mut self.constant, constness);
-        self.block(block, &format!("`{name}` is never called"));
-        self.visit_block(block);
-        self.constant = before;
-    }
-
-    /// Code within a macro: as expressions where it parses as such, else by its tokens.
-    fn macro_call(&mut self, call: &syn::Macro) {
-        let name = call.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-        if name == "json" {
-            return self.json(call.tokens.clone());
-        }
-        let all = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
-        let repeated = |input: syn::parse::ParseStream<'_>| {
-            let first: Expr = input.parse()?;
-            let _: syn::Token![;] = input.parse()?;
-            Ok([first, input.parse::<Expr>()?])
-        };
-        let first = |input: syn::parse::ParseStream<'_>| {
-            let first: Expr = input.parse()?;
-            Ok((first, input.parse::<TokenStream>()?))
-        };
-        if let Ok(arguments) = call.parse_body_with(all) {
-            for argument in &arguments {
-                if self.lazy.may_leave_out(&name, argument) {
-                    self.expression(argument, "the argument is never used");
-                }
-                self.visit_expr(argument);
-            }
-        } else if let Ok([first, _]) = call.parse_body_with(repeated) {
-            self.visit_expr(&first);
-        } else if name == "matches"
-            && let Ok((first, rest)) = call.parse_body_with(first)
-        {
-            self.visit_expr(&first);
-            self.tokens(rest);
-        } else {
-            self.tokens(call.tokens.clone());
         }
     }
 
@@ -258,54 +222,64 @@ fn kind_of(stmts: &[Stmt]) -> BranchKind {
     }
 }
 
-impl<'a> Visit<'a> for BranchWalk<'_, '_> {
-    fn visit_item(&mut self, node: &'a Item) {
-        let attrs: &[syn::Attribute] = match node {
-            Item::Fn(item) => &item.attrs,
-            Item::Mod(item) => &item.attrs,
-            Item::Impl(item) => &item.attrs,
-            Item::Trait(item) => &item.attrs,
-            Item::Const(item) => &item.attrs,
-            Item::Static(item) => &item.attrs,
-            _ => &[],
-        };
-        if is_for_tests(attrs) {
-            return;
-        }
-        let before = self.constant;
-        match node {
-            Item::Const(item) => {
-                self.constant = true;
-                self.visit_expr(&item.expr);
-            }
-            Item::Static(item) => {
-                self.constant = true;
-                self.visit_expr(&item.expr);
-            }
-            Item::Macro(item) if item.mac.path.is_ident("macro_rules") => self.tokens(rules(&item.mac.tokens)),
-            Item::Macro(_) => {}
-            _ => syn::visit::visit_item(self, node),
-        }
+impl CodeWalk for BranchWalk<'_, '_> {
+    fn visit_function(&mut self, sig: &Signature, block: &Block) {
+        let before = std::mem::replace(&mut self.constant, sig.constness.is_some());
+        self.block(block, &format!("`{}` is never called", sig.ident));
+        self.visit_block(block);
         self.constant = before;
     }
 
-    fn visit_item_fn(&mut self, node: &'a ItemFn) {
-        self.function(&node.sig.ident.to_string(), node.sig.constness.is_some(), &node.block);
+    fn visit_constant(&mut self, value: &Expr) {
+        let before = std::mem::replace(&mut self.constant, true);
+        self.visit_expr(value);
+        self.constant = before;
     }
 
-    fn visit_impl_item_fn(&mut self, node: &'a ImplItemFn) {
-        if !is_for_tests(&node.attrs) {
-            self.function(&node.sig.ident.to_string(), node.sig.constness.is_some(), &node.block);
+    fn visit_item_macro(&mut self, node: &syn::ItemMacro) {
+        if node.mac.path.is_ident("macro_rules") {
+            self.tokens(rules(&node.mac.tokens));
         }
     }
 
-    fn visit_trait_item_fn(&mut self, node: &'a TraitItemFn) {
-        if let Some(block) = &node.default {
-            self.function(&node.sig.ident.to_string(), node.sig.constness.is_some(), block);
+    /// Code within a macro: as expressions where it parses as such, else by its tokens.
+    fn visit_macro(&mut self, call: &syn::Macro) {
+        let name = call.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        if name == "json" {
+            return self.json(call.tokens.clone());
+        }
+        // Most macros take expressions, and where the arguments parse as such, each is treated like
+        // code outside of a macro.
+        let all = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
+        let repeated = |input: syn::parse::ParseStream<'_>| {
+            let first: Expr = input.parse()?;
+            let _: syn::Token![;] = input.parse()?;
+            Ok([first, input.parse::<Expr>()?])
+        };
+        let first = |input: syn::parse::ParseStream<'_>| {
+            let first: Expr = input.parse()?;
+            Ok((first, input.parse::<TokenStream>()?))
+        };
+        if let Ok(arguments) = call.parse_body_with(all) {
+            for argument in &arguments {
+                if self.lazy.may_leave_out(&name, argument) {
+                    self.expression(argument, "the argument is never used");
+                }
+                self.visit_expr(argument);
+            }
+        } else if let Ok([first, _]) = call.parse_body_with(repeated) {
+            self.visit_expr(&first);
+        } else if name == "matches"
+            && let Ok((first, rest)) = call.parse_body_with(first)
+        {
+            self.visit_expr(&first);
+            self.tokens(rest);
+        } else {
+            self.tokens(call.tokens.clone());
         }
     }
 
-    fn visit_local(&mut self, node: &'a syn::Local) {
+    fn visit_local(&mut self, node: &syn::Local) {
         if let Some(init) = &node.init {
             self.visit_expr(&init.expr);
             if let Some((_, other)) = &init.diverge
@@ -317,7 +291,7 @@ impl<'a> Visit<'a> for BranchWalk<'_, '_> {
         }
     }
 
-    fn visit_expr(&mut self, node: &'a Expr) {
+    fn visit_expr(&mut self, node: &Expr) {
         match node {
             Expr::If(branch) => {
                 self.condition(&branch.cond);
@@ -369,19 +343,11 @@ impl<'a> Visit<'a> for BranchWalk<'_, '_> {
                 self.visit_expr(&call.receiver);
                 call.args.iter().for_each(|argument| self.visit_expr(argument));
             }
-            Expr::Macro(call) => self.macro_call(&call.mac),
-            _ => syn::visit::visit_expr(self, node),
+            _ => self.below_expr(node),
         }
     }
 
-    fn visit_stmt(&mut self, node: &'a Stmt) {
-        match node {
-            Stmt::Macro(call) => self.macro_call(&call.mac),
-            _ => syn::visit::visit_stmt(self, node),
-        }
-    }
-
-    fn visit_arm(&mut self, node: &'a syn::Arm) {
+    fn visit_arm(&mut self, node: &syn::Arm) {
         if let syn::Pat::Guard(guarded) = &node.pat {
             match &*guarded.guard {
                 Expr::Binary(binary) if is_logical(&binary.op) => self.operands(&guarded.guard),
@@ -394,16 +360,6 @@ impl<'a> Visit<'a> for BranchWalk<'_, '_> {
         self.expression(&node.body, "the arm is never taken");
         self.visit_expr(&node.body);
     }
-
-    fn visit_expr_repeat(&mut self, node: &'a syn::ExprRepeat) {
-        self.visit_expr(&node.expr);
-    }
-
-    fn visit_pat(&mut self, _: &'a syn::Pat) {}
-    fn visit_type(&mut self, _: &'a syn::Type) {}
-    fn visit_expr_const(&mut self, _: &'a syn::ExprConst) {}
-    fn visit_attribute(&mut self, _: &'a syn::Attribute) {}
-    fn visit_generic_argument(&mut self, _: &'a syn::GenericArgument) {}
 }
 
 /// What the rules of a local macro expand to: the groups after each `=>`.

@@ -2,10 +2,9 @@
 //!
 //! Guarantees: every branch of every file of the skill is in the list, whether it can be counted or not.
 
-use syn::visit::Visit as _;
-
 use super::branch::BranchList;
 use super::branch_walk::BranchWalk;
+use super::code_walk::CodeWalk as _;
 use super::effect_names::EffectNames;
 use super::lazy_macros::LazyMacros;
 use super::source_tree::{CodeScope, Source};
@@ -82,6 +81,8 @@ mod unit {
         for (source, branches) in [
             ("const fn f(x: u8) -> u8 { if x > 1 { 1 } else { 2 } }", 3),
             ("const X: u8 = if A { 1 } else { 2 };", 2),
+            ("impl A { const X: u8 = if A { 1 } else { 2 }; }", 2),
+            ("trait A { const X: u8 = if A { 1 } else { 2 }; }", 2),
             ("macro_rules! m { ($c:expr) => { match $c { 1 => a(), _ => b() } } }", 2),
         ] {
             let (found, text) = counted(source)?;

@@ -58,8 +58,12 @@ impl EffectNames {
         for source in sources.iter().filter(|source| source.scope == CodeScope::SkillComponent) {
             BodyWalk { source, bodies: &mut bodies }.visit_file(&source.file);
         }
+        // A method of the skill's own trait is called by its name. One of a foreign trait can be
+        // called by an operator or by `format!`, and no name shows that.
         let own = std::mem::take(&mut bodies.traits);
         loop {
+            // Again until nothing is added: a function that calls one of these is one of them.
+            // Names only come in, so this ends.
             let before = names.counts();
             bodies.imports.iter().for_each(|import| names.import(import));
             for body in &bodies.bodies {
@@ -95,6 +99,8 @@ impl EffectNames {
                 self.single.insert((import.name.clone(), function.to_owned()));
             }
         }
+        // By the last segment alone. Modules are not resolved, so another module of that name
+        // counts as well, which is the safe mistake.
         let of_module = before.last().is_some_and(|module| self.modules.contains(module));
         if last == "*" {
             if of_module {
@@ -120,6 +126,7 @@ impl EffectNames {
             TokenTree::Group(group) => self.in_tokens(group.stream()),
             TokenTree::Ident(word) => {
                 let word = word.to_string();
+                // `r#read` is the same name as `read`.
                 let word = word.trim_start_matches("r#");
                 if punct(at.checked_sub(1), '.') {
                     return self.methods.contains(word);
@@ -217,6 +224,8 @@ impl<'a> Visit<'a> for BodyWalk<'_, '_> {
         let first = self.bodies.bodies.len();
         syn::visit::visit_item_impl(self, node);
         for body in self.bodies.bodies.iter_mut().skip(first).filter(|body| body.is_method) {
+            // After its methods were collected: only here is it known whether they implement a
+            // trait.
             body.of_trait.clone_from(&of_trait);
         }
     }

@@ -29,6 +29,7 @@ pub(super) fn find(sources: &[Source], functions: &[Function<'_>]) -> Vec<usize>
     let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
     let Some((name, qualifier)) = names.split_last() else { return Vec::new() };
     let named: Vec<usize> = (0..functions.len()).filter(|index| functions[*index].sig.ident == name).collect();
+    // By the last part of the path. What it resolves to would need the imports of the compiler.
     let fits = |function: &Function<'_>| match qualifier.last().map(String::as_str) {
         None | Some("self") => function.owner.is_none() && function.module == module,
         Some("crate") => function.owner.is_none() && function.module.is_empty(),

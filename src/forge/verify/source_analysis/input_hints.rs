@@ -46,6 +46,8 @@ pub(super) fn collect(sources: &[Source]) -> InputHints {
     skill.for_each(|source| own_texts(source.text.parse().unwrap_or_default(), &mut hints));
     // A constant is often a product: 64 * 1024.
     let factors: Vec<i64> = hints.numbers.iter().copied().filter(|number| *number > 1).collect();
+    // Guessed, because constants are not evaluated here. A wrong product is one drawn input of no
+    // use.
     let products = factors.iter().flat_map(|one| factors.iter().filter_map(|other| one.checked_mul(*other)));
     let known: Vec<i64> = hints.numbers.clone();
     hints.numbers.extend(products.filter(|product| !known.contains(product)).take(MOST));
@@ -79,6 +81,8 @@ fn walk(tokens: TokenStream, hints: &mut InputHints) {
         match token {
             TokenTree::Ident(word) if word == "json" => {
                 if let Some(TokenTree::Group(group)) = tokens.get(at + 2)
+                    // With a variable in it nobody knows its value, so only objects of literals are
+                    // inputs.
                     && let Some(object @ Value::Object(_)) = json(group.stream(), DEEPEST)
                     && hints.objects.len() < MOST
                     && !hints.objects.contains(&object)
@@ -133,6 +137,7 @@ fn string(token: &TokenTree) -> Option<String> {
 
 /// The JSON value of the tokens of a `json!`, when all of it is literal.
 fn json(tokens: TokenStream, depth: usize) -> Option<Value> {
+    // The source is a stranger's, and a deep value would exhaust the stack.
     let depth = depth.checked_sub(1)?;
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     match tokens.as_slice() {

@@ -48,6 +48,8 @@ impl LazyMacros {
             Expr::Call(_) | Expr::MethodCall(_) | Expr::Try(_) | Expr::Macro(_) | Expr::Block(_) | Expr::Struct(_) => {
                 true
             }
+            // A macro that is called within could be `format!`, which takes nothing but a literal
+            // there.
             Expr::Lit(_) => !calls,
             Expr::Path(path) => {
                 !calls && path.path.segments.last().is_some_and(|last| is_constant(&last.ident.to_string()))
@@ -83,6 +85,7 @@ impl Found {
                 }
                 TokenTree::Punct(punct) => {
                     this = punct.as_char();
+                    // Also a single `|`: it begins a closure, which may never be called.
                     found.decides |= this == '|' || this == '&' && before == '&';
                     found.calls |= this == '!';
                 }

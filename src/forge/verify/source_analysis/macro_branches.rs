@@ -34,6 +34,7 @@ pub(super) fn find(source: &Source, tokens: TokenStream, report: &mut dyn FnMut(
                 "match" => head = Head::Match,
                 _ => {}
             },
+            // The head is over: a brace that follows belongs to another statement.
             TokenTree::Punct(punct) if punct.as_char() == ';' => head = Head::Nothing,
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
                 match head {
@@ -57,6 +58,8 @@ fn arms(source: &Source, tokens: TokenStream, report: &mut dyn FnMut(MacroBranch
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is = |at: Option<usize>, c: char| matches!(at.and_then(|at| tokens.get(at)), Some(TokenTree::Punct(punct)) if punct.as_char() == c);
     for (at, token) in tokens.iter().enumerate() {
+        // What follows `=>` is an arm. Only a block has a place for a counter, and the others are
+        // listed without one.
         if is(at.checked_sub(1), '>') && is(at.checked_sub(2), '=') {
             report(branch(
                 source,

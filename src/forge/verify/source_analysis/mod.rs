@@ -2,6 +2,7 @@
 //!
 //! | part | finds or makes |
 //! |---|---|
+//! | `code_walk` | the expressions that run, for each of the walks below |
 //! | `entry_point` | the exported function |
 //! | `test_facts` | the tests, and what each of them mentions |
 //! | `input_hints` | inputs, texts and files that the tests use |
@@ -27,6 +28,7 @@ mod analysis;
 mod branch;
 mod branch_walk;
 mod branches;
+mod code_walk;
 mod effect_names;
 mod entry_point;
 mod input_hints;

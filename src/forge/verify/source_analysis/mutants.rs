@@ -6,9 +6,10 @@
 //! Guarantees: the same source and seed give the same mutants. Deliberately never: changes test code, or how a value is
 //! shown (`fmt`) beyond its branches and loops.
 
-use syn::{Expr, Item, visit::Visit};
+use syn::{Expr, Item};
 
 use super::access_walk::{self, AccessWalk};
+use super::code_walk::CodeWalk;
 use super::mutant::{ChangeKind, Mutant, MutantList};
 use super::mutation_walk::MutationWalk;
 use super::sabotage::{instead, values};
@@ -38,6 +39,7 @@ pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usi
     for source in sources.iter().filter(|source| source.scope == CodeScope::SkillComponent) {
         constants(source, &source.file.items, &mut found);
     }
+    // Weak mutants are better than none: the gate would have nothing to try.
     if found.mutants.is_empty() {
         found.mutants.append(&mut found.low_value);
     }
@@ -52,27 +54,33 @@ pub(super) fn all(sources: &[Source], functions: &[Function<'_>], entries: &[usi
 /// The walk over a `fmt`: its texts are a matter of taste, but its branches and loops are not.
 struct FormatWalk<'a, 'b>(MutationWalk<'a, 'b>);
 
-impl<'a> Visit<'a> for FormatWalk<'_, '_> {
-    fn visit_expr_if(&mut self, node: &'a syn::ExprIf) {
-        self.0.condition(&node.cond);
-        if let Expr::Binary(condition) = &*node.cond {
-            self.0.binary(condition, &node.cond);
+impl CodeWalk for FormatWalk<'_, '_> {
+    fn visit_expr(&mut self, node: &Expr) {
+        match node {
+            Expr::If(branch) => {
+                self.0.condition(&branch.cond);
+                if let Expr::Binary(condition) = &*branch.cond {
+                    self.0.binary(condition, &branch.cond);
+                }
+            }
+            Expr::ForLoop(round) => self.0.ends_early(&round.body, round),
+            _ => {}
         }
-        syn::visit::visit_expr_if(self, node);
+        self.below_expr(node);
     }
 
-    fn visit_expr_for_loop(&mut self, node: &'a syn::ExprForLoop) {
-        self.0.ends_early(&node.body, node);
-        syn::visit::visit_expr_for_loop(self, node);
-    }
+    fn visit_macro(&mut self, _: &syn::Macro) {}
 }
 
 /// Mutates the closures in constants. The compiler evaluates the constant, without a switch, but the bodies of closures run later.
 fn constants(source: &Source, items: &[Item], found: &mut MutantList) {
     struct Closures<'a, 'b>(MutationWalk<'a, 'b>);
-    impl<'a> Visit<'a> for Closures<'_, '_> {
-        fn visit_expr_closure(&mut self, node: &'a syn::ExprClosure) {
-            self.0.visit_expr(&node.body);
+    impl CodeWalk for Closures<'_, '_> {
+        fn visit_expr(&mut self, node: &Expr) {
+            match node {
+                Expr::Closure(closure) => self.0.visit_expr(&closure.body),
+                _ => self.below_expr(node),
+            }
         }
     }
     for item in items {

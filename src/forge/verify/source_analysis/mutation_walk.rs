@@ -5,8 +5,9 @@
 //! a comparison or a range. `observable` decides which.
 
 use proc_macro2::Span;
-use syn::{BinOp, Expr, ExprLit, Item, Lit, Stmt, UnOp, spanned::Spanned as _, visit::Visit};
+use syn::{BinOp, Expr, ExprLit, Item, Lit, Stmt, UnOp, spanned::Spanned as _};
 
+use super::code_walk::CodeWalk;
 use super::mutant::MutantList;
 use super::observable::{
     error_value, is_assignment, is_number, is_text, is_unobservable, is_unobservable_method, keeps_its_type,
@@ -187,8 +188,8 @@ impl MutationWalk<'_, '_> {
     }
 }
 
-impl<'a> Visit<'a> for MutationWalk<'_, '_> {
-    fn visit_expr(&mut self, node: &'a Expr) {
+impl CodeWalk for MutationWalk<'_, '_> {
+    fn visit_expr(&mut self, node: &Expr) {
         match node {
             Expr::MethodCall(call) if is_unobservable(node) => {
                 self.visit_expr(&call.receiver);
@@ -246,20 +247,20 @@ impl<'a> Visit<'a> for MutationWalk<'_, '_> {
             }
             _ => {}
         }
-        syn::visit::visit_expr(self, node);
+        self.below_expr(node);
     }
 
-    fn visit_stmt(&mut self, node: &'a Stmt) {
+    fn visit_stmt(&mut self, node: &Stmt) {
         let outer = self.found.touch;
         self.found.touch = self.found.touch_of(self.source, node);
         if let Stmt::Expr(expr, Some(_)) = node {
             self.statement(node, expr);
         }
-        syn::visit::visit_stmt(self, node);
+        self.below_stmt(node);
         self.found.touch = outer;
     }
 
-    fn visit_arm(&mut self, node: &'a syn::Arm) {
+    fn visit_arm(&mut self, node: &syn::Arm) {
         // Patterns are no expressions although they look like it.
         if let syn::Pat::Guard(guarded) = &node.pat {
             self.condition(&guarded.guard);
@@ -268,20 +269,14 @@ impl<'a> Visit<'a> for MutationWalk<'_, '_> {
         self.visit_expr(&node.body);
     }
 
-    fn visit_expr_repeat(&mut self, node: &'a syn::ExprRepeat) {
-        self.visit_expr(&node.expr);
-    }
+    /// A macro as a statement asserts something or writes a log line. As an expression it is looked at above.
+    fn visit_macro(&mut self, _: &syn::Macro) {}
 
-    fn visit_pat(&mut self, _: &'a syn::Pat) {}
-    fn visit_type(&mut self, _: &'a syn::Type) {}
-    fn visit_item(&mut self, node: &'a Item) {
-        // A function within a function is the skill's as well.
+    /// A function within a function is the skill's as well. Methods are found by themselves.
+    fn visit_item(&mut self, node: &Item) {
         match node {
             Item::Fn(item) if item.sig.constness.is_none() => self.visit_block(&item.block),
             _ => {}
         }
     }
-    fn visit_expr_const(&mut self, _: &'a syn::ExprConst) {}
-    fn visit_attribute(&mut self, _: &'a syn::Attribute) {}
-    fn visit_generic_argument(&mut self, _: &'a syn::GenericArgument) {}
 }

@@ -5,6 +5,7 @@
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{Expr, GenericArgument, Item, PathArguments, ReturnType, Type, spanned::Spanned as _, visit::Visit};
 
+use super::code_walk::CodeWalk;
 use super::source_tree::{Function, Source, test_items, tokens_of};
 use super::splice::{Anchor, Insertion};
 use super::switch::{EMPTY_VALUES, OTHER_BRANCHES, OTHER_VALUES, RUN_FAILS};
@@ -17,6 +18,8 @@ pub(super) fn of_the_skill(sources: &[Source], functions: &[Function<'_>], entri
     let mut insertions = Vec::new();
     for (index, function) in functions.iter().enumerate() {
         let source = &sources[function.source];
+        // `word` is another text in each run, so a test cannot pass by comparing with the message
+        // of the sabotage.
         if entries.contains(&index) {
             let fail = "::core::result::Result::Err(::kavi_sdk::SkillError::failed(crate::__kavi::word()))";
             insertions.push(vec![source.at_start_of(function.block, instead(RUN_FAILS, fail))]);
@@ -64,6 +67,8 @@ pub(super) fn values(output: &ReturnType) -> Option<SimpleValues> {
         Type::Path(path) if path.qself.is_none() => {
             let last = path.path.segments.last()?;
             let arguments = match &last.arguments {
+                // The name alone is looked at, without imports. A type of the skill with the same
+                // name makes a program that does not compile, and that part is left out.
                 PathArguments::AngleBracketed(arguments) => arguments.args.iter().collect::<Vec<_>>(),
                 _ => Vec::new(),
             };
@@ -73,6 +78,7 @@ pub(super) fn values(output: &ReturnType) -> Option<SimpleValues> {
                 ("i8" | "i16" | "i32" | "i64" | "i128" | "isize", []) => pair("0", "-1"),
                 ("f32" | "f64", []) => pair("0.0", "-1.0"),
                 ("String", []) => pair("::std::string::String::new()", "::std::string::String::from(\"kavi\")"),
+                // Nothing else is known of what is inside.
                 ("Option", [_]) => pair("::core::option::Option::None", "::core::option::Option::None"),
                 ("Vec", [_]) => pair("::std::vec::Vec::new()", "::std::vec::Vec::new()"),
                 ("Result", [GenericArgument::Type(value), GenericArgument::Type(error)]) if is(error, "SkillError") => {
@@ -114,22 +120,19 @@ struct Conditions<'a> {
     insertions: &'a mut Vec<Vec<Insertion>>,
 }
 
-impl<'a> Visit<'a> for Conditions<'_> {
-    fn visit_expr_if(&mut self, node: &'a syn::ExprIf) {
-        if !binds(&node.cond) {
+impl CodeWalk for Conditions<'_> {
+    fn visit_expr(&mut self, node: &Expr) {
+        if let Expr::If(branch) = node
+            && !binds(&branch.cond)
+        {
             let open = format!("crate::__kavi::flip({OTHER_BRANCHES}, ");
-            self.insertions.push(self.source.around(node.cond.span(), open, ")".to_owned()).to_vec());
+            self.insertions.push(self.source.around(branch.cond.span(), open, ")".to_owned()).to_vec());
         }
-        syn::visit::visit_expr_if(self, node);
+        self.below_expr(node);
     }
 
-    fn visit_item(&mut self, _: &'a Item) {}
-    fn visit_expr_const(&mut self, _: &'a syn::ExprConst) {}
-    fn visit_expr_repeat(&mut self, node: &'a syn::ExprRepeat) {
-        self.visit_expr(&node.expr);
-    }
-    fn visit_type(&mut self, _: &'a Type) {}
-    fn visit_generic_argument(&mut self, _: &'a GenericArgument) {}
+    fn visit_macro(&mut self, _: &syn::Macro) {}
+    fn visit_item(&mut self, _: &Item) {}
 }
 
 /// The insertions around the calls in the tests.
@@ -137,6 +140,8 @@ pub(super) fn of_the_tests(sources: &[Source], functions: &[Function<'_>]) -> Ve
     let tests: Vec<(&Source, &Item)> =
         sources.iter().flat_map(|source| test_items(source).into_iter().map(move |(_, item)| (source, item))).collect();
     let own = |item: &Item| matches!(item, Item::Fn(function) if function.sig.ident == CALL);
+    // A skill with a `call` of its own: every call of that name would be wrapped, and its type is
+    // unknown.
     if tests.iter().any(|(_, item)| own(item)) || functions.iter().any(|function| function.sig.ident == CALL) {
         return Vec::new();
     }
@@ -144,6 +149,8 @@ pub(super) fn of_the_tests(sources: &[Source], functions: &[Function<'_>]) -> Ve
     for (source, item) in tests {
         if let Item::Fn(function) = item {
             let start = function.block.span();
+            // The tokens are read again from the text of the block, so that calls within macros are
+            // found too.
             let place = TokenOrigin { source, line: start.start().line, byte: start.byte_range().start };
             calls(&place, tokens_of(source, &function.block), &mut insertions);
         }

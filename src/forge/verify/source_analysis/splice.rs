@@ -72,6 +72,8 @@ pub(crate) fn apply<'a>(
     }
     for (file, mut insertions) in by_file {
         let text = files.get(file).ok_or_else(|| InsertionError::NoFile(file.to_owned()))?;
+        // Several insertions meet where spans begin or end at one byte. Their brackets must nest,
+        // or the result does not compile.
         insertions.sort_by_key(|(number, insertion)| {
             // The wider of two spans is the outer one: its other end is farther away.
             let (width, order) = match insertion.anchor {
@@ -93,6 +95,8 @@ pub(crate) fn apply<'a>(
         changed.insert(file.to_owned(), out);
     }
     if let Some(root) = changed.get_mut(ROOT) {
+        // At the end of the root, so that no line of the source moves and `crate::__kavi` is found
+        // from every module.
         root.push_str(switch::SUPPORT);
     }
     Ok(changed)

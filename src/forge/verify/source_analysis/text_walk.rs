@@ -10,8 +10,9 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::{Group, Literal, TokenStream, TokenTree};
-use syn::{Expr, Item, Lit, Stmt, spanned::Spanned as _, visit::Visit};
+use syn::{Block, Expr, Item, Lit, Signature, spanned::Spanned as _};
 
+use super::code_walk::CodeWalk;
 use super::macro_arguments;
 use super::mutant::{ChangeKind, Mutant};
 use super::observable::{error_value, is_unobservable};
@@ -198,8 +199,16 @@ impl TextWalk<'_, '_> {
         ];
         self.found.push(self.source, line_of(&call.method), &part.join(" "), ChangeKind::LeavesOut, insertions);
     }
+}
 
-    fn macro_call(&mut self, call: &syn::Macro) {
+impl CodeWalk for TextWalk<'_, '_> {
+    fn visit_function(&mut self, sig: &Signature, block: &Block) {
+        if sig.constness.is_none() {
+            self.visit_block(block);
+        }
+    }
+
+    fn visit_macro(&mut self, call: &syn::Macro) {
         let is_list = call.path.is_ident("vec");
         for argument in macro_arguments::of(call) {
             // A text could be a format, or the words of a panic.
@@ -208,31 +217,8 @@ impl TextWalk<'_, '_> {
             }
         }
     }
-}
 
-impl<'a> Visit<'a> for TextWalk<'_, '_> {
-    fn visit_item(&mut self, node: &'a Item) {
-        match node {
-            Item::Fn(item) if item.sig.constness.is_none() && !is_for_tests(&item.attrs) => {
-                self.visit_block(&item.block)
-            }
-            Item::Impl(item) if !is_for_tests(&item.attrs) => syn::visit::visit_item(self, node),
-            Item::Mod(item) if !is_for_tests(&item.attrs) => syn::visit::visit_item(self, node),
-            Item::Trait(_) => syn::visit::visit_item(self, node),
-            _ => {}
-        }
-    }
-
-    fn visit_impl_item(&mut self, node: &'a syn::ImplItem) {
-        if let syn::ImplItem::Fn(method) = node
-            && method.sig.constness.is_none()
-            && !is_for_tests(&method.attrs)
-        {
-            self.visit_block(&method.block);
-        }
-    }
-
-    fn visit_expr(&mut self, node: &'a Expr) {
+    fn visit_expr(&mut self, node: &Expr) {
         if let Expr::MethodCall(call) = node {
             self.part_of_request(call, node);
         }
@@ -246,27 +232,9 @@ impl<'a> Visit<'a> for TextWalk<'_, '_> {
             }
             Expr::Lit(literal) => self.literal(literal),
             Expr::Path(path) => self.constant(path),
-            Expr::Macro(call) => self.macro_call(&call.mac),
-            _ => syn::visit::visit_expr(self, node),
+            _ => self.below_expr(node),
         }
     }
-
-    fn visit_stmt(&mut self, node: &'a Stmt) {
-        match node {
-            Stmt::Macro(call) => self.macro_call(&call.mac),
-            _ => syn::visit::visit_stmt(self, node),
-        }
-    }
-
-    fn visit_expr_repeat(&mut self, node: &'a syn::ExprRepeat) {
-        self.visit_expr(&node.expr);
-    }
-
-    fn visit_pat(&mut self, _: &'a syn::Pat) {}
-    fn visit_type(&mut self, _: &'a syn::Type) {}
-    fn visit_expr_const(&mut self, _: &'a syn::ExprConst) {}
-    fn visit_attribute(&mut self, _: &'a syn::Attribute) {}
-    fn visit_generic_argument(&mut self, _: &'a syn::GenericArgument) {}
 }
 
 #[cfg(test)]
@@ -305,6 +273,17 @@ mod unit {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains(left_out), "{words}");
         assert_eq!(changed("fn f() { node.header(k, v); }")?.0, [] as [String; 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_text_in_a_guard_is_changed() -> Result<(), String> {
+        let (texts, text) = changed("fn f() { match a { b if b == \"c.md\" => d, _ => e } }")?;
+        assert_eq!(texts, ["`\"c.md\"`"]);
+        assert!(
+            text.contains("b if b == (if !crate::__kavi::on(1000000) { \"c.md\" } else { \"kavi\" }) =>"),
+            "{text}"
+        );
         Ok(())
     }
 

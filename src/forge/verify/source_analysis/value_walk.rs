@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use syn::{BinOp, Expr, ImplItemFn, Item, ItemFn, Lit, Stmt, spanned::Spanned as _, visit::Visit};
+use syn::{BinOp, Block, Expr, Lit, Signature, spanned::Spanned as _, visit::Visit};
 
 use super::branch::{BranchKind, BranchList, BranchPlace};
-use super::macro_arguments;
+use super::code_walk::CodeWalk;
 use super::source_tree::{Source, is_for_tests, text_of};
 
 /// Methods that take a position or a count.
@@ -77,6 +77,7 @@ pub(super) struct ValueWalk<'a, 'b> {
 impl ValueWalk<'_, '_> {
     /// Reports the value of an expression. `elements` are those that it chooses from, if they are known.
     fn report(&mut self, expr: &Expr, what: &str, elements: Vec<String>) {
+        // It can only have one value, so that it never changes says nothing.
         if self.constant || is_constant(expr) {
             return;
         }
@@ -91,6 +92,8 @@ impl ValueWalk<'_, '_> {
             elements: elements.clone(),
         };
         let method = if elements.is_empty() { "look" } else { "pick" };
+        // One trait for the types whose value can be noted, and one for all others. The compiler takes
+        // the first that fits, because the type is unknown here.
         let close = format!(
             ") {{ kavi_value => {{ use crate::__kavi::{{Known as _, Unknown as _}}; \
              (&crate::__kavi::Look(&kavi_value)).{method}({}); kavi_value }} }})",
@@ -105,6 +108,7 @@ impl ValueWalk<'_, '_> {
         if TAKE_A_POSITION.contains(&name.as_str()) {
             let base = self.elements(&call.receiver);
             for argument in &call.args {
+                // A literal position is one, and a closure is no position.
                 if matches!(argument, Expr::Path(_) | Expr::Binary(_) | Expr::MethodCall(_) | Expr::Paren(_)) {
                     let elements = if matches!(name.as_str(), "get" | "nth") { base.clone() } else { Vec::new() };
                     self.report(argument, "is always the same", elements);
@@ -135,12 +139,6 @@ impl ValueWalk<'_, '_> {
             _ => Vec::new(),
         }
     }
-
-    fn function(&mut self, constness: bool, block: &syn::Block) {
-        let before = std::mem::replace(&mut self.constant, constness);
-        self.visit_block(block);
-        self.constant = before;
-    }
 }
 
 /// The elements of an array that has at most [`MOST_ELEMENTS`], and not only numbers.
@@ -167,6 +165,7 @@ pub(super) fn tables(sources: &[Source]) -> Tables {
             };
             let Expr::Array(array) = array else { return };
             let elements = elements_of(self.source, array);
+            // Two tables of one name in different modules: which of them is meant is not resolved.
             self.found.entry(name).and_modify(|known| *known = None).or_insert(Some(elements));
         }
     }
@@ -251,31 +250,14 @@ fn chooses(op: &BinOp) -> bool {
     )
 }
 
-impl<'a> Visit<'a> for ValueWalk<'_, '_> {
-    fn visit_item(&mut self, node: &'a Item) {
-        let attrs: &[syn::Attribute] = match node {
-            Item::Fn(item) => &item.attrs,
-            Item::Mod(item) => &item.attrs,
-            Item::Impl(item) => &item.attrs,
-            _ => &[],
-        };
-        if is_for_tests(attrs) || matches!(node, Item::Const(_) | Item::Static(_) | Item::Macro(_)) {
-            return;
-        }
-        syn::visit::visit_item(self, node);
+impl CodeWalk for ValueWalk<'_, '_> {
+    fn visit_function(&mut self, sig: &Signature, block: &Block) {
+        let before = std::mem::replace(&mut self.constant, sig.constness.is_some());
+        self.visit_block(block);
+        self.constant = before;
     }
 
-    fn visit_item_fn(&mut self, node: &'a ItemFn) {
-        self.function(node.sig.constness.is_some(), &node.block);
-    }
-
-    fn visit_impl_item_fn(&mut self, node: &'a ImplItemFn) {
-        if !is_for_tests(&node.attrs) {
-            self.function(node.sig.constness.is_some(), &node.block);
-        }
-    }
-
-    fn visit_expr(&mut self, node: &'a Expr) {
+    fn visit_expr(&mut self, node: &Expr) {
         match node {
             Expr::Index(index) => {
                 let chosen = !matches!(&*index.index, Expr::Range(range) if range.start.as_deref().is_none_or(is_constant)
@@ -298,36 +280,14 @@ impl<'a> Visit<'a> for ValueWalk<'_, '_> {
                     self.report(node, "is always the same", Vec::new());
                 }
             }
-            Expr::Macro(call) => {
-                if call.mac.path.is_ident("matches") {
-                    self.report(node, "is always the same", Vec::new());
-                }
-                return macro_arguments::of(&call.mac).iter().for_each(|argument| self.visit_expr(argument));
+            Expr::Macro(call) if call.mac.path.is_ident("matches") => {
+                self.report(node, "is always the same", Vec::new());
             }
             Expr::MethodCall(call) => self.method(call, node),
             _ => {}
         }
-        syn::visit::visit_expr(self, node);
+        self.below_expr(node);
     }
-
-    fn visit_stmt(&mut self, node: &'a Stmt) {
-        match node {
-            Stmt::Macro(call) => {
-                macro_arguments::of(&call.mac).iter().for_each(|argument| self.visit_expr(argument));
-            }
-            _ => syn::visit::visit_stmt(self, node),
-        }
-    }
-
-    fn visit_expr_repeat(&mut self, node: &'a syn::ExprRepeat) {
-        self.visit_expr(&node.expr);
-    }
-
-    fn visit_pat(&mut self, _: &'a syn::Pat) {}
-    fn visit_type(&mut self, _: &'a syn::Type) {}
-    fn visit_expr_const(&mut self, _: &'a syn::ExprConst) {}
-    fn visit_attribute(&mut self, _: &'a syn::Attribute) {}
-    fn visit_generic_argument(&mut self, _: &'a syn::GenericArgument) {}
 }
 
 #[cfg(test)]
@@ -356,6 +316,7 @@ mod unit {
             ("a.strip_prefix(b).unwrap_or(c)", &[("`a.strip_prefix(b)`", 0)]),
             ("(a.len() >> 19) as u8", &[("`(a.len() >> 19) as u8`", 0), ("`a.len() >> 19`", 0)]),
             ("format!(\"{}\", a * b)", &[("`a * b`", 0)]),
+            ("match x { y if a[k] => z, _ => w }", &[("`k`", 0)]),
         ] {
             let source = format!("const NAMES: [&str; 3] = [\"a\", \"b\", \"c\"];\nfn f() {{ {code}; }}");
             let found = values(&source)?;

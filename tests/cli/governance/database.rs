@@ -1,5 +1,5 @@
 //! What PostgreSQL as the store of charter, policy and capabilities adds: roles, row-level security, absence, deadlines.
-//! That it answers like the ledger is in `governance.rs`.
+//! That it answers like the ledger is in the files beside this one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::{Value, json};
 
-use super::governance::{CHARTER, Governed, capability, open, peek, set, set_charter};
+use super::{CHARTER, Governed, capability, open, peek, set, set_charter};
 use crate::support::mcp::client::Client;
 use crate::support::postgres::{self, ROLE};
 use crate::support::{Workspace, folder};
