@@ -44,6 +44,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "sdk/src/note/parts.rs",
     "sdk/src/note/tags.rs",
     "sdk/src/note/tests.rs",
+    "sdk/src/note/vault_cases.rs",
     "sdk/src/note/words.rs",
     "sdk/src/note/yaml.rs",
     "sdk/src/path.rs",

@@ -188,6 +188,7 @@ fn beside(ledger: &Path) -> PathBuf {
 }
 
 fn open(path: &Path, create: bool) -> io::Result<File> {
+    // Not blocking: a pipe in the place of the mark would hold every command.
     let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits()).unwrap_or(0);
     OpenOptions::new().read(true).write(true).create(create).mode(0o600).custom_flags(flags).open(path)
 }

@@ -24,6 +24,7 @@ fn place(ledger: &Path) -> PathBuf {
 /// Makes the file beside this ledger, if it is not there.
 pub(super) fn keep(ledger: &Path) {
     let place = place(ledger);
+    // Not followed: a link in its place is left alone, and nothing is written behind it.
     if place.symlink_metadata().is_ok() {
         return;
     }

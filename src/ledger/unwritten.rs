@@ -1,7 +1,7 @@
 //! Reading a ledger where nothing can be written: on a full disk, or on a read-only file system.
 //!
 //! SQLite needs an index of the write-ahead log in a file beside the ledger, and makes room for it first. There are three ways
-//! without: a ledger without a log needs no index; an index that is only read is built in memory; and a connection that has the
+//! without. A ledger without a log needs no index. An index that is only read is built in memory. A connection that has the
 //! ledger for itself needs no file for it.
 //!
 //! Guarantees: what is in the log is read too. Deliberately never: changes a byte of ledger or log.
@@ -19,6 +19,7 @@ use super::{Ledger, LedgerError};
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
+    // Immutable means no lock, no index and no log, so what is in a log would be left out without a word.
     if std::fs::metadata(log).map_or(true, |meta| meta.len() == 0) {
         return connect(path, "immutable=1", Lock::Shared);
     }
@@ -48,6 +49,7 @@ fn connect(path: &Path, options: &str, lock: Lock) -> Result<Connection, LedgerE
         conn.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
     }
     Ledger::protect(&conn)?;
+    // One of the ways opens the file for writing, and nothing here may do so.
     conn.pragma_update(None, "query_only", "ON")?;
     // Each way fails here at the latest, and the next one is tried.
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;

@@ -135,6 +135,7 @@ fn write_given<T>(
     let tx = begin(ledger, EventLog::new(ledger.anchor.as_deref(), given))?;
     // On an error the transaction is dropped, and its destructor rolls it back.
     let value = work(&tx)?;
+    // Last, because it covers the events that `work` appended.
     let checkpoint = events::seal::seal(&tx)?;
     tx.0.commit()?;
     ledger.commit_mode.committed();

@@ -16,6 +16,7 @@ use crate::model::layout;
 pub fn find(explicit: Option<&Path>, environment: &Environment, cwd: &Path) -> Result<PathBuf, ConfigError> {
     let named = explicit.map(Path::to_owned).or_else(|| environment.get("KAVI_WORKSPACE").map(PathBuf::from));
     if let Some(named) = named {
+        // No look at the owner: whoever names a workspace decided whose settings are believed.
         let root = cwd.join(with_home(&named, environment)?);
         return if root.join(layout::MARKER).is_file() { Ok(root) } else { Err(ConfigError::NoWorkspace(root)) };
     }
