@@ -240,6 +240,8 @@ impl OpenWorkspace {
 
     /// What runs many skills on up to `threads` threads.
     pub(super) fn resident<'a>(&'a self, journal: &'a Recorder, threads: u32) -> Result<Resident<'a>, Error> {
+        // Before there is a thread that reaches only the vault: values that are too large for a record are stored from there.
+        self.store.serve_all_threads()?;
         Ok(Resident::new(self.shared_context(), journal, threads)?)
     }
 

@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use crate::dir::{self, ExistingFile, FileSlot, FolderHandle, MissingFolders};
 use crate::model::{digest::Digest, layout::Layout};
@@ -16,11 +17,14 @@ use crate::model::{digest::Digest, layout::Layout};
 pub mod leftovers;
 mod private;
 mod program_file;
+mod store_thread;
 mod sweep;
 
 pub use crate::dir::{ReadError, SizeCheck, read_at_most};
 pub use private::{PrivateError, create_private, read_private};
 pub use program_file::ProgramFile;
+
+use store_thread::StoreThread;
 
 /// Largest file that is read back: well above any component, snapshot or transcript that Kavi writes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -112,6 +116,8 @@ pub struct Store {
     workspace: FolderHandle,
     /// The path of the store below the workspace.
     below: PathBuf,
+    /// Stores for threads that can open no file, once it was asked for.
+    thread: Arc<OnceLock<StoreThread>>,
 }
 
 impl Store {
@@ -122,7 +128,23 @@ impl Store {
     pub fn open(layout: &Layout) -> Result<Self, ArtifactError> {
         let workspace = FolderHandle::open(&layout.root).map_err(io(&layout.root))?;
         let store = layout.store();
-        Ok(Self { workspace, below: store.strip_prefix(&layout.root).map_or(store.clone(), Path::to_owned) })
+        let below = store.strip_prefix(&layout.root).map_or(store.clone(), Path::to_owned);
+        Ok(Self { workspace, below, thread: Arc::default() })
+    }
+
+    /// Lets threads that can open no file store values too. Called by a thread that can.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Io`] when there can be no thread for it.
+    pub fn serve_all_threads(&self) -> Result<(), ArtifactError> {
+        if self.thread.get().is_none() {
+            // One of its own, without the thread: it would wait for itself.
+            let own = Self { thread: Arc::default(), ..self.clone() };
+            let thread = StoreThread::start(own).map_err(io(self.workspace.path()))?;
+            // Another thread may have been as fast. Its thread serves as well.
+            let _ = self.thread.set(thread);
+        }
+        Ok(())
     }
 
     /// The path of a file with this digest, for people. The store itself never opens it.
@@ -146,6 +168,12 @@ impl Store {
     /// # Errors
     /// [`ArtifactError::Io`] when the file or its folder cannot be written and synced.
     pub fn put(&self, kind: StoredKind, bytes: &[u8]) -> Result<Digest, ArtifactError> {
+        // Values alone come from such threads, and all others need not wait for one another.
+        if kind == StoredKind::Value
+            && let Some(thread) = self.thread.get()
+        {
+            return thread.put(kind, bytes).map_err(io(self.workspace.path()))?;
+        }
         let digest = Digest::of(bytes);
         let failed = || io(&self.path(kind, digest));
         // Shared with other writers. Only a sweep needs the store alone, so that it cannot remove

@@ -139,6 +139,19 @@ fn an_answer_is_the_document_of_a_single_run() {
 }
 
 #[test]
+fn a_value_too_large_for_a_record_is_stored_by_a_thread_that_reaches_only_the_vault() {
+    let workspace = Workspace::trusted();
+    let text = "a line of text\n".repeat(16_000);
+    fs::write(workspace.vault("large.md"), &text).unwrap();
+    // The first call loads the skill, and the others are made on the thread that is kept for it.
+    let input = vec![line(&json!({ "path": "large.md" })); 3];
+    let called = batch(&workspace, "peek", &input, &["--jobs", "1"]).expect(0);
+    assert!(lines(&called).iter().all(|answer| answer["output"]["text"] == text.as_str()), "{called:?}");
+    let stored = support::files(&workspace.path().join(".kavi/store/values"));
+    assert_eq!(stored.values().filter(|what| *what != "folder").count(), 1, "{stored:?}");
+}
+
+#[test]
 fn what_cannot_be_a_batch_is_refused() {
     let workspace = Workspace::trusted();
     workspace.refused(&["run-skill", "peek", "--batch", "nowhere.jsonl"], 2);
