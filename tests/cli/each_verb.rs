@@ -102,7 +102,7 @@ pub fn calls(workspace: &Workspace) -> Vec<Call> {
         &["prune", "--keep", "1", "--yes", by[0], by[1]],
         &["guidance", "edit", "peek", "--from", "guide.md", "--why", "x", by[0], by[1]],
         &["outcome", run, "ok", "--why", "x"],
-        &["import", "peek.bundle", "--to", "given/peek"],
+        &["import", "peek.bundle", "--to", "given/imported"],
         &["trust", "adopt", "--why", "x", by[0], by[1]],
         &["trust", "rotate-key", "--why", "x", by[0], by[1]],
         &["charter", "set", "charter.md", by[0], by[1]],

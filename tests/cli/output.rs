@@ -184,6 +184,8 @@ fn errors(reader: Reader) {
     story.put("kavi.toml", "valut = \"x\"\n");
     story.tell("error_setting", 2, &["status"]);
     story.put("kavi.toml", "");
+    // What the log has of a ledger would be read from there.
+    fs::remove_file(story.root().join(".kavi/ledger.db-wal")).unwrap();
     story.put(".kavi/ledger.db", "this is no ledger, and it is longer than the header of one, which has a hundred bytes in all\n\n\n\n\n\n\n\n\n");
     story.tell("error_ledger", 70, &["status"]);
 }
