@@ -119,7 +119,7 @@ pub use proposals::{Dossier, ProposalService};
 pub use recording::RecordedCase;
 pub use records::{Following, Large, RecordService, RunDossier, SessionSelector};
 pub use retry::{RetryEnd, RetryOptions, RetryReport, RetryStep};
-pub use runs::{BatchTogether, Consumed, RunService};
+pub use runs::{BatchRequest, BatchTogether, Consumed, RunService};
 pub use secrets::{SecretListing, SecretService};
 pub use setup::{InitReport, InitRequest};
 pub use sharing::{ImportRequest, Imported, SharingService};

@@ -30,14 +30,13 @@
 //! assert!(matches!(warmest("x"), Err(SkillError::Failed(_))));
 //! ```
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::{error, fmt};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::SkillError;
+use crate::test_answers::TestAnswers;
 
 /// A method that a host rule can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +116,7 @@ impl Request {
     /// # Errors
     /// [`Error`] when there is no response.
     pub fn send(self) -> Result<Response, Error> {
-        match take_answer(&self.url) {
+        match ANSWERS.with(|answers| answers.take(&self.url)) {
             Some(answer) => answer,
             None => host(self),
         }
@@ -270,18 +269,9 @@ impl From<Error> for SkillError {
     }
 }
 
-/// What a test says that a URL answers.
-type Answer = (String, Result<Response, Error>);
-
 thread_local! {
-    static ANSWERS: RefCell<VecDeque<Answer>> = const { RefCell::new(VecDeque::new()) };
-}
-
-fn take_answer(url: &str) -> Option<Result<Response, Error>> {
-    ANSWERS.with_borrow_mut(|answers| {
-        let index = answers.iter().position(|(of, _)| of == url)?;
-        answers.remove(index).map(|(_, answer)| answer)
-    })
+    /// What a test says that a URL answers.
+    static ANSWERS: TestAnswers<Result<Response, Error>> = const { TestAnswers::new() };
 }
 
 /// What the test has said that hosts answer, for the host that runs the call.
@@ -289,8 +279,7 @@ fn take_answer(url: &str) -> Option<Result<Response, Error>> {
 pub(crate) fn told() -> Vec<crate::bindings::skill_test::kavi::skill::testing::Answer> {
     use crate::bindings::skill_test::kavi::skill::testing::{Answer as Told, NoReply, NoReplyReason as Reason, Reply};
 
-    let told = |(url, answer): &Answer| {
-        let url = url.clone();
+    let told = |url: String, answer: &Result<Response, Error>| {
         let reason = match answer {
             Ok(Response { status, body, .. }) => {
                 return Told::Reply(Reply { url, status: *status, body: body.clone() });
@@ -310,22 +299,21 @@ pub(crate) fn told() -> Vec<crate::bindings::skill_test::kavi::skill::testing::A
         };
         Told::NoReply(NoReply { url, reason })
     };
-    ANSWERS.with_borrow(|answers| answers.iter().map(told).collect())
+    ANSWERS.with(|answers| answers.told(told))
 }
 
-/// Drops what the test has said: it was about one call.
 pub(crate) fn forget() {
-    ANSWERS.with_borrow_mut(VecDeque::clear);
+    ANSWERS.with(TestAnswers::forget);
 }
 
 pub(crate) fn respond(url: &str, status: u16, body: &[u8]) {
     let response = Response { status, headers: Vec::new(), body: body.to_vec() };
-    ANSWERS.with_borrow_mut(|answers| answers.push_back((url.to_owned(), Ok(response))));
+    ANSWERS.with(|answers| answers.push(url, Ok(response)));
 }
 
 pub(crate) fn fail(url: &str, kind: ErrorKind) {
     let error = Error::new(kind, format!("the test says so: {kind:?}"));
-    ANSWERS.with_borrow_mut(|answers| answers.push_back((url.to_owned(), Err(error))));
+    ANSWERS.with(|answers| answers.push(url, Err(error)));
 }
 
 #[cfg(not(target_family = "wasm"))]

@@ -22,6 +22,7 @@ mod path;
 mod removals;
 mod roots;
 pub mod sign;
+mod test_answers;
 pub mod testing;
 pub mod vault;
 pub mod zone;

@@ -21,11 +21,10 @@
 //! assert!(matches!(header("{}"), Err(SkillError::Failed(_))));
 //! ```
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::{error, fmt};
 
 use crate::SkillError;
+use crate::test_answers::TestAnswers;
 
 /// How a secret signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +57,7 @@ pub fn hex(signature: &[u8]) -> String {
 }
 
 fn signature(algorithm: Algorithm, secret: &str, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    match take_answer(secret) {
+    match ANSWERS.with(|answers| answers.take(secret)) {
         Some(answer) => answer,
         None => host(algorithm, secret, bytes),
     }
@@ -121,18 +120,9 @@ impl From<Error> for SkillError {
     }
 }
 
-/// What a test says that is signed with a secret.
-type Answer = (String, Result<Vec<u8>, Error>);
-
 thread_local! {
-    static ANSWERS: RefCell<VecDeque<Answer>> = const { RefCell::new(VecDeque::new()) };
-}
-
-fn take_answer(secret: &str) -> Option<Result<Vec<u8>, Error>> {
-    ANSWERS.with_borrow_mut(|answers| {
-        let index = answers.iter().position(|(of, _)| of == secret)?;
-        answers.remove(index).map(|(_, answer)| answer)
-    })
+    /// What a test says that is signed with a secret.
+    static ANSWERS: TestAnswers<Result<Vec<u8>, Error>> = const { TestAnswers::new() };
 }
 
 /// What the test has said that is signed, for the host that runs the call.
@@ -142,8 +132,7 @@ pub(crate) fn told() -> Vec<crate::bindings::skill_test::kavi::skill::testing::A
         Answer as Told, NoSignature, NoSignatureReason as Reason, Signature,
     };
 
-    let told = |(secret, answer): &Answer| {
-        let secret = secret.clone();
+    let told = |secret: String, answer: &Result<Vec<u8>, Error>| {
         let reason = match answer {
             Ok(bytes) => return Told::Signature(Signature { secret, bytes: bytes.clone() }),
             Err(error) => match error.kind {
@@ -154,21 +143,20 @@ pub(crate) fn told() -> Vec<crate::bindings::skill_test::kavi::skill::testing::A
         };
         Told::NoSignature(NoSignature { secret, reason })
     };
-    ANSWERS.with_borrow(|answers| answers.iter().map(told).collect())
+    ANSWERS.with(|answers| answers.told(told))
 }
 
-/// Drops what the test has said: it was about one call.
 pub(crate) fn forget() {
-    ANSWERS.with_borrow_mut(VecDeque::clear);
+    ANSWERS.with(TestAnswers::forget);
 }
 
 pub(crate) fn answer(secret: &str, signature: &[u8]) {
-    ANSWERS.with_borrow_mut(|answers| answers.push_back((secret.to_owned(), Ok(signature.to_vec()))));
+    ANSWERS.with(|answers| answers.push(secret, Ok(signature.to_vec())));
 }
 
 pub(crate) fn fail(secret: &str, kind: ErrorKind) {
     let error = Error::new(kind, format!("the test says so: {kind:?}"));
-    ANSWERS.with_borrow_mut(|answers| answers.push_back((secret.to_owned(), Err(error))));
+    ANSWERS.with(|answers| answers.push(secret, Err(error)));
 }
 
 #[cfg(not(target_family = "wasm"))]

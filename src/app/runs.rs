@@ -1,5 +1,6 @@
 //! Runs of trusted skills for the person at the command line: one, many, a chain, a replay.
 
+use std::fmt;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
@@ -28,6 +29,26 @@ pub struct Consumed {
     pub row: Option<ExecutionRow>,
     /// The run.
     pub ran: Result<RunResult, Error>,
+}
+
+/// A skill, and the lines that it is to run over.
+pub struct BatchRequest<'a> {
+    /// The skill.
+    pub skill: &'a SkillName,
+    /// What happens to the files.
+    pub disposition: Disposition,
+    /// How many lines run at one time at most.
+    pub threads: u32,
+    /// The lines, each the input of a run.
+    pub input: &'a mut (dyn BufRead + Send),
+    /// Takes the result of each line, in the order of the lines.
+    pub answer: &'a mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
+}
+
+impl fmt::Debug for BatchRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchRequest").field("skill", &self.skill).finish_non_exhaustive()
+    }
 }
 
 /// A batch whose files are one commit.
@@ -99,19 +120,13 @@ impl RunService<'_> {
         }
     }
 
-    /// Runs a trusted skill on every line of `input`, on up to `threads` threads. Results come in the order of the lines.
+    /// Runs a trusted skill on every line.
     ///
     /// # Errors
     /// When no thread can start. The result of a line goes to `answer` alone.
-    pub fn run_batch(
-        &self,
-        name: &SkillName,
-        disposition: Disposition,
-        threads: u32,
-        input: &mut (dyn BufRead + Send),
-        answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
-    ) -> Result<Batch, Error> {
-        let request = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
+    pub fn run_batch(&self, batch: BatchRequest<'_>) -> Result<Batch, Error> {
+        let BatchRequest { skill, disposition, threads, input, answer } = batch;
+        let request = RunRequest::new(skill.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
         let batch = self.batch(&RunRequest { disposition, ..request }, threads, input, answer)?;
         self.tell();
         Ok(batch)
@@ -122,16 +137,10 @@ impl RunService<'_> {
     ///
     /// # Errors
     /// As [`RunService::run_batch`], and when two lines write the same file, or the files could not be committed.
-    pub fn run_batch_together(
-        &self,
-        name: &SkillName,
-        disposition: Disposition,
-        threads: u32,
-        input: &mut (dyn BufRead + Send),
-        answer: &mut (dyn FnMut(u64, Result<RunResult, Error>) -> io::Result<()> + Send),
-    ) -> Result<BatchTogether, Error> {
+    pub fn run_batch_together(&self, batch: BatchRequest<'_>) -> Result<BatchTogether, Error> {
+        let BatchRequest { skill, disposition, threads, input, answer } = batch;
         let purpose = if disposition == Disposition::Show { Purpose::DryRun } else { Purpose::Run };
-        let request = RunRequest::new(name.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
+        let request = RunRequest::new(skill.clone(), Vec::new(), self.workspace.caller(Channel::Cli));
         let request = RunRequest { disposition: Disposition::Leave, purpose, ..request };
         let decided = chain::batch_disposition(&self.workspace.run_context(), &request, disposition)?;
         let (mut left, mut failed) = (Vec::new(), false);

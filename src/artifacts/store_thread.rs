@@ -12,7 +12,6 @@ use std::thread::{self, JoinHandle};
 
 use super::{ArtifactError, Store, StoredKind};
 use crate::model::digest::Digest;
-use crate::sync::lock;
 
 /// One file to store, and where the answer goes.
 #[derive(Debug)]
@@ -25,8 +24,7 @@ struct Job {
 /// The thread. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct StoreThread {
-    // Behind a lock, because a store is used by many threads at once.
-    jobs: std::sync::Mutex<Option<mpsc::Sender<Job>>>,
+    jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -43,7 +41,7 @@ impl StoreThread {
                 let _ = job.answer.send(store.put(job.kind, &job.bytes));
             }
         })?;
-        Ok(Self { jobs: std::sync::Mutex::new(Some(jobs)), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Has it store these bytes, and waits.
@@ -51,7 +49,7 @@ impl StoreThread {
         let (answer, answered) = mpsc::channel();
         let job = Job { kind, bytes: bytes.to_owned(), answer };
         let ended = || io::Error::other("the thread of the store ended early");
-        lock(&self.jobs).as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(ended)?;
+        self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(ended)?;
         answered.recv().map_err(|_| ended())
     }
 }
@@ -59,7 +57,7 @@ impl StoreThread {
 impl Drop for StoreThread {
     fn drop(&mut self) {
         // Without a sender the thread's loop ends.
-        lock(&self.jobs).take();
+        self.jobs = None;
         if let Some(thread) = self.thread.take() {
             // A panic there was told to whoever waited for the answer.
             let _ = thread.join();

@@ -10,7 +10,7 @@ use super::chain;
 use super::out::{self, Out};
 use super::run_result::document;
 use super::views;
-use crate::app::{App, ChainFiles, Disposition, FileDiff, RunFiles, RunResult};
+use crate::app::{App, BatchRequest, ChainFiles, Disposition, FileDiff, RunFiles, RunResult};
 use crate::error::{Error, Kind};
 use crate::model::{name::SkillName, text};
 
@@ -53,13 +53,14 @@ pub fn run(app: &App, out: &Out, args: BatchArgs<'_>) -> Result<(), Error> {
         held += u64::from(matches!(&ran, Ok(RunResult { files: RunFiles::Held(..), .. })));
         print(out, number, &ran)
     };
+    let request = BatchRequest { skill, disposition, threads: jobs, input: &mut *input, answer: &mut answer };
     let (batch, files) = match together {
-        true => match app.runs().run_batch_together(skill, disposition, jobs, &mut *input, &mut answer) {
+        true => match app.runs().run_batch_together(request) {
             Ok(ran) => (ran.batch, ran.files),
             Err(error) if out.is_json() => return Err(whole_failed(out, &error)),
             Err(error) => return Err(error),
         },
-        false => (app.runs().run_batch(skill, disposition, jobs, &mut *input, &mut answer)?, None),
+        false => (app.runs().run_batch(request)?, None),
     };
     out.remark(&format!("{} of {} runs succeeded", batch.lines.saturating_sub(failed), batch.lines));
     if held > 0 {

@@ -51,6 +51,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "sdk/src/removals.rs",
     "sdk/src/roots.rs",
     "sdk/src/sign.rs",
+    "sdk/src/test_answers.rs",
     "sdk/src/testing.rs",
     "sdk/src/vault.rs",
     "sdk/src/vault/tests.rs",

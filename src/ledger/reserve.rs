@@ -21,10 +21,6 @@ fn place(ledger: &Path) -> PathBuf {
     ledger.with_file_name("reserve")
 }
 
-fn is_own_folder(ledger: &Path) -> bool {
-    ledger.parent().and_then(|folder| folder.symlink_metadata().ok()).is_some_and(|meta| meta.is_dir())
-}
-
 /// Makes the file beside this ledger, if it is not there.
 pub(super) fn keep(ledger: &Path) {
     let place = place(ledger);
@@ -44,8 +40,7 @@ pub(super) fn keep(ledger: &Path) {
 
 /// Gives the room back. Whether there was any.
 pub(super) fn release(ledger: &Path) -> bool {
-    // Where a link is in the place of the folder, the file behind it is somebody else's.
-    is_own_folder(ledger) && uninterrupted(|| fs::remove_file(place(ledger))).is_ok()
+    uninterrupted(|| fs::remove_file(place(ledger))).is_ok()
 }
 
 #[cfg(test)]

@@ -98,6 +98,8 @@ impl StopMark {
 
     /// Makes the mark. That it is there stops; what it says is for people, and left out where it cannot be written.
     pub(super) fn put(&self, by: &str, why: &str) -> Option<MarkId> {
+        // A link in the place of the folder leads to one that somebody else chose. Nothing is written or removed there.
+        self.folder().ok()?;
         // Without the lock the mark is made all the same: a stop never waits for a process that hangs.
         let _lock = self.lock().ok();
         // The room that was kept for a stop is given back where the disk has none.
@@ -105,8 +107,6 @@ impl StopMark {
     }
 
     fn write(&self, by: &str, why: &str) -> Option<MarkId> {
-        // A link in the place of the folder leads to one that somebody else chose. Nothing is written there.
-        self.folder().ok()?;
         // Renamed into place so that a reader never sees half of the text.
         let written = self.0.with_extension("new");
         // A link that somebody put there is removed, and nothing is written through it.

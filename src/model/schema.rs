@@ -22,8 +22,8 @@
 //!
 //! A `default` of null where null does not fit is left out: it only says that the property is optional.
 //!
-//! It never fetches anything, changes a value only where [`Schema::coerce`] is asked to, and never fills in a `default`. As in JSON Schema, `1.0`
-//! is an `integer`; lengths count characters (Unicode scalar values).
+//! It never fetches anything and never fills in a `default`. It changes a value only where [`Schema::coerce`] is asked to. As in
+//! JSON Schema, `1.0` is an `integer`, and lengths count characters (Unicode scalar values).
 //!
 //! Values that are checked come from [`super::json::parse`], which bounds their depth and size.
 

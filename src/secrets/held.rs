@@ -1,7 +1,7 @@
 //! The secrets of one run, as the broker holds them.
 //!
-//! Guarantees: a value is fetched when a request to its origin has passed every rule or is to be signed, once in a run. What the guest sends is
-//! scanned before the value is put in, and what the server sends before the guest gets it.
+//! Guarantees: a value is fetched once in a run, when a request to its origin has passed every rule or something is to be
+//! signed. What the guest sends is scanned before the value is put in, and what the server sends before the guest gets it.
 //!
 //! Deliberately never: puts a value into a request to another origin, however the request came to go there.
 
@@ -93,8 +93,7 @@ impl<S: SecretSource> HeldSecrets<S> {
             return Err(PlacementError::Leak(leak));
         }
         for binding in &bound {
-            let held = self.held.iter().find(|held| held.name.as_str() == binding.name);
-            let held = held.ok_or_else(|| refused(&"the secret is not held"))?;
+            let held = self.held(binding).ok_or_else(|| refused(&"the secret is not held"))?;
             injection::inject(&binding.place, &held.value, request).map_err(|refusal| refused(&refusal))?;
         }
         Ok(())
@@ -117,7 +116,7 @@ impl<S: SecretSource> HeldSecrets<S> {
         if let Some(leak) = self.find(&call.bytes) {
             return Err(leak);
         }
-        let Some(held) = self.held.iter().find(|held| held.name.as_str() == binding.name) else {
+        let Some(held) = self.held(&binding) else {
             return failure(SigningFailureKind::Unavailable, "the secret is not held".to_owned());
         };
         let signed = signing::sign(call.algorithm, &held.value, &call.bytes);
@@ -151,8 +150,12 @@ impl<S: SecretSource> HeldSecrets<S> {
         texts.map(String::as_bytes).find_map(|text| self.scanner.find(text))
     }
 
+    fn held(&self, binding: &SecretBinding) -> Option<&HeldSecret> {
+        self.held.iter().find(|held| held.name.as_str() == binding.name)
+    }
+
     fn hold(&mut self, binding: &SecretBinding) -> Result<(), String> {
-        if self.held.iter().any(|held| held.name.as_str() == binding.name) {
+        if self.held(binding).is_some() {
             return Ok(());
         }
         let name = SecretName::parse(&binding.name).map_err(|error| error.to_string())?;
