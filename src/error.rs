@@ -1,7 +1,12 @@
 //! The top-level error: what every verb can fail with, its kind, its hint, and its exit code. One place for all of them.
 
+use std::sync::Arc;
+
 use crate::artifacts::ArtifactError;
-use crate::cage::CageError;
+use crate::context::bundle::DiagnosticBundleError;
+use crate::context::identity_block::BlockError;
+use crate::context::reader::UnreadGovernance;
+use crate::context::store::{GovernanceReadError, GovernanceStoreError};
 use crate::forge::build::{BuildError, listed};
 use crate::forge::compile::CompileError;
 use crate::forge::diagnosis::DiagnosisError;
@@ -20,10 +25,12 @@ use crate::model::research::Escalation;
 use crate::model::{
     approver::InvalidApprover, chain::InvalidChain, id::ExecutionId, name::SkillName, switch::Stopped, text,
 };
-use crate::runtime::{CacheError, CodeError, LoadError, RuntimeError};
-use crate::secrets::{ReadRefusal, SecretError};
+use crate::policy::{access::AccessDenied, charter::InvalidCharter, registry::PolicyError};
+use crate::runtime::{CacheError, RuntimeError};
+use crate::secrets::SecretError;
 use crate::workspace::ConfigError;
 
+mod causes;
 mod forge;
 mod governance;
 mod improve;
@@ -31,11 +38,11 @@ mod kind;
 mod runs;
 mod storage;
 
+use causes::{STOPPED, artifact, hint_of_state, ledger, ledger_hint, load_hint, meant, secret};
+
 pub use governance::GovernanceError;
 pub use improve::ImproveError;
 pub use kind::Kind;
-
-const STOPPED: &str = "`kavi resume` lets things run again; `kavi status` shows who stopped it and why";
 
 /// Everything that a verb can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -267,6 +274,11 @@ impl Error {
         }
     }
 
+    /// The text of the error, without the numbers of the operating system, which say nothing to a person.
+    pub fn message(&self) -> String {
+        text::without_os_numbers(&self.to_string())
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         if let Some(hint) = storage::hint(self) {
@@ -307,7 +319,7 @@ impl Error {
             | Self::Promote(PromoteError::Record(error))
             | Self::Write(ProposalWriteError::Record(error)) => return forge::hint_of_record(error),
             Self::Verify(VerifyError::NotBuilt { id, status } | VerifyError::NotTrusted { id, status }) => {
-                return runs::hint_of_state(id, status);
+                return hint_of_state(id, status);
             }
             Self::Verify(VerifyError::Compile(CompileError::Cage(error))) => return error.hint().map(str::to_owned),
             Self::Toolchain(ToolchainError::NoExec(_)) => {
@@ -322,7 +334,7 @@ impl Error {
             Self::Secret(error) => return error.hint(),
             Self::Config(ConfigError::NoHome(_)) => "set HOME, or write the whole path",
             Self::Toolchain(ToolchainError::Cage(error)) => return error.hint().map(str::to_owned),
-            Self::Promote(PromoteError::NotVerified { id, status }) => return runs::hint_of_state(id, status.as_str()),
+            Self::Promote(PromoteError::NotVerified { id, status }) => return hint_of_state(id, status.as_str()),
             Self::Promote(PromoteError::NotPassed(id)) => return Some(format!("run `kavi verify-skill {id}` first")),
             Self::Promote(PromoteError::Load(error)) => return load_hint(error),
             Self::Promote(PromoteError::Ledger(error)) | Self::Resident(ResidentError::Ledger(error)) => {
@@ -344,6 +356,57 @@ impl Error {
     }
 }
 
+impl From<AccessDenied> for Error {
+    fn from(error: AccessDenied) -> Self {
+        Self::Governance(error.into())
+    }
+}
+
+impl From<InvalidCharter> for Error {
+    fn from(error: InvalidCharter) -> Self {
+        Self::Governance(error.into())
+    }
+}
+
+impl From<PolicyError> for Error {
+    fn from(error: PolicyError) -> Self {
+        Self::Governance(error.into())
+    }
+}
+
+impl From<DiagnosticBundleError> for Error {
+    fn from(error: DiagnosticBundleError) -> Self {
+        Self::Governance(error.into())
+    }
+}
+
+impl From<BlockError> for Error {
+    fn from(error: BlockError) -> Self {
+        Self::Governance(error.into())
+    }
+}
+
+impl From<Arc<UnreadGovernance>> for Error {
+    fn from(unread: Arc<UnreadGovernance>) -> Self {
+        Self::Governance(unread.into())
+    }
+}
+
+impl From<GovernanceStoreError> for Error {
+    fn from(error: GovernanceStoreError) -> Self {
+        Self::Governance(error.into())
+    }
+}
+
+impl From<GovernanceReadError> for Error {
+    fn from(error: GovernanceReadError) -> Self {
+        match error {
+            GovernanceReadError::Ledger(error) => error.into(),
+            GovernanceReadError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// The open proposals of a name, each with what tells it from the others.
 fn ambiguous(name: &SkillName, open: &[OpenProposal]) -> String {
     let line = |OpenProposal { proposal, source, .. }: &OpenProposal| {
@@ -355,132 +418,6 @@ fn ambiguous(name: &SkillName, open: &[OpenProposal]) -> String {
         format!("\n  {id}  {class}  {status}  by {by}, {}", proposal.created_at)
     };
     format!("`{name}` has {} open proposals:{}", open.len(), open.iter().map(line).collect::<String>())
-}
-
-/// The hint where a name was probably mistyped.
-fn meant(closest: &SkillName) -> String {
-    format!("did you mean `{closest}`? see `kavi list-skills`")
-}
-
-fn ledger(error: &LedgerError) -> Kind {
-    match error {
-        LedgerError::NotFound { .. } | LedgerError::Ambiguous { .. } => Kind::Usage,
-        LedgerError::WrongState { .. }
-        | LedgerError::TooMany { .. }
-        | LedgerError::OverLimit { .. }
-        | LedgerError::Conflict(_)
-        | LedgerError::NotStopped
-        | LedgerError::StoppedAgain
-        | LedgerError::NeedsSignature(_)
-        | LedgerError::NotApproved(_)
-        | LedgerError::WeakerFile(_)
-        | LedgerError::Halted(_) => Kind::Refused,
-        // Nothing is broken here. The same command can work later.
-        LedgerError::Busy
-        | LedgerError::Full
-        | LedgerError::ReadOnly
-        | LedgerError::Copy { .. }
-        | LedgerError::Unsynced(_)
-        | LedgerError::Unrecorded(_) => Kind::Failed,
-        // What is left says that the ledger cannot be believed, and then nothing may go on.
-        _ => Kind::Internal,
-    }
-}
-
-fn ledger_hint(error: &LedgerError) -> Option<String> {
-    let text = match error {
-        LedgerError::WrongState { what: "proposal", id, found, .. } => return runs::hint_of_state(id, found),
-        LedgerError::NotFound { .. } => "see `kavi list-skills` and `kavi status`",
-        LedgerError::Ambiguous { .. } => "give more digits of the id",
-        LedgerError::WrongState { .. } => "check its status with `kavi show`",
-        LedgerError::NotStopped => "see `kavi status`",
-        LedgerError::OverLimit { .. } => "wait, or raise it with `kavi policy set`",
-        LedgerError::TooMany { .. } => "review them with `kavi status` first",
-        LedgerError::StoppedAgain => "read its reason with `kavi status`, then `kavi resume` again",
-        LedgerError::Unrecorded(_) => "`kavi stop` again records it; `kavi resume` lets things run",
-        LedgerError::Conflict(_) => "check `kavi show` and try again",
-        LedgerError::NotApproved(_) | LedgerError::NeedsSignature(_) => {
-            "`kavi trust signers list` shows who may sign; `kavi trust enroll` enrols the first key"
-        }
-        LedgerError::WeakerFile(_) => {
-            "put that setting back, or have a signer accept the file as it is: `kavi trust policy --apply`"
-        }
-        LedgerError::Newer { .. } => "use the version of Kavi that wrote it, or a newer one",
-        LedgerError::Missing(_) => "restore the ledger from a backup, or make a new workspace with `kavi init`",
-        LedgerError::Busy => "wait for it to end, then try again",
-        LedgerError::Unsynced(_) => "check the disk; a power cut now could take the newest records",
-        LedgerError::Full => storage::FULL,
-        LedgerError::ReadOnly => storage::READ_ONLY,
-        LedgerError::Disk(_) => "check the disk and its cables; what was not reported as done was not done",
-        LedgerError::NoWriter => "start Kavi again, and check with `kavi status` what was recorded",
-        LedgerError::Sqlite(_) => {
-            "see that the ledger's file and folder can be read and written; `kavi status` checks it"
-        }
-        LedgerError::Tampered(_) => {
-            "nothing runs on it: `kavi audit` shows every difference; put the newest backup back"
-        }
-        LedgerError::Anchor(_) => {
-            "put the newest copy back, or accept this one as it is: `kavi trust adopt --why TEXT`"
-        }
-        LedgerError::UnusableAnchor(_) => {
-            "make its folder readable and writable, or name one with KAVI_STATE_DIR; where key or head are lost: `kavi trust adopt --why TEXT`"
-        }
-        LedgerError::ForeignSchema(_)
-        | LedgerError::Damaged(_)
-        | LedgerError::NotALedger
-        | LedgerError::BadValue(_) => "nothing runs on a ledger that cannot be believed: restore it from a backup",
-        _ => return None,
-    };
-    Some(text.to_owned())
-}
-
-fn artifact(error: &ArtifactError) -> Kind {
-    match error {
-        ArtifactError::Missing { .. } | ArtifactError::Changed { .. } => Kind::Refused,
-        ArtifactError::Io { .. } => Kind::Failed,
-    }
-}
-
-fn cage(error: &CageError) -> Kind {
-    match error {
-        CageError::NoCage { .. } | CageError::Start { .. } => Kind::Tool,
-        CageError::Halted(_) => Kind::Refused,
-        _ => Kind::Failed,
-    }
-}
-
-fn secret(error: &SecretError) -> Kind {
-    match error {
-        SecretError::Unknown(_) => Kind::Usage,
-        SecretError::Refused { refusal: ReadRefusal::Unsafe { .. } | ReadRefusal::Value(_), .. } => Kind::Refused,
-        // The store is a service of the machine, and it is not there or locked.
-        SecretError::Refused { refusal: ReadRefusal::Undelivered(_), .. } => Kind::Failed,
-        SecretError::Refused { .. } => Kind::Tool,
-        SecretError::Reader { source, .. } => cage(source),
-        SecretError::Lost(_) | SecretError::Io { .. } => Kind::Failed,
-    }
-}
-
-fn load(error: &LoadError) -> Kind {
-    match error {
-        // What the component is decides these.
-        LoadError::Refused(_)
-        | LoadError::Code(CodeError::Component(_) | CodeError::Refused(_) | CodeError::Stopped { .. }) => Kind::Refused,
-        LoadError::Code(CodeError::Cage(error)) => cage(error),
-        LoadError::Code(CodeError::OtherEngine) | LoadError::Runtime(_) => Kind::Failed,
-    }
-}
-
-fn load_hint(error: &LoadError) -> Option<String> {
-    let text = match error {
-        LoadError::Refused(_) => "propose it in a class that admits this, or build it again",
-        LoadError::Code(CodeError::Component(_)) => "limits are set in [limits] of kavi.toml",
-        LoadError::Code(CodeError::Refused(_) | CodeError::Stopped { .. }) => "build it again, smaller or simpler",
-        LoadError::Code(CodeError::OtherEngine) => "try again: the program was updated meanwhile",
-        LoadError::Code(CodeError::Cage(error)) => return error.hint().map(str::to_owned),
-        LoadError::Runtime(_) => return None,
-    };
-    Some(text.to_owned())
 }
 
 #[cfg(test)]

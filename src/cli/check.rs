@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::progress::{Spinner, Stages};
+use super::sarif::CheckedCrate;
 use super::throwaway::ThrowawayWorkspace;
 use super::{Context, JsonFlag, sarif, views};
-use crate::app::{App, Builder, GateRow, Proposal, Reuse};
+use crate::app::{App, Builder, Proposal, Reuse};
 use crate::error::Error;
 use crate::model::{
     finding::Finding,
     lifecycle::{BuildStatus, Verdict},
-    name::SkillName,
 };
 
 /// Run every gate on a crate with its spec.json, as a verification would. Needs no workspace, and records nothing.
@@ -37,24 +37,6 @@ pub struct Args {
 
 /// The file with the specification.
 const SPEC: &str = "spec.json";
-
-/// What the gates said of one crate.
-pub struct CheckedCrate {
-    /// Its folder, as it was given.
-    pub folder: PathBuf,
-    /// The skill that its specification names.
-    pub name: SkillName,
-    /// What was found before the sources were taken.
-    pub findings: Vec<Finding>,
-    /// The gates. None ran where the sources were not taken.
-    pub gates: Vec<GateRow>,
-}
-
-impl CheckedCrate {
-    fn passed(&self) -> bool {
-        !self.gates.is_empty() && self.gates.iter().all(|gate| gate.status == Verdict::Passed)
-    }
-}
 
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (cwd, out) = (context.host.cwd.clone(), context.out.clone());

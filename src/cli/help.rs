@@ -4,6 +4,9 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
+/// The heading of the options that every verb takes.
+pub const GLOBAL: &str = "Global options";
+
 /// The text below the list of verbs.
 pub const EXAMPLES: &str = "\
 Examples:

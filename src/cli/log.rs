@@ -17,6 +17,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
+use super::help::GLOBAL;
 use crate::error::Error;
 use crate::log_targets::{NOTE, STAGE};
 use crate::model::text;
@@ -27,13 +28,13 @@ use crate::workspace::Environment;
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct LogArgs {
     /// Log the steps on stderr; -vv for more, -vvv for all. Comes before KAVI_LOG.
-    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet", help_heading = super::GLOBAL)]
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet", help_heading = GLOBAL)]
     verbose: u8,
     /// Print results and errors only: no remark, no progress, no warning.
-    #[arg(long, short, global = true, help_heading = super::GLOBAL)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// How the lines of the log are written.
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = super::GLOBAL, default_value_t = LogFormat::Text)]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = GLOBAL, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 

@@ -22,11 +22,11 @@ pub struct Args {
     pub json: JsonFlag,
 }
 
-pub fn run(context: Context, args: &Args) -> Result<(), Error> {
+/// Writes the pages of `command`, which is the whole command line.
+pub fn run(context: Context, args: &Args, command: clap::Command) -> Result<(), Error> {
     let folder = context.host.cwd.join(&args.to);
     let io = |source| Error::Io { what: folder.display().to_string(), source };
     uninterrupted(|| std::fs::create_dir_all(&folder)).map_err(io)?;
-    let command = super::command();
     let pages = 1 + command.get_subcommands().count();
     clap_mangen::generate_to(command, &folder).map_err(io)?;
     let human = format!("wrote {pages} pages to {}", folder.display());

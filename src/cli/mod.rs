@@ -79,6 +79,7 @@ mod tail;
 mod throwaway;
 mod trust;
 mod undo;
+mod verb_context;
 mod verify;
 mod views;
 mod witness;
@@ -88,14 +89,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::app::{AgentServer, App, Host, Walls};
+use crate::app::{AgentServer, Host, Walls};
 use crate::error::{Error, Kind};
 use crate::model::program::LONG_VERSION;
 use colors::ColorChoice;
+use help::GLOBAL;
 use log::{LogArgs, Reports};
-use out::{Out, Remarks};
+use out::{Out, Output, Remarks};
+use verb_context::{Context, JsonFlag};
 
 /// A governed forge and WebAssembly runtime for skills that an AI agent writes and a person promotes.
 #[derive(Debug, Parser)]
@@ -124,26 +127,6 @@ struct Global {
     unconfined: bool,
     #[command(flatten)]
     log: LogArgs,
-}
-
-/// The heading of the options that every verb takes.
-const GLOBAL: &str = "Global options";
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// Tables and sentences.
-    Human,
-    /// One JSON document.
-    Json,
-}
-
-/// `--json` of verbs that take no input: short for `--output json`.
-#[derive(Debug, Clone, Copy, clap::Args)]
-struct JsonFlag {
-    /// Short for `--output json`.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -280,35 +263,11 @@ impl Verb {
             Self::Rebuild(args) => rebuild::run(context, &args),
             Self::Config(args) => config::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
-            Self::Man(args) => man::run(context, &args),
+            Self::Man(args) => man::run(context, &args, Cli::command()),
             Self::Setup(args) => setup::run(context, &args),
             Self::Secret(args) => secret::run(context, &args),
             Self::Cache(args) => cache::run(context, &args),
         }
-    }
-}
-
-/// What a verb gets besides its own arguments.
-#[derive(Debug)]
-struct Context {
-    host: Host,
-    out: Out,
-    workspace: Option<PathBuf>,
-    walls: Walls,
-    agent_server: &'static dyn AgentServer,
-}
-
-impl Context {
-    /// Opens the workspace and gives the printer back beside it.
-    fn open(self) -> Result<(App, Out), Error> {
-        let app = App::open(self.host, self.workspace.as_deref(), self.walls)?;
-        Ok((app, self.out))
-    }
-
-    /// The same for a verb that only looks, and may do that where nothing can be written.
-    fn open_to_look(self) -> Result<(App, Out), Error> {
-        let app = App::open_to_look(self.host, self.workspace.as_deref(), self.walls)?;
-        Ok((app, self.out))
     }
 }
 

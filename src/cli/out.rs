@@ -4,16 +4,25 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
-use super::Output;
 use super::colors::{self, Tone};
 use super::log::Reports;
 use super::pager;
 use super::views;
 use crate::error::Error;
 use crate::model::text;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables and sentences.
+    Human,
+    /// One JSON document.
+    Json,
+}
 
 /// Where results, remarks and errors go.
 #[derive(Debug, Clone)]

@@ -4,12 +4,31 @@
 //! Deliberately never: reads or writes a file.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::check::CheckedCrate;
-use crate::model::{finding::Finding, lifecycle::Verdict};
+use crate::app::GateRow;
+use crate::model::{finding::Finding, lifecycle::Verdict, name::SkillName};
+
+/// What the gates said of one crate.
+pub struct CheckedCrate {
+    /// Its folder, as it was given.
+    pub folder: PathBuf,
+    /// The skill that its specification names.
+    pub name: SkillName,
+    /// What was found before the sources were taken.
+    pub findings: Vec<Finding>,
+    /// The gates. None ran where the sources were not taken.
+    pub gates: Vec<GateRow>,
+}
+
+impl CheckedCrate {
+    /// Whether every gate ran and passed.
+    pub fn passed(&self) -> bool {
+        !self.gates.is_empty() && self.gates.iter().all(|gate| gate.status == Verdict::Passed)
+    }
+}
 
 /// The log of these crates. What fails a gate is an error, the rest a note.
 pub fn log(checked: &[CheckedCrate]) -> Value {

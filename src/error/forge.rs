@@ -1,6 +1,7 @@
 //! Kinds and hints of what the steps of the forge fail with.
 
-use super::{Kind, artifact, cage, ledger, ledger_hint, load};
+use super::causes::{artifact, cage, ledger, ledger_hint, load};
+use super::kind::Kind;
 use crate::forge::attempt::AttemptLockError;
 use crate::forge::build::BuildError;
 use crate::forge::builder::claude::ClaudeError;
@@ -42,7 +43,7 @@ pub(super) fn kind_of_verify(error: &VerifyError) -> Kind {
         VerifyError::Artifact(error) => artifact(error),
         VerifyError::Ledger(error) => ledger(error),
         VerifyError::Record(error) => kind_of_record(error),
-        VerifyError::Load(error) => super::load(error),
+        VerifyError::Load(error) => load(error),
         VerifyError::Compile(CompileError::Cage(error)) => cage(error),
         VerifyError::Compile(CompileError::Kit(_)) => Kind::Tool,
         _ => Kind::Failed,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Error, Kind, runs};
+use super::causes::{ledger, ledger_hint};
+use super::kind::Kind;
+use super::runs;
 use crate::context::bundle::DiagnosticBundleError;
 use crate::context::identity_block::BlockError;
 use crate::context::reader::UnreadGovernance;
@@ -44,7 +46,7 @@ impl GovernanceError {
             Self::InvalidCharter(_) | Self::Policy(_) => Kind::Usage,
             Self::Access(_) | Self::Block(_) | Self::Bundle(_) => Kind::Refused,
             Self::Unread(unread) => match &unread.error {
-                GovernanceReadError::Ledger(error) => super::ledger(error),
+                GovernanceReadError::Ledger(error) => ledger(error),
                 // Nothing is allowed then, whatever is wrong with it.
                 GovernanceReadError::Store(_) => Kind::Refused,
             },
@@ -56,7 +58,7 @@ impl GovernanceError {
         match self {
             Self::Access(error) => return runs::hint_of_access(error),
             Self::Unread(unread) => match &unread.error {
-                GovernanceReadError::Ledger(error) => return super::ledger_hint(error).unwrap_or_default(),
+                GovernanceReadError::Ledger(error) => return ledger_hint(error).unwrap_or_default(),
                 GovernanceReadError::Store(error) => store_hint(error),
             },
             Self::Store(error) => store_hint(error),
@@ -90,56 +92,5 @@ fn store_hint(error: &GovernanceStoreError) -> &'static str {
             "see that the database runs and accepts the role; `kavi doctor` asks it"
         }
         GovernanceStoreError::Overtaken => "`kavi context publish` tries again",
-    }
-}
-
-impl From<AccessDenied> for Error {
-    fn from(error: AccessDenied) -> Self {
-        Self::Governance(error.into())
-    }
-}
-
-impl From<InvalidCharter> for Error {
-    fn from(error: InvalidCharter) -> Self {
-        Self::Governance(error.into())
-    }
-}
-
-impl From<PolicyError> for Error {
-    fn from(error: PolicyError) -> Self {
-        Self::Governance(error.into())
-    }
-}
-
-impl From<DiagnosticBundleError> for Error {
-    fn from(error: DiagnosticBundleError) -> Self {
-        Self::Governance(error.into())
-    }
-}
-
-impl From<BlockError> for Error {
-    fn from(error: BlockError) -> Self {
-        Self::Governance(error.into())
-    }
-}
-
-impl From<Arc<UnreadGovernance>> for Error {
-    fn from(unread: Arc<UnreadGovernance>) -> Self {
-        Self::Governance(unread.into())
-    }
-}
-
-impl From<GovernanceStoreError> for Error {
-    fn from(error: GovernanceStoreError) -> Self {
-        Self::Governance(error.into())
-    }
-}
-
-impl From<GovernanceReadError> for Error {
-    fn from(error: GovernanceReadError) -> Self {
-        match error {
-            GovernanceReadError::Ledger(error) => error.into(),
-            GovernanceReadError::Store(error) => error.into(),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Kinds and hints of what guidance and improvement fail with.
 
-use super::{Kind, STOPPED, artifact, ledger, ledger_hint};
+use super::causes::{STOPPED, artifact, ledger, ledger_hint};
+use super::kind::Kind;
 use crate::improve::{
     evidence::EvidenceError, guidance::GuidanceError, pass_context::PassError, shadow::ShadowError,
     step_back::OrderError,

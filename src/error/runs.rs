@@ -1,6 +1,7 @@
 //! Kinds and hints of what runs, effects and undos fail with.
 
-use super::{Kind, STOPPED, artifact, ledger, ledger_hint, load, load_hint};
+use super::causes::{STOPPED, artifact, hint_of_state, ledger, ledger_hint, load, load_hint, meant};
+use super::kind::Kind;
 use crate::invoke::{
     InvokeError,
     chain::ChainError,
@@ -293,7 +294,7 @@ pub(super) fn hint_of_undo(error: &UndoError) -> Option<String> {
 
 fn trust_hint(error: &TrustError) -> Option<String> {
     match error {
-        TrustError::Unknown { closest: Some(closest), .. } => Some(super::meant(closest)),
+        TrustError::Unknown { closest: Some(closest), .. } => Some(meant(closest)),
         TrustError::Unknown { closest: None, .. } => Some("see `kavi list-skills`".to_owned()),
         TrustError::NotTrusted { name, id, status } => Some(not_trusted_hint(name, &id.short(), *status)),
         TrustError::Bytes { name, proposal, .. } => Some(format!(
@@ -303,23 +304,6 @@ fn trust_hint(error: &TrustError) -> Option<String> {
         )),
         TrustError::Ledger(error) => ledger_hint(error),
     }
-}
-
-/// The step that comes next for a proposal in this state, where only its id is known.
-pub(super) fn hint_of_state(id: &str, status: &str) -> Option<String> {
-    let id = id.get(..8).unwrap_or(id);
-    let again = "a change is a new proposal: see `kavi propose-skill --help`";
-    Some(match status.parse::<ProposalStatus>().ok()? {
-        ProposalStatus::Proposed => format!("build it with `kavi build-skill {id}`"),
-        ProposalStatus::Built => format!("verify it with `kavi verify-skill {id}`"),
-        ProposalStatus::Verified => format!(
-            "promote it with `kavi promote-skill {id} --approved-by NAME`, or reject it with `kavi reject {id} --why TEXT`"
-        ),
-        ProposalStatus::Trusted => format!("see `kavi show {id}`; it is trusted and can be run; {again}"),
-        ProposalStatus::Rejected => format!("see why with `kavi show {id}`; {again}"),
-        ProposalStatus::Superseded => format!("see `kavi show {id}` for the revision that replaced it; {again}"),
-        ProposalStatus::Revoked => format!("see why with `kavi show {id}`; {again}"),
-    })
 }
 
 /// The step that comes next for a proposal in this state.

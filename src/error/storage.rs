@@ -3,9 +3,7 @@
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
-use super::Error;
 use crate::forge::rebuild::RebuildError;
-use crate::model::text;
 
 /// What to do about a full disk.
 pub(super) const FULL: &str = "free some space and try again; no change was made in part";
@@ -14,7 +12,7 @@ pub(super) const READ_ONLY: &str = "make it writable and try again; `list-skills
                                     look without writing";
 
 /// What to do where an operation on files failed because the disk takes nothing.
-pub(super) fn hint(error: &Error) -> Option<&'static str> {
+pub(super) fn hint(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
         // The change is recorded, and only files that are derived from it are missing. To try again is wrong.
@@ -30,15 +28,9 @@ pub(super) fn hint(error: &Error) -> Option<&'static str> {
     None
 }
 
-impl Error {
-    /// The text of the error, without the numbers of the operating system, which say nothing to a person.
-    pub fn message(&self) -> String {
-        text::without_os_numbers(&self.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Error;
     use super::*;
     use crate::artifacts::ArtifactError;
     use crate::forge::promote::PromoteError;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::{Context, JsonFlag, approval::Decider};
-use super::find;
+use super::render::find;
 use crate::error::Error;
 use crate::model::text;
 

@@ -7,7 +7,7 @@ use super::super::{
     approval::{Approval, DecisionContext, Question},
 };
 use super::selection::{Decisions, Selection};
-use super::{human, machine, not_whole, what_happens};
+use super::render::{human, machine, not_whole, what_happens};
 use crate::app::CommitReview;
 use crate::error::Error;
 use crate::model::{commit::Commit, lifecycle::CommitState};

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::{Context, JsonFlag};
-use super::{held, table};
+use super::render::{held, table};
 use crate::error::Error;
 
 /// List the changes that wait for a person, oldest first.

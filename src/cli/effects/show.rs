@@ -1,7 +1,7 @@
 //! `kavi effects show`
 
 use super::super::{Context, JsonFlag};
-use super::{find, human, machine};
+use super::render::{find, human, machine};
 use crate::error::Error;
 
 /// Show the changes of one run: who asked for it, and the difference in each file.
