@@ -19,12 +19,12 @@ use crate::workspace::Config;
 mod agents;
 mod attempts;
 mod backup;
-mod bundle;
-mod bundled;
+mod bundled_skills;
 mod cache;
 mod clock;
 mod coding_agent;
 mod context;
+mod diagnostic_bundle;
 mod doctor;
 mod effects;
 mod guidance;
@@ -54,7 +54,7 @@ pub use crate::cage::CageReport;
 pub use crate::context::identity_block::NOT_SEEDED;
 pub use crate::dir::NewFile;
 pub use crate::forge::build::{BuildAttempt, Builder};
-pub use crate::forge::bundled::HostChoice;
+pub use crate::forge::bundled_skills::HostChoice;
 pub use crate::forge::promote::{PromotionReport, Remark};
 pub use crate::forge::propose::{ExampleText, ProposalRequest};
 pub use crate::forge::rebuild::Rebuilt;
@@ -100,7 +100,7 @@ pub use agents::{
 };
 pub use attempts::{Advise, AttemptService, DiagnosisOptions};
 pub use backup::{Backup, RestoreRequest};
-pub use bundled::{BundledService, BundledStatus};
+pub use bundled_skills::{BundledService, BundledStatus};
 pub use cache::CacheService;
 pub use context::{
     CapabilityEntry, CharterState, ContextService, IdentityBlock, PolicyDifference, PolicyEntry, PolicyTable,
@@ -212,7 +212,14 @@ impl App {
     /// # Errors
     /// When it is not whole, older than what this machine knows, or not signed as it had to be.
     pub fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -> Result<HistoryStatus, Error> {
-        backup::restore(host, wanted, by)
+        let root = backup::restore_files(host, wanted)?;
+        let app = Self::open(host.clone(), Some(&root), Walls::AsConfigured)?;
+        setup::make_own_vault(app.layout())?;
+        // Its head is that of another folder. The person's word gives this copy a key and an id of its
+        // own.
+        let status = HistoryService { workspace: &app.workspace }.adopt(by, wanted.why)?;
+        app.rebuild()?;
+        Ok(status)
     }
 
     /// Installs the toolchain where it is missing. Needs no workspace.
@@ -298,7 +305,7 @@ impl App {
         if let Ok(workspace) = &opened {
             workspace.allow_person_as_decided(ActorCapability::ExportRecords, UnreadLedger::Proceeds)?;
         }
-        bundle::make(opened.as_ref())
+        diagnostic_bundle::make(opened.as_ref())
     }
 
     /// Derives registry and indexes again.

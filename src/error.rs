@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::artifacts::ArtifactError;
-use crate::context::bundle::DiagnosticBundleError;
+use crate::context::diagnostic_bundle::DiagnosticBundleError;
 use crate::context::identity_block::BlockError;
 use crate::context::reader::UnreadGovernance;
 use crate::context::store::{GovernanceReadError, GovernanceStoreError};

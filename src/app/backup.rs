@@ -11,10 +11,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::history::HistoryStatus;
-use super::host::{Host, Walls};
+use super::host::Host;
 use super::open_workspace::{OpenWorkspace, state_folder};
-use super::{App, HistoryService, setup};
 use crate::artifacts;
 use crate::error::Error;
 use crate::history::anchor::HistoryAnchor as _;
@@ -23,7 +21,6 @@ use crate::history::checkpoint::Checkpoint;
 use crate::history::sshsig::SshSignature;
 use crate::history::trust_policy::{Requirement, TrustPolicy};
 use crate::ledger::{Create, Ledger};
-use crate::model::approver::Approver;
 use crate::model::layout::{self, Layout};
 use crate::sync::uninterrupted;
 use crate::workspace::Config;
@@ -186,8 +183,8 @@ fn check_age(host: &Host, config: &Config, ledger: &Ledger, head: &str) -> Resul
     }
 }
 
-/// Makes a workspace from a backup.
-pub(super) fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -> Result<HistoryStatus, Error> {
+/// Puts the files of a backup in their place, and gives the folder. The copy has no key and no id of its own yet.
+pub(super) fn restore_files(host: &Host, wanted: &RestoreRequest<'_>) -> Result<PathBuf, Error> {
     let (backup, root) = (host.cwd.join(wanted.backup), host.cwd.join(wanted.to));
     let head = read_text(&backup.join("head"))?;
     let exists = |path: &Path| path.symlink_metadata().is_ok();
@@ -215,11 +212,5 @@ pub(super) fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -
             uninterrupted(|| fs::rename(&part, &target)).map_err(io_error(&target))?;
         }
     }
-    let app = App::open(host.clone(), Some(&root), Walls::AsConfigured)?;
-    setup::make_own_vault(app.layout())?;
-    // Its head is that of another folder. The person's word gives this copy a key and an id of its
-    // own.
-    let status = HistoryService { workspace: &app.workspace }.adopt(by, wanted.why)?;
-    app.rebuild()?;
-    Ok(status)
+    Ok(root)
 }

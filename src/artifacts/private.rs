@@ -12,7 +12,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::retry_on_intr;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{ArtifactError, io as io_error};
+use super::error::{ArtifactError, io as io_error};
 use crate::dir::{ExistingFile, FolderHandle, MissingFolders};
 
 /// Why a file is not accepted as a secret. None of these messages contains any of its text.

@@ -10,7 +10,8 @@ use std::io;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use super::{ArtifactError, Store, StoredKind};
+use super::error::ArtifactError;
+use super::stored_kind::StoredKind;
 use crate::model::digest::Digest;
 
 /// One file to store, and where the answer goes.
@@ -29,16 +30,19 @@ pub(super) struct StoreThread {
 }
 
 impl StoreThread {
-    /// Starts it over this store.
+    /// Starts it. `put` stores one file.
     ///
     /// # Errors
     /// When there can be no other thread.
-    pub(super) fn start(store: Store) -> io::Result<Self> {
+    pub(super) fn start<F>(put: F) -> io::Result<Self>
+    where
+        F: Fn(StoredKind, &[u8]) -> Result<Digest, ArtifactError> + Send + 'static,
+    {
         let (jobs, taken) = mpsc::channel::<Job>();
         let thread = thread::Builder::new().name("kavi-store".into()).spawn(move || {
             for job in taken {
                 // Whoever asked may have gone, and the file is stored all the same.
-                let _ = job.answer.send(store.put(job.kind, &job.bytes));
+                let _ = job.answer.send(put(job.kind, &job.bytes));
             }
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })

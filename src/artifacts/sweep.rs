@@ -4,22 +4,15 @@
 //! that it writes next. So each store marks a file as young, and [`Store::remove`] never removes a young file. The lock that
 //! it shares with [`Store::put`] keeps the two from interleaving.
 
-use std::fs::File;
 use std::io::{self, ErrorKind};
 
 use rustix::fs::Stat;
 
-use super::{ArtifactError, Store, StoredKind, io as io_error};
+use super::error::{ArtifactError, io as io_error};
+use super::store::{Store, StoreLock};
+use super::stored_kind::StoredKind;
 use crate::dir::{self, FileSlot, FolderHandle, MissingFolders, beneath};
 use crate::model::{digest::Digest, time::Timestamp};
-use crate::sync::uninterrupted;
-
-/// Whether others may hold the lock at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StoreLock {
-    Shared,
-    Alone,
-}
 
 /// When a file was stored last.
 fn stored_at(stat: &Stat) -> Option<Timestamp> {
@@ -52,25 +45,6 @@ fn folder_if_there(opened: io::Result<FolderHandle>) -> io::Result<Option<Folder
 }
 
 impl Store {
-    /// The lock of the store, on its folder.
-    pub(super) fn lock(&self, hold: StoreLock) -> Result<File, ArtifactError> {
-        let failed = || io_error(&self.workspace.path().join(&self.below));
-        let folder = self.workspace.beneath(&self.below, MissingFolders::Make).map_err(failed())?;
-        // The folder itself is locked. A lock file of its own could be removed, and two processes
-        // would hold different ones.
-        let folder = folder.to_file().map_err(failed())?;
-        let locked = match hold {
-            StoreLock::Shared => uninterrupted(|| folder.lock_shared()),
-            StoreLock::Alone => uninterrupted(|| folder.lock()),
-        };
-        locked.map(|()| folder).map_err(failed())
-    }
-
-    /// Marks a stored file as young.
-    pub(super) fn touch(&self, kind: StoredKind, digest: Digest) -> io::Result<()> {
-        self.slot(kind, digest, MissingFolders::Refuse)?.touch()
-    }
-
     /// Every file of a kind that nobody has stored since `than`.
     ///
     /// # Errors
@@ -126,7 +100,7 @@ fn names(folder: &FolderHandle) -> io::Result<Vec<String>> {
 mod tests {
     use super::*;
     use crate::model::layout::Layout;
-    use std::fs;
+    use std::fs::{self, File};
     use std::path::Path;
     use std::time::{Duration, SystemTime};
 

@@ -13,6 +13,7 @@ use super::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
 use super::linux::inner::NamespaceMode;
 use super::linux::{CAGE_ID, mounts};
 use super::mount::MountAccess;
+use super::stage_verbs;
 use super::wire::Bind;
 
 /// Where the program may be. `PATH` is never searched.
@@ -63,7 +64,9 @@ pub(super) fn command(exe: &Path, binds: &[Bind], scratch_bytes: u64) -> Result<
     }
     command.arg("--ro-bind").arg(exe).arg(STAGE);
     // Last, because mount points can be made only while the root is writable.
-    command.args(["--remount-ro", "/", "--chdir", "/", "--", STAGE]).args(super::init_args(NamespaceMode::Bubblewrap));
+    command
+        .args(["--remount-ro", "/", "--chdir", "/", "--", STAGE])
+        .args(stage_verbs::init_args(NamespaceMode::Bubblewrap));
     Ok(command)
 }
 

@@ -40,6 +40,8 @@ mod mount;
 mod outcome;
 mod person_tool;
 mod service;
+mod service_scope;
+mod stage_verbs;
 mod watch;
 mod wire;
 
@@ -57,17 +59,15 @@ pub use mount::{Mount, MountAccess, ProcAccess};
 pub use outcome::{AppliedConfinement, CageReport, Exit, Finished, NamespaceMaker, Stream};
 pub use person_tool::{PersonTool, PersonToolEnd};
 
-pub use service::{ServiceProcess, ServiceScope, confine_service, service_socket};
+pub use service::{ServiceProcess, confine_service, service_socket};
+pub use service_scope::ServiceScope;
 
 use job::PathView;
+use stage_verbs::VERB_BARE;
+#[cfg(target_os = "linux")]
+use stage_verbs::{VERB_INIT, VERB_OUTER};
 use watch::WatchedJob;
 use wire::JobOrder;
-
-const VERB_BARE: &str = "__cage-bare";
-#[cfg(target_os = "linux")]
-const VERB_OUTER: &str = "__cage-outer";
-#[cfg(target_os = "linux")]
-const VERB_INIT: &str = "__cage-init";
 
 /// Performs a stage when the process was started as one. To be called first thing in `main`, before any thread.
 ///
@@ -257,7 +257,6 @@ const NO_LINUX: &str = "Kavi cannot confine processes on this operating system";
 
 #[cfg(target_os = "linux")]
 mod caged {
-    use super::linux::inner::NamespaceMode;
     use super::wire::{JobSpec, OuterOrder, Rlimits};
     use super::*;
 
@@ -360,11 +359,4 @@ mod caged {
                 .map(|finished| finished.confinement)
         }
     }
-
-    /// The verb and mode with which the stage inside is started.
-    pub(super) fn init_args(mode: NamespaceMode) -> [&'static str; 2] {
-        [VERB_INIT, mode.word()]
-    }
 }
-#[cfg(target_os = "linux")]
-use caged::init_args;

@@ -17,6 +17,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::service_scope::ServiceScope;
 use super::{Cage, launch};
 
 /// A service that runs. It is killed when this is dropped.
@@ -86,15 +87,6 @@ fn close_to_others() -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn close_to_others() -> io::Result<()> {
     Ok(())
-}
-
-/// What a service may still do once it is confined.
-#[derive(Debug, Clone, Copy)]
-pub struct ServiceScope<'a> {
-    /// Files and folders that it may read. One that does not exist is left out.
-    pub readable: &'a [&'a str],
-    /// TCP ports that it may connect to.
-    pub ports: &'a [u16],
 }
 
 /// Gives up everything else, for good. To be called by the service, before it starts a thread.

@@ -4,7 +4,7 @@
 //! - `cache.rs`: keeps the three reads of a workspace for a minute, as long as nothing changed.
 //! - `store.rs`: what a store beside the ledger answers, and how it fails.
 //! - `postgres/`: PostgreSQL as such a store.
-//! - `bundle.rs`: the zip of a diagnostic bundle. `credential_guard.rs`: what in it looks like a credential.
+//! - `diagnostic_bundle.rs`: the zip of a diagnostic bundle. `credential_guard.rs`: what in it looks like a credential.
 //! - `identity_block.rs`: the text that tells an agent who it is.
 //!
 //! Guarantees: the kill switch is never kept. What is kept is used only while the store's change counter is the same, and for
@@ -12,9 +12,9 @@
 //!
 //! Deliberately never: decides; that is `policy::access`.
 
-pub mod bundle;
 pub mod cache;
 mod credential_guard;
+pub mod diagnostic_bundle;
 pub mod identity_block;
 pub mod postgres;
 pub mod reader;

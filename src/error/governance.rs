@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::causes::{ledger, ledger_hint};
 use super::kind::Kind;
 use super::runs;
-use crate::context::bundle::DiagnosticBundleError;
+use crate::context::diagnostic_bundle::DiagnosticBundleError;
 use crate::context::identity_block::BlockError;
 use crate::context::reader::UnreadGovernance;
 use crate::context::store::{GovernanceReadError, GovernanceStoreError};

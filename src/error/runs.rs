@@ -1,6 +1,6 @@
 //! Kinds and hints of what runs, effects and undos fail with.
 
-use super::causes::{STOPPED, artifact, hint_of_state, ledger, ledger_hint, load, load_hint, meant};
+use super::causes::{STOPPED, artifact, ledger, ledger_hint, load, load_hint, meant};
 use super::kind::Kind;
 use crate::invoke::{
     InvokeError,

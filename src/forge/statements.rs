@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use super::context::ForgeContext;
-use super::promote::{PromoteError, PromotionReport};
+use super::promotion_report::PromotionReport;
 use crate::history::anchor::HistoryAnchor;
 use crate::history::approval::STATEMENT_TYPE;
 use crate::history::statement::{self, StatementKind};
@@ -23,12 +23,12 @@ const UNRECORDED: &str = "urn:kavi:program:unrecorded";
 /// statements.
 ///
 /// # Errors
-/// [`PromoteError`] when the key cannot be used.
+/// [`LedgerError`] when the key cannot be used.
 pub(super) fn signed(
     forge: &ForgeContext<'_>,
     report: &PromotionReport,
     request: &PromotionRequest,
-) -> Result<Vec<SignedEnvelope>, PromoteError> {
+) -> Result<Vec<SignedEnvelope>, LedgerError> {
     let Some(anchor) = forge.ledger.anchor() else { return Ok(Vec::new()) };
     let provenance = seal(anchor.as_ref(), StatementKind::Provenance, report, &provenance(report))?;
     let tests = seal(anchor.as_ref(), StatementKind::TestResult, report, &test_result(report))?;
@@ -43,7 +43,7 @@ fn seal(
     kind: StatementKind,
     report: &PromotionReport,
     predicate: &Value,
-) -> Result<SignedEnvelope, PromoteError> {
+) -> Result<SignedEnvelope, LedgerError> {
     let unusable = |error: crate::history::anchor::AnchorError| LedgerError::UnusableAnchor(error.to_string());
     let payload = json!({
         "_type": STATEMENT_TYPE,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
-use crate::model::{effect::EffectClass, hints};
+use crate::model::{effect::EffectClass, tool_hints};
 
 /// A tool of the server itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub(super) fn object(schema: Value) -> Arc<JsonObject> {
 
 /// The hints that follow from a class.
 pub(super) fn annotations(class: EffectClass) -> ToolAnnotations {
-    let hints = hints::of(class);
+    let hints = tool_hints::of(class);
     ToolAnnotations::new()
         .read_only(hints.read_only)
         .destructive(hints.destructive)

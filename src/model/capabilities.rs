@@ -6,9 +6,9 @@
 //!
 //! Deliberately never: looks at the class to decide what a skill gets.
 
-use serde::{Deserialize, Serialize};
-
 use super::{host_grants::HostGrants, secret_binding::SecretBinding, spec::SkillSpec, vault_path::VaultPath};
+
+pub use super::read_scope::ReadScope;
 
 /// What a skill may touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +24,6 @@ pub struct SkillCapabilities {
     pub hosts: HostGrants,
     /// Where the values of its secrets go. The guest never has one.
     pub secrets: Vec<SecretBinding>,
-}
-
-/// What a guest can read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReadScope {
-    /// The whole vault, as a read-only `/vault`.
-    Vault,
-    /// No file at all.
-    Nothing,
 }
 
 impl SkillCapabilities {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::time::Timestamp;
+use super::timestamp::Timestamp;
 
 /// How far clocks may differ. They are set, and machines differ a little.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_hours(1);

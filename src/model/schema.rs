@@ -38,31 +38,31 @@ use serde_json::{Map, Value, json};
 use super::json::{self, JsonLimits};
 
 mod assertions;
+mod bounds;
 mod checker;
 mod coerce;
 mod decimal;
 mod ecma;
+mod ecma_pattern;
 mod error;
 mod fast_path;
 pub mod generate;
 mod keywords;
 mod mismatch;
 mod normal;
+mod normalise;
 mod pattern;
 mod sample;
 mod seeded_rng;
 pub mod shorthand;
+mod validator;
 
 use checker::Checker;
+
+pub use bounds::{MAX_PATTERN_WORK, MAX_TEXT_BYTES};
 pub use coerce::Coercion;
 pub use error::{SchemaError, SchemaSide};
 pub use mismatch::{MAX_PROBLEMS, Problem, SchemaMismatch};
-
-/// Largest schema, in bytes of text, as written and in normal form.
-pub const MAX_TEXT_BYTES: usize = 64 << 10;
-/// Most steps that matching patterns against one value may take: bytes of its text times the size of the
-/// patterns. One or two seconds at worst; a megabyte of text against patterns of 128 characters just fits.
-pub const MAX_PATTERN_WORK: u64 = 1 << 27;
 
 /// The schemas of a skill's input and output.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,10 +10,9 @@ use super::{
     digest::Digest,
     effect::EffectClass,
     guidance::{GuidanceText, InvalidGuidance, KAVI_COMMENT},
-    hints,
     name::SkillName,
     spec::SkillSpec,
-    text,
+    text, tool_hints,
 };
 
 /// Largest file that is read, in bytes.
@@ -56,7 +55,7 @@ impl SkillFile<'_> {
             EffectClass::FileWrite => {
                 format!("writes files below {}; policy may hold them until a person approves", folders.join(", "))
             }
-            class if hints::of(class).read_only => "changes nothing".to_owned(),
+            class if tool_hints::of(class).read_only => "changes nothing".to_owned(),
             class => format!("is {class}"),
         };
         // A JSON string is a valid YAML string.

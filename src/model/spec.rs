@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    capabilities::ReadScope,
     characters::hides,
     effect::EffectClass,
     example::{Example, ExampleSignature, Expectation},
     host_grants::{HostGrants, PrivateHost},
     host_rule::{HostRule, MAX_HOST_RULES},
     name::SkillName,
+    read_scope::ReadScope,
     schema::IoSchema,
     secret_binding::SecretBinding,
     signing::SignatureBytes,

@@ -43,6 +43,7 @@ mod request;
 mod run;
 pub mod second_wall;
 mod sign_import;
+mod skill_error;
 mod test_calls;
 mod testing_import;
 mod thread;

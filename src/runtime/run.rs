@@ -8,10 +8,10 @@ use std::{
 
 use wasmtime::{
     Store, Trap, UpdateDeadline, WasmBacktrace,
-    component::{ComponentType, Instance, InstancePre, Lift, Lower, TypedFunc},
+    component::{Instance, InstancePre, TypedFunc},
 };
 
-use crate::model::{example::ErrorKind, limits::count, switch::Watch};
+use crate::model::{limits::count, switch::Watch};
 use crate::sync::lock;
 
 use super::{
@@ -24,47 +24,10 @@ use super::{
     outcome::{GuestError, GuestTelemetry, RunFailure, SkillOutcome, TestExit, TestOutcome},
     request::{ComponentKind, GuestCommand, GuestRequest},
     second_wall::{self, LandlockScope},
+    skill_error::SkillError,
     thread,
     wall::state::GuestState,
 };
-
-/// `kavi:skill/types.error`, as a guest returns it.
-#[derive(ComponentType, Lift, Lower)]
-#[component(variant)]
-pub(super) enum SkillError {
-    #[component(name = "invalid-input")]
-    InvalidInput(String),
-    #[component(name = "not-found")]
-    NotFound(String),
-    #[component(name = "denied")]
-    Denied(String),
-    #[component(name = "failed")]
-    Failed(String),
-}
-
-impl From<SkillError> for GuestError {
-    fn from(error: SkillError) -> Self {
-        let (kind, message) = match error {
-            SkillError::InvalidInput(message) => (ErrorKind::InvalidInput, message),
-            SkillError::NotFound(message) => (ErrorKind::NotFound, message),
-            SkillError::Denied(message) => (ErrorKind::Denied, message),
-            SkillError::Failed(message) => (ErrorKind::Failed, message),
-        };
-        Self { kind, message }
-    }
-}
-
-impl From<GuestError> for SkillError {
-    fn from(error: GuestError) -> Self {
-        let GuestError { kind, message } = error;
-        match kind {
-            ErrorKind::InvalidInput => Self::InvalidInput(message),
-            ErrorKind::NotFound => Self::NotFound(message),
-            ErrorKind::Denied => Self::Denied(message),
-            ErrorKind::Failed => Self::Failed(message),
-        }
-    }
-}
 
 impl CompiledComponent {
     /// Runs the component once as a skill.

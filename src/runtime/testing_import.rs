@@ -9,7 +9,7 @@ use wasmtime::{
 };
 
 use super::{
-    run::SkillError,
+    skill_error::SkillError,
     test_calls::{AskedCall, TestAnswer, TestCallAnswer, TestCallEnd},
     wall::state::GuestState,
 };

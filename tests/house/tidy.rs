@@ -5,6 +5,7 @@
 //! catch a mistake while it is small, not an author who hides something; review is for that.
 
 mod agents;
+mod circles;
 mod declarations;
 mod known;
 mod mentions;

@@ -74,7 +74,7 @@ fn inner(control: &UnixStream, user: SetupUser) -> Result<(), StageError> {
     // The file of this process, even if its path now leads to another file.
     let mut child = Command::new("/proc/self/exe")
         .arg0("kavi")
-        .args(crate::cage::init_args(mode))
+        .args(crate::cage::stage_verbs::init_args(mode))
         .env_clear()
         .stdin(stdin)
         .stdout(Stdio::null())

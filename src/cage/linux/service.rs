@@ -9,7 +9,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::{at, landlock::allow, seccomp};
 use crate::cage::error::{SetupStep, StageError};
-use crate::cage::service::ServiceScope;
+use crate::cage::service_scope::ServiceScope;
 
 /// The newest version that this code handles. An older kernel enforces what it has.
 const KNOWN: ABI = ABI::V6;

@@ -6,8 +6,8 @@ use super::super::{
     Context, JsonFlag,
     approval::{Approval, DecisionContext, Question},
 };
-use super::selection::{Decisions, Selection};
 use super::render::{human, machine, not_whole, what_happens};
+use super::selection::{Decisions, Selection};
 use crate::app::CommitReview;
 use crate::error::Error;
 use crate::model::{commit::Commit, lifecycle::CommitState};

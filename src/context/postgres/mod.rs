@@ -11,6 +11,7 @@
 //! Deliberately never: believes what it reads. The reader compares it with the decisions of the history.
 
 mod changes;
+mod database_error;
 mod role_check;
 mod session;
 mod settings;

@@ -8,6 +8,7 @@
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
+use super::database_error::unusable;
 use crate::context::store::GovernanceStoreError;
 
 /// The tables of the schema.
@@ -80,7 +81,7 @@ fn table_problem(row: &Row) -> Result<Option<String>, tokio_postgres::Error> {
 /// [`GovernanceStoreError::Unsafe`], and what the database says.
 pub(super) async fn check(client: &Client) -> Result<(), GovernanceStoreError> {
     let wrong = |why: String| Err(GovernanceStoreError::Unsafe(why));
-    let role = client.query_typed_one(ROLE, &[]).await.map_err(super::session::unusable)?;
+    let role = client.query_typed_one(ROLE, &[]).await.map_err(unusable)?;
     let (same, strong): (bool, bool) = (role.get(0), role.get(1));
     if !same {
         return wrong("the session has another role than the one that logged in; log in as the weak role".to_owned());
@@ -92,15 +93,15 @@ pub(super) async fn check(client: &Client) -> Result<(), GovernanceStoreError> {
     let names: Vec<&str> = TABLES.to_vec();
     // A table without forced row-level security shows its owner every workspace, and a superuser
     // ignores it altogether.
-    let tables = client.query_typed(TABLE, &[(&names, Type::TEXT_ARRAY)]).await.map_err(super::session::unusable)?;
+    let tables = client.query_typed(TABLE, &[(&names, Type::TEXT_ARRAY)]).await.map_err(unusable)?;
     for row in &tables {
-        if let Some(why) = table_problem(row).map_err(super::session::unusable)? {
+        if let Some(why) = table_problem(row).map_err(unusable)? {
             return wrong(why);
         }
     }
     // The test of all that was asked before: no session names a workspace yet, so no row may be
     // seen.
-    let sees = client.query_typed_one(SEES, &[]).await.map_err(super::session::unusable)?;
+    let sees = client.query_typed_one(SEES, &[]).await.map_err(unusable)?;
     match sees.get(0) {
         true => wrong("rows are seen without a workspace: a policy of the tables lets too much through".to_owned()),
         false => Ok(()),

@@ -13,6 +13,7 @@ use tokio_postgres::{Client, NoTls, Row, SimpleQueryMessage, Transaction};
 use uuid::Uuid;
 
 use super::changes::{self, RowChange};
+use super::database_error::unusable;
 use super::role_check;
 use super::settings::PostgresSettings;
 use crate::context::store::GovernanceStoreError;
@@ -55,18 +56,6 @@ pub(super) struct StoreSession {
     workspace: Uuid,
     /// The id as a parameter.
     id: String,
-}
-
-/// What the database said, without the values that its details would show.
-pub(super) fn unusable(error: tokio_postgres::Error) -> GovernanceStoreError {
-    let said = match error.as_db_error() {
-        Some(said) => format!("{} ({})", said.message(), said.code().code()),
-        None => match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
-    };
-    GovernanceStoreError::Unusable(said)
 }
 
 fn invalid(what: &str) -> GovernanceStoreError {

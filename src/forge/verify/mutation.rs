@@ -62,7 +62,7 @@ pub(super) fn check(
         outcome.findings.extend(nothing_to_change(tests)?);
     }
     if let Some(twin) = programs.twin {
-        outcome.remarks.extend(unused_texts::remarks(context, &twin.texts(analysis), programs, twin)?);
+        outcome.remarks.extend(unused_texts::remarks(context, &twin.texts(analysis), tests, programs.trials, twin)?);
     }
     Ok(outcome)
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::context::GateContext;
 use super::error::VerifyError;
 use super::gate::TimeBudget;
-use super::mutation::Programs;
 use super::source_analysis::{ChangeKind, Mutant};
 use super::test_harness::{RunLimits, TestedProgram};
+use super::test_program::TestProgram;
 use super::trial::{Trial, TrialEnd};
 use super::twin::{Expected, RecordedTrial, Twin};
 use crate::model::finding::Finding;
@@ -26,10 +26,11 @@ const MOST: usize = 40;
 pub(super) fn remarks(
     context: &GateContext<'_>,
     texts: &[&Mutant],
-    programs: &Programs<'_>,
+    tests: &TestProgram<'_>,
+    trials: &[RecordedTrial],
     twin: &Twin,
 ) -> Result<Vec<Finding>, VerifyError> {
-    let (budget, runner, runs) = (TimeBudget::new(context.clock, TIME), twin.runner(context), chosen(programs.trials));
+    let (budget, runner, runs) = (TimeBudget::new(context.clock, TIME), twin.runner(context), chosen(trials));
     let mut remarks = Vec::new();
     for (done, text) in texts.iter().enumerate() {
         context.check_halted()?;
@@ -45,9 +46,9 @@ pub(super) fn remarks(
         for recorded in runs.iter().filter(asks) {
             used = used || differs(&recorded.trial, &runner.changed(recorded, text.number)?);
         }
-        for name in &programs.tests.names {
+        for name in &tests.names {
             let changed = TestedProgram::TwinChanged(text.number);
-            used = used || programs.tests.harness.failure(name, changed, RunLimits::Short)?.is_some();
+            used = used || tests.harness.failure(name, changed, RunLimits::Short)?.is_some();
         }
         if !used {
             remarks.push(remark(text));

@@ -3,8 +3,9 @@
 //! Guarantees: a file that another program changed after the run began is found, also within one tick of the file system's
 //! clock. Deliberately never: resolves a conflict.
 
+use super::change_time::ChangeTime;
 use super::error::EffectsError;
-use super::staging::{ChangeTime, Staging};
+use super::staging::Staging;
 use super::vault_file::CurrentFile;
 use crate::ledger::ChangeStore;
 use crate::model::commit::FileChange;

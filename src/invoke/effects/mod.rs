@@ -23,6 +23,7 @@
 
 mod apply;
 mod change;
+mod change_time;
 mod commit_site;
 mod conflict;
 mod error;

@@ -6,8 +6,8 @@
 use std::fs::Permissions;
 use std::io;
 
+use super::change_time::ChangeTime;
 use super::error::{EffectsError, io as io_error};
-use super::staging::ChangeTime;
 use crate::dir::{self, FileSlot, FolderHandle, MissingFolders, ReadError};
 use crate::model::{digest::Digest, layout::Layout, vault_path::VaultPath};
 

@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use super::request_filter::FilterResponse;
+use super::responses::FilterResponse;
 
 /// The form of a response that a client can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

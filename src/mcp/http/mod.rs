@@ -33,6 +33,7 @@ mod bind_policy;
 mod connection_limiter;
 mod headers;
 mod request_filter;
+mod responses;
 mod sessions;
 mod tls;
 mod write_timeout;

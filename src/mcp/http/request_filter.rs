@@ -14,9 +14,7 @@ use futures_util::stream::{self, TryStreamExt as _};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body, Bytes, Frame};
-use hyper::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage};
@@ -31,6 +29,7 @@ use super::accept::{self, ResponseForm};
 use super::auth::BearerToken;
 use super::connection_limiter::ConnectionSlot;
 use super::headers::single_header;
+use super::responses::{FilterResponse, closing, document, refuse, retry_later};
 use super::sessions::Sessions;
 use crate::model::text;
 
@@ -38,9 +37,6 @@ use crate::model::text;
 pub(super) const PATH: &str = "/mcp";
 /// How long the client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A response.
-pub(super) type FilterResponse = Response<BoxBody<Bytes, Infallible>>;
 
 /// The checks, and the SDK behind them.
 pub(super) struct RequestFilter {
@@ -59,31 +55,6 @@ fn printable(bytes: Bytes) -> Bytes {
         Ok(data) if !bytes.is_ascii() => Bytes::from(text::json(data)),
         _ => bytes,
     }
-}
-
-/// A response with a JSON document.
-fn document(status: StatusCode, document: &Value) -> FilterResponse {
-    let mut answer = Response::new(Full::new(Bytes::from(document.to_string())).boxed());
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
-}
-
-/// An error response.
-fn refuse(status: StatusCode, why: &str) -> FilterResponse {
-    document(status, &frame::error(Value::Null, frame::INVALID_REQUEST, why))
-}
-
-/// A response after which the connection is closed.
-fn closing(mut answer: FilterResponse) -> FilterResponse {
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    answer
-}
-
-/// A response to a client that may try again.
-fn retry_later(mut answer: FilterResponse) -> FilterResponse {
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
-    answer
 }
 
 impl RequestFilter {

@@ -4,7 +4,8 @@
 //! reading would change, U+0000 and lone surrogates. It does not check the grammar: a text that is not JSON
 //! may pass, and the parser refuses it afterwards.
 
-use super::{JsonError, JsonLimits, MAX_DEPTH, TextPosition, decimal};
+use super::decimal;
+use super::rules::{JsonError, JsonLimits, MAX_DEPTH, TextPosition};
 
 /// The position of byte `offset`.
 pub(super) fn position(bytes: &[u8], offset: usize) -> TextPosition {

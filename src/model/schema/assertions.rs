@@ -7,9 +7,9 @@ use serde_json::{Map, Number, Value};
 use super::{
     checker::Checker,
     decimal,
-    error::SchemaError,
+    error::{SchemaError, join},
     keywords::{self, Scope, TYPES, Type},
-    normal::{Empty, Normaliser, join},
+    normalise::{Empty, Normalise},
     pattern, shorthand,
 };
 
@@ -22,7 +22,7 @@ const MAX_ENUM: usize = 256;
 
 /// Adds the rules of `map` to `out`, in their normal form.
 pub(super) fn add<'a>(
-    normaliser: &mut Normaliser<'a>,
+    normaliser: &mut dyn Normalise<'a>,
     map: &'a Map<String, Value>,
     at: &str,
     depth: usize,
@@ -133,7 +133,7 @@ fn applicable(map: &Map<String, Value>, types: &[&str], at: &str) -> Result<(), 
 }
 
 fn choices(
-    normaliser: &mut Normaliser<'_>,
+    normaliser: &mut dyn Normalise<'_>,
     map: &Map<String, Value>,
     at: &str,
     out: &mut Map<String, Value>,
@@ -165,7 +165,7 @@ fn choices(
 }
 
 fn string(
-    normaliser: &mut Normaliser<'_>,
+    normaliser: &mut dyn Normalise<'_>,
     map: &Map<String, Value>,
     at: &str,
     out: &mut Map<String, Value>,
@@ -236,7 +236,7 @@ fn compare(left: &Number, right: &Number) -> Ordering {
 }
 
 fn array<'a>(
-    normaliser: &mut Normaliser<'a>,
+    normaliser: &mut dyn Normalise<'a>,
     map: &'a Map<String, Value>,
     at: &str,
     depth: usize,
@@ -279,7 +279,7 @@ fn is_scalar(schema: &Value) -> bool {
 }
 
 fn object<'a>(
-    normaliser: &mut Normaliser<'a>,
+    normaliser: &mut dyn Normalise<'a>,
     map: &'a Map<String, Value>,
     at: &str,
     depth: usize,
@@ -326,7 +326,7 @@ fn object<'a>(
 
 /// The rule for the names of properties. Every name is text, so that alone is no rule.
 fn names<'a>(
-    normaliser: &mut Normaliser<'a>,
+    normaliser: &mut dyn Normalise<'a>,
     map: &'a Map<String, Value>,
     at: &str,
     depth: usize,

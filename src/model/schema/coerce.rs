@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Schema, normal::join};
+use super::{Schema, error::join};
 
 /// Largest value that is repeated in a record, in bytes of JSON.
 const MAX_SHOWN_BYTES: usize = 1_024;

@@ -2,6 +2,14 @@
 
 use super::super::json::{JsonError, shown};
 
+/// The dialect of the normal form.
+pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// `pointer` with one more name.
+pub(super) fn join(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 /// Which of the two schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaSide {
@@ -146,7 +154,7 @@ pub enum SchemaError {
         reference: String,
     },
     /// Another dialect.
-    #[error("{}: the dialect must be `{}`, or that of 2019-09, draft 7 or draft 6", shown(at), super::normal::DIALECT)]
+    #[error("{}: the dialect must be `{}`, or that of 2019-09, draft 7 or draft 6", shown(at), DIALECT)]
     Dialect {
         /// Where.
         at: String,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{error::SchemaError, normal::join};
+use super::error::{SchemaError, join};
 
 /// What a keyword applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

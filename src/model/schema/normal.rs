@@ -6,8 +6,10 @@
 use serde_json::{Map, Value};
 
 use super::{
-    error::{SchemaError, SchemaSide},
+    bounds::MAX_TEXT_BYTES,
+    error::{DIALECT, SchemaError, SchemaSide, join},
     keywords::{self, Scope},
+    normalise::{Empty, Normalise},
     shorthand,
 };
 use crate::model::{
@@ -15,8 +17,6 @@ use crate::model::{
     json,
 };
 
-/// The dialect of the normal form.
-pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Other dialects in which every supported keyword means the same. A trailing `#` makes no difference.
 const SAME_DIALECTS: [&str; 5] = [
     "https://json-schema.org/draft/2019-09/schema",
@@ -36,7 +36,7 @@ const MAX_PROPERTIES: usize = 512;
 /// Most patterns in one side, with references in place.
 const MAX_PATTERNS: usize = 32;
 /// Most bytes of values and texts in one side, with references in place.
-const MAX_LITERAL_BYTES: usize = super::MAX_TEXT_BYTES;
+const MAX_LITERAL_BYTES: usize = MAX_TEXT_BYTES;
 /// Longest name of a property, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
@@ -55,22 +55,8 @@ pub(super) fn side(side: SchemaSide, node: &Value) -> Result<Value, SchemaError>
     Ok(Value::Object(out))
 }
 
-/// `pointer` with one more name.
-pub(super) fn join(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// What an object is that names no property and does not say whether there may be others.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Empty {
-    /// Nothing but `{}`: an input that a skill does not need.
-    Closed,
-    /// Any names, with scalars as values: what the shorthand calls `dict`.
-    Free,
-}
-
 /// The state of normalising one side.
-pub(super) struct Normaliser<'a> {
+struct Normaliser<'a> {
     /// `$defs`, and `definitions` as draft 7 calls them.
     defs: [Option<&'a Map<String, Value>>; 2],
     root_at: String,
@@ -127,16 +113,6 @@ impl<'a> Normaliser<'a> {
         }
         let empty = if side == SchemaSide::Input { Empty::Closed } else { Empty::Free };
         self.schema_map(map, at, 0, empty)
-    }
-
-    /// Normalises one JSON Schema.
-    pub(super) fn schema(&mut self, node: &'a Value, at: &str, depth: usize) -> Result<Value, SchemaError> {
-        match node {
-            Value::Object(map) => self.schema_map(map, at, depth, Empty::Free).map(Value::Object),
-            Value::Bool(true) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts everything" }),
-            Value::Bool(false) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts nothing" }),
-            _ => Err(SchemaError::Malformed { at: at.to_owned(), why: "must be a schema, which is an object" }),
-        }
     }
 
     fn schema_map(
@@ -235,9 +211,19 @@ impl<'a> Normaliser<'a> {
         }
         Ok(out)
     }
+}
 
-    /// Copies a value of the schema that is not itself a schema.
-    pub(super) fn literal(&mut self, value: &Value, at: &str) -> Result<Value, SchemaError> {
+impl<'a> Normalise<'a> for Normaliser<'a> {
+    fn schema(&mut self, node: &'a Value, at: &str, depth: usize) -> Result<Value, SchemaError> {
+        match node {
+            Value::Object(map) => self.schema_map(map, at, depth, Empty::Free).map(Value::Object),
+            Value::Bool(true) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts everything" }),
+            Value::Bool(false) => Err(SchemaError::Vacuous { at: at.to_owned(), why: "accepts nothing" }),
+            _ => Err(SchemaError::Malformed { at: at.to_owned(), why: "must be a schema, which is an object" }),
+        }
+    }
+
+    fn literal(&mut self, value: &Value, at: &str) -> Result<Value, SchemaError> {
         if !is_plain(value) {
             return Err(SchemaError::HiddenText { at: at.to_owned() });
         }
@@ -247,8 +233,7 @@ impl<'a> Normaliser<'a> {
         Ok(value.clone())
     }
 
-    /// Takes the name of a property.
-    pub(super) fn property(&mut self, name: &str, at: &str) -> Result<(), SchemaError> {
+    fn property(&mut self, name: &str, at: &str) -> Result<(), SchemaError> {
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             let why = "the name of a property has 1 to 128 bytes";
             return Err(SchemaError::Malformed { at: at.to_owned(), why });
@@ -261,14 +246,12 @@ impl<'a> Normaliser<'a> {
         within("properties (references in place)", self.properties, MAX_PROPERTIES)
     }
 
-    /// Takes one pattern.
-    pub(super) fn count_pattern(&mut self) -> Result<(), SchemaError> {
+    fn count_pattern(&mut self) -> Result<(), SchemaError> {
         self.patterns += 1;
         within("patterns (references in place)", self.patterns, MAX_PATTERNS)
     }
 
-    /// Takes one schema at `depth`.
-    pub(super) fn count_node(&mut self, depth: usize) -> Result<(), SchemaError> {
+    fn count_node(&mut self, depth: usize) -> Result<(), SchemaError> {
         self.nodes += 1;
         within("schemas inside each other", depth, MAX_DEPTH)?;
         within("schemas (references in place)", self.nodes, MAX_NODES)

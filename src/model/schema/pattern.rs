@@ -1,30 +1,17 @@
 //! Patterns: which are accepted, what matching one costs, and texts that match it.
 
-use jsonschema::{Keyword, ValidationError, paths::Location};
-use regex::{Regex, RegexBuilder};
 use regex_syntax::{
     Parser,
     hir::{Class, Hir, HirKind},
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::super::json::shown;
-use super::{checker, ecma, seeded_rng::SeededRng};
-
-/// The keyword that stands for a `pattern` in ECMA-262 in the schema that the validator is made from.
-pub(super) const KEYWORD: &str = "patternOfEcma";
+use super::{ecma, ecma_pattern, seeded_rng::SeededRng, validator};
 
 /// Longest pattern, in bytes.
 const MAX_BYTES: usize = 512;
-/// Most memory one compiled pattern may take.
-const MAX_COMPILED_BYTES: usize = 64 << 10;
 /// Longest text that is made for a pattern, in characters.
 const MAX_SAMPLE: usize = 4_096;
-
-/// The validator's own engine, for patterns that cannot be translated: linear in the text, bounded in memory.
-pub(super) fn engine() -> jsonschema::PatternOptions<jsonschema::Regex> {
-    jsonschema::PatternOptions::regex().size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES)
-}
 
 /// Checks a pattern.
 ///
@@ -42,44 +29,8 @@ pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     let too_large = "not a regular expression, or it compiles to more than 64 KiB: use smaller repetitions";
     let schema = json!({"type": "string", "pattern": pattern});
     // The validator reads it as well, as it was written: other readers use it or one like it.
-    checker::compile_untranslated(&schema).map_err(|_| too_large)?;
-    build(&translated).map(drop).ok_or(too_large)
-}
-
-fn build(translated: &str) -> Option<Regex> {
-    RegexBuilder::new(translated).size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES).build().ok()
-}
-
-/// A pattern in ECMA-262.
-struct EcmaPattern {
-    regex: Regex,
-    written: String,
-}
-
-impl<'i> Keyword<'i> for EcmaPattern {
-    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        if Keyword::is_valid(self, instance) {
-            Ok(())
-        } else {
-            Err(ValidationError::custom(format!("must match `{}`", shown(&self.written))))
-        }
-    }
-
-    fn is_valid(&self, instance: &'i Value) -> bool {
-        instance.as_str().is_none_or(|text| self.regex.is_match(text))
-    }
-}
-
-/// Makes the keyword for [`jsonschema`], whose own one reads `.` and `\b` in another way.
-pub(super) fn keyword<'a>(
-    _: &'a Map<String, Value>,
-    pattern: &'a Value,
-    _: Location,
-) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
-    let written = pattern.as_str().unwrap_or_default().to_owned();
-    let regex = ecma::to_engine(&written).ok().and_then(|translated| build(&translated));
-    let regex = regex.ok_or_else(|| ValidationError::custom(format!("`{}` is no pattern", shown(&written))))?;
-    Ok(Box::new(EcmaPattern { regex, written }))
+    validator::compile_untranslated(&schema).map_err(|_| too_large)?;
+    ecma_pattern::build(&translated).map(drop).ok_or(too_large)
 }
 
 /// A pattern, as the engine sees it. A promoted skill may have one from before it was translated.

@@ -18,9 +18,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    error::SchemaError,
+    error::{SchemaError, join},
     keywords,
-    normal::{Normaliser, join},
+    normalise::Normalise,
 };
 
 /// Whether a property has to be there.
@@ -32,7 +32,7 @@ enum Presence {
 
 /// An object of the shorthand, in normal form.
 pub(super) fn object<'a>(
-    normaliser: &mut Normaliser<'a>,
+    normaliser: &mut dyn Normalise<'a>,
     map: &'a Map<String, Value>,
     at: &str,
     depth: usize,
@@ -71,7 +71,7 @@ pub(super) fn object<'a>(
 }
 
 fn node_of<'a>(
-    normaliser: &mut Normaliser<'a>,
+    normaliser: &mut dyn Normalise<'a>,
     node: &'a Value,
     at: &str,
     depth: usize,
@@ -102,7 +102,7 @@ fn node_of<'a>(
 }
 
 /// The schema of a type that is written as text.
-fn named(normaliser: &mut Normaliser<'_>, text: &str, at: &str, depth: usize) -> Result<Value, SchemaError> {
+fn named(normaliser: &mut dyn Normalise<'_>, text: &str, at: &str, depth: usize) -> Result<Value, SchemaError> {
     normaliser.count_node(depth)?;
     let text = text.trim();
     let inside = |open: &str| text.strip_prefix(open).and_then(|rest| rest.strip_suffix(']'));

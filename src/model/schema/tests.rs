@@ -276,7 +276,7 @@ fn the_root_is_an_object_that_says_something() {
         (json!({"type": "object", "properties": {}, "additionalProperties": true}), "Open"),
         (json!({"type": "object", "properties": {}, "additionalProperties": false}), "ok"),
         (json!({"$schema": "http://json-schema.org/draft-04/schema#", "type": "object"}), "Dialect"),
-        (json!({"$schema": normal::DIALECT, "type": "object", "properties": {"a": {"type": "null"}}}), "ok"),
+        (json!({"$schema": error::DIALECT, "type": "object", "properties": {"a": {"type": "null"}}}), "ok"),
         (json!({"type": "object", "properties": {"a": {"type": "null"}}, "$defs": []}), "Malformed"),
         (json!({"type": "object", "properties": {"a": {"type": "null"}}, "$defs": {"A": {}}}), "ok"),
         (json!({"type": "object", "properties": {"a": {"type": "null"}}, "definitions": 1}), "Malformed"),

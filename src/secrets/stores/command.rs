@@ -14,7 +14,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::super::error::ReadRefusal;
-use super::{Asker, environment};
+use super::asker::Asker;
+use super::environment;
 use crate::cage::{Cage, Confinement, Exit, Job, JobLimits};
 
 /// How long the program may take.

@@ -3,12 +3,11 @@
 //! Guarantees: each store is read once, and a value that somebody else could have changed is refused. Deliberately never: writes
 //! to a store, or reports anything that it read.
 
+mod asker;
 mod command;
 mod environment;
 mod file;
 mod keyring;
-
-use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -16,17 +15,10 @@ use super::error::ReadRefusal;
 use super::value::{SecretValue, TrailingNewline};
 use crate::model::secret::SecretStore;
 
+pub(super) use asker::Asker;
+
 /// How long the command of a store may take.
 pub(super) const COMMAND_WALL: std::time::Duration = command::WALL;
-
-/// Who asks, as far as a store needs to know it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asker<'a> {
-    /// Kavi's executable, which starts the command.
-    pub(super) exe: &'a Path,
-    /// The process whose environment has the variables.
-    pub(super) process: i32,
-}
 
 /// The value in a store.
 pub(super) fn read(store: &SecretStore, asker: Asker<'_>) -> Result<SecretValue, ReadRefusal> {

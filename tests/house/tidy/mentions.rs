@@ -49,6 +49,10 @@ pub struct Mention {
     pub kind: Kind,
     /// What; empty for keywords.
     pub path: Vec<String>,
+    /// The name that a `use` binds.
+    pub binds: Option<String>,
+    /// Whether it is a `pub use`.
+    pub exported: bool,
     /// Where, from 1.
     pub line: usize,
     /// In the program or in its tests.
@@ -64,6 +68,8 @@ struct Raw {
     binds: Option<String>,
     /// Written with a leading `::`.
     absolute: bool,
+    /// Behind `pub`.
+    exported: bool,
     line: usize,
     part: Part,
 }
@@ -116,7 +122,14 @@ fn read_module(
     }
     for raw in &module.raw {
         let paths = if raw.absolute { vec![raw.names.clone()] } else { module.resolve(&raw.names, modules, 0) };
-        found.extend(paths.into_iter().map(|path| Mention { kind: raw.kind, path, line: raw.line, part: raw.part }));
+        found.extend(paths.into_iter().map(|path| Mention {
+            kind: raw.kind,
+            path,
+            binds: raw.binds.clone(),
+            exported: raw.exported,
+            line: raw.line,
+            part: raw.part,
+        }));
     }
     for (path, group, part) in module.inner {
         read_module(group.stream(), path, part, &module.aliases, modules, found);
@@ -231,7 +244,7 @@ impl Module {
     fn scan_name(&mut self, tokens: &[TokenTree], at: usize, part: Part, attributes: &[String]) -> usize {
         let line = tokens[at].span().start().line;
         let mut keep = |kind| {
-            self.raw.push(Raw { kind, names: Vec::new(), binds: None, absolute: false, line, part });
+            self.raw.push(Raw { kind, names: Vec::new(), binds: None, absolute: false, exported: false, line, part });
         };
         match name(&tokens[at]).as_deref() {
             Some("unsafe") => keep(Kind::Unsafe),
@@ -258,9 +271,25 @@ impl Module {
         let elsewhere = attributes.iter().find(|text| text.split([' ', '=']).next() == Some("path"));
         if let Some(file) = elsewhere {
             names.insert(0, file.split('"').nth(1).unwrap_or_default().to_owned());
-            self.raw.push(Raw { kind: Kind::PathAttribute, names, binds: None, absolute: true, line, part });
+            self.raw.push(Raw {
+                kind: Kind::PathAttribute,
+                names,
+                binds: None,
+                absolute: true,
+                exported: false,
+                line,
+                part,
+            });
         } else if part == Part::Tests {
-            self.raw.push(Raw { kind: Kind::TestModule, names, binds: None, absolute: true, line, part });
+            self.raw.push(Raw {
+                kind: Kind::TestModule,
+                names,
+                binds: None,
+                absolute: true,
+                exported: false,
+                line,
+                part,
+            });
         }
         at + 2
     }
@@ -268,9 +297,10 @@ impl Module {
     fn scan_use(&mut self, tokens: &[TokenTree], at: usize, part: Part) -> usize {
         let end = (at..tokens.len()).find(|&i| is_punct(tokens.get(i), ';')).unwrap_or(tokens.len());
         let absolute = is_punct(tokens.get(at), ':');
+        let exported = is_exported(&tokens[..at.saturating_sub(1)]);
         use_tree(&mut tokens[at..end].iter().peekable(), &[], &mut |tree, glob, binds, line| {
             let kind = if glob { Kind::Glob } else { Kind::Use };
-            self.raw.push(Raw { kind, names: tree, binds, absolute, line, part });
+            self.raw.push(Raw { kind, names: tree, binds, absolute, exported, line, part });
         });
         end + 1
     }
@@ -290,7 +320,7 @@ impl Module {
         // A single name is a local thing, a field, a method, or an import whose `use` was already seen.
         if names.len() > 1 || calls_macro {
             let absolute = begins_absolute(tokens, at);
-            self.raw.push(Raw { kind, names, binds: None, absolute, line, part });
+            self.raw.push(Raw { kind, names, binds: None, absolute, exported: false, line, part });
         }
         next
     }
@@ -353,6 +383,17 @@ fn name(token: &TokenTree) -> Option<String> {
 
 fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
+}
+
+/// Whether the tokens before a `use` end with `pub`, or with `pub(crate)` and the like.
+fn is_exported(before: &[TokenTree]) -> bool {
+    match before {
+        [.., word, TokenTree::Group(group)] if group.delimiter() == Delimiter::Parenthesis => {
+            name(word).as_deref() == Some("pub")
+        }
+        [.., word] => name(word).as_deref() == Some("pub"),
+        [] => false,
+    }
 }
 
 fn is_path_separator(tokens: &[TokenTree], at: usize) -> bool {

@@ -65,7 +65,7 @@ proptest! {
         let text = json::canonical(&io.to_value());
         let stored: IoSchema = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let fast_path = fast_path::FastPath::new(io.input_schema());
-        let validator = checker::compile(io.input_schema()).map_err(TestCaseError::fail)?;
+        let validator = validator::compile(io.input_schema()).map_err(TestCaseError::fail)?;
         // Values that are made along another schema, too: they nearly fit.
         let vectors = generate::vectors(io.input(), seed, 40).into_iter().chain(generate::vectors(other.input(), seed, 40));
         for value in vectors.map(|vector| vector.input) {

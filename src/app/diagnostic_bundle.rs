@@ -11,7 +11,7 @@ use super::context::ContextService;
 use super::doctor::{self, CheckDepth};
 use super::history::HistoryService;
 use super::open_workspace::OpenWorkspace;
-use crate::context::bundle::{self, BundleEntry};
+use crate::context::diagnostic_bundle::{self, BundleEntry};
 use crate::error::Error;
 use crate::ledger::{ExecutionRow, Proposal, RecordFilter};
 use crate::model::commit::Commit;
@@ -165,7 +165,7 @@ pub(super) fn make(workspace: Result<&OpenWorkspace, &Error>) -> Result<Vec<u8>,
         };
         entries.push(entry(name, collected));
     }
-    Ok(bundle::zip(&entries)?)
+    Ok(diagnostic_bundle::zip(&entries)?)
 }
 
 fn entry(name: &'static str, collected: Result<Value, String>) -> BundleEntry {

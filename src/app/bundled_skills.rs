@@ -10,7 +10,7 @@ use super::{AttemptService, ProposalService};
 use crate::artifacts;
 use crate::error::Error;
 use crate::forge::build::Builder;
-use crate::forge::bundled::{self, BundledSkill, HostChoice, HostChoiceError};
+use crate::forge::bundled_skills::{self, BundledSkill, HostChoice, HostChoiceError};
 use crate::forge::toolchain::Toolchain;
 use crate::forge::verify::Reuse;
 use crate::ledger::Proposal;
@@ -44,7 +44,7 @@ impl BundledService<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn all(&self) -> Result<Vec<BundledStatus>, Error> {
-        bundled::SKILLS.iter().map(|skill| self.status(skill, &HostChoice::default())).collect()
+        bundled_skills::SKILLS.iter().map(|skill| self.status(skill, &HostChoice::default())).collect()
     }
 
     /// One by its name, with the hosts that the person names.
@@ -130,8 +130,8 @@ impl BundledService<'_> {
 }
 
 fn find(name: &str) -> Result<&'static BundledSkill, Error> {
-    bundled::find(name).ok_or_else(|| {
-        let names: Vec<&str> = bundled::SKILLS.iter().map(|skill| skill.name).collect();
+    bundled_skills::find(name).ok_or_else(|| {
+        let names: Vec<&str> = bundled_skills::SKILLS.iter().map(|skill| skill.name).collect();
         Error::Usage(format!("`{name}` does not come with kavi; these do: {}", names.join(", ")))
     })
 }
