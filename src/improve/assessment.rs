@@ -13,7 +13,7 @@ use super::incident::{self, FailureMark, Incident};
 use super::outcome::{self, Afterwards, UseOutcome};
 use super::statistics::{UseCounts, WilsonInterval, Z_95};
 use crate::ledger::{
-    ExecutionRow, GuidanceRevision, Ledger, LedgerError, OutcomeOpinion, OutcomeReport, Proposal, RecordFilter,
+    ExecutionRow, GuidanceRevision, ImproveStore, LedgerError, OutcomeOpinion, OutcomeReport, Proposal, RecordFilter,
 };
 use crate::model::{
     digest::Digest, execution::ExecutionRecord, guidance::Fault, id::ExecutionId, name::SkillName, time::Timestamp,
@@ -109,7 +109,11 @@ enum AssessedPart {
 ///
 /// # Errors
 /// [`LedgerError`] when they cannot be read.
-pub fn of(ledger: &Ledger, trusted: &Proposal, published: &GuidanceRevision) -> Result<Assessment, LedgerError> {
+pub fn of(
+    ledger: &dyn ImproveStore,
+    trusted: &Proposal,
+    published: &GuidanceRevision,
+) -> Result<Assessment, LedgerError> {
     let skill = &trusted.spec.name;
     // By the number of the newest record at that decision, and not by time: a clock that was set
     // back would move runs to another revision.
@@ -129,7 +133,7 @@ pub fn of(ledger: &Ledger, trusted: &Proposal, published: &GuidanceRevision) -> 
 /// # Errors
 /// [`LedgerError`] when they cannot be read.
 pub fn of_revision(
-    ledger: &Ledger,
+    ledger: &dyn ImproveStore,
     skill: &SkillName,
     revision: &GuidanceRevision,
 ) -> Result<SubjectOutcomes, LedgerError> {
@@ -143,7 +147,7 @@ pub fn of_revision(
 }
 
 struct Reader<'a> {
-    ledger: &'a Ledger,
+    ledger: &'a dyn ImproveStore,
     skill: &'a SkillName,
     reports: BTreeMap<ExecutionId, OutcomeReport>,
 }
@@ -156,7 +160,7 @@ struct Tally {
 }
 
 impl<'a> Reader<'a> {
-    fn new(ledger: &'a Ledger, skill: &'a SkillName) -> Result<Self, LedgerError> {
+    fn new(ledger: &'a dyn ImproveStore, skill: &'a SkillName) -> Result<Self, LedgerError> {
         let reports = ledger.outcome_reports(skill)?.into_iter().map(|report| (report.run, report)).collect();
         Ok(Self { ledger, skill, reports })
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::fence;
 use super::pass_context::{PassContext, PassError};
 use super::statistics::{MAX_PAIRS, PairCounts, PairVerdict, attempt_threshold};
-use crate::ledger::{GuidancePair, Improvement, Ledger, LedgerError, ModelCost, ReleasedEvidence};
+use crate::ledger::{GuidancePair, ImproveStore, Improvement, LedgerError, ModelCost, ReleasedEvidence};
 use crate::llm::{AdviceClient, ModelReply, ModelUnavailable};
 use crate::model::{
     digest::Digest,
@@ -57,7 +57,7 @@ pub struct PairSummary {
 ///
 /// # Errors
 /// [`LedgerError`] when they cannot be read.
-pub fn summary(ledger: &Ledger, attempt: &Improvement) -> Result<PairSummary, LedgerError> {
+pub fn summary(ledger: &dyn ImproveStore, attempt: &Improvement) -> Result<PairSummary, LedgerError> {
     let pairs = ledger.guidance_pairs(attempt.number)?;
     let count = |result| u32::try_from(pairs.iter().filter(|pair| pair.result == result).count()).unwrap_or(u32::MAX);
     let (gains, losses) = (count(PairResult::Gain), count(PairResult::Loss));

@@ -11,7 +11,7 @@ use similar::TextDiff;
 
 use crate::artifacts::{self, ArtifactError, ReadError, Store};
 use crate::forge::snapshot_store;
-use crate::ledger::{Decided, GuidanceRevision, GuidanceRollback, Ledger, LedgerError, NewGuidance, Proposal};
+use crate::ledger::{Decided, GuidanceRevision, GuidanceRollback, ImproveStore, LedgerError, NewGuidance, Proposal};
 use crate::model::{
     approver::Approver,
     guidance::{GuidanceOrigin, GuidanceText, InvalidGuidance, KAVI_COMMENT},
@@ -79,7 +79,7 @@ pub enum GuidanceError {
 #[derive(Debug, Clone, Copy)]
 pub struct GuidanceContext<'a> {
     /// The revisions and decisions.
-    pub ledger: &'a Ledger,
+    pub ledger: &'a dyn ImproveStore,
     /// The sources that were promoted.
     pub store: &'a Store,
     /// The time of decisions.

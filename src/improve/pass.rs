@@ -25,7 +25,7 @@ use super::shadow;
 use super::step_back::{self, SteppedBack};
 use super::{episodes, fence, revision_check};
 use crate::artifacts::{self, ArtifactError};
-use crate::ledger::{CodeAttempt, Improvement, ImprovementStep, Ledger, LedgerError, NewAttempt, ShadowOrder};
+use crate::ledger::{CodeAttempt, ImproveStore, Improvement, ImprovementStep, LedgerError, NewAttempt, ShadowOrder};
 use crate::model::{
     guidance::{GuidanceText, ImprovementState},
     layout::Layout,
@@ -250,7 +250,7 @@ fn question(context: &PassContext<'_>, candidate: &Candidate) -> Result<Option<S
 
 /// How often the newest failures broke each rule of the input schema. Paths in the schema, and nothing of an input.
 fn broken_rules(
-    ledger: &Ledger,
+    ledger: &dyn ImproveStore,
     spec: &SkillSpec,
     failures: &[FailedUse],
 ) -> Result<BTreeMap<String, u32>, LedgerError> {

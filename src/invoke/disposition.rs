@@ -32,13 +32,22 @@ pub(super) struct RunQuestion<'a> {
     pub(super) private_from: Option<&'a str>,
 }
 
+/// Whether a run rests on a person's word where the channel's rule is to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PersonsOverride {
+    /// It does, and such runs are limited.
+    Used,
+    /// It does not.
+    NotUsed,
+}
+
 /// What policy makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RunDecision {
     /// What happens to its files.
     pub(super) disposition: Disposition,
     /// Whether a person let through what policy asked about.
-    pub(super) overrides: bool,
+    pub(super) overrides: PersonsOverride,
 }
 
 /// What happens to the files of a run of this class. Where policy asks for a person and nobody said yes, they are held. A class
@@ -79,18 +88,26 @@ pub(super) fn decide(question: &RunQuestion<'_>, asked: Disposition) -> Result<R
         // These commit nothing themselves: a dry run ends here, and a chain decides for all of its steps.
         (_, _, Disposition::Show | Disposition::Leave) => asked,
     };
-    let overrides = answer.rule == ChannelRule::Ask && consent == Consent::Given;
+    let overrides = match (answer.rule, consent) {
+        (ChannelRule::Ask, Consent::Given) => PersonsOverride::Used,
+        _ => PersonsOverride::NotUsed,
+    };
     Ok(RunDecision { disposition, overrides })
 }
 
 /// What a run uses of the limits, by its caller and by what a person let through.
-pub(super) fn allowance(view: &ContextView, actor: &Actor, overrides: bool, at: ClockMoment) -> Option<Allowance> {
+pub(super) fn allowance(
+    view: &ContextView,
+    actor: &Actor,
+    overrides: PersonsOverride,
+    at: ClockMoment,
+) -> Option<Allowance> {
     let policy = view.governance.as_ref().ok()?.policy.as_ref().ok()?;
     let (kind, most) = match overrides {
         // Noted also where nothing is limited: a limit that is set later counts the day before.
-        true => (AllowanceKind::Override, policy.most_overrides().unwrap_or(u64::MAX >> 1)),
-        false if actor.is_unattended() => (AllowanceKind::Run, policy.rate_limit()?),
-        false => return None,
+        PersonsOverride::Used => (AllowanceKind::Override, policy.most_overrides().unwrap_or(u64::MAX >> 1)),
+        PersonsOverride::NotUsed if actor.is_unattended() => (AllowanceKind::Run, policy.rate_limit()?),
+        PersonsOverride::NotUsed => return None,
     };
     Some(Allowance { kind, most, at })
 }

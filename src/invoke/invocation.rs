@@ -12,7 +12,7 @@ use serde_json::Value;
 use tracing::Span;
 
 use super::context::RunContext;
-use super::disposition::{self, RunDecision, RunQuestion};
+use super::disposition::{self, PersonsOverride, RunDecision, RunQuestion};
 use super::effects::{FileOutcome, FileSet, RunStart, Staging, staged_files};
 use super::error::InvokeError;
 use super::leak_check;
@@ -39,7 +39,9 @@ use crate::model::{
 };
 use crate::policy::{matrix::Actor, scan};
 use crate::registry::TrustError;
-use crate::runtime::{CodeOrigin, GuestError, GuestRequest, GuestTelemetry, Lane, RunError, collect_output};
+use crate::runtime::{
+    CodeOrigin, GuestError, GuestRequest, GuestTelemetry, Lane, RunError, RunFailure, SkillOutcome, collect_output,
+};
 
 /// The thread that a guest runs on, and what stops it there.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +184,7 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    fn allowance(&self, overrides: bool) -> Option<Allowance> {
+    fn allowance(&self, overrides: PersonsOverride) -> Option<Allowance> {
         disposition::allowance(&self.view, &self.actor, overrides, self.record.context.shared.clock.moment())
     }
 
@@ -272,16 +274,7 @@ impl<'a> Invocation<'a> {
                 limits: loaded.limits(),
                 watch,
             };
-            let ran = match thread {
-                RunThread::New(_) => loaded.compiled().run(&guest_request),
-                RunThread::Lane { lane, watch } => match request.cancel.clone() {
-                    Some(cancel) => {
-                        let both: Arc<dyn Watch + Send> = Arc::new(Cancellable { watch: Arc::clone(watch), cancel });
-                        loaded.compiled().run_on(lane, &guest_request, &both)
-                    }
-                    None => loaded.compiled().run_on(lane, &guest_request, watch),
-                },
-            };
+            let ran = self.run_on_thread(loaded, &guest_request, thread);
             // Here, because only the broker has the secrets, and it ends with the run.
             let clean = check.map_or(Ok(()), |check| leak_check::check(check, &ran, out));
             (ran, clean)
@@ -292,24 +285,40 @@ impl<'a> Invocation<'a> {
         // Before anything of the run is kept: its log is a part of the record.
         clean.map_err(InvokeError::Leak)?;
         let observed = ran.as_ref().map_or_else(|failure| &*failure.observed, |outcome| &outcome.observed);
-        // Kept apart from the outcome: the record of a failure says what the guest used too.
-        self.record.observations.replace(Observations {
-            limits: Some(loaded.limits().clone()),
-            second_wall: observed.second_wall,
-            said: observed.to_record().map(|said| GuestOutput {
-                coerced,
-                exchanges: made.exchanges,
-                signatures: made.signatures,
-                label,
-                ..said
-            }),
+        let said = observed.to_record().map(|said| GuestOutput {
+            coerced,
+            exchanges: made.exchanges,
+            signatures: made.signatures,
+            label,
+            ..said
         });
+        let limits = Some(loaded.limits().clone());
+        // Kept apart from the outcome: the record of a failure says what the guest used too.
+        self.record.observations.replace(Observations { limits, second_wall: observed.second_wall, said });
         let outcome = ran.map_err(|failure| InvokeError::Run(failure.error))?;
         let failed = |error: GuestError| InvokeError::SkillComponent {
             kind: error.kind,
             message: text::line(&error.message, 2_000),
         };
         Ok((outcome.result.map_err(failed)?, outcome.observed))
+    }
+
+    /// Runs the guest on its thread, where its caller's cancellation ends it too.
+    fn run_on_thread(
+        &self,
+        loaded: &LoadedSkill,
+        request: &GuestRequest<'_>,
+        thread: RunThread<'_>,
+    ) -> Result<SkillOutcome, RunFailure> {
+        match (thread, self.record.request.cancel.clone()) {
+            (RunThread::New(_), _) => loaded.compiled().run(request),
+            // The keeper of a lane asks its own watch, so the cancellation goes in there.
+            (RunThread::Lane { lane, watch }, Some(cancel)) => {
+                let both: Arc<dyn Watch + Send> = Arc::new(Cancellable { watch: Arc::clone(watch), cancel });
+                loaded.compiled().run_on(lane, request, &both)
+            }
+            (RunThread::Lane { lane, watch }, None) => loaded.compiled().run_on(lane, request, watch),
+        }
     }
 
     /// Records how the run ended, and commits its files or does with them what else was asked.
@@ -335,7 +344,7 @@ impl<'a> Invocation<'a> {
         let completed = match attempt.and_then(|completed| self.check_cancelled().map(|()| completed)) {
             Ok(completed) => completed,
             // A guest that failed after it was started has used up a run.
-            Err(error) => return Err(self.record.failed_after(skill, error, self.allowance(false))),
+            Err(error) => return Err(self.record.failed_after(skill, error, self.allowance(PersonsOverride::NotUsed))),
         };
         let CompletedRun { output, effects, staged, decision: RunDecision { disposition, overrides }, observed, code } =
             completed;

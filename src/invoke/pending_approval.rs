@@ -5,7 +5,7 @@
 
 use super::context::RunContext;
 use super::diff::{self, FileDiff};
-use super::disposition;
+use super::disposition::{self, PersonsOverride};
 use super::effects::{self, EffectsError};
 use crate::artifacts::{ArtifactError, Store, StoredKind};
 use crate::ledger::{Deadlines, Decided, ExecutionRow, LedgerError, RunAuthorization};
@@ -200,7 +200,7 @@ fn count_override(
         Some(policy.door(row.record.channel, class).map_or(file, |stored| stored.max(file)))
     };
     if runs.iter().any(|row| asks(row) != Some(ChannelRule::Allow)) {
-        let used = disposition::allowance(&view, &Actor::Person, true, context.shared.clock.moment());
+        let used = disposition::allowance(&view, &Actor::Person, PersonsOverride::Used, context.shared.clock.moment());
         if let Some(first) = authorizations.first_mut() {
             *first = first.using(used);
         }

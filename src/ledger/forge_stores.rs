@@ -6,9 +6,9 @@
 //! Guarantees that an implementation must give: a call that returns without an error is durable and whole; a decision is recorded
 //! only about exactly what was shown. Deliberately never: decides anything; an implementation answers and records.
 
-use std::fmt;
 use std::sync::Arc;
 
+use super::ledger_trait::ledger_trait;
 use super::{
     ArtifactRow, Build, BuildEnd, EarlierDraw, ExecutionStore, Ledger, LedgerError, NewBuild, NewProposal, Promotion,
     PromotionRequest, PromotionSubject, Proposal, ProposalOrigin, ProposalSource, Rejection, Research, Reusable,
@@ -21,24 +21,6 @@ use crate::model::{
     name::SkillName,
     time::Timestamp,
 };
-
-/// Declares a trait, and implements it for [`Ledger`] by its methods of the same names.
-macro_rules! ledger_trait {
-    ($(#[$doc:meta])* pub trait $name:ident {
-        $($(#[$method_doc:meta])* fn $method:ident(&self $(, $argument:ident: $of:ty)* $(,)?) -> $answer:ty;)*
-    }) => {
-        $(#[$doc])*
-        pub trait $name: fmt::Debug {
-            $($(#[$method_doc])* fn $method(&self $(, $argument: $of)*) -> $answer;)*
-        }
-
-        impl $name for Ledger {
-            $(fn $method(&self $(, $argument: $of)*) -> $answer {
-                Self::$method(self $(, $argument)*)
-            })*
-        }
-    };
-}
 
 ledger_trait! {
     /// Has the proposals.

@@ -10,7 +10,7 @@
 //!
 //! Where to look: every change goes through `write_transaction`, and `group_commit` puts the records of many threads into one
 //! of them. `switch` is the kill switch, and `stop_mark` its file. `change_detector` and `trusted_revision` notice what other
-//! processes changed. `stores` and `forge_stores` have the traits by which others use the ledger. `record_queries` reads records, and `prune`
+//! processes changed. `stores`, `forge_stores` and `improve_stores` have the traits by which others use the ledger. `record_queries` reads records, and `prune`
 //! deletes old ones. `durability` has when a commit is on the disk. Each other file is one family of tables.
 
 mod allowances;
@@ -32,8 +32,10 @@ mod governance;
 mod group_commit;
 mod guidance;
 mod guidance_pairs;
+mod improve_stores;
 mod improvements;
 mod integrity;
+mod ledger_trait;
 mod log_sync;
 mod migrations;
 mod network_calls;
@@ -96,6 +98,7 @@ pub use governance::{NewCharter, NewGrant};
 pub use group_commit::Recorder;
 pub use guidance::{GuidanceDecision, GuidanceRevision, GuidanceRollback, NewGuidance};
 pub use guidance_pairs::{GuidancePair, ModelCost};
+pub use improve_stores::{GuidanceStore, ImproveStore, ImprovementStore, OutcomeStore, PairStore, StandingOrderStore};
 pub use improvements::{Improvement, ImprovementDetails, ImprovementStep};
 pub use outcome_reports::{OutcomeOpinion, OutcomeReport};
 pub use own_commits::OwnCommits;

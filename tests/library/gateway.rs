@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use kavi::forge::gateway::{
-    ExchangeEnd, GatewayLimit, GatewayLimits, GatewayReport, ListenAddress, ListenMode, Provider, ProviderKey,
-    ProviderUrl, serve,
+    ExchangeEnd, GatewayLimit, GatewayLimits, GatewayReport, GatewaySettings, ListenAddress, ListenMode, Provider,
+    ProviderKey, ProviderUrl, serve,
 };
 use kavi::http::TlsRoots;
 use kavi::model::time::SystemClock;
@@ -51,11 +51,19 @@ pub fn provider(url: &str) -> Fallible<Provider> {
 /// Does `work` at a gateway's socket and gives the account.
 pub fn at_gateway(url: &str, limits: GatewayLimits, work: impl FnOnce(&Path) -> Outcome) -> Fallible<GatewayReport> {
     let provider = provider(url)?;
-    let (worked, account) =
-        serve(&provider, limits, ListenMode::UnixSocket, TOKEN, &SystemClock, |address| match address {
+    let (worked, account) = serve(
+        GatewaySettings {
+            provider: &provider,
+            limits,
+            mode: ListenMode::UnixSocket,
+            token: TOKEN,
+            clock: &SystemClock,
+        },
+        |address| match address {
             ListenAddress::Socket(path) => work(path),
             ListenAddress::Port(_) => Err("a port".into()),
-        })?;
+        },
+    )?;
     worked.map(|()| account)
 }
 
@@ -437,15 +445,23 @@ fn a_head_that_two_readers_could_read_differently_is_refused() -> Outcome {
 fn a_port_of_the_loopback_is_the_same_gateway() -> Outcome {
     let api = hello()?;
     let provider = provider(&api.base_url())?;
-    let (asked, account) =
-        serve(&provider, LIMITS, ListenMode::LoopbackPort, TOKEN, &SystemClock, |address| -> Fallible<_> {
+    let (asked, account) = serve(
+        GatewaySettings {
+            provider: &provider,
+            limits: LIMITS,
+            mode: ListenMode::LoopbackPort,
+            token: TOKEN,
+            clock: &SystemClock,
+        },
+        |address| -> Fallible<_> {
             let ListenAddress::Port(port) = address else { return Err("a socket".into()) };
             let mut connection = TcpStream::connect(("127.0.0.1", *port))?;
             connection.write_all(&post(QUESTION))?;
             let mut answer = String::new();
             connection.read_to_string(&mut answer)?;
             Ok((*port, answer))
-        })?;
+        },
+    )?;
     let (port, answer) = asked?;
     assert_eq!((status(&answer), account.lines.len()), (200, 1));
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the port is still open");

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use kavi::forge::gateway::{ExchangeEnd, GatewayLimits, ListenAddress, ListenMode, Provider, serve};
+use kavi::forge::gateway::{ExchangeEnd, GatewayLimits, GatewaySettings, ListenAddress, ListenMode, Provider, serve};
 use kavi::http::{HttpProxy, TlsRoots};
 use kavi::model::time::SystemClock;
 use serde_json::json;
@@ -49,11 +49,19 @@ fn a_proxy_gets_its_password_and_never_the_key() -> Outcome {
         Ok(String::from_utf8_lossy(&head).into_owned())
     });
     let provider = Provider { proxy: Some(proxy), ..provider("https://provider.example:8443")? };
-    let (answer, account) =
-        serve(&provider, LIMITS, ListenMode::UnixSocket, TOKEN, &SystemClock, |address| match address {
+    let (answer, account) = serve(
+        GatewaySettings {
+            provider: &provider,
+            limits: LIMITS,
+            mode: ListenMode::UnixSocket,
+            token: TOKEN,
+            clock: &SystemClock,
+        },
+        |address| match address {
             ListenAddress::Socket(path) => send(path, &post(QUESTION)),
             ListenAddress::Port(_) => Err("a port".into()),
-        })?;
+        },
+    )?;
     let (answer, head) = (answer?, asked.join().map_err(|_| "the proxy panicked")??);
     assert!(head.starts_with("CONNECT provider.example:8443 HTTP/1.1\r\n"), "{head}");
     // `ada:made-up`
@@ -282,11 +290,19 @@ fn an_encrypted_provider_is_asked_when_somebody_trusted_vouches_for_it() -> Outc
     let file = folder.path().join("roots.pem");
     std::fs::write(&file, certificate)?;
     let provider = Provider { roots: TlsRoots::from_file(&file)?, ..provider(&url)? };
-    let (answer, account) =
-        serve(&provider, LIMITS, ListenMode::UnixSocket, TOKEN, &SystemClock, |address| match address {
+    let (answer, account) = serve(
+        GatewaySettings {
+            provider: &provider,
+            limits: LIMITS,
+            mode: ListenMode::UnixSocket,
+            token: TOKEN,
+            clock: &SystemClock,
+        },
+        |address| match address {
             ListenAddress::Socket(path) => send(path, &post(QUESTION)),
             ListenAddress::Port(_) => Err("a port".into()),
-        })?;
+        },
+    )?;
     assert_eq!(status(&answer?), 200);
     assert!(asked.join().map_err(|_| "the provider panicked")??.contains(&format!("x-api-key: {KEY}\r\n")));
     assert_eq!((account.totals.tokens.input, account.totals.tokens.output), (3, 4));

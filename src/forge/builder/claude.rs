@@ -26,7 +26,7 @@ use super::{
     stream::{AgentEvent, StreamParser, StreamSummary, shown},
     verdict::{AcceptedAttempt, ClaudeExit, ClaudeFailure, decide_with_account},
 };
-use crate::forge::gateway::{self, GatewayError, GatewayReport, ListenAddress, ListenMode};
+use crate::forge::gateway::{self, GatewayError, GatewayReport, GatewaySettings, ListenAddress, ListenMode};
 use crate::model::{id::IdSource, time::Clock};
 use crate::sync::uninterrupted;
 
@@ -141,7 +141,7 @@ pub fn run(
         Confinement::Required => ListenMode::UnixSocket,
         Confinement::Unconfined => ListenMode::LoopbackPort,
     };
-    let word = gateway::attempt_token(context.ids);
+    let token = gateway::attempt_token(context.ids);
     let mut parser = StreamParser::new(&folders.workspace);
     // A second defence: an agent without a cage may find the key elsewhere, and must not print it into the transcript.
     let mut redactor = config.provider.key.redactor();
@@ -151,11 +151,15 @@ pub fn run(
             parser.push(&redactor.push(bytes), tell);
         }
     };
-    let (finished, account) =
-        gateway::serve(&config.provider, config.limits, listen, &word, context.clock, |address| {
-            let job = job(config, &program, workspace, packet, &folders, address, &word);
-            context.cage.run(&job, &mut watch)
-        })?;
+    let agent = AgentRun { config, program: &program, workspace, packet, folders: &folders, token: &token };
+    let settings = GatewaySettings {
+        provider: &config.provider,
+        limits: config.limits,
+        mode: listen,
+        token: &token,
+        clock: context.clock,
+    };
+    let (finished, account) = gateway::serve(settings, |address| context.cage.run(&agent.job(address), &mut watch))?;
     // After the gateway has closed, so that its report is complete on every path.
     let finished = finished?;
     // What the redactor held back was no key after all.
@@ -192,44 +196,56 @@ impl AgentFolders {
     }
 }
 
-fn job(
-    config: &ClaudeConfig,
-    program: &Path,
-    workspace: &Path,
-    packet: &str,
-    folders: &AgentFolders,
-    address: &ListenAddress,
-    word: &str,
-) -> Job {
-    let port = match address {
-        ListenAddress::Socket(_) => INSIDE_PORT,
-        ListenAddress::Port(port) => *port,
-    };
-    let base_url = format!("http://127.0.0.1:{port}");
-    let private = AgentEnvironment { home: &folders.home, tmp: &folders.tmp, base_url: &base_url, word };
-    let CommandLine { args, env } = command(config, private);
-    let limits = JobLimits {
-        wall: config.wall,
-        idle: Some(config.idle),
-        output_bytes: OUTPUT_BYTES,
-        file_size: Some(FILE_BYTES),
-        ..JobLimits::default()
-    };
-    let job = Job::new(program)
-        .args(args)
-        .cwd(workspace)
-        // On standard input: a packet can be longer than an argument, and arguments are visible to
-        // other users.
-        .stdin(packet.as_bytes().to_vec())
-        .mount(Mount::read_only(program, INSIDE_PROGRAM))
-        // Writable and not executable: nothing that the agent writes can be run in its cage.
-        .mount(Mount::read_write(workspace, INSIDE_WORKSPACE))
-        .limits(limits)
-        .capture(usize::try_from(OUTPUT_BYTES).unwrap_or(usize::MAX));
-    let job = env.into_iter().fold(job, |job, (name, value)| job.env(name, value));
-    match address {
-        ListenAddress::Socket(socket) => job.loopback_forward(INSIDE_PORT, socket),
-        ListenAddress::Port(_) => job,
+/// The agent of one attempt.
+#[derive(Debug)]
+struct AgentRun<'a> {
+    config: &'a ClaudeConfig,
+    program: &'a Path,
+    workspace: &'a Path,
+    packet: &'a str,
+    folders: &'a AgentFolders,
+    /// The token that it shows to the gateway instead of a key.
+    token: &'a str,
+}
+
+impl AgentRun<'_> {
+    /// The job for the cage, where the gateway listens at `address`.
+    fn job(&self, address: &ListenAddress) -> Job {
+        let port = match address {
+            ListenAddress::Socket(_) => INSIDE_PORT,
+            ListenAddress::Port(port) => *port,
+        };
+        let base_url = format!("http://127.0.0.1:{port}");
+        let private = AgentEnvironment {
+            home: &self.folders.home,
+            tmp: &self.folders.tmp,
+            base_url: &base_url,
+            word: self.token,
+        };
+        let CommandLine { args, env } = command(self.config, private);
+        let limits = JobLimits {
+            wall: self.config.wall,
+            idle: Some(self.config.idle),
+            output_bytes: OUTPUT_BYTES,
+            file_size: Some(FILE_BYTES),
+            ..JobLimits::default()
+        };
+        let job = Job::new(self.program)
+            .args(args)
+            .cwd(self.workspace)
+            // On standard input: a packet can be longer than an argument, and arguments are visible to
+            // other users.
+            .stdin(self.packet.as_bytes().to_vec())
+            .mount(Mount::read_only(self.program, INSIDE_PROGRAM))
+            // Writable and not executable: nothing that the agent writes can be run in its cage.
+            .mount(Mount::read_write(self.workspace, INSIDE_WORKSPACE))
+            .limits(limits)
+            .capture(usize::try_from(OUTPUT_BYTES).unwrap_or(usize::MAX));
+        let job = env.into_iter().fold(job, |job, (name, value)| job.env(name, value));
+        match address {
+            ListenAddress::Socket(socket) => job.loopback_forward(INSIDE_PORT, socket),
+            ListenAddress::Port(_) => job,
+        }
     }
 }
 

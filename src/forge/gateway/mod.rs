@@ -94,18 +94,30 @@ pub fn attempt_token(ids: &dyn IdSource) -> String {
     format!("kavi-attempt-{}", ids.next().simple())
 }
 
+/// What the gateway of one attempt is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewaySettings<'a> {
+    /// Where requests go, and the key for it.
+    pub provider: &'a Provider,
+    /// What the attempt may use.
+    pub limits: GatewayLimits,
+    /// Where the gateway listens.
+    pub mode: ListenMode,
+    /// What the agent has to show.
+    pub token: &'a str,
+    /// The time of what is written down.
+    pub clock: &'a dyn Clock,
+}
+
 /// Runs `work` while the gateway listens, and reports what passed.
 ///
 /// # Errors
 /// [`GatewayError`] when it could not be started.
 pub fn serve<R>(
-    provider: &Provider,
-    limits: GatewayLimits,
-    mode: ListenMode,
-    token: &str,
-    clock: &dyn Clock,
+    settings: GatewaySettings<'_>,
     work: impl FnOnce(&ListenAddress) -> R,
 ) -> Result<(R, GatewayReport), GatewayError> {
+    let GatewaySettings { provider, limits, mode, token, clock } = settings;
     // Kept until the server has ended: dropping it removes the folder with the socket.
     let (listener, address, _folder) = open(mode)?;
     let gateway = Arc::new(Gateway::new(provider, limits, token)?);
