@@ -13,13 +13,12 @@
 //! disk, with its name, before the function returns. A call that a signal interrupts is made again. Deliberately never:
 //! decides where something lies, or holds a lock.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
@@ -147,29 +146,6 @@ impl FolderHandle {
         Ok(Self::new(File::from(fd), self.path.join(name)))
     }
 
-    /// The slot of the file with this name, which is one component.
-    pub fn file(&self, name: impl Into<OsString>) -> FileSlot {
-        FileSlot::new(self.clone(), name.into())
-    }
-
-    /// The slot of the file at the path `below` this folder.
-    ///
-    /// # Errors
-    /// The operating system's, also where a component is a link.
-    pub fn file_beneath(&self, below: &Path, missing: MissingFolders) -> io::Result<FileSlot> {
-        let name = below.file_name().ok_or_else(|| outside(below))?;
-        Ok(self.beneath(below.parent().unwrap_or(Path::new("")), missing)?.file(name))
-    }
-
-    /// The slot of the file at `path`, which lies below `root`.
-    ///
-    /// # Errors
-    /// The operating system's, also where a component below `root` is a link.
-    pub fn slot(root: &Path, path: &Path, missing: MissingFolders) -> io::Result<FileSlot> {
-        let below = path.strip_prefix(root).map_err(|_| outside(path))?;
-        Self::open(root)?.file_beneath(below, missing)
-    }
-
     /// Makes the names in the folder durable.
     ///
     /// # Errors
@@ -248,20 +224,6 @@ impl FolderHandle {
         // Asked by the effective user, as the kernel does at the write. Without EXEC no name in it
         // can be reached.
         Ok(retry_on_intr(|| rustix::fs::accessat(self, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS))?)
-    }
-
-    /// A new file in the folder, that only this user can read.
-    fn temporary(&self) -> io::Result<(FileSlot, File)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let slot = self.file(format!("{TEMPORARY}-{}-{number}", std::process::id()));
-            match slot.create_new(0o600) {
-                // A process with the same number died and left it.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                made => return made.map(|file| (slot, file)),
-            }
-        }
     }
 }
 

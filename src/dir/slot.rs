@@ -7,12 +7,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::read::{self, FileContent, ReadError};
-use super::{FolderHandle, MissingFolders};
+use super::{FolderHandle, MissingFolders, TEMPORARY, outside};
 
 /// What happens to a file that has the name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,45 @@ pub enum ExistingFile {
 pub struct FileSlot {
     folder: FolderHandle,
     name: OsString,
+}
+
+impl FolderHandle {
+    /// The slot of the file with this name, which is one component.
+    pub fn file(&self, name: impl Into<OsString>) -> FileSlot {
+        FileSlot::new(self.clone(), name.into())
+    }
+
+    /// The slot of the file at the path `below` this folder.
+    ///
+    /// # Errors
+    /// The operating system's, also where a component is a link.
+    pub fn file_beneath(&self, below: &Path, missing: MissingFolders) -> io::Result<FileSlot> {
+        let name = below.file_name().ok_or_else(|| outside(below))?;
+        Ok(self.beneath(below.parent().unwrap_or(Path::new("")), missing)?.file(name))
+    }
+
+    /// The slot of the file at `path`, which lies below `root`.
+    ///
+    /// # Errors
+    /// The operating system's, also where a component below `root` is a link.
+    pub fn slot(root: &Path, path: &Path, missing: MissingFolders) -> io::Result<FileSlot> {
+        let below = path.strip_prefix(root).map_err(|_| outside(path))?;
+        Self::open(root)?.file_beneath(below, missing)
+    }
+
+    /// A new file in the folder, that only this user can read.
+    fn temporary(&self) -> io::Result<(FileSlot, File)> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let slot = self.file(format!("{TEMPORARY}-{}-{number}", std::process::id()));
+            match slot.create_new(0o600) {
+                // A process with the same number died and left it.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => return made.map(|file| (slot, file)),
+            }
+        }
+    }
 }
 
 impl FileSlot {

@@ -1,6 +1,6 @@
 //! What the forge needs of the ledger, as small traits: proposals, their attempts, their verifications, and decisions about trust.
 //!
-//! [`Ledger`] is one implementation. Every stage of the forge takes the traits, so another store can take its place. No trait
+//! [`Ledger`](super::Ledger) is one implementation. Every stage of the forge takes the traits, so another store can take its place. No trait
 //! names a type of SQLite.
 //!
 //! Guarantees that an implementation must give: a call that returns without an error is durable and whole; a decision is recorded
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::ledger_trait::ledger_trait;
 use super::{
-    ArtifactRow, Build, BuildEnd, EarlierDraw, ExecutionStore, Ledger, LedgerError, NewBuild, NewProposal, Promotion,
+    ArtifactRow, Build, BuildEnd, EarlierDraw, ExecutionStore, LedgerError, NewBuild, NewProposal, Promotion,
     PromotionRequest, PromotionSubject, Proposal, ProposalOrigin, ProposalSource, Rejection, Research, Reusable,
     Reverification, TrustStore, Verification,
 };

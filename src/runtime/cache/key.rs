@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{
-    CacheError,
+    error::CacheError,
     file::{self, CacheFileError, IfExists, OwnerOnly},
 };
 

@@ -7,6 +7,7 @@
 //! Deliberately never: fails a run, decides whether a component may run (entries are derived, and are looked at only after
 //! the ledger and the component's digest), or follows a link.
 
+mod error;
 mod file;
 mod key;
 mod seal;
@@ -17,6 +18,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use error::CacheError;
 use file::{CacheFileError, IfExists, OwnerOnly};
 pub use key::SealKey;
 use seal::{CodeIdentity, SealError};
@@ -26,44 +28,6 @@ use crate::model::digest::Digest;
 
 /// The most that is read of an entry: its code, and a header.
 const MAX_ENTRY_BYTES: u64 = MAX_CODE_BYTES + (1 << 20);
-
-/// Why the cache gave nothing, or took nothing. Never a reason not to run.
-#[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    /// No folder for the key.
-    #[error(
-        "it has no folder for its key: set KAVI_CACHE_DIR, XDG_CACHE_HOME or HOME to a folder outside of the vault"
-    )]
-    NoKeyPlace,
-    /// The key cannot be used.
-    #[error("its key {} cannot be used: {why}", path.display())]
-    Key {
-        /// Where it is.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Something else than an entry is in its place.
-    #[error("what lies there is no entry: {0}")]
-    NotAnEntry(String),
-    /// Another key, or other bytes than were written.
-    #[error("the entry was made with another key, or was changed")]
-    Foreign,
-    /// Ours, of another time.
-    #[error("the entry is for another engine, wasmtime or policy")]
-    Stale,
-    /// The engine did not take the code.
-    #[error("{0}")]
-    Refused(super::RuntimeError),
-    /// The system said no.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
-}
 
 /// What lies in the cache, and how much of it is good for anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
