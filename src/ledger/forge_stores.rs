@@ -1,7 +1,7 @@
 //! What the forge needs of the ledger, as small traits: proposals, their attempts, their verifications, and decisions about trust.
 //!
-//! [`Ledger`](super::Ledger) is one implementation. Every stage of the forge takes the traits, so another store can take its place. No trait
-//! names a type of SQLite.
+//! [`Ledger`](super::Ledger) is one implementation. Every stage of the forge takes the traits, so another store can take its
+//! place. No trait names a type of SQLite.
 //!
 //! Guarantees that an implementation must give: a call that returns without an error is durable and whole; a decision is recorded
 //! only about exactly what was shown. Deliberately never: decides anything; an implementation answers and records.

@@ -10,8 +10,9 @@
 //!
 //! Where to look: every change goes through `write_transaction`, and `group_commit` puts the records of many threads into one
 //! of them. `switch` is the kill switch, and `stop_mark` its file. `change_detector` and `trusted_revision` notice what other
-//! processes changed. `stores`, `forge_stores` and `improve_stores` have the traits by which others use the ledger. `record_queries` reads records, and `prune`
-//! deletes old ones. `durability` has when a commit is on the disk. Each other file is one family of tables.
+//! processes changed. `stores`, `forge_stores` and `improve_stores` have the traits by which others use the ledger.
+//! `record_queries` reads records, and `prune` deletes old ones. `durability` has when a commit is on the disk. Each other file
+//! is one family of tables.
 
 mod allowances;
 mod artifacts;
