@@ -213,6 +213,7 @@ impl App {
     /// When it is not whole, older than what this machine knows, or not signed as it had to be.
     pub fn restore(host: &Host, wanted: &RestoreRequest<'_>, by: &Approver) -> Result<HistoryStatus, Error> {
         let root = backup::restore_files(host, wanted)?;
+        // Opened like any other: what a restore left that cannot be opened must show now, and not at the first run.
         let app = Self::open(host.clone(), Some(&root), Walls::AsConfigured)?;
         setup::make_own_vault(app.layout())?;
         // Its head is that of another folder. The person's word gives this copy a key and an id of its

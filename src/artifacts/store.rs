@@ -54,6 +54,7 @@ impl Store {
         if self.thread.get().is_none() {
             // One of its own, without the thread: it would wait for itself.
             let own = Self { thread: Arc::default(), ..self.clone() };
+            // A function and not the store, so that the thread knows nothing but how to store one file.
             let put = move |kind: StoredKind, bytes: &[u8]| own.put(kind, bytes);
             let thread = StoreThread::start(put).map_err(io(self.workspace.path()))?;
             // Another thread may have been as fast. Its thread serves as well.

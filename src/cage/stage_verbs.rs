@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 use super::linux::inner::NamespaceMode;
 
+// The underscores keep them apart from every verb that a person can type.
 pub(super) const VERB_BARE: &str = "__cage-bare";
 #[cfg(target_os = "linux")]
 pub(super) const VERB_OUTER: &str = "__cage-outer";

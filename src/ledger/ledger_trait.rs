@@ -11,6 +11,7 @@ macro_rules! ledger_trait {
         }
 
         impl $name for $crate::ledger::Ledger {
+            // By the method of the same name, so that a caller of either gets the same.
             $(fn $method(&self $(, $argument: $of)*) -> $answer {
                 Self::$method(self $(, $argument)*)
             })*

@@ -8,6 +8,7 @@ use crate::model::example::ErrorKind;
 /// `kavi:skill/types.error`, as a guest returns it.
 #[derive(ComponentType, Lift, Lower)]
 #[component(variant)]
+// The names are those of the contract: wasmtime refuses a guest whose variant has other ones.
 pub(super) enum SkillError {
     #[component(name = "invalid-input")]
     InvalidInput(String),
