@@ -186,7 +186,7 @@ fn a_move_takes_every_kind_of_link_along() {
     let text = |path: &str| String::from_utf8(held(&workspace, path)).unwrap();
     assert_eq!(
         text("Projects/New plan.md"),
-        "# Plan\n[[Other]] ![](img/p.png) [up](../Notes/a.md#x) [[#Plan]] `[[Other]]`\n"
+        "# Plan\n[[Other]] ![](../Inbox/img/p.png) [up](../Notes/a.md#x) [[#Plan]] `[[Other]]`\n"
     );
     assert_eq!(
         text("Inbox/Other.md"),

@@ -97,6 +97,7 @@ impl<'n, 't> Walker<'n, 't> {
             | Event::FootnoteReference(_)
                 if self.silent == 0 =>
             {
+                self.quote = false;
                 self.extend(range);
             }
             Event::SoftBreak | Event::HardBreak => {
@@ -116,6 +117,8 @@ impl<'n, 't> Walker<'n, 't> {
     }
 
     fn start(&mut self, tag: &Tag<'_>, range: Range<usize>) {
+        // A callout is named by the first words of a quote, and by nothing that comes in another block.
+        self.quote &= matches!(tag, Tag::Paragraph);
         match tag {
             Tag::Emphasis | Tag::Strong | Tag::Strikethrough => {
                 self.extend(range.start..range.start);
@@ -162,6 +165,7 @@ impl<'n, 't> Walker<'n, 't> {
     }
 
     fn end(&mut self, tag: TagEnd, range: Range<usize>) {
+        self.quote &= !matches!(tag, TagEnd::BlockQuote(_));
         match tag {
             TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough => {
                 self.extend(range.end..range.end);
@@ -214,7 +218,7 @@ impl<'n, 't> Walker<'n, 't> {
         if self.wiki > 0 {
             return;
         }
-        if starts && std::mem::take(&mut self.quote) {
+        if std::mem::take(&mut self.quote) && starts {
             self.skip_callout(range.start);
         }
         match &mut self.run {

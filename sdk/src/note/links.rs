@@ -38,16 +38,12 @@ impl Links {
         if target.is_empty() {
             return self.paths.get(&folded(from)).map(String::as_str);
         }
+        if let Some(path) = self.beside(&target, from) {
+            return Some(path);
+        }
         let target = target.trim_start_matches('/');
-        let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let relative = joined(folder, target);
-        let places = relative.into_iter().chain([target.to_owned()]);
-        for place in places {
-            for key in [folded(&place), folded(&format!("{place}.md"))] {
-                if let Some(path) = self.paths.get(&key) {
-                    return Some(path);
-                }
-            }
+        if let Some(path) = self.at(target) {
+            return Some(path);
         }
         let key = folded(target);
         let name = key.rsplit('/').next().unwrap_or(&key);
@@ -59,6 +55,28 @@ impl Links {
         };
         let named = [name.to_owned(), format!("{name}.md")];
         named.iter().filter_map(|name| self.names.get(name)).flatten().find(fits).map(String::as_str)
+    }
+
+    /// The file that a link leads to by its path from the folder of the note `from` alone. So every program reads a link of
+    /// markdown, also one that knows no vault.
+    pub fn resolve_path(&self, link: &Link, from: &str) -> Option<&str> {
+        let target = if link.wiki { link.target.clone() } else { decoded(&link.target) };
+        if target.is_empty() { None } else { self.beside(&target, from) }
+    }
+
+    /// The file at a path from the folder of a note. A path with `/` at its start is one of the vault.
+    fn beside(&self, target: &str, from: &str) -> Option<&str> {
+        if target.starts_with('/') {
+            return None;
+        }
+        let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.at(&joined(folder, target)?)
+    }
+
+    /// The file of this path, with or without the ending of a note.
+    fn at(&self, path: &str) -> Option<&str> {
+        let keys = [folded(path), folded(&format!("{path}.md"))];
+        keys.iter().find_map(|key| self.paths.get(key)).map(String::as_str)
     }
 }
 
@@ -112,7 +130,7 @@ impl Note {
         let range = link.place.clone()?;
         let front = self.front.range.clone().filter(|front| front.start <= range.start && range.end <= front.end);
         let written = match front {
-            Some(front) => quoted(quote_at(&text[front.clone()], range.start - front.start), target),
+            Some(front) => quoted(Quotes::new(&text[front.clone()]).at(range.start - front.start), target),
             None if link.wiki => target.to_owned(),
             None if text[..range.start].ends_with('<') => bracketed(target),
             None => encoded(target),
@@ -126,13 +144,17 @@ pub(super) fn in_front(text: &str, front: &FrontMatter) -> Vec<Link> {
     let Some(range) = front.range.clone() else { return Vec::new() };
     let content = &text[range.clone()];
     let mut links = Vec::new();
-    let mut at = 0;
+    let (mut at, mut end) = (0, 0);
+    let mut quotes = Quotes::new(content);
     while let Some(start) = content[at..].find("[[").map(|start| at + start) {
-        let line = content[start..].lines().next().unwrap_or_default();
         at = start + 2;
-        let Some(end) = line.find("]]").map(|end| start + end) else { continue };
-        // `[[a], [b]]` is a list of lists.
-        if content[at..end].contains(['[', ']']) {
+        // Looked for once for all links before it: a line can have thousands of `[[`.
+        if end < at {
+            let Some(found) = content[at..].find("]]") else { break };
+            end = at + found;
+        }
+        // `[[a], [b]]` is a list of lists, and no link goes over a line.
+        if content[at..end].contains(['[', ']', '\n']) {
             continue;
         }
         let place = trimmed(content, at..wiki_end(content, at..end));
@@ -140,7 +162,7 @@ pub(super) fn in_front(text: &str, front: &FrontMatter) -> Vec<Link> {
         let heading = rest.trim_start().strip_prefix('#').and_then(|rest| rest.split('|').next());
         let shift = |place: Range<usize>| range.start + place.start..range.start + place.end;
         links.push(Link {
-            target: unquoted(quote_at(content, start), target),
+            target: unquoted(quotes.at(start), target),
             heading: heading.map(|heading| heading.trim().to_owned()),
             wiki: true,
             embed: false,
@@ -152,24 +174,40 @@ pub(super) fn in_front(text: &str, front: &FrontMatter) -> Vec<Link> {
     links
 }
 
-/// How a text of the front matter is quoted at a place.
-fn quote_at(content: &str, at: usize) -> Option<char> {
-    let line = &content[content[..at].rfind('\n').map_or(0, |end| end + 1)..at];
-    let (mut quote, mut last) = (None, ' ');
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        match (quote, letter) {
-            (Some('"'), '\\') => {
-                letters.next();
-            }
-            (Some(open), letter) if open == letter => quote = None,
+/// How texts of the front matter are quoted, from its start to its end.
+struct Quotes<'t> {
+    letters: std::iter::Peekable<std::str::CharIndices<'t>>,
+    quote: Option<char>,
+    last: char,
+    is_escaped: bool,
+}
+
+impl<'t> Quotes<'t> {
+    fn new(content: &'t str) -> Self {
+        Self { letters: content.char_indices().peekable(), quote: None, last: ' ', is_escaped: false }
+    }
+
+    /// The quote that is open at a place, which must not be before the one that was asked for last.
+    fn at(&mut self, place: usize) -> Option<char> {
+        while let Some((_, letter)) = self.letters.next_if(|(at, _)| *at < place) {
+            self.take(letter);
+        }
+        self.quote
+    }
+
+    fn take(&mut self, letter: char) {
+        match (self.quote, letter) {
+            // Each line starts anew, so that a quote that nobody closed is one of its line only.
+            (_, '\n') => (self.quote, self.is_escaped) = (None, false),
+            _ if self.is_escaped => self.is_escaped = false,
+            (Some('"'), '\\') => self.is_escaped = true,
+            (Some(open), letter) if open == letter => self.quote = None,
             // An apostrophe within a word opens nothing.
-            (None, '"' | '\'') if last.is_whitespace() || "[{,:-".contains(last) => quote = Some(letter),
+            (None, '"' | '\'') if self.last.is_whitespace() || "[{,:-".contains(self.last) => self.quote = Some(letter),
             _ => {}
         }
-        last = letter;
+        self.last = letter;
     }
-    quote
 }
 
 /// A target as a text of the front matter has it.

@@ -221,3 +221,90 @@ fn more_links_and_where_they_lead() {
         assert!(Note::parse(text).links.iter().all(is_external), "{text}");
     }
 }
+
+#[test]
+fn only_the_first_words_of_a_quote_name_a_callout() {
+    for (text, expected) in [
+        ("> [!note]\n> Said.\n", vec!["Said."]),
+        ("> [!note]- Title\n> Said.\n", vec!["Title Said."]),
+        ("> [!info|left]+\n> Said.\n", vec!["Said."]),
+        ("> [!a]\n> > [!b] Title\n> > Said.\n", vec!["Title Said."]),
+        ("> ```\n> x\n> ```\n\n[!note] stays\n", vec!["[!note] stays"]),
+        ("> # Head\n> [!note] stays\n", vec!["Head", "[!note] stays"]),
+        ("> - item\n>\n> [!note] stays\n", vec!["item", "[!note] stays"]),
+        ("> - [!note] stays\n", vec!["[!note] stays"]),
+        ("> **bold**\n> [!note] stays\n", vec!["**bold** [!note] stays"]),
+        ("> `code`\n> [!note] stays\n", vec!["`code` [!note] stays"]),
+        ("> [[Link]]\n> [!note] stays\n", vec!["[[Link]] [!note] stays"]),
+        (">\n\n[!note] stays\n", vec!["[!note] stays"]),
+    ] {
+        assert_eq!(lines(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_formula_with_an_empty_line_is_a_formula() {
+    for (text, expected) in [
+        ("$$\na\n\n#x\n$$\n#y\n", vec!["y"]),
+        ("$$\n\n#x\n\n$$\n\n#y\n", vec!["y"]),
+        ("$$\r\na\r\n\r\n#x\r\n$$\r\n#y\r\n", vec!["y"]),
+        ("$$\na\n$$\n\n#y\n\n$$\nb\n$$\n", vec!["y"]),
+        // A mark that nothing closes, or that is another formula's, starts nothing.
+        ("$$\n\n#y\n", vec!["y"]),
+        ("$$\n\n#y\n\n$$\nb\n$$\n", vec!["y"]),
+        ("```\n$$\n```\n\n#y\n\n```\n$$\n```\n", vec!["y"]),
+        ("Costs $$\n\n#y\n\nand $$\n", vec!["y"]),
+        ("$$\n\n#y\n\n$$ and more\n", vec!["y"]),
+    ] {
+        assert_eq!(tags(text), expected, "{text:?}");
+    }
+    assert_eq!(lines("One.\n\n$$\na\n\nb\n$$\n\nTwo.\n"), ["One.", "Two."]);
+}
+
+#[test]
+fn a_text_with_many_marks_is_read_in_time_that_grows_with_it() {
+    let times = 60_000;
+    // Each mark that searched the rest of the text would take the square of this.
+    for (mark, expected) in [
+        ("%% a %% ", 1),
+        ("%% %% b\n", 1),
+        ("<!-- a --> ", 1),
+        ("x <!-- ", 1),
+        ("<!--\n", 0),
+        ("`%%` <!-- a --> ", 1),
+        ("$$ ", 1),
+        ("$$\n\na\n\n", 1),
+        ("[[a ", 1),
+        ("> [!a]\n", 1),
+    ] {
+        let text = format!("{}\n\n#y\n", mark.repeat(times));
+        assert_eq!(tags(&text).len(), expected, "{mark:?}");
+    }
+    let front = format!("---\na: {}\nb: {}\n---\n#y\n", "[[ ".repeat(times), "'[[c]]', ".repeat(times));
+    let note = Note::parse(&front);
+    assert_eq!((note.links.len(), note.tags.len()), (times, 1));
+}
+
+#[test]
+fn a_path_of_the_vault_starts_with_a_slash() {
+    let files = ["Home.md", "n/Home.md", "n/a.md", "img/p.png", "n/img/p.png"].map(str::to_owned);
+    let links = Links::new(&files);
+    let lead = |text: &str| {
+        let note = Note::parse(text);
+        let link = note.links.first().cloned().unwrap_or_else(|| unreachable!());
+        (links.resolve(&link, "n/a.md").map(str::to_owned), links.resolve_path(&link, "n/a.md").map(str::to_owned))
+    };
+    for (text, found, path) in [
+        ("[t](Home.md)", Some("n/Home.md"), Some("n/Home.md")),
+        ("[t](/Home.md)", Some("Home.md"), None),
+        ("![](/img/p.png)", Some("img/p.png"), None),
+        ("![](img/p.png)", Some("n/img/p.png"), Some("n/img/p.png")),
+        ("![](../img/p.png)", Some("img/p.png"), Some("img/p.png")),
+        ("[t](a)", Some("n/a.md"), Some("n/a.md")),
+        ("[t](#here)", Some("n/a.md"), None),
+        ("[t](n/a.md)", Some("n/a.md"), None),
+        ("[[/Home]]", Some("Home.md"), None),
+    ] {
+        assert_eq!(lead(text), (found.map(str::to_owned), path.map(str::to_owned)), "{text}");
+    }
+}

@@ -67,7 +67,13 @@ impl<'m> Move<'m> {
             return Ok(None);
         };
         let (wanted, new_path) = (self.new_path(before), self.new_path(path));
-        if self.after.resolve(link, new_path) == Some(wanted) {
+        // A path that every program follows must be one afterwards, also where Obsidian would find the file by its name.
+        let is_path = !link.wiki && self.before.resolve_path(link, path) == Some(before);
+        let leads = |link: &Link| {
+            self.after.resolve(link, new_path) == Some(wanted)
+                && (!is_path || self.after.resolve_path(link, new_path) == Some(wanted))
+        };
+        if leads(link) {
             return Ok(None);
         }
         let leads_there = |target: &String| {
@@ -78,9 +84,9 @@ impl<'m> Move<'m> {
                 target: seen.clone(),
                 ..link.clone()
             };
-            (self.after.resolve(&new, new_path) == Some(wanted)).then_some(change)
+            leads(&new).then_some(change)
         };
-        let targets = targets(link, path, before, wanted, new_path);
+        let targets = targets(link, is_path, wanted, new_path);
         let change = targets.iter().find_map(leads_there);
         let why = || {
             SkillError::failed(format!(
@@ -93,7 +99,7 @@ impl<'m> Move<'m> {
 }
 
 /// What could be written in a link, in the manner of the old target first.
-fn targets(link: &Link, path: &str, before: &str, wanted: &str, new_path: &str) -> Vec<String> {
+fn targets(link: &Link, is_path: bool, wanted: &str, new_path: &str) -> Vec<String> {
     let ending = note::is_note(&link.target) || !note::is_note(wanted);
     let short = |path: &str| {
         if ending {
@@ -105,21 +111,15 @@ fn targets(link: &Link, path: &str, before: &str, wanted: &str, new_path: &str) 
     let name = short(wanted.rsplit('/').next().unwrap_or(wanted));
     let whole = short(wanted);
     let relative = short(&relative(new_path, wanted));
-    let is_relative = link.target.starts_with('.') || (!link.wiki && is_beside(path, before));
-    if is_relative {
+    if link.target.starts_with('/') {
+        vec![format!("/{whole}")]
+    } else if is_path || link.target.starts_with('.') {
         vec![relative, whole]
     } else if link.target.contains('/') {
         vec![whole, relative]
     } else {
         vec![name, whole, relative]
     }
-}
-
-/// Whether a file lies in the folder of a note, or below it. A note without a folder has no such path.
-fn is_beside(path: &str, file: &str) -> bool {
-    let folder = path.rsplit_once('/').map(|(folder, _)| folder);
-    let below = folder.and_then(|folder| file.strip_prefix(folder));
-    below.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The path of a file from the folder of a note.

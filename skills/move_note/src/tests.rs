@@ -77,16 +77,16 @@ fn links_in_the_front_matter_are_links() {
 fn links_of_the_moved_note_lead_where_they_did() {
     seed(
         "Inbox/plan.md",
-        "[b](b.md) [[./c]] [[plan#Here]] [w](https://x.y/b.md) ![](../img/a.png)\n",
+        "[b](b.md) [b](../Inbox/b.md) [c](c) [[./c]] [[c]] [[plan#Here]] [h](#Here) [w](https://x.y/b.md) ![](../img/a.png) ![](<a b/p.png>)\n",
     );
     seed("Inbox/b.md", "");
     seed("Inbox/c.md", "");
     seed("img/a.png", "");
+    seed("Inbox/a b/p.png", "");
     let output = moved("Inbox/plan.md", "Projects/deep/plan.md");
     assert_eq!(output["changed"], json!(["Projects/deep/plan.md"]));
-    // A name alone is found from anywhere.
-    let text =
-        "[b](b.md) [[../../Inbox/c]] [[plan#Here]] [w](https://x.y/b.md) ![](../../img/a.png)\n";
+    // `[[c]]` is found from anywhere, and a path is one from the new folder.
+    let text = "[b](../../Inbox/b.md) [b](../../Inbox/b.md) [c](../../Inbox/c) [[../../Inbox/c]] [[c]] [[plan#Here]] [h](#Here) [w](https://x.y/b.md) ![](../../img/a.png) ![](<../../Inbox/a b/p.png>)\n";
     assert_eq!(written("Projects/deep/plan.md").as_deref(), Some(text));
     assert_eq!(output["sha256"], sha256(text));
 }
@@ -262,6 +262,30 @@ fn a_name_beside_the_note_stays_a_name() {
     moved("Inbox/plan.md", "Areas/new.md");
     let expected = "[[new]] [p](../Areas/new.md)\n";
     assert_eq!(written("Inbox/other.md").as_deref(), Some(expected));
+}
+
+#[test]
+fn a_path_from_the_top_of_the_vault_stays_one() {
+    seed("Inbox/plan.md", "![](/img/a.png) [o](/Inbox/o.md)\n");
+    seed("Inbox/o.md", "[p](/Inbox/plan.md#x) [[/Inbox/plan]]\n");
+    seed("img/a.png", "");
+    let output = moved("Inbox/plan.md", "Areas/new plan.md");
+    assert_eq!(output["changed"], json!(["Inbox/o.md"]));
+    assert_eq!(
+        written("Inbox/o.md").as_deref(),
+        Some("[p](/Areas/new%20plan.md#x) [[/Areas/new plan]]\n")
+    );
+}
+
+#[test]
+fn a_name_that_is_no_path_stays_a_name() {
+    seed("Inbox/deep/plan.md", "![](p.png)\n");
+    seed("Inbox/o.md", "[p](plan.md)\n");
+    seed("img/p.png", "");
+    let output = moved("Inbox/deep/plan.md", "Areas/new.md");
+    assert_eq!(output["changed"], json!(["Inbox/o.md"]));
+    assert_eq!(written("Inbox/o.md").as_deref(), Some("[p](new.md)\n"));
+    assert_eq!(written("Areas/new.md").as_deref(), Some("![](p.png)\n"));
 }
 
 #[test]
