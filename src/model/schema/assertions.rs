@@ -298,10 +298,12 @@ fn object<'a>(
         }
         Some(_) => return Err(malformed(at, "properties", "must be an object of schemas")),
     }
-    let extra = match map.get("additionalProperties") {
+    let is_free = properties.is_empty() && empty == Empty::Free;
+    let extra = match map.get("additionalProperties").filter(|extra| !(is_free && says_nothing(extra))) {
         // An object without rules would accept anything. Where one is allowed, its values are
-        // scalars, so that it stays as flat as it looks.
-        None if properties.is_empty() && empty == Empty::Free => shorthand::scalar(),
+        // scalars, so that it stays as flat as it looks. `true` and `{}` say the same as nothing: pydantic
+        // writes the one for `dict`, and zod the other for `z.record(z.any())`.
+        None if is_free => shorthand::scalar(),
         None | Some(Value::Bool(false)) => Value::Bool(false),
         // A closed schema is what makes the capabilities of an input readable: nothing can be
         // passed that it does not name.
@@ -322,6 +324,11 @@ fn object<'a>(
     out.insert("properties".to_owned(), Value::Object(properties));
     out.insert("additionalProperties".to_owned(), extra);
     names(normaliser, map, at, depth, out)
+}
+
+/// Whether a schema accepts everything.
+fn says_nothing(schema: &Value) -> bool {
+    *schema == Value::Bool(true) || schema.as_object().is_some_and(Map::is_empty)
 }
 
 /// The rule for the names of properties. Every name is text, so that alone is no rule.

@@ -153,7 +153,11 @@ fn every_rule_has_a_schema_that_breaks_it() {
         (json!({"type": "array"}), "Vacuous", ""),
         (json!({"type": "array", "items": {}}), "Vacuous", "/items"),
         (json!({"type": "array", "items": true}), "Vacuous", "/items"),
-        (json!({"type": "object", "additionalProperties": {}}), "Vacuous", "/additionalProperties"),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "null"}}, "additionalProperties": {}}),
+            "Vacuous",
+            "/additionalProperties",
+        ),
         (json!({"anyOf": [{"type": "string"}, {}]}), "Vacuous", "/anyOf/1"),
         (json!("string"), "Malformed", ""),
         (json!(null), "Malformed", ""),

@@ -28,6 +28,14 @@ fn schemas_are_taken_as_libraries_write_them() -> Result<(), SchemaError> {
             json!({"type": "object", "properties": {}, "additionalProperties": scalar}),
         ),
         (
+            json!({"type": "object", "additionalProperties": true}),
+            json!({"type": "object", "properties": {}, "additionalProperties": scalar}),
+        ),
+        (
+            json!({"type": "object", "properties": {}, "additionalProperties": {}}),
+            json!({"type": "object", "properties": {}, "additionalProperties": scalar}),
+        ),
+        (
             json!({"type": "object", "additionalProperties": false}),
             json!({"type": "object", "properties": {}, "additionalProperties": false}),
         ),
@@ -126,7 +134,7 @@ fn each_form_of_public_servers_is_taken_or_refused_at_its_place() -> Result<(), 
         assert_eq!(serde_json::from_str::<IoSchema>(&serde_json::to_string(&io)?)?, io, "{form}");
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!((corpus.len(), taken), (138, 109));
+    assert_eq!((corpus.len(), taken), (138, 112));
     Ok(())
 }
 
