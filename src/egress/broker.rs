@@ -79,6 +79,11 @@ fn serve() -> io::Result<()> {
         };
         let CallHead { method, url, headers, time_ms } = match message {
             HostMessage::Call(head) => head,
+            HostMessage::Hold => {
+                exchanger.hold_secrets();
+                wire::send(&mut socket, &BrokerMessage::Clean, &[])?;
+                continue;
+            }
             HostMessage::Scan => {
                 let found = exchanger.leak_in(&body).map(|leak| BrokerMessage::Leak(leak.to_string()));
                 wire::send(&mut socket, &found.unwrap_or(BrokerMessage::Clean), &[])?;

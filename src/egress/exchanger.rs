@@ -79,6 +79,13 @@ impl<L: NameLookup> Exchanger<L> {
         self.leak.take()
     }
 
+    /// Gets every secret of the run that can be read.
+    pub fn hold_secrets(&mut self) {
+        if let Some(secrets) = &mut self.secrets {
+            secrets.hold_all();
+        }
+    }
+
     /// A secret of the run in what it leaves behind.
     pub fn leak_in(&self, bytes: &[u8]) -> Option<Leak> {
         self.secrets.as_ref().and_then(|secrets| secrets.leak_in(bytes))

@@ -127,6 +127,8 @@ pub(super) struct KeeperSecrets<'a> {
     pub(super) reader: SecretReader<'a>,
     /// Whether the broker has one.
     pub(super) used: bool,
+    /// Whether a store was asked, whatever came of it.
+    pub(super) asked: bool,
 }
 
 impl<'a> Keeper<'a> {
@@ -255,6 +257,7 @@ impl<'a> Keeper<'a> {
 
     /// Has a reader write the value into the socket of the broker. This process never has it.
     fn hand_over(&mut self, name: &SecretName) -> Result<(), String> {
+        self.secrets.asked = true;
         let bound = self.secrets.bindings.iter().any(|binding| binding.name == name.as_str());
         let read = match bound {
             true => self.secrets.reader.hand_over(name, self.socket.as_fd()),
@@ -291,8 +294,23 @@ impl<'a> Keeper<'a> {
         }
     }
 
+    /// Has the broker get the secrets of a run whose requests were all refused before one was needed.
+    fn hold(&mut self) -> Result<(), String> {
+        wire::send(&mut self.socket, &HostMessage::Hold, &[]).map_err(gone)?;
+        match self.answer("a request")? {
+            (BrokerMessage::Clean, _) => Ok(()),
+            _ => Err(OTHER_ANSWER.to_owned()),
+        }
+    }
+
     /// Looks at what was asked and answered while a secret was not known yet: the guest may have known it.
     fn scan_kept(&mut self) -> LeakVerdict {
+        // A request that was refused is kept too, and what the guest wrote into it was looked at by nobody.
+        let was_refused = self.kept.exchanges.iter().any(|kept| kept.record.hops.is_empty());
+        let is_bound = !self.secrets.bindings.is_empty();
+        if was_refused && is_bound && !self.secrets.asked && self.hold().is_err() {
+            return LeakVerdict::Unscanned;
+        }
         let kept = std::mem::take(&mut self.kept);
         for KeptExchange { record, bodies } in &kept.exchanges {
             let fields = record.call.headers.iter().flat_map(|field| [field.name.as_str(), &field.value]);

@@ -126,7 +126,7 @@ pub fn serve<T>(
     let reader = SecretReader { cage: &reader_cage, stores };
     thread::scope(|scope| {
         let (tasks, pending) = mpsc::channel();
-        let secrets = KeeperSecrets { bindings, reader, used: false };
+        let secrets = KeeperSecrets { bindings, reader, used: false, asked: false };
         let keeper = Keeper::new(grants, socket, budget, secrets);
         // Ends when the last holder of the port is gone.
         let named = thread::Builder::new().name("kavi-egress".to_owned());

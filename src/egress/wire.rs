@@ -44,6 +44,8 @@ pub enum HostMessage {
     Call(CallHead),
     /// Sign the body of this message.
     Sign(SigningHead),
+    /// Get every secret of the run, so that it can be looked for.
+    Hold,
     /// Look for the secrets of the run in the body of this message.
     Scan,
 }

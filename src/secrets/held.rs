@@ -1,7 +1,7 @@
 //! The secrets of one run, as the broker holds them.
 //!
-//! Guarantees: a value is fetched once in a run, when a request to its origin has passed every rule or something is to be
-//! signed. What the guest sends is scanned before the value is put in, and what the server sends before the guest gets it.
+//! Guarantees: a value is fetched once in a run, when a request to its origin has passed every rule, something is to be signed,
+//! or refused requests are to be searched for it. What the guest sends is scanned before the value is put in, and what the server sends before the guest gets it.
 //!
 //! Deliberately never: puts a value into a request to another origin, however the request came to go there.
 
@@ -123,6 +123,14 @@ impl<S: SecretSource> HeldSecrets<S> {
         Ok(signed.map_err(|why| {
             SigningFailure::new(SigningFailureKind::Unavailable, format!("the secret {} {why}", binding.name))
         }))
+    }
+
+    /// Fetches every secret, to look for it. One that cannot be read is left out.
+    pub fn hold_all(&mut self) {
+        for binding in self.bindings.clone() {
+            // The host says why there is no value.
+            let _ = self.hold(&binding);
+        }
     }
 
     /// A secret in what a server sent.

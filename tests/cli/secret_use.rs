@@ -286,6 +286,9 @@ fn a_guest_that_knows_the_secret_sends_and_says_nothing_of_it() {
     assert!(case.contains("/v1/hello") && !case.to_ascii_lowercase().contains("authorization"), "{case}");
     assert_eq!(canary.within(case.as_bytes()), [""; 0]);
     let before = rig.bound.requests().len();
+    // What no rule allows is not sent. The run ends all the same, because its record would have the request.
+    let refused = error(rig.run(&format!("{}?q={hex}", rig.url("/elsewhere")), "", ""));
+    assert!(refused.contains("contains the secret TOKEN") && refused.contains("in a request"), "{refused}");
     let sends = error(rig.run(&format!("{}?q={hex}", rig.url("/v1/hello")), "", ""));
     assert!(sends.contains("an exchange contains the secret TOKEN"), "{sends}");
     assert_eq!(rig.bound.requests().len(), before);
@@ -293,7 +296,7 @@ fn a_guest_that_knows_the_secret_sends_and_says_nothing_of_it() {
     assert!(says.contains("contains the secret TOKEN") && says.contains("in its output"), "{says}");
     let logs = error(rig.run(&rig.url("/v1/hello"), "", &hex));
     assert!(logs.contains("contains the secret TOKEN") && logs.contains("in its log"), "{logs}");
-    for message in [sends, says, logs] {
+    for message in [refused, sends, says, logs] {
         assert_eq!(canary.within(message.as_bytes()), [""; 0]);
     }
 }
