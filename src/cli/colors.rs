@@ -83,6 +83,11 @@ pub fn painted(text: &str) -> Cow<'_, str> {
     if console::colors_enabled() { paint(text).into() } else { text.into() }
 }
 
+/// The same for stderr, where questions are asked.
+pub fn painted_for_stderr(text: &str) -> Cow<'_, str> {
+    if console::colors_enabled_stderr() { paint(text).into() } else { text.into() }
+}
+
 fn paint(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut hunk = false;

@@ -6,8 +6,9 @@
 use crate::model::{capabilities::SkillCapabilities, spec::SkillSpec, text};
 
 /// The groups: how the names of their interfaces begin, and what they give.
-const GROUPS: [(&str, &[&str]); 10] = [
+const GROUPS: [(&str, &[&str]); 11] = [
     ("http", &["kavi:skill/http"]),
+    ("sign", &["kavi:skill/sign"]),
     ("log", &["kavi:skill/log"]),
     ("contract", &["kavi:skill/types"]),
     ("environment", &["wasi:cli/environment"]),
@@ -33,6 +34,7 @@ pub fn lines(imports: &[String], spec: &SkillSpec) -> Vec<String> {
 fn meaning(group: &str, spec: &SkillSpec) -> String {
     match group {
         "http" => "requests that a host rule allows, made outside of the run",
+        "sign" => "signatures by a secret of the specification, made outside of the run",
         "log" => "lines that are kept in the record of the run",
         "contract" => "types only, no access",
         "environment" => "always empty, and no arguments",
@@ -55,4 +57,47 @@ fn files(spec: &SkillSpec) -> String {
     let folders: Vec<String> = spec.paths.iter().map(|path| format!("{path}/")).collect();
     let removes = if spec.removes_files { "writes and removes" } else { "writes" };
     format!("{reads}; what it {removes} is committed below {} only", folders.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{effect::EffectClass, name::SkillName, schema::IoSchema};
+
+    /// The table of what the runtime can give.
+    const TABLE: &str = include_str!("../runtime/interfaces.rs");
+
+    #[test]
+    fn each_interface_that_a_skill_can_import_has_a_group() -> Result<(), Box<dyn std::error::Error>> {
+        let spec = SkillSpec {
+            v: 1,
+            name: SkillName::parse("fetch")?,
+            description: "Fetches".to_owned(),
+            side_effect_class: EffectClass::ReadOnly,
+            paths: Vec::new(),
+            required_secrets: Vec::new(),
+            reads: None,
+            hosts: Vec::new(),
+            allow_private: Vec::new(),
+            secrets: Vec::new(),
+            io: IoSchema::parse(r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?,
+            reads_clock: false,
+            coerce: false,
+            removes_files: false,
+            examples: Vec::new(),
+            required_tests: Vec::new(),
+        };
+        let table = TABLE.split_once("const NEVER").map_or(TABLE, |(table, _)| table);
+        let quoted = table.split('"').filter(|text| text.starts_with("kavi:skill/") || text.starts_with("wasi:"));
+        // Tests alone are given it, and what is promoted has no tests.
+        let names = quoted.filter(|name| !name.contains('{') && *name != "kavi:skill/testing");
+        let names: Vec<String> = names.map(|name| format!("{name}@0.1.0")).collect();
+        assert!(names.len() > 20, "{names:?}");
+        let lines = lines(&names, &spec);
+        assert_eq!(lines.len(), GROUPS.len(), "{lines:#?}");
+        assert!(lines.iter().all(|line| !line.starts_with("UNKNOWN")), "{lines:#?}");
+        let other = super::lines(&["wasi:sockets/tcp@0.2.0".to_owned()], &spec);
+        assert_eq!(other, ["UNKNOWN: wasi:sockets/tcp@0.2.0"]);
+        Ok(())
+    }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::colors::{self, Tone};
 use super::log::Reports;
 use super::pager;
+use super::screen;
 use super::views;
 use crate::error::Error;
 use crate::model::text;
@@ -226,16 +227,18 @@ impl Out {
 
     /// Shows a text on stderr, page by page where it is longer than the screen.
     pub fn paged(&self, text: &str) -> Seen {
-        let rows = usize::from(console::Term::stderr().size().0).saturating_sub(1).max(2);
-        let lines: Vec<&str> = text.lines().collect();
-        for (number, page) in lines.chunks(rows).enumerate() {
-            write_stderr(&page.join("\n"));
-            let shown = number * rows + page.len();
-            if shown >= lines.len() {
+        let (rows, columns) = console::Term::stderr().size();
+        let (rows, columns) = (usize::from(rows).saturating_sub(1).max(2), usize::from(columns).max(1));
+        let pages = screen::pages(text, rows, columns);
+        let total: usize = pages.iter().map(Vec::len).sum();
+        let mut shown = 0;
+        for page in pages {
+            write_stderr(&colors::painted_for_stderr(&page.join("\n")));
+            shown += page.len();
+            if shown >= total {
                 break;
             }
-            let prompt =
-                format!("-- {shown} of {} lines. Enter shows more, q goes on without the rest -- ", lines.len());
+            let prompt = format!("-- {shown} of {total} lines. Enter shows more, q goes on without the rest -- ");
             if !matches!(asked(&prompt).as_deref().map(str::trim), Some("")) {
                 return Seen::Part;
             }

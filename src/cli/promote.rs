@@ -167,7 +167,8 @@ pub(super) fn describe(report: &PromotionReport, limits: &Narrowed, linked: &Lin
 /// How long the sources are, and how to read them.
 fn source_counts(report: &PromotionReport) -> String {
     let id = report.proposal.id.short();
-    let counted = format!("{} lines in {} files", report.source_lines, report.source_files);
+    let files = if report.source_files == 1 { "file" } else { "files" };
+    let counted = format!("{} lines in {} {files}", report.source_lines, report.source_files);
     match &report.sources.against {
         Some(diff) => format!("{counted}, {} added, {} removed: kavi diff {id}", diff.added, diff.removed),
         None => format!("{counted}: kavi show {id} --source"),

@@ -108,6 +108,43 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Text in pages of at most `rows` rows. A line that is wider than the screen takes several of them, and one that is longer
+/// than a page goes on with the next: otherwise what a page begins with would be gone before it was read.
+pub fn pages(text: &str, rows: usize, columns: usize) -> Vec<Vec<&str>> {
+    let mut pages = vec![Vec::new()];
+    let mut left = rows;
+    for line in text.lines().flat_map(|line| pieces(line, rows * columns)) {
+        let needs = measure_text_width(line).div_ceil(columns).clamp(1, rows);
+        if needs > left {
+            pages.push(Vec::new());
+            left = rows;
+        }
+        left -= needs;
+        if let Some(page) = pages.last_mut() {
+            page.push(line);
+        }
+    }
+    pages
+}
+
+/// A line in pieces that are no wider than that.
+fn pieces(line: &str, width: usize) -> Vec<&str> {
+    if line.len() <= width {
+        return vec![line];
+    }
+    let (mut pieces, mut start, mut wide) = (Vec::new(), 0, 0);
+    for (at, letter) in line.char_indices() {
+        let next = measure_text_width(letter.encode_utf8(&mut [0; 4]));
+        if wide + next > width {
+            pieces.push(&line[start..at]);
+            (start, wide) = (at, 0);
+        }
+        wide += next;
+    }
+    pieces.push(&line[start..]);
+    pieces
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +179,19 @@ mod tests {
         let mut wide = vec![row.map(str::to_owned).to_vec()];
         fit(&mut ["skill", "gates", "made", "component", "what it does"].map(str::to_owned).to_vec(), &mut wide, 82, 2);
         assert_eq!(wide[0][2], "2026-01-02T03:04");
+    }
+
+    #[test]
+    fn a_page_has_the_rows_that_its_lines_take() {
+        let text = format!("one\n{}\nthree\nfour", "x".repeat(25));
+        assert_eq!(pages(&text, 4, 10), [vec!["one", &"x".repeat(25)], vec!["three", "four"]]);
+        assert_eq!(pages("a\nb\nc", 2, 10), [vec!["a", "b"], vec!["c"]]);
+        // A line that no page can hold is shown on several.
+        let long = format!("{}{}", "漢".repeat(10), "y".repeat(12));
+        let shown = pages(&long, 2, 10);
+        assert_eq!(shown.concat().concat(), long);
+        assert_eq!(shown.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(pages("", 2, 10), [Vec::<&str>::new()]);
     }
 
     #[test]

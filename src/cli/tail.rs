@@ -102,6 +102,10 @@ fn columns([run, started, skill, what_for, ended, took, error]: [&str; 7]) -> St
             let started = started.get(..16).unwrap_or(started);
             format!("{run:<8}  {started:<16}  {skill:<18}  {ended:<8}  {took:>8}  {error}")
         }
+        Some(..140) => {
+            let started = started.get(..16).unwrap_or(started);
+            format!("{run:<8}  {started:<16}  {skill:<20}  {what_for:<12}  {ended:<8}  {took:>8}  {error}")
+        }
         _ => format!("{run:<8}  {started:<24}  {skill:<24}  {what_for:<12}  {ended:<8}  {took:>9}  {error}"),
     };
     screen::cut(line.trim_end(), width)
@@ -126,7 +130,9 @@ pub fn revision(entry: &RunEntry) -> String {
     format!("{}{revision}", entry.skill_name)
 }
 
-/// Why it failed, in short.
+/// Why it failed, in short. On a screen, where there is little room, without what each error of a skill begins with.
 pub fn error(entry: &RunEntry) -> String {
-    entry.error.as_ref().map(|error| text::line(error, ERROR)).unwrap_or_default()
+    let Some(error) = &entry.error else { return String::new() };
+    let said = error.strip_prefix("SkillError: the skill failed ").filter(|_| screen::width().is_some());
+    text::line(said.unwrap_or(error), ERROR)
 }

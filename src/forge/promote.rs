@@ -146,6 +146,9 @@ fn unused(spec: &SkillSpec, imports: &[String]) -> Vec<String> {
     if !spec.hosts.is_empty() && !imports.iter().any(|import| import.starts_with("kavi:skill/http@")) {
         unused.push("it may reach hosts, and it imports no http".to_owned());
     }
+    if SkillCapabilities::of(spec).signs() && !imports.iter().any(|import| import.starts_with("kavi:skill/sign@")) {
+        unused.push("it may sign with a secret, and it imports no signing".to_owned());
+    }
     unused
 }
 

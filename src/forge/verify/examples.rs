@@ -110,7 +110,13 @@ fn ask(context: &GateContext<'_>, runner: &TrialRunner<'_>, hints: &InputHints) 
 /// A vault in words: its files, each with the beginning of its text.
 fn said_of(files: &BTreeMap<VaultPath, String>) -> String {
     const SHOWN: usize = 3;
-    let named = files.iter().take(SHOWN).map(|(path, contents)| format!("{path} {:?}", text::line(contents, 40)));
+    let begins = |contents: &str| {
+        let mut begins: String = contents.chars().take(40).collect();
+        begins.extend((begins.len() < contents.len()).then_some('…'));
+        begins
+    };
+    // Escaped once, as the answer is: a newline is `\n`.
+    let named = files.iter().take(SHOWN).map(|(path, contents)| format!("{path} {:?}", begins(contents)));
     let named = named.collect::<Vec<_>>().join(", ");
     let more = files.len().saturating_sub(SHOWN);
     match (files.len(), more) {
