@@ -183,6 +183,17 @@ fn the_recipe_of_a_container_holds_together() {
     }
     assert!(recipe.iter().any(|line| line.contains("WORKDIR /home/kavi/notes")));
     assert!(recipe[at("cargo install")].contains("--locked"));
+    // A workspace is its owner's, and a program says which commit it is of.
+    assert!(recipe[at("useradd")].contains("--uid \"$UID\"") && at("ARG UID") < at("useradd"));
+    assert!(at("ARG KAVI_COMMIT") < at("cargo install"));
+    // The options of the command name what the recipe takes, and its volumes are those that were made.
+    let build = text.lines().find(|line| line.starts_with("docker build ")).unwrap();
+    assert!(build.contains("--build-arg UID=") && build.contains("--build-arg KAVI_COMMIT="));
+    let ignored = fs::read_to_string(root.join(".dockerignore")).unwrap();
+    let of_git = fs::read_to_string(root.join(".gitignore")).unwrap();
+    for folder in of_git.lines().filter(|line| line.ends_with("/target") || line.starts_with("/.kavi")) {
+        assert!(ignored.contains(folder.trim_end_matches('/')), "{folder} gets into the image");
+    }
     // What the action gets as well, and what the README of the toolchain asks for.
     for part in ["wasm32-wasip2", "rustfmt", "clippy"] {
         at(part);
