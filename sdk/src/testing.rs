@@ -36,13 +36,15 @@ use crate::removals;
 use crate::roots::roots;
 use crate::{SkillError, call as call_text};
 
-/// Puts a file into the test's vault, as if it had been there before the run.
+/// Puts a file into the test's vault, as if it had been there before the run. What a call before it wrote or removed at that
+/// path is gone.
 ///
 /// # Panics
 /// Fails the test if the path is none inside the vault or the file cannot be made.
 pub fn seed(path: impl AsRef<str>, contents: impl AsRef<str>) {
     let (path, made) = (path.as_ref(), put(path.as_ref(), contents.as_ref()));
     assert!(made.is_ok(), "cannot seed `{path}`: {}", made.err().unwrap_or_default());
+    removals::forget(path);
 }
 
 #[cfg(target_family = "wasm")]
@@ -55,7 +57,10 @@ fn put(path: &str, contents: &str) -> Result<(), String> {
     crate::path::check(named.strip_prefix('.').unwrap_or(named))?;
     let place = roots().vault.join(path);
     let made = place.parent().map_or(Ok(()), fs::create_dir_all);
-    made.and_then(|()| fs::write(&place, contents)).map_err(|error| error.to_string())
+    made.and_then(|()| fs::write(&place, contents)).map_err(|error| error.to_string())?;
+    // In a verification the host does this: a skill that only reads may not ask for it.
+    let _ = fs::remove_file(roots().out.join(path));
+    removals::take_back(&roots().out, path).map_err(|error| error.to_string())
 }
 
 /// Sets what [`clock::now`](crate::clock::now) says for the rest of this test, in seconds since 1970.
@@ -175,6 +180,17 @@ mod tests {
         vault::write("a/d.md", "z")?;
         assert_eq!(written_paths(), ["a/d.md", "c.md"]);
         assert_eq!(written("c.md").as_deref(), Some("y"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_seeded_file_takes_the_place_of_what_was_written_or_removed() -> Result<(), SkillError> {
+        vault::write("again.md", "written")?;
+        seed("again.md", "seeded");
+        assert_eq!((vault::read("again.md")?.as_str(), written("again.md")), ("seeded", None));
+        vault::remove("again.md")?;
+        seed("again.md", "back");
+        assert_eq!((vault::read("again.md")?.as_str(), removed_paths().len()), ("back", 0));
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
     digest::Digest,
@@ -68,6 +69,12 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<RequestedRemoval>, InvalidManifest> {
     }
 }
 
+/// The text of a manifest with these removals.
+pub fn render(removals: &[RequestedRemoval]) -> String {
+    let entry = |removal: &RequestedRemoval| json!({ "path": removal.path, "sha256": removal.sha256 });
+    json!({ "v": 1, "remove": removals.iter().map(entry).collect::<Vec<_>>() }).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +83,9 @@ mod tests {
     fn a_manifest_names_files_by_path_and_digest() -> Result<(), Box<dyn std::error::Error>> {
         let digest = Digest::of(b"a");
         let text = format!(r#"{{"v":1,"remove":[{{"path":"a/b.md","sha256":"{digest}"}}]}}"#);
-        assert_eq!(parse(text.as_bytes())?, [RequestedRemoval { path: VaultPath::parse("a/b.md")?, sha256: digest }]);
+        let removal = RequestedRemoval { path: VaultPath::parse("a/b.md")?, sha256: digest };
+        assert_eq!(parse(text.as_bytes())?, [removal.clone()]);
+        assert_eq!(parse(render(&[removal.clone()]).as_bytes())?, [removal]);
         let one = format!(r#"{{"path":"a.md","sha256":"{digest}"}}"#);
         let refused = |text: &str| parse(text.as_bytes()).err().map(|error| error.to_string()).unwrap_or_default();
         for (text, why) in [

@@ -382,3 +382,81 @@ fn verifying_again_is_another_verification_with_the_same_component() {
     let scratch = workspace.path().join(".kavi/scratch");
     assert_eq!(fs::read_dir(scratch).unwrap().count(), 0, "nothing of a verification is left behind");
 }
+
+/// A test that calls twice seeds the second vault anew: what the first call wrote or removed there must not hide it.
+#[test]
+fn a_seeded_file_replaces_what_a_call_before_it_left() {
+    let source = r#"//! Adds to a note, or removes it.
+
+use kavi_sdk::prelude::*;
+
+#[derive(Deserialize)]
+struct Input {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    before: String,
+}
+
+const NOTE: &str = "Inbox/note.md";
+
+fn run(input: Input) -> Result<Output, SkillError> {
+    let before = vault::read(NOTE)?;
+    if input.text.is_empty() {
+        vault::remove(NOTE)?;
+    } else {
+        vault::write(NOTE, format!("{before}{}", input.text))?;
+    }
+    Ok(Output { before })
+}
+
+kavi_sdk::export_skill!(run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kavi_sdk::testing::{call, removed_paths, seed, written, written_paths};
+
+    fn before(text: &str) -> Value {
+        call(run, json!({ "text": text })).unwrap()["before"].clone()
+    }
+
+    #[test]
+    fn writes_over_what_was_seeded_last() {
+        seed(NOTE, "one");
+        assert_eq!(before("+"), json!("one"));
+        assert_eq!(written(NOTE).as_deref(), Some("one+"));
+        seed(NOTE, "two");
+        assert_eq!(written_paths(), Vec::<String>::new());
+        assert_eq!(before("-"), json!("two"));
+        assert_eq!(written(NOTE).as_deref(), Some("two-"));
+    }
+
+    #[test]
+    fn removes_what_was_seeded_last() {
+        seed(NOTE, "one");
+        assert_eq!(before(""), json!("one"));
+        assert_eq!(removed_paths(), [NOTE]);
+        seed(NOTE, "two");
+        assert_eq!(removed_paths(), Vec::<String>::new());
+        assert_eq!(before("+"), json!("two"));
+        assert_eq!(removed_paths(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn needs_the_note() {
+        let got = call(run, json!({ "text": "x" }));
+        assert!(matches!(got, Err(SkillError::NotFound(_))), "{got:?}");
+    }
+}
+"#;
+    let workspace = Workspace::new();
+    let schema = r#"{"input":{"text":"str"},"output":{"before":"str"}}"#;
+    let id = workspace.propose("peek", "FILE_WRITE", schema, &["--path", "Inbox", "--removes-files"]);
+    workspace.import(&id, &workspace.source("peek", source)).expect(0);
+    let document = workspace.json(&["verify-skill", &id]).json();
+    let test = document["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == "test").unwrap();
+    assert_eq!(test["status"], "PASSED", "{test:#}");
+}

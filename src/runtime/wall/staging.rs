@@ -7,19 +7,23 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::File,
+    io::Read,
     os::{fd::AsFd, unix::fs::FileExt},
     path::Path,
     sync::Arc,
 };
 
 use rustix::fs::{FileType, Stat};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::dir::{
     FolderHandle, FolderId,
-    beneath::{self, OpenAccess, OpenedEntry},
+    beneath::{self, OpenAccess, OpenedEntry, Parent},
 };
-use crate::model::limits::Limits;
+use crate::model::{
+    limits::Limits,
+    removals::{self, MANIFEST},
+};
 
 use super::{
     super::{
@@ -288,7 +292,7 @@ impl GuestFiles {
             below.push(folder);
             match beneath::stat(&parent, folder) {
                 Ok(_) => {}
-                Err(rustix::io::Errno::NOENT) => {
+                Err(Errno::NOENT) => {
                     self.pay_for_entry(below.len())?;
                     beneath::make_folder(&parent, folder)?;
                 }
@@ -297,7 +301,7 @@ impl GuestFiles {
         }
         self.room_for_descriptor()?;
         let opened = match beneath::open(root, &path.text(), OpenAccess::Write) {
-            Err(rustix::io::Errno::NOENT) => {
+            Err(Errno::NOENT) => {
                 self.pay_for_entry(path.depth())?;
                 beneath::create(root, &path.text(), OpenAccess::Write)?
             }
@@ -305,7 +309,39 @@ impl GuestFiles {
         };
         let file = self.admit(opened)?;
         self.set_size(&file, 0)?;
-        self.write(&file, contents.as_bytes(), 0)
+        self.write(&file, contents.as_bytes(), 0)?;
+        self.unstage(&path)
+    }
+
+    /// Takes back what an earlier call of the test staged at a path: a written file, or its removal. A read lays staged files
+    /// over the vault, so a seeded file would stay hidden.
+    fn unstage(&self, path: &GuestPath<'_>) -> Result<(), FsError> {
+        let (Some(out), Some((folders, name))) = (&self.out, path.split()) else { return Ok(()) };
+        let root = out.file.as_fd();
+        match beneath::parent(root, folders.as_deref()).and_then(|parent| beneath::remove_file(&parent, name)) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ISDIR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let manifest = OsStr::new(MANIFEST);
+        let mut file = match beneath::open(root, manifest, OpenAccess::Read) {
+            Err(Errno::NOENT) => return Ok(()),
+            opened => opened?.file,
+        };
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        // One that cannot be read is refused by the next call, which says so.
+        let Ok(all) = removals::parse(&text) else { return Ok(()) };
+        let (these, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|removal| OsStr::new(removal.path.as_str()) == path.text());
+        if these.is_empty() {
+            return Ok(());
+        }
+        beneath::remove_file(&Parent::Open(root), manifest)?;
+        if !others.is_empty() {
+            let file = beneath::create(root, manifest, OpenAccess::Write)?.file;
+            file.write_all_at(removals::render(&others).as_bytes(), 0)?;
+        }
+        Ok(())
     }
 }
 
