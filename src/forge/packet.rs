@@ -97,8 +97,8 @@ fn wanted_by_the_gates(spec: &SkillSpec) -> String {
          At least two give the exported function itself to `call`, no closure: that runs the component, each time anew.\n\
          {required}\
          - examples: those above hold, twice. Numbers count by their value (`2` and `2.0` are the same).\n\
-         - conformance: 500 inputs drawn from the schema and near those of your tests. No trap (no `unwrap` on input, no slice at a\n  \
-         fixed byte), no write before an error, the same answer twice, and at least one input accepted that no test names.\n\
+         - conformance: 500 inputs drawn from the schema and near those of your tests, and each text and number of your source in\n  \
+         each field. No trap (no `unwrap` on input, no slice at a fixed byte), no write before an error, the same answer twice, and at least one input accepted that no test names.\n\
          - replay: what the trusted revision of this name gave for recorded inputs. Differences are shown, and do not fail.\n\
          - coverage: tests, examples and drawn inputs take every branch of the skill's own code. Refused: more than a tenth of\n  \
          them untaken, or one that can reach the vault, the network, a key or the clock and that no run of the skill takes.\n\

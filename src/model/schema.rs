@@ -46,6 +46,7 @@ mod ecma;
 mod ecma_pattern;
 mod error;
 mod fast_path;
+pub mod fields;
 pub mod generate;
 mod keywords;
 mod mismatch;

@@ -30,7 +30,7 @@ fn forbid_every_component(workspace: &Workspace) {
 #[test]
 fn the_list_shows_on_which_gates_a_trust_rests() {
     let workspace = Workspace::trusted();
-    assert_eq!(listed(&workspace, "peek")["gates_version"], 4);
+    assert_eq!(listed(&workspace, "peek")["gates_version"], 5);
     assert_eq!(workspace.json(&["status"]).expect(0).json()["older_gates"], Value::Array(Vec::new()));
 
     // A ledger from before the column has the first version in every row.

@@ -6,6 +6,8 @@
 //! inputs. The component gets it all the same, and a broken rule is then only a remark, because no run outside this gate gets
 //! that far.
 //!
+//! Each literal of the source is tried in each field, before the drawn inputs.
+//!
 //! Guarantees: the id of the verification repeats its inputs. The inputs of earlier verifications of the same sources are tried
 //! again, so that another verification is no second chance.
 
@@ -17,36 +19,40 @@ use tempfile::TempDir;
 
 use super::context::GateContext;
 use super::draw::Draw;
+use super::drawn_input::{Checked, DrawnInput, INPUT, OTHER_TIME, check_valid};
 use super::error::VerifyError;
-use super::exchanges::TrialExchanges;
 use super::gate::{GateOutcome, Repeatable, TimeBudget};
+use super::input_counts::InputCounts;
+use super::mined::{self, MiningBases};
 use super::neighbours::{AcceptedInput, Neighbour};
 use super::source_analysis::InputHints;
-use super::trial::{self, RuleViolation, TimedOut, Trial, TrialEnd, TrialInput, TrialRunner};
-use super::twin::{Expected, RecordedTrial};
+use super::trial::{self, TimedOut, TrialEnd, TrialRunner};
+use super::twin::{InputOrigin, RecordedTrial};
 use super::{vaults, vectors};
 use crate::model::{
-    execution::Determinism,
     finding::Finding,
     json::{self, JsonLimits},
-    spec::SkillSpec,
-    text,
+    schema::generate::Vector,
 };
 use crate::runtime::CompiledComponent;
 
-/// Number of inputs of one verification.
+/// Number of inputs of one verification. It has more only where the source names many texts and numbers.
 const INPUTS: usize = 500;
+/// Fewest of them that are drawn.
+const FEWEST_DRAWN: usize = 250;
+/// The numbers of inputs that are not drawn start at these, so that each input has a number of its own.
+const KNOWN: usize = 1 << 16;
+const MINED: usize = 1 << 17;
+const ELSEWHERE: usize = 1 << 18;
+const AT_A_MOMENT: usize = 1 << 19;
+/// Most accepted inputs that literals of the source are put into.
+const BASES: usize = 4;
+/// After this many drawn inputs the literals are tried, however few inputs were accepted.
+const WAIT_FOR_BASES: usize = 60;
 /// The time for all runs of one verification together.
 const TIME: Duration = Duration::from_secs(120);
-/// The purpose of a run at another time.
-const OTHER_TIME: &str = "other time";
 /// After this many findings the gate stops.
 const ENOUGH: usize = 10;
-/// Fewest valid inputs that the skill must accept. Only one, because a schema cannot express every condition: hardly any drawn
-/// text is the path of a note. But a skill that refuses every input is useless.
-const MIN_ACCEPTED: usize = 1;
-/// From this many inputs on that no test and no example names, one of them must be accepted.
-const MANY_UNNAMED: usize = 100;
 /// Most inputs beside accepted ones that are tried before that is said.
 const NEIGHBOURS: usize = 64;
 
@@ -63,17 +69,19 @@ pub(super) fn check(
     // sources are repeated, so that luck with another draw cannot hide what one of them found.
     let time = TIME.saturating_mul(u32::try_from(draws.len()).unwrap_or(u32::MAX));
     // An input that needs its own vault gets an example, and one that holds is accepted.
-    let examples = recorded.iter().filter(|it| it.expected == Expected::Yes);
-    let accepted: Vec<AcceptedInput> = examples.filter_map(AcceptedInput::of_example).collect();
-    let counts = InputCounts { accepted: accepted.len(), ..InputCounts::default() };
+    let examples = recorded.iter().filter(|it| it.origin == InputOrigin::Example);
+    let examples: Vec<AcceptedInput> = examples.filter_map(AcceptedInput::of_example).collect();
+    let counts = InputCounts { accepted: examples.len(), ..InputCounts::default() };
     let mut round = Round {
         context,
         runner: &runner,
         hints,
         budget: TimeBudget::new(context.clock, time),
+        out_of_time: false,
         outcome: GateOutcome::from(Vec::new()),
         counts,
-        accepted,
+        accepted: examples.clone(),
+        examples,
         recorded,
     };
     let mut progress = Progress::More;
@@ -113,9 +121,6 @@ fn one_for_each_reason(findings: Vec<Finding>) -> Vec<Finding> {
     kept.into_iter().map(with_count).collect()
 }
 
-/// What separates the reason of a finding from its input.
-const INPUT: &str = " (input ";
-
 /// Whether further inputs are of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -149,15 +154,32 @@ impl DrawnVaults {
     }
 }
 
+/// A draw, with the vaults and inputs that follow from it.
+struct DrawnAt<'a> {
+    draw: &'a Draw,
+    vaults: &'a DrawnVaults,
+    vectors: &'a [Vector],
+}
+
+impl<'a> DrawnAt<'a> {
+    /// An input in the vault of the files that tests and examples name.
+    fn input(&self, number: usize, input: &'a Value, origin: InputOrigin) -> DrawnInput<'a> {
+        DrawnInput { number, input, draw: self.draw, vault: &self.vaults.named, origin, clock: None }
+    }
+}
+
 /// The inputs of the verifications, one after the other.
 struct Round<'a> {
     context: &'a GateContext<'a>,
     runner: &'a TrialRunner<'a>,
     hints: &'a InputHints,
     budget: TimeBudget<'a>,
+    out_of_time: bool,
     outcome: GateOutcome,
     counts: InputCounts,
-    /// Inputs that the skill accepted, those of examples first.
+    /// Those of the examples that the skill accepted.
+    examples: Vec<AcceptedInput>,
+    /// All inputs that it accepted, those of examples first.
     accepted: Vec<AcceptedInput>,
     /// The runs, for the twin to repeat.
     recorded: &'a mut Vec<RecordedTrial>,
@@ -165,29 +187,118 @@ struct Round<'a> {
 
 impl Round<'_> {
     fn run(&mut self, draw: &Draw) -> Result<Progress, VerifyError> {
-        let spec = &self.context.proposal.spec;
         let vaults = DrawnVaults::new(self.context, self.hints, draw)?;
-        for (number, vector) in vectors::draw(spec, self.hints, &draw.seed("inputs"), INPUTS).into_iter().enumerate() {
-            if self.budget.is_spent() {
-                // A faster machine may be in time, so this result must not be reused.
-                let message = format!("{INPUTS} inputs take longer than {} s", self.budget.time.as_secs());
-                self.outcome.findings.push(Finding::new("conformance/time", message));
-                self.outcome.repeatable = Repeatable::No;
+        let vectors = vectors::draw(&self.context.proposal.spec, self.hints, &draw.seed("inputs"), INPUTS);
+        let at = DrawnAt { draw, vaults: &vaults, vectors: &vectors };
+        // Of this draw alone, so that a repeated draw has the inputs that it had.
+        let mut bases = self.known(&at)?;
+        let mut tried = if bases.is_empty() { None } else { Some(self.mined(&at, &bases)?) };
+        for (number, vector) in vectors.iter().enumerate() {
+            if number >= INPUTS.saturating_sub(tried.unwrap_or(0)).max(FEWEST_DRAWN) {
+                break;
+            }
+            if self.progress() == Progress::Enough {
                 return Ok(Progress::Enough);
             }
-            let drawn = DrawnInput { number, input: &vector.input, draw, vault: vaults.choose(draw, number) };
+            let drawn = DrawnInput {
+                number,
+                input: &vector.input,
+                draw,
+                vault: vaults.choose(draw, number),
+                origin: InputOrigin::Drawn,
+                clock: None,
+            };
             if vector.valid {
-                self.valid(&drawn)?
+                bases.extend(self.valid(&drawn)?)
             } else {
                 self.invalid(&drawn)?
             }
-            if self.outcome.findings.len() >= ENOUGH {
-                return Ok(Progress::Enough);
+            if tried.is_none() && (bases.len() >= BASES || number >= WAIT_FOR_BASES) {
+                tried = Some(self.mined(&at, &bases)?);
             }
         }
         // Last: they are needed only where none of the drawn inputs was accepted.
         self.neighbours(draw)?;
-        Ok(Progress::More)
+        Ok(if self.out_of_time { Progress::Enough } else { Progress::More })
+    }
+
+    /// Whether there is time, and something left to find.
+    fn progress(&mut self) -> Progress {
+        if self.outcome.findings.len() >= ENOUGH {
+            return Progress::Enough;
+        }
+        if self.out_of_time {
+            return Progress::Enough;
+        }
+        if self.budget.is_spent() {
+            self.out_of_time = true;
+            // A faster machine may be in time, so this result must not be reused.
+            let message = format!("{INPUTS} inputs take longer than {} s", self.budget.time.as_secs());
+            self.outcome.findings.push(Finding::new("conformance/time", message));
+            self.outcome.repeatable = Repeatable::No;
+            return Progress::Enough;
+        }
+        Progress::More
+    }
+
+    /// The inputs of examples and tests, in the vault of the files that these name. Gives those that the skill accepts.
+    fn known(&mut self, at: &DrawnAt<'_>) -> Result<Vec<AcceptedInput>, VerifyError> {
+        let mut bases = self.examples.clone();
+        let known = vectors::known(&self.context.proposal.spec, self.hints);
+        for (number, input) in known.iter().enumerate() {
+            if self.progress() == Progress::Enough {
+                break;
+            }
+            let drawn = at.input(KNOWN + number, input, InputOrigin::Drawn);
+            if let Some(accepted) = self.valid(&drawn)?
+                && !bases.iter().any(|base| base.input == accepted.input)
+            {
+                bases.push(accepted);
+            }
+        }
+        Ok(bases)
+    }
+
+    /// Every literal of the source in every field, near these inputs: before the drawn inputs, so that no lack of time and no
+    /// luck of a draw leaves one out. Gives how many inputs that were.
+    fn mined(&mut self, at: &DrawnAt<'_>, bases: &[AcceptedInput]) -> Result<usize, VerifyError> {
+        let bases = bases.get(..BASES).unwrap_or(bases);
+        let accepted: Vec<Value> = bases.iter().map(|base| base.input.clone()).collect();
+        let drawn: Vec<Value> = at.vectors.iter().filter(|it| it.valid).map(|it| it.input.clone()).collect();
+        let most_bytes = self.context.limits.input_bytes;
+        let mining = MiningBases { accepted: &accepted, drawn: &drawn, most_bytes };
+        let spec = &self.context.proposal.spec;
+        let mined = mined::inputs(spec.io.input(), &self.hints.literals, &mining);
+        if mined.left_out > 0 {
+            let message = format!("{} texts and numbers of the source were not tried in every field", mined.left_out);
+            self.outcome.remarks.push(Finding::new("conformance/literals", message));
+        }
+        for (number, base) in bases.iter().enumerate() {
+            for (other, vault) in [&at.vaults.many, &at.vaults.unreadable].into_iter().enumerate() {
+                let number = ELSEWHERE + 2 * number + other;
+                self.one(&DrawnInput { vault, ..at.input(number, &base.input, InputOrigin::Drawn) })?;
+            }
+        }
+        if let Some(base) = bases.first().filter(|_| spec.reads_clock) {
+            for (number, moment) in mined::moments(&self.hints.literals).into_iter().enumerate() {
+                let drawn = at.input(AT_A_MOMENT + number, &base.input, InputOrigin::Mined);
+                self.one(&DrawnInput { vault: &base.vault, clock: Some(moment), ..drawn })?;
+            }
+        }
+        for (number, mined) in mined.inputs.iter().enumerate() {
+            let drawn = at.input(MINED + number, &mined.input, InputOrigin::Mined);
+            let base = mined.of_accepted.and_then(|of| bases.get(of));
+            self.one(&DrawnInput { vault: base.map_or(drawn.vault, |base| &base.vault), ..drawn })?;
+        }
+        Ok(mined.inputs.len())
+    }
+
+    /// Runs a valid input, if there is time and something left to find.
+    fn one(&mut self, drawn: &DrawnInput<'_>) -> Result<(), VerifyError> {
+        match self.progress() {
+            Progress::More => self.valid(drawn).map(drop),
+            Progress::Enough => Ok(()),
+        }
     }
 
     /// Where no drawn input was accepted but for named ones, inputs beside accepted ones.
@@ -198,13 +309,22 @@ impl Round<'_> {
                 break;
             }
             if let Some(Neighbour { input, vault }) = known.neighbour(self.context, &seed, at as u64)? {
-                self.valid(&DrawnInput { number: INPUTS + at, input: &input, draw, vault: &vault })?;
+                let origin = InputOrigin::Drawn;
+                self.valid(&DrawnInput {
+                    number: INPUTS + at,
+                    input: &input,
+                    draw,
+                    vault: &vault,
+                    origin,
+                    clock: None,
+                })?;
             }
         }
         Ok(())
     }
 
-    fn valid(&mut self, drawn: &DrawnInput<'_>) -> Result<(), VerifyError> {
+    /// Checks an input that matches the schema. Gives it back if the skill accepts it.
+    fn valid(&mut self, drawn: &DrawnInput<'_>) -> Result<Option<AcceptedInput>, VerifyError> {
         let spec = &self.context.proposal.spec;
         let Checked { trial, broken, later } = check_valid(spec, self.runner, drawn)?;
         self.counts.valid += 1;
@@ -220,18 +340,21 @@ impl Round<'_> {
                 let why = format!("the host refuses this run: {}", broken.message);
                 self.outcome.remarks.push(drawn.finding("elsewhere", &why));
             }
-            return Ok(());
+            return Ok(None);
         }
         self.counts.add(&trial, vectors::is_named(spec, self.hints, drawn.input));
-        if matches!(trial.end, TrialEnd::Output(_)) && self.accepted.len() < NEIGHBOURS {
-            self.accepted.push(AcceptedInput { input: drawn.input.clone(), vault: Arc::clone(drawn.vault) });
+        let accepted = matches!(trial.end, TrialEnd::Output(_))
+            .then(|| AcceptedInput { input: drawn.input.clone(), vault: Arc::clone(drawn.vault) });
+        if self.accepted.len() < NEIGHBOURS {
+            self.accepted.extend(accepted.clone());
         }
         let timed_out = matches!(trial.end, TrialEnd::Stopped { timed_out: TimedOut::Yes, .. });
         if timed_out || broken.as_ref().is_some_and(|broken| broken.rule == "time") {
             self.outcome.repeatable = Repeatable::No;
         }
+        let accepted = accepted.filter(|_| broken.is_none());
         self.outcome.findings.extend(broken.map(|broken| drawn.finding(broken.rule, &broken.message)));
-        Ok(())
+        Ok(accepted)
     }
 
     fn invalid(&mut self, drawn: &DrawnInput<'_>) -> Result<(), VerifyError> {
@@ -250,178 +373,15 @@ impl Round<'_> {
     }
 }
 
-/// How many valid inputs there were, and how many of them the skill accepted.
-#[derive(Debug, Default, Clone, Copy)]
-struct InputCounts {
-    valid: usize,
-    accepted: usize,
-    /// Inputs that no test and no example names.
-    unnamed: usize,
-    unnamed_accepted: usize,
-}
-
-impl InputCounts {
-    fn add(&mut self, trial: &Trial, is_named: bool) {
-        let accepted = usize::from(matches!(trial.end, TrialEnd::Output(_)));
-        self.accepted += accepted;
-        if !is_named {
-            self.unnamed += 1;
-            self.unnamed_accepted += accepted;
-        }
-    }
-
-    /// Why the skill refuses too many inputs, if it does: first what the author of the sources can
-    /// do, then what only the author of the specification can.
-    fn refuses_too_much(self) -> Vec<Finding> {
-        let both = |build: String, spec: &str| {
-            vec![Finding::new("conformance/refusals", build), Finding::new("conformance/refusals-spec", spec)]
-        };
-        if self.accepted < MIN_ACCEPTED {
-            let build = format!(
-                "the skill refuses every one of {} inputs that match its schema: accept more of them, or call it in a test with an \
-                 input that it accepts (`call(run, json!({{…}}))`). Inputs are drawn near those of the tests",
-                self.valid
-            );
-            let spec = "only the specification can tell which inputs are meant: propose the skill with an example that it accepts \
-                        (`--example`), or with a schema that permits less (`enum`, `pattern`, `minLength`)";
-            return both(build, spec);
-        }
-        if self.unnamed < MANY_UNNAMED || self.unnamed_accepted > 0 {
-            return Vec::new();
-        }
-        let build = format!(
-            "the skill accepts only inputs that its tests and examples name, and refuses all {} others that match its schema: \
-             compute the answer from the input instead of looking it up",
-            self.unnamed
-        );
-        let spec = "if the skill is meant for a few inputs only, the specification must say so: propose it with a schema that lists \
-                    them (`enum`, `pattern`)";
-        both(build, spec)
-    }
-}
-
-/// The first trial of a valid input, and the rule that one of its trials broke.
-struct Checked {
-    trial: Trial,
-    broken: Option<RuleViolation>,
-    /// The trial at another time, if there was one.
-    later: Option<Trial>,
-}
-
-/// Runs a valid input twice, and a third time at another time if the skill may read the clock.
-fn check_valid(spec: &SkillSpec, runner: &TrialRunner<'_>, drawn: &DrawnInput<'_>) -> Result<Checked, VerifyError> {
-    let input = drawn.text();
-    let (first, mut again) = (drawn.determinism("first"), drawn.determinism("second"));
-    let trial = runner.run(&drawn.given(&input, first))?;
-    let (mut broken, mut later) = (trial::violation(spec, &trial), None);
-    if broken.is_none() {
-        if spec.reads_clock {
-            // Only the seed may differ: the outcome may depend on the time.
-            again.clock = first.clock;
-        }
-        let second = runner.run(&drawn.given(&input, again))?;
-        broken = trial::repeat_violation(spec, &trial, &second);
-        if spec.reads_clock && broken.is_none() {
-            let other = runner.run(&drawn.given(&input, drawn.determinism(OTHER_TIME)))?;
-            broken = trial::violation(spec, &other);
-            later = Some(other);
-        }
-    }
-    Ok(Checked { trial, broken, later })
-}
-
 /// Whether the check of inputs, which comes before every run, accepts an input.
 fn is_let_through(context: &GateContext<'_>, input: &str) -> bool {
     let parsed = json::parse(input.as_bytes(), JsonLimits::default());
     parsed.is_ok_and(|value| context.proposal.spec.io.check_input(&value).is_ok())
 }
 
-/// A drawn input, its number, and where it runs.
-struct DrawnInput<'a> {
-    number: usize,
-    input: &'a Value,
-    draw: &'a Draw,
-    vault: &'a Arc<TempDir>,
-}
-
-impl DrawnInput<'_> {
-    fn determinism(&self, run: &str) -> Determinism {
-        self.draw.determinism(&format!("input {run}"), self.number as u64)
-    }
-
-    fn given<'g>(&'g self, input: &'g str, determinism: Determinism) -> TrialInput<'g> {
-        TrialInput { input, vault: self.vault.path(), determinism, exchanges: TrialExchanges::Drawn }
-    }
-
-    fn text(&self) -> String {
-        json::canonical(self.input)
-    }
-
-    fn record(&self, run: &str, trial: Trial) -> RecordedTrial {
-        RecordedTrial {
-            name: format!("input {}", self.number),
-            input: self.text(),
-            vault: Arc::clone(self.vault),
-            determinism: self.determinism(run),
-            trial,
-            exchanges: Vec::new(),
-            signatures: Vec::new(),
-            expected: Expected::No,
-        }
-    }
-
-    fn finding(&self, rule: &str, why: &str) -> Finding {
-        let message = format!("{}{INPUT}{})", text::line(why, 500), text::line(&self.text(), 300));
-        Finding::new(format!("conformance/{rule}"), message).in_test(format!("input {}", self.number))
-    }
-
-    /// Whether the input names every path that was written outside the folders. Then the input asked for it, and the skill may
-    /// rely on the host, which refuses such a run. A skill that chooses such a path by itself fails the gate.
-    fn names_what_was_written(&self, spec: &SkillSpec, trial: &Trial) -> bool {
-        fn within(value: &Value, path: &str) -> bool {
-            match value {
-                // A part of the path is enough if it is longer than three bytes. A shorter one is
-                // in nearly every path by chance.
-                Value::String(text) => path == text.trim_end_matches('/') || (text.len() > 3 && path.contains(text)),
-                Value::Array(items) => items.iter().any(|item| within(item, path)),
-                Value::Object(map) => map.values().any(|item| within(item, path)),
-                Value::Null | Value::Bool(_) | Value::Number(_) => false,
-            }
-        }
-        let staged = trial.staged.as_deref().unwrap_or_default();
-        let mut outside = staged.iter().filter(|effect| !spec.may_write(&effect.path)).peekable();
-        // All of them: with one path of its own the skill chose where it writes.
-        outside.peek().is_some() && outside.all(|effect| within(self.input, effect.path.as_str()))
-    }
-
-    fn unguarded(&self, broken: &RuleViolation) -> Finding {
-        let why = format!("given an input that the host refuses ({}): {}", broken.rule, broken.message);
-        self.finding("unguarded", &why)
-    }
-}
-
 #[cfg(test)]
 mod unit {
     use super::*;
-
-    #[test]
-    fn a_refusal_tells_builder_and_proposer_what_each_can_do() {
-        let rules = |counts: InputCounts| {
-            let found = counts.refuses_too_much();
-            found.iter().map(|finding| (finding.rule.clone(), finding.message.clone())).collect::<Vec<_>>()
-        };
-        let all = InputCounts { valid: 375, accepted: 0, unnamed: 300, unnamed_accepted: 0 };
-        let named = InputCounts { accepted: 20, ..all };
-        for counts in [all, named] {
-            let found = rules(counts);
-            assert_eq!(found.len(), 2, "{found:?}");
-            assert_eq!(found[0].0, "conformance/refusals");
-            assert!(!found[0].1.contains("--example") && !found[0].1.contains("enum"), "{found:?}");
-            assert_eq!(found[1].0, "conformance/refusals-spec");
-            assert!(found[1].1.contains("propose"), "{found:?}");
-        }
-        assert!(rules(InputCounts { unnamed_accepted: 1, ..named }).is_empty());
-    }
 
     #[test]
     fn ten_findings_with_one_reason_are_one() {

@@ -16,7 +16,7 @@ use super::gate::{GateOutcome, Repeatable, TimeBudget};
 use super::source_analysis::{Branch, BranchKind, SourceAnalysis};
 use super::test_harness::TakenByTests;
 use super::trial::{TimedOut, Trial, TrialEnd};
-use super::twin::{Expected, RecordedTrial, Twin};
+use super::twin::{InputOrigin, RecordedTrial, Twin};
 use super::values;
 use crate::model::{finding::Finding, text};
 
@@ -51,8 +51,9 @@ pub(super) fn check(
         return Ok(vec![Finding::new("coverage/compile", message)].into());
     };
     let mut outcome = GateOutcome::from(Vec::new());
-    // By a run whose outcome is known, and by any run.
-    let (mut checked, mut taken) = (evidence.tests.calls.clone(), evidence.tests.calls.clone());
+    // By a run whose outcome is known, by any run but of a mined input, and by any run.
+    let mut checked = evidence.tests.calls.clone();
+    let (mut usual, mut taken) = (checked.clone(), checked.clone());
     let (budget, runner) = (TimeBudget::new(context.clock, TIME), twin.runner(context));
     for recorded in &evidence.trials {
         context.check_halted()?;
@@ -75,8 +76,11 @@ pub(super) fn check(
             }
         }
         // A drawn input shows that a branch is reached, and not that it does the right thing.
-        if recorded.expected == Expected::Yes {
+        if recorded.origin == InputOrigin::Example {
             checked.extend(&counted.taken);
+        }
+        if recorded.origin != InputOrigin::Mined {
+            usual.extend(&counted.taken);
         }
         taken.extend(&counted.taken);
     }
@@ -85,7 +89,8 @@ pub(super) fn check(
     Untaken::of(branches, &(&taken.branches | inner)).judge(&mut outcome);
     taken_within_tests(branches, &taken.branches, inner, &mut outcome);
     outcome.remarks.extend(unchecked(branches, &checked.branches, &taken.branches));
-    outcome.remarks.extend(values::unchanged(branches, &taken.values));
+    outcome.remarks.extend(taken_by_literals(branches, &(&usual.branches | inner), &taken.branches));
+    outcome.remarks.extend(values::unchanged(branches, &usual.values));
     Ok(outcome)
 }
 
@@ -136,6 +141,21 @@ fn unchecked(branches: &[Branch], checked: &BTreeSet<u32>, taken: &BTreeSet<u32>
         Finding::new("coverage/unchecked", message).at(branch.place.file.clone(), branch.place.line)
     };
     reaching.filter(only_drawn).take(LISTED).map(finding).collect()
+}
+
+/// Branches that only inputs with a literal of the source took, and that reach nothing outside. Such a branch waits for that
+/// literal, and nothing says what it must do.
+fn taken_by_literals(branches: &[Branch], usual: &BTreeSet<u32>, taken: &BTreeSet<u32>) -> Vec<Finding> {
+    let only_mined = |branch: &&Branch| taken.contains(&branch.number) && !usual.contains(&branch.number);
+    let of_code = branches.iter().filter(|branch| !branch.place.effects && branch.place.kind == BranchKind::Code);
+    let finding = |branch: &Branch| {
+        let message = format!(
+            "no test and no example takes this, only inputs with a text, number or length of the source do: {}",
+            branch.place.source
+        );
+        Finding::new("coverage/unchecked", message).at(branch.place.file.clone(), branch.place.line)
+    };
+    of_code.filter(only_mined).take(LISTED).map(finding).collect()
 }
 
 /// The branches that nothing took.
@@ -252,6 +272,17 @@ mod tests {
         let branches =
             [branch(0, true, BranchKind::Code), branch(1, true, BranchKind::Code), branch(2, false, BranchKind::Code)];
         let shown = unchecked(&branches, &[0].into(), &[0, 1, 2].into());
+        assert_eq!(shown.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(2)]);
+    }
+
+    #[test]
+    fn a_branch_that_only_literals_of_the_source_take_is_shown() {
+        let branches = [
+            branch(0, false, BranchKind::Code),
+            branch(1, false, BranchKind::Code),
+            branch(2, false, BranchKind::Code),
+        ];
+        let shown = taken_by_literals(&branches, &[0].into(), &[0, 1].into());
         assert_eq!(shown.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(2)]);
     }
 

@@ -15,7 +15,7 @@ use super::exchanges::TrialExchanges;
 use super::gate::{ASKED_RULE, GateOutcome};
 use super::source_analysis::InputHints;
 use super::trial::{self, RuleViolation, Trial, TrialEnd, TrialInput, TrialRunner};
-use super::twin::{Expected, RecordedTrial};
+use super::twin::{InputOrigin, RecordedTrial};
 use super::{vaults, vectors};
 use crate::model::{
     capabilities::SkillCapabilities,
@@ -162,7 +162,7 @@ fn one(
             exchanges: example.exchanges.clone(),
             signatures: example.signatures.clone(),
             trial: trial.clone(),
-            expected: Expected::Yes,
+            origin: InputOrigin::Example,
         });
         if let Some(broken) = trial::violation(spec, &trial) {
             return Ok(Some(broken));

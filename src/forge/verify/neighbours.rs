@@ -21,6 +21,7 @@ use super::{vaults, vectors};
 use crate::model::json::{self, JsonLimits};
 
 /// An input that the skill accepted, and the vault in which it did.
+#[derive(Clone)]
 pub(super) struct AcceptedInput {
     pub(super) input: Value,
     pub(super) vault: Arc<TempDir>,
@@ -66,7 +67,7 @@ impl AcceptedInput {
 mod unit {
     use super::super::draw::Draw;
     use super::super::trial::{TimedOut, Trial};
-    use super::super::twin::Expected;
+    use super::super::twin::InputOrigin;
     use super::*;
 
     #[test]
@@ -83,7 +84,7 @@ mod unit {
                 exchanges: Vec::new(),
                 signatures: Vec::new(),
                 trial,
-                expected: Expected::Yes,
+                origin: InputOrigin::Example,
             })
         };
         let known = recorded(TrialEnd::Output("{}".to_owned()))?;

@@ -40,14 +40,19 @@ pub(super) struct RecordedTrial {
     pub(super) signatures: Vec<ExampleSignature>,
     /// What the component did.
     pub(super) trial: Trial,
-    pub(super) expected: Expected,
+    pub(super) origin: InputOrigin,
 }
 
-/// Whether it is known what a run must give. That is so for an example, and not for a drawn input.
+/// Where the input of a run comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
-    Yes,
-    No,
+pub(super) enum InputOrigin {
+    /// An example. Only of these it is known what a run must give.
+    Example,
+    /// The inputs of tests, and drawn ones.
+    Drawn,
+    /// A literal of the source, put into a field. What only such an input reaches is no work of the skill that anything asks
+    /// for.
+    Mined,
 }
 
 /// How much longer the twin may take: it is not optimized, and counts.
@@ -114,10 +119,10 @@ impl TwinRunner<'_> {
     }
 
     fn start(&self, recorded: &RecordedTrial, environment: &[(String, String)]) -> Result<Trial, VerifyError> {
-        let RecordedTrial { input, vault, determinism, exchanges, signatures, expected, .. } = recorded;
-        let exchanges = match expected {
-            Expected::Yes => TrialExchanges::Declared { exchanges, signatures },
-            Expected::No => TrialExchanges::Drawn,
+        let RecordedTrial { input, vault, determinism, exchanges, signatures, origin, .. } = recorded;
+        let exchanges = match origin {
+            InputOrigin::Example => TrialExchanges::Declared { exchanges, signatures },
+            InputOrigin::Drawn | InputOrigin::Mined => TrialExchanges::Drawn,
         };
         let given = TrialInput { input, vault: vault.path(), determinism: *determinism, exchanges };
         self.runner.run_instrumented(&given, environment)

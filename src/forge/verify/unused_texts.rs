@@ -14,7 +14,7 @@ use super::source_analysis::{ChangeKind, Mutant};
 use super::test_harness::{RunLimits, TestedProgram};
 use super::test_program::TestProgram;
 use super::trial::{Trial, TrialEnd};
-use super::twin::{Expected, RecordedTrial, Twin};
+use super::twin::{InputOrigin, RecordedTrial, Twin};
 use crate::model::finding::Finding;
 
 /// The time for all of them together. Those that are left then are not judged.
@@ -41,8 +41,9 @@ pub(super) fn remarks(
         }
         let mut used = false;
         // A drawn input has no expected request.
-        let asks =
-            |recorded: &&&RecordedTrial| text.change != ChangeKind::LeavesOut || recorded.expected == Expected::Yes;
+        let asks = |recorded: &&&RecordedTrial| {
+            text.change != ChangeKind::LeavesOut || recorded.origin == InputOrigin::Example
+        };
         for recorded in runs.iter().filter(asks) {
             used = used || differs(&recorded.trial, &runner.changed(recorded, text.number)?);
         }
@@ -69,13 +70,13 @@ fn remark(change: &Mutant) -> Finding {
     Finding::new(rule, message).at(change.file.clone(), change.line)
 }
 
-/// The examples, and some of the drawn inputs.
+/// The examples, and some of the drawn inputs. Not those with a literal of the source: they use each text by design.
 fn chosen(trials: &[RecordedTrial]) -> Vec<&RecordedTrial> {
     let drawn = |accepted: bool| {
         let of_kind = move |it: &&RecordedTrial| matches!(it.trial.end, TrialEnd::Output(_)) == accepted;
-        trials.iter().filter(|it| it.expected == Expected::No).filter(of_kind).take(MOST)
+        trials.iter().filter(|it| it.origin == InputOrigin::Drawn).filter(of_kind).take(MOST)
     };
-    trials.iter().filter(|it| it.expected == Expected::Yes).chain(drawn(true)).chain(drawn(false)).collect()
+    trials.iter().filter(|it| it.origin == InputOrigin::Example).chain(drawn(true)).chain(drawn(false)).collect()
 }
 
 fn differs(one: &Trial, other: &Trial) -> bool {

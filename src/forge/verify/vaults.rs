@@ -42,7 +42,8 @@ pub(super) fn named(spec: &SkillSpec, hints: &InputHints, draw: &Draw) -> BTreeM
 pub(super) fn many(spec: &SkillSpec, hints: &InputHints, draw: &Draw) -> BTreeMap<VaultPath, String> {
     let mut files = named(spec, hints, draw);
     let folders: Vec<String> = folders(spec, &files, draw);
-    let mined = hints.numbers.iter().filter_map(|number| u64::try_from(*number).ok()).filter(|number| *number < MOST);
+    let numbers = hints.literals.numbers.iter().chain(&hints.literals.products);
+    let mined = numbers.filter_map(|number| u64::try_from(*number).ok()).filter(|number| *number < MOST);
     let count = mined.max().unwrap_or(0).saturating_add(2).max(MANY);
     for number in 0..count {
         let drawn = Texts { draw, purpose: "note", number, hints };
@@ -211,6 +212,7 @@ pub(super) fn letters(draw: &Draw, purpose: &str, number: u64) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::source_analysis::SkillLiterals;
     use super::*;
     use crate::model::{
         id::{RandomIds, VerificationId},
@@ -281,7 +283,8 @@ mod tests {
 
     #[test]
     fn there_are_more_notes_than_the_source_compares_with() -> Result<(), Box<dyn std::error::Error>> {
-        let hints = InputHints { numbers: vec![6, 120, 9_999], ..InputHints::default() };
+        let literals = SkillLiterals { numbers: vec![6, 120, 9_999], ..SkillLiterals::default() };
+        let hints = InputHints { literals, ..InputHints::default() };
         let files = many(&spec()?, &hints, &draw()?);
         assert!(files.len() > 120 && files.len() < 1_000, "{}", files.len());
         assert!(files.values().any(|text| text.len() > 64 << 10 && !text.is_char_boundary(64 << 10)));

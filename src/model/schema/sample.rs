@@ -47,6 +47,11 @@ pub(super) fn example(schema: &Value, fits: impl Fn(&Value) -> bool) -> Option<V
     small.chain(tried).find(fits)
 }
 
+/// The smallest value of a schema. It nearly always fits.
+pub(super) fn small(schema: &Value) -> Value {
+    Sampler::new(0, 0, SampleMode::Small).value(schema)
+}
+
 /// A value for stream `number` of `seed`.
 pub(super) fn varied(schema: &Value, seed: u64, number: u64) -> Value {
     Sampler::new(seed, number, SampleMode::Varied).value(schema)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use syn::Lit;
 
+use super::literals::{self, SkillLiterals};
 use super::source_tree::{CodeScope, Source, test_items, tokens_of};
 
 /// Most texts, and most inputs, that are kept.
@@ -26,8 +27,8 @@ pub(crate) struct InputHints {
     pub(crate) strings: Vec<String>,
     /// String literals of the skill itself that its tests do not use. A branch may depend on one.
     pub(crate) own: Vec<String>,
-    /// Integer literals of the skill itself: what it compares with.
-    pub(crate) numbers: Vec<i64>,
+    /// The texts and numbers of the skill itself, whether its tests use them or not.
+    pub(crate) literals: SkillLiterals,
     /// `json!` objects that consist of literals only.
     pub(crate) objects: Vec<Value>,
     /// Files of `seed("path", "text")`.
@@ -44,24 +45,12 @@ pub(super) fn collect(sources: &[Source]) -> InputHints {
     }
     let skill = sources.iter().filter(|source| source.scope == CodeScope::SkillComponent);
     skill.for_each(|source| own_texts(source.text.parse().unwrap_or_default(), &mut hints));
-    // A constant is often a product: 64 * 1024.
-    let factors: Vec<i64> = hints.numbers.iter().copied().filter(|number| *number > 1).collect();
-    // Guessed, because constants are not evaluated here. A wrong product is one drawn input of no
-    // use.
-    let products = factors.iter().flat_map(|one| factors.iter().filter_map(|other| one.checked_mul(*other)));
-    let known: Vec<i64> = hints.numbers.clone();
-    hints.numbers.extend(products.filter(|product| !known.contains(product)).take(MOST));
+    hints.literals = literals::collect(sources);
     hints
 }
 
 fn own_texts(tokens: TokenStream, hints: &mut InputHints) {
     for token in tokens {
-        if let Some(number) = number(&token)
-            && hints.numbers.len() < MOST
-            && !hints.numbers.contains(&number)
-        {
-            hints.numbers.push(number);
-        }
         if let Some(text) = string(&token)
             && hints.own.len() < MOST
             && !hints.strings.contains(&text)
@@ -112,16 +101,6 @@ fn walk(tokens: TokenStream, hints: &mut InputHints) {
         if let TokenTree::Group(group) = token {
             walk(group.stream(), hints);
         }
-    }
-}
-
-fn number(token: &TokenTree) -> Option<i64> {
-    match token {
-        TokenTree::Literal(literal) => match Lit::new(literal.clone()) {
-            Lit::Int(number) => number.base10_parse().ok(),
-            _ => None,
-        },
-        _ => None,
     }
 }
 
@@ -193,7 +172,7 @@ mod unit {
         assert_eq!(hints.files.get("a/b.md").map(String::as_str), Some("x"));
         assert_eq!(hints.strings, ["a/b.md", "x", "path", "n", "z"]);
         assert_eq!(hints.own, ["not", "this"]);
-        assert_eq!(hints.numbers, [3_000, 1, 9_000_000]);
+        assert_eq!(hints.literals.numbers, [3_000]);
         Ok(())
     }
 }

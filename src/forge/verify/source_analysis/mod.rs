@@ -6,6 +6,7 @@
 //! | `entry_point` | the exported function |
 //! | `test_facts` | the tests, and what each of them mentions |
 //! | `input_hints` | inputs, texts and files that the tests use |
+//! | `literals` | the texts and numbers that the skill names |
 //! | `sabotage` | insertions that break the skill while its tests run |
 //! | `mutants` | small changes of the skill that its tests should notice |
 //! | `touch` | whether a change reaches the vault, the log, an error or the output |
@@ -33,6 +34,7 @@ mod effect_names;
 mod entry_point;
 mod input_hints;
 mod lazy_macros;
+mod literals;
 mod macro_arguments;
 mod macro_branches;
 mod mutant;
@@ -53,6 +55,7 @@ pub(super) use analysis::{SourceAnalysis, analyze};
 pub(super) use branch::BranchPlace;
 pub(super) use branch::{Branch, BranchKind};
 pub(super) use input_hints::InputHints;
+pub(super) use literals::SkillLiterals;
 pub(super) use mutant::{ChangeKind, Mutant};
 #[cfg(test)]
 pub(super) use splice::Anchor;

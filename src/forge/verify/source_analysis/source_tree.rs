@@ -204,31 +204,46 @@ pub(super) fn last_segment(of: &syn::Type) -> Option<String> {
 
 /// The items that are compiled only for the tests, with the path of their module.
 pub(super) fn test_items(source: &Source) -> Vec<(Vec<String>, &Item)> {
-    fn walk<'a>(items: &'a [Item], module: &[String], scope: CodeScope, out: &mut Vec<(Vec<String>, &'a Item)>) {
-        for item in items {
-            let attrs: &[Attribute] = match item {
-                Item::Fn(item) => &item.attrs,
-                Item::Mod(item) => &item.attrs,
-                Item::Impl(item) => &item.attrs,
-                _ => &[],
-            };
-            let scope = if is_for_tests(attrs) { CodeScope::Tests } else { scope };
-            match item {
-                Item::Mod(inner) => {
-                    if let Some((_, items)) = &inner.content {
-                        let mut below = module.to_vec();
-                        below.push(inner.ident.to_string());
-                        walk(items, &below, scope, out);
+    items_of(source, CodeScope::Tests)
+}
+
+/// The items that are compiled into the component, with the paths of their modules.
+pub(super) fn skill_items(source: &Source) -> Vec<(Vec<String>, &Item)> {
+    items_of(source, CodeScope::SkillComponent)
+}
+
+fn items_of(source: &Source, wanted: CodeScope) -> Vec<(Vec<String>, &Item)> {
+    struct ItemWalk<'a> {
+        wanted: CodeScope,
+        found: Vec<(Vec<String>, &'a Item)>,
+    }
+    impl<'a> ItemWalk<'a> {
+        fn walk(&mut self, items: &'a [Item], module: &[String], scope: CodeScope) {
+            for item in items {
+                let attrs: &[Attribute] = match item {
+                    Item::Fn(item) => &item.attrs,
+                    Item::Mod(item) => &item.attrs,
+                    Item::Impl(item) => &item.attrs,
+                    _ => &[],
+                };
+                let scope = if is_for_tests(attrs) { CodeScope::Tests } else { scope };
+                match item {
+                    Item::Mod(inner) => {
+                        if let Some((_, items)) = &inner.content {
+                            let mut below = module.to_vec();
+                            below.push(inner.ident.to_string());
+                            self.walk(items, &below, scope);
+                        }
                     }
+                    _ if scope == self.wanted => self.found.push((module.to_vec(), item)),
+                    _ => {}
                 }
-                _ if scope == CodeScope::Tests => out.push((module.to_vec(), item)),
-                _ => {}
             }
         }
     }
-    let mut out = Vec::new();
-    walk(&source.file.items, &source.module, source.scope, &mut out);
-    out
+    let mut walk = ItemWalk { wanted, found: Vec::new() };
+    walk.walk(&source.file.items, &source.module, source.scope);
+    walk.found
 }
 
 /// The line that a node starts on.
