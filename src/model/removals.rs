@@ -84,8 +84,9 @@ mod tests {
         let digest = Digest::of(b"a");
         let text = format!(r#"{{"v":1,"remove":[{{"path":"a/b.md","sha256":"{digest}"}}]}}"#);
         let removal = RequestedRemoval { path: VaultPath::parse("a/b.md")?, sha256: digest };
-        assert_eq!(parse(text.as_bytes())?, [removal.clone()]);
-        assert_eq!(parse(render(&[removal.clone()]).as_bytes())?, [removal]);
+        let removals = [removal];
+        assert_eq!(parse(text.as_bytes())?, removals);
+        assert_eq!(parse(render(&removals).as_bytes())?, removals);
         let one = format!(r#"{{"path":"a.md","sha256":"{digest}"}}"#);
         let refused = |text: &str| parse(text.as_bytes()).err().map(|error| error.to_string()).unwrap_or_default();
         for (text, why) in [
