@@ -13,13 +13,14 @@ use crate::forge::snapshot_store;
 use crate::history::anchor::{AnchorError, HistoryAnchor as _};
 use crate::history::bundle::{self, MAX_BUNDLE};
 use crate::history::checkpoint::Checkpoint;
+use crate::history::event::EventKind;
 use crate::history::note::NoteKey;
 use crate::history::proof::{self, Proof, Proven};
 use crate::history::source_files::SourceFiles;
 use crate::ledger::{Adoption, Decided, HistoryAudit, Ledger, LedgerError, Proposal};
 use crate::model::{approver::Approver, id::IdPrefix, text};
 use crate::policy::actor_capability::ActorCapability;
-use crate::trust::{self, CosignedHead, FileAnchor, PlacePin};
+use crate::trust::{self, CosignedHead, FileAnchor};
 
 /// The history of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +134,16 @@ impl HistoryService<'_> {
         Ok(Proof { source: Some(source), ..self.workspace.ledger.prove_trust(proposal.id)? })
     }
 
+    /// A proof file of the newest decision of a kind, as of now.
+    ///
+    /// # Errors
+    /// When there is none, or as [`HistoryService::prove_trust`].
+    pub fn prove_decision(&self, kind: EventKind) -> Result<String, Error> {
+        self.workspace.allow_person(ActorCapability::ProveHistory)?;
+        self.sign_what_is_checked()?;
+        Ok(self.workspace.ledger.prove_decision(kind)?.text())
+    }
+
     /// A proof file of a run, by the beginning of its id, as of now.
     ///
     /// # Errors
@@ -201,19 +212,8 @@ impl HistoryService<'_> {
         // adoption mends.
         anchor.advance(&note).map_err(unusable)?;
         // Last: from here on only the adopted ledger may lie in this folder.
-        self.pin_place(&workspace)?;
+        self.workspace.anchor.place().move_to(&workspace).map_err(unusable)?;
         read_status(&self.workspace.ledger.reopen()?.with_anchor(anchor.clone()), &anchor)
-    }
-
-    /// Where a pin says which workspace was in this folder, it names the adopted one from now on.
-    fn pin_place(&self, workspace: &str) -> Result<(), Error> {
-        let root = &self.workspace.config.layout.root;
-        let Some(trust) = self.workspace.anchor.folder().and_then(Path::parent) else { return Ok(()) };
-        let unusable = |error: AnchorError| Error::Ledger(LedgerError::UnusableAnchor(error.to_string()));
-        match PlacePin::read(trust, root).map_err(unusable)? {
-            None => Ok(()),
-            Some(pin) => PlacePin { workspace: workspace.to_owned(), ..pin }.write(trust, root).map_err(unusable),
-        }
     }
 }
 

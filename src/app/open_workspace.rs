@@ -318,14 +318,19 @@ pub(super) fn outside<'a>(host: &Host, config: &'a Config, state: Option<&'a Pat
     let anchor = text(&config.trust.anchor);
     let witness = text(&config.trust.witness).or_else(|| config.trust.witness_url.clone());
     let proposed = ProposedPolicy { require: config.trust.require, channels, anchor, witness };
-    Outside { state, root: &config.layout.root, ssh: host.ssh(), proposed }
+    let own_state = user_state_folder(host).filter(|folder| !is_inside(folder, &config.layout.vault));
+    Outside { state, own_state, root: &config.layout.root, ssh: host.ssh(), proposed }
+}
+
+fn user_state_folder(host: &Host) -> Option<PathBuf> {
+    host.environment.state_folder().map(|folder| host.cwd.join(folder))
 }
 
 /// The user's state folder, unless it lies inside the vault, where skills could read the key.
 pub(super) fn state_folder(host: &Host, config: &Config) -> Option<PathBuf> {
     let folder = match &config.trust.anchor {
         Some(anchor) => Some(anchor.clone()),
-        None => host.environment.state_folder().map(|folder| host.cwd.join(folder)),
+        None => user_state_folder(host),
     };
     folder.filter(|folder| !is_inside(folder, &config.layout.vault))
 }

@@ -12,6 +12,7 @@ use crate::artifacts;
 use crate::error::Error;
 use crate::history::anchor::HistoryAnchor as _;
 use crate::history::approval::{Approved, NoSignature, SignedStatement, of_event, verify_event};
+use crate::history::event::EventKind;
 use crate::history::rules::weaker_channel;
 use crate::history::signers::{Signer, is_principal};
 use crate::history::ssh_key::SshPublicKey;
@@ -20,7 +21,7 @@ use crate::ledger::{Decided, PolicyChange, Proposal};
 use crate::model::approver::Approver;
 use crate::policy::actor_capability::ActorCapability;
 use crate::sync::uninterrupted;
-use crate::trust::{self, MACHINE_PIN, PersonSigner, PlacePin, SshTools};
+use crate::trust::{self, MACHINE_PIN, PersonSigner, SshTools};
 
 /// The policy of one workspace.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,15 @@ pub struct NewSigner {
     pub confirms: bool,
 }
 
+/// A decision whose approval is exported.
+#[derive(Debug, Clone, Copy)]
+pub enum ApprovedDecision<'a> {
+    /// The newest promotion or rollback of a proposal.
+    Trust(&'a Proposal),
+    /// The newest decision of a kind.
+    Newest(EventKind),
+}
+
 /// The approval of a decision, as files that `ssh-keygen -Y verify` checks.
 #[derive(Debug)]
 pub struct ExportedApproval {
@@ -66,6 +76,11 @@ pub struct ExportedApproval {
     pub namespace: String,
     /// The files: the statement, its signature, the signers.
     pub files: Vec<PathBuf>,
+}
+
+/// An event. One that is no JSON has no approval that counts.
+fn parsed(body: &str) -> Value {
+    serde_json::from_str(body).unwrap_or_default()
 }
 
 fn refused(error: NoSignature) -> Error {
@@ -205,9 +220,9 @@ impl PolicyService<'_> {
 
     /// Notes outside of the ledger who may have another one take its place.
     fn pin_place(&self, policy: &TrustPolicy) -> Result<(), Error> {
-        let Some(trust) = self.workspace.anchor.folder().and_then(Path::parent) else { return Ok(()) };
-        let pin = PlacePin { workspace: self.workspace.ledger.workspace_id()?, signers: policy.signers.clone() };
-        pin.write(trust, &self.workspace.config.layout.root).map_err(|error| Error::Refused(error.to_string()))
+        let workspace = self.workspace.ledger.workspace_id()?;
+        let place = self.workspace.anchor.place();
+        place.pin(&workspace, policy.signers.clone()).map_err(|error| Error::Refused(error.to_string()))
     }
 
     /// The signer, with a key that was read or made.
@@ -270,16 +285,25 @@ impl PolicyService<'_> {
         Ok(verify_event(&event, &signed, &signers, &ids).ok())
     }
 
-    /// Writes the approval of the newest decision about a proposal as files.
+    /// Writes the approval of a decision as files.
     ///
     /// # Errors
     /// When it was not signed, or a file exists.
-    pub fn export_approval(&self, proposal: &Proposal, to: &Path) -> Result<ExportedApproval, Error> {
+    pub fn export_approval(&self, decision: ApprovedDecision<'_>, to: &Path) -> Result<ExportedApproval, Error> {
         self.workspace.allow_person(ActorCapability::ProveHistory)?;
-        let name = &proposal.spec.name;
-        let missing = || Error::Refused(format!("the trust in {name} was not signed by anybody"));
-        let (body, signed) = self.approval_of(proposal)?.ok_or_else(missing)?;
-        let event: Value = serde_json::from_str(&body).unwrap_or_default();
+        let (what, found) = match decision {
+            ApprovedDecision::Trust(proposal) => {
+                let found = self.approval_of(proposal)?.map(|(body, signed)| (parsed(&body), signed));
+                (format!("the trust in {}", proposal.spec.name), found)
+            }
+            ApprovedDecision::Newest(kind) => {
+                let event = parsed(&self.workspace.ledger.newest_decision(kind)?);
+                let signed = of_event(&event).map_err(|error| Error::Refused(error.to_string()))?;
+                (format!("the newest decision of the kind `{}`", kind.as_str()), signed.map(|signed| (event, signed)))
+            }
+        };
+        let missing = || Error::Refused(format!("{what} was not signed by anybody"));
+        let (event, signed) = found.ok_or_else(missing)?;
         // The signers who counted then may be others than those of today, so every one that ever was counts here.
         let signers = self.workspace.ledger.every_signer()?;
         let ids = self.workspace.ledger.workspace_ids()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Context, JsonFlag};
-use crate::app::{WithSource, check_proof, read_proof};
+use crate::app::{EventKind, WithSource, check_proof, read_proof, signed_kind};
 use crate::error::Error;
 
 /// Write a proof file: why a revision is trusted, or what a run was, for people without this workspace.
@@ -15,11 +15,15 @@ Examples:
   kavi proof write_note --out write_note.proof
   kavi proof write_note --with-source --out write_note.proof
   kavi proof --run 3f2a --out run.proof
+  kavi proof --decision resume --out resume.proof
   kavi check-proof write_note.proof")]
 pub struct Args {
     /// The skill (its newest revision), NAME@REVISION, or the id of a proposal.
-    #[arg(value_name = "NAME[@REVISION]", required_unless_present = "run", conflicts_with = "run")]
+    #[arg(value_name = "NAME[@REVISION]", required_unless_present_any = ["run", "decision"], conflicts_with = "run")]
     name: Option<String>,
+    /// The newest decision of a kind that people sign, such as `resume` or `charter`.
+    #[arg(long, value_name = "KIND", value_parser = signed_kind, conflicts_with_all = ["name", "run", "with_source"])]
+    decision: Option<EventKind>,
     /// A run, by its id or the beginning of it.
     #[arg(long, value_name = "ID")]
     run: Option<String>,
@@ -36,13 +40,14 @@ pub struct Args {
 pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let (app, out) = context.open()?;
     let history = app.history();
-    let text = match (&args.run, &args.name) {
-        (Some(run), _) => history.prove_run(run)?,
-        (None, Some(name)) => {
+    let text = match (&args.run, &args.name, args.decision) {
+        (_, _, Some(kind)) => history.prove_decision(kind)?,
+        (Some(run), _, None) => history.prove_run(run)?,
+        (None, Some(name), None) => {
             let source = if args.with_source { WithSource::Yes } else { WithSource::No };
             history.prove_trust(&app.proposals().find(name)?, source)?
         }
-        (None, None) => return Err(Error::Usage("name a skill, or a run with --run ID".to_owned())),
+        (None, None, None) => return Err(Error::Usage("name a skill, or a run with --run ID".to_owned())),
     };
     match &args.out {
         None => out.result(&text, &json!({ "proof": text })),

@@ -75,8 +75,23 @@ pub fn namespace(kind: EventKind) -> Option<&'static str> {
         EventKind::TrustPolicy => Some("policy@kavi"),
         EventKind::Signers => Some("signers@kavi"),
         EventKind::Adopted => Some("adoption@kavi"),
+        EventKind::Resume => Some("resume@kavi"),
+        EventKind::Undo => Some("undo@kavi"),
+        EventKind::Charter => Some("charter@kavi"),
+        EventKind::Policy => Some("policy-values@kavi"),
+        EventKind::Capability => Some("capability@kavi"),
         _ => None,
     }
+}
+
+/// The kind of a decision that people sign, by its word.
+///
+/// # Errors
+/// The words that there are.
+pub fn signed_kind(word: &str) -> Result<EventKind, String> {
+    let signed = || EventKind::ALL.into_iter().filter(|kind| namespace(*kind).is_some());
+    let known = || signed().map(EventKind::as_str).collect::<Vec<_>>().join(", ");
+    signed().find(|kind| kind.as_str() == word).ok_or_else(|| format!("a decision is one of {}", known()))
 }
 
 /// What a statement says besides its event.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::approval::{ApprovalIssue, Approved, of_event, verify_event};
 use super::event::EventKind;
-use super::trust_policy::{Requirement, TrustPolicy};
+use super::trust_policy::{Requirement, TrustPolicy, only_stops_agents};
 
 /// The policy and the ids of the workspace, as far as the events say.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +49,9 @@ impl ApprovalWalk {
             // Otherwise a policy that asks for nothing could be put in force without a signature,
             // and take the signers away.
             required = required.max(Requirement::Signed);
+        }
+        if only_stops_agents(body) {
+            required = Requirement::None;
         }
         let approved = match of_event(body)? {
             Some(signed) => Some(verify_event(body, &signed, &judge.signers, &self.workspaces)?),

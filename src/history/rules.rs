@@ -31,8 +31,11 @@ pub struct DecisionRules {
     pub signer: Option<Arc<dyn DecisionSigner>>,
     /// Signers that another user of this machine pinned. Only what one of them signed counts.
     pub pinned: Option<Vec<Signer>>,
-    /// Signers of the workspace that was in this folder. Only they may have another ledger take its place.
+    /// Signers of the workspace that was in this folder. Only they may have another ledger take its place, and decide in one
+    /// that has no signers.
     pub of_this_place: Option<Vec<Signer>>,
+    /// Whether kavi.toml names another place for key and head than the one that was pinned with these signers.
+    pub other_anchor: bool,
     /// What kavi.toml proposes.
     pub proposed: ProposedPolicy,
 }
@@ -42,6 +45,7 @@ pub static NO_RULES: DecisionRules = DecisionRules {
     signer: None,
     pinned: None,
     of_this_place: None,
+    other_anchor: false,
     proposed: ProposedPolicy { require: None, channels: Value::Null, anchor: None, witness: None },
 };
 

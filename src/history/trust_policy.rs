@@ -93,12 +93,25 @@ pub struct RequirementTable {
     pub effects: Requirement,
     /// A change of the policy or the signers, and an adoption.
     pub policy: Requirement,
+    /// Letting things run again after a stop.
+    pub resume: Requirement,
+    /// Putting back what a run replaced.
+    pub undo: Requirement,
+    /// The role charter of agents.
+    pub charter: Requirement,
+    /// Values of the policy registry, but for a stop of all agents.
+    pub policy_values: Requirement,
+    /// A grant or a denial of a capability.
+    pub capability: Requirement,
 }
+
+/// What each kind of decision needs, by the name that it has in kavi.toml.
+type RequirementEntries = [(&'static str, Requirement); 9];
 
 impl RequirementTable {
     /// The same for every decision.
     pub fn all(requirement: Requirement) -> Self {
-        Self { promotion: requirement, rollback: requirement, effects: requirement, policy: requirement }
+        Self::default().with_each(|_| requirement)
     }
 
     /// What the event of a decision needs. `None` for an event that nobody signs.
@@ -109,13 +122,45 @@ impl RequirementTable {
             EventKind::Rollback | EventKind::StandingOrder => Some(self.rollback),
             EventKind::EffectApproved => Some(self.effects),
             EventKind::TrustPolicy | EventKind::Signers | EventKind::Adopted => Some(self.policy),
+            EventKind::Resume => Some(self.resume),
+            EventKind::Undo => Some(self.undo),
+            EventKind::Charter => Some(self.charter),
+            EventKind::Policy => Some(self.policy_values),
+            EventKind::Capability => Some(self.capability),
             _ => None,
         }
     }
 
     /// Each kind and what it needs.
-    pub fn entries(&self) -> [(&'static str, Requirement); 4] {
-        [("promotion", self.promotion), ("rollback", self.rollback), ("effects", self.effects), ("policy", self.policy)]
+    pub fn entries(&self) -> RequirementEntries {
+        [
+            ("promotion", self.promotion),
+            ("rollback", self.rollback),
+            ("effects", self.effects),
+            ("policy", self.policy),
+            ("resume", self.resume),
+            ("undo", self.undo),
+            ("charter", self.charter),
+            ("policy_values", self.policy_values),
+            ("capability", self.capability),
+        ]
+    }
+
+    /// The same kinds with other requirements, each chosen by its place in [`RequirementTable::entries`].
+    fn with_each(mut self, choose: impl Fn(usize) -> Requirement) -> Self {
+        let all = [
+            &mut self.promotion,
+            &mut self.rollback,
+            &mut self.effects,
+            &mut self.policy,
+            &mut self.resume,
+            &mut self.undo,
+            &mut self.charter,
+            &mut self.policy_values,
+            &mut self.capability,
+        ];
+        all.into_iter().enumerate().for_each(|(place, kind)| *kind = choose(place));
+        self
     }
 
     /// The first kind for which `self` asks for less than `other`.
@@ -126,13 +171,22 @@ impl RequirementTable {
 
     /// The stricter of the two for each kind.
     pub fn stricter(&self, other: &Self) -> Self {
-        Self {
-            promotion: self.promotion.max(other.promotion),
-            rollback: self.rollback.max(other.rollback),
-            effects: self.effects.max(other.effects),
-            policy: self.policy.max(other.policy),
-        }
+        let (ours, theirs) = (self.entries(), other.entries());
+        self.with_each(|place| ours[place].1.max(theirs[place].1))
     }
+}
+
+/// Whether an event only stops the agents of a workspace. A stop never waits for a signature, because it can be urgent.
+pub fn only_stops_agents(body: &Value) -> bool {
+    if body["kind"] != EventKind::Policy.as_str() {
+        return false;
+    }
+    let stops = |rows: &Value| {
+        let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+        // Exactly this text. Any other value could let agents act again.
+        !rows.is_empty() && rows.iter().all(|row| row["key"] == "disabled" && row["value_json"] == "true")
+    };
+    body["rows"].as_object().is_some_and(|rows| !rows.is_empty() && rows.values().all(stops))
 }
 
 /// The policy in force.
@@ -233,5 +287,44 @@ mod tests {
         let (none, all) = (RequirementTable::default(), RequirementTable::all(Requirement::Signed));
         assert_eq!(none.weaker_than(&all), Some("promotion"));
         assert_eq!((all.weaker_than(&none), all.stricter(&none)), (None, all));
+    }
+
+    #[test]
+    fn each_kind_of_decision_has_a_requirement_of_its_own() {
+        let names = RequirementTable::default().entries().map(|(name, _)| name);
+        for (place, name) in names.into_iter().enumerate() {
+            let one: RequirementTable =
+                serde_json::from_value(serde_json::json!({ name: "touch" })).unwrap_or_default();
+            let needs = one.entries().map(|(_, need)| need);
+            let expected: [Requirement; 9] =
+                std::array::from_fn(|other| if other == place { Requirement::Touch } else { Requirement::None });
+            assert_eq!(needs, expected, "{name}");
+            assert_eq!(RequirementTable::default().weaker_than(&one), Some(name));
+            assert_eq!(one.stricter(&RequirementTable::default()), one);
+            let kinds = EventKind::ALL.into_iter().filter(|kind| one.of(*kind) == Some(Requirement::Touch));
+            assert!(kinds.count() > 0, "{name}: no event needs it");
+        }
+    }
+
+    #[test]
+    fn only_a_stop_of_agents_needs_no_signature() {
+        let event = |rows: Value| serde_json::json!({ "kind": "policy", "rows": rows });
+        let row = |key: &str, value: &str| serde_json::json!([{ "key": key, "value_json": value }]);
+        assert!(only_stops_agents(&event(serde_json::json!({ "policy_values/1": row("disabled", "true") }))));
+        let others = [
+            serde_json::json!({}),
+            serde_json::json!({ "policy_values/1": [] }),
+            serde_json::json!({ "policy_values/1": "ab" }),
+            serde_json::json!({ "policy_values/1": row("disabled", "false") }),
+            serde_json::json!({ "policy_values/1": row("disabled", "null") }),
+            serde_json::json!({ "policy_values/1": [{ "key": "disabled", "value_json": null }] }),
+            serde_json::json!({ "policy_values/1": row("rate_limit_per_minute", "true") }),
+            serde_json::json!({ "policy_values/1": row("disabled", "true"), "policy_values/2": row("x", "true") }),
+        ];
+        for rows in others {
+            assert!(!only_stops_agents(&event(rows.clone())), "{rows}");
+        }
+        let stop = serde_json::json!({ "policy_values/1": row("disabled", "true") });
+        assert!(!only_stops_agents(&serde_json::json!({ "kind": "capability", "rows": stop })));
     }
 }

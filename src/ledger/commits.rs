@@ -165,14 +165,16 @@ impl Ledger {
     /// Adds the one commit of several runs that are on record already, if the authorization of each still holds.
     ///
     /// # Errors
-    /// [`LedgerError::Halted`] when one of the runs may not count any more; nothing is recorded then.
+    /// [`LedgerError::Halted`] when one of the runs may not count any more, [`LedgerError::NotApproved`] for an undo without a
+    /// signature where one is needed. Nothing is recorded then.
     pub fn insert_commit(
         &self,
         commit: &Commit,
         runs: &[ExecutionId],
         authorizations: &[RunAuthorization],
     ) -> Result<(), LedgerError> {
-        self.write(|tx| {
+        // Of these, only an undo can need a signature.
+        write_decision(self, |tx| {
             // Under the write lock. A stop or a revocation is therefore recorded either before this
             // check or after the commit, and never between them.
             check_authorizations(tx, authorizations)?;

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::events::state::{self, StateKey};
 use super::events::{self, NewEvent, images};
-use super::write_transaction::WriteTransaction;
+use super::write_transaction::{WriteTransaction, write_decision};
 use super::{Decided, Ledger, LedgerError};
 use crate::history::anchor::HistoryAnchor;
 use crate::history::event::EventKind;
@@ -149,9 +149,9 @@ impl Ledger {
     /// Makes a charter the active one, in the place of the one before. Gives its number.
     ///
     /// # Errors
-    /// [`LedgerError`] when the ledger cannot be written.
+    /// [`LedgerError`] when the ledger cannot be written, [`LedgerError::NotApproved`] without a signature where one is needed.
     pub fn set_charter(&self, charter: &NewCharter<'_>, decided: Decided<'_>) -> Result<u64, LedgerError> {
-        self.write(|tx| {
+        write_decision(self, |tx| {
             let version = next(tx, "SELECT coalesce(max(version), 0) + 1 FROM role_charters")?;
             let before = charters(tx, "WHERE active = 1")?;
             // First: an index allows one active charter.
@@ -191,9 +191,9 @@ impl Ledger {
     /// Stores policy values, as JSON text; none gives a key its default again. All of them in one decision.
     ///
     /// # Errors
-    /// [`LedgerError`] when the ledger cannot be written.
+    /// [`LedgerError`] when the ledger cannot be written, [`LedgerError::NotApproved`] without a signature where one is needed.
     pub fn set_policy(&self, values: &[(String, Option<String>)], decided: Decided<'_>) -> Result<(), LedgerError> {
-        self.write(|tx| {
+        write_decision(self, |tx| {
             let mut event = NewEvent::new(EventKind::Policy, &"policy", decided.at).changing(StateKey::Policy);
             for (key, value) in values {
                 let number = next(tx, "SELECT coalesce(max(number), 0) + 1 FROM policy_values")?;
@@ -217,9 +217,9 @@ impl Ledger {
     /// Stores a grant or a denial.
     ///
     /// # Errors
-    /// [`LedgerError`] when the ledger cannot be written.
+    /// [`LedgerError`] when the ledger cannot be written, [`LedgerError::NotApproved`] without a signature where one is needed.
     pub fn set_grant(&self, grant: &NewGrant<'_>, decided: Decided<'_>) -> Result<(), LedgerError> {
-        self.write(|tx| {
+        write_decision(self, |tx| {
             let number = next(tx, "SELECT coalesce(max(number), 0) + 1 FROM capability_grants")?;
             tx.insert(
                 "capability_grants",

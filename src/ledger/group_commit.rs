@@ -10,7 +10,7 @@
 //! Guarantees: a call that returns without an error is as durable as with [`Ledger::insert_execution`]. A record that
 //! SQLite refuses fails alone, because each has a savepoint. A transaction that fails reaches every caller whose record
 //! was in it, and leaves none of them behind. The queue has an end, and callers wait in front of it. Dropping the
-//! recorder writes what was handed in, and then ends the thread.
+//! recorder writes what was handed in, signs a checkpoint over it, and then ends the thread.
 //!
 //! Deliberately never: says yes before the commit, steps the order of one caller's steps, tries a failed batch again,
 //! or decides in which state a record is written.
@@ -150,6 +150,9 @@ impl Writer<'_> {
                 let _ = answer.send(result);
             }
         }
+        // The end of a process of many runs. Without a checkpoint its last runs could be cut off unseen until somebody
+        // decides something. One that cannot be signed now is signed with the next event.
+        let _ = self.ledger.sign_tail();
     }
 
     /// Writes a batch in one transaction, and returns the result of each step.

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, types::Type};
 
 use super::events::{self, NewEvent, state::StateKey};
 use super::stop_mark::{MARK, StopMark};
+use super::write_transaction::write_decision;
 use super::{Allowance, Decided, Ledger, LedgerError, governance, reserve, schema_check, storage};
 use crate::history::event::EventKind;
 use crate::model::{
@@ -251,7 +252,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::NotStopped`] when nothing was stopped; [`LedgerError::StoppedAgain`] when another stop came at the
-    /// same time, which still holds.
+    /// same time, which still holds; [`LedgerError::NotApproved`] without a signature where one is needed.
     pub fn resume(&self, by: &str, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
         let unremovable = |error: std::io::Error| match error.kind() {
             // Nothing is broken: the mark stays, and so does the stop.
@@ -275,7 +276,8 @@ impl Ledger {
     }
 
     fn event(&self, to: SwitchState, by: &str, why: Option<&str>, at: Timestamp) -> Result<SwitchEvent, LedgerError> {
-        self.write(|tx| {
+        // A stop never needs a signature. Only an event that may need one is asked for here.
+        write_decision(self, |tx| {
             // Checked under the write lock, so that two `resume` at once cannot both be recorded. A
             // second stop is allowed: its reason is worth keeping.
             if to == SwitchState::Running && matches!(read(tx), Switch::Running(_)) {

@@ -77,6 +77,18 @@ impl Ledger {
         Ok(self.reader()?.query_row(sql, [proposal], |row| row.get(0)).optional()?.flatten())
     }
 
+    /// The bytes of the newest event of a kind.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is none, another [`LedgerError`] when the history cannot be read.
+    pub fn newest_decision(&self, kind: EventKind) -> Result<String, LedgerError> {
+        let sql = "SELECT body FROM history WHERE kind = ?1 ORDER BY position DESC LIMIT 1";
+        let found: Option<Option<String>> =
+            self.reader()?.query_row(sql, [kind.as_str()], |row| row.get(0)).optional()?;
+        let missing = || LedgerError::NotFound { what: "decision", key: kind.as_str().to_owned() };
+        found.flatten().ok_or_else(missing)
+    }
+
     /// Puts a policy into force.
     ///
     /// # Errors

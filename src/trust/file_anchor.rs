@@ -23,7 +23,7 @@ use crate::history::witness::AddCheckpoint;
 use crate::history::{Hash, hex, parse_hex};
 use crate::sync::uninterrupted;
 
-use super::pins::PlacePin;
+use super::pins::PinnedPlace;
 use super::witness_client::{WitnessAddress, WitnessAnswer};
 use super::witness_file::WitnessFile;
 
@@ -37,8 +37,8 @@ pub struct FileAnchor {
     origin: String,
     key: OnceLock<WorkspaceKey>,
     rules: DecisionRules,
-    /// Which workspace was in its folder, or why that cannot be found out.
-    place: Result<Option<PlacePin>, AnchorError>,
+    /// Which workspace was in its folder.
+    place: PinnedPlace,
     witness: Option<Witness>,
 }
 
@@ -82,11 +82,12 @@ impl FileAnchor {
     /// The anchor of the workspace with this id, in this folder. Without a folder it refuses whatever needs one.
     pub fn new(folder: Option<PathBuf>, workspace: &str) -> Self {
         let origin = format!("kavi/{workspace}");
-        Self { folder, origin, key: OnceLock::new(), rules: NO_RULES.clone(), place: Ok(None), witness: None }
+        let place = PinnedPlace::nowhere();
+        Self { folder, origin, key: OnceLock::new(), rules: NO_RULES.clone(), place, witness: None }
     }
 
     /// The same with what else comes from outside of the ledger.
-    pub fn with_rules(mut self, rules: DecisionRules, place: Result<Option<PlacePin>, AnchorError>) -> Self {
+    pub fn with_rules(mut self, rules: DecisionRules, place: PinnedPlace) -> Self {
         (self.rules, self.place) = (rules, place);
         self
     }
@@ -143,17 +144,9 @@ impl FileAnchor {
         artifacts::write_durably(folder, &path, text.as_bytes()).map_err(|error| unusable(error.to_string()))
     }
 
-    /// Refuses a ledger that is in the place of another one.
-    fn check_place(&self) -> Result<(), AnchorError> {
-        match &self.place {
-            Err(error) => Err(error.clone()),
-            // Otherwise somebody could move a whole workspace of their own here, with its key and
-            // head, and all of it would fit.
-            Ok(Some(place)) if format!("kavi/{}", place.workspace) != self.origin => {
-                Err(unusable(format!("another ledger was put in the place of the workspace {}", place.workspace)))
-            }
-            Ok(_) => Ok(()),
-        }
+    /// Where the pin of its workspace is.
+    pub fn place(&self) -> &PinnedPlace {
+        &self.place
     }
 
     /// Where its files are.
@@ -245,7 +238,7 @@ impl HistoryAnchor for FileAnchor {
 
     fn head(&self) -> Result<Option<String>, AnchorError> {
         // Before the head is read: it may fit the ledger, and both may be in the wrong place.
-        self.check_place()?;
+        self.place.check(&self.origin)?;
         self.check_conflict()?;
         let path = self.file("head")?;
         match artifacts::read_once(&path) {

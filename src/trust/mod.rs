@@ -19,12 +19,12 @@ mod witness_client;
 mod witness_file;
 mod witness_store;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use file_anchor::{CosignedHead, FileAnchor, Witness};
 pub use person_signer::{PersonSigner, SshTools};
-pub use pins::{MACHINE_PIN, PlacePin, is_of_another_user, machine_pin};
+pub use pins::{MACHINE_PIN, PinFolders, PinnedPlace, is_of_another_user, machine_pin};
 pub use witness_client::{InvalidWitness, WitnessAddress};
 pub use witness_file::{WitnessFile, newest_in};
 pub use witness_store::{WitnessReply, WitnessStore};
@@ -47,8 +47,10 @@ pub struct AnchoredLedger {
 /// What a workspace has outside of its ledger.
 #[derive(Debug)]
 pub struct Outside<'a> {
-    /// The user's state folder.
+    /// Where key and head are: the user's state folder, or what kavi.toml names.
     pub state: Option<&'a Path>,
+    /// The user's state folder, whatever kavi.toml says.
+    pub own_state: Option<PathBuf>,
     /// The folder of the workspace.
     pub root: &'a Path,
     /// What asks a person for signatures.
@@ -71,11 +73,13 @@ pub fn anchored(ledger: Ledger, outside: Outside<'_>, now: Timestamp) -> Result<
     let trust = state.map(|state| state.join("trust"));
     let folder = trust.as_ref().map(|trust| trust.join(&workspace));
     // By the folder of the workspace, because a ledger that was exchanged brings an id of its own.
-    let place = trust.as_deref().map_or(Ok(None), |trust| PlacePin::read(trust, outside.root));
+    let pins = PinFolders { own: outside.own_state.map(|own| own.join("trust")), anchor: trust.clone() };
+    let place = PinnedPlace::read(outside.root, pins, outside.proposed.anchor.as_deref());
     let rules = DecisionRules {
         signer: Some(Arc::new(PersonSigner::new(outside.ssh, folder.as_deref()))),
         pinned: machine_pin(Path::new(MACHINE_PIN)),
-        of_this_place: place.as_ref().ok().and_then(Option::as_ref).map(|place| place.signers.clone()),
+        of_this_place: place.signers(),
+        other_anchor: place.has_other_anchor(),
         proposed: outside.proposed,
     };
     let witness = rules.proposed.witness.as_deref().map(|said| match said.contains("://") {

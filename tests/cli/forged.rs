@@ -8,7 +8,7 @@ use std::process::Command;
 
 use kavi::history::bundle::{self, Bundle};
 use kavi::history::checkpoint::Checkpoint;
-use kavi::history::merkle::{TreeHead, leaf_hash, root};
+use kavi::history::merkle::{TreeHead, inclusion_path, leaf_hash, root};
 use kavi::history::note::NoteKey;
 use kavi::history::proof::{Proof, ProvenEvent, StatementBlock};
 use kavi::history::source_files::{self, SourceFiles};
@@ -133,6 +133,36 @@ impl Forged {
     pub fn bundle(&self) -> Bundle {
         Bundle { specification: self.specification.clone(), component: self.component.clone(), proof: self.proof() }
     }
+}
+
+/// The events of a proof after a change, in a history of somebody who has the key of that workspace. The place of each event
+/// stays what it was.
+pub fn resigned(text: &str, change: impl Fn(&mut Value)) -> String {
+    let honest = Proof::parse(text).expect("a proof");
+    let bodies: BTreeMap<u64, String> = honest
+        .events
+        .iter()
+        .map(|event| {
+            let mut body: Value = serde_json::from_str(&event.body).expect("an event");
+            change(&mut body);
+            (event.position, body.to_string())
+        })
+        .collect();
+    let size = bodies.keys().last().expect("an event") + 1;
+    // What is not in the proof is anything.
+    let leaves: Vec<_> =
+        (0..size).map(|place| leaf_hash(bodies.get(&place).map_or(&[][..], |body| body.as_bytes()))).collect();
+    let workspace = honest.key.name();
+    let key = NoteKey::new(workspace, Forged::pair().public_key().as_ref().try_into().expect("32 bytes"));
+    let key = key.expect("a name");
+    let checkpoint = Checkpoint { origin: workspace.to_owned(), head: TreeHead { size, root: root(&leaves) } };
+    let signature = Forged::pair().sign(checkpoint.text().as_bytes());
+    let checkpoint = checkpoint.note(&key, signature.as_ref().try_into().expect("64 bytes"));
+    let events = bodies.into_iter().map(|(position, body)| {
+        let place = usize::try_from(position).expect("a small history");
+        ProvenEvent { position, body, path: inclusion_path(&leaves, place).expect("a place in it") }
+    });
+    Proof { key, events: events.collect(), statements: honest.statements, source: honest.source, checkpoint }.text()
 }
 
 /// The verdict of the verifier in Python about a file.

@@ -147,8 +147,23 @@ NAMESPACES = {
     "trust-policy": "policy@kavi",
     "signers": "signers@kavi",
     "adopted": "adoption@kavi",
+    "resume": "resume@kavi",
+    "undo": "undo@kavi",
+    "charter": "charter@kavi",
+    "policy": "policy-values@kavi",
+    "capability": "capability@kavi",
 }
-REQUIRES = {"promotion": "promotion", "rollback": "rollback", "standing-order": "rollback", "effect-approved": "effects"}
+REQUIRES = {
+    "promotion": "promotion",
+    "rollback": "rollback",
+    "standing-order": "rollback",
+    "effect-approved": "effects",
+    "resume": "resume",
+    "undo": "undo",
+    "charter": "charter",
+    "policy": "policy_values",
+    "capability": "capability",
+}
 LEVELS = {"none": 0, "signed": 1, "confirm": 2, "touch": 3}
 
 
@@ -263,6 +278,13 @@ def approved(event, approval, signers, workspaces):
     return 3 if flags & 1 else 2 if signer.get("confirms") else 1
 
 
+def only_stops_agents(event):
+    """Whether an event does nothing but stop all agents. That never needs a signature."""
+    rows = list(event.get("rows", {}).values()) if event["kind"] == "policy" else []
+    stops = lambda row: isinstance(row, dict) and row.get("key") == "disabled" and row.get("value_json") == "true"
+    return bool(rows) and all(isinstance(of, list) and of and all(map(stops, of)) for of in rows)
+
+
 def check_approvals(events, name):
     policy, workspaces = {"require": {}, "signers": []}, {re.sub("^kavi/", "", name)}
     for event in events:
@@ -274,6 +296,8 @@ def check_approvals(events, name):
         required = LEVELS[judge["require"].get(REQUIRES.get(kind, "policy"), "none")] if kind in NAMESPACES else 0
         if kind in ("trust-policy", "signers", "adopted") and judge["signers"]:
             required = max(required, 1)
+        if only_stops_agents(event):
+            required = 0
         level = approved(event, detail["approval"], judge["signers"], workspaces) if "approval" in detail else 0
         need(level >= required, "not approved as it had to be")
         policy = new

@@ -49,7 +49,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 
 /// A policy for people.
 pub fn human(policy: &TrustPolicy) -> String {
-    let kinds = policy.require.entries().map(|(kind, need)| format!("  {kind:<10} {}\n", need.as_str()));
+    let kinds = policy.require.entries().map(|(kind, need)| format!("  {kind:<13} {}\n", need.as_str()));
     let mut text = format!("decisions need:\n{}", kinds.concat());
     if policy.require.entries().iter().any(|(_, need)| *need == Requirement::None) {
         text.push_str("  none: any process of yours can decide that in your name\n");

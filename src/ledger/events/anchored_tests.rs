@@ -214,3 +214,46 @@ fn a_ledger_from_before_the_history_is_taken_over_as_it_is_found() -> Done {
     assert!(matches!(&refused, Err(LedgerError::Tampered(why)) if why.contains("taken-over")), "{refused:?}");
     Ok(())
 }
+
+/// Another program appends an event between a check and the signature. What is signed then would be believed.
+#[test]
+fn no_checkpoint_is_signed_over_an_event_that_another_program_appended() -> Done {
+    let forged = || -> Made<Ledger> {
+        let ledger = anchored()?;
+        unlocked(&ledger)?;
+        assert!(ledger.sign_tail()?);
+        ledger.insert_execution(&record(15)?)?;
+        Ok(ledger)
+    };
+    let refused = |what: &str, ledger: &Ledger| -> Done {
+        let signed = ledger.sign_tail();
+        assert!(matches!(signed, Err(LedgerError::Tampered(_))), "{what}: {signed:?}");
+        let proposed = propose(ledger, "nine", 40);
+        assert!(proposed.is_err(), "{what}: a report signed it");
+        Ok(())
+    };
+    let ledger = forged()?;
+    ledger.conn.execute_batch("UPDATE skill_proposals SET status = 'TRUSTED' WHERE name = 'three'")?;
+    let state = state::found(&ledger.conn)?;
+    for (key, leaf) in state.leaves() {
+        ledger.conn.execute("UPDATE trust_state SET leaf = ?2 WHERE key = ?1", params![key, leaf])?;
+    }
+    forge(&ledger, EventKind::Promotion, "three", Some(state.digest()))?;
+    refused("a decision", &ledger)?;
+    let ledger = forged()?;
+    forge(&ledger, EventKind::Verification, "x", None)?;
+    refused("a report", &ledger)?;
+    // The leaf of a decision, under the bytes of a run or under none. The bytes are put back after the signature.
+    for body in ["body", "NULL"] {
+        let ledger = forged()?;
+        let sql = format!(
+            "INSERT INTO history SELECT position + 1, kind, decides, subject, {body}, zeroblob(32), chain FROM history
+                 ORDER BY position DESC LIMIT 1"
+        );
+        ledger.conn.execute(&sql, [])?;
+        refused(body, &ledger)?;
+    }
+    // What Kavi itself left unsigned is signed.
+    assert!(forged()?.sign_tail()?);
+    Ok(())
+}

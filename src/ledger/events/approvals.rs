@@ -24,7 +24,7 @@ use crate::history::event::EventKind;
 use crate::history::merkle::TreeHead;
 use crate::history::rules::{DecisionRules, weaker_channel};
 use crate::history::signers::Signer;
-use crate::history::trust_policy::{Requirement, TrustPolicy};
+use crate::history::trust_policy::{Requirement, TrustPolicy, only_stops_agents};
 use crate::model::name::SkillName;
 
 /// How long a request for a signature counts.
@@ -60,6 +60,9 @@ impl Need {
         // Its row is there already, and must not speak for itself.
         let own = if changes_policy { event.subject.parse().unwrap_or_default() } else { 0 };
         let mut policy = in_force(conn, own)?.unwrap_or_default();
+        // A ledger without signers, where there were some, is from before they were enrolled. What needs a signature now
+        // must not be free again with an older copy and its head.
+        let is_older = !policy.has_signers() && rules.of_this_place.as_ref().is_some_and(|signers| !signers.is_empty());
         if changes_policy && !policy.has_signers() {
             // The first signer shows that they have the key.
             let new = event.detail.as_ref().map(|detail| TrustPolicy::of_value(&detail["policy"])).transpose();
@@ -71,7 +74,10 @@ impl Need {
         let table = policy.require.stricter(&proposed);
         let mut required = table.of(event.kind).unwrap_or_default();
         let mut signers = policy.signers;
-        if let (EventKind::Adopted, Some(of_this_place)) = (event.kind, &rules.of_this_place) {
+        if is_older {
+            required = required.max(Requirement::Signed);
+        }
+        if let (true, Some(of_this_place)) = (is_older || event.kind == EventKind::Adopted, &rules.of_this_place) {
             signers.clone_from(of_this_place);
         }
         // Whoever can change who signs can sign everything.
@@ -99,6 +105,9 @@ impl Need {
 /// not count.
 pub(super) fn approve(tx: &WriteTransaction<'_>, event: &NewEvent<'_>, body: &mut Value) -> Result<(), LedgerError> {
     let Some(purpose) = namespace(event.kind) else { return Ok(()) };
+    if only_stops_agents(body) {
+        return Ok(());
+    }
     let log = tx.log();
     if log.anchor().is_some() && !matches!(event.kind, EventKind::TrustPolicy | EventKind::Signers) {
         // The policy says who may sign. Read from an edited row, it would accept anybody.
@@ -177,19 +186,30 @@ pub(in super::super) fn ask(
     }
 }
 
+/// Checks that kavi.toml leaves key and head where they were when their signers were pinned.
+pub(super) fn check_anchor_place(rules: &DecisionRules) -> Result<(), LedgerError> {
+    match rules.other_anchor {
+        // An older ledger with the head that it had fits in another place.
+        true => Err(LedgerError::WeakerFile("`trust.anchor` is another one, or missing".to_owned())),
+        false => Ok(()),
+    }
+}
+
 /// Checks that kavi.toml asks for no less than the policy in force.
 pub(super) fn check_file(conn: &Connection, rules: &DecisionRules) -> Result<(), LedgerError> {
+    check_anchor_place(rules)?;
     let Some(policy) = policy(conn)? else { return Ok(()) };
     let weaker = rules.proposed.require.and_then(|file| file.weaker_than(&policy.require));
     if let Some(kind) = weaker {
         return Err(LedgerError::WeakerFile(format!("`trust.require` asks for less for `{kind}`")));
     }
-    for (key, file, in_force) in [
-        ("trust.anchor", &rules.proposed.anchor, &policy.anchor),
-        ("trust.witness", &rules.proposed.witness, &policy.witness),
+    for (key, file, in_force, may_be_new) in [
+        // Once there is a signer, also where the policy names no place: an older ledger with an older head fits in a new one.
+        ("trust.anchor", &rules.proposed.anchor, &policy.anchor, !policy.has_signers()),
+        ("trust.witness", &rules.proposed.witness, &policy.witness, true),
     ] {
         // Another place for key and head, or no witness, is weaker however it looks.
-        if in_force.is_some() && file != in_force {
+        if file != in_force && (in_force.is_some() || !may_be_new) {
             return Err(LedgerError::WeakerFile(format!("`{key}` is another one, or missing")));
         }
     }

@@ -53,6 +53,8 @@ pub(super) struct EventLog<'a> {
     at: Cell<Option<Timestamp>>,
     /// Whether one of its events is signed.
     signed: Cell<bool>,
+    /// The place of the newest event of a signed kind that this transaction appended.
+    own_signed: Cell<Option<u64>>,
 }
 
 impl<'a> EventLog<'a> {
@@ -166,7 +168,10 @@ fn add(tx: &WriteTransaction<'_>, event: &Leaf<'_>) -> Result<(), LedgerError> {
     let decision = if decides { Some(end.next) } else { end.decision };
     log.end.set(Some(HistoryEnd { next: end.next + 1, chain: link, decision }));
     log.at.set(Some(event.at));
-    log.signed.set(log.signed.get() || event.kind.is_signed());
+    if event.kind.is_signed() {
+        log.signed.set(true);
+        log.own_signed.set(Some(end.next));
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::super::{Ledger, LedgerError, statements};
 use super::seal;
 use crate::history::Hash;
 use crate::history::checkpoint::Checkpoint;
+use crate::history::event::EventKind;
 use crate::history::merkle::{consistency_path, inclusion_path};
 use crate::history::proof::{Proof, ProvenEvent, StatementBlock};
 use crate::history::statement;
@@ -94,6 +95,24 @@ impl Ledger {
     pub fn prove_trust(&self, proposal: ProposalId) -> Result<Proof, LedgerError> {
         let conn = self.reader()?;
         prove(conn, self, &about(conn, &proposal.to_string())?)
+    }
+
+    /// A proof of the newest decision of a kind, with what says who may sign it.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`] when there is none, or without a checkpoint over it.
+    pub fn prove_decision(&self, kind: EventKind) -> Result<Proof, LedgerError> {
+        let conn = self.reader()?;
+        let sql = "SELECT position FROM history WHERE kind = ?1 ORDER BY position DESC LIMIT 1";
+        let newest = positions(conn, sql, kind.as_str())?;
+        if newest.is_empty() {
+            return Err(LedgerError::NotFound { what: "decision", key: kind.as_str().to_owned() });
+        }
+        let mut all = positions(conn, SIGNERS, kind.as_str())?;
+        all.extend(newest);
+        all.sort_unstable();
+        all.dedup();
+        prove(conn, self, &all)
     }
 
     /// A proof of a run and, before it, of the trust in its revision.

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::super::LedgerError;
 use super::super::write_transaction::WriteTransaction;
 use super::images::{self, Placed};
+use super::state;
 use crate::history::anchor::{AnchorError, HistoryAnchor};
 use crate::history::checkpoint::Checkpoint;
 use crate::history::merkle::{Frontier, TreeHead, leaf_hash};
@@ -264,7 +265,12 @@ fn check_in_tree(conn: &Connection, head: &CheckedHead, events: &[&Placed]) -> R
 }
 
 /// Asks for a checkpoint with the end of this transaction, though it appends nothing. Its time is that of the last event.
+///
+/// # Errors
+/// [`LedgerError::Tampered`] when the state is not the one that the newest decision committed to.
 pub(super) fn request(tx: &WriteTransaction<'_>) -> Result<(), LedgerError> {
+    // Under the lock. Whoever asks has looked before, and an edit in between would be signed.
+    state::checked(tx, tx.log().anchor)?;
     let sql = "SELECT body FROM history ORDER BY position DESC LIMIT 1";
     let last: Option<String> = tx.query_row(sql, [], |row| row.get(0)).optional()?.flatten();
     let event = last.map(|body| images::placed(0, &body)).transpose()?;
@@ -302,9 +308,53 @@ fn sign(tx: &WriteTransaction<'_>, anchor: &dyn HistoryAnchor, at: Timestamp) ->
         let size = checked.newest.size;
         Checkpoint::open(&checked.newest.note, &key)
             .map_err(|error| LedgerError::Tampered(format!("the checkpoint of {size} events: {error}")))?;
+        check_tail(tx, size)?;
     }
     let (before, frontier) = grown(tx, checked)?;
     write(tx, anchor, &NewCheckpoint { key: &key, before: &before, frontier: &frontier, at })
+}
+
+/// The kind of an event, without the rest of it.
+#[derive(serde::Deserialize)]
+struct KindOnly<'b> {
+    #[serde(borrow)]
+    kind: std::borrow::Cow<'b, str>,
+}
+
+const TAIL: &str = "SELECT position, decides, body, leaf FROM history WHERE position >= ?1 ORDER BY position";
+
+/// Checks that the events from this place on are of kinds that wait for a checkpoint. Any other one has got its own in the
+/// transaction that appended it. So one without was put there by another program, and a checkpoint over it would make it
+/// believed.
+fn check_tail(tx: &WriteTransaction<'_>, from: u64) -> Result<(), LedgerError> {
+    let mut statement = tx.prepare_cached(TAIL)?;
+    let mut rows = statement.query([from])?;
+    let mut without_body = None;
+    while let Some(row) = rows.next()? {
+        let (position, decides): (u64, bool) = (row.get(0)?, row.get(1)?);
+        let foreign =
+            |why: &str| Err(LedgerError::Tampered(format!("event {position} was not written by Kavi: {why}")));
+        // Only in front of others, where a prune took its bytes away.
+        without_body = None;
+        let Some(body): Option<String> = row.get(2)? else {
+            without_body = Some(position);
+            continue;
+        };
+        if leaf_hash(body.as_bytes()) != row.get::<_, Hash>(3)? {
+            return foreign("`body` does not have its `leaf`");
+        }
+        let kind = serde_json::from_str::<KindOnly<'_>>(&body).ok().and_then(|event| EventKind::parse(&event.kind));
+        match kind {
+            Some(kind) if !kind.is_signed() && !decides => {}
+            Some(_) if tx.log().own_signed.get() == Some(position) => {}
+            _ => return foreign("no checkpoint covers it, and its kind is signed"),
+        }
+    }
+    match without_body {
+        // The last leaf of a checkpoint is what a decision is compared with.
+        Some(position) => Err(LedgerError::Tampered(format!("event {position}, the last one, has no body"))),
+        None => Ok(()),
+    }
 }
 
 /// The trees over all events but the last one, and over all of them.

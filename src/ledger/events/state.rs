@@ -222,6 +222,7 @@ pub(in super::super) fn check_trust_policy(
 /// Checks that all of the state is what the newest decision committed to.
 pub(in super::super) fn check_all(conn: &Connection, anchor: Option<&dyn HistoryAnchor>) -> Result<(), LedgerError> {
     let (said, now) = (checked(conn, anchor)?, found(conn)?);
+    anchor.map_or(Ok(()), |anchor| approvals::check_anchor_place(anchor.rules()))?;
     let differs = |key: &&str| said.get(key) != now.get(key);
     let Some(key) = said.leaves().chain(now.leaves()).map(|(key, _)| key).find(differs) else { return Ok(()) };
     let name = key.strip_prefix(SKILL).and_then(|name| SkillName::parse(name).ok());

@@ -1,6 +1,7 @@
 //! Edits of a ledger behind Kavi's back: every column of every table, whole rows, and whole copies.
 
 mod anchored_tests;
+mod newer_tests;
 
 use std::error::Error;
 use std::sync::{Arc, Mutex};
@@ -345,7 +346,7 @@ fn nothing_is_wrong_with_what_kavi_wrote() -> Done {
 
 #[test]
 fn every_column_of_every_row_is_held_to_its_event() -> Done {
-    let ledger = anchored()?;
+    let ledger = newer_tests::everything()?;
     unlocked(&ledger)?;
     let (mut tried, mut believed) = (0, Vec::new());
     for (table, column) in all_columns(&ledger.conn)? {
@@ -373,7 +374,7 @@ fn every_column_of_every_row_is_held_to_its_event() -> Done {
 
 #[test]
 fn every_removed_and_every_added_row_is_seen() -> Done {
-    let ledger = anchored()?;
+    let ledger = newer_tests::everything()?;
     unlocked(&ledger)?;
     let mut believed = Vec::new();
     // Another key, and for what must be unique another value.
