@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::support::{self, Workspace};
 use serde_json::json;
@@ -73,6 +75,105 @@ pub const VERBS: &[Verb] = &[
         args: |_| text(&["prune", "--keep", "1", "--yes", "--approved-by", "ada"]),
     },
 ];
+
+/// A verb that appends to the history and signs a checkpoint. Key, head and pins lie in the workspace of a test, so that kills and
+/// images have them too.
+pub struct TrustVerb {
+    pub verb: Verb,
+    /// The workspace that it starts in.
+    pub base: fn() -> Workspace,
+    /// Counts what it leaves.
+    pub left: &'static str,
+}
+
+pub const TRUST_VERBS: &[TrustVerb] = &[
+    TrustVerb {
+        verb: Verb { name: "promote", prepare: note, args: promote },
+        base: verified,
+        left: "SELECT count(*) FROM history WHERE kind = 'promotion'",
+    },
+    TrustVerb {
+        verb: Verb { name: "resume", prepare: stopped, args: |_| text(&["resume", "--by", "ada"]) },
+        base: Workspace::trusted,
+        left: "SELECT count(*) FROM history WHERE kind = 'resume'",
+    },
+    TrustVerb {
+        verb: Verb { name: "signed-resume", prepare: stopped, args: |_| text(&["resume", "--by", "ada"]) },
+        base: enrolled,
+        left: "SELECT count(*) FROM history WHERE kind = 'resume' AND body LIKE '%SSH SIGNATURE%'",
+    },
+    TrustVerb {
+        verb: Verb { name: "enroll", prepare: note, args: |_| enroll() },
+        base: Workspace::trusted,
+        left: "SELECT count(*) FROM history WHERE kind = 'signers'",
+    },
+    TrustVerb {
+        verb: Verb {
+            name: "adopt",
+            prepare: note,
+            args: |_| text(&["trust", "adopt", "--why", "x", "--approved-by", "ada"]),
+        },
+        base: Workspace::trusted,
+        left: "SELECT count(*) FROM history WHERE kind = 'adopted'",
+    },
+    TrustVerb {
+        verb: Verb { name: "checkpoint", prepare: written, args: |_| text(&["trust", "head"]) },
+        base: Workspace::trusted,
+        left: "SELECT count(*) FROM checkpoints",
+    },
+    TrustVerb {
+        verb: Verb { name: "audit", prepare: written, args: |_| text(&["audit"]) },
+        base: Workspace::trusted,
+        left: "SELECT count(*) FROM checkpoints",
+    },
+    TrustVerb {
+        verb: Verb { name: "charter", prepare: charter, args: |_| text(&["charter", "set", "charter.md"]) },
+        base: Workspace::trusted,
+        left: "SELECT count(*) FROM history WHERE kind = 'charter'",
+    },
+];
+
+/// A workspace with one more proposal that is VERIFIED. Brought there once, and copied.
+fn verified() -> Workspace {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let (home, workspace) = (support::own_folder("killed-promotion"), Workspace::trusted());
+        crate::approvals::again(&workspace);
+        support::copy(workspace.path(), &home);
+        home
+    });
+    Workspace::copy_of(template)
+}
+
+fn promote(workspace: &Workspace) -> Vec<String> {
+    let sql = "SELECT id FROM skill_proposals WHERE status = 'VERIFIED'";
+    let id = support::strings(&workspace.ledger(), sql).remove(0);
+    text(&["promote-skill", &id, "--approved-by", "ada", "--yes"])
+}
+
+/// A key without a passphrase, which signs where nobody can be asked.
+fn enroll() -> Vec<String> {
+    static KEY: OnceLock<String> = OnceLock::new();
+    let public = KEY.get_or_init(|| {
+        let key = support::own_folder("killed-key").join("id");
+        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+        assert!(made.expect("ssh-keygen runs").success());
+        format!("{}.pub", key.display())
+    });
+    text(&["trust", "enroll", "--key", public, "--as", "ada", "--approved-by", "ada"])
+}
+
+fn enrolled() -> Workspace {
+    let workspace = Workspace::trusted();
+    let args = enroll();
+    workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);
+    workspace
+}
+
+fn charter(workspace: &Workspace) {
+    note(workspace);
+    fs::write(workspace.path().join("charter.md"), crate::governance::CHARTER).unwrap();
+}
 
 fn text(args: &[&str]) -> Vec<String> {
     args.iter().map(|arg| (*arg).to_owned()).collect()
@@ -208,6 +309,46 @@ fn kill_matrix() {
         edited += edits;
     }
     println!("{kills} kills, {edited} files edited after them: blocked 0, half done 0, edits lost 0");
+}
+
+#[test]
+#[ignore = "a longer tier: needs strace, and some minutes a verb"]
+fn kill_matrix_of_trust() {
+    let only = std::env::var("KAVI_KILL_VERBS").ok();
+    let wanted = |one: &&TrustVerb| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == one.verb.name));
+    let set = format!("trace={}", CALLS.join(","));
+    let (mut kills, mut done) = (0, 0);
+    for TrustVerb { verb, base, left } in TRUST_VERBS.iter().filter(wanted) {
+        let begin = || {
+            let workspace = base();
+            (verb.prepare)(&workspace);
+            let args = (verb.args)(&workspace);
+            (workspace.count(left), workspace, args)
+        };
+        let (before, workspace, args) = begin();
+        assert!(traced(&workspace, &["-e", &set], &args).status().expect("strace").success(), "{}", verb.name);
+        let (counts, after) = (count(&workspace), workspace.count(left));
+        assert_ne!(before, after, "{}: it leaves nothing", verb.name);
+        let (mut of_verb, mut of_done) = (0, 0);
+        for (call, number) in counts.iter().flat_map(|(call, most)| (1..=*most).map(move |number| (call, number))) {
+            let what = format!("{}: killed at {call} {number}", verb.name);
+            let (_, workspace, args) = begin();
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let options = ["-e", &format!("trace={call}"), "-e", &inject];
+            let killed = !traced(&workspace, &options, &args).status().unwrap().success();
+            works(&workspace, &what);
+            let now = workspace.count(left);
+            // What works has signed since is no loss.
+            assert!(now >= before, "{what}: lost what was there");
+            assert!(killed || now >= after, "{what}: reported as done, and lost");
+            of_verb += usize::from(killed);
+            of_done += usize::from(now >= after);
+        }
+        println!("{}: {counts:?}: {of_verb} kills, after {of_done} the work was done", verb.name);
+        kills += of_verb;
+        done += of_done;
+    }
+    println!("{kills} kills, after {done} the work was done: false alarms 0, lost 0");
 }
 
 /// The files of the vault before a verb, and after it when nobody disturbs it.

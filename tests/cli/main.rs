@@ -38,6 +38,7 @@ mod held;
 mod help;
 mod hints;
 mod hostile_agent;
+mod hostile_input;
 mod hostile_workspaces;
 mod improve;
 mod improve_code;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use kavi::model::digest::Digest;
 
-use crate::kills::{MINE, VERBS, Vaults, traced, vault, works};
+use crate::kills::{MINE, TRUST_VERBS, TrustVerb, VERBS, Vaults, traced, vault, works};
 use crate::support::Workspace;
 
 /// Verbs that change the vault.
@@ -350,6 +350,51 @@ fn power_loss_images() {
         edited += edits;
     }
     println!("{built} images, {edited} files edited or removed after them: blocked 0, half done 0, edits lost 0");
+}
+
+#[test]
+#[ignore = "a longer tier: needs strace, and some minutes a verb"]
+fn power_loss_images_of_trust() {
+    let only = std::env::var("KAVI_POWER_LOSS_VERBS").ok();
+    let wanted = |one: &&TrustVerb| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == one.verb.name));
+    let (mut built, mut done) = (0, 0);
+    for TrustVerb { verb, base, left } in TRUST_VERBS.iter().filter(wanted) {
+        let workspace = base();
+        (verb.prepare)(&workspace);
+        let (before, args) = (workspace.count(left), (verb.args)(&workspace));
+        let mut disk = Disk::of(workspace.path());
+        let options = ["-y", "-xx", "-e", TRACED, "-s", "16777216"];
+        assert!(traced(&workspace, &options, &args).status().expect("strace").success(), "{}", verb.name);
+        let log = fs::read_to_string(workspace.path().join("calls")).unwrap();
+        let after = workspace.count(left);
+        assert_ne!(before, after, "{}: it leaves nothing", verb.name);
+        let (mut tried, mut heads, mut of_done) = (BTreeSet::new(), BTreeSet::new(), 0);
+        let mut last = Image::new();
+        for (number, call) in calls(&log).iter().enumerate() {
+            disk.apply(call);
+            for names in [&disk.synced, &disk.names] {
+                let image = disk.image(names);
+                if !tried.insert(Digest::of(format!("{image:?}").as_bytes()).to_string()) {
+                    continue;
+                }
+                heads.extend(image.iter().filter(|(name, _)| name.ends_with("head")).map(|(_, file)| file.clone()));
+                lay_down(workspace.path(), &image);
+                works(&workspace, &format!("{}: power lost after call {number}, {call:?}", verb.name));
+                let now = workspace.count(left);
+                assert!(now >= before, "{}: call {number}: lost what was there", verb.name);
+                of_done += usize::from(now >= after);
+            }
+            last = disk.image(&disk.synced);
+        }
+        // What was reported as done is on the disk.
+        lay_down(workspace.path(), &last);
+        works(&workspace, verb.name);
+        assert!(workspace.count(left) >= after, "{}: reported as done, and lost", verb.name);
+        println!("{}: {} images with {} heads, in {of_done} the work was done", verb.name, tried.len(), heads.len());
+        built += tried.len();
+        done += of_done;
+    }
+    println!("{built} images, in {done} the work was done: false alarms 0, lost 0");
 }
 
 #[test]
