@@ -115,8 +115,9 @@ fn a_planted_ssh_keygen_agent_or_home_signs_nothing() {
     let tools = tempfile::tempdir().unwrap();
     let planted = tools.path().join("ssh-keygen");
     // It signs with the agent's key, whatever key it is asked to use.
-    let real = std::env::split_paths(&std::env::var_os("PATH").unwrap()).map(|folder| folder.join("ssh-keygen"));
-    let real = real.into_iter().find(|file| file.is_file()).unwrap();
+    let folders = std::env::var_os("PATH").unwrap();
+    let real = std::env::split_paths(&folders).map(|folder| folder.join("ssh-keygen")).find(|file| file.is_file());
+    let real = real.unwrap();
     let key = agent.public("id_ed25519");
     let script = format!(
         "#!/bin/sh\nexec '{}' -Y sign -n promotion@kavi -f '{}' < /dev/stdin\n",

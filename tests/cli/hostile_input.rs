@@ -262,7 +262,7 @@ impl Change {
         match self {
             Self::Flip { at, bit } => {
                 let place = at.index(bytes.len());
-                bytes[place] ^= 1 << bit;
+                bytes[place] ^= 1_u8 << *bit;
             }
             Self::Cut { at } => bytes.truncate(at.index(bytes.len())),
             Self::Remove { at, count } => {
