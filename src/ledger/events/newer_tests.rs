@@ -66,8 +66,8 @@ pub(super) fn everything() -> Made<Ledger> {
     let skill = name("two")?;
     let proposal = propose(&ledger, "eight", 70)?;
     ledger.reject_proposal(proposal, &Rejection { by: "ada".to_owned(), why: "no".to_owned(), at: at(70)? })?;
-    guidance(&ledger, &skill)?;
     runs(&ledger, &skill, proposal)?;
+    guidance(&ledger, &skill)?;
     for text in ["one", "two"] {
         let charter = NewCharter { content_md: text, content_sha256: Digest::of(text.as_bytes()), sections_json: "{}" };
         ledger.set_charter(&charter, decided)?;
