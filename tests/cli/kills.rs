@@ -160,7 +160,7 @@ fn enroll() -> Vec<String> {
         assert!(made.expect("ssh-keygen runs").success());
         format!("{}.pub", key.display())
     });
-    text(&["trust", "enroll", "--key", public, "--as", "ada", "--approved-by", "ada"])
+    text(&["trust", "enroll", "--key", public, "--as", "ada"])
 }
 
 fn enrolled() -> Workspace {
