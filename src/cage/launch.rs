@@ -11,6 +11,7 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, setrlimit};
 
 use super::wire::{JobSpec, Rlimits, StageReport};
+use crate::sync::uninterrupted;
 
 /// Our end of the control socket, which is this stage's standard input.
 pub(super) fn control_socket() -> io::Result<UnixStream> {
@@ -89,7 +90,7 @@ pub(super) fn start(job: &JobSpec, program: &str, fds: Vec<OwnedFd>, own_group: 
         use std::os::unix::process::CommandExt;
         command.process_group(0);
     }
-    let child = command.spawn()?;
+    let child = uninterrupted(|| command.spawn())?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     pid.ok_or_else(|| io::Error::other("the system gave a process number out of range"))
 }

@@ -8,6 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::sync::uninterrupted;
+
 /// Most output that is read, in bytes.
 const MOST_OUTPUT: u64 = 64 << 10;
 
@@ -44,7 +46,7 @@ impl PersonTool<'_> {
         let mut command = Command::new(self.program);
         command.args(&self.args).env_clear().envs(self.vars.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+        let mut child = uninterrupted(|| command.spawn())?;
         // It need not read what it is given: its end says more than a broken pipe.
         let fed = child.stdin.take().map(|mut stdin| stdin.write_all(self.input));
         drop(fed);

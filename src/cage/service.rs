@@ -19,6 +19,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::service_scope::ServiceScope;
 use super::{Cage, launch};
+use crate::sync::uninterrupted;
 
 /// A service that runs. It is killed when this is dropped.
 #[derive(Debug)]
@@ -54,15 +55,16 @@ impl Cage {
     /// When the system gives no socket or no process.
     pub fn start_service(&self, verb: &str) -> io::Result<ServiceProcess> {
         let (socket, theirs) = UnixStream::pair()?;
-        let child = Command::new(self.exe())
+        let mut command = Command::new(self.exe());
+        command
             .arg(verb)
             .env_clear()
             .current_dir("/")
             // Its standard input, so that no number of a descriptor has to be agreed on.
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+            .stderr(Stdio::null());
+        let child = uninterrupted(|| command.spawn())?;
         Ok(ServiceProcess { child, socket })
     }
 }

@@ -81,16 +81,16 @@ pub(super) fn run<T: Serialize>(
     let (control, stage_end) = UnixStream::pair().map_err(CageError::io("make a control socket"))?;
     // A stage that reads no orders would otherwise block this thread before any clock runs.
     control.set_write_timeout(Some(SETUP_TIME)).map_err(CageError::io("set up the control socket"))?;
-    let mut child = stage
+    stage
         // The caller's environment may hold secrets, and `LD_PRELOAD` would load code into the
         // stage.
         .env_clear()
         .current_dir("/")
         .stdin(OwnedFd::from(stage_end))
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(CageError::io("start a stage of the cage"))?;
+        .stderr(Stdio::piped());
+    // As a whole: the change of folder before the exec can be interrupted too, and then nothing was started.
+    let mut child = uninterrupted(|| stage.spawn()).map_err(CageError::io("start a stage of the cage"))?;
     // The command holds a copy of the stage's end. Until it is dropped, the socket never reads as closed.
     drop(stage);
     let words = child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));

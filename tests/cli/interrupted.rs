@@ -11,10 +11,15 @@ use crate::kills::{VERBS, traced, vault, works};
 use crate::support::Workspace;
 
 /// Calls that may be interrupted: by the standard, or on a file system over a network or in another process. A lock that is
-/// only tried waits for nothing, and so is never interrupted: `flock` is left out. `mount` knows no such error (mount(2)).
+/// only tried waits for nothing, and so is never interrupted: `flock` is left out.
 const CALLS: &str = "mkdir,mkdirat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,openat2,ftruncate,fallocate,\
                      fchmod,fchmodat,utimensat,write,pwrite64,poll,ppoll,wait4,waitid,sendmsg,recvmsg,sendto,recvfrom,connect,\
                      fchownat,statfs";
+
+/// Calls with which a cage is built, besides. The manual lists no such error for `mount`, and a file system in another process
+/// gives it all the same.
+const CAGE_CALLS: &str =
+    "mount,umount2,pivot_root,unshare,symlink,symlinkat,chmod,chown,chdir,setresuid,setresgid,setgroups";
 
 /// Whether calls can be made to fail here.
 fn can_interrupt(test: &str) -> bool {
@@ -55,4 +60,25 @@ fn an_interrupted_call_is_made_again_in_every_verb_that_changes_a_workspace() {
         assert_eq!(vault(&disturbed), vault(&quiet), "{}", verb.name);
         works(&disturbed, verb.name);
     }
+}
+
+#[test]
+fn an_interrupted_call_is_made_again_where_a_cage_is_built() {
+    if !can_interrupt("an_interrupted_call_is_made_again_where_a_cage_is_built") {
+        return;
+    }
+    let workspace = Workspace::trusted();
+    // Without machine code the run has it compiled, in a cage.
+    fs::remove_dir_all(workspace.path().join(".kavi/cache")).unwrap();
+    fs::write(workspace.vault("Inbox/AI/a.md"), "old\n").unwrap();
+    let inject = inject(&format!("{CALLS},{CAGE_CALLS}"));
+    let options: Vec<&str> = inject.iter().map(String::as_str).collect();
+    let args = ["run-skill", "peek", "--json", r#"{"path":"Inbox/AI/a.md"}"#].map(str::to_owned);
+    let status = traced(&workspace, &options, &args).status().unwrap();
+    let log = fs::read_to_string(workspace.path().join("calls")).unwrap();
+    assert!(status.success(), "{status}: {log}");
+    // Without a cage of its own, as with bubblewrap, the calls are made by another program.
+    let failed = |call: &str| log.lines().any(|line| line.contains(&format!(" {call}(")) && line.contains("EINTR"));
+    assert!(failed("mount") || !log.contains(" mount("), "{log}");
+    assert!(failed("mkdir"), "{log}");
 }

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use super::privileges::{self, Bounding};
-use super::{at, check, landlock, loopback, mounts, namespaces, seccomp};
+use super::{at, call, check, landlock, loopback, mounts, namespaces, seccomp};
 use crate::cage::error::{SetupStep, StageError};
 use crate::cage::forward;
 use crate::cage::launch::{self, OwnGroup, SupervisionEnd};
@@ -101,8 +101,8 @@ fn settle(mode: NamespaceMode, proc: ProcAccess) -> Result<bool, StageError> {
         // later one gives up.
         mounts::mount_proc(proc)?;
         mounts::enter()?;
-        rustix::process::setsid().map_err(at(SetupStep::Pivot, "setsid"))?;
-        nix::unistd::sethostname("kavi").map_err(at(SetupStep::Pivot, "host name"))?;
+        call(SetupStep::Pivot, "setsid", rustix::process::setsid)?;
+        call(SetupStep::Pivot, "host name", || nix::unistd::sethostname("kavi"))?;
         // A new network namespace starts with its loopback down, and programs expect one that
         // works.
         loopback::raise()?;

@@ -6,9 +6,8 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket};
 
-use super::at;
+use super::{at, call};
 use crate::cage::error::{SetupStep, StageError};
-use crate::sync::uninterrupted;
 
 /// The first interface of every network namespace.
 const LOOPBACK_INDEX: i32 = 1;
@@ -22,12 +21,10 @@ pub(super) fn raise() -> Result<(), StageError> {
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
         .map_err(at(SetupStep::Loopback, "socket"))?;
     let (request, kernel) = (request(), NetlinkAddr::new(0, 0));
-    uninterrupted(|| Ok(sendto(netlink.as_raw_fd(), &request, &kernel, MsgFlags::empty())?))
-        .map_err(at(SetupStep::Loopback, "send"))?;
+    call(SetupStep::Loopback, "send", || sendto(netlink.as_raw_fd(), &request, &kernel, MsgFlags::empty()))?;
     // The kernel repeats the request after the error code, which fits.
     let mut answer = [0u8; 256];
-    let length = uninterrupted(|| Ok(recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?))
-        .map_err(at(SetupStep::Loopback, "receive"))?;
+    let length = call(SetupStep::Loopback, "receive", || recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty()))?;
     match verdict(&answer[..length]) {
         Some(0) => Ok(()),
         Some(code) => Err(StageError::new(

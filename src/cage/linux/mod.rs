@@ -23,7 +23,10 @@ mod service;
 
 pub(super) use service::{close_service, confine_service};
 
+use std::io;
+
 use super::error::{SetupStep, StageError};
+use crate::sync::uninterrupted;
 
 /// The user and group inside every cage: `nobody`, which owns nothing.
 pub(super) const CAGE_ID: u32 = 65534;
@@ -31,4 +34,14 @@ pub(super) const CAGE_ID: u32 = 65534;
 /// Adds the step and the object to an error.
 pub(super) fn at<E: std::fmt::Display>(step: SetupStep, what: impl std::fmt::Display) -> impl FnOnce(E) -> StageError {
     move |error| StageError::new(step, format!("{what}: {error}"))
+}
+
+/// Makes one call of the set-up, again where a signal interrupted it. `mkdir` and `mount` can be interrupted on a file system in
+/// another process, and a cage that fails for that would fail by chance.
+pub(super) fn call<T, E: Into<io::Error>>(
+    step: SetupStep,
+    what: impl std::fmt::Display,
+    mut call: impl FnMut() -> Result<T, E>,
+) -> Result<T, StageError> {
+    uninterrupted(|| call().map_err(Into::into)).map_err(at(step, what))
 }

@@ -12,19 +12,17 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
-use rustix::io::retry_on_intr;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
     mount_remount, unmount,
 };
 
 use super::namespaces::SetupUser;
-use super::{CAGE_ID, at};
+use super::{CAGE_ID, at, call};
 use crate::cage::error::{SetupStep, StageError};
 use crate::cage::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
 use crate::cage::mount::{MountAccess, ProcAccess};
 use crate::cage::wire::{Bind, OuterOrder};
-use crate::sync::uninterrupted;
 
 /// Where the new tree is built. It covers `/tmp` only in our own mount namespace.
 const BASE: &str = "/tmp";
@@ -55,8 +53,8 @@ struct OpenedMount {
 /// Builds everything except `/proc`, which must be mounted from inside the process namespace.
 pub(super) fn build(order: &OuterOrder, user: SetupUser) -> Result<MountTree, StageError> {
     // Otherwise mounts of the cage would appear in the host's namespace.
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(at(SetupStep::Mounts, "make mounts private"))?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    call(SetupStep::Mounts, "make mounts private", || mount_change("/", private))?;
     // Known by their ids: mounts that the host has below `/tmp` have paths like those of the new
     // tree.
     let before: HashSet<u64> = table()?.into_iter().map(|entry| entry.id).collect();
@@ -69,7 +67,7 @@ pub(super) fn build(order: &OuterOrder, user: SetupUser) -> Result<MountTree, St
     // Small, because it holds mount points, links and a few lines of text.
     memory(BASE, MountFlags::NOSUID | MountFlags::NODEV, "mode=0755,size=1m,nr_inodes=8192")?;
     for (link, target) in links {
-        symlink(&target, under(&link)).map_err(at(SetupStep::Mounts, link))?;
+        call(SetupStep::Mounts, &link, || symlink(&target, under(&link)))?;
     }
     for source in opened.iter().chain(&devices) {
         // Parents come before children, so a covering mount is in place by the time its child is
@@ -119,9 +117,8 @@ fn open(bind: Bind, user: SetupUser) -> Result<OpenedMount, StageError> {
     // A descriptor without access rights is enough to bind. Opening for reading could block on a
     // pipe.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd =
-        retry_on_intr(|| openat(CWD, &bind.host, flags, Mode::empty())).map_err(|error| failed(&error.to_string()))?;
-    let stat = retry_on_intr(|| fstat(&fd)).map_err(|error| failed(&error.to_string()))?;
+    let fd = call(SetupStep::Mounts, &bind.host, || openat(CWD, &bind.host, flags, Mode::empty()))?;
+    let stat = call(SetupStep::Mounts, &bind.host, || fstat(&fd))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind == FileType::Symlink {
         return Err(failed("it is a symbolic link; give the path that it points to"));
@@ -156,17 +153,19 @@ fn place(source: &OpenedMount, covered: bool) -> Result<(), StageError> {
     }
     // The path may lead elsewhere since it was checked. The descriptor cannot.
     let by_descriptor = format!("/proc/self/fd/{}", source.fd.as_raw_fd());
-    mount_bind_recursive(by_descriptor, &target).map_err(at(SetupStep::Mounts, format!("bind {inside}")))
+    call(SetupStep::Mounts, format!("bind {inside}"), || mount_bind_recursive(&by_descriptor, &target))
 }
 
 fn make_folders(path: &Path) -> Result<(), StageError> {
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(at(SetupStep::Mounts, path.display()))
+    // Made again as a whole: what is there already is no error.
+    call(SetupStep::Mounts, path.display(), || fs::DirBuilder::new().recursive(true).mode(0o755).create(path))
 }
 
 fn memory(target: &str, flags: MountFlags, options: &str) -> Result<(), StageError> {
     let options = CString::new(options).map_err(at(SetupStep::Mounts, target))?;
-    mount("kavi", target, "tmpfs", flags, Some(options.as_c_str()))
-        .map_err(at(SetupStep::Mounts, format!("tmpfs {target}")))
+    call(SetupStep::Mounts, format!("tmpfs {target}"), || {
+        mount("kavi", target, "tmpfs", flags, Some(options.as_c_str()))
+    })
 }
 
 /// The cage's own places: private scratch, links in `/dev`, a few files in `/etc`, the mount point of `/proc`.
@@ -182,17 +181,17 @@ fn furnish(scratch_bytes: u64, user: SetupUser) -> Result<(), StageError> {
     for (name, mode, place) in [("home", 0o700, INSIDE_HOME), ("shm", 0o1777, "/dev/shm"), ("tmp", 0o1777, INSIDE_TMP)]
     {
         let folder = format!("{scratch}/{name}");
-        uninterrupted(|| fs::create_dir(&folder)).map_err(at(SetupStep::Mounts, place))?;
-        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).map_err(at(SetupStep::Mounts, place))?;
+        call(SetupStep::Mounts, place, || fs::create_dir(&folder))?;
+        call(SetupStep::Mounts, place, || fs::set_permissions(&folder, fs::Permissions::from_mode(mode)))?;
         if user == SetupUser::Root {
-            std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)).map_err(at(SetupStep::Mounts, place))?;
+            call(SetupStep::Mounts, place, || std::os::unix::fs::chown(&folder, Some(CAGE_ID), Some(CAGE_ID)))?;
         }
         // The last one covers the scratch folder itself, so it must come last.
-        mount_bind(&folder, under(place)).map_err(at(SetupStep::Mounts, place))?;
+        call(SetupStep::Mounts, place, || mount_bind(&folder, under(place)))?;
     }
     for (link, target) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
-        symlink(format!("/proc/self/fd{target}"), under(&format!("/dev/{link}")))
-            .map_err(at(SetupStep::Mounts, link))?;
+        let from = under(&format!("/dev/{link}"));
+        call(SetupStep::Mounts, link, || symlink(format!("/proc/self/fd{target}"), &from))?;
     }
     let passwd = format!("kavi:x:{CAGE_ID}:{CAGE_ID}::{INSIDE_HOME}:/nonexistent\n");
     let group = format!("kavi:x:{CAGE_ID}:\n");
@@ -255,8 +254,9 @@ fn tighten(opened: &[OpenedMount], before: &HashSet<u64>) -> Result<(), StageErr
                 MountAccess::ReadWrite => MountFlags::NOEXEC,
                 MountAccess::ReadWriteExecute => MountFlags::empty(),
             };
-        mount_remount(&entry.point, MountFlags::BIND | entry.flags | wanted, "")
-            .map_err(at(SetupStep::Mounts, format!("tighten {inside}")))?;
+        call(SetupStep::Mounts, format!("tighten {inside}"), || {
+            mount_remount(&entry.point, MountFlags::BIND | entry.flags | wanted, "")
+        })?;
     }
     Ok(())
 }
@@ -269,19 +269,18 @@ pub(super) fn mount_proc(access: ProcAccess) -> Result<(), StageError> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     // Of a hidden `/proc` not even the files about the machine are mounted. Kernels before 5.8 do
     // not know the option.
-    let processes_only =
-        access == ProcAccess::Hidden && mount("proc", &proc, "proc", flags, Some(c"subset=pid")).is_ok();
+    let mount_it = |options| call(SetupStep::Mounts, "/proc", || mount("proc", &proc, "proc", flags, options));
+    let processes_only = access == ProcAccess::Hidden && mount_it(Some(c"subset=pid")).is_ok();
     if !processes_only {
-        mount("proc", &proc, "proc", flags, None).map_err(at(SetupStep::Mounts, "/proc"))?;
+        mount_it(None)?;
     }
     for name in FROZEN {
         let place = format!("{proc}/{name}");
         if fs::symlink_metadata(&place).is_ok() {
             // Bound over itself, because only a mount can be read-only and these are folders of one
             // file system.
-            mount_bind(&place, &place).map_err(at(SetupStep::Mounts, name))?;
-            mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY | flags, "")
-                .map_err(at(SetupStep::Mounts, name))?;
+            call(SetupStep::Mounts, name, || mount_bind(&place, &place))?;
+            call(SetupStep::Mounts, name, || mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY | flags, ""))?;
         }
     }
     for name in HIDDEN_FOLDERS {
@@ -293,7 +292,7 @@ pub(super) fn mount_proc(access: ProcAccess) -> Result<(), StageError> {
     for name in HIDDEN_FILES {
         let place = format!("{proc}/{name}");
         if fs::symlink_metadata(&place).is_ok() {
-            mount_bind(under("/dev/null"), &place).map_err(at(SetupStep::Mounts, name))?;
+            call(SetupStep::Mounts, name, || mount_bind(under("/dev/null"), &place))?;
         }
     }
     Ok(())
@@ -301,17 +300,16 @@ pub(super) fn mount_proc(access: ProcAccess) -> Result<(), StageError> {
 
 /// Makes the tree the root and detaches the old root.
 pub(super) fn enter() -> Result<(), StageError> {
-    let failed = |what| at(SetupStep::Pivot, what);
-    rustix::process::chdir(BASE).map_err(failed("chdir"))?;
+    call(SetupStep::Pivot, "chdir", || rustix::process::chdir(BASE))?;
     // Both arguments are the new root: the kernel stacks the old root on top of it, where it can be unmounted at once. So the
     // tree needs no folder for it.
-    rustix::process::pivot_root(".", ".").map_err(failed("pivot_root"))?;
+    call(SetupStep::Pivot, "pivot_root", || rustix::process::pivot_root(".", "."))?;
     // DETACH, because the old root still has mounts below it, with which a plain unmount fails.
-    unmount(".", UnmountFlags::DETACH).map_err(failed("unmount the old root"))?;
-    rustix::process::chdir("/").map_err(failed("chdir"))?;
+    call(SetupStep::Pivot, "unmount the old root", || unmount(".", UnmountFlags::DETACH))?;
+    call(SetupStep::Pivot, "chdir", || rustix::process::chdir("/"))?;
     // At the end, since `/proc` was mounted on a point within this file system.
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    mount_remount("/", flags, "").map_err(failed("make the root read-only"))
+    call(SetupStep::Pivot, "make the root read-only", || mount_remount("/", flags, ""))
 }
 
 #[cfg(test)]

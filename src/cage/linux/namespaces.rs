@@ -5,7 +5,7 @@ use std::fs;
 use nix::sched::{CloneFlags, unshare};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::{CAGE_ID, at};
+use super::{CAGE_ID, call};
 use crate::cage::error::{SetupStep, StageError};
 
 /// As which user the cage is built.
@@ -59,9 +59,9 @@ pub(super) fn leave(user: SetupUser) -> Result<(), StageError> {
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
     match user {
-        SetupUser::Root => unshare(common).map_err(at(SetupStep::Namespaces, "unshare")),
+        SetupUser::Root => call(SetupStep::Namespaces, "unshare", || unshare(common)),
         SetupUser::User => {
-            unshare(common | CloneFlags::CLONE_NEWUSER).map_err(at(SetupStep::Namespaces, "unshare"))?;
+            call(SetupStep::Namespaces, "unshare", || unshare(common | CloneFlags::CLONE_NEWUSER))?;
             // Root of this namespace, so that the inner stage still has the rights to build after its exec.
             map(0, ids)
         }
@@ -74,7 +74,7 @@ pub(super) fn nest() -> Result<(), StageError> {
     let ids = OwnIds::now();
     // In the new namespace this process has every capability again. `drop_all` must therefore come
     // after it.
-    unshare(CloneFlags::CLONE_NEWUSER).map_err(at(SetupStep::Namespaces, "unshare the inner user namespace"))?;
+    call(SetupStep::Namespaces, "unshare the inner user namespace", || unshare(CloneFlags::CLONE_NEWUSER))?;
     map(CAGE_ID, ids)
 }
 
@@ -94,7 +94,7 @@ impl OwnIds {
 
 /// Makes this process's user and group appear as one id, the only one of the new user namespace.
 fn map(inside: u32, OwnIds { uid, gid }: OwnIds) -> Result<(), StageError> {
-    let write = |file: &str, text: String| fs::write(file, text).map_err(at(SetupStep::Namespaces, file));
+    let write = |file: &str, text: String| call(SetupStep::Namespaces, file, || fs::write(file, &text));
     // The kernel requires this before an unprivileged process may map a group.
     write("/proc/self/setgroups", "deny".to_owned())?;
     // One id only: any other owner shows as `nobody`, and files cannot be given to another user.

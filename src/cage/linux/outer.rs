@@ -9,11 +9,11 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Pid;
 
-use super::at;
 use super::inner::NamespaceMode;
 use super::mounts::{self, MountTree};
 use super::namespaces::{self, SetupUser};
 use super::ownership::{self, OwnershipChange};
+use super::{at, call};
 use crate::cage::error::{SetupStep, StageError};
 use crate::cage::launch;
 use crate::cage::wire::{self, OuterOrder, StageReport};
@@ -72,15 +72,17 @@ fn inner(control: &UnixStream, user: SetupUser) -> Result<(), StageError> {
     };
     let stdin = control.as_fd().try_clone_to_owned().map_err(at(SetupStep::Start, "control socket"))?;
     // The file of this process, even if its path now leads to another file.
-    let mut child = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    command
         .arg0("kavi")
         .args(crate::cage::stage_verbs::init_args(mode))
         .env_clear()
         .stdin(stdin)
         .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .map_err(at(SetupStep::Namespaces, "start the inner stage"))?;
+        .stderr(Stdio::inherit());
+    let mut child = call(SetupStep::Namespaces, "start the inner stage", || command.spawn())?;
+    // It has a copy of the control socket, which nobody needs any more.
+    drop(command);
     let watched = watch(control, &child);
     // Killing the first process ends the whole namespace. It can be reaped only after all other processes are gone.
     let killed = child.kill();

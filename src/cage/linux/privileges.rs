@@ -4,19 +4,18 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
-use super::{CAGE_ID, at};
+use super::{CAGE_ID, at, call};
 use crate::cage::error::{SetupStep, StageError};
 
 /// Root becomes the cage's user.
 pub(super) fn become_cage_user() -> Result<(), StageError> {
-    let failed = |what| at(SetupStep::Privileges, what);
     // Before the change of user, which takes the capability that this needs.
     empty_bounding_set()?;
     let (uid, gid) = (Uid::from_raw(CAGE_ID), Gid::from_raw(CAGE_ID));
     // The groups go first: without root's rights they could not be given up any more.
-    setgroups(&[]).map_err(failed("setgroups"))?;
-    setresgid(gid, gid, gid).map_err(failed("setresgid"))?;
-    setresuid(uid, uid, uid).map_err(failed("setresuid"))?;
+    call(SetupStep::Privileges, "setgroups", || setgroups(&[]))?;
+    call(SetupStep::Privileges, "setresgid", || setresgid(gid, gid, gid))?;
+    call(SetupStep::Privileges, "setresuid", || setresuid(uid, uid, uid))?;
     // After a change of user, root owns this process's files in /proc. The map of the next namespace still has to be written
     // there.
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(at(SetupStep::Privileges, "prctl dumpable"))
