@@ -1,6 +1,6 @@
 //! What a rewritten guidance may differ in from the one that is published. Pure.
 //!
-//! Guarantees: a text that passes has the same headings, little is changed, and it leads an agent to no place, name or right that
+//! Guarantees: a text that passes has the same headings with something below each that had it, little is changed, and it leads an agent to no place, name or right that
 //! the published text does not have. Deliberately never: judges whether the text is better.
 
 use std::collections::BTreeSet;
@@ -52,6 +52,9 @@ pub enum RefusedRevision {
     /// It has other headings.
     #[error("its headings are not those of the published text")]
     Headings,
+    /// Nothing is left below a heading, as in an answer that ends too early.
+    #[error("nothing is left below its heading `{0}`")]
+    Emptied(String),
     /// Too much is changed.
     #[error("{changed} of {lines} lines are changed, {MOST_CHANGED} % may be")]
     TooDifferent {
@@ -80,8 +83,13 @@ pub fn check(published: &GuidanceText, rewritten: &str) -> Result<GuidanceText, 
     let (old, text) = (published.as_str(), new.as_str());
     // The headings say what a guidance is about. A model that may change them can turn it into
     // another text in a few steps.
-    if headings(old) != headings(text) {
+    let (before, after) = (sections(old), sections(text));
+    if !before.iter().map(|section| section.heading).eq(after.iter().map(|section| section.heading)) {
         return Err(RefusedRevision::Headings);
+    }
+    // The lines that may always change could be all that a short section has.
+    if let Some((emptied, _)) = before.iter().zip(&after).find(|(old, new)| old.has_text && !new.has_text) {
+        return Err(RefusedRevision::Emptied(crate::model::text::line(emptied.heading, 100)));
     }
     if text.len() > old.len() + (old.len() * MOST_LONGER / 100).max(ALWAYS_LONGER) {
         return Err(RefusedRevision::TooLong);
@@ -108,21 +116,33 @@ pub fn check(published: &GuidanceText, rewritten: &str) -> Result<GuidanceText, 
     }
 }
 
-/// The headings, in their order. Lines in fences are none.
-fn headings(text: &str) -> Vec<&str> {
+/// A heading, and whether something is below it before the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Section<'a> {
+    heading: &'a str,
+    has_text: bool,
+}
+
+/// The sections, in their order. Lines in fences are no headings.
+fn sections(text: &str) -> Vec<Section<'_>> {
     let mut fence = None;
-    let mut found = Vec::new();
+    let mut found: Vec<Section<'_>> = Vec::new();
     for line in text.lines() {
         let inner = line.trim_start();
         let mark = inner.chars().next().filter(|c| matches!(c, '`' | '~'));
         let length = mark.map_or(0, |mark| inner.chars().take_while(|c| *c == mark).count());
+        let mut is_heading = false;
         match fence {
             // As in CommonMark: a fence is closed by the same mark, at least as often. Otherwise a
             // heading could be hidden in what only looks like a fence.
             Some((open, least)) if mark == Some(open) && length >= least => fence = None,
             Some(_) => {}
             None if length >= 3 => fence = mark.map(|mark| (mark, length)),
-            None if line.starts_with('#') => found.push(line.trim_end()),
+            None => is_heading = line.starts_with('#'),
+        }
+        match found.last_mut() {
+            _ if is_heading => found.push(Section { heading: line.trim_end(), has_text: false }),
+            Some(section) => section.has_text |= !inner.is_empty(),
             None => {}
         }
     }
@@ -184,6 +204,13 @@ mod tests {
         assert_eq!(refused(&OLD.replace("## When", "## Whenever")), Some(No::Headings));
         assert_eq!(refused(&OLD.replace("## When", "```\n## When\n```")), Some(No::Headings));
         assert_eq!(refused(&format!("{OLD}\n## More\n")), Some(No::Headings));
+        let short = GuidanceText::parse("# note\n\nWrites.\n\n## When\n\nOnce.\n");
+        for (cut, heading) in
+            [("# note\n\n## When\n\nOnce.\n", "# note"), ("# note\n\nWrites.\n\n## When\n", "## When")]
+        {
+            let found = short.as_ref().ok().and_then(|old| check(old, cut).err());
+            assert_eq!(found, Some(No::Emptied(heading.to_owned())), "{cut:?}");
+        }
         assert!(matches!(
             refused("# note\n\na\nb\nc\nd\ne\nf\n\n## When\n\ng\n\n## Input\n\nh\n"),
             Some(No::TooDifferent { .. })

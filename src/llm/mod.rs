@@ -29,6 +29,9 @@ const MAX_TOKENS: u32 = 1_500;
 /// The same for a text.
 const MAX_TEXT_TOKENS: u32 = 8_000;
 
+/// What servers say of a text that they ended: its limit of tokens, or that of the model, was reached, or a filter took the rest.
+const CUT_OFF: [&str; 5] = ["length", "max_tokens", "model_length", "model_context_window_exceeded", "content_filter"];
+
 /// How a model chooses its words.
 struct Sampling {
     temperature: f64,
@@ -90,6 +93,16 @@ pub enum ModelUnavailable {
         /// What is wrong with it.
         why: String,
     },
+    /// The server says that the text ends before the model was done. What is there of it is no answer.
+    #[error("the answer of the model server at {url} was cut off: its `{field}` is `{reason}`")]
+    CutOff {
+        /// The address.
+        url: String,
+        /// The field that says so.
+        field: &'static str,
+        /// What it says.
+        reason: String,
+    },
     /// The server has no model, or not the configured one.
     #[error("the model server at {url} does not offer {wanted}")]
     NoModel {
@@ -118,6 +131,20 @@ struct Completion {
 #[derive(Deserialize)]
 struct Choice {
     message: Message,
+    /// Why the text ends, in the words of OpenAI.
+    finish_reason: Option<Value>,
+    /// The same in the words of Anthropic, which some servers pass on.
+    stop_reason: Option<Value>,
+}
+
+impl Choice {
+    /// The field and the word that say that the text ends before the model was done.
+    fn cut_off(&self) -> Option<(&'static str, &str)> {
+        let reasons = [("finish_reason", &self.finish_reason), ("stop_reason", &self.stop_reason)];
+        // Some servers give a number, such as the token that ended the text.
+        let words = reasons.into_iter().filter_map(|(field, reason)| Some((field, reason.as_ref()?.as_str()?)));
+        words.into_iter().find(|(_, reason)| CUT_OFF.contains(reason))
+    }
 }
 
 #[derive(Deserialize)]
@@ -197,8 +224,12 @@ impl AdviceClient {
             .and_then(|request| request.header("content-type", b"application/json"))
             .map(|request| request.body(body.to_string().into_bytes()));
         let completion: Completion = exchange(&url, request)?;
-        let text = completion.choices.into_iter().next().and_then(|choice| choice.message.content);
-        match text {
+        let choice = completion.choices.into_iter().next();
+        if let Some((field, reason)) = choice.as_ref().and_then(Choice::cut_off) {
+            let reason = reason.to_owned();
+            return Err(ModelUnavailable::CutOff { url, field, reason });
+        }
+        match choice.and_then(|choice| choice.message.content) {
             Some(text) => Ok(ModelReply { model, text }),
             None => Err(ModelUnavailable::InvalidResponse { url, why: "it has no text".to_owned() }),
         }

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::improve::{advised_by, asked, failing, pass, published};
+use super::improve::{GOOD, advised_by, asked, failing, pass, published};
 use crate::support::openai_api::{Answer, OpenAiApi};
 
 /// Texts for guidance whose only fault is the one that is named, or that are no guidance at all.
@@ -82,4 +82,42 @@ fn two_hundred_hostile_answers_publish_nothing_and_change_nothing() {
     advised_by(&workspace, &api);
     let report: Value = pass(&workspace);
     assert_eq!(report["attempts"][0]["state"], json!("CANDIDATE"), "{report:#}");
+}
+
+/// A completion with this text, of which the server says in `field` why it ends.
+fn ended(text: &str, field: &str, reason: &str) -> Answer {
+    let message = json!({ "role": "assistant", "content": text });
+    let mut choice = json!({ "index": 0, "message": message, "finish_reason": "stop" });
+    choice[field] = json!(reason);
+    Answer::Json(json!({ "object": "chat.completion", "choices": [choice] }))
+}
+
+#[test]
+fn a_text_that_was_cut_off_is_no_candidate() {
+    let workspace = failing();
+    let before = published(&workspace);
+    // All of these are whole texts in a closed fence, which pass every other check, but for the last.
+    for (answer, why) in [
+        (ended(GOOD, "finish_reason", "length"), "`finish_reason` is `length`"),
+        (ended(GOOD, "stop_reason", "max_tokens"), "`stop_reason` is `max_tokens`"),
+        (ended(GOOD, "finish_reason", "content_filter"), "`finish_reason` is `content_filter`"),
+        (Answer::says("```markdown\n# peek\n```\n"), "nothing is left below its heading `# peek`"),
+    ] {
+        let api = OpenAiApi::start(answer).unwrap();
+        advised_by(&workspace, &api);
+        let report = pass(&workspace);
+        let attempt = &report["attempts"][0];
+        assert!(attempt["state"] == "REFUSED" && attempt["why"].as_str().unwrap().contains(why), "{report:#}");
+        assert_eq!(asked(&api), 1, "{why}");
+        workspace.refused(&["improve", "publish", "1", "--yes", "--approved-by", "ada"], 3);
+        // The row goes, so that the skill is a candidate again without an hour between.
+        assert_eq!(workspace.ledger().execute("DELETE FROM improvements", []).unwrap(), 1, "{why}");
+    }
+    assert_eq!(published(&workspace), before);
+    for field in ["finish_reason", "stop_reason"] {
+        let api = OpenAiApi::start(ended(GOOD, field, "end_turn")).unwrap();
+        advised_by(&workspace, &api);
+        assert_eq!(pass(&workspace)["attempts"][0]["state"], "CANDIDATE", "a text that ended by itself is whole");
+        assert_eq!(workspace.ledger().execute("DELETE FROM improvements", []).unwrap(), 1, "{field}");
+    }
 }
