@@ -32,6 +32,7 @@ mod history;
 mod host;
 mod improve;
 mod inbox;
+mod new_file;
 mod notify;
 mod open_workspace;
 mod policy;
@@ -49,6 +50,7 @@ mod switch;
 mod trust;
 mod witness;
 
+pub use crate::app::new_file::new_file;
 pub use crate::artifacts::{SizeCheck, read_at_most};
 pub use crate::cage::CageReport;
 pub use crate::context::identity_block::NOT_SEEDED;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::host::Host;
 use super::open_workspace::{OpenWorkspace, state_folder};
-use crate::artifacts;
+use crate::artifacts::{self, leftovers};
 use crate::error::Error;
 use crate::history::anchor::HistoryAnchor as _;
 use crate::history::approval::SignatureRequest;
@@ -193,7 +193,7 @@ pub(super) fn restore_files(host: &Host, wanted: &RestoreRequest<'_>) -> Result<
     }
     uninterrupted(|| fs::create_dir_all(&root)).map_err(io_error(&root))?;
     // Beside its place, so that a crash or a refusal leaves no workspace behind.
-    let prepared = tempfile::Builder::new().prefix(".kavi-new-").tempdir_in(&root).map_err(io_error(&root))?;
+    let prepared = tempfile::Builder::new().prefix(leftovers::PREPARED).tempdir_in(&root).map_err(io_error(&root))?;
     copy_folder(&backup, prepared.path())?;
     let ready = prepared.path().canonicalize().map_err(io_error(&root))?;
     let config = Config::load(&ready, &host.environment)?;

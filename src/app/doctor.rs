@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::cache::CacheService;
 use super::coding_agent;
 use super::history::HistoryService;
-use super::open_workspace::OpenWorkspace;
+use super::open_workspace::{OpenWorkspace, with_leftover_folders};
 use crate::artifacts::{self, ReadError};
 use crate::cage::CageReport;
 use crate::forge::toolchain;
@@ -253,7 +253,9 @@ fn check_vault(workspace: &OpenWorkspace) -> Check {
 }
 
 fn check_leftovers(workspace: &OpenWorkspace) -> Check {
-    let found = artifacts::leftovers::find(&workspace.config.layout, workspace.clock.now());
+    let found = with_leftover_folders(&workspace.host, &workspace.config, |folders| {
+        artifacts::leftovers::find(folders, workspace.clock.now())
+    });
     if found.is_empty() {
         return Check::ok("leftovers", "nothing that a crash left unfinished");
     }

@@ -8,7 +8,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::clock::ComparedClock;
 use super::host::{Host, Walls};
-use crate::artifacts::{self, ProgramFile, Store, leftovers};
+use crate::artifacts::leftovers::{self, LeftoverFolders};
+use crate::artifacts::{self, ProgramFile, Store};
 use crate::cage::{Cage, Confinement};
 use crate::context::postgres::{PostgresSettings, PostgresStore};
 use crate::context::reader::{ContextReader, ContextView};
@@ -111,7 +112,9 @@ impl OpenWorkspace {
         match clock.doubt(newest) {
             // Age says nothing now, so nothing is removed by it.
             Some(doubt) => tracing::warn!("nothing that is held expires, and nothing old is removed: {doubt}"),
-            None if ledger.access() == LedgerAccess::Full => remove_leftovers(&config.layout, clock.now()),
+            None if ledger.access() == LedgerAccess::Full => {
+                with_leftover_folders(&host, &config, |folders| remove_leftovers(folders, clock.now()));
+            }
             None => {}
         }
         let linked = LinkedFolders::resolve(&config.layout, &config.follow);
@@ -271,11 +274,23 @@ impl OpenWorkspace {
     }
 }
 
+/// Gives the folders in which crashes leave something.
+pub(super) fn with_leftover_folders<T>(host: &Host, config: &Config, work: impl FnOnce(LeftoverFolders<'_>) -> T) -> T {
+    let cache = host.environment.cache_folder().ok().map(|folder| host.cwd.join(folder));
+    let (state, temporary) = (state_folder(host, config), tempfile::env::temp_dir());
+    work(LeftoverFolders {
+        layout: &config.layout,
+        cache: cache.as_deref(),
+        state: state.as_deref(),
+        temporary: Some(&temporary),
+    })
+}
+
 /// Removes what crashes left unfinished, once an hour: to look through the store takes longer than a run.
-fn remove_leftovers(layout: &Layout, now: Timestamp) {
-    let path = layout.locks().join("leftovers");
+fn remove_leftovers(folders: LeftoverFolders<'_>, now: Timestamp) {
+    let path = folders.layout.locks().join("leftovers");
     // A workspace that can only be read keeps its leftovers. `kavi doctor` names them.
-    let Ok(mark) = artifacts::open_lock(&layout.root, &path) else { return };
+    let Ok(mark) = artifacts::open_lock(&folders.layout.root, &path) else { return };
     let last = mark.metadata().and_then(|meta| Ok((meta.len(), meta.modified()?)));
     let time = UNIX_EPOCH + Duration::from_millis(now.as_millis().unsigned_abs());
     // The length tells a mark that was made just now from one of an earlier sweep.
@@ -283,7 +298,7 @@ fn remove_leftovers(layout: &Layout, now: Timestamp) {
         length == 0 || time.duration_since(last).is_ok_and(|since| since >= BETWEEN_SWEEPS) || last > time
     });
     if due && mark.set_len(1).and_then(|()| mark.set_modified(time)).is_ok() {
-        leftovers::remove(layout, now);
+        leftovers::remove(folders, now);
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::host::{Host, Walls};
 use super::open_workspace::OpenWorkspace;
-use crate::artifacts;
+use crate::artifacts::{self, leftovers};
 use crate::cage::{Cage, Confinement};
 use crate::error::Error;
 use crate::forge::toolchain::{self, Toolchain};
@@ -118,7 +118,7 @@ pub(super) fn create_state_at_first_use(layout: &Layout) -> Result<(), Error> {
         make_vault(layout)?;
     }
     let io = |source| Error::Io { what: layout.state().display().to_string(), source };
-    let prepared = tempfile::Builder::new().prefix(".kavi-new-").tempdir_in(&layout.root).map_err(io)?;
+    let prepared = tempfile::Builder::new().prefix(leftovers::PREPARED).tempdir_in(&layout.root).map_err(io)?;
     artifacts::write_durably(prepared.path(), &prepared.path().join(".gitignore"), IGNORE_ALL)?;
     write_sdk(prepared.path(), prepared.path())?;
     create_ledger(&prepared.path().join("ledger.db"))?;

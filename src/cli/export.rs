@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::out::Reader;
 use super::{Context, JsonFlag, tail, views};
-use crate::app::{ExecutionRow, Large, NewFile, OutcomeFilter, RecordFilter};
+use crate::app::{self, ExecutionRow, Large, NewFile, OutcomeFilter, RecordFilter};
 use crate::error::{Error, Kind};
 use crate::model::{text, time::Moment};
 
@@ -83,7 +83,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 }
 
 pub(super) fn new_file(path: PathBuf) -> Result<NewFile, Error> {
-    NewFile::make(path.clone()).map_err(|error| {
+    app::new_file(path.clone()).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::AlreadyExists => "it is there already: name another file".to_owned(),
             _ => error.to_string(),

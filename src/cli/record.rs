@@ -1,13 +1,12 @@
 //! `kavi record`
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
-use super::{Context, capabilities, input::read_input};
-use crate::app::NewFile;
+use super::{Context, capabilities, export, input::read_input};
 use crate::error::Error;
 use crate::model::{name::SkillName, spec::SkillSpec, text};
 
@@ -46,7 +45,7 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
     let cwd = context.host.cwd.clone();
     let input = read_input(&cwd, &args.input)?;
     // Before the run: a request that was made cannot be taken back.
-    let file = args.out.as_ref().map(|path| new_file(cwd.join(path))).transpose()?;
+    let file = args.out.as_ref().map(|path| export::new_file(cwd.join(path))).transpose()?;
     let (app, out) = context.open()?;
     let spec = app.runs().recordable(&name)?;
     if !args.yes {
@@ -89,14 +88,4 @@ pub fn run(context: Context, args: &Args) -> Result<(), Error> {
 fn question(spec: &SkillSpec, input: &[u8]) -> String {
     let input = text::line(&String::from_utf8_lossy(input), 2_000);
     format!("`{}` runs with the input {input}\n{}", spec.name, capabilities::sentence(spec))
-}
-
-fn new_file(path: PathBuf) -> Result<NewFile, Error> {
-    NewFile::make(path.clone()).map_err(|error| {
-        let why = match error.kind() {
-            ErrorKind::AlreadyExists => "it is there already: name another file".to_owned(),
-            _ => error.to_string(),
-        };
-        Error::Usage(format!("{}: {why}", path.display()))
-    })
 }

@@ -31,13 +31,16 @@ mod read;
 mod slot;
 mod unnamed;
 
-pub use cap_std::fs::{DirEntry, FileType as EntryType};
+pub use cap_std::fs::{DirEntry, FileType as EntryType, MetadataExt as EntryMetadataExt};
 pub use read::{FileContent, ReadError, SizeCheck, read_at_most, read_once};
 pub use slot::{ExistingFile, FileSlot, is_unsupported};
 pub use unnamed::NewFile;
 
 /// How the names of unfinished files begin. A crash can leave such a file, and nothing refers to it.
 pub const TEMPORARY: &str = ".tmp";
+
+/// How the name begins of an unfinished file, or folder, in a place that is not Kavi's own.
+pub const UNNAMED: &str = ".kavi-new-";
 
 /// Whether missing folders are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -223,6 +223,14 @@ impl FileSlot {
         Ok(retry_on_intr(|| rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()))?)
     }
 
+    /// Removes a folder in which nothing is.
+    ///
+    /// # Errors
+    /// The operating system's; [`ErrorKind::DirectoryNotEmpty`] when something is in it.
+    pub fn remove_empty_folder(&self) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR))?)
+    }
+
     /// Removes a folder with all that is in it. No link is followed.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
 /// A file that is there whole or not at all, and readable by its owner alone.
 #[derive(Debug)]
@@ -35,7 +35,9 @@ impl NewFile {
         let (file, temporary) = match retry_on_intr(|| rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)) {
             Ok(fd) => (File::from(fd), None),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let (file, temporary) = NamedTempFile::new_in(folder)?.into_parts();
+                // A name that says whose it is: a crash leaves it in a folder of the person's.
+                let made = tempfile::Builder::new().prefix(super::UNNAMED).tempfile_in(folder)?;
+                let (file, temporary) = made.into_parts();
                 (file, Some(temporary))
             }
             Err(error) => return Err(error.into()),

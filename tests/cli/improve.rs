@@ -169,7 +169,7 @@ fn only_the_text_that_a_person_released_leaves() {
 }
 
 /// A workspace with sixteen failures that a person released.
-fn released() -> Workspace {
+pub fn released() -> Workspace {
     let workspace = failing_with(&"{\"path\":7}\n".repeat(16));
     for run in runs(&workspace) {
         let shown = workspace.json(&["improve", "evidence", &run]).expect(0).json();
@@ -179,7 +179,7 @@ fn released() -> Workspace {
 }
 
 /// A model that rewrites the text, and then uses the skill as `published` or `rewritten`, by the text that it is given.
-fn uses(published: &'static str, rewritten: &'static str) -> OpenAiApi {
+pub fn uses(published: &'static str, rewritten: &'static str) -> OpenAiApi {
     let chat = move |body: &Value| {
         let (system, question) =
             (body["messages"][0]["content"].to_string(), body["messages"][1]["content"].to_string());

@@ -11,11 +11,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::kill_decisions::{DECISIONS, decided};
 use crate::support::{self, Workspace};
 use serde_json::json;
 
 /// Calls that change a file, its name or its durability.
-const CALLS: &[&str] = &[
+pub const CALLS: &[&str] = &[
     "write",
     "pwrite64",
     "writev",
@@ -42,35 +43,65 @@ const CALLS: &[&str] = &[
 /// A verb, and what is there when it starts.
 pub struct Verb {
     pub name: &'static str,
+    pub start: fn() -> Workspace,
     pub prepare: fn(&Workspace),
     pub args: fn(&Workspace) -> Vec<String>,
 }
 
 pub const VERBS: &[Verb] = &[
-    Verb { name: "run", prepare: note, args: |_| run("three", &[]) },
-    Verb { name: "hold", prepare: note, args: |_| run("three", &["--hold"]) },
-    Verb { name: "approve", prepare: held, args: |workspace| decide(workspace, &["effects", "approve"], &["--yes"]) },
-    Verb { name: "reject", prepare: held, args: |workspace| decide(workspace, &["effects", "reject"], &[]) },
-    Verb { name: "undo", prepare: written, args: |workspace| decide(workspace, &["undo"], &["--yes"]) },
-    Verb { name: "move", prepare: note, args: |_| run("move", &[]) },
+    Verb { name: "run", start: Workspace::trusted, prepare: note, args: |_| run("three", &[]) },
+    Verb { name: "run-in-new-folder", start: Workspace::trusted, prepare: note, args: |_| in_new_folder(&[]) },
+    Verb { name: "hold", start: Workspace::trusted, prepare: note, args: |_| run("three", &["--hold"]) },
+    Verb {
+        name: "approve",
+        start: Workspace::trusted,
+        prepare: held,
+        args: |workspace| decide(workspace, &["effects", "approve"], &["--yes"]),
+    },
+    Verb {
+        name: "reject",
+        start: Workspace::trusted,
+        prepare: held,
+        args: |workspace| decide(workspace, &["effects", "reject"], &[]),
+    },
+    Verb {
+        name: "undo",
+        start: Workspace::trusted,
+        prepare: written,
+        args: |workspace| decide(workspace, &["undo"], &["--yes"]),
+    },
+    Verb { name: "move", start: Workspace::trusted, prepare: note, args: |_| run("move", &[]) },
     Verb {
         name: "approve-move",
+        start: Workspace::trusted,
         prepare: held_move,
         args: |workspace| decide(workspace, &["effects", "approve"], &["--yes"]),
     },
-    Verb { name: "undo-move", prepare: moved, args: |workspace| decide(workspace, &["undo"], &["--yes"]) },
-    Verb { name: "chain", prepare: note, args: chain },
-    Verb { name: "propose", prepare: note, args: propose },
+    Verb {
+        name: "undo-move",
+        start: Workspace::trusted,
+        prepare: moved,
+        args: |workspace| decide(workspace, &["undo"], &["--yes"]),
+    },
+    Verb { name: "chain", start: Workspace::trusted, prepare: note, args: chain },
+    Verb { name: "propose", start: Workspace::trusted, prepare: note, args: propose },
     Verb {
         name: "revoke",
+        start: Workspace::trusted,
         prepare: note,
         args: |_| text(&["revoke", "write_note", "--why", "x", "--approved-by", "ada"]),
     },
-    Verb { name: "stop", prepare: note, args: |_| text(&["stop", "--why", "x", "--by", "ada"]) },
-    Verb { name: "resume", prepare: stopped, args: |_| text(&["resume", "--by", "ada"]) },
-    Verb { name: "rebuild", prepare: no_views, args: |_| text(&["rebuild"]) },
+    Verb {
+        name: "stop",
+        start: Workspace::trusted,
+        prepare: note,
+        args: |_| text(&["stop", "--why", "x", "--by", "ada"]),
+    },
+    Verb { name: "resume", start: Workspace::trusted, prepare: stopped, args: |_| text(&["resume", "--by", "ada"]) },
+    Verb { name: "rebuild", start: Workspace::trusted, prepare: no_views, args: |_| text(&["rebuild"]) },
     Verb {
         name: "prune",
+        start: Workspace::trusted,
         prepare: written,
         args: |_| text(&["prune", "--keep", "1", "--yes", "--approved-by", "ada"]),
     },
@@ -88,28 +119,39 @@ pub struct TrustVerb {
 
 pub const TRUST_VERBS: &[TrustVerb] = &[
     TrustVerb {
-        verb: Verb { name: "promote", prepare: note, args: promote },
+        verb: Verb { name: "promote", start: Workspace::trusted, prepare: note, args: promote },
         base: verified,
         left: "SELECT count(*) FROM history WHERE kind = 'promotion'",
     },
     TrustVerb {
-        verb: Verb { name: "resume", prepare: stopped, args: |_| text(&["resume", "--by", "ada"]) },
+        verb: Verb {
+            name: "resume",
+            start: Workspace::trusted,
+            prepare: stopped,
+            args: |_| text(&["resume", "--by", "ada"]),
+        },
         base: Workspace::trusted,
         left: "SELECT count(*) FROM history WHERE kind = 'resume'",
     },
     TrustVerb {
-        verb: Verb { name: "signed-resume", prepare: stopped, args: |_| text(&["resume", "--by", "ada"]) },
+        verb: Verb {
+            name: "signed-resume",
+            start: Workspace::trusted,
+            prepare: stopped,
+            args: |_| text(&["resume", "--by", "ada"]),
+        },
         base: enrolled,
         left: "SELECT count(*) FROM history WHERE kind = 'resume' AND body LIKE '%SSH SIGNATURE%'",
     },
     TrustVerb {
-        verb: Verb { name: "enroll", prepare: note, args: |_| enroll() },
+        verb: Verb { name: "enroll", start: Workspace::trusted, prepare: note, args: |_| enroll() },
         base: Workspace::trusted,
         left: "SELECT count(*) FROM history WHERE kind = 'signers'",
     },
     TrustVerb {
         verb: Verb {
             name: "adopt",
+            start: Workspace::trusted,
             prepare: note,
             args: |_| text(&["trust", "adopt", "--why", "x", "--approved-by", "ada"]),
         },
@@ -117,17 +159,27 @@ pub const TRUST_VERBS: &[TrustVerb] = &[
         left: "SELECT count(*) FROM history WHERE kind = 'adopted'",
     },
     TrustVerb {
-        verb: Verb { name: "checkpoint", prepare: written, args: |_| text(&["trust", "head"]) },
+        verb: Verb {
+            name: "checkpoint",
+            start: Workspace::trusted,
+            prepare: written,
+            args: |_| text(&["trust", "head"]),
+        },
         base: Workspace::trusted,
         left: "SELECT count(*) FROM checkpoints",
     },
     TrustVerb {
-        verb: Verb { name: "audit", prepare: written, args: |_| text(&["audit"]) },
+        verb: Verb { name: "audit", start: Workspace::trusted, prepare: written, args: |_| text(&["audit"]) },
         base: Workspace::trusted,
         left: "SELECT count(*) FROM checkpoints",
     },
     TrustVerb {
-        verb: Verb { name: "charter", prepare: charter, args: |_| text(&["charter", "set", "charter.md"]) },
+        verb: Verb {
+            name: "charter",
+            start: Workspace::trusted,
+            prepare: charter,
+            args: |_| text(&["charter", "set", "charter.md"]),
+        },
         base: Workspace::trusted,
         left: "SELECT count(*) FROM history WHERE kind = 'charter'",
     },
@@ -175,12 +227,17 @@ fn charter(workspace: &Workspace) {
     fs::write(workspace.path().join("charter.md"), crate::governance::CHARTER).unwrap();
 }
 
-fn text(args: &[&str]) -> Vec<String> {
+pub fn text(args: &[&str]) -> Vec<String> {
     args.iter().map(|arg| (*arg).to_owned()).collect()
 }
 
 fn run(act: &str, more: &[&str]) -> Vec<String> {
     let input = json!({ "act": act, "path": "Inbox/AI/a.md" }).to_string();
+    text(&[&["run-skill", "act", "--json", input.as_str()], more].concat())
+}
+
+fn in_new_folder(more: &[&str]) -> Vec<String> {
+    let input = json!({ "act": "write", "path": "Inbox/AI/new/deep/n.md" }).to_string();
     text(&[&["run-skill", "act", "--json", input.as_str()], more].concat())
 }
 
@@ -203,7 +260,7 @@ fn propose(_: &Workspace) -> Vec<String> {
     text(&[&["propose-skill"], &args[..]].concat())
 }
 
-fn note(workspace: &Workspace) {
+pub fn note(workspace: &Workspace) {
     fs::write(workspace.vault("Inbox/AI/a.md"), "old\n").unwrap();
 }
 
@@ -224,7 +281,7 @@ fn moved(workspace: &Workspace) {
     workspace.act("move", "Inbox/AI/a.md").expect(0);
 }
 
-fn written(workspace: &Workspace) {
+pub fn written(workspace: &Workspace) {
     note(workspace);
     workspace.act("three", "Inbox/AI/a.md").expect(0);
 }
@@ -251,7 +308,7 @@ pub fn traced(workspace: &Workspace, options: &[&str], args: &[String]) -> Comma
 }
 
 /// How often one thread makes each call.
-fn count(workspace: &Workspace) -> BTreeMap<String, usize> {
+pub fn count(workspace: &Workspace) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for line in fs::read_to_string(workspace.path().join("calls")).unwrap().lines() {
         let mut words = line.split_whitespace();
@@ -267,12 +324,14 @@ fn count(workspace: &Workspace) -> BTreeMap<String, usize> {
     most
 }
 
+/// The files of the vault by their digests, and its folders.
 pub fn vault(workspace: &Workspace) -> BTreeMap<String, String> {
-    let all = support::files(&workspace.path().join("vault_out"));
-    all.into_iter().filter(|(_, what)| what != "folder").collect()
+    support::files(&workspace.path().join("vault_out"))
 }
 
 pub const MINE: &str = "mine\n";
+/// What [`vault`] says of a folder.
+pub const FOLDER: &str = "folder";
 
 #[test]
 #[ignore = "a longer tier: needs strace, and some minutes a verb"]
@@ -281,10 +340,12 @@ fn kill_matrix() {
     let wanted = |verb: &&Verb| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == verb.name));
     let set = format!("trace={}", CALLS.join(","));
     let (mut kills, mut edited) = (0, 0);
-    for verb in VERBS.iter().filter(wanted) {
-        let workspace = Workspace::trusted();
+    for verb in VERBS.iter().chain(DECISIONS).filter(wanted) {
+        let decides = DECISIONS.iter().any(|one| one.name == verb.name);
+        let workspace = (verb.start)();
         (verb.prepare)(&workspace);
         let before = vault(&workspace);
+        let first = if decides { decided(&workspace, verb.name) } else { Vec::new() };
         let args = (verb.args)(&workspace);
         let status = traced(&workspace, &["-e", &set], &args).status().expect("strace");
         assert!(
@@ -294,10 +355,19 @@ fn kill_matrix() {
             workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>())
         );
         let (counts, after) = (count(&workspace), vault(&workspace));
+        let last = if decides { decided(&workspace, verb.name) } else { Vec::new() };
+        // The key of the history is no row.
+        assert!(!decides || first != last || verb.name == "rotate-key", "{}: it decides nothing", verb.name);
         let (mut of_verb, mut done, mut edits) = (0, 0, 0);
         for (call, most) in &counts {
             for number in 1..=*most {
                 let ended = kill_once(verb, call, number, Vaults { before: &before, after: &after });
+                if decides {
+                    let what = format!("{}: killed at {call} {number}", verb.name);
+                    let found = decided(&ended.workspace, &what);
+                    let whole = found == last || (ended.killed && found == first);
+                    assert!(whole, "{what}: neither all nor nothing is decided: {found:#?}");
+                }
                 of_verb += usize::from(ended.killed);
                 done += usize::from(ended.done);
                 edits += ended.edits;
@@ -359,6 +429,7 @@ pub struct Vaults<'a> {
 }
 
 struct Ended {
+    workspace: Workspace,
     killed: bool,
     done: bool,
     edits: usize,
@@ -368,7 +439,7 @@ struct Ended {
 fn kill_once(verb: &Verb, call: &str, number: usize, vaults: Vaults<'_>) -> Ended {
     let Vaults { before, after } = vaults;
     let what = format!("{}: killed at {call} {number}", verb.name);
-    let workspace = Workspace::trusted();
+    let workspace = (verb.start)();
     (verb.prepare)(&workspace);
     let args = (verb.args)(&workspace);
     let inject = format!("inject={call}:signal=KILL:when={number}");
@@ -379,7 +450,8 @@ fn kill_once(verb: &Verb, call: &str, number: usize, vaults: Vaults<'_>) -> Ende
     let mut edits = BTreeMap::new();
     if number % 2 == 1 {
         let changed = after.iter().filter(|(path, digest)| before.get(*path) != Some(digest));
-        for (path, _) in changed.filter(|(path, digest)| now.get(*path) == Some(digest)) {
+        let files = changed.filter(|(_, digest)| *digest != FOLDER);
+        for (path, _) in files.filter(|(path, digest)| now.get(*path) == Some(digest)) {
             fs::write(workspace.vault(path), MINE).unwrap();
             edits.insert(path.clone(), mine.clone());
         }
@@ -393,7 +465,7 @@ fn kill_once(verb: &Verb, call: &str, number: usize, vaults: Vaults<'_>) -> Ende
     };
     let done = found == with_edits(after);
     assert!(done || found == *before, "{what}: neither all nor none: {found:?}");
-    Ended { killed, done, edits: edits.len() }
+    Ended { workspace, killed, done, edits: edits.len() }
 }
 
 /// The workspace answers, nothing is pending, and nothing is left in staging.

@@ -6,7 +6,8 @@
 //! are those of the last `fsync` too. In the second, all names so far are there. Equal images are tried once.
 //!
 //! Each image replaces the workspace. In two of three a person then edits, or removes, what the verb has brought into the vault.
-//! Then the workspace must answer, with all or nothing of the verb in the vault, and with every edit.
+//! Then the workspace must answer, with all or nothing of the verb in the vault, and with every edit. Where the verb changes no
+//! file of the vault, the edits are those of all others, and all or nothing is decided.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +17,12 @@ use std::path::{Path, PathBuf};
 
 use kavi::model::digest::Digest;
 
-use crate::kills::{MINE, TRUST_VERBS, TrustVerb, VERBS, Vaults, traced, vault, works};
+use crate::kill_decisions::{DECISIONS, decided};
+use crate::kills::{FOLDER, MINE, TRUST_VERBS, TrustVerb, VERBS, Vaults, traced, vault, works};
 use crate::support::Workspace;
 
-/// Verbs that change the vault.
-const TRIED: [&str; 4] = ["run", "approve", "undo", "chain"];
+/// Verbs that change the vault, and verbs with which a person decides.
+const TRIED: [&str; 7] = ["run", "run-in-new-folder", "approve", "undo", "chain", "promote", "prune-old"];
 
 const TRACED: &str = "trace=openat,openat2,write,pwrite64,writev,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,link,\
                       linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,copy_file_range,sendfile";
@@ -284,9 +286,11 @@ fn edit(workspace: &Workspace, vaults: Vaults<'_>, edit: Edit, what: &str) -> us
     let Vaults { before, after } = vaults;
     let now = vault(workspace);
     let mine = Digest::of(MINE.as_bytes()).to_string();
-    let brought = after.iter().filter(|(path, digest)| before.get(*path) != Some(digest));
-    let brought: Vec<&String> =
-        brought.filter(|(path, digest)| now.get(*path) == Some(digest)).map(|(p, _)| p).collect();
+    let brought = after.iter().filter(|(path, digest)| *digest != FOLDER && before.get(*path) != Some(digest));
+    let brought: Vec<&String> = match before == after {
+        true => after.iter().filter(|(_, digest)| *digest != FOLDER).map(|(path, _)| path).collect(),
+        false => brought.filter(|(path, digest)| now.get(*path) == Some(digest)).map(|(path, _)| path).collect(),
+    };
     let mut expected = after.clone();
     let mut edits = 0;
     for path in brought {
@@ -315,17 +319,23 @@ fn power_loss_images() {
     let only = std::env::var("KAVI_POWER_LOSS_VERBS").ok();
     let wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|one| one == name));
     let (mut built, mut edited) = (0, 0);
-    for verb in VERBS.iter().filter(|verb| TRIED.contains(&verb.name) && wanted(verb.name)) {
-        let workspace = Workspace::trusted();
+    for verb in VERBS.iter().chain(DECISIONS).filter(|verb| TRIED.contains(&verb.name) && wanted(verb.name)) {
+        let decides = DECISIONS.iter().any(|one| one.name == verb.name);
+        let standing = |workspace: &Workspace, what: &str| {
+            if decides { decided(workspace, what) } else { Vec::new() }
+        };
+        let workspace = (verb.start)();
         (verb.prepare)(&workspace);
         let before = vault(&workspace);
+        let first = standing(&workspace, verb.name);
         let args = (verb.args)(&workspace);
         let mut disk = Disk::of(workspace.path());
         let options = ["-y", "-xx", "-e", TRACED, "-s", "16777216"];
         assert!(traced(&workspace, &options, &args).status().expect("strace").success(), "{}", verb.name);
         let log = fs::read_to_string(workspace.path().join("calls")).unwrap();
         let after = vault(&workspace);
-        assert_ne!(before, after, "{}: it changes nothing", verb.name);
+        let decided_then = standing(&workspace, verb.name);
+        assert!(before != after || first != decided_then, "{}: it changes nothing", verb.name);
         let (mut tried, mut edits, mut last) = (BTreeSet::new(), 0, Image::new());
         for (number, call) in calls(&log).iter().enumerate() {
             disk.apply(call);
@@ -338,6 +348,11 @@ fn power_loss_images() {
                 let how = [Edit::Nothing, Edit::Writes, Edit::Removes][tried.len() % 3];
                 lay_down(workspace.path(), &image);
                 edits += edit(&workspace, Vaults { before: &before, after: &after }, how, &format!("{what}, {how:?}"));
+                let found = standing(&workspace, &what);
+                assert!(
+                    found == first || found == decided_then,
+                    "{what}: neither all nor nothing is decided: {found:#?}"
+                );
             }
             last = disk.image(&disk.synced);
         }
@@ -345,11 +360,14 @@ fn power_loss_images() {
         lay_down(workspace.path(), &last);
         works(&workspace, verb.name);
         assert_eq!(vault(&workspace), after, "{}: reported as done, and lost", verb.name);
+        assert_eq!(standing(&workspace, verb.name), decided_then, "{}: reported as done, and lost", verb.name);
         println!("{}: {} images, {edits} files edited or removed", verb.name, tried.len());
         built += tried.len();
         edited += edits;
     }
-    println!("{built} images, {edited} files edited or removed after them: blocked 0, half done 0, edits lost 0");
+    println!(
+        "{built} images, {edited} files edited or removed after them: blocked 0, half done 0, lost 0, phantom 0, edits lost 0"
+    );
 }
 
 #[test]

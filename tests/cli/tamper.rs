@@ -361,3 +361,26 @@ fn a_lock_that_is_a_link_or_a_pipe_is_refused() {
     rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
     assert_ne!(workspace.act("write", "Inbox/AI/c.md").code, 0);
 }
+
+#[test]
+fn a_page_that_is_zero_is_found_by_a_full_check_and_the_last_one_is_told() {
+    let workspace = Workspace::trusted();
+    let told = |args: &[&str], what: &str| {
+        let called = workspace.call(args);
+        assert!(called.stdout.contains(what), "{args:?}: {what}: {called:?}");
+    };
+    told(&["doctor"], "last checked in full: never");
+    told(&["doctor", "--full"], "checked in full just now");
+    told(&["doctor"], "last checked in full: at 20");
+    // No decision rests on this table, so that nothing else would read the page.
+    let ledger = workspace.ledger();
+    let page = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = 'research'";
+    let page: u64 = ledger.query_row(page, [], |row| row.get(0)).unwrap();
+    let size: u64 = ledger.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    ledger.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(ledger);
+    let file = fs::OpenOptions::new().write(true).open(ledger_file(&workspace)).unwrap();
+    file.write_all_at(&vec![0; usize::try_from(size).unwrap()], (page - 1) * size).unwrap();
+    told(&["doctor"], "what decides is sound");
+    told(&["doctor", "--full"], "restore it from a backup");
+}

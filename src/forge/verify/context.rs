@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::draw::Draw;
 use super::error::VerifyError;
-use crate::artifacts::leftovers;
+use crate::artifacts::leftovers::{self, LeftoverFolders};
 use crate::cage::Cage;
 use crate::dir::{FolderHandle, MissingFolders};
 use crate::forge::compile::CompileSandbox;
@@ -93,7 +93,7 @@ pub(super) fn with_context<T>(
     });
     handle.map_err(VerifyError::Folder)?;
     // Verifications that were killed left large folders there.
-    leftovers::remove(forge.layout, forge.clock.now());
+    leftovers::remove(LeftoverFolders::of_workspace(forge.layout), forge.clock.now());
     let scratch = tempfile::Builder::new().prefix("verify-").tempdir_in(&root).map_err(VerifyError::Folder)?;
     let runtime = Runtime::new(forge.limits)?;
     let earlier = forge.ledger.verifications_of_sources(sources.snapshot_sha256)?;

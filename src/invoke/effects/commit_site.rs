@@ -1,6 +1,6 @@
 //! Where the changes of one commit are applied: from the folder of prepared files, to the vault.
 //!
-//! Deliberately never: changes a file.
+//! Deliberately never: changes a file of the vault.
 
 use super::prepared_dir::PreparedDir;
 use crate::artifacts::Store;
@@ -24,6 +24,11 @@ impl CommitSite<'_> {
     /// The prepared file of a change, by its number in the commit. After the change is applied, the content that it replaced.
     pub(super) fn file(&self, number: usize) -> FileSlot {
         self.prepared.file(self.commit, number)
+    }
+
+    /// Removes the empty folders that were made for the commit, which did not come to be.
+    pub(super) fn remove_folders(&self) {
+        self.prepared.remove_folders(self.vault, self.commit);
     }
 
     /// Removes the prepared files of the first `count` changes.

@@ -3,22 +3,27 @@
 //! A file of a commit has the name `COMMIT.NUMBER`, by the number of its change. After the move, the content that was replaced
 //! has that name until the commit is settled. Beside it lies `COMMIT.NUMBER.link`, a second name of the new file: the evidence
 //! that the file was prepared here. It stays until the commit is settled on the disk. So recovery finds out how far a commit
-//! was, whatever a person made of the file in the vault meanwhile (`file_move`).
+//! was, whatever a person made of the file in the vault meanwhile (`file_move`). `COMMIT.folders` has the folders of the vault that
+//! were made for the commit: where it does not come to be, those that are empty go again.
 //!
 //! Deliberately never: moves a file into the vault.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 
 use super::error::{EffectsError, io as io_error};
 use super::folders;
 use super::staging::OUT;
-use super::vault_file::MAX_BYTES;
+use super::vault_file::{MAX_BYTES, VaultFile};
 use crate::dir::{FileSlot, FolderHandle, MissingFolders};
-use crate::model::{commit::Commit, id::CommitId, layout::Layout};
+use crate::model::{commit::Commit, id::CommitId, layout::Layout, vault_path::VaultPath};
+use crate::sync::uninterrupted;
 
 /// The name of the folder. Workspaces of earlier versions have it too.
 const NAME: &str = "ready";
+/// How the name ends of the note of a commit's new folders.
+const FOLDERS: &str = "folders";
 
 /// The folder of prepared files.
 #[derive(Debug)]
@@ -62,6 +67,41 @@ impl PreparedDir {
         self.0.file(format!("{commit}.{number}.link"))
     }
 
+    /// Notes the folders of the vault that are made for a commit, before they are: a crash, or a conflict later, must leave none.
+    pub(super) fn note_folders(&self, commit: CommitId, folders: &[VaultPath]) -> Result<(), EffectsError> {
+        let text = folders.iter().map(|folder| format!("{folder}\n")).collect::<String>();
+        let note = self.folders_of(commit);
+        // An approval that failed before may have left one. A half of it is never read: every line has its end.
+        let _ = note.remove_file();
+        let written = note.create_new(0o600).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            uninterrupted(|| file.sync_all())
+        });
+        written.map_err(io_error(self.0.path()))?;
+        self.sync()
+    }
+
+    fn folders_of(&self, commit: CommitId) -> FileSlot {
+        self.0.file(format!("{commit}.{FOLDERS}"))
+    }
+
+    /// Removes the folders that were made for a commit and in which nothing is, and the note of them.
+    pub(super) fn remove_folders(&self, vault: &FolderHandle, commit: CommitId) {
+        let note = self.folders_of(commit);
+        let Ok(text) = note.read(MAX_BYTES) else { return };
+        // The deepest first. Each line was a path of the vault when it was written, and is not believed to be one now.
+        let text = String::from_utf8_lossy(&text.bytes);
+        // A crash may have left half a line, which could be another path.
+        let lines: Vec<&str> = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).collect();
+        for path in lines.into_iter().rev().filter_map(|line| VaultPath::parse(line).ok()) {
+            // One that a person has put something into is not empty, and stays.
+            if let Ok(Some(folder)) = VaultFile::open(vault, &path, MissingFolders::Refuse) {
+                let _ = folder.slot().remove_empty_folder();
+            }
+        }
+        let _ = note.remove_file();
+    }
+
     /// Makes the evidence that a change's file was prepared. It is durable after [`Self::sync`].
     pub(super) fn add_evidence(&self, commit: CommitId, number: usize) -> Result<(), EffectsError> {
         let evidence = self.evidence(commit, number);
@@ -84,6 +124,7 @@ impl PreparedDir {
             let _ = self.file(commit, number).remove_file();
             let _ = self.evidence(commit, number).remove_file();
         }
+        let _ = self.folders_of(commit).remove_file();
     }
 
     /// Moves the files of an unfinished run here that Kavi recorded before schema version 7. That version left them where the
@@ -112,10 +153,18 @@ impl PreparedDir {
         self.0.sync().map_err(io_error(self.0.path()))
     }
 
-    /// Removes the files of every commit that is not PENDING.
-    pub(super) fn sweep(&self, pending: &BTreeSet<CommitId>) -> Result<(), EffectsError> {
+    /// Removes the files of every commit that is not PENDING, and the folders of those that are not APPLIED.
+    pub(super) fn sweep(
+        &self,
+        vault: &FolderHandle,
+        pending: &BTreeSet<CommitId>,
+        is_applied: impl Fn(CommitId) -> bool,
+    ) -> Result<(), EffectsError> {
         for (commit, file) in self.files()? {
             if !pending.contains(&commit) {
+                if file.name() == self.folders_of(commit).name() && !is_applied(commit) {
+                    self.remove_folders(vault, commit);
+                }
                 // A file that cannot be removed harms nothing: on a vault that can only be read, runs that read go on.
                 let _ = file.remove_file();
             }

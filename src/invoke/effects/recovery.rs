@@ -102,7 +102,12 @@ fn recover_all(context: &RunContext<'_>) -> Result<Recovery, EffectsError> {
     // The files of a commit that is still PENDING are all that is left of it.
     let pending: BTreeSet<CommitId> = recovery.unfinished.iter().map(|unfinished| unfinished.commit.id).collect();
     if let Some(prepared) = PreparedDir::find(layout)? {
-        prepared.sweep(&pending)?;
+        // What cannot be looked up counts as applied: a folder that stays harms nothing.
+        let is_applied = |id| match ledger.commit(id) {
+            Ok(commit) => commit.state == CommitState::Applied,
+            Err(error) => !matches!(error, LedgerError::NotFound { .. }),
+        };
+        prepared.sweep(&open_vault(layout)?, &pending, is_applied)?;
     }
     remove_abandoned(layout)?;
     Ok(recovery)

@@ -3,6 +3,7 @@
 //! Guarantees: one commit of a workspace is under way at a time; nothing in the vault changes before the record is on disk.
 //! Deliberately never: decides what is committed.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 
 use super::apply::{self, ApplyOutcome};
@@ -13,7 +14,7 @@ use super::folders;
 use super::prepared_dir::PreparedDir;
 use super::recovery;
 use super::staging::Staging;
-use super::vault_file::open_vault;
+use super::vault_file::{self, open_vault};
 use crate::dir::FolderHandle;
 use crate::invoke::commit_point::CommitPoint;
 use crate::invoke::context::RunContext;
@@ -22,6 +23,7 @@ use crate::ledger::{LedgerError, Settled};
 use crate::model::{
     commit::{Commit, VaultChange},
     lifecycle::CommitState,
+    vault_path::VaultPath,
 };
 
 /// Makes staged content durable. It may take long, so this comes before [`CheckedCommit::new`], which takes the lock.
@@ -92,6 +94,7 @@ impl<'a> CheckedCommit<'a> {
         let Self { context, vault, changes, _lock } = self;
         let prepared = PreparedDir::open(context.shared.layout)?;
         let site = CommitSite { vault: &vault, prepared: &prepared, store: context.shared.store, commit: commit.id };
+        note_new_folders(site, &changes)?;
         // The numbers are those of the changes in the commit, so recovery finds the files by the record alone.
         for (number, change) in changes.iter().filter(|change| !change.is_noop()).enumerate() {
             change.prepare(site, number)?;
@@ -101,6 +104,17 @@ impl<'a> CheckedCommit<'a> {
         context.shared.observer.reached(CommitPoint::Ready);
         Ok(PreparedCommit { context, vault, prepared, commit, _lock })
     }
+}
+
+/// Notes the folders that are made for the changes of a commit, so that none is left of one that does not come to be.
+fn note_new_folders(site: CommitSite<'_>, changes: &[CheckedChange]) -> Result<(), EffectsError> {
+    let mut folders = BTreeSet::new();
+    for change in changes.iter().filter(|change| !change.is_noop()) {
+        folders.extend(vault_file::missing_folders(site.vault, change.change().path())?);
+    }
+    // In the order of their paths a folder comes before those in it.
+    let folders: Vec<VaultPath> = folders.into_iter().collect();
+    if folders.is_empty() { Ok(()) } else { site.prepared.note_folders(site.commit, &folders) }
 }
 
 /// A commit that only has to be recorded and applied.
@@ -130,6 +144,7 @@ impl PreparedCommit<'_> {
         write(&self.commit).inspect_err(|error| {
             // After any other error nobody knows whether the commit is on record. Its files stay: recovery finds out.
             if matches!(error, LedgerError::Halted(_) | LedgerError::WrongState { .. } | LedgerError::Conflict(_)) {
+                self.site().remove_folders();
                 self.site().remove_files(self.commit.changes.len());
             }
         })
@@ -150,6 +165,9 @@ impl PreparedCommit<'_> {
         match self.context.journal.settle(self.commit.id, &self.settled(&outcome)) {
             Ok(()) => {
                 observer.reached(CommitPoint::Settled);
+                if !matches!(outcome, ApplyOutcome::Applied) {
+                    self.site().remove_folders();
+                }
                 // Only now: until the commit is settled on the disk, recovery needs what was replaced and the evidence.
                 self.site().remove_files(self.commit.changes.len());
             }

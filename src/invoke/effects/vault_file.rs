@@ -29,6 +29,29 @@ pub(in crate::invoke) fn current_content(layout: &Layout, path: &VaultPath) -> R
     Ok(file.map_or(Ok(None), |file| file.read())?.map(|found| found.bytes))
 }
 
+/// The folders above `path` that the vault does not have, outermost first.
+///
+/// # Errors
+/// [`EffectsError`] when one of them is a link, or no folder.
+pub(super) fn missing_folders(vault: &FolderHandle, path: &VaultPath) -> Result<Vec<VaultPath>, EffectsError> {
+    // Mostly none is missing, and then one look is enough.
+    if VaultFile::open(vault, path, MissingFolders::Refuse)?.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut missing = Vec::new();
+    for (at, _) in path.as_str().match_indices('/') {
+        let Ok(folder) = VaultPath::parse(&path.as_str()[..at]) else { continue };
+        let is_there = match VaultFile::open(vault, &folder, MissingFolders::Refuse)? {
+            Some(found) => found.slot().stat().is_ok(),
+            None => false,
+        };
+        if !is_there {
+            missing.push(folder);
+        }
+    }
+    Ok(missing)
+}
+
 /// Where one file of the vault lies, or is to lie.
 #[derive(Debug)]
 pub(super) struct VaultFile<'p> {
