@@ -50,12 +50,6 @@ pub const DECISIONS: &[Verb] = &[
         args: |_| by(&["guidance", "edit", "peek", "--from", "guide.md", "--why", "x"]),
     },
     Verb {
-        name: "rotate-key",
-        start: Workspace::trusted,
-        prepare: note,
-        args: |_| by(&["trust", "rotate-key", "--why", "x"]),
-    },
-    Verb {
         name: "prune-old",
         start: Workspace::trusted,
         prepare: old,
