@@ -1,9 +1,9 @@
 //! Skills as an agent's tools: `cargo bench --bench mcp`.
 //!
-//! `kavi mcp` beside a server that somebody would write by hand with the same SDK, both over pipes, driven by one client: a
-//! skill that touches nothing, a skill that writes a note (policy allows it), one call after the other and sixteen at a time,
-//! how long it takes from the start of the program to its first answer with a hundred trusted skills, and what a hundred thousand
-//! calls leave behind.
+//! `kavi mcp` beside two servers that somebody would write by hand with the same SDK, all over pipes, driven by one client. One of
+//! them keeps no record; the other one writes the same records in the same mode. A skill touches nothing, another one writes a
+//! note (policy allows it), one call after the other and sixteen at a time. It also prints how long it takes from the start of the
+//! program to its first answer with a hundred trusted skills, and what a hundred thousand calls leave behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "scale/fill.rs"]
@@ -14,17 +14,18 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::workspace::{Workspace, native};
-use support::{Bar, Contender, Series};
+use support::{Bar, Contender};
 
 const ROUNDS: usize = 40;
 const WARM_UP: usize = 5;
-/// Calls of one round.
-const CALLS: usize = 50;
+/// Calls of one round: of a skill that touches nothing, and of one that writes a note.
+const CALLS: usize = 200;
+const NOTES: usize = 50;
 /// Calls that are under way at one time, where they are not one after the other.
 const TOGETHER: usize = 16;
 /// Trusted skills, and how long the first answer may take then.
@@ -79,6 +80,11 @@ impl Server {
         (0..together.min(calls.len())).for_each(|_| self.answer());
     }
 
+    /// The processor time that it used so far.
+    fn processor(&self) -> Duration {
+        support::processor(self.child.id())
+    }
+
     /// Memory in MiB, and open descriptors.
     fn taken(&self) -> (f64, usize) {
         support::taken(&self.child.id().to_string())
@@ -103,24 +109,55 @@ fn note(number: usize) -> Value {
     json!({ "name": "write_note", "arguments": { "path": path, "title": "Title", "body": text() } })
 }
 
-/// Both servers with the same calls.
-fn compare(what: &str, servers: &RefCell<[Server; 2]>, make: fn(usize) -> Value, together: usize, wanted: f64) {
-    let contender = |name: &str, which: usize, offset: usize| {
-        let name = name.to_owned();
-        Contender::new(&name, move |round| {
-            let calls: Vec<Value> = (0..CALLS).map(|call| make(offset + round * CALLS + call)).collect();
-            servers.borrow_mut()[which].call(&calls, together);
-        })
-    };
-    let offset = if together > 1 { 1_000_000 } else { 0 };
-    let both = vec![contender("kavi mcp", 0, offset), contender("native, the same SDK, one thread", 1, offset)];
-    let series = support::measure(WARM_UP, support::rounds(ROUNDS), both);
-    support::print_times(what, CALLS as f64, &series);
-    ratio(&series, wanted);
+/// One comparison of servers that get the same calls.
+struct Comparison<'a> {
+    what: &'a str,
+    make: fn(usize) -> Value,
+    /// Calls of one round, and how many of them are under way at one time.
+    calls: usize,
+    together: usize,
+    /// Where its numbers begin, so that no note is written twice.
+    offset: usize,
+    rivals: &'a [Rival<'a>],
+    /// What a call may take of the processors, in µs.
+    processor_bar: Option<f64>,
 }
 
-fn ratio(series: &[Series], wanted: f64) {
-    support::print_ratio("kavi, in times of native", series[0].times_of(&series[1]), Bar::AtMost(wanted));
+/// A server that Kavi is compared with, and the bar.
+struct Rival<'a> {
+    name: &'a str,
+    server: &'a RefCell<Server>,
+    bar: Bar,
+}
+
+impl Comparison<'_> {
+    fn run(&self, kavi: &RefCell<Server>) {
+        let mut all = vec![self.contender("kavi mcp", kavi)];
+        all.extend(self.rivals.iter().map(|rival| self.contender(rival.name, rival.server)));
+        let before = kavi.borrow().processor();
+        let rounds = support::rounds(ROUNDS);
+        let series = support::measure(WARM_UP, rounds, all);
+        let used = kavi.borrow().processor() - before;
+        support::print_times(self.what, self.calls as f64, &series);
+        for (rival, times) in self.rivals.iter().zip(&series[1..]) {
+            support::print_ratio(&format!("kavi, in times of {}", rival.name), series[0].times_of(times), rival.bar);
+        }
+        let each = used.as_secs_f64() * 1e6 / ((WARM_UP + rounds) * self.calls) as f64;
+        let verdict = match self.processor_bar {
+            Some(bar) if each <= bar => format!("  wanted: at most {bar} µs: reached"),
+            Some(bar) => format!("  wanted: at most {bar} µs: NOT REACHED"),
+            None => String::new(),
+        };
+        println!("  processor time of kavi: {each:.0} µs a call{verdict}");
+    }
+
+    fn contender<'a>(&'a self, name: &str, server: &'a RefCell<Server>) -> Contender<'a> {
+        Contender::new(name, |round| {
+            let first = self.offset + round * self.calls;
+            let calls: Vec<Value> = (first..first + self.calls).map(self.make).collect();
+            server.borrow_mut().call(&calls, self.together);
+        })
+    }
 }
 
 fn main() {
@@ -132,24 +169,53 @@ fn main() {
     let own = "[policy.mcp]\nREAD_ONLY = \"allow\"\nFILE_WRITE = \"ask\"";
     assert!(toml.contains(own));
     fs::write(&path, toml.replace(own, &own.replace("ask", "allow"))).unwrap();
+    // The native servers have a folder and a ledger of their own.
+    let (plain, recorded) = (Workspace::copy_of(&workspace), Workspace::copy_of(&workspace));
+    for one in [&plain, &recorded] {
+        fs::create_dir_all(one.path().join("vault_out/Inbox/AI")).unwrap();
+    }
     let program = native("kavi-native-mcp");
-    let folder = workspace.path().join("native");
-    fs::create_dir_all(folder.join("Inbox/AI")).unwrap();
-    let mut kavi = workspace.command();
-    kavi.arg("mcp");
-    let mut rival = Command::new(program);
-    rival.arg(&folder);
+    let mut without_records = Command::new(&program);
+    without_records.arg(plain.path());
+    let mut with_records = Command::new(&program);
+    with_records.arg(recorded.path()).arg("recorded");
     support::print_machine();
-    first_answer(&mut kavi, &mut rival);
-    let servers = RefCell::new([Server::start(workspace.command().arg("mcp")), Server::start(&mut rival)]);
-    compare("a skill that touches nothing, one call after the other", &servers, tally, 1, 1.5);
-    compare("the same, sixteen at a time", &servers, tally, TOGETHER, 1.5);
-    compare("a note, one call after the other", &servers, note, 1, 3.0);
-    compare("the same, sixteen at a time", &servers, note, TOGETHER, 3.0);
-    let [mut served, native] = servers.into_inner();
-    native.end();
-    soak(&mut served);
-    served.end();
+    first_answer(workspace.command().arg("mcp"), &mut without_records);
+    let kavi = RefCell::new(Server::start(workspace.command().arg("mcp")));
+    let plain = RefCell::new(Server::start(&mut without_records));
+    let recorded = RefCell::new(Server::start(&mut with_records));
+    let rivals = |plain_bar, recorded_bar| {
+        [
+            Rival { name: "native, no records", server: &plain, bar: plain_bar },
+            Rival { name: "native, the same records", server: &recorded, bar: recorded_bar },
+        ]
+    };
+    let one_by_one = rivals(Bar::AtMost(4.0), Bar::AtMost(1.7));
+    let together = rivals(Bar::AtMost(3.0), Bar::None);
+    let notes = rivals(Bar::None, Bar::AtMost(2.0));
+    let notes_together = rivals(Bar::None, Bar::None);
+    let touches_nothing = Comparison {
+        what: "a skill that touches nothing, one call after the other",
+        make: tally,
+        calls: CALLS,
+        together: 1,
+        offset: 0,
+        rivals: &one_by_one,
+        processor_bar: Some(80.0),
+    };
+    touches_nothing.run(&kavi);
+    let what = "the same, sixteen at a time";
+    Comparison { what, together: TOGETHER, rivals: &together, processor_bar: None, ..touches_nothing }.run(&kavi);
+    let what = "a note, one call after the other";
+    let note = Comparison { what, make: note, calls: NOTES, rivals: &notes, processor_bar: None, ..touches_nothing };
+    note.run(&kavi);
+    let what = "the same, sixteen at a time";
+    Comparison { what, together: TOGETHER, offset: 1_000_000, rivals: &notes_together, ..note }.run(&kavi);
+    plain.into_inner().end();
+    recorded.into_inner().end();
+    let mut kavi = kavi.into_inner();
+    soak(&mut kavi);
+    kavi.end();
 }
 
 fn first_answer(kavi: &mut Command, rival: &mut Command) {
@@ -160,10 +226,8 @@ fn first_answer(kavi: &mut Command, rival: &mut Command) {
         server.end();
         answered
     };
-    let starts = vec![
-        Contender::timed("kavi mcp", |_| first(kavi)),
-        Contender::timed("native, the same SDK, one thread", |_| first(rival)),
-    ];
+    let starts =
+        vec![Contender::timed("kavi mcp", |_| first(kavi)), Contender::timed("native, no records", |_| first(rival))];
     let series = support::measure(WARM_UP, support::rounds(ROUNDS), starts);
     support::print_times(&format!("from the start to the first answer, {TRUSTED} trusted skills"), 1.0, &series);
     let median = series[0].spread().median * 1000.0;

@@ -102,6 +102,8 @@ fn floors(workspace: &Workspace, rounds: usize) {
         ],
     );
     support::print_times("floors", 1.0, &series);
+    println!();
+    support::print_ratio("kavi --version, in times of true", series[1].times_of(&series[0]), Bar::AtMost(2.5));
 }
 
 fn main() {

@@ -38,6 +38,16 @@ pub fn taken(process: &str) -> (f64, usize) {
     (kib / 1024.0, fs::read_dir(format!("{process}/fd")).unwrap().count())
 }
 
+/// The processor time that a process used, in the kernel and outside of it, with all threads that it has had.
+pub fn processor(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name is in brackets and may have spaces: the 14th and 15th field are the 12th and 13th after it.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    // USER_HZ: the kernel shows all times in hundredths of a second, whatever it counts in.
+    Duration::from_millis(10 * ticks)
+}
+
 /// How long `work` takes.
 pub fn time(work: impl FnOnce()) -> Duration {
     let start = Instant::now();
