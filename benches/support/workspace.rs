@@ -12,8 +12,6 @@ use serde_json::Value;
 
 /// The source of the skill that comes with Kavi.
 pub const WRITE_NOTE: &str = include_str!("../../skills/write_note/src/lib.rs");
-const SCHEMA: &str =
-    r#"{"input":{"path":"str","title":"str","body":"str"},"output":{"written_path":"str","sha256":"str"}}"#;
 
 const TALLY: &str = include_str!("../../tests/support/skills/tally.rs");
 const TALLY_IO: &str = r#"{"input":{"text":"str"},"output":{"words":"int","letters":"int","longest":"int"}}"#;
@@ -28,11 +26,7 @@ pub struct Workspace {
 impl Workspace {
     /// write_note, trusted.
     pub fn trusted() -> Self {
-        let workspace = Self::empty();
-        workspace.json(&["init", "."]);
-        let spec = ["--side-effect", "FILE_WRITE", "--path", "Inbox/AI", "--io-schema-json", SCHEMA];
-        workspace.trust("write_note", WRITE_NOTE, &spec);
-        workspace
+        Self::with(&["write_note"])
     }
 
     /// Skills that come with Kavi, trusted.
