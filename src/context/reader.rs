@@ -1,6 +1,6 @@
 //! The three reads for one request, and the kill switch as it is now.
 //!
-//! Guarantees: every request asks the store for its change counter and the kill switch; only the three reads may come from the
+//! Guarantees: every request has the change counter and the kill switch as they are now; only the three reads may come from the
 //! cache. A store that cannot be asked denies agents at once, because the kill switch is unread then. Whoever else asks is
 //! answered from the cache until its minute is over.
 //!
@@ -127,8 +127,19 @@ impl ContextReader {
 
     /// Reads for one request at a moment.
     pub fn read(&self, ledger: &dyn TrustStore, at: ClockMoment) -> ContextView {
+        self.read_at_mark(ledger, ledger.governance_mark(), at)
+    }
+
+    /// The same with the ledger's mark as it is now. Whoever knows that the ledger did not change need not read it again. A store
+    /// beside the ledger is asked each time.
+    pub fn read_at_mark(
+        &self,
+        ledger: &dyn TrustStore,
+        mark: Result<GovernanceMark, LedgerError>,
+        at: ClockMoment,
+    ) -> ContextView {
         let requires_charter = self.requires_charter;
-        match self.mark(ledger) {
+        match mark.map_err(UnreadGovernance::from).and_then(|local| self.with_store(local)) {
             Ok(mark) => {
                 let fetch = || self.rows(ledger).map(|rows| Governance::of(&rows));
                 let read = self.cache.get(at.boot_ms, mark.counter, fetch);
@@ -195,8 +206,8 @@ impl ContextReader {
         self.cache.invalidate();
     }
 
-    fn mark(&self, ledger: &dyn TrustStore) -> Result<GovernanceMark, UnreadGovernance> {
-        let local = ledger.governance_mark()?;
+    /// The ledger's mark together with that of the store beside it.
+    fn with_store(&self, local: GovernanceMark) -> Result<GovernanceMark, UnreadGovernance> {
         let Some(store) = &self.store else { return Ok(local) };
         // Asked for each request and never kept, so the kill switch of either store counts at once.
         let theirs = store.mark()?;

@@ -121,7 +121,7 @@ impl<'a> Resident<'a> {
             // An error here is no answer: on a new thread the request meets it again, and is recorded with it.
             let reaches = view.current(&queued.request.skill).ok().flatten().and_then(|skill| skill.reaches.clone());
             // Read here too, so that it is kept: the thread of a lane can open no file, and so cannot check the history.
-            let governed = self.context(&view).governance().governance.is_ok();
+            let governed = self.governance(&view).governance.is_ok();
             waiting = match reaches.filter(|reaches| governed && !view.must_recover(reaches)) {
                 Some(reaches) => self.serve_on_lane(&mut view, &reaches, queued, queue),
                 None => {
@@ -164,7 +164,7 @@ impl<'a> Resident<'a> {
                     waiting = Some(queued);
                     return;
                 };
-                let governance = self.context(view).governance();
+                let governance = self.governance(view);
                 if governance.governance.is_err() {
                     waiting = Some(queued);
                     return;
@@ -230,6 +230,13 @@ impl<'a> Resident<'a> {
         let thread = RunThread::New(authorization);
         let attempt = invocation.check_json().and_then(|()| invocation.attempt(&skill.loaded, code, thread));
         invocation.finish(skill.loaded.recorded(), authorization, attempt)
+    }
+
+    /// What holds about agents now. Right after the view was asked for a skill the ledger is known to be unchanged, so its mark is
+    /// not read again.
+    fn governance(&self, view: &LedgerView<'_>) -> ContextView {
+        let SharedContext { governance, clock, .. } = self.shared;
+        governance.read_at_mark(view.ledger(), view.governance_mark(), clock.moment())
     }
 
     fn context<'v>(&'v self, view: &'v LedgerView<'_>) -> RunContext<'v> {

@@ -141,7 +141,10 @@ impl Writer<'_> {
         // After the senders are gone, `recv` still gives what is queued. So nothing handed in is
         // lost.
         while let Ok(first) = waiting.recv() {
-            let jobs = gather(first, waiting);
+            // Yielding costs microseconds, a second wait for the disk milliseconds. Where nobody waits for the disk, the others
+            // queue while this batch is written, and need not be waited for.
+            let patience = if self.may_wait(&first.step) { 0 } else { PATIENCE };
+            let jobs = gather(first, waiting, patience);
             // Kept apart so that every answer is sent after the commit, also when one step of the
             // batch failed.
             let (steps, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.step, job.answer)).unzip();
@@ -185,12 +188,16 @@ impl Writer<'_> {
 
     /// What syncs this batch later, if none of its steps must be on the disk first.
     fn log_sync_for(&self, steps: &[RecordStep]) -> Option<&LogSync> {
-        let may_wait = |step: &RecordStep| step.durability(self.ledger.record_sync) == Durability::Soon;
-        if !steps.iter().all(may_wait) {
+        if !steps.iter().all(|step| self.may_wait(step)) {
             return None;
         }
         let start = || WriteAheadLog::of(&self.ledger.conn).and_then(|log| LogSync::start(log).ok());
         self.log_sync.get_or_init(start).as_ref().filter(|log_sync| !log_sync.has_failed())
+    }
+
+    /// Whether this step may be on the disk later than its caller goes on.
+    fn may_wait(&self, step: &RecordStep) -> bool {
+        step.durability(self.ledger.record_sync) == Durability::Soon
     }
 
     fn head(&self) -> Option<IndexHead> {
@@ -198,17 +205,16 @@ impl Writer<'_> {
     }
 }
 
-/// What waits now, and what comes while the others are let go first.
-fn gather(first: Job, waiting: &Receiver<Job>) -> Vec<Job> {
+/// What waits now, and what comes while the others are let go first, `most` times.
+fn gather(first: Job, waiting: &Receiver<Job>, most: usize) -> Vec<Job> {
     let mut jobs = vec![first];
-    let mut patience = PATIENCE;
+    let mut patience = most;
     while jobs.len() < BATCH {
         match waiting.try_recv() {
             Ok(job) => {
                 jobs.push(job);
-                patience = PATIENCE;
+                patience = most;
             }
-            // Yielding costs microseconds, a second wait for the disk milliseconds.
             Err(_) if patience > 0 => {
                 patience -= 1;
                 thread::yield_now();

@@ -15,7 +15,7 @@ use crate::invoke::context::SharedContext;
 use crate::invoke::error::InvokeError;
 use crate::invoke::loaded_skill::LoadedSkill;
 use crate::ledger::{ChangeDetector, Create, DataVersion, Journal, Ledger, LedgerError, OwnCommits, RunAuthorization};
-use crate::model::{layout::Layout, name::SkillName, switch::Watch};
+use crate::model::{governance::GovernanceMark, layout::Layout, name::SkillName, switch::Watch};
 use crate::runtime::{LaneKey, LinkedFolder};
 
 /// A loaded skill that the ledger calls trusted now.
@@ -51,6 +51,8 @@ pub(super) struct LedgerView<'r> {
     /// The state of the ledger that the answers below belong to; none when they may be out of date.
     at: Option<DataVersion>,
     authorized: Option<RunAuthorization>,
+    /// The change counter of charter, policy and capabilities, and the kill switch.
+    governance_mark: Option<GovernanceMark>,
     pending_commits: bool,
     current: BTreeMap<SkillName, CurrentSkill>,
 }
@@ -78,6 +80,7 @@ impl<'r> LedgerView<'r> {
             change_detector,
             at: None,
             authorized: None,
+            governance_mark: None,
             pending_commits: true,
             current: BTreeMap::new(),
         })
@@ -94,6 +97,12 @@ impl<'r> LedgerView<'r> {
             true => Ok(now),
             false => Err(LedgerError::Damaged("another file was put in its place".to_owned())),
         }
+    }
+
+    /// The change counter of charter, policy and capabilities, and the kill switch, as they were when the ledger was last found
+    /// unchanged. Read from the ledger where that is not known.
+    pub(super) fn governance_mark(&self) -> Result<GovernanceMark, LedgerError> {
+        self.governance_mark.filter(|_| self.at.is_some()).map_or_else(|| self.ledger.governance_mark(), Ok)
     }
 
     /// The answers may be out of date: the next use reads them again.
@@ -128,6 +137,7 @@ impl<'r> LedgerView<'r> {
         self.current.clear();
         let authorized = self.ledger.authorize()?;
         self.pending_commits = self.ledger.any_pending_commits()?;
+        self.governance_mark = Some(self.ledger.governance_mark()?);
         (self.authorized, self.at) = (Some(authorized), Some(now));
         Ok(authorized)
     }
