@@ -36,6 +36,8 @@ fn resume(workspace: &Workspace) -> Vec<String> {
 }
 
 fn undo(workspace: &Workspace) -> Vec<String> {
+    // A run that writes what is there changes nothing, and there is nothing to undo.
+    let _ = fs::remove_file(workspace.vault("Inbox/AI/undone.md"));
     let run = workspace.act("write", "Inbox/AI/undone.md").expect(0).json();
     args(&["undo", run["execution_id"].as_str().unwrap(), "--approved-by", "ada", "--yes"])
 }
