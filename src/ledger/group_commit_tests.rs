@@ -163,8 +163,8 @@ fn what_waits_together_is_one_transaction() -> Done {
         queue.send(Job { step, answer: sync_channel(1).0 })?;
     }
     drop(queue);
-    assert_eq!(gather(waiting.recv()?, &waiting).len(), BATCH, "a batch has an end");
-    assert_eq!(gather(waiting.recv()?, &waiting).len(), 1);
+    assert_eq!(gather(waiting.recv()?, &waiting, PATIENCE).len(), BATCH, "a batch has an end");
+    assert_eq!(gather(waiting.recv()?, &waiting, PATIENCE).len(), 1);
     Ok(())
 }
 
