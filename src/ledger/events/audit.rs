@@ -20,6 +20,7 @@ use crate::history::merkle::{Frontier, leaf_hash};
 use crate::history::note::NoteKey;
 use crate::history::{CHAIN_START, Hash, chain, hex};
 use crate::model::digest::Digest;
+use crate::model::governance::GovernanceRows;
 
 /// Most problems that are named.
 const MOST_PROBLEMS: usize = 100;
@@ -339,7 +340,7 @@ fn limits(conn: &Connection, audit: &mut HistoryAudit) -> Result<(), LedgerError
     Ok(())
 }
 
-/// What records were decided under is named by its digest, so it needs no event.
+/// What runs and proposals were decided under is named by its digest, so it needs no event.
 fn contexts(conn: &Connection, audit: &mut HistoryAudit) -> Result<(), LedgerError> {
     let mut statement = conn.prepare("SELECT sha256, context_json FROM context_sets")?;
     let mut rows = statement.query([])?;
@@ -348,6 +349,14 @@ fn contexts(conn: &Connection, audit: &mut HistoryAudit) -> Result<(), LedgerErr
         if Digest::of(context.as_bytes()).to_string() != digest {
             audit.problem(format!("context_sets/{digest}: `context_json` does not have that digest"));
         }
+    }
+    // A workspace without any decision has no row for what holds there.
+    let unset = GovernanceRows::default().context_set().sha256;
+    let missing = "SELECT count(*) FROM (SELECT context_sha256 FROM executions UNION ALL SELECT context_sha256 FROM proposal_contexts)
+         WHERE context_sha256 <> ?1 AND NOT EXISTS (SELECT 1 FROM context_sets WHERE sha256 = context_sha256)";
+    match conn.query_row(missing, [unset], |row| row.get::<_, u64>(0))? {
+        0 => {}
+        count => audit.problem(format!("context_sets: {count} runs or proposals have a context that was removed")),
     }
     Ok(())
 }

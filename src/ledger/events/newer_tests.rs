@@ -8,6 +8,7 @@ use crate::ledger::{
 };
 use crate::model::evidence::RunEvidence;
 use crate::model::guidance::{Fault, GuidanceOrigin, GuidanceText, PairResult, UseVerdict};
+use crate::model::limits::Limits;
 use crate::model::run_flips::RunFlip;
 
 /// Tables whose rows decide nothing by themselves, and that no event holds.
@@ -59,6 +60,13 @@ fn runs(ledger: &Ledger, skill: &SkillName, proposal: ProposalId) -> Done {
     Ok(ledger.add_shadow_runs(order.number, &[shadow], at(67)?)?)
 }
 
+/// A run whose record names its limits, and the charter, policy and capabilities of now.
+fn run_under_what_holds(ledger: &Ledger) -> Done {
+    let context_sha256 = Some(ledger.governance()?.context_set().sha256);
+    let record = ExecutionRecord { limits: Some(Limits::default()), context_sha256, ..record(71)? };
+    Ok(ledger.insert_execution(&record)?)
+}
+
 /// A ledger in which everything happened, with a row in every table that events hold.
 pub(super) fn everything() -> Made<Ledger> {
     let ledger = anchored()?;
@@ -71,9 +79,12 @@ pub(super) fn everything() -> Made<Ledger> {
     for text in ["one", "two"] {
         let charter = NewCharter { content_md: text, content_sha256: Digest::of(text.as_bytes()), sections_json: "{}" };
         ledger.set_charter(&charter, decided)?;
+        run_under_what_holds(&ledger)?;
     }
     ledger.set_policy(&[("rate_limit_per_minute".to_owned(), Some("60".to_owned()))], decided)?;
+    run_under_what_holds(&ledger)?;
     ledger.set_grant(&NewGrant { actor: "agent", capability: "run_skill", granted: false }, decided)?;
+    run_under_what_holds(&ledger)?;
     let policy = TrustPolicy { v: 1, channels: json!({}), ..TrustPolicy::default() };
     ledger.change_policy(&PolicyChange { from: None, to: &policy }, decided)?;
     Ok(ledger)
