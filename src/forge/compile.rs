@@ -125,7 +125,9 @@ impl<'a> CompileSandbox<'a> {
     /// A tool of the toolchain over these sources.
     fn job(&self, tool: &str, out: &Path) -> Job {
         let limits = JobLimits {
-            wall: Duration::from_secs(120),
+            // Five times the processor time: on a busy machine the clock goes on, and no verdict may rest on
+            // that.
+            wall: Duration::from_secs(450),
             cpu: Some(Duration::from_secs(90)),
             address_space: Some(4 << 30),
             file_size: Some(256 << 20),

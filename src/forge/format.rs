@@ -81,7 +81,9 @@ impl Formatter {
 
     fn job(&self, empty: PathBuf) -> Job {
         let limits = JobLimits {
-            wall: Duration::from_secs(30),
+            // Five times the processor time: on a busy machine the clock goes on, and no verdict may rest on
+            // that.
+            wall: Duration::from_secs(100),
             cpu: Some(Duration::from_secs(20)),
             address_space: Some(4 << 30),
             output_bytes: 8 << 20,

@@ -53,7 +53,9 @@ pub(super) fn scan_source(context: &GateContext<'_>) -> Result<ScanOutput, Verif
     let files = instrument::text_files(context.snapshot)?;
     let input = serde_json::to_vec(&files).map_err(VerifyError::ScanInput)?;
     let limits = JobLimits {
-        wall: Duration::from_secs(20),
+        // Five times the processor time: on a busy machine the clock goes on, and no verdict may rest on
+        // that.
+        wall: Duration::from_secs(50),
         cpu: Some(Duration::from_secs(10)),
         data: Some(512 << 20),
         ..JobLimits::default()
