@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::cage::error::{SetupStep, StageError};
 use crate::cage::job::{INSIDE_HOME, INSIDE_TMP, SYSTEM, SYSTEM_ALIASES};
 use crate::cage::mount::{MountAccess, ProcAccess};
 use crate::cage::wire::{Bind, OuterOrder};
+use crate::sync::uninterrupted;
 
 /// Where the new tree is built. It covers `/tmp` only in our own mount namespace.
 const BASE: &str = "/tmp";
@@ -157,8 +159,15 @@ fn place(source: &OpenedMount, covered: bool) -> Result<(), StageError> {
 }
 
 fn make_folders(path: &Path) -> Result<(), StageError> {
-    // Made again as a whole: what is there already is no error.
-    call(SetupStep::Mounts, path.display(), || fs::DirBuilder::new().recursive(true).mode(0o755).create(path))
+    // One by one from the top. Made again as a whole, a folder and the one above it could be interrupted in turn for ever.
+    let below: Vec<&Path> = path.ancestors().take_while(|folder| *folder != Path::new(BASE)).collect();
+    for folder in below.into_iter().rev() {
+        let made = uninterrupted(|| fs::DirBuilder::new().mode(0o755).create(folder));
+        // A file in its place makes the next step fail, which names it.
+        made.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+            .map_err(at(SetupStep::Mounts, folder.display()))?;
+    }
+    Ok(())
 }
 
 fn memory(target: &str, flags: MountFlags, options: &str) -> Result<(), StageError> {

@@ -93,7 +93,7 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
         uninterrupted(|| fs::create_dir_all(parent))?;
     }
-    match DirBuilder::new().mode(0o700).create(folder) {
+    match uninterrupted(|| DirBuilder::new().mode(0o700).create(folder)) {
         // A link in its place could lead entries out of the workspace.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => real_folder(folder),
         made => made,
