@@ -47,5 +47,9 @@ pub(super) fn is_nearest(number: &str, value: f64) -> bool {
         return false;
     }
     let given = Decimal::of(number);
-    given.is_usual() || given == Decimal::of(&format!("{value:e}"))
+    if given.is_usual() || given == Decimal::of(&format!("{value:e}")) {
+        return true;
+    }
+    // Between two shortest texts that are equally near, writers choose differently, and each is read back.
+    serde_json::Number::from_f64(value).is_some_and(|written| given == Decimal::of(&written.to_string()))
 }
