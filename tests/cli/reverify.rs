@@ -51,7 +51,7 @@ fn todays_gates_run_over_what_is_trusted_and_change_no_trust() {
     let passed = workspace.json(&["reverify", "peek"]).expect(0).json();
     assert_eq!(
         (&passed["reverified"][0]["status"], &passed["reverified"][0]["gates_version"]),
-        (&"PASSED".into(), &4.into())
+        (&"PASSED".into(), &5.into())
     );
 
     forbid_every_component(&workspace);
