@@ -30,18 +30,8 @@ const LONGEST: i64 = 1_000_000;
 const LONGEST_LIST: i64 = 2_000;
 /// Where the types of numbers end, and numbers between. Up to 2⁵³ − 1, as in drawn inputs: every JSON reader holds those
 /// exactly.
-const LIMITS: [i64; 10] = [
-    127,
-    255,
-    32_767,
-    65_535,
-    1_000_000,
-    1 << 30,
-    2_147_483_647,
-    4_294_967_295,
-    1 << 52,
-    9_007_199_254_740_991,
-];
+const LIMITS: [i64; 10] =
+    [127, 255, 32_767, 65_535, 1_000_000, 1 << 30, 2_147_483_647, 4_294_967_295, 1 << 52, 9_007_199_254_740_991];
 
 /// What the inputs are made of.
 pub(super) struct MiningBases<'a> {

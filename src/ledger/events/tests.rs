@@ -17,6 +17,7 @@ use crate::ledger::{
     NewProposal, PromotionRequest, PromotionSubject, ProposalOrigin, ProposalSource, Research, Reverification, Settled,
     SignedEnvelope, Verification,
 };
+use crate::model::governance::GovernanceRows;
 use crate::model::{
     artifact::{ArtifactKind, ArtifactPath},
     channel::Channel,
@@ -120,7 +121,7 @@ fn propose(ledger: &Ledger, name: &str, second: i64) -> Made<ProposalId> {
         artifact: &artifact,
         source: Some(&source),
         origin: Some(&origin),
-        context_sha256: Some(Digest::of(b"context")),
+        context_sha256: Some(GovernanceRows::default().context_set().sha256),
     };
     Ok(ledger.insert_proposal(&new)?.id)
 }
