@@ -162,12 +162,20 @@ fn commands(text: &str) -> Vec<String> {
     commands
 }
 
-/// The part of the README below a heading.
+/// The part of the README below a heading. A line in a block is no heading.
 fn part(heading: &str) -> Vec<String> {
-    let text = document("README.md");
-    let start = text.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
-    let end = text[start + 3..].find("\n## ").map_or(text.len(), |end| start + 3 + end);
-    commands(&text[start..end])
+    let (mut is_block, mut is_part, mut text) = (false, false, String::new());
+    for line in document("README.md").lines() {
+        is_block ^= line.starts_with("```");
+        if let Some(name) = line.strip_prefix("## ").filter(|_| !is_block) {
+            is_part = name == heading;
+        }
+        if is_part {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    commands(&text)
 }
 
 #[test]
