@@ -120,7 +120,7 @@ struct Comparison<'a> {
     offset: usize,
     rivals: &'a [Rival<'a>],
     /// What a call may take of the processors, in µs.
-    processor_bar: Option<f64>,
+    processor_bar: Bar,
 }
 
 /// A server that Kavi is compared with, and the bar.
@@ -143,12 +143,7 @@ impl Comparison<'_> {
             support::print_ratio(&format!("kavi, in times of {}", rival.name), series[0].times_of(times), rival.bar);
         }
         let each = used.as_secs_f64() * 1e6 / ((WARM_UP + rounds) * self.calls) as f64;
-        let verdict = match self.processor_bar {
-            Some(bar) if each <= bar => format!("  wanted: at most {bar} µs: reached"),
-            Some(bar) => format!("  wanted: at most {bar} µs: NOT REACHED"),
-            None => String::new(),
-        };
-        println!("  processor time of kavi: {each:.0} µs a call{verdict}");
+        support::print_figure("processor time of kavi, a call", each, "µs", self.processor_bar);
     }
 
     fn contender<'a>(&'a self, name: &str, server: &'a RefCell<Server>) -> Contender<'a> {
@@ -201,13 +196,14 @@ fn main() {
         together: 1,
         offset: 0,
         rivals: &one_by_one,
-        processor_bar: Some(80.0),
+        processor_bar: Bar::AtMost(80.0),
     };
     touches_nothing.run(&kavi);
     let what = "the same, sixteen at a time";
-    Comparison { what, together: TOGETHER, rivals: &together, processor_bar: None, ..touches_nothing }.run(&kavi);
+    Comparison { what, together: TOGETHER, rivals: &together, processor_bar: Bar::None, ..touches_nothing }.run(&kavi);
     let what = "a note, one call after the other";
-    let note = Comparison { what, make: note, calls: NOTES, rivals: &notes, processor_bar: None, ..touches_nothing };
+    let note =
+        Comparison { what, make: note, calls: NOTES, rivals: &notes, processor_bar: Bar::None, ..touches_nothing };
     note.run(&kavi);
     let what = "the same, sixteen at a time";
     Comparison { what, together: TOGETHER, offset: 1_000_000, rivals: &notes_together, ..note }.run(&kavi);
@@ -231,8 +227,7 @@ fn first_answer(kavi: &mut Command, rival: &mut Command) {
     let series = support::measure(WARM_UP, support::rounds(ROUNDS), starts);
     support::print_times(&format!("from the start to the first answer, {TRUSTED} trusted skills"), 1.0, &series);
     let median = series[0].spread().median * 1000.0;
-    let verdict = if median <= WANTED_MS { "reached" } else { "NOT REACHED" };
-    println!("  {median:.1} ms  wanted: at most {WANTED_MS} ms: {verdict}");
+    support::print_figure("kavi, the first answer", median, "ms", Bar::AtMost(WANTED_MS));
 }
 
 /// Memory and descriptors of the server in the course of many calls.

@@ -155,9 +155,7 @@ fn larger(bench: &Bench) {
     }
     support::print_times("verifications of the larger skills", 1.0, &wall);
     for one in &wall {
-        let median = one.spread().median;
-        let verdict = if median <= LARGER_WANTED { "reached" } else { "NOT REACHED" };
-        println!("  {:<20} {median:.2} s  wanted: at most {LARGER_WANTED} s: {verdict}", one.name);
+        support::print_figure(&one.name, one.spread().median, "s", Bar::AtMost(LARGER_WANTED));
     }
 }
 

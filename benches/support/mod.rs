@@ -108,7 +108,7 @@ impl Series {
     }
 }
 
-/// What a ratio is wanted to be.
+/// What a ratio, or another figure, is wanted to be.
 #[derive(Debug, Clone, Copy)]
 pub enum Bar {
     AtMost(f64),
@@ -118,10 +118,10 @@ pub enum Bar {
 }
 
 impl Bar {
-    fn verdict(self, ratio: f64) -> String {
+    fn verdict(self, figure: f64) -> String {
         let (wanted, reached) = match self {
-            Self::AtMost(bar) => (format!("at most {bar}"), ratio <= bar),
-            Self::AtLeast(bar) => (format!("at least {bar}"), ratio >= bar),
+            Self::AtMost(bar) => (format!("at most {bar}"), figure <= bar),
+            Self::AtLeast(bar) => (format!("at least {bar}"), figure >= bar),
             Self::None => return String::new(),
         };
         format!("  wanted: {wanted}: {}", if reached { "reached" } else { "NOT REACHED" })
@@ -174,6 +174,11 @@ pub fn print_times(title: &str, per: f64, series: &[Series]) {
 pub fn print_ratio(what: &str, ratio: Spread, bar: Bar) {
     let Spread { p10, median, p90, .. } = ratio;
     println!("  {what:<60} {median:>6.2} ({p10:.2} to {p90:.2}){}", bar.verdict(median));
+}
+
+/// A figure that is no ratio, and whether its bar is reached.
+pub fn print_figure(what: &str, figure: f64, unit: &str, bar: Bar) {
+    println!("  {what:<60} {figure:>6.2} {unit}{}", bar.verdict(figure));
 }
 
 /// A time with a unit that fits it.

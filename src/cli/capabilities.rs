@@ -76,27 +76,16 @@ fn list(items: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{effect::EffectClass, name::SkillName, schema::IoSchema};
+    use crate::model::effect::EffectClass;
 
     #[test]
     fn the_sentence_names_every_rule_and_warns_of_a_way_out() -> Result<(), Box<dyn std::error::Error>> {
         let quiet = SkillSpec {
-            v: 1,
-            name: SkillName::parse("fetch")?,
-            description: "Fetches".to_owned(),
             side_effect_class: EffectClass::SecretRead,
-            paths: Vec::new(),
             required_secrets: vec!["API_TOKEN".to_owned()],
-            reads: None,
             hosts: vec!["GET https://api.example.com/v1/** calls_per_run=3".parse()?],
-            allow_private: Vec::new(),
             secrets: vec!["API_TOKEN https://api.example.com bearer".parse()?],
-            io: IoSchema::parse(r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?,
-            reads_clock: false,
-            coerce: false,
-            removes_files: false,
-            examples: Vec::new(),
-            required_tests: Vec::new(),
+            ..SkillSpec::reading("fetch", r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?
         };
         quiet.check()?;
         assert_eq!(

@@ -62,31 +62,13 @@ fn files(spec: &SkillSpec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{effect::EffectClass, name::SkillName, schema::IoSchema};
 
     /// The table of what the runtime can give.
     const TABLE: &str = include_str!("../runtime/interfaces.rs");
 
     #[test]
     fn each_interface_that_a_skill_can_import_has_a_group() -> Result<(), Box<dyn std::error::Error>> {
-        let spec = SkillSpec {
-            v: 1,
-            name: SkillName::parse("fetch")?,
-            description: "Fetches".to_owned(),
-            side_effect_class: EffectClass::ReadOnly,
-            paths: Vec::new(),
-            required_secrets: Vec::new(),
-            reads: None,
-            hosts: Vec::new(),
-            allow_private: Vec::new(),
-            secrets: Vec::new(),
-            io: IoSchema::parse(r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?,
-            reads_clock: false,
-            coerce: false,
-            removes_files: false,
-            examples: Vec::new(),
-            required_tests: Vec::new(),
-        };
+        let spec = SkillSpec::reading("fetch", r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?;
         let table = TABLE.split_once("const NEVER").map_or(TABLE, |(table, _)| table);
         let quoted = table.split('"').filter(|text| text.starts_with("kavi:skill/") || text.starts_with("wasi:"));
         // Tests alone are given it, and what is promoted has no tests.

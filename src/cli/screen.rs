@@ -108,8 +108,8 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Text in pages of at most `rows` rows. A line that is wider than the screen takes several of them, and one that is longer
-/// than a page goes on with the next: otherwise what a page begins with would be gone before it was read.
+/// Text in pages of at most `rows` rows. A line that is wider than the screen takes several of them. One that is longer than a
+/// page goes on with the next: otherwise what a page begins with would be gone before it was read.
 pub fn pages(text: &str, rows: usize, columns: usize) -> Vec<Vec<&str>> {
     let mut pages = vec![Vec::new()];
     let mut left = rows;

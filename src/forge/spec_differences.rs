@@ -92,27 +92,13 @@ fn schema(changes: &mut Vec<String>, side: &str, old: &Value, new: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{effect::EffectClass, name::SkillName, schema::IoSchema};
+    use crate::model::{effect::EffectClass, schema::IoSchema};
 
     #[test]
     fn every_difference_is_said_in_words() -> Result<(), Box<dyn std::error::Error>> {
         let old = SkillSpec {
-            v: 1,
-            name: SkillName::parse("tally")?,
-            description: "Counts".to_owned(),
-            side_effect_class: EffectClass::ReadOnly,
-            paths: Vec::new(),
-            required_secrets: Vec::new(),
-            reads: None,
-            hosts: Vec::new(),
-            allow_private: Vec::new(),
-            secrets: Vec::new(),
-            io: IoSchema::parse(r#"{"input":{"text":"str","most":"int"},"output":{"words":"int"}}"#)?,
-            reads_clock: false,
-            removes_files: false,
-            coerce: false,
-            examples: Vec::new(),
             required_tests: vec!["counts".to_owned()],
+            ..SkillSpec::reading("tally", r#"{"input":{"text":"str","most":"int"},"output":{"words":"int"}}"#)?
         };
         let new = SkillSpec {
             description: "Counts\u{1b}".to_owned(),

@@ -86,7 +86,6 @@ mod tests {
         artifact::{ArtifactKind, ArtifactPath},
         digest::Digest,
         id::{ArtifactId, RandomIds},
-        schema::IoSchema,
         spec::SkillSpec,
     };
 
@@ -98,24 +97,7 @@ mod tests {
         by: &str,
     ) -> Result<Result<ProposalId, LedgerError>, Box<dyn std::error::Error>> {
         let id = ProposalId::new(&RandomIds);
-        let spec = SkillSpec {
-            v: 1,
-            name: crate::model::name::SkillName::parse("tally")?,
-            description: "Counts".to_owned(),
-            side_effect_class: crate::model::effect::EffectClass::ReadOnly,
-            paths: Vec::new(),
-            required_secrets: Vec::new(),
-            reads: None,
-            hosts: Vec::new(),
-            allow_private: Vec::new(),
-            secrets: Vec::new(),
-            io: IoSchema::parse(r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?,
-            reads_clock: false,
-            coerce: false,
-            removes_files: false,
-            examples: Vec::new(),
-            required_tests: Vec::new(),
-        };
+        let spec = SkillSpec::reading("tally", r#"{"input":{"text":"str"},"output":{"words":"int"}}"#)?;
         let spec_json = crate::model::json::canonical(&serde_json::to_value(&spec)?);
         let artifact = ArtifactRow {
             id: ArtifactId::new(&RandomIds),

@@ -62,6 +62,31 @@ pub struct SkillSpec {
     pub required_tests: Vec<String>,
 }
 
+#[cfg(test)]
+impl SkillSpec {
+    /// A skill of a test: it reads, and has no examples.
+    pub(crate) fn reading(name: &str, io: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        Ok(Self {
+            v: 1,
+            name: SkillName::parse(name)?,
+            description: "Counts".to_owned(),
+            side_effect_class: EffectClass::ReadOnly,
+            paths: Vec::new(),
+            required_secrets: Vec::new(),
+            reads: None,
+            hosts: Vec::new(),
+            allow_private: Vec::new(),
+            secrets: Vec::new(),
+            io: IoSchema::parse(io)?,
+            reads_clock: false,
+            coerce: false,
+            removes_files: false,
+            examples: Vec::new(),
+            required_tests: Vec::new(),
+        })
+    }
+}
+
 /// Longest description, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 2_000;
 /// Most write folders.

@@ -1,7 +1,8 @@
 //! The secrets of one run, as the broker holds them.
 //!
-//! Guarantees: a value is fetched once in a run, when a request to its origin has passed every rule, something is to be signed,
-//! or refused requests are to be searched for it. What the guest sends is scanned before the value is put in, and what the server sends before the guest gets it.
+//! Guarantees: a value is fetched once in a run, and only for one of three reasons. A request to its origin has passed every rule,
+//! something is to be signed, or refused requests are to be searched for it. What the guest sends is scanned before the value
+//! is put in, and what the server sends before the guest gets it.
 //!
 //! Deliberately never: puts a value into a request to another origin, however the request came to go there.
 

@@ -52,13 +52,8 @@ pub fn shouting(source: &str) -> Workspace {
 
 /// A workspace whose skill refuses questions. Made once for all tests, and copied.
 fn failing() -> Workspace {
-    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-    let template = TEMPLATE.get_or_init(|| {
-        let home = support::own_folder("shout");
-        support::copy(shouting(&refusing('?')).path(), &home);
-        home
-    });
-    Workspace::copy_of(template)
+    static ONCE: OnceLock<PathBuf> = OnceLock::new();
+    Workspace::made_once(&ONCE, "shout", || shouting(&refusing('?')))
 }
 
 /// Makes a stand-in the coding agent of a workspace.

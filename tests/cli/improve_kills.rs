@@ -78,24 +78,14 @@ fn kill_once(case: &Case, call: &str, number: usize) -> (bool, String) {
     (killed, state)
 }
 
-/// A workspace that was made once, copied.
-fn copy_of(once: &'static OnceLock<PathBuf>, name: &str, make: impl FnOnce() -> Workspace) -> Workspace {
-    let template = once.get_or_init(|| {
-        let home = support::own_folder(name);
-        support::copy(make().path(), &home);
-        home
-    });
-    Workspace::copy_of(template)
-}
-
 fn one_attempt() -> Workspace {
     static ONCE: OnceLock<PathBuf> = OnceLock::new();
-    copy_of(&ONCE, "kills-attempt", failing)
+    Workspace::made_once(&ONCE, "kills-attempt", failing)
 }
 
 fn with_pairs() -> Workspace {
     static ONCE: OnceLock<PathBuf> = OnceLock::new();
-    copy_of(&ONCE, "kills-pairs", released)
+    Workspace::made_once(&ONCE, "kills-pairs", released)
 }
 
 #[test]

@@ -69,20 +69,10 @@ fn proposal(workspace: &Workspace, verb: &[&str]) -> Vec<String> {
     by(&[verb, &[newest(workspace).as_str(), "--yes"]].concat())
 }
 
-/// A workspace that was made once, copied.
-fn copy_of(once: &'static OnceLock<PathBuf>, name: &str, make: impl FnOnce() -> Workspace) -> Workspace {
-    let template = once.get_or_init(|| {
-        let home = support::own_folder(name);
-        support::copy(make().path(), &home);
-        home
-    });
-    Workspace::copy_of(template)
-}
-
 /// A workspace with a second revision of `peek`, as far as VERIFIED.
 fn verified() -> Workspace {
     static ONCE: OnceLock<PathBuf> = OnceLock::new();
-    copy_of(&ONCE, "kills-verified", || {
+    Workspace::made_once(&ONCE, "kills-verified", || {
         let workspace = Workspace::trusted();
         workspace.verified(&PEEK);
         workspace
@@ -92,7 +82,7 @@ fn verified() -> Workspace {
 /// The same, TRUSTED.
 fn promoted() -> Workspace {
     static ONCE: OnceLock<PathBuf> = OnceLock::new();
-    copy_of(&ONCE, "kills-promoted", || {
+    Workspace::made_once(&ONCE, "kills-promoted", || {
         let workspace = verified();
         let args = proposal(&workspace, &["promote-skill"]);
         workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);

@@ -187,14 +187,12 @@ pub const TRUST_VERBS: &[TrustVerb] = &[
 
 /// A workspace with one more proposal that is VERIFIED. Brought there once, and copied.
 fn verified() -> Workspace {
-    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-    let template = TEMPLATE.get_or_init(|| {
-        let (home, workspace) = (support::own_folder("killed-promotion"), Workspace::trusted());
+    static ONCE: OnceLock<PathBuf> = OnceLock::new();
+    Workspace::made_once(&ONCE, "killed-promotion", || {
+        let workspace = Workspace::trusted();
         crate::approvals::again(&workspace);
-        support::copy(workspace.path(), &home);
-        home
-    });
-    Workspace::copy_of(template)
+        workspace
+    })
 }
 
 fn promote(workspace: &Workspace) -> Vec<String> {

@@ -112,9 +112,8 @@ fn the_end_of_a_commit_is_on_the_disk_before_its_evidence_goes() {
     let last_write =
         |calls: &[String]| calls.iter().rposition(|line| line.contains("pwrite64") && line.contains("-wal"));
     // A call that found nothing removes nothing.
-    let is_removal =
-        |line: &&String| line.contains("unlink") && line.contains("staging/ready") && line.ends_with("= 0");
-    let removed = lines.iter().position(|line| is_removal(&line));
+    let is_removal = |line: &String| line.contains("unlink") && line.contains("staging/ready") && line.ends_with("= 0");
+    let removed = lines.iter().position(is_removal);
     let before = &lines[..removed.expect("the prepared files are removed")];
     let written = last_write(before).expect("the end is written");
     let synced = before[written..].iter().any(|line| line.contains("sync(") && line.contains("-wal"));

@@ -136,14 +136,21 @@ impl Workspace {
     /// A workspace in which write_note, act and peek are TRUSTED. Brought there through the forge once for all tests
     /// of one program, and copied.
     pub fn trusted() -> Self {
-        static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-        let template = TEMPLATE.get_or_init(|| {
-            let home = own_folder("trusted");
+        static ONCE: OnceLock<PathBuf> = OnceLock::new();
+        Self::made_once(&ONCE, "trusted", || {
             let workspace = Self::new();
             for skill in [WRITE_NOTE, ACT, PEEK] {
                 workspace.trust(&skill);
             }
-            copy(workspace.path(), &home);
+            workspace
+        })
+    }
+
+    /// A copy of a workspace that is made once for all tests of one program. `name` is that of its folder.
+    pub fn made_once(once: &OnceLock<PathBuf>, name: &str, make: impl FnOnce() -> Self) -> Self {
+        let template = once.get_or_init(|| {
+            let home = own_folder(name);
+            copy(make().path(), &home);
             home
         });
         Self::copy_of(template)

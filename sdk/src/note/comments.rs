@@ -91,7 +91,7 @@ impl Search {
         self.code.get(self.code.partition_point(|code| code.end <= place))
     }
 
-    /// Whether a piece between `$$` and `$$` is a formula that CommonMark takes apart: its first mark has a line for itself, its
+    /// Whether a piece between `$$` and `$$` is a formula that CommonMark takes apart. Its first mark has a line for itself, its
     /// last one ends a line, and a line within it is empty.
     fn is_formula(&self, text: &str, piece: &Range<usize>) -> bool {
         let (open, close) = (piece.start + FORMULA.len(), piece.end - FORMULA.len());
